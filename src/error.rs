@@ -1,0 +1,91 @@
+//! The one error type of the library: every variant says which file or tensor, what was expected, what was found
+//! and, where there is one, what to do about it.
+
+use std::path::{Path, PathBuf};
+
+/// Result with the crate's [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in the library. Messages are complete sentences for the user; sources are not repeated in them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried: "read", "write", "create", "rename to".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A line of a text file (cfg, names, mean image, records, TOML) that does not say what it should.
+    #[error("{}, line {line}: {message}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// A file that is not what it should be: damaged, of another kind, or not fitting its companions.
+    #[error("{}: {message}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, what was found, what to do.
+        message: String,
+    },
+    /// A tensor of a weights file with the wrong shape, type or values, or none at all.
+    #[error("{}: tensor `{tensor}`: expected {expected}, found {found}", path.display())]
+    Tensor {
+        /// The weights file.
+        path: PathBuf,
+        /// The tensor's or layer's name.
+        tensor: String,
+        /// What the network needs.
+        expected: String,
+        /// What the file holds.
+        found: String,
+    },
+    /// A setting or argument whose value cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// libtorch refused an operation.
+    #[error("libtorch failed while {doing}: {message}")]
+    Torch {
+        /// The stage, as "running the detector".
+        doing: &'static str,
+        /// The first line of libtorch's message.
+        message: String,
+    },
+}
+
+impl Error {
+    /// An [`Error::Io`], for use with `map_err`.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// An [`Error::Line`]; `line` counts from 1.
+    pub fn line(path: &Path, line: usize, message: impl Into<String>) -> Self {
+        Self::Line { path: path.to_path_buf(), line, message: message.into() }
+    }
+
+    /// An [`Error::File`].
+    pub fn file(path: &Path, message: impl Into<String>) -> Self {
+        Self::File { path: path.to_path_buf(), message: message.into() }
+    }
+
+    /// An [`Error::Torch`] for use with `map_err`: keeps the first line of the C++ message, which ends in a backtrace.
+    pub fn torch(doing: &'static str) -> impl FnOnce(tch::TchError) -> Self {
+        move |source| {
+            let text = source.to_string();
+            let message = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given").to_string();
+            Self::Torch { doing, message }
+        }
+    }
+}

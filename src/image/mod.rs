@@ -1,0 +1,84 @@
+//! Pixels and boxes: what an image, a size and a box are here, and how images are resized and letterboxed.
+//!
+//! Knows nothing of files, networks or emotions. Images are HWC `u8` RGB; boxes are half-open, x to the right, y down.
+
+mod bounding_box;
+
+pub use bounding_box::BoundingBox;
+
+use serde::{Deserialize, Serialize};
+
+/// Width and height in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Size {
+    /// Pixels per row.
+    pub width: u32,
+    /// Number of rows.
+    pub height: u32,
+}
+
+impl Size {
+    /// A size from its two sides.
+    pub const fn new(width: u32, height: u32) -> Self {
+        Self { width, height }
+    }
+
+    /// Number of pixels.
+    pub const fn area(self) -> usize {
+        self.width as usize * self.height as usize
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+/// An image: HWC, 8 bits a channel, RGB, rows from the top, no padding between rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rgb8 {
+    size: Size,
+    data: Vec<u8>,
+}
+
+impl Rgb8 {
+    /// An image from its pixels, `3 * width * height` bytes.
+    ///
+    /// # Panics
+    /// If the number of bytes is another one: a mistake of the caller, never of a file.
+    pub fn new(size: Size, data: Vec<u8>) -> Self {
+        assert_eq!(data.len(), 3 * size.area(), "an RGB image of {size} has {} bytes", 3 * size.area());
+        Self { size, data }
+    }
+
+    /// An image of one colour.
+    pub fn filled(size: Size, colour: [u8; 3]) -> Self {
+        Self { size, data: colour.repeat(size.area()) }
+    }
+
+    /// Width and height.
+    pub fn size(&self) -> Size {
+        self.size
+    }
+
+    /// All bytes, row by row: R, G, B of the leftmost pixel of the top row first.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    /// All bytes, to be changed in place.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.data
+    }
+
+    /// The pixel `x` from the left and `y` from the top.
+    ///
+    /// # Panics
+    /// Outside the image.
+    pub fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
+        assert!(x < self.size.width && y < self.size.height, "({x}, {y}) lies outside an image of {}", self.size);
+        let at = 3 * (y as usize * self.size.width as usize + x as usize);
+        [self.data[at], self.data[at + 1], self.data[at + 2]]
+    }
+}

@@ -1,0 +1,8 @@
+//! What in the pictures drives the answers of an image-emotion network.
+//!
+//! The rooms, in the order in which data flows: [`image`] (pixels and boxes).
+
+pub mod error;
+pub mod image;
+
+pub use error::{Error, Result};
