@@ -3,6 +3,7 @@
 //! The rooms, in the order in which data flows: [`image`] (pixels and boxes).
 
 pub mod error;
+pub mod files;
 pub mod image;
 
 pub use error::{Error, Result};

@@ -1,0 +1,69 @@
+//! Files that appear whole: everything is written to a sibling temporary file, synced, and renamed into place.
+
+use crate::{Error, Result};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes the file `path` whole: `fill` writes to a sibling temporary file, which then takes the name. After any
+/// error, or a kill at any moment, `path` is what it was before.
+///
+/// # Errors
+/// Whatever the file system or `fill` reports; the temporary file is removed.
+pub fn write_whole(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+    let temporary = temporary_beside(path);
+    let written = (|| {
+        let file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
+        let mut writer = BufWriter::new(file);
+        fill(&mut writer)?;
+        let file = writer.into_inner().map_err(|e| Error::io("write", path)(e.into_error()))?;
+        file.sync_data().map_err(Error::io("write", path))?;
+        fs::rename(&temporary, path).map_err(Error::io("rename a finished file to", path))
+    })();
+    if written.is_err() {
+        // The error that matters is the first one; a leftover is only untidy.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// [`write_whole`] for contents at hand.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole(path, |writer| writer.write_all(bytes).map_err(Error::io("write", path)))
+}
+
+/// A whole text file.
+///
+/// # Errors
+/// The file cannot be read, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(Error::io("read", path))
+}
+
+/// The temporary name beside `path`: same folder, so that the rename stays within one file system.
+fn temporary_beside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.part", std::process::id()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.csv");
+        write_bytes(&path, b"old").unwrap();
+        let failed = write_whole(&path, |writer| {
+            writer.write_all(b"half").unwrap();
+            Err(Error::Setting("stop".into()))
+        });
+        assert!(failed.is_err());
+        assert_eq!(read_text(&path).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
