@@ -1,0 +1,151 @@
+//! From records to the object-emotion association matrix (paper, section 3.3): which classes of objects are important
+//! in the pictures of which emotion. Knows nothing of networks.
+
+use crate::config::AssociationConfig;
+use crate::record::ImageRecord;
+use ndarray::Array2;
+
+/// Counts over pictures. A commutative monoid: the counts of two corpora merge into those of both, and [`Counts::new`] is
+/// neutral.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// a_ij, classes x labels: pictures of label j in which class i occurs at least once among the important boxes.
+    pub cells: Array2<u64>,
+    /// c_j: pictures of label j.
+    pub images: Vec<u64>,
+}
+
+impl Counts {
+    /// No pictures.
+    pub fn new(classes: usize, labels: usize) -> Self {
+        Self { cells: Array2::zeros((classes, labels)), images: vec![0; labels] }
+    }
+
+    /// Counts one picture, by the map at `method` in the record's list.
+    ///
+    /// # Panics
+    /// When a class or label lies outside the matrix; [`crate::run::Run`] has checked the records.
+    pub fn add(&mut self, record: &ImageRecord, method: usize, rule: &AssociationConfig) {
+        self.images[record.label] += 1;
+        let mut important: Vec<usize> = record
+            .boxes
+            .iter()
+            .zip(&record.maps[method].scores)
+            .filter(|(of, score)| of.confidence > rule.min_confidence && rule.score.of(score) > rule.importance)
+            .map(|(of, _)| of.class)
+            .collect();
+        important.sort_unstable();
+        important.dedup();
+        for class in important {
+            self.cells[[class, record.label]] += 1;
+        }
+    }
+
+    /// Adds the counts of other pictures.
+    ///
+    /// # Panics
+    /// When the matrices differ in size.
+    pub fn merge(&mut self, other: &Self) {
+        self.cells += &other.cells;
+        self.images.iter_mut().zip(&other.images).for_each(|(sum, more)| *sum += more);
+    }
+
+    /// M' (paper, equation 4): the share a_ij / c_j of the pictures of label j in which class i is important; `None` in
+    /// the column of a label that no picture got.
+    pub fn association(&self) -> Array2<Option<f64>> {
+        Array2::from_shape_fn(self.cells.dim(), |(class, label)| {
+            (self.images[label] > 0).then(|| self.cells[[class, label]] as f64 / self.images[label] as f64)
+        })
+    }
+
+    /// The classes with the highest mean share over the labels that occur, at most `top`, none whose mean is 0; the
+    /// first of equals comes first.
+    pub fn prominent(&self, top: usize) -> Vec<usize> {
+        let association = self.association();
+        let means: Vec<f64> = association.rows().into_iter().map(|row| row.iter().flatten().sum()).collect();
+        let mut classes: Vec<usize> = (0..means.len()).filter(|&class| means[class] > 0.0).collect();
+        classes.sort_by(|&a, &b| means[b].total_cmp(&means[a]));
+        classes.truncate(top);
+        classes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::BoundingBox;
+    use crate::record::{BoxRecord, MapRecord};
+    use crate::score::{BoxScore, ScoreRule};
+    use proptest::prelude::*;
+
+    fn record(label: usize, boxes: &[(usize, f32, f32)]) -> ImageRecord {
+        ImageRecord {
+            path: String::new(),
+            width: 3,
+            height: 2,
+            label,
+            probabilities: vec![0.2; 3],
+            valence: None,
+            arousal: None,
+            boxes: boxes
+                .iter()
+                .map(|&(class, confidence, _)| BoxRecord {
+                    class,
+                    confidence,
+                    bounding_box: BoundingBox::new(0.0, 0.0, 1.0, 1.0),
+                })
+                .collect(),
+            clipped: 0,
+            outside: 0,
+            maps: vec![MapRecord {
+                method: "grad-cam".into(),
+                flat: false,
+                mean: 0.0,
+                scores: boxes.iter().map(|&(_, _, mean)| BoxScore { mean, max: 1.0, mass: 0.0 }).collect(),
+            }],
+        }
+    }
+
+    fn count(records: &[ImageRecord], rule: &AssociationConfig) -> Counts {
+        let mut counts = Counts::new(4, 3);
+        records.iter().for_each(|record| counts.add(record, 0, rule));
+        counts
+    }
+
+    #[test]
+    fn a_matrix_by_hand() {
+        let records = [
+            record(0, &[(1, 0.9, 0.31), (1, 0.8, 0.9), (2, 0.9, 0.3)]), // class 1 counts once, 0.3 is not over 0.3
+            record(0, &[(2, 0.01, 0.5)]),
+            record(2, &[]),
+        ];
+        let counts = count(&records, &AssociationConfig::default());
+        assert_eq!(counts.images, [2, 0, 1]);
+        let association = counts.association();
+        assert_eq!(association.row(1).to_vec(), [Some(0.5), None, Some(0.0)]);
+        assert_eq!(association.row(2).to_vec(), [Some(0.5), None, Some(0.0)]);
+        assert_eq!(counts.prominent(25), [1, 2]);
+        let strict = AssociationConfig { min_confidence: 0.5, score: ScoreRule::Max, ..Default::default() };
+        assert_eq!(count(&records, &strict).cells.column(0).to_vec(), [0, 1, 1, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn two_runs_merged_by_counts_equal_one_run(
+            pictures in prop::collection::vec(
+                (0..3_usize, prop::collection::vec((0..4_usize, 0.0..1.0_f32, 0.0..1.0_f32), 0..6)), 0..30),
+            cut in 0..31_usize,
+        ) {
+            let records: Vec<_> = pictures.iter().map(|(label, boxes)| record(*label, boxes)).collect();
+            let rule = AssociationConfig::default();
+            let (first, second) = records.split_at(cut.min(records.len()));
+            let whole = count(&records, &rule);
+            for (a, b) in [(first, second), (second, first)] {
+                let mut merged = Counts::new(4, 3);
+                merged.merge(&count(a, &rule));
+                merged.merge(&count(b, &rule));
+                prop_assert_eq!(&merged, &whole);
+            }
+        }
+    }
+}

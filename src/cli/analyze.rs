@@ -1,0 +1,237 @@
+//! `emocam analyze`: one pass over a corpus.
+
+use super::associate::print_summary;
+use super::progress::Progress;
+use super::settings::Settings;
+use anyhow::Context;
+use emocam::config::Config;
+use emocam::corpus::{find, Corpus, Source};
+use emocam::emotion::EmotionModel;
+use emocam::load::{load, Loaded};
+use emocam::nn;
+use emocam::pipeline::{Models, Pass};
+use emocam::record::RecordWriter;
+use emocam::run::{
+    failures_csv, images_and_objects_csv, matrices, CorpusInfo, Failure, Manifest, Outcome, Run, Timings,
+};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Run both networks over a corpus: records, tables, association matrix and heatmap
+///
+/// Without options this is the configuration of the EmoCAM paper. Results go to a run directory while the pass goes on;
+/// a pass that was stopped or killed continues with --resume and ends in the same tables.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images
+    #[arg(required = true)]
+    corpus: Vec<PathBuf>,
+
+    /// The run directory [default: <CORPUS NAME>-emocam]
+    #[arg(long, value_name = "RUN")]
+    out: Option<PathBuf>,
+
+    /// Continue the run in the run directory; refused when configuration, models or corpus have changed
+    #[arg(long)]
+    resume: bool,
+
+    /// Only the first N images, in the order of their paths
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// Keep every map, as <RUN>/maps/<IMAGE>.safetensors (about 200 KB for each image and method)
+    #[arg(long)]
+    save_maps: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { corpus: roots, out, resume, limit, save_maps, settings } = args;
+    let (config, machine) = settings.resolve()?;
+    let mut corpus = find(&roots)?;
+    corpus.images.truncate(limit.unwrap_or(usize::MAX));
+    anyhow::ensure!(
+        !corpus.images.is_empty(),
+        "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders below",
+        roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
+    );
+    let folder = out.unwrap_or_else(|| default_folder(&roots[0]));
+    tch::set_num_threads(nn::network_threads());
+    let device = nn::open(machine.device)?;
+    let loaded = load(&config, &machine.models, device)?;
+    let manifest = manifest(&config, &loaded, device, &roots, &corpus)?;
+    if let Some(warning) = &manifest.warning {
+        eprintln!("warning: {warning}");
+    }
+    let mut run = if resume { reopen(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
+    let mut done = HashSet::new();
+    run.for_each_record(|record| {
+        done.insert(record.path);
+        Ok(())
+    })?;
+    let todo: Vec<&Source> = corpus.images.iter().filter(|source| !done.contains(&source.path)).collect();
+    announce(&corpus, done.len(), device, &folder);
+
+    let stop = stop_on_interrupt()?;
+    let mut progress = Progress::new(corpus.images.len() as u64, "images");
+    let maps = run.path("maps");
+    let pass = Pass {
+        sources: &todo,
+        models: Models { detector: &loaded.detector, emotion: &loaded.emotion },
+        config: &config,
+        threads: machine.threads,
+        maps: save_maps.then_some(maps.as_path()),
+        stop,
+    };
+    let (failed, timings) = pass.run(&mut writer, &mut |now| {
+        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
+        progress.at((done.len() + now.done + now.failed) as u64, note);
+    })?;
+    progress.finish();
+    let mut failures: Vec<Failure> = corpus
+        .problems
+        .into_iter()
+        .map(|problem| Failure { path: problem.path, stage: "find".into(), cause: problem.cause })
+        .chain(failed)
+        .collect();
+    failures.sort_by(|a, b| a.path.cmp(&b.path));
+    if stop.load(Ordering::Relaxed) && timings.images + failures.len() < todo.len() {
+        eprintln!(
+            "stopped after {} of {} images; the same command with --resume continues, \
+             `emocam associate {}` looks at what is there",
+            done.len() + timings.images,
+            corpus.images.len(),
+            folder.display()
+        );
+        return Ok(ExitCode::from(130));
+    }
+    finish(&mut run, failures, timings)
+}
+
+/// Writes the tables, matrices and `run.json`, and says what came out.
+fn finish(run: &mut Run, failures: Vec<Failure>, timings: Timings) -> anyhow::Result<ExitCode> {
+    run.manifest.outcome = Some(outcome(run, failures.len(), timings)?);
+    failures_csv(run, &failures)?;
+    images_and_objects_csv(run)?;
+    let matrices = matrices(run, &run.manifest.configuration.association)?;
+    let pictures = matrices.write(run.folder())?;
+    run.manifest.complete = true;
+    run.save()?;
+    print_summary(&matrices)?;
+    for picture in pictures {
+        eprintln!("{}", picture.display());
+    }
+    if failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for failure in failures.iter().take(3) {
+        eprintln!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
+    }
+    eprintln!("{} failed in all; see {}", failures.len(), run.path("failures.csv").display());
+    Ok(ExitCode::from(1))
+}
+
+fn outcome(run: &Run, failed: usize, timings: Timings) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome { failed, timings, ..Outcome::default() };
+    run.for_each_record(|record| {
+        outcome.done += 1;
+        outcome.boxes += record.boxes.len();
+        outcome.clipped += record.clipped;
+        outcome.outside += record.outside;
+        for map in &record.maps {
+            *outcome.flat_maps.entry(map.method.clone()).or_default() += usize::from(map.flat);
+        }
+        Ok(())
+    })?;
+    Ok(outcome)
+}
+
+/// `photos` for a corpus `data/photos`: the run goes to `photos-emocam` in the current folder.
+fn default_folder(root: &Path) -> PathBuf {
+    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.into());
+    let name = absolute.file_name().map_or("corpus".into(), |name| name.to_string_lossy().into_owned());
+    PathBuf::from(format!("{name}-emocam"))
+}
+
+fn manifest(
+    config: &Config,
+    loaded: &Loaded,
+    device: tch::Device,
+    roots: &[PathBuf],
+    corpus: &Corpus,
+) -> anyhow::Result<Manifest> {
+    let made_up: Vec<&str> = loaded.files.iter().filter(|file| file.synthesized).map(|f| f.role.as_str()).collect();
+    let warning = (!made_up.is_empty()).then(|| {
+        format!(
+            "synthesized weights ({}): random numbers in place of a trained model, results mean nothing",
+            made_up.join(", ")
+        )
+    });
+    let folders = roots.iter().map(|root| Ok(std::path::absolute(root)?.display().to_string()));
+    Ok(Manifest {
+        emocam: env!("CARGO_PKG_VERSION").into(),
+        libtorch: "2.11".into(),
+        complete: false,
+        warning,
+        configuration: config.clone(),
+        device: match device {
+            tch::Device::Cuda(number) => format!("cuda:{number}"),
+            _ => "cpu".into(),
+        },
+        network_threads: tch::get_num_threads(),
+        models: loaded.files.clone(),
+        corpus: CorpusInfo {
+            folders: folders.collect::<std::io::Result<_>>().context("cannot name the corpus folders")?,
+            images: corpus.images.len(),
+            sha256: emocam::corpus::digest(&corpus.images),
+        },
+        labels: loaded.emotion.card().labels.clone(),
+        classes: loaded.classes.clone(),
+        outcome: None,
+    })
+}
+
+/// Opens the run to be continued, unless something differs from when it was started.
+fn reopen(folder: &Path, now: Manifest) -> anyhow::Result<Run> {
+    let run = Run::open(folder).context("nothing to resume")?;
+    let differences = run.manifest.differences(&now);
+    anyhow::ensure!(
+        differences.is_empty(),
+        "the run in {} was made differently and cannot be continued:\n  {}\nname another folder with --out",
+        folder.display(),
+        differences.join("\n  ")
+    );
+    // Same number of threads, same last digits.
+    tch::set_num_threads(run.manifest.network_threads);
+    let manifest = Manifest { network_threads: run.manifest.network_threads, ..now };
+    let run = Run { manifest, ..run };
+    run.save()?;
+    Ok(run)
+}
+
+fn announce(corpus: &Corpus, done: usize, device: tch::Device, folder: &Path) {
+    let device = match device {
+        tch::Device::Cuda(number) => format!("GPU {number}"),
+        _ => format!("CPU, {} threads", tch::get_num_threads()),
+    };
+    let already = if done > 0 { format!(", {done} already done") } else { String::new() };
+    eprintln!("{} images{already}; {device}; results in {}", corpus.images.len(), folder.display());
+}
+
+/// The first Ctrl-C (or SIGTERM) lets the batch finish, the second ends the process.
+fn stop_on_interrupt() -> anyhow::Result<&'static AtomicBool> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping after this batch; once more to stop at once (nothing that is recorded is lost)");
+    })
+    .context("cannot catch Ctrl-C")?;
+    Ok(&STOP)
+}

@@ -1,0 +1,70 @@
+//! `emocam associate`: a second look at a run, without networks.
+
+use super::settings::Association;
+use emocam::run::{matrices, Run};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Recompute the matrix and its pictures from a run's records, with other thresholds or scores; no networks
+///
+/// Writes <METHOD>/association.csv, counts.csv, heatmap.png and heatmap.svg, and prints the most prominent classes.
+/// Works on unfinished runs too.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A run directory of `emocam analyze`
+    run: PathBuf,
+
+    /// Write here instead of into the run
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    #[command(flatten)]
+    association: Association,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { run, out, association } = args;
+    let run = Run::open(&run)?;
+    let mut config = run.manifest.configuration.clone();
+    association.apply(&mut config.association);
+    config.check()?;
+    if let Some(warning) = &run.manifest.warning {
+        eprintln!("warning: {warning}");
+    }
+    let matrices = matrices(&run, &config.association)?;
+    let pictures = matrices.write(out.as_deref().unwrap_or(run.folder()))?;
+    print_summary(&matrices)?;
+    for picture in pictures {
+        eprintln!("{}", picture.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The classes of each method with the highest mean share, as a table on stdout.
+pub fn print_summary(matrices: &emocam::run::Matrices) -> std::io::Result<()> {
+    const SHOWN: usize = 10;
+    let mut out = std::io::stdout().lock();
+    for (method, counts) in matrices.methods() {
+        let association = counts.association();
+        let images: u64 = counts.images.iter().sum();
+        writeln!(out, "{method}: {images} images, share in which a class is important")?;
+        writeln!(out, "{:<28} {:>6}  highest for", "class", "mean")?;
+        for class in counts.prominent(SHOWN) {
+            let shares = association.row(class);
+            let present: Vec<f64> = shares.iter().copied().flatten().collect();
+            let mean = present.iter().sum::<f64>() / present.len().max(1) as f64;
+            let mut best: Option<(usize, f64)> = None;
+            for (label, share) in shares.iter().enumerate() {
+                if let Some(share) = share.filter(|&share| best.is_none_or(|(_, highest)| share > highest)) {
+                    best = Some((label, share));
+                }
+            }
+            let (label, share) = best.expect("a prominent class occurs with some label");
+            let of = counts.images[label];
+            let name = &matrices.labels()[label];
+            writeln!(out, "{:<28} {mean:>6.3}  {name} ({share:.2} of {of})", matrices.classes()[class])?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! One file a subcommand: help, arguments, run. The only room that knows clap, anyhow and the terminal.
+//!
+//! stdout is data, stderr is messages and progress. Exit status 0: everything done; 1: finished, but some pictures
+//! failed; 2: could not run; 130: stopped by Ctrl-C, to be continued with `--resume`.
+
+mod analyze;
+mod associate;
+mod models;
+mod progress;
+mod settings;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// What in the pictures drives the answers of an image-emotion network?
+///
+/// `analyze` runs an object detector and an emotion network over a corpus of images, asks a class activation map which
+/// detected objects the answer rests on, and counts which objects go with which emotion. `associate` asks the records of
+/// such a run again, with other thresholds, in a moment.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, after_help = "Exit status: 0 everything done; 1 finished, some images failed \
+    (failures.csv); 2 could not run; 130 stopped by Ctrl-C (continue with --resume).")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Analyze(analyze::Args),
+    Associate(associate::Args),
+    #[command(subcommand)]
+    Models(models::Command),
+    /// Print a completion script for a shell
+    ///
+    /// For instance `emocam completions bash > ~/.local/share/bash-completion/completions/emocam`.
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line.
+pub fn run() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Analyze(args) => analyze::run(args),
+        Command::Associate(args) => associate::run(args),
+        Command::Models(command) => models::run(command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "emocam", &mut script);
+            std::io::stdout().lock().write_all(&script)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Whether the reader of stdout has gone, as `head` does when it has seen enough: no failure.
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

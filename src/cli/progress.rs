@@ -1,0 +1,46 @@
+//! Progress on stderr: a bar with rate and ETA on a terminal, a line every so often elsewhere.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Seconds between lines where stderr is no terminal: a log of a day stays readable.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// Progress over a known number of things.
+pub struct Progress {
+    bar: ProgressBar,
+    total: u64,
+    started: Instant,
+    printed: Option<Instant>,
+    unit: &'static str,
+}
+
+impl Progress {
+    /// Starts; `unit` is what is counted, in the plural.
+    pub fn new(total: u64, unit: &'static str) -> Self {
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
+        let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  ETA {{eta}}  {{msg}}");
+        bar.set_style(ProgressStyle::with_template(&template).expect("the template is constant"));
+        Self { bar, total, started: Instant::now(), printed: None, unit }
+    }
+
+    /// `done` of the total are done; `note` may add something.
+    pub fn at(&mut self, done: u64, note: String) {
+        self.bar.set_position(done);
+        let due = self.printed.unwrap_or(self.started).elapsed() >= LINE_EVERY;
+        if self.bar.is_hidden() && (due || done == self.total) {
+            self.printed = Some(Instant::now());
+            let rate = done as f64 / self.started.elapsed().as_secs_f64();
+            let left = Duration::from_secs_f64((self.total.saturating_sub(done)) as f64 / rate.max(1e-9));
+            let eta = indicatif::HumanDuration(left);
+            eprintln!("{done}/{} {}, {rate:.2}/s, ETA {eta}{}{note}", self.total, self.unit, if note.is_empty() { "" } else { ", " });
+        }
+        self.bar.set_message(note);
+    }
+
+    /// Leaves the bar as it is.
+    pub fn finish(self) {
+        self.bar.abandon();
+    }
+}

@@ -1,0 +1,197 @@
+//! Flags that mean the same in every subcommand, and how they change the configuration.
+
+use clap::Args;
+use emocam::config::{AssociationConfig, Config};
+use emocam::detect::ClassScores;
+use emocam::explain::{Method, Target};
+use emocam::nn::{DeviceChoice, Precision};
+use emocam::score::ScoreRule;
+use std::path::PathBuf;
+
+/// Parses a value by its name in configuration files.
+fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let plain = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
+    T::deserialize(plain).map_err(|error| error.to_string())
+}
+
+/// What is looked at, and with which models.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Configuration; keys it does not name keep the paper's values (configs/paper.toml lists them all)
+    #[arg(long, value_name = "FILE.toml")]
+    config: Option<PathBuf>,
+
+    /// Folder of model files that are named without a path [default: $EMOCAM_MODELS, else ~/.local/share/emocam/models]
+    #[arg(long, value_name = "DIR")]
+    pub models: Option<PathBuf>,
+
+    /// Darknet's description of the detector [default: yolov3-openimages.cfg, built in]
+    #[arg(long, value_name = "FILE.cfg", help_heading = "Detector")]
+    detector: Option<String>,
+
+    /// The detector's weights [default: yolov3-openimages.weights]
+    #[arg(long, value_name = "FILE", help_heading = "Detector")]
+    detector_weights: Option<String>,
+
+    /// Names of the detector's classes, one a line [default: openimages.names, built in]
+    #[arg(long, value_name = "FILE", help_heading = "Detector")]
+    class_names: Option<String>,
+
+    /// softmax: one label a box (the paper); logistic: every class over the threshold (Darknet) [default: softmax]
+    #[arg(long, value_name = "RULE", value_parser = by_name::<ClassScores>, help_heading = "Detector")]
+    class_scores: Option<ClassScores>,
+
+    /// Keep labels more confident than this, 0 to 1 [default: 0.005]
+    #[arg(long, value_name = "P", help_heading = "Detector")]
+    confidence: Option<f32>,
+
+    /// Suppress boxes of a class that overlap more than this, 0 to 1 [default: 0.005]
+    #[arg(long, value_name = "IOU", help_heading = "Detector")]
+    nms_iou: Option<f32>,
+
+    /// The emotion model: a published checkpoint or safetensors [default: emonet.pth]
+    #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
+    emotion_weights: Option<String>,
+
+    /// Its mean image as published text [default: img_mean.txt beside the weights, where the checkpoint needs one]
+    #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
+    emotion_mean: Option<String>,
+
+    /// Class activation maps, separated by commas [default: grad-cam]
+    #[arg(long, value_name = "METHOD,...", value_delimiter = ',', help_heading = "Maps")]
+    cam: Option<Vec<Method>>,
+
+    /// What a map explains: preset (as published for each method), probability or logit [default: preset]
+    #[arg(long, value_name = "SCORE", value_parser = by_name::<Target>, help_heading = "Maps")]
+    target: Option<Target>,
+
+    /// Leave photos as their pixels lie, whatever their EXIF orientation says (as the published code does)
+    #[arg(long)]
+    ignore_exif: bool,
+
+    #[command(flatten)]
+    association: Association,
+
+    #[command(flatten)]
+    compute: Compute,
+}
+
+/// Which boxes count.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Association")]
+pub struct Association {
+    /// A box counts when its score is over this [default: 0.3]
+    #[arg(long, value_name = "SCORE")]
+    importance: Option<f32>,
+
+    /// ... and its confidence is over this [default: 0]
+    #[arg(long, value_name = "P")]
+    min_confidence: Option<f32>,
+
+    /// A box's score: mean of the map in it (the paper), max, or mass (its share of the whole map) [default: mean]
+    #[arg(long, value_name = "RULE", value_parser = by_name::<ScoreRule>)]
+    score: Option<ScoreRule>,
+
+    /// Classes in the heatmap [default: 25]
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+}
+
+impl Association {
+    /// Changes what was given.
+    pub fn apply(self, config: &mut AssociationConfig) {
+        let Self { importance, min_confidence, score, top } = self;
+        set(&mut config.importance, importance);
+        set(&mut config.min_confidence, min_confidence);
+        set(&mut config.score, score);
+        set(&mut config.top, top);
+    }
+}
+
+/// How the networks compute.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Computing")]
+pub struct Compute {
+    /// auto (CUDA when it works), cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: DeviceChoice,
+
+    /// Inside the detector: f32, bf16 (less than half the time where the processor knows it) or f16 [default: f32]
+    #[arg(long, value_name = "FORMAT", value_parser = by_name::<Precision>)]
+    precision: Option<Precision>,
+
+    /// Images a batch; costs about 0.3 GB each with YOLOv3 [default: 4]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+
+    /// Threads that read and resize images [default: all cores]. The networks' threads follow OMP_NUM_THREADS
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+fn set<T>(value: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *value = given;
+    }
+}
+
+/// What a command needs besides the configuration.
+#[derive(Debug)]
+pub struct Machine {
+    /// The models folder.
+    pub models: PathBuf,
+    /// As asked for.
+    pub device: DeviceChoice,
+    /// Decode threads.
+    pub threads: usize,
+}
+
+impl Settings {
+    /// Preset, file and flags together.
+    pub fn resolve(self) -> anyhow::Result<(Config, Machine)> {
+        // Every field by name: an option that is not applied does not compile.
+        let Self {
+            config,
+            models,
+            detector,
+            detector_weights,
+            class_names,
+            class_scores,
+            confidence,
+            nms_iou,
+            emotion_weights,
+            emotion_mean,
+            cam,
+            target,
+            ignore_exif,
+            association,
+            compute: Compute { device, precision, batch, threads },
+        } = self;
+        let mut resolved = match config {
+            Some(file) => Config::load(&file)?,
+            None => Config::default(),
+        };
+        set(&mut resolved.detector.cfg, detector);
+        set(&mut resolved.detector.weights, detector_weights);
+        set(&mut resolved.detector.names, class_names);
+        set(&mut resolved.detector.class_scores, class_scores);
+        set(&mut resolved.detector.confidence, confidence);
+        set(&mut resolved.detector.nms_iou, nms_iou);
+        set(&mut resolved.emotion.weights, emotion_weights);
+        set(&mut resolved.emotion.mean, emotion_mean);
+        set(&mut resolved.cam.methods, cam);
+        set(&mut resolved.cam.target, target);
+        set(&mut resolved.compute.precision, precision);
+        set(&mut resolved.compute.batch, batch);
+        resolved.corpus.ignore_exif |= ignore_exif;
+        association.apply(&mut resolved.association);
+        resolved.check()?;
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let machine = Machine {
+            models: emocam::models::folder(models.as_deref()),
+            device,
+            threads: threads.map_or_else(cores, usize::from),
+        };
+        Ok((resolved, machine))
+    }
+}

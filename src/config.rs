@@ -1,0 +1,244 @@
+//! What a run does: the paper's preset, changed by a TOML file, changed by flags.
+
+use crate::detect::{ClassScores, Thresholds};
+use crate::explain::{Method, Target};
+use crate::files::read_text;
+use crate::image::LetterboxFilter;
+use crate::nn::Precision;
+use crate::score::ScoreRule;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// All settings; the default is the paper's preset, spelled out in `configs/paper.toml`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How pictures are read.
+    pub corpus: CorpusConfig,
+    /// The detector.
+    pub detector: DetectorConfig,
+    /// The explained model.
+    pub emotion: EmotionConfig,
+    /// The activation maps.
+    pub cam: CamConfig,
+    /// How the networks compute.
+    pub compute: ComputeConfig,
+    /// From records to the matrix; can be changed afterwards with `emocam associate`.
+    pub association: AssociationConfig,
+}
+
+/// `[corpus]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CorpusConfig {
+    /// Leave pictures as their pixels lie, as the published code does.
+    pub ignore_exif: bool,
+}
+
+/// `[detector]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DetectorConfig {
+    /// Darknet's description of the network.
+    pub cfg: String,
+    /// Its weights.
+    pub weights: String,
+    /// Names of its classes, one a line.
+    pub names: String,
+    /// How class numbers become labels.
+    pub class_scores: ClassScores,
+    /// Labels must be more confident than this.
+    pub confidence: f32,
+    /// Boxes of a class that overlap more than this are suppressed.
+    pub nms_iou: f32,
+    /// How the picture is resized into the letterbox.
+    pub letterbox_filter: LetterboxFilter,
+    /// Grey level of the bars, 0 (black) to 1.
+    pub letterbox_fill: f32,
+}
+
+impl Default for DetectorConfig {
+    fn default() -> Self {
+        Self {
+            cfg: "yolov3-openimages.cfg".into(),
+            weights: "yolov3-openimages.weights".into(),
+            names: "openimages.names".into(),
+            class_scores: ClassScores::Softmax,
+            confidence: 0.005,
+            nms_iou: 0.005,
+            letterbox_filter: LetterboxFilter::Bicubic,
+            letterbox_fill: 0.0,
+        }
+    }
+}
+
+impl DetectorConfig {
+    /// The thresholds alone.
+    pub fn thresholds(&self) -> Thresholds {
+        Thresholds { class_scores: self.class_scores, confidence: self.confidence, nms_iou: self.nms_iou }
+    }
+
+    /// The bars' grey level as a byte.
+    pub fn fill(&self) -> u8 {
+        (self.letterbox_fill * 255.0).round() as u8
+    }
+}
+
+/// `[emotion]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmotionConfig {
+    /// A checkpoint in either published layout, or safetensors.
+    pub weights: String,
+    /// The mean image's text file; empty: what the checkpoint or its description says.
+    pub mean: String,
+}
+
+impl Default for EmotionConfig {
+    fn default() -> Self {
+        Self { weights: "emonet.pth".into(), mean: "img_mean.txt".into() }
+    }
+}
+
+/// `[cam]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CamConfig {
+    /// One map a method.
+    pub methods: Vec<Method>,
+    /// Which score is explained.
+    pub target: Target,
+}
+
+impl Default for CamConfig {
+    fn default() -> Self {
+        Self { methods: vec![Method::GradCam], target: Target::Preset }
+    }
+}
+
+/// `[compute]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ComputeConfig {
+    /// Number format inside the detector.
+    pub precision: Precision,
+    /// Pictures a batch. The last digits of a result depend on it.
+    pub batch: usize,
+}
+
+impl Default for ComputeConfig {
+    fn default() -> Self {
+        Self { precision: Precision::F32, batch: 4 }
+    }
+}
+
+/// `[association]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AssociationConfig {
+    /// Boxes must score more than this.
+    pub importance: f32,
+    /// Labels must be more confident than this.
+    pub min_confidence: f32,
+    /// Which score of a box counts.
+    pub score: ScoreRule,
+    /// Classes in the heatmap.
+    pub top: usize,
+}
+
+impl Default for AssociationConfig {
+    fn default() -> Self {
+        Self { importance: 0.3, min_confidence: 0.0, score: ScoreRule::Mean, top: 25 }
+    }
+}
+
+impl Config {
+    /// The preset, changed by what `file` says. Paths in it that exist relative to it become paths from here; other
+    /// names are left to be looked up in the models folder.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has a key or value that is not known, with its line.
+    pub fn load(file: &Path) -> Result<Self> {
+        let mut config: Self = toml::from_str(&read_text(file)?)
+            .map_err(|error| Error::file(file, format!("not a configuration: {error}")))?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let DetectorConfig { cfg, weights, names, .. } = &mut config.detector;
+        for name in [cfg, weights, names, &mut config.emotion.weights, &mut config.emotion.mean] {
+            let beside = folder.join(&*name);
+            if !name.is_empty() && beside.exists() {
+                *name = beside.to_string_lossy().into_owned();
+            }
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Refuses values no run can use.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], naming key, value and range.
+    pub fn check(&self) -> Result<()> {
+        let Self { detector, cam, compute, association, .. } = self;
+        for (key, value) in [
+            ("confidence", detector.confidence),
+            ("nms_iou", detector.nms_iou),
+            ("letterbox_fill", detector.letterbox_fill),
+            ("importance", association.importance),
+            ("min_confidence", association.min_confidence),
+        ] {
+            if !(0.0..=1.0).contains(&value) {
+                return Err(Error::Setting(format!("{key} should be from 0 to 1, found {value}")));
+            }
+        }
+        if cam.methods.is_empty() {
+            return Err(Error::Setting("no CAM method is named: give at least one with --cam".into()));
+        }
+        if let Some(twice) = (1..cam.methods.len()).find(|&at| cam.methods[..at].contains(&cam.methods[at])) {
+            return Err(Error::Setting(format!("the CAM method {} is named twice", cam.methods[twice])));
+        }
+        if !(1..=4096).contains(&compute.batch) {
+            return Err(Error::Setting(format!("batch should be from 1 to 4096, found {}", compute.batch)));
+        }
+        if association.top == 0 {
+            return Err(Error::Setting("top should be at least 1".into()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_that_spells_out_the_preset_is_the_preset() {
+        let spelled = toml::from_str::<toml::Table>(include_str!("../configs/paper.toml")).unwrap();
+        let default = toml::Table::try_from(Config::default()).unwrap();
+        // Every key is spelled out, none is left to a default.
+        let keys = |table: &toml::Table| -> Vec<(String, Vec<String>)> {
+            table.iter().map(|(k, v)| (k.clone(), v.as_table().unwrap().keys().cloned().collect())).collect()
+        };
+        assert_eq!(keys(&spelled), keys(&default));
+        assert_eq!(spelled.try_into::<Config>().unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_file_changes_what_it_names_and_its_paths_are_relative_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("my.weights"), b"").unwrap();
+        let file = folder.path().join("mine.toml");
+        std::fs::write(&file, "[detector]\nweights = 'my.weights'\nconfidence = 0.25\n").unwrap();
+        let config = Config::load(&file).unwrap();
+        assert_eq!(config.detector.weights, folder.path().join("my.weights").to_string_lossy());
+        assert_eq!(config.detector.cfg, "yolov3-openimages.cfg");
+        assert_eq!(config.detector.nms_iou, 0.005);
+        for (text, words) in
+            [("[detector]\nconfidance = 1", "confidance"), ("[detector]\nconfidence = 2.0", "from 0 to 1"), ("[cam]\nmethods = ['x']", "x")]
+        {
+            std::fs::write(&file, text).unwrap();
+            let message = Config::load(&file).unwrap_err().to_string();
+            assert!(message.contains(words), "{message}");
+        }
+    }
+}

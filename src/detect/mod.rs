@@ -1,0 +1,115 @@
+//! Object detection: from a letterboxed picture to labelled boxes.
+//!
+//! [`Darknet`] runs any YOLO network of the Darknet family from version 3 on. Knows nothing of emotions or maps.
+
+mod activation;
+mod cfg;
+mod head;
+mod network;
+mod nms;
+
+pub use activation::Activation;
+pub use cfg::{Cfg, Layer, LayerKind};
+pub use network::{Head, Network};
+pub use nms::suppress;
+
+use crate::image::{BoundingBox, Rgb8, Size};
+use crate::nn::{stack, Precision};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind};
+
+/// One labelled box.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Detection {
+    /// Index of the class.
+    pub class: usize,
+    /// In `[0, 1]`: objectness times the class's score.
+    pub confidence: f32,
+    /// In pixels of the detector's input; may reach beyond it.
+    pub bounding_box: BoundingBox,
+}
+
+/// How the class numbers of a box become labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassScores {
+    /// Softmax over the classes, one label a box: the published pipeline (Lightnet).
+    #[default]
+    Softmax,
+    /// A sigmoid per class, every class over the threshold: Darknet.
+    Logistic,
+}
+
+/// A detector of objects.
+pub trait Detector {
+    /// Size of the pictures [`Self::detect`] takes.
+    fn input(&self) -> Size;
+
+    /// Labelled boxes per picture, after suppression, by falling confidence.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>>;
+}
+
+/// Thresholds of [`Darknet`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    /// See [`ClassScores`].
+    pub class_scores: ClassScores,
+    /// Labels must be more confident than this.
+    pub confidence: f32,
+    /// See [`suppress`].
+    pub nms_iou: f32,
+}
+
+/// A Darknet network with its thresholds.
+#[derive(Debug)]
+pub struct Darknet {
+    network: Network,
+    thresholds: Thresholds,
+}
+
+impl Darknet {
+    /// A detector from a `.cfg` and its `.weights`.
+    ///
+    /// # Errors
+    /// See [`Network::load`].
+    pub fn load(
+        cfg: &Cfg,
+        weights: &std::path::Path,
+        thresholds: Thresholds,
+        device: Device,
+        precision: Precision,
+    ) -> Result<Self> {
+        let weights = crate::nn::weights::DarknetWeights::open(weights)?;
+        Ok(Self { network: Network::load(cfg, weights, device, precision)?, thresholds })
+    }
+
+    /// The network alone.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+}
+
+impl Detector for Darknet {
+    fn input(&self) -> Size {
+        self.network.input()
+    }
+
+    fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>> {
+        let _no_grad = tch::no_grad_guard();
+        let x = stack(pictures, self.input(), self.network.device())
+            .and_then(|x| x.f_to_kind(Kind::Float)?.f_div_scalar(255.0))
+            .map_err(Error::torch("preparing the detector's input"))?;
+        let mut found: Vec<Vec<Detection>> = vec![Vec::new(); pictures.len()];
+        for (raw, head) in self.network.forward(&x)?.iter().zip(self.network.heads()) {
+            let Thresholds { class_scores, confidence, .. } = self.thresholds;
+            let of_head = head::decode(raw, head, class_scores, confidence)
+                .map_err(Error::torch("decoding the detector's output"))?;
+            found.iter_mut().zip(of_head).for_each(|(all, more)| all.extend(more));
+        }
+        Ok(found.into_iter().map(|labels| suppress(labels, self.thresholds.nms_iou)).collect())
+    }
+}

@@ -1,0 +1,343 @@
+//! A Darknet network on libtorch: built from a [`Cfg`] and its weights, run on batches.
+
+use super::activation::Activation;
+use super::cfg::{Cfg, LayerKind};
+use crate::image::Size;
+use crate::nn::weights::DarknetWeights;
+use crate::nn::Precision;
+use crate::{Error, Result};
+use tch::{Device, Kind, Tensor};
+
+/// A network ready to run. BatchNorm is folded into the kernels.
+#[derive(Debug)]
+pub struct Network {
+    operations: Vec<Operation>,
+    /// For every layer, the last layer that reads its output: what is not needed any more is freed at once.
+    last_use: Vec<usize>,
+    heads: Vec<Head>,
+    input: Size,
+    kind: Kind,
+    device: Device,
+}
+
+/// One `[yolo]` layer's constants.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// Width and height of the anchors in input pixels.
+    pub anchors: Vec<(f32, f32)>,
+    /// Number of classes.
+    pub classes: usize,
+    /// See [`LayerKind::Yolo`].
+    pub scale_x_y: f32,
+    /// Cells of the head's grid.
+    pub grid: Size,
+    /// Input pixels a cell.
+    pub stride: (f32, f32),
+}
+
+#[derive(Debug)]
+enum Operation {
+    Convolution { kernel: Tensor, bias: Tensor, stride: i64, padding: i64, groups: i64, activation: Activation },
+    Maxpool { size: i64, stride: i64, padding: i64 },
+    Upsample { height: i64, width: i64 },
+    Route { layers: Vec<usize>, groups: i64, group_id: i64 },
+    Shortcut { from: usize, activation: Activation },
+    Dropout,
+    /// Its input is a head's raw output.
+    Yolo,
+}
+
+/// Channels, rows and columns of a layer's output.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Shape {
+    pub channels: i64,
+    pub height: i64,
+    pub width: i64,
+}
+
+/// The output shape of every layer.
+///
+/// # Errors
+/// [`Error::Line`] where layers do not fit each other.
+pub(super) fn shapes(cfg: &Cfg) -> Result<Vec<Shape>> {
+    let mut shapes: Vec<Shape> = Vec::with_capacity(cfg.layers.len());
+    let input = Shape { channels: 3, height: i64::from(cfg.input.height), width: i64::from(cfg.input.width) };
+    for layer in &cfg.layers {
+        let from = shapes.last().copied().unwrap_or(input);
+        let wrong = |message: String| Error::line(&cfg.path, layer.line, message);
+        let to = match &layer.kind {
+            &LayerKind::Convolutional { filters, size, stride, padding, groups, .. } => {
+                if from.channels % groups != 0 || filters % groups != 0 {
+                    return Err(wrong(format!(
+                        "groups={groups} does not divide both {} input channels and {filters} filters",
+                        from.channels
+                    )));
+                }
+                let side = |side: i64| (side + 2 * padding - size) / stride + 1;
+                Shape { channels: filters, height: side(from.height), width: side(from.width) }
+            }
+            &LayerKind::Maxpool { size, stride, padding } => {
+                let side = |side: i64| (side + padding - size) / stride + 1;
+                Shape { height: side(from.height), width: side(from.width), ..from }
+            }
+            &LayerKind::Upsample { stride } => {
+                Shape { height: from.height * stride, width: from.width * stride, ..from }
+            }
+            LayerKind::Route { layers, groups, .. } => {
+                let first = shapes[layers[0]];
+                let mut channels = 0;
+                for &number in layers {
+                    let part = shapes[number];
+                    if (part.height, part.width) != (first.height, first.width) || part.channels % groups != 0 {
+                        return Err(wrong(format!("[route]: layers {} and {number} do not fit: {first:?}, {part:?}", layers[0])));
+                    }
+                    channels += part.channels / groups;
+                }
+                Shape { channels, ..first }
+            }
+            &LayerKind::Shortcut { from: other, .. } => {
+                if shapes[other] != from {
+                    return Err(wrong(format!("[shortcut]: {from:?} and layer {other}'s {:?} differ", shapes[other])));
+                }
+                from
+            }
+            LayerKind::Dropout => from,
+            LayerKind::Yolo { anchors, classes, .. } => {
+                let wanted = (anchors.len() * (5 + classes)) as i64;
+                if from.channels != wanted {
+                    return Err(wrong(format!(
+                        "[yolo] needs {wanted} channels ({} anchors x (5 + {classes} classes)), the layer before it has {}",
+                        anchors.len(),
+                        from.channels
+                    )));
+                }
+                from
+            }
+        };
+        if to.height < 1 || to.width < 1 || to.channels.saturating_mul(to.height).saturating_mul(to.width) > 1 << 31 {
+            return Err(wrong(format!("the layer's output would be {to:?}: too small or too large")));
+        }
+        shapes.push(to);
+    }
+    Ok(shapes)
+}
+
+impl Network {
+    /// Builds the network and reads its weights, in Darknet's order.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other; a weights file with too few or too many numbers, naming both counts and the
+    /// layer.
+    pub fn load(cfg: &Cfg, mut weights: DarknetWeights, device: Device, precision: Precision) -> Result<Self> {
+        let shapes = shapes(cfg)?;
+        weights.expect_total(parameter_count(cfg, &shapes))?;
+        let mut operations = Vec::with_capacity(cfg.layers.len());
+        let mut heads = Vec::new();
+        let mut channels = 3;
+        for (number, layer) in cfg.layers.iter().enumerate() {
+            operations.push(match &layer.kind {
+                LayerKind::Convolutional { .. } => {
+                    convolution(&layer.kind, number, channels, &mut weights, device, precision.kind())?
+                }
+                &LayerKind::Maxpool { size, stride, padding } => Operation::Maxpool { size, stride, padding },
+                LayerKind::Upsample { .. } => {
+                    Operation::Upsample { height: shapes[number].height, width: shapes[number].width }
+                }
+                LayerKind::Route { layers, groups, group_id } => {
+                    Operation::Route { layers: layers.clone(), groups: *groups, group_id: *group_id }
+                }
+                &LayerKind::Shortcut { from, activation } => Operation::Shortcut { from, activation },
+                LayerKind::Dropout => Operation::Dropout,
+                LayerKind::Yolo { anchors, classes, scale_x_y } => {
+                    let grid = Size::new(shapes[number].width as u32, shapes[number].height as u32);
+                    heads.push(Head {
+                        anchors: anchors.clone(),
+                        classes: *classes,
+                        scale_x_y: *scale_x_y,
+                        grid,
+                        stride: (
+                            cfg.input.width as f32 / grid.width as f32,
+                            cfg.input.height as f32 / grid.height as f32,
+                        ),
+                    });
+                    Operation::Yolo
+                }
+            });
+            channels = shapes[number].channels;
+        }
+        weights.finish()?;
+        let last_use = last_use(cfg);
+        Ok(Self { operations, last_use, heads, input: cfg.input, kind: precision.kind(), device })
+    }
+
+    /// The input's size; images must have it.
+    pub fn input(&self) -> Size {
+        self.input
+    }
+
+    /// The heads, in the order of the tensors [`Self::forward`] returns.
+    pub fn heads(&self) -> &[Head] {
+        &self.heads
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The raw output of the convolution before every `[yolo]`: per head (N, anchors * (5 + classes), rows, columns),
+    /// in the network's precision. `x` is (N, 3, height, width), RGB in `[0, 1]`, on the network's device, best
+    /// channels-last in memory.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] when memory is short or `x` has another shape.
+    pub fn forward(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+        self.run(x).map_err(Error::torch("running the detector"))
+    }
+
+    fn run(&self, x: &Tensor) -> Result<Vec<Tensor>, tch::TchError> {
+        let mut kept: Vec<Option<Tensor>> = Vec::with_capacity(self.operations.len());
+        let mut raw = Vec::with_capacity(self.heads.len());
+        let mut previous = x.f_to_kind(self.kind)?;
+        for (number, operation) in self.operations.iter().enumerate() {
+            previous = operation.forward(&previous, &kept)?;
+            if matches!(operation, Operation::Yolo) {
+                raw.push(previous.shallow_clone());
+            }
+            kept.push((self.last_use[number] > number).then(|| previous.shallow_clone()));
+            for (output, &last_use) in kept.iter_mut().zip(&self.last_use) {
+                if last_use <= number {
+                    *output = None;
+                }
+            }
+        }
+        Ok(raw)
+    }
+}
+
+impl Operation {
+    /// The layer's output, from the layer before it and the kept outputs of earlier ones.
+    fn forward(&self, x: &Tensor, kept: &[Option<Tensor>]) -> Result<Tensor, tch::TchError> {
+        let earlier = |layer: usize| kept[layer].as_ref().expect("an output is kept until its last use");
+        match self {
+            Self::Convolution { kernel, bias, stride, padding, groups, activation } => {
+                activation.apply(x.f_conv2d(kernel, Some(bias), *stride, *padding, 1, *groups)?)
+            }
+            &Self::Maxpool { size, stride, padding } => maxpool(x, size, stride, padding),
+            &Self::Upsample { height, width } => x.f_upsample_nearest2d([height, width], None, None),
+            Self::Route { layers, groups, group_id } => {
+                let part = |&layer: &usize| {
+                    let length = earlier(layer).size()[1] / groups;
+                    earlier(layer).f_narrow(1, group_id * length, length)
+                };
+                let mut parts = layers.iter().map(part).collect::<Result<Vec<_>, _>>()?;
+                if parts.len() == 1 {
+                    Ok(parts.remove(0))
+                } else {
+                    Tensor::f_cat(&parts, 1)
+                }
+            }
+            Self::Shortcut { from, activation } => activation.apply(x.f_add(earlier(*from))?),
+            Self::Dropout | Self::Yolo => Ok(x.shallow_clone()),
+        }
+    }
+}
+
+/// Darknet's max-pooling: `padding` in all, its smaller half before the first row and column, never the maximum.
+fn maxpool(x: &Tensor, size: i64, stride: i64, padding: i64) -> Result<Tensor, tch::TchError> {
+    let before = padding / 2;
+    if padding % 2 == 0 && before <= size / 2 {
+        return x.f_max_pool2d(size, stride, before, 1, false);
+    }
+    let after = padding - before;
+    let padded = x.f_pad([before, after, before, after], "constant", f64::NEG_INFINITY)?;
+    padded.f_max_pool2d(size, stride, 0, 1, false)
+}
+
+/// Reads one convolution and folds BatchNorm into it.
+fn convolution(
+    layer: &LayerKind,
+    number: usize,
+    channels: i64,
+    weights: &mut DarknetWeights,
+    device: Device,
+    kind: Kind,
+) -> Result<Operation> {
+    let &LayerKind::Convolutional { filters, size, stride, padding, groups, batch_normalize, activation } = layer else {
+        unreachable!("called for convolutions alone")
+    };
+    let count = filters as usize;
+    let mut bias = weights.take(number, "bias", count)?;
+    let scale = if batch_normalize {
+        let gamma = weights.take(number, "scale", count)?;
+        let mean = weights.take(number, "mean", count)?;
+        let variance = weights.take(number, "variance", count)?;
+        fold(&mut bias, &gamma, &mean, &variance)
+    } else {
+        vec![1.0; count]
+    };
+    let fan_in = (channels / groups * size * size) as usize;
+    let mut kernel = weights.take(number, "kernel", count * fan_in)?;
+    for (filter, scale) in kernel.chunks_exact_mut(fan_in).zip(scale) {
+        filter.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
+    }
+    let place = |values: &[f32], shape: &[i64]| -> Result<Tensor> {
+        Tensor::f_from_slice(values)
+            .and_then(|tensor| tensor.f_reshape(shape))
+            .and_then(|tensor| tensor.f_to_device(device))
+            .and_then(|tensor| tensor.f_to_kind(kind))
+            .map_err(Error::torch("loading the detector's weights"))
+    };
+    Ok(Operation::Convolution {
+        kernel: place(&kernel, &[filters, channels / groups, size, size])?,
+        bias: place(&bias, &[filters])?,
+        stride,
+        padding,
+        groups,
+        activation,
+    })
+}
+
+/// BatchNorm as factors on the kernel, returned, and a new bias: y = gamma (x - mean) / s + beta.
+fn fold(bias: &mut [f32], gamma: &[f32], mean: &[f32], variance: &[f32]) -> Vec<f64> {
+    bias.iter_mut()
+        .zip(gamma.iter().zip(mean.iter().zip(variance)))
+        .map(|(beta, (&gamma, (&mean, &variance)))| {
+            let scale = f64::from(gamma) / deviation(variance);
+            *beta = (f64::from(*beta) - f64::from(mean) * scale) as f32;
+            scale
+        })
+        .collect()
+}
+
+/// The denominator of BatchNorm.
+fn deviation(variance: f32) -> f64 {
+    f64::from(variance.max(0.0)).sqrt() + 1e-6
+}
+
+/// Numbers the weights file of `cfg` must hold.
+pub(super) fn parameter_count(cfg: &Cfg, shapes: &[Shape]) -> usize {
+    let mut channels = 3;
+    let mut count = 0;
+    for (layer, shape) in cfg.layers.iter().zip(shapes) {
+        if let LayerKind::Convolutional { filters, size, groups, batch_normalize, .. } = layer.kind {
+            let vectors = if batch_normalize { 4 } else { 1 };
+            count += (filters * (vectors + channels / groups * size * size)) as usize;
+        }
+        channels = shape.channels;
+    }
+    count
+}
+
+/// For every layer the number of the last layer that reads its output.
+fn last_use(cfg: &Cfg) -> Vec<usize> {
+    let mut last: Vec<usize> = (0..cfg.layers.len()).collect();
+    for (number, layer) in cfg.layers.iter().enumerate() {
+        match &layer.kind {
+            LayerKind::Route { layers, .. } => layers.iter().for_each(|&read| last[read] = number),
+            &LayerKind::Shortcut { from, .. } => last[from] = number,
+            _ => {}
+        }
+    }
+    last
+}

@@ -1,0 +1,277 @@
+//! EmoNet (Kragel et al. 2019): the original two-column AlexNet of Krizhevsky et al. 2012 with 20 outputs. Any AlexNet
+//! with these eight layers fits: numbers of channels and groups are read off the weights.
+
+use super::card::{Flatten, Mean};
+use super::{Card, EmotionModel};
+use crate::image::{Rgb8, Size};
+use crate::nn::weights::{mean_image, Array, StateDict};
+use crate::nn::{forward, stack, Layer};
+use crate::{Error, Result};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+
+/// The network, split at conv5.
+#[derive(Debug)]
+pub struct AlexNet {
+    card: Card,
+    device: Device,
+    /// (3, rows, columns) or (3, 1, 1), subtracted from the input.
+    mean: Tensor,
+    features: Vec<Layer>,
+    head: Vec<Layer>,
+}
+
+/// Names of the eight layers in a checkpoint, and how it flattens.
+#[derive(Debug)]
+struct Layout {
+    name: &'static str,
+    layers: [&'static str; 8],
+    flatten: Flatten,
+    /// Whether the published code subtracts the mean image that is published beside it.
+    needs_mean: bool,
+}
+
+const LAYOUTS: [Layout; 3] = [
+    Layout {
+        name: "emocam",
+        layers: ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"],
+        flatten: Flatten::ChannelsRowsColumns,
+        needs_mean: false,
+    },
+    Layout {
+        name: "KU Leuven",
+        layers: ["conv1", "conv2", "conv3", "conv4", "conv5", "fc1", "fc2", "fc3"],
+        flatten: Flatten::ChannelsColumnsRows,
+        needs_mean: true,
+    },
+    Layout {
+        name: "ECCO Lab",
+        layers: ["conv_0.0", "conv_1.0", "conv_2.0", "conv_3.0", "conv_4.0", "conv_5.0", "conv_6.0", "classifier.0"],
+        flatten: Flatten::ChannelsRowsColumns,
+        needs_mean: false,
+    },
+];
+
+/// (stride, padding) of the five convolutions.
+const CONVOLUTIONS: [(i64, i64); 5] = [(4, 0), (1, 2), (1, 1), (1, 1), (1, 1)];
+
+/// The mean image's tensor in a converted checkpoint.
+pub(crate) const MEAN: &str = "mean";
+
+impl AlexNet {
+    /// Loads a checkpoint in any of the three layouts, with the mean image from `mean`, else from the model's card,
+    /// else from the checkpoint, else none where the published code subtracts none.
+    ///
+    /// # Errors
+    /// A file that cannot be read; a tensor that is missing, superfluous or of the wrong shape; a mean image that is
+    /// needed and not given.
+    pub fn load(weights: &Path, mean: Option<&Path>, device: Device) -> Result<Self> {
+        let card = Card::beside(weights)?;
+        let tensors = canonical(weights, mean, &card)?;
+        Self::from_canonical(weights, tensors, card, device)
+    }
+
+    fn from_canonical(path: &Path, mut tensors: Vec<(String, Array)>, card: Card, device: Device) -> Result<Self> {
+        let place = |array: &Array| -> Result<Tensor> {
+            let shape: Vec<i64> = array.shape.iter().map(|&side| side as i64).collect();
+            Tensor::f_from_slice(&array.values)
+                .and_then(|tensor| tensor.f_reshape(&shape)?.f_to_device(device))
+                .map_err(Error::torch("loading the emotion model's weights"))
+        };
+        let mean = match tensors.iter().position(|(name, _)| name == MEAN) {
+            Some(at) => place(&tensors.swap_remove(at).1)?,
+            None => Tensor::zeros([3, 1, 1], (Kind::Float, device)),
+        };
+        let get = |name: String| -> Result<Tensor> {
+            let (_, array) = tensors.iter().find(|(known, _)| *known == name).expect("canonical() gives all layers");
+            place(array)
+        };
+        let mut features = Vec::new();
+        let mut channels = 3;
+        for (at, (stride, padding)) in CONVOLUTIONS.into_iter().enumerate() {
+            let (kernel, bias) = (get(format!("conv{}.weight", at + 1))?, get(format!("conv{}.bias", at + 1))?);
+            let (out, of_group) = (kernel.size()[0], kernel.size()[1]);
+            if of_group == 0 || channels % of_group != 0 || out % (channels / of_group) != 0 {
+                return Err(Error::Tensor {
+                    path: path.into(),
+                    tensor: format!("conv{}.weight", at + 1),
+                    expected: format!("a kernel for {channels} channels in equal groups"),
+                    found: format!("{:?}", kernel.size()),
+                });
+            }
+            features.push(Layer::Convolution { kernel, bias, stride, padding, groups: channels / of_group });
+            if at < 4 {
+                features.push(Layer::Relu);
+            }
+            if at < 2 {
+                features.push(Layer::LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 });
+                features.push(Layer::MaxPool { size: 3, stride: 2 });
+            }
+            channels = out;
+        }
+        let mut head = vec![Layer::Relu, Layer::MaxPool { size: 3, stride: 2 }, Layer::Flatten];
+        for at in 6..=8 {
+            head.push(Layer::Linear { weight: get(format!("fc{at}.weight"))?, bias: get(format!("fc{at}.bias"))? });
+            if at < 8 {
+                head.push(Layer::Relu);
+            }
+        }
+        Ok(Self { card, device, mean, features, head })
+    }
+}
+
+impl EmotionModel for AlexNet {
+    fn input(&self) -> Size {
+        Size::new(self.card.input, self.card.input)
+    }
+
+    fn card(&self) -> &Card {
+        &self.card
+    }
+
+    fn features(&self, pictures: &[&Rgb8]) -> Result<Tensor> {
+        let _no_grad = tch::no_grad_guard();
+        stack(pictures, self.input(), self.device)
+            .and_then(|x| forward(&self.features, &x.f_to_kind(Kind::Float)?.f_sub(&self.mean)?)?.f_contiguous())
+            .map_err(Error::torch("running the emotion model"))
+    }
+
+    fn head(&self) -> &[Layer] {
+        &self.head
+    }
+}
+
+/// A checkpoint in the project's own layout: conv1..conv5 and fc6..fc8 (`.weight`, `.bias`), fc6 reading channels, rows,
+/// columns, and `mean` (3, rows, columns) or (3, 1, 1) where there is one. This is what `models import` writes.
+///
+/// # Errors
+/// As [`AlexNet::load`].
+pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result<Vec<(String, Array)>> {
+    let mut state = StateDict::open(path)?;
+    let has = |layer: &str| state.arrays.contains_key(&format!("{layer}.weight"));
+    let layout = LAYOUTS.iter().find(|layout| layout.layers.iter().all(|layer| has(layer))).ok_or_else(|| {
+        let names: Vec<&str> = state.arrays.keys().take(6).map(String::as_str).collect();
+        Error::file(
+            path,
+            format!(
+                "not a checkpoint of an AlexNet in a known layout: expected tensors conv1..conv5 and fc1..fc3 (KU Leuven), \
+                 conv_0.0..conv_6.0 and classifier.0 (ECCO Lab), or conv1..conv5 and fc6..fc8; found {} tensors: {} ...",
+                state.arrays.len(),
+                names.join(", ")
+            ),
+        )
+    })?;
+    let flatten = card.flatten.unwrap_or(layout.flatten);
+    let mut tensors = Vec::new();
+    let (mut rows, mut columns, mut features) = (i64::from(card.input), i64::from(card.input), 3);
+    for (at, layer) in layout.layers.iter().enumerate() {
+        let mut weight = take_weight(&mut state, &format!("{layer}.weight"), at, layout.name)?;
+        if at < 5 {
+            for side in [&mut rows, &mut columns] {
+                *side = (*side + 2 * CONVOLUTIONS[at].1 - weight.shape[2] as i64) / CONVOLUTIONS[at].0 + 1;
+                *side = if at == 2 || at == 3 { *side } else { (*side - 3) / 2 + 1 };
+            }
+            features = weight.shape[0] as i64;
+        } else {
+            let wanted = if at == 5 { features * rows.max(0) * columns.max(0) } else { features };
+            fully_connected(&mut weight, path, layer, wanted, (at == 7).then_some(card.labels.len()))?;
+            if at == 5 && flatten == Flatten::ChannelsColumnsRows {
+                swap_rows_and_columns(&mut weight, features as usize, rows as usize, columns as usize);
+            }
+            features = weight.shape[0] as i64;
+        }
+        let bias = Array { shape: vec![weight.shape[0]], values: state.take(&format!("{layer}.bias"), &[weight.shape[0]])? };
+        let name = LAYOUTS[0].layers[at];
+        tensors.push((format!("{name}.weight"), weight));
+        tensors.push((format!("{name}.bias"), bias));
+    }
+    if let Some(mean) = mean_of(&mut state, path, mean, card, layout)? {
+        tensors.push((MEAN.into(), mean));
+    }
+    if let Some(name) = state.arrays.keys().next() {
+        return Err(Error::file(path, format!("holds a tensor `{name}` that this network does not have")));
+    }
+    Ok(tensors)
+}
+
+/// The weight of layer `at`, four-dimensional for convolutions, otherwise as it is in the file.
+fn take_weight(state: &mut StateDict, name: &str, at: usize, layout: &str) -> Result<Array> {
+    let shape = state.arrays.get(name).map(|array| array.shape.clone()).unwrap_or_default();
+    let dimensions = if at < 5 { shape.len() == 4 && shape[2] == shape[3] } else { shape.len() == 2 || shape.len() == 4 };
+    if !dimensions || shape.contains(&0) {
+        let expected = if at < 5 { "a square convolution kernel" } else { "a matrix (or a convolution of its size)" };
+        return Err(Error::Tensor {
+            path: state.path.clone(),
+            tensor: name.into(),
+            expected: format!("{expected} (layout: {layout})"),
+            found: format!("shape {shape:?}"),
+        });
+    }
+    Ok(Array { values: state.take(name, &shape)?, shape })
+}
+
+/// Flattens a fully connected layer's weight to (out, in) and checks both.
+fn fully_connected(weight: &mut Array, path: &Path, layer: &str, wanted: i64, labels: Option<usize>) -> Result<()> {
+    let (out, of) = (weight.shape[0], weight.shape[1..].iter().product::<usize>());
+    if of as i64 != wanted || labels.is_some_and(|labels| labels != out) {
+        return Err(Error::Tensor {
+            path: path.into(),
+            tensor: format!("{layer}.weight"),
+            expected: match labels {
+                Some(labels) => format!("{labels} outputs (the labels) of {wanted} inputs"),
+                None => format!("{wanted} inputs"),
+            },
+            found: format!("{out} outputs of {of} inputs"),
+        });
+    }
+    weight.shape = vec![out, of];
+    Ok(())
+}
+
+/// Reorders fc6's inputs from channels, columns, rows to channels, rows, columns.
+fn swap_rows_and_columns(weight: &mut Array, channels: usize, rows: usize, columns: usize) {
+    for output in weight.values.chunks_exact_mut(channels * rows * columns) {
+        for channel in output.chunks_exact_mut(rows * columns) {
+            let old = channel.to_vec();
+            for row in 0..rows {
+                for column in 0..columns {
+                    channel[row * columns + column] = old[column * rows + row];
+                }
+            }
+        }
+    }
+}
+
+fn mean_of(
+    state: &mut StateDict,
+    path: &Path,
+    given: Option<&Path>,
+    card: &Card,
+    layout: &Layout,
+) -> Result<Option<Array>> {
+    let stored = match state.arrays.get(MEAN).map(|array| array.shape.clone()) {
+        Some(shape) => Some(Array { values: state.take(MEAN, &shape)?, shape }),
+        None => None,
+    };
+    let mean = match (given, &card.mean) {
+        (Some(file), _) => Some(mean_image::read(file)?),
+        (None, Some(Mean::File(name))) => Some(mean_image::read(&path.with_file_name(name))?),
+        (None, Some(Mean::Colour(colour))) => Some(Array { shape: vec![3, 1, 1], values: colour.to_vec() }),
+        (None, None) => stored,
+    };
+    let side = card.input as usize;
+    match &mean {
+        Some(mean) if mean.shape != [3, side, side] && mean.shape != [3, 1, 1] => Err(Error::Tensor {
+            path: given.unwrap_or(path).into(),
+            tensor: MEAN.into(),
+            expected: format!("3 x {side} x {side}"),
+            found: format!("{:?}", mean.shape),
+        }),
+        None if layout.needs_mean => Err(Error::file(
+            path,
+            "this checkpoint (KU Leuven layout) goes with a mean image: give the published img_mean.txt with \
+             `--emotion-mean`, or `mean` in a .toml beside the weights",
+        )),
+        _ => Ok(mean),
+    }
+}

@@ -1,0 +1,72 @@
+//! The explained network: from a picture to the probabilities of its emotions, split at the last convolution.
+//!
+//! Knows nothing of detection.
+
+mod alexnet;
+mod card;
+
+pub use alexnet::AlexNet;
+pub use card::{Card, Published, Regression};
+
+use crate::image::{Rgb8, Size};
+use crate::nn::{forward, Layer};
+use crate::{Error, Result};
+use tch::{Kind, Tensor};
+
+/// A classifier split in two: `features` up to the last convolution's output A before its ReLU, `head` from A to logits.
+pub trait EmotionModel {
+    /// Size of the pictures [`Self::features`] takes.
+    fn input(&self) -> Size;
+
+    /// What the outputs mean.
+    fn card(&self) -> &Card;
+
+    /// The explained activation A: (N, K, rows, columns), f32, of pictures of size [`Self::input`].
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn features(&self, pictures: &[&Rgb8]) -> Result<Tensor>;
+
+    /// The layers from A to the logits (N, labels).
+    fn head(&self) -> &[Layer];
+}
+
+/// What the model answers for one picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Emotion {
+    /// Index of the most probable label.
+    pub label: usize,
+    /// Softmax over the labels.
+    pub probabilities: Vec<f32>,
+}
+
+/// Logits to answers: (N, labels) to one [`Emotion`] a row. The first of equal labels wins.
+///
+/// # Errors
+/// libtorch fails, or a logit is not a number: damaged weights.
+pub fn answers(logits: &Tensor) -> Result<Vec<Emotion>> {
+    let labels = logits.size()[1] as usize;
+    let probabilities = logits
+        .f_softmax(1, Kind::Float)
+        .and_then(|p| Vec::<f32>::try_from(&p.f_flatten(0, -1)?))
+        .map_err(Error::torch("reading the emotion model's answer"))?;
+    if probabilities.iter().any(|p| !p.is_finite()) {
+        return Err(Error::Torch {
+            doing: "reading the emotion model's answer",
+            message: "a probability is not a number: the weights do not fit this network".into(),
+        });
+    }
+    let emotion = |row: &[f32]| {
+        let label = (0..labels).fold(0, |best, label| if row[label] > row[best] { label } else { best });
+        Emotion { label, probabilities: row.to_vec() }
+    };
+    Ok(probabilities.chunks_exact(labels).map(emotion).collect())
+}
+
+/// [`EmotionModel::features`] through [`EmotionModel::head`]: (N, labels) logits.
+///
+/// # Errors
+/// The network could not be run.
+pub fn logits(model: &dyn EmotionModel, activation: &Tensor) -> Result<Tensor> {
+    forward(model.head(), activation).map_err(Error::torch("running the emotion model's head"))
+}

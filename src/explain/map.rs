@@ -1,0 +1,59 @@
+//! From raw maps to what is scored and shown: ReLU, min-max to `[0, 1]`, upsampling, min-max again.
+
+use crate::image::Size;
+use tch::{Kind, TchError, Tensor};
+
+/// Keeps a division by the range of a constant map finite; the value of pytorch-grad-cam.
+const EPSILON: f64 = 1e-7;
+
+/// Finished maps of a batch.
+#[derive(Debug)]
+pub struct Maps {
+    /// Size of each map.
+    pub size: Size,
+    /// One map a picture, row by row, in `[0, 1]`.
+    pub values: Vec<Vec<f32>>,
+    /// Whether the raw map had no positive part, or the same one everywhere: such a map is zero throughout.
+    pub flat: Vec<bool>,
+}
+
+/// ReLU, min-max per picture, bilinear upsampling (half-pixel centres) to `size`, min-max again; `raw` is
+/// (N, rows, columns).
+///
+/// # Errors
+/// No memory.
+pub fn finish(raw: &Tensor, size: Size) -> Result<Maps, TchError> {
+    let _no_grad = tch::no_grad_guard();
+    let (small, range) = min_max(&raw.f_relu()?)?;
+    let shape = [i64::from(size.height), i64::from(size.width)];
+    let large = small.f_unsqueeze(1)?.f_upsample_bilinear2d(shape, false, None, None)?.f_squeeze_dim(1)?;
+    let (large, _) = min_max(&large)?;
+    let flat = Vec::<f32>::try_from(&range.f_flatten(0, -1)?)?.into_iter().map(|range| range <= 0.0).collect();
+    let values = Vec::<f32>::try_from(&large.f_to_device(tch::Device::Cpu)?.f_flatten(0, -1)?)?;
+    Ok(Maps { size, values: values.chunks_exact(size.area()).map(<[f32]>::to_vec).collect(), flat })
+}
+
+/// (x - min) / (max - min + epsilon) per picture, and max - min as (N, 1, 1).
+fn min_max(maps: &Tensor) -> Result<(Tensor, Tensor), TchError> {
+    let shifted = maps.f_sub(&maps.f_amin([1_i64, 2].as_slice(), true)?)?;
+    let range = shifted.f_amax([1_i64, 2].as_slice(), true)?.f_to_kind(Kind::Float)?;
+    Ok((shifted.f_div(&range.f_add_scalar(EPSILON)?)?, range))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_by_hand_and_a_map_of_nothing() {
+        let raw = Tensor::from_slice(&[-1.0_f32, 1.0, 3.0, -5.0, -5.0, -5.0]).reshape([2, 1, 3]);
+        let maps = finish(&raw, Size::new(6, 2)).unwrap();
+        assert_eq!(maps.flat, [false, true]);
+        assert_eq!(maps.values[1], [0.0; 12]);
+        // Half-pixel centres: 0, 1/12, 3/12, ... of [0, 1/3, 1] at -1/4, 1/4, 3/4, 5/4, 7/4, 9/4.
+        let expected = [0.0, 1.0 / 12.0, 3.0 / 12.0, 0.5, 5.0 / 6.0, 1.0];
+        for (at, value) in maps.values[0].iter().enumerate() {
+            approx::assert_abs_diff_eq!(*value, expected[at % 6], epsilon = 1e-5);
+        }
+    }
+}

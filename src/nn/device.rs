@@ -1,0 +1,126 @@
+//! Where and with which numbers the networks compute, and libtorch's start-up.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use tch::Kind;
+
+/// What the user asked for: `auto`, `cpu`, `cuda` or `cuda:N`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// CUDA when it works on this machine, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU of this number.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| format!("`{text}` is no device: auto, cpu, cuda or cuda:N (as cuda:1)")),
+        }
+    }
+}
+
+/// Number format inside the detector. The emotion network and everything after it compute in f32: they are a
+/// hundredth of the arithmetic, and the maps come from differences that 8 bits of mantissa would coarsen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floating point: the reference.
+    #[default]
+    F32,
+    /// bfloat16: 8 bits of mantissa, the range of f32.
+    Bf16,
+    /// IEEE half precision: 11 bits of mantissa; activations over 65,504 overflow.
+    F16,
+}
+
+impl Precision {
+    /// libtorch's name for it.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+            Self::F16 => Kind::Half,
+        }
+    }
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        })
+    }
+}
+
+/// Loads libtorch's CUDA half when it is installed. Must come before any other use of libtorch in the process, which
+/// remembers what it found at first use.
+pub fn load_cuda() {
+    #[cfg(unix)]
+    {
+        use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+        // SAFETY: the library's constructors register CUDA's kernels with libtorch, which is what they are for.
+        if let Ok(library) = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) } {
+            // Kept open for the life of the process: the kernels stay registered.
+            std::mem::forget(library);
+        }
+    }
+}
+
+/// Threads the networks use on the CPU: libtorch's own setting (`OMP_NUM_THREADS`, else the machine's cores), at least
+/// two, because with one libtorch takes other, slower convolutions whose last digits differ.
+pub fn network_threads() -> i32 {
+    tch::get_num_threads().max(2)
+}
+
+/// The device for `choice`.
+///
+/// # Errors
+/// A GPU was asked for by name and cannot be used; the message says what is missing.
+pub fn open(choice: DeviceChoice) -> Result<tch::Device> {
+    let count = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
+    match choice {
+        DeviceChoice::Cpu => Ok(tch::Device::Cpu),
+        DeviceChoice::Auto if tch::Cuda::is_available() => Ok(tch::Device::Cuda(0)),
+        DeviceChoice::Auto => Ok(tch::Device::Cpu),
+        DeviceChoice::Cuda(number) if number < count => Ok(tch::Device::Cuda(number)),
+        DeviceChoice::Cuda(number) if count > 0 => Err(Error::Setting(format!(
+            "there is no GPU {number}: this machine has {count}, numbered from 0 (CUDA_VISIBLE_DEVICES may hide others)"
+        ))),
+        DeviceChoice::Cuda(_) => Err(Error::Setting(
+            "no usable GPU: either libtorch here is the CPU flavour (`scripts/setup --cuda` installs the other), or the \
+             NVIDIA driver is missing or too old (`nvidia-smi` tells), or CUDA_VISIBLE_DEVICES hides every device; \
+             `--device cpu` always works"
+                .into(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_names() {
+        assert_eq!("auto".parse(), Ok(DeviceChoice::Auto));
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
+        assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
+        assert!("cuda:x".parse::<DeviceChoice>().unwrap_err().contains("cuda:N"));
+    }
+}

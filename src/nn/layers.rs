@@ -1,0 +1,104 @@
+//! Layers of a plain feed-forward network as data, so that running, differentiating and explaining walk one list.
+
+use tch::{Kind, TchError, Tensor};
+
+/// One layer; tensors are (N, channels, rows, columns) until [`Layer::Flatten`], (N, features) after it, f32.
+#[derive(Debug)]
+pub enum Layer {
+    /// 2-d convolution with bias.
+    Convolution {
+        /// (out, in / groups, rows, columns)
+        kernel: Tensor,
+        /// (out)
+        bias: Tensor,
+        /// Step in both directions.
+        stride: i64,
+        /// Zeros on every side.
+        padding: i64,
+        /// Channel groups.
+        groups: i64,
+    },
+    /// max(x, 0)
+    Relu,
+    /// x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta: PyTorch's convention, in which alpha
+    /// is divided by the size.
+    LocalResponseNorm {
+        /// Channels in the sum, an odd number.
+        size: i64,
+        /// Factor of the mean square.
+        alpha: f64,
+        /// Exponent.
+        beta: f64,
+        /// Constant term.
+        k: f64,
+    },
+    /// Maximum over windows of `size` x `size`, without padding.
+    MaxPool {
+        /// Side of the window.
+        size: i64,
+        /// Step in both directions.
+        stride: i64,
+    },
+    /// (N, channels, rows, columns) to (N, channels * rows * columns), in this order.
+    Flatten,
+    /// x W^T + b
+    Linear {
+        /// (out, in)
+        weight: Tensor,
+        /// (out)
+        bias: Tensor,
+    },
+}
+
+impl Layer {
+    /// The layer's output.
+    ///
+    /// # Errors
+    /// Shapes that do not fit, or no memory.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Convolution { kernel, bias, stride, padding, groups } => {
+                x.f_conv2d(kernel, Some(bias), *stride, *padding, 1, *groups)
+            }
+            Self::Relu => x.f_relu(),
+            &Self::LocalResponseNorm { size, alpha, beta, k } => local_response_norm(x, size, alpha, beta, k),
+            &Self::MaxPool { size, stride } => x.f_max_pool2d(size, stride, 0, 1, false),
+            Self::Flatten => x.f_flatten(1, -1),
+            Self::Linear { weight, bias } => x.f_linear(weight, Some(bias)),
+        }
+    }
+}
+
+/// `x` through `layers`, one after the other.
+///
+/// # Errors
+/// As [`Layer::forward`].
+pub fn forward(layers: &[Layer], x: &Tensor) -> Result<Tensor, TchError> {
+    layers.iter().try_fold(x.shallow_clone(), |x, layer| layer.forward(&x))
+}
+
+fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor, TchError> {
+    let [n, channels, height, width] = x.size4()?;
+    // The mean over neighbouring channels is an average pooling along them, zeros counted beyond the ends.
+    let square = x.f_square()?.f_reshape([n, 1, channels, height * width])?;
+    let mean = square.f_avg_pool2d([size, 1], [1, 1], [size / 2, 0], false, true, None)?;
+    let denominator = mean.f_mul_scalar(alpha)?.f_add_scalar(k)?.f_pow_tensor_scalar(beta)?;
+    x.f_div(&denominator.f_reshape([n, channels, height, width])?)?.f_to_kind(Kind::Float)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_response_norm_by_hand() {
+        // Three channels of one pixel, window 3: channel 0 sees itself and channel 1.
+        let x = Tensor::from_slice(&[1.0_f32, 2.0, 3.0]).reshape([1, 3, 1, 1]);
+        let layer = Layer::LocalResponseNorm { size: 3, alpha: 0.6, beta: 0.5, k: 2.0 };
+        let y = Vec::<f32>::try_from(&layer.forward(&x).unwrap().flatten(0, -1)).unwrap();
+        let expected = [1.0 / 3.0_f32.sqrt(), 2.0 / (2.0 + 0.2 * 14.0_f32).sqrt(), 3.0 / (2.0 + 0.2 * 13.0_f32).sqrt()];
+        for (found, wanted) in y.iter().zip(expected) {
+            approx::assert_abs_diff_eq!(*found, wanted, epsilon = 1e-6);
+        }
+    }
+}

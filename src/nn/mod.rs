@@ -1,0 +1,31 @@
+//! What both networks stand on: device and precision, libtorch's start-up, weights readers, layers, batches of pixels.
+//!
+//! Knows nothing of emotions, boxes or classes.
+
+mod device;
+mod layers;
+pub mod weights;
+
+pub use device::{load_cuda, network_threads, open, DeviceChoice, Precision};
+pub use layers::{forward, Layer};
+
+use crate::image::{Rgb8, Size};
+use tch::{Device, Kind, TchError, Tensor};
+
+/// Pictures of one size as one `u8` tensor on `device`: logically (N, 3, height, width), values 0..255, RGB; in memory
+/// channels-last, which is how the pixels lie anyway.
+///
+/// # Errors
+/// libtorch is out of memory.
+///
+/// # Panics
+/// When a picture has another size: a mistake of the caller.
+pub fn stack(pictures: &[&Rgb8], size: Size, device: Device) -> Result<Tensor, TchError> {
+    let mut bytes = Vec::with_capacity(pictures.len() * 3 * size.area());
+    for picture in pictures {
+        assert_eq!(picture.size(), size, "pictures of a batch have one size");
+        bytes.extend_from_slice(picture.data());
+    }
+    let shape = [pictures.len() as i64, i64::from(size.height), i64::from(size.width), 3];
+    Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?.f_to_device(device)?.f_permute([0, 3, 1, 2])
+}

@@ -1,0 +1,235 @@
+//! What a pass over a corpus keeps of every picture, and the file it is kept in.
+//!
+//! `records.jsonl` holds one JSON object a line, appended as the pass goes. A line that a kill tore is dropped when the
+//! run is resumed; any other damage is an error that names the line. Knows nothing of networks.
+
+use crate::image::BoundingBox;
+use crate::score::BoxScore;
+use crate::{Error, Result};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// One picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRecord {
+    /// Its path, as in every table.
+    pub path: String,
+    /// Pixels per row, upright.
+    pub width: u32,
+    /// Number of rows.
+    pub height: u32,
+    /// Index of the most probable label.
+    pub label: usize,
+    /// Softmax, one a label.
+    pub probabilities: Vec<f32>,
+    /// Valence predicted from the probabilities, when the model has a regression for it.
+    pub valence: Option<f32>,
+    /// Arousal, likewise.
+    pub arousal: Option<f32>,
+    /// Every label over the detector's threshold, by falling confidence.
+    pub boxes: Vec<BoxRecord>,
+    /// Boxes that reached beyond the picture and were cut to it.
+    pub clipped: usize,
+    /// Boxes that lay outside the picture altogether and were dropped.
+    pub outside: usize,
+    /// One entry a method, in the order of the configuration.
+    pub maps: Vec<MapRecord>,
+}
+
+/// One labelled box.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BoxRecord {
+    /// Index of the class.
+    pub class: usize,
+    /// In `[0, 1]`.
+    pub confidence: f32,
+    /// In pixels of the picture, inside it.
+    #[serde(rename = "box")]
+    pub bounding_box: BoundingBox,
+}
+
+/// One method's map of the picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MapRecord {
+    /// The method's name.
+    pub method: String,
+    /// The map had no positive part and is zero throughout.
+    pub flat: bool,
+    /// Mean over the map, in `[0, 1]`.
+    pub mean: f32,
+    /// One score a box, in the order of the boxes.
+    pub scores: Vec<BoxScore>,
+}
+
+/// Appends to a `records.jsonl`.
+#[derive(Debug)]
+pub struct RecordWriter {
+    path: PathBuf,
+    file: File,
+}
+
+impl RecordWriter {
+    /// Opens the file for appending, making it if need be, after cutting off a torn last line.
+    ///
+    /// # Errors
+    /// The file cannot be opened, read or cut.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(Error::io("open", path))?;
+        let whole = whole_lines(&mut file).map_err(Error::io("read", path))?;
+        file.set_len(whole).map_err(Error::io("cut the torn last line of", path))?;
+        Ok(Self { path: path.into(), file })
+    }
+
+    /// Appends one line a record and waits until they are on the disk.
+    ///
+    /// # Errors
+    /// The disk is full or gone; what was written before is safe.
+    pub fn append(&mut self, records: &[ImageRecord]) -> Result<()> {
+        let mut lines = Vec::new();
+        for record in records {
+            serde_json::to_writer(&mut lines, record).map_err(|e| Error::file(&self.path, e.to_string()))?;
+            lines.push(b'\n');
+        }
+        self.file
+            .write_all(&lines)
+            .and_then(|()| self.file.sync_data())
+            .map_err(Error::io("append records to", &self.path))
+    }
+}
+
+/// Length of the file up to and including its last line feed.
+fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+    let mut end = file.seek(SeekFrom::End(0))?;
+    let mut block = vec![0; 64 * 1024];
+    while end > 0 {
+        let start = end.saturating_sub(block.len() as u64);
+        let part = &mut block[..(end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(part)?;
+        if let Some(at) = part.iter().rposition(|&byte| byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+/// Lines parsed at a time.
+const CHUNK: usize = 4096;
+
+/// Calls `take` with every record of the file, in its order, parsing on all cores; a torn last line is passed over.
+/// Memory does not depend on the file's length.
+///
+/// # Errors
+/// The file cannot be read; a line that is no record, by its number; whatever `take` returns.
+pub fn for_each(path: &Path, mut take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
+    let mut number = 0;
+    loop {
+        let mut lines = Vec::with_capacity(CHUNK);
+        while lines.len() < CHUNK {
+            let mut line = Vec::new();
+            reader.read_until(b'\n', &mut line).map_err(Error::io("read", path))?;
+            if line.last() != Some(&b'\n') {
+                break;
+            }
+            lines.push(line);
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<_> = lines.par_iter().map(|line| serde_json::from_slice::<ImageRecord>(line)).collect();
+        for record in records {
+            number += 1;
+            let record = record
+                .map_err(|error| error.to_string())
+                .and_then(|record| check(&record).map(|()| record))
+                .map_err(|cause| Error::line(path, number, format!("not a record of this version of emocam: {cause}")))?;
+            take(record)?;
+        }
+    }
+}
+
+/// What the type alone does not say.
+fn check(record: &ImageRecord) -> Result<(), String> {
+    if record.label >= record.probabilities.len() {
+        return Err(format!("label {} of {}", record.label, record.probabilities.len()));
+    }
+    match record.maps.iter().find(|map| map.scores.len() != record.boxes.len()) {
+        Some(map) => Err(format!("{} scores by {} for {} boxes", map.scores.len(), map.method, record.boxes.len())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(path: &str) -> ImageRecord {
+        ImageRecord {
+            path: path.into(),
+            width: 30,
+            height: 20,
+            label: 1,
+            probabilities: vec![0.25, 0.75],
+            valence: Some(3.5),
+            arousal: None,
+            boxes: vec![BoxRecord { class: 3, confidence: 0.1, bounding_box: BoundingBox::new(0.5, 1.0, 7.25, 9.0) }],
+            clipped: 1,
+            outside: 0,
+            maps: vec![MapRecord {
+                method: "grad-cam".into(),
+                flat: false,
+                mean: 0.3,
+                scores: vec![BoxScore { mean: 0.31, max: 1.0, mass: 0.2 }],
+            }],
+        }
+    }
+
+    fn read(path: &Path) -> Result<Vec<ImageRecord>> {
+        let mut all = Vec::new();
+        for_each(path, |record| {
+            all.push(record);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    #[test]
+    fn a_torn_last_line_is_dropped_and_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.jsonl");
+        let all = [record("a"), record("b"), record("c")];
+        RecordWriter::open(&path).unwrap().append(&all).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let line = whole.len() / 3;
+        for cut in [0, 1, line - 1, line, line + 1, 2 * line + 5, whole.len() - 1, whole.len()] {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let kept = cut / line;
+            assert_eq!(read(&path).unwrap(), all[..kept]);
+            RecordWriter::open(&path).unwrap().append(&all[kept..]).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn damage_before_the_end_is_an_error_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("records.jsonl");
+        RecordWriter::open(&path).unwrap().append(&[record("a"), record("b")]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replacen("\"label\":1", "\"label\":7", 2).replacen("\"label\":7", "\"label\":1", 1)).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("line 2"));
+    }
+}

@@ -1,0 +1,174 @@
+//! `run.json`: configuration as resolved, versions, digests of every model file, the corpus, counts and timings.
+
+use crate::config::Config;
+use crate::record::ImageRecord;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The contents of `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this program.
+    pub emocam: String,
+    /// Version of libtorch it was built for.
+    pub libtorch: String,
+    /// Whether the pass went through the whole corpus.
+    pub complete: bool,
+    /// A warning for every reader when weights were made by `emocam models synthesize`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub warning: Option<String>,
+    /// Preset, file and flags together.
+    pub configuration: Config,
+    /// "cpu" or "cuda:N".
+    pub device: String,
+    /// Threads of the networks on the CPU; the last digits of a result depend on them.
+    pub network_threads: i32,
+    /// Every file that shaped the networks.
+    pub models: Vec<ModelFile>,
+    /// The pictures.
+    pub corpus: CorpusInfo,
+    /// Names of the emotion model's outputs.
+    pub labels: Vec<String>,
+    /// Names of the detector's classes.
+    pub classes: Vec<String>,
+    /// What came out, when the pass has stopped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub outcome: Option<Outcome>,
+}
+
+/// One model file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// What it is for: "detector.weights", ...
+    pub role: String,
+    /// Where it was, or "(built in)".
+    pub path: String,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Made by `emocam models synthesize`: random numbers.
+    #[serde(default)]
+    pub synthesized: bool,
+}
+
+/// Which pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorpusInfo {
+    /// Folders and files as given, made absolute.
+    pub folders: Vec<String>,
+    /// Number of pictures.
+    pub images: usize,
+    /// SHA-256 over paths and sizes in bytes, in order.
+    pub sha256: String,
+}
+
+/// Counts and times of a pass.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// Pictures with a record.
+    pub done: usize,
+    /// Pictures and files in `failures.csv`.
+    pub failed: usize,
+    /// Labelled boxes.
+    pub boxes: usize,
+    /// Boxes cut to their picture.
+    pub clipped: usize,
+    /// Boxes outside their picture, dropped.
+    pub outside: usize,
+    /// Maps without a positive part, per method.
+    pub flat_maps: BTreeMap<String, usize>,
+    /// Where the time of the last process went.
+    pub timings: Timings,
+}
+
+/// Seconds of the model thread in the process that wrote them.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timings {
+    /// Pictures these times are for.
+    pub images: usize,
+    /// From the first picture to the last.
+    pub total: f64,
+    /// Waiting for decoded pictures.
+    pub waiting: f64,
+    /// The detector.
+    pub detect: f64,
+    /// The emotion model, without gradients.
+    pub emotion: f64,
+    /// Maps, of all methods.
+    pub explain: f64,
+    /// Scoring boxes.
+    pub score: f64,
+    /// Writing records and maps.
+    pub write: f64,
+}
+
+impl Manifest {
+    /// What keeps a run described by `self` from being continued as `now`; empty when nothing does. The association
+    /// settings may differ: they are applied to records that are there.
+    pub fn differences(&self, now: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut compare = |what: &str, then: &str, now: &str| {
+            if then != now {
+                found.push(format!("{what}: {then} then, {now} now"));
+            }
+        };
+        compare("version of emocam", &self.emocam, &now.emocam);
+        compare("device", &self.device, &now.device);
+        for (key, then, now) in settings(&self.configuration, &now.configuration) {
+            compare(&format!("setting {key}"), &then, &now);
+        }
+        for file in &self.models {
+            let digest = now.models.iter().find(|other| other.role == file.role).map_or("none", |other| &other.sha256);
+            compare(&format!("{} ({}), SHA-256", file.role, file.path), &file.sha256, digest);
+        }
+        compare("number of pictures", &self.corpus.images.to_string(), &now.corpus.images.to_string());
+        if self.corpus.images == now.corpus.images {
+            compare("digest of the pictures' paths and sizes", &self.corpus.sha256, &now.corpus.sha256);
+        }
+        if self.labels != now.labels || self.classes != now.classes {
+            found.push("names of the labels or classes".into());
+        }
+        found
+    }
+
+    /// Refuses a record that does not fit this run.
+    pub(super) fn check_record(&self, record: &ImageRecord) -> Result<(), String> {
+        let methods = &self.configuration.cam.methods;
+        let fits = record.probabilities.len() == self.labels.len()
+            && record.boxes.iter().all(|of| of.class < self.classes.len())
+            && record.maps.len() == methods.len()
+            && record.maps.iter().zip(methods).all(|(map, method)| map.method == method.name());
+        fits.then_some(()).ok_or_else(|| {
+            format!("the record of {} does not fit run.json: other labels, classes or methods", record.path)
+        })
+    }
+}
+
+/// Settings that shape the records, as (key, then, now); model files are compared by their digests, not their names.
+fn settings(then: &Config, now: &Config) -> Vec<(String, String, String)> {
+    let flat = |config: &Config| -> BTreeMap<String, String> {
+        let mut config = config.clone();
+        let names = [&mut config.detector.cfg, &mut config.detector.weights, &mut config.detector.names];
+        names.into_iter().for_each(String::clear);
+        config.emotion = crate::config::EmotionConfig { weights: String::new(), mean: String::new() };
+        config.association = crate::config::AssociationConfig::default();
+        let table = toml::Table::try_from(config).expect("a configuration is a table of tables");
+        let entries = |(section, keys): (&String, &toml::Value)| -> Vec<(String, String)> {
+            let keys = keys.as_table().into_iter().flatten();
+            keys.map(|(key, value)| (format!("{section}.{key}"), value.to_string())).collect()
+        };
+        table.iter().flat_map(entries).collect()
+    };
+    let now = flat(now);
+    flat(then)
+        .into_iter()
+        .map(|(key, then)| {
+            let now = now.get(&key).cloned().unwrap_or_default();
+            (key, then, now)
+        })
+        .collect()
+}

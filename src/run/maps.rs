@@ -1,0 +1,66 @@
+//! Activation maps kept on request: one safetensors file a picture, one tensor a method.
+
+use crate::files::write_bytes;
+use crate::image::Size;
+use crate::record::ImageRecord;
+use crate::{Error, Result};
+use safetensors::tensor::{Dtype, TensorView};
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+/// Writes `<folder>/<path of the picture>.safetensors`: per method a tensor (rows, columns), f32 in `[0, 1]`, of the
+/// emotion model's input size, named after the method.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save_maps<'a>(
+    folder: &Path,
+    record: &ImageRecord,
+    maps: impl Iterator<Item = (Size, &'a Vec<f32>)>,
+) -> Result<()> {
+    let path = beneath(folder, &record.path);
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    }
+    let bytes: Vec<(&str, Size, Vec<u8>)> = record
+        .maps
+        .iter()
+        .zip(maps)
+        .map(|(of, (size, values))| {
+            (of.method.as_str(), size, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+        })
+        .collect();
+    let failed = |error: safetensors::SafeTensorError| Error::file(&path, format!("cannot be written: {error}"));
+    let views = bytes
+        .iter()
+        .map(|(name, size, bytes)| {
+            TensorView::new(Dtype::F32, vec![size.height as usize, size.width as usize], bytes).map(|view| (*name, view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed)?;
+    let metadata = HashMap::from([("path".to_string(), record.path.clone())]);
+    write_bytes(&path, &safetensors::serialize(views, Some(metadata)).map_err(failed)?)
+}
+
+/// `<folder>/<path>.safetensors`, where a path that would lead out of the folder is led back into it.
+fn beneath(folder: &Path, path: &str) -> PathBuf {
+    let parts = Path::new(path).components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        Component::ParentDir => Some("__".into()),
+        _ => None,
+    });
+    folder.join(format!("{}.safetensors", parts.collect::<Vec<_>>().join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_path_leads_out_of_the_folder() {
+        let folder = Path::new("run/maps");
+        assert_eq!(beneath(folder, "a/b.jpg"), Path::new("run/maps/a/b.jpg.safetensors"));
+        assert_eq!(beneath(folder, "../../x.png"), Path::new("run/maps/__/__/x.png.safetensors"));
+        assert_eq!(beneath(folder, "/data/x.png"), Path::new("run/maps/data/x.png.safetensors"));
+    }
+}

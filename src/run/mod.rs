@@ -1,0 +1,90 @@
+//! The run directory: what a pass over a corpus leaves behind, and what must agree before it is continued.
+
+mod manifest;
+mod maps;
+mod matrices;
+mod tables;
+
+pub use manifest::{CorpusInfo, Manifest, ModelFile, Outcome, Timings};
+pub use maps::save_maps;
+pub use matrices::{matrices, Matrices};
+pub use tables::{failures_csv, images_and_objects_csv, Failure};
+
+use crate::files::{read_text, write_bytes};
+use crate::record::{self, ImageRecord};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// An existing run directory.
+#[derive(Debug)]
+pub struct Run {
+    folder: PathBuf,
+    /// `run.json`.
+    pub manifest: Manifest,
+}
+
+impl Run {
+    /// Starts a run in `folder`, which is made if need be and must be empty.
+    ///
+    /// # Errors
+    /// The folder holds a run already, or anything else, or cannot be written.
+    pub fn create(folder: &Path, manifest: Manifest) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        if folder.join("run.json").exists() {
+            return Err(Error::file(folder, "holds a run already: --resume continues it, --out names another folder"));
+        }
+        let mut entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
+        if entries.next().is_some() {
+            return Err(Error::file(folder, "is not empty and holds no run: name another folder with --out"));
+        }
+        let run = Self { folder: folder.into(), manifest };
+        run.save()?;
+        Ok(run)
+    }
+
+    /// Opens the run in `folder`.
+    ///
+    /// # Errors
+    /// There is none, or its `run.json` is damaged or of another version.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join("run.json");
+        if !path.exists() {
+            return Err(Error::file(folder, "is no run directory: it has no run.json (`emocam analyze` makes one)"));
+        }
+        let manifest = serde_json::from_str(&read_text(&path)?)
+            .map_err(|error| Error::file(&path, format!("not a run.json of this version of emocam: {error}")))?;
+        Ok(Self { folder: folder.into(), manifest })
+    }
+
+    /// Writes `run.json`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self) -> Result<()> {
+        let mut json = serde_json::to_vec_pretty(&self.manifest).map_err(|e| Error::file(&self.folder, e.to_string()))?;
+        json.push(b'\n');
+        write_bytes(&self.path("run.json"), &json)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A file of the run.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Calls `take` with every record, checked against the run's classes, labels and methods, in file order.
+    ///
+    /// # Errors
+    /// As [`record::for_each`]; a record that does not fit the run.
+    pub fn for_each_record(&self, mut take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
+        let path = self.path("records.jsonl");
+        record::for_each(&path, |record| {
+            self.manifest.check_record(&record).map_err(|cause| Error::file(&path, cause))?;
+            take(record)
+        })
+    }
+}

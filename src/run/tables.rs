@@ -1,0 +1,116 @@
+//! `images.csv`, `objects.csv` and `failures.csv`, in the order of the corpus.
+
+use super::Run;
+use crate::files::write_whole;
+use crate::record::ImageRecord;
+use crate::{Error, Result};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::BufWriter;
+
+/// A picture or file that was not analysed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Its path, as in every table.
+    pub path: String,
+    /// Where it failed: "find", "decode", ...
+    pub stage: String,
+    /// Why, in one line.
+    pub cause: String,
+}
+
+type Table<'a> = csv::Writer<&'a mut BufWriter<File>>;
+
+/// Writes the table `name` of the run whole.
+fn table(run: &Run, name: &str, fill: impl FnOnce(&mut Table<'_>) -> Result<()>) -> Result<()> {
+    let path = run.path(name);
+    write_whole(&path, |file| {
+        let mut table = csv::Writer::from_writer(file);
+        fill(&mut table)?;
+        table.flush().map_err(Error::io("write", &path))
+    })
+}
+
+fn row<T: AsRef<[u8]>>(table: &mut Table<'_>, cells: impl IntoIterator<Item = T>) -> Result<()> {
+    table.write_record(cells).map_err(|error| Error::Setting(format!("cannot write a table: {error}")))
+}
+
+/// `images.csv`, one row a picture, and `objects.csv`, one row a labelled box with its importance (mean of the map in the
+/// box) by every method.
+///
+/// # Errors
+/// Records that cannot be read, a table that cannot be written.
+pub fn images_and_objects_csv(run: &Run) -> Result<()> {
+    let manifest = &run.manifest;
+    let (labels, methods) = (&manifest.labels, &manifest.configuration.cam.methods);
+    table(run, "images.csv", |images| {
+        let head = ["path", "width", "height", "label", "probability"].map(String::from);
+        row(images, head.into_iter().chain(labels.iter().cloned()).chain(["valence", "arousal"].map(String::from)))?;
+        table(run, "objects.csv", |objects| {
+            let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
+            row(objects, head.into_iter().chain(methods.iter().map(ToString::to_string)))?;
+            run.for_each_in_order(|record| {
+                row(images, image_cells(record, labels))?;
+                (0..record.boxes.len())
+                    .try_for_each(|at| row(objects, object_cells(record, at, labels, &manifest.classes)))
+            })
+        })
+    })
+}
+
+fn image_cells(record: &ImageRecord, labels: &[String]) -> Vec<String> {
+    let mut cells = vec![record.path.clone(), record.width.to_string(), record.height.to_string()];
+    cells.extend([labels[record.label].clone(), record.probabilities[record.label].to_string()]);
+    cells.extend(record.probabilities.iter().map(f32::to_string));
+    cells.extend([record.valence, record.arousal].map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
+    cells
+}
+
+fn object_cells(record: &ImageRecord, at: usize, labels: &[String], classes: &[String]) -> Vec<String> {
+    let of = &record.boxes[at];
+    let mut cells = vec![record.path.clone(), labels[record.label].clone(), classes[of.class].clone()];
+    cells.push(of.confidence.to_string());
+    cells.extend(<[f32; 4]>::from(of.bounding_box).map(|edge| edge.to_string()));
+    cells.extend(record.maps.iter().map(|map| map.scores[at].mean.to_string()));
+    cells
+}
+
+/// `failures.csv`: always written, with its header alone when nothing failed.
+///
+/// # Errors
+/// The table cannot be written.
+pub fn failures_csv(run: &Run, failures: &[Failure]) -> Result<()> {
+    table(run, "failures.csv", |table| {
+        row(table, ["path", "stage", "cause"])?;
+        failures.iter().try_for_each(|failure| row(table, [&failure.path, &failure.stage, &failure.cause]))
+    })
+}
+
+impl Run {
+    /// [`Run::for_each_record`] in byte order of the paths, which is the order of the corpus. Records are out of order
+    /// only where a picture that had failed could be read when the run was resumed; those few are held in memory.
+    fn for_each_in_order(&self, mut take: impl FnMut(&ImageRecord) -> Result<()>) -> Result<()> {
+        let mut late = BTreeMap::new();
+        let mut highest = String::new();
+        self.for_each_record(|record| {
+            if record.path < highest {
+                late.insert(record.path.clone(), record);
+            } else {
+                highest = record.path;
+            }
+            Ok(())
+        })?;
+        let is_late: BTreeSet<String> = late.keys().cloned().collect();
+        self.for_each_record(|record| {
+            if is_late.contains(&record.path) {
+                return Ok(());
+            }
+            while let Some(entry) = late.first_entry().filter(|entry| *entry.key() < record.path) {
+                take(&entry.remove())?;
+            }
+            take(&record)
+        })?;
+        late.values().try_for_each(take)
+    }
+}

@@ -1,0 +1,258 @@
+//! How much of a map lies in a box: the importance of a detection.
+//!
+//! The published chain resizes the emotion model's map to the photo (OpenCV's bilinear), letterboxes it like the
+//! detector's input (Pillow's bicubic) and averages it over the box, whose edges are cut to whole pixels. Both resizings
+//! are linear and separable, so the chain is one banded matrix a side, made once per image size: the same numbers to
+//! rounding, without an image of the photo's size. Knows nothing of networks.
+
+use crate::image::{taps, BoundingBox, Filter, Letterbox, Size};
+use serde::{Deserialize, Serialize};
+
+/// How much of the map a box holds, on the detector's canvas. In JSON: `[mean, max, mass]`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "[f32; 3]", into = "[f32; 3]")]
+pub struct BoxScore {
+    /// Mean of the map over the box's pixels: the importance C_Act(b) of the paper (reference: its equation for the
+    /// importance of a box). About `[0, 1]`; the bicubic filter overshoots a little.
+    pub mean: f32,
+    /// Maximum over the box's pixels.
+    pub max: f32,
+    /// The box's share of the sum of the whole map, 0 for a map of zeros.
+    pub mass: f32,
+}
+
+impl From<[f32; 3]> for BoxScore {
+    fn from([mean, max, mass]: [f32; 3]) -> Self {
+        Self { mean, max, mass }
+    }
+}
+
+impl From<BoxScore> for [f32; 3] {
+    fn from(score: BoxScore) -> Self {
+        [score.mean, score.max, score.mass]
+    }
+}
+
+/// Which of a [`BoxScore`]'s numbers is compared with the threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreRule {
+    /// The paper's.
+    #[default]
+    Mean,
+    /// The highest point in the box.
+    Max,
+    /// The share of the map in the box.
+    Mass,
+}
+
+impl ScoreRule {
+    /// The number of `score` the rule names.
+    pub fn of(self, score: &BoxScore) -> f32 {
+        match self {
+            Self::Mean => score.mean,
+            Self::Max => score.max,
+            Self::Mass => score.mass,
+        }
+    }
+}
+
+/// A linear map along one axis: per output the first input and the weights from there on.
+type Bands = Vec<(usize, Vec<f64>)>;
+
+/// The two matrices for images of one size.
+#[derive(Debug)]
+pub struct Scorer {
+    letterbox: Letterbox,
+    map: Size,
+    rows: Bands,
+    columns: Bands,
+}
+
+impl Scorer {
+    /// For images placed by `letterbox` and maps of the size `map`.
+    pub fn new(letterbox: Letterbox, map: Size) -> Self {
+        let Letterbox { original, content, .. } = letterbox;
+        Self {
+            letterbox,
+            map,
+            rows: axis(map.height, original.height, content.height),
+            columns: axis(map.width, original.width, content.width),
+        }
+    }
+
+    /// The map on the content of the canvas, row by row; around it lies padding, where the map is 0.
+    pub fn place(&self, map: &[f32]) -> PlacedMap {
+        assert_eq!(map.len(), self.map.area(), "the map has the size the scorer was made for");
+        let (width, height) = (self.columns.len(), self.rows.len());
+        let across: Vec<f64> = map
+            .chunks_exact(self.map.width as usize)
+            .flat_map(|line| self.columns.iter().map(|(start, weights)| dot(weights, &line[*start..])))
+            .collect();
+        let mut values = vec![0.0_f32; width * height];
+        let mut line = vec![0.0_f64; width];
+        for ((start, weights), out) in self.rows.iter().zip(values.chunks_exact_mut(width)) {
+            line.fill(0.0);
+            for (weight, source) in weights.iter().zip(across[start * width..].chunks_exact(width)) {
+                line.iter_mut().zip(source).for_each(|(sum, value)| *sum += weight * value);
+            }
+            out.iter_mut().zip(&line).for_each(|(out, value)| *out = *value as f32);
+        }
+        PlacedMap { letterbox: self.letterbox, sums: integral(&values, width), values }
+    }
+}
+
+/// A map on the detector's canvas, ready to score boxes.
+#[derive(Debug)]
+pub struct PlacedMap {
+    letterbox: Letterbox,
+    /// The content's pixels.
+    values: Vec<f32>,
+    /// Sums over all pixels above and to the left: one row and one column more than the content.
+    sums: Vec<f64>,
+}
+
+impl PlacedMap {
+    /// The content's pixels, row by row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// The score of `on_canvas`, in pixels of the canvas. As in the published chain the edges are truncated to whole
+    /// pixels and the padding counts as part of the box; unlike there, the box is clipped to the canvas first, and a box
+    /// thinner than a pixel is scored on the pixel it lies in.
+    pub fn score(&self, on_canvas: &BoundingBox) -> BoxScore {
+        let Letterbox { canvas, content, left, top, .. } = self.letterbox;
+        let whole = |from: f32, to: f32, side: u32| {
+            let from = (from.clamp(0.0, side as f32) as u32).min(side - 1);
+            (from, (to.clamp(0.0, side as f32) as u32).max(from + 1))
+        };
+        let (x0, x1) = whole(on_canvas.x_min, on_canvas.x_max, canvas.width);
+        let (y0, y1) = whole(on_canvas.y_min, on_canvas.y_max, canvas.height);
+        let inside = |edge: u32, start: u32, side: u32| edge.saturating_sub(start).min(side) as usize;
+        let (c0, c1) = (inside(x0, left, content.width), inside(x1, left, content.width));
+        let (r0, r1) = (inside(y0, top, content.height), inside(y1, top, content.height));
+        let pixels = f64::from(x1 - x0) * f64::from(y1 - y0);
+        let stride = content.width as usize + 1;
+        let at = |row: usize, column: usize| self.sums[row * stride + column];
+        let sum = at(r1, c1) - at(r0, c1) - at(r1, c0) + at(r0, c0);
+        let total = at(content.height as usize, content.width as usize);
+        let mut max = if ((r1 - r0) * (c1 - c0)) as f64 == pixels { f32::NEG_INFINITY } else { 0.0 };
+        for row in r0..r1 {
+            let line = &self.values[row * content.width as usize..][c0..c1];
+            max = line.iter().fold(max, |max, &value| if value > max { value } else { max });
+        }
+        let mass = if total > 0.0 { sum / total } else { 0.0 };
+        BoxScore { mean: (sum / pixels) as f32, max, mass: mass as f32 }
+    }
+}
+
+/// OpenCV's bilinear resizing from `map` to `original` pixels, then Pillow's bicubic from there to `content`, as one
+/// matrix.
+fn axis(map: u32, original: u32, content: u32) -> Bands {
+    let bilinear: Vec<(usize, [f64; 2])> = (0..original)
+        .map(|at| {
+            // Half-pixel centres, the border repeated.
+            let x = (f64::from(at) + 0.5) * f64::from(map) / f64::from(original) - 0.5;
+            let low = x.floor().clamp(0.0, f64::from(map - 1));
+            let fraction = (x - low).clamp(0.0, 1.0);
+            if low as u32 + 1 >= map {
+                (low as usize, [1.0, 0.0])
+            } else {
+                (low as usize, [1.0 - fraction, fraction])
+            }
+        })
+        .collect();
+    taps(original, content, Filter::Bicubic)
+        .iter()
+        .map(|(start, weights)| {
+            let sources = &bilinear[start..start + weights.len()];
+            let first = sources.first().map_or(0, |(low, _)| *low);
+            let last = sources.last().map_or(0, |(low, _)| (*low + 1).min(map as usize - 1));
+            let mut band = vec![0.0; last - first + 1];
+            for (weight, (low, pair)) in weights.iter().zip(sources) {
+                for (at, share) in pair.iter().enumerate().filter(|(_, share)| **share > 0.0) {
+                    band[low + at - first] += weight * share;
+                }
+            }
+            (first, band)
+        })
+        .collect()
+}
+
+fn dot(weights: &[f64], values: &[f32]) -> f64 {
+    weights.iter().zip(values).map(|(weight, &value)| weight * f64::from(value)).sum()
+}
+
+/// Sums over rectangles from the upper left corner (Crow 1984), with a first row and column of zeros.
+fn integral(values: &[f32], width: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; width + 1];
+    for line in values.chunks_exact(width) {
+        let above = sums.len() - (width + 1);
+        let mut of_line = 0.0;
+        sums.push(0.0);
+        for (column, &value) in line.iter().enumerate() {
+            of_line += f64::from(value);
+            sums.push(sums[above + column + 1] + of_line);
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn map(size: Size) -> Vec<f32> {
+        (0..size.area()).map(|at| ((at * 7919) % 101) as f32 / 100.0).collect()
+    }
+
+    #[test]
+    fn a_constant_map_stays_constant_and_padding_counts_as_nothing() {
+        let canvas = Size::new(40, 40);
+        let scorer = Scorer::new(Letterbox::fit(Size::new(200, 100), canvas), Size::new(13, 13));
+        let placed = scorer.place(&[1.0; 169]);
+        // The content is 40 x 20, from row 10 to row 30.
+        let inside = placed.score(&BoundingBox::new(5.0, 12.0, 25.9, 20.2));
+        approx::assert_abs_diff_eq!(inside.mean, 1.0, epsilon = 1e-6);
+        approx::assert_abs_diff_eq!(inside.max, 1.0, epsilon = 1e-6);
+        approx::assert_abs_diff_eq!(inside.mass, 20.0 * 8.0 / 800.0, epsilon = 1e-6);
+        let half_outside = placed.score(&BoundingBox::new(0.0, 0.0, 40.0, 20.0));
+        approx::assert_abs_diff_eq!(half_outside.mean, 0.5, epsilon = 1e-6);
+        let padding = placed.score(&BoundingBox::new(-9.0, -9.0, 40.0, 5.0));
+        assert_eq!(padding, BoxScore { mean: 0.0, max: 0.0, mass: 0.0 });
+    }
+
+    #[test]
+    fn a_box_thinner_than_a_pixel_is_scored_on_its_pixel() {
+        let scorer = Scorer::new(Letterbox::fit(Size::new(13, 7), Size::new(13, 7)), Size::new(13, 7));
+        let map = map(Size::new(13, 7));
+        let placed = scorer.place(&map);
+        let score = placed.score(&BoundingBox::new(3.2, 5.1, 3.4, 5.9));
+        approx::assert_abs_diff_eq!(score.mean, map[5 * 13 + 3], epsilon = 1e-6);
+        assert_eq!(score.mean, score.max);
+        let corner = placed.score(&BoundingBox::new(13.0, 7.0, 13.0, 7.0));
+        approx::assert_abs_diff_eq!(corner.mean, map[6 * 13 + 12], epsilon = 1e-6);
+    }
+
+    proptest! {
+        #[test]
+        fn masses_of_a_tiling_sum_to_one(
+            width in 3..90_u32, height in 3..90_u32, cut_x in 0..32_u32, cut_y in 0..24_u32,
+        ) {
+            let canvas = Size::new(32, 24);
+            let size = Size::new(9, 11);
+            let placed = Scorer::new(Letterbox::fit(Size::new(width, height), canvas), size).place(&map(size));
+            let (x, y) = (cut_x as f32, cut_y as f32);
+            let tiles = [
+                BoundingBox::new(0.0, 0.0, x, y),
+                BoundingBox::new(x, 0.0, 32.0, y),
+                BoundingBox::new(0.0, y, x, 24.0),
+                BoundingBox::new(x, y, 32.0, 24.0),
+            ];
+            let mass: f32 = tiles.iter().filter(|t| t.area() > 0.0).map(|t| placed.score(t).mass).sum();
+            prop_assert!((mass - 1.0).abs() < 1e-4, "{}", mass);
+        }
+    }
+}
