@@ -92,15 +92,72 @@ pub enum LayerKind {
 
 /// Options that matter to training, data augmentation or display alone, in all sections.
 const IGNORED: &[&str] = &[
-    "absolute", "adam", "angle", "aspect", "batch", "beta_nms", "blur", "burn_in", "cls_normalizer", "contrastive",
-    "counters_per_class", "cutmix", "decay", "delta_normalizer", "dropblock", "dynamic_minibatch", "ema_alpha",
-    "exposure", "flip", "focal_loss", "gaussian_noise", "gamma", "hue", "ignore_thresh", "iou_loss",
-    "iou_normalizer", "iou_thresh", "iou_thresh_kind", "jitter", "label_smooth_eps", "learning_rate",
-    "letter_box", "loss_scale", "map", "max_batches", "max_chart_loss", "max_crop", "max_delta", "min_crop", "mixup",
-    "momentum", "mosaic", "mosaic_bound", "nms_kind", "num_sigmas_reject_badlabels", "obj_normalizer",
-    "objectness_smooth", "optimized_memory", "policy", "power", "probability", "random", "resize", "saturation",
-    "scale", "scales", "show_details", "steps", "stopbackward", "subdivisions", "time_steps", "track",
-    "truth_thresh", "try_fix_nan", "uc_normalizer", "workspace_size_limit_MB",
+    "absolute",
+    "adam",
+    "angle",
+    "aspect",
+    "batch",
+    "beta_nms",
+    "blur",
+    "burn_in",
+    "cls_normalizer",
+    "contrastive",
+    "counters_per_class",
+    "cutmix",
+    "decay",
+    "delta_normalizer",
+    "dropblock",
+    "dynamic_minibatch",
+    "ema_alpha",
+    "exposure",
+    "flip",
+    "focal_loss",
+    "gaussian_noise",
+    "gamma",
+    "hue",
+    "ignore_thresh",
+    "iou_loss",
+    "iou_normalizer",
+    "iou_thresh",
+    "iou_thresh_kind",
+    "jitter",
+    "label_smooth_eps",
+    "learning_rate",
+    "letter_box",
+    "loss_scale",
+    "map",
+    "max_batches",
+    "max_chart_loss",
+    "max_crop",
+    "max_delta",
+    "min_crop",
+    "mixup",
+    "momentum",
+    "mosaic",
+    "mosaic_bound",
+    "nms_kind",
+    "num_sigmas_reject_badlabels",
+    "obj_normalizer",
+    "objectness_smooth",
+    "optimized_memory",
+    "policy",
+    "power",
+    "probability",
+    "random",
+    "resize",
+    "saturation",
+    "scale",
+    "scales",
+    "show_details",
+    "steps",
+    "stopbackward",
+    "subdivisions",
+    "time_steps",
+    "track",
+    "truth_thresh",
+    "try_fix_nan",
+    "uc_normalizer",
+    "workspace_size_limit_MB",
 ];
 
 /// A section's options, each with its line, taken out one by one so that what is left is unknown.
@@ -155,7 +212,8 @@ impl Section<'_> {
             .map(str::trim)
             .filter(|part| !part.is_empty())
             .map(|part| {
-                part.parse().map_err(|_| self.error(line, format!("`{key}` should be a list of numbers, found `{part}`")))
+                part.parse()
+                    .map_err(|_| self.error(line, format!("`{key}` should be a list of numbers, found `{part}`")))
             })
             .collect::<Result<Vec<T>>>()
             .map(|values| Some((line, values)))
@@ -177,10 +235,10 @@ impl Section<'_> {
     /// An option must have one value, the only one this engine computes.
     fn only(&mut self, key: &str, value: &str) -> Result<()> {
         match self.text(key) {
-            Some((line, found)) if found != value => Err(self.error(
-                line,
-                format!("`{key}={found}` changes the result and is not supported in [{}]", self.name),
-            )),
+            Some((line, found)) if found != value => {
+                Err(self
+                    .error(line, format!("`{key}={found}` changes the result and is not supported in [{}]", self.name)))
+            }
             _ => Ok(()),
         }
     }
@@ -188,10 +246,8 @@ impl Section<'_> {
     fn finish(self) -> Result<()> {
         match self.options.iter().find(|(key, _)| !IGNORED.contains(&key.as_str())) {
             None => Ok(()),
-            Some((key, (line, value))) => Err(self.error(
-                *line,
-                format!("unknown option `{key}={value}` in [{}]: it may change the result", self.name),
-            )),
+            Some((key, (line, value))) => Err(self
+                .error(*line, format!("unknown option `{key}={value}` in [{}]: it may change the result", self.name))),
         }
     }
 }
@@ -249,11 +305,12 @@ fn sections<'a>(text: &str, path: &'a Path) -> Result<Vec<Section<'a>>> {
             sections.push(Section { path, name: name.into(), line, options: BTreeMap::new() });
             continue;
         }
-        let (key, value) = content
-            .split_once('=')
-            .ok_or_else(|| Error::line(path, line, format!("expected `key=value` or `[section]`, found `{content}`")))?;
-        let section =
-            sections.last_mut().ok_or_else(|| Error::line(path, line, "an option stands before the first [section]"))?;
+        let (key, value) = content.split_once('=').ok_or_else(|| {
+            Error::line(path, line, format!("expected `key=value` or `[section]`, found `{content}`"))
+        })?;
+        let section = sections
+            .last_mut()
+            .ok_or_else(|| Error::line(path, line, "an option stands before the first [section]"))?;
         if section.options.insert(key.into(), (line, value.into())).is_some() {
             return Err(Error::line(path, line, format!("`{key}` is given twice in [{}]", section.name)));
         }
@@ -303,14 +360,12 @@ fn layer_kind(mut section: Section<'_>, number: usize) -> Result<LayerKind> {
         }
         "dropout" => LayerKind::Dropout,
         "yolo" => yolo(&mut section)?,
-        other => {
-            return Err(section.error(
-                section.line,
-                format!(
-                    "[{other}] is not supported: convolutional, maxpool, upsample, route, shortcut, dropout and yolo are"
-                ),
-            ))
-        }
+        other => return Err(section.error(
+            section.line,
+            format!(
+                "[{other}] is not supported: convolutional, maxpool, upsample, route, shortcut, dropout and yolo are"
+            ),
+        )),
     };
     section.finish()?;
     Ok(kind)
@@ -321,7 +376,8 @@ fn convolutional(section: &mut Section<'_>) -> Result<LayerKind> {
     let pad = section.integer("pad", 0, 0..=1)?;
     // `pad=1` means "same", and then `padding` is not looked at.
     let explicit = section.integer("padding", 0, 0..=64)?;
-    for (key, value) in [("dilation", "1"), ("binary", "0"), ("xnor", "0"), ("antialiasing", "0"), ("share_index", "")] {
+    for (key, value) in [("dilation", "1"), ("binary", "0"), ("xnor", "0"), ("antialiasing", "0"), ("share_index", "")]
+    {
         section.only(key, value)?;
     }
     section.only("assisted_excitation", "0")?;

@@ -16,8 +16,7 @@ pub fn decode(
     class_scores: ClassScores,
     confidence: f32,
 ) -> Result<Vec<Vec<Detection>>, TchError> {
-    let (batch, anchors, columns) =
-        (raw.size()[0], head.anchors.len() as i64, (5 + head.classes) as i64);
+    let (batch, anchors, columns) = (raw.size()[0], head.anchors.len() as i64, (5 + head.classes) as i64);
     let (width, height) = (i64::from(head.grid.width), i64::from(head.grid.height));
     // In channels-last memory this is a view: one row of 5 + classes numbers for every cell and anchor.
     let rows = raw.f_permute([0, 2, 3, 1])?.f_reshape([batch * height * width * anchors, columns])?;

@@ -146,7 +146,11 @@ trait CamMethod: Sync {
 
 /// sum over k of w_k A_k: (N, K) weights and A to (N, rows, columns) maps.
 fn weigh(activation: &Tensor, weights: &Tensor) -> Result<Tensor, TchError> {
-    weights.f_unsqueeze(-1)?.f_unsqueeze(-1)?.f_mul(activation)?.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)
+    weights.f_unsqueeze(-1)?.f_unsqueeze(-1)?.f_mul(activation)?.f_sum_dim_intlist(
+        [1_i64].as_slice(),
+        false,
+        Kind::Float,
+    )
 }
 
 /// The finished maps of `method` for a batch, of `size` (width, height of the emotion model's input).

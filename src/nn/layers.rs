@@ -78,7 +78,7 @@ pub fn forward(layers: &[Layer], x: &Tensor) -> Result<Tensor, TchError> {
 }
 
 fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor, TchError> {
-    let [n, channels, height, width] = x.size4()?;
+    let (n, channels, height, width) = x.size4()?;
     // The mean over neighbouring channels is an average pooling along them, zeros counted beyond the ends.
     let square = x.f_square()?.f_reshape([n, 1, channels, height * width])?;
     let mean = square.f_avg_pool2d([size, 1], [1, 1], [size / 2, 0], false, true, None)?;

@@ -1,0 +1,3 @@
+//! temporary
+mod darknet;
+pub use darknet::DarknetWeights;
