@@ -2,6 +2,7 @@
 //!
 //! The rooms, in the order in which data flows: [`image`] (pixels and boxes).
 
+pub mod corpus;
 pub mod error;
 pub mod files;
 pub mod image;
