@@ -91,13 +91,14 @@ impl DetectorConfig {
 pub struct EmotionConfig {
     /// A checkpoint in either published layout, or safetensors.
     pub weights: String,
-    /// The mean image's text file; empty: what the checkpoint or its description says.
+    /// The mean image's text file; empty: what the checkpoint or its description says, or `img_mean.txt` beside a
+    /// checkpoint that needs one.
     pub mean: String,
 }
 
 impl Default for EmotionConfig {
     fn default() -> Self {
-        Self { weights: "emonet.pth".into(), mean: "img_mean.txt".into() }
+        Self { weights: "emonet.pth".into(), mean: String::new() }
     }
 }
 

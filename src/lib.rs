@@ -1,10 +1,32 @@
 //! What in the pictures drives the answers of an image-emotion network.
+//!
+//! The rooms, in the order in which data flows:
+//!
+//! * [`image`]: pixels and boxes; [`corpus`]: which pictures, decoded;
+//! * [`nn`]: devices, weights, layers; [`detect`]: objects; [`emotion`]: the explained network; [`explain`]: its maps;
+//!   [`score`]: how much of a map lies in a box;
+//! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it
+//!   leaves behind;
+//! * [`associate`]: the object-emotion matrix; [`plot`]: its picture;
+//! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
+pub mod associate;
+pub mod config;
+pub mod corpus;
 pub mod detect;
+pub mod emotion;
 pub mod error;
 pub mod explain;
 pub mod files;
 pub mod image;
+pub mod load;
+pub mod models;
 pub mod nn;
+pub mod pipeline;
+pub mod plot;
+pub mod record;
+pub mod run;
+pub mod score;
+pub mod synthesize;
 
 pub use error::{Error, Result};

@@ -19,6 +19,10 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
+/// What the header's count of training images is in weights made by `emocam models synthesize`: "SYNTH" in ASCII, about
+/// 358 thousand million images.
+pub(crate) const SYNTHESIZED_SEEN: u64 = 0x53_59_4e_54_48;
+
 /// One labelled box.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detection {
@@ -69,6 +73,7 @@ pub struct Thresholds {
 pub struct Darknet {
     network: Network,
     thresholds: Thresholds,
+    synthesized: bool,
 }
 
 impl Darknet {
@@ -84,7 +89,13 @@ impl Darknet {
         precision: Precision,
     ) -> Result<Self> {
         let weights = crate::nn::weights::DarknetWeights::open(weights)?;
-        Ok(Self { network: Network::load(cfg, weights, device, precision)?, thresholds })
+        let synthesized = weights.seen() == SYNTHESIZED_SEEN;
+        Ok(Self { network: Network::load(cfg, weights, device, precision)?, thresholds, synthesized })
+    }
+
+    /// Whether the weights are random numbers from `emocam models synthesize`.
+    pub fn synthesized(&self) -> bool {
+        self.synthesized
     }
 
     /// The network alone.

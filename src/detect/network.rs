@@ -342,8 +342,25 @@ fn deviation(variance: f32) -> f64 {
     (f64::from(variance.max(0.0)) + 1e-6).sqrt()
 }
 
-/// Numbers the weights file of `cfg` must hold.
-pub(super) fn parameter_count(cfg: &Cfg, shapes: &[Shape]) -> usize {
+impl Cfg {
+    /// Numbers the network's weights file must hold.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn parameter_count(&self) -> Result<usize> {
+        Ok(parameter_count(self, &shapes(self)?))
+    }
+
+    /// Output channels of every layer.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn channels(&self) -> Result<Vec<usize>> {
+        Ok(shapes(self)?.iter().map(|shape| shape.channels as usize).collect())
+    }
+}
+
+fn parameter_count(cfg: &Cfg, shapes: &[Shape]) -> usize {
     let mut channels = 3;
     let mut count = 0;
     for (layer, shape) in cfg.layers.iter().zip(shapes) {

@@ -7,7 +7,7 @@ use crate::image::{Rgb8, Size};
 use crate::nn::weights::{mean_image, Array, StateDict};
 use crate::nn::{forward, stack, Layer};
 use crate::{Error, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 /// The network, split at conv5.
@@ -19,6 +19,20 @@ pub struct AlexNet {
     mean: Tensor,
     features: Vec<Layer>,
     head: Vec<Layer>,
+    files: Vec<(&'static str, PathBuf)>,
+    synthesized: bool,
+}
+
+/// A checkpoint in the project's own layout, and the files it was read from.
+#[derive(Debug)]
+pub(crate) struct Canonical {
+    /// conv1..conv5 and fc6..fc8 (`.weight`, `.bias`), fc6 reading channels, rows, columns; and `mean` (3, rows, columns)
+    /// or (3, 1, 1) where there is one.
+    pub tensors: Vec<(String, Array)>,
+    /// Role and path of every file.
+    pub files: Vec<(&'static str, PathBuf)>,
+    /// Made by `emocam models synthesize`.
+    pub synthesized: bool,
 }
 
 /// Names of the eight layers in a checkpoint, and how it flattens.
@@ -58,6 +72,9 @@ const CONVOLUTIONS: [(i64, i64); 5] = [(4, 0), (1, 2), (1, 1), (1, 1), (1, 1)];
 /// The mean image's tensor in a converted checkpoint.
 pub(crate) const MEAN: &str = "mean";
 
+/// The entry of a checkpoint's metadata that says its numbers are random.
+pub(crate) const SYNTHESIZED: &str = "synthesized";
+
 impl AlexNet {
     /// Loads a checkpoint in any of the three layouts, with the mean image from `mean`, else from the model's card,
     /// else from the checkpoint, else none where the published code subtracts none.
@@ -67,11 +84,22 @@ impl AlexNet {
     /// needed and not given.
     pub fn load(weights: &Path, mean: Option<&Path>, device: Device) -> Result<Self> {
         let card = Card::beside(weights)?;
-        let tensors = canonical(weights, mean, &card)?;
-        Self::from_canonical(weights, tensors, card, device)
+        let checkpoint = canonical(weights, mean, &card)?;
+        Self::build(weights, checkpoint, card, device)
     }
 
-    fn from_canonical(path: &Path, mut tensors: Vec<(String, Array)>, card: Card, device: Device) -> Result<Self> {
+    /// Role and path of every file the model was read from.
+    pub fn files(&self) -> &[(&'static str, PathBuf)] {
+        &self.files
+    }
+
+    /// Whether the weights are random numbers from `emocam models synthesize`.
+    pub fn synthesized(&self) -> bool {
+        self.synthesized
+    }
+
+    fn build(path: &Path, checkpoint: Canonical, card: Card, device: Device) -> Result<Self> {
+        let Canonical { mut tensors, files, synthesized } = checkpoint;
         let place = |array: &Array| -> Result<Tensor> {
             let shape: Vec<i64> = array.shape.iter().map(|&side| side as i64).collect();
             Tensor::f_from_slice(&array.values)
@@ -116,7 +144,7 @@ impl AlexNet {
                 head.push(Layer::Relu);
             }
         }
-        Ok(Self { card, device, mean, features, head })
+        Ok(Self { card, device, mean, features, head, files, synthesized })
     }
 }
 
@@ -141,12 +169,11 @@ impl EmotionModel for AlexNet {
     }
 }
 
-/// A checkpoint in the project's own layout: conv1..conv5 and fc6..fc8 (`.weight`, `.bias`), fc6 reading channels, rows,
-/// columns, and `mean` (3, rows, columns) or (3, 1, 1) where there is one. This is what `models import` writes.
+/// Reads a checkpoint of any layout into the project's own, which is what `models import` writes.
 ///
 /// # Errors
 /// As [`AlexNet::load`].
-pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result<Vec<(String, Array)>> {
+pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result<Canonical> {
     let mut state = StateDict::open(path)?;
     let has = |layer: &str| state.arrays.contains_key(&format!("{layer}.weight"));
     let layout = LAYOUTS.iter().find(|layout| layout.layers.iter().all(|layer| has(layer))).ok_or_else(|| {
@@ -185,13 +212,20 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
         tensors.push((format!("{name}.weight"), weight));
         tensors.push((format!("{name}.bias"), bias));
     }
-    if let Some(mean) = mean_of(&mut state, path, mean, card, layout)? {
+    let mut files = vec![("emotion.weights", path.to_path_buf())];
+    if Card::path_beside(path).is_file() {
+        files.push(("emotion.card", Card::path_beside(path)));
+    }
+    let mean_file = mean_file(path, mean, card, layout);
+    if let Some(mean) = mean_of(&mut state, path, mean_file.as_deref(), card, layout)? {
         tensors.push((MEAN.into(), mean));
     }
+    files.extend(mean_file.map(|file| ("emotion.mean", file)));
     if let Some(name) = state.arrays.keys().next() {
         return Err(Error::file(path, format!("holds a tensor `{name}` that this network does not have")));
     }
-    Ok(tensors)
+    let synthesized = state.metadata.contains_key(SYNTHESIZED);
+    Ok(Canonical { tensors, files, synthesized })
 }
 
 /// The weight of layer `at`, four-dimensional for convolutions, otherwise as it is in the file.
@@ -242,10 +276,20 @@ fn swap_rows_and_columns(weight: &mut Array, channels: usize, rows: usize, colum
     }
 }
 
+/// The mean image's file: the one given, the card's, or `img_mean.txt` beside weights of a layout that needs it.
+fn mean_file(path: &Path, given: Option<&Path>, card: &Card, layout: &Layout) -> Option<PathBuf> {
+    match (given, &card.mean) {
+        (Some(file), _) => Some(file.to_path_buf()),
+        (None, Some(Mean::File(name))) => Some(path.with_file_name(name)),
+        (None, Some(Mean::Colour(_))) => None,
+        (None, None) => Some(path.with_file_name("img_mean.txt")).filter(|file| layout.needs_mean && file.is_file()),
+    }
+}
+
 fn mean_of(
     state: &mut StateDict,
     path: &Path,
-    given: Option<&Path>,
+    file: Option<&Path>,
     card: &Card,
     layout: &Layout,
 ) -> Result<Option<Array>> {
@@ -253,24 +297,23 @@ fn mean_of(
         Some(shape) => Some(Array { values: state.take(MEAN, &shape)?, shape }),
         None => None,
     };
-    let mean = match (given, &card.mean) {
+    let mean = match (file, &card.mean) {
         (Some(file), _) => Some(mean_image::read(file)?),
-        (None, Some(Mean::File(name))) => Some(mean_image::read(&path.with_file_name(name))?),
         (None, Some(Mean::Colour(colour))) => Some(Array { shape: vec![3, 1, 1], values: colour.to_vec() }),
-        (None, None) => stored,
+        (None, _) => stored,
     };
     let side = card.input as usize;
     match &mean {
         Some(mean) if mean.shape != [3, side, side] && mean.shape != [3, 1, 1] => Err(Error::Tensor {
-            path: given.unwrap_or(path).into(),
+            path: file.unwrap_or(path).into(),
             tensor: MEAN.into(),
             expected: format!("3 x {side} x {side}"),
             found: format!("{:?}", mean.shape),
         }),
         None if layout.needs_mean => Err(Error::file(
             path,
-            "this checkpoint (KU Leuven layout) goes with a mean image: give the published img_mean.txt with \
-             `--emotion-mean`, or `mean` in a .toml beside the weights",
+            "this checkpoint (KU Leuven layout) goes with a mean image: put the published img_mean.txt beside it, or name \
+             it with `--emotion-mean`",
         )),
         _ => Ok(mean),
     }

@@ -3,7 +3,7 @@
 use crate::files::read_text;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The contents of `configs/emonet.toml`, or of a `.toml` beside the weights of another model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,7 +90,7 @@ impl Card {
     /// # Errors
     /// A card that cannot be read or contradicts itself.
     pub fn beside(weights: &Path) -> Result<Self> {
-        let path = weights.with_extension("toml");
+        let path = Self::path_beside(weights);
         if !path.is_file() {
             return Ok(Self::emonet());
         }
@@ -98,6 +98,11 @@ impl Card {
             .map_err(|error| Error::file(&path, format!("not a model's description: {error}")))?;
         card.check().map_err(|message| Error::file(&path, message))?;
         Ok(card)
+    }
+
+    /// Where a card for `weights` would be.
+    pub(super) fn path_beside(weights: &Path) -> PathBuf {
+        weights.with_extension("toml")
     }
 
     fn check(&self) -> Result<(), String> {

@@ -3,8 +3,12 @@
 //! Knows nothing of files, networks or emotions. Images are HWC `u8` RGB; boxes are half-open, x to the right, y down.
 
 mod bounding_box;
+pub mod letterbox;
+pub mod resample;
 
 pub use bounding_box::BoundingBox;
+pub use letterbox::{Letterbox, LetterboxFilter};
+pub use resample::{resize, taps, Filter, Taps};
 
 use serde::{Deserialize, Serialize};
 

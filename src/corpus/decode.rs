@@ -1,0 +1,257 @@
+//! From an image file to upright RGB pixels. What is in the file decides how it is read, not its name.
+//!
+//! Formats: JPEG (see [`super::jpeg`]), PNG, WebP, BMP, TIFF. To eight bits of RGB:
+//! * grey is replicated, palettes are looked up, transparency is dropped without blending (the colour below it stays),
+//!   as Pillow's `convert("RGB")` does;
+//! * of 16 bits the upper eight are kept. Pillow does this for colour; 16-bit grey it clips at 255, which leaves a
+//!   white picture, and is not followed;
+//! * of an animation or a file with several pages, the first picture;
+//! * floating-point TIFFs are refused: nothing says which value is white.
+
+use super::find::describe;
+use super::jpeg::{self, Stop};
+use crate::image::{Rgb8, Size};
+use crate::{Error, Result};
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use std::any::Any;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::Path;
+
+/// Bytes read at a time: most photos in a few reads.
+const BUFFER: usize = 1 << 18;
+
+/// How images are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Leave the pixels as stored, whatever the EXIF orientation says. A TIFF's own orientation tag is no EXIF: it is
+    /// always followed, as Pillow does.
+    pub ignore_exif: bool,
+    /// Width times height above which an image is refused before memory is taken for its pixels. The default, 200
+    /// million, admits the largest sensors in use (16320 x 12240) at 600 MB a picture; Pillow refuses above 179
+    /// million.
+    pub max_pixels: u64,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self { ignore_exif: false, max_pixels: 200_000_000 }
+    }
+}
+
+/// Pixels as stored, and how to turn them upright.
+pub(super) struct Decoded {
+    pub(super) size: Size,
+    /// `3 * width * height` bytes, HWC RGB.
+    pub(super) pixels: Vec<u8>,
+    pub(super) orientation: Orientation,
+}
+
+/// Decodes an image file to RGB, upright unless [`DecodeOptions::ignore_exif`].
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read, [`Error::File`] if it is no regular file, empty, not an image of a known
+/// format, damaged, truncated, or larger than [`DecodeOptions::max_pixels`]. Never panics because of a file's contents.
+pub fn decode(file: &Path, options: &DecodeOptions) -> Result<Rgb8> {
+    let kind = fs::metadata(file).map_err(Error::io("read", file))?.file_type();
+    if !kind.is_file() {
+        return Err(Error::file(file, format!("{}, not a file", describe(kind))));
+    }
+    let opened = File::open(file).map_err(Error::io("read", file))?;
+    decode_from(BufReader::with_capacity(BUFFER, opened), options).map_err(|message| Error::file(file, message))
+}
+
+/// [`decode`] for contents at hand; the error is a text without the file's name.
+fn decode_from(reader: impl BufRead + Seek, options: &DecodeOptions) -> Result<Rgb8, String> {
+    // Unwind safety: nothing that was in use during a panic is used after it.
+    match catch_unwind(AssertUnwindSafe(|| decode_unguarded(reader, options))) {
+        Ok(result) => result,
+        Err(payload) => Err(fault(payload)),
+    }
+}
+
+/// The text of a libjpeg fault, or of a panic in a decoder.
+fn fault(payload: Box<dyn Any + Send>) -> String {
+    match payload.downcast::<Stop>() {
+        Ok(stop) => format!("a JPEG that cannot be decoded: {}", stop.0),
+        Err(_) => "the decoder failed on it".to_string(),
+    }
+}
+
+fn decode_unguarded(mut reader: impl BufRead + Seek, options: &DecodeOptions) -> Result<Rgb8, String> {
+    let format = sniff(&mut reader)?;
+    let decoded = match format {
+        ImageFormat::Jpeg => jpeg::decode(reader, options.max_pixels),
+        other => decode_other(reader, other, options.max_pixels),
+    }
+    .map_err(|message| format!("a {} that cannot be decoded: {message}", name(format)))?;
+    // Part of the TIFF format, not EXIF.
+    let as_stored = options.ignore_exif && format != ImageFormat::Tiff;
+    Ok(turn(decoded, as_stored))
+}
+
+/// The format by the first bytes; the reader is back at the start afterwards.
+fn sniff(reader: &mut (impl Read + Seek)) -> Result<ImageFormat, String> {
+    let mut start = Vec::new();
+    reader.by_ref().take(16).read_to_end(&mut start).and_then(|_| reader.rewind()).map_err(|e| e.to_string())?;
+    if start.is_empty() {
+        return Err("the file is empty".to_string());
+    }
+    match start.as_slice() {
+        [0xFF, 0xD8, 0xFF, ..] => Ok(ImageFormat::Jpeg),
+        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1A, b'\n', ..] => Ok(ImageFormat::Png),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(ImageFormat::WebP),
+        [b'B', b'M', ..] => Ok(ImageFormat::Bmp),
+        [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(ImageFormat::Tiff),
+        [b'G', b'I', b'F', b'8', ..] => Err(unread("a GIF")),
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => Err(unread("HEIC, AVIF or a video")),
+        _ => Err(format!("not an image: starts with \"{}\"", start[..start.len().min(8)].escape_ascii())),
+    }
+}
+
+fn unread(found: &str) -> String {
+    format!("{found}: only JPEG, PNG, WebP, BMP and TIFF are read")
+}
+
+/// The format as its users write it.
+fn name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Jpeg => "JPEG",
+        ImageFormat::Png => "PNG",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Bmp => "BMP",
+        _ => "TIFF",
+    }
+}
+
+/// The size, if an image may have it.
+pub(super) fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<Size, String> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 {
+        return Err(format!("{width}x{height} pixels are none"));
+    }
+    if pixels > max_pixels {
+        return Err(format!("{width}x{height} are {pixels} pixels; the limit is {max_pixels}"));
+    }
+    Ok(Size::new(width, height))
+}
+
+/// PNG, WebP, BMP, TIFF.
+fn decode_other(reader: impl BufRead + Seek, format: ImageFormat, max_pixels: u64) -> Result<Decoded, String> {
+    let mut reader = ImageReader::with_format(reader, format);
+    let mut limits = Limits::no_limits();
+    // 16-bit RGBA and a working copy.
+    limits.max_alloc = Some(max_pixels.saturating_mul(16));
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(text)?;
+    let (width, height) = decoder.dimensions();
+    let size = check_size(width, height, max_pixels)?;
+    let orientation = decoder.orientation().map_err(text)?;
+    let color = decoder.color_type();
+    let bytes = usize::try_from(decoder.total_bytes()).map_err(|e| e.to_string())?;
+    let mut samples = Vec::new();
+    samples.try_reserve_exact(bytes).map_err(|e| e.to_string())?;
+    samples.resize(bytes, 0);
+    decoder.read_image(&mut samples).map_err(text)?;
+    Ok(Decoded { size, pixels: to_rgb(samples, color)?, orientation })
+}
+
+/// The decoder's reason, without the format's name in front, which is said already.
+fn text(error: ImageError) -> String {
+    match error {
+        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the file ends before the picture does (truncated)".to_string()
+        }
+        ImageError::IoError(error) => error.to_string(),
+        ImageError::Limits(error) => error.to_string(),
+        other => match std::error::Error::source(&other) {
+            Some(source) => source.to_string(),
+            None => other.to_string(),
+        },
+    }
+}
+
+/// Samples as a decoder gives them (16-bit ones in the machine's byte order) to RGB.
+fn to_rgb(samples: Vec<u8>, color: ColorType) -> Result<Vec<u8>, String> {
+    let samples = match color {
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            samples.chunks_exact(2).map(|pair| (u16::from_ne_bytes([pair[0], pair[1]]) >> 8) as u8).collect()
+        }
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => samples,
+        other => return Err(format!("its samples ({other:?}) have no defined white")),
+    };
+    Ok(match color.channel_count() {
+        1 => samples.iter().flat_map(|&grey| [grey; 3]).collect(),
+        2 => samples.chunks_exact(2).flat_map(|grey_alpha| [grey_alpha[0]; 3]).collect(),
+        4 => samples.chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]).collect(),
+        _ => samples,
+    })
+}
+
+fn turn(decoded: Decoded, as_stored: bool) -> Rgb8 {
+    let Decoded { size, pixels, orientation } = decoded;
+    if as_stored || orientation == Orientation::NoTransforms {
+        return Rgb8::new(size, pixels);
+    }
+    let stored = RgbImage::from_raw(size.width, size.height, pixels).expect("three bytes a pixel were made above");
+    let mut image = DynamicImage::ImageRgb8(stored);
+    image.apply_orientation(orientation);
+    let upright = image.into_rgb8();
+    Rgb8::new(Size::new(upright.width(), upright.height()), upright.into_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Cursor;
+
+    fn small_files() -> Vec<Vec<u8>> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/pillow_resize");
+        let jpegs = ["420.jpg", "progressive.jpg", "restart.jpg", "cmyk.jpg", "grey.jpg", "orientation_6.jpg"];
+        let mut files: Vec<_> = jpegs.iter().map(|name| fs::read(folder.join(name)).unwrap()).collect();
+        let picture = RgbImage::from_fn(9, 6, |x, y| image::Rgb([(x * 25) as u8, (y * 40) as u8, (x * y) as u8]));
+        for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff] {
+            let mut bytes = Cursor::new(Vec::new());
+            picture.write_to(&mut bytes, format).unwrap();
+            files.push(bytes.into_inner());
+        }
+        files
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+
+        #[test]
+        fn damaged_files_never_panic(
+            which in any::<prop::sample::Index>(),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
+            end in prop::option::of(any::<prop::sample::Index>()),
+        ) {
+            let files = small_files();
+            let mut bytes = which.get(&files).clone();
+            for (at, value) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if let Some(end) = end {
+                bytes.truncate(end.index(bytes.len()));
+            }
+            // Few pixels allowed: a damaged size must not make the test slow.
+            let options = DecodeOptions { max_pixels: 1 << 20, ..DecodeOptions::default() };
+            // Unguarded, so that only libjpeg's own stops may unwind: a panic would be seen here.
+            let outcome = catch_unwind(AssertUnwindSafe(|| decode_unguarded(Cursor::new(bytes), &options)));
+            if let Err(payload) = outcome {
+                prop_assert!(payload.is::<Stop>(), "a decoder panicked");
+            }
+        }
+    }
+
+    #[test]
+    fn a_panicking_decoder_is_an_error() {
+        assert_eq!(fault(Box::new("index out of bounds")), "the decoder failed on it");
+        assert_eq!(fault(Box::new(Stop("no".into()))), "a JPEG that cannot be decoded: no");
+    }
+}
