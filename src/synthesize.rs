@@ -56,7 +56,7 @@ impl Activation {
             Self::Linear => (0.0, 1.0),
             Self::Relu => (0.3989, 0.3408),
             Self::Leaky => (0.3590, 0.3761),
-            Self::Mish => (0.2404, 0.3826),
+            Self::Mish => (0.2404, 0.3945),
             Self::Swish => (0.2066, 0.3131),
             Self::Logistic => (0.5, 0.0434),
         };
