@@ -5,5 +5,6 @@
 pub mod error;
 pub mod files;
 pub mod image;
+pub mod plot;
 
 pub use error::{Error, Result};
