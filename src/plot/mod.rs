@@ -1,0 +1,114 @@
+//! Pictures for papers: what goes in is data with labels, what comes out is SVG, and PNG drawn from it.
+//!
+//! A picture is written as SVG with text in DejaVu Sans, which the library carries with it: no system font is looked
+//! at. Lengths are CSS pixels, 1/96 inch. The same picture gives the same bytes.
+
+mod colour;
+mod heatmap;
+mod svg;
+mod text;
+
+pub use heatmap::Heatmap;
+
+use crate::{files, Error, Result};
+use resvg::{tiny_skia, usvg};
+use std::path::Path;
+
+/// PNG pixels per CSS pixel for print: 300 dots an inch.
+pub const PRINT_SCALE: f64 = 300.0 / 96.0;
+
+/// Above this many pixels (400 MB while drawing) a PNG is refused.
+const MOST_PIXELS: f64 = 1e8;
+
+/// A finished picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Svg {
+    markup: String,
+    title: String,
+    width: f64,
+    height: f64,
+}
+
+impl Svg {
+    /// The SVG with its text as text, which shows as intended only where DejaVu Sans is installed.
+    pub fn as_str(&self) -> &str {
+        &self.markup
+    }
+
+    /// The PNG: 8-bit RGB, `scale` pixels per CSS pixel, its resolution recorded so that its printed size is that of
+    /// the SVG.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when `scale` is not positive or the PNG would have more than 100 million pixels.
+    pub fn png(&self, scale: f64) -> Result<Vec<u8>> {
+        self.check(scale)?;
+        self.draw(&text::parse(&self.markup)?, scale)
+    }
+
+    /// The SVG with its text as outlines. Browsers, office programs, LaTeX and drawing programs then all show the same
+    /// picture; a font embedded in the file would be ignored by most but browsers, and would be larger.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when the renderer refuses the picture.
+    pub fn outlined(&self) -> Result<String> {
+        Ok(self.outline(&text::parse(&self.markup)?))
+    }
+
+    fn check(&self, scale: f64) -> Result<()> {
+        let [width, height] = [self.width, self.height].map(|side| (side * scale).round());
+        if !(scale > 0.0 && width >= 1.0 && height >= 1.0 && width * height <= MOST_PIXELS) {
+            return Err(Error::Setting(format!(
+                "a PNG of {width} x {height} pixels (scale {scale}) cannot be drawn: the most is {MOST_PIXELS} pixels \
+                 in all; show fewer rows or columns, or choose another scale"
+            )));
+        }
+        Ok(())
+    }
+
+    fn draw(&self, tree: &usvg::Tree, scale: f64) -> Result<Vec<u8>> {
+        let [width, height] = [self.width, self.height].map(|side| (side * scale).round() as u32);
+        let undrawable = |e: &dyn std::fmt::Display| Error::Setting(format!("the PNG cannot be made: {e}"));
+        let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or_else(|| undrawable(&"no memory"))?;
+        pixels.fill(tiny_skia::Color::WHITE);
+        resvg::render(tree, tiny_skia::Transform::from_scale(scale as f32, scale as f32), &mut pixels.as_mut());
+        // White paper below everything: alpha is 255 everywhere.
+        let rgb: Vec<u8> = pixels.data().chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]).collect();
+
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, width, height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let per_metre = (scale * 96.0 / 0.0254).round() as u32;
+        encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit: png::Unit::Meter }));
+        let mut writer = encoder.write_header().map_err(|e| undrawable(&e))?;
+        writer.write_image_data(&rgb).map_err(|e| undrawable(&e))?;
+        writer.finish().map_err(|e| undrawable(&e))?;
+        Ok(bytes)
+    }
+
+    fn outline(&self, tree: &usvg::Tree) -> String {
+        let options = usvg::WriteOptions {
+            coordinates_precision: 2,
+            transforms_precision: 5,
+            indent: usvg::Indent::None,
+            ..usvg::WriteOptions::default()
+        };
+        let outlined = tree.to_string(&options);
+        // The writer's own root has no viewBox, without which a browser crops the picture instead of scaling it.
+        let body = outlined.split_once('>').map_or("", |(_, body)| body);
+        format!("{}{body}", svg::root(&self.title, self.width, self.height))
+    }
+}
+
+/// Writes the picture as PNG at [`PRINT_SCALE`] and as SVG with outlined text; each file appears whole.
+///
+/// # Errors
+/// As [`Svg::png`] and [`Svg::outlined`], before any file is touched; [`Error::Io`] when one cannot be written.
+pub fn write(picture: &Svg, png_path: &Path, svg_path: &Path) -> Result<()> {
+    picture.check(PRINT_SCALE)?;
+    let tree = text::parse(&picture.markup)?;
+    let png = picture.draw(&tree, PRINT_SCALE)?;
+    let svg = picture.outline(&tree);
+    files::write_bytes(png_path, &png)?;
+    files::write_bytes(svg_path, svg.as_bytes())
+}

@@ -1,0 +1,168 @@
+//! The few SVG elements our pictures are made of. Lengths are CSS pixels (1/96 inch), x to the right, y down; text is
+//! escaped here and nowhere else.
+
+use super::text::Text;
+use super::{colour::Rgb, Svg};
+use std::fmt::Write;
+
+/// A rectangle: left, top, width, height.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Area {
+    pub x: f64,
+    pub y: f64,
+    pub width: f64,
+    pub height: f64,
+}
+
+impl Area {
+    pub fn new(x: f64, y: f64, width: f64, height: f64) -> Self {
+        Self { x, y, width, height }
+    }
+
+    pub fn right(&self) -> f64 {
+        self.x + self.width
+    }
+
+    pub fn bottom(&self) -> f64 {
+        self.y + self.height
+    }
+}
+
+/// An SVG document being written, one element a line.
+#[derive(Default)]
+pub(super) struct Canvas {
+    body: String,
+}
+
+impl Canvas {
+    /// A filled rectangle without an outline.
+    pub fn rect(&mut self, area: Area, fill: Rgb) {
+        self.filled(area, &hex(fill));
+    }
+
+    /// A rectangle filled from its bottom to its top with colours at equal distances.
+    pub fn gradient(&mut self, id: &str, area: Area, colours: &[Rgb]) {
+        let last = colours.len().saturating_sub(1).max(1) as f64;
+        self.element(format_args!(r#"<linearGradient id="{id}" x1="0" y1="1" x2="0" y2="0">"#));
+        for (i, colour) in colours.iter().enumerate() {
+            self.element(format_args!(r#"<stop offset="{:.5}" stop-color="{}"/>"#, i as f64 / last, hex(*colour)));
+        }
+        self.element(format_args!("</linearGradient>"));
+        self.filled(area, &format!("url(#{id})"));
+    }
+
+    /// A straight line.
+    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Rgb, width: f64) {
+        let path = segment(from, to);
+        self.stroked(&path, stroke, width);
+    }
+
+    /// Parallel lines from the lower left to the upper right, `distance` apart along x, that fill `area`. Lines and not
+    /// a pattern: many viewers draw patterns as blurred bitmaps.
+    pub fn hatch(&mut self, area: Area, distance: f64, stroke: Rgb, width: f64) {
+        let mut path = String::new();
+        let mut offset = distance / 2.0;
+        while offset < area.width + area.height {
+            // The line x + y = offset, in the area's own coordinates.
+            let (left, right) = ((offset - area.height).max(0.0), offset.min(area.width));
+            let point = |x: f64| (area.x + x, area.y + offset - x);
+            path.push_str(&segment(point(left), point(right)));
+            offset += distance;
+        }
+        self.stroked(&path, stroke, width);
+    }
+
+    /// One line of text.
+    pub fn text(&mut self, text: &Text<'_>) {
+        text.write_to(&mut self.body);
+        self.body.push('\n');
+    }
+
+    /// The elements that `fill` adds, as one group with an `id`.
+    pub fn group(&mut self, id: &str, fill: impl FnOnce(&mut Self)) {
+        self.element(format_args!(r#"<g id="{id}">"#));
+        fill(self);
+        self.element(format_args!("</g>"));
+    }
+
+    /// The document on white paper of this size.
+    pub fn finish(self, title: &str, width: f64, height: f64) -> Svg {
+        let (width, height) = (width.ceil(), height.ceil());
+        let paper = r##"<rect width="100%" height="100%" fill="#ffffff"/>"##;
+        let root = root(title, width, height);
+        Svg { markup: format!("{root}\n{paper}\n{}</svg>\n", self.body), title: title.to_string(), width, height }
+    }
+
+    fn filled(&mut self, area: Area, fill: &str) {
+        let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(number);
+        self.element(format_args!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{fill}"/>"#));
+    }
+
+    fn stroked(&mut self, path: &str, stroke: Rgb, width: f64) {
+        let (stroke, width) = (hex(stroke), number(width));
+        self.element(format_args!(r#"<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{width}"/>"#));
+    }
+
+    fn element(&mut self, element: std::fmt::Arguments<'_>) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.body, "{element}");
+    }
+}
+
+/// The opening tag and the title that screen readers and tooltips show.
+pub(super) fn root(title: &str, width: f64, height: f64) -> String {
+    format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"><title>{}</title>"#,
+        escape(title)
+    )
+}
+
+/// A coordinate with at most two decimals: a hundredth of a pixel is below what print shows.
+pub(super) fn number(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0" } else { text }.to_string()
+}
+
+/// `#rrggbb`.
+pub(super) fn hex([red, green, blue]: Rgb) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+/// Text for element contents and attributes. Line ends, tabs and control characters, most of which XML forbids, become
+/// spaces; the two code points that XML forbids besides become the replacement character.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
+            '\u{2028}' | '\u{2029}' => escaped.push(' '),
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+fn segment(from: (f64, f64), to: (f64, f64)) -> String {
+    format!("M{} {}L{} {}", number(from.0), number(from.1), number(to.0), number(to.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_text_is_what_an_xml_reader_gives_back() {
+        assert_eq!(escape("a<b & \"c\">\n\u{1}\u{ffff}"), "a&lt;b &amp; &quot;c&quot;&gt;  \u{fffd}");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!([1.0, -0.001, 0.126, 20.0, -3.5].map(number), ["1", "0", "0.13", "20", "-3.5"]);
+    }
+}

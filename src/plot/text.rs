@@ -1,0 +1,241 @@
+//! Text of known width: the embedded font, lines cut and wrapped by what the renderer will really draw.
+
+use super::colour::Rgb;
+use super::svg::{escape, hex, number};
+use crate::{Error, Result};
+use resvg::usvg::{self, fontdb};
+use std::fmt::Write;
+use std::sync::{Arc, OnceLock};
+
+/// DejaVu Sans 2.37, unmodified, as in Debian's fonts-dejavu-core; licence in `fonts/LICENSE`.
+static REGULAR: &[u8] = include_bytes!("fonts/DejaVuSans.ttf");
+static BOLD: &[u8] = include_bytes!("fonts/DejaVuSans-Bold.ttf");
+const FAMILY: &str = "DejaVu Sans";
+
+/// Shares of the font size, from DejaVu Sans' `hhea` and `OS/2` tables (of 2048 units: 1901, 483, 1493).
+pub(super) const ASCENT: f64 = 0.9282;
+pub(super) const DESCENT: f64 = 0.2358;
+pub(super) const CAP_HEIGHT: f64 = 0.729;
+
+/// Size in pixels, and weight.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Font {
+    pub size: f64,
+    pub bold: bool,
+}
+
+impl Font {
+    pub const fn regular(size: f64) -> Self {
+        Self { size, bold: false }
+    }
+
+    pub const fn bold(size: f64) -> Self {
+        Self { size, bold: true }
+    }
+
+    /// How far below its middle line a line of digits and capitals has its baseline.
+    pub fn drop(&self) -> f64 {
+        self.size * CAP_HEIGHT / 2.0
+    }
+}
+
+/// Which point of a line of text lies at its position.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// One line of text: `at` is a point of the baseline, about which the line is turned clockwise by `turn` degrees.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text<'a> {
+    pub content: &'a str,
+    pub at: (f64, f64),
+    pub font: Font,
+    pub anchor: Anchor,
+    pub turn: f64,
+    pub fill: Rgb,
+}
+
+impl Text<'_> {
+    /// Appends the `<text>` element.
+    pub fn write_to(&self, markup: &mut String) {
+        let anchor = match self.anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        let weight = if self.font.bold { r#" font-weight="bold""# } else { "" };
+        let (x, y) = (number(self.at.0), number(self.at.1));
+        let turn = match self.turn {
+            0.0 => String::new(),
+            turn => format!(r#" transform="rotate({} {x} {y})""#, number(turn)),
+        };
+        let (size, fill, content) = (number(self.font.size), hex(self.fill), escape(self.content));
+        // Writing to a string cannot fail.
+        let _ = write!(
+            markup,
+            r#"<text x="{x}" y="{y}" font-family="{FAMILY}" font-size="{size}"{weight} text-anchor="{anchor}" fill="{fill}"{turn}>{content}</text>"#
+        );
+    }
+}
+
+/// Parses our SVG with the embedded font and no other.
+///
+/// # Errors
+/// [`Error::Setting`] when the renderer refuses the picture.
+pub(super) fn parse(markup: &str) -> Result<usvg::Tree> {
+    static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
+    let fonts = FONTS.get_or_init(|| {
+        let mut fonts = fontdb::Database::new();
+        for face in [REGULAR, BOLD] {
+            fonts.load_font_source(fontdb::Source::Binary(Arc::new(face)));
+        }
+        Arc::new(fonts)
+    });
+    let options = usvg::Options { font_family: FAMILY.into(), fontdb: Arc::clone(fonts), ..usvg::Options::default() };
+    usvg::Tree::from_str(markup, &options).map_err(|e| Error::Setting(format!("the picture cannot be drawn: {e}")))
+}
+
+/// The widths of lines of text, in pixels: shaped, kerned and with missing glyphs, exactly as they will be drawn.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn widths<S: AsRef<str>>(lines: &[S], font: Font) -> Result<Vec<f64>> {
+    let mut markup = String::from(r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1">"#);
+    for (i, line) in lines.iter().enumerate() {
+        let _ = write!(markup, r#"<g id="{i}">"#);
+        let (at, anchor, content) = ((0.0, 0.0), Anchor::Start, line.as_ref());
+        Text { content, at, font, anchor, turn: 0.0, fill: super::colour::BLACK }.write_to(&mut markup);
+        markup.push_str("</g>");
+    }
+    markup.push_str("</svg>");
+    let tree = parse(&markup)?;
+    // A line without anything to draw is no node at all: its width stays zero.
+    let mut widths = vec![0.0; lines.len()];
+    for node in tree.root().children() {
+        if let Some(width) = node.id().parse::<usize>().ok().and_then(|i| widths.get_mut(i)) {
+            *width = f64::from(node.bounding_box().width());
+        }
+    }
+    Ok(widths)
+}
+
+/// The line itself where it fits into `limit` pixels; else as much of its beginning as fits, with an ellipsis.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn shorten<S: AsRef<str>>(lines: &[S], font: Font, limit: f64) -> Result<Vec<String>> {
+    let widths = widths(lines, font)?;
+    lines
+        .iter()
+        .zip(widths)
+        .map(|(line, width)| {
+            let line = line.as_ref();
+            if width <= limit {
+                return Ok(line.to_string());
+            }
+            let kept = fitting_prefix(line, font, limit - font.size)?;
+            Ok(format!("{}…", line[..kept].trim_end()))
+        })
+        .collect()
+}
+
+/// The text in lines of at most `limit` pixels, broken at white space; a word that is too long by itself is cut.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn wrap(text: &str, font: Font, limit: f64) -> Result<Vec<String>> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    // Two letters around it keep the space from being trimmed.
+    let around = widths(&["a a", "aa"], font)?;
+    let space = around[0] - around[1];
+    let mut lines: Vec<(String, f64)> = Vec::new();
+    for (word, width) in words.iter().zip(widths(&words, font)?) {
+        match lines.last_mut() {
+            Some((line, used)) if *used + space + width <= limit => {
+                line.push(' ');
+                line.push_str(word);
+                *used += space + width;
+            }
+            _ if width <= limit => lines.push(((*word).to_string(), width)),
+            _ => {
+                let mut rest = *word;
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at(fitting_prefix(rest, font, limit)?);
+                    lines.push((piece.to_string(), limit));
+                    rest = after;
+                }
+            }
+        }
+    }
+    Ok(lines.into_iter().map(|(line, _)| line).collect())
+}
+
+/// The length in bytes of the longest beginning whose characters, each set alone, fit; at least one character.
+fn fitting_prefix(line: &str, font: Font, limit: f64) -> Result<usize> {
+    let characters: Vec<&str> = line.char_indices().map(|(at, c)| &line[at..at + c.len_utf8()]).collect();
+    // Spaces alone have no width: they get that of an "n", which is wider.
+    let set: Vec<&str> = characters.iter().map(|c| if c.trim().is_empty() { "n" } else { c }).collect();
+    let mut used = 0.0;
+    let mut kept = 0;
+    for (character, width) in characters.iter().zip(widths(&set, font)?) {
+        used += width;
+        if used > limit && kept > 0 {
+            break;
+        }
+        kept += character.len();
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_abs_diff_eq;
+    use proptest::prelude::*;
+
+    const TEN: Font = Font::regular(10.0);
+
+    #[test]
+    fn widths_are_the_fonts_own_advances() {
+        // Advances from the font's hmtx table: digits 1303, W 2025, each of 2048 units.
+        let found = widths(&["0", "52", "W", "", "  "], TEN).unwrap();
+        let expected = [13030.0 / 2048.0, 26060.0 / 2048.0, 20250.0 / 2048.0, 0.0, 0.0];
+        for (found, expected) in found.iter().zip(expected) {
+            assert_abs_diff_eq!(*found, expected, epsilon = 1e-3);
+        }
+        assert!(widths(&["Clothing"], Font::bold(10.0)).unwrap() > widths(&["Clothing"], TEN).unwrap());
+    }
+
+    #[test]
+    fn a_missing_glyph_has_a_width() {
+        assert!(widths(&["\u{1f600}", "漢字"], TEN).unwrap().iter().all(|&width| width > 3.0));
+    }
+
+    #[test]
+    fn long_lines_are_shortened_and_wrapped() {
+        assert_eq!(shorten(&["Tree", "Sexual Desire"], TEN, 40.0).unwrap(), ["Tree", "Sexu…"]);
+        assert_eq!(wrap(" one two\nthree ", TEN, 45.0).unwrap(), ["one two", "three"]);
+        assert_eq!(wrap("a mmmmmmmmmm b", TEN, 45.0).unwrap(), ["a", "mmmm", "mmmm", "mm", "b"]);
+        assert!(wrap("", TEN, 45.0).unwrap().is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn wrapping_loses_no_word_and_keeps_the_limit(words in prop::collection::vec("[a-zA-ZΑ-Ωб-я]{1,8}", 0..12)) {
+            let lines = wrap(&words.join(" "), TEN, 120.0).unwrap();
+            prop_assert_eq!(lines.join(" "), words.join(" "));
+            for width in widths(&lines, TEN).unwrap() {
+                prop_assert!(width <= 121.0, "{}", width);
+            }
+        }
+
+        #[test]
+        fn any_text_has_a_finite_width(text in any::<String>()) {
+            prop_assert!(widths(&[text], TEN).unwrap()[0].is_finite());
+        }
+    }
+}
