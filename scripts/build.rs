@@ -2,10 +2,16 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=scripts/build.rs");
-    // Set by torch-sys, which has checked that the folder exists.
+    // Set by torch-sys, which is named in Cargo.toml for this alone.
     let libtorch = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys names libtorch's folder");
-    // First where it was at build time; then beside a checkout that has been moved.
-    for path in [libtorch.as_str(), "$ORIGIN/../../.libtorch/torch/lib", "$ORIGIN/../../../.libtorch/torch/lib"] {
-        println!("cargo:rustc-link-arg=-Wl,-rpath,{path}");
+    let beside = if cfg!(target_os = "macos") { "@loader_path" } else { "$ORIGIN" };
+    // First where it was at build time; then, in a checkout that has been moved, as seen from
+    // target/release and from target/debug/deps.
+    let folders =
+        [libtorch, format!("{beside}/../../.libtorch/torch/lib"), format!("{beside}/../../../.libtorch/torch/lib")];
+    // `-Wl,-rpath,FOLDER` would cut a folder at its commas.
+    for argument in folders.iter().flat_map(|folder| ["-rpath", folder]) {
+        println!("cargo:rustc-link-arg=-Xlinker");
+        println!("cargo:rustc-link-arg={argument}");
     }
 }
