@@ -5,5 +5,7 @@
 pub mod error;
 pub mod files;
 pub mod image;
+pub mod models;
+pub mod nn;
 
 pub use error::{Error, Result};
