@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The memory's name in the models folder.
 pub const MEMORY: &str = "digests.json";
@@ -79,7 +79,7 @@ pub fn forget(folder: &Path, name: &str) -> Result<()> {
     }
 }
 
-fn read_memory(path: &PathBuf) -> Result<BTreeMap<String, Recorded>> {
+fn read_memory(path: &Path) -> Result<BTreeMap<String, Recorded>> {
     if !path.exists() {
         return Ok(BTreeMap::new());
     }

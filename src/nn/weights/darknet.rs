@@ -300,7 +300,7 @@ mod tests {
             return;
         }
         let mut weights = DarknetWeights::open(&path, 346_062).unwrap();
-        assert_eq!(weights.header().wide(), true);
+        assert!(weights.header().wide());
         assert_eq!(weights.take(0, "all", 346_062).unwrap().len(), 346_062);
         weights.finish().unwrap();
     }

@@ -6,8 +6,8 @@
 //! tensors, and verifies checksums. It does not bound the objects of a pickle (a compressed `data.pkl` of 100 MB in a
 //! file of 100 kB is admitted) nor what a broadcast view (stride 0) expands to below 10 GiB, and unknown calls pass in
 //! silence. Hence, before it sees the file: entries must be stored, not compressed, and fit into the file; the pickle
-//! is walked by [`super::pickle`], which bounds it and refuses unknown names; and after it: all tensors together may
-//! not be larger than the file.
+//! is walked by the gate in `pickle.rs`, which bounds it and refuses unknown names; and after it: all tensors together
+//! may not be larger than the file.
 //!
 //! A dict with a `state_dict` entry is read as that entry; the prefix `module.` of `DataParallel` is dropped.
 

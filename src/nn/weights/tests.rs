@@ -11,6 +11,20 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/checkpoints").join(name)
 }
 
+/// A zip archive of uncompressed entries.
+fn stored(entries: &[(String, Vec<u8>)]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pth");
+    let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
+    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in entries {
+        archive.start_file(name.as_str(), options).unwrap();
+        archive.write_all(bytes).unwrap();
+    }
+    archive.finish().unwrap();
+    (folder, path)
+}
+
 fn expected() -> BTreeMap<String, BTreeMap<String, Array>> {
     #[derive(serde::Deserialize)]
     struct Held {
@@ -115,13 +129,8 @@ fn what_is_no_weights_file_is_named() {
 
 #[test]
 fn a_large_pickle_is_refused_before_it_takes_memory() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("bomb.pth");
-    let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
-    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    archive.start_file("archive/data.pkl", options).unwrap();
-    archive.write_all(&[b"\x80\x02".to_vec(), vec![b'N'; 2 << 20], b".".to_vec()].concat()).unwrap();
-    archive.finish().unwrap();
+    let long = [b"\x80\x02".to_vec(), vec![b'N'; 2 << 20], b".".to_vec()].concat();
+    let (_folder, path) = stored(&[("archive/data.pkl".into(), long)]);
     let message = StateDict::open(&path).unwrap_err().to_string();
     assert!(message.contains("2097155 bytes, 1048576 are the limit"), "{message}");
     let magic = &fs::read(fixture("legacy.pth")).unwrap()[..16];
@@ -192,6 +201,36 @@ proptest! {
         let _ = mean_image::read(&path);
     }
 
+    /// An archive's checksum keeps most damage from the pickle; here the archive around the damaged pickle is sound.
+    #[test]
+    fn damaged_pickles_in_a_sound_archive_never_panic_nor_grow(
+        which in 0_usize..3,
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let name = ["ordered_dict.pth", "views.pth", "nested_parallel.pth"][which];
+        let mut archive = zip::ZipArchive::new(fs::File::open(fixture(name)).unwrap()).unwrap();
+        let entries: Vec<(String, Vec<u8>)> = (0..archive.len())
+            .map(|index| {
+                let mut entry = archive.by_index(index).unwrap();
+                let mut bytes = Vec::new();
+                std::io::copy(&mut entry, &mut bytes).unwrap();
+                let name = entry.name().unwrap().into_owned();
+                if name.ends_with("data.pkl") {
+                    for (place, byte) in &edits {
+                        let place = place.index(bytes.len());
+                        bytes[place] = *byte;
+                    }
+                }
+                (name, bytes)
+            })
+            .collect();
+        let (_folder, path) = stored(&entries);
+        if let Ok(dict) = StateDict::open(&path) {
+            let values: usize = dict.arrays.values().map(|array| array.values.len()).sum();
+            prop_assert!(values as u64 <= fs::metadata(&path).unwrap().len() / 2);
+        }
+    }
+
     #[test]
     fn random_pickles_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = pickle::walk(&mut bytes.as_slice());
@@ -215,28 +254,15 @@ proptest! {
             }
         }
         program.push(b'.');
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("program.pth");
-        let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
-        let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-        for (name, bytes) in [("a/data.pkl", program.as_slice()), ("a/data/0", &[0; 24])] {
-            archive.start_file(name, options).unwrap();
-            archive.write_all(bytes).unwrap();
-        }
-        archive.finish().unwrap();
+        let (_folder, path) = stored(&[("a/data.pkl".into(), program), ("a/data/0".into(), vec![0; 24])]);
         let _ = StateDict::open(&path);
     }
 }
 
 #[test]
 fn nesting_is_bounded() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("deep.pth");
-    let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
-    let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    archive.start_file("a/data.pkl", options).unwrap();
-    archive.write_all(&[b"\x80\x02N".to_vec(), vec![0x85; 1_000_000], b".".to_vec()].concat()).unwrap();
-    archive.finish().unwrap();
+    let deep = [b"\x80\x02N".to_vec(), vec![0x85; 1_000_000], b".".to_vec()].concat();
+    let (_folder, path) = stored(&[("a/data.pkl".into(), deep)]);
     let message = StateDict::open(&path).unwrap_err().to_string();
     assert!(message.contains("nesting"), "{message}");
 }
