@@ -1,0 +1,42 @@
+//! The float types of weights files, as `f32`.
+
+use half::{bf16, f16};
+
+/// A float type that is stored little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Float {
+    F16,
+    Bf16,
+    F32,
+    F64,
+}
+
+/// Little-endian `bytes` as `f32`: exact for f16, bf16 and f32, rounded to nearest for f64 (a magnitude beyond `f32`
+/// becomes infinite). `bytes` holds whole elements.
+pub(super) fn to_f32(float: Float, bytes: &[u8]) -> Vec<f32> {
+    fn convert<const N: usize>(bytes: &[u8], one: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        bytes.as_chunks::<N>().0.iter().map(|element| one(*element)).collect()
+    }
+    match float {
+        Float::F16 => convert(bytes, |element| f16::from_le_bytes(element).to_f32()),
+        Float::Bf16 => convert(bytes, |element| bf16::from_le_bytes(element).to_f32()),
+        Float::F32 => convert(bytes, f32::from_le_bytes),
+        Float::F64 => convert(bytes, |element| f64::from_le_bytes(element) as f32),
+    }
+}
+
+/// The first element that is NaN or infinite, with its index.
+pub(super) fn first_not_finite(values: &[f32]) -> Option<(usize, f32)> {
+    values.iter().copied().enumerate().find(|(_, value)| !value.is_finite())
+}
+
+/// Writes `values` as little-endian `f32`, in pieces, so that no second copy of a large tensor is made.
+pub(super) fn write_f32(writer: &mut impl std::io::Write, values: &[f32]) -> std::io::Result<()> {
+    let mut piece = Vec::with_capacity(64 << 10);
+    for values in values.chunks(16 << 10) {
+        piece.clear();
+        piece.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        writer.write_all(&piece)?;
+    }
+    Ok(())
+}
