@@ -1,5 +1,8 @@
 //! Files as they occur in collected corpora: damaged, odd and hostile ones, each with what must become of it.
 
+// The lint's exception for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used)]
+
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::image::{Rgb8, Size};
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat};
