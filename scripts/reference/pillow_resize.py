@@ -3,8 +3,10 @@
 
 Usage: pillow_resize.py OUT_FOLDER          (committed: tests/reference/pillow_resize)
 
-Made with Python 3.11.7, Pillow 13.0.0 (libjpeg-turbo 3.2.0), numpy 2.2.6, opencv-python-headless 4.10.0 (only to write
-JPEGs with samplings that Pillow cannot write). Any Pillow from 10 gives the same digests. Digests are SHA-256 of the
+Made with Python 3.11.7, Pillow 12.3.0 (libjpeg-turbo 3.1.4.1), numpy 2.2.6, opencv-python-headless 4.10.0 (only to write
+JPEGs with samplings that Pillow cannot write). Pillow 10.4, 11.3 and 12.0 resize alike. Pillow 13 does not: where it
+reduces the height much more than the width it takes the columns first (its pull request 9549), which differs by up to
+26 levels in 37x211 -> 310x173. The published pipeline is older than that, so this script refuses Pillow 13. Digests are SHA-256 of the
 RGB bytes, row by row. The letterbox is Lightnet's: sides truncated with int(), padding int((canvas - side) / 2) on
 the left and top; its grey is int(0.5 * 255) = 127.
 """
@@ -122,6 +124,8 @@ def jpegs(folder):
 
 
 def main():
+    if int(PIL.__version__.split(".")[0]) not in (10, 11, 12):
+        sys.exit(f"Pillow {PIL.__version__}: versions 10 to 12 are the reference")
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     result = {

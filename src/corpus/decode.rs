@@ -6,7 +6,8 @@
 //! * of 16 bits the upper eight are kept. Pillow does this for colour; 16-bit grey it clips at 255, which leaves a
 //!   white picture, and is not followed;
 //! * of an animation or a file with several pages, the first picture;
-//! * floating-point TIFFs are refused: nothing says which value is white.
+//! * floating-point TIFFs are refused: nothing says which value is white; palette TIFFs are not supported by the
+//!   decoder. JPEG inside TIFF is within 1 level of Pillow; all else that was tried is equal to it.
 
 use super::find::describe;
 use super::jpeg::{self, Stop};

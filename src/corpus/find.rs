@@ -249,7 +249,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = folder(&["locked/x.jpg", "open/y.jpg"]);
         let locked = folder.path().join("locked");
-        fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
         let readable_all_the_same = fs::read_dir(&locked).is_ok();
         let corpus = find_in(&folder);
         fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();

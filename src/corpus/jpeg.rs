@@ -3,18 +3,18 @@
 //! not yet turned upright, and the EXIF orientation. Errors are texts about the contents.
 //!
 //! libjpeg reports faults through callbacks that must not return; here they unwind with a [`Stop`], without the panic
-//! hook, to the `catch_unwind` of [`super::decode`].
+//! hook, to the `catch_unwind` of [`mod@super::decode`].
 
 use super::decode::{check_size, Decoded};
 use image::metadata::Orientation;
 use mozjpeg::{ColorSpace, Decompress, Marker};
 use mozjpeg_sys as ffi;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long};
 use std::io::BufRead;
 
 /// Scans in one file after which it is taken for an attack: honest progressive files have about ten, and each scan of
 /// a few bytes costs a pass over the whole picture.
-const MOST_SCANS: i64 = 1000;
+const MOST_SCANS: c_long = 1000;
 
 /// Every EXIF segment starts with this.
 const EXIF: &[u8] = b"Exif\0\0";
@@ -98,7 +98,7 @@ extern "C-unwind" fn on_message(state: &mut ffi::jpeg_common_struct, level: c_in
     if level >= 0 {
         if is(ffi::JTRC_SOS) {
             manager.num_warnings += 1;
-            if manager.num_warnings as i64 > MOST_SCANS {
+            if manager.num_warnings > MOST_SCANS {
                 stop(format!("more than {MOST_SCANS} scans"));
             }
         }

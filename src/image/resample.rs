@@ -3,7 +3,9 @@
 //! The published preprocessing is Pillow's `Image.resize`, whose filters are wider than one source pixel when an image
 //! shrinks, and whose 8-bit arithmetic is part of the result: coefficients in fixed point, rows first, rounded and
 //! clipped to `u8` before the columns. In: an [`Rgb8`] of any size with an area. Out: one of the size asked for, equal
-//! to Pillow's (checked by digest against Pillow 13, `scripts/reference/pillow_resize.py`).
+//! to that of Pillow 10 to 12 (checked by digest, `scripts/reference/pillow_resize.py`). Pillow 13 takes the columns
+//! first where the height is reduced much more than the width; the paper is older, so its order is kept. Letterboxes
+//! reduce both sides alike and are the same in every version.
 //!
 //! [`taps`] gives the same filter as real numbers: what Pillow does to an image of mode "F".
 
