@@ -181,7 +181,7 @@ impl Heatmap {
         let bar = layout.bar;
         let (lower, upper) = self.range;
         let scale = Scale::new(self.range);
-        let colours: Vec<Rgb> = (0..=64).map(|i| scale.colour(lower + (upper - lower) * f64::from(i) / 64.0)).collect();
+        let colours: Vec<Rgb> = (0..=32).map(|i| scale.colour(lower + (upper - lower) * f64::from(i) / 32.0)).collect();
         canvas.gradient("values", bar, &colours);
         for (value, label) in &layout.ticks {
             let y = bar.bottom() - (value - lower) / (upper - lower) * bar.height;

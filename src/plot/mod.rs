@@ -5,6 +5,7 @@
 
 mod colour;
 mod heatmap;
+mod outline;
 mod svg;
 mod text;
 
@@ -24,7 +25,6 @@ const MOST_PIXELS: f64 = 1e8;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Svg {
     markup: String,
-    title: String,
     width: f64,
     height: f64,
 }
@@ -46,12 +46,13 @@ impl Svg {
     }
 
     /// The SVG with its text as outlines. Browsers, office programs, LaTeX and drawing programs then all show the same
-    /// picture; a font embedded in the file would be ignored by most but browsers, and would be larger.
+    /// picture; a font embedded in the file would be ignored by most but browsers, and would be larger. Each outline
+    /// carries its text as `aria-label`.
     ///
     /// # Errors
     /// [`Error::Setting`] when the renderer refuses the picture.
     pub fn outlined(&self) -> Result<String> {
-        Ok(self.outline(&text::parse(&self.markup)?))
+        Ok(outline::outlined(&self.markup, &text::parse(&self.markup)?))
     }
 
     fn check(&self, scale: f64) -> Result<()> {
@@ -85,19 +86,6 @@ impl Svg {
         writer.finish().map_err(|e| undrawable(&e))?;
         Ok(bytes)
     }
-
-    fn outline(&self, tree: &usvg::Tree) -> String {
-        let options = usvg::WriteOptions {
-            coordinates_precision: 2,
-            transforms_precision: 5,
-            indent: usvg::Indent::None,
-            ..usvg::WriteOptions::default()
-        };
-        let outlined = tree.to_string(&options);
-        // The writer's own root has no viewBox, without which a browser crops the picture instead of scaling it.
-        let body = outlined.split_once('>').map_or("", |(_, body)| body);
-        format!("{}{body}", svg::root(&self.title, self.width, self.height))
-    }
 }
 
 /// Writes the picture as PNG at [`PRINT_SCALE`] and as SVG with outlined text; each file appears whole.
@@ -108,7 +96,7 @@ pub fn write(picture: &Svg, png_path: &Path, svg_path: &Path) -> Result<()> {
     picture.check(PRINT_SCALE)?;
     let tree = text::parse(&picture.markup)?;
     let png = picture.draw(&tree, PRINT_SCALE)?;
-    let svg = picture.outline(&tree);
+    let svg = outline::outlined(&picture.markup, &tree);
     files::write_bytes(png_path, &png)?;
     files::write_bytes(svg_path, svg.as_bytes())
 }

@@ -32,6 +32,7 @@ impl Area {
 #[derive(Default)]
 pub(super) struct Canvas {
     body: String,
+    texts: usize,
 }
 
 impl Canvas {
@@ -74,8 +75,8 @@ impl Canvas {
 
     /// One line of text.
     pub fn text(&mut self, text: &Text<'_>) {
-        text.write_to(&mut self.body);
-        self.body.push('\n');
+        text.write_to(&mut self.body, self.texts);
+        self.texts += 1;
     }
 
     /// The elements that `fill` adds, as one group with an `id`.
@@ -85,12 +86,15 @@ impl Canvas {
         self.element(format_args!("</g>"));
     }
 
-    /// The document on white paper of this size.
+    /// The document on white paper of this size; screen readers and tooltips show the title.
     pub fn finish(self, title: &str, width: f64, height: f64) -> Svg {
         let (width, height) = (width.ceil(), height.ceil());
         let paper = r##"<rect width="100%" height="100%" fill="#ffffff"/>"##;
-        let root = root(title, width, height);
-        Svg { markup: format!("{root}\n{paper}\n{}</svg>\n", self.body), title: title.to_string(), width, height }
+        let title = escape(title);
+        let root = format!(
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">"#
+        );
+        Svg { markup: format!("{root}\n<title>{title}</title>\n{paper}\n{}</svg>\n", self.body), width, height }
     }
 
     fn filled(&mut self, area: Area, fill: &str) {
@@ -107,14 +111,6 @@ impl Canvas {
         // Writing to a string cannot fail.
         let _ = writeln!(self.body, "{element}");
     }
-}
-
-/// The opening tag and the title that screen readers and tooltips show.
-pub(super) fn root(title: &str, width: f64, height: f64) -> String {
-    format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"><title>{}</title>"#,
-        escape(title)
-    )
 }
 
 /// A coordinate with at most two decimals: a hundredth of a pixel is below what print shows.

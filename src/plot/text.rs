@@ -1,9 +1,11 @@
 //! Text of known width: the embedded font, lines cut and wrapped by what the renderer will really draw.
 
-use super::colour::Rgb;
+use super::colour::{Rgb, BLACK};
+use super::outline::collect;
 use super::svg::{escape, hex, number};
 use crate::{Error, Result};
 use resvg::usvg::{self, fontdb};
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
@@ -59,8 +61,8 @@ pub(super) struct Text<'a> {
 }
 
 impl Text<'_> {
-    /// Appends the `<text>` element.
-    pub fn write_to(&self, markup: &mut String) {
+    /// Appends the `<text>` element with the id `t<number>`, on a line of its own.
+    pub fn write_to(&self, markup: &mut String, id: usize) {
         let anchor = match self.anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -74,9 +76,9 @@ impl Text<'_> {
         };
         let (size, fill, content) = (number(self.font.size), hex(self.fill), escape(self.content));
         // Writing to a string cannot fail.
-        let _ = write!(
+        let _ = writeln!(
             markup,
-            r#"<text x="{x}" y="{y}" font-family="{FAMILY}" font-size="{size}"{weight} text-anchor="{anchor}" fill="{fill}"{turn}>{content}</text>"#
+            r#"<text id="t{id}" x="{x}" y="{y}" font-family="{FAMILY}" font-size="{size}"{weight} text-anchor="{anchor}" fill="{fill}"{turn}>{content}</text>"#
         );
     }
 }
@@ -105,21 +107,16 @@ pub(super) fn parse(markup: &str) -> Result<usvg::Tree> {
 pub(super) fn widths<S: AsRef<str>>(lines: &[S], font: Font) -> Result<Vec<f64>> {
     let mut markup = String::from(r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1">"#);
     for (i, line) in lines.iter().enumerate() {
-        let _ = write!(markup, r#"<g id="{i}">"#);
         let (at, anchor, content) = ((0.0, 0.0), Anchor::Start, line.as_ref());
-        Text { content, at, font, anchor, turn: 0.0, fill: super::colour::BLACK }.write_to(&mut markup);
-        markup.push_str("</g>");
+        Text { content, at, font, anchor, turn: 0.0, fill: BLACK }.write_to(&mut markup, i);
     }
     markup.push_str("</svg>");
     let tree = parse(&markup)?;
-    // A line without anything to draw is no node at all: its width stays zero.
-    let mut widths = vec![0.0; lines.len()];
-    for node in tree.root().children() {
-        if let Some(width) = node.id().parse::<usize>().ok().and_then(|i| widths.get_mut(i)) {
-            *width = f64::from(node.bounding_box().width());
-        }
-    }
-    Ok(widths)
+    let mut texts = HashMap::new();
+    collect(tree.root(), &mut texts);
+    // A line without anything visible is not in the tree, and has no width.
+    let width = |id: String| texts.get(id.as_str()).map_or(0.0, |text| f64::from(text.bounding_box().width()));
+    Ok((0..lines.len()).map(|i| width(format!("t{i}"))).collect())
 }
 
 /// The line itself where it fits into `limit` pixels; else as much of its beginning as fits, with an ellipsis.
