@@ -79,9 +79,9 @@ impl DetectorConfig {
         Thresholds { class_scores: self.class_scores, confidence: self.confidence, nms_iou: self.nms_iou }
     }
 
-    /// The bars' grey level as a byte.
+    /// The bars' grey level as a byte, cut off as Lightnet does: 127 for 0.5.
     pub fn fill(&self) -> u8 {
-        (self.letterbox_fill * 255.0).round() as u8
+        (self.letterbox_fill * 255.0) as u8
     }
 }
 
@@ -234,9 +234,11 @@ mod tests {
         assert_eq!(config.detector.weights, folder.path().join("my.weights").to_string_lossy());
         assert_eq!(config.detector.cfg, "yolov3-openimages.cfg");
         assert_eq!(config.detector.nms_iou, 0.005);
-        for (text, words) in
-            [("[detector]\nconfidance = 1", "confidance"), ("[detector]\nconfidence = 2.0", "from 0 to 1"), ("[cam]\nmethods = ['x']", "x")]
-        {
+        for (text, words) in [
+            ("[detector]\nconfidance = 1", "confidance"),
+            ("[detector]\nconfidence = 2.0", "from 0 to 1"),
+            ("[cam]\nmethods = ['x']", "x"),
+        ] {
             std::fs::write(&file, text).unwrap();
             let message = Config::load(&file).unwrap_err().to_string();
             assert!(message.contains(words), "{message}");

@@ -1,6 +1,7 @@
-//! Files that appear whole: everything is written to a sibling temporary file, synced, and renamed into place.
+//! Files that appear whole (written to a sibling temporary file, synced, renamed into place), and their digests.
 
 use crate::{Error, Result};
+use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -41,6 +42,16 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The file cannot be read, or is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(Error::io("read", path))
+}
+
+/// The SHA-256 of `bytes`, in lower-case hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The temporary name beside `path`: same folder, so that the rename stays within one file system.

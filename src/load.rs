@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::detect::{Cfg, Darknet};
 use crate::emotion::AlexNet;
-use crate::files::read_text;
+use crate::files::{read_text, sha256};
 use crate::models::{self, digest};
 use crate::run::ModelFile;
 use crate::{Error, Result};
@@ -29,28 +29,37 @@ pub struct Loaded {
     pub files: Vec<ModelFile>,
 }
 
+/// The detector's description, and its text.
+///
+/// # Errors
+/// The file cannot be found, read or understood.
+pub fn cfg(config: &Config, folder: &Path) -> Result<(Cfg, String)> {
+    let (path, text) = text(&config.detector.cfg, folder)?;
+    Ok((Cfg::parse(&text, &path)?, text))
+}
+
 /// The detector's description and class names, which need no weights.
 ///
 /// # Errors
 /// A file that cannot be found, read or understood; names that do not fit the classes.
 pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, Vec<ModelFile>)> {
-    let (cfg_path, cfg_text) = text(&config.detector.cfg, folder)?;
-    let cfg = Cfg::parse(&cfg_text, &cfg_path)?;
+    let (cfg, cfg_text) = cfg(config, folder)?;
     let (names_path, names_text) = text(&config.detector.names, folder)?;
-    let classes: Vec<String> = names_text.lines().map(|name| name.trim().to_string()).filter(|n| !n.is_empty()).collect();
+    let classes: Vec<String> =
+        names_text.lines().map(|name| name.trim().to_string()).filter(|n| !n.is_empty()).collect();
     if classes.len() != cfg.classes() {
         return Err(Error::file(
             &names_path,
-            format!("names {} classes, {} has {}", classes.len(), cfg_path.display(), cfg.classes()),
+            format!("names {} classes, {} has {}", classes.len(), cfg.path.display(), cfg.classes()),
         ));
     }
     let file = |role: &str, path: &Path, text: &str| ModelFile {
         role: role.into(),
         path: path.display().to_string(),
-        sha256: digest::sha256(text.as_bytes()),
+        sha256: sha256(text.as_bytes()),
         synthesized: false,
     };
-    let files = vec![file("detector.cfg", &cfg_path, &cfg_text), file("detector.names", &names_path, &names_text)];
+    let files = vec![file("detector.cfg", &cfg.path, &cfg_text), file("detector.names", &names_path, &names_text)];
     Ok((cfg, classes, files))
 }
 
@@ -60,13 +69,13 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
 /// As [`description`]; weights that are missing, damaged or do not fit.
 pub fn load(config: &Config, folder: &Path, device: Device) -> Result<Loaded> {
     let (cfg, classes, mut files) = description(config, folder)?;
-    let weights = models::locate(&config.detector.weights, folder)?;
+    let weights = models::locate(config.detector.weights.as_ref(), folder)?;
     let detector = Darknet::load(&cfg, &weights, config.detector.thresholds(), device, config.compute.precision)?;
     files.push(model_file("detector.weights", &weights, detector.synthesized())?);
-    let weights = models::locate(&config.emotion.weights, folder)?;
+    let weights = models::locate(config.emotion.weights.as_ref(), folder)?;
     let mean = match config.emotion.mean.as_str() {
         "" => None,
-        name => Some(models::locate(name, folder)?),
+        name => Some(models::locate(name.as_ref(), folder)?),
     };
     let emotion = AlexNet::load(&weights, mean.as_deref(), device)?;
     for (role, path) in emotion.files() {
@@ -82,7 +91,7 @@ fn model_file(role: &str, path: &Path, synthesized: bool) -> Result<ModelFile> {
 
 /// A text by path or name: a file, or else one that is built in.
 fn text(name: &str, folder: &Path) -> Result<(PathBuf, String)> {
-    match (models::locate(name, folder), BUILT_IN.iter().find(|(known, _)| *known == name)) {
+    match (models::locate(name.as_ref(), folder), BUILT_IN.iter().find(|(known, _)| *known == name)) {
         (Err(_), Some((_, text))) => Ok((PathBuf::from(format!("(built in) {name}")), (*text).to_string())),
         (path, _) => {
             let path = path?;
@@ -101,7 +110,10 @@ mod tests {
         let nowhere = Path::new("no such folder");
         let (cfg, classes, _) = description(&Config::default(), nowhere).unwrap();
         assert_eq!((cfg.classes(), classes.len()), (601, 601));
-        assert_eq!([&classes[0], &classes[1], &classes[2], &classes[600]], ["Tortoise", "Container", "Magpie", "Helmet"]);
+        assert_eq!(
+            [&classes[0], &classes[1], &classes[2], &classes[600]],
+            ["Tortoise", "Container", "Magpie", "Helmet"]
+        );
         assert_eq!(cfg.parameter_count().unwrap(), 64_807_342);
     }
 }

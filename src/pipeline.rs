@@ -10,7 +10,7 @@
 use crate::config::Config;
 use crate::corpus::{decode, DecodeOptions, Source};
 use crate::detect::{Detection, Detector};
-use crate::emotion::{answers, logits, Emotion, EmotionModel};
+use crate::emotion::{answers, logits, Card, Emotion, EmotionModel, Regression};
 use crate::explain::{explain, HeadPass, Maps};
 use crate::image::{resize, Filter, Letterbox, Rgb8, Size};
 use crate::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
@@ -88,9 +88,10 @@ pub fn examine(batch: &[&Prepared], models: Models<'_>, config: &Config, timings
     timings.explain += clock.elapsed().as_secs_f64();
 
     let clock = Instant::now();
+    let card = models.emotion.card();
     let records = (0..batch.len())
         .into_par_iter()
-        .map(|at| record(batch[at].letterbox, &detections[at], &emotions[at], &maps, at, models, config))
+        .map(|at| record(batch[at].letterbox, &detections[at], &emotions[at], &maps, at, card, config))
         .collect();
     timings.score += clock.elapsed().as_secs_f64();
     Ok(Examined { records, maps })
@@ -103,7 +104,7 @@ fn record(
     emotion: &Emotion,
     maps: &[Maps],
     at: usize,
-    models: Models<'_>,
+    card: &Card,
     config: &Config,
 ) -> ImageRecord {
     let (width, height) = (letterbox.original.width as f32, letterbox.original.height as f32);
@@ -118,11 +119,10 @@ fn record(
             on_canvas.push(detection.bounding_box);
         }
     }
-    let card = models.emotion.card();
-    let scorer = Scorer::new(letterbox, models.emotion.input());
-    let predict = |regression: &Option<crate::emotion::Regression>| {
+    let predict = |regression: &Option<Regression>| {
         regression.as_ref().map(|regression| regression.predict(&emotion.probabilities) as f32)
     };
+    let scorer = Scorer::new(letterbox, Size::new(card.input, card.input));
     let scored = config.cam.methods.iter().zip(maps).map(|(method, maps)| {
         let placed = scorer.place(&maps.values[at]);
         let mean = maps.values[at].iter().map(|&value| f64::from(value)).sum::<f64>() / maps.size.area() as f64;
@@ -181,42 +181,24 @@ impl Pass<'_> {
     /// A network cannot be run, or a record cannot be written. What was appended is safe.
     pub fn run(&self, writer: &mut RecordWriter, report: &mut dyn FnMut(Progress)) -> Result<(Vec<Failure>, Timings)> {
         let threads = self.threads.clamp(1, self.sources.len().max(1));
+        let decoding = Decoding {
+            sources: self.sources,
+            config: self.config,
+            detector: self.models.detector.input(),
+            emotion: self.models.emotion.input(),
+        };
         // Enough for each thread to work ahead while a batch is in the networks.
         let ahead = self.config.compute.batch.div_ceil(threads) + 1;
         std::thread::scope(|scope| {
             let receivers: Vec<Receiver<Result<Prepared, Failure>>> = (0..threads)
                 .map(|thread| {
                     let (sender, receiver) = sync_channel(ahead);
-                    scope.spawn(move || self.decode_every(thread, threads, &sender));
+                    scope.spawn(move || decoding.every(thread, threads, &sender));
                     receiver
                 })
                 .collect();
             self.consume(&receivers, writer, report)
         })
-    }
-
-    /// Decodes the pictures `thread`, `thread + threads`, ... until all are done or nobody listens.
-    fn decode_every(&self, thread: usize, threads: usize, sender: &SyncSender<Result<Prepared, Failure>>) {
-        for source in self.sources.iter().skip(thread).step_by(threads) {
-            // A crash of a decoder is that picture's failure, not the run's.
-            let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(source))).unwrap_or_else(|_| {
-                Err(Error::file(&source.file, "the decoder crashed on this file; please report it with the file"))
-            });
-            let prepared = prepared.map_err(|error| Failure {
-                path: source.path.clone(),
-                stage: "decode".into(),
-                cause: in_one_line(&error),
-            });
-            if sender.send(prepared).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn prepare(&self, source: &Source) -> Result<Prepared> {
-        let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let picture = decode(&source.file, &options)?;
-        Ok(Prepared::new(&picture, self.models.detector.input(), self.models.emotion.input(), self.config))
     }
 
     fn consume(
@@ -229,7 +211,8 @@ impl Pass<'_> {
         let mut batch: Vec<(&Source, Prepared)> = Vec::new();
         for (at, source) in self.sources.iter().enumerate() {
             let clock = Instant::now();
-            let prepared = receivers[at % receivers.len()].recv().expect("a decode thread sends every picture of its own");
+            let prepared =
+                receivers[at % receivers.len()].recv().expect("a decode thread sends every picture of its own");
             timings.waiting += clock.elapsed().as_secs_f64();
             match prepared {
                 Ok(prepared) => batch.push((source, prepared)),
@@ -249,7 +232,12 @@ impl Pass<'_> {
     }
 
     /// Examines a batch and writes its records, and its maps before them: a picture with a record has its maps.
-    fn finish_batch(&self, batch: &[(&Source, Prepared)], writer: &mut RecordWriter, timings: &mut Timings) -> Result<()> {
+    fn finish_batch(
+        &self,
+        batch: &[(&Source, Prepared)],
+        writer: &mut RecordWriter,
+        timings: &mut Timings,
+    ) -> Result<()> {
         let mut filled: Vec<&Prepared> = batch.iter().map(|(_, prepared)| prepared).collect();
         let (_, last) = batch.last().expect("a batch has pictures");
         filled.resize(self.config.compute.batch, last);
@@ -268,6 +256,41 @@ impl Pass<'_> {
         timings.write += clock.elapsed().as_secs_f64();
         timings.images += batch.len();
         Ok(())
+    }
+}
+
+/// What the decode threads need, which is no network.
+#[derive(Clone, Copy)]
+struct Decoding<'a> {
+    sources: &'a [&'a Source],
+    config: &'a Config,
+    detector: Size,
+    emotion: Size,
+}
+
+impl Decoding<'_> {
+    /// Decodes the pictures `thread`, `thread + threads`, ... until all are done or nobody listens.
+    fn every(self, thread: usize, threads: usize, sender: &SyncSender<Result<Prepared, Failure>>) {
+        for source in self.sources.iter().skip(thread).step_by(threads) {
+            // A crash of a decoder is that picture's failure, not the run's.
+            let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(source))).unwrap_or_else(|_| {
+                Err(Error::file(&source.file, "the decoder crashed on this file; please report it with the file"))
+            });
+            let prepared = prepared.map_err(|error| Failure {
+                path: source.path.clone(),
+                stage: "decode".into(),
+                cause: in_one_line(&error),
+            });
+            if sender.send(prepared).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn prepare(&self, source: &Source) -> Result<Prepared> {
+        let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
+        let picture = decode(&source.file, &options)?;
+        Ok(Prepared::new(&picture, self.detector, self.emotion, self.config))
     }
 }
 

@@ -80,12 +80,8 @@ impl RecordWriter {
     /// # Errors
     /// The file cannot be opened, read or cut.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(Error::io("open", path))?;
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(Error::io("open", path))?;
         let whole = whole_lines(&mut file).map_err(Error::io("read", path))?;
         file.set_len(whole).map_err(Error::io("cut the torn last line of", path))?;
         Ok(Self { path: path.into(), file })
@@ -152,10 +148,10 @@ pub fn for_each(path: &Path, mut take: impl FnMut(ImageRecord) -> Result<()>) ->
         let records: Vec<_> = lines.par_iter().map(|line| serde_json::from_slice::<ImageRecord>(line)).collect();
         for record in records {
             number += 1;
-            let record = record
-                .map_err(|error| error.to_string())
-                .and_then(|record| check(&record).map(|()| record))
-                .map_err(|cause| Error::line(path, number, format!("not a record of this version of emocam: {cause}")))?;
+            let record =
+                record.map_err(|error| error.to_string()).and_then(|record| check(&record).map(|()| record)).map_err(
+                    |cause| Error::line(path, number, format!("not a record of this version of emocam: {cause}")),
+                )?;
             take(record)?;
         }
     }
@@ -229,7 +225,8 @@ mod tests {
         let path = folder.path().join("records.jsonl");
         RecordWriter::open(&path).unwrap().append(&[record("a"), record("b")]).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, text.replacen("\"label\":1", "\"label\":7", 2).replacen("\"label\":7", "\"label\":1", 1)).unwrap();
+        std::fs::write(&path, text.replacen("\"label\":1", "\"label\":7", 2).replacen("\"label\":7", "\"label\":1", 1))
+            .unwrap();
         assert!(read(&path).unwrap_err().to_string().contains("line 2"));
     }
 }

@@ -5,10 +5,13 @@
 //! running anything: from layer to layer an estimate of the activations' mean square and variance is carried along, and
 //! every kernel is scaled by it.
 
+use crate::detect::SYNTHESIZED_SEEN;
 use crate::detect::{Activation, Cfg, LayerKind};
 use crate::emotion::Card;
-use crate::nn::weights::Array;
+use crate::emotion::SYNTHESIZED;
+use crate::nn::weights::{darknet as darknet_file, mean_image, pytorch, Array};
 use crate::Result;
+use std::path::Path;
 
 /// A stream of random numbers: SplitMix64 (Steele, Lea, Flood 2014).
 #[derive(Debug, Clone)]
@@ -70,7 +73,13 @@ const CENTRING: f64 = 0.75;
 
 /// `outputs` kernels of `inputs` weights each, which turn an input of the given spread into outputs of mean square 1,
 /// times `gain`.
-fn kernels(random: &mut Random, outputs: usize, inputs: usize, spread: Spread, gain: impl Fn(usize) -> f64) -> Vec<f32> {
+fn kernels(
+    random: &mut Random,
+    outputs: usize,
+    inputs: usize,
+    spread: Spread,
+    gain: impl Fn(usize) -> f64,
+) -> Vec<f32> {
     let rest = 1.0 - CENTRING;
     let deviation = 1.0 / (inputs as f64 * (spread.variance + rest * rest * spread.mean * spread.mean)).sqrt();
     let mut all = Vec::with_capacity(outputs * inputs);
@@ -80,6 +89,25 @@ fn kernels(random: &mut Random, outputs: usize, inputs: usize, spread: Spread, g
         all.extend(kernel.into_iter().map(|weight| ((weight - centre) * gain(output)) as f32));
     }
     all
+}
+
+/// Writes a `.weights` file for `cfg`, marked as random.
+///
+/// # Errors
+/// Layers that do not fit each other; the file cannot be written.
+pub fn write_darknet(cfg: &Cfg, seed: u64, path: &Path) -> Result<()> {
+    let header = darknet_file::Header { seen: SYNTHESIZED_SEEN, ..darknet_file::Header::CURRENT };
+    darknet_file::write(path, header, [darknet(cfg, seed)?.as_slice()])
+}
+
+/// Writes EmoNet's checkpoint in the KU Leuven layout, marked as random, and its mean image.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn write_emonet(card: &Card, seed: u64, weights: &Path, mean: &Path) -> Result<()> {
+    let (tensors, image) = emonet(card, seed);
+    mean_image::write(mean, &image)?;
+    pytorch::write(weights, &tensors, Some((SYNTHESIZED, "true")))
 }
 
 /// All numbers of a `.weights` file for `cfg`, in its order.
@@ -100,8 +128,7 @@ pub fn darknet(cfg: &Cfg, seed: u64) -> Result<Vec<f32>> {
                     Some(LayerKind::Yolo { classes, .. }) => Some(5 + classes),
                     _ => None,
                 };
-                let residual =
-                    matches!(cfg.layers.get(number + 1).map(|l| &l.kind), Some(LayerKind::Shortcut { .. }));
+                let residual = matches!(cfg.layers.get(number + 1).map(|l| &l.kind), Some(LayerKind::Shortcut { .. }));
                 let mut random = Random::new(seed, number as u64);
                 convolution(&mut numbers, &mut random, &layer.kind, inputs, spread, head, residual)
             }
@@ -110,7 +137,8 @@ pub fn darknet(cfg: &Cfg, seed: u64) -> Result<Vec<f32>> {
                 Spread { mean: spread.mean + other.mean, variance: spread.variance + other.variance }
             }
             LayerKind::Route { layers, .. } => {
-                let share = |of: fn(&Spread) -> f64| layers.iter().map(|&l| of(&spreads[l])).sum::<f64>() / layers.len() as f64;
+                let share =
+                    |of: fn(&Spread) -> f64| layers.iter().map(|&l| of(&spreads[l])).sum::<f64>() / layers.len() as f64;
                 Spread { mean: share(|s| s.mean), variance: share(|s| s.variance) }
             }
             _ => spread,

@@ -5,7 +5,7 @@ mod common;
 use common::{reference, tensors, Tensors};
 use emocam::detect::{Cfg, ClassScores, Darknet, Detector, Head, Network, Thresholds};
 use emocam::image::{Rgb8, Size};
-use emocam::nn::weights::DarknetWeights;
+use emocam::nn::weights::darknet::DarknetWeights;
 use emocam::nn::Precision;
 use tch::{Device, Kind, Tensor};
 
@@ -17,8 +17,10 @@ fn cfg(name: &str) -> Cfg {
 }
 
 fn network(name: &str) -> (Network, Tensors) {
-    let weights = DarknetWeights::open(&reference(&format!("darknet/{name}.weights"))).unwrap();
-    let network = Network::load(&cfg(name), weights, Device::Cpu, Precision::F32).unwrap();
+    let cfg = cfg(name);
+    let path = reference(&format!("darknet/{name}.weights"));
+    let weights = DarknetWeights::open(&path, cfg.parameter_count().unwrap()).unwrap();
+    let network = Network::load(&cfg, weights, Device::Cpu, Precision::F32).unwrap();
     (network, tensors(&format!("darknet/{name}.safetensors")))
 }
 

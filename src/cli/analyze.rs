@@ -67,7 +67,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(warning) = &manifest.warning {
         eprintln!("warning: {warning}");
     }
-    let mut run = if resume { reopen(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    tch::set_num_threads(run.manifest.network_threads);
     let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
     let mut done = HashSet::new();
     run.for_each_record(|record| {
@@ -194,24 +195,6 @@ fn manifest(
         classes: loaded.classes.clone(),
         outcome: None,
     })
-}
-
-/// Opens the run to be continued, unless something differs from when it was started.
-fn reopen(folder: &Path, now: Manifest) -> anyhow::Result<Run> {
-    let run = Run::open(folder).context("nothing to resume")?;
-    let differences = run.manifest.differences(&now);
-    anyhow::ensure!(
-        differences.is_empty(),
-        "the run in {} was made differently and cannot be continued:\n  {}\nname another folder with --out",
-        folder.display(),
-        differences.join("\n  ")
-    );
-    // Same number of threads, same last digits.
-    tch::set_num_threads(run.manifest.network_threads);
-    let manifest = Manifest { network_threads: run.manifest.network_threads, ..now };
-    let run = Run { manifest, ..run };
-    run.save()?;
-    Ok(run)
 }
 
 fn announce(corpus: &Corpus, done: usize, device: tch::Device, folder: &Path) {

@@ -19,8 +19,12 @@ use std::process::ExitCode;
 /// detected objects the answer rests on, and counts which objects go with which emotion. `associate` asks the records of
 /// such a run again, with other thresholds, in a moment.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = "Exit status: 0 everything done; 1 finished, some images failed \
-    (failures.csv); 2 could not run; 130 stopped by Ctrl-C (continue with --resume).")]
+#[command(
+    version,
+    max_term_width = 110,
+    after_help = "Exit status: 0 everything done; 1 finished, some images failed \
+    (failures.csv); 2 could not run; 130 stopped by Ctrl-C (continue with --resume)."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -25,6 +25,20 @@ impl Progress {
         Self { bar, total, started: Instant::now(), printed: None, unit }
     }
 
+    /// Starts counting bytes.
+    pub fn bytes(total: u64) -> Self {
+        let progress = Self::new(total, "bytes");
+        let template = "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  ETA {eta}  {msg}";
+        progress.bar.set_style(ProgressStyle::with_template(template).expect("the template is constant"));
+        progress
+    }
+
+    /// The total has become known.
+    pub fn total(&mut self, total: u64) {
+        self.total = total;
+        self.bar.set_length(total);
+    }
+
     /// `done` of the total are done; `note` may add something.
     pub fn at(&mut self, done: u64, note: String) {
         self.bar.set_position(done);
@@ -34,7 +48,12 @@ impl Progress {
             let rate = done as f64 / self.started.elapsed().as_secs_f64();
             let left = Duration::from_secs_f64((self.total.saturating_sub(done)) as f64 / rate.max(1e-9));
             let eta = indicatif::HumanDuration(left);
-            eprintln!("{done}/{} {}, {rate:.2}/s, ETA {eta}{}{note}", self.total, self.unit, if note.is_empty() { "" } else { ", " });
+            eprintln!(
+                "{done}/{} {}, {rate:.2}/s, ETA {eta}{}{note}",
+                self.total,
+                self.unit,
+                if note.is_empty() { "" } else { ", " }
+            );
         }
         self.bar.set_message(note);
     }

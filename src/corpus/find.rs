@@ -37,6 +37,17 @@ pub struct Corpus {
     pub problems: Vec<Problem>,
 }
 
+/// SHA-256 over paths and sizes in bytes of `images`, in order: whether a corpus is still the same. A file that cannot be
+/// looked at counts with size 0; it fails when it is decoded.
+pub fn digest(images: &[Source]) -> String {
+    let mut list = String::new();
+    for source in images {
+        let size = fs::metadata(&source.file).map_or(0, |metadata| metadata.len());
+        list.push_str(&format!("{size}\t{}\n", source.path));
+    }
+    crate::files::sha256(list.as_bytes())
+}
+
 /// Finds every image below `roots`: by extension (jpg, jpeg, png, webp, bmp, tif, tiff, in any case) in folders; a root
 /// that is a file is taken whatever its name.
 ///

@@ -14,6 +14,7 @@ pub use network::{Head, Network};
 pub use nms::suppress;
 
 use crate::image::{BoundingBox, Rgb8, Size};
+use crate::nn::weights::darknet::DarknetWeights;
 use crate::nn::{stack, Precision};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ use tch::{Device, Kind};
 
 /// What the header's count of training images is in weights made by `emocam models synthesize`: "SYNTH" in ASCII, about
 /// 358 thousand million images.
-pub(crate) const SYNTHESIZED_SEEN: u64 = 0x53_59_4e_54_48;
+pub(crate) const SYNTHESIZED_SEEN: i64 = 0x53_59_4e_54_48;
 
 /// One labelled box.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -88,8 +89,8 @@ impl Darknet {
         device: Device,
         precision: Precision,
     ) -> Result<Self> {
-        let weights = crate::nn::weights::DarknetWeights::open(weights)?;
-        let synthesized = weights.seen() == SYNTHESIZED_SEEN;
+        let weights = DarknetWeights::open(weights, cfg.parameter_count()?)?;
+        let synthesized = weights.header().seen == SYNTHESIZED_SEEN;
         Ok(Self { network: Network::load(cfg, weights, device, precision)?, thresholds, synthesized })
     }
 

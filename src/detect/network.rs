@@ -3,7 +3,7 @@
 use super::activation::Activation;
 use super::cfg::{Cfg, LayerKind};
 use crate::image::Size;
-use crate::nn::weights::DarknetWeights;
+use crate::nn::weights::darknet::DarknetWeights;
 use crate::nn::Precision;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
@@ -154,7 +154,6 @@ impl Network {
     /// layer.
     pub fn load(cfg: &Cfg, mut weights: DarknetWeights, device: Device, precision: Precision) -> Result<Self> {
         let shapes = shapes(cfg)?;
-        weights.expect_total(parameter_count(cfg, &shapes))?;
         let mut operations = Vec::with_capacity(cfg.layers.len());
         let mut heads = Vec::new();
         let mut channels = 3;
@@ -348,7 +347,17 @@ impl Cfg {
     /// # Errors
     /// Layers that do not fit each other.
     pub fn parameter_count(&self) -> Result<usize> {
-        Ok(parameter_count(self, &shapes(self)?))
+        let shapes = shapes(self)?;
+        let mut channels = 3;
+        let mut count = 0;
+        for (layer, shape) in self.layers.iter().zip(&shapes) {
+            if let LayerKind::Convolutional { filters, size, groups, batch_normalize, .. } = layer.kind {
+                let vectors = if batch_normalize { 4 } else { 1 };
+                count += (filters * (vectors + channels / groups * size * size)) as usize;
+            }
+            channels = shape.channels;
+        }
+        Ok(count)
     }
 
     /// Output channels of every layer.
@@ -358,19 +367,6 @@ impl Cfg {
     pub fn channels(&self) -> Result<Vec<usize>> {
         Ok(shapes(self)?.iter().map(|shape| shape.channels as usize).collect())
     }
-}
-
-fn parameter_count(cfg: &Cfg, shapes: &[Shape]) -> usize {
-    let mut channels = 3;
-    let mut count = 0;
-    for (layer, shape) in cfg.layers.iter().zip(shapes) {
-        if let LayerKind::Convolutional { filters, size, groups, batch_normalize, .. } = layer.kind {
-            let vectors = if batch_normalize { 4 } else { 1 };
-            count += (filters * (vectors + channels / groups * size * size)) as usize;
-        }
-        channels = shape.channels;
-    }
-    count
 }
 
 /// For every layer the number of the last layer that reads its output.

@@ -4,7 +4,7 @@
 use super::card::{Flatten, Mean};
 use super::{Card, EmotionModel};
 use crate::image::{Rgb8, Size};
-use crate::nn::weights::{mean_image, Array, StateDict};
+use crate::nn::weights::{mean_image, safetensors, Array, StateDict};
 use crate::nn::{forward, stack, Layer};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -86,6 +86,21 @@ impl AlexNet {
         let card = Card::beside(weights)?;
         let checkpoint = canonical(weights, mean, &card)?;
         Self::build(weights, checkpoint, card, device)
+    }
+
+    /// Converts a checkpoint of any layout, with its mean image, to the project's own layout as safetensors.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; `out` cannot be written.
+    pub fn import(weights: &Path, mean: Option<&Path>, out: &Path) -> Result<()> {
+        let checkpoint = canonical(weights, mean, &Card::beside(weights)?)?;
+        let note = checkpoint.synthesized.then(|| (SYNTHESIZED.to_string(), "true".to_string()));
+        safetensors::write(out, &checkpoint.tensors, &note.into_iter().collect())
+    }
+
+    /// Whether a mean image or colour is subtracted from the input.
+    pub fn subtracts_mean(&self) -> bool {
+        self.mean.count_nonzero(None).int64_value(&[]) > 0
     }
 
     /// Role and path of every file the model was read from.
@@ -207,7 +222,8 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
             }
             features = weight.shape[0] as i64;
         }
-        let bias = Array { shape: vec![weight.shape[0]], values: state.take(&format!("{layer}.bias"), &[weight.shape[0]])? };
+        let bias =
+            Array { shape: vec![weight.shape[0]], values: state.take(&format!("{layer}.bias"), &[weight.shape[0]])? };
         let name = LAYOUTS[0].layers[at];
         tensors.push((format!("{name}.weight"), weight));
         tensors.push((format!("{name}.bias"), bias));
@@ -231,7 +247,8 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
 /// The weight of layer `at`, four-dimensional for convolutions, otherwise as it is in the file.
 fn take_weight(state: &mut StateDict, name: &str, at: usize, layout: &str) -> Result<Array> {
     let shape = state.arrays.get(name).map(|array| array.shape.clone()).unwrap_or_default();
-    let dimensions = if at < 5 { shape.len() == 4 && shape[2] == shape[3] } else { shape.len() == 2 || shape.len() == 4 };
+    let dimensions =
+        if at < 5 { shape.len() == 4 && shape[2] == shape[3] } else { shape.len() == 2 || shape.len() == 4 };
     if !dimensions || shape.contains(&0) {
         let expected = if at < 5 { "a square convolution kernel" } else { "a matrix (or a convolution of its size)" };
         return Err(Error::Tensor {

@@ -146,8 +146,11 @@ mod tests {
     fn a_card_that_contradicts_itself_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let weights = folder.path().join("mine.safetensors");
-        std::fs::write(folder.path().join("mine.toml"), "labels = ['a', 'b']\ninput = 99\n[valence]\nbias = 0\nweights = [1]\n")
-            .unwrap();
+        std::fs::write(
+            folder.path().join("mine.toml"),
+            "labels = ['a', 'b']\ninput = 99\n[valence]\nbias = 0\nweights = [1]\n",
+        )
+        .unwrap();
         let message = Card::beside(&weights).unwrap_err().to_string();
         assert!(message.contains("mine.toml") && message.contains("1 weights for 2 labels"), "{message}");
         std::fs::write(folder.path().join("mine.toml"), "labels = ['a', 'b']\ninput = 99\nfrobnicate = 1\n").unwrap();

@@ -6,6 +6,7 @@ mod alexnet;
 mod card;
 
 pub use alexnet::AlexNet;
+pub(crate) use alexnet::SYNTHESIZED;
 pub use card::{Card, Published, Regression};
 
 use crate::image::{Rgb8, Size};

@@ -1,7 +1,7 @@
 //! SHA-256 of model files, and the memory of it: a digest is recorded when a file is first used, so that a later
 //! difference (a new download, a damaged disk) is noticed even where the publisher gives no digest.
 
-use crate::files::{read_text, write_whole};
+use crate::files::{hexadecimal, read_text, write_whole};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -109,8 +109,7 @@ fn record(path: &Path) -> Result<Recorded> {
             }
         }
     }
-    let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Recorded { sha256, size })
+    Ok(Recorded { sha256: hexadecimal(&digest.finalize()), size })
 }
 
 #[cfg(test)]

@@ -34,7 +34,8 @@ pub fn save_maps<'a>(
     let views = bytes
         .iter()
         .map(|(name, size, bytes)| {
-            TensorView::new(Dtype::F32, vec![size.height as usize, size.width as usize], bytes).map(|view| (*name, view))
+            TensorView::new(Dtype::F32, vec![size.height as usize, size.width as usize], bytes)
+                .map(|view| (*name, view))
         })
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed)?;

@@ -5,6 +5,7 @@ use crate::associate::Counts;
 use crate::config::AssociationConfig;
 use crate::files::write_whole;
 use crate::plot::{self, Heatmap};
+use crate::score::ScoreRule;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -52,34 +53,72 @@ impl Matrices {
     }
 
     /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `heatmap.png` and `heatmap.svg` for every method, and
-    /// returns the heatmaps' paths.
+    /// returns the heatmaps' paths. A method by which no box counts has no heatmap.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         self.methods
             .iter()
-            .map(|(method, counts)| {
-                let folder = folder.join(method);
-                std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-                let association = counts.association();
-                self.table(&folder.join("association.csv"), association.rows().into_iter().map(|row| {
-                    row.iter().map(|share| share.map(|share| share.to_string()).unwrap_or_default()).collect()
-                }))?;
-                self.table(
-                    &folder.join("counts.csv"),
-                    counts
-                        .cells
-                        .rows()
-                        .into_iter()
-                        .map(|row| row.iter().map(u64::to_string).collect())
-                        .chain([counts.images.iter().map(u64::to_string).collect()]),
-                )?;
-                let picture = folder.join("heatmap.png");
-                plot::write(&self.heatmap(method, counts).svg()?, &picture, &folder.join("heatmap.svg"))?;
-                Ok(picture)
-            })
+            .filter_map(|(method, counts)| self.write_method(&folder.join(method), method, counts).transpose())
             .collect()
+    }
+
+    fn write_method(&self, folder: &Path, method: &str, counts: &Counts) -> Result<Option<PathBuf>> {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let share = |share: &Option<f64>| share.map(|share| share.to_string()).unwrap_or_default();
+        let association = counts.association();
+        let rows = association.rows().into_iter().map(|row| row.iter().map(share).collect());
+        self.table(&folder.join("association.csv"), rows)?;
+        let rows = counts.cells.rows().into_iter().map(|row| row.iter().map(u64::to_string).collect());
+        self.table(&folder.join("counts.csv"), rows.chain([counts.images.iter().map(u64::to_string).collect()]))?;
+        let (png, svg) = (folder.join("heatmap.png"), folder.join("heatmap.svg"));
+        let heatmap = self.heatmap(method, counts);
+        if !heatmap.rows.is_empty() {
+            plot::write(&heatmap.svg()?, &png, &svg)?;
+            return Ok(Some(png));
+        }
+        for outdated in [png, svg].into_iter().filter(|path| path.exists()) {
+            std::fs::remove_file(&outdated).map_err(Error::io("remove the outdated", &outdated))?;
+        }
+        Ok(None)
+    }
+
+    /// The paper's Fig. 2: the most prominent classes, every share with its denominator below the column.
+    fn heatmap(&self, method: &str, counts: &Counts) -> Heatmap {
+        let association = counts.association();
+        let classes = counts.prominent(self.rule.top);
+        let images: u64 = counts.images.iter().sum();
+        let AssociationConfig { importance, min_confidence, score, .. } = &self.rule;
+        let rule = match score {
+            ScoreRule::Mean => "mean of the map in the box",
+            ScoreRule::Max => "maximum of the map in the box",
+            ScoreRule::Mass => "share of the map in the box",
+        };
+        let confident = match min_confidence {
+            0.0 => String::new(),
+            over => format!(" and its confidence over {over}"),
+        };
+        let mut notes = vec![format!("A box counts when its score ({rule}) is over {importance}{confident}.")];
+        notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
+        Heatmap {
+            title: "Objects and emotions".into(),
+            subtitle: Some(format!(
+                "{method}, {images} images: share of an emotion's images in which a class is important; the {} most \
+                 prominent of {} classes",
+                classes.len(),
+                self.classes.len()
+            )),
+            rows: classes.iter().map(|&class| self.classes[class].clone()).collect(),
+            columns: self.labels.clone(),
+            values: classes.iter().map(|&class| association.row(class).to_vec()).collect(),
+            value_label: "share of the images of an emotion".into(),
+            empty_label: "no image got this label".into(),
+            column_notes: counts.images.iter().map(u64::to_string).collect(),
+            column_notes_label: "images".into(),
+            notes,
+            ..Heatmap::default()
+        }
     }
 
     /// A table with the labels as header and the classes, then `images`, as first column.

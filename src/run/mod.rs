@@ -56,12 +56,33 @@ impl Run {
         Ok(Self { folder: folder.into(), manifest })
     }
 
+    /// Opens the run in `folder` to continue it as `now` describes.
+    ///
+    /// # Errors
+    /// There is no run, or it was made differently: every difference is named.
+    pub fn resume(folder: &Path, now: Manifest) -> Result<Self> {
+        let mut run = Self::open(folder)?;
+        let differences = run.manifest.differences(&now);
+        if !differences.is_empty() {
+            let message = format!(
+                "this run was made differently and cannot be continued:\n  {}\nname another folder with --out",
+                differences.join("\n  ")
+            );
+            return Err(Error::file(folder, message));
+        }
+        // The same number of threads, the same last digits.
+        run.manifest = Manifest { network_threads: run.manifest.network_threads, ..now };
+        run.save()?;
+        Ok(run)
+    }
+
     /// Writes `run.json`.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self) -> Result<()> {
-        let mut json = serde_json::to_vec_pretty(&self.manifest).map_err(|e| Error::file(&self.folder, e.to_string()))?;
+        let mut json =
+            serde_json::to_vec_pretty(&self.manifest).map_err(|e| Error::file(&self.folder, e.to_string()))?;
         json.push(b'\n');
         write_bytes(&self.path("run.json"), &json)
     }

@@ -63,7 +63,8 @@ fn image_cells(record: &ImageRecord, labels: &[String]) -> Vec<String> {
     let mut cells = vec![record.path.clone(), record.width.to_string(), record.height.to_string()];
     cells.extend([labels[record.label].clone(), record.probabilities[record.label].to_string()]);
     cells.extend(record.probabilities.iter().map(f32::to_string));
-    cells.extend([record.valence, record.arousal].map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
+    cells
+        .extend([record.valence, record.arousal].map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
     cells
 }
 

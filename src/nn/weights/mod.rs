@@ -45,7 +45,7 @@ pub struct StateDict {
     pub path: PathBuf,
     /// Every float tensor by its name; a leading `state_dict.` or `module.` is already removed.
     pub arrays: BTreeMap<String, Array>,
-    /// What the file says about itself (safetensors' `__metadata__`; empty for PyTorch).
+    /// What the file says about itself (safetensors' `__metadata__`, the note in a PyTorch archive's comment).
     pub metadata: BTreeMap<String, String>,
     /// Tensors that cannot be weights (`num_batches_tracked` and the like), with their type.
     left_out: BTreeMap<String, &'static str>,

@@ -39,15 +39,17 @@ const LEGACY_PICKLES: usize = 5;
 /// tensors; its tensors claim more bytes than the file has; it holds no float tensor.
 pub fn read(path: &Path) -> Result<StateDict> {
     let length = file_length(path)?;
-    match content::of_file(path)? {
-        content::Content::LegacyCheckpoint => check_legacy(path),
+    let note = match content::of_file(path)? {
+        content::Content::LegacyCheckpoint => check_legacy(path).map(|()| Vec::new()),
         _ => check_zip(path, length),
     }
-    .map_err(|reason| Error::file(path, format!("not a PyTorch checkpoint that can be read: {reason}")))?;
+    .map_err(|reason| Error::file(path, format!("not a PyTorch checkpoint that can be read: {reason}")))
+    .map(|comment| note(&comment))?;
     let reader = PytorchReader::new(path).map_err(|e| Error::file(path, format!("damaged PyTorch checkpoint: {e}")))?;
     let tensors: BTreeMap<String, Tensor> = reader.into_tensors().into_iter().collect();
     check_total(path, &tensors, length)?;
     let mut dict = StateDict::new(path, BTreeMap::new());
+    dict.metadata.extend(note);
     for (name, tensor) in own_names(tensors) {
         let Some(float) = float_of(tensor.dtype()) else {
             dict.left_out.insert(name, type_name(tensor.dtype()));
@@ -62,10 +64,17 @@ pub fn read(path: &Path) -> Result<StateDict> {
     Ok(dict)
 }
 
-/// All entries stored, within the file, and one pickle that passes the gate.
-fn check_zip(path: &Path, file_length: u64) -> Result<(), String> {
+/// `key=value` of the archive's comment, where [`write`] puts it.
+fn note(comment: &[u8]) -> Option<(String, String)> {
+    let (key, value) = std::str::from_utf8(comment).ok()?.split_once('=')?;
+    Some((key.into(), value.into()))
+}
+
+/// All entries stored, within the file, and one pickle that passes the gate. Returns the archive's comment.
+fn check_zip(path: &Path, file_length: u64) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| format!("{e} (truncated?)"))?;
+    let comment = archive.comment().to_vec();
     let mut pickles = Vec::new();
     let mut total = 0_u64;
     for index in 0..archive.len() {
@@ -93,7 +102,7 @@ fn check_zip(path: &Path, file_length: u64) -> Result<(), String> {
     pickle::walk(&mut rest)?;
     // Bytes behind STOP would be carried along unseen.
     match rest.read(&mut [0]).map_err(|e| e.to_string())? {
-        0 => Ok(()),
+        0 => Ok(comment),
         _ => Err("bytes behind the end of its pickle".into()),
     }
 }
@@ -166,16 +175,20 @@ fn type_name(dtype: DType) -> &'static str {
 }
 
 /// Writes a state dict as `torch.save(OrderedDict)` does, float32 and contiguous; `torch.load(weights_only=True)` reads
-/// it. The same tensors give the same bytes.
+/// it. The same tensors give the same bytes. `note`, a key and its value, goes into the archive's comment, which PyTorch
+/// passes over; [`read`] gives it back as metadata.
 ///
 /// # Errors
 /// A tensor's shape and values disagree, or it has more than 2^31-1 values; two have the same name; the file cannot be
 /// written.
-pub fn write(path: &Path, tensors: &[(String, Array)]) -> Result<()> {
+pub fn write(path: &Path, tensors: &[(String, Array)], note: Option<(&str, &str)>) -> Result<()> {
     let pickle = state_dict_pickle(path, tensors)?;
     let failed = |e: zip::result::ZipError| Error::io("write", path)(e.into());
     write_whole(path, |file| {
         let mut archive = ZipWriter::new(file);
+        if let Some((key, value)) = note {
+            archive.set_comment(format!("{key}={value}")).map_err(failed)?;
+        }
         // torch.load maps storages into memory where they lie on 64 bytes.
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).with_alignment(64);
         let mut entry = |name: &str, fill: &dyn Fn(&mut dyn Write) -> std::io::Result<()>| -> Result<()> {

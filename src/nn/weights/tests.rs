@@ -158,10 +158,10 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let arrays: BTreeMap<_, _> = tensors.iter().cloned().collect();
         let path = folder.path().join("a.pth");
-        pytorch::write(&path, &tensors).unwrap();
+        pytorch::write(&path, &tensors, None).unwrap();
         prop_assert_eq!(&StateDict::open(&path).unwrap().arrays, &arrays);
         let once = fs::read(&path).unwrap();
-        pytorch::write(&path, &tensors).unwrap();
+        pytorch::write(&path, &tensors, None).unwrap();
         prop_assert_eq!(once, fs::read(&path).unwrap());
         let metadata = BTreeMap::from([("a".to_string(), note.clone()), ("synthesized".to_string(), note)]);
         safetensors::write(&path, &tensors, &metadata).unwrap();
@@ -274,9 +274,9 @@ fn writers_refuse_what_readers_could_not_mean() {
     let short = || ("w".to_string(), Array { shape: vec![2, 3], values: vec![0.; 5] });
     let right = || ("w".to_string(), Array { shape: vec![2, 3], values: vec![0.; 6] });
     let none = BTreeMap::new();
-    assert!(pytorch::write(&path, &[short()]).is_err());
+    assert!(pytorch::write(&path, &[short()], None).is_err());
     assert!(safetensors::write(&path, &[short()], &none).is_err());
-    assert!(pytorch::write(&path, &[right(), right()]).unwrap_err().to_string().contains("twice"));
+    assert!(pytorch::write(&path, &[right(), right()], None).unwrap_err().to_string().contains("twice"));
     assert!(safetensors::write(&path, &[right(), right()], &none).unwrap_err().to_string().contains("twice"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
