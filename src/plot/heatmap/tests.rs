@@ -290,7 +290,7 @@ fn heatmap() -> impl Strategy<Value = Heatmap> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn no_text_leaves_the_paper_or_meets_another(map in heatmap()) {
         let svg = map.svg().unwrap();
