@@ -210,7 +210,7 @@ pub fn emonet(card: &Card, seed: u64) -> (Vec<(String, Array)>, Array) {
         ("conv5", &[256, 192, 3, 3], 1.0),
         ("fc1", &[4096, 9216], 1.0),
         ("fc2", &[4096, 4096], 1.0),
-        ("fc3", &[card.labels.len(), 4096], 2.0),
+        ("fc3", &[card.labels.len(), 4096], 1.25),
     ];
     let mut tensors = Vec::new();
     let mut spread = Spread { mean: 0.0, variance: 4000.0 };

@@ -33,7 +33,7 @@ PREFIX.safetensors, f32, P pictures, C channels of conv5:
 Weights are random, scaled on the pictures so that both local response normalisations matter (deviation about 150
 before them), the pictures get different labels, and probabilities are neither uniform nor saturated.
 
-Made with Python 3.11, torch 2.11.0 (CPU), Pillow 13.0.0, grad-cam 1.5.5, numpy 2.2.6, opencv-python-headless
+Made with Python 3.11, torch 2.11.0 (CPU), Pillow 12.3.0, grad-cam 1.5.5, numpy 2.2.6, opencv-python-headless
 4.10.0.84 (grad-cam's resize), safetensors 0.8.0.
 """
 

@@ -1,0 +1,38 @@
+//! Importances against the published chain of Pillow and OpenCV resizes (scripts/reference/importance.py).
+
+mod common;
+
+use common::json;
+use emocam::image::{BoundingBox, Letterbox, Size};
+use emocam::score::Scorer;
+use tch::Tensor;
+
+#[test]
+fn importances_agree_with_the_published_chain() {
+    let expected = json("importance/importance.json");
+    let numbers = |value: &serde_json::Value| -> Vec<f64> { serde_json::from_value(value.clone()).unwrap() };
+    let (mut count, mut worst, mut same_side) = (0, 0.0_f64, 0);
+    for case in expected["cases"].as_array().unwrap() {
+        let original = Size::new(case["width"].as_u64().unwrap() as u32, case["height"].as_u64().unwrap() as u32);
+        let letterbox = Letterbox::fit(original, Size::new(608, 608));
+        let placed = [letterbox.content.width, letterbox.content.height, letterbox.left, letterbox.top];
+        assert_eq!(numbers(&case["letterbox"]), placed.map(f64::from));
+        let rows: Vec<Vec<f64>> = serde_json::from_value(case["map_13"].clone()).unwrap();
+        let small = Tensor::from_slice(&rows.concat()).reshape([1, 1, 13, 13]).to_kind(tch::Kind::Float);
+        let map = Vec::<f32>::try_from(&small.upsample_bilinear2d([227, 227], false, None, None).flatten(0, -1)).unwrap();
+        let placed = Scorer::new(letterbox, Size::new(227, 227)).place(&map);
+        for of in case["boxes"].as_array().unwrap() {
+            // Null: the chain finds no pixel in the box (a box thinner than one, truncated).
+            let Some(importance) = of["importance"].as_f64() else { continue };
+            let edges: [f32; 4] = serde_json::from_value(of["box"].clone()).unwrap();
+            let found = f64::from(placed.score(&BoundingBox::from(edges)).mean);
+            worst = worst.max((found - importance).abs());
+            same_side += usize::from((found > 0.3) == (importance > 0.3));
+            count += 1;
+        }
+    }
+    eprintln!("{count} boxes, max abs difference {worst:.2e}, same decision at 0.3 for {same_side}");
+    assert!(count > 250);
+    assert!(worst < 1e-5, "importances are off by {worst}");
+    assert_eq!(same_side, count);
+}
