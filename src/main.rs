@@ -2,6 +2,7 @@
 
 mod cli;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -11,7 +12,8 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(error) if cli::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("emocam: {error:#}");
+            // Not `eprintln!`, which panics where stderr is closed: the status must be 2.
+            let _ = writeln!(std::io::stderr(), "emocam: {error:#}");
             ExitCode::from(2)
         }
     }

@@ -15,6 +15,7 @@ use emocam::run::{
     failures_csv, images_and_objects_csv, matrices, CorpusInfo, Failure, Manifest, Outcome, Run, Timings,
 };
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,13 +34,14 @@ pub struct Args {
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
 
-    /// Continue the run in the run directory; refused when configuration, models or corpus have changed
+    /// Continue the run in the run directory, or start it if there is none yet; refused when configuration, models or
+    /// corpus have changed
     #[arg(long)]
     resume: bool,
 
     /// Only the first N images, in the order of their paths
     #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 
     /// Keep every map, as <RUN>/maps/<IMAGE>.safetensors (about 200 KB for each image and method)
     #[arg(long)]
@@ -53,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, resume, limit, save_maps, settings } = args;
     let (config, machine) = settings.resolve()?;
     let mut corpus = find(&roots)?;
-    corpus.images.truncate(limit.unwrap_or(usize::MAX));
+    corpus.images.truncate(limit.map_or(usize::MAX, NonZeroUsize::get));
     anyhow::ensure!(
         !corpus.images.is_empty(),
         "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders below",
@@ -65,7 +67,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let loaded = load(&config, &machine.models, device)?;
     let manifest = manifest(&config, &loaded, device, &roots, &corpus)?;
     if let Some(warning) = &manifest.warning {
-        eprintln!("warning: {warning}");
+        say!("warning: {warning}");
     }
     let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     tch::set_num_threads(run.manifest.network_threads);
@@ -94,6 +96,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         progress.at((done.len() + now.done + now.failed) as u64, note);
     })?;
     progress.finish();
+    let stopped = stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len();
     let mut failures: Vec<Failure> = corpus
         .problems
         .into_iter()
@@ -101,8 +104,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .chain(failed)
         .collect();
     failures.sort_by(|a, b| a.path.cmp(&b.path));
-    if stop.load(Ordering::Relaxed) && timings.images + failures.len() < todo.len() {
-        eprintln!(
+    if stopped {
+        say!(
             "stopped after {} of {} images; the same command with --resume continues, \
              `emocam associate {}` looks at what is there",
             done.len() + timings.images,
@@ -125,15 +128,15 @@ fn finish(run: &mut Run, failures: Vec<Failure>, timings: Timings) -> anyhow::Re
     run.save()?;
     print_summary(&matrices)?;
     for picture in pictures {
-        eprintln!("{}", picture.display());
+        say!("{}", picture.display());
     }
     if failures.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     for failure in failures.iter().take(3) {
-        eprintln!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
+        say!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
     }
-    eprintln!("{} failed in all; see {}", failures.len(), run.path("failures.csv").display());
+    say!("{} failed in all; see {}", failures.len(), run.path("failures.csv").display());
     Ok(ExitCode::from(1))
 }
 
@@ -203,7 +206,7 @@ fn announce(corpus: &Corpus, done: usize, device: tch::Device, folder: &Path) {
         _ => format!("CPU, {} threads", tch::get_num_threads()),
     };
     let already = if done > 0 { format!(", {done} already done") } else { String::new() };
-    eprintln!("{} images{already}; {device}; results in {}", corpus.images.len(), folder.display());
+    say!("{} images{already}; {device}; results in {}", corpus.images.len(), folder.display());
 }
 
 /// The first Ctrl-C (or SIGTERM) lets the batch finish, the second ends the process.
@@ -213,7 +216,7 @@ fn stop_on_interrupt() -> anyhow::Result<&'static AtomicBool> {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nstopping after this batch; once more to stop at once (nothing that is recorded is lost)");
+        say!("\nstopping after this batch; once more to stop at once (nothing that is recorded is lost)");
     })
     .context("cannot catch Ctrl-C")?;
     Ok(&STOP)

@@ -1,8 +1,9 @@
 //! `emocam associate`: a second look at a run, without networks.
 
 use super::settings::Association;
-use emocam::run::{matrices, Run};
-use std::io::Write;
+use anyhow::Context;
+use emocam::run::{matrices, Matrices, Run};
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,21 +31,29 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     association.apply(&mut config.association);
     config.check()?;
     if let Some(warning) = &run.manifest.warning {
-        eprintln!("warning: {warning}");
+        say!("warning: {warning}");
     }
     let matrices = matrices(&run, &config.association)?;
     let pictures = matrices.write(out.as_deref().unwrap_or(run.folder()))?;
     print_summary(&matrices)?;
     for picture in pictures {
-        eprintln!("{}", picture.display());
+        say!("{}", picture.display());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The classes of each method with the highest mean share, as a table on stdout.
-pub fn print_summary(matrices: &emocam::run::Matrices) -> std::io::Result<()> {
+/// The classes of each method with the highest mean share, as a table on stdout. A reader that has seen enough is no
+/// failure: the files are written, and the exit status is theirs.
+pub fn print_summary(matrices: &Matrices) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(&summary(matrices)?) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
+}
+
+fn summary(matrices: &Matrices) -> std::io::Result<Vec<u8>> {
     const SHOWN: usize = 10;
-    let mut out = std::io::stdout().lock();
+    let mut out = Vec::new();
     for (method, counts) in matrices.methods() {
         let association = counts.association();
         let images: u64 = counts.images.iter().sum();
@@ -66,5 +75,5 @@ pub fn print_summary(matrices: &emocam::run::Matrices) -> std::io::Result<()> {
             writeln!(out, "{:<28} {mean:>6.3}  {name} ({share:.2} of {of})", matrices.classes()[class])?;
         }
     }
-    Ok(())
+    Ok(out)
 }

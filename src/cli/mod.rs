@@ -3,6 +3,15 @@
 //! stdout is data, stderr is messages and progress. Exit status 0: everything done; 1: finished, but some pictures
 //! failed; 2: could not run; 130: stopped by Ctrl-C, to be continued with `--resume`.
 
+/// A line on stderr. Unlike `eprintln!` it does not end a pass of many hours when nobody reads stderr any more, as after
+/// `2>&1 | head` or when the terminal has gone.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod analyze;
 mod associate;
 mod models;

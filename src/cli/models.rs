@@ -90,7 +90,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import { checkpoint: Some(checkpoint), emotion_mean, out, .. } => {
             let out = out.unwrap_or_else(|| checkpoint.with_extension("safetensors"));
             AlexNet::import(&checkpoint, emotion_mean.as_deref(), &out)?;
-            eprintln!("{}", out.display());
+            say!("{}", out.display());
             Ok(ExitCode::SUCCESS)
         }
         Command::Import { checkpoint: None, detector, detector_weights, folder, .. } => {
@@ -145,13 +145,13 @@ fn fetch_all(names: &[String], folder: &Path) -> anyhow::Result<ExitCode> {
             });
             progress.finish();
             match fetched {
-                Ok(Fetched::AlreadyThere) => eprintln!("{}: already here", file.name),
+                Ok(Fetched::AlreadyThere) => say!("{}: already here", file.name),
                 Ok(Fetched::Downloaded { .. }) => {
                     digest::forget(folder, &file.name)?;
                     digest::remember(folder, &file.name)?;
-                    eprintln!("{}: downloaded", file.name);
+                    say!("{}: downloaded", file.name);
                 }
-                Err(error) if file.optional => eprintln!("{}: left out ({error})", file.name),
+                Err(error) if file.optional => say!("{}: left out ({error})", file.name),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -190,7 +190,7 @@ fn verify(folder: &Path) -> anyhow::Result<ExitCode> {
         }
     }
     if found == 0 {
-        eprintln!("no published model file in {}; `emocam models fetch` downloads them", folder.display());
+        say!("no published model file in {}; `emocam models fetch` downloads them", folder.display());
     }
     Ok(ExitCode::from(u8::from(wrong > 0)))
 }
@@ -267,7 +267,7 @@ fn make_up(network: &str, out: Option<PathBuf>, seed: u64, folder: &Path) -> any
         let path = place("emonet.pth")?;
         let mean = path.with_file_name("img_mean.txt");
         synthesize::write_emonet(&Card::emonet(), seed, &path, &mean)?;
-        eprintln!("{}\n{}", path.display(), mean.display());
+        say!("{}\n{}", path.display(), mean.display());
         return Ok(ExitCode::SUCCESS);
     }
     let mut config = Config::default();
@@ -276,6 +276,6 @@ fn make_up(network: &str, out: Option<PathBuf>, seed: u64, folder: &Path) -> any
     let name = Path::new(&config.detector.cfg).with_extension("weights");
     let path = place(&name.file_name().unwrap_or_default().to_string_lossy())?;
     synthesize::write_darknet(&cfg, seed, &path)?;
-    eprintln!("{}", path.display());
+    say!("{}", path.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,7 @@ impl Progress {
             let rate = done as f64 / self.started.elapsed().as_secs_f64();
             let left = Duration::from_secs_f64((self.total.saturating_sub(done)) as f64 / rate.max(1e-9));
             let eta = indicatif::HumanDuration(left);
-            eprintln!(
+            say!(
                 "{done}/{} {}, {rate:.2}/s, ETA {eta}{}{note}",
                 self.total,
                 self.unit,
