@@ -8,7 +8,7 @@ use crate::score::BoxScore;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -78,10 +78,17 @@ impl RecordWriter {
     /// Opens the file for appending, making it if need be, after cutting off a torn last line.
     ///
     /// # Errors
-    /// The file cannot be opened, read or cut.
+    /// The file cannot be opened, read or cut; another process has it open for appending.
     pub fn open(path: &Path) -> Result<Self> {
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).open(path).map_err(Error::io("open", path))?;
+        // Two processes would record every picture twice. Where the file system knows no locks, the user must see to it.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(Error::file(
+                path,
+                "another emocam is writing to it: wait for that one, or name another folder",
+            ));
+        }
         let whole = whole_lines(&mut file).map_err(Error::io("read", path))?;
         file.set_len(whole).map_err(Error::io("cut the torn last line of", path))?;
         Ok(Self { path: path.into(), file })

@@ -1,6 +1,6 @@
 //! Activation maps kept on request: one safetensors file a picture, one tensor a method.
 
-use crate::files::write_bytes;
+use crate::files::{sha256, write_bytes};
 use crate::image::Size;
 use crate::record::ImageRecord;
 use crate::{Error, Result};
@@ -46,11 +46,22 @@ pub fn save_maps<'a>(
 /// `<folder>/<path>.safetensors`, where a path that would lead out of the folder is led back into it.
 fn beneath(folder: &Path, path: &str) -> PathBuf {
     let parts = Path::new(path).components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        Component::Normal(name) => Some(shortened(name.to_string_lossy().into_owned())),
         Component::ParentDir => Some("__".into()),
         _ => None,
     });
     folder.join(format!("{}.safetensors", parts.collect::<Vec<_>>().join("/")))
+}
+
+/// A file name that leaves room for what is added to it: file systems allow 255 bytes.
+fn shortened(name: String) -> String {
+    const LONGEST: usize = 200;
+    if name.len() <= LONGEST {
+        return name;
+    }
+    let start: String =
+        name.char_indices().take_while(|(at, _)| *at < LONGEST - 20).map(|(_, letter)| letter).collect();
+    format!("{start}...{}", &sha256(name.as_bytes())[..16])
 }
 
 #[cfg(test)]
@@ -63,5 +74,14 @@ mod tests {
         assert_eq!(beneath(folder, "a/b.jpg"), Path::new("run/maps/a/b.jpg.safetensors"));
         assert_eq!(beneath(folder, "../../x.png"), Path::new("run/maps/__/__/x.png.safetensors"));
         assert_eq!(beneath(folder, "/data/x.png"), Path::new("run/maps/data/x.png.safetensors"));
+    }
+
+    #[test]
+    fn long_names_are_shortened_and_stay_apart() {
+        let names = ["\u{e9}".repeat(120) + "a.jpg", "\u{e9}".repeat(120) + "b.jpg"];
+        let [a, b] = names.map(|name| beneath(Path::new("m"), &name).file_name().unwrap().len());
+        assert!(a < 230 && b < 230);
+        let [a, b] = ["a", "b"].map(|end| beneath(Path::new("m"), &("\u{e9}".repeat(120) + end)));
+        assert_ne!(a, b);
     }
 }

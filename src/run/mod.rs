@@ -24,7 +24,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts a run in `folder`, which is made if need be and must be empty.
+    /// Starts a run in `folder`, which is made if need be and must be empty, but for a `run.json` half written by a
+    /// process that was killed.
     ///
     /// # Errors
     /// The folder holds a run already, or anything else, or cannot be written.
@@ -33,6 +34,7 @@ impl Run {
         if folder.join("run.json").exists() {
             return Err(Error::file(folder, "holds a run already: --resume continues it, --out names another folder"));
         }
+        remove_leftovers(folder, ".run.json.")?;
         let mut entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
         if entries.next().is_some() {
             return Err(Error::file(folder, "is not empty and holds no run: name another folder with --out"));
@@ -56,11 +58,15 @@ impl Run {
         Ok(Self { folder: folder.into(), manifest })
     }
 
-    /// Opens the run in `folder` to continue it as `now` describes.
+    /// Opens the run in `folder` to continue it as `now` describes; starts it when there is none yet, as after a kill
+    /// while the networks were loaded.
     ///
     /// # Errors
-    /// There is no run, or it was made differently: every difference is named.
+    /// As [`Run::create`], or the run was made differently: every difference is named.
     pub fn resume(folder: &Path, now: Manifest) -> Result<Self> {
+        if !folder.join("run.json").exists() {
+            return Self::create(folder, now);
+        }
         let mut run = Self::open(folder)?;
         let differences = run.manifest.differences(&now);
         if !differences.is_empty() {
@@ -72,6 +78,10 @@ impl Run {
         }
         // The same number of threads, the same last digits.
         run.manifest = Manifest { network_threads: run.manifest.network_threads, ..now };
+        remove_leftovers(folder, ".")?;
+        for method in &run.manifest.configuration.cam.methods {
+            remove_leftovers(&run.path(method.name()), ".")?;
+        }
         run.save()?;
         Ok(run)
     }
@@ -103,9 +113,23 @@ impl Run {
     /// As [`record::for_each`]; a record that does not fit the run.
     pub fn for_each_record(&self, mut take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
         let path = self.path("records.jsonl");
+        let mut line = 0;
         record::for_each(&path, |record| {
-            self.manifest.check_record(&record).map_err(|cause| Error::file(&path, cause))?;
+            line += 1;
+            self.manifest.check_record(&record).map_err(|cause| Error::line(&path, line, cause))?;
             take(record)
         })
     }
+}
+
+/// Removes the files `<start>*.part` of `folder`, which a killed process left half written.
+fn remove_leftovers(folder: &Path, start: &str) -> Result<()> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(start) && name.ends_with(".part") {
+            std::fs::remove_file(entry.path()).map_err(Error::io("remove the unfinished", entry.path()))?;
+        }
+    }
+    Ok(())
 }

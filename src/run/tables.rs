@@ -8,6 +8,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufWriter;
+use std::path::Path;
 
 /// A picture or file that was not analysed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,20 +21,27 @@ pub struct Failure {
     pub cause: String,
 }
 
-type Table<'a> = csv::Writer<&'a mut BufWriter<File>>;
+/// A table being written to the file `path`.
+struct Table<'a> {
+    writer: csv::Writer<&'a mut BufWriter<File>>,
+    path: &'a Path,
+}
+
+impl Table<'_> {
+    fn row<T: AsRef<[u8]>>(&mut self, cells: impl IntoIterator<Item = T>) -> Result<()> {
+        let failed = |error: csv::Error| Error::file(self.path, format!("cannot be written: {error}"));
+        self.writer.write_record(cells).map_err(failed)
+    }
+}
 
 /// Writes the table `name` of the run whole.
 fn table(run: &Run, name: &str, fill: impl FnOnce(&mut Table<'_>) -> Result<()>) -> Result<()> {
     let path = run.path(name);
     write_whole(&path, |file| {
-        let mut table = csv::Writer::from_writer(file);
+        let mut table = Table { writer: csv::Writer::from_writer(file), path: &path };
         fill(&mut table)?;
-        table.flush().map_err(Error::io("write", &path))
+        table.writer.flush().map_err(Error::io("write", &path))
     })
-}
-
-fn row<T: AsRef<[u8]>>(table: &mut Table<'_>, cells: impl IntoIterator<Item = T>) -> Result<()> {
-    table.write_record(cells).map_err(|error| Error::Setting(format!("cannot write a table: {error}")))
 }
 
 /// `images.csv`, one row a picture, and `objects.csv`, one row a labelled box with its importance (mean of the map in the
@@ -46,14 +54,14 @@ pub fn images_and_objects_csv(run: &Run) -> Result<()> {
     let (labels, methods) = (&manifest.labels, &manifest.configuration.cam.methods);
     table(run, "images.csv", |images| {
         let head = ["path", "width", "height", "label", "probability"].map(String::from);
-        row(images, head.into_iter().chain(labels.iter().cloned()).chain(["valence", "arousal"].map(String::from)))?;
+        images.row(head.into_iter().chain(labels.iter().cloned()).chain(["valence", "arousal"].map(String::from)))?;
         table(run, "objects.csv", |objects| {
             let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
-            row(objects, head.into_iter().chain(methods.iter().map(ToString::to_string)))?;
+            objects.row(head.into_iter().chain(methods.iter().map(ToString::to_string)))?;
             run.for_each_in_order(|record| {
-                row(images, image_cells(record, labels))?;
+                images.row(image_cells(record, labels))?;
                 (0..record.boxes.len())
-                    .try_for_each(|at| row(objects, object_cells(record, at, labels, &manifest.classes)))
+                    .try_for_each(|at| objects.row(object_cells(record, at, labels, &manifest.classes)))
             })
         })
     })
@@ -83,8 +91,8 @@ fn object_cells(record: &ImageRecord, at: usize, labels: &[String], classes: &[S
 /// The table cannot be written.
 pub fn failures_csv(run: &Run, failures: &[Failure]) -> Result<()> {
     table(run, "failures.csv", |table| {
-        row(table, ["path", "stage", "cause"])?;
-        failures.iter().try_for_each(|failure| row(table, [&failure.path, &failure.stage, &failure.cause]))
+        table.row(["path", "stage", "cause"])?;
+        failures.iter().try_for_each(|failure| table.row([&failure.path, &failure.stage, &failure.cause]))
     })
 }
 
