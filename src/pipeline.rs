@@ -218,13 +218,15 @@ impl Pass<'_> {
                 Ok(prepared) => batch.push((source, prepared)),
                 Err(failure) => failures.push(failure),
             }
-            if batch.len() == self.config.compute.batch || (at + 1 == self.sources.len() && !batch.is_empty()) {
+            let stop = self.stop.load(Ordering::Relaxed);
+            let last = stop || at + 1 == self.sources.len();
+            if batch.len() == self.config.compute.batch || (last && !batch.is_empty()) {
                 self.finish_batch(&batch, writer, &mut timings)?;
                 batch.clear();
                 report(Progress { done: timings.images, failed: failures.len() });
-                if self.stop.load(Ordering::Relaxed) {
-                    break;
-                }
+            }
+            if stop {
+                break;
             }
         }
         timings.total = begin.elapsed().as_secs_f64();

@@ -52,7 +52,7 @@ pub fn digest(images: &[Source]) -> String {
 /// that is a file is taken whatever its name.
 ///
 /// Symbolic links are followed. Files and folders whose name starts with a dot are hidden and skipped (".DS_Store",
-/// "._photo.jpg", ".thumbnails"), except as a root. Loops of links, links to nothing, unreadable folders, names that
+/// "._photo.jpg", ".thumbnails"), except as a root; so are run directories, whose pictures are no photos. Loops of links, links to nothing, unreadable folders, names that
 /// are not UTF-8, and pipes, sockets and devices that are named like images (opening one could wait for ever) become
 /// [`Corpus::problems`]. An image met twice under one name counts once.
 ///
@@ -70,7 +70,9 @@ pub fn find(roots: &[PathBuf]) -> Result<Corpus> {
             [_] => path.strip_prefix(root).unwrap_or(path).to_path_buf(),
             _ => path.to_path_buf(),
         };
-        for entry in WalkDir::new(root).follow_links(true).into_iter().filter_entry(|entry| !is_hidden(entry)) {
+        for entry in
+            WalkDir::new(root).follow_links(true).into_iter().filter_entry(|entry| !is_hidden(entry) && !is_run(entry))
+        {
             match entry {
                 Ok(entry) if has_image_extension(entry.path()) && !entry.file_type().is_dir() => {
                     found.take(&shown(entry.path()), entry.path(), entry.file_type());
@@ -151,6 +153,11 @@ fn cause(error: &walkdir::Error) -> String {
 
 fn is_hidden(entry: &DirEntry) -> bool {
     entry.depth() > 0 && starts_with_dot(entry.path())
+}
+
+/// A run directory: `emocam analyze .` leaves one, with its heatmap, in the corpus.
+fn is_run(entry: &DirEntry) -> bool {
+    entry.depth() > 0 && entry.file_type().is_dir() && entry.path().join("records.jsonl").is_file()
 }
 
 fn starts_with_dot(path: &Path) -> bool {
