@@ -114,13 +114,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::from(130));
     }
-    finish(&mut run, failures, timings)
+    finish(&mut run, &failures, timings)
 }
 
 /// Writes the tables, matrices and `run.json`, and says what came out.
-fn finish(run: &mut Run, failures: Vec<Failure>, timings: Timings) -> anyhow::Result<ExitCode> {
+fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Result<ExitCode> {
     run.manifest.outcome = Some(outcome(run, failures.len(), timings)?);
-    failures_csv(run, &failures)?;
+    failures_csv(run, failures)?;
     images_and_objects_csv(run)?;
     let matrices = matrices(run, &run.manifest.configuration.association)?;
     let pictures = matrices.write(run.folder())?;

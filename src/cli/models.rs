@@ -100,7 +100,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify(folder) => verify(&folder.path()),
-        Command::Synthesize { network, out, seed, folder } => make_up(&network, out, seed, &folder.path()),
+        Command::Synthesize { network, out, seed, folder } => make_up(&network, out.as_deref(), seed, &folder.path()),
     }
 }
 
@@ -254,9 +254,9 @@ fn verify_emonet(weights: &Path, folder: &Path) -> anyhow::Result<String> {
     Ok(format!("a network{random} with {} labels; {}", labels.len(), checked.join(", ")))
 }
 
-fn make_up(network: &str, out: Option<PathBuf>, seed: u64, folder: &Path) -> anyhow::Result<ExitCode> {
+fn make_up(network: &str, out: Option<&Path>, seed: u64, folder: &Path) -> anyhow::Result<ExitCode> {
     let place = |name: &str| -> anyhow::Result<PathBuf> {
-        let path = out.clone().unwrap_or_else(|| folder.join(name));
+        let path = out.map_or_else(|| folder.join(name), Path::to_path_buf);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
         }
