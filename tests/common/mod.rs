@@ -1,5 +1,8 @@
-//! What the integration tests share: reference values.
-#![allow(dead_code, reason = "every test file uses a part of it")]
+//! What the integration tests share: reference values, odd files, corpora and the command line.
+#![allow(dead_code, clippy::unwrap_used, reason = "every test file uses a part of it; unwrap is the test")]
+
+pub mod corpus;
+pub mod odd;
 
 use std::path::{Path, PathBuf};
 
