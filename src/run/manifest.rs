@@ -156,10 +156,12 @@ fn settings(then: &Config, now: &Config) -> Vec<(String, String, String)> {
         names.into_iter().for_each(String::clear);
         config.emotion = crate::config::EmotionConfig { weights: String::new(), mean: String::new() };
         config.association = crate::config::AssociationConfig::default();
-        let table = toml::Table::try_from(config).expect("a configuration is a table of tables");
-        let entries = |(section, keys): (&String, &toml::Value)| -> Vec<(String, String)> {
-            let keys = keys.as_table().into_iter().flatten();
-            keys.map(|(key, value)| (format!("{section}.{key}"), value.to_string())).collect()
+        // By way of the text, in which an f32 has its own few digits rather than those of an f64.
+        let text = serde_json::to_string(&config).expect("a configuration is plain data");
+        let table: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
+            serde_json::from_str(&text).expect("a configuration is a table of tables");
+        let entries = |(section, keys): (&String, &BTreeMap<String, serde_json::Value>)| -> Vec<(String, String)> {
+            keys.iter().map(|(key, value)| (format!("{section}.{key}"), value.to_string())).collect()
         };
         table.iter().flat_map(entries).collect()
     };
