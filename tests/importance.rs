@@ -19,7 +19,8 @@ fn importances_agree_with_the_published_chain() {
         assert_eq!(numbers(&case["letterbox"]), placed.map(f64::from));
         let rows: Vec<Vec<f64>> = serde_json::from_value(case["map_13"].clone()).unwrap();
         let small = Tensor::from_slice(&rows.concat()).reshape([1, 1, 13, 13]).to_kind(tch::Kind::Float);
-        let map = Vec::<f32>::try_from(&small.upsample_bilinear2d([227, 227], false, None, None).flatten(0, -1)).unwrap();
+        let map =
+            Vec::<f32>::try_from(&small.upsample_bilinear2d([227, 227], false, None, None).flatten(0, -1)).unwrap();
         let placed = Scorer::new(letterbox, Size::new(227, 227)).place(&map);
         for of in case["boxes"].as_array().unwrap() {
             // Null: the chain finds no pixel in the box (a box thinner than one, truncated).
