@@ -110,11 +110,13 @@ pub struct CamConfig {
     pub methods: Vec<Method>,
     /// Which score is explained.
     pub target: Target,
+    /// Seed of the methods that draw at random.
+    pub seed: u64,
 }
 
 impl Default for CamConfig {
     fn default() -> Self {
-        Self { methods: vec![Method::GradCam], target: Target::Preset }
+        Self { methods: vec![Method::GradCam], target: Target::Preset, seed: 1 }
     }
 }
 

@@ -24,6 +24,7 @@ pub mod models;
 pub mod nn;
 pub mod pipeline;
 pub mod plot;
+pub mod random;
 pub mod record;
 pub mod run;
 pub mod score;

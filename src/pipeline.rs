@@ -13,6 +13,7 @@ use crate::detect::{Detection, Detector};
 use crate::emotion::{answers, logits, Card, Emotion, EmotionModel, Regression};
 use crate::explain::{explain, HeadPass, Maps};
 use crate::image::{resize, Filter, Letterbox, Rgb8, Size};
+use crate::random::Random;
 use crate::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
 use crate::run::{Failure, Timings};
 use crate::score::Scorer;
@@ -39,15 +40,20 @@ pub struct Prepared {
     letterbox: Letterbox,
     detector: Rgb8,
     emotion: Rgb8,
+    /// For methods that draw at random: of the run's seed and the picture's path, so that neither order nor threads nor a
+    /// resumption change a result.
+    seed: u64,
 }
 
 impl Prepared {
-    /// Letterboxes and squashes a picture.
-    pub fn new(picture: &Rgb8, detector: Size, emotion: Size, config: &Config) -> Self {
+    /// Letterboxes and squashes the picture named `path` in the corpus.
+    pub fn new(picture: &Rgb8, path: &str, detector: Size, emotion: Size, config: &Config) -> Self {
         let letterbox = Letterbox::fit(picture.size(), detector);
+        let seed = Random::of_text(config.cam.seed, path).next_u64();
         let config = &config.detector;
         Self {
             letterbox,
+            seed,
             detector: letterbox.apply(picture, config.letterbox_filter, config.fill()),
             emotion: resize(picture, emotion, Filter::Bicubic),
         }
@@ -81,7 +87,8 @@ pub fn examine(batch: &[&Prepared], models: Models<'_>, config: &Config, timings
 
     let clock = Instant::now();
     let classes: Vec<usize> = emotions.iter().map(|emotion| emotion.label).collect();
-    let pass = HeadPass { activation: &activation, head: models.emotion.head(), classes: &classes };
+    let seeds: Vec<u64> = batch.iter().map(|prepared| prepared.seed).collect();
+    let pass = HeadPass::new(&activation, models.emotion.head(), &classes, &seeds);
     let size = models.emotion.input();
     let methods = config.cam.methods.iter();
     let maps = methods.map(|&method| explain(method, config.cam.target, &pass, size)).collect::<Result<Vec<_>>>()?;
@@ -292,7 +299,7 @@ impl Decoding<'_> {
     fn prepare(&self, source: &Source) -> Result<Prepared> {
         let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
         let picture = decode(&source.file, &options)?;
-        Ok(Prepared::new(&picture, self.detector, self.emotion, self.config))
+        Ok(Prepared::new(&picture, &source.path, self.detector, self.emotion, self.config))
     }
 }
 

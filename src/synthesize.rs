@@ -10,40 +10,9 @@ use crate::detect::{Activation, Cfg, LayerKind};
 use crate::emotion::Card;
 use crate::emotion::SYNTHESIZED;
 use crate::nn::weights::{darknet as darknet_file, mean_image, pytorch, Array};
+use crate::random::Random;
 use crate::Result;
 use std::path::Path;
-
-/// A stream of random numbers: SplitMix64 (Steele, Lea, Flood 2014).
-#[derive(Debug, Clone)]
-struct Random(u64);
-
-impl Random {
-    /// Stream `number` of `seed`.
-    fn new(seed: u64, number: u64) -> Self {
-        let mut random = Self(seed ^ number.wrapping_mul(0xd6e8_feb8_6659_fd93));
-        random.next();
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in `[low, high)`.
-    fn uniform(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * ((self.next() >> 11) as f64 / (1_u64 << 53) as f64)
-    }
-
-    /// `count` numbers, uniform, of mean 0 and the given standard deviation.
-    fn spread(&mut self, count: usize, deviation: f64) -> Vec<f64> {
-        let half = 3.0_f64.sqrt() * deviation;
-        (0..count).map(|_| self.uniform(-half, half)).collect()
-    }
-}
 
 /// What is estimated of a layer's output over places, channels and pictures.
 #[derive(Debug, Clone, Copy)]

@@ -68,7 +68,7 @@ fn check(model: &AlexNet, name: &str, maps: bool) {
     }
 
     let classes: Vec<usize> = emotions.iter().map(|emotion| emotion.label).collect();
-    let pass = HeadPass { activation: &activation, head: model.head(), classes: &classes };
+    let pass = HeadPass::new(&activation, model.head(), &classes, &[0; 8][..classes.len()]);
     if !maps {
         return;
     }
@@ -140,7 +140,7 @@ fn a_picture_s_results_depend_neither_on_its_place_in_a_batch_nor_on_its_neighbo
         let activation = model.features(&pictures).unwrap();
         let emotions = answers(&logits(&model, &activation).unwrap()).unwrap();
         let classes: Vec<usize> = emotions.iter().map(|emotion| emotion.label).collect();
-        let pass = HeadPass { activation: &activation, head: model.head(), classes: &classes };
+        let pass = HeadPass::new(&activation, model.head(), &classes, &[0; 8][..classes.len()]);
         let maps = explain(Method::GradCam, Target::Preset, &pass, model.input()).unwrap();
         emotions.into_iter().map(|emotion| emotion.probabilities).zip(maps.values).collect()
     };
@@ -186,7 +186,7 @@ fn a_gradient_is_what_a_small_step_says() {
     let input = inputs(&json("emonet/ecco.json"), &model).remove(3);
     let activation = model.features(&[&input]).unwrap();
     let score = |a: &Tensor| answers(&logits(&model, a).unwrap()).unwrap()[0].probabilities[7];
-    let pass = HeadPass { activation: &activation, head: model.head(), classes: &[7] };
+    let pass = HeadPass::new(&activation, model.head(), &[7], &[0]);
     let gradient = pass.gradient(emocam::explain::Score::Probability).unwrap();
     // Along the gradient itself, where the change is largest.
     let norm = f64::try_from(gradient.norm()).unwrap();

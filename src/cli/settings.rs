@@ -14,6 +14,17 @@ fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     T::deserialize(plain).map_err(|error| error.to_string())
 }
 
+/// The value of `--cam`.
+#[derive(Debug, Clone)]
+struct Methods(Vec<Method>);
+
+fn methods(text: &str) -> Result<Methods, String> {
+    match text {
+        "paper" => Ok(Methods(Method::ALL.to_vec())),
+        names => names.split(',').map(str::parse).collect::<Result<_, _>>().map(Methods),
+    }
+}
+
 /// What is looked at, and with which models.
 #[derive(Debug, Args)]
 pub struct Settings {
@@ -57,13 +68,18 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
     emotion_mean: Option<String>,
 
-    /// Class activation maps, separated by commas [default: grad-cam]
-    #[arg(long, value_name = "METHOD,...", value_delimiter = ',', help_heading = "Maps")]
-    cam: Option<Vec<Method>>,
+    /// Class activation maps, separated by commas: grad-cam, ablation-cam, lime-cam, lrp-cam, lift-cam; or paper for all of
+    /// these [default: grad-cam]
+    #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps")]
+    cam: Option<Methods>,
 
     /// What a map explains: preset (as published for each method), probability or logit [default: preset]
     #[arg(long, value_name = "SCORE", value_parser = by_name::<Target>, help_heading = "Maps")]
     target: Option<Target>,
+
+    /// Seed of the methods that draw at random (lime-cam) [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Maps")]
+    seed: Option<u64>,
 
     /// Leave photos as their pixels lie, whatever their EXIF orientation says (as the published code does)
     #[arg(long)]
@@ -163,6 +179,7 @@ impl Settings {
             emotion_mean,
             cam,
             target,
+            seed,
             ignore_exif,
             association,
             compute: Compute { device, precision, batch, threads },
@@ -179,7 +196,8 @@ impl Settings {
         set(&mut resolved.detector.nms_iou, nms_iou);
         set(&mut resolved.emotion.weights, emotion_weights);
         set(&mut resolved.emotion.mean, emotion_mean);
-        set(&mut resolved.cam.methods, cam);
+        set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
+        set(&mut resolved.cam.seed, seed);
         set(&mut resolved.cam.target, target);
         set(&mut resolved.compute.precision, precision);
         set(&mut resolved.compute.batch, batch);
