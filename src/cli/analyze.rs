@@ -65,6 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     tch::set_num_threads(nn::network_threads());
     let device = nn::open(machine.device)?;
     let loaded = load(&config, &machine.models, device)?;
+    nn::keep_freed_memory();
     let manifest = manifest(&config, &loaded, device, &roots, &corpus)?;
     if let Some(warning) = &manifest.warning {
         say!("warning: {warning}");
