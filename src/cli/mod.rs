@@ -14,6 +14,7 @@ macro_rules! say {
 
 mod analyze;
 mod associate;
+mod bench;
 mod models;
 mod progress;
 mod settings;
@@ -43,6 +44,8 @@ struct Cli {
 enum Command {
     Analyze(analyze::Args),
     Associate(associate::Args),
+    #[command(hide = true)]
+    BenchDetector(bench::Args),
     #[command(subcommand)]
     Models(models::Command),
     /// Print a completion script for a shell
@@ -59,6 +62,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Analyze(args) => analyze::run(args),
         Command::Associate(args) => associate::run(args),
+        Command::BenchDetector(args) => bench::run(args),
         Command::Models(command) => models::run(command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
