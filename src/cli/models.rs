@@ -4,7 +4,7 @@ use super::progress::Progress;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{decode, DecodeOptions};
-use emocam::detect::Cfg;
+use emocam::detect::{Cfg, Darknet};
 use emocam::emotion::{answers, logits, AlexNet, Card, EmotionModel};
 use emocam::image::{resize, Filter};
 use emocam::load;
@@ -145,7 +145,16 @@ fn fetch_all(names: &[String], folder: &Path) -> anyhow::Result<ExitCode> {
             });
             progress.finish();
             match fetched {
-                Ok(Fetched::AlreadyThere) => say!("{}: already here", file.name),
+                Ok(Fetched::AlreadyThere) => {
+                    let path = folder.join(&file.name);
+                    anyhow::ensure!(
+                        !made_up(&path, folder),
+                        "{}: here, but made by `emocam models synthesize`: delete it{}, then fetch again",
+                        path.display(),
+                        if name == "emonet" { " and img_mean.txt beside it" } else { "" }
+                    );
+                    say!("{}: already here", file.name);
+                }
                 Ok(Fetched::Downloaded { .. }) => {
                     digest::forget(folder, &file.name)?;
                     digest::remember(folder, &file.name)?;
@@ -159,17 +168,36 @@ fn fetch_all(names: &[String], folder: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Structure and weights of a detector, in one line.
-fn check_detector(cfg: Option<String>, weights: &Path, folder: &Path) -> anyhow::Result<String> {
+/// Whether a file holds random numbers in place of a published model.
+fn made_up(path: &Path, folder: &Path) -> bool {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("weights") => detector(None, path, folder).is_ok_and(|(_, network)| network.synthesized()),
+        Some("pth" | "pt") => AlexNet::load(path, None, tch::Device::Cpu).is_ok_and(|model| model.synthesized()),
+        _ => false,
+    }
+}
+
+/// Said of a file that `synthesize` made.
+const MADE_UP: &str = "random numbers (synthesized)";
+
+/// The detector of `cfg`, or the built-in one, with these weights.
+fn detector(cfg: Option<String>, weights: &Path, folder: &Path) -> anyhow::Result<(Cfg, Darknet)> {
     let mut config = Config::default();
     if let Some(cfg) = cfg {
         config.detector.cfg = cfg;
     }
     let cfg = load::cfg(&config, folder)?.0;
     let thresholds = config.detector.thresholds();
-    emocam::detect::Darknet::load(&cfg, weights, thresholds, tch::Device::Cpu, config.compute.precision)?;
+    let network = Darknet::load(&cfg, weights, thresholds, tch::Device::Cpu, config.compute.precision)?;
+    Ok((cfg, network))
+}
+
+/// Structure and weights of a detector, in one line.
+fn check_detector(cfg: Option<String>, weights: &Path, folder: &Path) -> anyhow::Result<String> {
+    let (cfg, network) = detector(cfg, weights, folder)?;
     let parameters = cfg.parameter_count()?;
-    Ok(format!("{}: fits {}, {parameters} numbers", weights.display(), cfg.path.display()))
+    let random = if network.synthesized() { format!(", {MADE_UP}") } else { String::new() };
+    Ok(format!("{}: fits {}, {parameters} numbers{random}", weights.display(), cfg.path.display()))
 }
 
 fn verify(folder: &Path) -> anyhow::Result<ExitCode> {
@@ -247,7 +275,7 @@ fn verify_emonet(weights: &Path, folder: &Path) -> anyhow::Result<String> {
         );
         checked.push(format!("{} as published (at most {:.2} % off)", known.picture, 100.0 * off));
     }
-    let random = if model.synthesized() { " of random numbers (synthesized)" } else { "" };
+    let random = if model.synthesized() { format!(" of {MADE_UP}") } else { String::new() };
     if checked.is_empty() {
         checked.push("published answers not checked: demo_big.jpg and demo_small.jpg are not here".into());
     }
@@ -266,6 +294,7 @@ fn make_up(network: &str, out: Option<&Path>, seed: u64, folder: &Path) -> anyho
     if network == "emonet" {
         let path = place("emonet.pth")?;
         let mean = path.with_file_name("img_mean.txt");
+        anyhow::ensure!(!mean.exists(), "{} exists already; name a file in another folder with --out", mean.display());
         synthesize::write_emonet(&Card::emonet(), seed, &path, &mean)?;
         say!("{}\n{}", path.display(), mean.display());
         return Ok(ExitCode::SUCCESS);
