@@ -249,7 +249,7 @@ fn what_cannot_run_says_why_and_what_to_do() {
     refused(analyze().args(["--confidence", "1.5"]), &["confidence should be from 0 to 1, found 1.5"]);
     refused(analyze().args(["--importance", "nan"]), &["importance should be from 0 to 1"]);
     refused(analyze().args(["--batch", "0"]), &["batch should be from 1 to 4096"]);
-    refused(analyze().args(["--device", "gpu"]), &["`gpu` is no device", "cuda:N"]);
+    refused(corpus.networks_but(&[("--device", "gpu")]).arg("photos"), &["`gpu` is no device", "cuda:N"]);
     refused(analyze().args(["--score", "median"]), &["median", "mean", "max", "mass"]);
     refused(analyze().args(["--precision", "f64"]), &["f64", "bf16"]);
     refused(analyze().args(["--threads", "0"]), &["--threads"]);

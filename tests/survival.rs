@@ -139,10 +139,9 @@ fn resuming_is_refused_when_something_differs_and_names_it() {
     let names = "Cat\nOwl\nDog\nTin\n";
     corpus.write("my.names", names);
     let analyze_with = |weights: &str| {
-        let mut command = common::corpus::emocam();
-        command.current_dir(corpus.path("")).args(["analyze", "photos", "--out", "run", "--class-names", "my.names"]);
-        command.arg("--detector").arg(common::reference("darknet/yolov3.cfg"));
-        command.args(["--detector-weights", weights, "--emotion-weights", "my.pt"]);
+        let files = [("--class-names", "my.names"), ("--detector-weights", weights), ("--emotion-weights", "my.pt")];
+        let mut command = corpus.networks_but(&files);
+        command.args(["photos", "--out", "run"]);
         command
     };
     let analyze = || analyze_with("my.weights");

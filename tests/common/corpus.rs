@@ -103,18 +103,32 @@ impl Corpus {
         self.write(&format!("photos/{name}"), std::fs::read(super::reference(reference)).unwrap());
     }
 
-    /// `emocam analyze` with the miniature networks, in the temporary folder; without a corpus.
+    /// `emocam analyze` with the miniature networks on the CPU, in the temporary folder; without a corpus.
     pub fn networks(&self) -> Command {
+        self.networks_but(&[])
+    }
+
+    /// [`Corpus::networks`] with other values for some flags; an empty one leaves the flag out.
+    pub fn networks_but(&self, others: &[(&str, &str)]) -> Command {
         let mut command = emocam();
         command.current_dir(self.folder.path()).arg("analyze");
         let files = [
+            ("--device", PathBuf::from("cpu")),
             ("--detector", super::reference("darknet/yolov3.cfg")),
             ("--detector-weights", super::reference("darknet/yolov3.weights")),
             ("--class-names", self.path("four.names")),
             ("--emotion-weights", super::reference("emonet/narrow_ecco.pt")),
         ];
         for (flag, file) in files {
-            command.arg(flag).arg(file);
+            match others.iter().find(|(other, _)| *other == flag) {
+                Some((_, "")) => {}
+                Some((_, name)) => {
+                    command.args([flag, name]);
+                }
+                None => {
+                    command.arg(flag).arg(file);
+                }
+            }
         }
         command
     }
