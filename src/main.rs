@@ -6,8 +6,6 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Before anything else touches libtorch, which looks for CUDA once.
-    emocam::nn::load_cuda();
     match cli::run() {
         Ok(status) => status,
         Err(error) if cli::is_closed_pipe(&error) => ExitCode::SUCCESS,

@@ -69,9 +69,9 @@ impl std::fmt::Display for Precision {
     }
 }
 
-/// Loads libtorch's CUDA half when it is installed. Must come before any other use of libtorch in the process, which
-/// remembers what it found at first use.
-pub fn load_cuda() {
+/// Loads libtorch's CUDA half when it is installed. Must come before anything asks libtorch about devices, because the
+/// first answer is remembered.
+fn load_cuda() {
     #[cfg(unix)]
     {
         use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
@@ -102,11 +102,15 @@ pub fn network_threads() -> i32 {
     tch::get_num_threads().max(2)
 }
 
-/// The device for `choice`.
+/// The device for `choice`. Loads CUDA's half of libtorch unless the CPU was asked for: commands without networks do not
+/// pay for it, a quarter of a second and more.
 ///
 /// # Errors
 /// A GPU was asked for by name and cannot be used; the message says what is missing.
 pub fn open(choice: DeviceChoice) -> Result<tch::Device> {
+    if choice != DeviceChoice::Cpu {
+        load_cuda();
+    }
     let count = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
     match choice {
         DeviceChoice::Cpu => Ok(tch::Device::Cpu),

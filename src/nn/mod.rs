@@ -6,7 +6,7 @@ mod device;
 mod layers;
 pub mod weights;
 
-pub use device::{keep_freed_memory, load_cuda, network_threads, open, DeviceChoice, Precision};
+pub use device::{keep_freed_memory, network_threads, open, DeviceChoice, Precision};
 pub use layers::{forward, Layer};
 
 use crate::image::{Rgb8, Size};
