@@ -6,6 +6,7 @@
 mod common;
 
 use common::corpus::{assert_counts, assert_same_tables, emocam, ends, recount, refused, Corpus, Run};
+use emocam::explain::Method;
 use std::process::{Command, Stdio};
 
 const CLASSES: [&str; 4] = ["Cat", "Owl", "\"Big\", bad dog", "Tin"];
@@ -107,7 +108,7 @@ fn the_tables_agree_with_the_records_and_with_each_other() {
     paths.dedup();
     assert_eq!(paths.len(), 15);
 
-    let counted = recount(&run, |score, _| score > 0.3);
+    let counted = recount(&run, "grad-cam", |score, _| score > 0.3);
     assert_counts(&run.path("grad-cam"), &counted);
     assert!(counted.0.len() > 3 && counted.0.len() < 20, "some labels occur, some do not");
     let outcome = &run.manifest()["outcome"];
@@ -135,11 +136,38 @@ fn the_answers_are_pytorchs() {
     }
 }
 
+/// All methods, the last first, as `--cam` takes them.
+fn all_methods() -> Vec<&'static str> {
+    Method::ALL.iter().rev().map(|method| method.name()).collect()
+}
+
+#[test]
+fn every_method_has_its_column_its_folder_and_its_map() {
+    let corpus = Corpus::small();
+    let methods = all_methods();
+    ends(corpus.analyze("run").args(["--limit", "6", "--save-maps", "--cam", &methods.join(",")]), 0);
+    let run = corpus.run("run");
+    let objects = run.table("objects.csv");
+    assert_eq!(objects.header[8..], methods);
+    let map = std::fs::read(run.path("maps/a/picture_5.png.safetensors")).unwrap();
+    let map = safetensors::SafeTensors::deserialize(&map).unwrap();
+    let mut columns = std::collections::BTreeSet::new();
+    for method in &methods {
+        assert_counts(&run.path(method), &recount(&run, method, |score, _| score > 0.3));
+        assert!(run.path(method).join("heatmap.svg").exists());
+        assert_eq!(map.tensor(method).unwrap().shape(), [227, 227]);
+        columns.insert(objects.column(method));
+    }
+    assert_eq!(columns.len(), methods.len(), "the methods differ");
+    assert_eq!(map.names().len(), methods.len());
+}
+
 #[test]
 fn threads_do_not_change_a_byte() {
     let corpus = Corpus::small();
-    ends(corpus.analyze("one").args(["--threads", "1"]), 0);
-    ends(corpus.analyze("three").args(["--threads", "3"]), 0);
+    let cam = ["--cam", &all_methods().join(",")];
+    ends(corpus.analyze("one").args(["--threads", "1"]).args(cam), 0);
+    ends(corpus.analyze("three").args(["--threads", "3"]).args(cam), 0);
     assert_same_tables(&corpus.run("one"), &corpus.run("three"));
 }
 

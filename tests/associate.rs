@@ -56,9 +56,9 @@ fn other_thresholds_and_scores_give_the_counts_they_say() {
         assert_counts(&run.path("grad-cam"), &expected);
         sums.insert(expected.1.values().sum::<u64>());
     };
-    check(&["--importance", "0.05"], recount(&run, |score, _| score > 0.05));
-    check(&["--importance", "0.7"], recount(&run, |score, _| score > 0.7));
-    check(&["--min-confidence", "0.9"], recount(&run, |score, confidence| score > 0.3 && confidence > 0.9));
+    check(&["--importance", "0.05"], recount(&run, "grad-cam", |score, _| score > 0.05));
+    check(&["--importance", "0.7"], recount(&run, "grad-cam", |score, _| score > 0.7));
+    check(&["--min-confidence", "0.9"], recount(&run, "grad-cam", |score, confidence| score > 0.3 && confidence > 0.9));
     check(&["--score", "mean"], recount_records(&run, |_, [mean, _, _]| mean > 0.3));
     check(&["--score", "max", "--importance", "0.6"], recount_records(&run, |_, [_, max, _]| max > 0.6));
     check(&["--score", "mass", "--importance", "0.4"], recount_records(&run, |_, [_, _, mass]| mass > 0.4));
@@ -66,7 +66,7 @@ fn other_thresholds_and_scores_give_the_counts_they_say() {
     // What the networks said is untouched, and the settings of the run hold again without flags.
     assert!(run.tables()["objects.csv"] == objects);
     ends(&mut associate(&run), 0);
-    assert_counts(&run.path("grad-cam"), &recount(&run, |score, _| score > 0.3));
+    assert_counts(&run.path("grad-cam"), &recount(&run, "grad-cam", |score, _| score > 0.3));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn written_elsewhere_the_run_stays_as_it_is() {
     assert_eq!(said.out.lines().count(), 2 + 4, "the table shows more than the picture: {}", said.out);
     let files = ["association.csv", "counts.csv", "heatmap.png", "heatmap.svg"].map(|name| format!("grad-cam/{name}"));
     assert_eq!(common::corpus::files_below(&out), files);
-    assert_counts(&out.join("grad-cam"), &recount(&run, |score, _| score > 0.6));
+    assert_counts(&out.join("grad-cam"), &recount(&run, "grad-cam", |score, _| score > 0.6));
     assert_eq!(run.tables(), before);
 }
 
@@ -90,7 +90,7 @@ fn where_no_box_counts_there_is_no_outdated_picture() {
     let run = corpus.analyzed("run");
     assert!(run.path("grad-cam/heatmap.png").exists());
     ends(associate(&run).args(["--min-confidence", "1"]), 0);
-    assert_counts(&run.path("grad-cam"), &recount(&run, |_, _| false));
+    assert_counts(&run.path("grad-cam"), &recount(&run, "grad-cam", |_, _| false));
     assert!(!run.path("grad-cam/heatmap.png").exists() && !run.path("grad-cam/heatmap.svg").exists());
 }
 

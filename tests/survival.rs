@@ -8,6 +8,7 @@ mod common;
 
 use common::corpus::{assert_counts, assert_same_tables, ends, recount, refused, Corpus, Run};
 use common::odd::{cases, Expect};
+use emocam::explain::Method;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -85,16 +86,22 @@ fn killed_at_random_moments_and_resumed_the_tables_are_those_of_an_uninterrupted
 }
 
 #[test]
-fn a_torn_last_line_is_done_again() {
+fn a_torn_last_line_is_done_again_with_every_method() {
     let corpus = Corpus::small();
-    let whole = corpus.analyzed("whole");
+    let methods: Vec<_> = Method::ALL.iter().map(|method| method.name()).collect();
+    let analyze = |run: &str| {
+        let mut command = corpus.analyze(run);
+        command.args(["--cam", &methods.join(",")]);
+        command
+    };
+    ends(&mut analyze("whole"), 0);
+    ends(&mut analyze("torn"), 0);
+    let [whole, torn] = ["whole", "torn"].map(|name| corpus.run(name));
     let records = fs::read(whole.path("records.jsonl")).unwrap();
     let second = records.iter().position(|&byte| byte == b'\n').unwrap() + 1;
-    ends(&mut corpus.analyze("torn"), 0);
-    let torn = corpus.run("torn");
     for keep in [1, second, second + 40, records.len() - 1] {
         fs::write(torn.path("records.jsonl"), &records[..keep]).unwrap();
-        ends(corpus.analyze("torn").arg("--resume"), 0);
+        ends(analyze("torn").arg("--resume"), 0);
         assert_same_tables(&whole, &torn);
         assert!(fs::read(torn.path("records.jsonl")).unwrap() == records);
     }
@@ -180,7 +187,7 @@ fn resuming_is_refused_when_something_differs_and_names_it() {
     // What only looks at the records may differ; so may the place of a file.
     fs::rename(corpus.path("my.weights"), corpus.path("moved.weights")).unwrap();
     ends(analyze_with("moved.weights").args(["--resume", "--importance", "0.1"]), 0);
-    assert_counts(&run.path("grad-cam"), &recount(&run, |score, _| score > 0.1));
+    assert_counts(&run.path("grad-cam"), &recount(&run, "grad-cam", |score, _| score > 0.1));
     assert_ne!(run.tables()["grad-cam/counts.csv"], before["grad-cam/counts.csv"]);
     assert_eq!(run.tables()["objects.csv"], before["objects.csv"]);
     assert!(fs::read(run.path("records.jsonl")).unwrap() == records);
@@ -253,7 +260,7 @@ fn every_broken_file_is_a_row_and_every_good_one_is_done() {
     let images = run.table("images.csv");
     assert_eq!(images.column("path"), good);
     assert!(images.rows.iter().all(|row| row[1..5].iter().all(|cell| !cell.is_empty())));
-    assert_counts(&run.path("grad-cam"), &recount(&run, |score, _| score > 0.3));
+    assert_counts(&run.path("grad-cam"), &recount(&run, "grad-cam", |score, _| score > 0.3));
     let outcome = &run.manifest()["outcome"];
     assert_eq!(outcome["done"].as_u64(), Some(good.len() as u64));
     assert_eq!(outcome["failed"].as_u64(), Some(broken.len() as u64));

@@ -236,9 +236,9 @@ impl Table {
     }
 }
 
-/// Counts of a run's images and of those in which a class is important, again and from its tables alone:
+/// Counts of a run's images and of those in which a class is important by `method`, again and from its tables alone:
 /// (label -> images, (class, label) -> images).
-pub fn recount(run: &Run, important: impl Fn(f64, f64) -> bool) -> (BTreeMap<String, u64>, Cells) {
+pub fn recount(run: &Run, method: &str, important: impl Fn(f64, f64) -> bool) -> (BTreeMap<String, u64>, Cells) {
     let images = run.table("images.csv");
     let mut of_label = BTreeMap::new();
     for label in images.column("label") {
@@ -246,7 +246,7 @@ pub fn recount(run: &Run, important: impl Fn(f64, f64) -> bool) -> (BTreeMap<Str
     }
     let objects = run.table("objects.csv");
     let [path, label, class, confidence, score] =
-        ["path", "label", "class", "confidence", "grad-cam"].map(|name| objects.at(name));
+        ["path", "label", "class", "confidence", method].map(|name| objects.at(name));
     let mut seen = std::collections::BTreeSet::new();
     for row in &objects.rows {
         if important(row[score].parse().unwrap(), row[confidence].parse().unwrap()) {
