@@ -7,7 +7,7 @@ Reads RUN/images.csv (path, label, ...) and RUN/objects.csv (path, label, class,
 method with the importance, empty where there is none). Then
   c_j  = number of images labelled j;
   a_ij = number of images labelled j with at least one object of class i whose importance is > the threshold
-         (and whose confidence is >= P);
+         and whose confidence is > P;
   M'_ij = a_ij / c_j, an empty cell where c_j is 0.
 Compares with RUN/METHOD/counts.csv (first column the class, one column per label, a last row `images` with the c_j)
 and RUN/METHOD/association.csv (the same without that row). A class that a table leaves out must have no counts.
@@ -53,7 +53,7 @@ def count(run, method, importance, min_confidence):
     for row in rows(run / "objects.csv"):
         if images[row["path"]] != row["label"]:
             raise ValueError(f"{row['path']}: labelled {row['label']} in objects.csv, {images[row['path']]} in images.csv")
-        if row[method] and float(row[method]) > importance and float(row["confidence"]) >= min_confidence:
+        if row[method] and float(row[method]) > importance and float(row["confidence"]) > min_confidence:
             seen.add((row["class"], row["label"], row["path"]))
     counts = defaultdict(lambda: defaultdict(int))
     for name, label, _ in seen:
@@ -107,7 +107,7 @@ def main():
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("method", metavar="METHOD", help="as the column of objects.csv, for instance grad-cam")
     parser.add_argument("--importance", type=float, default=0.3, help="default 0.3")
-    parser.add_argument("--min-confidence", type=float, default=0.0, help="default 0: every object")
+    parser.add_argument("--min-confidence", type=float, default=0.0, help="more confident than this; default 0: all")
     parser.add_argument("--tolerance", type=float, default=1e-6, help="for M', default 1e-6")
     parser.add_argument("--write", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
