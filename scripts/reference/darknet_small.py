@@ -38,7 +38,8 @@ import torch
 from safetensors.numpy import save_file
 from torch import nn
 
-from eager_darknet import FORMULAS, Convolution, Darknet, integers
+from darknet_input import integers
+from eager_darknet import FORMULAS, Convolution, Darknet
 from opencv_raw import forward
 
 CLASSES = 4

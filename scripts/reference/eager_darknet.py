@@ -30,6 +30,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from darknet_input import integers, parse_cfg
+
 ACTIVATIONS = {
     "linear": nn.Identity,
     "leaky": lambda: nn.LeakyReLU(0.1),
@@ -39,23 +41,6 @@ ACTIVATIONS = {
     "logistic": nn.Sigmoid,
 }
 FORMULAS = ("root-1e-6", "root-1e-5", "darknet")
-
-
-def parse_cfg(text):
-    """The sections of a cfg in order: a list of (name, {option: text})."""
-    sections = []
-    for line in text.splitlines():
-        line = line.split("#")[0].split(";")[0].strip()
-        if line.startswith("["):
-            sections.append((line.strip("[]"), {}))
-        elif line:
-            key, value = line.split("=", 1)
-            sections[-1][1][key.strip()] = value.strip()
-    return sections
-
-
-def integers(text):
-    return [int(part) for part in text.split(",")]
 
 
 class Convolution(nn.Module):

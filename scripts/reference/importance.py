@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from opencv_detections import letterbox_geometry
+from darknet_input import letterbox_geometry
 
 CANVAS, SIDE = 608, 227
 SIZES = [(640, 427), (333, 500), (1024, 768), (200, 150), (91, 230), (1601, 1063), (605, 607)]

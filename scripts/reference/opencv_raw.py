@@ -3,7 +3,7 @@
 
 Usage: opencv_raw.py CFG WEIGHTS PICTURE [--save FILE] [--expect FILE] [--compare FILE]
 
-PICTURE is letterboxed in black by Pillow's BICUBIC (see opencv_detections.py) to the cfg's input, RGB in 0..1.
+PICTURE is letterboxed in black by Pillow's BICUBIC (see darknet_input.py) to the cfg's input, RGB in 0..1.
 
   --save FILE      input [1,3,H,W] and the heads raw_0, raw_1, ... [1,C,h,w], f32, as safetensors
   --expect FILE    a sample to commit: for every head sample_N = values 0, 997, 1994, ... of the flattened NCHW
@@ -25,6 +25,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from safetensors.numpy import load_file, save_file
+
+from darknet_input import letterbox_input
 
 SAMPLE_STEP = 997
 
@@ -50,8 +52,6 @@ def forward(cfg, weights, x):
 
 
 def main():
-    from opencv_detections import letterbox_input
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("cfg", "weights", "picture"):
         parser.add_argument(name, type=Path)
