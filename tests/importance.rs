@@ -1,5 +1,8 @@
 //! Importances against the published chain of Pillow and OpenCV resizes (scripts/reference/importance.py).
 
+// The lint's exception for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::json;
