@@ -231,3 +231,17 @@ fn twenty_five_thousand_records_take_moments() {
     eprintln!("associate, 25,000 records of 12 boxes: {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
+
+#[test]
+fn a_run_says_with_which_thresholds_its_matrices_were_made() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    let noted = |run: &Run| run.manifest()["matrices"]["importance"].as_f64();
+    let elsewhere = run.folder.with_file_name("elsewhere");
+    ends(associate(&run).args(["--importance", "0.5", "--out"]).arg(&elsewhere), 0);
+    assert_eq!(noted(&run), None);
+    ends(associate(&run).args(["--importance", "0.5"]), 0);
+    assert_eq!(noted(&run), Some(0.5));
+    ends(&mut associate(&run), 0);
+    assert_eq!(noted(&run), None);
+}

@@ -197,6 +197,7 @@ fn manifest(
         },
         labels: loaded.emotion.card().labels.clone(),
         classes: loaded.classes.clone(),
+        matrices: None,
         outcome: None,
     })
 }

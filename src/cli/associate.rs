@@ -16,7 +16,7 @@ pub struct Args {
     /// A run directory of `emocam analyze`
     run: PathBuf,
 
-    /// Write here instead of into the run
+    /// Write here instead of into the run, whose run.json otherwise notes the settings (`matrices`)
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -26,7 +26,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { run, out, association } = args;
-    let run = Run::open(&run)?;
+    let mut run = Run::open(&run)?;
     let mut config = run.manifest.configuration.clone();
     association.apply(&mut config.association);
     config.check()?;
@@ -35,6 +35,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let matrices = matrices(&run, &config.association)?;
     let pictures = matrices.write(out.as_deref().unwrap_or(run.folder()))?;
+    if out.is_none() {
+        let changed = config.association != run.manifest.configuration.association;
+        run.manifest.matrices = changed.then_some(config.association);
+        run.save()?;
+    }
     print_summary(&matrices)?;
     for picture in pictures {
         say!("{}", picture.display());

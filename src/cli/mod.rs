@@ -23,6 +23,16 @@ use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
+const AFTER_HELP: &str = "\
+Examples:
+  emocam models fetch                    the published weights, about 500 MB
+  emocam analyze photos                  the paper's configuration; results in photos-emocam/
+  emocam analyze photos --cam paper      all five methods of the paper in one pass
+  emocam associate photos-emocam --importance 0.5 --top 40
+
+Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
+(continue with --resume).";
+
 /// What in the pictures drives the answers of an image-emotion network?
 ///
 /// `analyze` runs an object detector and an emotion network over a corpus of images, asks a class activation map which
@@ -32,8 +42,7 @@ use std::process::ExitCode;
 #[command(
     version,
     max_term_width = 110,
-    after_help = "Exit status: 0 everything done; 1 finished, some images failed \
-    (failures.csv); 2 could not run; 130 stopped by Ctrl-C (continue with --resume)."
+    after_help = AFTER_HELP
 )]
 struct Cli {
     #[command(subcommand)]

@@ -100,7 +100,7 @@ pub struct Association {
     #[arg(long, value_name = "SCORE")]
     importance: Option<f32>,
 
-    /// ... and its confidence is over this [default: 0]
+    /// Also require a confidence over this, 0 to 1 [default: 0]
     #[arg(long, value_name = "P")]
     min_confidence: Option<f32>,
 

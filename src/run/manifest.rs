@@ -1,6 +1,6 @@
 //! `run.json`: configuration as resolved, versions, digests of every model file, the corpus, counts and timings.
 
-use crate::config::Config;
+use crate::config::{AssociationConfig, Config};
 use crate::record::ImageRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -32,6 +32,10 @@ pub struct Manifest {
     pub labels: Vec<String>,
     /// Names of the detector's classes.
     pub classes: Vec<String>,
+    /// What the matrices that lie in the run were made with, when `emocam associate` has made them anew with other settings
+    /// than the configuration's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub matrices: Option<AssociationConfig>,
     /// What came out, when the pass has stopped.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Outcome>,
@@ -155,7 +159,7 @@ fn settings(then: &Config, now: &Config) -> Vec<(String, String, String)> {
         let names = [&mut config.detector.cfg, &mut config.detector.weights, &mut config.detector.names];
         names.into_iter().for_each(String::clear);
         config.emotion = crate::config::EmotionConfig { weights: String::new(), mean: String::new() };
-        config.association = crate::config::AssociationConfig::default();
+        config.association = AssociationConfig::default();
         // By way of the text, in which an f32 has its own few digits rather than those of an f64.
         let text = serde_json::to_string(&config).expect("a configuration is plain data");
         let table: BTreeMap<String, BTreeMap<String, serde_json::Value>> =
