@@ -84,8 +84,8 @@ fn load_cuda() {
 }
 
 /// Tells the C library's allocator to keep large blocks that are freed, for the next activation of that size, instead of
-/// handing them back to the system and getting new pages zeroed: that was 15 % of the detector's time on the CPU in f32
-/// and 8 % in bf16 (`scripts/bench`), and costs 0.15 GB at the peak. Best called after the networks are loaded, whose
+/// handing them back to the system and getting new pages zeroed: that was 13 % of the detector's time on the CPU in f32
+/// and 10 % in bf16 in batches of 4, and costs 0.15 GB at the peak. Best called after the networks are loaded, whose
 /// large blocks should go back.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
