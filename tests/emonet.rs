@@ -198,3 +198,35 @@ fn a_gradient_is_what_a_small_step_says() {
     let expected = 2.0 * step * norm * norm;
     assert!((change / expected - 1.0).abs() < 0.05, "{change} by steps, {expected} by the gradient");
 }
+
+#[test]
+fn a_card_beside_the_weights_describes_another_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join("mine.pt");
+    std::fs::copy(reference("emonet/narrow_ecco.pt"), &weights).unwrap();
+    let labels: Vec<String> = (0..20).map(|at| format!("'feeling {at}'")).collect();
+    let card = |mean: &str| format!("labels = [{}]\ninput = 227\nmean = {mean}\n", labels.join(", "));
+    // The published mean, from a file named by the card, makes it the other fixture.
+    write_narrow_mean(&folder.path().join("my_mean.txt"));
+    std::fs::write(folder.path().join("mine.toml"), card("'my_mean.txt'")).unwrap();
+    let model = AlexNet::load(&weights, None, Device::Cpu).unwrap();
+    assert_eq!(model.card().labels[3], "feeling 3");
+    assert!(model.card().valence.is_none());
+    let roles: Vec<&str> = model.files().iter().map(|(role, _)| *role).collect();
+    assert_eq!(roles, ["emotion.weights", "emotion.card", "emotion.mean"]);
+    let expected = json("emonet/leuven.json");
+    let inputs = inputs(&expected, &model);
+    let activation = model.features(&inputs.iter().collect::<Vec<_>>()).unwrap();
+    let emotions = answers(&logits(&model, &activation).unwrap()).unwrap();
+    for (emotion, picture) in emotions.iter().zip(expected["pictures"].as_array().unwrap()) {
+        let wanted: Vec<f32> = serde_json::from_value(picture["probabilities"].clone()).unwrap();
+        assert!(off(&emotion.probabilities, &wanted) < 1e-5);
+    }
+    // A colour is subtracted everywhere.
+    std::fs::write(folder.path().join("mine.toml"), card("[255.0, 255.0, 255.0]")).unwrap();
+    let white = Rgb8::filled(model.input(), [255; 3]);
+    let bright = AlexNet::load(&weights, None, Device::Cpu).unwrap().features(&[&white]).unwrap();
+    let plain = AlexNet::load(&reference("emonet/narrow_ecco.pt"), None, Device::Cpu).unwrap();
+    let black = plain.features(&[&Rgb8::filled(model.input(), [0; 3])]).unwrap();
+    assert!(bright.equal(&black));
+}
