@@ -74,16 +74,19 @@ fn start(
     match (score, rule) {
         (Score::Logit, Rule::DeepLift) => Ok(chosen),
         (Score::Logit, Rule::Epsilon) => chosen.f_mul(logits),
-        // Softmax mixes all logits. Its multipliers are DeepLIFT's for a nonlinear layer of several inputs: the rescale
-        // factor of exp on each logit, less the mean over the labels (Shrikumar et al. 2017, section 3.6).
+        // Softmax sees differences of logits alone, so the class's logit is taken less the mean over the labels (Shrikumar
+        // et al. 2017 normalise contributions to softmax outputs so), and the whole change of the probability is put down
+        // to it. Where that logit did not change at all, nothing is.
         (Score::Probability, Rule::DeepLift) => {
             let (p, p0) = (logits.f_softmax(1, Kind::Float)?, reference.f_softmax(1, Kind::Float)?);
             let gain = p.f_gather(1, &classes, false)?.f_sub(&p0.f_expand_as(&p)?.f_gather(1, &classes, false)?)?;
             let step = logits.f_sub(reference)?;
             let centred = step.f_sub(&step.f_mean_dim([1_i64].as_slice(), true, Kind::Float)?)?;
             let own = centred.f_gather(1, &classes, false)?;
-            chosen.f_sub_scalar(1.0 / logits.size()[1] as f64)?.f_mul(&gain.f_div(&own)?)
+            let rescale = gain.f_div(&own)?.f_nan_to_num(0.0, 0.0, 0.0)?;
+            chosen.f_sub_scalar(1.0 / logits.size()[1] as f64)?.f_mul(&rescale)
         }
+        // Relevances are proportional to what they start from: the normalised map is that of the logit.
         (Score::Probability, Rule::Epsilon) => {
             let p = logits.f_softmax(1, Kind::Float)?;
             chosen.f_mul(&p)
