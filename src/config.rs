@@ -1,7 +1,7 @@
 //! What a run does: the paper's preset, changed by a TOML file, changed by flags.
 
 use crate::detect::{ClassScores, Thresholds};
-use crate::explain::{Method, Target};
+use crate::explain::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Options, Target};
 use crate::files::read_text;
 use crate::image::LetterboxFilter;
 use crate::nn::Precision;
@@ -110,13 +110,33 @@ pub struct CamConfig {
     pub methods: Vec<Method>,
     /// Which score is explained.
     pub target: Target,
+    /// Of which class.
+    pub class: ClassChoice,
+    /// On which side of the last convolution's ReLU the explained activation lies.
+    pub layer_point: LayerPoint,
+    /// LRP-CAM and LIFT-CAM as defined, or as published.
+    pub compat: Compat,
+    /// LRP-CAM's rule.
+    pub lrp_rule: LrpRule,
+    /// Orders in which Shapley-CAM adds the channels, an even number.
+    pub permutations: usize,
     /// Seed of the methods that draw at random.
     pub seed: u64,
 }
 
 impl Default for CamConfig {
     fn default() -> Self {
-        Self { methods: vec![Method::GradCam], target: Target::Preset, seed: 1 }
+        let Options { target, layer_point, compat, lrp_rule, permutations } = Options::default();
+        let class = ClassChoice::Predicted;
+        Self { methods: vec![Method::GradCam], target, class, layer_point, compat, lrp_rule, permutations, seed: 1 }
+    }
+}
+
+impl CamConfig {
+    /// What the methods are told.
+    pub fn options(&self) -> Options {
+        let &Self { target, layer_point, compat, lrp_rule, permutations, .. } = self;
+        Options { target, layer_point, compat, lrp_rule, permutations }
     }
 }
 
@@ -199,6 +219,10 @@ impl Config {
         }
         if let Some(twice) = (1..cam.methods.len()).find(|&at| cam.methods[..at].contains(&cam.methods[at])) {
             return Err(Error::Setting(format!("the CAM method {} is named twice", cam.methods[twice])));
+        }
+        if !(2..=100_000).contains(&cam.permutations) || cam.permutations % 2 == 1 {
+            let found = cam.permutations;
+            return Err(Error::Setting(format!("permutations should be an even number from 2 on, found {found}")));
         }
         if !(1..=4096).contains(&compute.batch) {
             return Err(Error::Setting(format!("batch should be from 1 to 4096, found {}", compute.batch)));

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::detect::{Cfg, Darknet};
-use crate::emotion::AlexNet;
+use crate::emotion::{AlexNet, EmotionModel};
 use crate::files::{read_text, sha256};
 use crate::models::{self, digest};
 use crate::run::ModelFile;
@@ -78,6 +78,8 @@ pub fn load(config: &Config, folder: &Path, device: Device) -> Result<Loaded> {
         name => Some(models::locate(name.as_ref(), folder)?),
     };
     let emotion = AlexNet::load(&weights, mean.as_deref(), device)?;
+    // A label that is not there is found out now, not at the first picture.
+    config.cam.class.index(&emotion.card().labels)?;
     for (role, path) in emotion.files() {
         files.push(model_file(role, path, emotion.synthesized())?);
     }

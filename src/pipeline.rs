@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::corpus::{decode, DecodeOptions, Source};
 use crate::detect::{Detection, Detector};
 use crate::emotion::{answers, logits, Card, Emotion, EmotionModel, Regression};
-use crate::explain::{explain, HeadPass, Maps};
+use crate::explain::{explain, HeadPass, Maps, Network};
 use crate::image::{resize, Filter, Letterbox, Rgb8, Size};
 use crate::random::Random;
 use crate::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
@@ -81,17 +81,21 @@ pub fn examine(batch: &[&Prepared], models: Models<'_>, config: &Config, timings
 
     let clock = Instant::now();
     let pictures: Vec<&Rgb8> = batch.iter().map(|prepared| &prepared.emotion).collect();
-    let activation = models.emotion.features(&pictures)?;
+    let input = models.emotion.prepare(&pictures)?;
+    let activation = models.emotion.activation(&input)?;
     let emotions = answers(&logits(models.emotion, &activation)?)?;
     timings.emotion += clock.elapsed().as_secs_f64();
 
     let clock = Instant::now();
-    let classes: Vec<usize> = emotions.iter().map(|emotion| emotion.label).collect();
+    let fixed = config.cam.class.index(&models.emotion.card().labels)?;
+    let classes: Vec<usize> = emotions.iter().map(|emotion| fixed.unwrap_or(emotion.label)).collect();
     let seeds: Vec<u64> = batch.iter().map(|prepared| prepared.seed).collect();
-    let pass = HeadPass::new(&activation, models.emotion.head(), &classes, &seeds);
+    let (body, head) = (models.emotion.body(), models.emotion.head());
+    let network = Network { input: &input, body, activation: &activation, head };
+    let pass = HeadPass::new(network, config.cam.options(), &classes, &seeds);
     let size = models.emotion.input();
     let methods = config.cam.methods.iter();
-    let maps = methods.map(|&method| explain(method, config.cam.target, &pass, size)).collect::<Result<Vec<_>>>()?;
+    let maps = methods.map(|&method| explain(method, &pass, size)).collect::<Result<Vec<_>>>()?;
     timings.explain += clock.elapsed().as_secs_f64();
 
     let clock = Instant::now();
@@ -136,6 +140,7 @@ fn record(
         MapRecord {
             method: method.to_string(),
             flat: maps.flat[at],
+            error: maps.errors.as_ref().map(|errors| errors[at]),
             mean: mean as f32,
             scores: on_canvas.iter().map(|on_canvas| placed.score(on_canvas)).collect(),
         }

@@ -59,8 +59,11 @@ pub struct BoxRecord {
 pub struct MapRecord {
     /// The method's name.
     pub method: String,
-    /// The map had no positive part and is zero throughout.
+    /// The map shows nothing: no positive part, or one too small to be normalised.
     pub flat: bool,
+    /// Standard error of the channel weights as a share of their norm, by a method that estimates them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<f32>,
     /// Mean over the map, in `[0, 1]`.
     pub mean: f32,
     /// One score a box, in the order of the boxes.
@@ -194,6 +197,7 @@ mod tests {
             maps: vec![MapRecord {
                 method: "grad-cam".into(),
                 flat: false,
+                error: None,
                 mean: 0.3,
                 scores: vec![BoxScore { mean: 0.31, max: 1.0, mass: 0.2 }],
             }],

@@ -100,6 +100,7 @@ mod tests {
             maps: vec![MapRecord {
                 method: "grad-cam".into(),
                 flat: false,
+                error: None,
                 mean: 0.0,
                 scores: boxes.iter().map(|&(_, _, mean)| BoxScore { mean, max: 1.0, mass: 0.0 }).collect(),
             }],

@@ -7,6 +7,7 @@ use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{find, Corpus, Source};
 use emocam::emotion::EmotionModel;
+use emocam::explain::Score;
 use emocam::load::{load, Loaded};
 use emocam::nn;
 use emocam::pipeline::{Models, Pass};
@@ -19,6 +20,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Probabilities over this are called saturated.
+const SATURATED: f32 = 0.999;
 
 /// Run both networks over a corpus: records, tables, association matrix and heatmap
 ///
@@ -131,6 +135,7 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
     for picture in pictures {
         say!("{}", picture.display());
     }
+    say_flags(run);
     if failures.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -141,6 +146,26 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
     Ok(ExitCode::from(1))
 }
 
+/// What a reader of the matrices should know of the maps.
+fn say_flags(run: &Run) {
+    let (Some(outcome), cam) = (&run.manifest.outcome, &run.manifest.configuration.cam) else { return };
+    for (method, count) in outcome.flat_maps.iter().filter(|(_, count)| **count > 0) {
+        say!(
+            "{method}: {count} of {} maps show nothing (`flat` in records.jsonl); no box in them counts",
+            outcome.done
+        );
+    }
+    let explains_probability = cam.methods.iter().any(|method| method.score(&cam.options()) == Score::Probability);
+    if outcome.saturated > 0 && explains_probability {
+        say!(
+            "{} of {} images have a probability over {SATURATED}, which hardly changes with the picture: `--target logit` \
+             explains the logit instead",
+            outcome.saturated,
+            outcome.done
+        );
+    }
+}
+
 fn outcome(run: &Run, failed: usize, timings: Timings) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome { failed, timings, ..Outcome::default() };
     run.for_each_record(|record| {
@@ -148,6 +173,7 @@ fn outcome(run: &Run, failed: usize, timings: Timings) -> anyhow::Result<Outcome
         outcome.boxes += record.boxes.len();
         outcome.clipped += record.clipped;
         outcome.outside += record.outside;
+        outcome.saturated += usize::from(record.probabilities[record.label] > SATURATED);
         for map in &record.maps {
             *outcome.flat_maps.entry(map.method.clone()).or_default() += usize::from(map.flat);
         }

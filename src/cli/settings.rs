@@ -3,7 +3,7 @@
 use clap::Args;
 use emocam::config::{AssociationConfig, Config};
 use emocam::detect::ClassScores;
-use emocam::explain::{Method, Target};
+use emocam::explain::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Target};
 use emocam::nn::{DeviceChoice, Precision};
 use emocam::score::ScoreRule;
 use std::path::PathBuf;
@@ -20,7 +20,8 @@ struct Methods(Vec<Method>);
 
 fn methods(text: &str) -> Result<Methods, String> {
     match text {
-        "paper" => Ok(Methods(Method::ALL.to_vec())),
+        "paper" => Ok(Methods(Method::PAPER.to_vec())),
+        "all" => Ok(Methods(Method::ALL.to_vec())),
         names => names.split(',').map(str::parse).collect::<Result<_, _>>().map(Methods),
     }
 }
@@ -68,8 +69,11 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
     emotion_mean: Option<String>,
 
-    /// Class activation maps, separated by commas: grad-cam, ablation-cam, lime-cam, lrp-cam, lift-cam; or paper for all of
-    /// these [default: grad-cam]
+    /// Class activation maps, separated by commas [default: grad-cam]
+    ///
+    /// paper: grad-cam, ablation-cam, lime-cam, lrp-cam, lift-cam. all: these and shapley-cam, grad-cam++, xgrad-cam,
+    /// hires-cam, layer-cam, eigen-cam, score-cam. All cost little beside the detector but shapley-cam (one ablation-cam for
+    /// each of its permutations) and score-cam (a run of the whole network for each channel)
     #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps")]
     cam: Option<Methods>,
 
@@ -77,7 +81,30 @@ pub struct Settings {
     #[arg(long, value_name = "SCORE", value_parser = by_name::<Target>, help_heading = "Maps")]
     target: Option<Target>,
 
-    /// Seed of the methods that draw at random (lime-cam) [default: 1]
+    /// Whose score a map explains: predicted (each image's own label), or one LABEL or INDEX for all images
+    /// [default: predicted]
+    #[arg(long, value_name = "CLASS", help_heading = "Maps")]
+    class: Option<String>,
+
+    /// The explained activation: pre-relu or post-relu, before or behind the last convolution's ReLU [default: pre-relu]
+    #[arg(long, value_name = "POINT", value_parser = by_name::<LayerPoint>, help_heading = "Maps")]
+    layer_point: Option<LayerPoint>,
+
+    /// published: LRP-CAM and LIFT-CAM as the paper's published code computes them, with captum blind to the fully connected
+    /// layers; none: as they are defined [default: none]
+    #[arg(long, value_name = "CODE", value_parser = by_name::<Compat>, help_heading = "Maps")]
+    compat: Option<Compat>,
+
+    /// LRP-CAM's rule: epsilon, gamma or z-plus [default: epsilon]
+    #[arg(long, value_name = "RULE", value_parser = by_name::<LrpRule>, help_heading = "Maps")]
+    lrp_rule: Option<LrpRule>,
+
+    /// Orders in which shapley-cam adds the channels, an even number; its error, in the records, falls with the square root
+    /// [default: 16]
+    #[arg(long, value_name = "N", help_heading = "Maps")]
+    permutations: Option<usize>,
+
+    /// Seed of the methods that draw at random (lime-cam, shapley-cam) [default: 1]
     #[arg(long, value_name = "N", help_heading = "Maps")]
     seed: Option<u64>,
 
@@ -179,6 +206,11 @@ impl Settings {
             emotion_mean,
             cam,
             target,
+            class,
+            layer_point,
+            compat,
+            lrp_rule,
+            permutations,
             seed,
             ignore_exif,
             association,
@@ -199,6 +231,11 @@ impl Settings {
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
         set(&mut resolved.cam.seed, seed);
         set(&mut resolved.cam.target, target);
+        set(&mut resolved.cam.class, class.map(ClassChoice::from));
+        set(&mut resolved.cam.layer_point, layer_point);
+        set(&mut resolved.cam.compat, compat);
+        set(&mut resolved.cam.lrp_rule, lrp_rule);
+        set(&mut resolved.cam.permutations, permutations);
         set(&mut resolved.compute.precision, precision);
         set(&mut resolved.compute.batch, batch);
         resolved.corpus.ignore_exif |= ignore_exif;

@@ -1,16 +1,13 @@
 //! Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (y - y_k) / y, where y_k is the score without channel k.
 
-use super::{weigh, CamMethod, HeadPass, Score};
-use crate::{Error, Result};
+use super::{weigh, CamMethod, HeadPass, RawMaps, Score};
 use tch::{Kind, TchError, Tensor};
 
 pub(super) struct AblationCam;
 
 impl CamMethod for AblationCam {
-    fn raw_map(&self, pass: &HeadPass<'_>, score: Score) -> Result<Tensor> {
-        weights(pass, score)
-            .and_then(|weights| weigh(pass.activation, &weights))
-            .map_err(Error::torch("computing Ablation-CAM"))
+    fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
+        Ok(weigh(&pass.activation, &weights(pass, score)?)?.into())
     }
 }
 

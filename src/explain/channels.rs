@@ -27,7 +27,7 @@ impl<'a> ChannelParts<'a> {
         };
         let _no_grad = tch::no_grad_guard();
         let (n, channels, ..) = pass.activation.size4()?;
-        let pooled = forward(before, pass.activation)?.f_reshape([n, channels, -1])?;
+        let pooled = forward(before, &pass.activation)?.f_reshape([n, channels, -1])?;
         // (K, N, places) x (K, places, features).
         let weight = weight.f_reshape([weight.size()[0], channels, -1])?.f_permute([1, 2, 0])?;
         let parts = pooled.f_transpose(0, 1)?.f_bmm(&weight)?.f_transpose(0, 1)?;
@@ -47,6 +47,13 @@ impl<'a> ChannelParts<'a> {
     /// The layer's output for picture `at` with the channels of each row of `masks` (rows, K): (rows, features).
     pub fn masked(&self, at: usize, masks: &Tensor) -> Result<Tensor, TchError> {
         masks.f_matmul(&self.of(at))?.f_add(self.bias)
+    }
+
+    /// The layer's output for picture `at` as the channels join in `order`, from none to all: (K + 1, features).
+    pub fn joining(&self, at: usize, order: &[i64]) -> Result<Tensor, TchError> {
+        let order = Tensor::f_from_slice(order)?.f_to_device(self.parts.device())?;
+        let joined = self.of(at).f_index_select(0, &order)?.f_cumsum(0, Kind::Float)?;
+        Tensor::f_cat(&[joined.f_narrow(0, 0, 1)?.f_zeros_like()?, joined], 0)?.f_add(self.bias)
     }
 
     /// From outputs of the layer (rows, features) to logits (rows, labels).

@@ -3,9 +3,8 @@
 
 use super::channels::ChannelParts;
 use super::lasso::lasso;
-use super::{weigh, CamMethod, HeadPass, Score};
+use super::{weigh, CamMethod, HeadPass, RawMaps, Score};
 use crate::random::Random;
-use crate::{Error, Result};
 use tch::{Kind, TchError, Tensor};
 
 /// Sets of channels drawn for a picture.
@@ -20,10 +19,8 @@ const KERNEL_WIDTH: f64 = 1.0;
 pub(super) struct LimeCam;
 
 impl CamMethod for LimeCam {
-    fn raw_map(&self, pass: &HeadPass<'_>, score: Score) -> Result<Tensor> {
-        weights(pass, score)
-            .and_then(|weights| weigh(pass.activation, &weights))
-            .map_err(Error::torch("computing LIME-CAM"))
+    fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
+        Ok(weigh(&pass.activation, &weights(pass, score)?)?.into())
     }
 }
 

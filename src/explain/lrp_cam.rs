@@ -1,17 +1,23 @@
-//! LRP-CAM: w_k is the sum over positions of the relevance of A_k by layer-wise relevance propagation (Bach et al. 2015,
-//! epsilon rule).
+//! LRP-CAM: w_k is the sum over positions of the relevance of A_k by layer-wise relevance propagation (Bach et al. 2015;
+//! rules: [`LrpRule`](super::LrpRule)).
 
+use super::options::Compat;
 use super::walk::{backward, Rule};
-use super::{sum_over_positions, weigh, CamMethod, HeadPass, Score};
-use crate::{Error, Result};
-use tch::Tensor;
+use super::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
+use tch::{TchError, Tensor};
 
 pub(super) struct LrpCam;
 
 impl CamMethod for LrpCam {
-    fn raw_map(&self, pass: &HeadPass<'_>, score: Score) -> Result<Tensor> {
-        backward(pass, score, Rule::Epsilon)
-            .and_then(|relevance| weigh(pass.activation, &sum_over_positions(&relevance)?))
-            .map_err(Error::torch("computing LRP-CAM"))
+    fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
+        Ok(weigh(&pass.activation, &weights(pass, score)?)?.into())
+    }
+}
+
+/// (N, K)
+pub(super) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
+    match pass.options.compat {
+        Compat::None => sum_over_positions(&backward(pass, score, Rule::Lrp(pass.options.lrp_rule))?),
+        Compat::Published => sum_over_positions(pass.gradient(score)?)?.f_mul(&pass.own_scores(score)?),
     }
 }

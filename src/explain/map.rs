@@ -13,8 +13,12 @@ pub struct Maps {
     pub size: Size,
     /// One map a picture, row by row, in `[0, 1]`.
     pub values: Vec<Vec<f32>>,
-    /// Whether the raw map had no positive part, or the same one everywhere: such a map is zero throughout.
+    /// Whether a map shows nothing: its raw map had no positive part, or the same one everywhere, or one so small that it
+    /// vanishes beside the normalisation's epsilon, as the gradient of a saturated probability may. Its maximum is below
+    /// 1/2 then, as a rule 0, and 1 otherwise.
     pub flat: Vec<bool>,
+    /// Standard error of the channel weights as a share of their norm, from a method that estimates them by sampling.
+    pub errors: Option<Vec<f32>>,
 }
 
 /// ReLU, min-max per picture, bilinear upsampling (half-pixel centres) to `size`, min-max again; `raw` is
@@ -24,20 +28,21 @@ pub struct Maps {
 /// No memory.
 pub fn finish(raw: &Tensor, size: Size) -> Result<Maps, TchError> {
     let _no_grad = tch::no_grad_guard();
-    let (small, range) = min_max(&raw.f_relu()?)?;
+    let small = min_max(&raw.f_relu()?)?;
     let shape = [i64::from(size.height), i64::from(size.width)];
     let large = small.f_unsqueeze(1)?.f_upsample_bilinear2d(shape, false, None, None)?.f_squeeze_dim(1)?;
-    let (large, _) = min_max(&large)?;
-    let flat = Vec::<f32>::try_from(&range.f_flatten(0, -1)?)?.into_iter().map(|range| range <= 0.0).collect();
+    let large = min_max(&large)?;
     let values = Vec::<f32>::try_from(&large.f_to_device(tch::Device::Cpu)?.f_flatten(0, -1)?)?;
-    Ok(Maps { size, values: values.chunks_exact(size.area()).map(<[f32]>::to_vec).collect(), flat })
+    let values: Vec<Vec<f32>> = values.chunks_exact(size.area()).map(<[f32]>::to_vec).collect();
+    let flat = values.iter().map(|map| map.iter().all(|&value| value < 0.5)).collect();
+    Ok(Maps { size, values, flat, errors: None })
 }
 
-/// (x - min) / (max - min + epsilon) per picture, and max - min as (N, 1, 1).
-fn min_max(maps: &Tensor) -> Result<(Tensor, Tensor), TchError> {
+/// (x - min) / (max - min + epsilon) per picture.
+fn min_max(maps: &Tensor) -> Result<Tensor, TchError> {
     let shifted = maps.f_sub(&maps.f_amin([1_i64, 2].as_slice(), true)?)?;
     let range = shifted.f_amax([1_i64, 2].as_slice(), true)?.f_to_kind(Kind::Float)?;
-    Ok((shifted.f_div(&range.f_add_scalar(EPSILON)?)?, range))
+    shifted.f_div(&range.f_add_scalar(EPSILON)?)
 }
 
 #[cfg(test)]

@@ -6,207 +6,63 @@
 
 mod ablation_cam;
 mod channels;
+mod eigen_cam;
 mod grad_cam;
+mod grad_cam_plus_plus;
+mod hires_cam;
 mod lasso;
+mod layer_cam;
 mod lift_cam;
 mod lime_cam;
 mod lrp_cam;
 mod map;
+mod method;
+mod options;
+mod pass;
+mod score_cam;
+mod shapley_cam;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod xgrad_cam;
 
 pub use map::{finish, Maps};
+pub use method::Method;
+pub use options::{ClassChoice, Compat, LayerPoint, LrpRule, Options, Score, Target};
+pub use pass::{HeadPass, Network};
 
 use crate::image::Size;
-use crate::nn::{forward, Layer};
 use crate::{Error, Result};
-use channels::ChannelParts;
-use serde::{Deserialize, Serialize};
-use std::cell::OnceCell;
 use tch::{Kind, TchError, Tensor};
 
-/// The methods, by the names of the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Selvaraju et al. 2017: channel weights are mean gradients.
-    GradCam,
-    /// Desai & Ramaswamy 2020: channel weights are the share of the score that is lost without the channel.
-    AblationCam,
-    /// Coefficients of a sparse linear model of the score (Ribeiro et al. 2016).
-    LimeCam,
-    /// Layer-wise relevance propagation (Bach et al. 2015), epsilon rule.
-    LrpCam,
-    /// Jung & Oh 2021: DeepLIFT contributions, rescale rule.
-    LiftCam,
-}
-
-impl Method {
-    /// All of them, in the order of the paper.
-    pub const ALL: &[Self] = &[Self::GradCam, Self::AblationCam, Self::LimeCam, Self::LrpCam, Self::LiftCam];
-
-    /// The name in options, tables and folders.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GradCam => "grad-cam",
-            Self::AblationCam => "ablation-cam",
-            Self::LimeCam => "lime-cam",
-            Self::LrpCam => "lrp-cam",
-            Self::LiftCam => "lift-cam",
-        }
-    }
-
-    /// The score the published pipeline explains with this method.
-    fn preset(self) -> Score {
-        match self {
-            Self::GradCam | Self::AblationCam => Score::Probability,
-            Self::LimeCam | Self::LrpCam | Self::LiftCam => Score::Logit,
-        }
-    }
-
-    fn implementation(self) -> &'static dyn CamMethod {
-        match self {
-            Self::GradCam => &grad_cam::GradCam,
-            Self::AblationCam => &ablation_cam::AblationCam,
-            Self::LimeCam => &lime_cam::LimeCam,
-            Self::LrpCam => &lrp_cam::LrpCam,
-            Self::LiftCam => &lift_cam::LiftCam,
-        }
-    }
-}
-
-impl std::fmt::Display for Method {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl std::str::FromStr for Method {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = || Self::ALL.iter().map(|method| method.name()).collect::<Vec<_>>().join(", ");
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|method| method.name() == text)
-            .ok_or_else(|| format!("`{text}` is no CAM method; known: {}", known()))
-    }
-}
-
-/// The number a map explains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Score {
-    /// The class's softmax probability.
-    Probability,
-    /// The class's logit.
-    Logit,
-}
-
-/// Which [`Score`] is explained, as configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Target {
-    /// What the published code explains with each method.
-    #[default]
-    Preset,
-    /// The probability, whatever the method.
-    Probability,
-    /// The logit, whatever the method.
-    Logit,
-}
-
-impl Target {
-    /// The score explained by `method`.
-    pub fn score(self, method: Method) -> Score {
-        match self {
-            Self::Preset => method.preset(),
-            Self::Probability => Score::Probability,
-            Self::Logit => Score::Logit,
-        }
-    }
-}
-
-/// What every method starts from: a batch's activation, the head, the explained class of each picture. What several
-/// methods need is computed once, when the first of them asks.
+/// What a method gives for a batch.
 #[derive(Debug)]
-pub struct HeadPass<'a> {
-    activation: &'a Tensor,
-    head: &'a [Layer],
-    classes: &'a [usize],
-    seeds: &'a [u64],
-    parts: OnceCell<ChannelParts<'a>>,
+pub struct RawMaps {
+    /// (N, rows, columns), before ReLU and normalisation.
+    maps: Tensor,
+    /// Standard error of each picture's channel weights as a share of their norm, from a method that estimates them.
+    errors: Option<Vec<f32>>,
 }
 
-impl<'a> HeadPass<'a> {
-    /// `activation` is A, (N, K, rows, columns), f32, before the ReLU; `head` the layers from A to the logits; `classes`
-    /// and `seeds` (for methods that draw at random) have one entry a picture.
-    pub fn new(activation: &'a Tensor, head: &'a [Layer], classes: &'a [usize], seeds: &'a [u64]) -> Self {
-        Self { activation, head, classes, seeds, parts: OnceCell::new() }
-    }
-
-    /// Each channel's part in the first linear layer.
-    fn channel_parts(&self) -> Result<&ChannelParts<'a>, TchError> {
-        if self.parts.get().is_none() {
-            let parts = ChannelParts::new(self)?;
-            return Ok(self.parts.get_or_init(|| parts));
-        }
-        Ok(self.parts.get().expect("it was set just now or before"))
-    }
-
-    /// (N, 1), the classes as an index.
-    fn class_index(&self) -> Result<Tensor, TchError> {
-        let classes: Vec<i64> = self.classes.iter().map(|&class| class as i64).collect();
-        Tensor::f_from_slice(&classes)?.f_to_device(self.activation.device())?.f_unsqueeze(1)
-    }
-
-    /// The score of picture `at`'s class in each row of `logits` (rows, labels): (rows).
-    fn scores(&self, logits: &Tensor, at: usize, score: Score) -> Result<Tensor, TchError> {
-        let scores = match score {
-            Score::Logit => logits.shallow_clone(),
-            Score::Probability => logits.f_softmax(1, Kind::Float)?,
-        };
-        scores.f_select(1, self.classes[at] as i64)
-    }
-
-    /// d score / d A, of A's shape: one backward pass through the head for the whole batch, pictures being independent.
-    ///
-    /// # Errors
-    /// [`Error::Torch`] when memory is short.
-    pub fn gradient(&self, score: Score) -> Result<Tensor> {
-        self.gradient_torch(score).map_err(Error::torch("computing the gradient of the head"))
-    }
-
-    fn gradient_torch(&self, score: Score) -> Result<Tensor, TchError> {
-        tch::with_grad(|| {
-            let leaf = self.activation.f_detach()?.f_set_requires_grad(true)?;
-            let logits = forward(self.head, &leaf)?;
-            let scores = match score {
-                Score::Logit => logits,
-                Score::Probability => logits.f_softmax(1, Kind::Float)?,
-            };
-            let total = scores.f_gather(1, &self.class_index()?, false)?.f_sum(Kind::Float)?;
-            // libtorch crashes, rather than fails, when asked to differentiate a constant.
-            assert!(total.requires_grad(), "the head's output depends on its input");
-            Ok(Tensor::f_run_backward(&[total], &[&leaf], false, false)?.remove(0))
-        })
+impl From<Tensor> for RawMaps {
+    fn from(maps: Tensor) -> Self {
+        Self { maps, errors: None }
     }
 }
 
-/// One way to weigh the channels of A.
+/// One way from A to a map.
 trait CamMethod: Sync {
-    /// The raw map (N, rows, columns), before ReLU and normalisation.
-    fn raw_map(&self, pass: &HeadPass<'_>, score: Score) -> Result<Tensor>;
+    fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError>;
 }
 
 /// sum over k of w_k A_k: (N, K) weights and A to (N, rows, columns) maps.
 fn weigh(activation: &Tensor, weights: &Tensor) -> Result<Tensor, TchError> {
-    weights.f_unsqueeze(-1)?.f_unsqueeze(-1)?.f_mul(activation)?.f_sum_dim_intlist(
-        [1_i64].as_slice(),
-        false,
-        Kind::Float,
-    )
+    sum_over_channels(&weights.f_unsqueeze(-1)?.f_unsqueeze(-1)?.f_mul(activation)?)
+}
+
+/// (N, K, rows, columns) to (N, rows, columns).
+fn sum_over_channels(x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_sum_dim_intlist([1_i64].as_slice(), false, Kind::Float)
 }
 
 /// (N, K, rows, columns) to (N, K).
@@ -218,7 +74,11 @@ fn sum_over_positions(x: &Tensor) -> Result<Tensor, TchError> {
 ///
 /// # Errors
 /// [`Error::Torch`] when memory is short.
-pub fn explain(method: Method, target: Target, pass: &HeadPass<'_>, size: Size) -> Result<Maps> {
-    let raw = method.implementation().raw_map(pass, target.score(method))?;
-    finish(&raw, size).map_err(Error::torch("normalising the activation maps"))
+pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> {
+    let _no_grad = tch::no_grad_guard();
+    method
+        .implementation()
+        .raw_maps(pass, method.score(&pass.options))
+        .and_then(|raw| Ok(Maps { errors: raw.errors, ..finish(&raw.maps, size)? }))
+        .map_err(Error::torch("computing an activation map"))
 }

@@ -1,5 +1,6 @@
 //! The head walked backwards with other rules than the gradient's.
 
+use super::options::LrpRule;
 use super::{HeadPass, Score};
 use crate::nn::Layer;
 use tch::{Kind, TchError, Tensor};
@@ -16,14 +17,17 @@ pub(super) enum Rule {
     /// DeepLIFT's multipliers, rescale rule, reference A = 0: the sum over A of multiplier times A is the score less the
     /// score of the reference.
     DeepLift,
-    /// Relevances by the epsilon rule: their sum is the score less what the biases take.
-    Epsilon,
+    /// Relevances: their sum is the score less what the biases take.
+    Lrp(LrpRule),
 }
+
+/// How much more positive weights count by the gamma rule; captum's value.
+const GAMMA: f64 = 0.25;
 
 /// Carries `rule` from the score of each picture's class back to A: a tensor of A's shape.
 pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<Tensor, TchError> {
     let _no_grad = tch::no_grad_guard();
-    let (x, reference) = (pass.activation, pass.activation.f_zeros_like()?.f_narrow(0, 0, 1)?);
+    let (x, reference) = (&pass.activation, pass.activation.f_zeros_like()?.f_narrow(0, 0, 1)?);
     let (inputs, logits) = forward_kept(pass.head, x)?;
     let (references, reference_logits) = forward_kept(pass.head, &reference)?;
     let mut carried = start(pass, score, rule, &logits, &reference_logits)?;
@@ -31,22 +35,30 @@ pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<
         carried = match (layer, rule) {
             (Layer::Flatten, _) => carried.f_reshape(x.size())?,
             (&Layer::MaxPool { size, stride }, _) => unpool(&carried, x, size, stride)?,
-            (Layer::Relu, Rule::Epsilon) => carried,
+            (Layer::Relu, Rule::Lrp(_)) => carried,
             (Layer::Relu, Rule::DeepLift) => carried.f_mul(&rescale(x, reference)?)?,
             (Layer::Linear { weight, .. }, Rule::DeepLift) => carried.f_matmul(weight)?,
-            (Layer::Linear { weight, bias }, Rule::Epsilon) => {
-                let z = x.f_linear(weight, Some(bias))?;
-                // sign(z) with sign(0) = 1.
-                let sign = z.f_ge(0.0)?.f_to_kind(Kind::Float)?.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
-                let share = carried.f_div(&z.f_add(&sign.f_mul_scalar(EPSILON)?)?)?;
-                share.f_matmul(weight)?.f_mul(x)?
-            }
+            (Layer::Linear { weight, bias }, Rule::Lrp(rule)) => relevance(&carried, x, weight, bias, rule)?,
             (Layer::Convolution { .. } | Layer::LocalResponseNorm { .. }, _) => {
                 unreachable!("the head begins behind the last convolution")
             }
         };
     }
     Ok(carried)
+}
+
+/// From the relevance of a linear layer's outputs to that of its inputs `x`, which are not negative behind a ReLU.
+fn relevance(carried: &Tensor, x: &Tensor, weight: &Tensor, bias: &Tensor, rule: LrpRule) -> Result<Tensor, TchError> {
+    let (weight, bias) = match rule {
+        LrpRule::Epsilon => (weight.shallow_clone(), Some(bias)),
+        LrpRule::Gamma => (weight.f_clamp_min(0.0)?.f_mul_scalar(GAMMA)?.f_add(weight)?, Some(bias)),
+        LrpRule::ZPlus => (weight.f_clamp_min(0.0)?, None),
+    };
+    let z = x.f_linear(&weight, bias)?;
+    // sign(z) with sign(0) = 1.
+    let sign = z.f_ge(0.0)?.f_to_kind(Kind::Float)?.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
+    let share = carried.f_div(&z.f_add(&sign.f_mul_scalar(EPSILON)?)?)?;
+    share.f_matmul(&weight)?.f_mul(x)
 }
 
 /// The input of every layer, and the last output.
@@ -73,7 +85,7 @@ fn start(
     let chosen = logits.f_zeros_like()?.f_scatter_value(1, &classes, 1.0)?;
     match (score, rule) {
         (Score::Logit, Rule::DeepLift) => Ok(chosen),
-        (Score::Logit, Rule::Epsilon) => chosen.f_mul(logits),
+        (Score::Logit, Rule::Lrp(_)) => chosen.f_mul(logits),
         // Softmax sees differences of logits alone, so the class's logit is taken less the mean over the labels (Shrikumar
         // et al. 2017 normalise contributions to softmax outputs so), and the whole change of the probability is put down
         // to it. Where that logit did not change at all, nothing is.
@@ -87,7 +99,7 @@ fn start(
             chosen.f_sub_scalar(1.0 / logits.size()[1] as f64)?.f_mul(&rescale)
         }
         // Relevances are proportional to what they start from: the normalised map is that of the logit.
-        (Score::Probability, Rule::Epsilon) => {
+        (Score::Probability, Rule::Lrp(_)) => {
             let p = logits.f_softmax(1, Kind::Float)?;
             chosen.f_mul(&p)
         }

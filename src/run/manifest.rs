@@ -82,7 +82,10 @@ pub struct Outcome {
     pub clipped: usize,
     /// Boxes outside their picture, dropped.
     pub outside: usize,
-    /// Maps without a positive part, per method.
+    /// Pictures whose label's probability is above 0.999: there the probability hardly changes, whatever is changed, and
+    /// its gradient all but vanishes.
+    pub saturated: usize,
+    /// Maps that show nothing, per method.
     pub flat_maps: BTreeMap<String, usize>,
     /// Where the time of the last process went.
     pub timings: Timings,

@@ -1,0 +1,155 @@
+//! What is explained, and by which variant of a method.
+
+use serde::{Deserialize, Serialize};
+
+/// The number a map explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Score {
+    /// The class's softmax probability.
+    Probability,
+    /// The class's logit.
+    Logit,
+}
+
+/// Which [`Score`] is explained, as configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// What the published code explains with each method; for methods it does not have, the logit.
+    #[default]
+    Preset,
+    /// The probability, whatever the method.
+    Probability,
+    /// The logit, whatever the method.
+    Logit,
+}
+
+/// The class whose score is explained.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum ClassChoice {
+    /// The most probable one, of each picture its own.
+    #[default]
+    Predicted,
+    /// The same one for every picture: a label or its index, as text.
+    Fixed(String),
+}
+
+impl From<String> for ClassChoice {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "predicted" => Self::Predicted,
+            _ => Self::Fixed(text),
+        }
+    }
+}
+
+impl From<ClassChoice> for String {
+    fn from(choice: ClassChoice) -> Self {
+        match choice {
+            ClassChoice::Predicted => "predicted".into(),
+            ClassChoice::Fixed(text) => text,
+        }
+    }
+}
+
+impl ClassChoice {
+    /// The index of a fixed class among `labels` (capitals do not matter), `None` for the predicted one.
+    ///
+    /// # Errors
+    /// There is no such label; the message lists them.
+    pub fn index(&self, labels: &[String]) -> crate::Result<Option<usize>> {
+        let Self::Fixed(text) = self else { return Ok(None) };
+        let named = labels.iter().position(|label| label.eq_ignore_ascii_case(text));
+        match named.or_else(|| text.parse().ok().filter(|&index| index < labels.len())) {
+            Some(index) => Ok(Some(index)),
+            None => Err(crate::Error::Setting(format!(
+                "class should be `predicted`, an index below {}, or one of {}; found `{text}`",
+                labels.len(),
+                labels.join(", ")
+            ))),
+        }
+    }
+}
+
+/// On which side of the last convolution's ReLU the explained activation A lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerPoint {
+    /// The convolution's output (the paper).
+    #[default]
+    PreRelu,
+    /// What the ReLU lets through: A has no negative part, and the gradient is not masked by the ReLU.
+    PostRelu,
+}
+
+/// Whose LRP-CAM and LIFT-CAM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// The methods as they are defined.
+    #[default]
+    None,
+    /// As the paper's published code computes them: its ReLUs are function calls and its fully connected layers lie in a
+    /// plain list, so captum hooks none of them. What is left of LRP is score times gradient, of DeepLIFT gradient times
+    /// A.
+    Published,
+}
+
+/// How LRP hands relevance through a linear layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LrpRule {
+    /// In proportion to the contributions x w (Bach et al. 2015, equation 58 with captum's epsilon).
+    #[default]
+    Epsilon,
+    /// Positive weights count 1.25-fold (Montavon et al. 2019, gamma = 0.25, captum's default; the bias stays as it is).
+    Gamma,
+    /// Positive weights alone, no bias (z+ rule, alpha 1 beta 0; Montavon et al. 2017).
+    ZPlus,
+}
+
+/// What the methods can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Which score is explained.
+    pub target: Target,
+    /// Where A lies.
+    pub layer_point: LayerPoint,
+    /// Whose LRP-CAM and LIFT-CAM.
+    pub compat: Compat,
+    /// LRP-CAM's rule.
+    pub lrp_rule: LrpRule,
+    /// Orders in which Shapley-CAM adds the channels, an even number.
+    pub permutations: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            target: Target::default(),
+            layer_point: LayerPoint::default(),
+            compat: Compat::default(),
+            lrp_rule: LrpRule::default(),
+            permutations: 16,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_is_a_label_or_its_index() {
+        let labels = ["Awe", "Joy", "0"].map(String::from);
+        let index = |text: &str| ClassChoice::from(text.to_string()).index(&labels);
+        assert_eq!(index("predicted").unwrap(), None);
+        assert_eq!(index("joy").unwrap(), Some(1));
+        assert_eq!(index("1").unwrap(), Some(1));
+        assert_eq!(index("0").unwrap(), Some(2), "a label before an index");
+        for wrong in ["Fear", "3", "-1", ""] {
+            assert!(index(wrong).unwrap_err().to_string().contains("Awe, Joy"), "{wrong}");
+        }
+    }
+}

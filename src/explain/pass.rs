@@ -1,0 +1,106 @@
+//! What every method starts from.
+
+use super::channels::ChannelParts;
+use super::options::{LayerPoint, Options, Score};
+use crate::nn::{forward, Layer};
+use std::cell::OnceCell;
+use tch::{Kind, TchError, Tensor};
+
+/// A batch on its way through a network that is split at its last convolution.
+#[derive(Debug, Clone, Copy)]
+pub struct Network<'a> {
+    /// What enters the network: (N, channels, rows, columns), f32.
+    pub input: &'a Tensor,
+    /// The layers from the input to A.
+    pub body: &'a [Layer],
+    /// A, the last convolution's output before its ReLU: (N, K, rows, columns), f32.
+    pub activation: &'a Tensor,
+    /// The layers from A to the logits, beginning with that ReLU.
+    pub head: &'a [Layer],
+}
+
+/// A batch, the head, the explained class of each picture. What several methods need is computed once, when the first of
+/// them asks.
+#[derive(Debug)]
+pub struct HeadPass<'a> {
+    pub(super) network: Network<'a>,
+    /// A at the chosen point, and the layers from there.
+    pub(super) activation: Tensor,
+    pub(super) head: &'a [Layer],
+    pub(super) classes: &'a [usize],
+    pub(super) seeds: &'a [u64],
+    pub(super) options: Options,
+    parts: OnceCell<ChannelParts<'a>>,
+    /// Of the probability and of the logit.
+    gradients: [OnceCell<Tensor>; 2],
+}
+
+impl<'a> HeadPass<'a> {
+    /// `classes` and `seeds` (for methods that draw at random) have one entry a picture.
+    ///
+    /// # Panics
+    /// The point behind the ReLU is asked for and the head does not begin with one.
+    pub fn new(network: Network<'a>, options: Options, classes: &'a [usize], seeds: &'a [u64]) -> Self {
+        let (activation, head) = match (options.layer_point, network.head.split_first()) {
+            (LayerPoint::PreRelu, _) => (network.activation.shallow_clone(), network.head),
+            (LayerPoint::PostRelu, Some((Layer::Relu, rest))) => (network.activation.relu(), rest),
+            (LayerPoint::PostRelu, _) => panic!("a head begins with the last convolution's ReLU"),
+        };
+        let (parts, gradients) = (OnceCell::new(), Default::default());
+        Self { network, activation, head, classes, seeds, options, parts, gradients }
+    }
+
+    /// Each channel's part in the first linear layer.
+    pub(super) fn channel_parts(&self) -> Result<&ChannelParts<'a>, TchError> {
+        if self.parts.get().is_none() {
+            let parts = ChannelParts::new(self)?;
+            return Ok(self.parts.get_or_init(|| parts));
+        }
+        Ok(self.parts.get().expect("it was set just now or before"))
+    }
+
+    /// (N, 1), the classes as an index.
+    pub(super) fn class_index(&self) -> Result<Tensor, TchError> {
+        let classes: Vec<i64> = self.classes.iter().map(|&class| class as i64).collect();
+        Tensor::f_from_slice(&classes)?.f_to_device(self.activation.device())?.f_unsqueeze(1)
+    }
+
+    /// The score of picture `at`'s class in each row of `logits` (rows, labels): (rows).
+    pub(super) fn scores(&self, logits: &Tensor, at: usize, score: Score) -> Result<Tensor, TchError> {
+        of_logits(logits, score)?.f_select(1, self.classes[at] as i64)
+    }
+
+    /// The score of each picture's class: (N, 1).
+    pub(super) fn own_scores(&self, score: Score) -> Result<Tensor, TchError> {
+        let _no_grad = tch::no_grad_guard();
+        of_logits(&forward(self.head, &self.activation)?, score)?.f_gather(1, &self.class_index()?, false)
+    }
+
+    /// d score / d A, of A's shape: one backward pass through the head for the whole batch, pictures being independent.
+    pub(super) fn gradient(&self, score: Score) -> Result<&Tensor, TchError> {
+        let cell = &self.gradients[usize::from(score == Score::Logit)];
+        if cell.get().is_none() {
+            let gradient = self.compute_gradient(score)?;
+            return Ok(cell.get_or_init(|| gradient));
+        }
+        Ok(cell.get().expect("it was set just now or before"))
+    }
+
+    fn compute_gradient(&self, score: Score) -> Result<Tensor, TchError> {
+        tch::with_grad(|| {
+            let leaf = self.activation.f_detach()?.f_set_requires_grad(true)?;
+            let scores = of_logits(&forward(self.head, &leaf)?, score)?;
+            let total = scores.f_gather(1, &self.class_index()?, false)?.f_sum(Kind::Float)?;
+            // libtorch crashes, rather than fails, when asked to differentiate a constant.
+            assert!(total.requires_grad(), "the head's output depends on its input");
+            Ok(Tensor::f_run_backward(&[total], &[&leaf], false, false)?.remove(0))
+        })
+    }
+}
+
+fn of_logits(logits: &Tensor, score: Score) -> Result<Tensor, TchError> {
+    match score {
+        Score::Logit => Ok(logits.shallow_clone()),
+        Score::Probability => logits.f_softmax(1, Kind::Float),
+    }
+}

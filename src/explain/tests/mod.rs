@@ -1,0 +1,4 @@
+//! The methods against other implementations, and their laws.
+
+mod laws;
+mod references;
