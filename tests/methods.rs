@@ -1,0 +1,154 @@
+//! What `--cam`, `--target`, `--class`, `--layer-point`, `--compat`, `--lrp-rule` and `--permutations` change, and maps at
+//! the extremes, end to end.
+
+// The lint's exception for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::corpus::{ends, refused, Corpus, Run};
+use emocam::explain::Method;
+use emocam::nn::weights::{pytorch, Array, StateDict};
+use std::collections::BTreeSet;
+
+/// The methods whose importances differ between two runs over the same pictures.
+fn changed(a: &Run, b: &Run) -> BTreeSet<String> {
+    let (a, b) = (a.table("objects.csv"), b.table("objects.csv"));
+    assert_eq!(a.column("path"), b.column("path"));
+    let methods = a.header[8..].iter();
+    methods.filter(|method| a.column(method) != b.column(method)).cloned().collect()
+}
+
+#[test]
+fn every_option_is_recorded_and_changes_the_methods_it_is_for() {
+    let corpus = Corpus::small();
+    let run = |name: &str, flags: &[&str]| {
+        ends(corpus.analyze(name).args(["--limit", "8", "--cam", "all"]).args(flags), 0);
+        corpus.run(name)
+    };
+    let all: BTreeSet<String> = Method::ALL.iter().map(ToString::to_string).collect();
+    let but = |without: &[&str]| all.iter().filter(|name| !without.contains(&name.as_str())).cloned().collect();
+    let only = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let base = run("base", &[]);
+    assert_eq!(base.table("objects.csv").header[8..].iter().cloned().collect::<BTreeSet<_>>(), all);
+    let cases: [(&str, &str, serde_json::Value, BTreeSet<String>); 7] = [
+        // The preset's others explain the logit already.
+        ("target", "logit", "logit".into(), only(&["grad-cam", "ablation-cam"])),
+        // The principal component knows of no class.
+        ("class", "Joy", "Joy".into(), but(&["eigen-cam"])),
+        // Where the ReLU lets nothing through, gradient before it and activation behind it are 0.
+        ("layer-point", "post-relu", "post-relu".into(), but(&["layer-cam", "hires-cam"])),
+        ("compat", "published", "published".into(), only(&["lrp-cam", "lift-cam"])),
+        ("lrp-rule", "gamma", "gamma".into(), only(&["lrp-cam"])),
+        ("lrp-rule", "z-plus", "z-plus".into(), only(&["lrp-cam"])),
+        ("permutations", "4", 4.into(), only(&["shapley-cam"])),
+    ];
+    for (option, value, recorded, expected) in cases {
+        let run = run(&format!("{option}-{value}"), &[&format!("--{option}"), value]);
+        assert_eq!(run.manifest()["configuration"]["cam"][option.replace('-', "_")], recorded);
+        let found = changed(&base, &run);
+        assert!(found.is_subset(&expected), "--{option} {value} changes {found:?}");
+        let unchanged: Vec<_> = expected.difference(&found).collect();
+        assert!(unchanged.is_empty(), "--{option} {value} does not change {unchanged:?}");
+        assert_eq!(run.tables()["images.csv"], base.tables()["images.csv"], "answers are the model's own");
+    }
+    refused(corpus.analyze("none").args(["--class", "Jy"]), &["class should be `predicted`", "Joy", "found `Jy`"]);
+    refused(corpus.analyze("none").args(["--permutations", "3"]), &["even number", "found 3"]);
+    refused(corpus.analyze("none").args(["--layer-point", "relu"]), &["relu", "pre-relu", "post-relu"]);
+}
+
+#[test]
+fn an_index_is_the_label_it_stands_for() {
+    let corpus = Corpus::small();
+    let label = common::json("emonet/ecco.json")["labels"][3].as_str().unwrap().to_lowercase();
+    for (run, class) in [("label", label.as_str()), ("index", "3")] {
+        ends(corpus.analyze(run).args(["--limit", "3", "--class", class]), 0);
+    }
+    assert!(changed(&corpus.run("label"), &corpus.run("index")).is_empty());
+}
+
+#[test]
+fn shapley_values_come_with_their_error_and_more_orders_make_it_smaller() {
+    let corpus = Corpus::small();
+    let error = |permutations: &str| {
+        let flags = ["--limit", "4", "--cam", "grad-cam,shapley-cam", "--permutations", permutations];
+        ends(corpus.analyze(permutations).args(flags), 0);
+        let text = std::fs::read_to_string(corpus.run(permutations).path("records.jsonl")).unwrap();
+        let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let errors: Vec<f64> = records
+            .map(|record| {
+                assert!(record["maps"][0].get("error").is_none(), "Grad-CAM is exact");
+                record["maps"][1]["error"].as_f64().unwrap()
+            })
+            .collect();
+        assert!(errors.iter().all(|error| *error > 0.0));
+        errors.iter().sum::<f64>() / errors.len() as f64
+    };
+    let (few, many) = (error("8"), error("128"));
+    assert!(many < 0.5 * few, "16 times the orders, a quarter of the error: {few} {many}");
+}
+
+/// No cell of a table and no number of a JSON file of `run` is NaN or infinite.
+fn assert_finite(run: &Run) {
+    let is_number_word = |word: &str| ["nan", "inf", "infinity"].contains(&word.to_ascii_lowercase().as_str());
+    for name in run.files() {
+        if name.ends_with(".csv") || name.ends_with(".json") || name.ends_with(".jsonl") || name.ends_with(".svg") {
+            let text = std::fs::read_to_string(run.path(&name)).unwrap();
+            let words = text.split(|c: char| !c.is_alphanumeric());
+            assert_eq!(words.filter(|word| is_number_word(word)).count(), 0, "{name}");
+        }
+    }
+}
+
+/// The narrow EmoNet with one tensor changed.
+fn changed_network(corpus: &Corpus, name: &str, tensor: &str, change: impl Fn(f32) -> f32) -> String {
+    let mut state = StateDict::open(&common::reference("emonet/narrow_ecco.pt")).unwrap();
+    for value in &mut state.arrays.get_mut(tensor).unwrap().values {
+        *value = change(*value);
+    }
+    let tensors: Vec<(String, Array)> = std::mem::take(&mut state.arrays).into_iter().collect();
+    pytorch::write(&corpus.path(name), &tensors, None).unwrap();
+    name.into()
+}
+
+#[test]
+fn at_the_extremes_results_are_defined_flagged_and_finite() {
+    let corpus = Corpus::small();
+    let saturated = changed_network(&corpus, "saturated.pt", "classifier.0.weight", |value| value * 1e3);
+    let negative = changed_network(&corpus, "negative.pt", "conv_4.0.bias", |_| -1e6);
+    let run = |name: &str, weights: &str, flags: &[&str]| {
+        let mut command = corpus.networks_but(&[("--emotion-weights", weights)]);
+        let said = ends(command.args(["photos", "--out", name, "--cam", "all"]).args(flags), 0);
+        let run = corpus.run(name);
+        assert_finite(&run);
+        (said, run)
+    };
+
+    let (said, saturated) = run("saturated", &saturated, &[]);
+    let outcome = &saturated.manifest()["outcome"];
+    assert_eq!(outcome["saturated"].as_u64(), Some(15));
+    assert!(said.err.contains("15 of 15 images have a probability over 0.999"), "{}", said.err);
+    let flat = |method: &str| outcome["flat_maps"][method].as_u64().unwrap();
+    // Of a probability that is 1 to the last digit nothing can be said; of its logit all.
+    assert!(flat("grad-cam") > 10 && flat("hires-cam") == 0, "{outcome}");
+
+    let (said, negative) = run("negative", &negative, &[]);
+    assert!(said.err.contains("grad-cam: 15 of 15 maps show nothing"), "{}", said.err);
+    let objects = negative.table("objects.csv");
+    for method in ["grad-cam", "ablation-cam", "lime-cam", "lrp-cam", "lift-cam", "shapley-cam", "layer-cam"] {
+        assert!(objects.column(method).iter().all(|cell| *cell == "0"), "{method}");
+    }
+    // All pictures are answered by the biases alone: one label, nineteen that are never predicted.
+    let counts = negative.table("grad-cam/counts.csv");
+    let images: Vec<_> = counts.rows.last().unwrap()[1..].iter().filter(|cell| *cell != "0").collect();
+    assert_eq!(images, ["15"]);
+    let shares = &negative.table("grad-cam/association.csv").rows[0][1..];
+    assert_eq!(shares.iter().filter(|cell| cell.is_empty()).count(), 19);
+
+    let narrow = common::reference("emonet/narrow_ecco.pt");
+    let (_, one) = run("one", narrow.to_str().unwrap(), &["--limit", "1"]);
+    assert_eq!(one.table("images.csv").rows.len(), 1);
+    let (_, none) = run("none", narrow.to_str().unwrap(), &["--confidence", "1"]);
+    assert_eq!(none.table("objects.csv").rows.len(), 0);
+    assert_eq!(none.table("images.csv").rows.len(), 15);
+}
