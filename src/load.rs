@@ -29,6 +29,19 @@ pub struct Loaded {
     pub files: Vec<ModelFile>,
 }
 
+impl Loaded {
+    /// What every reader of a result must know when weights were made by `emocam models synthesize`.
+    pub fn warning(&self) -> Option<String> {
+        let made_up: Vec<&str> = self.files.iter().filter(|file| file.synthesized).map(|f| f.role.as_str()).collect();
+        (!made_up.is_empty()).then(|| {
+            format!(
+                "synthesized weights ({}): random numbers in place of a trained model, results mean nothing",
+                made_up.join(", ")
+            )
+        })
+    }
+}
+
 /// The detector's description, and its text.
 ///
 /// # Errors

@@ -69,7 +69,7 @@ pub struct Settings {
     emotion_mean: Option<String>,
 
     /// Class activation maps, separated by commas: grad-cam, ablation-cam, lime-cam, lrp-cam, lift-cam; or paper for all of
-    /// these [default: grad-cam]
+    /// these [default: grad-cam; of explain: paper]
     #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps")]
     cam: Option<Methods>,
 
@@ -163,6 +163,14 @@ pub struct Machine {
 }
 
 impl Settings {
+    /// With all methods of the paper where neither `--cam` nor a configuration says which.
+    pub fn or_paper_methods(mut self) -> Self {
+        if self.config.is_none() {
+            self.cam.get_or_insert_with(|| methods("paper").expect("it is a name"));
+        }
+        self
+    }
+
     /// Preset, file and flags together.
     pub fn resolve(self) -> anyhow::Result<(Config, Machine)> {
         // Every field by name: an option that is not applied does not compile.
