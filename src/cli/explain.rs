@@ -4,15 +4,15 @@ use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{find, Source};
-use emocam::explained::{Examined, Explained, Explainer, Photo};
+use emocam::explained::{names, Examined, Explained, Explainer, Photo};
 use emocam::files::write_bytes;
 use emocam::load::load;
 use emocam::pipeline::{in_one_line, Models};
 use emocam::plot::{write_scaled, Colours, PHOTO_SCALE};
-use emocam::run::{beneath, Failure};
+use emocam::run::Failure;
 use emocam::{nn, Error};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -35,8 +35,8 @@ pub struct Args {
     out: PathBuf,
 
     /// The most boxes shown a photo and method; the JSON has all
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    boxes: usize,
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(..=50))]
+    boxes: u8,
 
     /// Maps in uniform (inferno over grey; equal steps look equal), jet (as in most publications), or a row of both
     #[arg(long, value_name = "COLOURS", default_value = "both")]
@@ -83,7 +83,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Colouring::Jet => Colours::Jet,
         Colouring::Both => Colours::Both,
     };
-    let wanted = Wanted { boxes, colours, maps: save_maps };
+    let wanted = Wanted { boxes: boxes.into(), colours, maps: save_maps };
     let (config, machine) = settings.or_paper_methods().resolve()?;
     let (sources, mut failures) = sources(&images, corpus.as_deref(), &out)?;
     let jobs = jobs(sources, &out)?;
@@ -152,50 +152,23 @@ fn sources(images: &[PathBuf], corpus: Option<&Path>, out: &Path) -> anyhow::Res
     Ok((found.images, failures))
 }
 
-/// Where each photo's files go: its path below the folder all of them share, without its extension, or with it where two
-/// would then have the same name.
+/// Where each photo's files go; never over a photo.
 fn jobs(sources: Vec<Source>, out: &Path) -> anyhow::Result<Vec<Job>> {
-    let paths: Vec<PathBuf> = sources.iter().map(|source| PathBuf::from(beneath(&source.path))).collect();
-    let shared = paths.iter().filter_map(|path| path.parent()).fold(None, |shared: Option<PathBuf>, folder| {
-        Some(match shared {
-            None => folder.to_path_buf(),
-            Some(shared) => {
-                shared.components().zip(folder.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
-            }
-        })
-    });
-    let shared = shared.unwrap_or_default();
-    let below = |path: &PathBuf| path.strip_prefix(&shared).unwrap_or(path).to_path_buf();
-    let mut of_stem: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    for path in &paths {
-        *of_stem.entry(below(path).with_extension("")).or_default() += 1;
-    }
     let photos: BTreeSet<PathBuf> = sources.iter().filter_map(|source| source.file.canonicalize().ok()).collect();
-    let mut taken = BTreeSet::new();
-    let mut jobs = Vec::with_capacity(sources.len());
-    for (source, path) in sources.into_iter().zip(&paths) {
-        let whole = below(path);
-        let stem = whole.with_extension("");
-        let mut name = if of_stem.get(&stem) == Some(&1) { stem } else { whole.clone() };
-        // `a/__/b.jpg` beside `a/../b.jpg`, or `x.jpg.png` beside `x.jpg` and `x.png`.
-        for number in 2.. {
-            if taken.insert(name.clone()) {
-                break;
-            }
-            name = PathBuf::from(format!("{}-{number}", whole.display()));
-        }
-        let files = out.join(name);
+    let names = names(&sources.iter().map(|source| source.path.as_str()).collect::<Vec<_>>());
+    let jobs = sources.into_iter().zip(names).map(|(source, name)| Job { source, files: out.join(name) });
+    jobs.map(|job| {
         for extension in ["png", "svg", "json", "safetensors"] {
-            let file = with_extension(&files, extension);
+            let file = with_extension(&job.files, extension);
             anyhow::ensure!(
                 !file.canonicalize().is_ok_and(|file| photos.contains(&file)),
                 "{} is one of the photos and would be replaced by a figure: name another folder with --out",
                 file.display()
             );
         }
-        jobs.push(Job { source, files });
-    }
-    Ok(jobs)
+        Ok(job)
+    })
+    .collect()
 }
 
 /// Adds an extension; `Path::with_extension` would take a part of the name for one.

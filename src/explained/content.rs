@@ -4,7 +4,9 @@ use super::{Examined, Explainer};
 use crate::config::Config;
 use crate::explain::Score;
 use crate::image::BoundingBox;
+use crate::record::BoxRecord;
 use crate::run::ModelFile;
+use crate::score::BoxScore;
 use serde::{Serialize, Serializer};
 
 /// A photo explained. Numbers are those of the record a run writes.
@@ -124,7 +126,7 @@ impl Explainer<'_> {
     fn map(&self, of: &Examined, method: usize) -> ExplainedMap {
         let map = &of.record.maps[method];
         let association = &self.config.association;
-        let named = |(index, (of, score)): (usize, (&crate::record::BoxRecord, &crate::score::BoxScore))| ExplainedBox {
+        let named = |(index, (of, score)): (usize, (&BoxRecord, &BoxScore))| ExplainedBox {
             index,
             class: self.classes[of.class].clone(),
             confidence: of.confidence,

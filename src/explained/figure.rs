@@ -1,8 +1,10 @@
 //! From an examined photo to its figure.
 
-use super::{Examined, Explained, Explainer};
+use super::{Examined, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, Explainer};
 use crate::emotion::Regression;
+use crate::image::Size;
 use crate::plot::{Answer, Colours, Dimension, Explanation, MethodMap, Object, Ranked, Svg};
+use crate::record::BoxRecord;
 use crate::Result;
 
 impl Explainer<'_> {
@@ -13,12 +15,12 @@ impl Explainer<'_> {
     pub fn figure(&self, of: &Examined, content: &Explained, boxes: usize, colours: Colours) -> Result<Svg> {
         let record = &of.record;
         let card = self.card;
-        let answer = |at: &super::ExplainedLabel| Answer { label: at.label.clone(), probability: at.probability.into() };
+        let answer = |at: &ExplainedLabel| Answer { label: at.label.clone(), probability: at.probability.into() };
         let dimensions = [
             dimension("valence", content.valence, card.valence.as_ref(), &card.labels),
             dimension("arousal", content.arousal, card.arousal.as_ref(), &card.labels),
         ];
-        let object = |of: &crate::record::BoxRecord| Object {
+        let object = |of: &BoxRecord| Object {
             class: self.classes[of.class].clone(),
             confidence: of.confidence.into(),
             area: of.bounding_box,
@@ -47,7 +49,7 @@ impl Explainer<'_> {
              not. ",
         );
         reading.push_str(&self.config.association.described());
-        reading.push_str(" Every map is scaled to its own highest point, so colours tell places apart, not methods.");
+        reading.push_str(" Every map is scaled to 0 to 1 by itself: colours tell places apart, not methods.");
         let mut notes = vec![reading];
         if scales {
             let ends = "Valence and arousal: the ends are the least and the most this network can answer, when it is \
@@ -59,8 +61,8 @@ impl Explainer<'_> {
     }
 }
 
-fn method<'a>(map: &super::ExplainedMap, values: &'a [f32], size: crate::image::Size) -> MethodMap<'a> {
-    let ranked = |of: &super::ExplainedBox| Ranked { object: of.index, score: of.importance.into(), counts: of.counts };
+fn method<'a>(map: &ExplainedMap, values: &'a [f32], size: Size) -> MethodMap<'a> {
+    let ranked = |of: &ExplainedBox| Ranked { object: of.index, score: of.importance.into(), counts: of.counts };
     MethodMap {
         name: map.method.clone(),
         note: format!("of the {}", map.score),

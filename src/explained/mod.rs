@@ -6,8 +6,10 @@
 
 mod content;
 mod figure;
+mod names;
 
 pub use content::{Explained, ExplainedBox, ExplainedLabel, ExplainedMap};
+pub use names::names;
 
 use crate::config::Config;
 use crate::corpus::{decode, DecodeOptions, Source};

@@ -160,15 +160,8 @@ mod tests {
         // The corners of jet(64)'s straight lines.
         let corners = [0.0, 0.125, 0.375, 0.5, 0.625, 0.875, 1.0].map(jet);
         let half = 128;
-        let expected = [
-            [0, 0, half],
-            [0, 0, 255],
-            [0, 255, 255],
-            [half, 255, half],
-            [255, 255, 0],
-            [255, 0, 0],
-            [half, 0, 0],
-        ];
+        let expected =
+            [[0, 0, half], [0, 0, 255], [0, 255, 255], [half, 255, half], [255, 255, 0], [255, 0, 0], [half, 0, 0]];
         assert_eq!(corners, expected);
     }
 

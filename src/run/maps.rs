@@ -56,7 +56,7 @@ pub fn write_maps<'a>(
 }
 
 /// The path of a picture as one that cannot lead out of the folder it is put into, and with names that can be added to.
-pub fn beneath(path: &str) -> String {
+pub(crate) fn beneath(path: &str) -> String {
     let parts = Path::new(path).components().filter_map(|part| match part {
         Component::Normal(name) => Some(shortened(name.to_string_lossy().into_owned())),
         Component::ParentDir => Some("__".into()),

@@ -110,8 +110,17 @@ impl Corpus {
 
     /// [`Corpus::networks`] with other values for some flags; an empty one leaves the flag out.
     pub fn networks_but(&self, others: &[(&str, &str)]) -> Command {
+        self.command("analyze", others)
+    }
+
+    /// `emocam explain` with the miniature networks; without photos.
+    pub fn explain(&self) -> Command {
+        self.command("explain", &[])
+    }
+
+    fn command(&self, subcommand: &str, others: &[(&str, &str)]) -> Command {
         let mut command = emocam();
-        command.current_dir(self.folder.path()).arg("analyze");
+        command.current_dir(self.folder.path()).arg(subcommand);
         let files = [
             ("--device", PathBuf::from("cpu")),
             ("--detector", super::reference("darknet/yolov3.cfg")),

@@ -52,8 +52,8 @@ impl Footer {
 
 fn draw_bar(colouring: Colouring, bar: Area, canvas: &mut Canvas) {
     let (id, caption) = match colouring {
-        Colouring::Uniform => ("uniform", "activation map, each from 0 to 1 (inferno)"),
-        Colouring::Jet => ("jet", "the same map in jet"),
+        Colouring::Uniform => ("uniform", "inferno over the photo in grey"),
+        Colouring::Jet => ("jet", "jet over the photo"),
     };
     let colours: Vec<Rgb> = (0..=32).map(|i| colouring.colour(f64::from(i) / 32.0)).collect();
     canvas.gradient(id, bar, &colours);

@@ -13,7 +13,7 @@ const BAR_STEP: f64 = 15.0;
 /// The most a label takes beside its bar.
 const LONGEST_LABEL: f64 = 130.0;
 /// "100.0 %" beside a bar.
-const PERCENT: f64 = 42.0;
+const PERCENT: f64 = 50.0;
 const GAP: f64 = 6.0;
 /// Between the bars and the scales.
 const BETWEEN: f64 = 34.0;
@@ -95,7 +95,7 @@ fn sentence(of: &Explanation<'_>) -> String {
     }
 }
 
-pub(super) fn percent(probability: f64) -> String {
+fn percent(probability: f64) -> String {
     format!("{:.1} %", 100.0 * probability)
 }
 

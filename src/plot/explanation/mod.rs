@@ -164,7 +164,7 @@ impl Explanation<'_> {
         let mut grid = grid::Grid::of(self.photo.size(), self.methods.len() + 1, self.colours.rows().len());
         let inner = grid.width();
         let header = header::Header::of(self, MARGIN, inner)?;
-        grid.top = header.bottom + BLOCK;
+        grid.top = (header.bottom + BLOCK).ceil();
         let panels = panels::panels(self, &grid)?;
         let footer = footer::Footer::of(self, grid.bottom() + BLOCK, inner)?;
         let mut canvas = Canvas::default();

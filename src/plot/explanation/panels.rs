@@ -68,7 +68,8 @@ fn photo_panel(of: &Explanation<'_>, grid: &Grid, pixels: &Rgb8, colours: &Colou
         (shown, all) if shown == all => format!("{all} detections"),
         (shown, all) => format!("{shown} of {all} detections"),
     };
-    let marked: Vec<Marked> = of.objects[..shown].iter().enumerate().map(|(at, of)| (at, of.confidence, true)).collect();
+    let marked: Vec<Marked> =
+        of.objects[..shown].iter().enumerate().map(|(at, of)| (at, of.confidence, true)).collect();
     let photos = vec![data_uri(pixels)?; of.colours.rows().len()];
     Panel::new(of, ("photo", &note), grid, photos, &marked, colours, None)
 }
