@@ -147,6 +147,9 @@ fn the_same_call_writes_the_same_bytes_and_does_not_explain_its_figures() {
     let (first, second) = (call(), call());
     assert_eq!(first.len(), 6);
     assert!(first == second);
+    // Nor does a run over the same folder.
+    ends(corpus.networks().args([".", "--out", "run"]), 0);
+    assert_eq!(corpus.run("run").table("images.csv").column("path"), ["photos/x.png", "photos/y.jpg"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::corpus::{find, Source};
+use emocam::corpus::{find, Source, FIGURES};
 use emocam::explained::{names, Examined, Explained, Explainer, Photo};
 use emocam::files::write_bytes;
 use emocam::load::load;
@@ -85,7 +85,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let wanted = Wanted { boxes: boxes.into(), colours, maps: save_maps };
     let (config, machine) = settings.or_paper_methods().resolve()?;
-    let (sources, mut failures) = sources(&images, corpus.as_deref(), &out)?;
+    let (sources, mut failures) = sources(&images, corpus.as_deref())?;
     let jobs = jobs(sources, &out)?;
     tch::set_num_threads(nn::network_threads());
     let device = nn::open(machine.device)?;
@@ -95,6 +95,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         say!("warning: {warning}");
     }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build()?;
+    make_folder(&out)?;
     let explainer = Explainer::new(&loaded, &config);
     let models = Models { detector: &loaded.detector, emotion: &loaded.emotion };
     for batch in jobs.chunks(config.compute.batch) {
@@ -114,7 +115,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Photos in the order of their names, and what could not be looked at.
-fn sources(images: &[PathBuf], corpus: Option<&Path>, out: &Path) -> anyhow::Result<(Vec<Source>, Vec<Failure>)> {
+fn sources(images: &[PathBuf], corpus: Option<&Path>) -> anyhow::Result<(Vec<Source>, Vec<Failure>)> {
     let failure = |path: String, cause: String| Failure { path, stage: "find".into(), cause };
     let (mut roots, mut failures) = (Vec::new(), Vec::new());
     for image in images {
@@ -125,15 +126,6 @@ fn sources(images: &[PathBuf], corpus: Option<&Path>, out: &Path) -> anyhow::Res
     }
     let mut found = find(&roots)?;
     failures.extend(found.problems.into_iter().map(|problem| failure(problem.path, problem.cause)));
-    // Figures of an earlier call, in a folder below one that is explained, are no photos.
-    if let Ok(out) = out.canonicalize() {
-        let below = |root: &PathBuf| root.canonicalize().is_ok_and(|root| out != root && out.starts_with(root));
-        if roots.iter().any(below) {
-            found.images.retain(|source| {
-                roots.contains(&source.file) || !source.file.canonicalize().is_ok_and(|file| file.starts_with(&out))
-            });
-        }
-    }
     if let Some(corpus) = corpus {
         let corpus = std::path::absolute(corpus).context("cannot name the corpus")?;
         for source in &mut found.images {
@@ -169,6 +161,19 @@ fn jobs(sources: Vec<Source>, out: &Path) -> anyhow::Result<Vec<Job>> {
         Ok(job)
     })
     .collect()
+}
+
+/// Makes the folder for the figures, marked, so that none is taken for a photo when a folder above is looked through. One
+/// that is there already is left unmarked: it may hold photos.
+fn make_folder(out: &Path) -> anyhow::Result<()> {
+    if !out.exists() {
+        std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
+        write_bytes(
+            &out.join(FIGURES),
+            b"Made by emocam explain: the pictures in this folder are figures, not photos.\n",
+        )?;
+    }
+    Ok(())
 }
 
 /// Adds an extension; `Path::with_extension` would take a part of the name for one.

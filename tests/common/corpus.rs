@@ -195,13 +195,14 @@ impl Run {
     }
 }
 
-/// Every file below `folder`, as `/`-separated paths in byte order.
+/// Every file below `folder`, as `/`-separated paths in byte order, but for the mark of a folder of figures.
 pub fn files_below(folder: &Path) -> Vec<String> {
     let mut files: Vec<String> = walkdir::WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)
         .filter(|entry| entry.file_type().is_file())
         .map(|entry| entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_string())
+        .filter(|name| name != emocam::corpus::FIGURES)
         .collect();
     files.sort();
     files
