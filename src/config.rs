@@ -5,7 +5,7 @@ use crate::explain::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Options, 
 use crate::files::read_text;
 use crate::image::LetterboxFilter;
 use crate::nn::Precision;
-use crate::score::ScoreRule;
+use crate::score::{BoxScore, ScoreRule};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -173,6 +173,28 @@ pub struct AssociationConfig {
 impl Default for AssociationConfig {
     fn default() -> Self {
         Self { importance: 0.3, min_confidence: 0.0, score: ScoreRule::Mean, top: 25 }
+    }
+}
+
+impl AssociationConfig {
+    /// Whether a box of this confidence and score counts.
+    pub fn counts(&self, confidence: f32, score: &BoxScore) -> bool {
+        confidence > self.min_confidence && self.score.of(score) > self.importance
+    }
+
+    /// [`Self::counts`] as a sentence, for notes below pictures.
+    pub fn described(&self) -> String {
+        let Self { importance, min_confidence, score, .. } = self;
+        let rule = match score {
+            ScoreRule::Mean => "mean of the map in the box",
+            ScoreRule::Max => "maximum of the map in the box",
+            ScoreRule::Mass => "share of the map in the box",
+        };
+        let confident = match min_confidence {
+            0.0 => String::new(),
+            over => format!(" and its confidence over {over}"),
+        };
+        format!("A box counts when its score ({rule}) is over {importance}{confident}.")
     }
 }
 

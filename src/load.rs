@@ -27,6 +27,21 @@ pub struct Loaded {
     pub classes: Vec<String>,
     /// Every file, with its digest.
     pub files: Vec<ModelFile>,
+    /// The label all maps explain; `None`: each picture's own.
+    pub class: Option<usize>,
+}
+
+impl Loaded {
+    /// What every reader of a result must know when weights were made by `emocam models synthesize`.
+    pub fn warning(&self) -> Option<String> {
+        let made_up: Vec<&str> = self.files.iter().filter(|file| file.synthesized).map(|f| f.role.as_str()).collect();
+        (!made_up.is_empty()).then(|| {
+            format!(
+                "synthesized weights ({}): random numbers in place of a trained model, results mean nothing",
+                made_up.join(", ")
+            )
+        })
+    }
 }
 
 /// The detector's description, and its text.
@@ -79,11 +94,11 @@ pub fn load(config: &Config, folder: &Path, device: Device) -> Result<Loaded> {
     };
     let emotion = AlexNet::load(&weights, mean.as_deref(), device)?;
     // A label that is not there is found out now, not at the first picture.
-    config.cam.class.index(&emotion.card().labels)?;
+    let class = config.cam.class.index(&emotion.card().labels)?;
     for (role, path) in emotion.files() {
         files.push(model_file(role, path, emotion.synthesized())?);
     }
-    Ok(Loaded { detector, emotion, classes, files })
+    Ok(Loaded { detector, emotion, classes, files, class })
 }
 
 fn model_file(role: &str, path: &Path, synthesized: bool) -> Result<ModelFile> {

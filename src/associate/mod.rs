@@ -31,7 +31,7 @@ impl Counts {
             .boxes
             .iter()
             .zip(&record.maps[method].scores)
-            .filter(|(of, score)| of.confidence > rule.min_confidence && rule.score.of(score) > rule.importance)
+            .filter(|(of, score)| rule.counts(of.confidence, score))
             .map(|(of, _)| of.class)
             .collect();
         important.sort_unstable();

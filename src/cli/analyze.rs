@@ -196,19 +196,12 @@ fn manifest(
     roots: &[PathBuf],
     corpus: &Corpus,
 ) -> anyhow::Result<Manifest> {
-    let made_up: Vec<&str> = loaded.files.iter().filter(|file| file.synthesized).map(|f| f.role.as_str()).collect();
-    let warning = (!made_up.is_empty()).then(|| {
-        format!(
-            "synthesized weights ({}): random numbers in place of a trained model, results mean nothing",
-            made_up.join(", ")
-        )
-    });
     let folders = roots.iter().map(|root| Ok(std::path::absolute(root)?.display().to_string()));
     Ok(Manifest {
         emocam: env!("CARGO_PKG_VERSION").into(),
         libtorch: "2.11".into(),
         complete: false,
-        warning,
+        warning: loaded.warning(),
         configuration: config.clone(),
         device: match device {
             tch::Device::Cuda(number) => format!("cuda:{number}"),

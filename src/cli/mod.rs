@@ -15,6 +15,7 @@ macro_rules! say {
 mod analyze;
 mod associate;
 mod bench;
+mod explain;
 mod models;
 mod progress;
 mod settings;
@@ -29,6 +30,7 @@ Examples:
   emocam analyze photos                  the paper's configuration; results in photos-emocam/
   emocam analyze photos --cam paper      all five methods of the paper in one pass
   emocam associate photos-emocam --importance 0.5 --top 40
+  emocam explain photos/dog.jpg          maps of the paper's five methods side by side, in explained/
 
 Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
 (continue with --resume).";
@@ -37,7 +39,7 @@ Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2
 ///
 /// `analyze` runs an object detector and an emotion network over a corpus of images, asks a class activation map which
 /// detected objects the answer rests on, and counts which objects go with which emotion. `associate` asks the records of
-/// such a run again, with other thresholds, in a moment.
+/// such a run again, with other thresholds, in a moment. `explain` shows single photos: maps, boxes, ranking.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -55,6 +57,7 @@ enum Command {
     Associate(associate::Args),
     #[command(hide = true)]
     BenchDetector(bench::Args),
+    Explain(explain::Args),
     #[command(subcommand)]
     Models(models::Command),
     /// Print a completion script for a shell
@@ -72,6 +75,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Analyze(args) => analyze::run(args),
         Command::Associate(args) => associate::run(args),
         Command::BenchDetector(args) => bench::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Models(command) => models::run(command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

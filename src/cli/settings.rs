@@ -69,7 +69,7 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
     emotion_mean: Option<String>,
 
-    /// Class activation maps, separated by commas [default: grad-cam]
+    /// Class activation maps, separated by commas [default: grad-cam; of explain: paper]
     ///
     /// paper: grad-cam, ablation-cam, lime-cam, lrp-cam, lift-cam. all: these and shapley-cam, grad-cam++, xgrad-cam,
     /// hires-cam, layer-cam, eigen-cam, score-cam. All cost little beside the detector but shapley-cam (one ablation-cam for
@@ -190,6 +190,14 @@ pub struct Machine {
 }
 
 impl Settings {
+    /// With all methods of the paper where neither `--cam` nor a configuration says which.
+    pub fn or_paper_methods(mut self) -> Self {
+        if self.config.is_none() {
+            self.cam.get_or_insert_with(|| methods("paper").expect("it is a name"));
+        }
+        self
+    }
+
     /// Preset, file and flags together.
     pub fn resolve(self) -> anyhow::Result<(Config, Machine)> {
         // Every field by name: an option that is not applied does not compile.

@@ -9,6 +9,9 @@ use walkdir::{DirEntry, WalkDir};
 /// Names that end in one of these, in any case, are images; what is in them is found out when they are decoded.
 const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"];
 
+/// A file of this name marks a folder of figures, whose pictures are no photos.
+pub const FIGURES: &str = ".emocam-figures";
+
 /// An image file of the corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -52,9 +55,9 @@ pub fn digest(images: &[Source]) -> String {
 /// that is a file is taken whatever its name.
 ///
 /// Symbolic links are followed. Files and folders whose name starts with a dot are hidden and skipped (".DS_Store",
-/// "._photo.jpg", ".thumbnails"), except as a root; so are run directories, whose pictures are no photos. Loops of links, links to nothing, unreadable folders, names that
-/// are not UTF-8, and pipes, sockets and devices that are named like images (opening one could wait for ever) become
-/// [`Corpus::problems`]. An image met twice under one name counts once.
+/// "._photo.jpg", ".thumbnails"), except as a root; so are run directories and folders with a file [`FIGURES`], whose
+/// pictures are no photos. Loops of links, links to nothing, unreadable folders, names that are not UTF-8, and pipes,
+/// sockets and devices that are named like images (opening one could wait for ever) become [`Corpus::problems`]. An image met twice under one name counts once.
 ///
 /// # Errors
 /// A root that does not exist or cannot be examined.
@@ -71,7 +74,7 @@ pub fn find(roots: &[PathBuf]) -> Result<Corpus> {
             _ => path.to_path_buf(),
         };
         for entry in
-            WalkDir::new(root).follow_links(true).into_iter().filter_entry(|entry| !is_hidden(entry) && !is_run(entry))
+            WalkDir::new(root).follow_links(true).into_iter().filter_entry(|entry| !is_hidden(entry) && !is_ours(entry))
         {
             match entry {
                 Ok(entry) if has_image_extension(entry.path()) && !entry.file_type().is_dir() => {
@@ -155,9 +158,10 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.depth() > 0 && starts_with_dot(entry.path())
 }
 
-/// A run directory: `emocam analyze .` leaves one, with its heatmap, in the corpus.
-fn is_run(entry: &DirEntry) -> bool {
-    entry.depth() > 0 && entry.file_type().is_dir() && entry.path().join("records.jsonl").is_file()
+/// What `emocam analyze .` and `emocam explain .` leave in the corpus, with pictures in it.
+fn is_ours(entry: &DirEntry) -> bool {
+    let has = |name| entry.path().join(name).is_file();
+    entry.depth() > 0 && entry.file_type().is_dir() && (has("records.jsonl") || has(FIGURES))
 }
 
 fn starts_with_dot(path: &Path) -> bool {

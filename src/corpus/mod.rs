@@ -9,4 +9,4 @@ mod find;
 mod jpeg;
 
 pub use decode::{decode, DecodeOptions};
-pub use find::{digest, find, Corpus, Problem, Source};
+pub use find::{digest, find, Corpus, Problem, Source, FIGURES};

@@ -4,11 +4,13 @@
 //! at. Lengths are CSS pixels, 1/96 inch. The same picture gives the same bytes.
 
 mod colour;
+mod explanation;
 mod heatmap;
 mod outline;
 mod svg;
 mod text;
 
+pub use explanation::{Answer, Colours, Dimension, Explanation, MethodMap, Object, Ranked, PHOTO_SCALE};
 pub use heatmap::Heatmap;
 
 use crate::{files, Error, Result};
@@ -88,14 +90,22 @@ impl Svg {
     }
 }
 
-/// Writes the picture as PNG at [`PRINT_SCALE`] and as SVG with outlined text; each file appears whole.
+/// [`write_scaled`] at [`PRINT_SCALE`].
+///
+/// # Errors
+/// As [`write_scaled`].
+pub fn write(picture: &Svg, png_path: &Path, svg_path: &Path) -> Result<()> {
+    write_scaled(picture, PRINT_SCALE, png_path, svg_path)
+}
+
+/// Writes the picture as PNG, `scale` pixels per CSS pixel, and as SVG with outlined text; each file appears whole.
 ///
 /// # Errors
 /// As [`Svg::png`] and [`Svg::outlined`], before any file is touched; [`Error::Io`] when one cannot be written.
-pub fn write(picture: &Svg, png_path: &Path, svg_path: &Path) -> Result<()> {
-    picture.check(PRINT_SCALE)?;
+pub fn write_scaled(picture: &Svg, scale: f64, png_path: &Path, svg_path: &Path) -> Result<()> {
+    picture.check(scale)?;
     let tree = text::parse(&picture.markup)?;
-    let png = picture.draw(&tree, PRINT_SCALE)?;
+    let png = picture.draw(&tree, scale)?;
     let svg = outline::outlined(&picture.markup, &tree);
     files::write_bytes(png_path, &png)?;
     files::write_bytes(svg_path, svg.as_bytes())

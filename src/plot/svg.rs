@@ -41,10 +41,33 @@ impl Canvas {
         self.filled(area, &hex(fill));
     }
 
-    /// A rectangle filled from its bottom to its top with colours at equal distances.
+    /// The outline of a rectangle, its middle line along the area's edges; `dashed` draws it broken.
+    pub fn frame(&mut self, area: Area, stroke: Rgb, width: f64, dashed: bool) {
+        let (stroke, stroke_width) = (hex(stroke), number(width));
+        let dashes = if dashed { r#" stroke-dasharray="5 3""# } else { "" };
+        let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(number);
+        self.element(format_args!(
+            r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="none" stroke="{stroke}" stroke-width="{stroke_width}"{dashes}/>"#
+        ));
+    }
+
+    /// A picture given as a data URI, stretched over the area. The attribute is XLink's, which older programs than the
+    /// newest browsers know too.
+    pub fn image(&mut self, area: Area, uri: &str) {
+        let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(number);
+        self.element(format_args!(
+            r#"<image xmlns:xlink="http://www.w3.org/1999/xlink" x="{x}" y="{y}" width="{width}" height="{height}" preserveAspectRatio="none" xlink:href="{uri}"/>"#
+        ));
+    }
+
+    /// A rectangle filled with colours at equal distances: along its longer side, from the left or from the bottom.
     pub fn gradient(&mut self, id: &str, area: Area, colours: &[Rgb]) {
         let last = colours.len().saturating_sub(1).max(1) as f64;
-        self.element(format_args!(r#"<linearGradient id="{id}" x1="0" y1="1" x2="0" y2="0">"#));
+        let direction = match area.width > area.height {
+            true => r#"x1="0" y1="0" x2="1" y2="0""#,
+            false => r#"x1="0" y1="1" x2="0" y2="0""#,
+        };
+        self.element(format_args!(r#"<linearGradient id="{id}" {direction}>"#));
         for (i, colour) in colours.iter().enumerate() {
             self.element(format_args!(r#"<stop offset="{:.5}" stop-color="{}"/>"#, i as f64 / last, hex(*colour)));
         }

@@ -19,6 +19,12 @@ pub(super) const ASCENT: f64 = 0.9282;
 pub(super) const DESCENT: f64 = 0.2358;
 pub(super) const CAP_HEIGHT: f64 = 0.729;
 
+/// Line distance as a multiple of the font size.
+pub(super) const LEADING: f64 = 1.35;
+
+/// A line of text and the start of its baseline (for turned text: its anchor).
+pub(super) type Line = (String, (f64, f64));
+
 /// Size in pixels, and weight.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Font {
@@ -168,6 +174,26 @@ pub(super) fn wrap(text: &str, font: Font, limit: f64) -> Result<Vec<String>> {
         }
     }
     Ok(lines.into_iter().map(|(line, _)| line).collect())
+}
+
+/// The width of the widest line, 0 when there is none.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn widest<S: AsRef<str>>(lines: &[S], font: Font) -> Result<f64> {
+    Ok(widths(lines, font)?.into_iter().fold(0.0, f64::max))
+}
+
+/// Sets lines one below the other from `y`, which moves below the last.
+pub(super) fn lines(text: &[String], font: Font, x: f64, y: &mut f64) -> Vec<Line> {
+    let above = font.size * ((LEADING - ASCENT - DESCENT) / 2.0 + ASCENT);
+    text.iter()
+        .map(|line| {
+            let at = (x, *y + above);
+            *y += font.size * LEADING;
+            (line.clone(), at)
+        })
+        .collect()
 }
 
 /// The length in bytes of the longest beginning whose characters, each set alone, fit; at least one character.

@@ -6,7 +6,7 @@ use crate::record::ImageRecord;
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 /// Writes `<folder>/<path of the picture>.safetensors`: per method a tensor (rows, columns), f32 in `[0, 1]`, of the
 /// emotion model's input size, named after the method.
@@ -18,10 +18,22 @@ pub fn save_maps<'a>(
     record: &ImageRecord,
     maps: impl Iterator<Item = (Size, &'a Vec<f32>)>,
 ) -> Result<()> {
-    let path = beneath(folder, &record.path);
+    let path = folder.join(format!("{}.safetensors", beneath(&record.path)));
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
     }
+    write_maps(&path, record, maps)
+}
+
+/// [`save_maps`] to a file of any name, in a folder that exists.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_maps<'a>(
+    path: &Path,
+    record: &ImageRecord,
+    maps: impl Iterator<Item = (Size, &'a Vec<f32>)>,
+) -> Result<()> {
     let bytes: Vec<(&str, Size, Vec<u8>)> = record
         .maps
         .iter()
@@ -30,7 +42,7 @@ pub fn save_maps<'a>(
             (of.method.as_str(), size, values.iter().flat_map(|value| value.to_le_bytes()).collect())
         })
         .collect();
-    let failed = |error: safetensors::SafeTensorError| Error::file(&path, format!("cannot be written: {error}"));
+    let failed = |error: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {error}"));
     let views = bytes
         .iter()
         .map(|(name, size, bytes)| {
@@ -40,17 +52,17 @@ pub fn save_maps<'a>(
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed)?;
     let metadata = HashMap::from([("path".to_string(), record.path.clone())]);
-    write_bytes(&path, &safetensors::serialize(views, Some(metadata)).map_err(failed)?)
+    write_bytes(path, &safetensors::serialize(views, Some(metadata)).map_err(failed)?)
 }
 
-/// `<folder>/<path>.safetensors`, where a path that would lead out of the folder is led back into it.
-fn beneath(folder: &Path, path: &str) -> PathBuf {
+/// The path of a picture as one that cannot lead out of the folder it is put into, and with names that can be added to.
+pub(crate) fn beneath(path: &str) -> String {
     let parts = Path::new(path).components().filter_map(|part| match part {
         Component::Normal(name) => Some(shortened(name.to_string_lossy().into_owned())),
         Component::ParentDir => Some("__".into()),
         _ => None,
     });
-    folder.join(format!("{}.safetensors", parts.collect::<Vec<_>>().join("/")))
+    parts.collect::<Vec<_>>().join("/")
 }
 
 /// A file name that leaves room for what is added to it: file systems allow 255 bytes.
@@ -70,18 +82,15 @@ mod tests {
 
     #[test]
     fn no_path_leads_out_of_the_folder() {
-        let folder = Path::new("run/maps");
-        assert_eq!(beneath(folder, "a/b.jpg"), Path::new("run/maps/a/b.jpg.safetensors"));
-        assert_eq!(beneath(folder, "../../x.png"), Path::new("run/maps/__/__/x.png.safetensors"));
-        assert_eq!(beneath(folder, "/data/x.png"), Path::new("run/maps/data/x.png.safetensors"));
+        assert_eq!(["a/b.jpg", "../../x.png", "/data/x.png"].map(beneath), ["a/b.jpg", "__/__/x.png", "data/x.png"]);
     }
 
     #[test]
     fn long_names_are_shortened_and_stay_apart() {
         let names = ["\u{e9}".repeat(120) + "a.jpg", "\u{e9}".repeat(120) + "b.jpg"];
-        let [a, b] = names.map(|name| beneath(Path::new("m"), &name).file_name().unwrap().len());
-        assert!(a < 230 && b < 230);
-        let [a, b] = ["a", "b"].map(|end| beneath(Path::new("m"), &("\u{e9}".repeat(120) + end)));
+        let [a, b] = names.map(|name| beneath(&name).len());
+        assert!(a < 220 && b < 220);
+        let [a, b] = ["a", "b"].map(|end| beneath(&("\u{e9}".repeat(120) + end)));
         assert_ne!(a, b);
     }
 }

@@ -5,7 +5,6 @@ use crate::associate::Counts;
 use crate::config::AssociationConfig;
 use crate::files::write_whole;
 use crate::plot::{self, Heatmap};
-use crate::score::ScoreRule;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -89,17 +88,7 @@ impl Matrices {
         let association = counts.association();
         let classes = counts.prominent(self.rule.top);
         let images: u64 = counts.images.iter().sum();
-        let AssociationConfig { importance, min_confidence, score, .. } = &self.rule;
-        let rule = match score {
-            ScoreRule::Mean => "mean of the map in the box",
-            ScoreRule::Max => "maximum of the map in the box",
-            ScoreRule::Mass => "share of the map in the box",
-        };
-        let confident = match min_confidence {
-            0.0 => String::new(),
-            over => format!(" and its confidence over {over}"),
-        };
-        let mut notes = vec![format!("A box counts when its score ({rule}) is over {importance}{confident}.")];
+        let mut notes = vec![self.rule.described()];
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
         Heatmap {
             title: "Objects and emotions".into(),

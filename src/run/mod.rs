@@ -6,7 +6,8 @@ mod matrices;
 mod tables;
 
 pub use manifest::{CorpusInfo, Manifest, ModelFile, Outcome, Timings};
-pub use maps::save_maps;
+pub(crate) use maps::beneath;
+pub use maps::{save_maps, write_maps};
 pub use matrices::{matrices, Matrices};
 pub use tables::{failures_csv, images_and_objects_csv, Failure};
 

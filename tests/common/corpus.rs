@@ -110,8 +110,17 @@ impl Corpus {
 
     /// [`Corpus::networks`] with other values for some flags; an empty one leaves the flag out.
     pub fn networks_but(&self, others: &[(&str, &str)]) -> Command {
+        self.command("analyze", others)
+    }
+
+    /// `emocam explain` with the miniature networks; without photos.
+    pub fn explain(&self) -> Command {
+        self.command("explain", &[])
+    }
+
+    fn command(&self, subcommand: &str, others: &[(&str, &str)]) -> Command {
         let mut command = emocam();
-        command.current_dir(self.folder.path()).arg("analyze");
+        command.current_dir(self.folder.path()).arg(subcommand);
         let files = [
             ("--device", PathBuf::from("cpu")),
             ("--detector", super::reference("darknet/yolov3.cfg")),
@@ -186,13 +195,14 @@ impl Run {
     }
 }
 
-/// Every file below `folder`, as `/`-separated paths in byte order.
+/// Every file below `folder`, as `/`-separated paths in byte order, but for the mark of a folder of figures.
 pub fn files_below(folder: &Path) -> Vec<String> {
     let mut files: Vec<String> = walkdir::WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)
         .filter(|entry| entry.file_type().is_file())
         .map(|entry| entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_string())
+        .filter(|name| name != emocam::corpus::FIGURES)
         .collect();
     files.sort();
     files

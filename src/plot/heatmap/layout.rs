@@ -2,7 +2,7 @@
 
 use super::{Heatmap, LABEL, SMALL, SUBTITLE, TITLE, VALUE};
 use crate::plot::svg::Area;
-use crate::plot::text::{shorten, widths, wrap, Font, ASCENT, DESCENT};
+use crate::plot::text::{lines, shorten, widest, widths, wrap, Line, ASCENT, DESCENT, LEADING};
 use crate::Result;
 use std::collections::BTreeSet;
 
@@ -27,12 +27,7 @@ const BAR_HEIGHT: (f64, f64) = (110.0, 300.0);
 pub(super) const TICK: f64 = 3.0;
 /// A narrow picture is widened up to here for its title, before the title is wrapped.
 const TITLE_WIDTH: f64 = 480.0;
-/// Line distance as a multiple of the font size.
-const LEADING: f64 = 1.35;
 const SWATCH: (f64, f64) = (18.0, 11.0);
-
-/// A line of text and the start of its baseline (for turned text: its anchor).
-type Line = (String, (f64, f64));
 
 /// How column notes are set.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -238,21 +233,4 @@ fn ticks((lower, upper): (f64, f64)) -> Vec<(f64, String)> {
 /// How far text of this length reaches along either axis when slanted.
 fn slanted(length: f64) -> f64 {
     length * SLANT.to_radians().sin()
-}
-
-/// The width of the widest line, 0 when there is none.
-fn widest<S: AsRef<str>>(lines: &[S], font: Font) -> Result<f64> {
-    Ok(widths(lines, font)?.into_iter().fold(0.0, f64::max))
-}
-
-/// Sets lines one below the other from `y`, which moves below the last.
-fn lines(text: &[String], font: Font, x: f64, y: &mut f64) -> Vec<Line> {
-    let above = font.size * ((LEADING - ASCENT - DESCENT) / 2.0 + ASCENT);
-    text.iter()
-        .map(|line| {
-            let at = (x, *y + above);
-            *y += font.size * LEADING;
-            (line.clone(), at)
-        })
-        .collect()
 }

@@ -1,0 +1,268 @@
+//! `emocam explain`: single photos, with everything that is computed on the way.
+
+use super::settings::Settings;
+use anyhow::Context;
+use emocam::config::Config;
+use emocam::corpus::{find, Source, FIGURES};
+use emocam::explained::{names, Examined, Explained, Explainer, Photo};
+use emocam::files::write_bytes;
+use emocam::load::load;
+use emocam::pipeline::{in_one_line, Models};
+use emocam::plot::{write_scaled, Colours, PHOTO_SCALE};
+use emocam::run::Failure;
+use emocam::{nn, Error};
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Explain single photos: a figure with the maps of all methods side by side, and the same as numbers
+///
+/// Writes for every photo NAME.png and NAME.svg (the photo with its detections, the map of every method with the boxes
+/// it makes most important, the network's answer), and NAME.json (probabilities, valence, arousal, and every box with
+/// its scores by every method). The numbers are those `emocam analyze` records with the same settings. Without --cam and
+/// --config the maps are those of all five methods of the paper.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Photos, or folders of them (searched to the bottom)
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+
+    /// Where the files go, named like the photos below the folder they share; older files of these names are replaced
+    #[arg(long, value_name = "DIR", default_value = "explained")]
+    out: PathBuf,
+
+    /// The most boxes shown a photo and method; the JSON has all
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(..=50))]
+    boxes: u8,
+
+    /// Maps in uniform (inferno over grey; equal steps look equal), jet (as in most publications), or a row of both
+    #[arg(long, value_name = "COLOURS", default_value = "both")]
+    colours: Colouring,
+
+    /// Also write NAME.safetensors: every map as 227 x 227 numbers (about 200 KB for each method)
+    #[arg(long)]
+    save_maps: bool,
+
+    /// Name photos by their path below this folder, as a run over it does; lime-cam draws at random by that name
+    #[arg(long, value_name = "DIR")]
+    corpus: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Colouring {
+    Uniform,
+    Jet,
+    Both,
+}
+
+/// A photo and where its files go, without an extension.
+#[derive(Debug)]
+struct Job {
+    source: Source,
+    files: PathBuf,
+}
+
+/// What is written of every photo.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    boxes: usize,
+    colours: Colours,
+    maps: bool,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { images, out, boxes, colours, save_maps, corpus, settings } = args;
+    let colours = match colours {
+        Colouring::Uniform => Colours::Uniform,
+        Colouring::Jet => Colours::Jet,
+        Colouring::Both => Colours::Both,
+    };
+    let wanted = Wanted { boxes: boxes.into(), colours, maps: save_maps };
+    let (config, machine) = settings.or_paper_methods().resolve()?;
+    let (sources, mut failures) = sources(&images, corpus.as_deref())?;
+    let jobs = jobs(sources, &out)?;
+    tch::set_num_threads(nn::network_threads());
+    let device = nn::open(machine.device)?;
+    let loaded = load(&config, &machine.models, device)?;
+    nn::keep_freed_memory();
+    if let Some(warning) = loaded.warning() {
+        say!("warning: {warning}");
+    }
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build()?;
+    make_folder(&out)?;
+    let explainer = Explainer::new(&loaded, &config);
+    let models = Models { detector: &loaded.detector, emotion: &loaded.emotion };
+    for batch in jobs.chunks(config.compute.batch) {
+        let (photos, jobs) = threads.install(|| open(batch, &explainer, &mut failures));
+        let examined = explainer.examine(photos, models)?;
+        let texts: Vec<String> = threads.install(|| {
+            let texts = examined.par_iter().zip(&jobs).map(|(of, job)| write(of, job, &explainer, &config, wanted));
+            texts.collect::<anyhow::Result<_>>()
+        })?;
+        jobs.iter().for_each(|job| say!("{}", with_extension(&job.files, "png").display()));
+        print(&texts)?;
+    }
+    for failure in &failures {
+        say!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Photos in the order of their names, and what could not be looked at.
+fn sources(images: &[PathBuf], corpus: Option<&Path>) -> anyhow::Result<(Vec<Source>, Vec<Failure>)> {
+    let failure = |path: String, cause: String| Failure { path, stage: "find".into(), cause };
+    let (mut roots, mut failures) = (Vec::new(), Vec::new());
+    for image in images {
+        match std::fs::metadata(image).map_err(Error::io("read", image)) {
+            Ok(_) => roots.push(image.clone()),
+            Err(error) => failures.push(failure(image.display().to_string(), in_one_line(&error))),
+        }
+    }
+    let mut found = find(&roots)?;
+    failures.extend(found.problems.into_iter().map(|problem| failure(problem.path, problem.cause)));
+    if let Some(corpus) = corpus {
+        let corpus = std::path::absolute(corpus).context("cannot name the corpus")?;
+        for source in &mut found.images {
+            let file = std::path::absolute(&source.file).context("cannot name a photo")?;
+            if let Some(below) = file.strip_prefix(&corpus).ok().and_then(Path::to_str) {
+                source.path = below.replace(std::path::MAIN_SEPARATOR, "/");
+            }
+        }
+        found.images.sort_by(|a, b| a.path.cmp(&b.path));
+        found.images.dedup_by(|a, b| a.path == b.path);
+    }
+    if found.images.is_empty() {
+        let causes: String = failures.iter().map(|f| format!("\n  {}: {}", f.path, f.cause)).collect();
+        anyhow::bail!("no image to explain: looked for jpg, jpeg, png, webp, bmp, tif and tiff files{causes}");
+    }
+    Ok((found.images, failures))
+}
+
+/// Where each photo's files go; never over a photo.
+fn jobs(sources: Vec<Source>, out: &Path) -> anyhow::Result<Vec<Job>> {
+    let photos: BTreeSet<PathBuf> = sources.iter().filter_map(|source| source.file.canonicalize().ok()).collect();
+    let names = names(&sources.iter().map(|source| source.path.as_str()).collect::<Vec<_>>());
+    let jobs = sources.into_iter().zip(names).map(|(source, name)| Job { source, files: out.join(name) });
+    jobs.map(|job| {
+        for extension in ["png", "svg", "json", "safetensors"] {
+            let file = with_extension(&job.files, extension);
+            anyhow::ensure!(
+                !file.canonicalize().is_ok_and(|file| photos.contains(&file)),
+                "{} is one of the photos and would be replaced by a figure: name another folder with --out",
+                file.display()
+            );
+        }
+        Ok(job)
+    })
+    .collect()
+}
+
+/// Makes the folder for the figures, marked, so that none is taken for a photo when a folder above is looked through. One
+/// that is there already is left unmarked: it may hold photos.
+fn make_folder(out: &Path) -> anyhow::Result<()> {
+    if !out.exists() {
+        std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
+        write_bytes(
+            &out.join(FIGURES),
+            b"Made by emocam explain: the pictures in this folder are figures, not photos.\n",
+        )?;
+    }
+    Ok(())
+}
+
+/// Adds an extension; `Path::with_extension` would take a part of the name for one.
+fn with_extension(files: &Path, extension: &str) -> PathBuf {
+    let mut name = files.as_os_str().to_owned();
+    name.push(".");
+    name.push(extension);
+    name.into()
+}
+
+/// Decodes a batch; what cannot be decoded is a failure.
+fn open<'a>(batch: &'a [Job], explainer: &Explainer<'_>, failures: &mut Vec<Failure>) -> (Vec<Photo>, Vec<&'a Job>) {
+    let opened: Vec<_> = batch.par_iter().map(|job| explainer.open(&job.source)).collect();
+    let (mut photos, mut jobs) = (Vec::new(), Vec::new());
+    for (job, opened) in batch.iter().zip(opened) {
+        match opened {
+            Ok(photo) => {
+                photos.push(photo);
+                jobs.push(job);
+            }
+            Err(error) => failures.push(Failure {
+                path: job.source.path.clone(),
+                stage: "decode".into(),
+                cause: in_one_line(&error),
+            }),
+        }
+    }
+    (photos, jobs)
+}
+
+/// Writes a photo's files.
+fn write(
+    of: &Examined,
+    job: &Job,
+    explainer: &Explainer<'_>,
+    config: &Config,
+    wanted: Wanted,
+) -> anyhow::Result<String> {
+    let file = |extension| with_extension(&job.files, extension);
+    if let Some(folder) = job.files.parent() {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    let content = explainer.content(of);
+    let figure = explainer.figure(of, &content, wanted.boxes, wanted.colours)?;
+    let mut json = serde_json::to_vec_pretty(&content).context("the numbers cannot be written")?;
+    json.push(b'\n');
+    write_bytes(&file("json"), &json)?;
+    if wanted.maps {
+        of.save_maps(&file("safetensors"))?;
+    }
+    write_scaled(&figure, PHOTO_SCALE, &file("png"), &file("svg"))?;
+    Ok(text(&content, config, wanted.boxes))
+}
+
+/// The photo in a few lines.
+fn text(of: &Explained, config: &Config, shown: usize) -> String {
+    let percent = |probability: f32| format!("{:.1} %", 100.0 * probability);
+    let mut text = format!("{}: {} {}", of.path, of.predicted.label, percent(of.predicted.probability));
+    // Writing to a string cannot fail.
+    for (name, value) in [("valence", of.valence), ("arousal", of.arousal)] {
+        let _ = value.map(|value| write!(text, ", {name} {value:.2}"));
+    }
+    if of.explained != of.predicted {
+        let _ = write!(text, "; explained: {} {}", of.explained.label, percent(of.explained.probability));
+    }
+    let _ = writeln!(text, "; {} detections", of.detections);
+    for map in &of.methods {
+        let boxes = map.boxes.iter().take(shown).map(|of| {
+            let mark = if of.counts { "*" } else { "" };
+            format!("{} {:.2}{mark}", of.class, of.importance)
+        });
+        let said = match (map.flat, boxes.collect::<Vec<_>>()) {
+            (true, _) => "no positive evidence".into(),
+            (false, boxes) if boxes.is_empty() => "no boxes".into(),
+            (false, boxes) => boxes.join(", "),
+        };
+        let _ = writeln!(text, "  {:<14} {said}", map.method);
+    }
+    let over = config.association.importance;
+    if of.methods.iter().any(|map| !map.flat && map.boxes.iter().take(shown).any(|of| of.counts)) {
+        let _ = writeln!(text, "  * counts: over {over}");
+    }
+    text
+}
+
+/// Texts to stdout. A reader that has seen enough is no failure: the files are written.
+fn print(texts: &[String]) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(texts.concat().as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
+}
