@@ -17,6 +17,7 @@ mod associate;
 mod bench;
 mod models;
 mod progress;
+mod rsa;
 mod settings;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -29,6 +30,7 @@ Examples:
   emocam analyze photos                  the paper's configuration; results in photos-emocam/
   emocam analyze photos --cam paper      all five methods of the paper in one pass
   emocam associate photos-emocam --importance 0.5 --top 40
+  emocam rsa photos-emocam               do the methods agree?
 
 Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
 (continue with --resume).";
@@ -57,6 +59,7 @@ enum Command {
     BenchDetector(bench::Args),
     #[command(subcommand)]
     Models(models::Command),
+    Rsa(rsa::Args),
     /// Print a completion script for a shell
     ///
     /// For instance `emocam completions bash > ~/.local/share/bash-completion/completions/emocam`.
@@ -73,6 +76,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Associate(args) => associate::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Models(command) => models::run(command),
+        Command::Rsa(args) => rsa::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "emocam", &mut script);
