@@ -7,7 +7,8 @@
 //!   [`score`]: how much of a map lies in a box;
 //! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it
 //!   leaves behind;
-//! * [`associate`]: the object-emotion matrix; [`explained`]: single photos; [`plot`]: pictures of both;
+//! * [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`explained`]: single photos; [`plot`]:
+//!   pictures of all of them;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
@@ -27,6 +28,7 @@ pub mod pipeline;
 pub mod plot;
 pub mod random;
 pub mod record;
+pub mod rsa;
 pub mod run;
 pub mod score;
 pub mod synthesize;

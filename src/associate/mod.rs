@@ -5,6 +5,20 @@ use crate::config::AssociationConfig;
 use crate::record::ImageRecord;
 use ndarray::Array2;
 
+/// The classes that are important in a picture by the map at `method` in the record's list, each once, ascending.
+pub fn important_classes(record: &ImageRecord, method: usize, rule: &AssociationConfig) -> Vec<usize> {
+    let mut important: Vec<usize> = record
+        .boxes
+        .iter()
+        .zip(&record.maps[method].scores)
+        .filter(|(of, score)| rule.counts(of.confidence, score))
+        .map(|(of, _)| of.class)
+        .collect();
+    important.sort_unstable();
+    important.dedup();
+    important
+}
+
 /// Counts over pictures. A commutative monoid: the counts of two corpora merge into those of both, and [`Counts::new`] is
 /// neutral.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,16 +41,7 @@ impl Counts {
     /// When a class or label lies outside the matrix; [`crate::run::Run`] has checked the records.
     pub fn add(&mut self, record: &ImageRecord, method: usize, rule: &AssociationConfig) {
         self.images[record.label] += 1;
-        let mut important: Vec<usize> = record
-            .boxes
-            .iter()
-            .zip(&record.maps[method].scores)
-            .filter(|(of, score)| rule.counts(of.confidence, score))
-            .map(|(of, _)| of.class)
-            .collect();
-        important.sort_unstable();
-        important.dedup();
-        for class in important {
+        for class in important_classes(record, method, rule) {
             self.cells[[class, record.label]] += 1;
         }
     }

@@ -18,6 +18,7 @@ mod bench;
 mod explain;
 mod models;
 mod progress;
+mod rsa;
 mod settings;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -31,6 +32,7 @@ Examples:
   emocam analyze photos --cam paper      all five methods of the paper in one pass
   emocam associate photos-emocam --importance 0.5 --top 40
   emocam explain photos/dog.jpg          maps of the paper's five methods side by side, in explained/
+  emocam rsa photos-emocam               do the methods agree?
 
 Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
 (continue with --resume).";
@@ -60,6 +62,7 @@ enum Command {
     Explain(explain::Args),
     #[command(subcommand)]
     Models(models::Command),
+    Rsa(rsa::Args),
     /// Print a completion script for a shell
     ///
     /// For instance `emocam completions bash > ~/.local/share/bash-completion/completions/emocam`.
@@ -77,6 +80,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::BenchDetector(args) => bench::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Models(command) => models::run(command),
+        Command::Rsa(args) => rsa::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "emocam", &mut script);

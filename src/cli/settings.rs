@@ -119,10 +119,22 @@ pub struct Settings {
     compute: Compute,
 }
 
-/// Which boxes count.
+/// Which boxes count, and how many classes are shown.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Association")]
 pub struct Association {
+    #[command(flatten)]
+    counting: Counting,
+
+    /// Classes in the heatmap [default: 25]
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+}
+
+/// Which boxes count.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Association")]
+pub struct Counting {
     /// A box counts when its score is over this [default: 0.3]
     #[arg(long, value_name = "SCORE")]
     importance: Option<f32>,
@@ -134,20 +146,24 @@ pub struct Association {
     /// A box's score: mean of the map in it (the paper), max, or mass (its share of the whole map) [default: mean]
     #[arg(long, value_name = "RULE", value_parser = by_name::<ScoreRule>)]
     score: Option<ScoreRule>,
-
-    /// Classes in the heatmap [default: 25]
-    #[arg(long, value_name = "N")]
-    top: Option<usize>,
 }
 
 impl Association {
     /// Changes what was given.
     pub fn apply(self, config: &mut AssociationConfig) {
-        let Self { importance, min_confidence, score, top } = self;
+        let Self { counting, top } = self;
+        counting.apply(config);
+        set(&mut config.top, top);
+    }
+}
+
+impl Counting {
+    /// Changes what was given.
+    pub fn apply(self, config: &mut AssociationConfig) {
+        let Self { importance, min_confidence, score } = self;
         set(&mut config.importance, importance);
         set(&mut config.min_confidence, min_confidence);
         set(&mut config.score, score);
-        set(&mut config.top, top);
     }
 }
 

@@ -1,0 +1,135 @@
+//! `emocam rsa`: do the matrices of methods, models or corpora agree?
+
+use super::progress::Progress;
+use super::settings::Counting;
+use anyhow::Context;
+use emocam::rsa::{compare, Agreement, Input, Inputs, Settings};
+use emocam::run::Run;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Compare association matrices by rank correlation: the methods of a run, or several runs or matrices; no networks
+///
+/// Writes one square table for each measure (spearman.csv, rho_a.csv, kendall_tau_b.csv, p_value.csv, p_value_kendall.csv,
+/// p_permutation.csv, spearman_lower.csv, spearman_upper.csv, partial.csv), reliability.csv, rsa.json, heatmap.png and
+/// heatmap.svg. Empty cells are undefined, as with a matrix of zeros, or need images where there is only a matrix. Prints
+/// every pair and every matrix's reliability.
+///
+/// p_value takes the cells of a matrix for independent, which they are not: prefer p_permutation (rows exchanged among
+/// classes detected about as often; one-sided) and the 95 % intervals over images. `partial` is the correlation given
+/// which classes were detected at all.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Run directories of `emocam analyze`, or tables: association.csv, counts.csv or the like. Of a single run the methods
+    /// are compared, otherwise everything with everything; classes and labels must be the same
+    #[arg(required = true, value_name = "RUN|MATRIX.csv")]
+    inputs: Vec<PathBuf>,
+
+    /// Write here [default: <RUN>/rsa for a single run, else rsa]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Resamples of the images for the intervals, 100 or more; 0: none. 2000 of 25,000 images take seconds
+    #[arg(long, value_name = "N", default_value_t = Settings::default().resamples)]
+    resamples: usize,
+
+    /// Permutations of the rows for p_permutation, whose smallest value is 1/(N+1); 0: none
+    #[arg(long, value_name = "N", default_value_t = Settings::default().permutations)]
+    permutations: usize,
+
+    /// Seed of everything that is drawn
+    #[arg(long, value_name = "N", default_value_t = Settings::default().seed)]
+    seed: u64,
+
+    #[command(flatten)]
+    counting: Counting,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { inputs: paths, out, resamples, permutations, seed, counting } = args;
+    let single_run = paths.len() == 1 && paths[0].is_dir();
+    let out = out.unwrap_or_else(|| if single_run { paths[0].join("rsa") } else { PathBuf::from("rsa") });
+    let inputs = paths.iter().map(|path| input(path, &counting)).collect::<anyhow::Result<_>>()?;
+    let inputs = Inputs::read(inputs)?;
+
+    let settings = Settings { resamples, permutations, seed, ..Settings::default() };
+    let mut progress = Progress::new(resamples as u64, "resamples");
+    let agreement = compare(&inputs, settings, |done| progress.at(done as u64, String::new()))?;
+    progress.finish();
+    for warning in &agreement.warnings {
+        say!("warning: {warning}");
+    }
+    agreement.write(&inputs, &out)?;
+    // A reader that has seen enough is no failure: the files are written, and the exit status is theirs.
+    match std::io::stdout().lock().write_all(&summary(&agreement)?) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).context("cannot write to stdout"),
+        _ => {}
+    }
+    say!("{}", out.join("heatmap.png").display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A folder is a run, with its own settings but for the flags that were given; anything else a table.
+fn input(path: &Path, counting: &Counting) -> anyhow::Result<Input> {
+    if !path.is_dir() {
+        return Ok(Input::Table(path.to_path_buf()));
+    }
+    let run = Run::open(path)?;
+    let mut config = run.manifest.configuration.clone();
+    counting.clone().apply(&mut config.association);
+    config.check()?;
+    Ok(Input::Run(run, config.association))
+}
+
+fn summary(agreement: &Agreement) -> std::io::Result<Vec<u8>> {
+    const WIDEST: usize = 28;
+    let width = agreement.items.iter().map(|item| item.name.chars().count()).max().unwrap_or(0).clamp(6, WIDEST);
+    let short = |name: &str| -> String {
+        let count = name.chars().count();
+        match count > width {
+            true => {
+                ["…"].into_iter().map(String::from).chain([name.chars().skip(count + 1 - width).collect()]).collect()
+            }
+            false => name.to_string(),
+        }
+    };
+    let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
+    let p = |value: Option<f64>| match value {
+        None => "-".into(),
+        Some(0.0) => "<1e-300".to_string(),
+        Some(value) if value < 1e-3 => format!("{value:.1e}"),
+        Some(value) => format!("{value:.4}"),
+    };
+    let mut out = Vec::new();
+    writeln!(out, "rank correlation over {} cells", agreement.cells)?;
+    writeln!(
+        out,
+        "{:<width$} {:<width$} {:>6}  {:<15} {:>7} {:>8} {:>10}",
+        "matrix", "with", "rho", "95 % interval", "partial", "naive p", "permuted p"
+    )?;
+    for a in 0..agreement.items.len() {
+        for b in a + 1..agreement.items.len() {
+            let pair = agreement.pair(a, b);
+            let interval = pair.interval.map_or("-".into(), |of| format!("{:.3} to {:.3}", of.lower, of.upper));
+            let [a, b] = [a, b].map(|at| short(&agreement.items[at].name));
+            let (rho, partial) = (number(pair.spearman), number(pair.partial));
+            let (naive, permuted) = (p(pair.p_value), p(pair.p_permutation));
+            writeln!(out, "{a:<width$} {b:<width$} {rho:>6}  {interval:<15} {partial:>7} {naive:>8} {permuted:>10}")?;
+        }
+    }
+    if agreement.items.iter().any(|item| item.reliability.is_some()) {
+        writeln!(
+            out,
+            "{:<width$} {:>7} {:>10} {:>14}  noise ceiling",
+            "matrix", "images", "split-half", "Spearman-Brown"
+        )?;
+    }
+    for item in &agreement.items {
+        let (Some(of), Some(images)) = (item.reliability, item.images) else { continue };
+        let (half, whole) = (number(Some(of.split_half)), number(of.spearman_brown));
+        let (lower, upper) = (of.ceiling_lower, of.ceiling_upper);
+        writeln!(out, "{:<width$} {images:>7} {half:>10} {whole:>14}  {lower:.3} to {upper:.3}", short(&item.name))?;
+    }
+    Ok(out)
+}

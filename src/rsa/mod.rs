@@ -1,0 +1,308 @@
+//! Do the matrices agree? Representational similarity analysis (paper, section 4.3 and Fig. 6) over the methods of a run, or
+//! over runs and matrices from files: models, corpora, settings.
+//!
+//! In: [`Inputs`], matrices of classes x labels. Out: [`Agreement`], one number a pair and measure, `None` where it is not
+//! defined, and the files [`Agreement::write`] makes of it. Compared are the cells of the labels that some image of every run
+//! has and that are filled in every file. Knows nothing of networks.
+//!
+//! The naive p-value takes cells for independent. They are not: the cells of a class share its frequency, methods share
+//! boxes and labels, and most cells are zero. So there are beside it a permutation test ([`permutation_p`]), intervals over
+//! images ([`interval`]), the partial correlation given what was detected at all ([`partial()`]), and what a matrix owes to
+//! chance alone ([`Reliability`]).
+
+mod bootstrap;
+mod inputs;
+mod kendall;
+mod partial;
+mod permutation;
+mod pictures;
+mod rank;
+mod reliability;
+mod report;
+mod sample;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use bootstrap::{interval, Interval};
+pub use inputs::{Input, Inputs, Item};
+pub use kendall::{kendall, Kendall};
+pub use partial::{partial, partial_of_two, Given};
+pub use permutation::{permutation_p, strata, STRATUM};
+pub use rank::{spearman_p, Ranks};
+pub use reliability::{noise_ceiling, Reliability};
+pub use table::Table;
+
+use crate::random::Random;
+use crate::{Error, Result};
+use inputs::Data;
+use rayon::prelude::*;
+use sample::{corpora, Corpus, Counter, Sample};
+use serde::{Deserialize, Serialize};
+
+/// Fewer resamples have no 2.5 % quantile worth the name.
+const FEWEST_RESAMPLES: usize = 100;
+/// Below this number of cells nothing is tested.
+const FEWEST_CELLS: usize = 3;
+
+/// How much is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Bootstrap resamples of the images; 0: no intervals.
+    pub resamples: usize,
+    /// Permutations of the rows; 0: no test.
+    pub permutations: usize,
+    /// Random halvings of the images; 0: no reliability.
+    pub splits: usize,
+    /// Of everything that is drawn.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { resamples: 2000, permutations: 10_000, splits: 100, seed: 1 }
+    }
+}
+
+/// What is said of two matrices, or of one and itself; `None` is undefined.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pair {
+    /// Spearman's rho.
+    pub spearman: Option<f64>,
+    /// rho-a.
+    pub rho_a: Option<f64>,
+    /// Kendall's tau-b.
+    pub kendall: Option<f64>,
+    /// Two-sided, of rho, as if cells were independent. No matrix is tested against itself.
+    pub p_value: Option<f64>,
+    /// Likewise, of tau-b.
+    pub p_kendall: Option<f64>,
+    /// One-sided, of rho, by permutation of classes of similar frequency.
+    pub p_permutation: Option<f64>,
+    /// rho given the detections.
+    pub partial: Option<f64>,
+    /// Of rho, over images.
+    pub interval: Option<Interval>,
+    /// Resamples in which rho is defined.
+    pub resamples: usize,
+}
+
+/// One matrix as compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    /// Its name.
+    pub name: String,
+    /// Images behind it; `None` for a file.
+    pub images: Option<usize>,
+    /// All compared cells are equal: nothing but rho-a is defined.
+    pub constant: bool,
+    /// Over halves of its images.
+    pub reliability: Option<Reliability>,
+}
+
+/// The result.
+#[derive(Debug)]
+pub struct Agreement {
+    /// The matrices.
+    pub items: Vec<Compared>,
+    /// The labels whose columns are compared.
+    pub labels: Vec<String>,
+    /// Number of cells of each matrix that are compared.
+    pub cells: usize,
+    /// What was drawn.
+    pub settings: Settings,
+    /// What the reader should know.
+    pub warnings: Vec<String>,
+    /// All pairs, row by row.
+    pairs: Vec<Pair>,
+}
+
+impl Agreement {
+    /// Two of the items; the order does not matter.
+    pub fn pair(&self, a: usize, b: usize) -> &Pair {
+        &self.pairs[a * self.items.len() + b]
+    }
+}
+
+/// Compares every pair. `progress` is told how many of the resamples are done.
+///
+/// # Errors
+/// Too few resamples; fewer than three cells are filled everywhere.
+pub fn compare(inputs: &Inputs, settings: Settings, progress: impl FnMut(usize)) -> Result<Agreement> {
+    if (1..FEWEST_RESAMPLES).contains(&settings.resamples) {
+        return Err(Error::Setting(format!(
+            "resamples should be at least {FEWEST_RESAMPLES}, or 0 for no intervals, found {}",
+            settings.resamples
+        )));
+    }
+    let corpora = corpora(inputs);
+    let full = Full::count(inputs, &corpora)?;
+    let resamples = if corpora.iter().any(|corpus| corpus.images > 1) { settings.resamples } else { 0 };
+    let drawn = bootstrap::resample(inputs, &corpora, resamples, settings.seed, progress);
+    let reliabilities = reliability::reliability(inputs, &corpora, &full.labels, settings.splits, settings.seed);
+
+    let count = inputs.items.len();
+    let upper: Vec<(usize, usize)> = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
+    let compared: Vec<Pair> = upper.par_iter().map(|&(a, b)| full.pair(inputs, a, b, &settings)).collect();
+    let mut pairs: Vec<Pair> = (0..count * count).map(|at| full.itself(at / count, at % count)).collect();
+    for (at, (&(a, b), mut pair)) in upper.iter().zip(compared).enumerate() {
+        if [a, b].iter().any(|&item| inputs.images(item).is_some_and(|images| images > 1)) {
+            let values: Vec<Option<f64>> = drawn.iter().map(|resample| resample[at]).collect();
+            pair.resamples = values.iter().flatten().count();
+            pair.interval = pair.spearman.and_then(|estimate| interval(estimate, &values));
+        }
+        (pairs[a * count + b], pairs[b * count + a]) = (pair, pair);
+    }
+    let items: Vec<Compared> = (0..count)
+        .map(|at| Compared {
+            name: inputs.items[at].name.clone(),
+            images: inputs.images(at),
+            constant: full.items[at].constant(),
+            reliability: reliabilities[at],
+        })
+        .collect();
+    let mut warnings = inputs.warnings.clone();
+    warnings.extend(full.warnings(inputs, &items));
+    let labels = full.labels.iter().map(|&label| inputs.labels[label].clone()).collect();
+    Ok(Agreement { items, labels, cells: full.cells(), settings, warnings, pairs })
+}
+
+/// The matrices of all pictures.
+struct Full {
+    /// Columns that are compared.
+    labels: Vec<usize>,
+    /// Ranks of each item's cells.
+    items: Vec<Ranks>,
+    /// Ranks of the detection-only matrix of each run: the share of a label's images in which the class occurs at all.
+    detections: Vec<Ranks>,
+    /// Row means of the detection-only matrices.
+    detected: Vec<Vec<f64>>,
+}
+
+impl Full {
+    fn count(inputs: &Inputs, corpora: &[Corpus]) -> Result<Self> {
+        let whole = Sample::whole(corpora);
+        let mut counter = Counter::new(inputs, corpora);
+        let images = counter.images(&whole);
+        let labels = counter.filled(&images);
+        let cells = labels.len() * inputs.classes.len();
+        if cells < FEWEST_CELLS {
+            return Err(Error::Setting(format!(
+                "{cells} cells ({} classes, {} labels) are filled in every matrix, at least {FEWEST_CELLS} are needed: a \
+                 label is filled where an image has it",
+                inputs.classes.len(),
+                labels.len()
+            )));
+        }
+        let mut items = vec![Ranks::default(); inputs.items.len()];
+        for (at, ranks) in items.iter_mut().enumerate() {
+            counter.rank(at, &whole, &images, &labels, ranks);
+        }
+        let (mut detections, mut detected) = (Vec::new(), Vec::new());
+        for (at, run) in inputs.runs.iter().enumerate() {
+            let list = run.pictures.detections();
+            let shares: Vec<f64> = counter.shares(at, list, &whole, &images, &labels).collect();
+            detections.push(Ranks::of(&shares));
+            detected.push(row_means(&shares, labels.len()));
+        }
+        Ok(Self { labels, items, detections, detected })
+    }
+
+    fn cells(&self) -> usize {
+        self.items[0].centred().len()
+    }
+
+    /// A matrix and itself; nothing for two different ones.
+    fn itself(&self, a: usize, b: usize) -> Pair {
+        let ranks = &self.items[a];
+        if a != b {
+            return Pair::default();
+        }
+        let one = ranks.spearman(ranks);
+        Pair { spearman: one, rho_a: ranks.rho_a(ranks), kendall: one, ..Pair::default() }
+    }
+
+    /// Everything but what comes from resamples.
+    fn pair(&self, inputs: &Inputs, a: usize, b: usize, settings: &Settings) -> Pair {
+        let (x, y) = (&self.items[a], &self.items[b]);
+        let spearman = x.spearman(y);
+        let kendall = kendall(x.centred(), y.centred());
+        let strata = strata(&self.frequencies(inputs, a, b));
+        let mut random = Random::of_text(settings.seed, &format!("permutation of {a} and {b}"));
+        Pair {
+            spearman,
+            rho_a: x.rho_a(y),
+            kendall: kendall.map(|of| of.tau_b),
+            p_value: spearman.and_then(|rho| spearman_p(rho, self.cells())),
+            p_kendall: kendall.map(|of| of.p_value),
+            p_permutation: permutation_p(x, y, self.labels.len(), &strata, settings.permutations, &mut random),
+            partial: spearman.and_then(|rho| self.given_detections(inputs, rho, a, b)),
+            ..Pair::default()
+        }
+    }
+
+    /// The runs behind two items, each once.
+    fn runs(inputs: &Inputs, a: usize, b: usize) -> Vec<usize> {
+        let run = |item: usize| match inputs.items[item].data {
+            Data::Run { run, .. } => Some(run),
+            Data::Table { .. } => None,
+        };
+        let mut runs: Vec<usize> = [a, b].into_iter().filter_map(run).collect();
+        runs.dedup();
+        runs
+    }
+
+    /// How frequent each class is for the test of two items: the mean share of images in which it was detected, over the
+    /// labels and the runs behind the items; where there is none, the mean of the two matrices' row means.
+    fn frequencies(&self, inputs: &Inputs, a: usize, b: usize) -> Vec<f64> {
+        let runs = Self::runs(inputs, a, b);
+        let means: Vec<Vec<f64>> = match runs.is_empty() {
+            false => runs.iter().map(|&run| self.detected[run].clone()).collect(),
+            true => [a, b].iter().map(|&item| self.table_means(inputs, item)).collect(),
+        };
+        (0..inputs.classes.len()).map(|class| means.iter().map(|of| of[class]).sum::<f64>()).collect()
+    }
+
+    fn table_means(&self, inputs: &Inputs, item: usize) -> Vec<f64> {
+        let Data::Table { cells, .. } = &inputs.items[item].data else { return Vec::new() };
+        let rows = cells.chunks_exact(inputs.labels.len());
+        let compared: Vec<f64> = rows.flat_map(|row| self.labels.iter().map(|&label| row[label])).collect();
+        row_means(&compared, self.labels.len())
+    }
+
+    /// The partial correlation given the detection-only matrices of the runs behind two items. A constant one explains
+    /// nothing.
+    fn given_detections(&self, inputs: &Inputs, rho: f64, a: usize, b: usize) -> Option<f64> {
+        let (x, y) = (&self.items[a], &self.items[b]);
+        let runs = Self::runs(inputs, a, b);
+        let given: Vec<(&Ranks, Given)> = runs
+            .iter()
+            .map(|&run| &self.detections[run])
+            .filter_map(|of| Some((of, Given { x: x.spearman(of)?, y: y.spearman(of)? })))
+            .collect();
+        match given[..] {
+            [] => (!runs.is_empty()).then_some(rho),
+            [(_, z)] => partial(rho, z.x, z.y),
+            [(first, z), (second, w), ..] => partial_of_two(rho, z, w, first.spearman(second)?),
+        }
+    }
+
+    fn warnings(&self, inputs: &Inputs, items: &[Compared]) -> Vec<String> {
+        let constant = items.iter().filter(|item| item.constant);
+        let mut warnings: Vec<String> = constant
+            .map(|item| format!("{}: all compared cells are equal, so correlations with it are undefined", item.name))
+            .collect();
+        let absent = inputs.labels.len() - self.labels.len();
+        if absent > 0 {
+            warnings.push(format!(
+                "labels left out because an input has no image of them: {absent} of {}",
+                inputs.labels.len()
+            ));
+        }
+        warnings
+    }
+}
+
+fn row_means(cells: &[f64], columns: usize) -> Vec<f64> {
+    cells.chunks_exact(columns).map(|row| row.iter().sum::<f64>() / columns as f64).collect()
+}

@@ -1,0 +1,128 @@
+//! A test that keeps the cells of a class together and compares frequent classes with frequent classes only.
+//!
+//! Two matrices agree already because a class that is seen often is often important, whatever the maps say, and the cells
+//! of one class go together. So whole rows of one matrix are permuted, within strata of classes of similar frequency. The
+//! null hypothesis: which class within its stratum a row belongs to does not matter. One-sided, for agreement:
+//! p = (b + 1) / (m + 1), b of m permutations with a rank correlation at least as high (Phipson and Smyth 2010).
+
+use super::rank::Ranks;
+use crate::random::Random;
+
+/// Classes a stratum, about.
+pub const STRATUM: usize = 15;
+
+/// Classes grouped by frequency: those of frequency 0 by themselves, the others in ascending order (equals in their own
+/// order) into strata of equal size but for one, about [`STRATUM`] each.
+pub fn strata(frequencies: &[f64]) -> Vec<Vec<usize>> {
+    let (never, mut seen): (Vec<usize>, Vec<usize>) = (0..frequencies.len()).partition(|&at| frequencies[at] == 0.0);
+    seen.sort_by(|&a, &b| frequencies[a].total_cmp(&frequencies[b]));
+    let count = ((seen.len() as f64 / STRATUM as f64).round() as usize).max(1);
+    let cut = |at: usize| at * seen.len() / count;
+    let mut strata: Vec<Vec<usize>> = (0..count).map(|at| seen[cut(at)..cut(at + 1)].to_vec()).collect();
+    strata.push(never);
+    // A row alone has nowhere to go.
+    strata.retain(|stratum| stratum.len() > 1);
+    strata
+}
+
+/// Inner products of the rows of one stratum: row a of x with row b of y at `a * size + b`.
+struct Products {
+    size: usize,
+    of_rows: Vec<f64>,
+}
+
+/// The p-value for `x` and `y`, the ranks of two matrices row by row, with `columns` cells a row.
+///
+/// The ranks of a permuted matrix are the permuted ranks, so that a permutation costs one number a row.
+pub fn permutation_p(
+    x: &Ranks,
+    y: &Ranks,
+    columns: usize,
+    strata: &[Vec<usize>],
+    permutations: usize,
+    random: &mut Random,
+) -> Option<f64> {
+    if x.constant() || y.constant() || permutations == 0 {
+        return None;
+    }
+    let row = |ranks: &'_ Ranks, at: usize| ranks.centred()[at * columns..][..columns].to_vec();
+    let strata: Vec<Products> = strata
+        .iter()
+        .map(|stratum| {
+            let rows = |ranks| stratum.iter().map(|&at| row(ranks, at)).collect::<Vec<_>>();
+            let (x, y) = (rows(x), rows(y));
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let of_rows = x.iter().flat_map(|a| y.iter().map(|b| dot(a, b)).collect::<Vec<_>>()).collect();
+            Products { size: stratum.len(), of_rows }
+        })
+        .collect();
+    // Sums of multiples of a quarter are exact: equal is equal, in whatever order they are added.
+    let observed: f64 = strata.iter().map(|of| (0..of.size).map(|at| of.of_rows[at * of.size + at]).sum::<f64>()).sum();
+    let mut places: Vec<Vec<usize>> = strata.iter().map(|of| (0..of.size).collect()).collect();
+    let mut as_high = 0;
+    for _ in 0..permutations {
+        let mut sum = 0.0;
+        for (of, places) in strata.iter().zip(&mut places) {
+            random.shuffle(places);
+            sum += places.iter().enumerate().map(|(at, &to)| of.of_rows[at * of.size + to]).sum::<f64>();
+        }
+        as_high += usize::from(sum >= observed);
+    }
+    Some((as_high + 1) as f64 / (permutations + 1) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strata_are_of_similar_frequency_and_hold_every_class_once() {
+        let frequencies: Vec<f64> = (0..100).map(|at| f64::from(at * 37 % 70).max(20.0) - 20.0).collect();
+        let strata = strata(&frequencies);
+        let mut all: Vec<usize> = strata.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..100).collect::<Vec<_>>());
+        let (never, seen) = strata.split_last().unwrap();
+        assert!(never.iter().all(|&at| frequencies[at] == 0.0));
+        assert!(seen.iter().all(|stratum| (10..=20).contains(&stratum.len())), "{seen:?}");
+        for pair in seen.windows(2) {
+            assert!(pair[0].iter().all(|&a| pair[1].iter().all(|&b| frequencies[a] <= frequencies[b])));
+        }
+        assert_eq!(super::strata(&[0.5]), Vec::<Vec<usize>>::new());
+        assert_eq!(super::strata(&[0.0, 0.5, 0.0]), [[0, 2]]);
+    }
+
+    #[test]
+    fn all_orders_of_four_rows() {
+        // Four rows of two cells: 24 orders, of which the one that is there is the best, so p is about 1/24.
+        let x = Ranks::of(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        let p = |y: &Ranks| permutation_p(&x, y, 2, &[vec![0, 1, 2, 3]], 20_000, &mut Random::new(3, 0)).unwrap();
+        let alike = p(&x);
+        assert!((alike - 1.0 / 24.0).abs() < 0.005, "{alike}");
+        let opposed = p(&Ranks::of(&[8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]));
+        assert_eq!(opposed, 1.0, "one-sided: disagreement is no agreement");
+        assert_eq!(permutation_p(&x, &Ranks::of(&[1.0; 8]), 2, &[], 99, &mut Random::new(3, 0)), None);
+        assert_eq!(permutation_p(&x, &x, 2, &[], 99, &mut Random::new(3, 0)), Some(1.0), "nothing can be permuted");
+    }
+
+    #[test]
+    fn agreement_by_frequency_alone_is_no_agreement() {
+        // Rows share their level and nothing else: the naive correlation is high, the test is not impressed. Over many
+        // such pairs its p-values are as good as uniform.
+        let (classes, columns) = (60, 5);
+        let mut ps = Vec::new();
+        for draw in 0..200 {
+            let mut random = Random::new(11, draw);
+            let mut matrix = || -> Vec<f64> {
+                (0..classes * columns).map(|at| (at / columns) as f64 + random.uniform(0.0, 25.0)).collect()
+            };
+            let (x, y) = (Ranks::of(&matrix()), Ranks::of(&matrix()));
+            assert!(x.spearman(&y).unwrap() > 0.7);
+            // Levels within a stratum of two hardly differ.
+            let strata: Vec<Vec<usize>> = (0..classes / 2).map(|at| vec![2 * at, 2 * at + 1]).collect();
+            ps.push(permutation_p(&x, &y, columns, &strata, 199, &mut Random::new(12, draw)).unwrap());
+        }
+        let below = |level: f64| ps.iter().filter(|&&p| p <= level).count();
+        assert!((4..=24).contains(&below(0.05)) && (75..=130).contains(&below(0.5)), "{ps:?}");
+    }
+}
