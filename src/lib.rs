@@ -8,6 +8,7 @@
 //! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it
 //!   leaves behind;
 //! * [`associate`]: the object-emotion matrix; [`plot`]: its picture;
+//! * [`world`]: drawn scenes whose causes are known;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
@@ -29,5 +30,6 @@ pub mod record;
 pub mod run;
 pub mod score;
 pub mod synthesize;
+pub mod world;
 
 pub use error::{Error, Result};

@@ -18,6 +18,7 @@ mod bench;
 mod models;
 mod progress;
 mod settings;
+mod world;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
@@ -57,6 +58,7 @@ enum Command {
     BenchDetector(bench::Args),
     #[command(subcommand)]
     Models(models::Command),
+    World(world::Args),
     /// Print a completion script for a shell
     ///
     /// For instance `emocam completions bash > ~/.local/share/bash-completion/completions/emocam`.
@@ -73,6 +75,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Associate(args) => associate::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Models(command) => models::run(command),
+        Command::World(args) => world::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "emocam", &mut script);
