@@ -9,6 +9,7 @@
 //!   leaves behind;
 //! * [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`explained`]: single photos; [`plot`]:
 //!   pictures of all of them;
+//! * [`world`]: drawn scenes whose causes are known;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
@@ -32,5 +33,6 @@ pub mod rsa;
 pub mod run;
 pub mod score;
 pub mod synthesize;
+pub mod world;
 
 pub use error::{Error, Result};

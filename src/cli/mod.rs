@@ -20,6 +20,7 @@ mod models;
 mod progress;
 mod rsa;
 mod settings;
+mod world;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
@@ -63,6 +64,7 @@ enum Command {
     #[command(subcommand)]
     Models(models::Command),
     Rsa(rsa::Args),
+    World(world::Args),
     /// Print a completion script for a shell
     ///
     /// For instance `emocam completions bash > ~/.local/share/bash-completion/completions/emocam`.
@@ -81,6 +83,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Models(command) => models::run(command),
         Command::Rsa(args) => rsa::run(args),
+        Command::World(args) => world::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "emocam", &mut script);
