@@ -7,7 +7,8 @@
 //!   [`score`]: how much of a map lies in a box;
 //! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it
 //!   leaves behind;
-//! * [`associate`]: the object-emotion matrix; [`plot`]: its picture;
+//! * [`associate`]: the object-emotion matrix; [`evaluate`]: whether a method's maps are any good; [`plot`]: pictures of
+//!   both;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
@@ -16,6 +17,7 @@ pub mod corpus;
 pub mod detect;
 pub mod emotion;
 pub mod error;
+pub mod evaluate;
 pub mod explain;
 pub mod files;
 pub mod image;

@@ -15,6 +15,7 @@ macro_rules! say {
 mod analyze;
 mod associate;
 mod bench;
+mod evaluate;
 mod models;
 mod progress;
 mod settings;
@@ -29,6 +30,7 @@ Examples:
   emocam analyze photos                  the paper's configuration; results in photos-emocam/
   emocam analyze photos --cam paper      all five methods of the paper in one pass
   emocam associate photos-emocam --importance 0.5 --top 40
+  emocam evaluate photos --cam paper     which of the methods tell what the model does
 
 Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
 (continue with --resume).";
@@ -53,6 +55,7 @@ struct Cli {
 enum Command {
     Analyze(analyze::Args),
     Associate(associate::Args),
+    Evaluate(evaluate::Args),
     #[command(hide = true)]
     BenchDetector(bench::Args),
     #[command(subcommand)]
@@ -71,6 +74,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Analyze(args) => analyze::run(args),
         Command::Associate(args) => associate::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Models(command) => models::run(command),
         Command::Completions { shell } => {

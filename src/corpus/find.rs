@@ -157,7 +157,8 @@ fn is_hidden(entry: &DirEntry) -> bool {
 
 /// A run directory: `emocam analyze .` leaves one, with its heatmap, in the corpus.
 fn is_run(entry: &DirEntry) -> bool {
-    entry.depth() > 0 && entry.file_type().is_dir() && entry.path().join("records.jsonl").is_file()
+    let has = |name: &str| entry.path().join(name).is_file();
+    entry.depth() > 0 && entry.file_type().is_dir() && (has("records.jsonl") || has("evaluate.json"))
 }
 
 fn starts_with_dot(path: &Path) -> bool {

@@ -5,7 +5,7 @@ use super::card::{Flatten, Mean};
 use super::{Card, EmotionModel};
 use crate::image::{Rgb8, Size};
 use crate::nn::weights::{mean_image, safetensors, Array, StateDict};
-use crate::nn::{forward, stack, Layer};
+use crate::nn::{stack, Layer};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -17,7 +17,7 @@ pub struct AlexNet {
     device: Device,
     /// (3, rows, columns) or (3, 1, 1), subtracted from the input.
     mean: Tensor,
-    features: Vec<Layer>,
+    body: Vec<Layer>,
     head: Vec<Layer>,
     files: Vec<(&'static str, PathBuf)>,
     synthesized: bool,
@@ -129,7 +129,7 @@ impl AlexNet {
             let (_, array) = tensors.iter().find(|(known, _)| *known == name).expect("canonical() gives all layers");
             place(array)
         };
-        let mut features = Vec::new();
+        let mut body = Vec::new();
         let mut channels = 3;
         for (at, (stride, padding)) in CONVOLUTIONS.into_iter().enumerate() {
             let (kernel, bias) = (get(format!("conv{}.weight", at + 1))?, get(format!("conv{}.bias", at + 1))?);
@@ -142,13 +142,13 @@ impl AlexNet {
                     found: format!("{:?}", kernel.size()),
                 });
             }
-            features.push(Layer::Convolution { kernel, bias, stride, padding, groups: channels / of_group });
+            body.push(Layer::Convolution { kernel, bias, stride, padding, groups: channels / of_group });
             if at < 4 {
-                features.push(Layer::Relu);
+                body.push(Layer::Relu);
             }
             if at < 2 {
-                features.push(Layer::LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 });
-                features.push(Layer::MaxPool { size: 3, stride: 2 });
+                body.push(Layer::LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 });
+                body.push(Layer::MaxPool { size: 3, stride: 2 });
             }
             channels = out;
         }
@@ -159,7 +159,7 @@ impl AlexNet {
                 head.push(Layer::Relu);
             }
         }
-        Ok(Self { card, device, mean, features, head, files, synthesized })
+        Ok(Self { card, device, mean, body, head, files, synthesized })
     }
 }
 
@@ -172,11 +172,15 @@ impl EmotionModel for AlexNet {
         &self.card
     }
 
-    fn features(&self, pictures: &[&Rgb8]) -> Result<Tensor> {
+    fn prepare(&self, pictures: &[&Rgb8]) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
         stack(pictures, self.input(), self.device)
-            .and_then(|x| forward(&self.features, &x.f_to_kind(Kind::Float)?.f_sub(&self.mean)?)?.f_contiguous())
-            .map_err(Error::torch("running the emotion model"))
+            .and_then(|x| x.f_to_kind(Kind::Float)?.f_sub(&self.mean))
+            .map_err(Error::torch("preparing the emotion model's input"))
+    }
+
+    fn body(&self) -> &[Layer] {
+        &self.body
     }
 
     fn head(&self) -> &[Layer] {

@@ -22,14 +22,34 @@ pub trait EmotionModel {
     /// What the outputs mean.
     fn card(&self) -> &Card;
 
-    /// The explained activation A: (N, K, rows, columns), f32, of pictures of size [`Self::input`].
+    /// What enters the network: (N, 3, rows, columns), f32, from pictures of size [`Self::input`].
+    ///
+    /// # Errors
+    /// No memory.
+    fn prepare(&self, pictures: &[&Rgb8]) -> Result<Tensor>;
+
+    /// The layers from there to A.
+    fn body(&self) -> &[Layer];
+
+    /// The layers from A to the logits (N, labels), beginning with the ReLU behind the last convolution.
+    fn head(&self) -> &[Layer];
+
+    /// The explained activation A: (N, K, rows, columns), f32, of a prepared input.
     ///
     /// # Errors
     /// The network could not be run.
-    fn features(&self, pictures: &[&Rgb8]) -> Result<Tensor>;
+    fn activation(&self, input: &Tensor) -> Result<Tensor> {
+        let _no_grad = tch::no_grad_guard();
+        forward(self.body(), input).and_then(|a| a.f_contiguous()).map_err(Error::torch("running the emotion model"))
+    }
 
-    /// The layers from A to the logits (N, labels).
-    fn head(&self) -> &[Layer];
+    /// [`Self::activation`] of pictures of size [`Self::input`].
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn features(&self, pictures: &[&Rgb8]) -> Result<Tensor> {
+        self.activation(&self.prepare(pictures)?)
+    }
 }
 
 /// What the model answers for one picture.

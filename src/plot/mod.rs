@@ -6,10 +6,12 @@
 mod colour;
 mod heatmap;
 mod outline;
+mod panels;
 mod svg;
 mod text;
 
 pub use heatmap::Heatmap;
+pub use panels::{Dot, Panel, Panels, Series};
 
 use crate::{files, Error, Result};
 use resvg::{tiny_skia, usvg};
