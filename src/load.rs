@@ -164,9 +164,7 @@ mod tests {
     fn a_class_that_is_not_there_brings_those_like_it() {
         let classes = ["Person", "Human face", "Dog", "Hot dog"].map(String::from);
         assert_eq!(class_index("person", &classes).unwrap(), 0);
-        for (name, hint) in
-            [("Persn", "Person?"), ("dogs", "Dog, Hot dog?"), ("face", "Human face?"), ("xyz", "4 classes")]
-        {
+        for (name, hint) in [("Persn", "Person?"), ("dogs", "Dog?"), ("face", "Human face?"), ("xyz", "4 classes")] {
             let message = class_index(name, &classes).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains(hint), "{message}");
         }

@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn drop_gain_and_increase_by_hand_and_at_the_ends() {
-        assert_eq!((drop(0.8, 0.2), gain(0.8, 0.2), increase(0.8, 0.2)), (Some(0.75), Some(0.0), 0.0));
+        assert_eq!((drop(0.5, 0.125), gain(0.5, 0.125), increase(0.5, 0.125)), (Some(0.75), Some(0.0), 0.0));
         assert_eq!((drop(0.5, 0.75), gain(0.5, 0.75), increase(0.5, 0.75)), (Some(0.0), Some(0.5), 1.0));
         assert_eq!((drop(0.0, 0.5), gain(1.0, 1.0), increase(1.0, 1.0)), (None, None, 0.0));
     }

@@ -26,8 +26,8 @@ pub fn scorecard(evaluation: &Evaluation, estimates: &[Estimate], document: &Doc
     let outcome = &document.outcome;
     let mut notes = vec![
         "Dots: means over images; bars: 95 % bootstrap intervals. Grey: baselines that know nothing of the model, random maps \
-         as smooth as the others and a Gaussian about the centre; dashed line: the random baseline's mean. Arrows point to \
-         the better side. Faithfulness to the model, not to the world."
+         as smooth as the others and a Gaussian about the centre; dashed lines: what maps without information score. \
+         Curves have the colours of the rows. Faithfulness to the model, not to the world."
             .to_string(),
     ];
     if outcome.saturated > 0 {

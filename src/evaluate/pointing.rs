@@ -6,13 +6,15 @@ use crate::image::{BoundingBox, Size};
 /// Which pixels of the emotion model's squashed input lie in one of `boxes` (pixels of the original photo): those whose
 /// centre does.
 pub fn inside(boxes: &[BoundingBox], original: Size, grid: Size) -> Vec<bool> {
-    let across = original.width as f32 / grid.width as f32;
-    let down = original.height as f32 / grid.height as f32;
+    let across = f64::from(original.width) / f64::from(grid.width);
+    let down = f64::from(original.height) / f64::from(grid.height);
+    let edges: Vec<[f64; 4]> = boxes.iter().map(|of| <[f32; 4]>::from(*of).map(f64::from)).collect();
     let mut inside = Vec::with_capacity(grid.area());
     for row in 0..grid.height {
         for column in 0..grid.width {
-            let (x, y) = ((column as f32 + 0.5) * across, (row as f32 + 0.5) * down);
-            inside.push(boxes.iter().any(|b| b.x_min <= x && x < b.x_max && b.y_min <= y && y < b.y_max));
+            let (x, y) = ((f64::from(column) + 0.5) * across, (f64::from(row) + 0.5) * down);
+            let holds = |&[left, top, right, bottom]: &[f64; 4]| left <= x && x < right && top <= y && y < bottom;
+            inside.push(edges.iter().any(holds));
         }
     }
     inside

@@ -68,6 +68,8 @@ impl<'a> Probe<'a> {
     /// The network cannot be run, or answers with something that is no number.
     pub fn probabilities(&self, inputs: &Tensor) -> Result<Vec<f64>> {
         let _no_grad = tch::no_grad_guard();
+        // One layout in memory, whatever the inputs were made of: it too decides on the last digits.
+        let inputs = inputs.f_contiguous().map_err(Error::torch("preparing changed pictures"))?;
         let count = inputs.size()[0];
         let mut found = Vec::with_capacity(count as usize);
         for start in (0..count).step_by(BATCH as usize) {
@@ -94,7 +96,7 @@ impl<'a> Probe<'a> {
 fn filled_up(inputs: &Tensor) -> Result<Tensor, TchError> {
     let (count, channels, rows, columns) = inputs.size4()?;
     if count == BATCH {
-        return inputs.f_contiguous();
+        return Ok(inputs.shallow_clone());
     }
     let copies = inputs.f_narrow(0, count - 1, 1)?.f_expand([BATCH - count, channels, rows, columns], false)?;
     Tensor::f_cat(&[inputs, &copies], 0)

@@ -176,8 +176,9 @@ impl Panels {
     fn draw_dots(&self, panel: &Panel, frame: &Frame, canvas: &mut Canvas) {
         let Panel::Dots { title, scale, higher, dots, reference } = panel else { return };
         let area = frame.area;
-        let arrow = if *higher { "→" } else { "←" };
-        text(canvas, &format!("{title} {arrow}"), (area.x, area.y - HEAD_GAP), HEAD, Anchor::Start, BLACK);
+        text(canvas, title, (area.x, area.y - HEAD_GAP), HEAD, Anchor::Start, BLACK);
+        let arrow = if *higher { "better →" } else { "← better" };
+        text(canvas, arrow, (area.right(), area.y - HEAD_GAP), TICK, Anchor::End, GREY);
         draw_across(frame, scale, canvas);
         if let Some(value) = reference {
             let x = frame.x(*value);

@@ -87,11 +87,14 @@ impl Layout {
         let (dots, curves): (Vec<usize>, Vec<usize>) =
             (0..picture.panels.len()).partition(|&at| matches!(picture.panels[at], Panel::Dots { .. }));
         let mut frames: Vec<(usize, Frame)> = Vec::new();
-        let rows = dots.chunks(ACROSS).map(|row| (row, ROW_HEIGHT * picture.series.len() as f64));
-        for (row, height) in rows.chain(curves.chunks(ACROSS).map(|row| (row, LINES_HEIGHT))) {
+        let rows = dots.chunks(ACROSS).map(|row| (row, ROW_HEIGHT * picture.series.len() as f64, PANEL_WIDTH));
+        // One curve more than fits is let in by making all of them narrower.
+        let of_curves = curves.len().clamp(1, ACROSS + 1);
+        let narrow = ((inner + BETWEEN) / of_curves as f64 - BETWEEN).min(PANEL_WIDTH);
+        for (row, height, wide) in rows.chain(curves.chunks(of_curves).map(|row| (row, LINES_HEIGHT, narrow))) {
             y += HEAD_HEIGHT;
             for (column, &at) in row.iter().enumerate() {
-                let area = Area::new(left + column as f64 * (PANEL_WIDTH + BETWEEN), y, PANEL_WIDTH, height);
+                let area = Area::new(left + column as f64 * (wide + BETWEEN), y, wide, height);
                 frames.push((at, frame(&picture.panels[at], area, column == 0)));
             }
             y += height + FOOT_HEIGHT;
@@ -144,7 +147,8 @@ fn padded(values: impl Iterator<Item = f64>) -> (f64, f64) {
     if lower > upper {
         return (0.0, 1.0);
     }
-    let room = ((upper - lower) * 0.08).max(upper.abs().max(lower.abs()) * 1e-3).max(1e-6);
+    // Where all values are the same, a round range about them.
+    let room = if upper > lower { (upper - lower) * 0.08 } else { upper.abs().max(0.1) / 2.0 };
     (lower - room, upper + room)
 }
 

@@ -36,7 +36,7 @@ fn every_value_is_drawn_and_a_missing_one_is_a_dash() {
     assert_eq!(markup.matches(">–<").count(), 1);
     // Two intervals, two curves, one reference line.
     assert_eq!(markup.matches("stroke-linejoin").count(), 5);
-    for phrase in ["A &amp; B", ">grad-cam<", ">lift-cam<", "Deletion ←", "Made up."] {
+    for phrase in ["A &amp; B", ">grad-cam<", ">lift-cam<", "← better", "Made up."] {
         assert!(markup.contains(phrase), "no {phrase}");
     }
     assert!(!markup.contains("legend"), "the rows of dots say what is what");
