@@ -155,7 +155,7 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.depth() > 0 && starts_with_dot(entry.path())
 }
 
-/// A run directory: `emocam analyze .` leaves one, with its heatmap, in the corpus.
+/// A run directory: `emocam analyze .` leaves one, with its heatmap, in the corpus; so does `emocam evaluate .`.
 fn is_run(entry: &DirEntry) -> bool {
     let has = |name: &str| entry.path().join(name).is_file();
     entry.depth() > 0 && entry.file_type().is_dir() && (has("records.jsonl") || has("evaluate.json"))

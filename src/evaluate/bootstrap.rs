@@ -13,7 +13,7 @@ pub fn interval(values: &[f64], resamples: usize, seed: u64) -> Option<(f64, f64
         return None;
     }
     let mut random = Random::of_text(seed, "bootstrap");
-    let mut one = || (u128::from(random.next_u64()) * values.len() as u128 >> 64) as usize;
+    let mut one = || ((u128::from(random.next_u64()) * values.len() as u128) >> 64) as usize;
     let mut means: Vec<f64> =
         (0..resamples).map(|_| (0..values.len()).map(|_| values[one()]).sum::<f64>() / values.len() as f64).collect();
     means.sort_unstable_by(f64::total_cmp);

@@ -135,7 +135,12 @@ impl<'a> Judge<'a> {
                 Contender::Method(_) => {
                     let mut maps = of_methods.next().expect("one list of maps a method");
                     (flat, own) = (maps.flat[0], correlations.next().unwrap_or_default());
-                    maps.values.remove(0)
+                    // A map that is all but flat orders nothing: it counts as the zeros it stands for.
+                    if flat {
+                        vec![0.0; size.area()]
+                    } else {
+                        maps.values.remove(0)
+                    }
                 }
                 Contender::Random => scene.random.clone(),
                 Contender::Centre => baseline::centre(size),

@@ -59,13 +59,15 @@ pub enum Metric {
     Sanity(usize),
 }
 
-/// Which end of a metric is good.
+/// Which end of a metric's range is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     /// Less is better.
     Lower,
     /// More is better.
     Higher,
+    /// The nearer to zero, the better.
+    Zero,
 }
 
 impl Better {
@@ -74,6 +76,7 @@ impl Better {
         match self {
             Self::Lower => "lower",
             Self::Higher => "higher",
+            Self::Zero => "zero",
         }
     }
 }
@@ -93,11 +96,12 @@ impl Metric {
         }
     }
 
-    /// Which end is good. A low correlation with a redrawn head's map is: a map that stays the same does not tell of the
+    /// Which end is good. No correlation with a redrawn head's map is: a map that stays the same does not tell of the
     /// weights.
     pub fn better(self) -> Better {
         match self {
-            Self::Deletion | Self::AverageDrop | Self::Sanity(_) => Better::Lower,
+            Self::Deletion | Self::AverageDrop => Better::Lower,
+            Self::Sanity(_) => Better::Zero,
             Self::Insertion | Self::Road | Self::AverageGain | Self::Increase | Self::Pointing => Better::Higher,
         }
     }

@@ -25,9 +25,10 @@ pub fn scorecard(evaluation: &Evaluation, estimates: &[Estimate], document: &Doc
     }
     let outcome = &document.outcome;
     let mut notes = vec![
-        "Dots: means over images; bars: 95 % bootstrap intervals. Grey: baselines that know nothing of the model, random maps \
-         as smooth as the others and a Gaussian about the centre; dashed lines: what maps without information score. \
-         Curves have the colours of the rows. Faithfulness to the model, not to the world."
+        "Dots: means over images; bars: 95 % bootstrap intervals. + and −: better and worse than the random baseline, image by \
+         image (the interval of the difference leaves out zero). Grey: baselines that know nothing of the model, random maps \
+         as smooth as the others and a Gaussian about the centre; dashed lines: what maps without information score. Curves \
+         have the colours of the rows. Faithfulness to the model, not to the world."
             .to_string(),
     ];
     if outcome.saturated > 0 {
@@ -62,9 +63,13 @@ fn dots(evaluation: &Evaluation, estimates: &[Estimate], metric: Metric, shown: 
     let mean = |contender| find(estimates, contender, metric).and_then(|estimate| estimate.mean);
     let dot = |&at: &usize| {
         let estimate = find(estimates, evaluation.contenders()[at], metric)?;
-        Some(Dot { value: estimate.mean?, interval: estimate.interval })
+        Some(Dot { value: estimate.mean?, interval: estimate.interval, mark: mark(estimate) })
     };
-    let higher = metric.better() == Better::Higher;
+    let better = match metric.better() {
+        Better::Lower => "← better",
+        Better::Higher => "better →",
+        Better::Zero => "0 is best",
+    };
     let (title, scale) = match metric {
         Metric::Deletion => ("Deletion", "area under the curve"),
         Metric::Insertion => ("Insertion", "area under the curve"),
@@ -77,7 +82,19 @@ fn dots(evaluation: &Evaluation, estimates: &[Estimate], metric: Metric, shown: 
     };
     // What a map without information scores: in the pointing game the boxes' share of the area.
     let reference = if metric == Metric::Pointing { mean(Contender::Uniform) } else { mean(Contender::Random) };
-    Panel::Dots { title: title.into(), scale: scale.into(), higher, dots: shown.iter().map(dot).collect(), reference }
+    let dots = shown.iter().map(dot).collect();
+    Panel::Dots { title: title.into(), scale: scale.into(), better: better.into(), dots, reference }
+}
+
+/// "+" where a mean is better than the random baseline's by more than chance, "−" where it is worse: the interval of the
+/// paired difference leaves zero out. Pictures differ more than methods do, so that intervals of the means hide it.
+fn mark(estimate: &Estimate) -> &'static str {
+    let Some((lower, upper)) = estimate.over_random.and_then(|over| over.interval) else { return "" };
+    match (lower > 0.0, upper < 0.0, estimate.metric.better()) {
+        (true, _, Better::Higher) | (_, true, Better::Lower) => "+",
+        (true, _, Better::Lower) | (_, true, Better::Higher) => "−",
+        _ => "",
+    }
 }
 
 fn curve_panels(evaluation: &Evaluation, shown: &[usize]) -> Vec<Panel> {

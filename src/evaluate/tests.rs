@@ -6,8 +6,10 @@ use super::order::{part, ranks};
 use super::probe::Probe;
 use super::road::{combined, without, First};
 use super::{confidence, pointing, sanity};
+use crate::config::CamConfig;
 use crate::corpus::{decode, DecodeOptions};
 use crate::emotion::{AlexNet, EmotionModel};
+use crate::explain::Method;
 use crate::image::{resize, BoundingBox, Filter, Size};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -168,6 +170,25 @@ fn rank_correlations_are_scipys() {
         approx::assert_abs_diff_eq!(sanity::spearman(&a, &b).unwrap(), case["rho"].as_f64().unwrap(), epsilon = 1e-12);
     }
     assert_eq!(expected["spearman"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_map_changes_with_the_head_and_not_without() {
+    let model = model();
+    let probe = probe(&model, &expected()["pictures"][3]);
+    let (cam, grid) = (CamConfig { methods: Method::ALL.to_vec(), ..CamConfig::default() }, Size::new(13, 13));
+    let own = probe.maps(model.head(), &cam, grid).unwrap();
+    let heads = sanity::redrawn(model.head(), 1).unwrap();
+    assert_eq!(heads.len(), 3);
+    let others: Vec<_> = heads.iter().map(|head| probe.maps(head, &cam, grid).unwrap()).collect();
+    for (at, method) in cam.methods.iter().enumerate() {
+        let again = &probe.maps(model.head(), &cam, grid).unwrap()[at];
+        assert_eq!(sanity::spearman(&own[at].values[0], &again.values[0]), Some(1.0), "{method}");
+        for other in &others {
+            let correlation = sanity::spearman(&own[at].values[0], &other[at].values[0]);
+            assert!(correlation.is_none_or(|rho| rho < 0.999), "{method}: {correlation:?}");
+        }
+    }
 }
 
 #[test]

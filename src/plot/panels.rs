@@ -66,6 +66,8 @@ pub struct Dot {
     pub value: f64,
     /// Lower and upper end.
     pub interval: Option<(f64, f64)>,
+    /// A sign at the end of the row; none when empty.
+    pub mark: &'static str,
 }
 
 /// One panel.
@@ -77,8 +79,8 @@ pub enum Panel {
         title: String,
         /// What the numbers are, below the axis.
         scale: String,
-        /// The right side is the better one.
-        higher: bool,
+        /// Which side is good, at the right above the panel.
+        better: String,
         /// One a series; none where there is no value.
         dots: Vec<Option<Dot>>,
         /// A dashed line.
@@ -174,11 +176,10 @@ impl Panels {
     }
 
     fn draw_dots(&self, panel: &Panel, frame: &Frame, canvas: &mut Canvas) {
-        let Panel::Dots { title, scale, higher, dots, reference } = panel else { return };
+        let Panel::Dots { title, scale, better, dots, reference } = panel else { return };
         let area = frame.area;
         text(canvas, title, (area.x, area.y - HEAD_GAP), HEAD, Anchor::Start, BLACK);
-        let arrow = if *higher { "better →" } else { "← better" };
-        text(canvas, arrow, (area.right(), area.y - HEAD_GAP), TICK, Anchor::End, GREY);
+        text(canvas, better, (area.right(), area.y - HEAD_GAP), TICK, Anchor::End, GREY);
         draw_across(frame, scale, canvas);
         if let Some(value) = reference {
             let x = frame.x(*value);
@@ -201,6 +202,9 @@ impl Panels {
                 canvas.stroke(&[(frame.x(lower), y), (frame.x(upper), y)], stroke);
             }
             canvas.dot((frame.x(dot.value), y), 3.2, look.colour, look.hollow);
+            if !dot.mark.is_empty() {
+                text(canvas, dot.mark, (area.right() + 4.0, y + LABEL.drop()), LABEL, Anchor::Start, BLACK);
+            }
         }
     }
 

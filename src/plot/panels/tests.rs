@@ -3,7 +3,7 @@ use super::*;
 fn picture() -> Panels {
     let names = ["grad-cam", "lift-cam", "random"];
     let series = names.map(|name| Series { name: name.into(), baseline: name == "random" });
-    let dot = |value: f64| Some(Dot { value, interval: Some((value - 0.1, value + 0.1)) });
+    let dot = |value: f64| Some(Dot { value, interval: Some((value - 0.1, value + 0.1)), mark: "+" });
     Panels {
         title: "A & B".into(),
         subtitle: "3 images".into(),
@@ -12,7 +12,7 @@ fn picture() -> Panels {
             Panel::Dots {
                 title: "Deletion".into(),
                 scale: "area".into(),
-                higher: false,
+                better: "← better".into(),
                 dots: vec![dot(0.25), None, dot(0.5)],
                 reference: Some(0.5),
             },
@@ -34,6 +34,7 @@ fn every_value_is_drawn_and_a_missing_one_is_a_dash() {
     let markup = svg.as_str();
     assert_eq!(markup.matches("<circle").count(), 2);
     assert_eq!(markup.matches(">–<").count(), 1);
+    assert_eq!(markup.matches(">+<").count(), 2);
     // Two intervals, two curves, one reference line.
     assert_eq!(markup.matches("stroke-linejoin").count(), 5);
     for phrase in ["A &amp; B", ">grad-cam<", ">lift-cam<", "← better", "Made up."] {
@@ -56,9 +57,9 @@ fn curves_alone_have_a_legend() {
 #[test]
 fn a_panel_of_equal_or_no_values_has_an_axis_nevertheless() {
     let mut picture = picture();
-    for dots in [vec![None; 3], vec![Some(Dot { value: 0.0, interval: None }); 3]] {
+    for dots in [vec![None; 3], vec![Some(Dot { value: 0.0, interval: None, mark: "" }); 3]] {
         let (title, scale) = (String::new(), String::new());
-        picture.panels = vec![Panel::Dots { title, scale, higher: true, dots, reference: None }];
+        picture.panels = vec![Panel::Dots { title, scale, better: String::new(), dots, reference: None }];
         let markup = picture.svg().unwrap().as_str().to_string();
         assert!(!markup.contains("NaN") && !markup.contains("inf"), "{markup}");
     }
