@@ -7,8 +7,8 @@
 //!   [`score`]: how much of a map lies in a box;
 //! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it
 //!   leaves behind;
-//! * [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`explained`]: single photos; [`plot`]:
-//!   pictures of all of them;
+//! * [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`explained`]: single photos;
+//!   [`evaluate`]: whether a method's maps are any good; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
@@ -18,6 +18,7 @@ pub mod corpus;
 pub mod detect;
 pub mod emotion;
 pub mod error;
+pub mod evaluate;
 pub mod explain;
 pub mod explained;
 pub mod files;

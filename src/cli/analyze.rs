@@ -5,7 +5,7 @@ use super::progress::Progress;
 use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::corpus::{find, Corpus, Source};
+use emocam::corpus::{find, Corpus, Problem, Source};
 use emocam::emotion::EmotionModel;
 use emocam::explain::Score;
 use emocam::load::{load, Loaded};
@@ -65,7 +65,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders below",
         roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
     );
-    let folder = out.unwrap_or_else(|| default_folder(&roots[0]));
+    let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam", corpus_name(&roots[0]))));
     tch::set_num_threads(nn::network_threads());
     let device = nn::open(machine.device)?;
     let loaded = load(&config, &machine.models, device)?;
@@ -85,7 +85,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let todo: Vec<&Source> = corpus.images.iter().filter(|source| !done.contains(&source.path)).collect();
     announce(&corpus, done.len(), device, &folder);
 
-    let stop = stop_on_interrupt()?;
+    let stop =
+        stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
     let mut progress = Progress::new(corpus.images.len() as u64, "images");
     let maps = run.path("maps");
     let pass = Pass {
@@ -102,13 +103,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     })?;
     progress.finish();
     let stopped = stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len();
-    let mut failures: Vec<Failure> = corpus
-        .problems
-        .into_iter()
-        .map(|problem| Failure { path: problem.path, stage: "find".into(), cause: problem.cause })
-        .chain(failed)
-        .collect();
-    failures.sort_by(|a, b| a.path.cmp(&b.path));
+    let failures = all_failures(corpus.problems, failed);
     if stopped {
         say!(
             "stopped after {} of {} images; the same command with --resume continues, \
@@ -136,14 +131,26 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
         say!("{}", picture.display());
     }
     say_flags(run);
-    if failures.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
+    say_failures(failures, &run.path("failures.csv"));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// What could not be looked at and what failed, in the order of the paths.
+pub(super) fn all_failures(problems: Vec<Problem>, failed: Vec<Failure>) -> Vec<Failure> {
+    let of = |problem: Problem| Failure { path: problem.path, stage: "find".into(), cause: problem.cause };
+    let mut failures: Vec<Failure> = problems.into_iter().map(of).chain(failed).collect();
+    failures.sort_by(|a, b| a.path.cmp(&b.path));
+    failures
+}
+
+/// The first failures, and where all of them are.
+pub(super) fn say_failures(failures: &[Failure], table: &Path) {
     for failure in failures.iter().take(3) {
         say!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
     }
-    say!("{} failed in all; see {}", failures.len(), run.path("failures.csv").display());
-    Ok(ExitCode::from(1))
+    if !failures.is_empty() {
+        say!("{} failed in all; see {}", failures.len(), table.display());
+    }
 }
 
 /// What a reader of the matrices should know of the maps.
@@ -182,11 +189,28 @@ fn outcome(run: &Run, failed: usize, timings: Timings) -> anyhow::Result<Outcome
     Ok(outcome)
 }
 
-/// `photos` for a corpus `data/photos`: the run goes to `photos-emocam` in the current folder.
-fn default_folder(root: &Path) -> PathBuf {
+/// `photos` for a corpus `data/photos`: its run goes to `photos-emocam` in the current folder.
+pub(super) fn corpus_name(root: &Path) -> String {
     let absolute = std::path::absolute(root).unwrap_or_else(|_| root.into());
-    let name = absolute.file_name().map_or("corpus".into(), |name| name.to_string_lossy().into_owned());
-    PathBuf::from(format!("{name}-emocam"))
+    absolute.file_name().map_or("corpus".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// As in `run.json`.
+pub(super) fn device_name(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cuda(number) => format!("cuda:{number}"),
+        _ => "cpu".into(),
+    }
+}
+
+/// What says later whether a corpus is still the same.
+pub(super) fn corpus_info(roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<CorpusInfo> {
+    let folders = roots.iter().map(|root| Ok(std::path::absolute(root)?.display().to_string()));
+    Ok(CorpusInfo {
+        folders: folders.collect::<std::io::Result<_>>().context("cannot name the corpus folders")?,
+        images: corpus.images.len(),
+        sha256: emocam::corpus::digest(&corpus.images),
+    })
 }
 
 fn manifest(
@@ -196,24 +220,16 @@ fn manifest(
     roots: &[PathBuf],
     corpus: &Corpus,
 ) -> anyhow::Result<Manifest> {
-    let folders = roots.iter().map(|root| Ok(std::path::absolute(root)?.display().to_string()));
     Ok(Manifest {
         emocam: env!("CARGO_PKG_VERSION").into(),
         libtorch: "2.11".into(),
         complete: false,
-        warning: loaded.warning(),
+        warning: emocam::load::warning(&loaded.files),
         configuration: config.clone(),
-        device: match device {
-            tch::Device::Cuda(number) => format!("cuda:{number}"),
-            _ => "cpu".into(),
-        },
+        device: device_name(device),
         network_threads: tch::get_num_threads(),
         models: loaded.files.clone(),
-        corpus: CorpusInfo {
-            folders: folders.collect::<std::io::Result<_>>().context("cannot name the corpus folders")?,
-            images: corpus.images.len(),
-            sha256: emocam::corpus::digest(&corpus.images),
-        },
+        corpus: corpus_info(roots, corpus)?,
         labels: loaded.emotion.card().labels.clone(),
         classes: loaded.classes.clone(),
         matrices: None,
@@ -230,14 +246,14 @@ fn announce(corpus: &Corpus, done: usize, device: tch::Device, folder: &Path) {
     say!("{} images{already}; {device}; results in {}", corpus.images.len(), folder.display());
 }
 
-/// The first Ctrl-C (or SIGTERM) lets the batch finish, the second ends the process.
-fn stop_on_interrupt() -> anyhow::Result<&'static AtomicBool> {
+/// The first Ctrl-C (or SIGTERM) lets the work at hand finish and says `note`, the second ends the process.
+pub(super) fn stop_on_interrupt(note: &'static str) -> anyhow::Result<&'static AtomicBool> {
     static STOP: AtomicBool = AtomicBool::new(false);
-    ctrlc::set_handler(|| {
+    ctrlc::set_handler(move || {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        say!("\nstopping after this batch; once more to stop at once (nothing that is recorded is lost)");
+        say!("\n{note}");
     })
     .context("cannot catch Ctrl-C")?;
     Ok(&STOP)

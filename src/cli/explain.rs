@@ -6,7 +6,7 @@ use emocam::config::Config;
 use emocam::corpus::{find, Source, FIGURES};
 use emocam::explained::{names, Examined, Explained, Explainer, Photo};
 use emocam::files::write_bytes;
-use emocam::load::load;
+use emocam::load::{load, warning};
 use emocam::pipeline::{in_one_line, Models};
 use emocam::plot::{write_scaled, Colours, PHOTO_SCALE};
 use emocam::run::Failure;
@@ -91,7 +91,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let device = nn::open(machine.device)?;
     let loaded = load(&config, &machine.models, device)?;
     nn::keep_freed_memory();
-    if let Some(warning) = loaded.warning() {
+    if let Some(warning) = warning(&loaded.files) {
         say!("warning: {warning}");
     }
     let threads = rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build()?;

@@ -15,6 +15,7 @@ macro_rules! say {
 mod analyze;
 mod associate;
 mod bench;
+mod evaluate;
 mod explain;
 mod models;
 mod progress;
@@ -34,6 +35,7 @@ Examples:
   emocam associate photos-emocam --importance 0.5 --top 40
   emocam explain photos/dog.jpg          maps of the paper's five methods side by side, in explained/
   emocam rsa photos-emocam               do the methods agree?
+  emocam evaluate photos --cam paper     which of the methods tell what the model does
 
 Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
 (continue with --resume).";
@@ -58,6 +60,7 @@ struct Cli {
 enum Command {
     Analyze(analyze::Args),
     Associate(associate::Args),
+    Evaluate(evaluate::Args),
     #[command(hide = true)]
     BenchDetector(bench::Args),
     Explain(explain::Args),
@@ -79,6 +82,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Analyze(args) => analyze::run(args),
         Command::Associate(args) => associate::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Models(command) => models::run(command),

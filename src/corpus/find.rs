@@ -158,10 +158,11 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.depth() > 0 && starts_with_dot(entry.path())
 }
 
-/// What `emocam analyze .` and `emocam explain .` leave in the corpus, with pictures in it.
+/// What `emocam analyze .`, `evaluate .` and `explain .` leave in the corpus, with pictures in it.
 fn is_ours(entry: &DirEntry) -> bool {
-    let has = |name| entry.path().join(name).is_file();
-    entry.depth() > 0 && entry.file_type().is_dir() && (has("records.jsonl") || has(FIGURES))
+    let has = |name: &str| entry.path().join(name).is_file();
+    let ours = has("records.jsonl") || has("evaluate.json") || has(FIGURES);
+    entry.depth() > 0 && entry.file_type().is_dir() && ours
 }
 
 fn starts_with_dot(path: &Path) -> bool {

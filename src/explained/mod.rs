@@ -16,7 +16,7 @@ use crate::corpus::{decode, DecodeOptions, Source};
 use crate::detect::Detector;
 use crate::emotion::{Card, EmotionModel};
 use crate::image::{Rgb8, Size};
-use crate::load::Loaded;
+use crate::load::{warning, Loaded};
 use crate::pipeline::{examine, Models, Prepared};
 use crate::record::ImageRecord;
 use crate::run::{write_maps, ModelFile, Timings};
@@ -64,7 +64,7 @@ impl<'a> Explainer<'a> {
             classes: &loaded.classes,
             files: &loaded.files,
             class: loaded.class,
-            warning: loaded.warning(),
+            warning: warning(&loaded.files),
             detector: loaded.detector.input(),
             emotion: loaded.emotion.input(),
         }

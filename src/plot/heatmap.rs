@@ -5,6 +5,7 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::layout::ticks;
 use self::layout::{Footer, Layout};
 use super::colour::{readable_on, Rgb, Scale, BLACK};
 use super::svg::{Area, Canvas};

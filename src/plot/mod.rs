@@ -7,11 +7,13 @@ mod colour;
 mod explanation;
 mod heatmap;
 mod outline;
+mod panels;
 mod svg;
 mod text;
 
 pub use explanation::{Answer, Colours, Dimension, Explanation, MethodMap, Object, Ranked, PHOTO_SCALE};
 pub use heatmap::Heatmap;
+pub use panels::{Dot, Panel, Panels, Series};
 
 use crate::{files, Error, Result};
 use resvg::{tiny_skia, usvg};

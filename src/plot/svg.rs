@@ -28,6 +28,14 @@ impl Area {
     }
 }
 
+/// How an open line is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stroke {
+    pub colour: Rgb,
+    pub width: f64,
+    pub dashed: bool,
+}
+
 /// An SVG document being written, one element a line.
 #[derive(Default)]
 pub(super) struct Canvas {
@@ -79,6 +87,25 @@ impl Canvas {
     pub fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Rgb, width: f64) {
         let path = segment(from, to);
         self.stroked(&path, stroke, width);
+    }
+
+    /// A line through points, its corners rounded.
+    pub fn stroke(&mut self, points: &[(f64, f64)], stroke: Stroke) {
+        let path: Vec<String> = points.iter().map(|(x, y)| format!("{} {}", number(*x), number(*y))).collect();
+        let (path, colour, width) = (path.join("L"), hex(stroke.colour), number(stroke.width));
+        let dashes = if stroke.dashed { r#" stroke-dasharray="4 2.5""# } else { "" };
+        self.element(format_args!(
+            r#"<path d="M{path}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-linejoin="round"{dashes}/>"#
+        ));
+    }
+
+    /// A disc, or a ring with white inside.
+    pub fn dot(&mut self, at: (f64, f64), radius: f64, colour: Rgb, hollow: bool) {
+        let [x, y, radius] = [at.0, at.1, radius].map(number);
+        let (fill, colour) = (if hollow { "#ffffff".into() } else { hex(colour) }, hex(colour));
+        self.element(format_args!(
+            r#"<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="{colour}" stroke-width="1.4"/>"#
+        ));
     }
 
     /// Parallel lines from the lower left to the upper right, `distance` apart along x, that fill `area`. Lines and not

@@ -10,6 +10,7 @@ pub(crate) use maps::beneath;
 pub use maps::{save_maps, write_maps};
 pub use matrices::{matrices, Matrices};
 pub use tables::{failures_csv, images_and_objects_csv, Failure};
+pub(crate) use tables::{table, write_failures};
 
 use crate::files::{read_text, write_bytes};
 use crate::record::{self, ImageRecord};

@@ -208,7 +208,7 @@ pub(super) fn cell_text(value: f64) -> String {
 }
 
 /// Round values within the range, a step of 1, 2 or 5 times a power of ten apart, about five in all, with their labels.
-fn ticks((lower, upper): (f64, f64)) -> Vec<(f64, String)> {
+pub(in crate::plot) fn ticks((lower, upper): (f64, f64)) -> Vec<(f64, String)> {
     let rough = (upper - lower) / 5.0;
     let power = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= rough * 0.999).unwrap_or(rough);

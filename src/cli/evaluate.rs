@@ -1,0 +1,243 @@
+//! `emocam evaluate`: is a method any good?
+
+use super::analyze::{all_failures, corpus_info, corpus_name, device_name, say_failures, stop_on_interrupt};
+use super::progress::Progress;
+use super::settings::{by_name, Machine, Settings};
+use anyhow::Context;
+use emocam::config::Config;
+use emocam::corpus::{find, DecodeOptions};
+use emocam::detect::Darknet;
+use emocam::emotion::{AlexNet, EmotionModel};
+use emocam::evaluate::{self, Document, Estimate, Evaluation, Judge, Measure, Outcome, Plan, Pointer, Pointing};
+use emocam::run::ModelFile;
+use emocam::{load, nn};
+use std::io::{ErrorKind, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Judge the methods: deletion, insertion, ROAD, average drop, pointing game, sanity check, over a corpus
+///
+/// Changes each image as its map says and asks the emotion model again, some 50 times for each image and method, and does
+/// the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes evaluation.csv
+/// (means with 95 % bootstrap intervals), images.csv, curves.csv, failures.csv, evaluate.json and a picture. What the
+/// metrics measure is whether a map agrees with what the model does, not whether the model is right. Costs about a second
+/// for each image and method on two cores. Not needed: a detector, unless for --pointing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images
+    #[arg(required = true)]
+    corpus: Vec<PathBuf>,
+
+    /// Where results go, a new or empty folder [default: <CORPUS NAME>-emocam-evaluation]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Only the first N images, in the order of their paths
+    #[arg(long, value_name = "N")]
+    limit: Option<NonZeroUsize>,
+
+    /// What to measure, separated by commas: deletion, insertion, road, confidence (average drop, average gain, increase in
+    /// confidence), sanity [default: all of these]
+    #[arg(long, value_name = "METRIC,...", value_delimiter = ',', value_parser = measure, help_heading = "Evaluation")]
+    metrics: Option<Vec<Measure>>,
+
+    /// Steps of the deletion and insertion curves; each is one run of the emotion model, 2 to 1000
+    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Evaluation")]
+    steps: usize,
+
+    /// Also play the energy pointing game with boxes of this class of the detector, which is loaded then
+    #[arg(long, value_name = "CLASS", help_heading = "Evaluation")]
+    pointing: Option<String>,
+
+    /// Boxes of the pointing game must be more confident than this, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.25, help_heading = "Evaluation", requires = "pointing")]
+    pointing_confidence: f32,
+
+    /// Bootstrap samples for the intervals; 0 leaves them out
+    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Evaluation")]
+    resamples: usize,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn measure(text: &str) -> Result<Measure, String> {
+    match by_name(text)? {
+        Measure::Pointing => Err("the pointing game needs a class: --pointing CLASS plays it".into()),
+        measure => Ok(measure),
+    }
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { corpus: roots, out, limit, metrics, steps, pointing, pointing_confidence, resamples, settings } = args;
+    let (config, machine) = settings.resolve()?;
+    let mut measures = metrics.unwrap_or_else(|| Measure::WITHOUT_DETECTOR.to_vec());
+    measures.extend(pointing.is_some().then_some(Measure::Pointing));
+    let pointing = pointing.map(|class| Pointing { class, confidence: pointing_confidence });
+    let mut plan = Plan { measures, steps, pointing, resamples };
+    plan.check()?;
+    let mut corpus = find(&roots)?;
+    corpus.images.truncate(limit.map_or(usize::MAX, NonZeroUsize::get));
+    anyhow::ensure!(
+        !corpus.images.is_empty(),
+        "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders below",
+        roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
+    );
+    let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam-evaluation", corpus_name(&roots[0]))));
+    let networks = Networks::load(&config, &mut plan, &machine)?;
+    make_empty(&folder)?;
+    if let Some(warning) = load::warning(&networks.files) {
+        say!("warning: {warning}");
+    }
+    say!("{} images; {}; results in {}", corpus.images.len(), device_name(networks.device), folder.display());
+
+    let stop = stop_on_interrupt("stopping after this image; once more to stop at once, without results")?;
+    let judge = Judge::new(&networks.emotion, networks.pointer(), &config, &plan)?;
+    let mut progress = Progress::new(corpus.images.len() as u64, "images");
+    let options = DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() };
+    let begin = Instant::now();
+    rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build_global().context("cannot start threads")?;
+    let mut report = |done: usize, failed: usize| {
+        let note = if failed > 0 { format!("{failed} failed") } else { String::new() };
+        progress.at((done + failed) as u64, note);
+    };
+    let (evaluation, failed, parts) = evaluate::run(&judge, &corpus.images, &options, stop, &mut report)?;
+    progress.finish();
+    let seconds = begin.elapsed().as_secs_f64();
+    let complete = evaluation.pictures().len() + failed.len() == corpus.images.len();
+
+    let failures = all_failures(std::mem::take(&mut corpus.problems), failed);
+    let estimates = evaluation.estimates(plan.resamples, config.cam.seed);
+    let document = Document {
+        emocam: env!("CARGO_PKG_VERSION").into(),
+        libtorch: "2.11".into(),
+        complete,
+        warning: load::warning(&networks.files),
+        outcome: Outcome { failed: failures.len(), seconds, parts, ..Outcome::of(&evaluation, &plan) },
+        device: device_name(networks.device),
+        network_threads: tch::get_num_threads(),
+        corpus: corpus_info(&roots, &corpus)?,
+        models: networks.files,
+        evaluation: plan,
+        configuration: config,
+    };
+    evaluate::write(&folder, &document, &evaluation, &estimates, &networks.emotion.card().labels, &failures)?;
+    print(&evaluation, &estimates)?;
+    say_flags(&document, &folder);
+    say_failures(&failures, &folder.join("failures.csv"));
+    Ok(match (complete, failures.is_empty()) {
+        (false, _) => ExitCode::from(130),
+        (true, true) => ExitCode::SUCCESS,
+        (true, false) => ExitCode::from(1),
+    })
+}
+
+/// What an evaluation runs.
+struct Networks {
+    emotion: AlexNet,
+    /// The detector and the class of the pointing game.
+    detector: Option<(Darknet, usize)>,
+    files: Vec<ModelFile>,
+    device: tch::Device,
+}
+
+impl Networks {
+    /// Loads the emotion model, and the detector where the plan needs it; the class's name in the plan becomes the
+    /// detector's own. A name that is not known is refused before any weights are read.
+    fn load(config: &Config, plan: &mut Plan, machine: &Machine) -> anyhow::Result<Self> {
+        let class = match &mut plan.pointing {
+            Some(pointing) => {
+                let (_, names, _) = load::description(config, &machine.models)?;
+                let class = load::class_index(&pointing.class, &names)?;
+                pointing.class.clone_from(&names[class]);
+                Some(class)
+            }
+            None => None,
+        };
+        tch::set_num_threads(nn::network_threads());
+        let device = nn::open(machine.device)?;
+        let (emotion, mut files) = load::emotion(config, &machine.models, device)?;
+        let detector = match class {
+            Some(class) => {
+                let (detector, _, of_detector) = load::detector(config, &machine.models, device)?;
+                files.extend(of_detector);
+                Some((detector, class))
+            }
+            None => None,
+        };
+        nn::keep_freed_memory();
+        Ok(Self { emotion, detector, files, device })
+    }
+
+    fn pointer(&self) -> Option<Pointer<'_>> {
+        self.detector.as_ref().map(|(detector, class)| Pointer { detector, class: *class })
+    }
+}
+
+/// Makes `folder`; one that holds something already is refused.
+fn make_empty(folder: &Path) -> anyhow::Result<()> {
+    let context = || format!("cannot create {}", folder.display());
+    std::fs::create_dir_all(folder).with_context(context)?;
+    let empty = std::fs::read_dir(folder).with_context(context)?.next().is_none();
+    anyhow::ensure!(empty, "{} is not empty: name another folder with --out", folder.display());
+    Ok(())
+}
+
+/// The means as a table on stdout: a row for each method, a column for each metric. A reader that has seen enough is no
+/// failure.
+fn print(evaluation: &Evaluation, estimates: &[Estimate]) -> anyhow::Result<()> {
+    let mut rows = vec![vec!["mean over images".to_string()], vec!["better".to_string()]];
+    for metric in evaluation.metrics() {
+        rows[0].push(metric.name());
+        rows[1].push(metric.better().name().to_string());
+    }
+    for &contender in evaluation.contenders() {
+        let mark = if contender.is_baseline() { " (baseline)" } else { "" };
+        let mean = |metric: &_| {
+            let found = estimates.iter().find(|of| of.contender == contender && of.metric == *metric);
+            found.and_then(|of| of.mean).map_or("-".to_string(), |mean| format!("{mean:.3}"))
+        };
+        let cells = evaluation.metrics().iter().map(mean);
+        rows.push(std::iter::once(format!("{}{mark}", contender.name())).chain(cells).collect());
+    }
+    let widths: Vec<usize> =
+        (0..rows[0].len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
+    let mut out = Vec::new();
+    for row in rows {
+        let (first, rest) = row.split_first().expect("every row begins with a name");
+        write!(out, "{first:<width$}", width = widths[0])?;
+        for (cell, width) in rest.iter().zip(&widths[1..]) {
+            write!(out, "  {cell:>width$}")?;
+        }
+        writeln!(out)?;
+    }
+    match std::io::stdout().lock().write_all(&out) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
+}
+
+/// What a reader of the numbers should know.
+fn say_flags(document: &Document, folder: &Path) {
+    let outcome = &document.outcome;
+    for (method, flat) in outcome.flat_maps.iter().filter(|(_, flat)| **flat > 0) {
+        say!("{method}: {flat} of {} maps show nothing (`flat` in images.csv) and count as random ones", outcome.done);
+    }
+    if outcome.saturated > 0 {
+        say!(
+            "{} of {} images have a probability over {}: it can hardly increase, and little moves it",
+            outcome.saturated,
+            outcome.done,
+            evaluate::SATURATED
+        );
+    }
+    if let (Some(pointing), Some(with)) = (&document.evaluation.pointing, outcome.with_boxes) {
+        let (class, confidence) = (&pointing.class, pointing.confidence);
+        say!("pointing game: {with} of {} images have a box of {class} over {confidence}", outcome.done);
+    }
+    if outcome.done > 0 {
+        say!("{}", folder.join("evaluation.png").display());
+    }
+}

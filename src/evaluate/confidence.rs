@@ -1,0 +1,45 @@
+//! What becomes of the probability when the network sees only what the map shows: the picture multiplied by the map.
+//!
+//! The product is taken at the network's input (levels less the mean image), as in pytorch-grad-cam's
+//! `CamMultImageConfidenceChange`: where the map is 0, the network sees the mean image (black where the model subtracts
+//! nothing).
+
+use tch::{TchError, Tensor};
+
+/// `input` (1, 3, rows, columns) times `map`, row by row.
+///
+/// # Errors
+/// No memory.
+pub fn multiplied(input: &Tensor, map: &[f32]) -> Result<Tensor, TchError> {
+    let (_, _, rows, columns) = input.size4()?;
+    input.f_mul(&Tensor::f_from_slice(map)?.f_to_device(input.device())?.f_reshape([1, 1, rows, columns])?)
+}
+
+/// The share of the probability `whole` that is lost where `shown` is what is left: average drop (Chattopadhyay, Sarkar,
+/// Howlader, Balasubramanian 2018, section 4.1). Undefined where there is nothing to lose.
+pub fn drop(whole: f64, shown: f64) -> Option<f64> {
+    (whole > 0.0).then(|| (whole - shown).max(0.0) / whole)
+}
+
+/// The share won of what `whole` lacks to 1: average gain (Zhang, Torres, Sicre, Avrithis, Ayache 2024, Opti-CAM).
+/// Undefined where nothing is lacking.
+pub fn gain(whole: f64, shown: f64) -> Option<f64> {
+    (whole < 1.0).then(|| (shown - whole).max(0.0) / (1.0 - whole))
+}
+
+/// 1 where the probability rises, else 0: the mean is the increase in confidence (Chattopadhyay et al. 2018).
+pub fn increase(whole: f64, shown: f64) -> f64 {
+    f64::from(u8::from(shown > whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drop_gain_and_increase_by_hand_and_at_the_ends() {
+        assert_eq!((drop(0.5, 0.125), gain(0.5, 0.125), increase(0.5, 0.125)), (Some(0.75), Some(0.0), 0.0));
+        assert_eq!((drop(0.5, 0.75), gain(0.5, 0.75), increase(0.5, 0.75)), (Some(0.0), Some(0.5), 1.0));
+        assert_eq!((drop(0.0, 0.5), gain(1.0, 1.0), increase(1.0, 1.0)), (None, None, 0.0));
+    }
+}

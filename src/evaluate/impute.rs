@@ -1,0 +1,271 @@
+//! Removed pixels filled in from those that are left: the linear imputation of ROAD (Rong, Leemann, Borisov, Kasneci,
+//! Kasneci 2022, section 4.2).
+//!
+//! Each removed pixel is the weighted mean of its up to eight neighbours, removed or not: weight 1/6 beside, above and
+//! below, 1/12 at the corners, divided by their sum at the border. That is one linear equation a removed pixel. Multiplied
+//! by that sum, the system is symmetric; it is part of the Laplacian of a connected graph, hence positive definite as soon
+//! as one pixel is left. It is solved by conjugate gradients, for the three channels side by side, preconditioned by an
+//! incomplete factorisation that keeps row sums (Gustafsson 1978), without which large holes take ten times as many steps.
+
+use crate::image::Size;
+use crate::{Error, Result};
+
+/// Red, green, blue.
+pub type Colour = [f64; 3];
+
+/// The four neighbours before a pixel in reading order: (columns, rows, weight). The other four mirror them. Weights are
+/// twelve times the paper's.
+const BEFORE: [(i64, i64, f64); 4] = [(-1, -1, 1.0), (0, -1, 2.0), (1, -1, 1.0), (-1, 0, 2.0)];
+
+/// The residual must fall below this share of the right side (2-norm), channel by channel.
+const TOLERANCE: f64 = 1e-9;
+
+/// How much of the row sums the factorisation keeps: all of them can make a pivot vanish.
+const KEPT: f64 = 0.97;
+
+/// `picture`, row by row, with every pixel that is `removed` filled in.
+///
+/// # Errors
+/// No pixel is left.
+pub fn impute(picture: &[Colour], size: Size, removed: &[bool]) -> Result<Vec<Colour>> {
+    assert_eq!((picture.len(), removed.len()), (size.area(), size.area()), "one colour and one flag a pixel");
+    if removed.iter().all(|&removed| removed) {
+        return Err(Error::Setting("no pixel is left to fill the removed ones in from".into()));
+    }
+    let system = System::new(picture, size, removed);
+    let solution = system.solve()?;
+    let mut filled = picture.to_vec();
+    for (&pixel, colour) in system.pixels.iter().zip(solution) {
+        filled[pixel] = colour;
+    }
+    Ok(filled)
+}
+
+/// The equations. Vectors over the unknowns have one entry more, which is zero: the neighbour that is not there.
+struct System {
+    /// The removed pixels, in reading order: the unknowns.
+    pixels: Vec<usize>,
+    /// Per unknown the unknowns among [`BEFORE`].
+    before: Vec<[u32; 4]>,
+    /// Per unknown those among the mirrored four, in the same order.
+    behind: Vec<[u32; 4]>,
+    /// Sum of the weights of all neighbours inside the picture.
+    diagonal: Vec<f64>,
+    /// Weighted sum of the neighbours that are left.
+    right: Vec<Colour>,
+    /// Inverse pivots of the incomplete factorisation.
+    pivots: Vec<f64>,
+}
+
+impl System {
+    fn new(picture: &[Colour], size: Size, removed: &[bool]) -> Self {
+        let (width, height) = (i64::from(size.width), i64::from(size.height));
+        let pixels: Vec<usize> = (0..removed.len()).filter(|&pixel| removed[pixel]).collect();
+        let nobody = pixels.len() as u32;
+        let mut number = vec![nobody; removed.len()];
+        for (unknown, &pixel) in pixels.iter().enumerate() {
+            number[pixel] = unknown as u32;
+        }
+        let count = pixels.len();
+        let mut system = Self {
+            before: vec![[nobody; 4]; count],
+            behind: vec![[nobody; 4]; count],
+            diagonal: vec![0.0; count],
+            right: vec![[0.0; 3]; count + 1],
+            pivots: Vec::new(),
+            pixels,
+        };
+        for unknown in 0..count {
+            let (x, y) = (system.pixels[unknown] as i64 % width, system.pixels[unknown] as i64 / width);
+            for (at, (right, down, weight)) in BEFORE.into_iter().enumerate() {
+                for (sign, neighbours) in [(1, &mut system.before[unknown]), (-1, &mut system.behind[unknown])] {
+                    let (x, y) = (x + sign * right, y + sign * down);
+                    if !(0..width).contains(&x) || !(0..height).contains(&y) {
+                        continue;
+                    }
+                    let pixel = (y * width + x) as usize;
+                    system.diagonal[unknown] += weight;
+                    if removed[pixel] {
+                        neighbours[at] = number[pixel];
+                    } else {
+                        add(&mut system.right[unknown], [weight; 3], picture[pixel]);
+                    }
+                }
+            }
+        }
+        system.pivots = system.factorise();
+        system
+    }
+
+    /// M = (L + E) E^-1 (E + L') with the matrix's own lower triangle L and pivots E such that [`KEPT`] of what M adds beside
+    /// the diagonal is taken off it. Returns E^-1.
+    fn factorise(&self) -> Vec<f64> {
+        let nobody = self.pixels.len();
+        let mut pivots = vec![0.0; nobody + 1];
+        let behind: Vec<f64> = self
+            .behind
+            .iter()
+            .map(|of| of.iter().zip(BEFORE).filter(|(&at, _)| at as usize != nobody).map(|(_, (.., w))| w).sum())
+            .collect();
+        for unknown in 0..nobody {
+            let mut pivot = self.diagonal[unknown];
+            for (&at, (.., weight)) in self.before[unknown].iter().zip(BEFORE) {
+                let at = at as usize;
+                if at != nobody {
+                    pivot -= weight * ((1.0 - KEPT) * weight + KEPT * behind[at]) * pivots[at];
+                }
+            }
+            pivots[unknown] = 1.0 / pivot;
+        }
+        pivots
+    }
+
+    /// The matrix times `x`.
+    fn multiply(&self, x: &[Colour], out: &mut [Colour]) {
+        for unknown in 0..self.pixels.len() {
+            let mut sum = [0.0; 3];
+            for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
+                add(&mut sum, [weight; 3], x[self.before[unknown][at] as usize]);
+                add(&mut sum, [weight; 3], x[self.behind[unknown][at] as usize]);
+            }
+            let diagonal = self.diagonal[unknown];
+            out[unknown] = std::array::from_fn(|c| diagonal * x[unknown][c] - sum[c]);
+        }
+    }
+
+    /// M^-1 times `x`: forwards, then backwards.
+    fn precondition(&self, x: &[Colour], out: &mut [Colour]) {
+        let nobody = self.pixels.len();
+        out[nobody] = [0.0; 3];
+        for unknown in 0..nobody {
+            let mut sum = x[unknown];
+            for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
+                add(&mut sum, [weight; 3], out[self.before[unknown][at] as usize]);
+            }
+            out[unknown] = sum.map(|value| value * self.pivots[unknown]);
+        }
+        for unknown in (0..nobody).rev() {
+            let mut sum = [0.0; 3];
+            for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
+                add(&mut sum, [weight; 3], out[self.behind[unknown][at] as usize]);
+            }
+            add(&mut out[unknown], [self.pivots[unknown]; 3], sum);
+        }
+    }
+
+    /// Conjugate gradients from zero.
+    fn solve(&self) -> Result<Vec<Colour>> {
+        let count = self.pixels.len();
+        let zeros = || vec![[0.0; 3]; count + 1];
+        let (mut x, mut residual, mut z, mut product) = (zeros(), self.right.clone(), zeros(), zeros());
+        let enough = dot(&residual, &residual).map(|square| square * TOLERANCE * TOLERANCE);
+        self.precondition(&residual, &mut z);
+        let mut direction = z.clone();
+        let mut energy = dot(&residual, &z);
+        // In exact arithmetic as many steps as unknowns are always enough; some tens are usual.
+        for _ in 0..=count.max(100) {
+            let left = dot(&residual, &residual);
+            if (0..3).all(|c| left[c] <= enough[c]) {
+                x.truncate(count);
+                return Ok(x);
+            }
+            self.multiply(&direction, &mut product);
+            let step = ratio(energy, dot(&direction, &product));
+            for at in 0..count {
+                add(&mut x[at], step, direction[at]);
+                add(&mut residual[at], step.map(|step| -step), product[at]);
+            }
+            self.precondition(&residual, &mut z);
+            let before = std::mem::replace(&mut energy, dot(&residual, &z));
+            let keep = ratio(energy, before);
+            for at in 0..count {
+                direction[at] = std::array::from_fn(|c| z[at][c] + keep[c] * direction[at][c]);
+            }
+        }
+        Err(Error::Setting("filling in removed pixels did not converge; please report it with the picture".into()))
+    }
+}
+
+fn add(to: &mut Colour, factor: Colour, of: Colour) {
+    for c in 0..3 {
+        to[c] += factor[c] * of[c];
+    }
+}
+
+fn dot(a: &[Colour], b: &[Colour]) -> Colour {
+    let mut sum = [0.0; 3];
+    for (a, b) in a.iter().zip(b) {
+        add(&mut sum, *a, *b);
+    }
+    sum
+}
+
+/// Channel by channel; a channel that is solved, where both vanish, stands still.
+fn ratio(above: Colour, below: Colour) -> Colour {
+    std::array::from_fn(|c| if below[c] > 0.0 { above[c] / below[c] } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+    use proptest::prelude::*;
+
+    /// Random holes of about `share` of the pixels, in patches of `patch` pixels' side.
+    fn holes(size: Size, patch: u32, share: f64, random: &mut Random) -> Vec<bool> {
+        let across = size.width.div_ceil(patch);
+        let patches: Vec<bool> =
+            (0..across * size.height.div_ceil(patch)).map(|_| random.uniform(0.0, 1.0) < share).collect();
+        let at = |pixel: u32| (pixel / size.width / patch) * across + (pixel % size.width) / patch;
+        (0..size.area() as u32).map(|pixel| patches[at(pixel) as usize]).collect()
+    }
+
+    #[test]
+    fn one_pixel_is_the_weighted_mean_of_its_neighbours() {
+        let picture: Vec<Colour> = (0..9).map(|at| [f64::from(at * at), 1.0, 0.0]).collect();
+        let only = |pixel: usize| (0..9).map(|at| at == pixel).collect::<Vec<_>>();
+        let filled = impute(&picture, Size::new(3, 3), &only(4)).unwrap();
+        let middle = (1.0 + 9.0 + 25.0 + 49.0) / 6.0 + (0.0 + 4.0 + 36.0 + 64.0) / 12.0;
+        approx::assert_abs_diff_eq!(filled[4][0], middle, epsilon = 1e-9);
+        // A corner has three neighbours: weights 1/6, 1/6, 1/12 of 5/12.
+        let corner = impute(&picture, Size::new(3, 3), &only(8)).unwrap()[8];
+        approx::assert_abs_diff_eq!(corner[0], (2.0 * 25.0 + 2.0 * 49.0 + 16.0) / 5.0, epsilon = 1e-9);
+        assert_eq!(corner[2], 0.0);
+        assert!(impute(&picture, Size::new(3, 3), &[true; 9]).is_err());
+        assert_eq!(impute(&picture, Size::new(3, 3), &[false; 9]).unwrap(), picture);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        /// The equations hold, and no value leaves the range of what is left (maximum principle).
+        #[test]
+        fn filled_pixels_are_means_of_their_neighbours(
+            seed in any::<u64>(), width in 2_u32..40, height in 2_u32..40, patch in 1_u32..9, share in 0.05_f64..0.95,
+        ) {
+            let (size, mut random) = (Size::new(width, height), Random::new(seed, 0));
+            let mut removed = holes(size, patch, share, &mut random);
+            removed[(seed % size.area() as u64) as usize] = false;
+            let picture: Vec<Colour> =
+                (0..size.area()).map(|_| [(); 3].map(|()| random.uniform(-120.0, 130.0))).collect();
+            let filled = impute(&picture, size, &removed).unwrap();
+            for c in 0..3 {
+                let left = || (0..size.area()).filter(|&at| !removed[at]).map(|at| picture[at][c]);
+                let (low, high) = (left().fold(f64::MAX, f64::min), left().fold(f64::MIN, f64::max));
+                for at in 0..size.area() {
+                    let (x, y) = (at as i64 % i64::from(width), at as i64 / i64::from(width));
+                    let (mut sum, mut weights) = (0.0, 0.0);
+                    for (dx, dy, weight) in BEFORE.into_iter().flat_map(|(x, y, w)| [(x, y, w), (-x, -y, w)]) {
+                        if (0..i64::from(width)).contains(&(x + dx)) && (0..i64::from(height)).contains(&(y + dy)) {
+                            sum += weight * filled[((y + dy) * i64::from(width) + x + dx) as usize][c];
+                            weights += weight;
+                        }
+                    }
+                    let wanted = if removed[at] { sum / weights } else { picture[at][c] };
+                    prop_assert!((filled[at][c] - wanted).abs() < 1e-4, "{} {wanted}", filled[at][c]);
+                    prop_assert!(filled[at][c] > low - 1e-4 && filled[at][c] < high + 1e-4);
+                }
+            }
+        }
+    }
+}

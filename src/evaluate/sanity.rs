@@ -1,0 +1,141 @@
+//! The sanity check of Adebayo et al. 2018 (section 3, cascading randomisation): does a map change when the weights do?
+//!
+//! From the last layer backwards, the linear layers of the head are redrawn one after the other; the map of the same class
+//! on the same activation is compared with the original one by Spearman's rank correlation, at the activation's own
+//! resolution. Only the head is redrawn, since it is the head on A that every method explains: a method that does not look at
+//! the head, as Eigen-CAM, has correlation 1 by construction.
+
+use crate::nn::Layer;
+use crate::random::Random;
+use crate::{Error, Result};
+use tch::{TchError, Tensor};
+
+/// Numbers drawn at a time: a fully connected layer has tens of millions.
+const CHUNK: usize = 1 << 16;
+
+/// `head` with its last, its last two, ... all of its linear layers redrawn: weights and biases uniform of mean 0 and of
+/// the standard deviation of those they replace. Layers that are not redrawn share their tensors with `head`.
+///
+/// # Errors
+/// No memory.
+pub fn redrawn(head: &[Layer], seed: u64) -> Result<Vec<Vec<Layer>>> {
+    let linear: Vec<usize> = (0..head.len()).filter(|&at| matches!(head[at], Layer::Linear { .. })).collect();
+    let copy = |layers: &[Layer]| layers.iter().map(shallow).collect::<Vec<_>>();
+    let mut heads: Vec<Vec<Layer>> = Vec::with_capacity(linear.len());
+    for &at in linear.iter().rev() {
+        let mut next = copy(heads.last().map_or(head, |head| head));
+        if let Layer::Linear { weight, bias } = &head[at] {
+            let draw = |of: &Tensor, what: &str| {
+                drawn_like(of, Random::of_text(seed, &format!("sanity, layer {at}, {what}")))
+                    .map_err(Error::torch("redrawing the head's weights"))
+            };
+            next[at] = Layer::Linear { weight: draw(weight, "weight")?, bias: draw(bias, "bias")? };
+        }
+        heads.push(next);
+    }
+    Ok(heads)
+}
+
+/// Of the shape, device and standard deviation of `of`.
+fn drawn_like(of: &Tensor, mut random: Random) -> Result<Tensor, TchError> {
+    let count = of.numel();
+    let deviation = of.f_std(false)?.double_value(&[]);
+    let mut values: Vec<f32> = Vec::with_capacity(count);
+    while values.len() < count {
+        values.extend(random.spread(CHUNK.min(count - values.len()), deviation).into_iter().map(|value| value as f32));
+    }
+    Tensor::f_from_slice(&values)?.f_reshape(of.size())?.f_to_device(of.device())
+}
+
+/// The same layer on the same tensors.
+fn shallow(layer: &Layer) -> Layer {
+    match layer {
+        &Layer::Convolution { ref kernel, ref bias, stride, padding, groups } => {
+            Layer::Convolution { kernel: kernel.shallow_clone(), bias: bias.shallow_clone(), stride, padding, groups }
+        }
+        Layer::Relu => Layer::Relu,
+        &Layer::LocalResponseNorm { size, alpha, beta, k } => Layer::LocalResponseNorm { size, alpha, beta, k },
+        &Layer::MaxPool { size, stride } => Layer::MaxPool { size, stride },
+        Layer::Flatten => Layer::Flatten,
+        Layer::Linear { weight, bias } => Layer::Linear { weight: weight.shallow_clone(), bias: bias.shallow_clone() },
+    }
+}
+
+/// Spearman's rank correlation, equal values sharing their mean rank; undefined where either side is the same everywhere.
+///
+/// # Panics
+/// The sides differ in length: a mistake of the caller.
+pub fn spearman(a: &[f32], b: &[f32]) -> Option<f64> {
+    assert_eq!(a.len(), b.len(), "both maps are of one picture");
+    let (a, b) = (centred_ranks(a), centred_ranks(b));
+    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let (aa, bb) = (product(&a, &a), product(&b, &b));
+    (aa > 0.0 && bb > 0.0).then(|| (product(&a, &b) / (aa * bb).sqrt()).clamp(-1.0, 1.0))
+}
+
+/// Ranks less their mean.
+fn centred_ranks(values: &[f32]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
+    let middle = (values.len() as f64 - 1.0) / 2.0;
+    let mut ranks = vec![0.0; values.len()];
+    let mut start = 0;
+    for group in order.chunk_by(|&a, &b| values[a] == values[b]) {
+        let rank = start as f64 + (group.len() as f64 - 1.0) / 2.0 - middle;
+        group.iter().for_each(|&at| ranks[at] = rank);
+        start += group.len();
+    }
+    ranks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn layers_are_redrawn_from_the_last_with_their_own_deviation() {
+        let linear = |out: i64, of: i64, deviation: f64| Layer::Linear {
+            weight: Tensor::from_slice(&Random::new(out as u64, 0).spread((out * of) as usize, deviation))
+                .reshape([out, of])
+                .to_kind(tch::Kind::Float),
+            bias: Tensor::zeros([out], (tch::Kind::Float, tch::Device::Cpu)),
+        };
+        let head = [Layer::Flatten, linear(40, 50, 0.5), Layer::Relu, linear(30, 40, 2.0)];
+        let heads = redrawn(&head, 3).unwrap();
+        let weight = |layers: &[Layer], at: usize| match &layers[at] {
+            Layer::Linear { weight, .. } => weight.shallow_clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(heads.len(), 2);
+        assert_eq!(weight(&heads[0], 1), weight(&head, 1));
+        assert_eq!(weight(&heads[0], 3), weight(&heads[1], 3), "what is redrawn stays redrawn");
+        for (at, deviation) in [(1, 0.5), (3, 2.0)] {
+            let new = weight(&heads[1], at);
+            assert_ne!(new, weight(&head, at));
+            approx::assert_relative_eq!(new.std(false).double_value(&[]), deviation, max_relative = 0.05);
+        }
+        assert_eq!(weight(&redrawn(&head, 3).unwrap()[1], 1), weight(&heads[1], 1));
+        assert_ne!(weight(&redrawn(&head, 4).unwrap()[1], 1), weight(&heads[1], 1));
+        match &heads[1][1] {
+            Layer::Linear { bias, .. } => assert_eq!(bias.abs().max().double_value(&[]), 0.0, "no deviation, no bias"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_correlation_sees_order_alone(values in prop::collection::vec(-4_i8..4, 3..30)) {
+            let a: Vec<f32> = values.iter().map(|&value| f32::from(value)).collect();
+            let b: Vec<f32> = a.iter().map(|value| (value * 0.7).exp()).collect();
+            let c: Vec<f32> = a.iter().map(|value| -value.powi(3)).collect();
+            match spearman(&a, &b) {
+                None => prop_assert!(a.iter().all(|&value| value == a[0])),
+                Some(found) => {
+                    prop_assert!((found - 1.0).abs() < 1e-12);
+                    prop_assert!((spearman(&a, &c).unwrap() + 1.0).abs() < 1e-12);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Over pictures: means, intervals, mean curves.
+
+use super::bootstrap::{interval, mean};
+use super::{Contender, Curve, Judge, Judged, Metric, SATURATED};
+use rayon::prelude::*;
+
+/// What was found on all pictures so far.
+#[derive(Debug, Clone)]
+pub struct Evaluation {
+    contenders: Vec<Contender>,
+    metrics: Vec<Metric>,
+    /// In the order of the corpus; their curves are taken out and summed.
+    pictures: Vec<Judged>,
+    /// Per contender and curve the sum of the probabilities over pictures.
+    curves: Vec<Vec<(Curve, Vec<f64>)>>,
+}
+
+/// A metric's mean over pictures for a contender.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// Whose maps.
+    pub contender: Contender,
+    /// What is measured.
+    pub metric: Metric,
+    /// None where no picture has a value.
+    pub mean: Option<f64>,
+    /// Of the mean, 95 %; none for fewer than two pictures.
+    pub interval: Option<(f64, f64)>,
+    /// Pictures with a value.
+    pub n: usize,
+    /// Picture by picture less the random baseline's; none for that baseline, and where it has no value.
+    pub over_random: Option<Difference>,
+}
+
+/// A mean of paired differences.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Difference {
+    /// Over the pictures on which both have a value.
+    pub mean: f64,
+    /// As of [`Estimate`].
+    pub interval: Option<(f64, f64)>,
+}
+
+impl Evaluation {
+    /// No pictures yet.
+    pub fn new(judge: &Judge<'_>) -> Self {
+        let contenders = judge.contenders().to_vec();
+        let curves = vec![Vec::new(); contenders.len()];
+        Self { contenders, metrics: judge.metrics().to_vec(), pictures: Vec::new(), curves }
+    }
+
+    /// Takes in a picture.
+    pub fn add(&mut self, mut judged: Judged) {
+        for (sums, verdict) in self.curves.iter_mut().zip(&mut judged.verdicts) {
+            let curves = std::mem::take(&mut verdict.curves);
+            if sums.is_empty() {
+                *sums = curves;
+                continue;
+            }
+            for ((_, sums), (_, values)) in sums.iter_mut().zip(curves) {
+                sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        self.pictures.push(judged);
+    }
+
+    /// The pictures, without their curves.
+    pub fn pictures(&self) -> &[Judged] {
+        &self.pictures
+    }
+
+    /// Whose maps were judged.
+    pub fn contenders(&self) -> &[Contender] {
+        &self.contenders
+    }
+
+    /// What was measured.
+    pub fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    /// Pictures whose probability is [`SATURATED`].
+    pub fn saturated(&self) -> usize {
+        self.pictures.iter().filter(|picture| picture.probability > SATURATED).count()
+    }
+
+    /// Maps of contender `at` that show nothing.
+    pub fn flat(&self, at: usize) -> usize {
+        self.pictures.iter().filter(|picture| picture.verdicts[at].flat).count()
+    }
+
+    /// Per contender the mean of every curve: (curve, changed share, mean probability).
+    pub fn curves(&self, contender: usize) -> Vec<(Curve, Vec<(f64, f64)>)> {
+        let pictures = self.pictures.len() as f64;
+        let points = |curve: Curve, sums: &[f64]| {
+            sums.iter().enumerate().map(|(at, sum)| (curve.fraction(at, sums.len()), sum / pictures)).collect()
+        };
+        self.curves[contender].iter().map(|(curve, sums)| (*curve, points(*curve, sums))).collect()
+    }
+
+    /// Every contender's every metric, contender by contender. A contender that cannot have a value by its nature
+    /// (baselines in the sanity check, the uniform map outside the pointing game) is left out.
+    pub fn estimates(&self, resamples: usize, seed: u64) -> Vec<Estimate> {
+        let pairs: Vec<(usize, usize)> = (0..self.contenders.len())
+            .flat_map(|contender| (0..self.metrics.len()).map(move |metric| (contender, metric)))
+            .filter(|&(contender, metric)| takes_part(self.contenders[contender], self.metrics[metric]))
+            .collect();
+        pairs.into_par_iter().map(|(contender, metric)| self.estimate(contender, metric, resamples, seed)).collect()
+    }
+
+    fn estimate(&self, contender: usize, metric: usize, resamples: usize, seed: u64) -> Estimate {
+        let values: Vec<f64> = self.values(contender, metric).flatten().collect();
+        let random = self.contenders.iter().position(|&other| other == Contender::Random);
+        let over_random = random.filter(|&random| random != contender).and_then(|random| {
+            let pairs = self.values(contender, metric).zip(self.values(random, metric));
+            let differences: Vec<f64> = pairs.filter_map(|(own, random)| Some(own? - random?)).collect();
+            Some(Difference { mean: mean(&differences)?, interval: interval(&differences, resamples, seed) })
+        });
+        Estimate {
+            contender: self.contenders[contender],
+            metric: self.metrics[metric],
+            mean: mean(&values),
+            interval: interval(&values, resamples, seed),
+            n: values.len(),
+            over_random,
+        }
+    }
+
+    fn values(&self, contender: usize, metric: usize) -> impl Iterator<Item = Option<f64>> + '_ {
+        self.pictures.iter().map(move |picture| picture.verdicts[contender].values[metric])
+    }
+}
+
+/// Whether `contender` can have a value at all.
+fn takes_part(contender: Contender, metric: Metric) -> bool {
+    match (contender, metric) {
+        (Contender::Method(_), _) => true,
+        (Contender::Uniform, metric) => metric == Metric::Pointing,
+        (_, metric) => !matches!(metric, Metric::Sanity(_)),
+    }
+}
