@@ -280,6 +280,17 @@ fn runs_and_matrices_together() {
     let given = &summary(&out)["items"][0]["boxes"];
     assert_eq!(given["importance"].as_f64().map(|value| value as f32), Some(0.5));
     assert!(said.out.contains("five/lift-cam"), "{}", said.out);
+
+    // Names that would be those of other items.
+    corpus.write("grad-cam.csv", fs::read(one.path("grad-cam/association.csv")).unwrap());
+    let mut command = emocam();
+    command.args(["rsa", "--resamples", "0", "--permutations", "0", "--out", "names"]).current_dir(corpus.path(""));
+    ends(command.args(["five", "five/grad-cam/counts.csv", "one/grad-cam/counts.csv", "grad-cam.csv", "one"]), 0);
+    let names = square(&corpus.path("names/spearman.csv")).0;
+    let folder = corpus.path("").canonicalize().unwrap();
+    let above = folder.file_name().unwrap().to_str().unwrap();
+    let free = format!("{above}/grad-cam");
+    assert_eq!(names[5..], ["five/grad-cam/counts.csv", "one/grad-cam", free.as_str(), "one"]);
 }
 
 #[test]
