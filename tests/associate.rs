@@ -6,9 +6,8 @@
 mod common;
 
 use common::corpus::{assert_counts, emocam, ends, recount, refused, Cells, Corpus, Run};
-use emocam::image::BoundingBox;
-use emocam::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
-use emocam::score::BoxScore;
+use common::invented::invent_records;
+use emocam::record::ImageRecord;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
@@ -163,62 +162,12 @@ fn what_is_no_run_is_refused() {
     refused(&mut associate(&run), &["run/run.json: not a run.json of this version"]);
 }
 
-/// The parts of a number, cheaply mixed: the same records in every run of the tests.
-fn mixed(number: u64) -> u64 {
-    let mixed = (number ^ (number >> 31)).wrapping_mul(0x7fb5_d329_728e_a185);
-    (mixed ^ (mixed >> 27)).wrapping_mul(0x81da_def4_bc2d_d44d) >> 11
-}
-
-/// The record of a picture that was never there.
-fn invented(number: u64, boxes: u64, classes: u64) -> ImageRecord {
-    let part = |at: u64, of: u64| (mixed(number * 1000 + at) % of) as usize;
-    let share = |at: u64| part(at, 1000) as f32 / 1000.0;
-    let boxed = |at: u64| {
-        let (x, y) = (share(10 * at) * 500.0, share(10 * at + 1) * 300.0);
-        let (width, height) = (1.0 + share(10 * at + 2) * 140.0, 1.0 + share(10 * at + 3) * 180.0);
-        BoxRecord {
-            class: part(10 * at + 4, classes),
-            confidence: 0.005 + 0.99 * share(10 * at + 5),
-            bounding_box: BoundingBox::new(x, y, x + width, y + height),
-        }
-    };
-    let score = |at| BoxScore { mean: share(10 * at + 6), max: share(10 * at + 7), mass: share(10 * at + 8) };
-    ImageRecord {
-        path: format!("folder/picture {number}.jpg"),
-        width: 641,
-        height: 481,
-        label: part(999, 19),
-        probabilities: (0..20).map(|label| 0.01 + share(label) / 20.0).collect(),
-        valence: Some(1.0 + 8.0 * share(900)),
-        arousal: None,
-        boxes: (0..boxes).map(boxed).collect(),
-        clipped: 1,
-        outside: 0,
-        maps: vec![MapRecord {
-            method: "grad-cam".into(),
-            flat: false,
-            mean: share(901),
-            scores: (0..boxes).map(score).collect(),
-        }],
-    }
-}
-
 #[test]
 fn twenty_five_thousand_records_take_moments() {
     let corpus = Corpus::empty();
     corpus.add("a.png", "emonet/picture_0.png");
     let run = corpus.analyzed("run");
-    let mut manifest = run.manifest();
-    let classes: Vec<String> = (0..601).map(|class| format!("Class {class}")).collect();
-    manifest["classes"] = classes.into();
-    fs::write(run.path("run.json"), manifest.to_string()).unwrap();
-    fs::remove_file(run.path("records.jsonl")).unwrap();
-    let mut writer = RecordWriter::open(&run.path("records.jsonl")).unwrap();
-    for chunk in 0..25 {
-        let records: Vec<_> = (0..1000).map(|at| invented(1000 * chunk + at, 12, 601)).collect();
-        writer.append(&records).unwrap();
-    }
-    drop(writer);
+    invent_records(&run, 12);
 
     let clock = Instant::now();
     let said = ends(&mut associate(&run), 0);

@@ -85,14 +85,9 @@ fn input(path: &Path, counting: &Counting) -> anyhow::Result<Input> {
 fn summary(agreement: &Agreement) -> std::io::Result<Vec<u8>> {
     const WIDEST: usize = 28;
     let width = agreement.items.iter().map(|item| item.name.chars().count()).max().unwrap_or(0).clamp(6, WIDEST);
-    let short = |name: &str| -> String {
-        let count = name.chars().count();
-        match count > width {
-            true => {
-                ["…"].into_iter().map(String::from).chain([name.chars().skip(count + 1 - width).collect()]).collect()
-            }
-            false => name.to_string(),
-        }
+    let short = |name: &str| match name.chars().count() {
+        count if count > width => format!("…{}", name.chars().skip(count + 1 - width).collect::<String>()),
+        _ => name.to_string(),
     };
     let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
     let p = |value: Option<f64>| match value {

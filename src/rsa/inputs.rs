@@ -91,6 +91,7 @@ impl Inputs {
                 Input::Table(path) => all.add_table(at, name, Table::read(&path)?)?,
             }
         }
+        all.tell_apart();
         if all.items.len() < 2 {
             return Err(Error::Setting(format!(
                 "{} matrix to compare, two are needed: name several runs or matrices, or a run with several methods \
@@ -159,6 +160,16 @@ impl Inputs {
         Ok(())
     }
 
+    /// A file that has the name of another item, as `run/grad-cam/counts.csv` beside the run itself, is called by its path.
+    fn tell_apart(&mut self) {
+        let names: Vec<String> = self.items.iter().map(|item| item.name.clone()).collect();
+        for item in self.items.iter_mut().filter(|item| matches!(item.data, Data::Table { .. })) {
+            if names.iter().filter(|name| **name == item.name).count() > 1 {
+                item.name = self.paths[item.input].display().to_string();
+            }
+        }
+    }
+
     /// The numbers of an argument's classes and labels among those of the first argument.
     fn number(&mut self, input: usize, classes: &[String], labels: &[String]) -> Result<Numbering> {
         if input == 0 {
@@ -201,7 +212,7 @@ fn matching(first: &[String], these: &[String], what: &str, path: &Path) -> Resu
 }
 
 /// A name for every argument: for a run's folder its own, for a file its own or, where that says nothing, its folder's;
-/// preceded by as many folders as it takes to tell the arguments apart. `None` for a single run.
+/// preceded by as many folders as it takes to tell the arguments apart, if that is possible. `None` for a single run.
 fn names(inputs: &[Input]) -> Result<Vec<Option<String>>> {
     if let [Input::Run(..)] = inputs {
         return Ok(vec![None]);
@@ -225,10 +236,5 @@ fn names(inputs: &[Input]) -> Result<Vec<Option<String>>> {
         let folders = (1..deepest).find(unique).unwrap_or(deepest);
         Some(named(at, folders))
     };
-    let names: Vec<_> = (0..whole.len()).map(name).collect();
-    match (0..names.len()).find(|&at| names[..at].contains(&names[at])) {
-        // `a/association.csv` beside `a.csv`, say.
-        Some(at) => Err(Error::file(inputs[at].path(), "cannot be told from another input by its name: rename it")),
-        None => Ok(names),
-    }
+    Ok((0..whole.len()).map(name).collect())
 }

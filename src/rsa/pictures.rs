@@ -136,4 +136,18 @@ impl Pictures {
             start = end;
         }
     }
+
+    /// The label of a picture.
+    #[cfg(test)]
+    pub fn label(&self, at: usize) -> usize {
+        self.labels[at] as usize
+    }
+
+    /// The classes in a list of a picture.
+    #[cfg(test)]
+    pub fn classes(&self, list: usize, at: usize) -> Vec<usize> {
+        let Lists { cells, ends } = &self.lists[list];
+        let start = at.checked_sub(1).map_or(0, |before| ends[before]);
+        cells[start..ends[at]].iter().map(|&cell| cell as usize / self.size.1).collect()
+    }
 }

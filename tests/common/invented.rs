@@ -1,0 +1,67 @@
+//! Records of pictures that were never there, as many as a large corpus has.
+
+use super::corpus::Run;
+use emocam::image::BoundingBox;
+use emocam::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
+use emocam::score::BoxScore;
+
+/// Replaces the records of a run by 25,000 invented ones, of so many boxes and of 601 classes; no picture has the last
+/// label.
+pub fn invent_records(run: &Run, boxes: u64) {
+    let mut manifest = run.manifest();
+    let methods: Vec<String> = serde_json::from_value(manifest["configuration"]["cam"]["methods"].clone()).unwrap();
+    let classes: Vec<String> = (0..601).map(|class| format!("Class {class}")).collect();
+    manifest["classes"] = classes.into();
+    std::fs::write(run.path("run.json"), manifest.to_string()).unwrap();
+    std::fs::remove_file(run.path("records.jsonl")).unwrap();
+    let mut writer = RecordWriter::open(&run.path("records.jsonl")).unwrap();
+    for chunk in 0..25 {
+        let records: Vec<_> = (0..1000).map(|at| invented(1000 * chunk + at, boxes, 601, &methods)).collect();
+        writer.append(&records).unwrap();
+    }
+}
+
+/// The parts of a number, cheaply mixed: the same records in every run of the tests.
+fn mixed(number: u64) -> u64 {
+    let mixed = (number ^ (number >> 31)).wrapping_mul(0x7fb5_d329_728e_a185);
+    (mixed ^ (mixed >> 27)).wrapping_mul(0x81da_def4_bc2d_d44d) >> 11
+}
+
+/// The record of a picture that was never there.
+fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> ImageRecord {
+    let part = |at: u64, of: u64| (mixed(number * 1000 + at) % of) as usize;
+    let share = |at: u64| part(at, 1000) as f32 / 1000.0;
+    let boxed = |at: u64| {
+        let (x, y) = (share(10 * at) * 500.0, share(10 * at + 1) * 300.0);
+        let (width, height) = (1.0 + share(10 * at + 2) * 140.0, 1.0 + share(10 * at + 3) * 180.0);
+        BoxRecord {
+            class: part(10 * at + 4, classes),
+            confidence: 0.005 + 0.99 * share(10 * at + 5),
+            bounding_box: BoundingBox::new(x, y, x + width, y + height),
+        }
+    };
+    // Methods agree in part: half of a score is all methods' and half its own.
+    let score = |of: u64, at: u64| {
+        let part = |number| if of == 0 { share(number) } else { (share(number) + share(5000 * of + number)) / 2.0 };
+        BoxScore { mean: part(10 * at + 6), max: part(10 * at + 7), mass: part(10 * at + 8) }
+    };
+    let map = |(of, method): (u64, &String)| MapRecord {
+        method: method.clone(),
+        flat: false,
+        mean: share(901),
+        scores: (0..boxes).map(|at| score(of, at)).collect(),
+    };
+    ImageRecord {
+        path: format!("folder/picture {number}.jpg"),
+        width: 641,
+        height: 481,
+        label: part(999, 19),
+        probabilities: (0..20).map(|label| 0.01 + share(label) / 20.0).collect(),
+        valence: Some(1.0 + 8.0 * share(900)),
+        arousal: None,
+        boxes: (0..boxes).map(boxed).collect(),
+        clipped: 1,
+        outside: 0,
+        maps: (0..).zip(methods).map(map).collect(),
+    }
+}
