@@ -186,7 +186,11 @@ fn a_map_changes_with_the_head_and_not_without() {
         assert_eq!(sanity::spearman(&own[at].values[0], &again.values[0]), Some(1.0), "{method}");
         for other in &others {
             let correlation = sanity::spearman(&own[at].values[0], &other[at].values[0]);
-            assert!(correlation.is_none_or(|rho| rho < 0.999), "{method}: {correlation:?}");
+            // Eigen-CAM does not look at the head: that is what the check is to show.
+            match method.name() {
+                "eigen-cam" => assert_eq!(correlation, Some(1.0), "{method}"),
+                _ => assert!(correlation.is_none_or(|rho| rho < 0.999), "{method}: {correlation:?}"),
+            }
         }
     }
 }
