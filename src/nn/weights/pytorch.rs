@@ -64,7 +64,7 @@ pub fn read(path: &Path) -> Result<StateDict> {
     Ok(dict)
 }
 
-/// `key=value` of the archive's comment, where [`write`] puts it.
+/// `key=value` of the archive's comment, where [`write()`] puts it.
 fn note(comment: &[u8]) -> Option<(String, String)> {
     let (key, value) = std::str::from_utf8(comment).ok()?.split_once('=')?;
     Some((key.into(), value.into()))
