@@ -79,7 +79,7 @@ fn input(path: &Path, counting: &Counting) -> anyhow::Result<Input> {
     let mut config = run.manifest.configuration.clone();
     counting.clone().apply(&mut config.association);
     config.check()?;
-    Ok(Input::Run(run, config.association))
+    Ok(Input::Run(Box::new(run), config.association))
 }
 
 fn summary(agreement: &Agreement) -> std::io::Result<Vec<u8>> {

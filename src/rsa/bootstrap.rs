@@ -3,12 +3,16 @@
 //! The images of a corpus are drawn with replacement, the matrices counted again, and every pair correlated. A label that
 //! is not drawn at all has empty columns in that resample, and its cells are left out of it.
 //!
-//! The interval is the basic bootstrap interval (Davison and Hinkley 1997, section 5.2): with the estimate r and the
-//! quantiles q of the resamples, from 2r - q(97.5 %) to 2r - q(2.5 %), cut to `[-1, 1]`. Not the percentile interval from
-//! q(2.5 %) to q(97.5 %), because noise lowers a correlation of ranks: r is below the truth, and the resamples, noisy twice,
-//! are about as much below r again. Percentiles so move away from the truth where the basic interval moves towards it. In
-//! simulations (30 to 480 cells, 1,000 to 4,000 images) the percentile interval covered the truth 0 to 80 times in 100,
-//! often excluding the estimate itself; with bias correction by the median 0 to 89, the basic interval 79 to 95.
+//! Percentiles of the resamples are no interval for the truth here. Noise lowers a correlation of ranks: the estimate r is
+//! below the truth, and the resamples, noisy twice, are about as much below r again. The basic bootstrap interval (Davison
+//! and Hinkley 1997, section 5.2) turns that round: from 2r - q(97.5 %) to 2r - q(2.5 %), which is the spread of the
+//! resamples around r - bias. But the correction is itself an estimate, too small where many cells are nearly equal and too
+//! large where few are. So the interval reaches over both, the spread around r and that around r - bias, and holds r. In
+//! simulations of the kind in the tests (36 to 480 cells, 500 to 3,000 images, 22 models, 100 corpora each) it covered the
+//! truth 82 to 98 times in 100, in the median 95; the basic interval 79 to 95, percentiles 0 to 99.
+//!
+//! Where cells are many for the images, the correction falls short: with 601 x 20 cells, most of them rare, and a true 0.974,
+//! 25,000 images gave 0.960 with an interval from 0.959 to 0.970, and 5,000 gave 0.929 with 0.926 to 0.950.
 
 use super::inputs::Inputs;
 use super::rank::Ranks;
@@ -67,16 +71,19 @@ fn correlations(items: &[Ranks]) -> Vec<Option<f64>> {
     pairs.map(|(a, b)| a.spearman(b)).collect()
 }
 
-/// The basic 95 % interval around `estimate`; `None` when too many resamples have no value.
+/// The 95 % interval around `estimate`; `None` when too many resamples have no value.
 pub fn interval(estimate: f64, resamples: &[Option<f64>]) -> Option<Interval> {
     let mut values: Vec<f64> = resamples.iter().copied().flatten().collect();
     if values.is_empty() || (values.len() as f64) < (1.0 - MOST_UNDEFINED) * resamples.len() as f64 {
         return None;
     }
-    let bias = values.iter().sum::<f64>() / values.len() as f64 - estimate;
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let bias = mean - estimate;
     values.sort_unstable_by(f64::total_cmp);
-    let reflected = |share: f64| (2.0 * estimate - quantile(&values, share)).clamp(-1.0, 1.0);
-    Some(Interval { lower: reflected(0.975), upper: reflected(0.025), bias })
+    let (below, above) = (quantile(&values, 0.025) - mean, quantile(&values, 0.975) - mean);
+    let lower = estimate - bias.max(0.0) - above;
+    let upper = estimate - bias.min(0.0) - below;
+    Some(Interval { lower: lower.clamp(-1.0, 1.0), upper: upper.clamp(-1.0, 1.0), bias })
 }
 
 /// Linear between the order statistics, the first being at 0 and the last at 1.
@@ -94,8 +101,9 @@ mod tests {
     fn an_interval_by_hand() {
         let resamples: Vec<Option<f64>> = (0..=40).map(|at| Some(0.4 + f64::from(at) / 100.0)).collect();
         let Interval { lower, upper, bias } = interval(0.65, &resamples).unwrap();
-        approx::assert_abs_diff_eq!(lower, 1.3 - 0.79, epsilon = 1e-12);
-        approx::assert_abs_diff_eq!(upper, 1.3 - 0.41, epsilon = 1e-12);
+        // Resamples from 0.41 to 0.79 around 0.6; r and r less the bias are 0.65 and 0.7.
+        approx::assert_abs_diff_eq!(lower, 0.65 - 0.19, epsilon = 1e-12);
+        approx::assert_abs_diff_eq!(upper, 0.7 + 0.19, epsilon = 1e-12);
         approx::assert_abs_diff_eq!(bias, 0.6 - 0.65, epsilon = 1e-12);
         assert_eq!(interval(1.0, &[Some(1.0); 50]), Some(Interval { lower: 1.0, upper: 1.0, bias: 0.0 }));
         let few_missing: Vec<Option<f64>> = (0..100).map(|at| (at > 4).then_some(0.5)).collect();

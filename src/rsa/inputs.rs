@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub enum Input {
     /// A run, and which of its boxes count.
-    Run(Run, AssociationConfig),
+    Run(Box<Run>, AssociationConfig),
     /// An `association.csv` or `counts.csv`.
     Table(PathBuf),
 }
@@ -88,7 +88,7 @@ impl Inputs {
         for (at, (input, name)) in inputs.into_iter().zip(names).enumerate() {
             match input {
                 Input::Run(run, rule) => all.add_run(at, &name, &run, rule)?,
-                Input::Table(path) => all.add_table(at, name, Table::read(&path)?)?,
+                Input::Table(path) => all.add_table(at, name, &Table::read(&path)?)?,
             }
         }
         all.tell_apart();
@@ -146,7 +146,7 @@ impl Inputs {
         Ok(())
     }
 
-    fn add_table(&mut self, input: usize, name: Option<String>, table: Table) -> Result<()> {
+    fn add_table(&mut self, input: usize, name: Option<String>, table: &Table) -> Result<()> {
         let Numbering { classes, labels } = self.number(input, &table.classes, &table.labels)?;
         let (mut cells, mut present) = (vec![0.0; classes.len() * labels.len()], vec![false; labels.len()]);
         for (from, &label) in labels.iter().enumerate() {

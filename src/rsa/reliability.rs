@@ -116,7 +116,7 @@ mod tests {
         approx::assert_abs_diff_eq!(lower, 0.8, epsilon = 1e-12);
         approx::assert_abs_diff_eq!(upper, 4.5 / (5.0_f64 * 4.5).sqrt(), epsilon = 1e-12);
         assert_eq!(noise_ceiling(&[a.clone(), a.clone()]), Some((1.0, 1.0)));
-        assert_eq!(noise_ceiling(&[a.clone()]), None, "one subject has no others");
+        assert_eq!(noise_ceiling(std::slice::from_ref(&a)), None, "one subject has no others");
         assert_eq!(noise_ceiling(&[a.clone(), Ranks::of(&[1.0; 4])]), None);
         assert_eq!(noise_ceiling(&[]), None);
     }

@@ -178,20 +178,22 @@ impl Agreement {
         let most = |of: fn(&Pair) -> Option<f64>| pairs().filter_map(of).max_by(f64::total_cmp);
         let mut notes = Vec::new();
         if let Some(p) = most(|pair| pair.p_permutation) {
-            let m = self.settings.permutations;
             notes.push(format!(
-                "Rows permuted among classes of similar frequency ({m} permutations): every p is {p:.2e} or less."
+                "Permutation test (rows exchanged among classes of similar frequency, {} times): p is {} at most.",
+                self.settings.permutations,
+                short(p)
             ));
         }
         if let Some(p) = most(|pair| pair.p_value) {
             notes.push(format!(
-                "Naive p (t-test): {p:.2e} or less. It takes the cells for independent, which they are not."
+                "Naive p (t-test): {} at most. It takes the cells for independent, which they are not.",
+                short(p)
             ));
         }
-        let widest = |pair: &Pair| pair.interval.map(|of| (of.upper - of.lower) / 2.0);
-        if let Some(half) = most(widest) {
+        if let Some(width) = most(|pair| pair.interval.map(|of| of.upper - of.lower)) {
             notes.push(format!(
-                "95 % intervals over images are ±{half:.2e} wide or narrower (spearman_lower.csv, spearman_upper.csv)."
+                "95 % intervals over images are {} wide at most (spearman_lower.csv, spearman_upper.csv).",
+                short(width)
             ));
         }
         notes.extend(self.warnings.iter().map(|warning| format!("Note: {warning}.")));
@@ -212,6 +214,15 @@ impl Agreement {
             notes,
             ..Heatmap::default()
         }
+    }
+}
+
+/// For running text.
+fn short(value: f64) -> String {
+    match value {
+        0.0 => "0".into(),
+        tiny if tiny < 1e-3 => format!("{tiny:.1e}"),
+        _ => format!("{value:.3}"),
     }
 }
 

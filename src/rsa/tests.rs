@@ -108,8 +108,7 @@ fn coverage(nature: &Nature, images: usize, seed: u64) -> usize {
 
 #[test]
 fn intervals_cover_the_truth_as_often_as_they_say() {
-    // 480 cells. Coverage is as good where cells are many and images many for them; see `bootstrap` for where it is not.
-    let nature = Nature::new(60, 8, 2.0, 1);
+    let nature = Nature::new(30, 5, 1.5, 1);
     let covered = coverage(&nature, 2000, 5);
     eprintln!("{covered} of 100 intervals cover {:.3}", nature.truth());
     assert!((90..=99).contains(&covered), "{covered} of 100");
