@@ -14,7 +14,7 @@ use emocam::files::sha256;
 use emocam::image::{resize, Filter, Rgb8};
 use emocam::nn::weights::{mean_image, Array};
 use std::path::Path;
-use tch::{Device, Tensor};
+use tch::Device;
 
 /// The mean image of the narrow network: a formula of scripts/reference/emonet.py.
 fn write_narrow_mean(path: &Path) {

@@ -48,6 +48,7 @@ fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> ImageR
     let map = |(of, method): (u64, &String)| MapRecord {
         method: method.clone(),
         flat: false,
+        error: None,
         mean: share(901),
         scores: (0..boxes).map(|at| score(of, at)).collect(),
     };
