@@ -35,15 +35,6 @@ impl Random {
         low + (high - low) * ((self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64)
     }
 
-    /// The numbers below `count` in random order (Fisher & Yates).
-    pub fn permutation(&mut self, count: usize) -> Vec<i64> {
-        let mut order: Vec<i64> = (0..count as i64).collect();
-        for last in (1..count).rev() {
-            order.swap(last, self.uniform(0.0, (last + 1) as f64) as usize);
-        }
-        order
-    }
-
     /// `count` numbers, uniform, of mean 0 and the given standard deviation.
     pub fn spread(&mut self, count: usize, deviation: f64) -> Vec<f64> {
         let half = 3.0_f64.sqrt() * deviation;

@@ -50,7 +50,8 @@ pub(super) fn estimate(pass: &HeadPass<'_>, at: usize, score: Score) -> Result<E
     let mut random = Random::new(pass.seeds[at], 1);
     let (mut sums, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
     for _ in 0..pairs {
-        let order = random.permutation(channels);
+        let mut order: Vec<i64> = (0..channels as i64).collect();
+        random.shuffle(&mut order);
         let backwards: Vec<i64> = order.iter().rev().copied().collect();
         let mut gains = vec![0.0; channels];
         for order in [&order, &backwards] {
