@@ -8,6 +8,7 @@
 //! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it
 //!   leaves behind;
 //! * [`associate`]: the object-emotion matrix; [`plot`]: its picture;
+//! * [`mod@paste`]: objects pasted into photos, and what that changes;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
@@ -22,6 +23,7 @@ pub mod image;
 pub mod load;
 pub mod models;
 pub mod nn;
+pub mod paste;
 pub mod pipeline;
 pub mod plot;
 pub mod random;

@@ -66,12 +66,31 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
 /// Loads everything `config` names; `folder` is the models folder.
 ///
 /// # Errors
-/// As [`description`]; weights that are missing, damaged or do not fit.
+/// As [`detector`] and [`emotion`].
 pub fn load(config: &Config, folder: &Path, device: Device) -> Result<Loaded> {
+    let (detector, classes, mut files) = detector(config, folder, device)?;
+    let (emotion, of_emotion) = emotion(config, folder, device)?;
+    files.extend(of_emotion);
+    Ok(Loaded { detector, emotion, classes, files })
+}
+
+/// Loads the detector alone, with the names of its classes and its files.
+///
+/// # Errors
+/// As [`description`]; weights that are missing, damaged or do not fit.
+pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Darknet, Vec<String>, Vec<ModelFile>)> {
     let (cfg, classes, mut files) = description(config, folder)?;
     let weights = models::locate(config.detector.weights.as_ref(), folder)?;
     let detector = Darknet::load(&cfg, &weights, config.detector.thresholds(), device, config.compute.precision)?;
     files.push(model_file("detector.weights", &weights, detector.synthesized())?);
+    Ok((detector, classes, files))
+}
+
+/// Loads the explained model alone, with its files.
+///
+/// # Errors
+/// Weights or a mean image that are missing, damaged or do not fit.
+pub fn emotion(config: &Config, folder: &Path, device: Device) -> Result<(AlexNet, Vec<ModelFile>)> {
     let weights = models::locate(config.emotion.weights.as_ref(), folder)?;
     let mean = match config.emotion.mean.as_str() {
         "" => None,
@@ -80,10 +99,46 @@ pub fn load(config: &Config, folder: &Path, device: Device) -> Result<Loaded> {
     let emotion = AlexNet::load(&weights, mean.as_deref(), device)?;
     // A label that is not there is found out now, not at the first picture.
     config.cam.class.index(&emotion.card().labels)?;
-    for (role, path) in emotion.files() {
-        files.push(model_file(role, path, emotion.synthesized())?);
+    let of = |(role, path): &(&str, PathBuf)| model_file(role, path, emotion.synthesized());
+    let files = emotion.files().iter().map(of).collect::<Result<_>>()?;
+    Ok((emotion, files))
+}
+
+/// The class named `name` among `classes`, whatever the case of its letters.
+///
+/// # Errors
+/// There is none; names that are like it are suggested.
+pub fn class_index(name: &str, classes: &[String]) -> Result<usize> {
+    let (sought, lower) = (name.to_lowercase(), |class: &String| class.to_lowercase());
+    if let Some(found) = classes.iter().position(|class| lower(class) == sought) {
+        return Ok(found);
     }
-    Ok(Loaded { detector, emotion, classes, files })
+    let mut near: Vec<(f64, &String)> = classes
+        .iter()
+        .map(|class| {
+            let contained = lower(class).contains(&sought) || sought.contains(&lower(class));
+            (strsim::jaro_winkler(&lower(class), &sought).max(f64::from(u8::from(contained))), class)
+        })
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let near: Vec<&str> = near.iter().take(5).map(|(_, class)| class.as_str()).collect();
+    let hint = match near.as_slice() {
+        [] => format!("it has {} classes, from {} on", classes.len(), classes.first().map_or("none", String::as_str)),
+        near => format!("did you mean {}?", near.join(", ")),
+    };
+    Err(Error::Setting(format!("the detector has no class `{name}`; {hint}")))
+}
+
+/// What every reader must know of results made with `files`: which weights are random numbers.
+pub fn warning(files: &[ModelFile]) -> Option<String> {
+    let made_up: Vec<&str> = files.iter().filter(|file| file.synthesized).map(|file| file.role.as_str()).collect();
+    (!made_up.is_empty()).then(|| {
+        format!(
+            "synthesized weights ({}): random numbers in place of a trained model, results mean nothing",
+            made_up.join(", ")
+        )
+    })
 }
 
 fn model_file(role: &str, path: &Path, synthesized: bool) -> Result<ModelFile> {
@@ -106,6 +161,18 @@ fn text(name: &str, folder: &Path) -> Result<(PathBuf, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_that_is_not_there_brings_those_like_it() {
+        let classes = ["Person", "Human face", "Dog", "Hot dog"].map(String::from);
+        assert_eq!(class_index("person", &classes).unwrap(), 0);
+        for (name, hint) in
+            [("Persn", "Person?"), ("dogs", "Dog, Hot dog?"), ("face", "Human face?"), ("xyz", "4 classes")]
+        {
+            let message = class_index(name, &classes).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains(hint), "{message}");
+        }
+    }
 
     #[test]
     fn the_built_in_detector_is_yolov3_for_601_classes() {

@@ -49,4 +49,16 @@ impl Random {
         let half = 3.0_f64.sqrt() * deviation;
         (0..count).map(|_| self.uniform(-half, half)).collect()
     }
+
+    /// Uniform in `0..count`, which is not empty (to 2⁻⁶⁴ of `count`).
+    pub fn below(&mut self, count: usize) -> usize {
+        ((u128::from(self.next_u64()) * count as u128) >> 64) as usize
+    }
+
+    /// Puts a list into random order, every order as likely as the others (Fisher, Yates).
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for last in (1..list.len()).rev() {
+            list.swap(last, self.below(last + 1));
+        }
+    }
 }

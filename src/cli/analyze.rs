@@ -224,6 +224,7 @@ fn manifest(
         labels: loaded.emotion.card().labels.clone(),
         classes: loaded.classes.clone(),
         matrices: None,
+        paste: None,
         outcome: None,
     })
 }
@@ -238,7 +239,7 @@ fn announce(corpus: &Corpus, done: usize, device: tch::Device, folder: &Path) {
 }
 
 /// The first Ctrl-C (or SIGTERM) lets the batch finish, the second ends the process.
-fn stop_on_interrupt() -> anyhow::Result<&'static AtomicBool> {
+pub(super) fn stop_on_interrupt() -> anyhow::Result<&'static AtomicBool> {
     static STOP: AtomicBool = AtomicBool::new(false);
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {

@@ -16,6 +16,7 @@ mod analyze;
 mod associate;
 mod bench;
 mod models;
+mod paste;
 mod progress;
 mod settings;
 
@@ -53,6 +54,7 @@ struct Cli {
 enum Command {
     Analyze(analyze::Args),
     Associate(associate::Args),
+    Paste(paste::Args),
     #[command(hide = true)]
     BenchDetector(bench::Args),
     #[command(subcommand)]
@@ -71,6 +73,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Analyze(args) => analyze::run(args),
         Command::Associate(args) => associate::run(args),
+        Command::Paste(args) => paste::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Models(command) => models::run(command),
         Command::Completions { shell } => {

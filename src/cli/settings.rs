@@ -9,7 +9,7 @@ use emocam::score::ScoreRule;
 use std::path::PathBuf;
 
 /// Parses a value by its name in configuration files.
-fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+pub fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     let plain = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
     T::deserialize(plain).map_err(|error| error.to_string())
 }

@@ -22,25 +22,24 @@ pub struct Failure {
 }
 
 /// A table being written to the file `path`.
-struct Table<'a> {
+pub(crate) struct Table<'a> {
     writer: csv::Writer<&'a mut BufWriter<File>>,
     path: &'a Path,
 }
 
 impl Table<'_> {
-    fn row<T: AsRef<[u8]>>(&mut self, cells: impl IntoIterator<Item = T>) -> Result<()> {
+    pub(crate) fn row<T: AsRef<[u8]>>(&mut self, cells: impl IntoIterator<Item = T>) -> Result<()> {
         let failed = |error: csv::Error| Error::file(self.path, format!("cannot be written: {error}"));
         self.writer.write_record(cells).map_err(failed)
     }
 }
 
-/// Writes the table `name` of the run whole.
-fn table(run: &Run, name: &str, fill: impl FnOnce(&mut Table<'_>) -> Result<()>) -> Result<()> {
-    let path = run.path(name);
-    write_whole(&path, |file| {
-        let mut table = Table { writer: csv::Writer::from_writer(file), path: &path };
+/// Writes the table `path` whole.
+pub(crate) fn table(path: &Path, fill: impl FnOnce(&mut Table<'_>) -> Result<()>) -> Result<()> {
+    write_whole(path, |file| {
+        let mut table = Table { writer: csv::Writer::from_writer(file), path };
         fill(&mut table)?;
-        table.writer.flush().map_err(Error::io("write", &path))
+        table.writer.flush().map_err(Error::io("write", path))
     })
 }
 
@@ -52,10 +51,10 @@ fn table(run: &Run, name: &str, fill: impl FnOnce(&mut Table<'_>) -> Result<()>)
 pub fn images_and_objects_csv(run: &Run) -> Result<()> {
     let manifest = &run.manifest;
     let (labels, methods) = (&manifest.labels, &manifest.configuration.cam.methods);
-    table(run, "images.csv", |images| {
+    table(&run.path("images.csv"), |images| {
         let head = ["path", "width", "height", "label", "probability"].map(String::from);
         images.row(head.into_iter().chain(labels.iter().cloned()).chain(["valence", "arousal"].map(String::from)))?;
-        table(run, "objects.csv", |objects| {
+        table(&run.path("objects.csv"), |objects| {
             let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
             objects.row(head.into_iter().chain(methods.iter().map(ToString::to_string)))?;
             run.for_each_in_order(|record| {
@@ -90,7 +89,15 @@ fn object_cells(record: &ImageRecord, at: usize, labels: &[String], classes: &[S
 /// # Errors
 /// The table cannot be written.
 pub fn failures_csv(run: &Run, failures: &[Failure]) -> Result<()> {
-    table(run, "failures.csv", |table| {
+    write_failures(&run.path("failures.csv"), failures)
+}
+
+/// [`failures_csv`] anywhere.
+///
+/// # Errors
+/// The table cannot be written.
+pub fn write_failures(path: &Path, failures: &[Failure]) -> Result<()> {
+    table(path, |table| {
         table.row(["path", "stage", "cause"])?;
         failures.iter().try_for_each(|failure| table.row([&failure.path, &failure.stage, &failure.cause]))
     })
