@@ -1,11 +1,13 @@
 //! `emocam paste`: the ObjectPaste experiment over a corpus.
 
+mod find;
+
 use super::analyze::stop_on_interrupt;
 use super::progress::Progress;
-use super::settings::Settings;
+use super::settings::{Machine, Settings};
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::corpus::{find, Corpus, Source};
+use emocam::corpus::{self, Corpus, Source};
 use emocam::detect::Darknet;
 use emocam::emotion::{AlexNet, EmotionModel};
 use emocam::image::Size;
@@ -53,7 +55,7 @@ fn controls(text: &str) -> Result<Controls, String> {
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folders of images or single images
-    #[arg(required = true)]
+    #[arg(required_unless_present = "find")]
     corpus: Vec<PathBuf>,
 
     /// What to paste: PNG, WebP or TIFF with transparency; may be given several times (three come with the source, in
@@ -101,6 +103,20 @@ pub struct Args {
     #[arg(long)]
     focus: bool,
 
+    /// Instead of a corpus, one photo: how its answer changes with the position of the object, on a grid and at a few
+    /// scales. Writes into --out [default: <PHOTO NAME>-find-emocam] find.csv, a map for each object and scale, and the
+    /// photo with the strongest switch
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["corpus", "resume", "limit", "scale", "positions", "at", "controls", "focus"])]
+    find: Option<PathBuf>,
+
+    /// Columns and rows of --find
+    #[arg(long, value_name = "NxM", value_parser = find::grid, default_value = "16x12", requires = "find")]
+    grid: (usize, usize),
+
+    /// Heights of the object for --find, as shares of the image's
+    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', default_value = "0.1,0.2,0.3", requires = "find")]
+    scales: Vec<f64>,
+
     #[command(flatten)]
     settings: Settings,
 }
@@ -113,60 +129,100 @@ struct Models {
     files: Vec<ModelFile>,
 }
 
+/// Everything that an experiment is made of.
+struct Experiment {
+    config: Config,
+    machine: Machine,
+    device: tch::Device,
+    models: Models,
+    objects: Vec<Object>,
+    settings: PasteSettings,
+    /// Of the classes of --at in the detector's list.
+    indices: Vec<usize>,
+    recorded: Option<Recorded>,
+}
+
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { corpus: roots, object, out, resume, limit, scale, positions, at, boxes, controls, focus, settings } =
-        args;
-    let (config, machine) = settings.resolve()?;
-    let objects = object.iter().map(|path| Object::load(path)).collect::<emocam::Result<Vec<_>>>()?;
-    let mut corpus = find(&roots)?;
-    corpus.images.truncate(limit.map_or(usize::MAX, NonZeroUsize::get));
+    let objects = args.object.iter().map(|path| Object::load(path)).collect::<emocam::Result<Vec<_>>>()?;
+    if let Some(photo) = args.find.clone() {
+        return find_in(args, &photo, &objects);
+    }
+    let mut corpus = corpus::find(&args.corpus)?;
+    corpus.images.truncate(args.limit.map_or(usize::MAX, NonZeroUsize::get));
     anyhow::ensure!(
         !corpus.images.is_empty(),
-        "no images in {}",
-        roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
+        "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders below",
+        args.corpus.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
     );
-    let folder = out.unwrap_or_else(|| default_folder(&roots[0]));
-    tch::set_num_threads(nn::network_threads());
-    let device = nn::open(machine.device)?;
-    let from_run = boxes.as_deref().map(Run::open).transpose()?;
-    let models = models(&config, &machine.models, device, !at.is_empty() && from_run.is_none())?;
-    nn::keep_freed_memory();
-    let at = canonical(&at, from_run.as_ref().map_or(&models.classes, |run| &run.manifest.classes))?;
-    let recorded = from_run.as_ref().map(|run| recorded(run, &at, config.association.min_confidence)).transpose()?;
-    let places = match (positions, at.is_empty()) {
-        (_, false) => Places::Classes(at.clone()),
-        (Some(text), _) => Places::Positions(Positions::parse(&text)?.positions),
-        (None, true) => Places::Positions(Positions::default().positions),
-    };
-    let information = |object: &Object| ObjectInfo { name: object.name.clone(), sha256: object.sha256.clone() };
-    let settings = PasteSettings {
-        objects: objects.iter().map(information).collect(),
-        fills: controls.0,
-        scale,
-        places,
-        boxes: from_run
-            .as_ref()
-            .map(|run| emocam::models::digest::sha256_file(&run.path("records.jsonl")))
-            .transpose()?,
-        focus: focus.then(|| config.cam.methods[0]),
-    };
-    settings.check()?;
-    let indices: Vec<usize> = at
-        .iter()
-        .map(|class| load::class_index(class, &models.classes))
-        .collect::<emocam::Result<_>>()
-        .unwrap_or_default();
-    let boxes = match (&recorded, &models.detector) {
-        (Some(recorded), _) => Boxes::Recorded(recorded),
-        (None, Some(detector)) => Boxes::Detector(detector, &indices),
-        (None, None) => Boxes::None,
-    };
-
-    let manifest = manifest(&config, &models, device, &roots, &corpus, settings.clone())?;
+    let (roots, resume) = (args.corpus.clone(), args.resume);
+    let folder = args.out.clone().unwrap_or_else(|| default_folder(&roots[0], "paste"));
+    let experiment = prepare(args, objects)?;
+    let manifest = manifest(&experiment, &roots, &corpus)?;
     if let Some(warning) = &manifest.warning {
         say!("warning: {warning}");
     }
-    let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    let run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    execute(&experiment, corpus, run)
+}
+
+/// Loads what the arguments name and resolves what they mean.
+fn prepare(args: Args, objects: Vec<Object>) -> anyhow::Result<Experiment> {
+    // The others were seen to by the caller; a new one does not compile until it is named here.
+    let Args {
+        corpus: _,
+        object: _,
+        out: _,
+        resume: _,
+        limit: _,
+        find: _,
+        grid: _,
+        scales: _,
+        scale,
+        positions,
+        at,
+        boxes,
+        controls,
+        focus,
+        settings,
+    } = args;
+    let (config, machine) = settings.resolve()?;
+    let from_run = boxes.as_deref().map(Run::open).transpose()?;
+    let information = |object: &Object| ObjectInfo { name: object.name.clone(), sha256: object.sha256.clone() };
+    let records = from_run.as_ref().map(|run| run.path("records.jsonl"));
+    let mut settings = PasteSettings {
+        objects: objects.iter().map(information).collect(),
+        fills: controls.0,
+        scale,
+        places: match positions {
+            Some(text) => Places::Positions(Positions::parse(&text)?.positions),
+            None => Places::Positions(Positions::default().positions),
+        },
+        boxes: records.map(|records| emocam::models::digest::sha256_file(&records)).transpose()?,
+        focus: focus.then(|| config.cam.methods[0]),
+    };
+    settings.check()?;
+    let device = open_device(&machine)?;
+    let models = models(&config, &machine.models, device, !at.is_empty() && from_run.is_none())?;
+    let classes = from_run.as_ref().map_or(&models.classes, |run| &run.manifest.classes);
+    let indices = at.iter().map(|name| load::class_index(name, classes)).collect::<emocam::Result<Vec<usize>>>()?;
+    if !at.is_empty() {
+        settings.places = Places::Classes(indices.iter().map(|&index| classes[index].clone()).collect());
+        settings.check()?;
+    }
+    let least = config.association.min_confidence;
+    let recorded = from_run.as_ref().map(|run| recorded(run, &indices, least)).transpose()?;
+    Ok(Experiment { config, machine, device, models, objects, settings, indices, recorded })
+}
+
+fn open_device(machine: &Machine) -> anyhow::Result<tch::Device> {
+    tch::set_num_threads(nn::network_threads());
+    Ok(nn::open(machine.device)?)
+}
+
+/// Runs what of the experiment is still to be done.
+fn execute(experiment: &Experiment, corpus: Corpus, mut run: Run) -> anyhow::Result<ExitCode> {
+    let Experiment { config, machine, models, objects, settings, indices, recorded, .. } = experiment;
+    nn::keep_freed_memory();
     tch::set_num_threads(run.manifest.network_threads);
     let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
     let mut done = HashSet::new();
@@ -175,16 +231,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(())
     })?;
     let todo: Vec<&Source> = corpus.images.iter().filter(|source| !done.contains(&source.path)).collect();
-    say!("{} images, {} already done; results in {}", corpus.images.len(), done.len(), folder.display());
+    let already = if done.is_empty() { String::new() } else { format!(", {} already done", done.len()) };
+    say!("{} images{already}; results in {}", corpus.images.len(), run.folder().display());
     let stop = stop_on_interrupt()?;
     let mut progress = Progress::new(corpus.images.len() as u64, "images");
     let pass = Pass {
         sources: &todo,
-        objects: &objects,
-        settings: &settings,
-        config: &config,
+        objects,
+        settings,
+        config,
         emotion: &models.emotion,
-        boxes,
+        boxes: match (recorded, &models.detector) {
+            (Some(recorded), _) => Boxes::Recorded(recorded),
+            (None, Some(detector)) => Boxes::Detector(detector, indices),
+            (None, None) => Boxes::None,
+        },
         threads: machine.threads,
         stop,
     };
@@ -194,7 +255,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     })?;
     progress.finish();
     if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
-        say!("stopped after {} of {} images; --resume continues", done.len() + timings.images, corpus.images.len());
+        say!(
+            "stopped after {} of {} images; the same command with --resume continues",
+            done.len() + timings.images,
+            corpus.images.len()
+        );
         return Ok(ExitCode::from(130));
     }
     let mut failures: Vec<Failure> = corpus
@@ -204,7 +269,31 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .chain(failed)
         .collect();
     failures.sort_by(|a, b| a.path.cmp(&b.path));
-    finish(&mut run, &settings, &failures, timings)
+    finish(&mut run, settings, &failures, timings)
+}
+
+/// `--find`.
+fn find_in(args: Args, photo: &Path, objects: &[Object]) -> anyhow::Result<ExitCode> {
+    let (config, machine) = args.settings.resolve()?;
+    let folder = args.out.unwrap_or_else(|| default_folder(&photo.with_extension(""), "find"));
+    let device = open_device(&machine)?;
+    let Models { emotion, files, .. } = models(&config, &machine.models, device, false)?;
+    let warning = load::warning(&files);
+    if let Some(warning) = &warning {
+        say!("warning: {warning}");
+    }
+    let (grid, scales) = (args.grid, &args.scales);
+    find::run(&find::Task {
+        photo,
+        objects,
+        grid,
+        scales,
+        folder: &folder,
+        config: &config,
+        model: &emotion,
+        warning,
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes tables, pictures and `run.json`, and says what came out.
@@ -281,18 +370,12 @@ fn models(config: &Config, folder: &Path, device: tch::Device, with_detector: bo
     Ok(Models { emotion, detector, classes, files })
 }
 
-/// The classes as they are spelled in the list of all.
-fn canonical(wanted: &[String], classes: &[String]) -> emocam::Result<Vec<String>> {
-    wanted.iter().map(|name| Ok(classes[load::class_index(name, classes)?].clone())).collect()
-}
-
 /// The boxes of the wanted classes in a run.
-fn recorded(run: &Run, wanted: &[String], least: f32) -> anyhow::Result<Recorded> {
-    let classes = &run.manifest.classes;
+fn recorded(run: &Run, wanted: &[usize], least: f32) -> anyhow::Result<Recorded> {
     let mut all = BTreeMap::new();
     run.for_each_record(|record| {
         let boxes = record.boxes.iter().filter(|of| of.confidence > least).filter_map(|of| {
-            let position = wanted.iter().position(|name| *name == classes[of.class])?;
+            let position = wanted.iter().position(|&class| class == of.class)?;
             Some((position, of.bounding_box))
         });
         all.insert(record.path.clone(), (Size::new(record.width, record.height), boxes.collect()));
@@ -302,20 +385,14 @@ fn recorded(run: &Run, wanted: &[String], least: f32) -> anyhow::Result<Recorded
 }
 
 /// `photos-paste-emocam` for a corpus `data/photos`.
-fn default_folder(root: &Path) -> PathBuf {
+fn default_folder(root: &Path, what: &str) -> PathBuf {
     let absolute = std::path::absolute(root).unwrap_or_else(|_| root.into());
     let name = absolute.file_name().map_or("corpus".into(), |name| name.to_string_lossy().into_owned());
-    PathBuf::from(format!("{name}-paste-emocam"))
+    PathBuf::from(format!("{name}-{what}-emocam"))
 }
 
-fn manifest(
-    config: &Config,
-    models: &Models,
-    device: tch::Device,
-    roots: &[PathBuf],
-    corpus: &Corpus,
-    paste: PasteSettings,
-) -> anyhow::Result<Manifest> {
+fn manifest(experiment: &Experiment, roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<Manifest> {
+    let Experiment { config, device, models, settings, .. } = experiment;
     let folders = roots.iter().map(|root| Ok(std::path::absolute(root)?.display().to_string()));
     Ok(Manifest {
         emocam: env!("CARGO_PKG_VERSION").into(),
@@ -332,12 +409,12 @@ fn manifest(
         corpus: CorpusInfo {
             folders: folders.collect::<std::io::Result<_>>().context("cannot name the corpus folders")?,
             images: corpus.images.len(),
-            sha256: emocam::corpus::digest(&corpus.images),
+            sha256: corpus::digest(&corpus.images),
         },
         labels: models.emotion.card().labels.clone(),
         classes: models.classes.clone(),
         matrices: None,
-        paste: Some(paste),
+        paste: Some(settings.clone()),
         outcome: None,
     })
 }

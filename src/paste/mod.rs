@@ -8,6 +8,7 @@
 //! those change is what hiding alone does.
 
 mod compose;
+mod find;
 mod focus;
 mod object;
 mod pass;
@@ -20,6 +21,7 @@ mod statistics;
 mod tally;
 
 pub use compose::{spot_footprint, Footprint, Sprites};
+pub use find::{find_switch, rendered, Found, Search};
 pub use object::Object;
 pub use pass::{Boxes, Pass, Recorded};
 pub use positions::{Position, Positions};
