@@ -30,6 +30,7 @@ Examples:
   emocam analyze photos                  the paper's configuration; results in photos-emocam/
   emocam analyze photos --cam paper      all five methods of the paper in one pass
   emocam associate photos-emocam --importance 0.5 --top 40
+  emocam paste photos --object ball.png  does the label change when a ball lies in the photo, and where?
 
 Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
 (continue with --resume).";

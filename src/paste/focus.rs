@@ -55,8 +55,8 @@ impl Look {
     }
 
     /// Compares with the map `after`; `mask` is the pasted alpha as a grey patch with its corner in the photo.
-    pub fn compare(&self, after: &[f32], mask: Option<(usize, usize, Rgb8)>, of: Option<&BoundingBox>) -> Focus {
-        let mask = match &mask {
+    pub fn compare(&self, after: &[f32], mask: Option<&(usize, usize, Rgb8)>, of: Option<&BoundingBox>) -> Focus {
+        let mask = match mask {
             Some((left, top, alpha)) => self.black.with(*left, *top, alpha),
             None => self.black.result().clone(),
         };
@@ -130,7 +130,7 @@ mod tests {
         let look = Look::new(letterbox, Size::new(26, 20), &map);
         let white = Rgb8::filled(Size::new(60, 41), [255; 3]);
         let of = BoundingBox::new(3.0, 4.0, 30.0, 30.0);
-        let focus = look.compare(&map, Some((0, 0, white)), Some(&of));
+        let focus = look.compare(&map, Some(&(0, 0, white)), Some(&of));
         approx::assert_abs_diff_eq!(focus.correlation.unwrap(), 1.0, epsilon = 1e-6);
         approx::assert_abs_diff_eq!(focus.mass_after.unwrap(), 1.0, epsilon = 1e-6);
         assert_eq!(focus.box_before, focus.box_after);

@@ -110,7 +110,7 @@ impl<'a> Open<'a> {
         let look = self.look.as_ref().filter(|_| input > 0)?;
         let (sprites, _, spot, at) = self.parts(input);
         let mask = at.map(|at| (at.left, at.top, sprites.mask(&at)));
-        Some(look.compare(map, mask, spot.bounding_box.as_ref()))
+        Some(look.compare(map, mask.as_ref(), spot.bounding_box.as_ref()))
     }
 
     /// The record, when all answers are there.

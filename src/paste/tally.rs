@@ -225,3 +225,84 @@ impl Tally {
         self.pairs[(object * self.fills + fill) * self.positions + position]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Spot;
+    use super::super::settings::{Fill, ObjectInfo, Places};
+    use super::super::Positions;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn settings() -> PasteSettings {
+        PasteSettings {
+            objects: vec![ObjectInfo { name: "ball".into(), sha256: String::new() }],
+            fills: vec![Fill::Object, Fill::Mean],
+            scale: 0.2,
+            places: Places::Positions(Positions::grid(2, 1).positions),
+            boxes: None,
+            focus: None,
+        }
+    }
+
+    /// A photo with label 0 of 3, and the label at every paste.
+    fn record(spots: &[usize], labels: &[usize]) -> PasteRecord {
+        let probabilities = |label: usize| (0..3).map(|at| if at == label { 0.7 } else { 0.15 }).collect::<Vec<f32>>();
+        let spot = |&position: &usize| Spot { position, x: 0.5, y: 0.5, bounding_box: None };
+        let pasted = |&label: &usize| Pasted { label, probabilities: probabilities(label), covered: 0.1, focus: None };
+        PasteRecord {
+            path: "a".into(),
+            width: 9,
+            height: 7,
+            label: 0,
+            probabilities: probabilities(0),
+            spots: spots.iter().map(spot).collect(),
+            pasted: labels.iter().map(pasted).collect(),
+        }
+    }
+
+    #[test]
+    fn one_photo_by_hand() {
+        let mut tally = Tally::new(&settings(), 3);
+        // The object changes the label at the first position only, its control at the second only.
+        tally.add(&record(&[0, 1], &[2, 0, 0, 1]));
+        tally.add(&record(&[], &[]));
+        let (first, second) = (tally.cell(0, 0, 0), tally.cell(0, 0, 1));
+        assert_eq!((tally.images, first.images, first.changed, second.changed), (2, 1, 1, 0));
+        assert_eq!((first.switched_to(), second.switched_to()), (Some(2), None));
+        approx::assert_abs_diff_eq!(first.original.mean().unwrap(), -0.55, epsilon = 1e-7);
+        approx::assert_abs_diff_eq!(first.probability[2].mean().unwrap(), 0.55, epsilon = 1e-7);
+        assert_eq!((tally.pairs(0, 1, 0), tally.pairs(0, 1, 1)), ((1, 0), (0, 1)));
+        // The photo without spots has not every position.
+        assert_eq!(tally.blocks(0, 0), &Blocks { images: 1, of_positions: vec![1, 0], squares: 1 });
+        assert_eq!(tally.switches(0, 1, 0), [1, 1, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_add_up_to_the_whole_in_any_order(
+            photos in prop::collection::vec(prop::collection::vec((0..2_usize, 0..3_usize, 0..3_usize), 0..4), 0..12),
+            cut in 0..13_usize,
+        ) {
+            let records: Vec<PasteRecord> = photos
+                .iter()
+                .map(|spots| {
+                    let labels: Vec<usize> =
+                        spots.iter().map(|spot| spot.1).chain(spots.iter().map(|spot| spot.2)).collect();
+                    record(&spots.iter().map(|spot| spot.0).collect::<Vec<_>>(), &labels)
+                })
+                .collect();
+            let of = |records: &[PasteRecord]| {
+                let mut tally = Tally::new(&settings(), 3);
+                records.iter().for_each(|record| tally.add(record));
+                tally
+            };
+            let (first, second) = records.split_at(cut.min(records.len()));
+            for (a, b) in [(first, second), (second, first)] {
+                let mut merged = of(a);
+                merged.merge(&of(b));
+                prop_assert_eq!(&merged, &of(&records));
+            }
+        }
+    }
+}
