@@ -10,6 +10,7 @@
 //! * [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`explained`]: single photos;
 //!   [`evaluate`]: whether a method's maps are any good; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known;
+//! * [`mod@paste`]: objects pasted into photos, and what that changes;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
@@ -26,6 +27,7 @@ pub mod image;
 pub mod load;
 pub mod models;
 pub mod nn;
+pub mod paste;
 pub mod pipeline;
 pub mod plot;
 pub mod random;

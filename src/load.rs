@@ -73,7 +73,6 @@ pub fn load(config: &Config, folder: &Path, device: Device) -> Result<Loaded> {
     let (detector, classes, mut files) = detector(config, folder, device)?;
     let (emotion, of_emotion) = emotion(config, folder, device)?;
     files.extend(of_emotion);
-    // A label that is not there is found out now, not at the first picture.
     let class = config.cam.class.index(&emotion.card().labels)?;
     Ok(Loaded { detector, emotion, classes, files, class })
 }
@@ -101,6 +100,8 @@ pub fn emotion(config: &Config, folder: &Path, device: Device) -> Result<(AlexNe
         name => Some(models::locate(name.as_ref(), folder)?),
     };
     let emotion = AlexNet::load(&weights, mean.as_deref(), device)?;
+    // A label that is not there is found out now, not at the first picture.
+    config.cam.class.index(&emotion.card().labels)?;
     let of = |(role, path): &(&str, PathBuf)| model_file(role, path, emotion.synthesized());
     let files = emotion.files().iter().map(of).collect::<Result<_>>()?;
     Ok((emotion, files))

@@ -7,6 +7,7 @@ use crate::image::BoundingBox;
 use crate::score::BoxScore;
 use crate::{Error, Result};
 use rayon::prelude::*;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -70,6 +71,15 @@ pub struct MapRecord {
     pub scores: Vec<BoxScore>,
 }
 
+/// What a line of a `records.jsonl` holds.
+pub trait Line: Serialize + DeserializeOwned + Send {
+    /// What the type alone does not say.
+    ///
+    /// # Errors
+    /// What contradicts itself.
+    fn check(&self) -> Result<(), String>;
+}
+
 /// Appends to a `records.jsonl`.
 #[derive(Debug)]
 pub struct RecordWriter {
@@ -101,7 +111,7 @@ impl RecordWriter {
     ///
     /// # Errors
     /// The disk is full or gone; what was written before is safe.
-    pub fn append(&mut self, records: &[ImageRecord]) -> Result<()> {
+    pub fn append<R: Line>(&mut self, records: &[R]) -> Result<()> {
         let mut lines = Vec::new();
         for record in records {
             serde_json::to_writer(&mut lines, record).map_err(|e| Error::file(&self.path, e.to_string()))?;
@@ -139,7 +149,7 @@ const CHUNK: usize = 4096;
 ///
 /// # Errors
 /// The file cannot be read; a line that is no record, by its number; whatever `take` returns.
-pub fn for_each(path: &Path, mut take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
+pub fn for_each<R: Line>(path: &Path, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
     let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
     let mut number = 0;
     loop {
@@ -155,11 +165,11 @@ pub fn for_each(path: &Path, mut take: impl FnMut(ImageRecord) -> Result<()>) ->
         if lines.is_empty() {
             return Ok(());
         }
-        let records: Vec<_> = lines.par_iter().map(|line| serde_json::from_slice::<ImageRecord>(line)).collect();
+        let records: Vec<_> = lines.par_iter().map(|line| serde_json::from_slice::<R>(line)).collect();
         for record in records {
             number += 1;
             let record =
-                record.map_err(|error| error.to_string()).and_then(|record| check(&record).map(|()| record)).map_err(
+                record.map_err(|error| error.to_string()).and_then(|record| record.check().map(|()| record)).map_err(
                     |cause| Error::line(path, number, format!("not a record of this version of emocam: {cause}")),
                 )?;
             take(record)?;
@@ -167,14 +177,15 @@ pub fn for_each(path: &Path, mut take: impl FnMut(ImageRecord) -> Result<()>) ->
     }
 }
 
-/// What the type alone does not say.
-fn check(record: &ImageRecord) -> Result<(), String> {
-    if record.label >= record.probabilities.len() {
-        return Err(format!("label {} of {}", record.label, record.probabilities.len()));
-    }
-    match record.maps.iter().find(|map| map.scores.len() != record.boxes.len()) {
-        Some(map) => Err(format!("{} scores by {} for {} boxes", map.scores.len(), map.method, record.boxes.len())),
-        None => Ok(()),
+impl Line for ImageRecord {
+    fn check(&self) -> Result<(), String> {
+        if self.label >= self.probabilities.len() {
+            return Err(format!("label {} of {}", self.label, self.probabilities.len()));
+        }
+        match self.maps.iter().find(|map| map.scores.len() != self.boxes.len()) {
+            Some(map) => Err(format!("{} scores by {} for {} boxes", map.scores.len(), map.method, self.boxes.len())),
+            None => Ok(()),
+        }
     }
 }
 

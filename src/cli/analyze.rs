@@ -233,6 +233,7 @@ fn manifest(
         labels: loaded.emotion.card().labels.clone(),
         classes: loaded.classes.clone(),
         matrices: None,
+        paste: None,
         outcome: None,
     })
 }

@@ -18,6 +18,7 @@ mod bench;
 mod evaluate;
 mod explain;
 mod models;
+mod paste;
 mod progress;
 mod rsa;
 mod settings;
@@ -36,6 +37,7 @@ Examples:
   emocam explain photos/dog.jpg          maps of the paper's five methods side by side, in explained/
   emocam rsa photos-emocam               do the methods agree?
   emocam evaluate photos --cam paper     which of the methods tell what the model does
+  emocam paste photos --object ball.png  does the label change when a ball lies in the photo, and where?
 
 Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
 (continue with --resume).";
@@ -61,6 +63,7 @@ enum Command {
     Analyze(analyze::Args),
     Associate(associate::Args),
     Evaluate(evaluate::Args),
+    Paste(paste::Args),
     #[command(hide = true)]
     BenchDetector(bench::Args),
     Explain(explain::Args),
@@ -83,6 +86,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Analyze(args) => analyze::run(args),
         Command::Associate(args) => associate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
+        Command::Paste(args) => paste::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Models(command) => models::run(command),

@@ -4,13 +4,16 @@
 
 mod bounding_box;
 pub mod letterbox;
+mod overlay;
 pub mod resample;
 
 pub use bounding_box::BoundingBox;
 pub use letterbox::{Letterbox, LetterboxFilter};
-pub use resample::{resize, taps, Filter, Taps};
+pub use overlay::Rgba8;
+pub use resample::{resize, taps, Filter, KeptResize, Taps};
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -84,5 +87,28 @@ impl Rgb8 {
         assert!(x < self.size.width && y < self.size.height, "({x}, {y}) lies outside an image of {}", self.size);
         let at = 3 * (y as usize * self.size.width as usize + x as usize);
         [self.data[at], self.data[at + 1], self.data[at + 2]]
+    }
+    /// The pixels of these columns and rows.
+    ///
+    /// # Panics
+    /// When they reach beyond the image.
+    pub fn crop(&self, columns: Range<usize>, rows: Range<usize>) -> Self {
+        let stride = 3 * self.size.width as usize;
+        let lines = self.data[stride * rows.start..stride * rows.end].chunks_exact(stride);
+        let data = lines.flat_map(|line| &line[3 * columns.start..3 * columns.end]).copied().collect();
+        Self::new(Size::new(columns.len() as u32, rows.len() as u32), data)
+    }
+
+    /// Writes `other` over the pixels from the column `left` and the row `top` on.
+    ///
+    /// # Panics
+    /// When it reaches beyond the image.
+    pub fn put(&mut self, left: usize, top: usize, other: &Self) {
+        let [stride, width] = [self.size.width, other.size.width].map(|side| 3 * side as usize);
+        let lines = self.data[stride * top..].chunks_exact_mut(stride);
+        assert!(lines.len() >= other.size.height as usize, "the lower part of it lies outside");
+        for (to, from) in lines.zip(other.data.chunks_exact(width)) {
+            to[3 * left..3 * left + width].copy_from_slice(from);
+        }
     }
 }

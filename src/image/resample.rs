@@ -7,13 +7,18 @@
 //! first where the height is reduced much more than the width; the paper is older, so its order is kept. Letterboxes
 //! reduce both sides alike and are the same in every version.
 //!
-//! [`taps`] gives the same filter as real numbers: what Pillow does to an image of mode "F".
+//! [`KeptResize`] keeps what [`resize`] computes on the way, so that a part of the image can be changed for the price of that
+//! part. [`taps`] gives the same filter as real numbers: what Pillow does to an image of mode "F".
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+mod kept;
+
+pub use kept::KeptResize;
 
 use super::{Rgb8, Size};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Fraction bits of the coefficients (Pillow's `PRECISION_BITS`): 32 less 8 for the pixel and 2 for the overshoot of
 /// the bicubic filter and the sign.
@@ -118,6 +123,7 @@ pub fn taps(from: u32, to: u32, filter: Filter) -> Taps {
 }
 
 /// [`Taps`] in fixed point. Each output has `stride` weights, zeros after the last that counts.
+#[derive(Debug)]
 struct FixedTaps {
     spans: Vec<(usize, usize)>,
     stride: usize,
@@ -136,6 +142,25 @@ impl FixedTaps {
             }
         }
         Self { spans: taps.spans.clone(), stride, weights }
+    }
+
+    /// The outputs that a change of these inputs may change. First inputs and last inputs ascend with the outputs.
+    fn touching(&self, inputs: &Range<usize>) -> Range<usize> {
+        let start = self.spans.partition_point(|&(first, count)| first + count <= inputs.start);
+        start..self.spans.partition_point(|&(first, _)| first < inputs.end).max(start)
+    }
+
+    /// The inputs that these outputs, at least one, are made of.
+    fn sources(&self, outputs: &Range<usize>) -> Range<usize> {
+        let (last, count) = self.spans[outputs.end - 1];
+        self.spans[outputs.start].0..last + count
+    }
+
+    /// The taps of these outputs alone, inputs counted from `origin`.
+    fn part(&self, outputs: &Range<usize>, origin: usize) -> Self {
+        let spans = self.spans[outputs.clone()].iter().map(|&(first, count)| (first - origin, count)).collect();
+        let weights = self.weights[self.stride * outputs.start..self.stride * outputs.end].to_vec();
+        Self { spans, stride: self.stride, weights }
     }
 
     /// Per output: first input index and the weights that count.

@@ -3,17 +3,21 @@
 //! A picture is written as SVG with text in DejaVu Sans, which the library carries with it: no system font is looked
 //! at. Lengths are CSS pixels, 1/96 inch. The same picture gives the same bytes.
 
+mod bars;
 mod colour;
 mod explanation;
 mod heatmap;
 mod outline;
 mod panels;
+mod spots;
 mod svg;
 mod text;
 
+pub use bars::{Bar, BarPanel, Bars};
 pub use explanation::{Answer, Colours, Dimension, Explanation, MethodMap, Object, Ranked, PHOTO_SCALE};
 pub use heatmap::Heatmap;
 pub use panels::{Dot, Panel, Panels, Series};
+pub use spots::Spots;
 
 use crate::{files, Error, Result};
 use resvg::{tiny_skia, usvg};

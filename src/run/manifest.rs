@@ -1,6 +1,7 @@
 //! `run.json`: configuration as resolved, versions, digests of every model file, the corpus, counts and timings.
 
 use crate::config::{AssociationConfig, Config};
+use crate::paste::PasteSettings;
 use crate::record::ImageRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub struct Manifest {
     /// than the configuration's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub matrices: Option<AssociationConfig>,
+    /// What was pasted where, in a run of `emocam paste`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub paste: Option<PasteSettings>,
     /// What came out, when the pass has stopped.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Outcome>,
@@ -103,6 +107,9 @@ pub struct Timings {
     pub waiting: f64,
     /// The detector.
     pub detect: f64,
+    /// Pasting objects into photos, by `emocam paste`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub compose: Option<f64>,
     /// The emotion model, without gradients.
     pub emotion: f64,
     /// Maps, of all methods.
@@ -128,6 +135,14 @@ impl Manifest {
         for (key, then, now) in settings(&self.configuration, &now.configuration) {
             compare(&format!("setting {key}"), &then, &now);
         }
+        let pasted = |manifest: &Self| manifest.paste.as_ref().map(PasteSettings::listed).unwrap_or_default();
+        let (then, of_now) = (pasted(self), pasted(now));
+        if then.len() != of_now.len() {
+            compare("made by", command(self), command(now));
+        }
+        for ((key, then), (_, now)) in then.iter().zip(&of_now) {
+            compare(key, then, now);
+        }
         for file in &self.models {
             let digest = now.models.iter().find(|other| other.role == file.role).map_or("none", |other| &other.sha256);
             compare(&format!("{} ({}), SHA-256", file.role, file.path), &file.sha256, digest);
@@ -152,6 +167,15 @@ impl Manifest {
         fits.then_some(()).ok_or_else(|| {
             format!("the record of {} does not fit run.json: other labels, classes or methods", record.path)
         })
+    }
+}
+
+/// The subcommand that made a run.
+fn command(manifest: &Manifest) -> &'static str {
+    if manifest.paste.is_some() {
+        "emocam paste"
+    } else {
+        "emocam analyze"
     }
 }
 

@@ -9,8 +9,8 @@ pub use manifest::{CorpusInfo, Manifest, ModelFile, Outcome, Timings};
 pub(crate) use maps::beneath;
 pub use maps::{save_maps, write_maps};
 pub use matrices::{matrices, Matrices};
-pub use tables::{failures_csv, images_and_objects_csv, Failure};
-pub(crate) use tables::{table, write_failures};
+pub(crate) use tables::table;
+pub use tables::{failures_csv, images_and_objects_csv, write_failures, Failure};
 
 use crate::files::{read_text, write_bytes};
 use crate::record::{self, ImageRecord};
@@ -114,9 +114,13 @@ impl Run {
     /// # Errors
     /// As [`record::for_each`]; a record that does not fit the run.
     pub fn for_each_record(&self, mut take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
+        if self.manifest.paste.is_some() {
+            let message = "is a run of `emocam paste`, whose records have no boxes: name a run of `emocam analyze`";
+            return Err(Error::file(&self.folder, message));
+        }
         let path = self.path("records.jsonl");
         let mut line = 0;
-        record::for_each(&path, |record| {
+        record::for_each(&path, |record: ImageRecord| {
             line += 1;
             self.manifest.check_record(&record).map_err(|cause| Error::line(&path, line, cause))?;
             take(record)

@@ -93,7 +93,10 @@ pub fn failures_csv(run: &Run, failures: &[Failure]) -> Result<()> {
 }
 
 /// [`failures_csv`] anywhere.
-pub(crate) fn write_failures(path: &Path, failures: &[Failure]) -> Result<()> {
+///
+/// # Errors
+/// The table cannot be written.
+pub fn write_failures(path: &Path, failures: &[Failure]) -> Result<()> {
     table(path, |table| {
         table.row(["path", "stage", "cause"])?;
         failures.iter().try_for_each(|failure| table.row([&failure.path, &failure.stage, &failure.cause]))

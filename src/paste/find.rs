@@ -1,0 +1,101 @@
+//! Where in one photo does the answer change? A dense grid of positions at a few scales, nothing kept but numbers.
+
+use super::compose::{spot_footprint, Sprites};
+use super::object::Object;
+use super::positions::{Position, Positions};
+use super::settings::{check_scale, Fill};
+use crate::emotion::{answers, logits, Emotion, EmotionModel};
+use crate::image::{Filter, KeptResize, Rgb8};
+use crate::random::Random;
+use crate::Result;
+use rayon::prelude::*;
+
+/// Inputs of the network at a time.
+const BATCH: usize = 64;
+
+/// What is tried.
+#[derive(Debug, Clone)]
+pub struct Search<'a> {
+    /// What is pasted.
+    pub object: &'a Object,
+    /// Columns and rows of the grid.
+    pub grid: (usize, usize),
+    /// Heights of the object as shares of the photo's.
+    pub scales: &'a [f64],
+}
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The answer with nothing pasted.
+    pub original: Emotion,
+    /// The grid's positions, row by row.
+    pub positions: Vec<Position>,
+    /// Per scale the answer at every position.
+    pub answers: Vec<Vec<Emotion>>,
+    /// Scale and position of the strongest switch: where another label has the largest lead over the original one; where no
+    /// label changes, where the original one has the smallest lead.
+    pub strongest: (usize, usize),
+}
+
+impl Found {
+    /// The probability of the best other label less that of the original one: positive where the label changes.
+    pub fn lead(&self, scale: usize, position: usize) -> f32 {
+        let probabilities = &self.answers[scale][position].probabilities;
+        let own = self.original.label;
+        let others = probabilities.iter().enumerate().filter(|(label, _)| *label != own);
+        others.map(|(_, &p)| p).fold(0.0_f32, f32::max) - probabilities[own]
+    }
+}
+
+/// Tries every position of the grid at every scale in `photo`.
+///
+/// # Errors
+/// A scale that is none; the network cannot be run.
+pub fn find_switch(photo: &Rgb8, search: &Search<'_>, model: &dyn EmotionModel) -> Result<Found> {
+    search.scales.iter().try_for_each(|&scale| check_scale(scale))?;
+    let kept = KeptResize::new(photo.clone(), model.input(), Filter::Bicubic);
+    let original = ask(model, &[kept.result()], 1)?.remove(0);
+    let positions = Positions::grid(search.grid.0, search.grid.1).positions;
+    let mut found = Found { original, positions, answers: Vec::new(), strongest: (0, 0) };
+    for &scale in search.scales {
+        let sprites = Sprites::new(search.object, photo, scale, &[Fill::Object], Random::new(0, 0));
+        let mut of_scale = Vec::with_capacity(found.positions.len());
+        for positions in found.positions.chunks(BATCH) {
+            let compose = |at: &Position| {
+                let footprint = spot_footprint(sprites.size(), photo.size(), at.x, at.y);
+                sprites.paste(&kept, Fill::Object, footprint.as_ref())
+            };
+            let inputs: Vec<Rgb8> = positions.par_iter().map(compose).collect();
+            of_scale.extend(ask(model, &inputs.iter().collect::<Vec<_>>(), BATCH)?);
+        }
+        found.answers.push(of_scale);
+    }
+    for scale in 0..found.answers.len() {
+        for position in 0..found.positions.len() {
+            if found.lead(scale, position) > found.lead(found.strongest.0, found.strongest.1) {
+                found.strongest = (scale, position);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The photo at its own size with the object at a position.
+pub fn rendered(photo: &Rgb8, object: &Object, scale: f64, at: &Position) -> Rgb8 {
+    let sprites = Sprites::new(object, photo, scale, &[Fill::Object], Random::new(0, 0));
+    let mut out = photo.clone();
+    if let Some(at) = spot_footprint(sprites.size(), photo.size(), at.x, at.y) {
+        out.put(at.left, at.top, &sprites.patch(photo, Fill::Object, &at));
+    }
+    out
+}
+
+/// Answers in a batch of `size`, filled up with copies.
+fn ask(model: &dyn EmotionModel, inputs: &[&Rgb8], size: usize) -> Result<Vec<Emotion>> {
+    let mut batch = inputs.to_vec();
+    batch.resize(size.max(inputs.len()), inputs[0]);
+    let mut found = answers(&logits(model, &model.features(&batch)?)?)?;
+    found.truncate(inputs.len());
+    Ok(found)
+}

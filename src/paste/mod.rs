@@ -1,0 +1,32 @@
+//! ObjectPaste: what the emotion model answers when an object is pasted into a photo (paper, section 5 and Fig. 7).
+//!
+//! In: a corpus, objects with transparency, positions. Out: per photo one [`PasteRecord`] with the model's answer for every
+//! object, fill and spot, and, over the corpus, shares of changed labels with their intervals and tests. Only the emotion
+//! model runs again; where objects are to be pasted on detected boxes, the detector runs once a photo.
+//!
+//! An object also hides what is below it. So its place can be filled with other things ([`Fill`]): the share of labels that
+//! those change is what hiding alone does.
+
+mod compose;
+mod find;
+mod focus;
+mod object;
+mod pass;
+mod photo;
+mod positions;
+mod record;
+mod report;
+mod settings;
+mod statistics;
+mod tally;
+
+pub use compose::{spot_footprint, Footprint, Sprites};
+pub use find::{find_switch, rendered, Found, Search};
+pub use object::Object;
+pub use pass::{Boxes, Pass, Recorded};
+pub use positions::{Position, Positions};
+pub use record::{Focus, PasteRecord, Pasted, Spot};
+pub use report::write;
+pub use settings::{Fill, ObjectInfo, PasteSettings, Places};
+pub use statistics::{cochran_q, holm, mcnemar, wilson, Cochran};
+pub use tally::{Blocks, Cell, Sum, Tally};
