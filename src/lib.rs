@@ -8,7 +8,8 @@
 //! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it
 //!   leaves behind;
 //! * [`associate`]: the object-emotion matrix; [`plot`]: its picture;
-//! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
+//! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from;
+//! * [`training`]: where the two small networks that come with it come from.
 
 pub mod associate;
 pub mod config;
@@ -29,5 +30,6 @@ pub mod record;
 pub mod run;
 pub mod score;
 pub mod synthesize;
+pub mod training;
 
 pub use error::{Error, Result};
