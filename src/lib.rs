@@ -8,8 +8,8 @@
 //! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it
 //!   leaves behind;
 //! * [`associate`]: the object-emotion matrix; [`plot`]: its picture;
-//! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from;
-//! * [`training`]: where the two small networks that come with it come from.
+//! * [`world`]: drawn scenes whose causes are known; [`training`]: the two small networks that know them;
+//! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
 pub mod config;
@@ -31,5 +31,6 @@ pub mod run;
 pub mod score;
 pub mod synthesize;
 pub mod training;
+pub mod world;
 
 pub use error::{Error, Result};

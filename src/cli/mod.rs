@@ -18,6 +18,8 @@ mod bench;
 mod models;
 mod progress;
 mod settings;
+mod train;
+mod world;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::Write;
@@ -57,6 +59,9 @@ enum Command {
     BenchDetector(bench::Args),
     #[command(subcommand)]
     Models(models::Command),
+    #[command(hide = true)]
+    TrainDemo(train::Args),
+    World(world::Args),
     /// Print a completion script for a shell
     ///
     /// For instance `emocam completions bash > ~/.local/share/bash-completion/completions/emocam`.
@@ -73,6 +78,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Associate(args) => associate::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Models(command) => models::run(command),
+        Command::TrainDemo(args) => train::run(args),
+        Command::World(args) => world::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "emocam", &mut script);

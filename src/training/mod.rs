@@ -11,7 +11,7 @@ mod augment;
 pub mod average_precision;
 pub mod card;
 pub mod detector;
-//mod drawn;
+mod drawn;
 pub mod emotion;
 pub mod evaluate;
 mod optimiser;
@@ -20,7 +20,7 @@ mod stream;
 mod tests;
 
 pub use augment::augment;
-//pub use drawn::Drawn;
+pub use drawn::Drawn;
 
 use crate::image::{BoundingBox, Rgb8};
 

@@ -1,0 +1,133 @@
+//! `emocam world`: pictures whose causes are known.
+
+use super::progress::Progress;
+use anyhow::Context;
+use emocam::files::{write_bytes, write_whole};
+use emocam::image::BoundingBox;
+use emocam::world::{graph, Scene, Style, CLASSES, LABELS};
+use emocam::Error;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Draw scenes whose causes are known: pictures, labels, exact boxes and the causal graph behind them
+///
+/// Each scene is drawn from a declared causal graph over 20 Open Images classes and 9 of EmoNet's labels: one object, or
+/// for Boredom none, causes the label; others only go along with it at a declared rate, or have nothing to do with it.
+/// The same seed gives the same bytes on every machine. About 5 ms a scene, and 100 kB.
+///
+/// Writes scene-00000.png and so on, and beside them scenes.csv (path, label, and the label with noise), objects.csv
+/// (path, object in painting order, class, variant, role, box in pixels; the box is empty where less than 35 % of the
+/// object are in sight) and graph.json. Prints how many scenes have each label.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder to write into; made if it is not there, files of the same names are replaced
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// How many scenes
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    scenes: u64,
+
+    /// The stream of scenes: another seed gives other scenes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// How they are drawn: `held-out` has the same objects in other palettes, line widths, shading and backgrounds, to
+    /// test what was learnt from `standard`
+    #[arg(long, value_enum, default_value_t = StyleName::Standard)]
+    style: StyleName,
+
+    /// Share of scenes whose noisy label is another one than the graph's, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    label_noise: f64,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum StyleName {
+    Standard,
+    HeldOut,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { out, scenes, seed, style, label_noise } = args;
+    anyhow::ensure!((0.0..=1.0).contains(&label_noise), "--label-noise {label_noise}: a share from 0 to 1 is needed");
+    let style = match style {
+        StyleName::Standard => Style::Standard,
+        StyleName::HeldOut => Style::HeldOut,
+    };
+    std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
+    let mut tables = Tables::new()?;
+    let mut counts = [0_u64; LABELS.len()];
+    let mut progress = Progress::new(scenes, "scenes");
+    for number in 0..scenes {
+        let scene = Scene::draw(seed, number, style);
+        let name = format!("scene-{number:05}.png");
+        let painting = scene.paint();
+        write_bytes(&out.join(&name), &png(&painting.picture)?)?;
+        tables.add(&name, &scene, label_noise, &painting.boxes)?;
+        counts[scene.label()] += 1;
+        progress.at(number + 1, String::new());
+    }
+    progress.finish();
+    tables.write(&out)?;
+    let mut graph_json = serde_json::to_vec_pretty(&graph().to_json())?;
+    graph_json.push(b'\n');
+    write_bytes(&out.join("graph.json"), &graph_json)?;
+    let mut text = Vec::new();
+    for label in graph().labels() {
+        writeln!(text, "{:<24} {:>6}", LABELS[label], counts[label])?;
+    }
+    std::io::stdout().lock().write_all(&text).context("cannot write to stdout")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn png(picture: &emocam::image::Rgb8) -> anyhow::Result<Vec<u8>> {
+    let size = picture.size();
+    let pixels = image::RgbImage::from_raw(size.width, size.height, picture.data().to_vec())
+        .expect("a picture has 3 bytes a pixel");
+    let mut bytes = Cursor::new(Vec::new());
+    pixels.write_to(&mut bytes, image::ImageFormat::Png).context("cannot encode a PNG")?;
+    Ok(bytes.into_inner())
+}
+
+/// `scenes.csv` and `objects.csv`, kept until all pictures are there.
+struct Tables {
+    scenes: csv::Writer<Vec<u8>>,
+    objects: csv::Writer<Vec<u8>>,
+}
+
+impl Tables {
+    fn new() -> anyhow::Result<Self> {
+        let mut tables = Self { scenes: csv::Writer::from_writer(vec![]), objects: csv::Writer::from_writer(vec![]) };
+        tables.scenes.write_record(["path", "label", "noisy_label", "noisy"])?;
+        let head = ["path", "object", "class", "variant", "role", "x_min", "y_min", "x_max", "y_max"];
+        tables.objects.write_record(head)?;
+        Ok(tables)
+    }
+
+    fn add(&mut self, name: &str, scene: &Scene, noise: f64, boxes: &[(usize, BoundingBox)]) -> anyhow::Result<()> {
+        let (label, noisy) = (scene.label(), scene.noisy_label(noise));
+        let differs = if label == noisy { "no" } else { "yes" };
+        self.scenes.write_record([name, LABELS[label], LABELS[noisy], differs])?;
+        for (number, object) in scene.objects.iter().enumerate() {
+            let head = [name.to_string(), number.to_string(), CLASSES[object.class].to_string()];
+            let role = [object.variant.name().to_string(), object.role().name().to_string()];
+            let edges = match boxes.iter().find(|(object, _)| *object == number) {
+                Some((_, b)) => [b.x_min, b.y_min, b.x_max, b.y_max].map(|edge| edge.to_string()),
+                None => Default::default(),
+            };
+            self.objects.write_record(head.iter().chain(&role).chain(&edges))?;
+        }
+        Ok(())
+    }
+
+    fn write(self, folder: &Path) -> anyhow::Result<()> {
+        for (writer, name) in [(self.scenes, "scenes.csv"), (self.objects, "objects.csv")] {
+            let path = folder.join(name);
+            let bytes = writer.into_inner().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+            write_whole(&path, |file| file.write_all(&bytes).map_err(Error::io("write", &path)))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! A scene as data: what is in it and where; drawn from the causal graph, edited one object at a time, labelled.
+
+use super::graph::{graph, Role, Variant};
+use super::layout;
+use crate::image::Size;
+use crate::random::Random;
+use serde::{Deserialize, Serialize};
+
+/// Whose hand draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Style {
+    /// What networks are trained on.
+    Standard,
+    /// Other palettes, line widths, shading and backgrounds, of the same objects: for testing what was learnt.
+    HeldOut,
+}
+
+/// Where an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// Centre of its box, 0 at the left edge of the picture, 1 at the right.
+    pub x: f64,
+    /// Centre of its box, 0 at the upper edge of the picture, 1 at the lower.
+    pub y: f64,
+    /// Longest side of its box, relative to the picture's shorter side.
+    pub size: f64,
+    /// Turn in degrees, clockwise.
+    pub turn: f64,
+}
+
+/// An object of a scene.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Object {
+    /// Index among [`CLASSES`](super::CLASSES).
+    pub class: usize,
+    /// What the causal graph looks at.
+    pub variant: Variant,
+    /// Where it is.
+    pub place: Place,
+    /// Everything else about its looks.
+    pub seed: u64,
+}
+
+impl Object {
+    /// What it is to the labels.
+    pub fn role(&self) -> Role {
+        graph().role(self.class, self.variant)
+    }
+}
+
+/// A scene.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scene {
+    /// Width and height in pixels; those of [`Scene::draw`] are never equal.
+    pub size: Size,
+    /// Whose hand draws.
+    pub style: Style,
+    /// Background, clutter, lighting, noise of the picture and of the label.
+    pub seed: u64,
+    /// In painting order: a later one hides an earlier one.
+    pub objects: Vec<Object>,
+}
+
+impl Scene {
+    /// Scene `number` of the stream `seed`, drawn from the causal graph. It has two to six objects, one of them a
+    /// cause, or none in scenes of the neutral label.
+    pub fn draw(seed: u64, number: u64, style: Style) -> Self {
+        let mut random = Random::of_text(seed, &format!("scene {number}"));
+        let size = picture_size(&mut random);
+        let mut kinds = kinds(&mut random);
+        for last in (1..kinds.len()).rev() {
+            kinds.swap(last, below(&mut random, last + 1));
+        }
+        let scene_seed = random.next_u64();
+        let objects = layout::place(&mut random, size, style, &kinds);
+        Self { size, style, seed: scene_seed, objects }
+    }
+
+    /// The same scene without an object.
+    ///
+    /// # Panics
+    /// There is no such object.
+    pub fn without(&self, object: usize) -> Self {
+        let mut scene = self.clone();
+        scene.objects.remove(object);
+        scene
+    }
+
+    /// The same scene with another object in the place in painting order of this one.
+    ///
+    /// # Panics
+    /// There is no such object.
+    pub fn replaced(&self, object: usize, by: Object) -> Self {
+        let mut scene = self.clone();
+        scene.objects[object] = by;
+        scene
+    }
+
+    /// The same scene with an object elsewhere.
+    ///
+    /// # Panics
+    /// There is no such object.
+    pub fn moved(&self, object: usize, place: Place) -> Self {
+        let mut scene = self.clone();
+        scene.objects[object].place = place;
+        scene
+    }
+
+    /// The object that causes the label: of several, as only edited scenes have, the largest; of equals the last.
+    pub fn cause(&self) -> Option<usize> {
+        let causes = self.objects.iter().enumerate().filter(|(_, object)| matches!(object.role(), Role::Cause(_)));
+        causes.max_by(|(_, a), (_, b)| a.place.size.total_cmp(&b.place.size)).map(|(at, _)| at)
+    }
+
+    /// The label by the causal graph, as an index among [`LABELS`](super::LABELS).
+    pub fn label(&self) -> usize {
+        match self.cause().map(|cause| self.objects[cause].role()) {
+            Some(Role::Cause(label)) => label,
+            _ => graph().neutral,
+        }
+    }
+
+    /// The label, or in a share of `rate` of scenes any other of the graph's labels. Which scenes these are follows
+    /// from their seeds: those of a lower rate are among those of a higher.
+    pub fn noisy_label(&self, rate: f64) -> usize {
+        let mut random = Random::of_text(self.seed, "label");
+        let label = self.label();
+        if random.uniform(0.0, 1.0) >= rate {
+            return label;
+        }
+        let mut others = graph().labels();
+        others.retain(|&other| other != label);
+        others[below(&mut random, others.len())]
+    }
+}
+
+/// A whole number below `count`.
+pub fn below(random: &mut Random, count: usize) -> usize {
+    random.uniform(0.0, count as f64) as usize
+}
+
+/// Never square: from 4:3 to 16:9, upright or lying; the shorter side has 240 pixels or more, the longer 480 or less.
+fn picture_size(random: &mut Random) -> Size {
+    let ratio = random.uniform(4.0 / 3.0, 16.0 / 9.0);
+    let long = random.uniform(240.0 * ratio, 480.0);
+    let (long, short) = (long.round() as u32, (long / ratio).round() as u32);
+    if random.uniform(0.0, 1.0) < 0.5 {
+        Size::new(long, short)
+    } else {
+        Size::new(short, long)
+    }
+}
+
+/// Class and variant of every object.
+///
+/// The label is uniform among those of the graph, its cause among its causes. All else is drawn by systematic sampling
+/// in random order (Madow 1949): each kind occurs at exactly its declared rate, and the number of objects stays within
+/// two to six. To vary that number the bystanders' rates are scaled by a factor of mean 1.
+fn kinds(random: &mut Random) -> Vec<(usize, Variant)> {
+    let graph = graph();
+    let labels = graph.labels();
+    let label = labels[below(random, labels.len())];
+    let causes: Vec<_> = graph.causes.iter().filter(|cause| cause.label == label).collect();
+    let cause = (!causes.is_empty()).then(|| causes[below(random, causes.len())]);
+    let spread = if cause.is_some() { 0.9 } else { 0.2 };
+    let density = random.uniform(1.0 - spread, 1.0 + spread);
+
+    let mut others: Vec<(usize, Variant, f64)> = Vec::new();
+    for confounder in graph.confounders {
+        let rate = if confounder.with == label { confounder.rate } else { confounder.base };
+        others.push((confounder.class, Variant::Plain, rate));
+    }
+    for bystander in graph.bystanders {
+        let variant = bystander.variants[below(random, bystander.variants.len())];
+        others.push((bystander.class, variant, bystander.rate * density));
+    }
+    for last in (1..others.len()).rev() {
+        others.swap(last, below(random, last + 1));
+    }
+
+    let mut kinds: Vec<(usize, Variant)> = cause.map(|cause| (cause.class, cause.variant)).into_iter().collect();
+    let mut next = random.uniform(0.0, 1.0);
+    let mut sum = 0.0;
+    for (class, variant, rate) in others {
+        sum += rate;
+        if next < sum {
+            kinds.push((class, variant));
+            next += 1.0;
+        }
+    }
+    kinds
+}
