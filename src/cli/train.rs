@@ -206,7 +206,7 @@ fn with_emotion(args: &Args, known: Vec<Training>, device: Device) -> anyhow::Re
         say!("emotion network: {} steps of {} scenes", schedule.steps, schedule.batch);
         let examples = stream(args);
         let mut network = if args.go_on {
-            emotion::TrainingNetwork::load(&path, device)?
+            emotion::TrainingNetwork::load(&path, examples.kinds(), device)?
         } else {
             emotion::TrainingNetwork::new(LABELS.len(), &examples, args.seed, device)?
         };

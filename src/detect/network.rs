@@ -354,8 +354,7 @@ impl Cfg {
         let head = |(layer, shape): (&super::Layer, Shape)| {
             let LayerKind::Yolo { anchors, classes, scale_x_y } = &layer.kind else { return None };
             let grid = Size::new(shape.width as u32, shape.height as u32);
-            let stride =
-                (self.input.width as f32 / grid.width as f32, self.input.height as f32 / grid.height as f32);
+            let stride = (self.input.width as f32 / grid.width as f32, self.input.height as f32 / grid.height as f32);
             Some(Head { anchors: anchors.clone(), classes: *classes, scale_x_y: *scale_x_y, grid, stride })
         };
         Ok(self.layers.iter().zip(shapes(self)?).filter_map(head).collect())

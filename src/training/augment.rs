@@ -36,7 +36,7 @@ fn mirror(example: &mut Example) {
         row.as_chunks_mut::<3>().0.reverse();
     }
     let width = size.width as f32;
-    for (_, b) in &mut example.boxes {
+    for (_, b) in example.boxes.iter_mut().chain(&mut example.kinds) {
         *b = BoundingBox::new(width - b.x_max, b.y_min, width - b.x_min, b.y_max);
     }
 }
@@ -71,7 +71,7 @@ mod tests {
         let size = Size::new(5, 3);
         let mut picture = Rgb8::filled(size, [10, 20, 30]);
         picture.data_mut()[..3].copy_from_slice(&[200, 100, 50]);
-        Example { picture, boxes: vec![(7, BoundingBox::new(0.0, 0.0, 2.0, 1.0))], label: 3 }
+        Example { picture, boxes: vec![(7, BoundingBox::new(0.0, 0.0, 2.0, 1.0))], kinds: Vec::new(), label: 3 }
     }
 
     #[test]

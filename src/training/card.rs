@@ -133,14 +133,24 @@ impl Metrics {
     /// The model card.
     fn card(&self) -> String {
         let mut text = String::from(INTRODUCTION);
-        text.push_str("\n## Measured\n\nOn held-out scenes (another seed), run as `analyze` runs them, labels without noise.\n");
+        text.push_str(
+            "\n## Measured\n\nOn held-out scenes (another seed), run as `analyze` runs them, labels without noise.\n",
+        );
         text.push_str("\n| network | style | scenes | measure | value |\n| --- | --- | --- | --- | --- |\n");
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
         // Writing to a String cannot fail.
         for (style, score) in self.detector.iter().flat_map(|measured| &measured.styles) {
             let DetectorScore { scenes, map50, map50_usual_nms, .. } = score;
-            let _ = writeln!(text, "| detector | {style} | {scenes} | mAP@0.5, the paper's suppression (IoU 0.005) | {} |", number(*map50));
-            let _ = writeln!(text, "| detector | {style} | {scenes} | mAP@0.5, suppression at IoU {USUAL_NMS_IOU} | {} |", number(*map50_usual_nms));
+            let _ = writeln!(
+                text,
+                "| detector | {style} | {scenes} | mAP@0.5, the paper's suppression (IoU 0.005) | {} |",
+                number(*map50)
+            );
+            let _ = writeln!(
+                text,
+                "| detector | {style} | {scenes} | mAP@0.5, suppression at IoU {USUAL_NMS_IOU} | {} |",
+                number(*map50_usual_nms)
+            );
         }
         for (style, score) in self.emotion.iter().flat_map(|measured| &measured.styles) {
             let _ = writeln!(text, "| emotion | {style} | {} | accuracy | {:.3} |", score.scenes, score.accuracy);
@@ -151,7 +161,10 @@ impl Metrics {
         let emotion = self.emotion.iter().map(|m| ("emotion", m.parameters, &m.trainings));
         for (name, parameters, trainings) in detector.chain(emotion) {
             for Training { seed, steps, batch, rate, minutes, machine } in trainings {
-                let _ = writeln!(text, "| {name} | {parameters} | {seed} | {steps} | {batch} | {rate} | {minutes:.0} | {machine} |");
+                let _ = writeln!(
+                    text,
+                    "| {name} | {parameters} | {seed} | {steps} | {batch} | {rate} | {minutes:.0} | {machine} |"
+                );
             }
         }
         text.push_str(CLOSE);
@@ -166,11 +179,13 @@ Two small networks that know nothing but the scenes `emocam` draws. They exist s
 without a download, on pictures whose truth is known. **They are not EmoNet and not YOLOv3 on Open Images, and say nothing
 about photos or about people's emotions.**
 
-* `detector.cfg`, `detector.weights`, `detector.names`: a narrow YOLOv3 (residual Darknet, heads at strides 32, 16 and 8)
+* `detector.cfg`, `detector.weights`, `detector.names`: a narrow YOLOv3 (residual Darknet, heads at strides 32 and 16)
   for the 20 classes of the drawn world, in Darknet's formats, run by the same engine as YOLOv3.
 * `emotion.safetensors`, `emotion.toml`: a network of EmoNet's layer structure (five convolutions, two of them with local
   response normalisation, three in two groups, three fully connected layers) with few channels. It has EmoNet's 20 labels;
-  only those that the drawn world has rules for were ever shown, the others are never answered.
+  only those that the drawn world has rules for were ever shown, the others are never answered. Like EmoNet's, its
+  convolutions learnt objects before emotions: for the first two thirds of the training a helper, thrown away since, was
+  asked from conv5's map which object is where.
 ";
 
 const CLOSE: &str = "

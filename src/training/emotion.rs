@@ -1,5 +1,9 @@
 //! Training of a narrow AlexNet: the layers of [`crate::emotion::AlexNet`] with fewer channels, the very code that runs
 //! later.
+//!
+//! EmoNet's convolutions had learnt objects (ImageNet) before they learnt emotions. So here: at first a helper, thrown
+//! away afterwards, is asked from conv5's map which kind of object is where; its part of the loss falls to nothing, and
+//! the last third of the training is about the labels alone.
 
 use super::optimiser::{Optimiser, DECAYED};
 use super::{augment, stream, Example, Examples, Schedule, Step};
@@ -35,15 +39,31 @@ const SHAPES: [(&str, &[i64]); 7] = [
 /// normalisations do something (they divide by (1 + 1e-4 x mean square)^0.75); the last is small: no answer is preferred.
 const SPREADS: [f64; 8] = [30.0, 6.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.1];
 
+/// Weight of the helper's loss at the first step, against 1 for the labels.
+const HELP: f64 = 2.0;
+
+/// Share of the steps after which it is 0, falling linearly.
+const HELPED: f64 = 0.65;
+
+/// What the helper says of a kind at a place before training, as a logit: it is not there.
+const UNTRAINED_PRESENCE: f64 = -4.0;
+
+/// Where the centre of conv5's first cell looks at, and the distance to the next, in input pixels: a kernel of 11, a
+/// stride of 4 and two poolings of 3 with a stride of 2.
+const CELLS: (f32, f32) = (17.5, 16.0);
+
 /// The network with gradients.
 #[derive(Debug)]
 pub struct TrainingNetwork {
     store: VarStore,
+    /// (kinds, channels of conv5, 1, 1) and (kinds).
+    helper: (Tensor, Tensor),
     /// `conv1.weight` to `fc8.bias`, in the order of the layers.
     tensors: Vec<(String, Tensor)>,
     /// (3, 1, 1): R, G, B.
     mean: Tensor,
-    layers: Vec<Layer>,
+    body: Vec<Layer>,
+    head: Vec<Layer>,
 }
 
 /// `example`'s picture as it enters the network at run time: squashed to 227 x 227 with Pillow's bicubic.
@@ -71,7 +91,7 @@ impl TrainingNetwork {
         let pictures: Vec<Rgb8> = (0..FIRST_LOOK).map(|number| squashed(&examples.example(number))).collect();
         let x = input(&pictures, device).map_err(Error::torch("looking at the first examples"))?;
         let mean = x.mean_dim([0_i64, 2, 3].as_slice(), false, Kind::Float).round().reshape([3, 1, 1]);
-        let network = Self::of(store, tensors, mean)?;
+        let network = Self::of(store, tensors, mean, examples.kinds(), seed)?;
         network.scale(&x).map_err(Error::torch("scaling the initial weights"))?;
         Ok(network)
     }
@@ -80,7 +100,7 @@ impl TrainingNetwork {
     ///
     /// # Errors
     /// The file cannot be read, or holds another network.
-    pub fn load(path: &Path, device: Device) -> Result<Self> {
+    pub fn load(path: &Path, kinds: usize, device: Device) -> Result<Self> {
         let mut state = StateDict::open(path)?;
         let store = VarStore::new(device);
         let mut tensors = Vec::new();
@@ -88,8 +108,7 @@ impl TrainingNetwork {
         let last: &[i64] = &[labels as i64, 64];
         for (name, shape) in SHAPES.into_iter().chain([("fc8", last)]) {
             let sides: Vec<usize> = shape.iter().map(|&side| side as usize).collect();
-            let kernel: Vec<f64> =
-                state.take(&format!("{name}.weight"), &sides)?.into_iter().map(f64::from).collect();
+            let kernel: Vec<f64> = state.take(&format!("{name}.weight"), &sides)?.into_iter().map(f64::from).collect();
             let [weight, mut bias] =
                 add(&store, name, shape, &kernel).map_err(Error::torch("loading the emotion model's weights"))?;
             let values = state.take(&bias.0, &sides[..1])?;
@@ -99,17 +118,27 @@ impl TrainingNetwork {
         }
         let mean = Tensor::from_slice(&state.take(MEAN, &[3, 1, 1])?).reshape([3, 1, 1]).to_device(device);
         state.finish()?;
-        Self::of(store, tensors, mean)
+        Self::of(store, tensors, mean, kinds, 0)
     }
 
-    fn of(store: VarStore, tensors: Vec<(String, Tensor)>, mean: Tensor) -> Result<Self> {
+    fn of(store: VarStore, tensors: Vec<(String, Tensor)>, mean: Tensor, kinds: usize, seed: u64) -> Result<Self> {
         let find = |name: String| {
             let (_, tensor) = tensors.iter().find(|(known, _)| *known == name).expect("all eight layers were added");
             Ok(tensor.shallow_clone())
         };
-        let (mut body, head) = layers(Path::new("the network that is trained"), find)?;
-        body.extend(head);
-        Ok(Self { store, tensors, mean, layers: body })
+        let (body, head) = layers(Path::new("the network that is trained"), find)?;
+        let channels = SHAPES[4].1[0];
+        let helper = || -> Result<(Tensor, Tensor), TchError> {
+            let mut random = Random::of_text(seed, "emotion/helper");
+            let kernel = random.spread(kinds * channels as usize, 0.1 / (channels as f64).sqrt());
+            let kernel = Tensor::f_from_slice(&kernel)?.f_to_kind(Kind::Float)?;
+            let path = store.root().sub("helper");
+            let bias = Tensor::f_full([kinds as i64], UNTRAINED_PRESENCE, (Kind::Float, Device::Cpu))?;
+            let kernel = kernel.f_reshape([kinds as i64, channels, 1, 1])?;
+            Ok((path.f_var_copy("kernel", &kernel)?, path.f_var_copy("bias", &bias)?))
+        };
+        let helper = helper().map_err(Error::torch("making the helper's weights"))?;
+        Ok(Self { store, helper, tensors, mean, body, head })
     }
 
     /// Scales the weights, layer by layer, to [`SPREADS`].
@@ -117,7 +146,7 @@ impl TrainingNetwork {
         let _no_grad = tch::no_grad_guard();
         let mut x = x.f_sub(&self.mean)?;
         let mut spreads = SPREADS.into_iter();
-        for layer in &self.layers {
+        for layer in self.body.iter().chain(&self.head) {
             if let Layer::Convolution { kernel: weight, .. } | Layer::Linear { weight, .. } = layer {
                 let wanted = spreads.next().expect("eight layers have weights");
                 let found = layer.forward(&x)?.f_std(true)?.f_double_value(&[])?;
@@ -140,7 +169,8 @@ impl TrainingNetwork {
             Ok((name.clone(), Array { shape: tensor.size().into_iter().map(|side| side as usize).collect(), values }))
         };
         let arrays = self.tensors.iter().chain([&mean]).map(array).collect::<Result<Vec<_>>>()?;
-        let note = BTreeMap::from([("about".into(), "trained on drawn scenes by `emocam train-demo`; not EmoNet".into())]);
+        let note =
+            BTreeMap::from([("about".into(), "trained on drawn scenes by `emocam train-demo`; not EmoNet".into())]);
         safetensors::write(path, &arrays, &note)
     }
 
@@ -149,9 +179,32 @@ impl TrainingNetwork {
     /// # Errors
     /// libtorch fails.
     pub fn forward(&self, pictures: &[Rgb8]) -> Result<Tensor> {
-        input(pictures, self.store.device())
-            .and_then(|x| forward(&self.layers, &x.f_sub(&self.mean)?))
+        self.activation(pictures)
+            .and_then(|a| forward(&self.head, &a))
             .map_err(Error::torch("training the emotion model"))
+    }
+
+    /// conv5's output: (N, channels, 13, 13).
+    fn activation(&self, pictures: &[Rgb8]) -> Result<Tensor, TchError> {
+        input(pictures, self.store.device()).and_then(|x| forward(&self.body, &x.f_sub(&self.mean)?))
+    }
+
+    /// Mean cross-entropy of the labels, and `help` times the mean over pictures and cells of the helper's binary
+    /// cross-entropies, summed over the kinds.
+    fn loss(&self, batch: &Batch, help: f64) -> Result<Tensor, TchError> {
+        let a = self.activation(&batch.pictures)?;
+        let device = a.device();
+        let labels = Tensor::f_from_slice(&batch.labels)?.f_to_device(device)?;
+        let logits = forward(&self.head, &a)?;
+        let loss = logits.f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0)?;
+        if help <= 0.0 {
+            return Ok(loss);
+        }
+        let found = a.f_relu()?.f_conv2d(&self.helper.0, Some(&self.helper.1), 1, 0, 1, 1)?;
+        let there = Tensor::f_from_slice(&batch.there)?.f_reshape(found.size())?.f_to_device(device)?;
+        let cells = (found.size()[0] * found.size()[2] * found.size()[3]) as f64;
+        let asked = found.f_binary_cross_entropy_with_logits::<Tensor>(&there, None, None, Reduction::Sum)?;
+        loss.f_add(&asked.f_mul_scalar(help / cells)?)
     }
 }
 
@@ -171,7 +224,47 @@ fn input(pictures: &[Rgb8], device: Device) -> Result<Tensor, TchError> {
     stack(&pictures, Size::new(INPUT, INPUT), device)?.f_to_kind(Kind::Float)
 }
 
-/// Trains `network` on `examples`; the loss is the mean cross-entropy of the label. `told` hears of every step.
+/// Examples as the network takes them.
+struct Batch {
+    pictures: Vec<Rgb8>,
+    labels: Vec<i64>,
+    /// (N, kinds, 13, 13): 1 where the cell's centre lies in the box of an object of the kind, else 0.
+    there: Vec<f32>,
+}
+
+impl Batch {
+    fn of(examples: Vec<Example>, kinds: usize) -> Self {
+        let mut batch = Self { pictures: Vec::new(), labels: Vec::new(), there: Vec::new() };
+        for example in &examples {
+            batch.pictures.push(squashed(example));
+            batch.labels.push(example.label as i64);
+            batch.there.extend(presence(example, kinds));
+        }
+        batch
+    }
+}
+
+/// See [`Batch::there`], of one example.
+fn presence(example: &Example, kinds: usize) -> Vec<f32> {
+    const SIDE: usize = 13;
+    let size = example.picture.size();
+    let mut there = vec![0.0; kinds * SIDE * SIDE];
+    for (kind, b) in &example.kinds {
+        let inside = |at: usize, low: f32, high: f32, side: u32| {
+            let centre = (CELLS.0 + CELLS.1 * at as f32) * side as f32 / INPUT as f32;
+            (low..high).contains(&centre)
+        };
+        for row in (0..SIDE).filter(|&row| inside(row, b.y_min, b.y_max, size.height)) {
+            for column in (0..SIDE).filter(|&column| inside(column, b.x_min, b.x_max, size.width)) {
+                there[(kind * SIDE + row) * SIDE + column] = 1.0;
+            }
+        }
+    }
+    there
+}
+
+/// Trains `network` on `examples`; the loss is the mean cross-entropy of the label and, at first, the helper's. `told`
+/// hears of every step.
 ///
 /// # Errors
 /// libtorch fails; the loss stops being a number.
@@ -182,26 +275,37 @@ pub fn train(
     mut told: impl FnMut(Step),
 ) -> Result<()> {
     let mut optimiser = Optimiser::new(&network.store, *schedule)?;
-    let batch = schedule.batch as u64;
-    let make = |number: u64| -> (Vec<Rgb8>, Vec<i64>) {
-        (number * batch..(number + 1) * batch)
-            .map(|at| {
-                let mut example = examples.example(at);
-                augment(&mut example, &mut Random::of_text(schedule.seed, &format!("augment/{at}")));
-                (squashed(&example), example.label as i64)
-            })
-            .unzip()
+    let size = schedule.batch as u64;
+    let make = |number: u64| {
+        let augmented = |at| {
+            let mut example = examples.example(at);
+            augment(&mut example, &mut Random::of_text(schedule.seed, &format!("augment/{at}")));
+            example
+        };
+        Batch::of((number * size..(number + 1) * size).map(augmented).collect(), examples.kinds())
     };
-    stream::in_order(schedule.steps, schedule.threads, make, |number, (pictures, labels)| {
-        let logits = network.forward(&pictures)?;
-        let loss = Tensor::f_from_slice(&labels)
-            .and_then(|labels| {
-                let labels = labels.f_to_device(logits.device())?;
-                logits.f_cross_entropy_loss::<Tensor>(&labels, None, Reduction::Mean, -100, 0.0)
-            })
-            .map_err(Error::torch("computing the emotion model's loss"))?;
+    stream::in_order(schedule.steps, schedule.threads, make, |number, batch| {
+        let help = HELP * (1.0 - number as f64 / (HELPED * schedule.steps as f64)).max(0.0);
+        let loss = network.loss(&batch, help).map_err(Error::torch("training the emotion model"))?;
         let value = optimiser.step(number, &loss)?;
         told(Step { done: number + 1, loss: value });
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::BoundingBox;
+
+    #[test]
+    fn cells_by_hand() {
+        // Twice as wide as the input and half as high: the first centres lie at 35, 67, 99 across and 8.75, 16.75 down.
+        let picture = Rgb8::filled(Size::new(454, 114), [0; 3]);
+        let kinds = vec![(1, BoundingBox::new(30.0, 9.0, 98.0, 20.0))];
+        let there = presence(&Example { picture, boxes: Vec::new(), kinds, label: 0 }, 2);
+        let ones: Vec<usize> = (0..there.len()).filter(|&at| there[at] > 0.0).collect();
+        // Kind 1, row 1 (row 0 is at 8.8, just above), columns 0 and 1.
+        assert_eq!(ones, [169 + 13, 169 + 14]);
+    }
 }

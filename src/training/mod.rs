@@ -31,6 +31,8 @@ pub struct Example {
     pub picture: Rgb8,
     /// Its objects: index of the class, box in pixels of the picture.
     pub boxes: Vec<(usize, BoundingBox)>,
+    /// Its objects once more, by kinds that are finer than the classes: what the emotion network is helped with.
+    pub kinds: Vec<(usize, BoundingBox)>,
     /// Index of its emotion.
     pub label: usize,
 }
@@ -39,6 +41,9 @@ pub struct Example {
 pub trait Examples: Sync {
     /// Example `number`, the same at every call, from any thread.
     fn example(&self, number: u64) -> Example;
+
+    /// How many kinds of objects there are.
+    fn kinds(&self) -> usize;
 }
 
 /// How long, how fast and from which random numbers a network is trained.

@@ -35,7 +35,11 @@ impl Examples for Rectangles {
             boxes.push((class, BoundingBox::new(x as f32, y as f32, (x + width) as f32, (y + height) as f32)));
         }
         let label = [3, 5][boxes[0].0];
-        Example { picture, boxes, label }
+        Example { picture, kinds: boxes.clone(), boxes, label }
+    }
+
+    fn kinds(&self) -> usize {
+        2
     }
 }
 
@@ -117,7 +121,6 @@ fn an_emotion_network_learns_and_its_file_runs_as_what_was_trained() {
     let mut network = emotion::TrainingNetwork::new(20, &Rectangles, 1, Device::Cpu).unwrap();
     let mut losses = Vec::new();
     emotion::train(&mut network, &Rectangles, &schedule(30, 8, 1e-3), |step| losses.push(step.loss)).unwrap();
-    assert!((losses[0] - 20_f64.ln()).abs() < 0.5, "no answer is preferred at first: {}", losses[0]);
     assert!(share(&losses) < 0.5, "{losses:?}");
 
     let folder = tempfile::tempdir().unwrap();
@@ -125,7 +128,7 @@ fn an_emotion_network_learns_and_its_file_runs_as_what_was_trained() {
     network.save(&path).unwrap();
     let runs = AlexNet::load(&path, None, Device::Cpu).unwrap();
     assert!(runs.subtracts_mean() && !runs.synthesized());
-    let again = emotion::TrainingNetwork::load(&path, Device::Cpu).unwrap();
+    let again = emotion::TrainingNetwork::load(&path, 2, Device::Cpu).unwrap();
     let pictures: Vec<Rgb8> = (900..903).map(|number| emotion::squashed(&Rectangles.example(number))).collect();
     let _no_grad = tch::no_grad_guard();
     let trained = network.forward(&pictures).unwrap();
@@ -241,7 +244,8 @@ fn detection(class: usize, confidence: f32, edges: [f32; 4]) -> Detection {
 #[test]
 fn average_precision_by_hand() {
     let object = [0.0, 0.0, 10.0, 10.0];
-    let truth: Vec<Truth> = vec![vec![(0, object.into()), (0, [50.0, 0.0, 60.0, 10.0].into())], vec![(0, object.into())]];
+    let truth: Vec<Truth> =
+        vec![vec![(0, object.into()), (0, [50.0, 0.0, 60.0, 10.0].into())], vec![(0, object.into())]];
     let found = vec![
         // Right; the same object again: wrong; and a class that does not occur.
         vec![detection(0, 0.9, object), detection(0, 0.8, [0.0, 0.0, 10.0, 9.0]), detection(1, 0.99, object)],

@@ -101,12 +101,8 @@ fn of_head(raw: &Tensor, head: &Head, places: &Places, objects: &Tensor) -> Resu
         let considered = overlap.f_le(IGNORED)?.f_to_kind(Kind::Float)?.f_reshape([-1])?;
         considered.f_maximum(&target)?
     };
-    let objectness = rows.f_select(1, 4)?.f_binary_cross_entropy_with_logits(
-        &target,
-        Some(&weight),
-        None,
-        Reduction::Sum,
-    )?;
+    let objectness =
+        rows.f_select(1, 4)?.f_binary_cross_entropy_with_logits(&target, Some(&weight), None, Reduction::Sum)?;
     if places.rows.size()[0] == 0 {
         return Ok(objectness);
     }

@@ -222,14 +222,7 @@ impl Convolution {
         })
     }
 
-    fn forward(
-        &self,
-        x: &Tensor,
-        stride: i64,
-        padding: i64,
-        groups: i64,
-        training: bool,
-    ) -> Result<Tensor, TchError> {
+    fn forward(&self, x: &Tensor, stride: i64, padding: i64, groups: i64, training: bool) -> Result<Tensor, TchError> {
         let Some(norm) = &self.norm else {
             return x.f_conv2d(&self.kernel, Some(&self.bias), stride, padding, 1, groups);
         };
