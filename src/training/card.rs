@@ -196,3 +196,44 @@ elsewhere the last digits of sums differ and training makes more of them. The se
 
 The average precision is checked by `scripts/reference/demo_map.py` on the detections that `train-demo --dump` writes.
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again_and_the_card_has_the_figures() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Metrics::read(folder.path()).unwrap(), Metrics::default());
+        let training = Training { seed: 7, steps: 12, batch: 3, rate: 0.25, minutes: 1.5, machine: "cpu".into() };
+        let score = DetectorScore {
+            scenes: 9,
+            map50: Some(0.8125),
+            map50_usual_nms: None,
+            per_class: vec![("Dog".into(), Some(0.5)), ("Cake".into(), None)],
+        };
+        let detector =
+            Measured { parameters: 1234, trainings: vec![training], styles: vec![("held-out".into(), score)] };
+        let metrics = Metrics { detector: Some(detector), emotion: None };
+        metrics.write(folder.path()).unwrap();
+        assert_eq!(Metrics::read(folder.path()).unwrap(), metrics);
+        let card = read_text(&folder.path().join("README.md")).unwrap();
+        assert!(card.contains("| detector | held-out | 9 | mAP@0.5, the paper's suppression (IoU 0.005) | 0.812 |"));
+        assert!(card.contains("| detector | 1234 | 7 | 12 | 3 | 0.25 | 2 | cpu |"), "{card}");
+        assert!(!card.contains("NaN") && card.contains("not EmoNet"));
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("metrics.json"), "{").unwrap();
+        assert!(Metrics::read(folder.path()).unwrap_err().to_string().contains("metrics.json"));
+    }
+
+    #[test]
+    fn labels_that_do_not_occur_are_left_out() {
+        let accuracy = Accuracy { examples: 5, right: 4, per_label: vec![(0, 0), (5, 4)] };
+        let score = EmotionScore::of(&accuracy, &["a".into(), "b".into()]);
+        assert_eq!((score.accuracy, score.per_label), (0.8, vec![("b".into(), 5, 4)]));
+    }
+}

@@ -233,9 +233,9 @@ struct Batch {
 }
 
 impl Batch {
-    fn of(examples: Vec<Example>, kinds: usize) -> Self {
+    fn of(examples: &[Example], kinds: usize) -> Self {
         let mut batch = Self { pictures: Vec::new(), labels: Vec::new(), there: Vec::new() };
-        for example in &examples {
+        for example in examples {
             batch.pictures.push(squashed(example));
             batch.labels.push(example.label as i64);
             batch.there.extend(presence(example, kinds));
@@ -282,7 +282,8 @@ pub fn train(
             augment(&mut example, &mut Random::of_text(schedule.seed, &format!("augment/{at}")));
             example
         };
-        Batch::of((number * size..(number + 1) * size).map(augmented).collect(), examples.kinds())
+        let batch: Vec<Example> = (number * size..(number + 1) * size).map(augmented).collect();
+        Batch::of(&batch, examples.kinds())
     };
     stream::in_order(schedule.steps, schedule.threads, make, |number, batch| {
         let help = HELP * (1.0 - number as f64 / (HELPED * schedule.steps as f64)).max(0.0);
