@@ -4,7 +4,7 @@
 //! ([`Scene::boxes`]), its label ([`Scene::label`]), and the same scene with an object taken out, moved or replaced. All
 //! are pure functions: the same scene gives the same bytes, whatever was drawn before.
 //!
-//! [`graph`] says which objects cause a label, which only go along with it, and which do neither. A network trained on
+//! [`graph()`] says which objects cause a label, which only go along with it, and which do neither. A network trained on
 //! these pictures can thus be asked whether an explanation of its answers finds the cause or the confounder.
 
 mod graph;

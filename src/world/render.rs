@@ -10,6 +10,9 @@ use resvg::tiny_skia::{Pixmap, Transform};
 /// Least share of an object's pixels in sight for which it has a box.
 const LEAST_IN_SIGHT: f32 = 0.35;
 
+/// Least alpha of 255 of an object's pixels: what is fainter is left out of picture and box, since nobody can see it.
+const LEAST_ALPHA: u8 = 16;
+
 /// A rendered scene.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Painting {
@@ -77,6 +80,9 @@ impl Layer {
         let mut pixels = Pixmap::new(right - left, bottom - top)?;
         let place = Transform::from_row(scale, 0.0, 0.0, scale, x - left as f32, y - top as f32);
         drawing.paint(&mut pixels, place.pre_concat(turn));
+        for pixel in pixels.data_mut().chunks_exact_mut(4).filter(|pixel| pixel[3] < LEAST_ALPHA) {
+            pixel.fill(0);
+        }
         Some(Self { left: left as usize, top: top as usize, pixels })
     }
 
@@ -106,7 +112,7 @@ impl Layer {
         for (y, row) in self.rows() {
             let mut touched = row.chunks_exact(4).enumerate().filter(|(_, pixel)| pixel[3] > 0).map(|(x, _)| x);
             let Some(first) = touched.next() else { continue };
-            let last = touched.last().unwrap_or(first);
+            let last = touched.next_back().unwrap_or(first);
             let [left, top, right, _] = edges.unwrap_or([first, y, last, y]);
             edges = Some([left.min(first), top, right.max(last), y]);
         }

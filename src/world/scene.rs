@@ -163,7 +163,7 @@ fn kinds(random: &mut Random) -> Vec<(usize, Variant)> {
     let label = labels[below(random, labels.len())];
     let causes: Vec<_> = graph.causes.iter().filter(|cause| cause.label == label).collect();
     let cause = (!causes.is_empty()).then(|| causes[below(random, causes.len())]);
-    let spread = if cause.is_some() { 0.9 } else { 0.2 };
+    let spread = if cause.is_some() { 0.8 } else { 0.19 };
     let density = random.uniform(1.0 - spread, 1.0 + spread);
 
     let mut others: Vec<(usize, Variant, f64)> = Vec::new();

@@ -226,9 +226,9 @@ pub fn light_and_noise(pixels: &mut [u8], size: Size, seed: u64, style: Style) {
     let mut between = |low: f64, high: f64| random.uniform(low, high) as f32;
     let (strength, tint_reach, corner, noise) = match style {
         Style::Standard => (0.14, 0.04, between(0.0, 0.12), between(0.0, 5.0)),
-        Style::HeldOut => (0.2, 0.09, between(0.1, 0.3), between(2.0, 9.0)),
+        Style::HeldOut => (0.2, 0.09, between(0.05, 0.22), between(2.0, 9.0)),
     };
-    let gain = between(0.88, 1.06);
+    let gain = if style == Style::Standard { between(0.9, 1.08) } else { between(0.98, 1.16) };
     let slope = [between(-strength, strength), between(-strength, strength)];
     let warm = between(-tint_reach, tint_reach);
     let tint = [1.0 + warm, 1.0, 1.0 - warm];

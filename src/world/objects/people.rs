@@ -41,10 +41,11 @@ pub fn face(hand: &mut Hand) {
     }
     eyes(hand, hair);
     let mouth = hand.between(0.46, 0.54);
+    let lips = lips(hand, skin);
     match hand.variant {
-        Variant::Smiling => smile(hand, mouth),
-        Variant::Sad => frown(hand, mouth),
-        _ => straight_mouth(hand, mouth),
+        Variant::Smiling => smile(hand, mouth, lips),
+        Variant::Sad => frown(hand, mouth, lips),
+        _ => straight_mouth(hand, mouth, lips),
     }
 }
 
@@ -106,12 +107,18 @@ fn eyes(hand: &mut Hand, hair: Colour) {
     }
 }
 
-fn lips(hand: &mut Hand) -> Colour {
-    hand.near(&[0x8a2a2a, 0x6b1f1f, 0x7a2433, 0x4a1818])
+/// Lips darker than the skin, so that the mouth is read on every face.
+fn lips(hand: &mut Hand, skin: Colour) -> Colour {
+    let [red, green, _] = skin.0;
+    if red + green < 0.95 {
+        hand.near(&[0x220808, 0x2a0a10, 0x1c0606])
+    } else {
+        hand.near(&[0x8a2a2a, 0x6b1f1f, 0x7a2433, 0x4a1818])
+    }
 }
 
-fn smile(hand: &mut Hand, y: f32) {
-    let (half, depth, lips) = (hand.between(0.4, 0.5), hand.between(0.26, 0.36), lips(hand));
+fn smile(hand: &mut Hand, y: f32, lips: Colour) {
+    let (half, depth) = (hand.between(0.4, 0.5), hand.between(0.26, 0.36));
     let corner = y - 0.14;
     if hand.chance(0.55) {
         // Open: a bowl, teeth above.
@@ -134,8 +141,8 @@ fn smile(hand: &mut Hand, y: f32) {
     }
 }
 
-fn frown(hand: &mut Hand, y: f32) {
-    let (half, depth, lips) = (hand.between(0.34, 0.44), hand.between(0.22, 0.3), lips(hand));
+fn frown(hand: &mut Hand, y: f32, lips: Colour) {
+    let (half, depth) = (hand.between(0.34, 0.44), hand.between(0.22, 0.3));
     let corner = y + 0.18;
     if hand.chance(0.3) {
         // Open and wailing.
@@ -156,8 +163,8 @@ fn frown(hand: &mut Hand, y: f32) {
     }
 }
 
-fn straight_mouth(hand: &mut Hand, y: f32) {
-    let (half, lips, tilt) = (hand.between(0.24, 0.36), lips(hand), hand.between(-0.02, 0.02));
+fn straight_mouth(hand: &mut Hand, y: f32, lips: Colour) {
+    let (half, tilt) = (hand.between(0.24, 0.36), hand.between(-0.02, 0.02));
     let width = hand.between(0.08, 0.11);
     hand.line(polyline(&[(-half, y + tilt), (half, y - tilt)]), width, lips);
 }
@@ -206,9 +213,9 @@ pub fn person(hand: &mut Hand) {
     }
     hand.shape(oval(0.0, y, head, head * 1.15), hair);
     if hand.chance(0.3) {
-        let hat = hand.paint();
-        hand.shape(rounded(-head * 1.05, y - head * 1.4, head * 1.05, y - head * 0.2, 0.1), hat);
-        hand.bar(polyline(&[(-head * 1.35, y - head * 0.2), (head * 1.35, y - head * 0.2)]), 0.06, hat.darker(0.2));
+        // A cap; a brim across the head would look like eyes.
+        let cap = hand.paint();
+        hand.shape(polygon(&arc(0.0, y - head * 0.05, head * 1.1, head * 1.25, 180.0, 360.0)), cap);
     }
 }
 
