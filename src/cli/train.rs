@@ -22,7 +22,7 @@ const CFG: &str = include_str!("../../models/demo/detector.cfg");
 
 /// Learning rates that were found good.
 const DETECTOR_RATE: f64 = 3e-3;
-const EMOTION_RATE: f64 = 1e-3;
+const EMOTION_RATE: f64 = 2e-3;
 
 /// Added to the seed for the held-out scenes.
 const HELD_OUT_SEED: u64 = 1_000_003;
@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 16)]
     batch: usize,
 
-    /// The highest learning rate [default: 0.003 for the detector, 0.001 for the emotion network]
+    /// The highest learning rate [default: 0.003 for the detector, 0.002 for the emotion network]
     #[arg(long, value_name = "RATE")]
     rate: Option<f64>,
 
@@ -206,7 +206,7 @@ fn with_emotion(args: &Args, known: Vec<Training>, device: Device) -> anyhow::Re
         say!("emotion network: {} steps of {} scenes", schedule.steps, schedule.batch);
         let examples = stream(args);
         let mut network = if args.go_on {
-            emotion::TrainingNetwork::load(&path, examples.kinds(), device)?
+            emotion::TrainingNetwork::load(&path, &examples, device)?
         } else {
             emotion::TrainingNetwork::new(LABELS.len(), &examples, args.seed, device)?
         };

@@ -36,11 +36,11 @@ impl Optimiser {
         Ok(Self { adam, schedule })
     }
 
-    /// Step `number` down the gradient of `loss`, whose value is returned.
+    /// Step `number` down the gradient of `loss`, whose value is returned; `adjust` may change the gradient first.
     ///
     /// # Errors
     /// The loss is not a number: the learning rate is too high.
-    pub fn step(&mut self, number: u64, loss: &Tensor) -> Result<f64> {
+    pub fn step(&mut self, number: u64, loss: &Tensor, adjust: impl FnOnce() -> Result<()>) -> Result<f64> {
         let value = loss.f_double_value(&[]).map_err(Error::torch("reading the loss"))?;
         if !value.is_finite() {
             return Err(Error::Setting(format!(
@@ -49,7 +49,11 @@ impl Optimiser {
             )));
         }
         self.adam.set_lr(self.schedule.rate_at(number));
-        self.adam.backward_step_clip_norm(loss, LARGEST_NORM);
+        self.adam.zero_grad();
+        loss.f_backward().map_err(Error::torch("computing the gradient"))?;
+        adjust()?;
+        self.adam.clip_grad_norm(LARGEST_NORM);
+        self.adam.step();
         Ok(value)
     }
 }

@@ -128,12 +128,12 @@ fn an_emotion_network_learns_and_its_file_runs_as_what_was_trained() {
     network.save(&path).unwrap();
     let runs = AlexNet::load(&path, None, Device::Cpu).unwrap();
     assert!(runs.subtracts_mean() && !runs.synthesized());
-    let again = emotion::TrainingNetwork::load(&path, 2, Device::Cpu).unwrap();
+    let again = emotion::TrainingNetwork::load(&path, &Rectangles, Device::Cpu).unwrap();
     let pictures: Vec<Rgb8> = (900..903).map(|number| emotion::squashed(&Rectangles.example(number))).collect();
     let _no_grad = tch::no_grad_guard();
-    let trained = network.forward(&pictures).unwrap();
+    let trained = network.forward(&pictures, false).unwrap();
     let run = logits(&runs, &runs.features(&pictures.iter().collect::<Vec<_>>()).unwrap()).unwrap();
-    for other in [run, again.forward(&pictures).unwrap()] {
+    for other in [run, again.forward(&pictures, false).unwrap()] {
         let off = (&trained - other).abs().max().double_value(&[]);
         assert!(off < 1e-4, "logits differ by {off}");
     }

@@ -70,7 +70,7 @@ pub fn train(
         let truth: Vec<&[(usize, BoundingBox)]> = examples.iter().map(|example| example.boxes.as_slice()).collect();
         let raw = network.forward(&prepare(&pictures, input, network.device())?, true)?;
         let total = loss(&raw, network.heads(), &truth)?;
-        let value = optimiser.step(number, &total)?;
+        let value = optimiser.step(number, &total, || Ok(()))?;
         network.count_seen(examples.len());
         told(Step { done: number + 1, loss: value });
         Ok(())
