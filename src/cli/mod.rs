@@ -22,6 +22,7 @@ mod paste;
 mod progress;
 mod rsa;
 mod settings;
+mod train;
 mod world;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -70,6 +71,8 @@ enum Command {
     #[command(subcommand)]
     Models(models::Command),
     Rsa(rsa::Args),
+    #[command(hide = true)]
+    TrainDemo(train::Args),
     World(world::Args),
     /// Print a completion script for a shell
     ///
@@ -91,6 +94,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Models(command) => models::run(command),
         Command::Rsa(args) => rsa::run(args),
+        Command::TrainDemo(args) => train::run(args),
         Command::World(args) => world::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

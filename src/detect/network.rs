@@ -155,7 +155,6 @@ impl Network {
     pub fn load(cfg: &Cfg, mut weights: DarknetWeights, device: Device, precision: Precision) -> Result<Self> {
         let shapes = shapes(cfg)?;
         let mut operations = Vec::with_capacity(cfg.layers.len());
-        let mut heads = Vec::new();
         let mut channels = 3;
         for (number, layer) in cfg.layers.iter().enumerate() {
             operations.push(match &layer.kind {
@@ -171,26 +170,13 @@ impl Network {
                 }
                 &LayerKind::Shortcut { from, activation } => Operation::Shortcut { from, activation },
                 LayerKind::Dropout => Operation::Dropout,
-                LayerKind::Yolo { anchors, classes, scale_x_y } => {
-                    let grid = Size::new(shapes[number].width as u32, shapes[number].height as u32);
-                    heads.push(Head {
-                        anchors: anchors.clone(),
-                        classes: *classes,
-                        scale_x_y: *scale_x_y,
-                        grid,
-                        stride: (
-                            cfg.input.width as f32 / grid.width as f32,
-                            cfg.input.height as f32 / grid.height as f32,
-                        ),
-                    });
-                    Operation::Yolo
-                }
+                LayerKind::Yolo { .. } => Operation::Yolo,
             });
             channels = shapes[number].channels;
         }
         weights.finish()?;
         let last_use = last_use(cfg);
-        Ok(Self { operations, last_use, heads, input: cfg.input, kind: precision.kind(), device })
+        Ok(Self { operations, last_use, heads: cfg.heads()?, input: cfg.input, kind: precision.kind(), device })
     }
 
     /// The input's size; images must have it.
@@ -358,6 +344,20 @@ impl Cfg {
             channels = shape.channels;
         }
         Ok(count)
+    }
+
+    /// The constants of every `[yolo]` layer.
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn heads(&self) -> Result<Vec<Head>> {
+        let head = |(layer, shape): (&super::Layer, Shape)| {
+            let LayerKind::Yolo { anchors, classes, scale_x_y } = &layer.kind else { return None };
+            let grid = Size::new(shape.width as u32, shape.height as u32);
+            let stride = (self.input.width as f32 / grid.width as f32, self.input.height as f32 / grid.height as f32);
+            Some(Head { anchors: anchors.clone(), classes: *classes, scale_x_y: *scale_x_y, grid, stride })
+        };
+        Ok(self.layers.iter().zip(shapes(self)?).filter_map(head).collect())
     }
 
     /// Output channels of every layer.

@@ -103,6 +103,17 @@ impl AlexNet {
         self.mean.count_nonzero(None).int64_value(&[]) > 0
     }
 
+    /// Numbers in the eight layers.
+    pub fn parameter_count(&self) -> usize {
+        let count = |layer: &Layer| match layer {
+            Layer::Convolution { kernel: weight, bias, .. } | Layer::Linear { weight, bias } => {
+                weight.numel() + bias.numel()
+            }
+            _ => 0,
+        };
+        self.body.iter().chain(&self.head).map(count).sum()
+    }
+
     /// Role and path of every file the model was read from.
     pub fn files(&self) -> &[(&'static str, PathBuf)] {
         &self.files
@@ -129,36 +140,7 @@ impl AlexNet {
             let (_, array) = tensors.iter().find(|(known, _)| *known == name).expect("canonical() gives all layers");
             place(array)
         };
-        let mut body = Vec::new();
-        let mut channels = 3;
-        for (at, (stride, padding)) in CONVOLUTIONS.into_iter().enumerate() {
-            let (kernel, bias) = (get(format!("conv{}.weight", at + 1))?, get(format!("conv{}.bias", at + 1))?);
-            let (out, of_group) = (kernel.size()[0], kernel.size()[1]);
-            if of_group == 0 || channels % of_group != 0 || out % (channels / of_group) != 0 {
-                return Err(Error::Tensor {
-                    path: path.into(),
-                    tensor: format!("conv{}.weight", at + 1),
-                    expected: format!("a kernel for {channels} channels in equal groups"),
-                    found: format!("{:?}", kernel.size()),
-                });
-            }
-            body.push(Layer::Convolution { kernel, bias, stride, padding, groups: channels / of_group });
-            if at < 4 {
-                body.push(Layer::Relu);
-            }
-            if at < 2 {
-                body.push(Layer::LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 });
-                body.push(Layer::MaxPool { size: 3, stride: 2 });
-            }
-            channels = out;
-        }
-        let mut head = vec![Layer::Relu, Layer::MaxPool { size: 3, stride: 2 }, Layer::Flatten];
-        for at in 6..=8 {
-            head.push(Layer::Linear { weight: get(format!("fc{at}.weight"))?, bias: get(format!("fc{at}.bias"))? });
-            if at < 8 {
-                head.push(Layer::Relu);
-            }
-        }
+        let (body, head) = layers(path, get)?;
         Ok(Self { card, device, mean, body, head, files, synthesized })
     }
 }
@@ -186,6 +168,44 @@ impl EmotionModel for AlexNet {
     fn head(&self) -> &[Layer] {
         &self.head
     }
+}
+
+/// Body and head of a network, from its tensors by name (`conv1.weight` to `fc8.bias`); `path` is for messages.
+///
+/// # Errors
+/// Whatever `get` reports; a kernel that does not fit the channels before it.
+pub(crate) fn layers(path: &Path, get: impl Fn(String) -> Result<Tensor>) -> Result<(Vec<Layer>, Vec<Layer>)> {
+    let mut body = Vec::new();
+    let mut channels = 3;
+    for (at, (stride, padding)) in CONVOLUTIONS.into_iter().enumerate() {
+        let (kernel, bias) = (get(format!("conv{}.weight", at + 1))?, get(format!("conv{}.bias", at + 1))?);
+        let (out, of_group) = (kernel.size()[0], kernel.size()[1]);
+        if of_group == 0 || channels % of_group != 0 || out % (channels / of_group) != 0 {
+            return Err(Error::Tensor {
+                path: path.into(),
+                tensor: format!("conv{}.weight", at + 1),
+                expected: format!("a kernel for {channels} channels in equal groups"),
+                found: format!("{:?}", kernel.size()),
+            });
+        }
+        body.push(Layer::Convolution { kernel, bias, stride, padding, groups: channels / of_group });
+        if at < 4 {
+            body.push(Layer::Relu);
+        }
+        if at < 2 {
+            body.push(Layer::LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 });
+            body.push(Layer::MaxPool { size: 3, stride: 2 });
+        }
+        channels = out;
+    }
+    let mut head = vec![Layer::Relu, Layer::MaxPool { size: 3, stride: 2 }, Layer::Flatten];
+    for at in 6..=8 {
+        head.push(Layer::Linear { weight: get(format!("fc{at}.weight"))?, bias: get(format!("fc{at}.bias"))? });
+        if at < 8 {
+            head.push(Layer::Relu);
+        }
+    }
+    Ok((body, head))
 }
 
 /// Reads a checkpoint of any layout into the project's own, which is what `models import` writes.

@@ -6,7 +6,7 @@ mod alexnet;
 mod card;
 
 pub use alexnet::AlexNet;
-pub(crate) use alexnet::SYNTHESIZED;
+pub(crate) use alexnet::{layers, MEAN, SYNTHESIZED};
 pub use card::{Card, Published, Regression};
 
 use crate::image::{Rgb8, Size};
