@@ -10,6 +10,7 @@
 //! * [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`explained`]: single photos;
 //!   [`evaluate`]: whether a method's maps are any good; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known; [`training`]: the two small networks that know them;
+//! * [`validate`]: the maps against interventions in that world;
 //! * [`mod@paste`]: objects pasted into photos, and what that changes;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
@@ -37,6 +38,7 @@ pub mod run;
 pub mod score;
 pub mod synthesize;
 pub mod training;
+pub mod validate;
 pub mod world;
 
 pub use error::{Error, Result};

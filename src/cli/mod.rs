@@ -23,6 +23,7 @@ mod progress;
 mod rsa;
 mod settings;
 mod train;
+mod validate;
 mod world;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -73,6 +74,7 @@ enum Command {
     Rsa(rsa::Args),
     #[command(hide = true)]
     TrainDemo(train::Args),
+    Validate(validate::Args),
     World(world::Args),
     /// Print a completion script for a shell
     ///
@@ -95,6 +97,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Models(command) => models::run(command),
         Command::Rsa(args) => rsa::run(args),
         Command::TrainDemo(args) => train::run(args),
+        Command::Validate(args) => validate::run(args),
         Command::World(args) => world::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

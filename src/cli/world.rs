@@ -43,19 +43,26 @@ pub struct Args {
     label_noise: f64,
 }
 
+/// A [`Style`], by its name on the command line.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum StyleName {
+pub enum StyleName {
     Standard,
     HeldOut,
+}
+
+impl From<StyleName> for Style {
+    fn from(name: StyleName) -> Self {
+        match name {
+            StyleName::Standard => Self::Standard,
+            StyleName::HeldOut => Self::HeldOut,
+        }
+    }
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { out, scenes, seed, style, label_noise } = args;
     anyhow::ensure!((0.0..=1.0).contains(&label_noise), "--label-noise {label_noise}: a share from 0 to 1 is needed");
-    let style = match style {
-        StyleName::Standard => Style::Standard,
-        StyleName::HeldOut => Style::HeldOut,
-    };
+    let style = Style::from(style);
     std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
     let mut tables = Tables::new()?;
     let mut counts = [0_u64; LABELS.len()];

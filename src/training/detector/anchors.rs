@@ -15,7 +15,7 @@ pub fn cluster(shapes: &[(f32, f32)], count: usize, seed: u64) -> Vec<(f32, f32)
     let mut random = Random::of_text(seed, "anchors");
     let mut order: Vec<usize> = (0..shapes.len()).collect();
     random.shuffle(&mut order);
-    let mut centres: Vec<(f32, f32)> = order[..count].iter().map(|&at| shapes[at as usize]).collect();
+    let mut centres: Vec<(f32, f32)> = order[..count].iter().map(|&at| shapes[at]).collect();
     for _ in 0..ROUNDS {
         let mut sums = vec![(0.0_f64, 0.0_f64, 0.0_f64); count];
         for &shape in shapes {

@@ -1,0 +1,83 @@
+//! `emocam validate`: the association matrix against interventions, in the drawn world.
+
+use super::progress::Progress;
+use super::settings::Settings;
+use super::world::StyleName;
+use anyhow::Context;
+use emocam::emotion::EmotionModel;
+use emocam::load::load;
+use emocam::nn;
+use emocam::pipeline::Models;
+use emocam::validate::{trials, Judge, Validation, World};
+use emocam::world::{CLASSES, LABELS};
+use std::io::Write;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Hold the maps against the truth, in a drawn world whose causes are known
+///
+/// Draws scenes, takes every object out of each and asks the model again: what makes its answer fall is what the answer
+/// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
+/// recover that; beside a random map and detections alone. The models must know the drawn world: name them with --detector,
+/// --detector-weights, --class-names and --emotion-weights (`emocam train-demo` trains such).
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Write here
+    #[arg(long, value_name = "DIR", default_value = "emocam-validation")]
+    out: PathBuf,
+
+    /// Scenes to draw
+    #[arg(long, value_name = "N", default_value = "1000")]
+    scenes: NonZeroU64,
+
+    /// Which stream of scenes; the models were trained on others
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    world: u64,
+
+    /// standard: drawn as the models were trained; held-out: other palettes, lines and backgrounds
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = StyleName::Standard)]
+    style: StyleName,
+
+    /// Bootstrap resamples over scenes
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    resamples: u64,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { out, scenes, world, style, resamples, settings } = args;
+    let (config, machine) = settings.resolve()?;
+    std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    tch::set_num_threads(nn::network_threads());
+    let device = nn::open(machine.device)?;
+    let loaded = load(&config, &machine.models, device)?;
+    anyhow::ensure!(
+        loaded.classes == CLASSES,
+        "the detector's classes are not those of the drawn world: {} classes from {} on, expected {} from {} on",
+        loaded.classes.len(),
+        loaded.classes.first().map_or("none", String::as_str),
+        CLASSES.len(),
+        CLASSES[0]
+    );
+    anyhow::ensure!(
+        loaded.emotion.card().labels == LABELS,
+        "the emotion model's labels are not EmoNet's, in which the drawn world is described"
+    );
+    nn::keep_freed_memory();
+    let models = Models { detector: &loaded.detector, emotion: &loaded.emotion };
+    let mut progress = Progress::new(scenes.get(), "scenes");
+    let world = World { seed: world, style: style.into() };
+    let found = trials(world, scenes.get(), models, &config, &mut |done| progress.at(done, String::new()))?;
+    progress.finish();
+    let methods: Vec<String> = config.cam.methods.iter().map(ToString::to_string).collect();
+    let judges = Judge::all(&methods, config.association.importance, &found);
+    let labels = &loaded.emotion.card().labels;
+    let validation = Validation::new(&found, judges, labels.len(), resamples, config.cam.seed);
+    validation.write(&out, labels)?;
+    std::io::stdout().lock().write_all(validation.summary().as_bytes())?;
+    say!("{}", out.join("validity.png").display());
+    Ok(ExitCode::SUCCESS)
+}

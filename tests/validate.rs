@@ -1,0 +1,57 @@
+//! `emocam validate`: the drawn world's detector, and an emotion model that knows nothing of it.
+
+// The lint's exception for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::corpus::{emocam, ends, refused, Corpus, Table};
+use std::path::Path;
+use std::process::Command;
+
+fn validate(corpus: &Corpus, out: &str) -> Command {
+    let demo = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo").join(name);
+    let mut command = emocam();
+    command.current_dir(corpus.path("")).args(["validate", "--device", "cpu", "--scenes", "6", "--resamples", "40"]);
+    command.args(["--out", out, "--cam", "grad-cam,lift-cam"]);
+    command.arg("--detector").arg(demo("detector.cfg")).arg("--detector-weights").arg(demo("detector.weights"));
+    command.arg("--class-names").arg(demo("detector.names"));
+    command.arg("--emotion-weights").arg(common::reference("emonet/narrow_ecco.pt"));
+    command
+}
+
+#[test]
+fn every_method_by_every_rule_beside_a_random_map_and_detections_alone() {
+    let corpus = Corpus::empty();
+    let said = ends(&mut validate(&corpus, "one"), 0);
+    assert!(said.out.starts_with("6 scenes: "), "{}", said.out);
+    let table = Table::read(&corpus.path("one/validity.csv"));
+    assert_eq!(table.rows.len(), 3 * 3 + 1);
+    assert_eq!(table.column("method")[9], "detection only");
+    let numbers = table.rows.iter().flat_map(|row| &row[2..]).filter(|cell| !cell.is_empty());
+    assert!(numbers.clone().count() > 20 && numbers.clone().all(|cell| cell.parse::<f64>().unwrap().is_finite()));
+    for name in ["effects", "flips"] {
+        let matrix = Table::read(&corpus.path(&format!("one/{name}.csv")));
+        assert_eq!((matrix.rows.len(), matrix.header.len()), (20, 21));
+    }
+    for picture in ["effects.png", "validity.png"] {
+        assert!(image::open(corpus.path(&format!("one/{picture}"))).unwrap().width() > 500);
+    }
+    // The same bytes again.
+    ends(&mut validate(&corpus, "two"), 0);
+    for name in ["validity.csv", "effects.csv", "flips.csv"] {
+        let [one, two] = ["one", "two"].map(|run| std::fs::read(corpus.path(&format!("{run}/{name}"))).unwrap());
+        assert!(one == two, "{name}");
+    }
+}
+
+#[test]
+fn models_that_do_not_know_the_world_are_refused() {
+    let corpus = Corpus::empty();
+    let mut command = emocam();
+    command.current_dir(corpus.path("")).args(["validate", "--device", "cpu", "--detector"]);
+    command.arg(common::reference("darknet/yolov3.cfg")).arg("--detector-weights");
+    command.arg(common::reference("darknet/yolov3.weights")).args(["--class-names", "four.names"]);
+    command.arg("--emotion-weights").arg(common::reference("emonet/narrow_ecco.pt"));
+    refused(&mut command, &["not those of the drawn world", "4 classes from Cat on", "20 from Human face on"]);
+}
