@@ -96,7 +96,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Models(command) => models::run(command),
         Command::Rsa(args) => rsa::run(args),
-        Command::TrainDemo(args) => train::run(args),
+        Command::TrainDemo(args) => train::run(&args),
         Command::Validate(args) => validate::run(args),
         Command::World(args) => world::run(args),
         Command::Completions { shell } => {

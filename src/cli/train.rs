@@ -103,7 +103,7 @@ enum Network {
 /// The styles by their names in the metrics.
 const STYLES: [(&str, Style); 2] = [("standard", Style::Standard), ("held-out", Style::HeldOut)];
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.batch > 0 && args.scenes > 0, "--batch and --scenes must be at least 1");
     let (cfg_path, cfg_text) = match &args.cfg {
         Some(path) => (path.clone(), read_text(path)?),
@@ -128,7 +128,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut table = Vec::new();
     if args.only != Some(Network::Detector) {
         let known = metrics.emotion.take().map(|measured| measured.trainings);
-        let measured = with_emotion(&args, known.unwrap_or_default(), device)?;
+        let measured = with_emotion(args, known.unwrap_or_default(), device)?;
         table.extend(measured.styles.iter().map(|(style, score)| ("emotion", style.clone(), Some(score.accuracy))));
         metrics.emotion = Some(measured);
         metrics.write(&args.out)?;
@@ -137,7 +137,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         write_bytes(&args.out.join("detector.cfg"), cfg_text.as_bytes())?;
         write_bytes(&args.out.join("detector.names"), format!("{}\n", CLASSES.join("\n")).as_bytes())?;
         let known = metrics.detector.take().map(|measured| measured.trainings);
-        let measured = with_detector(&args, &cfg, known.unwrap_or_default(), device)?;
+        let measured = with_detector(args, &cfg, known.unwrap_or_default(), device)?;
         table.extend(measured.styles.iter().map(|(style, score)| ("detector", style.clone(), score.map50)));
         metrics.detector = Some(measured);
         metrics.write(&args.out)?;
@@ -266,7 +266,7 @@ fn with_detector(
         let told = |done| progress.at(done, format!("detector, {name}"));
         let found = evaluate::detections(&network, &held_out(args, style), args.scenes, args.threads, told)?;
         progress.finish();
-        let score = DetectorScore::of(&found, &CLASSES, preset.nms_iou);
+        let score = DetectorScore::of(&found, CLASSES, preset.nms_iou);
         styles.push((name.into(), score));
         if let Some(folder) = &args.dump {
             dump(&found, preset.nms_iou, &folder.join(format!("{name}.json")))?;
