@@ -5,17 +5,17 @@ use super::Example;
 use crate::image::{resize, BoundingBox, Filter, Rgb8, Size};
 use crate::random::Random;
 
-/// `example` as it would look mirrored (half of the time), in other light and colours, less sharp (a third), with grain.
+/// `example` as it would look mirrored (half of the time), in other light and colours, less sharp (a quarter), with grain.
 pub fn augment(example: &mut Example, random: &mut Random) {
     if random.uniform(0.0, 1.0) < 0.5 {
         mirror(example);
     }
-    if random.uniform(0.0, 1.0) < 0.3 {
-        let share = random.uniform(0.4, 0.9);
+    if random.uniform(0.0, 1.0) < 0.25 {
+        let share = random.uniform(0.5, 0.9);
         example.picture = blurred(&example.picture, share);
     }
     let tones: [[u8; 256]; 3] = tones(random);
-    let saturation = random.uniform(0.3, 1.5) as f32;
+    let saturation = random.uniform(0.45, 1.5) as f32;
     let grain = (random.uniform(-8.0, 12.0).max(0.0)) as f32;
     for pixel in example.picture.data_mut().as_chunks_mut::<3>().0 {
         let toned = [0, 1, 2].map(|channel| f32::from(tones[channel][usize::from(pixel[channel])]));
@@ -55,7 +55,7 @@ fn tones(random: &mut Random) -> [[u8; 256]; 3] {
     let contrast = random.uniform(0.6, 1.3);
     let brightness = random.uniform(-35.0, 35.0);
     [0, 1, 2].map(|_| {
-        let cast = random.uniform(0.8, 1.2);
+        let cast = random.uniform(0.85, 1.15);
         std::array::from_fn(|value| {
             let curved = 255.0 * (value as f64 / 255.0).powf(gamma);
             (cast * ((curved - 127.5) * contrast + 127.5) + brightness + 0.5).clamp(0.0, 255.0) as u8

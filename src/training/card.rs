@@ -184,7 +184,7 @@ about photos or about people's emotions.**
 * `emotion.safetensors`, `emotion.toml`: a network of EmoNet's layer structure (five convolutions, two of them with local
   response normalisation, three in two groups, three fully connected layers) with few channels. It has EmoNet's 20 labels;
   only those that the drawn world has rules for were ever shown, the others are never answered. Like EmoNet's, its
-  convolutions learnt objects before emotions: for the first two thirds of the training a helper, thrown away since, was
+  convolutions learnt objects before emotions: for the first four fifths of the training a helper, thrown away since, was
   asked from conv5's map which object is where.
 ";
 

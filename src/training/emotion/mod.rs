@@ -2,7 +2,7 @@
 //!
 //! EmoNet's convolutions had learnt objects (ImageNet) before they learnt emotions. So here: at first a helper, thrown
 //! away afterwards, is asked from conv5's map which kind of object is where; its part of the loss falls to nothing, and
-//! the last third of the training is about the labels alone. As long as the helper is there, fc6 reads all places of
+//! the last fifth of the training is about the labels alone. As long as the helper is there, fc6 reads all places of
 //! the map alike.
 
 mod network;
@@ -19,10 +19,10 @@ use crate::{Error, Result};
 pub const INPUT: u32 = 227;
 
 /// Weight of the helper's loss at the first step, against 1 for the labels.
-const HELP: f64 = 2.0;
+const HELP: f64 = 3.0;
 
 /// Share of the steps after which it is 0, falling linearly.
-const HELPED: f64 = 0.65;
+const HELPED: f64 = 0.8;
 
 /// Where the centre of conv5's first cell looks at, and the distance to the next, in input pixels: a kernel of 11, a
 /// stride of 4 and two poolings of 3 with a stride of 2.

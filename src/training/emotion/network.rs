@@ -18,17 +18,17 @@ use tch::{Device, Kind, Reduction, TchError, Tensor};
 const FIRST_LOOK: u64 = 64;
 
 /// Channels of conv5, and places of the pooled map that fc6 reads of each.
-const MAP: (i64, i64) = (48, 6 * 6);
+const MAP: (i64, i64) = (64, 6 * 6);
 
 /// Shapes of the weights: EmoNet's structure, kernels, strides and groups; channels as few as the drawn world needs.
 const SHAPES: [(&str, &[i64]); 7] = [
     ("conv1", &[32, 3, 11, 11]),
-    ("conv2", &[48, 16, 5, 5]),
-    ("conv3", &[64, 48, 3, 3]),
-    ("conv4", &[64, 32, 3, 3]),
-    ("conv5", &[MAP.0, 32, 3, 3]),
-    ("fc6", &[96, MAP.0 * MAP.1]),
-    ("fc7", &[64, 96]),
+    ("conv2", &[64, 16, 5, 5]),
+    ("conv3", &[96, 64, 3, 3]),
+    ("conv4", &[96, 48, 3, 3]),
+    ("conv5", &[MAP.0, 48, 3, 3]),
+    ("fc6", &[64, MAP.0 * MAP.1]),
+    ("fc7", &[48, 64]),
 ];
 
 /// Standard deviation of every layer's output before training. The first two are so large that the local response
@@ -80,7 +80,7 @@ impl TrainingNetwork {
     pub fn new(labels: usize, examples: &dyn Examples, seed: u64, device: Device) -> Result<Self> {
         let store = VarStore::new(device);
         let mut tensors = Vec::new();
-        let last: &[i64] = &[labels as i64, 64];
+        let last: &[i64] = &[labels as i64, SHAPES[6].1[0]];
         for (name, shape) in SHAPES.into_iter().chain([("fc8", last)]) {
             let mut random = Random::of_text(seed, &format!("emotion/{name}"));
             let places = if name == "fc6" { MAP.1 as usize } else { 1 };
@@ -109,7 +109,7 @@ impl TrainingNetwork {
         let store = VarStore::new(device);
         let mut tensors = Vec::new();
         let labels = state.arrays.get("fc8.bias").map_or(0, |bias| bias.values.len());
-        let last: &[i64] = &[labels as i64, 64];
+        let last: &[i64] = &[labels as i64, SHAPES[6].1[0]];
         for (name, shape) in SHAPES.into_iter().chain([("fc8", last)]) {
             let sides: Vec<usize> = shape.iter().map(|&side| side as usize).collect();
             let weights = state.take(&format!("{name}.weight"), &sides)?;
