@@ -25,7 +25,7 @@ pub struct Assignment {
 }
 
 /// The places for the objects of one picture, boxes in input pixels: per object the cell its centre lies in, on the head
-/// and with the anchor whose shape overlaps it most; then the other anchors over [`ALSO_RESPONSIBLE`]. Where two objects
+/// and with the anchor whose shape overlaps it most; then the other anchors over `ALSO_RESPONSIBLE`. Where two objects
 /// want one place, the first gets it, and best anchors come before others.
 pub fn assign(objects: &[(usize, BoundingBox)], heads: &[Head]) -> Vec<Assignment> {
     let mut taken: Vec<Assignment> = Vec::new();

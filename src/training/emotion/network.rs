@@ -72,7 +72,7 @@ struct Norm {
 
 impl TrainingNetwork {
     /// Random weights from `seed`, scaled so that every layer's answers to the first examples have the spread that
-    /// [`SPREADS`] says (Mishkin & Matas 2016). At first fc6 reads every place of the map alike. The mean colour is that
+    /// `SPREADS` says (Mishkin & Matas 2016). At first fc6 reads every place of the map alike. The mean colour is that
     /// of these examples.
     ///
     /// # Errors
