@@ -78,12 +78,13 @@ pub fn forward(layers: &[Layer], x: &Tensor) -> Result<Tensor, TchError> {
 }
 
 fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor, TchError> {
-    let (n, channels, height, width) = x.size4()?;
-    // The mean over neighbouring channels is an average pooling along them, zeros counted beyond the ends.
-    let square = x.f_square()?.f_reshape([n, 1, channels, height * width])?;
-    let mean = square.f_avg_pool2d([size, 1], [1, 1], [size / 2, 0], false, true, None)?;
-    let denominator = mean.f_mul_scalar(alpha)?.f_add_scalar(k)?.f_pow_tensor_scalar(beta)?;
-    x.f_div(&denominator.f_reshape([n, channels, height, width])?)?.f_to_kind(Kind::Float)
+    let channels = x.size4()?.1;
+    // The sum over neighbouring channels is a 1 x 1 convolution with a band of ones: a matrix product, several times as
+    // fast, forwards and backwards, as a pooling along the channels.
+    let band = Tensor::f_ones([channels, channels], (x.kind(), x.device()))?.f_triu(-(size / 2))?.f_tril(size / 2)?;
+    let sum = x.f_square()?.f_conv2d::<&Tensor>(&band.f_view([channels, channels, 1, 1])?, None, 1, 0, 1, 1)?;
+    let denominator = sum.f_mul_scalar(alpha / size as f64)?.f_add_scalar(k)?.f_pow_tensor_scalar(beta)?;
+    x.f_div(&denominator)?.f_to_kind(Kind::Float)
 }
 
 #[cfg(test)]
