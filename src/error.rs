@@ -70,6 +70,12 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    /// Whether libtorch ran out of memory, of the GPU or of the machine.
+    pub fn is_out_of_memory(&self) -> bool {
+        let is = |message: &str| message.contains("out of memory") || message.contains("can't allocate memory");
+        matches!(self, Self::Torch { message, .. } if is(message))
+    }
+
     /// An [`Error::Line`]; `line` counts from 1.
     pub fn line(path: &Path, line: usize, message: impl Into<String>) -> Self {
         Self::Line { path: path.to_path_buf(), line, message: message.into() }

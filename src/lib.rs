@@ -10,13 +10,14 @@
 //! * [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`explained`]: single photos;
 //!   [`evaluate`]: whether a method's maps are any good; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known; [`training`]: the two small networks that know them;
-//! * [`validate`]: the maps against interventions in that world;
+//! * [`validate`]: the maps against interventions in that world; [`demo`]: the two networks, embedded;
 //! * [`mod@paste`]: objects pasted into photos, and what that changes;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
 pub mod config;
 pub mod corpus;
+pub mod demo;
 pub mod detect;
 pub mod emotion;
 pub mod error;

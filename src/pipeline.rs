@@ -1,28 +1,26 @@
-//! The one expensive pass: decode threads, then one model thread in batches, then records in the order of the corpus.
+//! What happens to a picture, from pixels to its record: both networks, all maps, scores. [`Pass`] does it to a corpus.
 //!
-//! Every decode thread takes every T-th picture and has its own bounded channel; the model thread reads the channels in
-//! turn. So pictures arrive in order, and the pictures in memory are bounded, without any further bookkeeping.
-//!
-//! A batch always has its full size: the last one is filled up with copies, because libtorch's results differ in their
-//! last digits from one batch size to another, but neither with the place in a batch nor with its other pictures. That
-//! is what makes a resumed run equal an uninterrupted one byte for byte.
+//! A batch always has its full size: it is filled up with copies, because libtorch's results differ in their last digits
+//! from one batch size to another, but neither with the place in a batch nor with its other pictures. That is what makes
+//! a resumed run equal an uninterrupted one byte for byte.
+
+mod pass;
+#[cfg(test)]
+mod tests;
+
+pub use pass::{Pass, Progress};
 
 use crate::config::Config;
-use crate::corpus::{decode, DecodeOptions, Source};
 use crate::detect::{Detection, Detector};
 use crate::emotion::{answers, logits, Card, Emotion, EmotionModel, Regression};
 use crate::explain::{explain, HeadPass, Maps, Network};
 use crate::image::{resize, Filter, Letterbox, Rgb8, Size};
 use crate::random::Random;
-use crate::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
-use crate::run::{Failure, Timings};
+use crate::record::{BoxRecord, ImageRecord, MapRecord};
+use crate::run::Timings;
 use crate::score::Scorer;
-use crate::{Error, Result};
+use crate::Result;
 use rayon::prelude::*;
-use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::time::Instant;
 
 /// The two networks.
@@ -160,152 +158,47 @@ fn record(
     }
 }
 
-/// A pass over pictures.
-pub struct Pass<'a> {
-    /// The pictures still to be done, in the order of the corpus.
-    pub sources: &'a [&'a Source],
-    /// The networks.
-    pub models: Models<'a>,
-    /// What to do.
-    pub config: &'a Config,
-    /// Decode threads, at least 1.
-    pub threads: usize,
-    /// Folder for the maps, when they are wanted.
-    pub maps: Option<&'a Path>,
-    /// Set from outside to stop after the current batch.
-    pub stop: &'a AtomicBool,
-}
-
-/// How far a pass is.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    /// Pictures done in this pass.
-    pub done: usize,
-    /// Pictures that failed in this pass.
-    pub failed: usize,
-}
-
-impl Pass<'_> {
-    /// Runs the pass, appending records to `writer`; `report` is called after every batch. Returns the failures, in the
-    /// order of the corpus, and the times.
-    ///
-    /// # Errors
-    /// A network cannot be run, or a record cannot be written. What was appended is safe.
-    pub fn run(&self, writer: &mut RecordWriter, report: &mut dyn FnMut(Progress)) -> Result<(Vec<Failure>, Timings)> {
-        let threads = self.threads.clamp(1, self.sources.len().max(1));
-        let decoding = Decoding {
-            sources: self.sources,
-            config: self.config,
-            detector: self.models.detector.input(),
-            emotion: self.models.emotion.input(),
-        };
-        // Enough for each thread to work ahead while a batch is in the networks.
-        let ahead = self.config.compute.batch.div_ceil(threads) + 1;
-        std::thread::scope(|scope| {
-            let receivers: Vec<Receiver<Result<Prepared, Failure>>> = (0..threads)
-                .map(|thread| {
-                    let (sender, receiver) = sync_channel(ahead);
-                    scope.spawn(move || decoding.every(thread, threads, &sender));
-                    receiver
-                })
-                .collect();
-            self.consume(&receivers, writer, report)
-        })
-    }
-
-    fn consume(
-        &self,
-        receivers: &[Receiver<Result<Prepared, Failure>>],
-        writer: &mut RecordWriter,
-        report: &mut dyn FnMut(Progress),
-    ) -> Result<(Vec<Failure>, Timings)> {
-        let (mut failures, mut timings, begin) = (Vec::new(), Timings::default(), Instant::now());
-        let mut batch: Vec<(&Source, Prepared)> = Vec::new();
-        for (at, source) in self.sources.iter().enumerate() {
-            let clock = Instant::now();
-            let prepared =
-                receivers[at % receivers.len()].recv().expect("a decode thread sends every picture of its own");
-            timings.waiting += clock.elapsed().as_secs_f64();
-            match prepared {
-                Ok(prepared) => batch.push((source, prepared)),
-                Err(failure) => failures.push(failure),
-            }
-            let stop = self.stop.load(Ordering::Relaxed);
-            let last = stop || at + 1 == self.sources.len();
-            if batch.len() == self.config.compute.batch || (last && !batch.is_empty()) {
-                self.finish_batch(&batch, writer, &mut timings)?;
-                batch.clear();
-                report(Progress { done: timings.images, failed: failures.len() });
-            }
-            if stop {
-                break;
-            }
+/// [`examine`], in batches of `size` pictures. Where the memory does not suffice for one, `size` is halved, and what was done
+/// is done again.
+///
+/// # Errors
+/// A network could not be run, or not even on a single picture.
+pub fn examine_in_memory(
+    pictures: &[&Prepared],
+    size: &mut usize,
+    models: Models<'_>,
+    config: &Config,
+    timings: &mut Timings,
+) -> Result<Examined> {
+    loop {
+        match examine_by(*size, pictures, models, config, timings) {
+            Err(error) if error.is_out_of_memory() && *size > 1 => *size = size.div_ceil(2),
+            result => return result,
         }
-        timings.total = begin.elapsed().as_secs_f64();
-        Ok((failures, timings))
-    }
-
-    /// Examines a batch and writes its records, and its maps before them: a picture with a record has its maps.
-    fn finish_batch(
-        &self,
-        batch: &[(&Source, Prepared)],
-        writer: &mut RecordWriter,
-        timings: &mut Timings,
-    ) -> Result<()> {
-        let mut filled: Vec<&Prepared> = batch.iter().map(|(_, prepared)| prepared).collect();
-        let (_, last) = batch.last().expect("a batch has pictures");
-        filled.resize(self.config.compute.batch, last);
-        let mut examined = examine(&filled, self.models, self.config, timings)?;
-        examined.records.truncate(batch.len());
-        let clock = Instant::now();
-        for (record, (source, _)) in examined.records.iter_mut().zip(batch) {
-            record.path.clone_from(&source.path);
-        }
-        if let Some(folder) = self.maps {
-            for (at, record) in examined.records.iter().enumerate() {
-                crate::run::save_maps(folder, record, examined.maps.iter().map(|maps| (maps.size, &maps.values[at])))?;
-            }
-        }
-        writer.append(&examined.records)?;
-        timings.write += clock.elapsed().as_secs_f64();
-        timings.images += batch.len();
-        Ok(())
     }
 }
 
-/// What the decode threads need, which is no network.
-#[derive(Clone, Copy)]
-struct Decoding<'a> {
-    sources: &'a [&'a Source],
-    config: &'a Config,
-    detector: Size,
-    emotion: Size,
-}
-
-impl Decoding<'_> {
-    /// Decodes the pictures `thread`, `thread + threads`, ... until all are done or nobody listens.
-    fn every(self, thread: usize, threads: usize, sender: &SyncSender<Result<Prepared, Failure>>) {
-        for source in self.sources.iter().skip(thread).step_by(threads) {
-            // A crash of a decoder is that picture's failure, not the run's.
-            let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(source))).unwrap_or_else(|_| {
-                Err(Error::file(&source.file, "the decoder crashed on this file; please report it with the file"))
-            });
-            let prepared = prepared.map_err(|error| Failure {
-                path: source.path.clone(),
-                stage: "decode".into(),
-                cause: in_one_line(&error),
-            });
-            if sender.send(prepared).is_err() {
-                return;
-            }
+fn examine_by(
+    size: usize,
+    pictures: &[&Prepared],
+    models: Models<'_>,
+    config: &Config,
+    timings: &mut Timings,
+) -> Result<Examined> {
+    let mut all = Examined { records: Vec::with_capacity(pictures.len()), maps: Vec::new() };
+    for batch in pictures.chunks(size) {
+        let mut filled = batch.to_vec();
+        filled.resize(size, batch[batch.len() - 1]);
+        let examined = examine(&filled, models, config, timings)?;
+        all.records.extend(examined.records.into_iter().take(batch.len()));
+        let maps = examined.maps.into_iter().map(|maps| maps.first(batch.len()));
+        if all.maps.is_empty() {
+            all.maps.extend(maps);
+        } else {
+            all.maps.iter_mut().zip(maps).for_each(|(all, more)| all.append(more));
         }
     }
-
-    fn prepare(&self, source: &Source) -> Result<Prepared> {
-        let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let picture = decode(&source.file, &options)?;
-        Ok(Prepared::new(&picture, &source.path, self.detector, self.emotion, self.config))
-    }
+    Ok(all)
 }
 
 /// An error and its sources in one line, for a table's cell.

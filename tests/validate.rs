@@ -1,4 +1,4 @@
-//! `emocam validate`: the drawn world's detector, and an emotion model that knows nothing of it.
+//! `emocam validate` with the embedded models, and with models that know nothing of the drawn world.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -6,17 +6,12 @@
 mod common;
 
 use common::corpus::{emocam, ends, refused, Corpus, Table};
-use std::path::Path;
 use std::process::Command;
 
 fn validate(corpus: &Corpus, out: &str) -> Command {
-    let demo = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo").join(name);
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["validate", "--device", "cpu", "--scenes", "6", "--resamples", "40"]);
+    command.current_dir(corpus.path("")).args(["validate", "--device", "cpu", "--scenes", "24", "--resamples", "40"]);
     command.args(["--out", out, "--cam", "grad-cam,lift-cam"]);
-    command.arg("--detector").arg(demo("detector.cfg")).arg("--detector-weights").arg(demo("detector.weights"));
-    command.arg("--class-names").arg(demo("detector.names"));
-    command.arg("--emotion-weights").arg(common::reference("emonet/narrow_ecco.pt"));
     command
 }
 
@@ -24,10 +19,10 @@ fn validate(corpus: &Corpus, out: &str) -> Command {
 fn every_method_by_every_rule_beside_a_random_map_and_detections_alone() {
     let corpus = Corpus::empty();
     let said = ends(&mut validate(&corpus, "one"), 0);
-    assert!(said.out.starts_with("6 scenes: "), "{}", said.out);
+    assert!(said.out.starts_with("24 scenes: "), "{}", said.out);
     let table = Table::read(&corpus.path("one/validity.csv"));
-    assert_eq!(table.rows.len(), 3 * 3 + 1);
-    assert_eq!(table.column("method")[9], "detection only");
+    assert_eq!(table.rows.len(), 3 * 3 + 2);
+    assert_eq!(table.column("method")[9..], ["detection only"; 2]);
     let numbers = table.rows.iter().flat_map(|row| &row[2..]).filter(|cell| !cell.is_empty());
     assert!(numbers.clone().count() > 20 && numbers.clone().all(|cell| cell.parse::<f64>().unwrap().is_finite()));
     for name in ["effects", "flips"] {

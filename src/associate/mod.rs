@@ -63,6 +63,13 @@ impl Counts {
         })
     }
 
+    /// The place of `class` in the column of `label`, by falling count from 1; equals share the better place. `None` for a
+    /// label that no picture got, and a class that none of its pictures has.
+    pub fn rank(&self, class: usize, label: usize) -> Option<usize> {
+        let column = self.cells.column(label);
+        (column[class] > 0).then(|| 1 + column.iter().filter(|&&count| count > column[class]).count())
+    }
+
     /// The classes with the highest mean share over the labels that occur, at most `top`, none whose mean is 0; the
     /// first of equals comes first.
     pub fn prominent(&self, top: usize) -> Vec<usize> {

@@ -1,7 +1,7 @@
 //! `emocam analyze`: one pass over a corpus.
 
 use super::associate::print_summary;
-use super::progress::Progress;
+use super::progress;
 use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
@@ -10,7 +10,7 @@ use emocam::emotion::EmotionModel;
 use emocam::explain::Score;
 use emocam::load::{load, Loaded};
 use emocam::nn;
-use emocam::pipeline::{Models, Pass};
+use emocam::pipeline::{Pass, Progress};
 use emocam::record::RecordWriter;
 use emocam::run::{
     failures_csv, images_and_objects_csv, matrices, CorpusInfo, Failure, Manifest, Outcome, Run, Timings,
@@ -67,10 +67,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam", corpus_name(&roots[0]))));
     tch::set_num_threads(nn::network_threads());
-    let device = nn::open(machine.device)?;
-    let loaded = load(&config, &machine.models, device)?;
+    let devices = nn::open_all(&machine.device)?;
+    let mut models = model_threads(&config, &machine.models, &devices)?;
     nn::keep_freed_memory();
-    let manifest = manifest(&config, &loaded, device, &roots, &corpus)?;
+    let manifest = manifest(&config, &models[0], &devices, &roots, &corpus)?;
     if let Some(warning) = &manifest.warning {
         say!("warning: {warning}");
     }
@@ -83,23 +83,31 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(())
     })?;
     let todo: Vec<&Source> = corpus.images.iter().filter(|source| !done.contains(&source.path)).collect();
-    announce(&corpus, done.len(), device, &folder);
+    announce(&corpus, done.len(), &devices, &folder);
 
     let stop =
         stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
-    let mut progress = Progress::new(corpus.images.len() as u64, "images");
+    let mut progress = progress::Progress::new(corpus.images.len() as u64, "images");
     let maps = run.path("maps");
     let pass = Pass {
         sources: &todo,
-        models: Models { detector: &loaded.detector, emotion: &loaded.emotion },
+        models: &mut models,
         config: &config,
         threads: machine.threads,
         maps: save_maps.then_some(maps.as_path()),
         stop,
     };
+    let mut batch = config.compute.batch;
     let (failed, timings) = pass.run(&mut writer, &mut |now| {
-        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
-        progress.at((done.len() + now.done + now.failed) as u64, note);
+        if now.batch < batch {
+            batch = now.batch;
+            say!(
+                "the memory does not suffice for batches of {}: going on with {batch}. Last digits follow the batch; for \
+                 tables that are the same at every run start with --batch {batch}",
+                config.compute.batch
+            );
+        }
+        progress.at((done.len() + now.done + now.failed) as u64, note(&now));
     })?;
     progress.finish();
     let stopped = stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len();
@@ -117,6 +125,29 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     finish(&mut run, &failures, timings)
 }
 
+/// Model threads a GPU: one computes while the other copies pixels, reads numbers back or scores boxes.
+const THREADS_A_GPU: usize = 2;
+
+/// A set of networks for every model thread. The CPU has one thread, whose batches fill its cores.
+fn model_threads(config: &Config, folder: &Path, devices: &[tch::Device]) -> anyhow::Result<Vec<Loaded>> {
+    let threads = |device: &tch::Device| if device.is_cuda() { THREADS_A_GPU } else { 1 };
+    // The devices in turn, so that the first batches go to different ones.
+    let turns = (0..THREADS_A_GPU).flat_map(|turn| devices.iter().filter(move |device| turn < threads(device)));
+    turns.map(|&device| Ok(load(config, folder, device)?)).collect()
+}
+
+/// What progress says besides the rate: failures, and who waits for whom.
+fn note(now: &Progress) -> String {
+    let mut note = String::new();
+    if now.failed > 0 {
+        note.push_str(&format!("{} failed, ", now.failed));
+    }
+    if let Some((decode, networks)) = now.timings.utilisation() {
+        note.push_str(&format!("busy: decoding {:.0} %, networks {:.0} %", 100.0 * decode, 100.0 * networks));
+    }
+    note
+}
+
 /// Writes the tables, matrices and `run.json`, and says what came out.
 fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Result<ExitCode> {
     run.manifest.outcome = Some(outcome(run, failures.len(), timings)?);
@@ -126,6 +157,7 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
     let pictures = matrices.write(run.folder())?;
     run.manifest.complete = true;
     run.save()?;
+    say_timings(&timings);
     print_summary(&matrices)?;
     for picture in pictures {
         say!("{}", picture.display());
@@ -151,6 +183,26 @@ pub(super) fn say_failures(failures: &[Failure], table: &Path) {
     if !failures.is_empty() {
         say!("{} failed in all; see {}", failures.len(), table.display());
     }
+}
+
+/// Where the time went: what to change for more speed.
+fn say_timings(timings: &Timings) {
+    let Some((decode, networks)) = timings.utilisation().filter(|_| timings.images > 0) else { return };
+    let of_all = |part: f64| 100.0 * part / (timings.total * timings.model_threads as f64);
+    say!(
+        "{} images in {}, {:.2}/s; busy: decoding {:.0} % of {}, networks {:.0} % (detector {:.0} %, emotion {:.0} %, maps \
+         {:.0} %, boxes {:.0} %)",
+        timings.images,
+        indicatif::HumanDuration(std::time::Duration::from_secs_f64(timings.total)),
+        timings.images as f64 / timings.total,
+        100.0 * decode,
+        if timings.decode_threads == 1 { "1 thread".into() } else { format!("{} threads", timings.decode_threads) },
+        100.0 * networks,
+        of_all(timings.detect),
+        of_all(timings.emotion),
+        of_all(timings.explain),
+        of_all(timings.score)
+    );
 }
 
 /// What a reader of the matrices should know of the maps.
@@ -195,6 +247,12 @@ pub(super) fn corpus_name(root: &Path) -> String {
     absolute.file_name().map_or("corpus".into(), |name| name.to_string_lossy().into_owned())
 }
 
+/// As in `run.json`: "cpu", "cuda:0" or "cuda:0,1".
+fn device_names(devices: &[tch::Device]) -> String {
+    let names: Vec<String> = devices.iter().map(|&device| device_name(device)).collect();
+    names.join(",").replace(",cuda:", ",")
+}
+
 /// As in `run.json`.
 pub(super) fn device_name(device: tch::Device) -> String {
     match device {
@@ -216,7 +274,7 @@ pub(super) fn corpus_info(roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<
 fn manifest(
     config: &Config,
     loaded: &Loaded,
-    device: tch::Device,
+    devices: &[tch::Device],
     roots: &[PathBuf],
     corpus: &Corpus,
 ) -> anyhow::Result<Manifest> {
@@ -226,7 +284,7 @@ fn manifest(
         complete: false,
         warning: emocam::load::warning(&loaded.files),
         configuration: config.clone(),
-        device: device_name(device),
+        device: device_names(devices),
         network_threads: tch::get_num_threads(),
         models: loaded.files.clone(),
         corpus: corpus_info(roots, corpus)?,
@@ -238,10 +296,11 @@ fn manifest(
     })
 }
 
-fn announce(corpus: &Corpus, done: usize, device: tch::Device, folder: &Path) {
-    let device = match device {
-        tch::Device::Cuda(number) => format!("GPU {number}"),
-        _ => format!("CPU, {} threads", tch::get_num_threads()),
+fn announce(corpus: &Corpus, done: usize, devices: &[tch::Device], folder: &Path) {
+    let device = match devices {
+        [tch::Device::Cuda(number)] => format!("GPU {number}"),
+        [_] => format!("CPU, {} threads", tch::get_num_threads()),
+        _ => format!("{} GPUs", devices.len()),
     };
     let already = if done > 0 { format!(", {done} already done") } else { String::new() };
     say!("{} images{already}; {device}; results in {}", corpus.images.len(), folder.display());

@@ -33,7 +33,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus, batches, settings } = args;
     let (config, machine) = settings.resolve()?;
     tch::set_num_threads(nn::network_threads());
-    let device = nn::open(machine.device)?;
+    let device = nn::open(&machine.device)?;
     let (cfg, _) = load::cfg(&config, &machine.models)?;
     let weights = models::locate(config.detector.weights.as_ref(), &machine.models)?;
     let precision = config.compute.precision;

@@ -157,7 +157,7 @@ impl Networks {
             None => None,
         };
         tch::set_num_threads(nn::network_threads());
-        let device = nn::open(machine.device)?;
+        let device = nn::open(&machine.device)?;
         let (emotion, mut files) = load::emotion(config, &machine.models, device)?;
         let detector = match class {
             Some(class) => {

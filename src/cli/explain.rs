@@ -88,7 +88,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (sources, mut failures) = sources(&images, corpus.as_deref())?;
     let jobs = jobs(sources, &out)?;
     tch::set_num_threads(nn::network_threads());
-    let device = nn::open(machine.device)?;
+    let device = nn::open(&machine.device)?;
     let loaded = load(&config, &machine.models, device)?;
     nn::keep_freed_memory();
     if let Some(warning) = warning(&loaded.files) {

@@ -15,6 +15,7 @@ macro_rules! say {
 mod analyze;
 mod associate;
 mod bench;
+mod demo;
 mod evaluate;
 mod explain;
 mod models;
@@ -32,6 +33,7 @@ use std::process::ExitCode;
 
 const AFTER_HELP: &str = "\
 Examples:
+  emocam demo                            everything on drawn scenes, nothing to download; results in emocam-demo/
   emocam models fetch                    the published weights, about 500 MB
   emocam analyze photos                  the paper's configuration; results in photos-emocam/
   emocam analyze photos --cam paper      all five methods of the paper in one pass
@@ -68,6 +70,7 @@ enum Command {
     Paste(paste::Args),
     #[command(hide = true)]
     BenchDetector(bench::Args),
+    Demo(demo::Args),
     Explain(explain::Args),
     #[command(subcommand)]
     Models(models::Command),
@@ -87,12 +90,22 @@ enum Command {
 
 /// Runs the command line.
 pub fn run() -> anyhow::Result<ExitCode> {
-    match Cli::parse().command {
+    run_command(Cli::parse().command)
+}
+
+/// Runs `emocam ARGUMENTS...` in this process.
+fn run_arguments(arguments: &[&str]) -> anyhow::Result<ExitCode> {
+    run_command(Cli::try_parse_from(["emocam"].iter().chain(arguments))?.command)
+}
+
+fn run_command(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Analyze(args) => analyze::run(args),
         Command::Associate(args) => associate::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Paste(args) => paste::run(args),
         Command::BenchDetector(args) => bench::run(args),
+        Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Models(command) => models::run(command),
         Command::Rsa(args) => rsa::run(args),

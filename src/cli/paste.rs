@@ -216,7 +216,7 @@ fn prepare(args: Args, objects: Vec<Object>) -> anyhow::Result<Experiment> {
 
 fn open_device(machine: &Machine) -> anyhow::Result<tch::Device> {
     tch::set_num_threads(nn::network_threads());
-    Ok(nn::open(machine.device)?)
+    Ok(nn::open(&machine.device)?)
 }
 
 /// Runs what of the experiment is still to be done.

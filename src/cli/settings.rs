@@ -171,7 +171,7 @@ impl Counting {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Computing")]
 pub struct Compute {
-    /// auto (CUDA when it works), cpu, cuda or cuda:N
+    /// auto (the first GPU when CUDA works, else the CPU), cpu, cuda, cuda:N, or of analyze several GPUs: cuda:0,1
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
 

@@ -49,7 +49,7 @@ pub struct Args {
     detector_steps: u64,
 
     /// Steps of the emotion network's training; 0: only measure the one in --out
-    #[arg(long, value_name = "N", default_value_t = 3000)]
+    #[arg(long, value_name = "N", default_value_t = 16000)]
     emotion_steps: u64,
 
     /// Scenes a step
@@ -122,7 +122,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     );
     std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
     tch::set_num_threads(nn::network_threads());
-    let device = nn::open(args.device)?;
+    let device = nn::open(&args.device)?;
     nn::keep_freed_memory();
     let mut metrics = Metrics::read(&args.out)?;
     let mut table = Vec::new();

@@ -4,6 +4,8 @@ use super::progress::Progress;
 use super::settings::Settings;
 use super::world::StyleName;
 use anyhow::Context;
+use emocam::config::Config;
+use emocam::demo::use_models;
 use emocam::emotion::EmotionModel;
 use emocam::load::load;
 use emocam::nn;
@@ -19,8 +21,9 @@ use std::process::ExitCode;
 ///
 /// Draws scenes, takes every object out of each and asks the model again: what makes its answer fall is what the answer
 /// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
-/// recover that; beside a random map and detections alone. The models must know the drawn world: name them with --detector,
-/// --detector-weights, --class-names and --emotion-weights (`emocam train-demo` trains such).
+/// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says otherwise;
+/// models are the small ones that come with the program, copied to DIR/models, unless others that know the drawn world are
+/// named.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Write here
@@ -49,10 +52,14 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { out, scenes, world, style, resamples, settings } = args;
-    let (config, machine) = settings.resolve()?;
+    let (mut config, machine) = settings.or_paper_methods().resolve()?;
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    let published = Config::default();
+    if config.detector.weights == published.detector.weights && config.emotion.weights == published.emotion.weights {
+        use_models(&mut config, &out.join("models"))?;
+    }
     tch::set_num_threads(nn::network_threads());
-    let device = nn::open(machine.device)?;
+    let device = nn::open(&machine.device)?;
     let loaded = load(&config, &machine.models, device)?;
     anyhow::ensure!(
         loaded.classes == CLASSES,

@@ -4,7 +4,8 @@ use super::progress::Progress;
 use anyhow::Context;
 use emocam::files::{write_bytes, write_whole};
 use emocam::image::BoundingBox;
-use emocam::world::{graph, Scene, Style, CLASSES, LABELS};
+use emocam::random::Random;
+use emocam::world::{graph, Object, Place, Scene, Style, Variant, CLASSES, LABELS};
 use emocam::Error;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -41,7 +42,15 @@ pub struct Args {
     /// Share of scenes whose noisy label is another one than the graph's, from 0 to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     label_noise: f64,
+
+    /// Also write one object of every class and variant alone, transparent around it, into this folder: to be pasted into
+    /// pictures with `emocam paste`
+    #[arg(long, value_name = "DIR")]
+    objects: Option<PathBuf>,
 }
+
+/// Longest side of an object that is written alone, pixels.
+const CUTOUT: u32 = 400;
 
 /// A [`Style`], by its name on the command line.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -60,7 +69,7 @@ impl From<StyleName> for Style {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { out, scenes, seed, style, label_noise } = args;
+    let Args { out, scenes, seed, style, label_noise, objects } = args;
     anyhow::ensure!((0.0..=1.0).contains(&label_noise), "--label-noise {label_noise}: a share from 0 to 1 is needed");
     let style = Style::from(style);
     std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
@@ -78,6 +87,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     progress.finish();
     tables.write(&out)?;
+    if let Some(folder) = objects {
+        write_objects(&folder, seed, style)?;
+    }
     let mut graph_json = serde_json::to_vec_pretty(&graph().to_json())?;
     graph_json.push(b'\n');
     write_bytes(&out.join("graph.json"), &graph_json)?;
@@ -89,10 +101,34 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// One object of every class and variant: `spider.png`, `human-face-smiling.png`.
+fn write_objects(folder: &Path, seed: u64, style: Style) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    for (class, name) in CLASSES.iter().enumerate() {
+        for variant in graph().variants(class) {
+            let name = match variant {
+                Variant::Plain => (*name).to_string(),
+                variant => format!("{name}-{}", variant.name()),
+            };
+            let name = name.to_lowercase().replace(' ', "-");
+            let place = Place { x: 0.5, y: 0.5, size: 1.0, turn: 0.0 };
+            let object = Object { class, variant, place, seed: Random::of_text(seed, &name).next_u64() };
+            let (size, pixels) = object.cutout(style, CUTOUT);
+            let pixels = image::RgbaImage::from_raw(size.width, size.height, pixels).expect("four bytes a pixel");
+            write_bytes(&folder.join(format!("{name}.png")), &encoded(&pixels.into())?)?;
+        }
+    }
+    Ok(())
+}
+
 fn png(picture: &emocam::image::Rgb8) -> anyhow::Result<Vec<u8>> {
     let size = picture.size();
     let pixels = image::RgbImage::from_raw(size.width, size.height, picture.data().to_vec())
         .expect("a picture has 3 bytes a pixel");
+    encoded(&pixels.into())
+}
+
+fn encoded(pixels: &image::DynamicImage) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     pixels.write_to(&mut bytes, image::ImageFormat::Png).context("cannot encode a PNG")?;
     Ok(bytes.into_inner())

@@ -21,6 +21,27 @@ pub struct Maps {
     pub errors: Option<Vec<f32>>,
 }
 
+impl Maps {
+    /// Those of the first `count` pictures.
+    pub fn first(mut self, count: usize) -> Self {
+        self.values.truncate(count);
+        self.flat.truncate(count);
+        if let Some(errors) = &mut self.errors {
+            errors.truncate(count);
+        }
+        self
+    }
+
+    /// Adds the maps of more pictures by the same method.
+    pub fn append(&mut self, mut more: Self) {
+        self.values.append(&mut more.values);
+        self.flat.append(&mut more.flat);
+        if let (Some(errors), Some(mut more)) = (&mut self.errors, more.errors) {
+            errors.append(&mut more);
+        }
+    }
+}
+
 /// ReLU, min-max per picture, bilinear upsampling (half-pixel centres) to `size`, min-max again; `raw` is
 /// (N, rows, columns).
 ///

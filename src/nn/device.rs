@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use tch::Kind;
 
-/// What the user asked for: `auto`, `cpu`, `cuda` or `cuda:N`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What the user asked for: `auto`, `cpu`, `cuda` or `cuda:N,M,...`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
     /// CUDA when it works on this machine, else the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The GPU of this number.
-    Cuda(usize),
+    /// The GPUs of these numbers, at least one, each once.
+    Cuda(Vec<usize>),
 }
 
 impl FromStr for DeviceChoice {
@@ -24,12 +24,13 @@ impl FromStr for DeviceChoice {
         match text {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
+            "cuda" => Ok(Self::Cuda(vec![0])),
             _ => text
                 .strip_prefix("cuda:")
-                .and_then(|number| number.parse().ok())
+                .and_then(|numbers| numbers.split(',').map(|number| number.parse().ok()).collect())
+                .filter(|numbers: &Vec<usize>| (1..numbers.len()).all(|at| !numbers[..at].contains(&numbers[at])))
                 .map(Self::Cuda)
-                .ok_or_else(|| format!("`{text}` is no device: auto, cpu, cuda or cuda:N (as cuda:1)")),
+                .ok_or_else(|| format!("`{text}` is no device: auto, cpu, cuda, cuda:N or cuda:N,M,... (as cuda:0,1)")),
         }
     }
 }
@@ -69,9 +70,18 @@ impl std::fmt::Display for Precision {
     }
 }
 
+/// NVIDIA's own variable for all of its libraries; it must be set before they are loaded.
+const TF32: &str = "NVIDIA_TF32_OVERRIDE";
+
 /// Loads libtorch's CUDA half when it is installed. Must come before anything asks libtorch about devices, because the
 /// first answer is remembered.
 fn load_cuda() {
+    // cuDNN would compute f32 convolutions in TF32, with 11 bits of mantissa, unless told not to: f32 means f32 here, and
+    // who wants speed asks for bf16. Somebody's own setting is left alone.
+    if std::env::var_os(TF32).is_none() {
+        // SAFETY: called before the first network is loaded, when no other thread of this process reads the environment.
+        unsafe { std::env::set_var(TF32, "0") };
+    }
     #[cfg(unix)]
     {
         use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
@@ -102,30 +112,44 @@ pub fn network_threads() -> i32 {
     tch::get_num_threads().max(2)
 }
 
-/// The device for `choice`. Loads CUDA's half of libtorch unless the CPU was asked for: commands without networks do not
+/// The one device for `choice`, as [`open_all`].
+///
+/// # Errors
+/// As [`open_all`]; several GPUs were named.
+pub fn open(choice: &DeviceChoice) -> Result<tch::Device> {
+    match open_all(choice)?.as_slice() {
+        [device] => Ok(*device),
+        _ => Err(Error::Setting("this command computes on one device: name one GPU, as `--device cuda:0`".into())),
+    }
+}
+
+/// The devices for `choice`. Loads CUDA's half of libtorch unless the CPU was asked for: commands without networks do not
 /// pay for it, a quarter of a second and more.
 ///
 /// # Errors
 /// A GPU was asked for by name and cannot be used; the message says what is missing.
-pub fn open(choice: DeviceChoice) -> Result<tch::Device> {
-    if choice != DeviceChoice::Cpu {
+pub fn open_all(choice: &DeviceChoice) -> Result<Vec<tch::Device>> {
+    if *choice != DeviceChoice::Cpu {
         load_cuda();
     }
     let count = usize::try_from(tch::Cuda::device_count()).unwrap_or(0);
     match choice {
-        DeviceChoice::Cpu => Ok(tch::Device::Cpu),
-        DeviceChoice::Auto if tch::Cuda::is_available() => Ok(tch::Device::Cuda(0)),
-        DeviceChoice::Auto => Ok(tch::Device::Cpu),
-        DeviceChoice::Cuda(number) if number < count => Ok(tch::Device::Cuda(number)),
-        DeviceChoice::Cuda(number) if count > 0 => Err(Error::Setting(format!(
-            "there is no GPU {number}: this machine has {count}, numbered from 0 (CUDA_VISIBLE_DEVICES may hide others)"
-        ))),
-        DeviceChoice::Cuda(_) => Err(Error::Setting(
+        DeviceChoice::Cpu => Ok(vec![tch::Device::Cpu]),
+        DeviceChoice::Auto if tch::Cuda::is_available() => Ok(vec![tch::Device::Cuda(0)]),
+        DeviceChoice::Auto => Ok(vec![tch::Device::Cpu]),
+        DeviceChoice::Cuda(_) if count == 0 => Err(Error::Setting(
             "no usable GPU: either libtorch here is the CPU flavour (`scripts/setup --cuda` installs the other), or the \
              NVIDIA driver is missing or too old (`nvidia-smi` tells), or CUDA_VISIBLE_DEVICES hides every device; \
              `--device cpu` always works"
                 .into(),
         )),
+        DeviceChoice::Cuda(numbers) => match numbers.iter().find(|&&number| number >= count) {
+            None => Ok(numbers.iter().map(|&number| tch::Device::Cuda(number)).collect()),
+            Some(number) => Err(Error::Setting(format!(
+                "there is no GPU {number}: this machine has {count}, numbered from 0 (CUDA_VISIBLE_DEVICES may hide \
+                 others)"
+            ))),
+        },
     }
 }
 
@@ -136,8 +160,10 @@ mod tests {
     #[test]
     fn device_names() {
         assert_eq!("auto".parse(), Ok(DeviceChoice::Auto));
-        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
-        assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(3)));
+        assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(vec![0])));
+        assert_eq!("cuda:3".parse(), Ok(DeviceChoice::Cuda(vec![3])));
+        assert_eq!("cuda:2,0".parse(), Ok(DeviceChoice::Cuda(vec![2, 0])));
+        assert!("cuda:1,1".parse::<DeviceChoice>().is_err() && "cuda:".parse::<DeviceChoice>().is_err());
         assert!("cuda:x".parse::<DeviceChoice>().unwrap_err().contains("cuda:N"));
     }
 }

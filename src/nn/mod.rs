@@ -6,7 +6,7 @@ mod device;
 mod layers;
 pub mod weights;
 
-pub use device::{keep_freed_memory, network_threads, open, DeviceChoice, Precision};
+pub use device::{keep_freed_memory, network_threads, open, open_all, DeviceChoice, Precision};
 pub use layers::{forward, Layer};
 
 use crate::image::{Rgb8, Size};
@@ -27,5 +27,11 @@ pub fn stack(pictures: &[&Rgb8], size: Size, device: Device) -> Result<Tensor, T
         bytes.extend_from_slice(picture.data());
     }
     let shape = [pictures.len() as i64, i64::from(size.height), i64::from(size.width), 3];
-    Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?.f_to_device(device)?.f_permute([0, 3, 1, 2])
+    let pixels = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?;
+    let pixels = match device {
+        // From pinned memory the copy needs neither this thread nor a stop of the GPU.
+        Device::Cuda(_) => pixels.f_pin_memory(device)?.f_to_device_(device, Kind::Uint8, true, false)?,
+        _ => pixels.f_to_device(device)?,
+    };
+    pixels.f_permute([0, 3, 1, 2])
 }

@@ -124,12 +124,12 @@ impl Pass<'_> {
             }
             while waiting(&open) >= batch {
                 self.batch(&mut open, batch, writer, &mut timings)?;
-                report(Progress { done: timings.images, failed: failures.len() });
+                report(Progress { done: timings.images, failed: failures.len(), batch, timings });
             }
         }
         while waiting(&open) > 0 {
             self.batch(&mut open, batch, writer, &mut timings)?;
-            report(Progress { done: timings.images, failed: failures.len() });
+            report(Progress { done: timings.images, failed: failures.len(), batch, timings });
         }
         timings.total = begin.elapsed().as_secs_f64();
         Ok((failures, timings))

@@ -95,7 +95,7 @@ pub struct Outcome {
     pub timings: Timings,
 }
 
-/// Seconds of the model thread in the process that wrote them.
+/// Seconds in the process that wrote them; those of several threads are added up.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {
@@ -103,6 +103,15 @@ pub struct Timings {
     pub images: usize,
     /// From the first picture to the last.
     pub total: f64,
+    /// Threads that read, decode and resize; 0 where that was not counted.
+    #[serde(default)]
+    pub decode_threads: usize,
+    /// Their work.
+    #[serde(default)]
+    pub decode: f64,
+    /// Threads that run the networks; all that follows is theirs, but for writing.
+    #[serde(default)]
+    pub model_threads: usize,
     /// Waiting for decoded pictures.
     pub waiting: f64,
     /// The detector.
@@ -120,6 +129,28 @@ pub struct Timings {
     pub write: f64,
 }
 
+impl Timings {
+    /// Adds what the networks of one batch took.
+    pub fn add(&mut self, batch: &Self) {
+        self.waiting += batch.waiting;
+        self.detect += batch.detect;
+        self.emotion += batch.emotion;
+        self.explain += batch.explain;
+        self.score += batch.score;
+    }
+
+    /// Shares of the time so far in which decode threads and model threads had work, 0 to 1: the lesser one waits for the
+    /// other. `None` before there is anything to tell.
+    pub fn utilisation(&self) -> Option<(f64, f64)> {
+        let of = |busy: f64, threads: usize| {
+            let all = self.total * threads as f64;
+            (all > 0.0).then(|| (busy / all).clamp(0.0, 1.0))
+        };
+        let networks = self.detect + self.emotion + self.explain + self.score;
+        Some((of(self.decode, self.decode_threads)?, of(networks, self.model_threads)?))
+    }
+}
+
 impl Manifest {
     /// What keeps a run described by `self` from being continued as `now`; empty when nothing does. The association
     /// settings may differ: they are applied to records that are there.
@@ -131,7 +162,9 @@ impl Manifest {
             }
         };
         compare("version of emocam", &self.emocam, &now.emocam);
-        compare("device", &self.device, &now.device);
+        // Which of several equal GPUs it is makes no difference.
+        let kind = |device: &str| device.split(':').next().unwrap_or_default().to_string();
+        compare("device", &kind(&self.device), &kind(&now.device));
         for (key, then, now) in settings(&self.configuration, &now.configuration) {
             compare(&format!("setting {key}"), &then, &now);
         }

@@ -12,6 +12,9 @@ use rayon::prelude::*;
 /// A box is the decisive object's when they overlap this much (intersection over union) and have the same class.
 const MATCH: f32 = 0.5;
 
+/// Confidence over which a detection is sure.
+const SURE: f64 = 0.5;
+
 /// Who says which boxes are important.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judge {
@@ -26,7 +29,8 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Every method by every rule, a random map by every rule, detections alone. The threshold of the mean is
+    /// Every method by every rule, a random map by every rule, detections alone: all that the maps are asked about, and those
+    /// more confident than 1/2, a better adversary. The threshold of the mean is
     /// `importance`; those of maximum and mass are set so that as many boxes are important as by the mean, since the three
     /// are not on one scale.
     pub fn all(methods: &[String], importance: f32, trials: &[Trial]) -> Vec<Self> {
@@ -44,8 +48,9 @@ impl Judge {
             [mean, max, mass]
         };
         let detections =
-            Self { name: "detection only".into(), scores: None, rule: ScoreRule::Mean, threshold: f64::NEG_INFINITY };
-        names.enumerate().flat_map(of_method).chain([detections]).collect()
+            |threshold| Self { name: "detection only".into(), scores: None, rule: ScoreRule::Mean, threshold };
+        let detections = [detections(f64::NEG_INFINITY), detections(SURE)];
+        names.enumerate().flat_map(of_method).chain(detections).collect()
     }
 
     /// What stands in tables for the rule.
@@ -353,7 +358,7 @@ mod tests {
 
     fn validation(trials: &[Trial]) -> Validation {
         let judges = Judge::all(&["oracle".to_string()], 0.3, trials);
-        assert_eq!(judges.len(), 3 + 3 + 1, "a method and a random map by three rules, and detections alone");
+        assert_eq!(judges.len(), 3 + 3 + 2, "a method and a random map by three rules, and detections, all and sure");
         Validation::new(trials, judges, LABELS, 200, 1)
     }
 
@@ -376,11 +381,19 @@ mod tests {
 
     #[test]
     fn detections_alone_count_every_class_that_is_there() {
-        let of = validation(&scenes(0));
-        let detections = of.recoveries.last().unwrap();
-        assert_eq!((detections.judge.rule_name(), detections.judge.threshold()), ("confidence", None));
-        let roc = detections.estimates[1].value.unwrap();
-        assert!(roc < 1.0 && roc > 0.5, "others are in the picture as well: {roc}");
+        let mut trials = scenes(0);
+        for (at, trial) in trials.iter_mut().enumerate() {
+            // Here and there something is seen that is not there, without conviction.
+            let ghost = BoxRecord { class: at % CLASSES.len(), confidence: 0.1, ..trial.boxes[2] };
+            trial.boxes.push(ghost);
+            trial.scores.iter_mut().for_each(|scores| scores.push(BoxScore::default()));
+        }
+        let of = validation(&trials);
+        let [.., all, sure] = &of.recoveries[..] else { panic!() };
+        assert_eq!((all.judge.rule_name(), all.judge.threshold()), ("confidence", None));
+        assert_eq!((sure.judge.rule_name(), sure.judge.threshold()), ("confidence", Some(0.5)));
+        let [all, sure] = [all, sure].map(|of| of.estimates[1].value.unwrap());
+        assert!(0.5 < all && all <= sure && sure < 1.0, "others are in the picture as well: {all}, {sure}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::objects;
 use super::pen;
-use super::scene::{Object, Scene};
+use super::scene::{Object, Scene, Style};
 use super::setting;
 use crate::image::{BoundingBox, Rgb8, Size};
 use resvg::tiny_skia::{Pixmap, Transform};
@@ -49,6 +49,26 @@ impl Scene {
 
     fn layers(&self) -> Vec<Option<Layer>> {
         self.objects.iter().map(|object| Layer::of(object, self)).collect()
+    }
+}
+
+impl Object {
+    /// The object alone, upright, without the light of a scene: RGBA with transparency around it, four bytes a pixel, not
+    /// premultiplied, its longest side of `side` pixels. For pasting it into other pictures.
+    ///
+    /// # Panics
+    /// `side` is 0.
+    pub fn cutout(&self, style: Style, side: u32) -> (Size, Vec<u8>) {
+        let drawing = objects::draw(self, style);
+        let upright = pen::turn(0.0);
+        let [left, top, right, bottom] = drawing.bounds(upright).expect("every class draws something");
+        let scale = side as f32 / (right - left).max(bottom - top);
+        let length = |from: f32, to: f32| ((scale * (to - from)).ceil() as u32).clamp(1, side);
+        let size = Size::new(length(left, right), length(top, bottom));
+        let mut pixels = Pixmap::new(size.width, size.height).expect("a cutout has an area");
+        drawing.paint(&mut pixels, Transform::from_row(scale, 0.0, 0.0, scale, -scale * left, -scale * top));
+        let straight = pixels.pixels().iter().map(|pixel| pixel.demultiply());
+        (size, straight.flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()]).collect())
     }
 }
 
