@@ -53,10 +53,11 @@ impl Judge {
         names.enumerate().flat_map(of_method).chain(detections).collect()
     }
 
-    /// What stands in tables for the rule.
+    /// What stands in tables for the rule: of detections alone, which of them count.
     pub fn rule_name(&self) -> &'static str {
         match (self.scores, self.rule) {
-            (None, _) => "confidence",
+            (None, _) if self.threshold.is_finite() => "over 0.5",
+            (None, _) => "any",
             (_, ScoreRule::Mean) => "mean",
             (_, ScoreRule::Max) => "max",
             (_, ScoreRule::Mass) => "mass",
@@ -390,8 +391,8 @@ mod tests {
         }
         let of = validation(&trials);
         let [.., all, sure] = &of.recoveries[..] else { panic!() };
-        assert_eq!((all.judge.rule_name(), all.judge.threshold()), ("confidence", None));
-        assert_eq!((sure.judge.rule_name(), sure.judge.threshold()), ("confidence", Some(0.5)));
+        assert_eq!((all.judge.rule_name(), all.judge.threshold()), ("any", None));
+        assert_eq!((sure.judge.rule_name(), sure.judge.threshold()), ("over 0.5", Some(0.5)));
         let [all, sure] = [all, sure].map(|of| of.estimates[1].value.unwrap());
         assert!(0.5 < all && all <= sure && sure < 1.0, "others are in the picture as well: {all}, {sure}");
     }
