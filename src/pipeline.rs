@@ -8,7 +8,7 @@
 //! is what makes a resumed run equal an uninterrupted one byte for byte.
 
 use crate::config::Config;
-use crate::corpus::{decode, DecodeOptions, Source};
+use crate::corpus::{DecodeOptions, Source};
 use crate::detect::{Detection, Detector};
 use crate::emotion::{answers, logits, Card, Emotion, EmotionModel, Regression};
 use crate::explain::{explain, HeadPass, Maps, Network};
@@ -288,7 +288,7 @@ impl Decoding<'_> {
         for source in self.sources.iter().skip(thread).step_by(threads) {
             // A crash of a decoder is that picture's failure, not the run's.
             let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(source))).unwrap_or_else(|_| {
-                Err(Error::file(&source.file, "the decoder crashed on this file; please report it with the file"))
+                Err(Error::file(&source.place(), "the decoder crashed on this file; please report it with the file"))
             });
             let prepared = prepared.map_err(|error| Failure {
                 path: source.path.clone(),
@@ -303,7 +303,7 @@ impl Decoding<'_> {
 
     fn prepare(&self, source: &Source) -> Result<Prepared> {
         let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let picture = decode(&source.file, &options)?;
+        let picture = source.decode(&options)?;
         Ok(Prepared::new(&picture, &source.path, self.detector, self.emotion, self.config))
     }
 }

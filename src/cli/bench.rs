@@ -5,7 +5,7 @@
 
 use super::settings::Settings;
 use anyhow::Context;
-use emocam::corpus::{decode, find, DecodeOptions};
+use emocam::corpus::{find, DecodeOptions};
 use emocam::detect::{Darknet, Detector};
 use emocam::image::{Letterbox, Rgb8};
 use emocam::{load, models, nn};
@@ -44,7 +44,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .images
         .iter()
         .map(|source| {
-            let picture = decode(&source.file, &options)?;
+            let picture = source.decode(&options)?;
             let letterbox = Letterbox::fit(picture.size(), detector.input());
             Ok(letterbox.apply(&picture, config.detector.letterbox_filter, config.detector.fill()))
         })

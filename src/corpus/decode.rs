@@ -11,6 +11,7 @@
 
 use super::find::describe;
 use super::jpeg::{self, Stop};
+use super::source::{with_tar, Section, Source};
 use crate::image::{Rgb8, Size};
 use crate::{Error, Result};
 use image::metadata::Orientation;
@@ -62,6 +63,21 @@ pub fn decode(file: &Path, options: &DecodeOptions) -> Result<Rgb8> {
     }
     let opened = File::open(file).map_err(Error::io("read", file))?;
     decode_from(BufReader::with_capacity(BUFFER, opened), options).map_err(|message| Error::file(file, message))
+}
+
+impl Source {
+    /// Decodes the image, as [`decode`] does.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn decode(&self, options: &DecodeOptions) -> Result<Rgb8> {
+        let Some(member) = self.member else { return decode(&self.file, options) };
+        with_tar(&self.file, |tar| {
+            decode_from(BufReader::with_capacity(BUFFER, Section::new(tar, member.offset, self.size)), options)
+        })
+        .map_err(Error::io("read", &*self.file))?
+        .map_err(|message| Error::file(&self.place(), message))
+    }
 }
 
 /// [`decode`] for contents at hand; the error is a text without the file's name.

@@ -1,7 +1,7 @@
 //! One picture of the corpus after the other, the next ones decoded meanwhile.
 
 use super::{Evaluation, Judge, Seconds};
-use crate::corpus::{decode, DecodeOptions, Source};
+use crate::corpus::{DecodeOptions, Source};
 use crate::pipeline::in_one_line;
 use crate::run::Failure;
 use crate::Result;
@@ -28,7 +28,7 @@ pub fn run(
         let (sender, receiver) = sync_channel(AHEAD);
         scope.spawn(move || {
             for source in sources {
-                if sender.send(decode(&source.file, options)).is_err() {
+                if sender.send(source.decode(options)).is_err() {
                     return;
                 }
             }

@@ -12,7 +12,7 @@ pub use content::{Explained, ExplainedBox, ExplainedLabel, ExplainedMap};
 pub use names::names;
 
 use crate::config::Config;
-use crate::corpus::{decode, DecodeOptions, Source};
+use crate::corpus::{DecodeOptions, Source};
 use crate::detect::Detector;
 use crate::emotion::{Card, EmotionModel};
 use crate::image::{Rgb8, Size};
@@ -73,10 +73,10 @@ impl<'a> Explainer<'a> {
     /// Decodes and prepares a photo.
     ///
     /// # Errors
-    /// As [`decode`].
+    /// As [`Source::decode`].
     pub fn open(&self, source: &Source) -> Result<Photo> {
         let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let pixels = decode(&source.file, &options)?;
+        let pixels = source.decode(&options)?;
         let prepared = Prepared::new(&pixels, &source.path, self.detector, self.emotion, self.config);
         Ok(Photo { path: source.path.clone(), pixels, prepared })
     }

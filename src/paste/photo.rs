@@ -6,7 +6,7 @@ use super::object::Object;
 use super::record::{Focus, PasteRecord, Pasted, Spot};
 use super::settings::{Fill, PasteSettings};
 use crate::config::Config;
-use crate::corpus::{decode, DecodeOptions, Source};
+use crate::corpus::{DecodeOptions, Source};
 use crate::emotion::Emotion;
 use crate::image::{BoundingBox, Filter, KeptResize, Letterbox, Rgb8, Size};
 use crate::random::Random;
@@ -37,7 +37,7 @@ pub struct Preparation<'a> {
 impl Preparation<'_> {
     pub fn prepare(&self, source: &Source) -> Result<Prepared> {
         let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let photo = decode(&source.file, &options)?;
+        let photo = source.decode(&options)?;
         let canvas = self.detector.map(|canvas| {
             let (letterbox, config) = (Letterbox::fit(photo.size(), canvas), &self.config.detector);
             (letterbox, letterbox.apply(&photo, config.letterbox_filter, config.fill()))
