@@ -3,16 +3,19 @@
 //! Every decode thread takes every T-th picture and has its own bounded channel; the model thread reads the channels in
 //! turn. So pictures arrive in order, and the pictures in memory are bounded, without any further bookkeeping.
 //!
-//! A batch always has its full size: the last one is filled up with copies, because libtorch's results differ in their
-//! last digits from one batch size to another, but neither with the place in a batch nor with its other pictures. That
-//! is what makes a resumed run equal an uninterrupted one byte for byte.
+//! A batch always has its full size: one that is short is filled up with copies, because libtorch's results differ in
+//! their last digits from one batch size to another, but neither with the place in a batch nor with its other pictures.
+//! That is what makes a resumed run equal an uninterrupted one byte for byte. Pictures of different shapes (`--rect`)
+//! share no batch: [`window`] has the rule.
+
+mod window;
 
 use crate::config::Config;
-use crate::corpus::{DecodeOptions, Source};
+use crate::corpus::{Enough, Source};
 use crate::detect::{Detection, Detector};
 use crate::emotion::{answers, logits, Card, Emotion, EmotionModel, Regression};
 use crate::explain::{explain, HeadPass, Maps, Network};
-use crate::image::{resize, Filter, Letterbox, Rgb8, Size};
+use crate::image::{resize, Canvas, Filter, Letterbox, Picture, Rgb8, Size};
 use crate::random::Random;
 use crate::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
 use crate::run::{Failure, Timings};
@@ -24,6 +27,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::time::Instant;
+use window::Window;
 
 /// The two networks.
 #[derive(Clone, Copy)]
@@ -47,16 +51,21 @@ pub struct Prepared {
 
 impl Prepared {
     /// Letterboxes and squashes the picture named `path` in the corpus.
-    pub fn new(picture: &Rgb8, path: &str, detector: Size, emotion: Size, config: &Config) -> Self {
-        let letterbox = Letterbox::fit(picture.size(), detector);
+    pub fn new(picture: &Picture, path: &str, detector: Canvas, emotion: Size, config: &Config) -> Self {
+        let letterbox = detector.letterbox(picture.original);
         let seed = Random::of_text(config.cam.seed, path).next_u64();
         let config = &config.detector;
         Self {
             letterbox,
             seed,
-            detector: letterbox.apply(picture, config.letterbox_filter, config.fill()),
-            emotion: resize(picture, emotion, Filter::Bicubic),
+            detector: letterbox.apply(&picture.pixels, config.letterbox_filter, config.fill()),
+            emotion: resize(&picture.pixels, emotion, Filter::Bicubic),
         }
+    }
+
+    /// The size of the detector's input.
+    fn canvas(&self) -> Size {
+        self.letterbox.canvas
     }
 }
 
@@ -196,7 +205,7 @@ impl Pass<'_> {
         let decoding = Decoding {
             sources: self.sources,
             config: self.config,
-            detector: self.models.detector.input(),
+            detector: self.models.detector.canvas(self.config.detector.rect),
             emotion: self.models.emotion.input(),
         };
         // Enough for each thread to work ahead while a batch is in the networks.
@@ -220,21 +229,21 @@ impl Pass<'_> {
         report: &mut dyn FnMut(Progress),
     ) -> Result<(Vec<Failure>, Timings)> {
         let (mut failures, mut timings, begin) = (Vec::new(), Timings::default(), Instant::now());
-        let mut batch: Vec<(&Source, Prepared)> = Vec::new();
+        let mut window = Window::new(self.config.compute.batch);
         for (at, source) in self.sources.iter().enumerate() {
             let clock = Instant::now();
             let prepared =
                 receivers[at % receivers.len()].recv().expect("a decode thread sends every picture of its own");
             timings.waiting += clock.elapsed().as_secs_f64();
             match prepared {
-                Ok(prepared) => batch.push((source, prepared)),
+                Ok(prepared) => window.push(source, prepared),
                 Err(failure) => failures.push(failure),
             }
             let stop = self.stop.load(Ordering::Relaxed);
-            let last = stop || at + 1 == self.sources.len();
-            if batch.len() == self.config.compute.batch || (last && !batch.is_empty()) {
-                self.finish_batch(&batch, writer, &mut timings)?;
-                batch.clear();
+            let last = at + 1 == self.sources.len();
+            // To stop, no more is begun than what finished records wait for.
+            while let Some(batch) = window.next(last || (stop && window.holds_back())) {
+                self.finish_batch(&batch, &mut window, writer, &mut timings)?;
                 report(Progress { done: timings.images, failed: failures.len() });
             }
             if stop {
@@ -245,30 +254,30 @@ impl Pass<'_> {
         Ok((failures, timings))
     }
 
-    /// Examines a batch and writes its records, and its maps before them: a picture with a record has its maps.
+    /// Examines the pictures at these places and writes the records that are due, and maps before them: a picture with a
+    /// record has its maps.
     fn finish_batch(
         &self,
-        batch: &[(&Source, Prepared)],
+        batch: &[usize],
+        window: &mut Window<'_>,
         writer: &mut RecordWriter,
         timings: &mut Timings,
     ) -> Result<()> {
-        let mut filled: Vec<&Prepared> = batch.iter().map(|(_, prepared)| prepared).collect();
-        let (_, last) = batch.last().expect("a batch has pictures");
-        filled.resize(self.config.compute.batch, last);
-        let mut examined = examine(&filled, self.models, self.config, timings)?;
+        let mut examined = examine(&window.filled(batch), self.models, self.config, timings)?;
         examined.records.truncate(batch.len());
         let clock = Instant::now();
-        for (record, (source, _)) in examined.records.iter_mut().zip(batch) {
-            record.path.clone_from(&source.path);
+        for (record, &at) in examined.records.iter_mut().zip(batch) {
+            record.path.clone_from(&window.source(at).path);
         }
         if let Some(folder) = self.maps {
             for (at, record) in examined.records.iter().enumerate() {
                 crate::run::save_maps(folder, record, examined.maps.iter().map(|maps| (maps.size, &maps.values[at])))?;
             }
         }
-        writer.append(&examined.records)?;
+        let due = window.finish(batch, examined.records);
+        writer.append(&due)?;
         timings.write += clock.elapsed().as_secs_f64();
-        timings.images += batch.len();
+        timings.images += due.len();
         Ok(())
     }
 }
@@ -278,7 +287,7 @@ impl Pass<'_> {
 struct Decoding<'a> {
     sources: &'a [&'a Source],
     config: &'a Config,
-    detector: Size,
+    detector: Canvas,
     emotion: Size,
 }
 
@@ -302,8 +311,8 @@ impl Decoding<'_> {
     }
 
     fn prepare(&self, source: &Source) -> Result<Prepared> {
-        let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let picture = source.decode(&options)?;
+        let enough = Enough { letterboxed: self.detector.size, squashed: self.emotion };
+        let picture = source.decode(&self.config.corpus.decoding(enough))?;
         Ok(Prepared::new(&picture, &source.path, self.detector, self.emotion, self.config))
     }
 }

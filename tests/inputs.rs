@@ -89,7 +89,7 @@ fn members_lie_where_pythons_tarfile_finds_them() {
             assert_eq!((place.offset, image.size), (wanted[1].as_u64().unwrap(), wanted[2].as_u64().unwrap()));
             let content = &bytes[place.offset as usize..][..image.size as usize];
             assert_eq!(sha256(content), wanted[3].as_str().unwrap(), "{}", image.path);
-            assert_eq!(image.decode(&DecodeOptions::default()).unwrap().size().height, 4);
+            assert_eq!(image.decode(&DecodeOptions::default()).unwrap().pixels.size().height, 4);
         }
         let problems: Vec<_> = corpus.problems.iter().map(|of| of.cause.as_str()).collect();
         match tar.starts_with("sparse") {
@@ -204,7 +204,9 @@ fn of_a_truncated_tar_what_precedes_the_cut_is_analysed_and_the_rest_is_named() 
     let all = tables_without(&analyzed(&corpus, "whole", "all", 0), "photos.tar");
     // Within the eleventh member, between two headers, and without the end marker alone.
     let eleventh = images[10].member.unwrap().offset as usize;
-    for (number, (cut, left)) in [(eleventh + 5, 10), (eleventh - 512, 10), (whole.len() - 1024, 15)].into_iter().enumerate() {
+    for (number, (cut, left)) in
+        [(eleventh + 5, 10), (eleventh - 512, 10), (whole.len() - 1024, 15)].into_iter().enumerate()
+    {
         corpus.write(&format!("cut_{number}/photos.tar"), &whole[..cut]);
         let run = analyzed(&corpus, &format!("cut_{number}"), &format!("run_{number}"), 1);
         let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
@@ -338,7 +340,10 @@ fn a_run_over_a_tar_goes_on_and_refuses_another_tar() {
     files[2].1.push(0);
     let members: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
     corpus.write("shards/x.tar", tar_of(&members));
-    refused(corpus.networks().args(["shards", "--out", "torn", "--resume"]), &["digest of the pictures' paths and sizes"]);
+    refused(
+        corpus.networks().args(["shards", "--out", "torn", "--resume"]),
+        &["digest of the pictures' paths and sizes"],
+    );
 }
 
 proptest! {

@@ -13,7 +13,7 @@ Usage: tar_shards.py OUT_FOLDER          (committed: tests/reference/tars)
 
 The pictures are PNGs of 5 x 4 pixels and fewer, written by Pillow.
 
-Made with Python 3.11, Pillow 12.0.0, GNU tar 1.34.
+Made with Python 3.11, Pillow 12.3.0, GNU tar 1.34.
 """
 
 import hashlib

@@ -18,7 +18,8 @@ const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff
 pub const FIGURES: &str = ".emocam-figures";
 
 /// Why compressed tars are refused.
-const COMPRESSED: &str = "a compressed tar, in which no image can be found without unpacking all before it: unpack it to \
+const COMPRESSED: &str =
+    "a compressed tar, in which no image can be found without unpacking all before it: unpack it to \
     a plain .tar (as with `gunzip`) or a folder; JPEGs are compressed already";
 
 /// Something in the corpus that could not be looked at.
@@ -94,7 +95,8 @@ fn examine(root: &Path) -> Result<Root> {
         Err(error) => {
             let mut above = root.ancestors().skip(1);
             let tar = above.find(|above| has_extension(above, &["tar"]) && above.is_file());
-            let member = tar.and_then(|tar| root.strip_prefix(tar).ok()?.to_str().map(|name| (tar, with_slashes(name))));
+            let member =
+                tar.and_then(|tar| root.strip_prefix(tar).ok()?.to_str().map(|name| (tar, with_slashes(name))));
             match member {
                 Some((tar, member)) => Ok(Root::Member(tar.to_path_buf(), member)),
                 None => Err(Error::io("read", root)(error)),
@@ -239,7 +241,8 @@ fn index_all(tars: &[Tar]) -> Vec<Index> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
-        while let Some((at, tar)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, tars.get(at)?))) {
+        while let Some((at, tar)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, tars.get(at)?)))
+        {
             done.push((at, tar::index(&tar.file)));
         }
         done

@@ -11,6 +11,6 @@ mod list;
 mod source;
 mod tar;
 
-pub use decode::{decode, DecodeOptions};
+pub use decode::{decode, DecodeOptions, Enough};
 pub use find::{check, find, Corpus, Problem, FIGURES};
 pub use source::{digest, Member, Source};

@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn a_members_tar_is_the_beginning_of_its_name() {
         let file: Arc<Path> = Path::new("/data/shards/1.tar").into();
-        let source = Source { path: "1.tar/../x.jpg".into(), file, size: 9, member: Some(Member { offset: 512, tar: 5 }) };
+        let source =
+            Source { path: "1.tar/../x.jpg".into(), file, size: 9, member: Some(Member { offset: 512, tar: 5 }) };
         assert_eq!(source.tar(), Some("1.tar"));
         assert_eq!(source.place(), Path::new("/data/shards/1.tar/../x.jpg"));
     }

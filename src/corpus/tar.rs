@@ -75,7 +75,9 @@ fn walk(file: &File, length: u64, index: &mut Index) -> io::Result<()> {
             Ok(None) => {}
         }
         if cut {
-            index.problems.push((None, "the tar is truncated: it ends within a member, and what came then is lost".into()));
+            index
+                .problems
+                .push((None, "the tar is truncated: it ends within a member, and what came then is lost".into()));
             return Ok(());
         }
     }

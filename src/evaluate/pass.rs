@@ -35,7 +35,7 @@ pub fn run(
         });
         for source in sources {
             match receiver.recv().expect("the decoding thread sends every picture") {
-                Ok(picture) => evaluation.add(judge.judge(&picture, &source.path, &mut seconds)?),
+                Ok(picture) => evaluation.add(judge.judge(&picture.pixels, &source.path, &mut seconds)?),
                 Err(error) => failures.push(Failure {
                     path: source.path.clone(),
                     stage: "decode".into(),

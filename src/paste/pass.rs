@@ -80,7 +80,7 @@ impl Pass<'_> {
                 config: self.config,
                 input: self.emotion.input(),
                 detector: match self.boxes {
-                    Boxes::Detector(detector, _) => Some(detector.input()),
+                    Boxes::Detector(detector, _) => Some(detector.canvas(self.config.detector.rect)),
                     _ => None,
                 },
             },
