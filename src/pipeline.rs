@@ -6,9 +6,9 @@
 //! A batch always has its full size: one that is short is filled up with copies, because libtorch's results differ in
 //! their last digits from one batch size to another, but neither with the place in a batch nor with its other pictures.
 //! That is what makes a resumed run equal an uninterrupted one byte for byte. Pictures of different shapes (`--rect`)
-//! share no batch: [`window`] has the rule.
+//! share no batch: [`gather`] has the rule.
 
-mod window;
+mod gather;
 
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
@@ -21,13 +21,13 @@ use crate::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
 use crate::run::{Failure, Timings};
 use crate::score::Scorer;
 use crate::{Error, Result};
+use gather::{Ending, Gathering, InOrder};
 use rayon::prelude::*;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::time::Instant;
-use window::Window;
 
 /// The two networks.
 #[derive(Clone, Copy)]
@@ -229,21 +229,24 @@ impl Pass<'_> {
         report: &mut dyn FnMut(Progress),
     ) -> Result<(Vec<Failure>, Timings)> {
         let (mut failures, mut timings, begin) = (Vec::new(), Timings::default(), Instant::now());
-        let mut window = Window::new(self.config.compute.batch);
+        let (mut gathering, mut order) = (Gathering::new(self.config.compute.batch), InOrder::new());
         for (at, source) in self.sources.iter().enumerate() {
             let clock = Instant::now();
             let prepared =
                 receivers[at % receivers.len()].recv().expect("a decode thread sends every picture of its own");
             timings.waiting += clock.elapsed().as_secs_f64();
             match prepared {
-                Ok(prepared) => window.push(source, prepared),
+                Ok(prepared) => gathering.push(prepared.canvas(), (*source, prepared)),
                 Err(failure) => failures.push(failure),
             }
             let stop = self.stop.load(Ordering::Relaxed);
-            let last = at + 1 == self.sources.len();
-            // To stop, no more is begun than what finished records wait for.
-            while let Some(batch) = window.next(last || (stop && window.holds_back())) {
-                self.finish_batch(&batch, &mut window, writer, &mut timings)?;
+            let ending = match at + 1 == self.sources.len() {
+                true => Ending::All,
+                false if stop => Ending::Stop,
+                false => Ending::No,
+            };
+            while let Some(batch) = gathering.next(ending) {
+                self.finish_batch(&batch, &mut order, writer, &mut timings)?;
                 report(Progress { done: timings.images, failed: failures.len() });
             }
             if stop {
@@ -254,28 +257,33 @@ impl Pass<'_> {
         Ok((failures, timings))
     }
 
-    /// Examines the pictures at these places and writes the records that are due, and maps before them: a picture with a
-    /// record has its maps.
+    /// Examines a batch and writes the records that are due, and maps before them: a picture with a record has its maps.
     fn finish_batch(
         &self,
-        batch: &[usize],
-        window: &mut Window<'_>,
+        batch: &[(usize, (&Source, Prepared))],
+        order: &mut InOrder<ImageRecord>,
         writer: &mut RecordWriter,
         timings: &mut Timings,
     ) -> Result<()> {
-        let mut examined = examine(&window.filled(batch), self.models, self.config, timings)?;
+        let mut filled: Vec<&Prepared> = batch.iter().map(|(_, (_, prepared))| prepared).collect();
+        let last = *filled.last().expect("a batch has pictures");
+        filled.resize(self.config.compute.batch, last);
+        let mut examined = examine(&filled, self.models, self.config, timings)?;
         examined.records.truncate(batch.len());
         let clock = Instant::now();
-        for (record, &at) in examined.records.iter_mut().zip(batch) {
-            record.path.clone_from(&window.source(at).path);
+        for (record, (_, (source, _))) in examined.records.iter_mut().zip(batch) {
+            record.path.clone_from(&source.path);
         }
         if let Some(folder) = self.maps {
             for (at, record) in examined.records.iter().enumerate() {
                 crate::run::save_maps(folder, record, examined.maps.iter().map(|maps| (maps.size, &maps.values[at])))?;
             }
         }
-        let due = window.finish(batch, examined.records);
-        writer.append(&due)?;
+        batch.iter().zip(examined.records).for_each(|((number, _), record)| order.push(*number, record));
+        let due = order.due();
+        if !due.is_empty() {
+            writer.append(&due)?;
+        }
         timings.write += clock.elapsed().as_secs_f64();
         timings.images += due.len();
         Ok(())
