@@ -1,5 +1,6 @@
 //! What a run does: the paper's preset, changed by a TOML file, changed by flags.
 
+use crate::corpus::{DecodeOptions, Enough};
 use crate::detect::{ClassScores, Thresholds};
 use crate::explain::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Options, Target};
 use crate::files::read_text;
@@ -34,6 +35,16 @@ pub struct Config {
 pub struct CorpusConfig {
     /// Leave pictures as their pixels lie, as the published code does.
     pub ignore_exif: bool,
+    /// Decode large JPEGs at a half, a quarter or an eighth of their size, when that is enough for both networks.
+    pub fast_decode: bool,
+}
+
+impl CorpusConfig {
+    /// How pictures are decoded for networks that take so much of them.
+    pub fn decoding(&self, enough: Enough) -> DecodeOptions {
+        let &Self { ignore_exif, fast_decode } = self;
+        DecodeOptions { ignore_exif, enough: fast_decode.then_some(enough), ..DecodeOptions::default() }
+    }
 }
 
 /// `[detector]`
@@ -56,6 +67,8 @@ pub struct DetectorConfig {
     pub letterbox_filter: LetterboxFilter,
     /// Grey level of the bars, 0 (black) to 1.
     pub letterbox_fill: f32,
+    /// Run the network on the picture's content alone, its sides rounded up to the network's stride, without the bars.
+    pub rect: bool,
 }
 
 impl Default for DetectorConfig {
@@ -69,6 +82,7 @@ impl Default for DetectorConfig {
             nms_iou: 0.005,
             letterbox_filter: LetterboxFilter::Bicubic,
             letterbox_fill: 0.0,
+            rect: false,
         }
     }
 }

@@ -84,6 +84,12 @@ pub fn load(config: &Config, folder: &Path, device: Device) -> Result<Loaded> {
 pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Darknet, Vec<String>, Vec<ModelFile>)> {
     let (cfg, classes, mut files) = description(config, folder)?;
     let weights = models::locate(config.detector.weights.as_ref(), folder)?;
+    if config.detector.rect && cfg.stride().is_none() {
+        let message =
+            "its layers' sides are no fixed shares of its input's, so that it cannot run on other canvases: leave \
+                       out --rect ([detector] rect)";
+        return Err(Error::file(&cfg.path, message));
+    }
     let detector = Darknet::load(&cfg, &weights, config.detector.thresholds(), device, config.compute.precision)?;
     files.push(model_file("detector.weights", &weights, detector.synthesized())?);
     Ok((detector, classes, files))

@@ -1,9 +1,11 @@
 //! What happens to a picture, from pixels to its record: both networks, all maps, scores. [`Pass`] does it to a corpus.
 //!
-//! A batch always has its full size: it is filled up with copies, because libtorch's results differ in their last digits
+//! A batch always has its full size: one that is short is filled up with copies, because libtorch's results differ in their last digits
 //! from one batch size to another, but neither with the place in a batch nor with its other pictures. That is what makes
-//! a resumed run equal an uninterrupted one byte for byte.
+//! a resumed run equal an uninterrupted one byte for byte. Pictures of different shapes (`--rect`) share no batch: [`gather`]
+//! has the rule.
 
+mod gather;
 mod pass;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,7 @@ use crate::config::Config;
 use crate::detect::{Detection, Detector};
 use crate::emotion::{answers, logits, Card, Emotion, EmotionModel, Regression};
 use crate::explain::{explain, HeadPass, Maps, Network};
-use crate::image::{resize, Filter, Letterbox, Rgb8, Size};
+use crate::image::{resize, Canvas, Filter, Letterbox, Picture, Rgb8, Size};
 use crate::random::Random;
 use crate::record::{BoxRecord, ImageRecord, MapRecord};
 use crate::run::Timings;
@@ -45,16 +47,21 @@ pub struct Prepared {
 
 impl Prepared {
     /// Letterboxes and squashes the picture named `path` in the corpus.
-    pub fn new(picture: &Rgb8, path: &str, detector: Size, emotion: Size, config: &Config) -> Self {
-        let letterbox = Letterbox::fit(picture.size(), detector);
+    pub fn new(picture: &Picture, path: &str, detector: Canvas, emotion: Size, config: &Config) -> Self {
+        let letterbox = detector.letterbox(picture.original);
         let seed = Random::of_text(config.cam.seed, path).next_u64();
         let config = &config.detector;
         Self {
             letterbox,
             seed,
-            detector: letterbox.apply(picture, config.letterbox_filter, config.fill()),
-            emotion: resize(picture, emotion, Filter::Bicubic),
+            detector: letterbox.apply(&picture.pixels, config.letterbox_filter, config.fill()),
+            emotion: resize(&picture.pixels, emotion, Filter::Bicubic),
         }
+    }
+
+    /// The size of the detector's input.
+    fn canvas(&self) -> Size {
+        self.letterbox.canvas
     }
 }
 

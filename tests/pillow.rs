@@ -3,8 +3,8 @@
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
 
-use emocam::corpus::{decode, DecodeOptions};
-use emocam::image::{resize, Filter, Letterbox, LetterboxFilter, Rgb8, Size};
+use emocam::corpus::{decode, DecodeOptions, Enough};
+use emocam::image::{resize, Filter, Letterbox, LetterboxFilter, Picture, Rgb8, Size};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -69,4 +69,29 @@ fn jpegs_decode_as_with_pillow_upright_and_as_stored() {
         let stored = read(&row, DecodeOptions { ignore_exif: true, ..DecodeOptions::default() });
         assert_eq!(digest(&stored), row["ignoring exif"], "{}", row["file"]);
     }
+}
+
+/// `--fast-decode` against Pillow's `draft` (scripts/reference/reduced_jpegs.py).
+#[test]
+fn reduced_jpegs_are_those_of_pillows_draft() {
+    let text = std::fs::read_to_string(folder().join("../reduced_jpegs.json")).unwrap();
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let size = |value: &Value| Size::new(value[0].as_u64().unwrap() as u32, value[1].as_u64().unwrap() as u32);
+    let mut reduced = [0; 9];
+    for row in &rows {
+        let [letterboxed, squashed, original] = ["letterboxed", "squashed", "original"].map(|key| size(&row[key]));
+        let options = DecodeOptions { enough: Some(Enough { letterboxed, squashed }), ..DecodeOptions::default() };
+        let file = folder().join(row["file"].as_str().unwrap());
+        let roots = [file.clone()];
+        let source = emocam::corpus::find(&roots).unwrap().images.remove(0);
+        let Picture { pixels, original: found } = source.decode(&options).unwrap();
+        let what = format!("{} for {letterboxed} and {squashed}", file.display());
+        assert_eq!((found, pixels.size()), (original, size(&row["decoded"])), "{what}");
+        assert_eq!(digest(&pixels), row["upright"], "{what}");
+        let letterbox = Letterbox::fit(original, letterboxed);
+        assert_eq!(digest(&letterbox.apply(&pixels, LetterboxFilter::Bicubic, 0)), row["letterbox"], "{what}");
+        assert_eq!(digest(&resize(&pixels, squashed, Filter::Bicubic)), row["squash"], "{what}");
+        reduced[original.width.div_ceil(pixels.size().width) as usize] += 1;
+    }
+    assert!([2, 4, 8].iter().all(|&by| reduced[by] >= 5), "{reduced:?}");
 }

@@ -5,7 +5,7 @@ use super::progress;
 use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::corpus::{find, Corpus, Problem, Source};
+use emocam::corpus::{Corpus, Problem, Source};
 use emocam::emotion::EmotionModel;
 use emocam::explain::Score;
 use emocam::load::{load, Loaded};
@@ -30,7 +30,8 @@ const SATURATED: f32 = 0.999;
 /// a pass that was stopped or killed continues with --resume and ends in the same tables.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images
+    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed .tar
+    /// files, also in folders; @LIST for a list of files, one path a line, relative to the list's folder (@- for stdin)
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
 
@@ -58,14 +59,8 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, resume, limit, save_maps, settings } = args;
     let (config, machine) = settings.resolve()?;
-    let mut corpus = find(&roots)?;
-    corpus.images.truncate(limit.map_or(usize::MAX, NonZeroUsize::get));
-    anyhow::ensure!(
-        !corpus.images.is_empty(),
-        "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders below",
-        roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
-    );
-    let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam", corpus_name(&roots[0]))));
+    let corpus = super::corpus::images(&roots, limit)?;
+    let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam", super::corpus::name(&roots[0]))));
     tch::set_num_threads(nn::network_threads());
     let devices = nn::open_all(&machine.device)?;
     let mut models = model_threads(&config, &machine.models, &devices)?;
@@ -241,12 +236,6 @@ fn outcome(run: &Run, failed: usize, timings: Timings) -> anyhow::Result<Outcome
     Ok(outcome)
 }
 
-/// `photos` for a corpus `data/photos`: its run goes to `photos-emocam` in the current folder.
-pub(super) fn corpus_name(root: &Path) -> String {
-    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.into());
-    absolute.file_name().map_or("corpus".into(), |name| name.to_string_lossy().into_owned())
-}
-
 /// As in `run.json`: "cpu", "cuda:0" or "cuda:0,1".
 fn device_names(devices: &[tch::Device]) -> String {
     let names: Vec<String> = devices.iter().map(|&device| device_name(device)).collect();
@@ -263,7 +252,7 @@ pub(super) fn device_name(device: tch::Device) -> String {
 
 /// What says later whether a corpus is still the same.
 pub(super) fn corpus_info(roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<CorpusInfo> {
-    let folders = roots.iter().map(|root| Ok(std::path::absolute(root)?.display().to_string()));
+    let folders = roots.iter().map(|root| super::corpus::absolute(root));
     Ok(CorpusInfo {
         folders: folders.collect::<std::io::Result<_>>().context("cannot name the corpus folders")?,
         images: corpus.images.len(),

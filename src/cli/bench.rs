@@ -5,9 +5,9 @@
 
 use super::settings::Settings;
 use anyhow::Context;
-use emocam::corpus::{decode, find, DecodeOptions};
+use emocam::corpus::{find, DecodeOptions};
 use emocam::detect::{Darknet, Detector};
-use emocam::image::{Letterbox, Rgb8};
+use emocam::image::Rgb8;
 use emocam::{load, models, nn};
 use std::io::Write;
 use std::path::PathBuf;
@@ -44,8 +44,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         .images
         .iter()
         .map(|source| {
-            let picture = decode(&source.file, &options)?;
-            let letterbox = Letterbox::fit(picture.size(), detector.input());
+            let picture = source.decode(&options)?.pixels;
+            let letterbox = detector.canvas(config.detector.rect).letterbox(picture.size());
             Ok(letterbox.apply(&picture, config.detector.letterbox_filter, config.detector.fill()))
         })
         .collect::<emocam::Result<_>>()?;

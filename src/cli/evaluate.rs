@@ -1,11 +1,11 @@
 //! `emocam evaluate`: is a method any good?
 
-use super::analyze::{all_failures, corpus_info, corpus_name, device_name, say_failures, stop_on_interrupt};
+use super::analyze::{all_failures, corpus_info, device_name, say_failures, stop_on_interrupt};
 use super::progress::Progress;
 use super::settings::{by_name, Machine, Settings};
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::corpus::{find, DecodeOptions};
+use emocam::corpus::DecodeOptions;
 use emocam::detect::Darknet;
 use emocam::emotion::{AlexNet, EmotionModel};
 use emocam::evaluate::{self, Document, Estimate, Evaluation, Judge, Measure, Outcome, Plan, Pointer, Pointing};
@@ -26,7 +26,8 @@ use std::time::Instant;
 /// time for each image and map, baselines included. Not needed: a detector, unless for --pointing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images
+    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed .tar
+    /// files, also in folders; @LIST for a list of files, one path a line, relative to the list's folder (@- for stdin)
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
 
@@ -78,14 +79,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let pointing = pointing.map(|class| Pointing { class, confidence: pointing_confidence });
     let mut plan = Plan { measures, steps, pointing, resamples };
     plan.check()?;
-    let mut corpus = find(&roots)?;
-    corpus.images.truncate(limit.map_or(usize::MAX, NonZeroUsize::get));
-    anyhow::ensure!(
-        !corpus.images.is_empty(),
-        "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders below",
-        roots.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
-    );
-    let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam-evaluation", corpus_name(&roots[0]))));
+    let mut corpus = super::corpus::images(&roots, limit)?;
+    let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam-evaluation", super::corpus::name(&roots[0]))));
     let networks = Networks::load(&config, &mut plan, &machine)?;
     make_empty(&folder)?;
     if let Some(warning) = load::warning(&networks.files) {

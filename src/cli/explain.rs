@@ -3,7 +3,7 @@
 use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::corpus::{find, Source, FIGURES};
+use emocam::corpus::{check, find, Source, FIGURES};
 use emocam::explained::{names, Examined, Explained, Explainer, Photo};
 use emocam::files::write_bytes;
 use emocam::load::{load, warning};
@@ -26,7 +26,7 @@ use std::process::ExitCode;
 /// --config the maps are those of all five methods of the paper.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Photos, or folders of them (searched to the bottom)
+    /// Photos, or folders of them (searched to the bottom), .tar files or <TAR>/<MEMBER>, or @LIST for a list of files
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
 
@@ -119,8 +119,8 @@ fn sources(images: &[PathBuf], corpus: Option<&Path>) -> anyhow::Result<(Vec<Sou
     let failure = |path: String, cause: String| Failure { path, stage: "find".into(), cause };
     let (mut roots, mut failures) = (Vec::new(), Vec::new());
     for image in images {
-        match std::fs::metadata(image).map_err(Error::io("read", image)) {
-            Ok(_) => roots.push(image.clone()),
+        match check(image) {
+            Ok(()) => roots.push(image.clone()),
             Err(error) => failures.push(failure(image.display().to_string(), in_one_line(&error))),
         }
     }
@@ -129,7 +129,7 @@ fn sources(images: &[PathBuf], corpus: Option<&Path>) -> anyhow::Result<(Vec<Sou
     if let Some(corpus) = corpus {
         let corpus = std::path::absolute(corpus).context("cannot name the corpus")?;
         for source in &mut found.images {
-            let file = std::path::absolute(&source.file).context("cannot name a photo")?;
+            let file = std::path::absolute(source.place()).context("cannot name a photo")?;
             if let Some(below) = file.strip_prefix(&corpus).ok().and_then(Path::to_str) {
                 source.path = below.replace(std::path::MAIN_SEPARATOR, "/");
             }

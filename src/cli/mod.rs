@@ -15,6 +15,7 @@ macro_rules! say {
 mod analyze;
 mod associate;
 mod bench;
+mod corpus;
 mod demo;
 mod evaluate;
 mod explain;

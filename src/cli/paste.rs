@@ -2,12 +2,12 @@
 
 mod find;
 
-use super::analyze::stop_on_interrupt;
+use super::analyze::{corpus_info, stop_on_interrupt};
 use super::progress::Progress;
 use super::settings::{Machine, Settings};
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::corpus::{self, Corpus, Source};
+use emocam::corpus::{Corpus, Source};
 use emocam::detect::Darknet;
 use emocam::emotion::{AlexNet, EmotionModel};
 use emocam::image::Size;
@@ -15,7 +15,7 @@ use emocam::paste::{
     write, Boxes, Fill, Object, ObjectInfo, Pass, PasteRecord, PasteSettings, Places, Positions, Recorded, Tally,
 };
 use emocam::record::{self, RecordWriter};
-use emocam::run::{write_failures, CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings};
+use emocam::run::{write_failures, Failure, Manifest, ModelFile, Outcome, Run, Timings};
 use emocam::{load, nn};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{ErrorKind, Write};
@@ -54,7 +54,7 @@ fn controls(text: &str) -> Result<Controls, String> {
 /// and position.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of images or single images
+    /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
     #[arg(required_unless_present = "find")]
     corpus: Vec<PathBuf>,
 
@@ -147,13 +147,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(photo) = args.find.clone() {
         return find_in(args, &photo, &objects);
     }
-    let mut corpus = corpus::find(&args.corpus)?;
-    corpus.images.truncate(args.limit.map_or(usize::MAX, NonZeroUsize::get));
-    anyhow::ensure!(
-        !corpus.images.is_empty(),
-        "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders below",
-        args.corpus.iter().map(|root| root.display().to_string()).collect::<Vec<_>>().join(", ")
-    );
+    let corpus = super::corpus::images(&args.corpus, args.limit)?;
     let (roots, resume) = (args.corpus.clone(), args.resume);
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&roots[0], "paste"));
     let experiment = prepare(args, objects)?;
@@ -387,14 +381,11 @@ fn recorded(run: &Run, wanted: &[usize], least: f32) -> anyhow::Result<Recorded>
 
 /// `photos-paste-emocam` for a corpus `data/photos`.
 fn default_folder(root: &Path, what: &str) -> PathBuf {
-    let absolute = std::path::absolute(root).unwrap_or_else(|_| root.into());
-    let name = absolute.file_name().map_or("corpus".into(), |name| name.to_string_lossy().into_owned());
-    PathBuf::from(format!("{name}-{what}-emocam"))
+    PathBuf::from(format!("{}-{what}-emocam", super::corpus::name(root)))
 }
 
 fn manifest(experiment: &Experiment, roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<Manifest> {
     let Experiment { config, device, models, settings, .. } = experiment;
-    let folders = roots.iter().map(|root| Ok(std::path::absolute(root)?.display().to_string()));
     Ok(Manifest {
         emocam: env!("CARGO_PKG_VERSION").into(),
         libtorch: "2.11".into(),
@@ -407,11 +398,7 @@ fn manifest(experiment: &Experiment, roots: &[PathBuf], corpus: &Corpus) -> anyh
         },
         network_threads: tch::get_num_threads(),
         models: models.files.clone(),
-        corpus: CorpusInfo {
-            folders: folders.collect::<std::io::Result<_>>().context("cannot name the corpus folders")?,
-            images: corpus.images.len(),
-            sha256: corpus::digest(&corpus.images),
-        },
+        corpus: corpus_info(roots, corpus)?,
         labels: models.emotion.card().labels.clone(),
         classes: models.classes.clone(),
         matrices: None,

@@ -61,6 +61,11 @@ pub struct Settings {
     #[arg(long, value_name = "IOU", help_heading = "Detector")]
     nms_iou: Option<f32>,
 
+    /// Run the detector on the picture alone, without bars, its sides rounded up to the network's stride: a third less
+    /// arithmetic for photos of 3:2; boxes and confidences change slightly (README: Rectangular inference)
+    #[arg(long, help_heading = "Detector")]
+    rect: bool,
+
     /// The emotion model: a published checkpoint or safetensors [default: emonet.pth]
     #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
     emotion_weights: Option<String>,
@@ -111,6 +116,11 @@ pub struct Settings {
     /// Leave photos as their pixels lie, whatever their EXIF orientation says (as the published code does)
     #[arg(long)]
     ignore_exif: bool,
+
+    /// Decode JPEGs much larger than the networks' inputs at 1/2, 1/4 or 1/8 of their size (analyze and explain; the other
+    /// commands look at whole photos): faster, and pixels change a little (README: Fast decoding)
+    #[arg(long)]
+    fast_decode: bool,
 
     #[command(flatten)]
     association: Association,
@@ -226,6 +236,7 @@ impl Settings {
             class_scores,
             confidence,
             nms_iou,
+            rect,
             emotion_weights,
             emotion_mean,
             cam,
@@ -237,6 +248,7 @@ impl Settings {
             permutations,
             seed,
             ignore_exif,
+            fast_decode,
             association,
             compute: Compute { device, precision, batch, threads },
         } = self;
@@ -262,7 +274,9 @@ impl Settings {
         set(&mut resolved.cam.permutations, permutations);
         set(&mut resolved.compute.precision, precision);
         set(&mut resolved.compute.batch, batch);
+        resolved.detector.rect |= rect;
         resolved.corpus.ignore_exif |= ignore_exif;
+        resolved.corpus.fast_decode |= fast_decode;
         association.apply(&mut resolved.association);
         resolved.check()?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);

@@ -7,11 +7,14 @@
 //!   white picture, and is not followed;
 //! * of an animation or a file with several pages, the first picture;
 //! * floating-point TIFFs are refused: nothing says which value is white; palette TIFFs are not supported by the
-//!   decoder. JPEG inside TIFF is within 1 level of Pillow; all else that was tried is equal to it.
+//!   decoder. JPEG inside TIFF is within 1 level of Pillow; all else that was tried is equal to it;
+//! * with [`DecodeOptions::enough`] a JPEG may come out at a half, a quarter or an eighth of its size (libjpeg's scaled
+//!   inverse transform), as Pillow's `draft` does; the other formats know nothing like it.
 
 use super::find::describe;
 use super::jpeg::{self, Stop};
-use crate::image::{Rgb8, Size};
+use super::source::{with_tar, Section, Source};
+use crate::image::{Letterbox, Picture, Rgb8, Size};
 use crate::{Error, Result};
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
@@ -34,28 +37,74 @@ pub struct DecodeOptions {
     /// million, admits the largest sensors in use (16320 x 12240) at 600 MB a picture; Pillow refuses above 179
     /// million.
     pub max_pixels: u64,
+    /// What JPEGs need not be larger than; `None`: all pixels are wanted.
+    pub enough: Option<Enough>,
 }
 
 impl Default for DecodeOptions {
     fn default() -> Self {
-        Self { ignore_exif: false, max_pixels: 200_000_000 }
+        Self { ignore_exif: false, max_pixels: 200_000_000, enough: None }
+    }
+}
+
+/// What an image is decoded for, when it will be resized to that anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enough {
+    /// It will be letterboxed into this.
+    pub letterboxed: Size,
+    /// And squashed to this.
+    pub squashed: Size,
+}
+
+impl Enough {
+    /// By how much an image of this size, upright, may be reduced so that both its sides remain at least as large as either
+    /// use needs: 8, 4, 2 or 1.
+    fn reduction(self, original: Size) -> u32 {
+        let content = Letterbox::fit(original, self.letterboxed).content;
+        let (width, height) = (content.width.max(self.squashed.width), content.height.max(self.squashed.height));
+        let enough = |by: &u32| original.width / by >= width && original.height / by >= height;
+        [8, 4, 2].into_iter().find(enough).unwrap_or(1)
+    }
+}
+
+impl DecodeOptions {
+    /// By how much a JPEG may be reduced, by its size as stored.
+    pub(super) fn reduction(&self, stored: Size, orientation: Orientation) -> u32 {
+        let upright = if self.ignore_exif { stored } else { upright(stored, orientation) };
+        self.enough.map_or(1, |enough| enough.reduction(upright))
+    }
+}
+
+/// The size of an image when it is turned upright.
+fn upright(stored: Size, orientation: Orientation) -> Size {
+    use Orientation::{Rotate270, Rotate270FlipH, Rotate90, Rotate90FlipH};
+    match orientation {
+        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => Size::new(stored.height, stored.width),
+        _ => stored,
     }
 }
 
 /// Pixels as stored, and how to turn them upright.
 pub(super) struct Decoded {
+    /// Of the image.
+    pub(super) original: Size,
+    /// Of the pixels.
     pub(super) size: Size,
     /// `3 * width * height` bytes, HWC RGB.
     pub(super) pixels: Vec<u8>,
     pub(super) orientation: Orientation,
 }
 
-/// Decodes an image file to RGB, upright unless [`DecodeOptions::ignore_exif`].
+/// Decodes an image file to RGB, upright unless [`DecodeOptions::ignore_exif`]: the pixels of [`Source::decode`].
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::File`] if it is no regular file, empty, not an image of a known
 /// format, damaged, truncated, or larger than [`DecodeOptions::max_pixels`]. Never panics because of a file's contents.
 pub fn decode(file: &Path, options: &DecodeOptions) -> Result<Rgb8> {
+    decode_file(file, options).map(|picture| picture.pixels)
+}
+
+fn decode_file(file: &Path, options: &DecodeOptions) -> Result<Picture> {
     let kind = fs::metadata(file).map_err(Error::io("read", file))?.file_type();
     if !kind.is_file() {
         return Err(Error::file(file, format!("{}, not a file", describe(kind))));
@@ -64,8 +113,23 @@ pub fn decode(file: &Path, options: &DecodeOptions) -> Result<Rgb8> {
     decode_from(BufReader::with_capacity(BUFFER, opened), options).map_err(|message| Error::file(file, message))
 }
 
+impl Source {
+    /// Decodes the image, as [`decode`] does.
+    ///
+    /// # Errors
+    /// As [`decode`].
+    pub fn decode(&self, options: &DecodeOptions) -> Result<Picture> {
+        let Some(member) = self.member else { return decode_file(&self.file, options) };
+        with_tar(&self.file, |tar| {
+            decode_from(BufReader::with_capacity(BUFFER, Section::new(tar, member.offset, self.size)), options)
+        })
+        .map_err(Error::io("read", &*self.file))?
+        .map_err(|message| Error::file(&self.place(), message))
+    }
+}
+
 /// [`decode`] for contents at hand; the error is a text without the file's name.
-fn decode_from(reader: impl BufRead + Seek, options: &DecodeOptions) -> Result<Rgb8, String> {
+fn decode_from(reader: impl BufRead + Seek, options: &DecodeOptions) -> Result<Picture, String> {
     // Unwind safety: nothing that was in use during a panic is used after it.
     match catch_unwind(AssertUnwindSafe(|| decode_unguarded(reader, options))) {
         Ok(result) => result,
@@ -81,10 +145,10 @@ fn fault(payload: Box<dyn Any + Send>) -> String {
     }
 }
 
-fn decode_unguarded(mut reader: impl BufRead + Seek, options: &DecodeOptions) -> Result<Rgb8, String> {
+fn decode_unguarded(mut reader: impl BufRead + Seek, options: &DecodeOptions) -> Result<Picture, String> {
     let format = sniff(&mut reader)?;
     let decoded = match format {
-        ImageFormat::Jpeg => jpeg::decode(reader, options.max_pixels),
+        ImageFormat::Jpeg => jpeg::decode(reader, options),
         other => decode_other(reader, other, options.max_pixels),
     }
     .map_err(|message| format!("a {} that cannot be decoded: {message}", name(format)))?;
@@ -156,7 +220,7 @@ fn decode_other(reader: impl BufRead + Seek, format: ImageFormat, max_pixels: u6
     samples.try_reserve_exact(bytes).map_err(|e| e.to_string())?;
     samples.resize(bytes, 0);
     decoder.read_image(&mut samples).map_err(text)?;
-    Ok(Decoded { size, pixels: to_rgb(samples, color)?, orientation })
+    Ok(Decoded { original: size, size, pixels: to_rgb(samples, color)?, orientation })
 }
 
 /// The decoder's reason, without the format's name in front, which is said already.
@@ -191,16 +255,18 @@ fn to_rgb(samples: Vec<u8>, color: ColorType) -> Result<Vec<u8>, String> {
     })
 }
 
-fn turn(decoded: Decoded, as_stored: bool) -> Rgb8 {
-    let Decoded { size, pixels, orientation } = decoded;
+fn turn(decoded: Decoded, as_stored: bool) -> Picture {
+    let Decoded { original, size, pixels, orientation } = decoded;
     if as_stored || orientation == Orientation::NoTransforms {
-        return Rgb8::new(size, pixels);
+        return Picture { original, pixels: Rgb8::new(size, pixels) };
     }
     let stored = RgbImage::from_raw(size.width, size.height, pixels).expect("three bytes a pixel were made above");
     let mut image = DynamicImage::ImageRgb8(stored);
     image.apply_orientation(orientation);
-    let upright = image.into_rgb8();
-    Rgb8::new(Size::new(upright.width(), upright.height()), upright.into_raw())
+    Picture {
+        original: upright(original, orientation),
+        pixels: Rgb8::new(upright(size, orientation), image.into_rgb8().into_raw()),
+    }
 }
 
 #[cfg(test)]
@@ -230,6 +296,7 @@ mod tests {
             which in any::<prop::sample::Index>(),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..12),
             end in prop::option::of(any::<prop::sample::Index>()),
+            reduced in any::<bool>(),
         ) {
             let files = small_files();
             let mut bytes = which.get(&files).clone();
@@ -241,7 +308,8 @@ mod tests {
                 bytes.truncate(end.index(bytes.len()));
             }
             // Few pixels allowed: a damaged size must not make the test slow.
-            let options = DecodeOptions { max_pixels: 1 << 20, ..DecodeOptions::default() };
+            let enough = reduced.then_some(Enough { letterboxed: Size::new(16, 12), squashed: Size::new(4, 4) });
+            let options = DecodeOptions { max_pixels: 1 << 20, enough, ..DecodeOptions::default() };
             // Unguarded, so that only libjpeg's own stops may unwind: a panic would be seen here.
             let outcome = catch_unwind(AssertUnwindSafe(|| decode_unguarded(Cursor::new(bytes), &options)));
             if let Err(payload) = outcome {

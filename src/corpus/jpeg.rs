@@ -5,7 +5,8 @@
 //! libjpeg reports faults through callbacks that must not return; here they unwind with a [`Stop`], without the panic
 //! hook, to the `catch_unwind` of [`mod@super::decode`].
 
-use super::decode::{check_size, Decoded};
+use super::decode::{check_size, DecodeOptions, Decoded};
+use crate::image::Size;
 use image::metadata::Orientation;
 use mozjpeg::{ColorSpace, Decompress, Marker};
 use mozjpeg_sys as ffi;
@@ -22,18 +23,21 @@ const EXIF: &[u8] = b"Exif\0\0";
 /// What a libjpeg callback unwinds with: a fault of the file, as text.
 pub(super) struct Stop(pub(super) String);
 
-/// Decodes a JPEG of at most `max_pixels`.
+/// Decodes a JPEG of at most `max_pixels`, at a fraction of its size where the options allow it: that saves most of the
+/// inverse transform and all work on pixels after it; what remains is reading the compressed data.
 ///
 /// Grey is replicated; CMYK and YCCK are inverted and converted as Pillow's `convert("RGB")` does. Missing or
 /// undecodable picture data is an error: Pillow refuses a file that ends early too, but fills grey into a gap that is
 /// followed by a marker. Harmless oddities (extraneous bytes between segments, trailing data) are not errors.
-pub(super) fn decode(reader: impl BufRead, max_pixels: u64) -> Result<Decoded, String> {
+pub(super) fn decode(reader: impl BufRead, options: &DecodeOptions) -> Result<Decoded, String> {
     let text = |error: std::io::Error| error.to_string();
     let markers = [Marker::APP(1)];
-    let header = Decompress::with_err(faults()).with_markers(&markers).from_reader(reader).map_err(text)?;
+    let mut header = Decompress::with_err(faults()).with_markers(&markers).from_reader(reader).map_err(text)?;
     let orientation = orientation(&header);
     let (width, height) = (header.width() as u32, header.height() as u32);
-    let size = check_size(width, height, max_pixels)?;
+    let original = check_size(width, height, options.max_pixels)?;
+    // The numerator of eighths.
+    header.scale((8 / options.reduction(original, orientation)) as u8);
     let stored = header.color_space();
     let channels = header.components().len();
     let mut picture = match stored {
@@ -43,6 +47,7 @@ pub(super) fn decode(reader: impl BufRead, max_pixels: u64) -> Result<Decoded, S
         _ => return Err(format!("a picture of {channels} channels is neither grey, RGB nor CMYK")),
     }
     .map_err(text)?;
+    let size = Size::new(picture.width() as u32, picture.height() as u32);
     let samples: Vec<u8> = picture.read_scanlines().map_err(text)?;
     // Up to the end marker: a file that lacks it lost its last bytes, and Pillow refuses it too.
     picture.finish().map_err(text)?;
@@ -51,7 +56,7 @@ pub(super) fn decode(reader: impl BufRead, max_pixels: u64) -> Result<Decoded, S
         ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => samples.chunks_exact(4).flat_map(inverted_cmyk_to_rgb).collect(),
         _ => samples,
     };
-    Ok(Decoded { size, pixels, orientation })
+    Ok(Decoded { original, size, pixels, orientation })
 }
 
 fn orientation<R>(header: &Decompress<R>) -> Orientation {

@@ -1,12 +1,16 @@
 //! From folders to pixels: which images there are, in which order, and what is in them.
 //!
-//! In: files and folders as the user names them. Out: [`Source`]s in a fixed order, then [`Rgb8`](crate::image::Rgb8)
+//! In: files, folders, lists and tars as the user names them. Out: [`Source`]s in a fixed order, then [`Rgb8`](crate::image::Rgb8)
 //! pixels, upright. Files are hostile: nothing here panics, hangs or takes memory because of what a file says, and a
 //! file that cannot be used is a [`Problem`] or an error that says why, never the end of the run.
 
 mod decode;
 mod find;
 mod jpeg;
+mod list;
+mod source;
+mod tar;
 
-pub use decode::{decode, DecodeOptions};
-pub use find::{digest, find, Corpus, Problem, Source, FIGURES};
+pub use decode::{decode, DecodeOptions, Enough};
+pub use find::{check, find, Corpus, Problem, FIGURES};
+pub use source::{digest, Member, Source};

@@ -17,7 +17,7 @@ pub fn decode(
     confidence: f32,
 ) -> Result<Vec<Vec<Detection>>, TchError> {
     let (batch, anchors, columns) = (raw.size()[0], head.anchors.len() as i64, (5 + head.classes) as i64);
-    let (width, height) = (i64::from(head.grid.width), i64::from(head.grid.height));
+    let (_, _, height, width) = raw.size4()?;
     // In channels-last memory this is a view: one row of 5 + classes numbers for every cell and anchor.
     let rows = raw.f_permute([0, 2, 3, 1])?.f_reshape([batch * height * width * anchors, columns])?;
     // No label is more confident than its box's objectness: most rows end here, before any exp over the classes.
@@ -44,27 +44,27 @@ pub fn decode(
             (row, class, scores.f_flatten(0, -1)?.f_index_select(0, &flat)?)
         }
     };
-    collect(&chosen, &values, labels, head, batch)
+    collect(&chosen, &values, labels, head, (batch as usize, height as usize, width as usize))
 }
 
-/// Moves the chosen rows to the CPU and computes their boxes.
+/// Moves the chosen rows to the CPU and computes their boxes; `(batch, height, width)` are images and the grid's cells.
 fn collect(
     chosen: &Tensor,
     values: &Tensor,
     (row, class, score): (Tensor, Tensor, Tensor),
     head: &Head,
-    batch: i64,
+    (batch, height, width): (usize, usize, usize),
 ) -> Result<Vec<Vec<Detection>>, TchError> {
     let place = Vec::<i64>::try_from(&chosen.f_index_select(0, &row)?)?;
     let geometry = Vec::<f32>::try_from(&values.f_slice(1, 0, 4, 1)?.f_index_select(0, &row)?.f_flatten(0, -1)?)?;
     let classes = Vec::<i64>::try_from(&class)?;
     let scores = Vec::<f32>::try_from(&score)?;
-    let mut detections = vec![Vec::new(); batch as usize];
+    let mut detections = vec![Vec::new(); batch];
     for (((place, t), class), confidence) in place.into_iter().zip(geometry.chunks_exact(4)).zip(classes).zip(scores) {
         let place = place as usize;
         let (anchor, cell) = (place % head.anchors.len(), place / head.anchors.len());
-        let (column, cell) = (cell % head.grid.width as usize, cell / head.grid.width as usize);
-        let (line, image) = (cell % head.grid.height as usize, cell / head.grid.height as usize);
+        let (column, cell) = (cell % width, cell / width);
+        let (line, image) = (cell % height, cell / height);
         let centre = |t: f32, cell: usize, stride: f32| {
             (sigmoid(t) * head.scale_x_y - (head.scale_x_y - 1.0) / 2.0 + cell as f32) * stride
         };

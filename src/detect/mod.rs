@@ -13,7 +13,7 @@ pub use cfg::{Cfg, Layer, LayerKind};
 pub use network::{Head, Network};
 pub use nms::suppress;
 
-use crate::image::{BoundingBox, Rgb8, Size};
+use crate::image::{BoundingBox, Canvas, Rgb8, Size};
 use crate::nn::weights::darknet::DarknetWeights;
 use crate::nn::{stack, Precision};
 use crate::{Error, Result};
@@ -51,7 +51,17 @@ pub trait Detector {
     /// Size of the pictures [`Self::detect`] takes.
     fn input(&self) -> Size;
 
-    /// Labelled boxes per picture, after suppression, by falling confidence.
+    /// Of what smaller pictures' sides must be multiples; `None`: it takes its full input alone.
+    fn stride(&self) -> Option<u32>;
+
+    /// The canvas for pictures: the full input or, if `rect` and the network allows it, what of it the content needs.
+    fn canvas(&self, rect: bool) -> Canvas {
+        Canvas { size: self.input(), stride: self.stride().filter(|_| rect) }
+    }
+
+    /// Labelled boxes per picture, after suppression, by falling confidence. Pictures may differ in size: those of one size
+    /// go through the network together, filled up with copies to as many as there are pictures in all, so that a result
+    /// depends on the number of pictures and on none of the others.
     ///
     /// # Errors
     /// The network could not be run.
@@ -75,6 +85,7 @@ pub struct Darknet {
     network: Network,
     thresholds: Thresholds,
     synthesized: bool,
+    stride: Option<u32>,
 }
 
 impl Darknet {
@@ -91,7 +102,8 @@ impl Darknet {
     ) -> Result<Self> {
         let weights = DarknetWeights::open(weights, cfg.parameter_count()?)?;
         let synthesized = weights.header().seen == SYNTHESIZED_SEEN;
-        Ok(Self { network: Network::load(cfg, weights, device, precision)?, thresholds, synthesized })
+        let network = Network::load(cfg, weights, device, precision)?;
+        Ok(Self { network, thresholds, synthesized, stride: cfg.stride() })
     }
 
     /// Whether the weights are random numbers from `emocam models synthesize`.
@@ -103,16 +115,11 @@ impl Darknet {
     pub fn network(&self) -> &Network {
         &self.network
     }
-}
 
-impl Detector for Darknet {
-    fn input(&self) -> Size {
-        self.network.input()
-    }
-
-    fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>> {
+    /// [`Detector::detect`] for pictures of one size.
+    fn detect_alike(&self, pictures: &[&Rgb8], size: Size) -> Result<Vec<Vec<Detection>>> {
         let _no_grad = tch::no_grad_guard();
-        let x = stack(pictures, self.input(), self.network.device())
+        let x = stack(pictures, size, self.network.device())
             .and_then(|x| x.f_to_kind(Kind::Float)?.f_div_scalar(255.0))
             .map_err(Error::torch("preparing the detector's input"))?;
         let mut found: Vec<Vec<Detection>> = vec![Vec::new(); pictures.len()];
@@ -123,5 +130,37 @@ impl Detector for Darknet {
             found.iter_mut().zip(of_head).for_each(|(all, more)| all.extend(more));
         }
         Ok(found.into_iter().map(|labels| suppress(labels, self.thresholds.nms_iou)).collect())
+    }
+}
+
+impl Detector for Darknet {
+    fn input(&self) -> Size {
+        self.network.input()
+    }
+
+    fn stride(&self) -> Option<u32> {
+        self.stride
+    }
+
+    fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>> {
+        let mut by_size: Vec<(Size, Vec<usize>)> = Vec::new();
+        for (at, size) in pictures.iter().map(|picture| picture.size()).enumerate() {
+            match by_size.iter_mut().find(|(known, _)| *known == size) {
+                Some((_, places)) => places.push(at),
+                None => by_size.push((size, vec![at])),
+            }
+        }
+        let mut found = vec![Vec::new(); pictures.len()];
+        for (size, places) in by_size {
+            let whole = |side: u32| self.stride.is_some_and(|stride| side.is_multiple_of(stride));
+            let fits = size == self.input() || (whole(size.width) && whole(size.height));
+            assert!(fits, "a picture of {size} is none for a detector of {}, stride {:?}", self.input(), self.stride);
+            let mut filled: Vec<&Rgb8> = places.iter().map(|&at| pictures[at]).collect();
+            filled.resize(pictures.len(), filled[0]);
+            for (at, detections) in places.into_iter().zip(self.detect_alike(&filled, size)?) {
+                found[at] = detections;
+            }
+        }
+        Ok(found)
     }
 }

@@ -29,7 +29,7 @@ pub struct Head {
     pub classes: usize,
     /// See [`LayerKind::Yolo`].
     pub scale_x_y: f32,
-    /// Cells of the head's grid.
+    /// Cells of the head's grid on the whole input; fewer on a smaller canvas.
     pub grid: Size,
     /// Input pixels a cell.
     pub stride: (f32, f32),
@@ -51,8 +51,7 @@ enum Operation {
         padding: i64,
     },
     Upsample {
-        height: i64,
-        width: i64,
+        stride: i64,
     },
     Route {
         layers: Vec<usize>,
@@ -162,9 +161,7 @@ impl Network {
                     convolution(&layer.kind, number, channels, &mut weights, device, precision.kind())?
                 }
                 &LayerKind::Maxpool { size, stride, padding } => Operation::Maxpool { size, stride, padding },
-                LayerKind::Upsample { .. } => {
-                    Operation::Upsample { height: shapes[number].height, width: shapes[number].width }
-                }
+                &LayerKind::Upsample { stride } => Operation::Upsample { stride },
                 LayerKind::Route { layers, groups, group_id } => {
                     Operation::Route { layers: layers.clone(), groups: *groups, group_id: *group_id }
                 }
@@ -179,7 +176,7 @@ impl Network {
         Ok(Self { operations, last_use, heads: cfg.heads()?, input: cfg.input, kind: precision.kind(), device })
     }
 
-    /// The input's size; images must have it.
+    /// The input's size; images must have it, or a smaller one of [`Cfg::stride`]'s multiples.
     pub fn input(&self) -> Size {
         self.input
     }
@@ -233,7 +230,10 @@ impl Operation {
                 activation.apply(x.f_conv2d(kernel, Some(bias), *stride, *padding, 1, *groups)?)
             }
             &Self::Maxpool { size, stride, padding } => maxpool(x, size, stride, padding),
-            &Self::Upsample { height, width } => x.f_upsample_nearest2d([height, width], None, None),
+            &Self::Upsample { stride } => {
+                let (_, _, height, width) = x.size4()?;
+                x.f_upsample_nearest2d([height * stride, width * stride], None, None)
+            }
             Self::Route { layers, groups, group_id } => {
                 let part = |&layer: &usize| {
                     let length = earlier(layer).size()[1] / groups;
@@ -346,6 +346,29 @@ impl Cfg {
         Ok(count)
     }
 
+    /// The number whose multiples the network takes as sides of its input: there every layer's output is the same share of
+    /// the input, and every cell of a head stands for the same number of pixels. 32 for YOLOv3. `None` where the layers'
+    /// sides are no fixed shares, as with convolutions without padding, or the cfg's own input is no such multiple.
+    pub fn stride(&self) -> Option<u32> {
+        let share = |input: u32, output: i64| {
+            let output = u32::try_from(output).ok().filter(|output| input.is_multiple_of(*output))?;
+            Some(input / output)
+        };
+        let shares = |input: Size| -> Option<Vec<u32>> {
+            let shapes = shapes(&Self { input, ..self.clone() }).ok()?;
+            let of = |shape: &Shape| {
+                share(input.width, shape.width).filter(|&across| share(input.height, shape.height) == Some(across))
+            };
+            shapes.iter().map(of).collect()
+        };
+        let own = shares(self.input)?;
+        let stride = own.iter().fold(1, |all, &one| least_common_multiple(all, one));
+        let multiple = self.input.width.is_multiple_of(stride) && self.input.height.is_multiple_of(stride);
+        // Shares that hold by chance do not hold on other canvases.
+        let smaller = if multiple { shares(Size::new(2 * stride, stride))? } else { return None };
+        (smaller == own).then_some(stride)
+    }
+
     /// The constants of every `[yolo]` layer.
     ///
     /// # Errors
@@ -367,6 +390,16 @@ impl Cfg {
     pub fn channels(&self) -> Result<Vec<usize>> {
         Ok(shapes(self)?.iter().map(|shape| shape.channels as usize).collect())
     }
+}
+
+fn least_common_multiple(a: u32, b: u32) -> u32 {
+    let divisor = |mut a: u32, mut b: u32| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    (a / divisor(a, b)).saturating_mul(b)
 }
 
 /// For every layer the number of the last layer that reads its output.

@@ -9,7 +9,7 @@ use super::{baseline, pointing, sanity, Contender, Curve, Measure, Metric, Plan}
 use crate::config::Config;
 use crate::detect::Detector;
 use crate::emotion::EmotionModel;
-use crate::image::{resize, BoundingBox, Filter, Letterbox, Rgb8, Size};
+use crate::image::{resize, BoundingBox, Filter, Rgb8, Size};
 use crate::nn::Layer;
 use crate::random::Random;
 use crate::Result;
@@ -181,8 +181,8 @@ impl<'a> Judge<'a> {
     /// The pixels inside boxes of the named class, where the picture has one.
     fn inside(&self, picture: &Rgb8, size: Size) -> Result<Option<Vec<bool>>> {
         let (Some(pointer), Some(pointing)) = (self.pointer, &self.plan.pointing) else { return Ok(None) };
-        let letterbox = Letterbox::fit(picture.size(), pointer.detector.input());
         let config = &self.config.detector;
+        let letterbox = pointer.detector.canvas(config.rect).letterbox(picture.size());
         let canvas = letterbox.apply(picture, config.letterbox_filter, config.fill());
         let found = pointer.detector.detect(&[&canvas])?.remove(0);
         let boxes: Vec<BoundingBox> = found

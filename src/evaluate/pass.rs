@@ -1,7 +1,7 @@
 //! One picture of the corpus after the other, the next ones decoded meanwhile.
 
 use super::{Evaluation, Judge, Seconds};
-use crate::corpus::{decode, DecodeOptions, Source};
+use crate::corpus::{DecodeOptions, Source};
 use crate::pipeline::in_one_line;
 use crate::run::Failure;
 use crate::Result;
@@ -28,14 +28,14 @@ pub fn run(
         let (sender, receiver) = sync_channel(AHEAD);
         scope.spawn(move || {
             for source in sources {
-                if sender.send(decode(&source.file, options)).is_err() {
+                if sender.send(source.decode(options)).is_err() {
                     return;
                 }
             }
         });
         for source in sources {
             match receiver.recv().expect("the decoding thread sends every picture") {
-                Ok(picture) => evaluation.add(judge.judge(&picture, &source.path, &mut seconds)?),
+                Ok(picture) => evaluation.add(judge.judge(&picture.pixels, &source.path, &mut seconds)?),
                 Err(error) => failures.push(Failure {
                     path: source.path.clone(),
                     stage: "decode".into(),

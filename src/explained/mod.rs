@@ -12,10 +12,10 @@ pub use content::{Explained, ExplainedBox, ExplainedLabel, ExplainedMap};
 pub use names::names;
 
 use crate::config::Config;
-use crate::corpus::{decode, DecodeOptions, Source};
+use crate::corpus::{DecodeOptions, Enough, Source};
 use crate::detect::Detector;
 use crate::emotion::{Card, EmotionModel};
-use crate::image::{Rgb8, Size};
+use crate::image::{Canvas, Picture, Rgb8, Size};
 use crate::load::{warning, Loaded};
 use crate::pipeline::{examine, Models, Prepared};
 use crate::record::ImageRecord;
@@ -33,7 +33,7 @@ pub struct Explainer<'a> {
     /// The label all maps explain; `None`: each photo's own.
     class: Option<usize>,
     warning: Option<String>,
-    detector: Size,
+    detector: Canvas,
     emotion: Size,
 }
 
@@ -65,7 +65,7 @@ impl<'a> Explainer<'a> {
             files: &loaded.files,
             class: loaded.class,
             warning: warning(&loaded.files),
-            detector: loaded.detector.input(),
+            detector: loaded.detector.canvas(config.detector.rect),
             emotion: loaded.emotion.input(),
         }
     }
@@ -73,11 +73,17 @@ impl<'a> Explainer<'a> {
     /// Decodes and prepares a photo.
     ///
     /// # Errors
-    /// As [`decode`].
+    /// As [`Source::decode`].
     pub fn open(&self, source: &Source) -> Result<Photo> {
-        let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let pixels = decode(&source.file, &options)?;
-        let prepared = Prepared::new(&pixels, &source.path, self.detector, self.emotion, self.config);
+        let enough = Enough { letterboxed: self.detector.size, squashed: self.emotion };
+        let options = self.config.corpus.decoding(enough);
+        let mut picture = source.decode(&options)?;
+        let prepared = Prepared::new(&picture, &source.path, self.detector, self.emotion, self.config);
+        if picture.pixels.size() != picture.original {
+            // Enough for the networks, but the figure shows the photo.
+            picture = source.decode(&DecodeOptions { enough: None, ..options })?;
+        }
+        let Picture { pixels, .. } = picture;
         Ok(Photo { path: source.path.clone(), pixels, prepared })
     }
 

@@ -38,6 +38,37 @@ pub struct Letterbox {
     pub top: u32,
 }
 
+/// The canvas on which a network takes pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Canvas {
+    /// The whole input.
+    pub size: Size,
+    /// `Some`: only as much of the input as a picture's content needs, each side rounded up to a multiple of this, which is
+    /// the network's stride. `None`: always the whole input, with bars.
+    pub stride: Option<u32>,
+}
+
+impl From<Size> for Canvas {
+    fn from(size: Size) -> Self {
+        Self { size, stride: None }
+    }
+}
+
+impl Canvas {
+    /// Where an image of the size `original` lies on its canvas. Its content has the same size on either kind.
+    ///
+    /// # Panics
+    /// As [`Letterbox::fit`].
+    pub fn letterbox(self, original: Size) -> Letterbox {
+        let whole = Letterbox::fit(original, self.size);
+        let Some(stride) = self.stride else { return whole };
+        let side = |content: u32, most: u32| content.next_multiple_of(stride).min(most);
+        let canvas =
+            Size::new(side(whole.content.width, self.size.width), side(whole.content.height, self.size.height));
+        whole.centred_in(canvas)
+    }
+}
+
 impl Letterbox {
     /// Fits an image of the size `original` into `canvas`. A side that would vanish has 1 pixel (Lightnet fails there).
     ///
@@ -54,8 +85,14 @@ impl Letterbox {
             ((scale * width) as u32).clamp(1, canvas.width),
             ((scale * height) as u32).clamp(1, canvas.height),
         );
+        Self { original, canvas, content, left: 0, top: 0 }.centred_in(canvas)
+    }
+
+    /// The same content in the middle of another canvas.
+    fn centred_in(self, canvas: Size) -> Self {
+        let content = self.content;
         let [left, top] = [(canvas.width - content.width) / 2, (canvas.height - content.height) / 2];
-        Self { original, canvas, content, left, top }
+        Self { canvas, left, top, ..self }
     }
 
     /// A box from canvas pixels to pixels of the original image; not clipped.
@@ -84,12 +121,15 @@ impl Letterbox {
         )
     }
 
-    /// The canvas: `image` resized to `content`, every other byte `fill`.
+    /// The canvas: `image` resized to `content`, every other byte `fill`. `image` has the size this letterbox was fitted
+    /// for, or is that image reduced.
     ///
     /// # Panics
-    /// If `image` has not the size this letterbox was fitted for.
+    /// If `image` is larger than this letterbox was fitted for.
     pub fn apply(&self, image: &Rgb8, filter: LetterboxFilter, fill: u8) -> Rgb8 {
-        assert_eq!(image.size(), self.original, "the letterbox was fitted for an image of another size");
+        let Size { width, height } = image.size();
+        let fits = width <= self.original.width && height <= self.original.height;
+        assert!(fits, "the letterbox was fitted for {}, the image is {width}x{height}", self.original);
         let content = match filter {
             LetterboxFilter::Bicubic => resize(image, self.content, Filter::Bicubic),
             LetterboxFilter::Bilinear => resize(image, self.content, Filter::Bilinear),
@@ -186,6 +226,21 @@ mod tests {
     }
 
     #[test]
+    fn a_canvas_with_a_stride_is_cut_down_to_whole_multiples() {
+        let [whole, rect] = [None, Some(32)].map(|stride| Canvas { size: Size::new(608, 608), stride });
+        let photo = Size::new(3000, 2000);
+        assert_eq!(whole.letterbox(photo), Letterbox::fit(photo, whole.size));
+        let cut = rect.letterbox(photo);
+        assert_eq!((cut.canvas, cut.content), (Size::new(608, 416), Size::new(608, 405)));
+        assert_eq!((cut.left, cut.top), (0, 5));
+        let upright = rect.letterbox(Size::new(480, 640));
+        assert_eq!((upright.canvas, upright.left, upright.top), (Size::new(480, 608), 12, 0));
+        assert_eq!(rect.letterbox(Size::new(5000, 1)).canvas, Size::new(608, 32));
+        // A side that came out one short is rounded up again.
+        assert_eq!(rect.letterbox(Size::new(1187, 1187)).canvas, whole.size);
+    }
+
+    #[test]
     fn sides_are_truncated_in_f64_as_in_python() {
         // CPython's int(608 / w * w); of the widths below 9000, 72 come out one short.
         for (width, expected) in [(262, 608), (263, 607), (1187, 607), (2345, 607), (4032, 608)] {
@@ -236,6 +291,26 @@ mod tests {
             for (a, b) in <[f32; 4]>::from(there).into_iter().zip(<[f32; 4]>::from(back)) {
                 // f32 on the canvas: one part in 10^7 of the canvas position, scaled back.
                 prop_assert!((a - b).abs() <= 1e-3 * a.abs().max(10.0), "{there:?} came back as {back:?}");
+            }
+        }
+
+        #[test]
+        fn on_either_canvas_boxes_mean_the_same(
+            original in (1u32..5000, 1u32..4000), at in (-20f32..700.0, -20f32..700.0),
+        ) {
+            let original = Size::new(original.0, original.1);
+            let [whole, rect] =
+                [None, Some(32)].map(|stride| Canvas { size: Size::new(608, 320), stride }.letterbox(original));
+            prop_assert_eq!(whole.content, rect.content);
+            prop_assert!(rect.canvas.width % 32 == 0 && rect.canvas.width <= 608 && rect.canvas.height <= 320);
+            prop_assert!(rect.canvas.width - rect.content.width < 32 && rect.canvas.height - rect.content.height < 32);
+            let by = (whole.left as f32 - rect.left as f32, whole.top as f32 - rect.top as f32);
+            let there = BoundingBox::new(at.0, at.1, at.0 + 9.0, at.1 + 5.0);
+            let moved = BoundingBox::new(at.0 - by.0, at.1 - by.1, at.0 + 9.0 - by.0, at.1 + 5.0 - by.1);
+            let pair = [whole.to_original(&there), rect.to_original(&moved)].map(<[f32; 4]>::from);
+            for (a, b) in pair[0].into_iter().zip(pair[1]) {
+                // f32 on the canvas: 700 +- 6e-5, scaled back by up to 5000.
+                prop_assert!((a - b).abs() <= 1e-3 * a.abs().max(400.0), "{} and {}", a, b);
             }
         }
 

@@ -8,7 +8,7 @@ mod overlay;
 pub mod resample;
 
 pub use bounding_box::BoundingBox;
-pub use letterbox::{Letterbox, LetterboxFilter};
+pub use letterbox::{Canvas, Letterbox, LetterboxFilter};
 pub use overlay::Rgba8;
 pub use resample::{resize, taps, Filter, KeptResize, Taps};
 
@@ -47,6 +47,21 @@ impl std::fmt::Display for Size {
 pub struct Rgb8 {
     size: Size,
     data: Vec<u8>,
+}
+
+/// An image that may have been decoded at a fraction of its size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// What was decoded.
+    pub pixels: Rgb8,
+    /// The image's own size, upright as the pixels are, and at least theirs.
+    pub original: Size,
+}
+
+impl From<Rgb8> for Picture {
+    fn from(pixels: Rgb8) -> Self {
+        Self { original: pixels.size(), pixels }
+    }
 }
 
 impl Rgb8 {
@@ -88,6 +103,7 @@ impl Rgb8 {
         let at = 3 * (y as usize * self.size.width as usize + x as usize);
         [self.data[at], self.data[at + 1], self.data[at + 2]]
     }
+
     /// The pixels of these columns and rows.
     ///
     /// # Panics

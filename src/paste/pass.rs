@@ -80,7 +80,7 @@ impl Pass<'_> {
                 config: self.config,
                 input: self.emotion.input(),
                 detector: match self.boxes {
-                    Boxes::Detector(detector, _) => Some(detector.input()),
+                    Boxes::Detector(detector, _) => Some(detector.canvas(self.config.detector.rect)),
                     _ => None,
                 },
             },
@@ -268,7 +268,7 @@ fn decode_every(
     for source in sources.iter().skip(thread).step_by(threads) {
         // A crash of a decoder is that picture's failure, not the run's.
         let prepared = catch_unwind(AssertUnwindSafe(|| preparation.prepare(source))).unwrap_or_else(|_| {
-            Err(Error::file(&source.file, "the decoder crashed on this file; please report it with the file"))
+            Err(Error::file(&source.place(), "the decoder crashed on this file; please report it with the file"))
         });
         let failure = |error| Failure { path: source.path.clone(), stage: "decode".into(), cause: in_one_line(&error) };
         if sender.send(prepared.map_err(failure)).is_err() {

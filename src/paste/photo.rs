@@ -6,9 +6,9 @@ use super::object::Object;
 use super::record::{Focus, PasteRecord, Pasted, Spot};
 use super::settings::{Fill, PasteSettings};
 use crate::config::Config;
-use crate::corpus::{decode, DecodeOptions, Source};
+use crate::corpus::{DecodeOptions, Source};
 use crate::emotion::Emotion;
-use crate::image::{BoundingBox, Filter, KeptResize, Letterbox, Rgb8, Size};
+use crate::image::{BoundingBox, Canvas, Filter, KeptResize, Letterbox, Rgb8, Size};
 use crate::random::Random;
 use crate::Result;
 
@@ -31,15 +31,15 @@ pub struct Preparation<'a> {
     /// Of the emotion model.
     pub input: Size,
     /// Of the detector, when it is wanted.
-    pub detector: Option<Size>,
+    pub detector: Option<Canvas>,
 }
 
 impl Preparation<'_> {
     pub fn prepare(&self, source: &Source) -> Result<Prepared> {
         let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let photo = decode(&source.file, &options)?;
+        let photo = source.decode(&options)?.pixels;
         let canvas = self.detector.map(|canvas| {
-            let (letterbox, config) = (Letterbox::fit(photo.size(), canvas), &self.config.detector);
+            let (letterbox, config) = (canvas.letterbox(photo.size()), &self.config.detector);
             (letterbox, letterbox.apply(&photo, config.letterbox_filter, config.fill()))
         });
         let PasteSettings { scale, fills, .. } = self.settings;

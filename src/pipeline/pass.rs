@@ -2,16 +2,18 @@
 //!
 //! Every decode thread takes every T-th picture and has its own bounded channel; one thread reads them in turn and makes
 //! batches, which the model threads get in turn, each by a channel of its own; the calling thread takes what they found in
-//! turn. So everything arrives in order, and the pictures in memory are bounded, without any further bookkeeping.
+//! turn. So batches arrive in order, and the pictures in memory are bounded, without any further bookkeeping. Pictures of one
+//! shape go together ([`super::gather`]).
 
+use super::gather::{Ending, Gathering, InOrder};
 use super::{examine_in_memory, in_one_line, Examined, Models, Prepared};
 use crate::config::Config;
-use crate::corpus::{decode, DecodeOptions, Source};
+use crate::corpus::{Enough, Source};
 use crate::detect::Detector;
 use crate::emotion::EmotionModel;
-use crate::image::Size;
+use crate::image::{Canvas, Size};
 use crate::load::Loaded;
-use crate::record::RecordWriter;
+use crate::record::{ImageRecord, RecordWriter};
 use crate::run::{Failure, Timings};
 use crate::{Error, Result};
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -50,16 +52,19 @@ pub struct Progress {
     pub timings: Timings,
 }
 
-/// Pictures for a model thread.
+/// A picture on its way to a model thread.
+type Waiting<'a> = (&'a Source, Prepared);
+
+/// Pictures of one shape for a model thread, with their numbers.
 struct Batch<'a> {
-    pictures: Vec<(&'a Source, Prepared)>,
+    pictures: Vec<(usize, Waiting<'a>)>,
     /// What could not be decoded since the batch before.
     failures: Vec<Failure>,
 }
 
 /// What a model thread makes of it.
 struct Found<'a> {
-    sources: Vec<&'a Source>,
+    sources: Vec<(usize, &'a Source)>,
     failures: Vec<Failure>,
     examined: Examined,
     /// Pictures a batch.
@@ -79,13 +84,14 @@ impl<'a> Pass<'a> {
     pub fn run(self, writer: &mut RecordWriter, report: &mut dyn FnMut(Progress)) -> Result<(Vec<Failure>, Timings)> {
         let Self { sources, models, config, threads, maps, stop } = self;
         let threads = threads.clamp(1, sources.len().max(1));
-        let (detector, emotion) = (models[0].detector.input(), models[0].emotion.input());
+        let (detector, emotion) = (models[0].detector.canvas(config.detector.rect), models[0].emotion.input());
         let busy = AtomicU64::new(0);
         let decoding = Decoding { sources, config, detector, emotion, busy: &busy };
         // Enough for each thread to work ahead while every model thread has a batch.
         let ahead = (config.compute.batch * models.len()).div_ceil(threads) + 1;
         let network_threads = tch::get_num_threads();
-        let mut writing = Writing { writer, maps, report, failures: Vec::new(), timings: Timings::default() };
+        let (failures, timings) = (Vec::new(), Timings::default());
+        let mut writing = Writing { writer, maps, report, order: InOrder::new(), failures, timings };
         writing.timings.decode_threads = threads;
         writing.timings.model_threads = models.len();
         std::thread::scope(|scope| {
@@ -121,8 +127,8 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Makes batches of `size` in the order of `sources` and hands them to the model threads in turn, until all are handed out,
-/// `stop` is set, or nobody listens.
+/// Makes batches of `size` and hands them to the model threads in turn, until all are handed out, `stop` is set, or nobody
+/// listens.
 fn hand_out<'a>(
     sources: &[&'a Source],
     size: usize,
@@ -130,26 +136,35 @@ fn hand_out<'a>(
     decoded: &[Receiver<Result<Prepared, Failure>>],
     to_models: &[SyncSender<Batch<'a>>],
 ) {
-    let empty = || Batch { pictures: Vec::with_capacity(size), failures: Vec::new() };
-    let (mut batch, mut turn) = (empty(), 0);
+    let (mut gathering, mut failures, mut turn) = (Gathering::new(size), Vec::new(), 0);
+    let mut hand = |batch: Batch<'a>| {
+        turn += 1;
+        to_models[(turn - 1) % to_models.len()].send(batch).is_ok()
+    };
     for (at, source) in sources.iter().enumerate() {
         // A channel closes early when its thread panicked, which the scope passes on.
         let Ok(prepared) = decoded[at % decoded.len()].recv() else { return };
         match prepared {
-            Ok(prepared) => batch.pictures.push((*source, prepared)),
-            Err(failure) => batch.failures.push(failure),
+            Ok(prepared) => gathering.push(prepared.canvas(), (*source, prepared)),
+            Err(failure) => failures.push(failure),
         }
-        let last = stop.load(Ordering::Relaxed) || at + 1 == sources.len();
-        if batch.pictures.len() == size || last {
-            if to_models[turn % to_models.len()].send(std::mem::replace(&mut batch, empty())).is_err() {
+        let stopped = stop.load(Ordering::Relaxed);
+        let ending = match at + 1 == sources.len() {
+            true => Ending::All,
+            false if stopped => Ending::Stop,
+            false => Ending::No,
+        };
+        while let Some(pictures) = gathering.next(ending) {
+            if !hand(Batch { pictures, failures: std::mem::take(&mut failures) }) {
                 return;
             }
-            turn += 1;
         }
-        if last {
-            return;
+        if stopped {
+            break;
         }
     }
+    // What failed behind the last batch; the end is the same whether anybody listens.
+    hand(Batch { pictures: Vec::new(), failures });
 }
 
 /// A model thread: batch after batch, until there are no more, nobody listens, or a network fails.
@@ -160,9 +175,9 @@ fn work<'a>(models: &Loaded, config: &Config, batches: &Receiver<Batch<'a>>, fou
         let clock = Instant::now();
         let Ok(Batch { pictures, failures }) = batches.recv() else { return };
         let mut timings = Timings { waiting: clock.elapsed().as_secs_f64(), ..Timings::default() };
-        let prepared: Vec<&Prepared> = pictures.iter().map(|(_, prepared)| prepared).collect();
+        let prepared: Vec<&Prepared> = pictures.iter().map(|(_, (_, prepared))| prepared).collect();
         let examined = examine_in_memory(&prepared, &mut size, models, config, &mut timings);
-        let sources = pictures.iter().map(|(source, _)| *source).collect();
+        let sources = pictures.iter().map(|(number, (source, _))| (*number, *source)).collect();
         let done = examined.map(|examined| Found { sources, failures, examined, batch: size, timings });
         let failed = done.is_err();
         if found.send(done).is_err() || failed {
@@ -176,16 +191,17 @@ struct Writing<'a> {
     writer: &'a mut RecordWriter,
     maps: Option<&'a Path>,
     report: &'a mut dyn FnMut(Progress),
+    order: InOrder<ImageRecord>,
     failures: Vec<Failure>,
     timings: Timings,
 }
 
 impl Writing<'_> {
-    /// Writes a batch's records, and its maps before them: a picture with a record has its maps.
+    /// Writes the records that are due, and maps before them: a picture with a record has its maps.
     fn take(&mut self, found: Found<'_>) -> Result<()> {
         let Found { sources, failures, mut examined, batch, timings } = found;
         let clock = Instant::now();
-        for (record, source) in examined.records.iter_mut().zip(&sources) {
+        for (record, (_, source)) in examined.records.iter_mut().zip(&sources) {
             record.path.clone_from(&source.path);
         }
         if let Some(folder) = self.maps {
@@ -193,13 +209,15 @@ impl Writing<'_> {
                 crate::run::save_maps(folder, record, examined.maps.iter().map(|maps| (maps.size, &maps.values[at])))?;
             }
         }
-        if !examined.records.is_empty() {
-            self.writer.append(&examined.records)?;
+        sources.iter().zip(examined.records).for_each(|((number, _), record)| self.order.push(*number, record));
+        let due = self.order.due();
+        if !due.is_empty() {
+            self.writer.append(&due)?;
         }
         self.failures.extend(failures);
         self.timings.add(&timings);
         self.timings.write += clock.elapsed().as_secs_f64();
-        self.timings.images += sources.len();
+        self.timings.images += due.len();
         let (done, failed) = (self.timings.images, self.failures.len());
         (self.report)(Progress { done, failed, batch, timings: self.timings });
         Ok(())
@@ -211,7 +229,7 @@ impl Writing<'_> {
 struct Decoding<'a> {
     sources: &'a [&'a Source],
     config: &'a Config,
-    detector: Size,
+    detector: Canvas,
     emotion: Size,
     /// Nanoseconds of work, all threads added.
     busy: &'a AtomicU64,
@@ -224,7 +242,7 @@ impl Decoding<'_> {
             let clock = Instant::now();
             // A crash of a decoder is that picture's failure, not the run's.
             let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(source))).unwrap_or_else(|_| {
-                Err(Error::file(&source.file, "the decoder crashed on this file; please report it with the file"))
+                Err(Error::file(&source.place(), "the decoder crashed on this file; please report it with the file"))
             });
             let prepared = prepared.map_err(|error| Failure {
                 path: source.path.clone(),
@@ -239,8 +257,8 @@ impl Decoding<'_> {
     }
 
     fn prepare(&self, source: &Source) -> Result<Prepared> {
-        let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let picture = decode(&source.file, &options)?;
+        let enough = Enough { letterboxed: self.detector.size, squashed: self.emotion };
+        let picture = source.decode(&self.config.corpus.decoding(enough))?;
         Ok(Prepared::new(&picture, &source.path, self.detector, self.emotion, self.config))
     }
 }

@@ -77,6 +77,10 @@ impl Detector for Narrow {
         Size::new(64, 64)
     }
 
+    fn stride(&self) -> Option<u32> {
+        None
+    }
+
     fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>> {
         self.calls.set(self.calls.get() + 1);
         if pictures.len() > self.most {
@@ -97,13 +101,19 @@ fn a_batch_that_does_not_fit_is_halved_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let (sources, config) = corpus(folder.path());
     let emotion = loaded(&config).emotion;
-    let decoded = |source: &Source| crate::corpus::decode(&source.file, &Default::default()).unwrap();
+    let decoded = |source: &Source| source.decode(&Default::default()).unwrap();
     let prepared: Vec<Prepared> = sources
         .iter()
         .filter(|source| !source.path.starts_with("05"))
         .take(7)
         .map(|source| {
-            Prepared::new(&decoded(source), &source.path, Size::new(64, 64), EmotionModel::input(&emotion), &config)
+            Prepared::new(
+                &decoded(source),
+                &source.path,
+                Size::new(64, 64).into(),
+                EmotionModel::input(&emotion),
+                &config,
+            )
         })
         .collect();
     let prepared: Vec<&Prepared> = prepared.iter().collect();

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::emotion::{answers, logits, Emotion, EmotionModel};
 use crate::explain::finish;
-use crate::image::{resize, BoundingBox, Filter, Letterbox, Rgb8, Size};
+use crate::image::{resize, BoundingBox, Canvas, Filter, Letterbox, Rgb8, Size};
 use crate::pipeline::{examine, Models, Prepared};
 use crate::random::Random;
 use crate::record::BoxRecord;
@@ -75,7 +75,7 @@ pub fn trials(
     let (mut all, mut timings) = (Vec::new(), Timings::default());
     let batch = config.compute.batch as u64;
     // Networks stay on one thread; drawing needs their sizes alone.
-    let inputs = (models.detector.input(), models.emotion.input());
+    let inputs = (models.detector.canvas(config.detector.rect), models.emotion.input());
     for first in (0..count).step_by(config.compute.batch) {
         let numbers: Vec<u64> = (first..(first + batch).min(count)).collect();
         let staged: Vec<Staged> =
@@ -121,7 +121,7 @@ struct Staged {
 }
 
 impl Staged {
-    fn new(world: World, number: u64, (detector, emotion): (Size, Size), config: &Config) -> Self {
+    fn new(world: World, number: u64, (detector, emotion): (Canvas, Size), config: &Config) -> Self {
         let scene = Scene::draw(world.seed, number, world.style);
         let picture = scene.render();
         let visible = scene.boxes().into_iter().map(|(object, bounding_box)| Visible {
@@ -131,8 +131,8 @@ impl Staged {
         });
         Self {
             number,
-            letterbox: Letterbox::fit(picture.size(), detector),
-            prepared: Prepared::new(&picture, &format!("scene {number}"), detector, emotion, config),
+            letterbox: detector.letterbox(picture.size()),
+            prepared: Prepared::new(&picture.into(), &format!("scene {number}"), detector, emotion, config),
             truth: scene.label(),
             visible: visible.collect(),
         }
