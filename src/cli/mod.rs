@@ -17,6 +17,7 @@ mod associate;
 mod bench;
 mod evaluate;
 mod explain;
+mod merge;
 mod models;
 mod paste;
 mod progress;
@@ -69,6 +70,7 @@ enum Command {
     #[command(hide = true)]
     BenchDetector(bench::Args),
     Explain(explain::Args),
+    Merge(merge::Args),
     #[command(subcommand)]
     Models(models::Command),
     Rsa(rsa::Args),
@@ -94,6 +96,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Paste(args) => paste::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Models(command) => models::run(command),
         Command::Rsa(args) => rsa::run(args),
         Command::TrainDemo(args) => train::run(&args),

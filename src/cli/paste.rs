@@ -412,10 +412,12 @@ fn manifest(experiment: &Experiment, roots: &[PathBuf], corpus: &Corpus) -> anyh
             images: corpus.images.len(),
             sha256: corpus::digest(&corpus.images),
         },
+        shard: None,
         labels: models.emotion.card().labels.clone(),
         classes: models.classes.clone(),
         matrices: None,
         paste: Some(settings.clone()),
         outcome: None,
+        merged: None,
     })
 }

@@ -22,6 +22,13 @@ pub struct Source {
     pub file: PathBuf,
 }
 
+impl Source {
+    /// What decides on its shard ([`super::shard_of`]): its path.
+    pub fn shard_key(&self) -> &str {
+        &self.path
+    }
+}
+
 /// Something in the corpus that could not be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -29,6 +36,13 @@ pub struct Problem {
     pub path: String,
     /// Why it was left out.
     pub cause: String,
+}
+
+impl Problem {
+    /// As [`Source::shard_key`]: each is reported by one shard.
+    pub fn shard_key(&self) -> &str {
+        &self.path
+    }
 }
 
 /// What was found below the roots.

@@ -7,6 +7,8 @@
 mod decode;
 mod find;
 mod jpeg;
+mod shard;
 
 pub use decode::{decode, DecodeOptions};
 pub use find::{digest, find, Corpus, Problem, Source, FIGURES};
+pub use shard::{shard_of, Shard, ShardChoice};
