@@ -6,7 +6,7 @@
 //! * [`nn`]: devices, weights, layers; [`detect`]: objects; [`emotion`]: the explained network; [`explain`]: its maps;
 //!   [`score`]: how much of a map lies in a box;
 //! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it
-//!   leaves behind;
+//!   leaves behind; [`merge`]: one run from those of its shards;
 //! * [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`explained`]: single photos;
 //!   [`evaluate`]: whether a method's maps are any good; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known; [`training`]: the two small networks that know them;
@@ -27,6 +27,7 @@ pub mod explained;
 pub mod files;
 pub mod image;
 pub mod load;
+pub mod merge;
 pub mod models;
 pub mod nn;
 pub mod paste;

@@ -124,6 +124,24 @@ impl RecordWriter {
     }
 }
 
+/// Whole lines of the file.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn count_lines(path: &Path) -> Result<usize> {
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
+    let mut lines = 0;
+    loop {
+        let block = reader.fill_buf().map_err(Error::io("read", path))?;
+        if block.is_empty() {
+            return Ok(lines);
+        }
+        lines += block.iter().filter(|&&byte| byte == b'\n').count();
+        let length = block.len();
+        reader.consume(length);
+    }
+}
+
 /// Length of the file up to and including its last line feed.
 fn whole_lines(file: &mut File) -> std::io::Result<u64> {
     let mut end = file.seek(SeekFrom::End(0))?;
@@ -141,8 +159,8 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
     Ok(0)
 }
 
-/// Lines parsed at a time.
-const CHUNK: usize = 4096;
+/// Bytes parsed at a time.
+const CHUNK: usize = 4 << 20;
 
 /// Calls `take` with every record of the file, in its order, parsing on all cores; a torn last line is passed over.
 /// Memory does not depend on the file's length.
@@ -150,31 +168,58 @@ const CHUNK: usize = 4096;
 /// # Errors
 /// The file cannot be read; a line that is no record, by its number; whatever `take` returns.
 pub fn for_each<R: Line>(path: &Path, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
+    for_each_line(path, |_, record| take(record))
+}
+
+/// [`for_each`] with the record's line as it is in the file, line feed included.
+///
+/// # Errors
+/// As [`for_each`].
+pub(crate) fn for_each_line<R: Line>(path: &Path, mut take: impl FnMut(&[u8], R) -> Result<()>) -> Result<()> {
     let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
     let mut number = 0;
     loop {
-        let mut lines = Vec::with_capacity(CHUNK);
-        while lines.len() < CHUNK {
-            let mut line = Vec::new();
-            reader.read_until(b'\n', &mut line).map_err(Error::io("read", path))?;
-            if line.last() != Some(&b'\n') {
-                break;
-            }
-            lines.push(line);
-        }
+        let lines = read_lines(&mut reader, path, number, CHUNK)?;
         if lines.is_empty() {
             return Ok(());
         }
-        let records: Vec<_> = lines.par_iter().map(|line| serde_json::from_slice::<R>(line)).collect();
-        for record in records {
-            number += 1;
-            let record =
-                record.map_err(|error| error.to_string()).and_then(|record| record.check().map(|()| record)).map_err(
-                    |cause| Error::line(path, number, format!("not a record of this version of emocam: {cause}")),
-                )?;
-            take(record)?;
-        }
+        number += lines.len();
+        lines.into_iter().try_for_each(|(line, record)| take(&line, record))?;
     }
+}
+
+/// The next whole lines of `reader`, with their line feeds, until they have `bytes` bytes or more, and their records; the
+/// first is line `before + 1` of `path`.
+///
+/// # Errors
+/// As [`for_each`].
+pub(crate) fn read_lines<R: Line>(
+    reader: &mut impl BufRead,
+    path: &Path,
+    before: usize,
+    bytes: usize,
+) -> Result<Vec<(Vec<u8>, R)>> {
+    let (mut lines, mut read) = (Vec::new(), 0);
+    while read < bytes {
+        let mut line = Vec::new();
+        reader.read_until(b'\n', &mut line).map_err(Error::io("read", path))?;
+        if line.last() != Some(&b'\n') {
+            break;
+        }
+        read += line.len();
+        lines.push(line);
+    }
+    let parse = |line: &Vec<u8>| -> Result<R, String> {
+        let record: R = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        record.check().map(|()| record)
+    };
+    let records: Vec<_> = lines.par_iter().map(parse).collect();
+    let numbered = (before + 1..).zip(lines.into_iter().zip(records));
+    let whole = numbered.map(|(number, (line, record))| match record {
+        Ok(record) => Ok((line, record)),
+        Err(cause) => Err(Error::line(path, number, format!("not a record of this version of emocam: {cause}"))),
+    });
+    whole.collect()
 }
 
 impl Line for ImageRecord {

@@ -6,12 +6,13 @@
 
 mod common;
 
-use common::corpus::{assert_counts, assert_same_tables, ends, recount, refused, Corpus, Run};
+use common::corpus::{assert_counts, assert_same_tables, ends, recount, refused, Corpus};
 use common::odd::{cases, Expect};
+use common::process::{finish, length_of_records, signal, start, wait_for_records, Disk};
 use emocam::explain::Method;
 use std::fs;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 /// A sequence of numbers in `[0, 1)`, the same in every run of the tests (a linear congruential generator).
 struct Dice(u64);
@@ -21,35 +22,6 @@ impl Dice {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
-}
-
-fn start(command: &mut Command) -> Child {
-    command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn length_of_records(run: &Run) -> u64 {
-    fs::metadata(run.path("records.jsonl")).map_or(0, |metadata| metadata.len())
-}
-
-/// Waits until the records are longer than `length`, or the process has ended.
-fn wait_for_records(child: &mut Child, run: &Run, length: u64) {
-    let patience = Instant::now() + Duration::from_secs(120);
-    while length_of_records(run) <= length && child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < patience, "no progress");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Waits for the end; exit status, if it was not a signal, and stderr.
-fn finish(child: Child) -> (Option<i32>, String) {
-    let output = child.wait_with_output().unwrap();
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-fn signal(child: &Child, name: &str) {
-    // The shell's own: a small machine has no program of that name.
-    let command = format!("kill {name} {}", child.id());
-    assert!(Command::new("bash").args(["-c", &command]).status().unwrap().success());
 }
 
 #[test]
@@ -352,29 +324,6 @@ fn a_limit_on_file_sizes_ends_the_run_and_it_goes_on_without_the_limit() {
     refused(&mut limited, &["cannot append records to full/records.jsonl: File too large"]);
     ends(corpus.analyze("full").arg("--resume"), 0);
     assert_same_tables(&whole, &corpus.run("full"));
-}
-
-/// A small file system of its own, if this user may mount one.
-struct Disk<'a>(&'a std::path::Path);
-
-impl<'a> Disk<'a> {
-    fn mount(at: &'a std::path::Path, kilobytes: u64) -> Option<Self> {
-        fs::create_dir(at).unwrap();
-        let options = format!("size={kilobytes}k");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "emocam-test"]).arg(at).output();
-        mount.is_ok_and(|output| output.status.success()).then_some(Self(at))
-    }
-
-    fn resize(&self, kilobytes: u64) {
-        let options = format!("remount,size={kilobytes}k");
-        assert!(Command::new("mount").args(["-o", &options]).arg(self.0).status().unwrap().success());
-    }
-}
-
-impl Drop for Disk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0).status();
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::progress;
 use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::corpus::{Corpus, Problem, Source};
+use emocam::corpus::{Corpus, Problem, Shard, ShardChoice, Source};
 use emocam::emotion::EmotionModel;
 use emocam::explain::Score;
 use emocam::load::{load, Loaded};
@@ -13,16 +13,13 @@ use emocam::nn;
 use emocam::pipeline::{Pass, Progress};
 use emocam::record::RecordWriter;
 use emocam::run::{
-    failures_csv, images_and_objects_csv, matrices, CorpusInfo, Failure, Manifest, Outcome, Run, Timings,
+    failures_csv, images_and_objects_csv, matrices, CorpusInfo, Failure, Manifest, Outcome, Run, ShardInfo, Timings,
 };
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// Probabilities over this are called saturated.
-const SATURATED: f32 = 0.999;
 
 /// Run both networks over a corpus: records, tables, association matrix and heatmap
 ///
@@ -35,7 +32,7 @@ pub struct Args {
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
 
-    /// The run directory [default: <CORPUS NAME>-emocam]
+    /// The run directory [default: <CORPUS NAME>-emocam; of a shard: <CORPUS NAME>-emocam-shards/03-of-16]
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
 
@@ -48,6 +45,14 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroUsize>,
 
+    /// Only the images of one of N shards, for several processes: 3/16 is the third of 16. `emocam merge` makes one run of all
+    ///
+    /// An image's shard follows from its path alone, so shards run in any order and on any machine that sees the same
+    /// corpus. auto: in a Slurm job array, the shard of this task; auto/16: the shard of 16 with the number of this task, also
+    /// when not all of them are in the array.
+    #[arg(long, value_name = "K/N")]
+    shard: Option<ShardChoice>,
+
     /// Keep every map, as <RUN>/maps/<IMAGE>.safetensors (about 200 KB for each image and method)
     #[arg(long)]
     save_maps: bool,
@@ -57,15 +62,20 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { corpus: roots, out, resume, limit, save_maps, settings } = args;
+    let Args { corpus: roots, out, resume, limit, shard, save_maps, settings } = args;
+    let shard = shard.map(|choice| choice.resolve(|name| std::env::var(name).ok())).transpose()?;
     let (config, machine) = settings.resolve()?;
-    let corpus = super::corpus::images(&roots, limit)?;
-    let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam", super::corpus::name(&roots[0]))));
+    let mut corpus = super::corpus::images(&roots, limit)?;
+    let folder = out.unwrap_or_else(|| default_folder(&roots[0], shard));
+    let is_ours = |key: &str| shard.is_none_or(|shard| shard.contains(key));
+    let ours: Vec<&Source> = corpus.images.iter().filter(|source| is_ours(source.shard_key())).collect();
+    corpus.problems.retain(|problem| is_ours(problem.shard_key()));
     tch::set_num_threads(nn::network_threads());
     let devices = nn::open_all(&machine.device)?;
     let mut models = model_threads(&config, &machine.models, &devices)?;
     nn::keep_freed_memory();
-    let manifest = manifest(&config, &models[0], &devices, &roots, &corpus)?;
+    let part = shard.map(|Shard { index, count }| ShardInfo { index, count, images: ours.len() });
+    let manifest = Manifest { shard: part, ..manifest(&config, &models[0], &devices, &roots, &corpus)? };
     if let Some(warning) = &manifest.warning {
         say!("warning: {warning}");
     }
@@ -77,12 +87,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         done.insert(record.path);
         Ok(())
     })?;
-    let todo: Vec<&Source> = corpus.images.iter().filter(|source| !done.contains(&source.path)).collect();
-    announce(&corpus, done.len(), &devices, &folder);
+    let todo: Vec<&Source> = ours.iter().copied().filter(|source| !done.contains(&source.path)).collect();
+    announce(&run, ours.len(), done.len(), &devices);
 
     let stop =
         stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
-    let mut progress = progress::Progress::new(corpus.images.len() as u64, "images");
+    let mut progress = progress::Progress::new(ours.len() as u64, "images");
     let maps = run.path("maps");
     let pass = Pass {
         sources: &todo,
@@ -112,7 +122,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             "stopped after {} of {} images; the same command with --resume continues, \
              `emocam associate {}` looks at what is there",
             done.len() + timings.images,
-            corpus.images.len(),
+            ours.len(),
             folder.display()
         );
         return Ok(ExitCode::from(130));
@@ -201,7 +211,7 @@ fn say_timings(timings: &Timings) {
 }
 
 /// What a reader of the matrices should know of the maps.
-fn say_flags(run: &Run) {
+pub(super) fn say_flags(run: &Run) {
     let (Some(outcome), cam) = (&run.manifest.outcome, &run.manifest.configuration.cam) else { return };
     for (method, count) in outcome.flat_maps.iter().filter(|(_, count)| **count > 0) {
         say!(
@@ -212,10 +222,11 @@ fn say_flags(run: &Run) {
     let explains_probability = cam.methods.iter().any(|method| method.score(&cam.options()) == Score::Probability);
     if outcome.saturated > 0 && explains_probability {
         say!(
-            "{} of {} images have a probability over {SATURATED}, which hardly changes with the picture: `--target logit` \
+            "{} of {} images have a probability over {}, which hardly changes with the picture: `--target logit` \
              explains the logit instead",
             outcome.saturated,
-            outcome.done
+            outcome.done,
+            Outcome::SATURATED
         );
     }
 }
@@ -223,14 +234,7 @@ fn say_flags(run: &Run) {
 fn outcome(run: &Run, failed: usize, timings: Timings) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome { failed, timings, ..Outcome::default() };
     run.for_each_record(|record| {
-        outcome.done += 1;
-        outcome.boxes += record.boxes.len();
-        outcome.clipped += record.clipped;
-        outcome.outside += record.outside;
-        outcome.saturated += usize::from(record.probabilities[record.label] > SATURATED);
-        for map in &record.maps {
-            *outcome.flat_maps.entry(map.method.clone()).or_default() += usize::from(map.flat);
-        }
+        outcome.add(&record);
         Ok(())
     })?;
     Ok(outcome)
@@ -240,6 +244,15 @@ fn outcome(run: &Run, failed: usize, timings: Timings) -> anyhow::Result<Outcome
 fn device_names(devices: &[tch::Device]) -> String {
     let names: Vec<String> = devices.iter().map(|&device| device_name(device)).collect();
     names.join(",").replace(",cuda:", ",")
+}
+
+/// Where a run goes that was given no place.
+fn default_folder(root: &Path, shard: Option<Shard>) -> PathBuf {
+    let name = format!("{}-emocam", super::corpus::name(root));
+    match shard {
+        Some(shard) => PathBuf::from(format!("{name}-shards")).join(shard.folder_name()),
+        None => name.into(),
+    }
 }
 
 /// As in `run.json`.
@@ -277,22 +290,28 @@ fn manifest(
         network_threads: tch::get_num_threads(),
         models: loaded.files.clone(),
         corpus: corpus_info(roots, corpus)?,
+        shard: None,
         labels: loaded.emotion.card().labels.clone(),
         classes: loaded.classes.clone(),
         matrices: None,
         paste: None,
         outcome: None,
+        merged: None,
     })
 }
 
-fn announce(corpus: &Corpus, done: usize, devices: &[tch::Device], folder: &Path) {
+fn announce(run: &Run, images: usize, done: usize, devices: &[tch::Device]) {
     let device = match devices {
         [tch::Device::Cuda(number)] => format!("GPU {number}"),
         [_] => format!("CPU, {} threads", tch::get_num_threads()),
         _ => format!("{} GPUs", devices.len()),
     };
+    let manifest = &run.manifest;
+    let shard = manifest.shard.map_or(String::new(), |shard| {
+        format!(", shard {} of {} of a corpus of {}", shard.index, shard.count, manifest.corpus.images)
+    });
     let already = if done > 0 { format!(", {done} already done") } else { String::new() };
-    say!("{} images{already}; {device}; results in {}", corpus.images.len(), folder.display());
+    say!("{images} images{already}{shard}; {device}; results in {}", run.folder().display());
 }
 
 /// The first Ctrl-C (or SIGTERM) lets the work at hand finish and says `note`, the second ends the process.

@@ -19,6 +19,7 @@ mod corpus;
 mod demo;
 mod evaluate;
 mod explain;
+mod merge;
 mod models;
 mod paste;
 mod progress;
@@ -73,6 +74,7 @@ enum Command {
     BenchDetector(bench::Args),
     Demo(demo::Args),
     Explain(explain::Args),
+    Merge(merge::Args),
     #[command(subcommand)]
     Models(models::Command),
     Rsa(rsa::Args),
@@ -108,6 +110,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
         Command::BenchDetector(args) => bench::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Models(command) => models::run(command),
         Command::Rsa(args) => rsa::run(args),
         Command::TrainDemo(args) => train::run(&args),

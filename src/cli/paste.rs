@@ -399,10 +399,12 @@ fn manifest(experiment: &Experiment, roots: &[PathBuf], corpus: &Corpus) -> anyh
         network_threads: tch::get_num_threads(),
         models: models.files.clone(),
         corpus: corpus_info(roots, corpus)?,
+        shard: None,
         labels: models.emotion.card().labels.clone(),
         classes: models.classes.clone(),
         matrices: None,
         paste: Some(settings.clone()),
         outcome: None,
+        merged: None,
     })
 }

@@ -31,6 +31,13 @@ pub struct Problem {
     pub cause: String,
 }
 
+impl Problem {
+    /// As [`Source::shard_key`]: each is reported by one shard.
+    pub fn shard_key(&self) -> &str {
+        &self.path
+    }
+}
+
 /// What was found below the roots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Corpus {

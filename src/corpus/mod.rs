@@ -8,9 +8,11 @@ mod decode;
 mod find;
 mod jpeg;
 mod list;
+mod shard;
 mod source;
 mod tar;
 
 pub use decode::{decode, DecodeOptions, Enough};
 pub use find::{check, find, Corpus, Problem, FIGURES};
+pub use shard::{shard_of, Shard, ShardChoice};
 pub use source::{digest, Member, Source};

@@ -39,6 +39,11 @@ impl Source {
         self.member.map(|member| &self.path[..member.tar as usize])
     }
 
+    /// What decides on its shard ([`super::shard_of`]): its tar's name, so that one shard reads the tar, or its own.
+    pub fn shard_key(&self) -> &str {
+        self.tar().unwrap_or(&self.path)
+    }
+
     /// Where it is, for messages: the file, or `<tar file>/<member>`.
     pub fn place(&self) -> PathBuf {
         match self.tar() {

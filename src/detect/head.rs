@@ -21,7 +21,7 @@ pub fn decode(
     // In channels-last memory this is a view: one row of 5 + classes numbers for every cell and anchor.
     let rows = raw.f_permute([0, 2, 3, 1])?.f_reshape([batch * height * width * anchors, columns])?;
     // No label is more confident than its box's objectness: most rows end here, before any exp over the classes.
-    let objectness = rows.f_select(1, 4)?.f_to_kind(Kind::Float)?.f_sigmoid()?;
+    let objectness = sigmoids(&rows.f_select(1, 4)?)?;
     let chosen = objectness.f_gt(f64::from(confidence))?.f_nonzero()?.f_flatten(0, -1)?;
     let values = rows.f_index_select(0, &chosen)?.f_to_kind(Kind::Float)?;
     let objectness = objectness.f_index_select(0, &chosen)?;
@@ -37,7 +37,7 @@ pub fn decode(
             (over.shallow_clone(), class.f_index_select(0, &over)?, scores.f_index_select(0, &over)?)
         }
         ClassScores::Logistic => {
-            let scores = logits.f_sigmoid()?.f_mul(&objectness.f_unsqueeze(1)?)?;
+            let scores = sigmoids(&logits)?.f_mul(&objectness.f_unsqueeze(1)?)?;
             let over = scores.f_gt(f64::from(confidence))?.f_nonzero()?;
             let (row, class) = (over.i((.., 0)), over.i((.., 1)));
             let flat = row.f_mul_scalar(head.classes as i64)?.f_add(&class)?;
@@ -45,6 +45,12 @@ pub fn decode(
         }
     };
     collect(&chosen, &values, labels, head, (batch as usize, height as usize, width as usize))
+}
+
+/// In f64, rounded to f32. A processor's exponentials differ in the last digit between vectors and what is left over at their
+/// end, so that a confidence would depend on the other pictures of a batch.
+fn sigmoids(x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_to_kind(Kind::Double)?.f_sigmoid()?.f_to_kind(Kind::Float)
 }
 
 /// Moves the chosen rows to the CPU and computes their boxes; `(batch, height, width)` are images and the grid's cells.

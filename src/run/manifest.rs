@@ -27,8 +27,11 @@ pub struct Manifest {
     pub network_threads: i32,
     /// Every file that shaped the networks.
     pub models: Vec<ModelFile>,
-    /// The pictures.
+    /// The pictures; of a shard too, all of them.
     pub corpus: CorpusInfo,
+    /// Which part of the corpus this run is about, when not the whole.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shard: Option<ShardInfo>,
     /// Names of the emotion model's outputs.
     pub labels: Vec<String>,
     /// Names of the detector's classes.
@@ -43,6 +46,9 @@ pub struct Manifest {
     /// What came out, when the pass has stopped.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Outcome>,
+    /// The shards it was made of, in a run of `emocam merge`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub merged: Option<Vec<MergedShard>>,
 }
 
 /// One model file.
@@ -70,6 +76,37 @@ pub struct CorpusInfo {
     pub images: usize,
     /// SHA-256 over paths and sizes in bytes, in order.
     pub sha256: String,
+}
+
+/// Which part of the corpus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardInfo {
+    /// From 1 to `count`.
+    pub index: u64,
+    /// How many shards there are.
+    pub count: u64,
+    /// Pictures in this one.
+    pub images: usize,
+}
+
+/// What `emocam merge` keeps of a shard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MergedShard {
+    /// Its number, from 1.
+    pub shard: u64,
+    /// Where it lay.
+    pub folder: String,
+    /// Its device.
+    pub device: String,
+    /// Its threads of the networks.
+    pub network_threads: i32,
+    /// Its records.
+    pub done: usize,
+    /// Its times, when it was finished.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub timings: Option<Timings>,
 }
 
 /// Counts and times of a pass.
@@ -129,14 +166,53 @@ pub struct Timings {
     pub write: f64,
 }
 
+impl Outcome {
+    /// A probability over this is called saturated.
+    pub const SATURATED: f32 = 0.999;
+
+    /// Counts a picture.
+    pub fn add(&mut self, record: &ImageRecord) {
+        self.done += 1;
+        self.boxes += record.boxes.len();
+        self.clipped += record.clipped;
+        self.outside += record.outside;
+        self.saturated += usize::from(record.probabilities[record.label] > Self::SATURATED);
+        for map in &record.maps {
+            *self.flat_maps.entry(map.method.clone()).or_default() += usize::from(map.flat);
+        }
+    }
+}
+
 impl Timings {
-    /// Adds what the networks of one batch took.
-    pub fn add(&mut self, batch: &Self) {
-        self.waiting += batch.waiting;
-        self.detect += batch.detect;
-        self.emotion += batch.emotion;
-        self.explain += batch.explain;
-        self.score += batch.score;
+    /// Adds the times of another batch or process; threads are those of the larger one.
+    pub fn add(&mut self, other: &Self) {
+        // Every field by name: one that is not added does not compile.
+        let &Self {
+            images,
+            total,
+            decode_threads,
+            decode,
+            model_threads,
+            waiting,
+            detect,
+            compose,
+            emotion,
+            explain,
+            score,
+            write,
+        } = other;
+        self.images += images;
+        self.total += total;
+        self.decode_threads = self.decode_threads.max(decode_threads);
+        self.decode += decode;
+        self.model_threads = self.model_threads.max(model_threads);
+        self.waiting += waiting;
+        self.detect += detect;
+        self.compose = self.compose.map_or(compose, |sum| Some(sum + compose.unwrap_or(0.0)));
+        self.emotion += emotion;
+        self.explain += explain;
+        self.score += score;
+        self.write += write;
     }
 
     /// Shares of the time so far in which decode threads and model threads had work, 0 to 1: the lesser one waits for the
@@ -152,19 +228,22 @@ impl Timings {
 }
 
 impl Manifest {
-    /// What keeps a run described by `self` from being continued as `now`; empty when nothing does. The association
-    /// settings may differ: they are applied to records that are there.
-    pub fn differences(&self, now: &Self) -> Vec<String> {
+    /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty when nothing does. The
+    /// association settings may differ: they are applied to records that are there. `words` tell the two apart, as "then"
+    /// and "now".
+    pub fn differences(&self, now: &Self, words: [&str; 2]) -> Vec<String> {
         let mut found = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {
             if then != now {
-                found.push(format!("{what}: {then} then, {now} now"));
+                found.push(format!("{what}: {then} {}, {now} {}", words[0], words[1]));
             }
         };
         compare("version of emocam", &self.emocam, &now.emocam);
+        compare("version of libtorch", &self.libtorch, &now.libtorch);
         // Which of several equal GPUs it is makes no difference.
         let kind = |device: &str| device.split(':').next().unwrap_or_default().to_string();
         compare("device", &kind(&self.device), &kind(&now.device));
+        compare("shard", &self.part(), &now.part());
         for (key, then, now) in settings(&self.configuration, &now.configuration) {
             compare(&format!("setting {key}"), &then, &now);
         }
@@ -177,8 +256,10 @@ impl Manifest {
             compare(key, then, now);
         }
         for file in &self.models {
-            let digest = now.models.iter().find(|other| other.role == file.role).map_or("none", |other| &other.sha256);
-            compare(&format!("{} ({}), SHA-256", file.role, file.path), &file.sha256, digest);
+            compare(&format!("{} ({}), SHA-256", file.role, file.path), &file.sha256, now.digest_of(&file.role));
+        }
+        for file in now.models.iter().filter(|file| self.digest_of(&file.role) == NO_FILE) {
+            compare(&format!("{} ({}), SHA-256", file.role, file.path), NO_FILE, &file.sha256);
         }
         compare("number of pictures", &self.corpus.images.to_string(), &now.corpus.images.to_string());
         if self.corpus.images == now.corpus.images {
@@ -188,6 +269,16 @@ impl Manifest {
             found.push("names of the labels or classes".into());
         }
         found
+    }
+
+    /// The digest of the model file with this role.
+    fn digest_of(&self, role: &str) -> &str {
+        self.models.iter().find(|file| file.role == role).map_or(NO_FILE, |file| &file.sha256)
+    }
+
+    /// Which part of the corpus, in words.
+    fn part(&self) -> String {
+        self.shard.map_or("the whole corpus".into(), |shard| format!("{} of {}", shard.index, shard.count))
     }
 
     /// Refuses a record that does not fit this run.
@@ -202,6 +293,9 @@ impl Manifest {
         })
     }
 }
+
+/// In the place of a file's digest.
+const NO_FILE: &str = "none";
 
 /// The subcommand that made a run.
 fn command(manifest: &Manifest) -> &'static str {

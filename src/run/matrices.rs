@@ -1,10 +1,11 @@
 //! Per method `association.csv`, `counts.csv` and the heatmap, recomputed from the records.
 
-use super::Run;
+use super::{Manifest, Run};
 use crate::associate::Counts;
 use crate::config::AssociationConfig;
 use crate::files::write_whole;
 use crate::plot::{self, Heatmap};
+use crate::record::ImageRecord;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -23,19 +24,31 @@ pub struct Matrices {
 /// # Errors
 /// The records cannot be read.
 pub fn matrices(run: &Run, rule: &AssociationConfig) -> Result<Matrices> {
-    let manifest = &run.manifest;
-    let (labels, classes) = (manifest.labels.clone(), manifest.classes.clone());
-    let names = manifest.configuration.cam.methods.iter().map(ToString::to_string);
-    let mut methods: Vec<(String, Counts)> =
-        names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
+    let mut matrices = Matrices::new(&run.manifest, rule);
     run.for_each_record(|record| {
-        methods.iter_mut().enumerate().for_each(|(at, (_, counts))| counts.add(&record, at, rule));
+        matrices.add(&record);
         Ok(())
     })?;
-    Ok(Matrices { methods, rule: rule.clone(), labels, classes, warning: manifest.warning.clone() })
+    Ok(matrices)
 }
 
 impl Matrices {
+    /// Of no picture yet.
+    pub fn new(manifest: &Manifest, rule: &AssociationConfig) -> Self {
+        let (labels, classes) = (manifest.labels.clone(), manifest.classes.clone());
+        let names = manifest.configuration.cam.methods.iter().map(ToString::to_string);
+        let methods = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
+        Self { methods, rule: rule.clone(), labels, classes, warning: manifest.warning.clone() }
+    }
+
+    /// Counts a picture.
+    ///
+    /// # Panics
+    /// When the record does not fit the manifest; [`Run`] has checked those it reads.
+    pub fn add(&mut self, record: &ImageRecord) {
+        self.methods.iter_mut().enumerate().for_each(|(at, (_, counts))| counts.add(record, at, &self.rule));
+    }
+
     /// Every method's name and counts.
     pub fn methods(&self) -> &[(String, Counts)] {
         &self.methods

@@ -3,14 +3,16 @@
 mod manifest;
 mod maps;
 mod matrices;
+mod order;
 mod tables;
 
-pub use manifest::{CorpusInfo, Manifest, ModelFile, Outcome, Timings};
+pub use manifest::{CorpusInfo, Manifest, MergedShard, ModelFile, Outcome, ShardInfo, Timings};
 pub(crate) use maps::beneath;
 pub use maps::{save_maps, write_maps};
 pub use matrices::{matrices, Matrices};
-pub(crate) use tables::table;
-pub use tables::{failures_csv, images_and_objects_csv, write_failures, Failure};
+pub(crate) use order::Ordered;
+pub use tables::{failures_csv, images_and_objects_csv, read_failures, write_failures, Failure};
+pub(crate) use tables::{table, write_tables};
 
 use crate::files::{read_text, write_bytes};
 use crate::record::{self, ImageRecord};
@@ -70,7 +72,7 @@ impl Run {
             return Self::create(folder, now);
         }
         let mut run = Self::open(folder)?;
-        let differences = run.manifest.differences(&now);
+        let differences = run.manifest.differences(&now, ["then", "now"]);
         if !differences.is_empty() {
             let message = format!(
                 "this run was made differently and cannot be continued:\n  {}\nname another folder with --out",
@@ -79,7 +81,8 @@ impl Run {
             return Err(Error::file(folder, message));
         }
         // The same number of threads, the same last digits.
-        run.manifest = Manifest { network_threads: run.manifest.network_threads, ..now };
+        let (network_threads, merged) = (run.manifest.network_threads, run.manifest.merged.take());
+        run.manifest = Manifest { network_threads, merged, ..now };
         remove_leftovers(folder, ".")?;
         for method in &run.manifest.configuration.cam.methods {
             remove_leftovers(&run.path(method.name()), ".")?;
@@ -114,16 +117,21 @@ impl Run {
     /// # Errors
     /// As [`record::for_each`]; a record that does not fit the run.
     pub fn for_each_record(&self, mut take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
+        self.for_each_line(|_, record| take(record))
+    }
+
+    /// [`Run::for_each_record`] with the record's line as it is in the file, line feed included.
+    fn for_each_line(&self, mut take: impl FnMut(&[u8], ImageRecord) -> Result<()>) -> Result<()> {
         if self.manifest.paste.is_some() {
             let message = "is a run of `emocam paste`, whose records have no boxes: name a run of `emocam analyze`";
             return Err(Error::file(&self.folder, message));
         }
         let path = self.path("records.jsonl");
-        let mut line = 0;
-        record::for_each(&path, |record: ImageRecord| {
-            line += 1;
-            self.manifest.check_record(&record).map_err(|cause| Error::line(&path, line, cause))?;
-            take(record)
+        let mut number = 0;
+        record::for_each_line(&path, |line, record: ImageRecord| {
+            number += 1;
+            self.manifest.check_record(&record).map_err(|cause| Error::line(&path, number, cause))?;
+            take(line, record)
         })
     }
 }

@@ -1,17 +1,16 @@
 //! `images.csv`, `objects.csv` and `failures.csv`, in the order of the corpus.
 
-use super::Run;
+use super::{Ordered, Run};
 use crate::files::write_whole;
 use crate::record::ImageRecord;
 use crate::{Error, Result};
-use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
 /// A picture or file that was not analysed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// Its path, as in every table.
     pub path: String,
@@ -49,6 +48,19 @@ pub(crate) fn table(path: &Path, fill: impl FnOnce(&mut Table<'_>) -> Result<()>
 /// # Errors
 /// Records that cannot be read, a table that cannot be written.
 pub fn images_and_objects_csv(run: &Run) -> Result<()> {
+    let mut ordered = Ordered::default();
+    ordered.add(run, |_| Ok(()))?;
+    write_tables(run, |row| ordered.for_each(|_, record| row(record)))
+}
+
+/// [`images_and_objects_csv`] of the records that `records` hands on, in the order of the corpus.
+///
+/// # Errors
+/// A table cannot be written; whatever `records` returns.
+pub(crate) fn write_tables(
+    run: &Run,
+    records: impl FnOnce(&mut dyn FnMut(&ImageRecord) -> Result<()>) -> Result<()>,
+) -> Result<()> {
     let manifest = &run.manifest;
     let (labels, methods) = (&manifest.labels, &manifest.configuration.cam.methods);
     table(&run.path("images.csv"), |images| {
@@ -57,7 +69,7 @@ pub fn images_and_objects_csv(run: &Run) -> Result<()> {
         table(&run.path("objects.csv"), |objects| {
             let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
             objects.row(head.into_iter().chain(methods.iter().map(ToString::to_string)))?;
-            run.for_each_in_order(|record| {
+            records(&mut |record| {
                 images.row(image_cells(record, labels))?;
                 (0..record.boxes.len())
                     .try_for_each(|at| objects.row(object_cells(record, at, labels, &manifest.classes)))
@@ -103,30 +115,12 @@ pub fn write_failures(path: &Path, failures: &[Failure]) -> Result<()> {
     })
 }
 
-impl Run {
-    /// [`Run::for_each_record`] in byte order of the paths, which is the order of the corpus. Records are out of order
-    /// only where a picture that had failed could be read when the run was resumed; those few are held in memory.
-    fn for_each_in_order(&self, mut take: impl FnMut(&ImageRecord) -> Result<()>) -> Result<()> {
-        let mut late = BTreeMap::new();
-        let mut highest = String::new();
-        self.for_each_record(|record| {
-            if record.path < highest {
-                late.insert(record.path.clone(), record);
-            } else {
-                highest = record.path;
-            }
-            Ok(())
-        })?;
-        let is_late: BTreeSet<String> = late.keys().cloned().collect();
-        self.for_each_record(|record| {
-            if is_late.contains(&record.path) {
-                return Ok(());
-            }
-            while let Some(entry) = late.first_entry().filter(|entry| *entry.key() < record.path) {
-                take(&entry.remove())?;
-            }
-            take(&record)
-        })?;
-        late.values().try_for_each(take)
-    }
+/// Reads a `failures.csv`.
+///
+/// # Errors
+/// There is none, or it is damaged.
+pub fn read_failures(path: &Path) -> Result<Vec<Failure>> {
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    let failures: Result<Vec<Failure>, _> = csv::Reader::from_reader(file).deserialize().collect();
+    failures.map_err(|error| Error::file(path, format!("not a table of failures: {error}")))
 }

@@ -28,7 +28,7 @@ fn mixed(number: u64) -> u64 {
 }
 
 /// The record of a picture that was never there.
-fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> ImageRecord {
+pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> ImageRecord {
     let part = |at: u64, of: u64| (mixed(number * 1000 + at) % of) as usize;
     let share = |at: u64| part(at, 1000) as f32 / 1000.0;
     let boxed = |at: u64| {

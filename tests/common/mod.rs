@@ -4,6 +4,8 @@
 pub mod corpus;
 pub mod invented;
 pub mod odd;
+pub mod process;
+pub mod split;
 
 use std::path::{Path, PathBuf};
 
