@@ -92,7 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let stop =
         stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
-    let mut progress = progress::Progress::new(ours.len() as u64, "images");
+    let mut progress = progress::Progress::new(ours.len() as u64, "images").from(done.len() as u64);
     let maps = run.path("maps");
     let pass = Pass {
         sources: &todo,

@@ -229,7 +229,7 @@ fn execute(experiment: &Experiment, corpus: Corpus, mut run: Run) -> anyhow::Res
     say!("{} images{already}; results in {}", corpus.images.len(), run.folder().display());
     let stop =
         stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
-    let mut progress = Progress::new(corpus.images.len() as u64, "images");
+    let mut progress = Progress::new(corpus.images.len() as u64, "images").from(done.len() as u64);
     let pass = Pass {
         sources: &todo,
         objects,

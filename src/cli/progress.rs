@@ -11,6 +11,8 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 pub struct Progress {
     bar: ProgressBar,
     total: u64,
+    /// Done before it started; the rate is not theirs.
+    before: u64,
     started: Instant,
     printed: Option<Instant>,
     unit: &'static str,
@@ -22,7 +24,15 @@ impl Progress {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
         let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  ETA {{eta}}  {{msg}}");
         bar.set_style(ProgressStyle::with_template(&template).expect("the template is constant"));
-        Self { bar, total, started: Instant::now(), printed: None, unit }
+        Self { bar, total, before: 0, started: Instant::now(), printed: None, unit }
+    }
+
+    /// Goes on after `done` things that were done by an earlier process.
+    pub fn from(mut self, done: u64) -> Self {
+        self.before = done;
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+        self
     }
 
     /// Starts counting bytes.
@@ -45,7 +55,7 @@ impl Progress {
         let due = self.printed.unwrap_or(self.started).elapsed() >= LINE_EVERY;
         if self.bar.is_hidden() && (due || done == self.total) {
             self.printed = Some(Instant::now());
-            let rate = done as f64 / self.started.elapsed().as_secs_f64();
+            let rate = done.saturating_sub(self.before) as f64 / self.started.elapsed().as_secs_f64();
             let left = Duration::from_secs_f64((self.total.saturating_sub(done)) as f64 / rate.max(1e-9));
             let eta = indicatif::HumanDuration(left);
             say!(
