@@ -15,15 +15,16 @@ pub use pass::{Pass, Progress};
 use crate::config::Config;
 use crate::detect::{Detection, Detector};
 use crate::emotion::{answers, logits, Card, Emotion, EmotionModel, Regression};
-use crate::explain::{explain, HeadPass, Maps, Network};
-use crate::image::{resize, Canvas, Filter, Letterbox, Picture, Rgb8, Size};
+use crate::explain::{explain, HeadPass, Maps, Method, Network};
+use crate::image::{resize, BoundingBox, Canvas, Filter, Letterbox, Picture, Rgb8, Size};
 use crate::random::Random;
 use crate::record::{BoxRecord, ImageRecord, MapRecord};
 use crate::run::Timings;
-use crate::score::Scorer;
-use crate::Result;
+use crate::score::{scores_on_device, BoxScore, Scorer};
+use crate::{Error, Result};
 use rayon::prelude::*;
 use std::time::Instant;
+use tch::Tensor;
 
 /// The two networks.
 #[derive(Clone, Copy)]
@@ -104,65 +105,117 @@ pub fn examine(batch: &[&Prepared], models: Models<'_>, config: &Config, timings
     timings.explain += clock.elapsed().as_secs_f64();
 
     let clock = Instant::now();
+    let found: Vec<Found> =
+        batch.iter().zip(&detections).map(|(of, detections)| Found::new(of.letterbox, detections)).collect();
+    let scores = scores(batch, &found, &maps, size)?;
+    let means = means(&maps, batch.len());
     let card = models.emotion.card();
-    let records = (0..batch.len())
-        .into_par_iter()
-        .map(|at| record(batch[at].letterbox, &detections[at], &emotions[at], &maps, at, card, config))
-        .collect();
+    let measured = scores.into_iter().zip(means).enumerate();
+    let map_records = measured.map(|(at, (scores, means))| map_records(&config.cam.methods, &maps, at, scores, means));
+    let records = found.into_iter().zip(batch).zip(&emotions).zip(map_records);
+    let records =
+        records.map(|(((found, of), emotion), maps)| found.record(of.letterbox, emotion, card, maps)).collect();
     timings.score += clock.elapsed().as_secs_f64();
     Ok(Examined { records, maps })
 }
 
-/// The record of the picture at `at` in its batch.
-fn record(
-    letterbox: Letterbox,
-    detections: &[Detection],
-    emotion: &Emotion,
+/// The detections of a picture.
+struct Found {
+    /// In pixels of the picture, cut to it.
+    boxes: Vec<BoxRecord>,
+    /// The same in pixels of the detector's canvas, whole.
+    on_canvas: Vec<BoundingBox>,
+    /// How many were cut.
+    clipped: usize,
+    /// How many lay outside and are left out.
+    outside: usize,
+}
+
+impl Found {
+    fn new(letterbox: Letterbox, detections: &[Detection]) -> Self {
+        let (width, height) = (letterbox.original.width as f32, letterbox.original.height as f32);
+        let mut found = Self { boxes: Vec::new(), on_canvas: Vec::new(), clipped: 0, outside: 0 };
+        for &Detection { class, confidence, bounding_box } in detections {
+            let whole = letterbox.to_original(&bounding_box);
+            match whole.clip(width, height) {
+                Some(inside) => {
+                    found.clipped += usize::from(inside != whole);
+                    found.boxes.push(BoxRecord { class, confidence, bounding_box: inside });
+                    found.on_canvas.push(bounding_box);
+                }
+                None => found.outside += 1,
+            }
+        }
+        found
+    }
+
+    fn record(self, letterbox: Letterbox, emotion: &Emotion, card: &Card, maps: Vec<MapRecord>) -> ImageRecord {
+        let predict = |regression: &Option<Regression>| {
+            regression.as_ref().map(|regression| regression.predict(&emotion.probabilities) as f32)
+        };
+        ImageRecord {
+            path: String::new(),
+            width: letterbox.original.width,
+            height: letterbox.original.height,
+            label: emotion.label,
+            probabilities: emotion.probabilities.clone(),
+            valence: predict(&card.valence),
+            arousal: predict(&card.arousal),
+            clipped: self.clipped,
+            outside: self.outside,
+            maps,
+            boxes: self.boxes,
+        }
+    }
+}
+
+/// Scores by picture, method and box: where the maps are, on a GPU or on the processor's cores.
+fn scores(batch: &[&Prepared], found: &[Found], maps: &[Maps], size: Size) -> Result<Vec<Vec<Vec<BoxScore>>>> {
+    let scorer = |at: usize| Scorer::new(batch[at].letterbox, size);
+    let on_device: Vec<&Tensor> = maps.iter().filter_map(|maps| maps.on_device.as_ref()).collect();
+    if !on_device.is_empty() && on_device.len() == maps.len() {
+        let of =
+            |at: usize, all: &Tensor| scores_on_device(&scorer(at), &all.f_select(0, at as i64)?, &found[at].on_canvas);
+        let all = Tensor::f_stack(&on_device, 1);
+        let scores = all.and_then(|all| (0..batch.len()).map(|at| of(at, &all)).collect());
+        return scores.map_err(Error::torch("scoring boxes"));
+    }
+    let values: Vec<&[Vec<f32>]> = maps.iter().map(|maps| maps.values.as_slice()).collect();
+    let of = |at: usize| {
+        let scorer = scorer(at);
+        let by_method = values.iter().map(|maps| {
+            let placed = scorer.place(&maps[at]);
+            found[at].on_canvas.iter().map(|on_canvas| placed.score(on_canvas)).collect()
+        });
+        by_method.collect()
+    };
+    Ok((0..batch.len()).into_par_iter().map(of).collect())
+}
+
+/// The mean of each picture's map by each method.
+fn means(maps: &[Maps], pictures: usize) -> Vec<Vec<f32>> {
+    let values: Vec<&[Vec<f32>]> = maps.iter().map(|maps| maps.values.as_slice()).collect();
+    let mean = |map: &[f32]| (map.iter().map(|&value| f64::from(value)).sum::<f64>() / map.len() as f64) as f32;
+    (0..pictures).into_par_iter().map(|at| values.iter().map(|maps| mean(&maps[at])).collect()).collect()
+}
+
+/// What is kept of the maps of the picture at `at` in its batch.
+fn map_records(
+    methods: &[Method],
     maps: &[Maps],
     at: usize,
-    card: &Card,
-    config: &Config,
-) -> ImageRecord {
-    let (width, height) = (letterbox.original.width as f32, letterbox.original.height as f32);
-    let mut boxes = Vec::with_capacity(detections.len());
-    let mut on_canvas = Vec::with_capacity(detections.len());
-    let mut clipped = 0;
-    for detection in detections {
-        let whole = letterbox.to_original(&detection.bounding_box);
-        if let Some(inside) = whole.clip(width, height) {
-            clipped += usize::from(inside != whole);
-            boxes.push(BoxRecord { class: detection.class, confidence: detection.confidence, bounding_box: inside });
-            on_canvas.push(detection.bounding_box);
-        }
-    }
-    let predict = |regression: &Option<Regression>| {
-        regression.as_ref().map(|regression| regression.predict(&emotion.probabilities) as f32)
-    };
-    let scorer = Scorer::new(letterbox, Size::new(card.input, card.input));
-    let scored = config.cam.methods.iter().zip(maps).map(|(method, maps)| {
-        let placed = scorer.place(&maps.values[at]);
-        let mean = maps.values[at].iter().map(|&value| f64::from(value)).sum::<f64>() / maps.size.area() as f64;
-        MapRecord {
-            method: method.to_string(),
-            flat: maps.flat[at],
-            error: maps.errors.as_ref().map(|errors| errors[at]),
-            mean: mean as f32,
-            scores: on_canvas.iter().map(|on_canvas| placed.score(on_canvas)).collect(),
-        }
-    });
-    ImageRecord {
-        path: String::new(),
-        width: letterbox.original.width,
-        height: letterbox.original.height,
-        label: emotion.label,
-        probabilities: emotion.probabilities.clone(),
-        valence: predict(&card.valence),
-        arousal: predict(&card.arousal),
-        clipped,
-        outside: detections.len() - boxes.len(),
-        maps: scored.collect(),
-        boxes,
-    }
+    scores: Vec<Vec<BoxScore>>,
+    means: Vec<f32>,
+) -> Vec<MapRecord> {
+    let each = methods.iter().zip(maps).zip(scores).zip(means);
+    each.map(|(((method, maps), scores), mean)| MapRecord {
+        method: method.to_string(),
+        flat: maps.flat[at],
+        error: maps.errors.as_ref().map(|errors| errors[at]),
+        mean,
+        scores,
+    })
+    .collect()
 }
 
 /// [`examine`], in batches of `size` pictures. Where the memory does not suffice for one, `size` is halved, and what was done

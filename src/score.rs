@@ -3,10 +3,16 @@
 //! The published chain resizes the emotion model's map to the photo (OpenCV's bilinear), letterboxes it like the
 //! detector's input (Pillow's bicubic) and averages it over the box, whose edges are cut to whole pixels. Both resizings
 //! are linear and separable, so the chain is one banded matrix a side, made once per image size: the same numbers to
-//! rounding, without an image of the photo's size. Knows nothing of networks.
+//! rounding, without an image of the photo's size. [`on_device`] does the same with tensors, for maps that lie on a GPU.
+//! Knows nothing of networks.
+
+mod on_device;
+
+pub use on_device::scores_on_device;
 
 use crate::image::{taps, BoundingBox, Filter, Letterbox, Size};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// How much of the map a box holds, on the detector's canvas. In JSON: `[mean, max, mass]`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -122,7 +128,34 @@ impl PlacedMap {
     /// pixels and the padding counts as part of the box; unlike there, the box is clipped to the canvas first, and a box
     /// thinner than a pixel is scored on the pixel it lies in.
     pub fn score(&self, on_canvas: &BoundingBox) -> BoxScore {
-        let Letterbox { canvas, content, left, top, .. } = self.letterbox;
+        let of = Rectangle::of(self.letterbox, on_canvas);
+        let content = self.letterbox.content;
+        let stride = content.width as usize + 1;
+        let corners = of.corners(stride).map(|at| self.sums[at]);
+        let total = self.sums[content.height as usize * stride + stride - 1];
+        let mut max = f32::NEG_INFINITY;
+        for row in of.rows.clone() {
+            let line = &self.values[row * content.width as usize..][of.columns.clone()];
+            max = line.iter().fold(max, |max, &value| if value > max { value } else { max });
+        }
+        of.score(corners, total, max)
+    }
+}
+
+/// A box in whole pixels.
+pub(crate) struct Rectangle {
+    /// Rows of the content in it.
+    pub rows: Range<usize>,
+    /// Columns of the content in it.
+    pub columns: Range<usize>,
+    /// Its area, padding included.
+    pixels: f64,
+}
+
+impl Rectangle {
+    /// See [`PlacedMap::score`].
+    pub fn of(letterbox: Letterbox, on_canvas: &BoundingBox) -> Self {
+        let Letterbox { canvas, content, left, top, .. } = letterbox;
         let whole = |from: f32, to: f32, side: u32| {
             let from = (from.clamp(0.0, side as f32) as u32).min(side - 1);
             (from, (to.clamp(0.0, side as f32) as u32).max(from + 1))
@@ -130,20 +163,33 @@ impl PlacedMap {
         let (x0, x1) = whole(on_canvas.x_min, on_canvas.x_max, canvas.width);
         let (y0, y1) = whole(on_canvas.y_min, on_canvas.y_max, canvas.height);
         let inside = |edge: u32, start: u32, side: u32| edge.saturating_sub(start).min(side) as usize;
-        let (c0, c1) = (inside(x0, left, content.width), inside(x1, left, content.width));
-        let (r0, r1) = (inside(y0, top, content.height), inside(y1, top, content.height));
-        let pixels = f64::from(x1 - x0) * f64::from(y1 - y0);
-        let stride = content.width as usize + 1;
-        let at = |row: usize, column: usize| self.sums[row * stride + column];
-        let sum = at(r1, c1) - at(r0, c1) - at(r1, c0) + at(r0, c0);
-        let total = at(content.height as usize, content.width as usize);
-        let mut max = if ((r1 - r0) * (c1 - c0)) as f64 == pixels { f32::NEG_INFINITY } else { 0.0 };
-        for row in r0..r1 {
-            let line = &self.values[row * content.width as usize..][c0..c1];
-            max = line.iter().fold(max, |max, &value| if value > max { value } else { max });
+        Self {
+            rows: inside(y0, top, content.height)..inside(y1, top, content.height),
+            columns: inside(x0, left, content.width)..inside(x1, left, content.width),
+            pixels: f64::from(x1 - x0) * f64::from(y1 - y0),
         }
+    }
+
+    /// Whether it has pixels of the content at all.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() || self.columns.is_empty()
+    }
+
+    /// Where in a table of sums with `stride` columns the four sums lie of which the first and the last count for it and the
+    /// others against it.
+    pub fn corners(&self, stride: usize) -> [usize; 4] {
+        let at = |row: usize, column: usize| row * stride + column;
+        let (Range { start: r0, end: r1 }, Range { start: c0, end: c1 }) = (&self.rows, &self.columns);
+        [at(*r1, *c1), at(*r0, *c1), at(*r1, *c0), at(*r0, *c0)]
+    }
+
+    /// From the sums at its corners, the sum of the whole map and its content's maximum.
+    pub fn score(&self, corners: [f64; 4], total: f64, max: f32) -> BoxScore {
+        let sum = corners[0] - corners[1] - corners[2] + corners[3];
+        let whole = (self.rows.len() * self.columns.len()) as f64 == self.pixels;
+        let max = if whole { max } else { max.max(0.0) };
         let mass = if total > 0.0 { sum / total } else { 0.0 };
-        BoxScore { mean: (sum / pixels) as f32, max, mass: mass as f32 }
+        BoxScore { mean: (sum / self.pixels) as f32, max, mass: mass as f32 }
     }
 }
 

@@ -189,7 +189,8 @@ pub struct Compute {
     #[arg(long, value_name = "FORMAT", value_parser = by_name::<Precision>)]
     precision: Option<Precision>,
 
-    /// Images a batch; costs about 0.3 GB each with YOLOv3 [default: 4]
+    /// Images a batch; costs about 0.3 GB each with YOLOv3, and is halved where that does not fit; a GPU wants 32 or so
+    /// [default: 4]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
 

@@ -19,6 +19,8 @@ pub struct Maps {
     pub flat: Vec<bool>,
     /// Standard error of the channel weights as a share of their norm, from a method that estimates them by sampling.
     pub errors: Option<Vec<f32>>,
+    /// The same values once more where they were computed, (N, rows, columns), if that is a GPU: for what is faster there.
+    pub on_device: Option<Tensor>,
 }
 
 impl Maps {
@@ -26,6 +28,7 @@ impl Maps {
     pub fn first(mut self, count: usize) -> Self {
         self.values.truncate(count);
         self.flat.truncate(count);
+        self.on_device = None;
         if let Some(errors) = &mut self.errors {
             errors.truncate(count);
         }
@@ -36,6 +39,7 @@ impl Maps {
     pub fn append(&mut self, mut more: Self) {
         self.values.append(&mut more.values);
         self.flat.append(&mut more.flat);
+        self.on_device = None;
         if let (Some(errors), Some(mut more)) = (&mut self.errors, more.errors) {
             errors.append(&mut more);
         }
@@ -53,10 +57,11 @@ pub fn finish(raw: &Tensor, size: Size) -> Result<Maps, TchError> {
     let shape = [i64::from(size.height), i64::from(size.width)];
     let large = small.f_unsqueeze(1)?.f_upsample_bilinear2d(shape, false, None, None)?.f_squeeze_dim(1)?;
     let large = min_max(&large)?;
+    let on_device = large.device().is_cuda().then(|| large.shallow_clone());
     let values = Vec::<f32>::try_from(&large.f_to_device(tch::Device::Cpu)?.f_flatten(0, -1)?)?;
     let values: Vec<Vec<f32>> = values.chunks_exact(size.area()).map(<[f32]>::to_vec).collect();
     let flat = values.iter().map(|map| map.iter().all(|&value| value < 0.5)).collect();
-    Ok(Maps { size, values, flat, errors: None })
+    Ok(Maps { size, values, flat, errors: None, on_device })
 }
 
 /// (x - min) / (max - min + epsilon) per picture.
