@@ -1,9 +1,9 @@
 //! What happens to a picture, from pixels to its record: both networks, all maps, scores. [`Pass`] does it to a corpus.
 //!
-//! A batch always has its full size: one that is short is filled up with copies, because libtorch's results differ in their last digits
-//! from one batch size to another, but neither with the place in a batch nor with its other pictures. That is what makes
-//! a resumed run equal an uninterrupted one byte for byte. Pictures of different shapes (`--rect`) share no batch: [`gather`]
-//! has the rule.
+//! A batch always has its full size: one that is short is filled up with copies, because libtorch's results differ in
+//! their last digits from one batch size to another, but neither with the place in a batch nor with its other pictures.
+//! That is what makes a resumed run equal an uninterrupted one byte for byte. Pictures of different shapes (`--rect`)
+//! share no batch: the module `gather` has the rule.
 
 mod gather;
 mod pass;

@@ -388,3 +388,49 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn fast_decoding_keeps_sizes_and_boxes_in_pixels_of_the_photo() {
+    let corpus = Corpus::empty();
+    // Smooth, so that what is left at a quarter is the same picture.
+    let pixel = |x: u32, y: u32| image::Rgb([(x / 5) as u8, (y / 4) as u8, ((x + y) / 8) as u8]);
+    let photo = image::RgbImage::from_fn(1200, 920, pixel);
+    fs::create_dir_all(corpus.path("photos")).unwrap();
+    photo.save(corpus.path("photos/large.jpg")).unwrap();
+    photo.save(corpus.path("photos/large.png")).unwrap();
+    let whole = corpus.analyzed("whole");
+    ends(corpus.analyze("fast").arg("--fast-decode"), 0);
+    let fast = corpus.run("fast");
+    let [before, after] = [&whole, &fast].map(|run| run.table("images.csv"));
+    assert_eq!(after.column("width"), ["1200", "1200"]);
+    assert_eq!(after.column("height"), ["920", "920"]);
+    // The PNG is decoded as ever; the JPEG is not.
+    assert_eq!(before.rows[1], after.rows[1]);
+    assert_ne!(before.rows[0], after.rows[0]);
+    let number = |text: &str| text.parse::<f64>().unwrap();
+    let probability = |table: &common::corpus::Table| number(table.column("probability")[0]);
+    assert!((probability(&before) - probability(&after)).abs() < 0.02);
+    let boxes = |run: &Run| {
+        let objects = run.table("objects.csv");
+        let [path, class] = ["path", "class"].map(|column| objects.at(column));
+        let edges = ["x_min", "y_min", "x_max", "y_max"].map(|column| objects.at(column));
+        let of = |row: &Vec<String>| (row[class].clone(), edges.map(|at| number(&row[at])));
+        objects.rows.iter().filter(|row| row[path] == "large.jpg").map(of).collect::<Vec<_>>()
+    };
+    let (wanted, found) = (boxes(&whole), boxes(&fast));
+    let near = |(class, edges): &&(String, [f64; 4])| {
+        let like = |other: &&(String, [f64; 4])| {
+            other.0 == *class && edges.iter().zip(other.1).all(|(a, b)| (a - b).abs() < 12.0)
+        };
+        found.iter().any(|other| like(&other))
+    };
+    // A random network is unsure of much; in pixels of the reduced picture next to nothing would be alike.
+    let alike = wanted.iter().filter(near).count();
+    assert!(!wanted.is_empty() && alike * 4 >= wanted.len() * 3, "{alike} of {}", wanted.len());
+    refused(corpus.analyze("fast").arg("--resume"), &["setting corpus.fast_decode: true then, false now"]);
+    // The figure still shows the whole photo, with the numbers of the run.
+    ends(corpus.explain().args(["photos/large.jpg", "--fast-decode", "--cam", "grad-cam"]), 0);
+    let explained: serde_json::Value =
+        serde_json::from_slice(&fs::read(corpus.path("explained/large.json")).unwrap()).unwrap();
+    assert_eq!(explained["predicted"]["probability"].as_f64().unwrap() as f32, probability(&after) as f32);
+}

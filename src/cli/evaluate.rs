@@ -74,6 +74,9 @@ fn measure(text: &str) -> Result<Measure, String> {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, limit, metrics, steps, pointing, pointing_confidence, resamples, settings } = args;
     let (config, machine) = settings.resolve()?;
+    if config.corpus.fast_decode {
+        say!("warning: fast decoding is for analyze and explain: methods are judged on whole photos");
+    }
     let mut measures = metrics.unwrap_or_else(|| Measure::WITHOUT_DETECTOR.to_vec());
     measures.extend(pointing.is_some().then_some(Measure::Pointing));
     let pointing = pointing.map(|class| Pointing { class, confidence: pointing_confidence });

@@ -180,6 +180,9 @@ fn prepare(args: Args, objects: Vec<Object>) -> anyhow::Result<Experiment> {
         settings,
     } = args;
     let (config, machine) = settings.resolve()?;
+    if config.corpus.fast_decode {
+        say!("warning: fast decoding is for analyze and explain: objects are pasted on whole photos");
+    }
     let from_run = boxes.as_deref().map(Run::open).transpose()?;
     let information = |object: &Object| ObjectInfo { name: object.name.clone(), sha256: object.sha256.clone() };
     let records = from_run.as_ref().map(|run| run.path("records.jsonl"));

@@ -3,6 +3,7 @@
 //! Tars are read at the offsets their index gave, through one open file a thread: threads that take images in the order
 //! of the corpus read a tar that was packed in that order from its beginning to its end.
 
+use sha2::{Digest, Sha256};
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -56,11 +57,11 @@ impl Source {
 /// SHA-256 over paths and sizes in bytes of `images`, in order: whether a corpus is still the same. A file that could not
 /// be looked at counts with size 0; it fails when it is decoded.
 pub fn digest(images: &[Source]) -> String {
-    let mut list = String::new();
+    let mut digest = Sha256::new();
     for Source { path, size, .. } in images {
-        list.push_str(&format!("{size}\t{path}\n"));
+        digest.update(format!("{size}\t{path}\n"));
     }
-    crate::files::sha256(list.as_bytes())
+    crate::files::hexadecimal(&digest.finalize())
 }
 
 /// Calls `read` with the open `tar`: the thread's last one is kept open, for the next image is most likely in it too.

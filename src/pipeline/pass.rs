@@ -3,7 +3,7 @@
 //! Every decode thread takes every T-th picture and has its own bounded channel; one thread reads them in turn and makes
 //! batches, which the model threads get in turn, each by a channel of its own; the calling thread takes what they found in
 //! turn. So batches arrive in order, and the pictures in memory are bounded, without any further bookkeeping. Pictures of one
-//! shape go together ([`super::gather`]).
+//! shape go together (the module `gather`).
 
 use super::gather::{Ending, Gathering, InOrder};
 use super::{examine_in_memory, in_one_line, Examined, Models, Prepared};
