@@ -3,7 +3,7 @@
 //! The published chain resizes the emotion model's map to the photo (OpenCV's bilinear), letterboxes it like the
 //! detector's input (Pillow's bicubic) and averages it over the box, whose edges are cut to whole pixels. Both resizings
 //! are linear and separable, so the chain is one banded matrix a side, made once per image size: the same numbers to
-//! rounding, without an image of the photo's size. [`on_device`] does the same with tensors, for maps that lie on a GPU.
+//! rounding, without an image of the photo's size. The module `on_device` does the same with tensors, for maps that lie on a GPU.
 //! Knows nothing of networks.
 
 mod on_device;
