@@ -6,6 +6,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    emocam::nn::share_one_heap();
     match cli::run() {
         Ok(status) => status,
         Err(error) if cli::is_closed_pipe(&error) => ExitCode::SUCCESS,

@@ -6,7 +6,7 @@ mod device;
 mod layers;
 pub mod weights;
 
-pub use device::{keep_freed_memory, network_threads, open, open_all, DeviceChoice, Precision};
+pub use device::{keep_freed_memory, network_threads, open, open_all, share_one_heap, DeviceChoice, Precision};
 pub use layers::{forward, Layer};
 
 use crate::image::{Rgb8, Size};
