@@ -185,7 +185,7 @@ pub struct Compute {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
 
-    /// Inside the detector: f32, bf16 (less than half the time where the processor knows it) or f16 [default: f32]
+    /// Inside the detector: f32, bf16 (half the time on some processors, more on others: try) or f16 [default: f32]
     #[arg(long, value_name = "FORMAT", value_parser = by_name::<Precision>)]
     precision: Option<Precision>,
 
