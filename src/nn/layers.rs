@@ -74,16 +74,27 @@ impl Layer {
 /// # Errors
 /// As [`Layer::forward`].
 pub fn forward(layers: &[Layer], x: &Tensor) -> Result<Tensor, TchError> {
-    layers.iter().try_fold(x.shallow_clone(), |x, layer| layer.forward(&x))
+    let mut x = x.shallow_clone();
+    for (at, layer) in layers.iter().enumerate() {
+        let before = at.checked_sub(1).map(|before| &layers[before]);
+        let fresh = matches!(before, Some(Layer::Convolution { .. } | Layer::Linear { .. }));
+        x = match layer {
+            // Nobody else has what a convolution just made: in place is one walk through memory less.
+            Layer::Relu if fresh && !x.requires_grad() => x.f_relu_()?,
+            _ => layer.forward(&x)?,
+        };
+    }
+    Ok(x)
 }
 
 fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor, TchError> {
     let channels = x.size4()?.1;
-    // The sum over neighbouring channels is a 1 x 1 convolution with a band of ones: a matrix product, several times as
+    // The sum over neighbouring channels is a 1 x 1 convolution with a band matrix: a matrix product, several times as
     // fast, forwards and backwards, as a pooling along the channels.
     let band = Tensor::f_ones([channels, channels], (x.kind(), x.device()))?.f_triu(-(size / 2))?.f_tril(size / 2)?;
-    let sum = x.f_square()?.f_conv2d::<&Tensor>(&band.f_view([channels, channels, 1, 1])?, None, 1, 0, 1, 1)?;
-    let base = sum.f_mul_scalar(alpha / size as f64)?.f_add_scalar(k)?;
+    let band = band.f_mul_scalar(alpha / size as f64)?.f_view([channels, channels, 1, 1])?;
+    let constant = Tensor::f_full([channels], k, (x.kind(), x.device()))?;
+    let base = x.f_square()?.f_conv2d(&band, Some(&constant), 1, 0, 1, 1)?;
     let denominator = if beta == 0.75 {
         // A processor rounds square roots alike wherever they are. Its powers differ in the last digit between vectors and
         // what is left over at their end, so that a result would depend on the place of a picture in the batch.

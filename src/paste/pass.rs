@@ -27,8 +27,9 @@ use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::time::Instant;
 
 /// Inputs of the emotion model for each photo of `compute.batch`, which counts pictures in the detector: an input costs it a
-/// fifteenth of the memory. At 64 the weights of the fully connected layers are read once for all of them.
-const INPUTS: usize = 16;
+/// fifteenth of the memory. Many share one reading of the fully connected layers' weights, but with more than 16 or so at a
+/// time what the first layers make no longer fits the processor's cache.
+const INPUTS: usize = 4;
 
 /// Boxes of an earlier run: per path the size of the photo and the boxes, each with the index of its class.
 pub type Recorded = BTreeMap<String, (Size, Vec<(usize, BoundingBox)>)>;
