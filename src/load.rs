@@ -191,5 +191,8 @@ mod tests {
             ["Tortoise", "Container", "Magpie", "Helmet"]
         );
         assert_eq!(cfg.parameter_count().unwrap(), 64_807_342);
+        // Darknet counts 140.69 for 80 classes; 255 channels of each head become 1818.
+        let heads = 2.0 * (1818.0 - 255.0) * (19.0 * 19.0 * 1024.0 + 38.0 * 38.0 * 512.0 + 76.0 * 76.0 * 256.0);
+        approx::assert_abs_diff_eq!(cfg.operations().unwrap() / 1e9, 140.69 + heads / 1e9, epsilon = 0.01);
     }
 }

@@ -107,11 +107,10 @@ pub fn examine(batch: &[&Prepared], models: Models<'_>, config: &Config, timings
     let clock = Instant::now();
     let found: Vec<Found> =
         batch.iter().zip(&detections).map(|(of, detections)| Found::new(of.letterbox, detections)).collect();
-    let scores = scores(batch, &found, &maps, size)?;
-    let means = means(&maps, batch.len());
+    let scores = scores(batch, &found, &maps)?;
     let card = models.emotion.card();
-    let measured = scores.into_iter().zip(means).enumerate();
-    let map_records = measured.map(|(at, (scores, means))| map_records(&config.cam.methods, &maps, at, scores, means));
+    let map_records =
+        scores.into_iter().enumerate().map(|(at, scores)| map_records(&config.cam.methods, &maps, at, scores));
     let records = found.into_iter().zip(batch).zip(&emotions).zip(map_records);
     let records =
         records.map(|(((found, of), emotion), maps)| found.record(of.letterbox, emotion, card, maps)).collect();
@@ -170,49 +169,33 @@ impl Found {
 }
 
 /// Scores by picture, method and box: where the maps are, on a GPU or on the processor's cores.
-fn scores(batch: &[&Prepared], found: &[Found], maps: &[Maps], size: Size) -> Result<Vec<Vec<Vec<BoxScore>>>> {
-    let scorer = |at: usize| Scorer::new(batch[at].letterbox, size);
-    let on_device: Vec<&Tensor> = maps.iter().filter_map(|maps| maps.on_device.as_ref()).collect();
-    if !on_device.is_empty() && on_device.len() == maps.len() {
-        let of =
-            |at: usize, all: &Tensor| scores_on_device(&scorer(at), &all.f_select(0, at as i64)?, &found[at].on_canvas);
-        let all = Tensor::f_stack(&on_device, 1);
-        let scores = all.and_then(|all| (0..batch.len()).map(|at| of(at, &all)).collect());
-        return scores.map_err(Error::torch("scoring boxes"));
+fn scores(batch: &[&Prepared], found: &[Found], maps: &[Maps]) -> Result<Vec<Vec<Vec<BoxScore>>>> {
+    let Some(size) = maps.first().map(Maps::size) else { return Ok(vec![Vec::new(); batch.len()]) };
+    let scorers: Vec<Scorer> = batch.par_iter().map(|of| Scorer::new(of.letterbox, size)).collect();
+    let boxes: Vec<&[BoundingBox]> = found.iter().map(|found| found.on_canvas.as_slice()).collect();
+    let tensors: Vec<&Tensor> = maps.iter().map(Maps::tensor).collect();
+    if tensors.iter().all(|maps| maps.device().is_cuda()) {
+        return scores_on_device(&scorers, &tensors, &boxes).map_err(Error::torch("scoring boxes"));
     }
-    let values: Vec<&[Vec<f32>]> = maps.iter().map(|maps| maps.values.as_slice()).collect();
+    let values = maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?;
     let of = |at: usize| {
-        let scorer = scorer(at);
         let by_method = values.iter().map(|maps| {
-            let placed = scorer.place(&maps[at]);
-            found[at].on_canvas.iter().map(|on_canvas| placed.score(on_canvas)).collect()
+            let placed = scorers[at].place(&maps[at]);
+            boxes[at].iter().map(|on_canvas| placed.score(on_canvas)).collect()
         });
         by_method.collect()
     };
     Ok((0..batch.len()).into_par_iter().map(of).collect())
 }
 
-/// The mean of each picture's map by each method.
-fn means(maps: &[Maps], pictures: usize) -> Vec<Vec<f32>> {
-    let values: Vec<&[Vec<f32>]> = maps.iter().map(|maps| maps.values.as_slice()).collect();
-    let mean = |map: &[f32]| (map.iter().map(|&value| f64::from(value)).sum::<f64>() / map.len() as f64) as f32;
-    (0..pictures).into_par_iter().map(|at| values.iter().map(|maps| mean(&maps[at])).collect()).collect()
-}
-
 /// What is kept of the maps of the picture at `at` in its batch.
-fn map_records(
-    methods: &[Method],
-    maps: &[Maps],
-    at: usize,
-    scores: Vec<Vec<BoxScore>>,
-    means: Vec<f32>,
-) -> Vec<MapRecord> {
-    let each = methods.iter().zip(maps).zip(scores).zip(means);
-    each.map(|(((method, maps), scores), mean)| MapRecord {
+fn map_records(methods: &[Method], maps: &[Maps], at: usize, scores: Vec<Vec<BoxScore>>) -> Vec<MapRecord> {
+    let each = methods.iter().zip(maps).zip(scores);
+    each.map(|((method, maps), scores)| MapRecord {
         method: method.to_string(),
         flat: maps.flat[at],
         error: maps.errors.as_ref().map(|errors| errors[at]),
-        mean,
+        mean: maps.means[at],
         scores,
     })
     .collect()
@@ -251,11 +234,12 @@ fn examine_by(
         filled.resize(size, batch[batch.len() - 1]);
         let examined = examine(&filled, models, config, timings)?;
         all.records.extend(examined.records.into_iter().take(batch.len()));
-        let maps = examined.maps.into_iter().map(|maps| maps.first(batch.len()));
-        if all.maps.is_empty() {
-            all.maps.extend(maps);
-        } else {
-            all.maps.iter_mut().zip(maps).for_each(|(all, more)| all.append(more));
+        for (at, maps) in examined.maps.into_iter().enumerate() {
+            let maps = maps.first(batch.len())?;
+            match all.maps.get_mut(at) {
+                Some(all) => all.append(maps)?,
+                None => all.maps.push(maps),
+            }
         }
     }
     Ok(all)

@@ -88,7 +88,8 @@ fn check(model: &AlexNet, name: &str, maps: bool) {
         let found = grad_cam(model, &pictures, target, &classes);
         let (_, wanted) = sampled.floats(tensor);
         let every_fifth: Vec<f32> = found
-            .values
+            .values()
+            .unwrap()
             .iter()
             .flat_map(|map| {
                 let lines = map.chunks_exact(227).step_by(5);
@@ -98,7 +99,7 @@ fn check(model: &AlexNet, name: &str, maps: bool) {
         let error = off(&every_fifth, &wanted);
         eprintln!("{name}: Grad-CAM, {tensor}: max abs difference {error:.2e}");
         assert!(error < 1e-4, "{name}: Grad-CAM is off by {error}");
-        assert!(found.values.iter().flatten().all(|value| (0.0..=1.0).contains(value)));
+        assert!(found.values().unwrap().iter().flatten().all(|value| (0.0..=1.0).contains(value)));
     }
 }
 
@@ -153,7 +154,7 @@ fn a_picture_s_results_depend_neither_on_its_place_in_a_batch_nor_on_its_neighbo
         let emotions = answers(&logits(&model, &activation).unwrap()).unwrap();
         let classes: Vec<usize> = emotions.iter().map(|emotion| emotion.label).collect();
         let maps = grad_cam(&model, &pictures, Target::Preset, &classes);
-        emotions.into_iter().map(|emotion| emotion.probabilities).zip(maps.values).collect()
+        emotions.into_iter().map(|emotion| emotion.probabilities).zip(maps.values().unwrap()).collect()
     };
     let reference = run([0, 1, 2, 3]);
     let moved = run([3, 5, 0, 0]);

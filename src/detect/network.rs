@@ -291,16 +291,15 @@ fn convolution(
     for (filter, scale) in kernel.chunks_exact_mut(fan_in).zip(scale) {
         filter.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
     }
-    let place = |values: &[f32], shape: &[i64]| -> Result<Tensor> {
-        Tensor::f_from_slice(values)
-            .and_then(|tensor| tensor.f_reshape(shape))
-            .and_then(|tensor| tensor.f_to_device(device))
-            .and_then(|tensor| tensor.f_to_kind(kind))
-            .map_err(Error::torch("loading the detector's weights"))
-    };
+    let failed = || Error::torch("loading the detector's weights");
+    let place = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(device)?.f_to_kind(kind);
+    // Channels-last like the pixels: cuDNN would otherwise turn them round again for every batch.
+    let kernel = place(&kernel)
+        .and_then(|kernel| kernel.f_reshape([filters, channels / groups, size, size]))
+        .and_then(|kernel| kernel.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2]));
     Ok(Operation::Convolution {
-        kernel: place(&kernel, &[filters, channels / groups, size, size])?,
-        bias: place(&bias, &[filters])?,
+        kernel: kernel.map_err(failed())?,
+        bias: place(&bias).map_err(failed())?,
         stride,
         padding,
         groups,
@@ -340,6 +339,24 @@ impl Cfg {
             if let LayerKind::Convolutional { filters, size, groups, batch_normalize, .. } = layer.kind {
                 let vectors = if batch_normalize { 4 } else { 1 };
                 count += (filters * (vectors + channels / groups * size * size)) as usize;
+            }
+            channels = shape.channels;
+        }
+        Ok(count)
+    }
+
+    /// Floating-point operations of the convolutions for one image of the cfg's size, a multiplication and an addition
+    /// counted as two (Darknet's BFLOPs, times 10^9).
+    ///
+    /// # Errors
+    /// Layers that do not fit each other.
+    pub fn operations(&self) -> Result<f64> {
+        let shapes = shapes(self)?;
+        let mut channels = 3;
+        let mut count = 0.0;
+        for (layer, shape) in self.layers.iter().zip(&shapes) {
+            if let LayerKind::Convolutional { size, groups, .. } = layer.kind {
+                count += 2.0 * (shape.channels * shape.height * shape.width * channels / groups * size * size) as f64;
             }
             channels = shape.channels;
         }

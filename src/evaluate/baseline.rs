@@ -1,7 +1,7 @@
 //! Maps that know nothing of the model: what a method has to beat.
 
 use super::probe::Grid;
-use crate::explain::{finish, Maps};
+use crate::explain::finish;
 use crate::image::Size;
 use crate::random::Random;
 use crate::{Error, Result};
@@ -35,8 +35,7 @@ fn finished(values: &[f32], grid: Grid, size: Size) -> Result<Vec<f32>> {
     let raw = Tensor::f_from_slice(values)
         .and_then(|raw| raw.f_reshape([1, grid.rows as i64, grid.columns as i64]))
         .and_then(|raw| finish(&raw, size));
-    let Maps { mut values, .. } = raw.map_err(Error::torch("drawing the random baseline"))?;
-    Ok(values.remove(0))
+    Ok(raw.map_err(Error::torch("drawing the random baseline"))?.values()?.remove(0))
 }
 
 #[cfg(test)]

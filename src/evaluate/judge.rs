@@ -136,13 +136,13 @@ impl<'a> Judge<'a> {
             let (mut flat, mut own) = (false, Vec::new());
             let map = match contender {
                 Contender::Method(_) => {
-                    let mut maps = of_methods.next().expect("one list of maps a method");
+                    let maps = of_methods.next().expect("one list of maps a method");
                     (flat, own) = (maps.flat[0], correlations.next().unwrap_or_default());
                     // A map that is all but flat orders nothing: it counts as the zeros it stands for.
                     if flat {
                         vec![0.0; size.area()]
                     } else {
-                        maps.values.remove(0)
+                        maps.values()?.remove(0)
                     }
                 }
                 Contender::Random => scene.random.clone(),
@@ -168,11 +168,15 @@ impl<'a> Judge<'a> {
         }
         let Grid { rows, columns } = probe.grid();
         let grid = Size::new(columns as u32, rows as u32);
-        let own = probe.maps(self.model.head(), &self.config.cam, grid)?;
+        let values = |head: &[Layer]| -> Result<Vec<Vec<f32>>> {
+            let maps = probe.maps(head, &self.config.cam, grid)?;
+            maps.iter().map(|maps| Ok(maps.values()?.remove(0))).collect()
+        };
+        let own = values(self.model.head())?;
         let mut found = vec![Vec::with_capacity(self.redrawn.len()); own.len()];
         for head in &self.redrawn {
-            for (at, other) in probe.maps(head, &self.config.cam, grid)?.into_iter().enumerate() {
-                found[at].push(sanity::spearman(&own[at].values[0], &other.values[0]));
+            for (at, other) in values(head)?.iter().enumerate() {
+                found[at].push(sanity::spearman(&own[at], other));
             }
         }
         Ok(found)

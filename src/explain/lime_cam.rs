@@ -1,10 +1,10 @@
 //! LIME-CAM: w_k are the coefficients of a linear model of the score, fitted to random sets of channels (Ribeiro et al.
 //! 2016), as the paper's published code does it with captum.
 
-use super::channels::ChannelParts;
 use super::lasso::lasso;
 use super::{weigh, CamMethod, HeadPass, RawMaps, Score};
 use crate::random::Random;
+use rayon::prelude::*;
 use tch::{Kind, TchError, Tensor};
 
 /// Sets of channels drawn for a picture.
@@ -26,32 +26,35 @@ impl CamMethod for LimeCam {
 
 /// (N, K)
 fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
-    let parts = pass.channel_parts()?;
     let (n, channels, ..) = pass.activation.size4()?;
-    let mut all = Vec::with_capacity((n * channels) as usize);
-    for at in 0..n as usize {
-        let masks = masks(pass.seeds[at], channels as usize);
-        all.extend(coefficients(pass, parts, at, &masks, score)?.into_iter().map(|coefficient| coefficient as f32));
-    }
+    let masks: Vec<Vec<f32>> = pass.seeds.par_iter().map(|&seed| masks(seed, channels as usize)).collect();
+    let all = coefficients(pass, &masks, score)?;
+    let all: Vec<f32> = all.into_iter().flatten().map(|coefficient| coefficient as f32).collect();
     Tensor::f_from_slice(&all)?.f_reshape([n, channels])?.f_to_device(pass.activation.device())
 }
 
-/// The linear model's coefficients for picture `at` from the masks (samples, K), row by row.
-pub(super) fn coefficients(
-    pass: &HeadPass<'_>,
-    parts: &ChannelParts<'_>,
-    at: usize,
-    masks: &[f32],
-    score: Score,
-) -> Result<Vec<f64>, TchError> {
-    let channels = pass.activation.size()[1];
-    let tensor = Tensor::f_from_slice(masks)?.f_reshape([-1, channels])?.f_to_device(pass.activation.device())?;
-    let scores = pass.scores(&parts.finish(&parts.masked(at, &tensor)?)?, at, score)?;
-    let scores = Vec::<f64>::try_from(&scores.f_to_kind(Kind::Double)?.f_flatten(0, -1)?)?;
-    let energy = pass.activation.f_get(at as i64)?.f_to_kind(Kind::Double)?.f_square()?;
-    let energy = Vec::<f64>::try_from(&energy.f_sum_dim_intlist([1_i64, 2].as_slice(), false, Kind::Double)?)?;
-    let similarities: Vec<f64> = masks.chunks_exact(channels as usize).map(|mask| similarity(mask, &energy)).collect();
-    Ok(lasso(masks, &scores, &similarities, ALPHA))
+/// The linear model's coefficients for each picture from its `masks` (samples, K), row by row. Scores are read once for the
+/// whole batch, then the pictures are fitted side by side.
+pub(super) fn coefficients(pass: &HeadPass<'_>, masks: &[Vec<f32>], score: Score) -> Result<Vec<Vec<f64>>, TchError> {
+    let parts = pass.channel_parts()?;
+    let (n, channels, ..) = pass.activation.size4()?;
+    let scores = masks.iter().enumerate().map(|(at, masks)| {
+        let masks = Tensor::f_from_slice(masks)?.f_reshape([-1, channels])?.f_to_device(pass.activation.device())?;
+        pass.scores(&parts.finish(&parts.masked(at, &masks)?)?, at, score)
+    });
+    let scores = Tensor::f_stack(&scores.collect::<Result<Vec<_>, _>>()?, 0)?.f_to_kind(Kind::Double)?;
+    let energies = pass.activation.f_to_kind(Kind::Double)?.f_square()?;
+    let energies = energies.f_sum_dim_intlist([2_i64, 3].as_slice(), false, Kind::Double)?;
+    let scores = Vec::<f64>::try_from(&scores.f_flatten(0, -1)?)?;
+    let energies = Vec::<f64>::try_from(&energies.f_flatten(0, -1)?)?;
+    let channels = channels as usize;
+    let of_pictures = masks.par_iter().zip(scores.par_chunks_exact(scores.len() / n as usize));
+    let of_pictures = of_pictures.zip(energies.par_chunks_exact(channels));
+    let fit = |((masks, scores), energy): ((&Vec<f32>, &[f64]), &[f64])| {
+        let similarities: Vec<f64> = masks.chunks_exact(channels).map(|mask| similarity(mask, energy)).collect();
+        lasso(masks, scores, &similarities, ALPHA)
+    };
+    Ok(of_pictures.map(fit).collect())
 }
 
 /// SAMPLES rows of zeros and ones, each with probability 1/2.

@@ -1,53 +1,82 @@
 //! From raw maps to what is scored and shown: ReLU, min-max to `[0, 1]`, upsampling, min-max again.
 
 use crate::image::Size;
+use crate::{Error, Result};
 use tch::{Kind, TchError, Tensor};
 
 /// Keeps a division by the range of a constant map finite; the value of pytorch-grad-cam.
 const EPSILON: f64 = 1e-7;
 
-/// Finished maps of a batch.
+/// Finished maps of a batch, where they were computed: on a GPU they stay there, and what is usually asked of them are a few
+/// numbers.
 #[derive(Debug)]
 pub struct Maps {
-    /// Size of each map.
-    pub size: Size,
-    /// One map a picture, row by row, in `[0, 1]`.
-    pub values: Vec<Vec<f32>>,
+    /// (N, rows, columns), f32 in `[0, 1]`, N at least 1.
+    tensor: Tensor,
     /// Whether a map shows nothing: its raw map had no positive part, or the same one everywhere, or one so small that it
     /// vanishes beside the normalisation's epsilon, as the gradient of a saturated probability may. Its maximum is below
     /// 1/2 then, as a rule 0, and 1 otherwise.
     pub flat: Vec<bool>,
+    /// The mean of each map.
+    pub means: Vec<f32>,
     /// Standard error of the channel weights as a share of their norm, from a method that estimates them by sampling.
     pub errors: Option<Vec<f32>>,
-    /// The same values once more where they were computed, (N, rows, columns), if that is a GPU: for what is faster there.
-    pub on_device: Option<Tensor>,
 }
 
 impl Maps {
-    /// Those of the first `count` pictures.
-    pub fn first(mut self, count: usize) -> Self {
-        self.values.truncate(count);
+    /// The size of each map.
+    pub fn size(&self) -> Size {
+        let size = self.tensor.size();
+        Size::new(size[2] as u32, size[1] as u32)
+    }
+
+    /// All maps, (N, rows, columns), f32 in `[0, 1]`.
+    pub fn tensor(&self) -> &Tensor {
+        &self.tensor
+    }
+
+    /// The maps in the program's own memory: one a picture, row by row.
+    ///
+    /// # Errors
+    /// [`Error::Torch`]: a GPU cannot be read.
+    pub fn values(&self) -> Result<Vec<Vec<f32>>> {
+        let values = self.tensor.f_flatten(0, -1).and_then(|all| Vec::<f32>::try_from(&all));
+        let values = values.map_err(Error::torch("reading activation maps"))?;
+        Ok(values.chunks_exact(self.size().area()).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Those of the first `count` pictures, at least one.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn first(mut self, count: usize) -> Result<Self> {
+        self.tensor = self.tensor.f_narrow(0, 0, count as i64).map_err(Error::torch("dividing activation maps"))?;
         self.flat.truncate(count);
-        self.on_device = None;
+        self.means.truncate(count);
         if let Some(errors) = &mut self.errors {
             errors.truncate(count);
         }
-        self
+        Ok(self)
     }
 
     /// Adds the maps of more pictures by the same method.
-    pub fn append(&mut self, mut more: Self) {
-        self.values.append(&mut more.values);
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn append(&mut self, mut more: Self) -> Result<()> {
+        let all = Tensor::f_cat(&[&self.tensor, &more.tensor], 0);
+        self.tensor = all.map_err(Error::torch("putting activation maps together"))?;
         self.flat.append(&mut more.flat);
-        self.on_device = None;
+        self.means.append(&mut more.means);
         if let (Some(errors), Some(mut more)) = (&mut self.errors, more.errors) {
             errors.append(&mut more);
         }
+        Ok(())
     }
 }
 
 /// ReLU, min-max per picture, bilinear upsampling (half-pixel centres) to `size`, min-max again; `raw` is
-/// (N, rows, columns).
+/// (N, rows, columns), N at least 1.
 ///
 /// # Errors
 /// No memory.
@@ -56,12 +85,15 @@ pub fn finish(raw: &Tensor, size: Size) -> Result<Maps, TchError> {
     let small = min_max(&raw.f_relu()?)?;
     let shape = [i64::from(size.height), i64::from(size.width)];
     let large = small.f_unsqueeze(1)?.f_upsample_bilinear2d(shape, false, None, None)?.f_squeeze_dim(1)?;
-    let large = min_max(&large)?;
-    let on_device = large.device().is_cuda().then(|| large.shallow_clone());
-    let values = Vec::<f32>::try_from(&large.f_to_device(tch::Device::Cpu)?.f_flatten(0, -1)?)?;
-    let values: Vec<Vec<f32>> = values.chunks_exact(size.area()).map(<[f32]>::to_vec).collect();
-    let flat = values.iter().map(|map| map.iter().all(|&value| value < 0.5)).collect();
-    Ok(Maps { size, values, flat, errors: None, on_device })
+    let tensor = min_max(&large)?;
+    let all = tensor.f_flatten(1, -1)?;
+    let maxima = all.f_amax([1_i64].as_slice(), false)?.f_to_kind(Kind::Double)?;
+    let means = all.f_mean_dim([1_i64].as_slice(), false, Kind::Double)?;
+    // Both in one reading.
+    let numbers = Vec::<f64>::try_from(&Tensor::f_cat(&[maxima, means], 0)?)?;
+    let (maxima, means) = numbers.split_at(numbers.len() / 2);
+    let flat = maxima.iter().map(|&maximum| maximum < 0.5).collect();
+    Ok(Maps { tensor, flat, means: means.iter().map(|&mean| mean as f32).collect(), errors: None })
 }
 
 /// (x - min) / (max - min + epsilon) per picture.
@@ -80,11 +112,24 @@ mod tests {
         let raw = Tensor::from_slice(&[-1.0_f32, 1.0, 3.0, -5.0, -5.0, -5.0]).reshape([2, 1, 3]);
         let maps = finish(&raw, Size::new(6, 2)).unwrap();
         assert_eq!(maps.flat, [false, true]);
-        assert_eq!(maps.values[1], [0.0; 12]);
+        let values = maps.values().unwrap();
+        assert_eq!(values[1], [0.0; 12]);
         // Half-pixel centres: 0, 1/12, 3/12, ... of [0, 1/3, 1] at -1/4, 1/4, 3/4, 5/4, 7/4, 9/4.
         let expected = [0.0, 1.0 / 12.0, 3.0 / 12.0, 0.5, 5.0 / 6.0, 1.0];
-        for (at, value) in maps.values[0].iter().enumerate() {
+        for (at, value) in values[0].iter().enumerate() {
             approx::assert_abs_diff_eq!(*value, expected[at % 6], epsilon = 1e-5);
         }
+        approx::assert_abs_diff_eq!(maps.means[0], expected.iter().sum::<f32>() / 6.0, epsilon = 1e-5);
+        assert_eq!(maps.means[1], 0.0);
+    }
+
+    #[test]
+    fn maps_are_divided_and_put_together_again() {
+        let raw = Tensor::from_slice(&[0.0_f32, 1.0, 3.0, 2.0, 0.0, 0.0]).reshape([3, 1, 2]);
+        let finished = |raw: &Tensor| finish(raw, Size::new(4, 3)).unwrap();
+        let (whole, mut parts) = (finished(&raw), finished(&raw).first(1).unwrap());
+        parts.append(finished(&raw.narrow(0, 1, 2))).unwrap();
+        assert_eq!((parts.size(), parts.values().unwrap()), (Size::new(4, 3), whole.values().unwrap()));
+        assert_eq!((parts.flat, parts.means), (vec![false, false, true], whole.means));
     }
 }

@@ -76,9 +76,11 @@ fn sum_over_positions(x: &Tensor) -> Result<Tensor, TchError> {
 /// [`Error::Torch`] when memory is short.
 pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> {
     let _no_grad = tch::no_grad_guard();
-    method
-        .implementation()
-        .raw_maps(pass, method.score(&pass.options))
-        .and_then(|raw| Ok(Maps { errors: raw.errors, ..finish(&raw.maps, size)? }))
-        .map_err(Error::torch("computing an activation map"))
+    let raw = method.implementation().raw_maps(pass, method.score(&pass.options));
+    let finished = raw.and_then(|raw| {
+        let mut maps = finish(&raw.maps, size)?;
+        maps.errors = raw.errors;
+        Ok(maps)
+    });
+    finished.map_err(Error::torch("computing an activation map"))
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::corpus::{DecodeOptions, Enough, Source};
 use crate::detect::Detector;
 use crate::emotion::{Card, EmotionModel};
+use crate::explain::Maps;
 use crate::image::{Canvas, Picture, Rgb8, Size};
 use crate::load::{warning, Loaded};
 use crate::pipeline::{examine, Models, Prepared};
@@ -99,10 +100,11 @@ impl<'a> Explainer<'a> {
             let mut filled: Vec<&Prepared> = batch.iter().map(|photo| &photo.prepared).collect();
             let last = *filled.last().expect("there was one to peek at");
             filled.resize(self.config.compute.batch, last);
-            let mut found = examine(&filled, models, self.config, &mut Timings::default())?;
+            let found = examine(&filled, models, self.config, &mut Timings::default())?;
+            let mut values = found.maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?;
             for ((at, photo), mut record) in batch.into_iter().enumerate().zip(found.records) {
                 record.path.clone_from(&photo.path);
-                let maps = found.maps.iter_mut().map(|maps| std::mem::take(&mut maps.values[at])).collect();
+                let maps = values.iter_mut().map(|maps| std::mem::take(&mut maps[at])).collect();
                 examined.push(Examined { photo, record, maps, size: self.emotion });
             }
         }

@@ -21,13 +21,15 @@ use tch::{Device, Kind, TchError, Tensor};
 /// # Panics
 /// When a picture has another size: a mistake of the caller.
 pub fn stack(pictures: &[&Rgb8], size: Size, device: Device) -> Result<Tensor, TchError> {
-    let mut bytes = Vec::with_capacity(pictures.len() * 3 * size.area());
-    for picture in pictures {
-        assert_eq!(picture.size(), size, "pictures of a batch have one size");
-        bytes.extend_from_slice(picture.data());
-    }
     let shape = [pictures.len() as i64, i64::from(size.height), i64::from(size.width), 3];
-    let pixels = Tensor::f_from_data_size(&bytes, &shape, Kind::Uint8)?;
+    let pixels = Tensor::f_zeros(shape, (Kind::Uint8, Device::Cpu))?;
+    let bytes = 3 * size.area();
+    // SAFETY: the tensor is contiguous, has just this many bytes, and nobody else knows of it.
+    let memory = unsafe { std::slice::from_raw_parts_mut(pixels.data_ptr().cast::<u8>(), pictures.len() * bytes) };
+    for (place, picture) in memory.chunks_exact_mut(bytes).zip(pictures) {
+        assert_eq!(picture.size(), size, "pictures of a batch have one size");
+        place.copy_from_slice(picture.data());
+    }
     let pixels = match device {
         // From pinned memory the copy needs neither this thread nor a stop of the GPU.
         Device::Cuda(_) => pixels.f_pin_memory(device)?.f_to_device_(device, Kind::Uint8, true, false)?,

@@ -228,7 +228,7 @@ impl Pass<'_> {
             Some(method) => {
                 let classes: Vec<usize> = emotions.iter().map(|emotion| emotion.label).collect();
                 let maps = focus::maps(method, self.emotion, self.config, (&input, &activation), &classes)?;
-                compare(open, &todo, &maps)
+                compare(open, &todo, &maps)?
             }
             None => vec![None; todo.len()],
         };
@@ -251,12 +251,13 @@ impl Pass<'_> {
 }
 
 /// What the maps of a batch say of each input but the originals, whose maps the others are compared with.
-fn compare(open: &mut VecDeque<Open<'_>>, todo: &[(usize, usize)], maps: &Maps) -> Vec<Option<Focus>> {
-    for (&(at, _), map) in todo.iter().zip(&maps.values).filter(|((_, input), _)| *input == 0) {
-        open[at].look_at(maps.size, map);
+fn compare(open: &mut VecDeque<Open<'_>>, todo: &[(usize, usize)], maps: &Maps) -> Result<Vec<Option<Focus>>> {
+    let values = maps.values()?;
+    for (&(at, _), map) in todo.iter().zip(&values).filter(|((_, input), _)| *input == 0) {
+        open[at].look_at(maps.size(), map);
     }
     let photos = &*open;
-    todo.par_iter().zip(&maps.values).map(|(&(at, input), map)| photos[at].focus(input, map)).collect()
+    Ok(todo.par_iter().zip(&values).map(|(&(at, input), map)| photos[at].focus(input, map)).collect())
 }
 
 /// Decodes the photos `thread`, `thread + threads`, ... until all are done or nobody listens.

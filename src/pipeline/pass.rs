@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::corpus::{Enough, Source};
 use crate::detect::Detector;
 use crate::emotion::EmotionModel;
+use crate::explain::Maps;
 use crate::image::{Canvas, Size};
 use crate::load::Loaded;
 use crate::record::{ImageRecord, RecordWriter};
@@ -205,8 +206,10 @@ impl Writing<'_> {
             record.path.clone_from(&source.path);
         }
         if let Some(folder) = self.maps {
+            let values = examined.maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?;
             for (at, record) in examined.records.iter().enumerate() {
-                crate::run::save_maps(folder, record, examined.maps.iter().map(|maps| (maps.size, &maps.values[at])))?;
+                let maps = examined.maps.iter().zip(&values).map(|(of, values)| (of.size(), &values[at]));
+                crate::run::save_maps(folder, record, maps)?;
             }
         }
         sources.iter().zip(examined.records).for_each(|((number, _), record)| self.order.push(*number, record));

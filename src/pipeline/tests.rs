@@ -134,8 +134,9 @@ fn a_batch_that_does_not_fit_is_halved_and_nothing_is_lost() {
     let found = found.unwrap();
     assert_eq!((found.records.len(), found.maps.len()), (7, 2));
     for (found, expected) in found.maps.iter().zip(&expected.maps) {
-        assert_eq!((found.values.len(), found.flat.len()), (7, 7));
-        for (a, b) in found.values.iter().flatten().zip(expected.values.iter().flatten()) {
+        let (values, expected) = (found.values().unwrap(), expected.values().unwrap());
+        assert_eq!((values.len(), found.flat.len(), found.means.len()), (7, 7, 7));
+        for (a, b) in values.iter().flatten().zip(expected.iter().flatten()) {
             approx::assert_abs_diff_eq!(*a, *b, epsilon = 1e-3);
         }
     }

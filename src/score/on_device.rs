@@ -1,66 +1,185 @@
-//! Scores of maps that lie on a GPU, where they lie: the two matrices as products, running sums in f64, and one reading of
-//! numbers for all maps of an image.
+//! Scores of maps that lie on a GPU, where they lie, for all boxes of a batch at once: the two matrices as products, running
+//! sums in f64, running maxima, and one reading of numbers.
 
 use super::{Bands, BoxScore, Rectangle, Scorer};
 use crate::image::BoundingBox;
+use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// What [`super::PlacedMap::score`] says of every map in `maps`, (M, rows, columns), f32, on any device: for each of the M one
-/// score a box, which are in pixels of the canvas. Differs from it by rounding in f32.
+/// What [`super::PlacedMap::score`] says of the maps of a batch of N pictures, on any device. `maps` has one tensor a method,
+/// (N, rows, columns), f32; `scorers` and `boxes`, in pixels of the canvas, have one entry a picture. Returns the scores by
+/// picture, method and box, which differ from those by rounding in f32.
 ///
 /// # Errors
-/// Maps of another size than the scorer's, or no memory.
-pub fn scores_on_device(scorer: &Scorer, maps: &Tensor, boxes: &[BoundingBox]) -> Result<Vec<Vec<BoxScore>>, TchError> {
-    let count = maps.size()[0] as usize;
-    if boxes.is_empty() {
-        return Ok(vec![Vec::new(); count]);
-    }
-    let _no_grad = tch::no_grad_guard();
-    let rows = dense(&scorer.rows, scorer.map.height, maps.device())?;
-    let columns = dense(&scorer.columns, scorer.map.width, maps.device())?;
-    let placed = rows.f_matmul(maps)?.f_matmul(&columns.f_transpose(0, 1)?)?;
-    // Sums over rectangles from the upper left corner, with a first row and column of zeros.
-    let sums = placed.f_to_kind(Kind::Double)?.f_cumsum(1, Kind::Double)?.f_cumsum(2, Kind::Double)?;
-    let sums = sums.f_constant_pad_nd([1, 0, 1, 0])?.f_flatten(1, 2)?;
-
-    let of: Vec<Rectangle> = boxes.iter().map(|on_canvas| Rectangle::of(scorer.letterbox, on_canvas)).collect();
-    let stride = scorer.columns.len() + 1;
-    let last = (scorer.rows.len() + 1) * stride - 1;
-    let places = of.iter().flat_map(|rectangle| rectangle.corners(stride)).chain([last]);
-    let places: Vec<i64> = places.map(|at| at as i64).collect();
-    let at_corners = sums.f_index_select(1, &Tensor::f_from_slice(&places)?.f_to_device(maps.device())?)?;
-    let maxima = of.iter().map(|rectangle| maximum(&placed, rectangle)).collect::<Result<Vec<_>, _>>()?;
-    let maxima = Tensor::f_stack(&maxima, 1)?.f_to_kind(Kind::Double)?;
-    let numbers = Tensor::f_cat(&[at_corners, maxima], 1)?.f_to_device(Device::Cpu)?;
-    let numbers = Vec::<f64>::try_from(&numbers.f_flatten(0, -1)?)?;
-    let of_map = |numbers: &[f64]| {
-        let (corners, maxima) = numbers.split_at(places.len());
-        let (corners, total) = (&corners[..4 * of.len()], corners[4 * of.len()]);
-        let corners = corners.as_chunks::<4>().0;
-        let each = of.iter().zip(corners).zip(maxima);
-        each.map(|((rectangle, &corners), &max)| rectangle.score(corners, total, max as f32)).collect()
+/// Maps of another size than the scorers', or no memory.
+pub fn scores_on_device(
+    scorers: &[Scorer],
+    maps: &[&Tensor],
+    boxes: &[&[BoundingBox]],
+) -> Result<Vec<Vec<Vec<BoxScore>>>, TchError> {
+    let (Some(first), false) = (maps.first(), boxes.iter().all(|of| of.is_empty())) else {
+        return Ok(boxes.iter().map(|_| vec![Vec::new(); maps.len()]).collect());
     };
-    Ok(numbers.chunks_exact(places.len() + of.len()).map(of_map).collect())
+    let _no_grad = tch::no_grad_guard();
+    let device = first.device();
+    let rows = dense(scorers.iter().map(|scorer| &scorer.rows), scorers[0].map.height, device)?;
+    let columns =
+        dense(scorers.iter().map(|scorer| &scorer.columns), scorers[0].map.width, device)?.f_transpose(1, 2)?;
+    let look = Look::new(scorers, boxes, (rows.size()[1] as usize, columns.size()[2] as usize), device)?;
+    let numbers = maps.iter().map(|maps| look.at(&rows.f_matmul(maps)?.f_matmul(&columns)?));
+    let numbers = Tensor::f_cat(&numbers.collect::<Result<Vec<_>, _>>()?, 0)?;
+    let numbers = Vec::<f64>::try_from(&numbers)?;
+    let by_method: Vec<&[f64]> = numbers.chunks_exact(numbers.len() / maps.len()).collect();
+    let mut start = 0;
+    let of_picture = |(picture, of): (usize, &&[BoundingBox])| {
+        let range = start..start + of.len();
+        start = range.end;
+        by_method.iter().map(|numbers| look.scores(numbers, picture, range.clone())).collect()
+    };
+    Ok(boxes.iter().enumerate().map(of_picture).collect())
 }
 
-/// Per map the maximum in the rectangle, (M).
-fn maximum(placed: &Tensor, of: &Rectangle) -> Result<Tensor, TchError> {
-    if of.is_empty() {
-        return Tensor::f_full([placed.size()[0]], f64::NEG_INFINITY, (Kind::Float, placed.device()));
-    }
-    let inside = placed.f_narrow(1, of.rows.start as i64, of.rows.len() as i64)?;
-    let inside = inside.f_narrow(2, of.columns.start as i64, of.columns.len() as i64)?;
-    inside.f_amax([1_i64, 2].as_slice(), false)
+/// Where the numbers lie that the scores of a batch come from.
+struct Look {
+    /// Of all pictures' boxes, one after the other.
+    rectangles: Vec<Rectangle>,
+    /// Into the sums of all pictures, (N, H + 1, W + 1): four corners a box, then every picture's last.
+    corners: Tensor,
+    /// For every power of two up to W, in order.
+    windows: Vec<Window>,
+    /// Per box the place of its maximum among those of all windows, one behind them where it has no pixels.
+    maxima: Tensor,
 }
 
-/// The bands as a matrix, (outputs, inputs), f32.
-fn dense(bands: &Bands, inputs: u32, device: Device) -> Result<Tensor, TchError> {
-    let inputs = inputs as usize;
-    let mut values = vec![0.0_f32; bands.len() * inputs];
-    for ((start, weights), row) in bands.iter().zip(values.chunks_exact_mut(inputs)) {
-        row[*start..*start + weights.len()].iter_mut().zip(weights).for_each(|(to, weight)| *to = *weight as f32);
+/// The boxes at least as wide as a power of two and narrower than the next: two windows of that width cover each.
+struct Window {
+    /// Into the windows' maxima, (N, H, W - width + 1): each box's windows in the first row, (boxes).
+    left: Tensor,
+    right: Tensor,
+    /// The first row and the one behind the last, (boxes, 1).
+    top: Tensor,
+    bottom: Tensor,
+}
+
+impl Look {
+    fn new(
+        scorers: &[Scorer],
+        boxes: &[&[BoundingBox]],
+        (height, width): (usize, usize),
+        device: Device,
+    ) -> Result<Self, TchError> {
+        let place = |places: Vec<usize>| {
+            let places: Vec<i64> = places.into_iter().map(|at| at as i64).collect();
+            Tensor::f_from_slice(&places)?.f_to_device(device)
+        };
+        let all = scorers.iter().zip(boxes).enumerate().flat_map(|(picture, (scorer, of))| {
+            of.iter().map(move |on_canvas| (picture, Rectangle::of(scorer.letterbox, on_canvas)))
+        });
+        let (pictures, rectangles): (Vec<usize>, Vec<Rectangle>) = all.unzip();
+
+        let (stride, area) = (width + 1, (height + 1) * (width + 1));
+        let of_picture = |(picture, of): (&usize, &Rectangle)| of.corners(stride).map(|at| picture * area + at);
+        let of_boxes = pictures.iter().zip(&rectangles).flat_map(of_picture);
+        let corners = place(of_boxes.chain((1..=scorers.len()).map(|pictures| pictures * area - 1)).collect())?;
+
+        let with_pixels = rectangles.iter().filter(|of| !of.is_empty()).count();
+        let (mut windows, mut maxima, mut next) = (Vec::new(), vec![with_pixels; rectangles.len()], 0);
+        for power in 0..=width.ilog2() {
+            let side = 1 << power;
+            let fits = |number: &usize| {
+                let of = &rectangles[*number];
+                !of.is_empty() && of.columns.len().ilog2() == power
+            };
+            let numbers: Vec<usize> = (0..rectangles.len()).filter(fits).collect();
+            for &number in &numbers {
+                maxima[number] = next;
+                next += 1;
+            }
+            let gather = |of: &dyn Fn(usize) -> usize| place(numbers.iter().map(|&number| of(number)).collect());
+            let first_row = |number: usize| pictures[number] * height * (width - side + 1);
+            windows.push(Window {
+                left: gather(&|number| first_row(number) + rectangles[number].columns.start)?,
+                right: gather(&|number| first_row(number) + rectangles[number].columns.end - side)?,
+                top: gather(&|number| rectangles[number].rows.start)?.f_unsqueeze(1)?,
+                bottom: gather(&|number| rectangles[number].rows.end)?.f_unsqueeze(1)?,
+            });
+        }
+        Ok(Self { rectangles, corners, windows, maxima: place(maxima)? })
     }
-    Tensor::f_from_slice(&values)?.f_reshape([bands.len() as i64, inputs as i64])?.f_to_device(device)
+
+    /// From maps on their canvases, (N, H, W), f32: the sums at the corners and the boxes' maxima, one after the other, f64.
+    fn at(&self, placed: &Tensor) -> Result<Tensor, TchError> {
+        // Sums over rectangles from the upper left corner, with a first row and column of zeros.
+        let sums = placed.f_to_kind(Kind::Double)?.f_cumsum(1, Kind::Double)?.f_cumsum(2, Kind::Double)?;
+        let sums = sums.f_constant_pad_nd([1, 0, 1, 0])?.f_flatten(0, -1)?;
+        let every_row = Tensor::f_arange(placed.size()[1], (Kind::Int64, placed.device()))?;
+        let mut of_windows = placed.shallow_clone();
+        let mut maxima = Vec::with_capacity(self.windows.len() + 1);
+        for (power, window) in self.windows.iter().enumerate() {
+            if power > 0 {
+                // Two windows of half the width, side by side.
+                let (half, columns) = (1_i64 << (power - 1), of_windows.size()[2]);
+                let left = of_windows.f_narrow(2, 0, columns - half)?;
+                of_windows = left.f_maximum(&of_windows.f_narrow(2, half, columns - half)?)?;
+            }
+            if window.left.size()[0] > 0 {
+                maxima.push(window.maxima(&of_windows, &every_row)?);
+            }
+        }
+        maxima.push(Tensor::f_full([1], f64::NEG_INFINITY, (Kind::Float, placed.device()))?);
+        let maxima = Tensor::f_cat(&maxima, 0)?.f_index_select(0, &self.maxima)?.f_to_kind(Kind::Double)?;
+        Tensor::f_cat(&[sums.f_index_select(0, &self.corners)?, maxima], 0)
+    }
+
+    /// The scores of the boxes `of`, which are `picture`'s, from what [`Self::at`] says of a method's maps.
+    fn scores(&self, numbers: &[f64], picture: usize, of: Range<usize>) -> Vec<BoxScore> {
+        let boxes = self.rectangles.len();
+        let (corners, others) = numbers.split_at(4 * boxes);
+        let (totals, maxima) = others.split_at(others.len() - boxes);
+        let corners = corners.as_chunks::<4>().0;
+        let score = |at: usize| self.rectangles[at].score(corners[at], totals[picture], maxima[at] as f32);
+        of.map(score).collect()
+    }
+}
+
+impl Window {
+    /// Each box's maximum, (boxes), from those of all windows of this width, (N, H, W - width + 1).
+    fn maxima(&self, of_windows: &Tensor, every_row: &Tensor) -> Result<Tensor, TchError> {
+        let rows = every_row.f_mul_scalar(of_windows.size()[2])?;
+        let all = of_windows.f_flatten(0, -1)?;
+        let column = |first: &Tensor| all.f_take(&first.f_unsqueeze(1)?.f_add(&rows)?);
+        let outside = every_row.f_lt_tensor(&self.top)?.f_logical_or(&every_row.f_ge_tensor(&self.bottom)?)?;
+        let inside = column(&self.left)?.f_maximum(&column(&self.right)?)?;
+        inside.f_masked_fill(&outside, f64::NEG_INFINITY)?.f_amax([1_i64].as_slice(), false)
+    }
+}
+
+/// The bands of N pictures as matrices, (N, most outputs, inputs), f32. They travel as bands: a few numbers an output.
+fn dense<'a>(
+    bands: impl ExactSizeIterator<Item = &'a Bands> + Clone,
+    inputs: u32,
+    device: Device,
+) -> Result<Tensor, TchError> {
+    let pictures = bands.len();
+    let outputs = bands.clone().map(Vec::len).max().unwrap_or(0);
+    let width = bands.clone().flatten().map(|(_, weights)| weights.len()).max().unwrap_or(0);
+    let mut weights = vec![0.0_f32; pictures * outputs * width];
+    let mut starts = vec![0_i64; pictures * outputs];
+    for (picture, bands) in bands.enumerate() {
+        for (output, (start, of)) in bands.iter().enumerate() {
+            let at = picture * outputs + output;
+            starts[at] = *start as i64;
+            weights[at * width..][..of.len()].iter_mut().zip(of).for_each(|(to, weight)| *to = *weight as f32);
+        }
+    }
+    let (pictures, outputs, width) = (pictures as i64, outputs as i64, width as i64);
+    let weights = Tensor::f_from_slice(&weights)?.f_reshape([pictures, outputs, width])?.f_to_device(device)?;
+    let starts = Tensor::f_from_slice(&starts)?.f_reshape([pictures, outputs, 1])?.f_to_device(device)?;
+    let places = starts.f_add(&Tensor::f_arange(width, (Kind::Int64, device))?)?;
+    // A band that is shorter than the longest may reach, with zeros, behind the last input.
+    let inputs = i64::from(inputs);
+    let wide = Tensor::f_zeros([pictures, outputs, inputs + width], (Kind::Float, device))?;
+    wide.f_scatter(2, &places, &weights)?.f_narrow(2, 0, inputs)
 }
 
 #[cfg(test)]
@@ -73,27 +192,41 @@ mod tests {
     proptest! {
         #[test]
         fn tensors_say_what_the_processor_says(
-            width in 1..300_u32, height in 1..300_u32,
-            boxes in prop::collection::vec((-20f32..120.0, -20f32..100.0, 0f32..150.0, 0f32..150.0), 0..9), seed in 0..99_u64,
+            pictures in prop::collection::vec(
+                (1..300_u32, 1..300_u32,
+                 prop::collection::vec((-20f32..120.0, -20f32..100.0, 0f32..150.0, 0f32..150.0), 0..9)), 1..5),
+            seed in 0..99_u64,
         ) {
             let (canvas, size) = (Size::new(96, 64), Size::new(23, 19));
-            let scorer = Scorer::new(Letterbox::fit(Size::new(width, height), canvas), size);
+            let fit = |&(width, height, _): &(u32, u32, _)| Letterbox::fit(Size::new(width, height), canvas);
+            let scorers: Vec<Scorer> = pictures.iter().map(|of| Scorer::new(fit(of), size)).collect();
+            let boxes: Vec<Vec<BoundingBox>> = pictures
+                .iter()
+                .map(|(.., of)| of.iter().map(|&(x, y, w, h)| BoundingBox::new(x, y, x + w, y + h)).collect())
+                .collect();
+            let boxes: Vec<&[BoundingBox]> = boxes.iter().map(Vec::as_slice).collect();
             let mut random = Random::new(seed, 0);
-            let maps: Vec<f32> = (0..3 * size.area()).map(|_| random.uniform(0.0, 1.0) as f32).collect();
-            // One of them shows nothing.
-            let maps: Vec<f32> = maps.into_iter().enumerate().map(|(at, v)| if at < size.area() { 0.0 } else { v }).collect();
-            let boxes: Vec<BoundingBox> =
-                boxes.into_iter().map(|(x, y, w, h)| BoundingBox::new(x, y, x + w, y + h)).collect();
-            let tensor = Tensor::from_slice(&maps).reshape([3, 19, 23]);
-            let found = scores_on_device(&scorer, &tensor, &boxes).unwrap();
-            prop_assert_eq!(found.len(), 3);
-            for (map, found) in maps.chunks_exact(size.area()).zip(found) {
-                let placed = scorer.place(map);
-                prop_assert_eq!(found.len(), boxes.len());
-                for (on_canvas, found) in boxes.iter().zip(found) {
-                    let expected = placed.score(on_canvas);
-                    for (a, b) in <[f32; 3]>::from(found).into_iter().zip(<[f32; 3]>::from(expected)) {
-                        prop_assert!((a - b).abs() < 3e-6, "{found:?} {expected:?}");
+            // Of two methods; the first picture's map by the first shows nothing.
+            let mut method = |first: f64| -> Vec<Vec<f32>> {
+                let mut map = |factor| (0..size.area()).map(|_| (factor * random.uniform(0.0, 1.0)) as f32).collect();
+                (0..scorers.len()).map(|at| map(if at == 0 { first } else { 1.0 })).collect()
+            };
+            let methods = [method(0.0), method(1.0)];
+            let tensors = methods.each_ref().map(|maps| {
+                Tensor::from_slice(&maps.concat()).reshape([scorers.len() as i64, 19, 23])
+            });
+            let found = scores_on_device(&scorers, &tensors.each_ref(), &boxes).unwrap();
+            prop_assert_eq!(found.len(), scorers.len());
+            for (picture, found) in found.iter().enumerate() {
+                prop_assert_eq!(found.len(), 2);
+                for (maps, found) in methods.iter().zip(found) {
+                    let placed = scorers[picture].place(&maps[picture]);
+                    prop_assert_eq!(found.len(), boxes[picture].len());
+                    for (on_canvas, &found) in boxes[picture].iter().zip(found) {
+                        let expected = placed.score(on_canvas);
+                        for (a, b) in <[f32; 3]>::from(found).into_iter().zip(<[f32; 3]>::from(expected)) {
+                            prop_assert!((a - b).abs() < 3e-6, "{found:?} {expected:?}");
+                        }
                     }
                 }
             }

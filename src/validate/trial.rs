@@ -160,6 +160,6 @@ fn random_scores(seed: u64, staged: &Staged, boxes: &[BoxRecord], model: &dyn Em
     let maps = Tensor::f_from_slice(&raw)
         .and_then(|raw| finish(&raw.f_reshape([1, side, side])?, model.input()))
         .map_err(Error::torch("drawing a random map"))?;
-    let placed = Scorer::new(staged.letterbox, maps.size).place(&maps.values[0]);
+    let placed = Scorer::new(staged.letterbox, maps.size()).place(&maps.values()?[0]);
     Ok(boxes.iter().map(|of| placed.score(&staged.letterbox.to_canvas(&of.bounding_box))).collect())
 }

@@ -110,10 +110,11 @@ fn maps_of_nothing_are_flat_and_finite_by_every_method() {
                 let pass = pass_with(options, a, head, &classes, &[1, 2]);
                 for &method in Method::ALL {
                     let maps = explain(method, &pass, Size::new(9, 7)).unwrap();
-                    assert!(maps.values.iter().flatten().all(|value| (0.0..=1.0).contains(value)), "{what}: {method}");
+                    let values = maps.values().unwrap();
+                    assert!(values.iter().flatten().all(|value| (0.0..=1.0).contains(value)), "{what}: {method}");
                     assert!(maps.errors.iter().flatten().all(|error| error.is_finite()), "{what}: {method}");
                     assert!(what != "zero" || maps.flat == [true; 2], "{what}: {method}");
-                    for (map, flat) in maps.values.iter().zip(&maps.flat) {
+                    for (map, flat) in values.iter().zip(&maps.flat) {
                         assert_eq!(map.iter().all(|&value| value < 0.5), *flat, "{what}: {method}");
                     }
                 }
@@ -232,12 +233,12 @@ proptest! {
         let (classes, seeds) = ([4, 0, 1], [7, 8, 9]);
         let size = Size::new(10, 10);
         for &method in Method::ALL {
-            let together = explain(method, &pass(&a, &head, &classes, &seeds), size).unwrap();
+            let together = explain(method, &pass(&a, &head, &classes, &seeds), size).unwrap().values().unwrap();
             for at in 0..3 {
                 let one = a.narrow(0, at as i64, 1);
                 let pass = pass(&one, &head, &classes[at..=at], &seeds[at..=at]);
-                let alone = explain(method, &pass, size).unwrap();
-                for (x, y) in together.values[at].iter().zip(&alone.values[0]) {
+                let alone = explain(method, &pass, size).unwrap().values().unwrap();
+                for (x, y) in together[at].iter().zip(&alone[0]) {
                     prop_assert!(x.is_finite() && (x - y).abs() < 1e-3, "{method}: {x} {y}");
                 }
             }

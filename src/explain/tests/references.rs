@@ -48,8 +48,7 @@ impl Narrow {
     fn map_error(&self, method: Method, pass: &HeadPass<'_>, name: &str, step: i64) -> f64 {
         let maps = explain(method, pass, self.model.input()).unwrap();
         assert_eq!(maps.flat, [false; 8]);
-        let maps = Tensor::from_slice(&maps.values.concat()).reshape([8, 227, 227]);
-        let error = (maps.slice(1, 0, 227, step).slice(2, 0, 227, step) - expected(name)).abs().max();
+        let error = (maps.tensor().slice(1, 0, 227, step).slice(2, 0, 227, step) - expected(name)).abs().max();
         let error = f64::try_from(error).unwrap();
         eprintln!("{name}: maps {error:.1e}");
         error
@@ -175,11 +174,12 @@ fn lime_coefficients_agree_with_scikit_learn_on_the_same_masks() {
     let narrow = Narrow::new();
     let pass = narrow.pass(Options::default());
     let (masks, wanted) = (expected("masks"), expected("lasso"));
-    for at in 0..8 {
-        let masks = Vec::<f32>::try_from(&masks.get(at as i64).flatten(0, -1)).unwrap();
-        let parts = pass.channel_parts().unwrap();
-        let found = lime_cam::coefficients(&pass, parts, at, &masks, Score::Logit).unwrap();
-        let wanted = Vec::<f32>::try_from(&wanted.get(at as i64)).unwrap();
+    let rows = |all: &Tensor, at| Vec::<f32>::try_from(&all.get(at).flatten(0, -1)).unwrap();
+    let masks: Vec<Vec<f32>> = (0..8).map(|at| rows(&masks, at)).collect();
+    let found = lime_cam::coefficients(&pass, &masks, Score::Logit).unwrap();
+    assert_eq!(found.len(), 8);
+    for (at, found) in found.iter().enumerate() {
+        let wanted = rows(&wanted, at as i64);
         assert!(wanted.iter().any(|coefficient| *coefficient != 0.0));
         for (found, wanted) in found.iter().zip(wanted) {
             assert!((found - f64::from(wanted)).abs() < 1e-4, "picture {at}: {found} {wanted}");
