@@ -1,6 +1,5 @@
 //! A Darknet network on libtorch: built from a [`Cfg`] and its weights, run on batches.
 
-use super::activation::Activation;
 use super::cfg::{Cfg, LayerKind};
 use crate::image::Size;
 use crate::nn::weights::darknet::DarknetWeights;
@@ -35,36 +34,20 @@ pub struct Head {
     pub stride: (f32, f32),
 }
 
+/// A layer; a convolution with its tensors, in the network's precision.
 #[derive(Debug)]
-enum Operation {
-    Convolution {
-        kernel: Tensor,
-        bias: Tensor,
-        stride: i64,
-        padding: i64,
-        groups: i64,
-        activation: Activation,
-    },
-    Maxpool {
-        size: i64,
-        stride: i64,
-        padding: i64,
-    },
-    Upsample {
-        stride: i64,
-    },
-    Route {
-        layers: Vec<usize>,
-        groups: i64,
-        group_id: i64,
-    },
-    Shortcut {
-        from: usize,
-        activation: Activation,
-    },
-    Dropout,
-    /// Its input is a head's raw output.
-    Yolo,
+struct Operation {
+    kind: LayerKind,
+    kernel: Option<Kernel>,
+}
+
+/// A convolution's tensors, BatchNorm folded.
+#[derive(Debug)]
+struct Kernel {
+    /// (out, in / groups, rows, columns), channels-last in memory.
+    weight: Tensor,
+    /// (out)
+    bias: Tensor,
 }
 
 /// Channels, rows and columns of a layer's output.
@@ -156,19 +139,13 @@ impl Network {
         let mut operations = Vec::with_capacity(cfg.layers.len());
         let mut channels = 3;
         for (number, layer) in cfg.layers.iter().enumerate() {
-            operations.push(match &layer.kind {
+            let kernel = match layer.kind {
                 LayerKind::Convolutional { .. } => {
-                    convolution(&layer.kind, number, channels, &mut weights, device, precision.kind())?
+                    Some(kernel(&layer.kind, number, channels, &mut weights, device, precision.kind())?)
                 }
-                &LayerKind::Maxpool { size, stride, padding } => Operation::Maxpool { size, stride, padding },
-                &LayerKind::Upsample { stride } => Operation::Upsample { stride },
-                LayerKind::Route { layers, groups, group_id } => {
-                    Operation::Route { layers: layers.clone(), groups: *groups, group_id: *group_id }
-                }
-                &LayerKind::Shortcut { from, activation } => Operation::Shortcut { from, activation },
-                LayerKind::Dropout => Operation::Dropout,
-                LayerKind::Yolo { .. } => Operation::Yolo,
-            });
+                _ => None,
+            };
+            operations.push(Operation { kind: layer.kind.clone(), kernel });
             channels = shapes[number].channels;
         }
         weights.finish()?;
@@ -207,7 +184,7 @@ impl Network {
         let mut previous = x.f_to_kind(self.kind)?;
         for (number, operation) in self.operations.iter().enumerate() {
             previous = operation.forward(&previous, &kept)?;
-            if matches!(operation, Operation::Yolo) {
+            if matches!(operation.kind, LayerKind::Yolo { .. }) {
                 raw.push(previous.shallow_clone());
             }
             kept.push((self.last_use[number] > number).then(|| previous.shallow_clone()));
@@ -225,16 +202,17 @@ impl Operation {
     /// The layer's output, from the layer before it and the kept outputs of earlier ones.
     fn forward(&self, x: &Tensor, kept: &[Option<Tensor>]) -> Result<Tensor, tch::TchError> {
         let earlier = |layer: usize| kept[layer].as_ref().expect("an output is kept until its last use");
-        match self {
-            Self::Convolution { kernel, bias, stride, padding, groups, activation } => {
-                activation.apply(x.f_conv2d(kernel, Some(bias), *stride, *padding, 1, *groups)?)
+        match &self.kind {
+            &LayerKind::Convolutional { stride, padding, groups, activation, .. } => {
+                let Kernel { weight, bias } = self.kernel.as_ref().expect("a convolution has a kernel");
+                activation.apply(x.f_conv2d(weight, Some(bias), stride, padding, 1, groups)?)
             }
-            &Self::Maxpool { size, stride, padding } => maxpool(x, size, stride, padding),
-            &Self::Upsample { stride } => {
+            &LayerKind::Maxpool { size, stride, padding } => maxpool(x, size, stride, padding),
+            &LayerKind::Upsample { stride } => {
                 let (_, _, height, width) = x.size4()?;
                 x.f_upsample_nearest2d([height * stride, width * stride], None, None)
             }
-            Self::Route { layers, groups, group_id } => {
+            LayerKind::Route { layers, groups, group_id } => {
                 let part = |&layer: &usize| {
                     let length = earlier(layer).size()[1] / groups;
                     earlier(layer).f_narrow(1, group_id * length, length)
@@ -246,8 +224,8 @@ impl Operation {
                     Tensor::f_cat(&parts, 1)
                 }
             }
-            Self::Shortcut { from, activation } => activation.apply(x.f_add(earlier(*from))?),
-            Self::Dropout | Self::Yolo => Ok(x.shallow_clone()),
+            LayerKind::Shortcut { from, activation } => activation.apply(x.f_add(earlier(*from))?),
+            LayerKind::Dropout | LayerKind::Yolo { .. } => Ok(x.shallow_clone()),
         }
     }
 }
@@ -264,16 +242,15 @@ fn maxpool(x: &Tensor, size: i64, stride: i64, padding: i64) -> Result<Tensor, t
 }
 
 /// Reads one convolution and folds BatchNorm into it.
-fn convolution(
+fn kernel(
     layer: &LayerKind,
     number: usize,
     channels: i64,
     weights: &mut DarknetWeights,
     device: Device,
     kind: Kind,
-) -> Result<Operation> {
-    let &LayerKind::Convolutional { filters, size, stride, padding, groups, batch_normalize, activation } = layer
-    else {
+) -> Result<Kernel> {
+    let &LayerKind::Convolutional { filters, size, groups, batch_normalize, .. } = layer else {
         unreachable!("called for convolutions alone")
     };
     let count = filters as usize;
@@ -287,24 +264,17 @@ fn convolution(
         vec![1.0; count]
     };
     let fan_in = (channels / groups * size * size) as usize;
-    let mut kernel = weights.take(number, "kernel", count * fan_in)?;
-    for (filter, scale) in kernel.chunks_exact_mut(fan_in).zip(scale) {
+    let mut weight = weights.take(number, "kernel", count * fan_in)?;
+    for (filter, scale) in weight.chunks_exact_mut(fan_in).zip(scale) {
         filter.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
     }
     let failed = || Error::torch("loading the detector's weights");
     let place = |values: &[f32]| Tensor::f_from_slice(values)?.f_to_device(device)?.f_to_kind(kind);
     // Channels-last like the pixels: cuDNN would otherwise turn them round again for every batch.
-    let kernel = place(&kernel)
-        .and_then(|kernel| kernel.f_reshape([filters, channels / groups, size, size]))
-        .and_then(|kernel| kernel.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2]));
-    Ok(Operation::Convolution {
-        kernel: kernel.map_err(failed())?,
-        bias: place(&bias).map_err(failed())?,
-        stride,
-        padding,
-        groups,
-        activation,
-    })
+    let weight = place(&weight)
+        .and_then(|weight| weight.f_reshape([filters, channels / groups, size, size]))
+        .and_then(|weight| weight.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2]));
+    Ok(Kernel { weight: weight.map_err(failed())?, bias: place(&bias).map_err(failed())? })
 }
 
 /// BatchNorm as factors on the kernel, returned, and a new bias: y = gamma (x - mean) / s + beta.

@@ -14,6 +14,7 @@ pub mod detector;
 mod drawn;
 pub mod emotion;
 pub mod evaluate;
+mod norm;
 mod optimiser;
 mod stream;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use augment::augment;
 pub use drawn::Drawn;
 
 use crate::image::{BoundingBox, Rgb8};
+use crate::random::Random;
 
 /// A labelled picture.
 #[derive(Debug, Clone)]
@@ -44,6 +46,13 @@ pub trait Examples: Sync {
 
     /// How many kinds of objects there are.
     fn kinds(&self) -> usize;
+}
+
+/// Example `number` as it is shown in training: changed by [`augment`], at random by `seed` and its number.
+fn augmented(examples: &dyn Examples, seed: u64, number: u64) -> Example {
+    let mut example = examples.example(number);
+    augment(&mut example, &mut Random::of_text(seed, &format!("augment/{number}")));
+    example
 }
 
 /// How long, how fast and from which random numbers a network is trained.

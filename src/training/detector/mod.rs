@@ -10,10 +10,9 @@ pub use loss::loss;
 pub use network::TrainingNetwork;
 
 use super::optimiser::Optimiser;
-use super::{augment, stream, Example, Examples, Schedule, Step};
+use super::{augmented, stream, Example, Examples, Schedule, Step};
 use crate::image::{BoundingBox, Letterbox, LetterboxFilter, Rgb8, Size};
 use crate::nn::stack;
-use crate::random::Random;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
@@ -58,11 +57,7 @@ pub fn train(
     let (input, batch) = (network.input(), schedule.batch as u64);
     let make = |number: u64| -> Vec<Letterboxed> {
         (number * batch..(number + 1) * batch)
-            .map(|at| {
-                let mut example = examples.example(at);
-                augment(&mut example, &mut Random::of_text(schedule.seed, &format!("augment/{at}")));
-                letterboxed(&example, input)
-            })
+            .map(|at| letterboxed(&augmented(examples, schedule.seed, at), input))
             .collect()
     };
     stream::in_order(schedule.steps, schedule.threads, make, |number, examples| {

@@ -4,6 +4,7 @@ use crate::detect::{Activation, Cfg, Head, LayerKind};
 use crate::image::Size;
 use crate::nn::weights::darknet::{self, DarknetWeights, Header};
 use crate::random::Random;
+use crate::training::norm::Norm;
 use crate::training::optimiser::DECAYED;
 use crate::{Error, Result};
 use std::path::Path;
@@ -12,9 +13,6 @@ use tch::{Device, Kind, TchError, Tensor};
 
 /// Added to the variance under the root: the value with which [`crate::detect::Network`] folds BatchNorm into kernels.
 const EPSILON: f64 = 1e-6;
-
-/// Share of a batch in the running mean and variance: they remember about 30 batches.
-const MOMENTUM: f64 = 0.03;
 
 /// What an untrained network says of the objectness, as a logit: objects are rare.
 const UNTRAINED_OBJECTNESS: f32 = -5.0;
@@ -38,14 +36,6 @@ struct Convolution {
     /// Bias, BatchNorm's beta where there is one.
     bias: Tensor,
     norm: Option<Norm>,
-}
-
-/// BatchNorm's factor and running statistics.
-#[derive(Debug)]
-struct Norm {
-    scale: Tensor,
-    mean: Tensor,
-    variance: Tensor,
 }
 
 impl TrainingNetwork {
@@ -208,13 +198,7 @@ impl Convolution {
         let bias: Vec<f32> = (0..filters as usize)
             .map(|output| if of_anchor.is_some_and(|n| output % n == 4) { UNTRAINED_OBJECTNESS } else { 0.0 })
             .collect();
-        let norm = batch_normalize.then(|| -> Result<Norm, TchError> {
-            Ok(Norm {
-                scale: root.f_ones("scale", &[filters])?,
-                mean: root.f_zeros_no_train("mean", &[filters])?,
-                variance: root.f_ones_no_train("variance", &[filters])?,
-            })
-        });
+        let norm = batch_normalize.then(|| Norm::new(&root, filters));
         Ok(Self {
             kernel: root.set_group(DECAYED).f_var_copy("kernel", &kernel)?,
             bias: root.f_var_copy("bias", &Tensor::f_from_slice(&bias)?)?,
@@ -226,16 +210,8 @@ impl Convolution {
         let Some(norm) = &self.norm else {
             return x.f_conv2d(&self.kernel, Some(&self.bias), stride, padding, 1, groups);
         };
-        x.f_conv2d::<&Tensor>(&self.kernel, None, stride, padding, 1, groups)?.f_batch_norm(
-            Some(&norm.scale),
-            Some(&self.bias),
-            Some(&norm.mean),
-            Some(&norm.variance),
-            training,
-            MOMENTUM,
-            EPSILON,
-            true,
-        )
+        let x = x.f_conv2d::<&Tensor>(&self.kernel, None, stride, padding, 1, groups)?;
+        norm.forward(&x, &self.bias, EPSILON, training)
     }
 
     /// The tensors in the order of a `.weights` file, with their names in messages.

@@ -10,9 +10,8 @@ mod network;
 pub use network::TrainingNetwork;
 
 use super::optimiser::Optimiser;
-use super::{augment, stream, Example, Examples, Schedule, Step};
+use super::{augmented, stream, Example, Examples, Schedule, Step};
 use crate::image::{resize, Filter, Rgb8, Size};
-use crate::random::Random;
 use crate::{Error, Result};
 
 /// Side of the square input.
@@ -85,12 +84,8 @@ pub fn train(
     let mut optimiser = Optimiser::new(network.store(), *schedule)?;
     let size = schedule.batch as u64;
     let make = |number: u64| {
-        let augmented = |at| {
-            let mut example = examples.example(at);
-            augment(&mut example, &mut Random::of_text(schedule.seed, &format!("augment/{at}")));
-            example
-        };
-        let batch: Vec<Example> = (number * size..(number + 1) * size).map(augmented).collect();
+        let numbers = number * size..(number + 1) * size;
+        let batch: Vec<Example> = numbers.map(|at| augmented(examples, schedule.seed, at)).collect();
         Batch::of(&batch, examples.kinds())
     };
     stream::in_order(schedule.steps, schedule.threads, make, |number, batch| {

@@ -6,6 +6,7 @@ use crate::image::{Rgb8, Size};
 use crate::nn::weights::{safetensors, Array, StateDict};
 use crate::nn::{forward, stack, Layer};
 use crate::random::Random;
+use crate::training::norm::Norm;
 use crate::training::optimiser::DECAYED;
 use crate::training::Examples;
 use crate::{Error, Result};
@@ -38,9 +39,6 @@ const SPREADS: [f64; 8] = [30.0, 6.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.1];
 /// Added to BatchNorm's variance under the root.
 const EPSILON: f64 = 1e-5;
 
-/// Share of a batch in the running mean and variance: they remember about 30 batches.
-const MOMENTUM: f64 = 0.03;
-
 /// What the helper says of a kind at a place before training, as a logit: it is not there.
 const UNTRAINED_PRESENCE: f64 = -4.0;
 
@@ -60,14 +58,6 @@ pub struct TrainingNetwork {
     /// The layers, sharing `tensors`.
     body: Vec<Layer>,
     head: Vec<Layer>,
-}
-
-/// BatchNorm's factor and running statistics, one number a channel.
-#[derive(Debug)]
-struct Norm {
-    scale: Tensor,
-    mean: Tensor,
-    variance: Tensor,
 }
 
 impl TrainingNetwork {
@@ -145,15 +135,8 @@ impl TrainingNetwork {
             let bias = Tensor::f_full([kinds as i64], UNTRAINED_PRESENCE, (Kind::Float, Device::Cpu))?;
             let path = store.root().sub("helper");
             let helper = (path.f_var_copy("kernel", &kernel)?, path.f_var_copy("bias", &bias)?);
-            let norm = |(name, shape): &(&str, &[i64])| -> Result<Norm, TchError> {
-                let path = store.root().sub(name);
-                Ok(Norm {
-                    scale: path.f_ones("scale", &shape[..1])?,
-                    mean: path.f_zeros_no_train("mean", &shape[..1])?,
-                    variance: path.f_ones_no_train("variance", &shape[..1])?,
-                })
-            };
-            Ok((helper, SHAPES[..5].iter().map(norm).collect::<Result<Vec<_>, _>>()?))
+            let norms = SHAPES[..5].iter().map(|(name, shape)| Norm::new(&store.root().sub(name), shape[0]));
+            Ok((helper, norms.collect::<Result<Vec<_>, _>>()?))
         };
         let (helper, norms) = rest().map_err(Error::torch("making BatchNorm and the helper"))?;
         Ok(Self { store, helper, tensors, norms, mean, body, head })
@@ -180,7 +163,7 @@ impl TrainingNetwork {
                     bias.shallow_clone().f_copy_(&if fresh { bias.f_zeros_like()? } else { beta })?;
                     norm.mean.shallow_clone().f_copy_(&mean)?;
                     norm.variance.shallow_clone().f_copy_(&variance)?;
-                    x = norm.forward(&raw, bias, false)?;
+                    x = norm.forward(&raw, bias, EPSILON, false)?;
                 }
                 Layer::Linear { weight, .. } => {
                     let spread = spreads.next().expect("eight layers have weights");
@@ -252,7 +235,7 @@ impl TrainingNetwork {
         self.body.iter().try_fold(x, |x, layer| match layer {
             Layer::Convolution { bias, .. } => {
                 let norm = norms.next().expect("there are five convolutions");
-                norm.forward(&convolved(layer, &x)?, bias, training)
+                norm.forward(&convolved(layer, &x)?, bias, EPSILON, training)
             }
             _ => layer.forward(&x),
         })
@@ -294,21 +277,6 @@ impl TrainingNetwork {
             gradient.f_copy_(&mean.f_reshape(gradient.size())?)
         };
         alike().map_err(Error::torch("averaging fc6's gradient"))
-    }
-}
-
-impl Norm {
-    fn forward(&self, x: &Tensor, bias: &Tensor, training: bool) -> Result<Tensor, TchError> {
-        x.f_batch_norm(
-            Some(&self.scale),
-            Some(bias),
-            Some(&self.mean),
-            Some(&self.variance),
-            training,
-            MOMENTUM,
-            EPSILON,
-            true,
-        )
     }
 }
 
