@@ -14,7 +14,7 @@ pub use pass::{Pass, Progress};
 
 use crate::config::Config;
 use crate::detect::{Detection, Detector};
-use crate::emotion::{answers, logits, Card, Emotion, EmotionModel, Regression};
+use crate::emotion::{answers, values, Card, Emotion, EmotionModel, Regression};
 use crate::explain::{explain, HeadPass, Maps, Method, Network};
 use crate::image::{resize, BoundingBox, Canvas, Filter, Letterbox, Picture, Rgb8, Size};
 use crate::random::Random;
@@ -88,8 +88,8 @@ pub fn examine(batch: &[&Prepared], models: Models<'_>, config: &Config, timings
     let clock = Instant::now();
     let pictures: Vec<&Rgb8> = batch.iter().map(|prepared| &prepared.emotion).collect();
     let input = models.emotion.prepare(&pictures)?;
-    let activation = models.emotion.activation(&input)?;
-    let emotions = answers(&logits(models.emotion, &activation)?)?;
+    let values = values(models.emotion, &models.emotion.activation(&input)?)?;
+    let emotions = answers(&values[values.len() - 1])?;
     timings.emotion += clock.elapsed().as_secs_f64();
 
     let clock = Instant::now();
@@ -97,7 +97,7 @@ pub fn examine(batch: &[&Prepared], models: Models<'_>, config: &Config, timings
     let classes: Vec<usize> = emotions.iter().map(|emotion| fixed.unwrap_or(emotion.label)).collect();
     let seeds: Vec<u64> = batch.iter().map(|prepared| prepared.seed).collect();
     let (body, head) = (models.emotion.body(), models.emotion.head());
-    let network = Network { input: &input, body, activation: &activation, head };
+    let network = Network { input: &input, body, head, values: &values };
     let pass = HeadPass::new(network, config.cam.options(), &classes, &seeds);
     let size = models.emotion.input();
     let methods = config.cam.methods.iter();

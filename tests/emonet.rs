@@ -8,7 +8,7 @@ mod common;
 
 use common::{json, reference, tensors};
 use emocam::corpus::{decode, DecodeOptions};
-use emocam::emotion::{answers, logits, AlexNet, Card, EmotionModel};
+use emocam::emotion::{answers, logits, values, AlexNet, Card, EmotionModel};
 use emocam::explain::{explain, HeadPass, Maps, Method, Network, Options, Target};
 use emocam::files::sha256;
 use emocam::image::{resize, Filter, Rgb8};
@@ -46,8 +46,8 @@ fn off(found: &[f32], wanted: &[f32]) -> f32 {
 /// Grad-CAM maps of `classes`, one a picture.
 fn grad_cam(model: &AlexNet, pictures: &[&Rgb8], target: Target, classes: &[usize]) -> Maps {
     let input = model.prepare(pictures).unwrap();
-    let activation = model.activation(&input).unwrap();
-    let network = Network { input: &input, body: model.body(), activation: &activation, head: model.head() };
+    let values = values(model, &model.activation(&input).unwrap()).unwrap();
+    let network = Network { input: &input, body: model.body(), head: model.head(), values: &values };
     let options = Options { target, ..Options::default() };
     let pass = HeadPass::new(network, options, classes, &[0; 8][..classes.len()]);
     explain(Method::GradCam, &pass, model.input()).unwrap()

@@ -10,7 +10,7 @@ pub(crate) use alexnet::{layers, MEAN, SYNTHESIZED};
 pub use card::{Card, Published, Regression};
 
 use crate::image::{Rgb8, Size};
-use crate::nn::{forward, Layer};
+use crate::nn::{forward, forward_kept, Layer};
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -82,6 +82,16 @@ pub fn answers(logits: &Tensor) -> Result<Vec<Emotion>> {
         Emotion { label, probabilities: row.to_vec() }
     };
     Ok(probabilities.chunks_exact(labels).map(emotion).collect())
+}
+
+/// [`EmotionModel::features`] through [`EmotionModel::head`] with everything on the way: A, then the output of every layer,
+/// the logits (N, labels) last. It is what maps are computed from.
+///
+/// # Errors
+/// The network could not be run.
+pub fn values(model: &dyn EmotionModel, activation: &Tensor) -> Result<Vec<Tensor>> {
+    let _no_grad = tch::no_grad_guard();
+    forward_kept(model.head(), activation).map_err(Error::torch("running the emotion model's head"))
 }
 
 /// [`EmotionModel::features`] through [`EmotionModel::head`]: (N, labels) logits.

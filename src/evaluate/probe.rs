@@ -4,7 +4,7 @@ use crate::config::CamConfig;
 use crate::emotion::{answers, logits, EmotionModel};
 use crate::explain::{explain, HeadPass, Maps, Network};
 use crate::image::{Rgb8, Size};
-use crate::nn::Layer;
+use crate::nn::{forward_kept, Layer};
 use crate::{Error, Result};
 use tch::{Kind, TchError, Tensor};
 
@@ -59,8 +59,10 @@ impl<'a> Probe<'a> {
     /// No memory.
     pub fn maps(&self, head: &[Layer], cam: &CamConfig, size: Size) -> Result<Vec<Maps>> {
         let (classes, seeds) = ([self.class], [self.seed]);
-        let (input, body, activation) = (&self.input, self.model.body(), &self.activation);
-        let pass = HeadPass::new(Network { input, body, activation, head }, cam.options(), &classes, &seeds);
+        let values =
+            forward_kept(head, &self.activation).map_err(Error::torch("running a head of the emotion model"))?;
+        let network = Network { input: &self.input, body: self.model.body(), head, values: &values };
+        let pass = HeadPass::new(network, cam.options(), &classes, &seeds);
         cam.methods.iter().map(|&method| explain(method, &pass, size)).collect()
     }
 

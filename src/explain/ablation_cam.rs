@@ -7,7 +7,7 @@ pub(super) struct AblationCam;
 
 impl CamMethod for AblationCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(&pass.activation, &weights(pass, score)?)?.into())
+        Ok(weigh(pass.activation, &weights(pass, score)?)?.into())
     }
 }
 
@@ -15,11 +15,12 @@ impl CamMethod for AblationCam {
 pub(super) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
     let parts = pass.channel_parts()?;
     let of_picture = |at: usize| {
-        // Row k is the whole first linear layer's output without channel k's part.
-        let without = parts.whole(at)?.f_sub(&parts.of(at))?;
-        let scores = pass.scores(&parts.finish(&without)?, at, score)?;
-        let y = pass.scores(&parts.finish(&parts.whole(at)?)?, at, score)?;
-        let lost = y.f_sub(&scores)?.f_div(&y)?;
+        // The first linear layer's whole output, then in row 1 + k the same without channel k's part.
+        let whole = parts.whole(at)?;
+        let outputs = Tensor::f_cat(&[&whole, &whole.f_sub(&parts.of(at))?], 0)?;
+        let scores = pass.scores(&parts.finish(&outputs)?, at, score)?;
+        let (y, without) = (scores.f_slice(0, 0, 1, 1)?, scores.f_slice(0, 1, None, 1)?);
+        let lost = y.f_sub(&without)?.f_div(&y)?;
         lost.f_mul(&y.f_gt(0.0)?)?.f_nan_to_num(0.0, 0.0, 0.0)
     };
     let rows = (0..pass.classes.len()).map(of_picture).collect::<Result<Vec<_>, _>>()?;

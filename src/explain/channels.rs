@@ -22,12 +22,10 @@ impl<'a> ChannelParts<'a> {
     pub fn new(pass: &HeadPass<'a>) -> Result<Self, TchError> {
         let at = pass.head.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
         let at = at.expect("a head ends in linear layers");
-        let (before, Layer::Linear { weight, bias }) = (&pass.head[..at], &pass.head[at]) else {
-            unreachable!("position() found a linear layer")
-        };
+        let Layer::Linear { weight, bias } = &pass.head[at] else { unreachable!("position() found a linear layer") };
         let _no_grad = tch::no_grad_guard();
         let (n, channels, ..) = pass.activation.size4()?;
-        let pooled = forward(before, &pass.activation)?.f_reshape([n, channels, -1])?;
+        let pooled = pass.values[at].f_reshape([n, channels, -1])?;
         // (K, N, places) x (K, places, features).
         let weight = weight.f_reshape([weight.size()[0], channels, -1])?.f_permute([1, 2, 0])?;
         let parts = pooled.f_transpose(0, 1)?.f_bmm(&weight)?.f_transpose(0, 1)?;
@@ -46,7 +44,8 @@ impl<'a> ChannelParts<'a> {
 
     /// The layer's output for picture `at` with the channels of each row of `masks` (rows, K): (rows, features).
     pub fn masked(&self, at: usize, masks: &Tensor) -> Result<Tensor, TchError> {
-        masks.f_matmul(&self.of(at))?.f_add(self.bias)
+        // One picture's parts lie apart, which costs a product more than bringing them together.
+        masks.f_matmul(&self.of(at).f_contiguous()?)?.f_add(self.bias)
     }
 
     /// The layer's output for picture `at` as the channels join in `order`, from none to all: (K + 1, features).

@@ -8,6 +8,6 @@ pub(super) struct GradCam;
 impl CamMethod for GradCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
         let weights = pass.gradient(score)?.f_mean_dim([2_i64, 3].as_slice(), false, Kind::Float)?;
-        Ok(weigh(&pass.activation, &weights)?.into())
+        Ok(weigh(pass.activation, &weights)?.into())
     }
 }

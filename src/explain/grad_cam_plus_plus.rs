@@ -14,12 +14,12 @@ impl CamMethod for GradCamPlusPlus {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
         let gradient = pass.gradient(score)?;
         let square = gradient.f_square()?;
-        let sums = sum_over_positions(&pass.activation)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
+        let sums = sum_over_positions(pass.activation)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
         let cubes = square.f_mul(gradient)?.f_mul(&sums)?;
         let alpha = square.f_div(&square.f_mul_scalar(2.0)?.f_add(&cubes)?.f_add_scalar(EPSILON)?)?;
         // The denominator may be exactly 0 where the sum is negative: such a place has no defined alpha.
         let alpha = alpha.f_nan_to_num(0.0, 0.0, 0.0)?;
         let weights = sum_over_positions(&alpha.f_mul(&gradient.f_relu()?)?)?;
-        Ok(weigh(&pass.activation, &weights)?.into())
+        Ok(weigh(pass.activation, &weights)?.into())
     }
 }

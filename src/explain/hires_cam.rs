@@ -8,6 +8,6 @@ pub(super) struct HiResCam;
 
 impl CamMethod for HiResCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(sum_over_channels(&pass.gradient(score)?.f_mul(&pass.activation)?)?.into())
+        Ok(sum_over_channels(&pass.gradient(score)?.f_mul(pass.activation)?)?.into())
     }
 }

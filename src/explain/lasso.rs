@@ -23,12 +23,15 @@ pub(super) fn lasso(x: &[f32], y: &[f64], weights: &[f64], alpha: f64) -> Vec<f6
     let mut residual = centre(&|i| y[i]);
     let mut coefficients = vec![0.0; columns];
     let penalty = alpha * n as f64;
+    // Most coefficients are 0: between passes over all of them those that are not are followed until they settle.
+    let mut all = true;
     for _ in 0..PASSES {
         let (mut moved, mut largest) = (0.0_f64, 0.0_f64);
-        for ((column, norm), coefficient) in
-            x.iter().zip(&norms).zip(&mut coefficients).filter(|((_, norm), _)| **norm > 0.0)
-        {
-            let rho = column.iter().zip(&residual).map(|(x, r)| x * r).sum::<f64>() + norm * *coefficient;
+        for ((column, norm), coefficient) in x.iter().zip(&norms).zip(&mut coefficients) {
+            if *norm == 0.0 || !(all || *coefficient != 0.0) {
+                continue;
+            }
+            let rho = dot(column, &residual) + norm * *coefficient;
             let new = (rho.abs() - penalty).max(0.0).copysign(rho) / norm;
             let step = new - *coefficient;
             if step != 0.0 {
@@ -37,11 +40,24 @@ pub(super) fn lasso(x: &[f32], y: &[f64], weights: &[f64], alpha: f64) -> Vec<f6
             }
             (moved, largest) = (moved.max(step.abs()), largest.max(new.abs()));
         }
-        if moved <= TOLERANCE * largest {
-            break;
+        match moved <= TOLERANCE * largest {
+            true if all => break,
+            settled => all = settled,
         }
     }
     coefficients
+}
+
+/// In eight sums side by side, which the processor adds at once: one sum would wait for each addition.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
 #[cfg(test)]

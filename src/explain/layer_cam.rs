@@ -7,6 +7,6 @@ pub(super) struct LayerCam;
 
 impl CamMethod for LayerCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(sum_over_channels(&pass.gradient(score)?.f_relu()?.f_mul(&pass.activation)?)?.into())
+        Ok(sum_over_channels(&pass.gradient(score)?.f_relu()?.f_mul(pass.activation)?)?.into())
     }
 }

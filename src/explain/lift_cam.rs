@@ -10,15 +10,15 @@ pub(super) struct LiftCam;
 
 impl CamMethod for LiftCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(&pass.activation, &weights(pass, score)?)?.into())
+        Ok(weigh(pass.activation, &weights(pass, score)?)?.into())
     }
 }
 
 /// (N, K)
 pub(super) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
     let contributions = match pass.options.compat {
-        Compat::None => backward(pass, score, Rule::DeepLift)?.f_mul(&pass.activation)?,
-        Compat::Published => pass.gradient(score)?.f_mul(&pass.activation)?,
+        Compat::None => backward(pass, score, Rule::DeepLift)?.f_mul(pass.activation)?,
+        Compat::Published => pass.gradient(score)?.f_mul(pass.activation)?,
     };
     sum_over_positions(&contributions)
 }

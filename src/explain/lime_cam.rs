@@ -20,7 +20,7 @@ pub(super) struct LimeCam;
 
 impl CamMethod for LimeCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(&pass.activation, &weights(pass, score)?)?.into())
+        Ok(weigh(pass.activation, &weights(pass, score)?)?.into())
     }
 }
 

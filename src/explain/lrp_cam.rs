@@ -10,7 +10,7 @@ pub(super) struct LrpCam;
 
 impl CamMethod for LrpCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(&pass.activation, &weights(pass, score)?)?.into())
+        Ok(weigh(pass.activation, &weights(pass, score)?)?.into())
     }
 }
 

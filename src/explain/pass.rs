@@ -2,7 +2,8 @@
 
 use super::channels::ChannelParts;
 use super::options::{LayerPoint, Options, Score};
-use crate::nn::{forward, Layer};
+use super::walk::{backward, Rule};
+use crate::nn::Layer;
 use std::cell::OnceCell;
 use tch::{Kind, TchError, Tensor};
 
@@ -13,10 +14,11 @@ pub struct Network<'a> {
     pub input: &'a Tensor,
     /// The layers from the input to A.
     pub body: &'a [Layer],
-    /// A, the last convolution's output before its ReLU: (N, K, rows, columns), f32.
-    pub activation: &'a Tensor,
-    /// The layers from A to the logits, beginning with that ReLU.
+    /// The layers from A to the logits, beginning with the ReLU behind the last convolution.
     pub head: &'a [Layer],
+    /// A, the last convolution's output before that ReLU, (N, K, rows, columns), f32; then the output of every layer of the
+    /// head, the logits (N, labels) last.
+    pub values: &'a [Tensor],
 }
 
 /// A batch, the head, the explained class of each picture. What several methods need is computed once, when the first of
@@ -24,9 +26,10 @@ pub struct Network<'a> {
 #[derive(Debug)]
 pub struct HeadPass<'a> {
     pub(super) network: Network<'a>,
-    /// A at the chosen point, and the layers from there.
-    pub(super) activation: Tensor,
+    /// A at the chosen point, the layers from there, and the value at that point and behind each of them.
+    pub(super) activation: &'a Tensor,
     pub(super) head: &'a [Layer],
+    pub(super) values: &'a [Tensor],
     pub(super) classes: &'a [usize],
     pub(super) seeds: &'a [u64],
     pub(super) options: Options,
@@ -39,15 +42,17 @@ impl<'a> HeadPass<'a> {
     /// `classes` and `seeds` (for methods that draw at random) have one entry a picture.
     ///
     /// # Panics
-    /// The point behind the ReLU is asked for and the head does not begin with one.
+    /// The point behind the ReLU is asked for and the head does not begin with one; there is not one value a layer and one more.
     pub fn new(network: Network<'a>, options: Options, classes: &'a [usize], seeds: &'a [u64]) -> Self {
-        let (activation, head) = match (options.layer_point, network.head.split_first()) {
-            (LayerPoint::PreRelu, _) => (network.activation.shallow_clone(), network.head),
-            (LayerPoint::PostRelu, Some((Layer::Relu, rest))) => (network.activation.relu(), rest),
+        assert_eq!(network.values.len(), network.head.len() + 1, "a value before and behind every layer");
+        let skipped = match (options.layer_point, network.head) {
+            (LayerPoint::PreRelu, _) => 0,
+            (LayerPoint::PostRelu, [Layer::Relu, ..]) => 1,
             (LayerPoint::PostRelu, _) => panic!("a head begins with the last convolution's ReLU"),
         };
+        let (head, values) = (&network.head[skipped..], &network.values[skipped..]);
         let (parts, gradients) = (OnceCell::new(), Default::default());
-        Self { network, activation, head, classes, seeds, options, parts, gradients }
+        Self { network, activation: &values[0], head, values, classes, seeds, options, parts, gradients }
     }
 
     /// Each channel's part in the first linear layer.
@@ -72,29 +77,17 @@ impl<'a> HeadPass<'a> {
 
     /// The score of each picture's class: (N, 1).
     pub(super) fn own_scores(&self, score: Score) -> Result<Tensor, TchError> {
-        let _no_grad = tch::no_grad_guard();
-        of_logits(&forward(self.head, &self.activation)?, score)?.f_gather(1, &self.class_index()?, false)
+        of_logits(&self.values[self.head.len()], score)?.f_gather(1, &self.class_index()?, false)
     }
 
-    /// d score / d A, of A's shape: one backward pass through the head for the whole batch, pictures being independent.
+    /// d score / d A, of A's shape.
     pub(super) fn gradient(&self, score: Score) -> Result<&Tensor, TchError> {
         let cell = &self.gradients[usize::from(score == Score::Logit)];
         if cell.get().is_none() {
-            let gradient = self.compute_gradient(score)?;
+            let gradient = backward(self, score, Rule::Gradient)?;
             return Ok(cell.get_or_init(|| gradient));
         }
         Ok(cell.get().expect("it was set just now or before"))
-    }
-
-    fn compute_gradient(&self, score: Score) -> Result<Tensor, TchError> {
-        tch::with_grad(|| {
-            let leaf = self.activation.f_detach()?.f_set_requires_grad(true)?;
-            let scores = of_logits(&forward(self.head, &leaf)?, score)?;
-            let total = scores.f_gather(1, &self.class_index()?, false)?.f_sum(Kind::Float)?;
-            // libtorch crashes, rather than fails, when asked to differentiate a constant.
-            assert!(total.requires_grad(), "the head's output depends on its input");
-            Ok(Tensor::f_run_backward(&[total], &[&leaf], false, false)?.remove(0))
-        })
     }
 }
 

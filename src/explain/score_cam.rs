@@ -18,7 +18,7 @@ impl CamMethod for ScoreCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
         let rows = (0..pass.classes.len()).map(|at| scores(pass, at, score)).collect::<Result<Vec<_>, _>>()?;
         let weights = Tensor::f_stack(&rows, 0)?.f_softmax(1, Kind::Float)?;
-        Ok(weigh(&pass.activation, &weights)?.into())
+        Ok(weigh(pass.activation, &weights)?.into())
     }
 }
 

@@ -19,7 +19,7 @@ impl CamMethod for ShapleyCam {
             (0..pass.classes.len()).map(|at| estimate(pass, at, score)).collect::<Result<Vec<_>, TchError>>()?;
         let weights: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
         let weights = Tensor::f_from_slice(&weights)?.f_reshape([estimates.len() as i64, -1])?;
-        let maps = weigh(&pass.activation, &weights.f_to_device(pass.activation.device())?)?;
+        let maps = weigh(pass.activation, &weights.f_to_device(pass.activation.device())?)?;
         Ok(RawMaps { maps, errors: Some(estimates.iter().map(Estimate::relative_error).collect()) })
     }
 }

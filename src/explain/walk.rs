@@ -1,8 +1,8 @@
-//! The head walked backwards with other rules than the gradient's.
+//! The head walked backwards: by the gradient's rule, and by others.
 
 use super::options::LrpRule;
 use super::{HeadPass, Score};
-use crate::nn::Layer;
+use crate::nn::{forward_kept, Layer};
 use tch::{Kind, TchError, Tensor};
 
 /// Differences smaller than this make a multiplier the derivative; captum's value.
@@ -14,6 +14,8 @@ const EPSILON: f64 = 1e-9;
 /// What is carried from a layer's output to its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
+    /// Derivatives of the score.
+    Gradient,
     /// DeepLIFT's multipliers, rescale rule, reference A = 0: the sum over A of multiplier times A is the score less the
     /// score of the reference.
     DeepLift,
@@ -27,18 +29,23 @@ const GAMMA: f64 = 0.25;
 /// Carries `rule` from the score of each picture's class back to A: a tensor of A's shape.
 pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<Tensor, TchError> {
     let _no_grad = tch::no_grad_guard();
-    let (x, reference) = (&pass.activation, pass.activation.f_zeros_like()?.f_narrow(0, 0, 1)?);
-    let (inputs, logits) = forward_kept(pass.head, x)?;
-    let (references, reference_logits) = forward_kept(pass.head, &reference)?;
-    let mut carried = start(pass, score, rule, &logits, &reference_logits)?;
-    for (layer, (x, reference)) in pass.head.iter().zip(inputs.iter().zip(&references)).rev() {
+    let references = match rule {
+        Rule::DeepLift => forward_kept(pass.head, &pass.activation.f_zeros_like()?.f_narrow(0, 0, 1)?)?,
+        Rule::Gradient | Rule::Lrp(_) => Vec::new(),
+    };
+    let mut carried = start(pass, score, rule, &references)?;
+    for (at, layer) in pass.head.iter().enumerate().rev() {
+        let (x, output) = (&pass.values[at], &pass.values[at + 1]);
         carried = match (layer, rule) {
             (Layer::Flatten, _) => carried.f_reshape(x.size())?,
             (&Layer::MaxPool { size, stride }, _) => unpool(&carried, x, size, stride)?,
+            (Layer::Relu, Rule::Gradient) => carried.f_mul(&x.f_gt(0.0)?)?,
             (Layer::Relu, Rule::Lrp(_)) => carried,
-            (Layer::Relu, Rule::DeepLift) => carried.f_mul(&rescale(x, reference)?)?,
-            (Layer::Linear { weight, .. }, Rule::DeepLift) => carried.f_matmul(weight)?,
-            (Layer::Linear { weight, bias }, Rule::Lrp(rule)) => relevance(&carried, x, weight, bias, rule)?,
+            (Layer::Relu, Rule::DeepLift) => carried.f_mul(&rescale(x, &references[at])?)?,
+            (Layer::Linear { weight, .. }, Rule::Gradient | Rule::DeepLift) => carried.f_matmul(weight)?,
+            (Layer::Linear { weight, bias }, Rule::Lrp(rule)) => {
+                relevance(&carried, (x, output), (weight, bias), rule)?
+            }
             (Layer::Convolution { .. } | Layer::LocalResponseNorm { .. }, _) => {
                 unreachable!("the head begins behind the last convolution")
             }
@@ -48,48 +55,48 @@ pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<
 }
 
 /// From the relevance of a linear layer's outputs to that of its inputs `x`, which are not negative behind a ReLU.
-fn relevance(carried: &Tensor, x: &Tensor, weight: &Tensor, bias: &Tensor, rule: LrpRule) -> Result<Tensor, TchError> {
-    let (weight, bias) = match rule {
-        LrpRule::Epsilon => (weight.shallow_clone(), Some(bias)),
-        LrpRule::Gamma => (weight.f_clamp_min(0.0)?.f_mul_scalar(GAMMA)?.f_add(weight)?, Some(bias)),
-        LrpRule::ZPlus => (weight.f_clamp_min(0.0)?, None),
+fn relevance(
+    carried: &Tensor,
+    (x, output): (&Tensor, &Tensor),
+    (weight, bias): (&Tensor, &Tensor),
+    rule: LrpRule,
+) -> Result<Tensor, TchError> {
+    let (weight, z) = match rule {
+        LrpRule::Epsilon => (weight.shallow_clone(), output.shallow_clone()),
+        LrpRule::Gamma => {
+            let weight = weight.f_clamp_min(0.0)?.f_mul_scalar(GAMMA)?.f_add(weight)?;
+            let z = x.f_linear(&weight, Some(bias))?;
+            (weight, z)
+        }
+        LrpRule::ZPlus => {
+            let weight = weight.f_clamp_min(0.0)?;
+            let z = x.f_linear::<&Tensor>(&weight, None)?;
+            (weight, z)
+        }
     };
-    let z = x.f_linear(&weight, bias)?;
     // sign(z) with sign(0) = 1.
     let sign = z.f_ge(0.0)?.f_to_kind(Kind::Float)?.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
     let share = carried.f_div(&z.f_add(&sign.f_mul_scalar(EPSILON)?)?)?;
     share.f_matmul(&weight)?.f_mul(x)
 }
 
-/// The input of every layer, and the last output.
-fn forward_kept(layers: &[Layer], x: &Tensor) -> Result<(Vec<Tensor>, Tensor), TchError> {
-    let mut inputs = Vec::with_capacity(layers.len());
-    let mut x = x.shallow_clone();
-    for layer in layers {
-        let output = layer.forward(&x)?;
-        inputs.push(x);
-        x = output;
-    }
-    Ok((inputs, x))
-}
-
 /// What the logits (N, labels) receive.
-fn start(
-    pass: &HeadPass<'_>,
-    score: Score,
-    rule: Rule,
-    logits: &Tensor,
-    reference: &Tensor,
-) -> Result<Tensor, TchError> {
-    let classes = pass.class_index()?;
+fn start(pass: &HeadPass<'_>, score: Score, rule: Rule, references: &[Tensor]) -> Result<Tensor, TchError> {
+    let (classes, logits) = (pass.class_index()?, &pass.values[pass.head.len()]);
     let chosen = logits.f_zeros_like()?.f_scatter_value(1, &classes, 1.0)?;
     match (score, rule) {
-        (Score::Logit, Rule::DeepLift) => Ok(chosen),
+        (Score::Logit, Rule::Gradient | Rule::DeepLift) => Ok(chosen),
         (Score::Logit, Rule::Lrp(_)) => chosen.f_mul(logits),
+        // d p_c / d z = p_c (e_c - p)
+        (Score::Probability, Rule::Gradient) => {
+            let p = logits.f_softmax(1, Kind::Float)?;
+            chosen.f_sub(&p)?.f_mul(&p.f_gather(1, &classes, false)?)
+        }
         // Softmax sees differences of logits alone, so the class's logit is taken less the mean over the labels (Shrikumar
         // et al. 2017 normalise contributions to softmax outputs so), and the whole change of the probability is put down
         // to it. Where that logit did not change at all, nothing is.
         (Score::Probability, Rule::DeepLift) => {
+            let reference = &references[pass.head.len()];
             let (p, p0) = (logits.f_softmax(1, Kind::Float)?, reference.f_softmax(1, Kind::Float)?);
             let gain = p.f_gather(1, &classes, false)?.f_sub(&p0.f_expand_as(&p)?.f_gather(1, &classes, false)?)?;
             let step = logits.f_sub(reference)?;

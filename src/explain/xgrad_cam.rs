@@ -10,7 +10,7 @@ pub(super) struct XGradCam;
 
 impl CamMethod for XGradCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let a = &pass.activation;
+        let a = pass.activation;
         let total = sum_over_positions(&pass.gradient(score)?.f_mul(a)?)?;
         let weights = total.f_div(&sum_over_positions(a)?.f_add_scalar(EPSILON)?)?.f_nan_to_num(0.0, 0.0, 0.0)?;
         Ok(weigh(a, &weights)?.into())

@@ -87,6 +87,18 @@ pub fn forward(layers: &[Layer], x: &Tensor) -> Result<Tensor, TchError> {
     Ok(x)
 }
 
+/// [`forward`] with everything on the way: `x`, then every layer's output.
+///
+/// # Errors
+/// As [`Layer::forward`].
+pub fn forward_kept(layers: &[Layer], x: &Tensor) -> Result<Vec<Tensor>, TchError> {
+    let mut values = vec![x.shallow_clone()];
+    for (at, layer) in layers.iter().enumerate() {
+        values.push(layer.forward(&values[at])?);
+    }
+    Ok(values)
+}
+
 fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor, TchError> {
     let channels = x.size4()?.1;
     // The sum over neighbouring channels is a 1 x 1 convolution with a band matrix: a matrix product, several times as

@@ -7,7 +7,7 @@ mod layers;
 pub mod weights;
 
 pub use device::{keep_freed_memory, network_threads, open, open_all, share_one_heap, DeviceChoice, Precision};
-pub use layers::{forward, Layer};
+pub use layers::{forward, forward_kept, Layer};
 
 use crate::image::{Rgb8, Size};
 use tch::{Device, Kind, TchError, Tensor};

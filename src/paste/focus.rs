@@ -21,14 +21,14 @@ pub fn maps(
     method: Method,
     model: &dyn EmotionModel,
     config: &Config,
-    (input, activation): (&Tensor, &Tensor),
+    (input, values): (&Tensor, &[Tensor]),
     classes: &[usize],
 ) -> Result<Maps> {
     let fixed = config.cam.class.index(&model.card().labels)?;
     let classes: Vec<usize> = classes.iter().map(|&own| fixed.unwrap_or(own)).collect();
     // One seed for all: two pictures differ in what was pasted, not in what was drawn.
     let seeds = vec![config.cam.seed; classes.len()];
-    let network = Network { input, body: model.body(), activation, head: model.head() };
+    let network = Network { input, body: model.body(), head: model.head(), values };
     explain(method, &HeadPass::new(network, config.cam.options(), &classes, &seeds), model.input())
 }
 

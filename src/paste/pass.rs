@@ -12,7 +12,7 @@ use super::settings::{PasteSettings, Places};
 use crate::config::Config;
 use crate::corpus::Source;
 use crate::detect::Detector;
-use crate::emotion::{answers, logits, EmotionModel};
+use crate::emotion::{answers, values, EmotionModel};
 use crate::explain::Maps;
 use crate::image::{BoundingBox, Rgb8, Size};
 use crate::pipeline::{in_one_line, Progress};
@@ -219,15 +219,15 @@ impl Pass<'_> {
         let mut pictures: Vec<&Rgb8> = composed.iter().collect();
         pictures.resize(size, composed.last().expect("a batch has inputs"));
         let input = self.emotion.prepare(&pictures)?;
-        let activation = self.emotion.activation(&input)?;
-        let emotions = answers(&logits(self.emotion, &activation)?)?;
+        let values = values(self.emotion, &self.emotion.activation(&input)?)?;
+        let emotions = answers(&values[values.len() - 1])?;
         timings.emotion += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
         let focus = match self.settings.focus {
             Some(method) => {
                 let classes: Vec<usize> = emotions.iter().map(|emotion| emotion.label).collect();
-                let maps = focus::maps(method, self.emotion, self.config, (&input, &activation), &classes)?;
+                let maps = focus::maps(method, self.emotion, self.config, (&input, &values), &classes)?;
                 compare(open, &todo, &maps)?
             }
             None => vec![None; todo.len()],

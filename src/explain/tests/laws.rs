@@ -2,7 +2,7 @@
 
 use super::super::walk::{backward, Rule};
 use super::super::{shapley_cam, *};
-use crate::nn::{forward, Layer};
+use crate::nn::{forward, forward_kept, Layer};
 use proptest::prelude::*;
 
 /// A head of random numbers: pooling, two linear layers with a ReLU between them.
@@ -29,19 +29,23 @@ fn random_activation(seed: u64, pictures: i64, channels: i64) -> Tensor {
     Tensor::from_slice(&values).reshape([pictures, channels, 5, 5])
 }
 
+fn kept(head: &[Layer], a: &Tensor) -> Vec<Tensor> {
+    forward_kept(head, a).unwrap()
+}
+
 /// A network that is nothing but its head.
-fn pass<'a>(a: &'a Tensor, head: &'a [Layer], classes: &'a [usize], seeds: &'a [u64]) -> HeadPass<'a> {
-    pass_with(Options { permutations: 4, ..Options::default() }, a, head, classes, seeds)
+fn pass<'a>(values: &'a [Tensor], head: &'a [Layer], classes: &'a [usize], seeds: &'a [u64]) -> HeadPass<'a> {
+    pass_with(Options { permutations: 4, ..Options::default() }, values, head, classes, seeds)
 }
 
 fn pass_with<'a>(
     options: Options,
-    a: &'a Tensor,
+    values: &'a [Tensor],
     head: &'a [Layer],
     classes: &'a [usize],
     seeds: &'a [u64],
 ) -> HeadPass<'a> {
-    HeadPass::new(Network { input: a, body: &[], activation: a, head }, options, classes, seeds)
+    HeadPass::new(Network { input: &values[0], body: &[], head, values }, options, classes, seeds)
 }
 
 /// The score of picture 0 with the channels of each subset: 2^K numbers.
@@ -72,9 +76,10 @@ fn exact_shapley_values(pass: &HeadPass<'_>, channels: usize) -> Vec<f64> {
 #[test]
 fn shapley_sampling_converges_to_the_exact_values() {
     let (head, a) = (random_head(5, 6, 0.3), random_activation(5, 1, 6));
+    let values = kept(&head, &a);
     let distance = |permutations: usize| {
         let options = Options { permutations, ..Options::default() };
-        let pass = pass_with(options, &a, &head, &[2], &[7]);
+        let pass = pass_with(options, &values, &head, &[2], &[7]);
         let (exact, found) = (exact_shapley_values(&pass, 6), shapley_cam::estimate(&pass, 0, Score::Logit).unwrap());
         let largest = exact.iter().zip(&found.values).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
         let within =
@@ -107,7 +112,8 @@ fn maps_of_nothing_are_flat_and_finite_by_every_method() {
                 let options = Options { target, layer_point: point, permutations: 4, ..Options::default() };
                 let best = Vec::<i64>::try_from(&forward(head, a).unwrap().argmax(1, false)).unwrap();
                 let classes: Vec<usize> = best.into_iter().map(|class| class as usize).collect();
-                let pass = pass_with(options, a, head, &classes, &[1, 2]);
+                let values = kept(head, a);
+                let pass = pass_with(options, &values, head, &classes, &[1, 2]);
                 for &method in Method::ALL {
                     let maps = explain(method, &pass, Size::new(9, 7)).unwrap();
                     let values = maps.values().unwrap();
@@ -136,7 +142,8 @@ proptest! {
     #[test]
     fn lift_contributions_are_complete(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 3, 6));
-        let pass = pass(&a, &head, &[0, 4, 2], &[0; 3]);
+        let values = kept(&head, &a);
+        let pass = pass(&values, &head, &[0, 4, 2], &[0; 3]);
         for score in [Score::Logit, Score::Probability] {
             let multipliers = backward(&pass, score, Rule::DeepLift).unwrap();
             let sums = per_picture(&(multipliers * &a));
@@ -155,7 +162,8 @@ proptest! {
     #[test]
     fn lrp_conserves_without_biases(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.0), random_activation(seed, 3, 6));
-        let pass = pass(&a, &head, &[1, 0, 3], &[0; 3]);
+        let values = kept(&head, &a);
+        let pass = pass(&values, &head, &[1, 0, 3], &[0; 3]);
         let sums = per_picture(&backward(&pass, Score::Logit, Rule::Lrp(LrpRule::Epsilon)).unwrap());
         let logits = forward(&head, &a).unwrap();
         for (picture, sum) in sums.into_iter().enumerate() {
@@ -168,7 +176,8 @@ proptest! {
     #[test]
     fn lift_is_gradient_times_a_without_biases(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.0), random_activation(seed, 2, 6));
-        let pass = pass(&a, &head, &[1, 2], &[0; 2]);
+        let values = kept(&head, &a);
+        let pass = pass(&values, &head, &[1, 2], &[0; 2]);
         let lift = sum_over_positions(&(backward(&pass, Score::Logit, Rule::DeepLift).unwrap() * &a)).unwrap();
         let gradient = sum_over_positions(&(pass.gradient(Score::Logit).unwrap() * &a)).unwrap();
         prop_assert!(f64::try_from((lift - gradient).abs().max()).unwrap() < 1e-4);
@@ -178,8 +187,9 @@ proptest! {
     #[test]
     fn shapley_values_sum_to_the_score(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 1, 6));
+        let values = kept(&head, &a);
         let seeds = [seed];
-        let pass = pass(&a, &head, &[3], &seeds);
+        let pass = pass(&values, &head, &[3], &seeds);
         let sum: f64 = shapley_cam::estimate(&pass, 0, Score::Logit).unwrap().values.iter().sum();
         let scores = scores_of_subsets(&pass, 6);
         let wanted = scores[63] - scores[0];
@@ -190,7 +200,8 @@ proptest! {
     #[test]
     fn lrp_conserves_by_the_gamma_rule(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.0), random_activation(seed, 2, 6));
-        let pass = pass(&a, &head, &[1, 2], &[0; 2]);
+        let values = kept(&head, &a);
+        let pass = pass(&values, &head, &[1, 2], &[0; 2]);
         let sums = per_picture(&backward(&pass, Score::Logit, Rule::Lrp(LrpRule::Gamma)).unwrap());
         for (sum, logit) in sums.into_iter().zip(per_picture(&pass.own_scores(Score::Logit).unwrap())) {
             prop_assert!((sum - logit).abs() < 2e-3 * (1.0 + logit.abs()), "{sum} {logit}");
@@ -202,7 +213,8 @@ proptest! {
     #[test]
     fn z_plus_makes_no_relevance(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 2, 6));
-        let pass = pass(&a, &head, &[1, 2], &[0; 2]);
+        let values = kept(&head, &a);
+        let pass = pass(&values, &head, &[1, 2], &[0; 2]);
         let relevance = backward(&pass, Score::Logit, Rule::Lrp(LrpRule::ZPlus)).unwrap();
         let (sums, sizes) = (per_picture(&relevance), per_picture(&relevance.abs()));
         for ((sum, size), logit) in sums.into_iter().zip(sizes).zip(per_picture(&pass.own_scores(Score::Logit).unwrap())) {
@@ -215,9 +227,10 @@ proptest! {
     #[test]
     fn masked_channels_are_masked_activations(seed in 0..10_000_u64, bits in 0..64_u8) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 2, 6));
+        let values = kept(&head, &a);
         let mask: Vec<f32> = (0..6).map(|k| f32::from(bits >> k & 1)).collect();
         let mask = Tensor::from_slice(&mask);
-        let pass = pass(&a, &head, &[1, 2], &[0; 2]);
+        let pass = pass(&values, &head, &[1, 2], &[0; 2]);
         let parts = pass.channel_parts().unwrap();
         for at in 0..2 {
             let quick = parts.finish(&parts.masked(at, &mask.reshape([1, 6])).unwrap()).unwrap();
@@ -230,13 +243,15 @@ proptest! {
     #[test]
     fn a_batch_is_its_pictures(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 3, 6));
+        let values = kept(&head, &a);
         let (classes, seeds) = ([4, 0, 1], [7, 8, 9]);
         let size = Size::new(10, 10);
         for &method in Method::ALL {
-            let together = explain(method, &pass(&a, &head, &classes, &seeds), size).unwrap().values().unwrap();
+            let together = explain(method, &pass(&values, &head, &classes, &seeds), size).unwrap().values().unwrap();
             for at in 0..3 {
                 let one = a.narrow(0, at as i64, 1);
-                let pass = pass(&one, &head, &classes[at..=at], &seeds[at..=at]);
+                let values = kept(&head, &one);
+                let pass = pass(&values, &head, &classes[at..=at], &seeds[at..=at]);
                 let alone = explain(method, &pass, size).unwrap().values().unwrap();
                 for (x, y) in together[at].iter().zip(&alone[0]) {
                     prop_assert!(x.is_finite() && (x - y).abs() < 1e-3, "{method}: {x} {y}");

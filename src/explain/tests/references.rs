@@ -2,7 +2,7 @@
 
 use super::super::{lift_cam, lime_cam, lrp_cam, *};
 use crate::corpus::{decode, DecodeOptions};
-use crate::emotion::{logits, AlexNet, EmotionModel};
+use crate::emotion::{logits, values, AlexNet, EmotionModel};
 use crate::image::{resize, Filter};
 use std::path::{Path, PathBuf};
 use tch::Device;
@@ -11,11 +11,11 @@ fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/emonet").join(name)
 }
 
-/// The narrow EmoNet, its input and activation of the eight pictures, the predicted classes.
+/// The narrow EmoNet, its input and values of the eight pictures, the predicted classes.
 struct Narrow {
     model: AlexNet,
     input: Tensor,
-    activation: Tensor,
+    values: Vec<Tensor>,
     classes: Vec<usize>,
 }
 
@@ -29,9 +29,9 @@ impl Narrow {
             })
             .collect();
         let input = model.prepare(&pictures.iter().collect::<Vec<_>>()).unwrap();
-        let activation = model.activation(&input).unwrap();
-        let classes = Vec::<i64>::try_from(&logits(&model, &activation).unwrap().argmax(1, false)).unwrap();
-        Self { model, input, activation, classes: classes.into_iter().map(|class| class as usize).collect() }
+        let values = values(&model, &model.activation(&input).unwrap()).unwrap();
+        let classes = Vec::<i64>::try_from(&values[values.len() - 1].argmax(1, false)).unwrap();
+        Self { model, input, values, classes: classes.into_iter().map(|class| class as usize).collect() }
     }
 
     fn pass(&self, options: Options) -> HeadPass<'_> {
@@ -40,7 +40,7 @@ impl Narrow {
 
     fn pass_for<'a>(&'a self, options: Options, classes: &'a [usize]) -> HeadPass<'a> {
         let (body, head) = (self.model.body(), self.model.head());
-        let network = Network { input: &self.input, body, activation: &self.activation, head };
+        let network = Network { input: &self.input, body, head, values: &self.values };
         HeadPass::new(network, options, classes, &[0; 8])
     }
 
@@ -75,7 +75,7 @@ fn relative(found: &Tensor, wanted: &Tensor) -> f64 {
 fn a_gradient_is_what_a_small_step_says() {
     let narrow = Narrow::new();
     let pass = narrow.pass_for(Options::default(), &[7; 8]);
-    let a = &narrow.activation;
+    let a = &narrow.values[0];
     let score = |a: &Tensor| pass.scores(&logits(&narrow.model, a).unwrap(), 3, Score::Probability).unwrap().get(3);
     let gradient = pass.gradient(Score::Probability).unwrap();
     // Along the gradient itself, where the change is largest.
