@@ -72,8 +72,10 @@ impl Error {
 
     /// Whether libtorch ran out of memory, of the GPU or of the machine.
     pub fn is_out_of_memory(&self) -> bool {
-        let is = |message: &str| message.contains("out of memory") || message.contains("can't allocate memory");
-        matches!(self, Self::Torch { message, .. } if is(message))
+        // The allocators', cuBLAS' and cuDNN's words, and what is said of a convolution no algorithm of which gets its workspace.
+        const WORDS: [&str; 4] =
+            ["out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED", "unable to find an engine"];
+        matches!(self, Self::Torch { message, .. } if WORDS.iter().any(|words| message.contains(words)))
     }
 
     /// An [`Error::Line`]; `line` counts from 1.
