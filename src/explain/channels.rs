@@ -4,7 +4,6 @@
 //! is b + sum over k of C_k, where C_k comes from channel k alone. Without some channels it is b plus the sum of the others'
 //! parts: exact, and only the layers behind it have to be run.
 
-use super::HeadPass;
 use crate::nn::{forward, Layer};
 use tch::{Kind, TchError, Tensor};
 
@@ -18,18 +17,19 @@ pub(super) struct ChannelParts<'a> {
 }
 
 impl<'a> ChannelParts<'a> {
-    /// One pass over the first linear layer's weights for the whole batch.
-    pub fn new(pass: &HeadPass<'a>) -> Result<Self, TchError> {
-        let at = pass.head.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
+    /// One pass over the first linear layer's weights for the whole batch; `values` are A and the outputs of the layers of
+    /// `head`.
+    pub fn new(head: &'a [Layer], values: &[Tensor]) -> Result<Self, TchError> {
+        let at = head.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
         let at = at.expect("a head ends in linear layers");
-        let Layer::Linear { weight, bias } = &pass.head[at] else { unreachable!("position() found a linear layer") };
+        let Layer::Linear { weight, bias } = &head[at] else { unreachable!("position() found a linear layer") };
         let _no_grad = tch::no_grad_guard();
-        let (n, channels, ..) = pass.activation.size4()?;
-        let pooled = pass.values[at].f_reshape([n, channels, -1])?;
+        let (n, channels, ..) = values[0].size4()?;
+        let pooled = values[at].f_reshape([n, channels, -1])?;
         // (K, N, places) x (K, places, features).
         let weight = weight.f_reshape([weight.size()[0], channels, -1])?.f_permute([1, 2, 0])?;
         let parts = pooled.f_transpose(0, 1)?.f_bmm(&weight)?.f_transpose(0, 1)?;
-        Ok(Self { parts, bias, behind: &pass.head[at + 1..] })
+        Ok(Self { parts, bias, behind: &head[at + 1..] })
     }
 
     /// Picture `at`: (K, features).

@@ -1,5 +1,6 @@
 //! Grad-CAM (Selvaraju et al. 2017, equation 1): w_k is the mean over positions of d score / d A_k.
 
+use super::walk::gradient;
 use super::{weigh, CamMethod, HeadPass, RawMaps, Score};
 use tch::{Kind, TchError};
 
@@ -7,7 +8,7 @@ pub(super) struct GradCam;
 
 impl CamMethod for GradCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let weights = pass.gradient(score)?.f_mean_dim([2_i64, 3].as_slice(), false, Kind::Float)?;
+        let weights = gradient(pass, score)?.f_mean_dim([2_i64, 3].as_slice(), false, Kind::Float)?;
         Ok(weigh(pass.activation, &weights)?.into())
     }
 }

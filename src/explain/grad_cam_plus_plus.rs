@@ -2,6 +2,7 @@
 //! alpha = g^2 / (2 g^2 + g^3 sum of A_k), g = d score / d A_k. Equation 19 holds for exp(score), whose further
 //! derivatives are powers of g; the exponential itself is a common factor.
 
+use super::walk::gradient;
 use super::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
 use tch::TchError;
 
@@ -12,7 +13,7 @@ pub(super) struct GradCamPlusPlus;
 
 impl CamMethod for GradCamPlusPlus {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let gradient = pass.gradient(score)?;
+        let gradient = gradient(pass, score)?;
         let square = gradient.f_square()?;
         let sums = sum_over_positions(pass.activation)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
         let cubes = square.f_mul(gradient)?.f_mul(&sums)?;

@@ -1,5 +1,6 @@
 //! LayerCAM (Jiang et al. 2021, equations 4 and 5): positive gradient times A at every place, summed over channels.
 
+use super::walk::gradient;
 use super::{sum_over_channels, CamMethod, HeadPass, RawMaps, Score};
 use tch::TchError;
 
@@ -7,6 +8,6 @@ pub(super) struct LayerCam;
 
 impl CamMethod for LayerCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(sum_over_channels(&pass.gradient(score)?.f_relu()?.f_mul(pass.activation)?)?.into())
+        Ok(sum_over_channels(&gradient(pass, score)?.f_relu()?.f_mul(pass.activation)?)?.into())
     }
 }

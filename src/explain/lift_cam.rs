@@ -2,7 +2,7 @@
 //! rule) of A_k to the score, against the reference A = 0.
 
 use super::options::Compat;
-use super::walk::{backward, Rule};
+use super::walk::{backward, gradient, Rule};
 use super::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
 use tch::{TchError, Tensor};
 
@@ -18,7 +18,7 @@ impl CamMethod for LiftCam {
 pub(super) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
     let contributions = match pass.options.compat {
         Compat::None => backward(pass, score, Rule::DeepLift)?.f_mul(pass.activation)?,
-        Compat::Published => pass.gradient(score)?.f_mul(pass.activation)?,
+        Compat::Published => gradient(pass, score)?.f_mul(pass.activation)?,
     };
     sum_over_positions(&contributions)
 }

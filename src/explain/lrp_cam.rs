@@ -2,7 +2,7 @@
 //! rules: [`LrpRule`](super::LrpRule)).
 
 use super::options::Compat;
-use super::walk::{backward, Rule};
+use super::walk::{backward, gradient, Rule};
 use super::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
 use tch::{TchError, Tensor};
 
@@ -18,6 +18,6 @@ impl CamMethod for LrpCam {
 pub(super) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
     match pass.options.compat {
         Compat::None => sum_over_positions(&backward(pass, score, Rule::Lrp(pass.options.lrp_rule))?),
-        Compat::Published => sum_over_positions(pass.gradient(score)?)?.f_mul(&pass.own_scores(score)?),
+        Compat::Published => sum_over_positions(gradient(pass, score)?)?.f_mul(&pass.own_scores(score)?),
     }
 }

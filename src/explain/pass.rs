@@ -2,7 +2,6 @@
 
 use super::channels::ChannelParts;
 use super::options::{LayerPoint, Options, Score};
-use super::walk::{backward, Rule};
 use crate::nn::Layer;
 use std::cell::OnceCell;
 use tch::{Kind, TchError, Tensor};
@@ -34,8 +33,8 @@ pub struct HeadPass<'a> {
     pub(super) seeds: &'a [u64],
     pub(super) options: Options,
     parts: OnceCell<ChannelParts<'a>>,
-    /// Of the probability and of the logit.
-    gradients: [OnceCell<Tensor>; 2],
+    /// [`gradient`](super::walk::gradient) of the probability and of the logit.
+    pub(super) gradients: [OnceCell<Tensor>; 2],
 }
 
 impl<'a> HeadPass<'a> {
@@ -58,7 +57,7 @@ impl<'a> HeadPass<'a> {
     /// Each channel's part in the first linear layer.
     pub(super) fn channel_parts(&self) -> Result<&ChannelParts<'a>, TchError> {
         if self.parts.get().is_none() {
-            let parts = ChannelParts::new(self)?;
+            let parts = ChannelParts::new(self.head, self.values)?;
             return Ok(self.parts.get_or_init(|| parts));
         }
         Ok(self.parts.get().expect("it was set just now or before"))
@@ -78,16 +77,6 @@ impl<'a> HeadPass<'a> {
     /// The score of each picture's class: (N, 1).
     pub(super) fn own_scores(&self, score: Score) -> Result<Tensor, TchError> {
         of_logits(&self.values[self.head.len()], score)?.f_gather(1, &self.class_index()?, false)
-    }
-
-    /// d score / d A, of A's shape.
-    pub(super) fn gradient(&self, score: Score) -> Result<&Tensor, TchError> {
-        let cell = &self.gradients[usize::from(score == Score::Logit)];
-        if cell.get().is_none() {
-            let gradient = backward(self, score, Rule::Gradient)?;
-            return Ok(cell.get_or_init(|| gradient));
-        }
-        Ok(cell.get().expect("it was set just now or before"))
     }
 }
 

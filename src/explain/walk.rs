@@ -26,6 +26,16 @@ pub(super) enum Rule {
 /// How much more positive weights count by the gamma rule; captum's value.
 const GAMMA: f64 = 0.25;
 
+/// d score / d A, of A's shape; computed once, when the first method asks.
+pub(super) fn gradient<'a>(pass: &'a HeadPass<'_>, score: Score) -> Result<&'a Tensor, TchError> {
+    let cell = &pass.gradients[usize::from(score == Score::Logit)];
+    if cell.get().is_none() {
+        let gradient = backward(pass, score, Rule::Gradient)?;
+        return Ok(cell.get_or_init(|| gradient));
+    }
+    Ok(cell.get().expect("it was set just now or before"))
+}
+
 /// Carries `rule` from the score of each picture's class back to A: a tensor of A's shape.
 pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<Tensor, TchError> {
     let _no_grad = tch::no_grad_guard();

@@ -1,5 +1,6 @@
 //! XGrad-CAM (Fu et al. 2020, equation 8): w_k is the mean gradient of A_k, weighted by A_k itself.
 
+use super::walk::gradient;
 use super::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
 use tch::TchError;
 
@@ -11,7 +12,7 @@ pub(super) struct XGradCam;
 impl CamMethod for XGradCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
         let a = pass.activation;
-        let total = sum_over_positions(&pass.gradient(score)?.f_mul(a)?)?;
+        let total = sum_over_positions(&gradient(pass, score)?.f_mul(a)?)?;
         let weights = total.f_div(&sum_over_positions(a)?.f_add_scalar(EPSILON)?)?.f_nan_to_num(0.0, 0.0, 0.0)?;
         Ok(weigh(a, &weights)?.into())
     }

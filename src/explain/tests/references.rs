@@ -1,5 +1,6 @@
 //! The methods against pytorch-grad-cam, captum and scikit-learn (scripts/reference/cam_methods.py).
 
+use super::super::walk::gradient;
 use super::super::{lift_cam, lime_cam, lrp_cam, *};
 use crate::corpus::{decode, DecodeOptions};
 use crate::emotion::{logits, values, AlexNet, EmotionModel};
@@ -77,7 +78,7 @@ fn a_gradient_is_what_a_small_step_says() {
     let pass = narrow.pass_for(Options::default(), &[7; 8]);
     let a = &narrow.values[0];
     let score = |a: &Tensor| pass.scores(&logits(&narrow.model, a).unwrap(), 3, Score::Probability).unwrap().get(3);
-    let gradient = pass.gradient(Score::Probability).unwrap();
+    let gradient = gradient(&pass, Score::Probability).unwrap();
     // Along the gradient itself, where the change is largest.
     let norm = f64::try_from(gradient.get(3).norm()).unwrap();
     let step = 1e-2 / norm;
@@ -157,7 +158,7 @@ fn published_lrp_is_grad_cam_of_the_logit_times_the_logit() {
     let narrow = Narrow::new();
     let pass = narrow.pass(Options { compat: Compat::Published, ..Options::default() });
     let lrp = lrp_cam::weights(&pass, Score::Logit).unwrap();
-    let grad_cam = pass.gradient(Score::Logit).unwrap().mean_dim([2_i64, 3].as_slice(), false, None);
+    let grad_cam = gradient(&pass, Score::Logit).unwrap().mean_dim([2_i64, 3].as_slice(), false, None);
     for at in 0..8 {
         let of = |x: &Tensor| x.get(at) - x.get(at).mean(None);
         let (x, y) = (of(&lrp), of(&grad_cam));
