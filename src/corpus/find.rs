@@ -1,6 +1,7 @@
 //! Which images a corpus has: a walk over files, folders, lists and tars, in an order that depends on names alone.
 
 use super::list;
+use super::names::{has_extension, is_compressed_tar, is_image, is_tar};
 use super::source::{Member, Source};
 use super::tar::{self, Index};
 use crate::{Error, Result};
@@ -10,9 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 use walkdir::{DirEntry, WalkDir};
-
-/// Names that end in one of these, in any case, are images; what is in them is found out when they are decoded.
-const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"];
 
 /// A file of this name marks a folder of figures, whose pictures are no photos.
 pub const FIGURES: &str = ".emocam-figures";
@@ -303,26 +301,6 @@ fn is_ours(entry: &DirEntry) -> bool {
 
 fn starts_with_dot(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-}
-
-/// Whether a name is an image's.
-pub(super) fn is_image(path: &Path) -> bool {
-    has_extension(path, &EXTENSIONS)
-}
-
-/// Whether a name is a tar's, compressed or not.
-fn is_tar(path: &Path) -> bool {
-    has_extension(path, &["tar"]) || is_compressed_tar(path)
-}
-
-fn is_compressed_tar(path: &Path) -> bool {
-    let of_stem = || path.file_stem().is_some_and(|stem| has_extension(Path::new(stem), &["tar"]));
-    has_extension(path, &["tgz", "tbz", "tbz2", "txz", "tzst"])
-        || has_extension(path, &["gz", "bz2", "xz", "zst", "lz4", "lzma", "Z"]) && of_stem()
-}
-
-fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    path.extension().is_some_and(|found| extensions.iter().any(|known| found.eq_ignore_ascii_case(known)))
 }
 
 fn with_slashes(name: &str) -> String {

@@ -8,11 +8,14 @@ mod decode;
 mod find;
 mod jpeg;
 mod list;
+mod names;
+mod options;
 mod shard;
 mod source;
 mod tar;
 
-pub use decode::{decode, DecodeOptions, Enough};
+pub use decode::decode;
 pub use find::{check, find, Corpus, Problem, FIGURES};
+pub use options::{DecodeOptions, Enough};
 pub use shard::{shard_of, Shard, ShardChoice};
 pub use source::{digest, Member, Source};

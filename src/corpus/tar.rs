@@ -4,7 +4,7 @@
 //! sizes are held against its length, its names are only names, and whatever cannot be read becomes a problem that is
 //! named, while what comes before it stays. Nothing is unpacked.
 
-use super::find::is_image;
+use super::names::is_image;
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};

@@ -3,6 +3,7 @@
 //! This is the truth an explanation is measured against. A scene has one cause or none; none is the neutral label.
 //! Confounders and bystanders never change a label.
 
+use super::object::Variant;
 use super::objects::{class, class_name};
 use serde_json::{json, Value};
 use std::fmt;
@@ -30,47 +31,6 @@ pub const LABELS: [&str; 20] = [
     "Sexual Desire",
     "Surprise",
 ];
-
-/// What the graph looks at besides the class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Variant {
-    /// A class that has only one.
-    Plain,
-    /// A face that smiles.
-    Smiling,
-    /// A face with the corners of the mouth down.
-    Sad,
-    /// A face with a straight mouth.
-    Neutral,
-    /// A red flower.
-    Red,
-    /// A yellow flower.
-    Yellow,
-    /// A white flower.
-    White,
-    /// A blue flower.
-    Blue,
-    /// A violet flower.
-    Violet,
-}
-
-impl Variant {
-    /// Its name in tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Smiling => "smiling",
-            Self::Sad => "sad",
-            Self::Neutral => "neutral",
-            Self::Red => "red",
-            Self::Yellow => "yellow",
-            Self::White => "white",
-            Self::Blue => "blue",
-            Self::Violet => "violet",
-        }
-    }
-}
 
 /// An object that makes a scene have a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,8 @@
 //!
 //! What a hand does follows from the object's seed and the style alone.
 
-use super::graph::Variant;
+use super::object::{Style, Variant};
 use super::pen::{Colour, Drawing, Fill};
-use super::scene::Style;
 use crate::random::Random;
 use resvg::tiny_skia::{Path, Transform};
 

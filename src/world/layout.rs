@@ -1,9 +1,8 @@
 //! Where the objects of a scene are put: inside the picture, hiding each other a little at most.
 
-use super::graph::Variant;
+use super::object::{Object, Place, Style, Variant};
 use super::objects;
 use super::pen;
-use super::scene::{Object, Place, Style};
 use crate::image::{BoundingBox, Size};
 use crate::random::Random;
 

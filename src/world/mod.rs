@@ -10,13 +10,15 @@
 mod graph;
 mod hand;
 mod layout;
+mod object;
 mod objects;
 mod pen;
 mod render;
 mod scene;
 mod setting;
 
-pub use graph::{graph, Bystander, Cause, Confounder, Graph, Role, Variant, LABELS};
+pub use graph::{graph, Bystander, Cause, Confounder, Graph, Role, LABELS};
+pub use object::{Object, Place, Style, Variant};
 pub use objects::CLASSES;
 pub use render::Painting;
-pub use scene::{Object, Place, Scene, Style};
+pub use scene::Scene;

@@ -1,8 +1,9 @@
 //! A scene's pixels and exact boxes: the background, every object on a layer of its own, light and noise over all.
 
+use super::object::{Object, Style};
 use super::objects;
 use super::pen;
-use super::scene::{Object, Scene, Style};
+use super::scene::Scene;
 use super::setting;
 use crate::image::{BoundingBox, Rgb8, Size};
 use resvg::tiny_skia::{Pixmap, Transform};

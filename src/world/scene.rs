@@ -1,46 +1,11 @@
 //! A scene as data: what is in it and where; drawn from the causal graph, edited one object at a time, labelled.
 
-use super::graph::{graph, Role, Variant};
+use super::graph::{graph, Role};
 use super::layout;
+use super::object::{Object, Place, Style, Variant};
 use crate::image::Size;
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
-
-/// Whose hand draws.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Style {
-    /// What networks are trained on.
-    Standard,
-    /// Other palettes, line widths, shading and backgrounds, of the same objects: for testing what was learnt.
-    HeldOut,
-}
-
-/// Where an object is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Place {
-    /// Centre of its box, 0 at the left edge of the picture, 1 at the right.
-    pub x: f64,
-    /// Centre of its box, 0 at the upper edge of the picture, 1 at the lower.
-    pub y: f64,
-    /// Longest side of its box, relative to the picture's shorter side.
-    pub size: f64,
-    /// Turn in degrees, clockwise.
-    pub turn: f64,
-}
-
-/// An object of a scene.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Object {
-    /// Index among [`CLASSES`](super::CLASSES).
-    pub class: usize,
-    /// What the causal graph looks at.
-    pub variant: Variant,
-    /// Where it is.
-    pub place: Place,
-    /// Everything else about its looks.
-    pub seed: u64,
-}
 
 impl Object {
     /// What it is to the labels.

@@ -3,8 +3,9 @@
 //! All of it follows from the scene's seed and style, never from its objects, so that taking one out changes nothing
 //! elsewhere.
 
+use super::object::Style;
 use super::pen::{arc, blob, oval, polar, polygon, polyline, rectangle, turn, Colour, Drawing, Fill};
-use super::scene::{below, Style};
+use super::scene::below;
 use crate::image::Size;
 use crate::random::Random;
 use resvg::tiny_skia::{Path, Pixmap, Transform};

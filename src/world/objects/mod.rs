@@ -9,8 +9,8 @@ mod plants;
 mod things;
 
 use super::hand::Hand;
+use super::object::{Object, Style};
 use super::pen::Drawing;
-use super::scene::{Object, Style};
 
 /// How a class is drawn and placed.
 pub struct Kind {

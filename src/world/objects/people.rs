@@ -1,7 +1,7 @@
 //! Faces, whose expression matters, and persons, whose face is never seen.
 
-use super::super::graph::Variant;
 use super::super::hand::Hand;
+use super::super::object::Variant;
 use super::super::pen::{arc, blob, curve, oval, polygon, polyline, rounded, Colour};
 
 const SKIN: &[u32] = &[0xf6d7bd, 0xeec1a0, 0xd9a47c, 0xbf8257, 0x9a6240, 0x704528, 0xffe0cc];

@@ -1,0 +1,84 @@
+//! What is asked of every decoder, and what it gives.
+
+use crate::image::{Letterbox, Size};
+use image::metadata::Orientation;
+
+/// How images are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Leave the pixels as stored, whatever the EXIF orientation says. A TIFF's own orientation tag is no EXIF: it is
+    /// always followed, as Pillow does.
+    pub ignore_exif: bool,
+    /// Width times height above which an image is refused before memory is taken for its pixels. The default, 200
+    /// million, admits the largest sensors in use (16320 x 12240) at 600 MB a picture; Pillow refuses above 179
+    /// million.
+    pub max_pixels: u64,
+    /// What JPEGs need not be larger than; `None`: all pixels are wanted.
+    pub enough: Option<Enough>,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self { ignore_exif: false, max_pixels: 200_000_000, enough: None }
+    }
+}
+
+/// What an image is decoded for, when it will be resized to that anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enough {
+    /// It will be letterboxed into this.
+    pub letterboxed: Size,
+    /// And squashed to this.
+    pub squashed: Size,
+}
+
+impl Enough {
+    /// By how much an image of this size, upright, may be reduced so that both its sides remain at least as large as either
+    /// use needs: 8, 4, 2 or 1.
+    fn reduction(self, original: Size) -> u32 {
+        let content = Letterbox::fit(original, self.letterboxed).content;
+        let (width, height) = (content.width.max(self.squashed.width), content.height.max(self.squashed.height));
+        let enough = |by: &u32| original.width / by >= width && original.height / by >= height;
+        [8, 4, 2].into_iter().find(enough).unwrap_or(1)
+    }
+}
+
+impl DecodeOptions {
+    /// By how much a JPEG may be reduced, by its size as stored.
+    pub(super) fn reduction(&self, stored: Size, orientation: Orientation) -> u32 {
+        let upright = if self.ignore_exif { stored } else { upright(stored, orientation) };
+        self.enough.map_or(1, |enough| enough.reduction(upright))
+    }
+}
+
+/// The size of an image when it is turned upright.
+pub(super) fn upright(stored: Size, orientation: Orientation) -> Size {
+    use Orientation::{Rotate270, Rotate270FlipH, Rotate90, Rotate90FlipH};
+    match orientation {
+        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => Size::new(stored.height, stored.width),
+        _ => stored,
+    }
+}
+
+/// Pixels as stored, and how to turn them upright.
+pub(super) struct Decoded {
+    /// Of the image.
+    pub(super) original: Size,
+    /// Of the pixels.
+    pub(super) size: Size,
+    /// `3 * width * height` bytes, HWC RGB.
+    pub(super) pixels: Vec<u8>,
+    pub(super) orientation: Orientation,
+}
+
+/// The size, if an image may have it.
+pub(super) fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<Size, String> {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels == 0 {
+        return Err(format!("{width}x{height} pixels are none"));
+    }
+    if pixels > max_pixels {
+        return Err(format!("{width}x{height} are {pixels} pixels; the limit is {max_pixels}"));
+    }
+    Ok(Size::new(width, height))
+}

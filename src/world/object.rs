@@ -1,0 +1,80 @@
+//! An object as data: its class, what the causal graph looks at, where it is, and in whose style it is drawn.
+
+use serde::{Deserialize, Serialize};
+
+/// What the graph looks at besides the class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variant {
+    /// A class that has only one.
+    Plain,
+    /// A face that smiles.
+    Smiling,
+    /// A face with the corners of the mouth down.
+    Sad,
+    /// A face with a straight mouth.
+    Neutral,
+    /// A red flower.
+    Red,
+    /// A yellow flower.
+    Yellow,
+    /// A white flower.
+    White,
+    /// A blue flower.
+    Blue,
+    /// A violet flower.
+    Violet,
+}
+
+impl Variant {
+    /// Its name in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Smiling => "smiling",
+            Self::Sad => "sad",
+            Self::Neutral => "neutral",
+            Self::Red => "red",
+            Self::Yellow => "yellow",
+            Self::White => "white",
+            Self::Blue => "blue",
+            Self::Violet => "violet",
+        }
+    }
+}
+
+/// Whose hand draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Style {
+    /// What networks are trained on.
+    Standard,
+    /// Other palettes, line widths, shading and backgrounds, of the same objects: for testing what was learnt.
+    HeldOut,
+}
+
+/// Where an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// Centre of its box, 0 at the left edge of the picture, 1 at the right.
+    pub x: f64,
+    /// Centre of its box, 0 at the upper edge of the picture, 1 at the lower.
+    pub y: f64,
+    /// Longest side of its box, relative to the picture's shorter side.
+    pub size: f64,
+    /// Turn in degrees, clockwise.
+    pub turn: f64,
+}
+
+/// An object of a scene.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Object {
+    /// Index among [`CLASSES`](super::CLASSES).
+    pub class: usize,
+    /// What the causal graph looks at.
+    pub variant: Variant,
+    /// Where it is.
+    pub place: Place,
+    /// Everything else about its looks.
+    pub seed: u64,
+}
