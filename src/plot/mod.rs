@@ -7,6 +7,7 @@ mod bars;
 mod colour;
 mod explanation;
 mod heatmap;
+mod markup;
 mod outline;
 mod panels;
 mod spots;

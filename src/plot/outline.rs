@@ -1,7 +1,7 @@
 //! Text turned into outlines: every `<text>` line of a picture becomes a `<path>` with the text as its label; all other
 //! lines stay as they are.
 
-use super::svg::{hex, number};
+use super::markup::{hex, number};
 use resvg::tiny_skia::{PathSegment, Point};
 use resvg::usvg;
 use std::collections::HashMap;

@@ -1,8 +1,8 @@
 //! Text of known width: the embedded font, lines cut and wrapped by what the renderer will really draw.
 
 use super::colour::{Rgb, BLACK};
+use super::markup::{escape, hex, number};
 use super::outline::collect;
-use super::svg::{escape, hex, number};
 use crate::{Error, Result};
 use resvg::usvg::{self, fontdb};
 use std::collections::HashMap;
