@@ -73,8 +73,13 @@ impl Error {
     /// Whether libtorch ran out of memory, of the GPU or of the machine.
     pub fn is_out_of_memory(&self) -> bool {
         // The allocators', cuBLAS' and cuDNN's words, and what is said of a convolution no algorithm of which gets its workspace.
-        const WORDS: [&str; 4] =
-            ["out of memory", "can't allocate memory", "STATUS_ALLOC_FAILED", "unable to find an engine"];
+        const WORDS: [&str; 5] = [
+            "out of memory",
+            "can't allocate memory",
+            "STATUS_ALLOC_FAILED",
+            "ALLOCATION_FAILED",
+            "unable to find an engine",
+        ];
         matches!(self, Self::Torch { message, .. } if WORDS.iter().any(|words| message.contains(words)))
     }
 

@@ -130,7 +130,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     finish(&mut run, &failures, timings)
 }
 
-/// Model threads a GPU: one computes while the other copies pixels, reads numbers back or scores boxes.
+/// Model threads a GPU: it computes for the one while the other prepares its batch, suppresses boxes or fits LIME-CAM's
+/// models on the processor. Both queue their work on one stream.
 const THREADS_A_GPU: usize = 2;
 
 /// A set of networks for every model thread. The CPU has one thread, whose batches fill its cores.

@@ -1,7 +1,8 @@
-//! `emocam bench-detector`: an instrument for `scripts/bench`, not part of the command line's promise.
+//! `emocam bench-detector`: an instrument for `scripts/bench` and `scripts/gpu`, not part of the command line's promise.
 //!
 //! Times the detector alone (preparing its input, network, decoding, suppression) on letterboxed photos, with nothing
-//! else running in the process, as the baseline of what the whole pass costs.
+//! else running in the process, as the baseline of what the whole pass costs; on request also the network without all
+//! that, against a large matrix product.
 
 use super::settings::Settings;
 use anyhow::Context;

@@ -61,13 +61,14 @@ fn collect(
     head: &Head,
     (batch, height, width): (usize, usize, usize),
 ) -> Result<Vec<Vec<Detection>>, TchError> {
-    let place = Vec::<i64>::try_from(&chosen.f_index_select(0, &row)?)?;
-    let geometry = Vec::<f32>::try_from(&values.f_slice(1, 0, 4, 1)?.f_index_select(0, &row)?.f_flatten(0, -1)?)?;
-    let classes = Vec::<i64>::try_from(&class)?;
-    let scores = Vec::<f32>::try_from(&score)?;
+    // One reading for all numbers, which f64 holds exactly.
+    let column = |of: &Tensor| of.f_to_kind(Kind::Double)?.f_unsqueeze(1);
+    let geometry = values.f_slice(1, 0, 4, 1)?.f_index_select(0, &row)?.f_to_kind(Kind::Double)?;
+    let columns = [column(&chosen.f_index_select(0, &row)?)?, column(&class)?, column(&score)?, geometry];
+    let numbers = Vec::<f64>::try_from(&Tensor::f_cat(&columns, 1)?.f_flatten(0, -1)?)?;
     let mut detections = vec![Vec::new(); batch];
-    for (((place, t), class), confidence) in place.into_iter().zip(geometry.chunks_exact(4)).zip(classes).zip(scores) {
-        let place = place as usize;
+    for &[place, class, confidence, x, y, w, h] in numbers.as_chunks::<7>().0 {
+        let (place, confidence, t) = (place as usize, confidence as f32, [x, y, w, h].map(|number| number as f32));
         let (anchor, cell) = (place % head.anchors.len(), place / head.anchors.len());
         let (column, cell) = (cell % width, cell / width);
         let (line, image) = (cell % height, cell / height);

@@ -48,10 +48,9 @@ impl<'a> ChannelParts<'a> {
         masks.f_matmul(&self.of(at).f_contiguous()?)?.f_add(self.bias)
     }
 
-    /// The layer's output for picture `at` as the channels join in `order`, from none to all: (K + 1, features).
-    pub fn joining(&self, at: usize, order: &[i64]) -> Result<Tensor, TchError> {
-        let order = Tensor::f_from_slice(order)?.f_to_device(self.parts.device())?;
-        let joined = self.of(at).f_index_select(0, &order)?.f_cumsum(0, Kind::Float)?;
+    /// The layer's output for picture `at` as the channels join in `order` (K), from none to all: (K + 1, features).
+    pub fn joining(&self, at: usize, order: &Tensor) -> Result<Tensor, TchError> {
+        let joined = self.of(at).f_index_select(0, order)?.f_cumsum(0, Kind::Float)?;
         Tensor::f_cat(&[joined.f_narrow(0, 0, 1)?.f_zeros_like()?, joined], 0)?.f_add(self.bias)
     }
 

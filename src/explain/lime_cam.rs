@@ -38,9 +38,11 @@ fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
 pub(super) fn coefficients(pass: &HeadPass<'_>, masks: &[Vec<f32>], score: Score) -> Result<Vec<Vec<f64>>, TchError> {
     let parts = pass.channel_parts()?;
     let (n, channels, ..) = pass.activation.size4()?;
-    let scores = masks.iter().enumerate().map(|(at, masks)| {
-        let masks = Tensor::f_from_slice(masks)?.f_reshape([-1, channels])?.f_to_device(pass.activation.device())?;
-        pass.scores(&parts.finish(&parts.masked(at, &masks)?)?, at, score)
+    let all = Tensor::f_from_slice(&masks.concat())?.f_reshape([n, -1, channels])?;
+    let all = all.f_to_device(pass.activation.device())?;
+    let scores = (0..masks.len()).map(|at| {
+        let outputs = parts.masked(at, &all.f_get(at as i64)?)?;
+        pass.scores(&parts.finish(&outputs)?, at, score)
     });
     let scores = Tensor::f_stack(&scores.collect::<Result<Vec<_>, _>>()?, 0)?.f_to_kind(Kind::Double)?;
     let energies = pass.activation.f_to_kind(Kind::Double)?.f_square()?;

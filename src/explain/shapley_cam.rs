@@ -48,18 +48,22 @@ pub(super) fn estimate(pass: &HeadPass<'_>, at: usize, score: Score) -> Result<E
     let channels = pass.activation.size()[1] as usize;
     let pairs = (pass.options.permutations / 2).max(1);
     let mut random = Random::new(pass.seeds[at], 1);
-    let (mut sums, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
+    // Each order, then the same backwards.
+    let mut orders: Vec<i64> = Vec::with_capacity(2 * pairs * channels);
     for _ in 0..pairs {
         let mut order: Vec<i64> = (0..channels as i64).collect();
         random.shuffle(&mut order);
-        let backwards: Vec<i64> = order.iter().rev().copied().collect();
-        let mut gains = vec![0.0; channels];
-        for order in [&order, &backwards] {
-            for (&channel, gain) in order.iter().zip(joining(pass, parts, at, order, score)?) {
-                gains[channel as usize] += gain / 2.0;
-            }
+        orders.extend(&order);
+        orders.extend(order.iter().rev());
+    }
+    let gains = gains(pass, parts, at, &orders, score)?;
+    let (mut sums, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
+    for (orders, gains) in orders.chunks_exact(2 * channels).zip(gains.chunks_exact(2 * channels)) {
+        let mut of_channel = vec![0.0; channels];
+        for (&channel, gain) in orders.iter().zip(gains) {
+            of_channel[channel as usize] += gain / 2.0;
         }
-        for ((sum, square), gain) in sums.iter_mut().zip(&mut squares).zip(gains) {
+        for ((sum, square), gain) in sums.iter_mut().zip(&mut squares).zip(of_channel) {
             *sum += gain;
             *square += gain * gain;
         }
@@ -74,15 +78,20 @@ pub(super) fn estimate(pass: &HeadPass<'_>, at: usize, score: Score) -> Result<E
     Ok(Estimate { values, errors })
 }
 
-/// What the score gains as the channels join in `order`.
-fn joining(
+/// What the score gains as the channels join, in each of several `orders` of all channels, one after the other.
+fn gains(
     pass: &HeadPass<'_>,
     parts: &ChannelParts<'_>,
     at: usize,
-    order: &[i64],
+    orders: &[i64],
     score: Score,
 ) -> Result<Vec<f64>, TchError> {
-    let scores = pass.scores(&parts.finish(&parts.joining(at, order)?)?, at, score)?;
-    let scores = Vec::<f64>::try_from(&scores.f_to_kind(Kind::Double)?)?;
-    Ok(scores.windows(2).map(|pair| pair[1] - pair[0]).collect())
+    let orders = Tensor::f_from_slice(orders)?.f_reshape([-1, pass.activation.size()[1]])?;
+    let orders = orders.f_to_device(pass.activation.device())?;
+    let of_order = |order: i64| {
+        let outputs = parts.joining(at, &orders.f_get(order)?)?;
+        pass.scores(&parts.finish(&outputs)?, at, score)?.f_to_kind(Kind::Double)?.f_diff::<Tensor>(1, 0, None, None)
+    };
+    let gains = (0..orders.size()[0]).map(of_order).collect::<Result<Vec<_>, _>>()?;
+    Vec::<f64>::try_from(&Tensor::f_cat(&gains, 0)?)
 }

@@ -19,8 +19,9 @@ use tch::{Device, Kind, TchError, Tensor};
 /// libtorch is out of memory.
 ///
 /// # Panics
-/// When a picture has another size: a mistake of the caller.
+/// When a picture has another size, or there is none: a mistake of the caller.
 pub fn stack(pictures: &[&Rgb8], size: Size, device: Device) -> Result<Tensor, TchError> {
+    assert!(!pictures.is_empty(), "a batch has pictures");
     let shape = [pictures.len() as i64, i64::from(size.height), i64::from(size.width), 3];
     let pixels = Tensor::f_zeros(shape, (Kind::Uint8, Device::Cpu))?;
     let bytes = 3 * size.area();

@@ -28,7 +28,7 @@ pub struct Pass<'a> {
     /// The pictures still to be done, in the order of the corpus.
     pub sources: &'a [&'a Source],
     /// The networks: one set a model thread, all with the same weights. One on the CPU, whose cores one batch fills; two a
-    /// GPU, which computes for the one while the other copies pixels or scores boxes.
+    /// GPU, which computes for the one while the other is at work on the processor.
     pub models: &'a mut [Loaded],
     /// What to do.
     pub config: &'a Config,

@@ -45,20 +45,19 @@ struct Look {
     rectangles: Vec<Rectangle>,
     /// Into the sums of all pictures, (N, H + 1, W + 1): four corners a box, then every picture's last.
     corners: Tensor,
-    /// For every power of two up to W, in order.
-    windows: Vec<Window>,
+    /// For every power of two up to W, in order; `None` where no box has its width.
+    windows: Vec<Option<Window>>,
     /// Per box the place of its maximum among those of all windows, one behind them where it has no pixels.
     maxima: Tensor,
 }
 
 /// The boxes at least as wide as a power of two and narrower than the next: two windows of that width cover each.
 struct Window {
-    /// Into the windows' maxima, (N, H, W - width + 1): each box's windows in the first row, (boxes).
+    /// Into the windows' maxima, (N, H, W - width + 1): each box's windows in all rows of its picture, (boxes, H).
     left: Tensor,
     right: Tensor,
-    /// The first row and the one behind the last, (boxes, 1).
-    top: Tensor,
-    bottom: Tensor,
+    /// Which of these rows are not the box's, (boxes, H).
+    outside: Tensor,
 }
 
 impl Look {
@@ -68,10 +67,6 @@ impl Look {
         (height, width): (usize, usize),
         device: Device,
     ) -> Result<Self, TchError> {
-        let place = |places: Vec<usize>| {
-            let places: Vec<i64> = places.into_iter().map(|at| at as i64).collect();
-            Tensor::f_from_slice(&places)?.f_to_device(device)
-        };
         let all = scorers.iter().zip(boxes).enumerate().flat_map(|(picture, (scorer, of))| {
             of.iter().map(move |on_canvas| (picture, Rectangle::of(scorer.letterbox, on_canvas)))
         });
@@ -80,10 +75,13 @@ impl Look {
         let (stride, area) = (width + 1, (height + 1) * (width + 1));
         let of_picture = |(picture, of): (&usize, &Rectangle)| of.corners(stride).map(|at| picture * area + at);
         let of_boxes = pictures.iter().zip(&rectangles).flat_map(of_picture);
-        let corners = place(of_boxes.chain((1..=scorers.len()).map(|pictures| pictures * area - 1)).collect())?;
+        // All places travel together, since every journey stops the GPU.
+        let mut places: Vec<usize> = of_boxes.chain((1..=scorers.len()).map(|pictures| pictures * area - 1)).collect();
+        let corners = places.len();
 
         let with_pixels = rectangles.iter().filter(|of| !of.is_empty()).count();
-        let (mut windows, mut maxima, mut next) = (Vec::new(), vec![with_pixels; rectangles.len()], 0);
+        let (mut maxima, mut next) = (vec![with_pixels; rectangles.len()], 0);
+        let mut counts = Vec::new();
         for power in 0..=width.ilog2() {
             let side = 1 << power;
             let fits = |number: &usize| {
@@ -95,16 +93,39 @@ impl Look {
                 maxima[number] = next;
                 next += 1;
             }
-            let gather = |of: &dyn Fn(usize) -> usize| place(numbers.iter().map(|&number| of(number)).collect());
             let first_row = |number: usize| pictures[number] * height * (width - side + 1);
-            windows.push(Window {
-                left: gather(&|number| first_row(number) + rectangles[number].columns.start)?,
-                right: gather(&|number| first_row(number) + rectangles[number].columns.end - side)?,
-                top: gather(&|number| rectangles[number].rows.start)?.f_unsqueeze(1)?,
-                bottom: gather(&|number| rectangles[number].rows.end)?.f_unsqueeze(1)?,
-            });
+            places.extend(numbers.iter().map(|&number| first_row(number) + rectangles[number].columns.start));
+            places.extend(numbers.iter().map(|&number| first_row(number) + rectangles[number].columns.end - side));
+            places.extend(numbers.iter().map(|&number| rectangles[number].rows.start));
+            places.extend(numbers.iter().map(|&number| rectangles[number].rows.end));
+            counts.push(numbers.len());
         }
-        Ok(Self { rectangles, corners, windows, maxima: place(maxima)? })
+        places.extend(maxima);
+
+        let places: Vec<i64> = places.into_iter().map(|at| at as i64).collect();
+        let places = Tensor::f_from_slice(&places)?.f_to_device(device)?;
+        let mut start = 0;
+        let mut take = |count: usize| {
+            start += count;
+            places.f_narrow(0, (start - count) as i64, count as i64)
+        };
+        let corners = take(corners)?;
+        let every_row = Tensor::f_arange(height as i64, (Kind::Int64, device))?;
+        let mut windows = Vec::with_capacity(counts.len());
+        for (power, count) in counts.into_iter().enumerate() {
+            let of_boxes = take(4 * count)?.f_reshape([4, count as i64, 1])?;
+            let rows = every_row.f_mul_scalar((width - (1 << power) + 1) as i64)?;
+            let part = |at: i64| of_boxes.f_select(0, at);
+            let (above, below) = (every_row.f_lt_tensor(&part(2)?)?, every_row.f_ge_tensor(&part(3)?)?);
+            let window = Window {
+                left: part(0)?.f_add(&rows)?,
+                right: part(1)?.f_add(&rows)?,
+                outside: above.f_logical_or(&below)?,
+            };
+            windows.push((count > 0).then_some(window));
+        }
+        let maxima = take(rectangles.len())?;
+        Ok(Self { rectangles, corners, windows, maxima })
     }
 
     /// From maps on their canvases, (N, H, W), f32: the sums at the corners and the boxes' maxima, one after the other, f64.
@@ -112,7 +133,6 @@ impl Look {
         // Sums over rectangles from the upper left corner, with a first row and column of zeros.
         let sums = placed.f_to_kind(Kind::Double)?.f_cumsum(1, Kind::Double)?.f_cumsum(2, Kind::Double)?;
         let sums = sums.f_constant_pad_nd([1, 0, 1, 0])?.f_flatten(0, -1)?;
-        let every_row = Tensor::f_arange(placed.size()[1], (Kind::Int64, placed.device()))?;
         let mut of_windows = placed.shallow_clone();
         let mut maxima = Vec::with_capacity(self.windows.len() + 1);
         for (power, window) in self.windows.iter().enumerate() {
@@ -122,8 +142,8 @@ impl Look {
                 let left = of_windows.f_narrow(2, 0, columns - half)?;
                 of_windows = left.f_maximum(&of_windows.f_narrow(2, half, columns - half)?)?;
             }
-            if window.left.size()[0] > 0 {
-                maxima.push(window.maxima(&of_windows, &every_row)?);
+            if let Some(window) = window {
+                maxima.push(window.maxima(&of_windows)?);
             }
         }
         maxima.push(Tensor::f_full([1], f64::NEG_INFINITY, (Kind::Float, placed.device()))?);
@@ -144,13 +164,9 @@ impl Look {
 
 impl Window {
     /// Each box's maximum, (boxes), from those of all windows of this width, (N, H, W - width + 1).
-    fn maxima(&self, of_windows: &Tensor, every_row: &Tensor) -> Result<Tensor, TchError> {
-        let rows = every_row.f_mul_scalar(of_windows.size()[2])?;
-        let all = of_windows.f_flatten(0, -1)?;
-        let column = |first: &Tensor| all.f_take(&first.f_unsqueeze(1)?.f_add(&rows)?);
-        let outside = every_row.f_lt_tensor(&self.top)?.f_logical_or(&every_row.f_ge_tensor(&self.bottom)?)?;
-        let inside = column(&self.left)?.f_maximum(&column(&self.right)?)?;
-        inside.f_masked_fill(&outside, f64::NEG_INFINITY)?.f_amax([1_i64].as_slice(), false)
+    fn maxima(&self, of_windows: &Tensor) -> Result<Tensor, TchError> {
+        let inside = of_windows.f_take(&self.left)?.f_maximum(&of_windows.f_take(&self.right)?)?;
+        inside.f_masked_fill(&self.outside, f64::NEG_INFINITY)?.f_amax([1_i64].as_slice(), false)
     }
 }
 
