@@ -172,6 +172,23 @@ proptest! {
         }
     }
 
+    /// libtorch's own differentiation of the same head.
+    #[test]
+    fn the_gradient_is_what_autograd_says(seed in 0..10_000_u64) {
+        let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 3, 6));
+        let values = kept(&head, &a);
+        let pass = pass(&values, &head, &[0, 4, 2], &[0; 3]);
+        for score in [Score::Logit, Score::Probability] {
+            let leaf = a.copy().set_requires_grad(true);
+            let logits = forward(&head, &leaf).unwrap();
+            let scores = if score == Score::Logit { logits } else { logits.softmax(1, Kind::Float) };
+            let total = scores.gather(1, &pass.class_index().unwrap(), false).sum(Kind::Float);
+            let expected = Tensor::run_backward(&[total], &[&leaf], false, false).remove(0);
+            let error = (gradient(&pass, score).unwrap() - expected).abs().max();
+            prop_assert!(f64::try_from(error).unwrap() < 1e-5, "{score:?}");
+        }
+    }
+
     /// Without biases DeepLIFT against zero is gradient times A.
     #[test]
     fn lift_is_gradient_times_a_without_biases(seed in 0..10_000_u64) {
