@@ -102,3 +102,24 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_memory_is_known_by_the_words_of_whoever_had_too_little() {
+        let error = |message: &str| Error::Torch { doing: "running the detector", message: message.into() };
+        for message in [
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB",
+            "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried 4 bytes",
+            "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+            "GET was unable to find an engine to execute this computation",
+        ] {
+            assert!(error(message).is_out_of_memory(), "{message}");
+        }
+        assert!(!error("The size of tensor a (4) must match the size of tensor b (3)").is_out_of_memory());
+        assert!(!Error::Setting("out of memory".into()).is_out_of_memory());
+    }
+}
