@@ -31,6 +31,23 @@ pub struct Loaded {
     pub class: Option<usize>,
 }
 
+impl Loaded {
+    /// The same networks on `device`, for another thread: their tensors are copied there, or shared where they are there
+    /// already. No file is read again.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        Ok(Self {
+            detector: self.detector.on(device)?,
+            emotion: self.emotion.on(device)?,
+            classes: self.classes.clone(),
+            files: self.files.clone(),
+            class: self.class,
+        })
+    }
+}
+
 /// The detector's description, and its text.
 ///
 /// # Errors
@@ -193,6 +210,6 @@ mod tests {
         assert_eq!(cfg.parameter_count().unwrap(), 64_807_342);
         // Darknet counts 140.69 for 80 classes; 255 channels of each head become 1818.
         let heads = 2.0 * (1818.0 - 255.0) * (19.0 * 19.0 * 1024.0 + 38.0 * 38.0 * 512.0 + 76.0 * 76.0 * 256.0);
-        approx::assert_abs_diff_eq!(cfg.operations().unwrap() / 1e9, 140.69 + heads / 1e9, epsilon = 0.01);
+        approx::assert_abs_diff_eq!(cfg.flops().unwrap() / 1e9, 140.69 + heads / 1e9, epsilon = 0.01);
     }
 }

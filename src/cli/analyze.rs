@@ -134,12 +134,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// models on the processor. Both queue their work on one stream.
 const THREADS_A_GPU: usize = 2;
 
-/// A set of networks for every model thread. The CPU has one thread, whose batches fill its cores.
+/// A set of networks for every model thread, read once and shared by the threads of a GPU. The CPU has one thread, whose
+/// batches fill its cores.
 fn model_threads(config: &Config, folder: &Path, devices: &[tch::Device]) -> anyhow::Result<Vec<Loaded>> {
     let threads = |device: &tch::Device| if device.is_cuda() { THREADS_A_GPU } else { 1 };
     // The devices in turn, so that the first batches go to different ones.
     let turns = (0..THREADS_A_GPU).flat_map(|turn| devices.iter().filter(move |device| turn < threads(device)));
-    turns.map(|&device| Ok(load(config, folder, device)?)).collect()
+    let first = load(config, folder, devices[0])?;
+    let others = turns.skip(1).map(|&device| first.on(device)).collect::<emocam::Result<Vec<_>>>()?;
+    Ok(std::iter::once(first).chain(others).collect())
 }
 
 /// What progress says besides the rate: failures, and who waits for whom.

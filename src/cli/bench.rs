@@ -79,7 +79,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if rates {
         let network = network_alone(&detector, size, batches)?;
         report["network_seconds_per_image"] = network.into();
-        report["network_tflops"] = (cfg.operations()? / network / 1e12).into();
+        report["network_tflops"] = (cfg.flops()? / network / 1e12).into();
         report["matrix_tflops"] = matrix_rate(device, precision.kind())?.into();
     }
     writeln!(std::io::stdout().lock(), "{report}").context("cannot write the times")?;

@@ -252,7 +252,7 @@ fn verify_emonet(weights: &Path, folder: &Path) -> anyhow::Result<String> {
     let labels = &model.card().labels;
     let mut checked = Vec::new();
     // The published numbers are for the checkpoint that comes with the mean image.
-    let published = if model.subtracts_mean() { model.card().published.as_slice() } else { &[] };
+    let published = if model.subtracts_mean()? { model.card().published.as_slice() } else { &[] };
     for known in published {
         let Ok(photo) = locate(known.picture.as_ref(), folder) else { continue };
         let picture = decode(&photo, &DecodeOptions { ignore_exif: true, ..DecodeOptions::default() })?;

@@ -106,6 +106,15 @@ impl Darknet {
         Ok(Self { network, thresholds, synthesized, stride: cfg.stride() })
     }
 
+    /// The same detector on `device`: its tensors are copied there, or shared where they are there already.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        let Self { thresholds, synthesized, stride, .. } = *self;
+        Ok(Self { network: self.network.on(device)?, thresholds, synthesized, stride })
+    }
+
     /// Whether the weights are random numbers from `emocam models synthesize`.
     pub fn synthesized(&self) -> bool {
         self.synthesized

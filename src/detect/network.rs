@@ -153,6 +153,17 @@ impl Network {
         Ok(Self { operations, last_use, heads: cfg.heads()?, input: cfg.input, kind: precision.kind(), device })
     }
 
+    /// The same network on `device`: its tensors are copied there, or shared where they are there already.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        let operations = self.operations.iter().map(|operation| operation.on(device)).collect::<Result<_, _>>();
+        let operations = operations.map_err(Error::torch("sharing the detector"))?;
+        let (last_use, heads) = (self.last_use.clone(), self.heads.clone());
+        Ok(Self { operations, last_use, heads, input: self.input, kind: self.kind, device })
+    }
+
     /// The input's size; images must have it, or a smaller one of [`Cfg::stride`]'s multiples.
     pub fn input(&self) -> Size {
         self.input
@@ -199,6 +210,13 @@ impl Network {
 }
 
 impl Operation {
+    fn on(&self, device: Device) -> Result<Self, tch::TchError> {
+        let kernel = self.kernel.as_ref().map(|Kernel { weight, bias }| -> Result<_, tch::TchError> {
+            Ok(Kernel { weight: weight.f_to_device(device)?, bias: bias.f_to_device(device)? })
+        });
+        Ok(Self { kind: self.kind.clone(), kernel: kernel.transpose()? })
+    }
+
     /// The layer's output, from the layer before it and the kept outputs of earlier ones.
     fn forward(&self, x: &Tensor, kept: &[Option<Tensor>]) -> Result<Tensor, tch::TchError> {
         let earlier = |layer: usize| kept[layer].as_ref().expect("an output is kept until its last use");
@@ -302,17 +320,8 @@ impl Cfg {
     /// # Errors
     /// Layers that do not fit each other.
     pub fn parameter_count(&self) -> Result<usize> {
-        let shapes = shapes(self)?;
-        let mut channels = 3;
-        let mut count = 0;
-        for (layer, shape) in self.layers.iter().zip(&shapes) {
-            if let LayerKind::Convolutional { filters, size, groups, batch_normalize, .. } = layer.kind {
-                let vectors = if batch_normalize { 4 } else { 1 };
-                count += (filters * (vectors + channels / groups * size * size)) as usize;
-            }
-            channels = shape.channels;
-        }
-        Ok(count)
+        let of = |(kernel, vectors, shape): (i64, i64, Shape)| (kernel + vectors * shape.channels) as usize;
+        Ok(self.convolutions()?.into_iter().map(of).sum())
     }
 
     /// Floating-point operations of the convolutions for one image of the cfg's size, a multiplication and an addition
@@ -320,17 +329,23 @@ impl Cfg {
     ///
     /// # Errors
     /// Layers that do not fit each other.
-    pub fn operations(&self) -> Result<f64> {
-        let shapes = shapes(self)?;
+    pub fn flops(&self) -> Result<f64> {
+        let of = |(kernel, _, shape): (i64, i64, Shape)| 2.0 * (kernel * shape.height * shape.width) as f64;
+        Ok(self.convolutions()?.into_iter().map(of).sum())
+    }
+
+    /// Of every convolution: the numbers in its kernel, how many more each filter has (bias, BatchNorm), its output.
+    fn convolutions(&self) -> Result<Vec<(i64, i64, Shape)>> {
         let mut channels = 3;
-        let mut count = 0.0;
-        for (layer, shape) in self.layers.iter().zip(&shapes) {
-            if let LayerKind::Convolutional { size, groups, .. } = layer.kind {
-                count += 2.0 * (shape.channels * shape.height * shape.width * channels / groups * size * size) as f64;
+        let mut found = Vec::new();
+        for (layer, shape) in self.layers.iter().zip(shapes(self)?) {
+            if let LayerKind::Convolutional { filters, size, groups, batch_normalize, .. } = layer.kind {
+                let vectors = if batch_normalize { 4 } else { 1 };
+                found.push((filters * (channels / groups * size * size), vectors, shape));
             }
             channels = shape.channels;
         }
-        Ok(count)
+        Ok(found)
     }
 
     /// The number whose multiples the network takes as sides of its input: there every layer's output is the same share of

@@ -99,8 +99,24 @@ impl AlexNet {
     }
 
     /// Whether a mean image or colour is subtracted from the input.
-    pub fn subtracts_mean(&self) -> bool {
-        self.mean.count_nonzero(None).int64_value(&[]) > 0
+    ///
+    /// # Errors
+    /// libtorch fails.
+    pub fn subtracts_mean(&self) -> Result<bool> {
+        let count = self.mean.f_count_nonzero(None).and_then(|count| count.f_int64_value(&[]));
+        Ok(count.map_err(Error::torch("looking at the mean image"))? > 0)
+    }
+
+    /// The same network on `device`: its tensors are copied there, or shared where they are there already.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        let layers = |layers: &[Layer]| layers.iter().map(|layer| layer.on(device)).collect::<Result<Vec<_>, _>>();
+        let parts = || Ok((self.mean.f_to_device(device)?, layers(&self.body)?, layers(&self.head)?));
+        let (mean, body, head) = parts().map_err(Error::torch("sharing the emotion model"))?;
+        let (card, files) = (self.card.clone(), self.files.clone());
+        Ok(Self { card, device, mean, body, head, files, synthesized: self.synthesized })
     }
 
     /// Numbers in the eight layers.
@@ -134,7 +150,8 @@ impl AlexNet {
         };
         let mean = match tensors.iter().position(|(name, _)| name == MEAN) {
             Some(at) => place(&tensors.swap_remove(at).1)?,
-            None => Tensor::zeros([3, 1, 1], (Kind::Float, device)),
+            None => Tensor::f_zeros([3, 1, 1], (Kind::Float, device))
+                .map_err(Error::torch("loading the emotion model's weights"))?,
         };
         let get = |name: String| -> Result<Tensor> {
             let (_, array) = tensors.iter().find(|(known, _)| *known == name).expect("canonical() gives all layers");

@@ -77,14 +77,15 @@ impl<'a> Probe<'a> {
         let count = inputs.size()[0];
         let mut found = Vec::with_capacity(count as usize);
         for start in (0..count).step_by(BATCH as usize) {
-            let batch = inputs.narrow(0, start, BATCH.min(count - start));
-            let full = filled_up(&batch).map_err(Error::torch("preparing changed pictures"))?;
+            let length = BATCH.min(count - start);
+            let full = inputs.f_narrow(0, start, length).and_then(|batch| filled_up(&batch));
+            let full = full.map_err(Error::torch("preparing changed pictures"))?;
             let logits = logits(self.model, &self.model.activation(&full)?)?;
             let of_batch = logits
                 .f_softmax(1, Kind::Double)
                 .and_then(|p| Vec::<f64>::try_from(&p.f_select(1, self.class as i64)?))
                 .map_err(Error::torch("reading the emotion model's answer"))?;
-            found.extend_from_slice(&of_batch[..batch.size()[0] as usize]);
+            found.extend_from_slice(&of_batch[..length as usize]);
         }
         match found.iter().all(|p| p.is_finite()) {
             true => Ok(found),

@@ -20,18 +20,19 @@ const CHUNK: usize = 1 << 16;
 /// No memory.
 pub fn redrawn(head: &[Layer], seed: u64) -> Result<Vec<Vec<Layer>>> {
     let linear: Vec<usize> = (0..head.len()).filter(|&at| matches!(head[at], Layer::Linear { .. })).collect();
-    let copy = |layers: &[Layer]| layers.iter().map(shallow).collect::<Vec<_>>();
     let mut heads: Vec<Vec<Layer>> = Vec::with_capacity(linear.len());
     for &at in linear.iter().rev() {
-        let mut next = copy(heads.last().map_or(head, |head| head));
         if let Layer::Linear { weight, bias } = &head[at] {
+            let before = heads.last().map_or(head, |head| head);
+            let shared = before.iter().map(|layer| layer.on(weight.device())).collect::<Result<Vec<_>, _>>();
+            let mut next = shared.map_err(Error::torch("redrawing the head's weights"))?;
             let draw = |of: &Tensor, what: &str| {
                 drawn_like(of, Random::of_text(seed, &format!("sanity, layer {at}, {what}")))
                     .map_err(Error::torch("redrawing the head's weights"))
             };
             next[at] = Layer::Linear { weight: draw(weight, "weight")?, bias: draw(bias, "bias")? };
+            heads.push(next);
         }
-        heads.push(next);
     }
     Ok(heads)
 }
@@ -39,26 +40,12 @@ pub fn redrawn(head: &[Layer], seed: u64) -> Result<Vec<Vec<Layer>>> {
 /// Of the shape, device and standard deviation of `of`.
 fn drawn_like(of: &Tensor, mut random: Random) -> Result<Tensor, TchError> {
     let count = of.numel();
-    let deviation = of.f_std(false)?.double_value(&[]);
+    let deviation = of.f_std(false)?.f_double_value(&[])?;
     let mut values: Vec<f32> = Vec::with_capacity(count);
     while values.len() < count {
         values.extend(random.spread(CHUNK.min(count - values.len()), deviation).into_iter().map(|value| value as f32));
     }
     Tensor::f_from_slice(&values)?.f_reshape(of.size())?.f_to_device(of.device())
-}
-
-/// The same layer on the same tensors.
-fn shallow(layer: &Layer) -> Layer {
-    match layer {
-        &Layer::Convolution { ref kernel, ref bias, stride, padding, groups } => {
-            Layer::Convolution { kernel: kernel.shallow_clone(), bias: bias.shallow_clone(), stride, padding, groups }
-        }
-        Layer::Relu => Layer::Relu,
-        &Layer::LocalResponseNorm { size, alpha, beta, k } => Layer::LocalResponseNorm { size, alpha, beta, k },
-        &Layer::MaxPool { size, stride } => Layer::MaxPool { size, stride },
-        Layer::Flatten => Layer::Flatten,
-        Layer::Linear { weight, bias } => Layer::Linear { weight: weight.shallow_clone(), bias: bias.shallow_clone() },
-    }
 }
 
 /// Spearman's rank correlation, equal values sharing their mean rank; undefined where either side is the same everywhere.

@@ -17,7 +17,7 @@ pub(super) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchEr
     let of_picture = |at: usize| {
         // The first linear layer's whole output, then in row 1 + k the same without channel k's part.
         let whole = parts.whole(at)?;
-        let outputs = Tensor::f_cat(&[&whole, &whole.f_sub(&parts.of(at))?], 0)?;
+        let outputs = Tensor::f_cat(&[&whole, &whole.f_sub(&parts.of(at)?)?], 0)?;
         let scores = pass.scores(&parts.finish(&outputs)?, at, score)?;
         let (y, without) = (scores.f_slice(0, 0, 1, 1)?, scores.f_slice(0, 1, None, 1)?);
         let lost = y.f_sub(&without)?.f_div(&y)?;

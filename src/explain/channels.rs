@@ -33,24 +33,24 @@ impl<'a> ChannelParts<'a> {
     }
 
     /// Picture `at`: (K, features).
-    pub fn of(&self, at: usize) -> Tensor {
-        self.parts.get(at as i64)
+    pub fn of(&self, at: usize) -> Result<Tensor, TchError> {
+        self.parts.f_get(at as i64)
     }
 
     /// The layer's output for picture `at` with all channels: (1, features).
     pub fn whole(&self, at: usize) -> Result<Tensor, TchError> {
-        self.of(at).f_sum_dim_intlist([0_i64].as_slice(), true, Kind::Float)?.f_add(self.bias)
+        self.of(at)?.f_sum_dim_intlist([0_i64].as_slice(), true, Kind::Float)?.f_add(self.bias)
     }
 
     /// The layer's output for picture `at` with the channels of each row of `masks` (rows, K): (rows, features).
     pub fn masked(&self, at: usize, masks: &Tensor) -> Result<Tensor, TchError> {
         // One picture's parts lie apart, which costs a product more than bringing them together.
-        masks.f_matmul(&self.of(at).f_contiguous()?)?.f_add(self.bias)
+        masks.f_matmul(&self.of(at)?.f_contiguous()?)?.f_add(self.bias)
     }
 
     /// The layer's output for picture `at` as the channels join in `order` (K), from none to all: (K + 1, features).
     pub fn joining(&self, at: usize, order: &Tensor) -> Result<Tensor, TchError> {
-        let joined = self.of(at).f_index_select(0, order)?.f_cumsum(0, Kind::Float)?;
+        let joined = self.of(at)?.f_index_select(0, order)?.f_cumsum(0, Kind::Float)?;
         Tensor::f_cat(&[joined.f_narrow(0, 0, 1)?.f_zeros_like()?, joined], 0)?.f_add(self.bias)
     }
 

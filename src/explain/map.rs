@@ -13,13 +13,14 @@ const EPSILON: f64 = 1e-7;
 pub struct Maps {
     /// (N, rows, columns), f32 in `[0, 1]`, N at least 1.
     tensor: Tensor,
-    /// Whether a map shows nothing: its raw map had no positive part, or the same one everywhere, or one so small that it
+    /// For each picture whether its map shows nothing: its raw map had no positive part, or the same one everywhere, or one so small that it
     /// vanishes beside the normalisation's epsilon, as the gradient of a saturated probability may. Its maximum is below
     /// 1/2 then, as a rule 0, and 1 otherwise.
     pub flat: Vec<bool>,
-    /// The mean of each map.
+    /// For each picture the mean of its map, in `[0, 1]`.
     pub means: Vec<f32>,
-    /// Standard error of the channel weights as a share of their norm, from a method that estimates them by sampling.
+    /// For each picture the standard error of its channel weights as a share of their norm, from a method that estimates
+    /// them by sampling.
     pub errors: Option<Vec<f32>>,
 }
 

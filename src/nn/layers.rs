@@ -1,6 +1,6 @@
 //! Layers of a plain feed-forward network as data, so that running, differentiating and explaining walk one list.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// One layer; tensors are (N, channels, rows, columns) until [`Layer::Flatten`], (N, features) after it, f32.
 #[derive(Debug)]
@@ -51,6 +51,26 @@ pub enum Layer {
 }
 
 impl Layer {
+    /// The same layer on `device`: its tensors are copied there, or shared where they are there already.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self, TchError> {
+        Ok(match self {
+            &Self::Convolution { ref kernel, ref bias, stride, padding, groups } => {
+                let (kernel, bias) = (kernel.f_to_device(device)?, bias.f_to_device(device)?);
+                Self::Convolution { kernel, bias, stride, padding, groups }
+            }
+            Self::Relu => Self::Relu,
+            &Self::LocalResponseNorm { size, alpha, beta, k } => Self::LocalResponseNorm { size, alpha, beta, k },
+            &Self::MaxPool { size, stride } => Self::MaxPool { size, stride },
+            Self::Flatten => Self::Flatten,
+            Self::Linear { weight, bias } => {
+                Self::Linear { weight: weight.f_to_device(device)?, bias: bias.f_to_device(device)? }
+            }
+        })
+    }
+
     /// The layer's output.
     ///
     /// # Errors
@@ -125,7 +145,7 @@ mod tests {
     #[test]
     fn a_result_does_not_depend_on_the_place_in_the_batch() {
         tch::manual_seed(3);
-        let x = Tensor::rand([4, 12, 55, 55], (Kind::Float, tch::Device::Cpu)).f_mul_scalar(100.0).unwrap();
+        let x = Tensor::rand([4, 12, 55, 55], (Kind::Float, Device::Cpu)).f_mul_scalar(100.0).unwrap();
         let x = x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
         let layer = Layer::LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 };
         let y = layer.forward(&x).unwrap();

@@ -43,7 +43,10 @@ fn several_model_threads_find_what_one_finds_in_the_same_order() {
     tch::set_num_threads(2);
     let records = |threads: usize| {
         let path = folder.path().join(format!("{threads}.jsonl"));
-        let mut models: Vec<Loaded> = (0..threads).map(|_| loaded(&config)).collect();
+        // All on the same tensors, as the threads of a GPU.
+        let first = loaded(&config);
+        let others: Vec<Loaded> = (1..threads).map(|_| first.on(Device::Cpu).unwrap()).collect();
+        let mut models: Vec<Loaded> = std::iter::once(first).chain(others).collect();
         let stop = AtomicBool::new(false);
         let pass =
             Pass { sources: &sources, models: &mut models, config: &config, threads: 2, maps: None, stop: &stop };

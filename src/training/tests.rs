@@ -127,7 +127,7 @@ fn an_emotion_network_learns_and_its_file_runs_as_what_was_trained() {
     let path = folder.path().join("emotion.safetensors");
     network.save(&path).unwrap();
     let runs = AlexNet::load(&path, None, Device::Cpu).unwrap();
-    assert!(runs.subtracts_mean() && !runs.synthesized());
+    assert!(runs.subtracts_mean().unwrap() && !runs.synthesized());
     let again = emotion::TrainingNetwork::load(&path, &Rectangles, Device::Cpu).unwrap();
     let pictures: Vec<Rgb8> = (900..903).map(|number| emotion::squashed(&Rectangles.example(number))).collect();
     let _no_grad = tch::no_grad_guard();
