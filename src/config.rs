@@ -1,11 +1,11 @@
 //! What a run does: the paper's preset, changed by a TOML file, changed by flags.
 
+use crate::attribution::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Options, Target};
 use crate::corpus::{DecodeOptions, Enough};
-use crate::detect::{ClassScores, Thresholds};
-use crate::explain::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Options, Target};
 use crate::files::read_text;
 use crate::image::LetterboxFilter;
 use crate::nn::Precision;
+use crate::regions::darknet::{ClassScores, Thresholds};
 use crate::score::{BoxScore, ScoreRule};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

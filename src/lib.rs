@@ -15,32 +15,31 @@
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
+pub mod attribution;
 pub mod config;
 pub mod corpus;
 pub mod demo;
-pub mod detect;
-pub mod emotion;
 pub mod error;
-pub mod evaluate;
-pub mod explain;
-pub mod explained;
+pub mod faithfulness;
+pub mod figures;
 pub mod files;
+pub mod ground_truth;
 pub mod image;
 pub mod load;
 pub mod merge;
 pub mod models;
+pub mod networks;
 pub mod nn;
 pub mod paste;
 pub mod pipeline;
 pub mod plot;
 pub mod random;
-pub mod record;
+pub mod regions;
 pub mod rsa;
 pub mod run;
 pub mod score;
 pub mod synthesize;
-pub mod training;
-pub mod validate;
+pub mod train;
 pub mod world;
 
 pub use error::{Error, Result};

@@ -1,10 +1,10 @@
 //! From the names in a configuration to networks ready to run, and the list of their files for `run.json`.
 
 use crate::config::Config;
-use crate::detect::{Cfg, Darknet};
-use crate::emotion::{AlexNet, EmotionModel};
 use crate::files::{read_text, sha256};
 use crate::models::{self, digest};
+use crate::networks::{AlexNet, EmotionModel};
+use crate::regions::darknet::{Cfg, Darknet};
 use crate::run::ModelFile;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};

@@ -5,12 +5,12 @@
 //! running anything: from layer to layer an estimate of the activations' mean square and variance is carried along, and
 //! every kernel is scaled by it.
 
-use crate::detect::SYNTHESIZED_SEEN;
-use crate::detect::{Activation, Cfg, LayerKind};
-use crate::emotion::Card;
-use crate::emotion::SYNTHESIZED;
+use crate::networks::Card;
+use crate::networks::SYNTHESIZED;
 use crate::nn::weights::{darknet as darknet_file, mean_image, pytorch, Array};
 use crate::random::Random;
+use crate::regions::darknet::SYNTHESIZED_SEEN;
+use crate::regions::darknet::{Activation, Cfg, LayerKind};
 use crate::Result;
 use std::path::Path;
 

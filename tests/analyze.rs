@@ -6,7 +6,7 @@
 mod common;
 
 use common::corpus::{assert_counts, assert_same_tables, emocam, ends, recount, refused, Corpus, Run};
-use emocam::explain::Method;
+use emocam::attribution::Method;
 use std::process::{Command, Stdio};
 
 const CLASSES: [&str; 4] = ["Cat", "Owl", "\"Big\", bad dog", "Tin"];

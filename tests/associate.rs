@@ -7,7 +7,7 @@ mod common;
 
 use common::corpus::{assert_counts, emocam, ends, recount, refused, Cells, Corpus, Run};
 use common::invented::invent_records;
-use emocam::record::ImageRecord;
+use emocam::run::record::ImageRecord;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;

@@ -6,10 +6,10 @@
 mod common;
 
 use common::{reference, tensors, Tensors};
-use emocam::detect::{Cfg, ClassScores, Darknet, Detector, Head, Network, Thresholds};
 use emocam::image::{Rgb8, Size};
 use emocam::nn::weights::darknet::DarknetWeights;
 use emocam::nn::Precision;
+use emocam::regions::darknet::{Cfg, ClassScores, Darknet, Detector, Head, Network, Thresholds};
 use tch::{Device, Kind, Tensor};
 
 const NETWORKS: [&str; 8] = ["yolov3", "tiny", "spp", "v4", "v4tiny", "fastest", "swish", "tinyvariance"];

@@ -7,11 +7,11 @@
 mod common;
 
 use common::{json, reference, tensors};
+use emocam::attribution::{explain, HeadPass, Maps, Method, Network, Options, Target};
 use emocam::corpus::{decode, DecodeOptions};
-use emocam::emotion::{answers, logits, values, AlexNet, Card, EmotionModel};
-use emocam::explain::{explain, HeadPass, Maps, Method, Network, Options, Target};
 use emocam::files::sha256;
 use emocam::image::{resize, Filter, Rgb8};
+use emocam::networks::{answers, logits, values, AlexNet, Card, EmotionModel};
 use emocam::nn::weights::{mean_image, Array};
 use std::path::Path;
 use tch::Device;

@@ -8,9 +8,9 @@ mod common;
 use common::{reference, tensors};
 use emocam::config::Config;
 use emocam::corpus::{decode, DecodeOptions};
-use emocam::detect::{Darknet, Detector};
 use emocam::image::{Letterbox, LetterboxFilter};
 use emocam::nn::{stack, Precision};
+use emocam::regions::darknet::{Darknet, Detector};
 use std::path::Path;
 use tch::{Device, Kind};
 

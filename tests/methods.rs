@@ -7,7 +7,7 @@
 mod common;
 
 use common::corpus::{ends, refused, Corpus, Run};
-use emocam::explain::Method;
+use emocam::attribution::Method;
 use emocam::nn::weights::{pytorch, Array, StateDict};
 use std::collections::BTreeSet;
 

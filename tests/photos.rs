@@ -8,9 +8,9 @@ mod common;
 
 use common::{json, shared};
 use emocam::corpus::{decode, DecodeOptions};
-use emocam::detect::{Cfg, ClassScores, Darknet, Detector, Thresholds};
 use emocam::image::{BoundingBox, Letterbox, LetterboxFilter};
 use emocam::nn::Precision;
+use emocam::regions::darknet::{Cfg, ClassScores, Darknet, Detector, Thresholds};
 use tch::Device;
 
 #[test]

@@ -8,10 +8,10 @@ mod common;
 
 use common::corpus::{assert_same_tables, ends, refused, Corpus, Run};
 use common::{json, reference, tensors};
-use emocam::detect::{Cfg, ClassScores, Darknet, Detector, Network, Thresholds};
 use emocam::image::{Rgb8, Size};
 use emocam::nn::weights::darknet::DarknetWeights;
 use emocam::nn::Precision;
+use emocam::regions::darknet::{Cfg, ClassScores, Darknet, Detector, Network, Thresholds};
 use std::fs;
 use tch::{Device, Kind, Tensor};
 

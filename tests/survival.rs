@@ -9,7 +9,7 @@ mod common;
 use common::corpus::{assert_counts, assert_same_tables, ends, recount, refused, Corpus};
 use common::odd::{cases, Expect};
 use common::process::{finish, length_of_records, signal, start, wait_for_records, Disk};
-use emocam::explain::Method;
+use emocam::attribution::Method;
 use std::fs;
 use std::process::Command;
 use std::time::Duration;

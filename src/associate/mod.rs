@@ -1,8 +1,12 @@
 //! From records to the object-emotion association matrix (paper, section 3.3): which classes of objects are important
 //! in the pictures of which emotion. Knows nothing of networks.
 
+mod matrices;
+
+pub use matrices::{matrices, Matrices};
+
 use crate::config::AssociationConfig;
-use crate::record::ImageRecord;
+use crate::run::record::ImageRecord;
 use ndarray::Array2;
 
 /// The classes that are important in a picture by the map at `method` in the record's list, each once, ascending.
@@ -86,7 +90,7 @@ impl Counts {
 mod tests {
     use super::*;
     use crate::image::BoundingBox;
-    use crate::record::{BoxRecord, MapRecord};
+    use crate::run::record::{BoxRecord, MapRecord};
     use crate::score::{BoxScore, ScoreRule};
     use proptest::prelude::*;
 

@@ -4,16 +4,17 @@ use super::associate::print_summary;
 use super::progress;
 use super::settings::Settings;
 use anyhow::Context;
+use emocam::associate::matrices;
+use emocam::attribution::Score;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Problem, Shard, ShardChoice, Source};
-use emocam::emotion::EmotionModel;
-use emocam::explain::Score;
 use emocam::load::{load, Loaded};
+use emocam::networks::EmotionModel;
 use emocam::nn;
 use emocam::pipeline::{Pass, Progress};
-use emocam::record::RecordWriter;
+use emocam::run::record::RecordWriter;
 use emocam::run::{
-    failures_csv, images_and_objects_csv, matrices, CorpusInfo, Failure, Manifest, Outcome, Run, ShardInfo, Timings,
+    failures_csv, images_and_objects_csv, CorpusInfo, Failure, Manifest, Outcome, Run, ShardInfo, Timings,
 };
 use std::collections::HashSet;
 use std::num::NonZeroUsize;

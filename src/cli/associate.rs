@@ -2,7 +2,8 @@
 
 use super::settings::Association;
 use anyhow::Context;
-use emocam::run::{matrices, Matrices, Run};
+use emocam::associate::{matrices, Matrices};
+use emocam::run::Run;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;

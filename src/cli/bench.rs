@@ -7,8 +7,8 @@
 use super::settings::Settings;
 use anyhow::Context;
 use emocam::corpus::{find, DecodeOptions};
-use emocam::detect::{Darknet, Detector};
 use emocam::image::Rgb8;
+use emocam::regions::darknet::{Darknet, Detector};
 use emocam::{load, models, nn};
 use std::io::Write;
 use std::path::PathBuf;

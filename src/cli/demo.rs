@@ -2,10 +2,11 @@
 
 use super::run_arguments;
 use anyhow::Context;
+use emocam::associate::{matrices, Matrices};
 use emocam::config::{AssociationConfig, Config};
 use emocam::demo::{to_toml, use_models};
 use emocam::files::write_bytes;
-use emocam::run::{matrices, Matrices, Run};
+use emocam::run::Run;
 use emocam::world::{graph, Cause, Scene, Style, Variant, CLASSES, LABELS};
 use emocam::Error;
 use std::fmt::Write as _;

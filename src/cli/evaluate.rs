@@ -6,9 +6,9 @@ use super::settings::{by_name, Machine, Settings};
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::DecodeOptions;
-use emocam::detect::Darknet;
-use emocam::emotion::{AlexNet, EmotionModel};
-use emocam::evaluate::{self, Document, Estimate, Evaluation, Judge, Measure, Outcome, Plan, Pointer, Pointing};
+use emocam::faithfulness::{self, Document, Estimate, Evaluation, Judge, Measure, Outcome, Plan, Pointer, Pointing};
+use emocam::networks::{AlexNet, EmotionModel};
+use emocam::regions::darknet::Darknet;
 use emocam::run::ModelFile;
 use emocam::{load, nn};
 use std::io::{ErrorKind, Write};
@@ -101,7 +101,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         let note = if failed > 0 { format!("{failed} failed") } else { String::new() };
         progress.at((done + failed) as u64, note);
     };
-    let (evaluation, failed, parts) = evaluate::run(&judge, &corpus.images, &options, stop, &mut report)?;
+    let (evaluation, failed, parts) = faithfulness::run(&judge, &corpus.images, &options, stop, &mut report)?;
     progress.finish();
     let seconds = begin.elapsed().as_secs_f64();
     let complete = evaluation.pictures().len() + failed.len() == corpus.images.len();
@@ -121,7 +121,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         evaluation: plan,
         configuration: config,
     };
-    evaluate::write(&folder, &document, &evaluation, &estimates, &networks.emotion.card().labels, &failures)?;
+    faithfulness::write(&folder, &document, &evaluation, &estimates, &networks.emotion.card().labels, &failures)?;
     print(&evaluation, &estimates)?;
     say_flags(&document, &folder);
     say_failures(&failures, &folder.join("failures.csv"));
@@ -228,7 +228,7 @@ fn say_flags(document: &Document, folder: &Path) {
             "{} of {} images have a probability over {}: it can hardly increase, and little moves it",
             outcome.saturated,
             outcome.done,
-            evaluate::SATURATED
+            faithfulness::SATURATED
         );
     }
     if let (Some(pointing), Some(with)) = (&document.evaluation.pointing, outcome.with_boxes) {

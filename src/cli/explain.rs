@@ -4,7 +4,7 @@ use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{check, find, Source, FIGURES};
-use emocam::explained::{names, Examined, Explained, Explainer, Photo};
+use emocam::figures::{names, Examined, Explained, Explainer, Photo};
 use emocam::files::write_bytes;
 use emocam::load::{load, warning};
 use emocam::pipeline::{in_one_line, Models};

@@ -8,13 +8,13 @@ use super::settings::{Machine, Settings};
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
-use emocam::detect::Darknet;
-use emocam::emotion::{AlexNet, EmotionModel};
 use emocam::image::Size;
+use emocam::networks::{AlexNet, EmotionModel};
 use emocam::paste::{
     write, Boxes, Fill, Object, ObjectInfo, Pass, PasteRecord, PasteSettings, Places, Positions, Recorded, Tally,
 };
-use emocam::record::{self, RecordWriter};
+use emocam::regions::darknet::Darknet;
+use emocam::run::record::{self, RecordWriter};
 use emocam::run::{write_failures, Failure, Manifest, ModelFile, Outcome, Run, Timings};
 use emocam::{load, nn};
 use std::collections::{BTreeMap, HashSet};

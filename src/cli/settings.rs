@@ -1,10 +1,10 @@
 //! Flags that mean the same in every subcommand, and how they change the configuration.
 
 use clap::Args;
+use emocam::attribution::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Target};
 use emocam::config::{AssociationConfig, Config};
-use emocam::detect::ClassScores;
-use emocam::explain::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Target};
 use emocam::nn::{DeviceChoice, Precision};
+use emocam::regions::darknet::ClassScores;
 use emocam::score::ScoreRule;
 use std::path::PathBuf;
 

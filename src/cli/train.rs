@@ -3,13 +3,13 @@
 use super::progress::Progress;
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::detect::{Cfg, Darknet, Thresholds};
-use emocam::emotion::{AlexNet, EmotionModel};
 use emocam::files::{read_text, write_bytes};
+use emocam::networks::{AlexNet, EmotionModel};
 use emocam::nn::{self, DeviceChoice, Precision};
-use emocam::training::card::{DetectorScore, EmotionScore, Measured, Metrics, Training, USUAL_NMS_IOU};
-use emocam::training::detector::{anchors, letterboxed};
-use emocam::training::{detector, emotion, evaluate, Drawn, Examples, Schedule, Step};
+use emocam::regions::darknet::{Cfg, Darknet, Thresholds};
+use emocam::train::card::{DetectorScore, EmotionScore, Measured, Metrics, Training, USUAL_NMS_IOU};
+use emocam::train::detector::{anchors, letterboxed};
+use emocam::train::{detector, emotion, evaluate, Drawn, Examples, Schedule, Step};
 use emocam::world::{Style, CLASSES, LABELS};
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -15,8 +15,9 @@ pub use check::Checked;
 pub use maps::MapsMoved;
 pub use shards::Shards;
 
+use crate::associate::Matrices;
 use crate::files::write_whole;
-use crate::run::{failures_csv, write_tables, Failure, Matrices, Outcome, Run};
+use crate::run::{failures_csv, write_tables, Failure, Outcome, Run};
 use crate::{Error, Result};
 use pending::Pending;
 use std::io::Write;

@@ -2,10 +2,10 @@
 //! outline, how important the covered box is, how alike the two maps are.
 
 use super::record::Focus;
+use crate::attribution::{explain, HeadPass, Maps, Method, Network};
 use crate::config::Config;
-use crate::emotion::EmotionModel;
-use crate::explain::{explain, HeadPass, Maps, Method, Network};
 use crate::image::{BoundingBox, Filter, KeptResize, Letterbox, Rgb8, Size};
+use crate::networks::EmotionModel;
 use crate::score::{PlacedMap, Scorer};
 use crate::Result;
 use tch::Tensor;

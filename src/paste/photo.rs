@@ -7,8 +7,8 @@ use super::record::{Focus, PasteRecord, Pasted, Spot};
 use super::settings::{Fill, PasteSettings};
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
-use crate::emotion::Emotion;
 use crate::image::{BoundingBox, Canvas, Filter, KeptResize, Letterbox, Rgb8, Size};
+use crate::networks::Emotion;
 use crate::random::Random;
 use crate::Result;
 

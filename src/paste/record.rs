@@ -1,8 +1,8 @@
-//! What the experiment keeps of every photo: a line of `records.jsonl`, appended by the rules of [`crate::record`].
+//! What the experiment keeps of every photo: a line of `records.jsonl`, appended by the rules of [`crate::run::record`].
 
 use super::settings::PasteSettings;
 use crate::image::BoundingBox;
-use crate::record::Line;
+use crate::run::record::Line;
 use serde::{Deserialize, Serialize};
 
 /// One photo.

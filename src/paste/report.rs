@@ -5,7 +5,7 @@ use super::settings::{Fill, PasteSettings, Places};
 use super::statistics::{cochran_q, holm, mcnemar, wilson};
 use super::tally::{Cell, Tally};
 use crate::plot::{self, Bar, BarPanel, Bars, Spots};
-use crate::record;
+use crate::run::record;
 use crate::run::{table, Run};
 use crate::{Error, Result};
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! What an experiment pastes where: the part of `run.json` that must agree before a run is continued.
 
 use super::positions::Position;
-use crate::explain::Method;
+use crate::attribution::Method;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 

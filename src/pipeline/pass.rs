@@ -7,14 +7,14 @@
 
 use super::gather::{Ending, Gathering, InOrder};
 use super::{examine_in_memory, in_one_line, Examined, Models, Prepared};
+use crate::attribution::Maps;
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
-use crate::detect::Detector;
-use crate::emotion::EmotionModel;
-use crate::explain::Maps;
 use crate::image::{Canvas, Size};
 use crate::load::Loaded;
-use crate::record::{ImageRecord, RecordWriter};
+use crate::networks::EmotionModel;
+use crate::regions::darknet::Detector;
+use crate::run::record::{ImageRecord, RecordWriter};
 use crate::run::{Failure, Timings};
 use crate::{Error, Result};
 use std::panic::{catch_unwind, AssertUnwindSafe};

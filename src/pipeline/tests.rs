@@ -1,10 +1,10 @@
 use super::*;
+use crate::attribution::Method;
 use crate::corpus::{find, Source};
 use crate::demo::use_models;
-use crate::explain::Method;
 use crate::image::BoundingBox;
 use crate::load::{load, Loaded};
-use crate::record::{self, RecordWriter};
+use crate::run::record::{self, RecordWriter};
 use crate::world::{Scene, Style};
 use crate::Error;
 use std::cell::Cell;

@@ -4,7 +4,7 @@
 
 use crate::associate::important_classes;
 use crate::config::AssociationConfig;
-use crate::record::ImageRecord;
+use crate::run::record::ImageRecord;
 use crate::run::Run;
 use crate::{Error, Result};
 

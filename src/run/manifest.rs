@@ -2,7 +2,7 @@
 
 use crate::config::{AssociationConfig, Config};
 use crate::paste::PasteSettings;
-use crate::record::ImageRecord;
+use crate::run::record::ImageRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

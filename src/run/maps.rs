@@ -2,7 +2,7 @@
 
 use crate::files::{sha256, write_bytes};
 use crate::image::Size;
-use crate::record::ImageRecord;
+use crate::run::record::ImageRecord;
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;

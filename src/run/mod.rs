@@ -2,20 +2,19 @@
 
 mod manifest;
 mod maps;
-mod matrices;
 mod order;
+pub mod record;
 mod tables;
 
 pub use manifest::{CorpusInfo, Manifest, MergedShard, ModelFile, Outcome, ShardInfo, Timings};
 pub(crate) use maps::beneath;
 pub use maps::{save_maps, write_maps};
-pub use matrices::{matrices, Matrices};
 pub(crate) use order::Ordered;
 pub use tables::{failures_csv, images_and_objects_csv, read_failures, write_failures, Failure};
 pub(crate) use tables::{table, write_tables};
 
+use self::record::ImageRecord;
 use crate::files::{read_text, write_bytes};
-use crate::record::{self, ImageRecord};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 

@@ -5,7 +5,7 @@
 //! open, and memory depends neither on the number of records nor on that of late ones.
 
 use super::Run;
-use crate::record::{self, ImageRecord};
+use crate::run::record::{self, ImageRecord};
 use crate::{Error, Result};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};

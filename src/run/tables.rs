@@ -2,7 +2,7 @@
 
 use super::{Ordered, Run};
 use crate::files::write_whole;
-use crate::record::ImageRecord;
+use crate::run::record::ImageRecord;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;

@@ -2,7 +2,7 @@
 
 use super::corpus::Run;
 use emocam::image::BoundingBox;
-use emocam::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
+use emocam::run::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
 use emocam::score::BoxScore;
 
 /// Replaces the records of a run by 25,000 invented ones, of so many boxes and of 601 classes; no picture has the last

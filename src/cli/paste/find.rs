@@ -3,9 +3,9 @@
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{decode, DecodeOptions};
-use emocam::emotion::{AlexNet, EmotionModel};
 use emocam::files::{write_bytes, write_whole};
 use emocam::image::Rgb8;
+use emocam::networks::{AlexNet, EmotionModel};
 use emocam::paste::{find_switch, rendered, Found, Object, Search};
 use emocam::plot::{self, Heatmap};
 use emocam::Error;

@@ -1,0 +1,139 @@
+//! Per method `association.csv`, `counts.csv` and the heatmap, recomputed from the records.
+
+use super::Counts;
+use crate::config::AssociationConfig;
+use crate::files::write_whole;
+use crate::plot::{self, Heatmap};
+use crate::run::record::ImageRecord;
+use crate::run::{Manifest, Run};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+
+/// The counts of every method of a run.
+#[derive(Debug)]
+pub struct Matrices {
+    methods: Vec<(String, Counts)>,
+    rule: AssociationConfig,
+    labels: Vec<String>,
+    classes: Vec<String>,
+    warning: Option<String>,
+}
+
+/// Counts a run's records by `rule`, for every method at once.
+///
+/// # Errors
+/// The records cannot be read.
+pub fn matrices(run: &Run, rule: &AssociationConfig) -> Result<Matrices> {
+    let mut matrices = Matrices::new(&run.manifest, rule);
+    run.for_each_record(|record| {
+        matrices.add(&record);
+        Ok(())
+    })?;
+    Ok(matrices)
+}
+
+impl Matrices {
+    /// Of no picture yet.
+    pub fn new(manifest: &Manifest, rule: &AssociationConfig) -> Self {
+        let (labels, classes) = (manifest.labels.clone(), manifest.classes.clone());
+        let names = manifest.configuration.cam.methods.iter().map(ToString::to_string);
+        let methods = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
+        Self { methods, rule: rule.clone(), labels, classes, warning: manifest.warning.clone() }
+    }
+
+    /// Counts a picture.
+    ///
+    /// # Panics
+    /// When the record does not fit the manifest; [`Run`] has checked those it reads.
+    pub fn add(&mut self, record: &ImageRecord) {
+        self.methods.iter_mut().enumerate().for_each(|(at, (_, counts))| counts.add(record, at, &self.rule));
+    }
+
+    /// Every method's name and counts.
+    pub fn methods(&self) -> &[(String, Counts)] {
+        &self.methods
+    }
+
+    /// Names of the columns.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    /// Names of the rows.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `heatmap.png` and `heatmap.svg` for every method, and
+    /// returns the heatmaps' paths. A method by which no box counts has no heatmap.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
+        self.methods
+            .iter()
+            .filter_map(|(method, counts)| self.write_method(&folder.join(method), method, counts).transpose())
+            .collect()
+    }
+
+    fn write_method(&self, folder: &Path, method: &str, counts: &Counts) -> Result<Option<PathBuf>> {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        let share = |share: &Option<f64>| share.map(|share| share.to_string()).unwrap_or_default();
+        let association = counts.association();
+        let rows = association.rows().into_iter().map(|row| row.iter().map(share).collect());
+        self.table(&folder.join("association.csv"), rows)?;
+        let rows = counts.cells.rows().into_iter().map(|row| row.iter().map(u64::to_string).collect());
+        self.table(&folder.join("counts.csv"), rows.chain([counts.images.iter().map(u64::to_string).collect()]))?;
+        let (png, svg) = (folder.join("heatmap.png"), folder.join("heatmap.svg"));
+        let heatmap = self.heatmap(method, counts);
+        if !heatmap.rows.is_empty() {
+            plot::write(&heatmap.svg()?, &png, &svg)?;
+            return Ok(Some(png));
+        }
+        for outdated in [png, svg].into_iter().filter(|path| path.exists()) {
+            std::fs::remove_file(&outdated).map_err(Error::io("remove the outdated", &outdated))?;
+        }
+        Ok(None)
+    }
+
+    /// The paper's Fig. 2: the most prominent classes, every share with its denominator below the column.
+    fn heatmap(&self, method: &str, counts: &Counts) -> Heatmap {
+        let association = counts.association();
+        let classes = counts.prominent(self.rule.top);
+        let images: u64 = counts.images.iter().sum();
+        let mut notes = vec![self.rule.described()];
+        notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
+        Heatmap {
+            title: "Objects and emotions".into(),
+            subtitle: Some(format!(
+                "{method}, {images} images: share of an emotion's images in which a class is important; the {} most \
+                 prominent of {} classes",
+                classes.len(),
+                self.classes.len()
+            )),
+            rows: classes.iter().map(|&class| self.classes[class].clone()).collect(),
+            columns: self.labels.clone(),
+            values: classes.iter().map(|&class| association.row(class).to_vec()).collect(),
+            value_label: "share of the images of an emotion".into(),
+            empty_label: "no image got this label".into(),
+            column_notes: counts.images.iter().map(u64::to_string).collect(),
+            column_notes_label: "images".into(),
+            notes,
+            ..Heatmap::default()
+        }
+    }
+
+    /// A table with the labels as header and the classes, then `images`, as first column.
+    fn table(&self, path: &Path, rows: impl Iterator<Item = Vec<String>>) -> Result<()> {
+        let failed = |error: csv::Error| Error::file(path, format!("cannot be written: {error}"));
+        write_whole(path, |file| {
+            let mut table = csv::Writer::from_writer(file);
+            table.write_record(["class"].into_iter().chain(self.labels.iter().map(String::as_str))).map_err(failed)?;
+            let names = self.classes.iter().map(String::as_str).chain(["images"]);
+            for (name, cells) in names.zip(rows) {
+                table.write_record([name.to_string()].into_iter().chain(cells)).map_err(failed)?;
+            }
+            table.flush().map_err(Error::io("write", path))
+        })
+    }
+}

@@ -1,0 +1,24 @@
+//! LIFT-CAM (Jung & Oh 2021): w_k is the sum over positions of the DeepLIFT contributions (Shrikumar et al. 2017, rescale
+//! rule) of A_k to the score, against the reference A = 0.
+
+use crate::attribution::options::Compat;
+use crate::attribution::walk::{backward, gradient, Rule};
+use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
+use tch::{TchError, Tensor};
+
+pub(in crate::attribution) struct LiftCam;
+
+impl CamMethod for LiftCam {
+    fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
+        Ok(weigh(pass.activation, &weights(pass, score)?)?.into())
+    }
+}
+
+/// (N, K)
+pub(in crate::attribution) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
+    let contributions = match pass.options.compat {
+        Compat::None => backward(pass, score, Rule::DeepLift)?.f_mul(pass.activation)?,
+        Compat::Published => gradient(pass, score)?.f_mul(pass.activation)?,
+    };
+    sum_over_positions(&contributions)
+}

@@ -1,0 +1,14 @@
+//! Class activation maps.
+
+pub(super) mod ablation_cam;
+pub(super) mod eigen_cam;
+pub(super) mod grad_cam;
+pub(super) mod grad_cam_plus_plus;
+pub(super) mod hires_cam;
+pub(super) mod layer_cam;
+pub(super) mod lift_cam;
+pub(super) mod lime_cam;
+pub(super) mod lrp_cam;
+pub(super) mod score_cam;
+pub(super) mod shapley_cam;
+pub(super) mod xgrad_cam;

@@ -1,0 +1,188 @@
+//! Is a method any good? Faithfulness of activation maps to the model, over a corpus.
+//!
+//! In: pictures, the emotion model, methods. Out: per method and metric a mean over pictures with its interval, beside the
+//! same for baselines that know nothing of the model. All perturbations happen at the network's input: the photo squashed to
+//! its input size, levels 0..255 less the mean image, f32, never rounded. The score is the softmax probability of the
+//! explained class. Each metric has a file of its own, with its source; [`Judge`] brings them together for a picture,
+//! [`Evaluation`] over pictures.
+//!
+//! These numbers say how well a map agrees with what the model does. They say nothing of whether the model is right.
+
+mod baseline;
+mod bootstrap;
+mod confidence;
+mod curve;
+mod impute;
+mod judge;
+mod metric;
+mod order;
+mod pass;
+mod picture;
+mod pointing;
+mod probe;
+mod road;
+mod sanity;
+mod scene;
+mod summary;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use judge::{Judge, Judged, Pointer, Seconds, Verdict};
+pub use metric::{Better, Measure, Metric};
+pub use pass::run;
+pub use picture::scorecard;
+pub use summary::{Difference, Estimate, Evaluation};
+pub use tables::{write, Document, Outcome};
+
+use crate::attribution::Method;
+use crate::{Error, Result};
+use serde::Serialize;
+
+/// Probabilities over this are called saturated: there is next to nothing to be won, and little moves.
+pub const SATURATED: f64 = 0.999;
+
+/// What is to be measured, and how.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// In any order, each once.
+    pub measures: Vec<Measure>,
+    /// Equal steps of the deletion and insertion curves.
+    pub steps: usize,
+    /// Which boxes the pointing game is about, where it is played.
+    pub pointing: Option<Pointing>,
+    /// Bootstrap samples.
+    pub resamples: usize,
+}
+
+/// Whose boxes count in the pointing game.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Pointing {
+    /// Name of the detector's class.
+    pub class: String,
+    /// Boxes must be more confident than this.
+    pub confidence: f32,
+}
+
+impl Plan {
+    /// Refuses values no evaluation can use.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], naming option, value and range.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |message: String| Err(Error::Setting(message));
+        if self.measures.is_empty() {
+            return refuse(
+                "nothing is to be measured: name at least one of --metrics, or a class with --pointing".into(),
+            );
+        }
+        if let Some(twice) = (1..self.measures.len()).find(|&at| self.measures[..at].contains(&self.measures[at])) {
+            return refuse(format!("the metric {:?} is named twice", self.measures[twice]).to_lowercase());
+        }
+        if !(2..=1000).contains(&self.steps) {
+            return refuse(format!("steps should be from 2 to 1000, found {}", self.steps));
+        }
+        if self.resamples > 1_000_000 {
+            return refuse(format!("resamples should be at most a million, found {}", self.resamples));
+        }
+        match &self.pointing {
+            Some(pointing) if !(0.0..=1.0).contains(&pointing.confidence) => {
+                refuse(format!("pointing-confidence should be from 0 to 1, found {}", pointing.confidence))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `measure` is wanted.
+    pub fn has(&self, measure: Measure) -> bool {
+        self.measures.contains(&measure)
+    }
+
+    /// The metrics in the order of tables; `layers` is the number of layers the sanity check redraws.
+    fn metrics(&self, layers: usize) -> Vec<Metric> {
+        let mut measures = self.measures.clone();
+        measures.sort_unstable();
+        measures.into_iter().flat_map(|measure| measure.metrics(layers)).collect()
+    }
+
+    /// The curves, in the order of tables.
+    fn curves(&self) -> Vec<Curve> {
+        let of = [
+            (Measure::Deletion, Curve::Deletion),
+            (Measure::Insertion, Curve::Insertion),
+            (Measure::Road, Curve::RoadMost),
+            (Measure::Road, Curve::RoadLeast),
+        ];
+        of.into_iter().filter(|(measure, _)| self.has(*measure)).map(|(_, curve)| curve).collect()
+    }
+
+    /// `methods` and the baselines they have to beat.
+    fn contenders(&self, methods: &[Method]) -> Vec<Contender> {
+        let methods = methods.iter().copied().map(Contender::Method);
+        let uniform = self.has(Measure::Pointing).then_some(Contender::Uniform);
+        methods.chain([Contender::Random, Contender::Centre]).chain(uniform).collect()
+    }
+}
+
+/// Whose maps are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contender {
+    /// A method.
+    Method(Method),
+    /// Random maps as smooth as a class activation map.
+    Random,
+    /// A Gaussian about the centre.
+    Centre,
+    /// The same everywhere: in the pointing game, which alone it plays, the boxes' share of the area.
+    Uniform,
+}
+
+impl Contender {
+    /// The name in tables.
+    pub fn name(self) -> String {
+        match self {
+            Self::Method(method) => method.to_string(),
+            Self::Random => "random".into(),
+            Self::Centre => "centre".into(),
+            Self::Uniform => "uniform".into(),
+        }
+    }
+
+    /// Whether it knows nothing of the model.
+    pub fn is_baseline(self) -> bool {
+        !matches!(self, Self::Method(_))
+    }
+}
+
+/// Probabilities over a growing share of changed pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Curve {
+    /// Highest pixels replaced by the network's zero.
+    Deletion,
+    /// Highest pixels shown on the blurred picture.
+    Insertion,
+    /// Highest pixels removed and filled in.
+    RoadMost,
+    /// Lowest pixels removed and filled in.
+    RoadLeast,
+}
+
+impl Curve {
+    /// The name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deletion => "deletion",
+            Self::Insertion => "insertion",
+            Self::RoadMost => "road-most-relevant-first",
+            Self::RoadLeast => "road-least-relevant-first",
+        }
+    }
+
+    /// The changed share at point `at` of a curve of `points` points.
+    fn fraction(self, at: usize, points: usize) -> f64 {
+        match self {
+            Self::Deletion | Self::Insertion => at as f64 / (points - 1) as f64,
+            Self::RoadMost | Self::RoadLeast => at as f64 / 5.0,
+        }
+    }
+}

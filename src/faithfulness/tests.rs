@@ -1,0 +1,209 @@
+//! Against numpy, torchvision, pytorch-grad-cam and scipy on the same maps (scripts/reference/evaluate.py).
+
+use super::curve::{blurred, counts, replaced};
+use super::impute::{impute, Colour};
+use super::order::{part, ranks};
+use super::probe::Probe;
+use super::road::{combined, without, First};
+use super::{confidence, pointing, sanity};
+use crate::attribution::{Maps, Method};
+use crate::config::CamConfig;
+use crate::corpus::{decode, DecodeOptions};
+use crate::image::{resize, BoundingBox, Filter, Size};
+use crate::networks::{AlexNet, EmotionModel};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+const SIDE: usize = 227;
+const SIZE: Size = Size::new(227, 227);
+
+fn reference(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name)
+}
+
+fn expected() -> Value {
+    serde_json::from_str(&std::fs::read_to_string(reference("evaluate/evaluate.json")).unwrap()).unwrap()
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+/// The generator's `cone` and `ties`.
+fn cone_and_ties() -> (Vec<f32>, Vec<f32>) {
+    let pixel = |at: usize| {
+        let (y, x) = ((at / SIDE) as i64, (at % SIDE) as i64);
+        let cone = (20_000 - (y - 90).pow(2) - (x - 150).pow(2)).max(0) as f32 / 20_000.0;
+        (cone, (at * 7919 % (SIDE * SIDE)) as f32)
+    };
+    (0..SIDE * SIDE).map(pixel).unzip()
+}
+
+fn model() -> AlexNet {
+    AlexNet::load(&reference("emonet/narrow_ecco.pt"), None, Device::Cpu).unwrap()
+}
+
+fn probe<'a>(model: &'a AlexNet, picture: &Value) -> Probe<'a> {
+    let file = reference("emonet").join(picture["picture"].as_str().unwrap());
+    let input = resize(&decode(&file, &DecodeOptions::default()).unwrap(), SIZE, Filter::Bicubic);
+    let probe = Probe::new(model, &input, None, 1).unwrap();
+    assert_eq!(probe.class as u64, picture["class"].as_u64().unwrap());
+    probe
+}
+
+fn colours(input: &Tensor) -> Vec<Colour> {
+    let plane = |channel: i64| {
+        Vec::<f64>::try_from(&input.get(0).get(channel).to_kind(Kind::Double).contiguous().flatten(0, -1)).unwrap()
+    };
+    let [red, green, blue] = [0, 1, 2].map(plane);
+    (0..red.len()).map(|at| [red[at], green[at], blue[at]]).collect()
+}
+
+/// Largest absolute difference.
+fn off(found: &[f64], wanted: &[f64]) -> f64 {
+    assert_eq!(found.len(), wanted.len());
+    found.iter().zip(wanted).fold(0.0, |worst, (a, b)| worst.max((a - b).abs()))
+}
+
+#[test]
+fn curves_and_products_are_those_of_the_reference() {
+    let (model, (cone, ties)) = (model(), cone_and_ties());
+    let (ranks, counts) = (ranks(&cone, &ties), counts(SIZE.area(), 20));
+    let mut worst = 0.0_f64;
+    for picture in expected()["pictures"].as_array().unwrap() {
+        let probe = probe(&model, picture);
+        let (input, zero) = (&probe.input, probe.input.zeros_like());
+        let blurred = blurred(input).unwrap();
+        for (name, old, new) in [("deletion", input, &zero), ("insertion", &blurred, input)] {
+            let curve = probe.probabilities(&replaced(old, new, &ranks, &counts).unwrap()).unwrap();
+            worst = worst.max(off(&curve, &numbers(&picture[name])));
+        }
+        let shown = probe.probabilities(&confidence::multiplied(input, &cone).unwrap()).unwrap()[0];
+        let whole = probe.probabilities(input).unwrap()[0];
+        worst = worst
+            .max(off(&[whole, shown], &[&picture["probability"], &picture["multiplied"]].map(|v| v.as_f64().unwrap())));
+        let found = [
+            confidence::drop(whole, shown).unwrap(),
+            confidence::gain(whole, shown).unwrap(),
+            confidence::increase(whole, shown),
+        ];
+        worst = worst.max(off(&found, &["drop", "gain", "increase"].map(|name| picture[name].as_f64().unwrap())));
+    }
+    eprintln!("probabilities, drop, gain within {worst:.1e}");
+    assert!(worst < 1e-5, "{worst}");
+}
+
+#[test]
+fn road_is_that_of_the_reference() {
+    let (model, (cone, ties)) = (model(), cone_and_ties());
+    let ranks = ranks(&cone, &ties);
+    let still = vec![[0.0; 3]; SIZE.area()];
+    let mut worst = 0.0_f64;
+    let expected = expected();
+    let with_road = || expected["pictures"].as_array().unwrap().iter().filter(|picture| picture.get("road").is_some());
+    for picture in with_road() {
+        let probe = probe(&model, picture);
+        let colours = colours(&probe.input);
+        let curve = |first| -> Vec<f64> {
+            let filled = without(&colours, SIZE, &ranks, first, &still).unwrap();
+            let one = |colours: &Vec<Colour>| {
+                let values: Vec<f32> = colours.iter().flatten().map(|&value| value as f32).collect();
+                Tensor::from_slice(&values).reshape([1, 227, 227, 3]).permute([0, 3, 1, 2])
+            };
+            probe.probabilities(&Tensor::cat(&filled.iter().map(one).collect::<Vec<_>>(), 0)).unwrap()
+        };
+        let (most, least) = (curve(First::MostRelevant), curve(First::LeastRelevant));
+        worst = worst.max(off(&most, &numbers(&picture["road_most"])));
+        worst = worst.max(off(&least, &numbers(&picture["road_least"])));
+        worst = worst.max(off(&[combined(&most, &least)], &[picture["road"].as_f64().unwrap()]));
+    }
+    assert_eq!(with_road().count(), 3);
+    eprintln!("probabilities without removed pixels within {worst:.1e}");
+    assert!(worst < 1e-5, "{worst}");
+}
+
+#[test]
+fn filled_pixels_are_those_of_the_reference() {
+    let (model, (cone, ties)) = (model(), cone_and_ties());
+    let ranks = ranks(&cone, &ties);
+    let picture = &expected()["pictures"][0];
+    let colours = colours(&probe(&model, picture).input);
+    let bytes = std::fs::read(reference("evaluate/imputed.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut worst = 0.0_f64;
+    for fifths in 1..=4 {
+        let removed: Vec<bool> = ranks.iter().map(|&rank| rank < part(SIZE.area(), (fifths, 5))).collect();
+        let filled = impute(&colours, SIZE, &removed).unwrap();
+        let tensor = tensors.tensor(&format!("most_{}", 20 * fifths)).unwrap();
+        let wanted: Vec<f64> =
+            tensor.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect();
+        let planes = (0..3).flat_map(|channel| filled.iter().map(move |colour| colour[channel]));
+        worst = worst.max(off(&planes.step_by(41).collect::<Vec<_>>(), &wanted));
+    }
+    // Levels of 0..255, where f32 resolves 1.5e-5.
+    eprintln!("filled pixels within {worst:.1e} levels");
+    assert!(worst < 2e-4, "{worst}");
+}
+
+#[test]
+fn the_pointing_game_is_that_of_the_reference() {
+    let (cone, _) = cone_and_ties();
+    let expected = expected();
+    for case in expected["pointing"].as_array().unwrap() {
+        let side = |name: &str| case[name].as_u64().unwrap() as u32;
+        let boxes: Vec<BoundingBox> = serde_json::from_value(case["boxes"].clone()).unwrap();
+        let inside = pointing::inside(&boxes, Size::new(side("width"), side("height")), SIZE);
+        let area = case["area"].as_f64().unwrap();
+        assert_eq!(pointing::area(&inside), (area > 0.0).then_some(area));
+        let energy = pointing::energy(&cone, &inside).unwrap();
+        approx::assert_abs_diff_eq!(energy, case["energy"].as_f64().unwrap(), epsilon = 1e-9);
+    }
+    assert_eq!(expected["pointing"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn rank_correlations_are_scipys() {
+    let expected = expected();
+    for case in expected["spearman"].as_array().unwrap() {
+        let [a, b] = ["a", "b"].map(|name| -> Vec<f32> { serde_json::from_value(case[name].clone()).unwrap() });
+        approx::assert_abs_diff_eq!(sanity::spearman(&a, &b).unwrap(), case["rho"].as_f64().unwrap(), epsilon = 1e-12);
+    }
+    assert_eq!(expected["spearman"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_map_changes_with_the_head_and_not_without() {
+    let model = model();
+    let probe = probe(&model, &expected()["pictures"][3]);
+    let (cam, grid) = (CamConfig { methods: Method::ALL.to_vec(), ..CamConfig::default() }, Size::new(13, 13));
+    let own = probe.maps(model.head(), &cam, grid).unwrap();
+    let first = |maps: &Maps| maps.values().unwrap().remove(0);
+    let heads = sanity::redrawn(model.head(), 1).unwrap();
+    assert_eq!(heads.len(), 3);
+    let others: Vec<_> = heads.iter().map(|head| probe.maps(head, &cam, grid).unwrap()).collect();
+    for (at, method) in cam.methods.iter().enumerate() {
+        let again = &probe.maps(model.head(), &cam, grid).unwrap()[at];
+        assert_eq!(sanity::spearman(&first(&own[at]), &first(again)), Some(1.0), "{method}");
+        for other in &others {
+            let correlation = sanity::spearman(&first(&own[at]), &first(&other[at]));
+            // Eigen-CAM does not look at the head: that is what the check is to show.
+            match method.name() {
+                "eigen-cam" => assert_eq!(correlation, Some(1.0), "{method}"),
+                _ => assert!(correlation.is_none_or(|rho| rho < 0.999), "{method}: {correlation:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_probability_does_not_depend_on_how_many_are_asked_at_once() {
+    let model = model();
+    let probe = probe(&model, &expected()["pictures"][3]);
+    let many = probe.input.repeat([19, 1, 1, 1]);
+    let found = probe.probabilities(&many).unwrap();
+    let alone = probe.probabilities(&probe.input).unwrap();
+    assert_eq!(found.len(), 19);
+    assert!(found.iter().all(|&p| p == alone[0]), "the same to the last bit");
+    assert_eq!(model.input(), SIZE);
+}

@@ -1,0 +1,158 @@
+//! What is said about a photo, with names in place of a record's numbers: the contents of its JSON file.
+
+use super::{Examined, Explainer};
+use crate::attribution::Score;
+use crate::config::Config;
+use crate::image::BoundingBox;
+use crate::run::record::BoxRecord;
+use crate::run::ModelFile;
+use crate::score::BoxScore;
+use serde::{Serialize, Serializer};
+
+/// A photo explained. Numbers are those of the record a run writes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Explained {
+    /// Version of this program.
+    pub emocam: &'static str,
+    /// A warning for every reader when weights were made by `emocam models synthesize`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+    /// The photo, as named in a run.
+    pub path: String,
+    /// Pixels per row, upright.
+    pub width: u32,
+    /// Number of rows.
+    pub height: u32,
+    /// The most probable label.
+    pub predicted: ExplainedLabel,
+    /// The label the maps explain.
+    pub explained: ExplainedLabel,
+    /// Softmax, by label, in the order of the network's outputs.
+    #[serde(serialize_with = "as_object")]
+    pub probabilities: Vec<ExplainedLabel>,
+    /// Valence predicted from the probabilities, when the model has a regression for it.
+    pub valence: Option<f32>,
+    /// Arousal, likewise.
+    pub arousal: Option<f32>,
+    /// Number of detections.
+    pub detections: usize,
+    /// One a method, in the order of the configuration.
+    pub methods: Vec<ExplainedMap>,
+    /// Preset, file and flags together.
+    pub configuration: Config,
+    /// Every file that shaped the networks.
+    pub models: Vec<ModelFile>,
+}
+
+/// A label and its probability.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExplainedLabel {
+    /// The label.
+    pub label: String,
+    /// In `[0, 1]`.
+    pub probability: f32,
+}
+
+/// One method's map and what it makes of the boxes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExplainedMap {
+    /// The method's name.
+    pub method: String,
+    /// The score it explains: "probability" or "logit".
+    pub score: &'static str,
+    /// The map had no positive part and is zero throughout.
+    pub flat: bool,
+    /// Standard error of the channel weights as a share of their norm, by a method that estimates them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<f32>,
+    /// Mean over the map, in `[0, 1]`.
+    pub mean: f32,
+    /// All boxes by falling importance, by the configured score; of equal ones the more confident first.
+    pub boxes: Vec<ExplainedBox>,
+}
+
+/// A box and its importance.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExplainedBox {
+    /// Index of the box in the record, which has the boxes by falling confidence.
+    pub index: usize,
+    /// Name of the class.
+    pub class: String,
+    /// In `[0, 1]`.
+    pub confidence: f32,
+    /// In pixels of the photo.
+    #[serde(rename = "box")]
+    pub bounding_box: BoundingBox,
+    /// Mean of the map in the box: the paper's importance.
+    pub mean: f32,
+    /// Highest point of the map in the box.
+    pub max: f32,
+    /// The box's share of the sum of the whole map.
+    pub mass: f32,
+    /// The one of the three numbers that is configured to count.
+    #[serde(skip)]
+    pub importance: f32,
+    /// Whether it is over the threshold of the configuration.
+    pub counts: bool,
+}
+
+/// `{"Joy": 0.5, ...}`
+fn as_object<S: Serializer>(labels: &[ExplainedLabel], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(labels.iter().map(|of| (&of.label, of.probability)))
+}
+
+impl Explainer<'_> {
+    /// Puts names to the numbers.
+    pub fn content(&self, of: &Examined) -> Explained {
+        let record = &of.record;
+        let labels = &self.card.labels;
+        let named = |(label, &probability): (&String, &f32)| ExplainedLabel { label: label.clone(), probability };
+        let probabilities: Vec<ExplainedLabel> = labels.iter().zip(&record.probabilities).map(named).collect();
+        Explained {
+            emocam: env!("CARGO_PKG_VERSION"),
+            warning: self.warning.clone(),
+            path: record.path.clone(),
+            width: record.width,
+            height: record.height,
+            predicted: probabilities[record.label].clone(),
+            explained: probabilities[self.class.unwrap_or(record.label)].clone(),
+            probabilities,
+            valence: record.valence,
+            arousal: record.arousal,
+            detections: record.boxes.len(),
+            methods: (0..record.maps.len()).map(|method| self.map(of, method)).collect(),
+            configuration: self.config.clone(),
+            models: self.files.to_vec(),
+        }
+    }
+
+    fn map(&self, of: &Examined, method: usize) -> ExplainedMap {
+        let map = &of.record.maps[method];
+        let association = &self.config.association;
+        let named = |(index, (of, score)): (usize, (&BoxRecord, &BoxScore))| ExplainedBox {
+            index,
+            class: self.classes[of.class].clone(),
+            confidence: of.confidence,
+            bounding_box: of.bounding_box,
+            mean: score.mean,
+            max: score.max,
+            mass: score.mass,
+            importance: association.score.of(score),
+            counts: association.counts(of.confidence, score),
+        };
+        let mut boxes: Vec<ExplainedBox> = of.record.boxes.iter().zip(&map.scores).enumerate().map(named).collect();
+        boxes.sort_by(|a, b| b.importance.total_cmp(&a.importance));
+        let cam = &self.config.cam;
+        ExplainedMap {
+            method: map.method.clone(),
+            score: match cam.methods[method].score(&cam.options()) {
+                Score::Probability => "probability",
+                Score::Logit => "logit",
+            },
+            flat: map.flat,
+            error: map.error,
+            mean: map.mean,
+            boxes,
+        }
+    }
+}

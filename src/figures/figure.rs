@@ -1,0 +1,103 @@
+//! From an examined photo to its figure.
+
+use super::{Examined, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, Explainer};
+use crate::image::Size;
+use crate::networks::Regression;
+use crate::plot::{Answer, Colours, Dimension, Explanation, MethodMap, Object, Ranked, Svg};
+use crate::run::record::BoxRecord;
+use crate::Result;
+
+impl Explainer<'_> {
+    /// The figure: at most `boxes` boxes a panel.
+    ///
+    /// # Errors
+    /// As [`Explanation::svg`].
+    pub fn figure(&self, of: &Examined, content: &Explained, boxes: usize, colours: Colours) -> Result<Svg> {
+        let record = &of.record;
+        let card = self.card;
+        let answer = |at: &ExplainedLabel| Answer { label: at.label.clone(), probability: at.probability.into() };
+        let dimensions = [
+            dimension("valence", content.valence, card.valence.as_ref(), &card.labels),
+            dimension("arousal", content.arousal, card.arousal.as_ref(), &card.labels),
+        ];
+        let object = |of: &BoxRecord| Object {
+            class: self.classes[of.class].clone(),
+            confidence: of.confidence.into(),
+            area: of.bounding_box,
+        };
+        let dimensions: Vec<Dimension> = dimensions.into_iter().flatten().collect();
+        let explanation = Explanation {
+            title: record.path.rsplit('/').next().unwrap_or(&record.path).to_string(),
+            photo: &of.photo.pixels,
+            answers: content.probabilities.iter().map(answer).collect(),
+            predicted: record.label,
+            explained: self.class.unwrap_or(of.record.label),
+            objects: record.boxes.iter().map(object).collect(),
+            methods: content.methods.iter().zip(&of.maps).map(|(map, values)| method(map, values, of.size)).collect(),
+            boxes,
+            colours,
+            notes: self.notes(content, !dimensions.is_empty()),
+            dimensions,
+        };
+        explanation.svg()
+    }
+
+    /// How to read the picture.
+    fn notes(&self, content: &Explained, scales: bool) -> Vec<String> {
+        let mut reading = String::from(
+            "Numbers at boxes: in the photo the detector's confidence, in maps the score; solid frames count, dashed ones do \
+             not. ",
+        );
+        reading.push_str(&self.config.association.described());
+        reading.push_str(" Every map is scaled to 0 to 1 by itself: colours tell places apart, not methods.");
+        let mut notes = vec![reading];
+        if scales {
+            let ends = "Valence and arousal: the ends are the least and the most this network can answer, when it is \
+                        certain of one emotion.";
+            notes.push(ends.into());
+        }
+        notes.extend(content.warning.iter().map(|warning| format!("Warning: {warning}.")));
+        notes
+    }
+}
+
+fn method<'a>(map: &ExplainedMap, values: &'a [f32], size: Size) -> MethodMap<'a> {
+    let ranked = |of: &ExplainedBox| Ranked { object: of.index, score: of.importance.into(), counts: of.counts };
+    MethodMap {
+        name: map.method.clone(),
+        note: format!("of the {}", map.score),
+        size,
+        map: values,
+        flat: map.flat,
+        ranked: map.boxes.iter().map(ranked).collect(),
+    }
+}
+
+/// The scale ends at what the regression gives for certainty of one label: probabilities sum to one, so nothing is beyond.
+fn dimension(name: &str, value: Option<f32>, by: Option<&Regression>, labels: &[String]) -> Option<Dimension> {
+    let (value, by) = (f64::from(value?), by?);
+    let certain: Vec<(f64, &String)> = by.weights.iter().map(|weight| by.bias + weight).zip(labels).collect();
+    let end = |end: Option<&(f64, &String)>| end.map(|(number, label)| (*number, (*label).clone()));
+    let lower = end(certain.iter().min_by(|a, b| a.0.total_cmp(&b.0)))?;
+    let upper = end(certain.iter().max_by(|a, b| a.0.total_cmp(&b.0)))?;
+    // A regression that says the same of every label has no scale.
+    (upper.0 > lower.0).then(|| Dimension { name: name.into(), value, lower, upper })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::networks::Card;
+
+    #[test]
+    fn a_scale_ends_at_certainty_of_one_emotion() {
+        let card = Card::emonet();
+        let valence = dimension("valence", Some(3.1), card.valence.as_ref(), &card.labels).unwrap();
+        approx::assert_abs_diff_eq!(valence.lower.0, 3.2963 - 0.7719, epsilon = 1e-12);
+        approx::assert_abs_diff_eq!(valence.upper.0, 3.2963 + 0.599, epsilon = 1e-12);
+        assert_eq!([valence.lower.1, valence.upper.1], ["Disgust", "Adoration"]);
+        assert_eq!(dimension("valence", None, card.valence.as_ref(), &card.labels), None);
+        let constant = Regression { bias: 2.0, weights: vec![0.5; 20] };
+        assert_eq!(dimension("valence", Some(2.5), Some(&constant), &card.labels), None);
+    }
+}

@@ -1,0 +1,423 @@
+//! How well the association matrix recovers what interventions show.
+
+use super::measure::{average_precision, roc_area};
+use super::trial::Trial;
+use crate::random::Random;
+use crate::rsa::{interval, Ranks};
+use crate::score::ScoreRule;
+use crate::world::{graph, CLASSES};
+use ndarray::Array2;
+use rayon::prelude::*;
+
+/// A box is the decisive object's when they overlap this much (intersection over union) and have the same class.
+const MATCH: f32 = 0.5;
+
+/// Confidence over which a detection is sure.
+const SURE: f64 = 0.5;
+
+/// Who says which boxes are important.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judge {
+    /// The CAM method, "random map", or "detection only".
+    pub name: String,
+    /// Index of its scores in a [`Trial`]; `None`: the detector's confidence alone.
+    scores: Option<usize>,
+    /// Which of a box's scores counts; meaningless for detections alone.
+    pub rule: ScoreRule,
+    /// A box is important when its score is over this.
+    pub threshold: f64,
+}
+
+impl Judge {
+    /// Every method by every rule, a random map by every rule, detections alone: all that the maps are asked about, and those
+    /// more confident than 1/2, a better adversary. The threshold of the mean is
+    /// `importance`; those of maximum and mass are set so that as many boxes are important as by the mean, since the three
+    /// are not on one scale.
+    pub fn all(methods: &[String], importance: f32, trials: &[Trial]) -> Vec<Self> {
+        let names = methods.iter().cloned().chain(["random map".to_string()]);
+        let of_method = |(at, name): (usize, String)| {
+            let judge = move |rule, threshold| Self { name: name.clone(), scores: Some(at), rule, threshold };
+            let mean = judge(ScoreRule::Mean, f64::from(importance));
+            let wanted = trials.iter().map(|trial| mean.important_boxes(trial).count()).sum();
+            let matched = |rule| {
+                let mut judge = judge(rule, f64::NEG_INFINITY);
+                judge.threshold = judge.threshold_for(trials, wanted);
+                judge
+            };
+            let (max, mass) = (matched(ScoreRule::Max), matched(ScoreRule::Mass));
+            [mean, max, mass]
+        };
+        let detections =
+            |threshold| Self { name: "detection only".into(), scores: None, rule: ScoreRule::Mean, threshold };
+        let detections = [detections(f64::NEG_INFINITY), detections(SURE)];
+        names.enumerate().flat_map(of_method).chain(detections).collect()
+    }
+
+    /// What stands in tables for the rule: of detections alone, which of them count.
+    pub fn rule_name(&self) -> &'static str {
+        match (self.scores, self.rule) {
+            (None, _) if self.threshold.is_finite() => "over 0.5",
+            (None, _) => "any",
+            (_, ScoreRule::Mean) => "mean",
+            (_, ScoreRule::Max) => "max",
+            (_, ScoreRule::Mass) => "mass",
+        }
+    }
+
+    /// The threshold, where there is one.
+    pub fn threshold(&self) -> Option<f64> {
+        self.threshold.is_finite().then_some(self.threshold)
+    }
+
+    fn score(&self, trial: &Trial, at: usize) -> f64 {
+        match self.scores {
+            Some(method) => f64::from(self.rule.of(&trial.scores[method][at])),
+            None => f64::from(trial.boxes[at].confidence),
+        }
+    }
+
+    fn important_boxes<'a>(&'a self, trial: &'a Trial) -> impl Iterator<Item = usize> + 'a {
+        (0..trial.boxes.len()).filter(|&at| self.score(trial, at) > self.threshold)
+    }
+
+    /// The score that `wanted` boxes are over, ties aside.
+    fn threshold_for(&self, trials: &[Trial], wanted: usize) -> f64 {
+        let mut scores: Vec<f64> =
+            trials.iter().flat_map(|trial| (0..trial.boxes.len()).map(|at| self.score(trial, at))).collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        scores.get(wanted).or(scores.last()).copied().unwrap_or(0.0)
+    }
+
+    /// Classes with an important box, each once.
+    fn classes(&self, trial: &Trial) -> Vec<usize> {
+        let mut classes: Vec<usize> = self.important_boxes(trial).map(|at| trial.boxes[at].class).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        classes
+    }
+
+    /// Whether the box with the highest score is the object that makes the answer; `None` where no single object does.
+    fn hits(&self, trial: &Trial) -> Option<bool> {
+        let decisive = trial.decisive()?;
+        let top = (0..trial.boxes.len()).max_by(|&a, &b| self.score(trial, a).total_cmp(&self.score(trial, b)));
+        Some(top.is_some_and(|top| {
+            let of = &trial.boxes[top];
+            of.class == decisive.class && of.bounding_box.iou(&decisive.bounding_box) >= MATCH
+        }))
+    }
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// Spearman correlation of the association matrix with the matrix of effects, over cells.
+    Spearman,
+    /// Area under the ROC curve of the matrix's cells: declared causes against all other classes of their label.
+    RocArea,
+    /// Average precision of the same.
+    AveragePrecision,
+    /// Share of the scenes with a decisive object in which the box with the highest score is that object.
+    HitRate,
+}
+
+impl Measure {
+    /// In the order of the tables.
+    pub const ALL: [Self; 4] = [Self::Spearman, Self::RocArea, Self::AveragePrecision, Self::HitRate];
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spearman => "spearman",
+            Self::RocArea => "roc_area",
+            Self::AveragePrecision => "average_precision",
+            Self::HitRate => "hit_rate",
+        }
+    }
+}
+
+/// A number with its bootstrap interval over scenes; what is not defined is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Estimate {
+    /// Over all scenes.
+    pub value: Option<f64>,
+    /// The basic bootstrap interval at 95 % (see [`interval`]); `None` with fewer than two scenes, or where resamples are
+    /// not defined.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// One judge's row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovery {
+    /// Who.
+    pub judge: Judge,
+    /// In the order of [`Measure::ALL`].
+    pub estimates: [Estimate; 4],
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Validation {
+    /// Scenes by predicted label.
+    pub images: Vec<u64>,
+    /// Scenes whose predicted label is the causal graph's.
+    pub correct: usize,
+    /// Scenes in which taking out a single object changes the answer.
+    pub decisive: usize,
+    /// Classes x labels: mean over the scenes of a predicted label of the greatest drop of its probability when an object of
+    /// the class is taken out (0 where there is none); `None` for labels never predicted.
+    pub effects: Array2<Option<f64>>,
+    /// Classes x labels: share of the scenes of a label in which taking out an object of the class changes the answer.
+    pub flips: Array2<Option<f64>>,
+    /// One a judge.
+    pub recoveries: Vec<Recovery>,
+}
+
+/// What a resample needs of a scene.
+struct Digest {
+    label: usize,
+    /// (class, greatest drop, whether any flips)
+    effects: Vec<(usize, f64, bool)>,
+    /// Per judge.
+    classes: Vec<Vec<usize>>,
+    hits: Vec<Option<bool>>,
+}
+
+impl Validation {
+    /// Measures `judges` on `trials` with `labels` labels; `resamples` bootstrap resamples over scenes from `seed`.
+    pub fn new(trials: &[Trial], judges: Vec<Judge>, labels: usize, resamples: u64, seed: u64) -> Self {
+        let digests: Vec<Digest> = trials.par_iter().map(|trial| digest(trial, &judges)).collect();
+        let once = vec![1.0; trials.len()];
+        let values = measure_all(&digests, &once, judges.len(), labels);
+        let resampled: Vec<Vec<[Option<f64>; 4]>> = (0..resamples)
+            .into_par_iter()
+            .map(|number| {
+                let mut random = Random::new(seed, number + 1);
+                let mut weights = vec![0.0; digests.len()];
+                for _ in 0..digests.len() {
+                    weights[random.uniform(0.0, digests.len() as f64) as usize] += 1.0;
+                }
+                measure_all(&digests, &weights, judges.len(), labels)
+            })
+            .collect();
+        let recovery = |(at, judge): (usize, Judge)| Recovery {
+            judge,
+            estimates: std::array::from_fn(|measure| {
+                let value = values[at][measure];
+                let resamples: Vec<Option<f64>> = resampled.iter().map(|one| one[at][measure]).collect();
+                let interval = value.filter(|_| digests.len() > 1).and_then(|value| interval(value, &resamples));
+                Estimate { value, interval: interval.map(|of| (of.lower, of.upper)) }
+            }),
+        };
+        let [effects, flips] = effect_matrices(&digests, &once, labels);
+        let mut images = vec![0; labels];
+        trials.iter().for_each(|trial| images[trial.label] += 1);
+        Self {
+            images,
+            correct: trials.iter().filter(|trial| trial.label == trial.truth).count(),
+            decisive: trials.iter().filter(|trial| trial.decisive().is_some()).count(),
+            effects,
+            flips,
+            recoveries: judges.into_iter().enumerate().map(recovery).collect(),
+        }
+    }
+}
+
+/// Whether an object of the class causes the label, whatever its variant.
+fn is_cause(class: usize, label: usize) -> bool {
+    graph().causes.iter().any(|cause| (cause.class, cause.label) == (class, label))
+}
+
+/// Whether anything causes the label.
+fn has_cause(label: usize) -> bool {
+    graph().causes.iter().any(|cause| cause.label == label)
+}
+
+fn digest(trial: &Trial, judges: &[Judge]) -> Digest {
+    let mut effects: Vec<(usize, f64, bool)> = Vec::new();
+    for effect in &trial.effects {
+        match effects.iter_mut().find(|(class, ..)| *class == effect.class) {
+            Some((_, drop, flips)) => (*drop, *flips) = (drop.max(effect.drop), *flips || effect.flips),
+            None => effects.push((effect.class, effect.drop, effect.flips)),
+        }
+    }
+    Digest {
+        label: trial.label,
+        effects,
+        classes: judges.iter().map(|judge| judge.classes(trial)).collect(),
+        hits: judges.iter().map(|judge| judge.hits(trial)).collect(),
+    }
+}
+
+/// Sums over scenes by (class, label), divided by the scenes of the label; `None` where there are none.
+fn shares(
+    digests: &[Digest],
+    weights: &[f64],
+    labels: usize,
+    add: impl Fn(&Digest, &mut dyn FnMut(usize, f64)),
+) -> Array2<Option<f64>> {
+    let mut sums = Array2::<f64>::zeros((CLASSES.len(), labels));
+    let mut images = vec![0.0; labels];
+    for (digest, weight) in digests.iter().zip(weights) {
+        images[digest.label] += weight;
+        add(digest, &mut |class, value| sums[[class, digest.label]] += weight * value);
+    }
+    Array2::from_shape_fn(sums.dim(), |(class, label)| {
+        (images[label] > 0.0).then(|| sums[[class, label]] / images[label])
+    })
+}
+
+fn effect_matrices(digests: &[Digest], weights: &[f64], labels: usize) -> [Array2<Option<f64>>; 2] {
+    let drops = shares(digests, weights, labels, |digest, add| {
+        digest.effects.iter().for_each(|&(class, drop, _)| add(class, drop));
+    });
+    let flips = shares(digests, weights, labels, |digest, add| {
+        digest.effects.iter().for_each(|&(class, _, flips)| add(class, f64::from(u8::from(flips))));
+    });
+    [drops, flips]
+}
+
+/// Every judge's measures, with scenes counted `weights` times.
+fn measure_all(digests: &[Digest], weights: &[f64], judges: usize, labels: usize) -> Vec<[Option<f64>; 4]> {
+    let [effects, _] = effect_matrices(digests, weights, labels);
+    let effects: Vec<f64> = effects.iter().flatten().copied().collect();
+    let of_judge = |judge: usize| {
+        let association = shares(digests, weights, labels, |digest, add| {
+            digest.classes[judge].iter().for_each(|&class| add(class, 1.0));
+        });
+        let cells: Vec<f64> = association.iter().flatten().copied().collect();
+        let cases: Vec<(f64, bool)> = association
+            .indexed_iter()
+            .filter(|((_, label), _)| has_cause(*label))
+            .filter_map(|((class, label), share)| share.map(|share| (share, is_cause(class, label))))
+            .collect();
+        let (mut scenes, mut hits) = (0.0, 0.0);
+        for (digest, weight) in digests.iter().zip(weights) {
+            if let Some(hit) = digest.hits[judge] {
+                scenes += weight;
+                hits += weight * f64::from(u8::from(hit));
+            }
+        }
+        let hit_rate = (scenes > 0.0).then(|| hits / scenes);
+        [Ranks::of(&cells).spearman(&Ranks::of(&effects)), roc_area(&cases), average_precision(&cases), hit_rate]
+    };
+    (0..judges).map(of_judge).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trial::Effect;
+    use super::*;
+    use crate::image::BoundingBox;
+    use crate::run::record::BoxRecord;
+    use crate::score::BoxScore;
+
+    const LABELS: usize = 20;
+
+    /// A scene with a cause and two other objects side by side; the map lies on box number `lit`, and the model answers
+    /// `label` because of box 0.
+    fn trial(label: usize, classes: [usize; 3], lit: usize) -> Trial {
+        let place = |at: usize| BoundingBox::new(30.0 * at as f32, 2.0, 30.0 * at as f32 + 20.0, 31.0);
+        let score = |at: usize| if at == lit { 0.9 } else { 0.05 };
+        let scores = |value: f32| BoxScore { mean: value, max: value, mass: value };
+        Trial {
+            label,
+            truth: label,
+            effects: classes
+                .iter()
+                .enumerate()
+                .map(|(at, &class)| Effect {
+                    class,
+                    bounding_box: place(at),
+                    drop: if at == 0 { 0.8 } else { 0.0 },
+                    flips: at == 0,
+                })
+                .collect(),
+            boxes: classes
+                .iter()
+                .enumerate()
+                .map(|(at, &class)| BoxRecord { class, confidence: 0.9 - 0.1 * at as f32, bounding_box: place(at) })
+                .collect(),
+            scores: vec![
+                (0..3).map(|at| scores(score(at))).collect(),
+                (0..3).map(|at| scores(score(2 - at))).collect(),
+            ],
+        }
+    }
+
+    /// Every declared cause, in scenes with two classes that cause nothing: one always goes with the label.
+    fn scenes(lit: usize) -> Vec<Trial> {
+        let idle: Vec<usize> =
+            (0..CLASSES.len()).filter(|&class| (0..LABELS).all(|label| !is_cause(class, label))).collect();
+        let causes: Vec<(usize, usize)> = graph().causes.iter().map(|cause| (cause.label, cause.class)).collect();
+        (0..60)
+            .map(|at| {
+                let (label, class) = causes[at % causes.len()];
+                trial(label, [class, idle[label % idle.len()], idle[at % idle.len()]], lit)
+            })
+            .collect()
+    }
+
+    fn validation(trials: &[Trial]) -> Validation {
+        let judges = Judge::all(&["oracle".to_string()], 0.3, trials);
+        assert_eq!(judges.len(), 3 + 3 + 2, "a method and a random map by three rules, and detections, all and sure");
+        Validation::new(trials, judges, LABELS, 200, 1)
+    }
+
+    #[test]
+    fn a_map_on_the_cause_recovers_it_and_a_map_elsewhere_does_not() {
+        let good = validation(&scenes(0));
+        for recovery in &good.recoveries[..3] {
+            let [spearman, roc, precision, hits] = recovery.estimates;
+            assert!(spearman.value.unwrap() > 0.7, "{spearman:?}");
+            assert_eq!((roc.value, precision.value, hits.value), (Some(1.0), Some(1.0), Some(1.0)));
+            assert_eq!(hits.interval, Some((1.0, 1.0)));
+        }
+        let bad = validation(&scenes(1));
+        assert_eq!(bad.recoveries[0].estimates[3].value, Some(0.0));
+        assert!(bad.recoveries[0].estimates[1].value.unwrap() < 0.5);
+        // The three rules count as many boxes.
+        assert_eq!(good.decisive, 60);
+        assert_eq!(good.correct, 60);
+    }
+
+    #[test]
+    fn detections_alone_count_every_class_that_is_there() {
+        let mut trials = scenes(0);
+        for (at, trial) in trials.iter_mut().enumerate() {
+            // Here and there something is seen that is not there, without conviction.
+            let ghost = BoxRecord { class: at % CLASSES.len(), confidence: 0.1, ..trial.boxes[2] };
+            trial.boxes.push(ghost);
+            trial.scores.iter_mut().for_each(|scores| scores.push(BoxScore::default()));
+        }
+        let of = validation(&trials);
+        let [.., all, sure] = &of.recoveries[..] else { panic!() };
+        assert_eq!((all.judge.rule_name(), all.judge.threshold()), ("any", None));
+        assert_eq!((sure.judge.rule_name(), sure.judge.threshold()), ("over 0.5", Some(0.5)));
+        let [all, sure] = [all, sure].map(|of| of.estimates[1].value.unwrap());
+        assert!(0.5 < all && all <= sure && sure < 1.0, "others are in the picture as well: {all}, {sure}");
+    }
+
+    #[test]
+    fn matched_thresholds_count_as_many_boxes() {
+        let mut trials = scenes(0);
+        for (at, trial) in trials.iter_mut().enumerate() {
+            for score in &mut trial.scores[0] {
+                score.mass = score.mean * 0.1 + at as f32 * 1e-4;
+            }
+        }
+        let judges = Judge::all(&["m".to_string()], 0.3, &trials);
+        let count = |judge: &Judge| trials.iter().map(|trial| judge.important_boxes(trial).count()).sum::<usize>();
+        assert_eq!(count(&judges[0]), 60);
+        assert_eq!(count(&judges[2]), 60);
+    }
+
+    #[test]
+    fn without_scenes_or_boxes_nothing_is_defined_and_nothing_is_nan() {
+        for trials in [vec![], vec![Trial { boxes: vec![], scores: vec![vec![], vec![]], ..trial(0, [0, 1, 2], 0) }]] {
+            let of = validation(&trials);
+            for estimate in of.recoveries.iter().flat_map(|recovery| &recovery.estimates) {
+                assert!(estimate.value.is_none_or(f64::is_finite) && estimate.interval.is_none(), "{estimate:?}");
+            }
+        }
+    }
+}
