@@ -5,8 +5,8 @@ use crate::corpus::{DecodeOptions, Enough};
 use crate::files::read_text;
 use crate::image::LetterboxFilter;
 use crate::nn::Precision;
-use crate::regions::darknet::{ClassScores, Thresholds};
-use crate::score::{BoxScore, ScoreRule};
+use crate::regions::darknet::{ClassScores, DarknetSettings, Thresholds};
+use crate::score::{BoxArea, BoxScore, ScoreRule};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -19,6 +19,8 @@ pub struct Config {
     pub corpus: CorpusConfig,
     /// The detector.
     pub detector: DetectorConfig,
+    /// Regions from elsewhere, and which part of a region counts.
+    pub regions: RegionsConfig,
     /// The explained model.
     pub emotion: EmotionConfig,
     /// The activation maps.
@@ -93,17 +95,35 @@ impl DetectorConfig {
         Thresholds { class_scores: self.class_scores, confidence: self.confidence, nms_iou: self.nms_iou }
     }
 
+    /// What a Darknet network is told.
+    pub fn settings(&self, precision: Precision) -> DarknetSettings {
+        let &Self { rect, letterbox_filter: filter, .. } = self;
+        DarknetSettings { thresholds: self.thresholds(), precision, rect, filter, fill: self.fill() }
+    }
+
     /// The bars' grey level as a byte, cut off as Lightnet does: 127 for 0.5.
     pub fn fill(&self) -> u8 {
         (self.letterbox_fill * 255.0) as u8
     }
 }
 
+/// `[regions]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegionsConfig {
+    /// A file of regions, or the folder of an earlier run, in place of the detector; empty: the detector finds them.
+    pub file: String,
+    /// The COCO data set that a file of COCO results belongs to.
+    pub dataset: String,
+    /// What of a box that reaches beyond the picture counts as its area.
+    pub box_area: BoxArea,
+}
+
 /// `[emotion]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmotionConfig {
-    /// A checkpoint in either published layout, or safetensors.
+    /// A checkpoint in either published layout, safetensors, or any network as a TorchScript file.
     pub weights: String,
     /// The mean image's text file; empty: what the checkpoint or its description says, or `img_mean.txt` beside a
     /// checkpoint that needs one.
@@ -142,7 +162,7 @@ impl Default for CamConfig {
     fn default() -> Self {
         let Options { target, layer_point, compat, lrp_rule, permutations } = Options::default();
         let class = ClassChoice::Predicted;
-        Self { methods: vec![Method::GradCam], target, class, layer_point, compat, lrp_rule, permutations, seed: 1 }
+        Self { methods: vec![Method::GRAD_CAM], target, class, layer_point, compat, lrp_rule, permutations, seed: 1 }
     }
 }
 
@@ -193,7 +213,7 @@ impl Default for AssociationConfig {
 impl AssociationConfig {
     /// Whether a box of this confidence and score counts.
     pub fn counts(&self, confidence: f32, score: &BoxScore) -> bool {
-        confidence > self.min_confidence && self.score.of(score) > self.importance
+        confidence > self.min_confidence && self.score.pick(score) > self.importance
     }
 
     /// [`Self::counts`] as a sentence, for notes below pictures.
@@ -223,7 +243,9 @@ impl Config {
             .map_err(|error| Error::file(file, format!("not a configuration: {error}")))?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let DetectorConfig { cfg, weights, names, .. } = &mut config.detector;
-        for name in [cfg, weights, names, &mut config.emotion.weights, &mut config.emotion.mean] {
+        let RegionsConfig { file: regions, dataset, .. } = &mut config.regions;
+        let emotion = &mut config.emotion;
+        for name in [cfg, weights, names, regions, dataset, &mut emotion.weights, &mut emotion.mean] {
             let beside = folder.join(&*name);
             if !name.is_empty() && beside.exists() {
                 *name = beside.to_string_lossy().into_owned();

@@ -70,6 +70,18 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    /// The message and its sources in one line, for a table's cell.
+    pub fn in_one_line(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
     /// Whether libtorch ran out of memory, of the GPU or of the machine.
     pub fn is_out_of_memory(&self) -> bool {
         // The allocators', cuBLAS' and cuDNN's words, and what is said of a convolution no algorithm of which gets its workspace.
@@ -93,13 +105,10 @@ impl Error {
         Self::File { path: path.to_path_buf(), message: message.into() }
     }
 
-    /// An [`Error::Torch`] for use with `map_err`: keeps the first line of the C++ message, which ends in a backtrace.
+    /// An [`Error::Torch`] for use with `map_err`: keeps the one line of the C++ message that says what went wrong; it ends in
+    /// a backtrace, and an error inside a TorchScript program begins with one.
     pub fn torch(doing: &'static str) -> impl FnOnce(tch::TchError) -> Self {
-        move |source| {
-            let text = source.to_string();
-            let message = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason given").to_string();
-            Self::Torch { doing, message }
-        }
+        move |source| Self::Torch { doing, message: crate::nn::script::reason(&source) }
     }
 }
 

@@ -1,13 +1,17 @@
-//! From the names in a configuration to networks ready to run, and the list of their files for `run.json`.
+//! From the names in a configuration to networks and regions ready to run, and the list of their files for `run.json`.
 
-use crate::config::Config;
+use crate::attribution;
+use crate::config::{Config, DetectorConfig};
 use crate::files::{read_text, sha256};
 use crate::models::{self, digest};
-use crate::networks::{AlexNet, EmotionModel};
+use crate::networks::{self, Classifier};
+use crate::nn::script::ScriptArchive;
 use crate::regions::darknet::{Cfg, Darknet};
-use crate::run::ModelFile;
+use crate::regions::{self, Detector, KnownRegions, Regions, YoloTorchScript};
+use crate::run::{ModelFile, Run};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tch::Device;
 
 /// Files of the project itself, known by name wherever the binary runs.
@@ -16,36 +20,91 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("openimages.names", include_str!("../configs/openimages.names")),
 ];
 
-/// Both networks, their class names and files.
+/// Both ends of an analysis, and their files.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The detector.
-    pub detector: Darknet,
-    /// The explained model.
-    pub emotion: AlexNet,
-    /// Names of the detector's classes.
-    pub classes: Vec<String>,
+    /// Where things are.
+    pub regions: Regions,
+    /// The explained network.
+    pub network: Box<dyn Classifier>,
     /// Every file, with its digest.
     pub files: Vec<ModelFile>,
-    /// The label all maps explain; `None`: each picture's own.
+    /// The output that all maps explain; `None`: each picture's own.
     pub class: Option<usize>,
 }
 
 impl Loaded {
-    /// The same networks on `device`, for another thread: their tensors are copied there, or shared where they are there
-    /// already. No file is read again.
+    /// The same on `device`, for another thread: tensors are copied there, or shared where they are there already.
     ///
     /// # Errors
     /// No memory.
     pub fn on(&self, device: Device) -> Result<Self> {
-        Ok(Self {
-            detector: self.detector.on(device)?,
-            emotion: self.emotion.on(device)?,
-            classes: self.classes.clone(),
-            files: self.files.clone(),
-            class: self.class,
-        })
+        let (regions, network) = (self.regions.on(device)?, self.network.on(device)?);
+        Ok(Self { regions, network, files: self.files.clone(), class: self.class })
     }
+}
+
+/// Loads everything `config` names; `folder` is the models folder, `paths` are the pictures, by which regions that are known
+/// are found.
+///
+/// # Errors
+/// As [`regions`] and [`network`]; methods that cannot be with the network.
+pub fn load(config: &Config, folder: &Path, device: Device, paths: &[&str]) -> Result<Loaded> {
+    let (network, network_files) = network(config, folder, device)?;
+    attribution::check(&config.cam.methods, &config.cam.options(), &*network)?;
+    let (regions, mut files) = regions(config, folder, device, paths)?;
+    files.extend(network_files);
+    let class = config.cam.class.index(network.card())?;
+    Ok(Loaded { regions, network, files, class })
+}
+
+/// Where things are, and the files that say so.
+///
+/// # Errors
+/// A file that cannot be found, read or understood, weights that do not fit, entries that fit several pictures.
+pub fn regions(
+    config: &Config,
+    folder: &Path,
+    device: Device,
+    paths: &[&str],
+) -> Result<(Regions, Vec<ModelFile>)> {
+    if config.regions.file.is_empty() {
+        let (detector, files) = detector(config, folder, device)?;
+        return Ok((Regions::Detector(detector), files));
+    }
+    let (known, files) = known(config)?;
+    let known = known.join(paths)?;
+    Ok((Regions::Known(Arc::new(known)), files))
+}
+
+/// Names of the classes of the configured regions; no weights are read.
+///
+/// # Errors
+/// As [`regions`].
+pub fn classes(config: &Config, folder: &Path) -> Result<Vec<String>> {
+    if !config.regions.file.is_empty() {
+        return Ok(known(config)?.0.classes().to_vec());
+    }
+    match script_detector(&config.detector, folder) {
+        Some(path) => YoloTorchScript::classes_of(&path),
+        None => Ok(description(config, folder)?.1),
+    }
+}
+
+/// The regions of a file or an earlier run, before they are joined with pictures.
+fn known(config: &Config) -> Result<(KnownRegions, Vec<ModelFile>)> {
+    let file = Path::new(&config.regions.file);
+    if file.is_dir() {
+        let run = Run::open(file)?;
+        let records = run.path("records.jsonl");
+        return Ok((run.known_regions()?, vec![model_file("regions.records", &records, false)?]));
+    }
+    let dataset = Some(Path::new(&config.regions.dataset)).filter(|path| !path.as_os_str().is_empty());
+    let mut files = vec![model_file("regions", file, false)?];
+    if let Some(dataset) = dataset {
+        files.push(model_file("regions.dataset", dataset, false)?);
+    }
+    Ok((regions::read(file, dataset)?, files))
 }
 
 /// The detector's description, and its text.
@@ -57,7 +116,7 @@ pub fn cfg(config: &Config, folder: &Path) -> Result<(Cfg, String)> {
     Ok((Cfg::parse(&text, &path)?, text))
 }
 
-/// The detector's description and class names, which need no weights.
+/// The Darknet detector's description and class names, which need no weights.
 ///
 /// # Errors
 /// A file that cannot be found, read or understood; names that do not fit the classes.
@@ -65,7 +124,7 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
     let (cfg, cfg_text) = cfg(config, folder)?;
     let (names_path, names_text) = text(&config.detector.names, folder)?;
     let classes: Vec<String> =
-        names_text.lines().map(|name| name.trim().to_string()).filter(|n| !n.is_empty()).collect();
+        names_text.lines().map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect();
     if classes.len() != cfg.classes() {
         return Err(Error::file(
             &names_path,
@@ -82,23 +141,15 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
     Ok((cfg, classes, files))
 }
 
-/// Loads everything `config` names; `folder` is the models folder.
-///
-/// # Errors
-/// As [`detector`] and [`emotion`].
-pub fn load(config: &Config, folder: &Path, device: Device) -> Result<Loaded> {
-    let (detector, classes, mut files) = detector(config, folder, device)?;
-    let (emotion, of_emotion) = emotion(config, folder, device)?;
-    files.extend(of_emotion);
-    let class = config.cam.class.index(&emotion.card().labels)?;
-    Ok(Loaded { detector, emotion, classes, files, class })
-}
-
-/// Loads the detector alone, with the names of its classes and its files.
+/// Loads the detector alone, with its files.
 ///
 /// # Errors
 /// As [`description`]; weights that are missing, damaged or do not fit.
-pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Darknet, Vec<String>, Vec<ModelFile>)> {
+pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Detector>, Vec<ModelFile>)> {
+    if let Some(path) = script_detector(&config.detector, folder) {
+        let detector = YoloTorchScript::load(&path, config.detector.thresholds(), config.compute.precision, device)?;
+        return Ok((Box::new(detector), vec![model_file("detector.weights", &path, false)?]));
+    }
     let (cfg, classes, mut files) = description(config, folder)?;
     let weights = models::locate(config.detector.weights.as_ref(), folder)?;
     if config.detector.rect && cfg.stride().is_none() {
@@ -107,27 +158,34 @@ pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Darkn
                        out --rect ([detector] rect)";
         return Err(Error::file(&cfg.path, message));
     }
-    let detector = Darknet::load(&cfg, &weights, config.detector.thresholds(), device, config.compute.precision)?;
+    let settings = config.detector.settings(config.compute.precision);
+    let detector = Darknet::load(&cfg, &weights, classes, settings, device)?;
     files.push(model_file("detector.weights", &weights, detector.synthesized())?);
-    Ok((detector, classes, files))
+    Ok((Box::new(detector), files))
 }
 
-/// Loads the explained model alone, with its files.
+/// The detector's file, where it is a TorchScript file in place of a Darknet cfg.
+fn script_detector(config: &DetectorConfig, folder: &Path) -> Option<PathBuf> {
+    let path = models::locate(config.cfg.as_ref(), folder).ok()?;
+    ScriptArchive::is_one(&path).is_ok_and(|is_one| is_one).then_some(path)
+}
+
+/// Loads the explained network alone, with its files.
 ///
 /// # Errors
-/// Weights or a mean image that are missing, damaged or do not fit.
-pub fn emotion(config: &Config, folder: &Path, device: Device) -> Result<(AlexNet, Vec<ModelFile>)> {
+/// A file that is missing, damaged or does not fit; a class to be explained that is no output.
+pub fn network(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Classifier>, Vec<ModelFile>)> {
     let weights = models::locate(config.emotion.weights.as_ref(), folder)?;
     let mean = match config.emotion.mean.as_str() {
         "" => None,
         name => Some(models::locate(name.as_ref(), folder)?),
     };
-    let emotion = AlexNet::load(&weights, mean.as_deref(), device)?;
+    let network = networks::open(&weights, mean.as_deref(), device)?;
     // A label that is not there is found out now, not at the first picture.
-    config.cam.class.index(&emotion.card().labels)?;
-    let of = |(role, path): &(&str, PathBuf)| model_file(role, path, emotion.synthesized());
-    let files = emotion.files().iter().map(of).collect::<Result<_>>()?;
-    Ok((emotion, files))
+    config.cam.class.index(network.card())?;
+    let file = |(role, path): &(&str, PathBuf)| model_file(role, path, network.synthesized());
+    let files = network.files().iter().map(file).collect::<Result<_>>()?;
+    Ok((network, files))
 }
 
 /// The class named `name` among `classes`, whatever the case of its letters.
@@ -150,10 +208,10 @@ pub fn class_index(name: &str, classes: &[String]) -> Result<usize> {
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     let near: Vec<&str> = near.iter().take(5).map(|(_, class)| class.as_str()).collect();
     let hint = match near.as_slice() {
-        [] => format!("it has {} classes, from {} on", classes.len(), classes.first().map_or("none", String::as_str)),
+        [] => format!("there are {} classes, from {} on", classes.len(), classes.first().map_or("none", String::as_str)),
         near => format!("did you mean {}?", near.join(", ")),
     };
-    Err(Error::Setting(format!("the detector has no class `{name}`; {hint}")))
+    Err(Error::Setting(format!("no regions have the class `{name}`; {hint}")))
 }
 
 /// What every reader must know of results made with `files`: which weights are random numbers.

@@ -10,7 +10,8 @@ use crate::networks::SYNTHESIZED;
 use crate::nn::weights::{darknet as darknet_file, mean_image, pytorch, Array};
 use crate::random::Random;
 use crate::regions::darknet::SYNTHESIZED_SEEN;
-use crate::regions::darknet::{Activation, Cfg, LayerKind};
+use crate::nn::Nonlinearity;
+use crate::regions::darknet::{Cfg, LayerKind};
 use crate::Result;
 use std::path::Path;
 
@@ -21,7 +22,7 @@ struct Spread {
     variance: f64,
 }
 
-impl Activation {
+impl Nonlinearity {
     /// Mean and variance of the function of a standard normal variable, by quadrature.
     fn of_standard_normal(self) -> Spread {
         let (mean, variance) = match self {
@@ -190,7 +191,7 @@ pub fn emonet(card: &Card, seed: u64) -> (Vec<(String, Array)>, Array) {
         let bias = random.spread(outputs, 0.1 * deviation).into_iter().map(|bias| bias as f32).collect();
         tensors.push((format!("{name}.weight"), Array { shape: shape.to_vec(), values: weight }));
         tensors.push((format!("{name}.bias"), Array { shape: vec![outputs], values: bias }));
-        let after = Activation::Relu.of_standard_normal();
+        let after = Nonlinearity::Relu.of_standard_normal();
         spread = Spread { mean: deviation * after.mean, variance: deviation * deviation * after.variance };
     }
     let side = card.input as usize;

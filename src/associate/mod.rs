@@ -1,4 +1,4 @@
-//! From records to the object-emotion association matrix (paper, section 3.3): which classes of objects are important
+//! From records to the object-emotion association matrix (paper, section 2): which classes of objects are important
 //! in the pictures of which emotion. Knows nothing of networks.
 
 mod matrices;
@@ -14,9 +14,9 @@ pub fn important_classes(record: &ImageRecord, method: usize, rule: &Association
     let mut important: Vec<usize> = record
         .boxes
         .iter()
-        .zip(&record.maps[method].scores)
-        .filter(|(of, score)| rule.counts(of.confidence, score))
-        .map(|(of, _)| of.class)
+        .enumerate()
+        .filter(|(index, region)| rule.counts(region.confidence, record.maps[method].score(*index)))
+        .map(|(_, region)| region.class)
         .collect();
     important.sort_unstable();
     important.dedup();
@@ -59,7 +59,7 @@ impl Counts {
         self.images.iter_mut().zip(&other.images).for_each(|(sum, more)| *sum += more);
     }
 
-    /// M' (paper, equation 4): the share a_ij / c_j of the pictures of label j in which class i is important; `None` in
+    /// M' (paper, section 2): the share a_ij / c_j of the pictures of label j in which class i is important; `None` in
     /// the column of a label that no picture got.
     pub fn association(&self) -> Array2<Option<f64>> {
         Array2::from_shape_fn(self.cells.dim(), |(class, label)| {
@@ -101,6 +101,7 @@ mod tests {
             height: 2,
             label,
             probabilities: vec![0.2; 3],
+            output: None,
             valence: None,
             arousal: None,
             boxes: boxes
@@ -109,6 +110,8 @@ mod tests {
                     class,
                     confidence,
                     bounding_box: BoundingBox::new(0.0, 0.0, 1.0, 1.0),
+                    extent: BoundingBox::new(0.0, 0.0, 1.0, 1.0).into(),
+                    rle: None,
                 })
                 .collect(),
             clipped: 0,
@@ -119,6 +122,7 @@ mod tests {
                 error: None,
                 mean: 0.0,
                 scores: boxes.iter().map(|&(_, _, mean)| BoxScore { mean, max: 1.0, mass: 0.0 }).collect(),
+                mask_scores: Vec::new(),
             }],
         }
     }

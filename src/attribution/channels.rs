@@ -1,13 +1,78 @@
-//! Each channel's own part in the first linear layer of the head, which makes leaving channels out cheap.
+//! The score without some of A's channels: what ablation, LIME and Shapley values ask, thousands of times a picture.
 //!
-//! Between A and the first linear layer the channels do not meet (ReLU, max-pooling, flattening), so that layer's output
-//! is b + sum over k of C_k, where C_k comes from channel k alone. Without some channels it is b plus the sum of the others'
-//! parts: exact, and only the layers behind it have to be run.
+//! Of a network whose head shows its layers, channels often do not meet between A and the first linear layer (ReLU,
+//! max-pooling, flattening), so that this layer's output is b + sum over k of C_k, where C_k comes from channel k alone.
+//! Without some channels it is b plus the sum of the others' parts: exact, and only the layers behind it have to be run. Of
+//! any other network changed activations go through the head, as many at a time as a bounded memory holds.
 
-use crate::nn::{forward, Layer};
+use super::pass::VisibleHead;
+use super::{HeadPass, Score};
+use crate::nn::{forward, Layer, Nonlinearity};
 use tch::{Kind, TchError, Tensor};
 
-/// The parts for a batch.
+/// Bytes of changed activations that are in memory at a time.
+const BYTES: i64 = 96 << 20;
+
+/// Changed activations at a time, at most.
+const VARIANTS: i64 = 256;
+
+impl HeadPass<'_> {
+    /// The score of `picture` as it is, (1), and without each of its channels, (K).
+    pub(super) fn ablated(&self, picture: usize, score: Score) -> Result<(Tensor, Tensor), TchError> {
+        if let Some(parts) = self.channel_parts()? {
+            // The first linear layer's whole output, then in row 1 + k the same without channel k's part.
+            let whole = parts.whole(picture)?;
+            let outputs = Tensor::f_cat(&[&whole, &whole.f_sub(&parts.of_picture(picture)?)?], 0)?;
+            let scores = self.scores(&parts.finish(&outputs)?, picture, score)?;
+            return Ok((scores.f_slice(0, 0, 1, 1)?, scores.f_slice(0, 1, None, 1)?));
+        }
+        let channels = self.a().size()[1];
+        let options = (Kind::Float, self.a().device());
+        let others = Tensor::f_ones([channels, channels], options)?.f_sub(&Tensor::f_eye(channels, options)?)?;
+        let whole = self.own_scores(score)?.f_select(0, picture as i64)?;
+        Ok((whole, self.masked(picture, &others, score)?))
+    }
+
+    /// The score of `picture` with the channels of each row of `masks` (rows, K), zeros and ones: (rows).
+    pub(super) fn masked(&self, picture: usize, masks: &Tensor, score: Score) -> Result<Tensor, TchError> {
+        if let Some(parts) = self.channel_parts()? {
+            return self.scores(&parts.finish(&parts.masked(picture, masks)?)?, picture, score);
+        }
+        let own = self.a().f_narrow(0, picture as i64, 1)?;
+        let (_, channels, rows, columns) = own.size4()?;
+        let count = masks.size()[0];
+        // One size of a batch throughout, the last filled up: libtorch's results follow the size, and a program that it
+        // specialises for a size is specialised once.
+        let size = (BYTES / (4 * channels * rows * columns)).clamp(1, VARIANTS).min(count.max(1));
+        let mut found = Vec::new();
+        for start in (0..count).step_by(size as usize) {
+            let length = size.min(count - start);
+            let mut part = masks.f_narrow(0, start, length)?;
+            if length < size {
+                let last = part.f_narrow(0, length - 1, 1)?.f_expand([size - length, channels], false)?;
+                part = Tensor::f_cat(&[part, last], 0)?;
+            }
+            let variants = part.f_reshape([size, channels, 1, 1])?.f_mul(&own)?;
+            let outputs = self.network.outputs(&self.activation.changed(picture, variants)?)?;
+            found.push(self.scores(&outputs, picture, score)?.f_narrow(0, 0, length)?);
+        }
+        Tensor::f_cat(&found, 0)
+    }
+
+    /// The score of `picture` as its channels join in `order` (K), from none to all: (K + 1).
+    pub(super) fn joining(&self, picture: usize, order: &Tensor, score: Score) -> Result<Tensor, TchError> {
+        if let Some(parts) = self.channel_parts()? {
+            return self.scores(&parts.finish(&parts.joining(picture, order)?)?, picture, score);
+        }
+        let channels = order.size()[0];
+        let options = (Kind::Float, self.a().device());
+        // In row r the first r of the order are there: the column of a channel is where it stands in the order.
+        let joined = Tensor::f_ones([channels + 1, channels], options)?.f_tril(-1)?;
+        self.masked(picture, &joined.f_index_select(1, &order.f_argsort(0, false)?)?, score)
+    }
+}
+
+/// Each channel's own part in the first linear layer, for a batch.
 #[derive(Debug)]
 pub(super) struct ChannelParts<'a> {
     /// C: (N, K, features of the first linear layer).
@@ -17,45 +82,55 @@ pub(super) struct ChannelParts<'a> {
 }
 
 impl<'a> ChannelParts<'a> {
-    /// One pass over the first linear layer's weights for the whole batch; `values` are A and the outputs of the layers of
-    /// `head`.
-    pub fn new(head: &'a [Layer], values: &[Tensor]) -> Result<Self, TchError> {
-        let at = head.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
-        let at = at.expect("a head ends in linear layers");
-        let Layer::Linear { weight, bias } = &head[at] else { unreachable!("position() found a linear layer") };
+    /// Whether the channels of a head's input stay apart up to a linear layer.
+    pub fn apply_to(head: &[Layer]) -> bool {
+        let first = head.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
+        first.is_some_and(|first| {
+            head[..first].iter().all(|layer| {
+                matches!(layer, Layer::Pointwise(Nonlinearity::Relu) | Layer::MaxPool { .. } | Layer::Flatten)
+            })
+        })
+    }
+
+    /// One pass over the first linear layer's weights for the whole batch.
+    pub fn new(head: VisibleHead<'a>) -> Result<Self, TchError> {
+        let VisibleHead { layers, values } = head;
+        let first = layers.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
+        let first = first.expect("apply_to() has seen a linear layer");
+        let Layer::Linear { weight, bias } = &layers[first] else { unreachable!("position() found a linear layer") };
         let _no_grad = tch::no_grad_guard();
         let (n, channels, ..) = values[0].size4()?;
-        let pooled = values[at].f_reshape([n, channels, -1])?;
+        let pooled = values[first].f_reshape([n, channels, -1])?;
         // (K, N, places) x (K, places, features).
         let weight = weight.f_reshape([weight.size()[0], channels, -1])?.f_permute([1, 2, 0])?;
         let parts = pooled.f_transpose(0, 1)?.f_bmm(&weight)?.f_transpose(0, 1)?;
-        Ok(Self { parts, bias, behind: &head[at + 1..] })
+        Ok(Self { parts, bias, behind: &layers[first + 1..] })
     }
 
-    /// Picture `at`: (K, features).
-    pub fn of(&self, at: usize) -> Result<Tensor, TchError> {
-        self.parts.f_get(at as i64)
+    /// Those of one picture: (K, features).
+    fn of_picture(&self, picture: usize) -> Result<Tensor, TchError> {
+        self.parts.f_get(picture as i64)
     }
 
-    /// The layer's output for picture `at` with all channels: (1, features).
-    pub fn whole(&self, at: usize) -> Result<Tensor, TchError> {
-        self.of(at)?.f_sum_dim_intlist([0_i64].as_slice(), true, Kind::Float)?.f_add(self.bias)
+    /// The layer's output for a picture with all channels: (1, features).
+    fn whole(&self, picture: usize) -> Result<Tensor, TchError> {
+        self.of_picture(picture)?.f_sum_dim_intlist([0_i64].as_slice(), true, Kind::Float)?.f_add(self.bias)
     }
 
-    /// The layer's output for picture `at` with the channels of each row of `masks` (rows, K): (rows, features).
-    pub fn masked(&self, at: usize, masks: &Tensor) -> Result<Tensor, TchError> {
+    /// The layer's output for a picture with the channels of each row of `masks` (rows, K): (rows, features).
+    fn masked(&self, picture: usize, masks: &Tensor) -> Result<Tensor, TchError> {
         // One picture's parts lie apart, which costs a product more than bringing them together.
-        masks.f_matmul(&self.of(at)?.f_contiguous()?)?.f_add(self.bias)
+        masks.f_matmul(&self.of_picture(picture)?.f_contiguous()?)?.f_add(self.bias)
     }
 
-    /// The layer's output for picture `at` as the channels join in `order` (K), from none to all: (K + 1, features).
-    pub fn joining(&self, at: usize, order: &Tensor) -> Result<Tensor, TchError> {
-        let joined = self.of(at)?.f_index_select(0, order)?.f_cumsum(0, Kind::Float)?;
+    /// The layer's output for a picture as the channels join in `order` (K), from none to all: (K + 1, features).
+    fn joining(&self, picture: usize, order: &Tensor) -> Result<Tensor, TchError> {
+        let joined = self.of_picture(picture)?.f_index_select(0, order)?.f_cumsum(0, Kind::Float)?;
         Tensor::f_cat(&[joined.f_narrow(0, 0, 1)?.f_zeros_like()?, joined], 0)?.f_add(self.bias)
     }
 
-    /// From outputs of the layer (rows, features) to logits (rows, labels).
-    pub fn finish(&self, outputs: &Tensor) -> Result<Tensor, TchError> {
+    /// From outputs of the layer (rows, features) to outputs of the network (rows, outputs).
+    fn finish(&self, outputs: &Tensor) -> Result<Tensor, TchError> {
         let _no_grad = tch::no_grad_guard();
         forward(self.behind, outputs)
     }

@@ -45,35 +45,6 @@ impl Maps {
         let values = values.map_err(Error::torch("reading activation maps"))?;
         Ok(values.chunks_exact(self.size().area()).map(<[f32]>::to_vec).collect())
     }
-
-    /// Those of the first `count` pictures, at least one.
-    ///
-    /// # Errors
-    /// No memory.
-    pub fn first(mut self, count: usize) -> Result<Self> {
-        self.tensor = self.tensor.f_narrow(0, 0, count as i64).map_err(Error::torch("dividing activation maps"))?;
-        self.flat.truncate(count);
-        self.means.truncate(count);
-        if let Some(errors) = &mut self.errors {
-            errors.truncate(count);
-        }
-        Ok(self)
-    }
-
-    /// Adds the maps of more pictures by the same method.
-    ///
-    /// # Errors
-    /// No memory.
-    pub fn append(&mut self, mut more: Self) -> Result<()> {
-        let all = Tensor::f_cat(&[&self.tensor, &more.tensor], 0);
-        self.tensor = all.map_err(Error::torch("putting activation maps together"))?;
-        self.flat.append(&mut more.flat);
-        self.means.append(&mut more.means);
-        if let (Some(errors), Some(mut more)) = (&mut self.errors, more.errors) {
-            errors.append(&mut more);
-        }
-        Ok(())
-    }
 }
 
 /// ReLU, min-max per picture, bilinear upsampling (half-pixel centres) to `size`, min-max again; `raw` is
@@ -122,15 +93,5 @@ mod tests {
         }
         approx::assert_abs_diff_eq!(maps.means[0], expected.iter().sum::<f32>() / 6.0, epsilon = 1e-5);
         assert_eq!(maps.means[1], 0.0);
-    }
-
-    #[test]
-    fn maps_are_divided_and_put_together_again() {
-        let raw = Tensor::from_slice(&[0.0_f32, 1.0, 3.0, 2.0, 0.0, 0.0]).reshape([3, 1, 2]);
-        let finished = |raw: &Tensor| finish(raw, Size::new(4, 3)).unwrap();
-        let (whole, mut parts) = (finished(&raw), finished(&raw).first(1).unwrap());
-        parts.append(finished(&raw.narrow(0, 1, 2))).unwrap();
-        assert_eq!((parts.size(), parts.values().unwrap()), (Size::new(4, 3), whole.values().unwrap()));
-        assert_eq!((parts.flat, parts.means), (vec![false, false, true], whole.means));
     }
 }

@@ -1,107 +1,166 @@
-//! The methods by name.
+//! The table of methods, and methods by name.
+//!
+//! Names, help texts, `paper` and `all`, what a network must offer, and the documents' table follow from [`METHODS`]. A new
+//! method is a file with its row, and the row's name here.
 
 use super::cam::{
     ablation_cam, eigen_cam, grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, lift_cam, lime_cam, lrp_cam,
     score_cam, shapley_cam, xgrad_cam,
 };
-use super::options::{Options, Score, Target};
-use super::CamMethod;
+use super::options::{LayerPoint, Options, Score, Target};
+use super::{pass, walk, CamMethod};
+use crate::networks::Classifier;
+use crate::nn::{Layer, Nonlinearity};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// The methods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub enum Method {
-    /// Selvaraju et al. 2017: channel weights are mean gradients.
-    GradCam,
-    /// Desai & Ramaswamy 2020: channel weights are the share of the score that is lost without the channel.
-    AblationCam,
-    /// Coefficients of a sparse linear model of the score (Ribeiro et al. 2016).
-    LimeCam,
-    /// Layer-wise relevance propagation (Bach et al. 2015), epsilon rule.
-    LrpCam,
-    /// Jung & Oh 2021: DeepLIFT contributions, rescale rule.
-    LiftCam,
-    /// Shapley values of the channels, by sampling: what LIFT-CAM approximates.
-    ShapleyCam,
-    /// Chattopadhyay et al. 2018: positive gradients, weighted by place.
-    GradCamPlusPlus,
-    /// Fu et al. 2020: mean gradients, weighted by the activation.
-    XGradCam,
-    /// Draelos & Carin 2020: gradient times activation, place by place.
-    HiResCam,
-    /// Jiang et al. 2021: positive gradient times activation, place by place.
-    LayerCam,
-    /// Muhammad & Yeasin 2020: the activation's first principal component; knows nothing of the class.
-    EigenCam,
-    /// Wang et al. 2020: scores of the picture masked by each channel.
-    ScoreCam,
-}
+/// All methods: those of the paper first, in its order.
+static METHODS: [&MethodRow; 12] = [
+    &grad_cam::ROW,
+    &ablation_cam::ROW,
+    &lime_cam::ROW,
+    &lrp_cam::ROW,
+    &lift_cam::ROW,
+    &shapley_cam::ROW,
+    &grad_cam_plus_plus::ROW,
+    &xgrad_cam::ROW,
+    &hires_cam::ROW,
+    &layer_cam::ROW,
+    &eigen_cam::ROW,
+    &score_cam::ROW,
+];
 
 /// What there is to know about a method.
-struct Entry {
-    name: &'static str,
-    /// The score the published pipeline explains with it; for methods it does not have, the logit.
-    preset: Score,
-    implementation: &'static dyn CamMethod,
+pub struct MethodRow {
+    /// Its name in options, tables and folders.
+    pub name: &'static str,
+    /// What its maps are made of, in half a sentence.
+    pub summary: &'static str,
+    /// The publication.
+    pub source: &'static str,
+    /// What a network must offer.
+    pub needs: Needs,
+    /// The score that the published pipeline explains with it; for methods it does not have, the logit.
+    pub preset: Score,
+    /// Whether the EmoCAM paper has it.
+    pub paper: bool,
+    pub(super) implementation: &'static dyn CamMethod,
 }
 
+/// What a method asks of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// The activation alone.
+    Activation,
+    /// Outputs for changed activations or inputs.
+    Outputs,
+    /// The derivative of the outputs by the activation.
+    Gradient,
+    /// The layers from the activation to the outputs, one by one.
+    Layers,
+}
+
+impl Needs {
+    /// In the words of the documents' table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Activation => "activation",
+            Self::Outputs => "outputs",
+            Self::Gradient => "gradient",
+            Self::Layers => "visible layers",
+        }
+    }
+}
+
+/// A method of the table.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Method(&'static MethodRow);
+
 impl Method {
+    /// The preset's only method, and the first of the table.
+    pub const GRAD_CAM: Self = Self(&grad_cam::ROW);
+
     /// Those of the paper, in its order.
-    pub const PAPER: &[Self] = &[Self::GradCam, Self::AblationCam, Self::LimeCam, Self::LrpCam, Self::LiftCam];
+    pub fn paper() -> Vec<Self> {
+        Self::all().into_iter().filter(|method| method.0.paper).collect()
+    }
 
     /// All of them, the paper's first.
-    pub const ALL: &[Self] = &[
-        Self::GradCam,
-        Self::AblationCam,
-        Self::LimeCam,
-        Self::LrpCam,
-        Self::LiftCam,
-        Self::ShapleyCam,
-        Self::GradCamPlusPlus,
-        Self::XGradCam,
-        Self::HiResCam,
-        Self::LayerCam,
-        Self::EigenCam,
-        Self::ScoreCam,
-    ];
+    pub fn all() -> Vec<Self> {
+        METHODS.iter().map(|row| Self(row)).collect()
+    }
 
-    fn entry(self) -> Entry {
-        let logit = |name, implementation: &'static dyn CamMethod| Entry { name, preset: Score::Logit, implementation };
-        let probability =
-            |name, implementation: &'static dyn CamMethod| Entry { name, preset: Score::Probability, implementation };
-        match self {
-            Self::GradCam => probability("grad-cam", &grad_cam::GradCam),
-            Self::AblationCam => probability("ablation-cam", &ablation_cam::AblationCam),
-            Self::LimeCam => logit("lime-cam", &lime_cam::LimeCam),
-            Self::LrpCam => logit("lrp-cam", &lrp_cam::LrpCam),
-            Self::LiftCam => logit("lift-cam", &lift_cam::LiftCam),
-            Self::ShapleyCam => logit("shapley-cam", &shapley_cam::ShapleyCam),
-            Self::GradCamPlusPlus => logit("grad-cam++", &grad_cam_plus_plus::GradCamPlusPlus),
-            Self::XGradCam => logit("xgrad-cam", &xgrad_cam::XGradCam),
-            Self::HiResCam => logit("hires-cam", &hires_cam::HiResCam),
-            Self::LayerCam => logit("layer-cam", &layer_cam::LayerCam),
-            Self::EigenCam => logit("eigen-cam", &eigen_cam::EigenCam),
-            Self::ScoreCam => logit("score-cam", &score_cam::ScoreCam),
-        }
+    /// Those that explain `network`, the paper's first.
+    pub fn for_network(network: &dyn Classifier) -> Vec<Self> {
+        Self::all().into_iter().filter(|method| method.works_on(network)).collect()
+    }
+
+    /// Its row of the table.
+    pub fn row(self) -> &'static MethodRow {
+        self.0
     }
 
     /// The name in options, tables and folders.
     pub fn name(self) -> &'static str {
-        self.entry().name
+        self.0.name
     }
 
     /// The score explained with `options`.
     pub fn score(self, options: &Options) -> Score {
         match options.target {
-            Target::Preset => self.entry().preset,
+            Target::Preset => self.0.preset,
             Target::Probability => Score::Probability,
             Target::Logit => Score::Logit,
         }
     }
 
     pub(super) fn implementation(self) -> &'static dyn CamMethod {
-        self.entry().implementation
+        self.0.implementation
+    }
+
+    /// Whether the network offers what the method needs.
+    fn works_on(self, network: &dyn Classifier) -> bool {
+        self.0.needs != Needs::Layers || network.layers().is_some_and(walk::walkable)
+    }
+}
+
+/// Refuses methods and options that cannot be with `network`, before any picture is looked at.
+///
+/// # Errors
+/// [`Error::Setting`] that names the method, the reason and the methods that work.
+pub fn check(methods: &[Method], options: &Options, network: &dyn Classifier) -> Result<()> {
+    let starts_with_relu = || matches!(network.layers(), Some([Layer::Pointwise(Nonlinearity::Relu), ..]));
+    if options.layer_point == LayerPoint::PostRelu && !starts_with_relu() {
+        return Err(Error::Setting(pass::no_relu()));
+    }
+    let Some(method) = methods.iter().find(|method| !method.works_on(network)) else { return Ok(()) };
+    let names: Vec<&str> = Method::for_network(network).into_iter().map(Method::name).collect();
+    let file = network.files().first().map_or("this network".into(), |(_, path)| path.display().to_string());
+    Err(Error::Setting(format!(
+        "{method} walks the layers between the explained activation and the outputs one by one, and {file} does not show \
+         them; these work on it: {}",
+        names.join(", ")
+    )))
+}
+
+impl PartialEq for Method {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Method {}
+
+impl std::fmt::Debug for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Method({})", self.0.name)
+    }
+}
+
+impl std::fmt::Debug for MethodRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MethodRow({})", self.name)
     }
 }
 
@@ -115,12 +174,9 @@ impl std::str::FromStr for Method {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = || Self::ALL.iter().map(|method| method.name()).collect::<Vec<_>>().join(", ");
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|method| method.name() == text)
-            .ok_or_else(|| format!("`{text}` is no CAM method; known: {}", known()))
+        let known = || METHODS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+        let row = METHODS.iter().find(|row| row.name == text);
+        row.map(|row| Self(row)).ok_or_else(|| format!("`{text}` is no CAM method; known: {}", known()))
     }
 }
 
@@ -135,5 +191,24 @@ impl TryFrom<String> for Method {
 
     fn try_from(text: String) -> Result<Self, String> {
         text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every file of methods has its row in the table, and every row a name of its own.
+    #[test]
+    fn the_table_has_every_file() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/attribution/cam");
+        let files = std::fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.file_name() != "mod.rs").count();
+        assert_eq!(METHODS.len(), files);
+        for (number, row) in METHODS.iter().enumerate() {
+            assert!(METHODS[..number].iter().all(|other| other.name != row.name), "{}", row.name);
+            assert_eq!(row.name.parse::<Method>().unwrap().row().summary, row.summary);
+        }
+        let paper: Vec<&str> = Method::paper().into_iter().map(Method::name).collect();
+        assert_eq!(paper, ["grad-cam", "ablation-cam", "lime-cam", "lrp-cam", "lift-cam"]);
     }
 }

@@ -1,8 +1,8 @@
 //! Class activation maps: which places of the last convolution drive the answer.
 //!
 //! A method turns the activation A (N, K, rows, columns) and the head into one raw map a picture; ReLU, normalisation and
-//! upsampling are the same for all and live in one place. A new method is one file here and one variant of [`Method`].
-//! Knows nothing of detection or files.
+//! upsampling are the same for all and live in one place. A new method is one file and one row of the table of methods.
+//! Knows nothing of regions or files.
 
 mod cam;
 mod channels;
@@ -16,9 +16,9 @@ mod tests;
 mod walk;
 
 pub use map::{finish, Maps};
-pub use method::Method;
+pub use method::{check, Method, MethodRow, Needs};
 pub use options::{ClassChoice, Compat, LayerPoint, LrpRule, Options, Score, Target};
-pub use pass::{HeadPass, Network};
+pub use pass::HeadPass;
 
 use crate::image::Size;
 use crate::{Error, Result};
@@ -59,13 +59,16 @@ fn sum_over_positions(x: &Tensor) -> Result<Tensor, TchError> {
     x.f_sum_dim_intlist([2_i64, 3].as_slice(), false, Kind::Float)
 }
 
-/// The finished maps of `method` for a batch, of `size` (width, height of the emotion model's input).
+/// The finished maps of `method` for a batch, of `size`, as a rule that of the network's input. The score of a network with a
+/// single output is that output.
 ///
 /// # Errors
 /// [`Error::Torch`] when memory is short.
 pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> {
     let _no_grad = tch::no_grad_guard();
-    let raw = method.implementation().raw_maps(pass, method.score(&pass.options));
+    let scalar = pass.network.card().scalar.is_some();
+    let score = if scalar { Score::Logit } else { method.score(&pass.options) };
+    let raw = method.implementation().raw_maps(pass, score);
     let finished = raw.and_then(|raw| {
         let mut maps = finish(&raw.maps, size)?;
         maps.errors = raw.errors;

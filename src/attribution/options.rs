@@ -1,5 +1,7 @@
 //! What is explained, and by which variant of a method.
 
+use crate::networks::Card;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The number a map explains.
@@ -54,19 +56,32 @@ impl From<ClassChoice> for String {
 }
 
 impl ClassChoice {
-    /// The index of a fixed class among `labels` (capitals do not matter), `None` for the predicted one.
+    /// The index of a fixed class among the outputs of a network (capitals do not matter), `None` for the predicted one.
     ///
     /// # Errors
-    /// There is no such label; the message lists them.
-    pub fn index(&self, labels: &[String]) -> crate::Result<Option<usize>> {
+    /// There is no such label, or the network has a single output.
+    pub fn index(&self, card: &Card) -> Result<Option<usize>> {
+        match (self, &card.scalar) {
+            (Self::Predicted, _) => Ok(None),
+            (Self::Fixed(text), Some(scalar)) => Err(Error::Setting(format!(
+                "class `{text}`: the network has the single output {}, which every map explains; leave the class out",
+                scalar.name
+            ))),
+            (Self::Fixed(_), None) => self.label(&card.labels),
+        }
+    }
+
+    fn label(&self, labels: &[String]) -> Result<Option<usize>> {
+        const SHOWN: usize = 30;
         let Self::Fixed(text) = self else { return Ok(None) };
         let named = labels.iter().position(|label| label.eq_ignore_ascii_case(text));
         match named.or_else(|| text.parse().ok().filter(|&index| index < labels.len())) {
             Some(index) => Ok(Some(index)),
-            None => Err(crate::Error::Setting(format!(
-                "class should be `predicted`, an index below {}, or one of {}; found `{text}`",
+            None => Err(Error::Setting(format!(
+                "class should be `predicted`, an index below {}, or one of {}{}; found `{text}`",
                 labels.len(),
-                labels.join(", ")
+                labels[..labels.len().min(SHOWN)].join(", "),
+                if labels.len() > SHOWN { ", ..." } else { "" }
             ))),
         }
     }
@@ -143,7 +158,7 @@ mod tests {
     #[test]
     fn a_class_is_a_label_or_its_index() {
         let labels = ["Awe", "Joy", "0"].map(String::from);
-        let index = |text: &str| ClassChoice::from(text.to_string()).index(&labels);
+        let index = |text: &str| ClassChoice::from(text.to_string()).label(&labels);
         assert_eq!(index("predicted").unwrap(), None);
         assert_eq!(index("joy").unwrap(), Some(1));
         assert_eq!(index("1").unwrap(), Some(1));

@@ -2,87 +2,151 @@
 
 use super::channels::ChannelParts;
 use super::options::{LayerPoint, Options, Score};
-use crate::nn::Layer;
+use super::walk;
+use crate::networks::{Activation, Classifier, Forward};
+use crate::nn::{Layer, Nonlinearity};
+use crate::{Error, Result};
 use std::cell::OnceCell;
 use tch::{Kind, TchError, Tensor};
 
-/// A batch on its way through a network that is split at its last convolution.
-#[derive(Debug, Clone, Copy)]
-pub struct Network<'a> {
-    /// What enters the network: (N, channels, rows, columns), f32.
-    pub input: &'a Tensor,
-    /// The layers from the input to A.
-    pub body: &'a [Layer],
-    /// The layers from A to the logits, beginning with the ReLU behind the last convolution.
-    pub head: &'a [Layer],
-    /// A, the last convolution's output before that ReLU, (N, K, rows, columns), f32; then the output of every layer of the
-    /// head, the logits (N, labels) last.
-    pub values: &'a [Tensor],
-}
-
-/// A batch, the head, the explained class of each picture. What several methods need is computed once, when the first of
-/// them asks.
+/// A batch that went through a network, and the explained output of each picture. What several methods need is computed once,
+/// when the first of them asks.
 #[derive(Debug)]
 pub struct HeadPass<'a> {
-    pub(super) network: Network<'a>,
-    /// A at the chosen point, the layers from there, and the value at that point and behind each of them.
-    pub(super) activation: &'a Tensor,
-    pub(super) head: &'a [Layer],
-    pub(super) values: &'a [Tensor],
+    pub(super) network: &'a dyn Classifier,
+    /// What entered the network: (N, 3, rows, columns).
+    pub(super) input: &'a Tensor,
+    /// A at the chosen point, (N, K, rows, columns), with its context.
+    pub(super) activation: Activation,
+    /// The layers from there to the outputs, where they can be walked.
+    pub(super) visible: Option<VisibleHead<'a>>,
+    /// (N, outputs)
+    outputs: &'a Tensor,
     pub(super) classes: &'a [usize],
     pub(super) seeds: &'a [u64],
     pub(super) options: Options,
     parts: OnceCell<ChannelParts<'a>>,
-    /// [`gradient`](super::walk::gradient) of the probability and of the logit.
-    pub(super) gradients: [OnceCell<Tensor>; 2],
+    /// The gradient of the probability and of the logit.
+    gradients: [OnceCell<Tensor>; 2],
+}
+
+/// Layers of a head, and the value before the first and behind each of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct VisibleHead<'a> {
+    pub(super) layers: &'a [Layer],
+    pub(super) values: &'a [Tensor],
 }
 
 impl<'a> HeadPass<'a> {
-    /// `classes` and `seeds` (for methods that draw at random) have one entry a picture.
+    /// `forward` is `network`'s; `classes`, the explained outputs, and `seeds`, for methods that draw at random, have one entry
+    /// a picture.
     ///
-    /// # Panics
-    /// The point behind the ReLU is asked for and the head does not begin with one; there is not one value a layer and one more.
-    pub fn new(network: Network<'a>, options: Options, classes: &'a [usize], seeds: &'a [u64]) -> Self {
-        assert_eq!(network.values.len(), network.head.len() + 1, "a value before and behind every layer");
-        let skipped = match (options.layer_point, network.head) {
+    /// # Errors
+    /// The point behind the ReLU is asked for and the network shows no ReLU there; [`super::check`] refuses that before a
+    /// pass.
+    pub fn new(
+        network: &'a dyn Classifier,
+        forward: &'a Forward,
+        options: Options,
+        classes: &'a [usize],
+        seeds: &'a [u64],
+    ) -> Result<Self> {
+        let skipped = match (options.layer_point, network.layers()) {
             (LayerPoint::PreRelu, _) => 0,
-            (LayerPoint::PostRelu, [Layer::Relu, ..]) => 1,
-            (LayerPoint::PostRelu, _) => panic!("a head begins with the last convolution's ReLU"),
+            (LayerPoint::PostRelu, Some([Layer::Pointwise(Nonlinearity::Relu), ..])) => 1,
+            (LayerPoint::PostRelu, _) => return Err(Error::Setting(no_relu())),
         };
-        let (head, values) = (&network.head[skipped..], &network.values[skipped..]);
+        let visible = network.layers().filter(|layers| walk::walkable(layers));
+        let visible =
+            visible.map(|layers| VisibleHead { layers: &layers[skipped..], values: &forward.values[skipped..] });
+        let activation = forward.activation.with_values(forward.values[skipped].shallow_clone());
         let (parts, gradients) = (OnceCell::new(), Default::default());
-        Self { network, activation: &values[0], head, values, classes, seeds, options, parts, gradients }
+        let (input, outputs) = (&forward.input, forward.outputs());
+        Ok(Self { network, input, activation, visible, outputs, classes, seeds, options, parts, gradients })
     }
 
-    /// Each channel's part in the first linear layer.
-    pub(super) fn channel_parts(&self) -> Result<&ChannelParts<'a>, TchError> {
+    /// A at the chosen point: (N, K, rows, columns).
+    pub(super) fn a(&self) -> &Tensor {
+        &self.activation.values
+    }
+
+    /// The outputs of the batch: (N, outputs).
+    pub(super) fn outputs(&self) -> &Tensor {
+        self.outputs
+    }
+
+    /// Each channel's part in the first linear layer, where the head is such that channels meet there first.
+    pub(super) fn channel_parts(&self) -> Result<Option<&ChannelParts<'a>>, TchError> {
+        let Some(head) = self.visible.filter(|head| ChannelParts::apply_to(head.layers)) else { return Ok(None) };
         if self.parts.get().is_none() {
-            let parts = ChannelParts::new(self.head, self.values)?;
-            return Ok(self.parts.get_or_init(|| parts));
+            let parts = ChannelParts::new(head)?;
+            return Ok(Some(self.parts.get_or_init(|| parts)));
         }
-        Ok(self.parts.get().expect("it was set just now or before"))
+        Ok(self.parts.get())
     }
 
-    /// (N, 1), the classes as an index.
+    /// d score / d A, of A's shape: by the gradient's rule where the head's layers are visible, else by libtorch's
+    /// differentiation.
+    pub(super) fn gradient(&self, score: Score) -> Result<&Tensor, TchError> {
+        let cell = &self.gradients[usize::from(score == Score::Logit)];
+        if cell.get().is_none() {
+            let gradient = match self.visible {
+                Some(_) => walk::backward(self, score, walk::Rule::Gradient)?,
+                None => self.differentiated(score)?,
+            };
+            return Ok(cell.get_or_init(|| gradient));
+        }
+        Ok(cell.get().expect("it was set just now or before"))
+    }
+
+    /// The gradient by libtorch's differentiation. Pictures do not see each other, so that the gradient of the sum of their
+    /// scores is that of each.
+    fn differentiated(&self, score: Score) -> Result<Tensor, TchError> {
+        let leaf = self.a().f_detach()?.f_copy()?.set_requires_grad(true);
+        tch::with_grad(|| {
+            let outputs = self.network.outputs(&self.activation.with_values(leaf.shallow_clone()))?;
+            let total = scores(&outputs, score)?.f_gather(1, &self.class_index()?, false)?.f_sum(Kind::Float)?;
+            // libtorch crashes where there is nothing to go back through.
+            if !total.requires_grad() {
+                return Err(TchError::Torch("no gradient flows from the network's outputs to A".into()));
+            }
+            let gradient = Tensor::f_run_backward(&[total], &[&leaf], false, false)?.remove(0);
+            if gradient.defined() {
+                gradient.f_contiguous()
+            } else {
+                Err(TchError::Torch("no gradient flows from the network's outputs to A".into()))
+            }
+        })
+    }
+
+    /// (N, 1), the explained outputs as an index.
     pub(super) fn class_index(&self) -> Result<Tensor, TchError> {
         let classes: Vec<i64> = self.classes.iter().map(|&class| class as i64).collect();
-        Tensor::f_from_slice(&classes)?.f_to_device(self.activation.device())?.f_unsqueeze(1)
+        Tensor::f_from_slice(&classes)?.f_to_device(self.a().device())?.f_unsqueeze(1)
     }
 
-    /// The score of picture `at`'s class in each row of `logits` (rows, labels): (rows).
-    pub(super) fn scores(&self, logits: &Tensor, at: usize, score: Score) -> Result<Tensor, TchError> {
-        of_logits(logits, score)?.f_select(1, self.classes[at] as i64)
+    /// The score of `picture`'s explained output in each row of `outputs` (rows, outputs): (rows).
+    pub(super) fn scores(&self, outputs: &Tensor, picture: usize, score: Score) -> Result<Tensor, TchError> {
+        scores(outputs, score)?.f_select(1, self.classes[picture] as i64)
     }
 
-    /// The score of each picture's class: (N, 1).
+    /// The score of each picture's explained output: (N, 1).
     pub(super) fn own_scores(&self, score: Score) -> Result<Tensor, TchError> {
-        of_logits(&self.values[self.head.len()], score)?.f_gather(1, &self.class_index()?, false)
+        scores(self.outputs, score)?.f_gather(1, &self.class_index()?, false)
     }
 }
 
-fn of_logits(logits: &Tensor, score: Score) -> Result<Tensor, TchError> {
+/// What is said where a method is asked to look behind a ReLU that is not to be seen.
+pub(super) fn no_relu() -> String {
+    "layer-point post-relu: the network shows no ReLU behind the explained layer; leave it out, or cut the network behind its \
+     ReLU"
+        .into()
+}
+
+/// A single output is its own score, whatever is asked for.
+fn scores(outputs: &Tensor, score: Score) -> Result<Tensor, TchError> {
     match score {
-        Score::Logit => Ok(logits.shallow_clone()),
-        Score::Probability => logits.f_softmax(1, Kind::Float),
+        Score::Probability if outputs.size()[1] > 1 => outputs.f_softmax(1, Kind::Float),
+        _ => Ok(outputs.shallow_clone()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::options::LrpRule;
 use super::{HeadPass, Score};
-use crate::nn::{forward_kept, Layer};
+use crate::nn::{forward_kept, Layer, Nonlinearity};
 use tch::{Kind, TchError, Tensor};
 
 /// Differences smaller than this make a multiplier the derivative; captum's value.
@@ -26,39 +26,43 @@ pub(super) enum Rule {
 /// How much more positive weights count by the gamma rule; captum's value.
 const GAMMA: f64 = 0.25;
 
-/// d score / d A, of A's shape; computed once, when the first method asks.
-pub(super) fn gradient<'a>(pass: &'a HeadPass<'_>, score: Score) -> Result<&'a Tensor, TchError> {
-    let cell = &pass.gradients[usize::from(score == Score::Logit)];
-    if cell.get().is_none() {
-        let gradient = backward(pass, score, Rule::Gradient)?;
-        return Ok(cell.get_or_init(|| gradient));
-    }
-    Ok(cell.get().expect("it was set just now or before"))
+/// Whether every layer of a head can be walked backwards by every rule.
+pub(super) fn walkable(head: &[Layer]) -> bool {
+    head.iter().all(|layer| {
+        matches!(
+            layer,
+            Layer::Pointwise(Nonlinearity::Relu)
+                | Layer::MaxPool { padding: 0, .. }
+                | Layer::Flatten
+                | Layer::Linear { .. }
+        )
+    })
 }
 
 /// Carries `rule` from the score of each picture's class back to A: a tensor of A's shape.
 pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<Tensor, TchError> {
     let _no_grad = tch::no_grad_guard();
+    let Some(head) = pass.visible else {
+        return Err(TchError::Torch("the layers of the network's head are not visible".into()));
+    };
     let references = match rule {
-        Rule::DeepLift => forward_kept(pass.head, &pass.activation.f_zeros_like()?.f_narrow(0, 0, 1)?)?,
+        Rule::DeepLift => forward_kept(head.layers, &pass.a().f_zeros_like()?.f_narrow(0, 0, 1)?)?,
         Rule::Gradient | Rule::Lrp(_) => Vec::new(),
     };
-    let mut carried = start(pass, score, rule, &references)?;
-    for (at, layer) in pass.head.iter().enumerate().rev() {
-        let (x, output) = (&pass.values[at], &pass.values[at + 1]);
+    let mut carried = start(pass, score, rule, references.last())?;
+    for (number, layer) in head.layers.iter().enumerate().rev() {
+        let (x, output) = (&head.values[number], &head.values[number + 1]);
         carried = match (layer, rule) {
             (Layer::Flatten, _) => carried.f_reshape(x.size())?,
-            (&Layer::MaxPool { size, stride }, _) => unpool(&carried, x, size, stride)?,
-            (Layer::Relu, Rule::Gradient) => carried.f_mul(&x.f_gt(0.0)?)?,
-            (Layer::Relu, Rule::Lrp(_)) => carried,
-            (Layer::Relu, Rule::DeepLift) => carried.f_mul(&rescale(x, &references[at])?)?,
+            (&Layer::MaxPool { size, stride, padding: 0 }, _) => unpool(&carried, x, size, stride)?,
+            (Layer::Pointwise(Nonlinearity::Relu), Rule::Gradient) => carried.f_mul(&x.f_gt(0.0)?)?,
+            (Layer::Pointwise(Nonlinearity::Relu), Rule::Lrp(_)) => carried,
+            (Layer::Pointwise(Nonlinearity::Relu), Rule::DeepLift) => carried.f_mul(&rescale(x, &references[number])?)?,
             (Layer::Linear { weight, .. }, Rule::Gradient | Rule::DeepLift) => carried.f_matmul(weight)?,
             (Layer::Linear { weight, bias }, Rule::Lrp(rule)) => {
                 relevance(&carried, (x, output), (weight, bias), rule)?
             }
-            (Layer::Convolution { .. } | Layer::LocalResponseNorm { .. }, _) => {
-                unreachable!("the head begins behind the last convolution")
-            }
+            (other, _) => unreachable!("walkable() has refused a head with {other:?}"),
         };
     }
     Ok(carried)
@@ -90,9 +94,9 @@ fn relevance(
     share.f_matmul(&weight)?.f_mul(x)
 }
 
-/// What the logits (N, labels) receive.
-fn start(pass: &HeadPass<'_>, score: Score, rule: Rule, references: &[Tensor]) -> Result<Tensor, TchError> {
-    let (classes, logits) = (pass.class_index()?, &pass.values[pass.head.len()]);
+/// What the outputs (N, outputs) receive; `reference` are those for A = 0, where the rule asks for them.
+fn start(pass: &HeadPass<'_>, score: Score, rule: Rule, reference: Option<&Tensor>) -> Result<Tensor, TchError> {
+    let (classes, logits) = (pass.class_index()?, pass.outputs());
     let chosen = logits.f_zeros_like()?.f_scatter_value(1, &classes, 1.0)?;
     match (score, rule) {
         (Score::Logit, Rule::Gradient | Rule::DeepLift) => Ok(chosen),
@@ -106,7 +110,7 @@ fn start(pass: &HeadPass<'_>, score: Score, rule: Rule, references: &[Tensor]) -
         // et al. 2017 normalise contributions to softmax outputs so), and the whole change of the probability is put down
         // to it. Where that logit did not change at all, nothing is.
         (Score::Probability, Rule::DeepLift) => {
-            let reference = &references[pass.head.len()];
+            let reference = reference.expect("DeepLIFT has walked the head with A = 0");
             let (p, p0) = (logits.f_softmax(1, Kind::Float)?, reference.f_softmax(1, Kind::Float)?);
             let gain = p.f_gather(1, &classes, false)?.f_sub(&p0.f_expand_as(&p)?.f_gather(1, &classes, false)?)?;
             let step = logits.f_sub(reference)?;

@@ -1,10 +1,10 @@
 //! What is asked of every decoder, and what it gives.
 
-use crate::image::{Letterbox, Size};
+use crate::image::{Fit, Letterbox, Size};
 use image::metadata::Orientation;
 
 /// How images are decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DecodeOptions {
     /// Leave the pixels as stored, whatever the EXIF orientation says. A TIFF's own orientation tag is no EXIF: it is
     /// always followed, as Pillow does.
@@ -24,20 +24,21 @@ impl Default for DecodeOptions {
 }
 
 /// What an image is decoded for, when it will be resized to that anyway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Enough {
-    /// It will be letterboxed into this.
-    pub letterboxed: Size,
-    /// And squashed to this.
-    pub squashed: Size,
+    /// It will be letterboxed into this, where a detector looks at it.
+    pub letterboxed: Option<Size>,
+    /// And brought to the explained network's input so.
+    pub fit: Fit,
 }
 
 impl Enough {
     /// By how much an image of this size, upright, may be reduced so that both its sides remain at least as large as either
     /// use needs: 8, 4, 2 or 1.
     fn reduction(self, original: Size) -> u32 {
-        let content = Letterbox::fit(original, self.letterboxed).content;
-        let (width, height) = (content.width.max(self.squashed.width), content.height.max(self.squashed.height));
+        let resized = self.fit.placement(original).resized;
+        let content = self.letterboxed.map_or(resized, |canvas| Letterbox::fit(original, canvas).content);
+        let (width, height) = (content.width.max(resized.width), content.height.max(resized.height));
         let enough = |by: &u32| original.width / by >= width && original.height / by >= height;
         [8, 4, 2].into_iter().find(enough).unwrap_or(1)
     }

@@ -88,7 +88,7 @@ mod tests {
                 .to_kind(tch::Kind::Float),
             bias: Tensor::zeros([out], (tch::Kind::Float, tch::Device::Cpu)),
         };
-        let head = [Layer::Flatten, linear(40, 50, 0.5), Layer::Relu, linear(30, 40, 2.0)];
+        let head = [Layer::Flatten, linear(40, 50, 0.5), Layer::RELU, linear(30, 40, 2.0)];
         let heads = redrawn(&head, 3).unwrap();
         let weight = |layers: &[Layer], at: usize| match &layers[at] {
             Layer::Linear { weight, .. } => weight.shallow_clone(),

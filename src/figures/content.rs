@@ -1,12 +1,11 @@
 //! What is said about a photo, with names in place of a record's numbers: the contents of its JSON file.
 
-use super::{Examined, Explainer};
+use super::{ExaminedPhoto, Explainer};
 use crate::attribution::Score;
 use crate::config::Config;
 use crate::image::BoundingBox;
 use crate::run::record::BoxRecord;
 use crate::run::ModelFile;
-use crate::score::BoxScore;
 use serde::{Serialize, Serializer};
 
 /// A photo explained. Numbers are those of the record a run writes.
@@ -23,13 +22,16 @@ pub struct Explained {
     pub width: u32,
     /// Number of rows.
     pub height: u32,
-    /// The most probable label.
+    /// The most probable label; of a network with a single output the bin it lies in.
     pub predicted: ExplainedLabel,
-    /// The label the maps explain.
+    /// The label the maps explain; of a network with a single output that output's name.
     pub explained: ExplainedLabel,
-    /// Softmax, by label, in the order of the network's outputs.
+    /// Softmax, by label, in the order of the network's outputs; empty for a network with a single output.
     #[serde(serialize_with = "as_object")]
     pub probabilities: Vec<ExplainedLabel>,
+    /// The output of a network with a single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<f32>,
     /// Valence predicted from the probabilities, when the model has a regression for it.
     pub valence: Option<f32>,
     /// Arousal, likewise.
@@ -49,8 +51,9 @@ pub struct Explained {
 pub struct ExplainedLabel {
     /// The label.
     pub label: String,
-    /// In `[0, 1]`.
-    pub probability: f32,
+    /// In `[0, 1]`; absent for a network with a single output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f32>,
 }
 
 /// One method's map and what it makes of the boxes.
@@ -58,7 +61,7 @@ pub struct ExplainedLabel {
 pub struct ExplainedMap {
     /// The method's name.
     pub method: String,
-    /// The score it explains: "probability" or "logit".
+    /// The score it explains: "probability", "logit", or of a network with a single output "output".
     pub score: &'static str,
     /// The map had no positive part and is zero throughout.
     pub flat: bool,
@@ -83,6 +86,9 @@ pub struct ExplainedBox {
     /// In pixels of the photo.
     #[serde(rename = "box")]
     pub bounding_box: BoundingBox,
+    /// Whether the numbers that follow are those of the region's own pixels rather than of its box.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mask: bool,
     /// Mean of the map in the box: the paper's importance.
     pub mean: f32,
     /// Highest point of the map in the box.
@@ -98,25 +104,35 @@ pub struct ExplainedBox {
 
 /// `{"Joy": 0.5, ...}`
 fn as_object<S: Serializer>(labels: &[ExplainedLabel], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(labels.iter().map(|of| (&of.label, of.probability)))
+    serializer.collect_map(labels.iter().map(|label| (&label.label, label.probability)))
 }
 
 impl Explainer<'_> {
     /// Puts names to the numbers.
-    pub fn content(&self, of: &Examined) -> Explained {
+    pub fn content(&self, of: &ExaminedPhoto) -> Explained {
         let record = &of.record;
         let labels = &self.card.labels;
-        let named = |(label, &probability): (&String, &f32)| ExplainedLabel { label: label.clone(), probability };
-        let probabilities: Vec<ExplainedLabel> = labels.iter().zip(&record.probabilities).map(named).collect();
+        let named = |label: &String, probability: Option<f32>| ExplainedLabel { label: label.clone(), probability };
+        let named_probability = |(label, &probability): (&String, &f32)| named(label, Some(probability));
+        let probabilities: Vec<ExplainedLabel> =
+            labels.iter().zip(&record.probabilities).map(named_probability).collect();
+        let (predicted, explained) = match &self.card.scalar {
+            Some(scalar) => (named(&labels[record.label], None), named(&scalar.name, None)),
+            None => {
+                let explained = self.class.unwrap_or(record.label);
+                (probabilities[record.label].clone(), probabilities[explained].clone())
+            }
+        };
         Explained {
             emocam: env!("CARGO_PKG_VERSION"),
             warning: self.warning.clone(),
             path: record.path.clone(),
             width: record.width,
             height: record.height,
-            predicted: probabilities[record.label].clone(),
-            explained: probabilities[self.class.unwrap_or(record.label)].clone(),
+            predicted,
+            explained,
             probabilities,
+            output: record.output,
             valence: record.valence,
             arousal: record.arousal,
             detections: record.boxes.len(),
@@ -126,26 +142,31 @@ impl Explainer<'_> {
         }
     }
 
-    fn map(&self, of: &Examined, method: usize) -> ExplainedMap {
+    fn map(&self, of: &ExaminedPhoto, method: usize) -> ExplainedMap {
         let map = &of.record.maps[method];
         let association = &self.config.association;
-        let named = |(index, (of, score)): (usize, (&BoxRecord, &BoxScore))| ExplainedBox {
-            index,
-            class: self.classes[of.class].clone(),
-            confidence: of.confidence,
-            bounding_box: of.bounding_box,
-            mean: score.mean,
-            max: score.max,
-            mass: score.mass,
-            importance: association.score.of(score),
-            counts: association.counts(of.confidence, score),
+        let named = |(index, region): (usize, &BoxRecord)| {
+            let score = map.score(index);
+            ExplainedBox {
+                index,
+                class: self.classes[region.class].clone(),
+                confidence: region.confidence,
+                bounding_box: region.bounding_box,
+                mask: region.rle.is_some(),
+                mean: score.mean,
+                max: score.max,
+                mass: score.mass,
+                importance: association.score.pick(score),
+                counts: association.counts(region.confidence, score),
+            }
         };
-        let mut boxes: Vec<ExplainedBox> = of.record.boxes.iter().zip(&map.scores).enumerate().map(named).collect();
+        let mut boxes: Vec<ExplainedBox> = of.record.boxes.iter().enumerate().map(named).collect();
         boxes.sort_by(|a, b| b.importance.total_cmp(&a.importance));
         let cam = &self.config.cam;
         ExplainedMap {
             method: map.method.clone(),
             score: match cam.methods[method].score(&cam.options()) {
+                _ if self.card.scalar.is_some() => "output",
                 Score::Probability => "probability",
                 Score::Logit => "logit",
             },

@@ -1,7 +1,7 @@
 //! From an examined photo to its figure.
 
-use super::{Examined, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, Explainer};
-use crate::image::Size;
+use super::{ExaminedPhoto, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, Explainer};
+use crate::image::{Mask, Size};
 use crate::networks::Regression;
 use crate::plot::{Answer, Colours, Dimension, Explanation, MethodMap, Object, Ranked, Svg};
 use crate::run::record::BoxRecord;
@@ -12,28 +12,40 @@ impl Explainer<'_> {
     ///
     /// # Errors
     /// As [`Explanation::svg`].
-    pub fn figure(&self, of: &Examined, content: &Explained, boxes: usize, colours: Colours) -> Result<Svg> {
+    pub fn figure(&self, of: &ExaminedPhoto, content: &Explained, boxes: usize, colours: Colours) -> Result<Svg> {
         let record = &of.record;
-        let card = self.card;
-        let answer = |at: &ExplainedLabel| Answer { label: at.label.clone(), probability: at.probability.into() };
+        let card = &self.card;
+        let answer = |label: &ExplainedLabel| Answer {
+            label: label.label.clone(),
+            probability: label.probability.unwrap_or(0.0).into(),
+        };
         let dimensions = [
             dimension("valence", content.valence, card.valence.as_ref(), &card.labels),
             dimension("arousal", content.arousal, card.arousal.as_ref(), &card.labels),
         ];
+        let of_size = Size::new(record.width, record.height);
+        let placement = card.fit.placement(of_size);
+        let maps: Vec<(Size, Vec<f32>)> =
+            of.maps.iter().map(|map| placement.over_picture(map, of.size)).collect();
         let object = |of: &BoxRecord| Object {
             class: self.classes[of.class].clone(),
             confidence: of.confidence.into(),
             area: of.bounding_box,
+            outline: of.rle.as_ref().map(|rle| outline(rle, of_size)).unwrap_or_default(),
         };
         let dimensions: Vec<Dimension> = dimensions.into_iter().flatten().collect();
         let explanation = Explanation {
             title: record.path.rsplit('/').next().unwrap_or(&record.path).to_string(),
-            photo: &of.photo.pixels,
+            photo: &of.pixels,
             answers: content.probabilities.iter().map(answer).collect(),
+            answer: content.output.map(|output| {
+                let name = &content.explained.label;
+                format!("{name} {}, explained; {}", format!("{output:.3}").replace('-', "−"), content.predicted.label)
+            }),
             predicted: record.label,
             explained: self.class.unwrap_or(of.record.label),
             objects: record.boxes.iter().map(object).collect(),
-            methods: content.methods.iter().zip(&of.maps).map(|(map, values)| method(map, values, of.size)).collect(),
+            methods: content.methods.iter().zip(&maps).map(|(map, (size, values))| method(map, values, *size)).collect(),
             boxes,
             colours,
             notes: self.notes(content, !dimensions.is_empty()),
@@ -59,6 +71,11 @@ impl Explainer<'_> {
         notes.extend(content.warning.iter().map(|warning| format!("Warning: {warning}.")));
         notes
     }
+}
+
+/// The contours of a mask in pixels of the photo.
+fn outline(rle: &str, photo: Size) -> Vec<Vec<(u32, u32)>> {
+    Mask::from_compressed(photo, rle).expect("it was written by Mask::to_compressed just now").outline()
 }
 
 fn method<'a>(map: &ExplainedMap, values: &'a [f32], size: Size) -> MethodMap<'a> {

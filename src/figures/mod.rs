@@ -1,8 +1,8 @@
 //! Single photos with everything that is computed on the way: the stages of a run, their intermediates kept.
 //!
 //! In: pictures of a corpus. Out: per picture its record, its maps, and from these the contents of a JSON file
-//! ([`Explained`]) and a figure. No second pipeline: pictures are prepared and examined as in a run, in batches of the
-//! run's size, so that the numbers are a run's.
+//! ([`Explained`]) and a figure. No second pipeline: pictures go through the pass of a run, in batches of the run's size, so
+//! that the numbers are a run's.
 
 mod content;
 mod figure;
@@ -11,108 +11,110 @@ mod names;
 pub use content::{Explained, ExplainedBox, ExplainedLabel, ExplainedMap};
 pub use names::names;
 
-use crate::attribution::Maps;
 use crate::config::Config;
-use crate::corpus::{DecodeOptions, Enough, Source};
-use crate::image::{Canvas, Picture, Rgb8, Size};
+use crate::corpus::{DecodeOptions, Source};
+use crate::image::{Picture, Rgb8, Size};
 use crate::load::{warning, Loaded};
-use crate::networks::{Card, EmotionModel};
-use crate::pipeline::{examine, Models, Prepared};
-use crate::regions::darknet::Detector;
+use crate::networks::Card;
+use crate::pipeline::{Analysis, Examined, Prepared, Stage, Worker};
 use crate::run::record::ImageRecord;
-use crate::run::{write_maps, ModelFile, Timings};
+use crate::run::{write_maps, Failure, ModelFile, Timings};
 use crate::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// What all photos of a call share, save the networks: these stay on one thread, the rest may go to many.
+/// What all photos of a call share, save the networks: these stay with the model threads.
 #[derive(Debug)]
 pub struct Explainer<'a> {
     config: &'a Config,
-    card: &'a Card,
-    classes: &'a [String],
-    files: &'a [ModelFile],
-    /// The label all maps explain; `None`: each photo's own.
+    analysis: Analysis<'a>,
+    card: Card,
+    classes: Vec<String>,
+    files: Vec<ModelFile>,
+    /// The output that all maps explain; `None`: each photo's own.
     class: Option<usize>,
     warning: Option<String>,
-    detector: Canvas,
-    emotion: Size,
 }
 
 /// A decoded photo, ready for the networks.
 #[derive(Debug)]
 pub struct Photo {
-    path: String,
     pixels: Rgb8,
     prepared: Prepared,
 }
 
 /// A photo with its record and maps.
 #[derive(Debug)]
-pub struct Examined {
-    photo: Photo,
+pub struct ExaminedPhoto {
+    pixels: Rgb8,
     record: ImageRecord,
-    /// One a method, row by row, in `[0, 1]`.
+    /// One a method, row by row, in `[0, 1]`, over the network's input.
     maps: Vec<Vec<f32>>,
     size: Size,
 }
 
 impl<'a> Explainer<'a> {
     /// For these networks; `config` says what to do, the batch's size included, as in a run.
-    pub fn new(loaded: &'a Loaded, config: &'a Config) -> Self {
+    pub fn new(loaded: &Loaded, config: &'a Config) -> Self {
         Self {
             config,
-            card: loaded.emotion.card(),
-            classes: &loaded.classes,
-            files: &loaded.files,
+            analysis: Analysis::new(loaded, config, true),
+            card: loaded.network.card().clone(),
+            classes: loaded.regions.classes().to_vec(),
+            files: loaded.files.clone(),
             class: loaded.class,
             warning: warning(&loaded.files),
-            detector: loaded.detector.canvas(config.detector.rect),
-            emotion: loaded.emotion.input(),
         }
     }
 
-    /// Decodes and prepares a photo.
-    ///
-    /// # Errors
-    /// As [`Source::decode`].
-    pub fn open(&self, source: &Source) -> Result<Photo> {
-        let enough = Enough { letterboxed: self.detector.size, squashed: self.emotion };
-        let options = self.config.corpus.decoding(enough);
+    fn open(&self, source: &Source) -> Result<Photo> {
+        let options = self.config.corpus.decoding(self.analysis.enough());
         let mut picture = source.decode(&options)?;
-        let prepared = Prepared::new(&picture, &source.path, self.detector, self.emotion, self.config);
+        let prepared = self.analysis.prepare(&picture, &source.path)?;
         if picture.pixels.size() != picture.original {
             // Enough for the networks, but the figure shows the photo.
             picture = source.decode(&DecodeOptions { enough: None, ..options })?;
         }
         let Picture { pixels, .. } = picture;
-        Ok(Photo { path: source.path.clone(), pixels, prepared })
+        Ok(Photo { pixels, prepared })
     }
 
-    /// Examines photos, at most a batch at a time, which is filled up as in a run.
-    ///
-    /// # Errors
-    /// As [`examine`].
-    pub fn examine(&self, photos: Vec<Photo>, models: Models<'_>) -> Result<Vec<Examined>> {
-        let mut examined = Vec::with_capacity(photos.len());
-        let mut photos = photos.into_iter().peekable();
-        while photos.peek().is_some() {
-            let batch: Vec<Photo> = photos.by_ref().take(self.config.compute.batch).collect();
-            let mut filled: Vec<&Prepared> = batch.iter().map(|photo| &photo.prepared).collect();
-            let last = *filled.last().expect("there was one to peek at");
-            filled.resize(self.config.compute.batch, last);
-            let found = examine(&filled, models, self.config, &mut Timings::default())?;
-            let mut values = found.maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?;
-            for ((at, photo), mut record) in batch.into_iter().enumerate().zip(found.records) {
-                record.path.clone_from(&photo.path);
-                let maps = values.iter_mut().map(|maps| std::mem::take(&mut maps[at])).collect();
-                examined.push(Examined { photo, record, maps, size: self.emotion });
-            }
-        }
-        Ok(examined)
+    /// A photo and what came of it, under its path in the corpus.
+    pub fn examined(&self, path: &str, photo: Photo, examined: Examined) -> ExaminedPhoto {
+        let Examined { mut record, maps } = examined;
+        record.path = path.into();
+        ExaminedPhoto { pixels: photo.pixels, record, maps, size: self.card.input() }
     }
 }
 
-impl Examined {
+impl Stage for Explainer<'_> {
+    type Item = Source;
+    type Prepared = Photo;
+    type Worker = Worker;
+    type Outcome = Examined;
+
+    fn name(&self, source: &Source) -> (String, PathBuf) {
+        (source.path.clone(), source.place())
+    }
+
+    fn prepare(&self, source: &Source) -> Result<Photo, Failure> {
+        self.open(source).map_err(|error| Failure::new(&source.path, "decode", &error))
+    }
+
+    fn shape(&self, photo: &Photo) -> Size {
+        self.analysis.shape(&photo.prepared)
+    }
+
+    fn run(&self, worker: &mut Worker, batch: &[&Photo], timings: &mut Timings) -> Result<Vec<Examined>> {
+        let prepared: Vec<&Prepared> = batch.iter().map(|photo| &photo.prepared).collect();
+        self.analysis.examine(worker, &prepared, timings)
+    }
+
+    fn batch_size(&self, worker: &Worker) -> usize {
+        worker.batch
+    }
+}
+
+impl ExaminedPhoto {
     /// The photo's name.
     pub fn path(&self) -> &str {
         &self.record.path

@@ -6,7 +6,7 @@
 //! pixels of the original image or of the canvas, as each function says.
 
 use super::resample::{resize, Filter};
-use super::{BoundingBox, Rgb8, Size};
+use super::{BoundingBox, Extent, Rgb8, Size};
 use serde::{Deserialize, Serialize};
 
 /// How [`Letterbox::apply`] resizes.
@@ -96,11 +96,11 @@ impl Letterbox {
     }
 
     /// A box from canvas pixels to pixels of the original image; not clipped.
-    pub fn to_original(&self, on_canvas: &BoundingBox) -> BoundingBox {
+    pub fn to_original(&self, on_canvas: &BoundingBox) -> Extent {
         let (x, y) = (1.0 / self.scale_x(), 1.0 / self.scale_y());
         let (left, top) = (f64::from(self.left), f64::from(self.top));
-        let map = |edge: f32, start, scale| ((f64::from(edge) - start) * scale) as f32;
-        BoundingBox::new(
+        let map = |edge: f32, start, scale| (f64::from(edge) - start) * scale;
+        Extent::new(
             map(on_canvas.x_min, left, x),
             map(on_canvas.y_min, top, y),
             map(on_canvas.x_max, left, x),
@@ -108,11 +108,12 @@ impl Letterbox {
         )
     }
 
-    /// A box from pixels of the original image to canvas pixels; not clipped.
-    pub fn to_canvas(&self, on_original: &BoundingBox) -> BoundingBox {
+    /// A box from pixels of the original image to canvas pixels; not clipped. Of [`Letterbox::to_original`] it gives back
+    /// what was put in, to the last bit.
+    pub fn to_canvas(&self, on_original: &Extent) -> BoundingBox {
         let (x, y) = (self.scale_x(), self.scale_y());
         let (left, top) = (f64::from(self.left), f64::from(self.top));
-        let map = |edge: f32, start, scale| (f64::from(edge) * scale + start) as f32;
+        let map = |edge: f64, start, scale| (edge * scale + start) as f32;
         BoundingBox::new(
             map(on_original.x_min, left, x),
             map(on_original.y_min, top, y),

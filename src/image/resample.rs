@@ -99,13 +99,18 @@ impl Taps {
 /// # Panics
 /// If `from` or `to` is 0.
 pub fn taps(from: u32, to: u32, filter: Filter) -> Taps {
+    taps_of(from, to, 0..to, filter)
+}
+
+/// [`taps`] of these outputs alone: an axis that becomes very long and of which little is looked at costs that little.
+fn taps_of(from: u32, to: u32, outputs: Range<u32>, filter: Filter) -> Taps {
     assert!(from > 0 && to > 0, "an axis of {from} pixels cannot become one of {to}");
     let scale = f64::from(from) / f64::from(to);
     let stretch = scale.max(1.0);
     let support = filter.support() * stretch;
     let inverse = 1.0 / stretch;
-    let mut taps = Taps { spans: Vec::with_capacity(to as usize), weights: Vec::new() };
-    for output in 0..to {
+    let mut taps = Taps { spans: Vec::with_capacity(outputs.len()), weights: Vec::new() };
+    for output in outputs {
         let center = (f64::from(output) + 0.5) * scale;
         // Truncation after adding a half, as C casts do.
         let first = (center - support + 0.5).max(0.0) as usize;

@@ -1,22 +1,20 @@
 //! EmoNet (Kragel et al. 2019): the original two-column AlexNet of Krizhevsky et al. 2012 with 20 outputs. Any AlexNet
 //! with these eight layers fits: numbers of channels and groups are read off the weights.
 
-use super::card::{Flatten, Mean};
-use super::{Card, EmotionModel};
-use crate::image::{Rgb8, Size};
+use super::input::Normalisation;
+use super::{Activation, Architecture, Card, Classifier, Flatten, Mean};
+use crate::image::Rgb8;
 use crate::nn::weights::{mean_image, safetensors, Array, StateDict};
-use crate::nn::{stack, Layer};
+use crate::nn::{forward, Layer};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, TchError, Tensor};
 
 /// The network, split at conv5.
 #[derive(Debug)]
 pub struct AlexNet {
     card: Card,
-    device: Device,
-    /// (3, rows, columns) or (3, 1, 1), subtracted from the input.
-    mean: Tensor,
+    normalisation: Normalisation,
     body: Vec<Layer>,
     head: Vec<Layer>,
     files: Vec<(&'static str, PathBuf)>,
@@ -103,20 +101,7 @@ impl AlexNet {
     /// # Errors
     /// libtorch fails.
     pub fn subtracts_mean(&self) -> Result<bool> {
-        let count = self.mean.f_count_nonzero(None).and_then(|count| count.f_int64_value(&[]));
-        Ok(count.map_err(Error::torch("looking at the mean image"))? > 0)
-    }
-
-    /// The same network on `device`: its tensors are copied there, or shared where they are there already.
-    ///
-    /// # Errors
-    /// No memory.
-    pub fn on(&self, device: Device) -> Result<Self> {
-        let layers = |layers: &[Layer]| layers.iter().map(|layer| layer.on(device)).collect::<Result<Vec<_>, _>>();
-        let parts = || Ok((self.mean.f_to_device(device)?, layers(&self.body)?, layers(&self.head)?));
-        let (mean, body, head) = parts().map_err(Error::torch("sharing the emotion model"))?;
-        let (card, files) = (self.card.clone(), self.files.clone());
-        Ok(Self { card, device, mean, body, head, files, synthesized: self.synthesized })
+        self.normalisation.subtracts().map_err(Error::torch("looking at the mean image"))
     }
 
     /// Numbers in the eight layers.
@@ -130,16 +115,6 @@ impl AlexNet {
         self.body.iter().chain(&self.head).map(count).sum()
     }
 
-    /// Role and path of every file the model was read from.
-    pub fn files(&self) -> &[(&'static str, PathBuf)] {
-        &self.files
-    }
-
-    /// Whether the weights are random numbers from `emocam models synthesize`.
-    pub fn synthesized(&self) -> bool {
-        self.synthesized
-    }
-
     fn build(path: &Path, checkpoint: Canonical, card: Card, device: Device) -> Result<Self> {
         let Canonical { mut tensors, files, synthesized } = checkpoint;
         let place = |array: &Array| -> Result<Tensor> {
@@ -148,42 +123,55 @@ impl AlexNet {
                 .and_then(|tensor| tensor.f_reshape(&shape)?.f_to_device(device))
                 .map_err(Error::torch("loading the emotion model's weights"))
         };
-        let mean = match tensors.iter().position(|(name, _)| name == MEAN) {
-            Some(at) => place(&tensors.swap_remove(at).1)?,
-            None => Tensor::f_zeros([3, 1, 1], (Kind::Float, device))
-                .map_err(Error::torch("loading the emotion model's weights"))?,
-        };
+        let mean = tensors.iter().position(|(name, _)| name == MEAN);
+        let mean = mean.map(|place_of_mean| place(&tensors.swap_remove(place_of_mean).1)).transpose()?;
+        let normalisation = Normalisation::new(&card, mean, device)?;
         let get = |name: String| -> Result<Tensor> {
             let (_, array) = tensors.iter().find(|(known, _)| *known == name).expect("canonical() gives all layers");
             place(array)
         };
         let (body, head) = layers(path, get)?;
-        Ok(Self { card, device, mean, body, head, files, synthesized })
+        Ok(Self { card, normalisation, body, head, files, synthesized })
     }
 }
 
-impl EmotionModel for AlexNet {
-    fn input(&self) -> Size {
-        Size::new(self.card.input, self.card.input)
-    }
-
+impl Classifier for AlexNet {
     fn card(&self) -> &Card {
         &self.card
     }
 
     fn prepare(&self, pictures: &[&Rgb8]) -> Result<Tensor> {
+        self.normalisation.prepare(pictures, &self.card)
+    }
+
+    fn activation(&self, input: &Tensor) -> Result<Activation> {
         let _no_grad = tch::no_grad_guard();
-        stack(pictures, self.input(), self.device)
-            .and_then(|x| x.f_to_kind(Kind::Float)?.f_sub(&self.mean))
-            .map_err(Error::torch("preparing the emotion model's input"))
+        let values = forward(&self.body, input).and_then(|a| a.f_contiguous());
+        values.map(Activation::alone).map_err(Error::torch("running the emotion model"))
     }
 
-    fn body(&self) -> &[Layer] {
-        &self.body
+    fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError> {
+        forward(&self.head, &activation.values)
     }
 
-    fn head(&self) -> &[Layer] {
-        &self.head
+    fn layers(&self) -> Option<&[Layer]> {
+        Some(&self.head)
+    }
+
+    fn on(&self, device: Device) -> Result<Box<dyn Classifier>> {
+        let layers = |layers: &[Layer]| layers.iter().map(|layer| layer.on(device)).collect::<Result<Vec<_>, _>>();
+        let parts = || Ok((self.normalisation.on(device)?, layers(&self.body)?, layers(&self.head)?));
+        let (normalisation, body, head) = parts().map_err(Error::torch("sharing the emotion model"))?;
+        let (card, files) = (self.card.clone(), self.files.clone());
+        Ok(Box::new(Self { card, normalisation, body, head, files, synthesized: self.synthesized }))
+    }
+
+    fn files(&self) -> &[(&'static str, PathBuf)] {
+        &self.files
+    }
+
+    fn synthesized(&self) -> bool {
+        self.synthesized
     }
 }
 
@@ -207,19 +195,19 @@ pub(crate) fn layers(path: &Path, get: impl Fn(String) -> Result<Tensor>) -> Res
         }
         body.push(Layer::Convolution { kernel, bias, stride, padding, groups: channels / of_group });
         if at < 4 {
-            body.push(Layer::Relu);
+            body.push(Layer::RELU);
         }
         if at < 2 {
             body.push(Layer::LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 });
-            body.push(Layer::MaxPool { size: 3, stride: 2 });
+            body.push(Layer::MaxPool { size: 3, stride: 2, padding: 0 });
         }
         channels = out;
     }
-    let mut head = vec![Layer::Relu, Layer::MaxPool { size: 3, stride: 2 }, Layer::Flatten];
+    let mut head = vec![Layer::RELU, Layer::MaxPool { size: 3, stride: 2, padding: 0 }, Layer::Flatten];
     for at in 6..=8 {
         head.push(Layer::Linear { weight: get(format!("fc{at}.weight"))?, bias: get(format!("fc{at}.bias"))? });
         if at < 8 {
-            head.push(Layer::Relu);
+            head.push(Layer::RELU);
         }
     }
     Ok((body, head))
@@ -230,6 +218,9 @@ pub(crate) fn layers(path: &Path, get: impl Fn(String) -> Result<Tensor>) -> Res
 /// # Errors
 /// As [`AlexNet::load`].
 pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result<Canonical> {
+    if card.architecture != Architecture::AlexNet {
+        return Err(Error::file(path, "its card says `network = \"torchscript\"`, but it holds the weights of an AlexNet"));
+    }
     let mut state = StateDict::open(path)?;
     let has = |layer: &str| state.arrays.contains_key(&format!("{layer}.weight"));
     let layout = LAYOUTS.iter().find(|layout| layout.layers.iter().all(|layer| has(layer))).ok_or_else(|| {
@@ -246,7 +237,8 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
     })?;
     let flatten = card.flatten.unwrap_or(layout.flatten);
     let mut tensors = Vec::new();
-    let (mut rows, mut columns, mut features) = (i64::from(card.input), i64::from(card.input), 3);
+    let input = card.input();
+    let (mut rows, mut columns, mut features) = (i64::from(input.height), i64::from(input.width), 3);
     for (at, layer) in layout.layers.iter().enumerate() {
         let mut weight = take_weight(&mut state, &format!("{layer}.weight"), at, layout.name)?;
         if at < 5 {
@@ -257,7 +249,7 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
             features = weight.shape[0] as i64;
         } else {
             let wanted = if at == 5 { features * rows.max(0) * columns.max(0) } else { features };
-            fully_connected(&mut weight, path, layer, wanted, (at == 7).then_some(card.labels.len()))?;
+            fully_connected(&mut weight, path, layer, wanted, (at == 7).then_some(card.outputs()))?;
             if at == 5 && flatten == Flatten::ChannelsColumnsRows {
                 swap_rows_and_columns(&mut weight, features as usize, rows as usize, columns as usize);
             }
@@ -360,12 +352,13 @@ fn mean_of(
         (None, Some(Mean::Colour(colour))) => Some(Array { shape: vec![3, 1, 1], values: colour.to_vec() }),
         (None, _) => stored,
     };
-    let side = card.input as usize;
+    let input = card.input();
+    let (rows, columns) = (input.height as usize, input.width as usize);
     match &mean {
-        Some(mean) if mean.shape != [3, side, side] && mean.shape != [3, 1, 1] => Err(Error::Tensor {
+        Some(mean) if mean.shape != [3, rows, columns] && mean.shape != [3, 1, 1] => Err(Error::Tensor {
             path: file.unwrap_or(path).into(),
             tensor: MEAN.into(),
-            expected: format!("3 x {side} x {side}"),
+            expected: format!("3 x {rows} x {columns}"),
             found: format!("{:?}", mean.shape),
         }),
         None if layout.needs_mean => Err(Error::file(

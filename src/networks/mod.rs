@@ -1,103 +1,242 @@
-//! The explained network: from a picture to the probabilities of its emotions, split at the last convolution.
+//! What is explained: networks that answer for a picture, split at the explained activation A.
 //!
-//! Knows nothing of detection.
+//! In: pictures of the network's input size. Out: A with whatever by-passes it ([`Activation`]), from A the outputs, from the
+//! outputs what is answered ([`Prediction`]). A network is an implementation of [`Classifier`]; adding one is a file here and
+//! a row in [`open`]. Knows nothing of regions.
 
 mod alexnet;
 mod card;
+mod input;
+pub mod torchscript;
 
 pub use alexnet::AlexNet;
 pub(crate) use alexnet::{layers, MEAN, SYNTHESIZED};
-pub use card::{Card, Published, Regression};
+pub use card::{
+    Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar,
+    SyntheticInput,
+};
+pub use torchscript::TorchScript;
 
-use crate::image::{Rgb8, Size};
-use crate::nn::{forward, forward_kept, Layer};
+use crate::image::Rgb8;
+use crate::nn::{forward_kept, Layer};
 use crate::{Error, Result};
-use tch::{Kind, Tensor};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, TchError, Tensor};
 
-/// A classifier split in two: `features` up to the last convolution's output A before its ReLU, `head` from A to logits.
-pub trait EmotionModel {
-    /// Size of the pictures [`Self::features`] takes.
-    fn input(&self) -> Size;
-
-    /// What the outputs mean.
+/// A network split in two: from the input to the explained activation A, and from A to the outputs.
+pub trait Classifier: std::fmt::Debug + Send {
+    /// What goes in and what comes out.
     fn card(&self) -> &Card;
 
-    /// What enters the network: (N, 3, rows, columns), f32, from pictures of size [`Self::input`].
+    /// What enters the network: (N, 3, rows, columns), f32, from pictures of [`Card::input`]'s size.
     ///
     /// # Errors
     /// No memory.
     fn prepare(&self, pictures: &[&Rgb8]) -> Result<Tensor>;
 
-    /// The layers from there to A.
-    fn body(&self) -> &[Layer];
-
-    /// The layers from A to the logits (N, labels), beginning with the ReLU behind the last convolution.
-    fn head(&self) -> &[Layer];
-
-    /// The explained activation A: (N, K, rows, columns), f32, of a prepared input.
+    /// The explained activation of a prepared input; without gradients.
     ///
     /// # Errors
     /// The network could not be run.
-    fn activation(&self, input: &Tensor) -> Result<Tensor> {
+    fn activation(&self, input: &Tensor) -> Result<Activation>;
+
+    /// The outputs (N, outputs), f32, of an activation, which may have been changed. Autograd works through it, where it is
+    /// on.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError>;
+
+    /// The layers from A to the outputs, where the network shows them: LRP and DeepLIFT walk them, and leaving channels out is
+    /// cheap. A's context is not used by such a network.
+    fn layers(&self) -> Option<&[Layer]>;
+
+    /// The same network on `device`, for another thread: its tensors are copied there, or shared where they are there
+    /// already. No file is read again.
+    ///
+    /// # Errors
+    /// No memory.
+    fn on(&self, device: Device) -> Result<Box<dyn Classifier>>;
+
+    /// Role and path of every file the network was read from.
+    fn files(&self) -> &[(&'static str, PathBuf)];
+
+    /// Whether the weights are random numbers from `emocam models synthesize`.
+    fn synthesized(&self) -> bool {
+        false
+    }
+}
+
+/// The explained activation of a batch.
+#[derive(Debug)]
+pub struct Activation {
+    /// A: (N, K, rows, columns), f32.
+    pub values: Tensor,
+    /// What by-passes A on its way to the outputs (a class token, a skip connection); the first side of each is N.
+    pub context: Vec<Tensor>,
+}
+
+impl Activation {
+    /// With nothing that by-passes it.
+    pub fn alone(values: Tensor) -> Self {
+        Self { values, context: Vec::new() }
+    }
+
+    /// Changed activations (M, K, rows, columns) of the picture `picture`, its context repeated.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn changed(&self, picture: usize, variants: Tensor) -> Result<Self, TchError> {
+        let count = variants.size()[0];
+        let repeat = |context: &Tensor| {
+            let one = context.f_narrow(0, picture as i64, 1)?;
+            let mut shape = one.size();
+            shape[0] = count;
+            one.f_expand(shape, false)
+        };
+        let context = self.context.iter().map(repeat).collect::<Result<_, _>>()?;
+        Ok(Self { values: variants, context })
+    }
+
+    /// The same with other values of A, of its shape.
+    pub fn with_values(&self, values: Tensor) -> Self {
+        Self { values, context: self.context.iter().map(Tensor::shallow_clone).collect() }
+    }
+}
+
+/// A batch on its way through a network.
+#[derive(Debug)]
+pub struct Forward {
+    /// What entered it: (N, 3, rows, columns).
+    pub input: Tensor,
+    /// The explained activation.
+    pub activation: Activation,
+    /// A, then the output of every layer of [`Classifier::layers`], the outputs (N, outputs) last; of a network without visible
+    /// layers A and the outputs alone.
+    pub values: Vec<Tensor>,
+}
+
+impl Forward {
+    /// Runs the network on a prepared `input`.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    pub fn run(network: &dyn Classifier, input: Tensor) -> Result<Self> {
+        let activation = network.activation(&input)?;
+        Self::from_activation(network, input, activation)
+    }
+
+    /// Runs the network on pictures of its input size.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    pub fn of_pictures(network: &dyn Classifier, pictures: &[&Rgb8]) -> Result<Self> {
+        Self::run(network, network.prepare(pictures)?)
+    }
+
+    /// From an activation that is there already to the outputs.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    pub fn from_activation(network: &dyn Classifier, input: Tensor, activation: Activation) -> Result<Self> {
         let _no_grad = tch::no_grad_guard();
-        forward(self.body(), input).and_then(|a| a.f_contiguous()).map_err(Error::torch("running the emotion model"))
+        let values = match network.layers() {
+            Some(layers) => forward_kept(layers, &activation.values),
+            None => network.outputs(&activation).map(|outputs| vec![activation.values.shallow_clone(), outputs]),
+        };
+        let values = values.map_err(Error::torch("running the network's head"))?;
+        Ok(Self { input, activation, values })
     }
 
-    /// [`Self::activation`] of pictures of size [`Self::input`].
+    /// The outputs (N, outputs).
+    pub fn outputs(&self) -> &Tensor {
+        &self.values[self.values.len() - 1]
+    }
+
+    /// What is answered, one a picture.
     ///
     /// # Errors
-    /// The network could not be run.
-    fn features(&self, pictures: &[&Rgb8]) -> Result<Tensor> {
-        self.activation(&self.prepare(pictures)?)
+    /// As [`predictions`].
+    pub fn predictions(&self, card: &Card) -> Result<Vec<Prediction>> {
+        predictions(self.outputs(), card)
     }
 }
 
-/// What the model answers for one picture.
+/// What a network answers for a picture.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Emotion {
-    /// Index of the most probable label.
+pub struct Prediction {
+    /// Index of the most probable label; of a network with a single output the bin it lies in.
     pub label: usize,
-    /// Softmax over the labels.
+    /// Softmax over the labels; empty for a network with a single output.
     pub probabilities: Vec<f32>,
+    /// The single output of a network that has no more.
+    pub output: Option<f32>,
 }
 
-/// Logits to answers: (N, labels) to one [`Emotion`] a row. The first of equal labels wins.
+impl Prediction {
+    /// Index of the output that a map explains when nobody names another.
+    pub fn explained(&self) -> usize {
+        if self.output.is_some() {
+            0
+        } else {
+            self.label
+        }
+    }
+
+    /// Probability of the label; `None` for a network with a single output.
+    pub fn probability(&self) -> Option<f32> {
+        self.probabilities.get(self.label).copied()
+    }
+}
+
+/// What the outputs (N, outputs) of a network say, one [`Prediction`] a row. The first of equal labels wins.
 ///
 /// # Errors
-/// libtorch fails, or a logit is not a number: damaged weights.
-pub fn answers(logits: &Tensor) -> Result<Vec<Emotion>> {
-    let labels = logits.size()[1] as usize;
-    let probabilities = logits
-        .f_softmax(1, Kind::Float)
-        .and_then(|p| Vec::<f32>::try_from(&p.f_flatten(0, -1)?))
-        .map_err(Error::torch("reading the emotion model's answer"))?;
-    if probabilities.iter().any(|p| !p.is_finite()) {
+/// libtorch fails, or an output is not a number: damaged weights.
+pub fn predictions(outputs: &Tensor, card: &Card) -> Result<Vec<Prediction>> {
+    let numbers = match card.scalar {
+        Some(_) => outputs.f_to_kind(Kind::Float),
+        None => outputs.f_softmax(1, Kind::Float),
+    };
+    let numbers = numbers
+        .and_then(|numbers| Vec::<f32>::try_from(&numbers.f_flatten(0, -1)?))
+        .map_err(Error::torch("reading the network's answer"))?;
+    if numbers.iter().any(|number| !number.is_finite()) {
         return Err(Error::Torch {
-            doing: "reading the emotion model's answer",
-            message: "a probability is not a number: the weights do not fit this network".into(),
+            doing: "reading the network's answer",
+            message: "an output is not a number: the weights do not fit this network".into(),
         });
     }
-    let emotion = |row: &[f32]| {
-        let label = (0..labels).fold(0, |best, label| if row[label] > row[best] { label } else { best });
-        Emotion { label, probabilities: row.to_vec() }
+    let prediction = |row: &[f32]| match &card.scalar {
+        Some(scalar) => {
+            Prediction { label: scalar.bin(row[0]), probabilities: Vec::new(), output: Some(row[0]) }
+        }
+        None => {
+            let label = (0..row.len()).fold(0, |best, label| if row[label] > row[best] { label } else { best });
+            Prediction { label, probabilities: row.to_vec(), output: None }
+        }
     };
-    Ok(probabilities.chunks_exact(labels).map(emotion).collect())
+    Ok(numbers.chunks_exact(card.outputs()).map(prediction).collect())
 }
 
-/// [`EmotionModel::features`] through [`EmotionModel::head`] with everything on the way: A, then the output of every layer,
-/// the logits (N, labels) last. It is what maps are computed from.
+/// What a network answers for pictures of its input size, one a picture.
 ///
 /// # Errors
 /// The network could not be run.
-pub fn values(model: &dyn EmotionModel, activation: &Tensor) -> Result<Vec<Tensor>> {
-    let _no_grad = tch::no_grad_guard();
-    forward_kept(model.head(), activation).map_err(Error::torch("running the emotion model's head"))
+pub fn predict(network: &dyn Classifier, pictures: &[&Rgb8]) -> Result<Vec<Prediction>> {
+    Forward::of_pictures(network, pictures)?.predictions(network.card())
 }
 
-/// [`EmotionModel::features`] through [`EmotionModel::head`]: (N, labels) logits.
+/// Reads the network in `weights`, whatever it is; `mean` is an AlexNet's mean image, where it is named.
 ///
 /// # Errors
-/// The network could not be run.
-pub fn logits(model: &dyn EmotionModel, activation: &Tensor) -> Result<Tensor> {
-    forward(model.head(), activation).map_err(Error::torch("running the emotion model's head"))
+/// A file that cannot be read or is not what its card says.
+pub fn open(weights: &Path, mean: Option<&Path>, device: Device) -> Result<Box<dyn Classifier>> {
+    if torchscript::is_one(weights)? {
+        if let Some(mean) = mean {
+            return Err(Error::file(mean, "a TorchScript network has its mean in its card, not in a file"));
+        }
+        return Ok(Box::new(TorchScript::load(weights, device)?));
+    }
+    Ok(Box::new(AlexNet::load(weights, mean, device)?))
 }

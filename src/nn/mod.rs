@@ -4,10 +4,13 @@
 
 mod device;
 mod layers;
+mod nonlinearity;
+pub mod script;
 pub mod weights;
 
 pub use device::{keep_freed_memory, network_threads, open, open_all, share_one_heap, DeviceChoice, Precision};
-pub use layers::{forward, forward_kept, Layer};
+pub use layers::{forward, forward_kept, Graph, Layer};
+pub use nonlinearity::Nonlinearity;
 
 use crate::image::{Rgb8, Size};
 use tch::{Device, Kind, TchError, Tensor};

@@ -1,4 +1,4 @@
-//! ObjectPaste: what the emotion model answers when an object is pasted into a photo (paper, section 5 and Fig. 7).
+//! ObjectPaste: what the emotion model answers when an object is pasted into a photo (paper, section 3.2 and Fig. 7).
 //!
 //! In: a corpus, objects with transparency, positions. Out: per photo one [`PasteRecord`] with the model's answer for every
 //! object, fill and spot, and, over the corpus, shares of changed labels with their intervals and tests. Only the emotion

@@ -1,48 +1,78 @@
-//! The one expensive pass: decode threads, model threads in batches, then records in the order of the corpus.
+//! The one expensive pass: decode threads, model threads in batches, results in the order of the pictures.
 //!
 //! Every decode thread takes every T-th picture and has its own bounded channel; one thread reads them in turn and makes
 //! batches, which the model threads get in turn, each by a channel of its own; the calling thread takes what they found in
 //! turn. So batches arrive in order, and the pictures in memory are bounded, without any further bookkeeping. Pictures of one
-//! shape go together (the module `gather`).
+//! shape go together (the module `gather`). What is done with a picture is a [`Stage`]'s business.
 
 use super::gather::{Ending, Gathering, InOrder};
-use super::{examine_in_memory, in_one_line, Examined, Models, Prepared};
-use crate::attribution::Maps;
-use crate::config::Config;
-use crate::corpus::{Enough, Source};
-use crate::image::{Canvas, Size};
-use crate::load::Loaded;
-use crate::networks::EmotionModel;
-use crate::regions::darknet::Detector;
-use crate::run::record::{ImageRecord, RecordWriter};
+use crate::image::Size;
 use crate::run::{Failure, Timings};
 use crate::{Error, Result};
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::time::Instant;
 
+/// What a pass does with every picture.
+pub trait Stage: Sync {
+    /// Names a picture that is still to be done.
+    type Item: Sync;
+    /// A picture decoded and ready for the networks; it is kept until its result is taken.
+    type Prepared: Send;
+    /// The networks of a model thread.
+    type Worker: Send;
+    /// What comes of a picture.
+    type Outcome: Send;
+
+    /// The picture's path, as in every table, and where it is, for messages.
+    fn name(&self, item: &Self::Item) -> (String, PathBuf);
+
+    /// Decodes and prepares a picture, on a decode thread.
+    ///
+    /// # Errors
+    /// The picture's own: its row of the failures.
+    fn prepare(&self, item: &Self::Item) -> Result<Self::Prepared, Failure>;
+
+    /// Pictures of different shapes share no batch.
+    fn shape(&self, prepared: &Self::Prepared) -> Size;
+
+    /// What comes of a batch of pictures of one shape, one entry each, on a model thread. `timings` are added to.
+    ///
+    /// # Errors
+    /// The run's: a network cannot be run.
+    fn run(
+        &self,
+        worker: &mut Self::Worker,
+        batch: &[&Self::Prepared],
+        timings: &mut Timings,
+    ) -> Result<Vec<Self::Outcome>>;
+
+    /// Pictures that the worker's networks take at a time by now: fewer than configured since memory ran out.
+    fn batch_size(&self, worker: &Self::Worker) -> usize;
+}
+
 /// A pass over pictures.
-pub struct Pass<'a> {
+pub struct Pass<'a, S: Stage> {
+    /// What is done.
+    pub stage: &'a S,
     /// The pictures still to be done, in the order of the corpus.
-    pub sources: &'a [&'a Source],
+    pub items: &'a [S::Item],
     /// The networks: one set a model thread, all with the same weights. One on the CPU, whose cores one batch fills; two a
     /// GPU, which computes for the one while the other is at work on the processor.
-    pub models: &'a mut [Loaded],
-    /// What to do.
-    pub config: &'a Config,
+    pub workers: &'a mut [S::Worker],
+    /// Pictures that are handed to a model thread at a time.
+    pub batch: usize,
     /// Decode threads, at least 1.
     pub threads: usize,
-    /// Folder for the maps, when they are wanted.
-    pub maps: Option<&'a Path>,
     /// Set from outside to stop after the batches at hand.
     pub stop: &'a AtomicBool,
 }
 
 /// How far a pass is.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress {
+pub struct PassProgress {
     /// Pictures done in this pass.
     pub done: usize,
     /// Pictures that failed in this pass.
@@ -53,104 +83,113 @@ pub struct Progress {
     pub timings: Timings,
 }
 
-/// A picture on its way to a model thread.
-type Waiting<'a> = (&'a Source, Prepared);
+/// A picture with its result.
+#[derive(Debug)]
+pub struct Done<'a, S: Stage + ?Sized> {
+    /// Which picture.
+    pub item: &'a S::Item,
+    /// As it went into the networks.
+    pub prepared: S::Prepared,
+    /// What came of it.
+    pub outcome: S::Outcome,
+}
 
-/// Pictures of one shape for a model thread, with their numbers.
-struct Batch<'a> {
-    pictures: Vec<(usize, Waiting<'a>)>,
+/// Pictures of one shape for a model thread, with their numbers among those that could be decoded.
+struct Batch<'a, S: Stage> {
+    pictures: Vec<(usize, (&'a S::Item, S::Prepared))>,
     /// What could not be decoded since the batch before.
     failures: Vec<Failure>,
 }
 
-/// What a model thread makes of it.
-struct Found<'a> {
-    sources: Vec<(usize, &'a Source)>,
+/// What a model thread makes of a batch.
+struct BatchDone<'a, S: Stage> {
+    done: Vec<(usize, Done<'a, S>)>,
     failures: Vec<Failure>,
-    examined: Examined,
-    /// Pictures a batch.
     batch: usize,
     timings: Timings,
 }
 
-impl<'a> Pass<'a> {
-    /// Runs the pass, appending records to `writer`; `report` is called after every batch. Returns the failures, in the
-    /// order of the corpus, and the times.
+impl<'a, S: Stage> Pass<'a, S> {
+    /// Runs the pass. `take` gets the results that are due, in the order of the pictures, after every batch, and how far the
+    /// pass is. Returns the failures, in the order of the pictures, and the times.
     ///
     /// # Errors
-    /// A network cannot be run, or a record cannot be written. What was appended is safe.
+    /// A network cannot be run; whatever `take` returns.
     ///
     /// # Panics
-    /// Without networks.
-    pub fn run(self, writer: &mut RecordWriter, report: &mut dyn FnMut(Progress)) -> Result<(Vec<Failure>, Timings)> {
-        let Self { sources, models, config, threads, maps, stop } = self;
-        let threads = threads.clamp(1, sources.len().max(1));
-        let (detector, emotion) = (models[0].detector.canvas(config.detector.rect), models[0].emotion.input());
+    /// Without workers.
+    pub fn run(
+        self,
+        take: &mut dyn FnMut(Vec<Done<'a, S>>, PassProgress) -> Result<()>,
+    ) -> Result<(Vec<Failure>, Timings)> {
+        let Self { stage, items, workers, batch, threads, stop } = self;
+        let threads = threads.clamp(1, items.len().max(1));
         let busy = AtomicU64::new(0);
-        let decoding = Decoding { sources, config, detector, emotion, busy: &busy };
         // Enough for each thread to work ahead while every model thread has a batch.
-        let ahead = (config.compute.batch * models.len()).div_ceil(threads) + 1;
+        let ahead = (batch * workers.len()).div_ceil(threads) + 1;
         let network_threads = tch::get_num_threads();
-        let (failures, timings) = (Vec::new(), Timings::default());
-        let mut writing = Writing { writer, maps, report, order: InOrder::new(), failures, timings };
-        writing.timings.decode_threads = threads;
-        writing.timings.model_threads = models.len();
+        let timings = Timings { decode_threads: threads, model_threads: workers.len(), ..Timings::default() };
+        let mut ending = Taking { take, order: InOrder::new(), failures: Vec::new(), timings };
         std::thread::scope(|scope| {
             let (mut decoded, mut to_models, mut from_models) = (Vec::new(), Vec::new(), Vec::new());
             for thread in 0..threads {
                 let (sender, receiver) = sync_channel(ahead);
-                scope.spawn(move || decoding.every(thread, threads, &sender));
+                let (own, busy) = (items.iter().skip(thread).step_by(threads), &busy);
+                scope.spawn(move || decode(stage, own, busy, &sender));
                 decoded.push(receiver);
             }
-            for models in models {
-                let ((sender, batches), (found, receiver)) = (sync_channel(1), sync_channel(1));
+            for worker in workers {
+                let ((sender, batches), (done, receiver)) = (sync_channel(1), sync_channel(1));
                 scope.spawn(move || {
                     // libtorch keeps this number for every thread anew.
                     tch::set_num_threads(network_threads);
-                    work(models, config, &batches, &found);
+                    work(stage, worker, &batches, &done);
                 });
                 to_models.push(sender);
                 from_models.push(receiver);
             }
-            scope.spawn(move || hand_out(sources, config.compute.batch, stop, &decoded, &to_models));
+            scope.spawn(move || hand_out(stage, items, batch, stop, &decoded, &to_models));
             let begin = Instant::now();
+            let mut clock = |timings: &mut Timings| {
+                timings.total = begin.elapsed().as_secs_f64();
+                timings.decode = busy.load(Ordering::Relaxed) as f64 / 1e9;
+            };
             for turn in 0.. {
                 // A channel closes when the batches are at an end, or when its thread panicked, which the scope passes on.
-                let Ok(found) = from_models[turn % from_models.len()].recv() else { break };
-                writing.timings.total = begin.elapsed().as_secs_f64();
-                writing.timings.decode = busy.load(Ordering::Relaxed) as f64 / 1e9;
-                writing.take(found?)?;
+                let Ok(done) = from_models[turn % from_models.len()].recv() else { break };
+                clock(&mut ending.timings);
+                ending.batch(done?)?;
             }
-            writing.timings.total = begin.elapsed().as_secs_f64();
-            writing.timings.decode = busy.load(Ordering::Relaxed) as f64 / 1e9;
-            Ok((writing.failures, writing.timings))
+            clock(&mut ending.timings);
+            Ok((ending.failures, ending.timings))
         })
     }
 }
 
 /// Makes batches of `size` and hands them to the model threads in turn, until all are handed out, `stop` is set, or nobody
 /// listens.
-fn hand_out<'a>(
-    sources: &[&'a Source],
+fn hand_out<'a, S: Stage>(
+    stage: &S,
+    items: &'a [S::Item],
     size: usize,
     stop: &AtomicBool,
-    decoded: &[Receiver<Result<Prepared, Failure>>],
-    to_models: &[SyncSender<Batch<'a>>],
+    decoded: &[Receiver<Result<S::Prepared, Failure>>],
+    to_models: &[SyncSender<Batch<'a, S>>],
 ) {
     let (mut gathering, mut failures, mut turn) = (Gathering::new(size), Vec::new(), 0);
-    let mut hand = |batch: Batch<'a>| {
+    let mut hand = |batch: Batch<'a, S>| {
         turn += 1;
         to_models[(turn - 1) % to_models.len()].send(batch).is_ok()
     };
-    for (at, source) in sources.iter().enumerate() {
+    for (number, item) in items.iter().enumerate() {
         // A channel closes early when its thread panicked, which the scope passes on.
-        let Ok(prepared) = decoded[at % decoded.len()].recv() else { return };
+        let Ok(prepared) = decoded[number % decoded.len()].recv() else { return };
         match prepared {
-            Ok(prepared) => gathering.push(prepared.canvas(), (*source, prepared)),
+            Ok(prepared) => gathering.push(stage.shape(&prepared), (item, prepared)),
             Err(failure) => failures.push(failure),
         }
         let stopped = stop.load(Ordering::Relaxed);
-        let ending = match at + 1 == sources.len() {
+        let ending = match number + 1 == items.len() {
             true => Ending::All,
             false if stopped => Ending::Stop,
             false => Ending::No,
@@ -169,99 +208,77 @@ fn hand_out<'a>(
 }
 
 /// A model thread: batch after batch, until there are no more, nobody listens, or a network fails.
-fn work<'a>(models: &Loaded, config: &Config, batches: &Receiver<Batch<'a>>, found: &SyncSender<Result<Found<'a>>>) {
-    let models = Models { detector: &models.detector, emotion: &models.emotion };
-    let mut size = config.compute.batch;
+fn work<'a, S: Stage>(
+    stage: &S,
+    worker: &mut S::Worker,
+    batches: &Receiver<Batch<'a, S>>,
+    done: &SyncSender<Result<BatchDone<'a, S>>>,
+) {
     loop {
         let clock = Instant::now();
         let Ok(Batch { pictures, failures }) = batches.recv() else { return };
         let mut timings = Timings { waiting: clock.elapsed().as_secs_f64(), ..Timings::default() };
-        let prepared: Vec<&Prepared> = pictures.iter().map(|(_, (_, prepared))| prepared).collect();
-        let examined = examine_in_memory(&prepared, &mut size, models, config, &mut timings);
-        let sources = pictures.iter().map(|(number, (source, _))| (*number, *source)).collect();
-        let done = examined.map(|examined| Found { sources, failures, examined, batch: size, timings });
-        let failed = done.is_err();
-        if found.send(done).is_err() || failed {
+        let prepared: Vec<&S::Prepared> = pictures.iter().map(|(_, (_, prepared))| prepared).collect();
+        let outcomes = if prepared.is_empty() { Ok(Vec::new()) } else { stage.run(worker, &prepared, &mut timings) };
+        let result = outcomes.map(|outcomes| BatchDone {
+            done: pictures
+                .into_iter()
+                .zip(outcomes)
+                .map(|((number, (item, prepared)), outcome)| (number, Done { item, prepared, outcome }))
+                .collect(),
+            failures,
+            batch: stage.batch_size(worker),
+            timings,
+        });
+        let failed = result.is_err();
+        if done.send(result).is_err() || failed {
             return;
         }
     }
 }
 
-/// The end of the pass: records and maps to the disk, failures and times added up.
-struct Writing<'a> {
-    writer: &'a mut RecordWriter,
-    maps: Option<&'a Path>,
-    report: &'a mut dyn FnMut(Progress),
-    order: InOrder<ImageRecord>,
+/// Decodes `items` until all are done or nobody listens; `busy` counts the nanoseconds of work of all threads.
+fn decode<'a, S: Stage + 'a>(
+    stage: &S,
+    items: impl Iterator<Item = &'a S::Item>,
+    busy: &AtomicU64,
+    sender: &SyncSender<Result<S::Prepared, Failure>>,
+) {
+    for item in items {
+        let clock = Instant::now();
+        // A crash of a decoder is that picture's failure, not the run's.
+        let prepared = catch_unwind(AssertUnwindSafe(|| stage.prepare(item))).unwrap_or_else(|_| {
+            let (path, place) = stage.name(item);
+            let message = "the decoder crashed on this file; please report it with the file";
+            Err(Failure::new(&path, "decode", &Error::file(&place, message)))
+        });
+        busy.fetch_add(clock.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        if sender.send(prepared).is_err() {
+            return;
+        }
+    }
+}
+
+/// The end of the pass: results in order, failures and times added up.
+struct Taking<'t, 'a, S: Stage> {
+    take: &'t mut dyn FnMut(Vec<Done<'a, S>>, PassProgress) -> Result<()>,
+    order: InOrder<Done<'a, S>>,
     failures: Vec<Failure>,
     timings: Timings,
 }
 
-impl Writing<'_> {
-    /// Writes the records that are due, and maps before them: a picture with a record has its maps.
-    fn take(&mut self, found: Found<'_>) -> Result<()> {
-        let Found { sources, failures, mut examined, batch, timings } = found;
+impl<'a, S: Stage> Taking<'_, 'a, S> {
+    fn batch(&mut self, batch: BatchDone<'a, S>) -> Result<()> {
+        let BatchDone { done, failures, batch, timings } = batch;
         let clock = Instant::now();
-        for (record, (_, source)) in examined.records.iter_mut().zip(&sources) {
-            record.path.clone_from(&source.path);
-        }
-        if let Some(folder) = self.maps {
-            let values = examined.maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?;
-            for (at, record) in examined.records.iter().enumerate() {
-                let maps = examined.maps.iter().zip(&values).map(|(of, values)| (of.size(), &values[at]));
-                crate::run::save_maps(folder, record, maps)?;
-            }
-        }
-        sources.iter().zip(examined.records).for_each(|((number, _), record)| self.order.push(*number, record));
+        done.into_iter().for_each(|(number, done)| self.order.push(number, done));
         let due = self.order.due();
-        if !due.is_empty() {
-            self.writer.append(&due)?;
-        }
         self.failures.extend(failures);
         self.timings.add(&timings);
-        self.timings.write += clock.elapsed().as_secs_f64();
         self.timings.images += due.len();
         let (done, failed) = (self.timings.images, self.failures.len());
-        (self.report)(Progress { done, failed, batch, timings: self.timings });
+        (self.take)(due, PassProgress { done, failed, batch, timings: self.timings })?;
+        self.timings.write += clock.elapsed().as_secs_f64();
         Ok(())
-    }
-}
-
-/// What the decode threads need, which is no network.
-#[derive(Clone, Copy)]
-struct Decoding<'a> {
-    sources: &'a [&'a Source],
-    config: &'a Config,
-    detector: Canvas,
-    emotion: Size,
-    /// Nanoseconds of work, all threads added.
-    busy: &'a AtomicU64,
-}
-
-impl Decoding<'_> {
-    /// Decodes the pictures `thread`, `thread + threads`, ... until all are done or nobody listens.
-    fn every(self, thread: usize, threads: usize, sender: &SyncSender<Result<Prepared, Failure>>) {
-        for source in self.sources.iter().skip(thread).step_by(threads) {
-            let clock = Instant::now();
-            // A crash of a decoder is that picture's failure, not the run's.
-            let prepared = catch_unwind(AssertUnwindSafe(|| self.prepare(source))).unwrap_or_else(|_| {
-                Err(Error::file(&source.place(), "the decoder crashed on this file; please report it with the file"))
-            });
-            let prepared = prepared.map_err(|error| Failure {
-                path: source.path.clone(),
-                stage: "decode".into(),
-                cause: in_one_line(&error),
-            });
-            self.busy.fetch_add(clock.elapsed().as_nanos() as u64, Ordering::Relaxed);
-            if sender.send(prepared).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn prepare(&self, source: &Source) -> Result<Prepared> {
-        let enough = Enough { letterboxed: self.detector.size, squashed: self.emotion };
-        let picture = source.decode(&self.config.corpus.decoding(enough))?;
-        Ok(Prepared::new(&picture, &source.path, self.detector, self.emotion, self.config))
     }
 }

@@ -1,3 +1,129 @@
-//! Where things are.
+//! Where things are: labelled regions of a picture, in pixels of the upright picture, unclipped.
+//!
+//! They are computed from pixels by a [`Detector`] (one file each: `darknet`, `yolo_torchscript`), or known beforehand, from a
+//! file or an earlier run ([`KnownRegions`]). A picture's [`Regions`] are one or the other. Knows nothing of the network that
+//! is explained.
 
 pub mod darknet;
+
+use crate::image::{Canvas, Letterbox, LetterboxFilter, Picture, Region, Rgb8, Size};
+use crate::Result;
+use std::sync::Arc;
+use tch::Device;
+
+/// One labelled region.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located {
+    /// Index of the class.
+    pub class: usize,
+    /// In `[0, 1]`.
+    pub confidence: f32,
+    /// Where it is, in pixels of the upright picture, unclipped.
+    pub region: Region,
+}
+
+/// What a detector sees of a picture.
+#[derive(Debug, Clone, Copy)]
+pub struct View {
+    /// Its input.
+    pub canvas: Canvas,
+    /// How the picture is resized into it.
+    pub filter: LetterboxFilter,
+    /// Grey level of the bars.
+    pub fill: u8,
+}
+
+impl View {
+    /// The picture as the detector sees it.
+    pub fn sight(&self, picture: &Picture) -> Sight {
+        let letterbox = self.canvas.letterbox(picture.original);
+        Sight { letterbox, pixels: letterbox.apply(&picture.pixels, self.filter, self.fill) }
+    }
+}
+
+/// A picture on a detector's canvas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// How it lies there.
+    pub letterbox: Letterbox,
+    /// The canvas.
+    pub pixels: Rgb8,
+}
+
+/// Finds labelled regions in pixels. Its input, letterbox and suppression are its own business.
+pub trait Detector: std::fmt::Debug + Send {
+    /// Names of the classes.
+    fn classes(&self) -> &[String];
+
+    /// What it sees of a picture.
+    fn view(&self) -> View;
+
+    /// Labelled regions a picture, after suppression, by falling confidence. Pictures may differ in the size of their canvas:
+    /// those of one size go through the network together, filled up with copies to as many as there are pictures in all, so
+    /// that a result depends on the number of pictures and on none of the others.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn locate(&self, sights: &[&Sight]) -> Result<Vec<Vec<Located>>>;
+
+    /// The same detector on `device`, for another thread: its tensors are copied there, or shared where they are there
+    /// already.
+    ///
+    /// # Errors
+    /// No memory.
+    fn on(&self, device: Device) -> Result<Box<dyn Detector>>;
+
+    /// Whether the weights are random numbers from `emocam models synthesize`.
+    fn synthesized(&self) -> bool {
+        false
+    }
+}
+
+/// The canvas on which boxes are scored where no detector says otherwise: the published detector's input.
+pub const SCORING_CANVAS: Size = Size::new(608, 608);
+
+/// Where the regions of pictures come from.
+#[derive(Debug)]
+pub enum Regions {
+    /// From a network that looks at every picture.
+    Detector(Box<dyn Detector>),
+    /// From a file or an earlier run; shared by all threads.
+    Known(Arc<KnownRegions>),
+}
+
+impl Regions {
+    /// Names of the classes.
+    pub fn classes(&self) -> &[String] {
+        match self {
+            Self::Detector(detector) => detector.classes(),
+            Self::Known(known) => known.classes(),
+        }
+    }
+
+    /// What a detector sees of a picture; `None` where the regions are known.
+    pub fn view(&self) -> Option<View> {
+        match self {
+            Self::Detector(detector) => Some(detector.view()),
+            Self::Known(_) => None,
+        }
+    }
+
+    /// The same on `device`, for another thread.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        Ok(match self {
+            Self::Detector(detector) => Self::Detector(detector.on(device)?),
+            Self::Known(known) => Self::Known(known.clone()),
+        })
+    }
+}
+
+/// The canvas on which a picture's boxes are scored: the detector's, or the published one's.
+pub fn scoring_letterbox(view: Option<View>, original: Size) -> Letterbox {
+    match view {
+        Some(view) => view.canvas.letterbox(original),
+        None => Letterbox::fit(original, SCORING_CANVAS),
+    }
+}

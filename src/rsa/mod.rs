@@ -1,4 +1,4 @@
-//! Do the matrices agree? Representational similarity analysis (paper, section 4.3 and Fig. 6) over the methods of a run, or
+//! Do the matrices agree? Representational similarity analysis (paper, section A.2 and Fig. 6) over the methods of a run, or
 //! over runs and matrices from files: models, corpora, settings.
 //!
 //! In: [`Inputs`], matrices of classes x labels. Out: [`Agreement`], one number a pair and measure, `None` where it is not

@@ -1,15 +1,20 @@
 //! `run.json`: configuration as resolved, versions, digests of every model file, the corpus, counts and timings.
 
 use crate::config::{AssociationConfig, Config};
-use crate::paste::PasteSettings;
-use crate::run::record::ImageRecord;
+use super::record::ImageRecord;
+use crate::image::{Canvas, Fit, Letterbox, Resize, Size};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// What a run directory holds is told apart by this number; it changes when a record or a key gets another meaning.
+pub const FORMAT: u32 = 2;
 
 /// The contents of `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
     /// Version of this program.
     pub emocam: String,
     /// Version of libtorch it was built for.
@@ -32,23 +37,87 @@ pub struct Manifest {
     /// Which part of the corpus this run is about, when not the whole.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub shard: Option<ShardInfo>,
-    /// Names of the emotion model's outputs.
+    /// Names of the matrix's columns: the network's outputs, or of a single output its bins.
     pub labels: Vec<String>,
-    /// Names of the detector's classes.
+    /// The name of the single output of a network that names no labels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub output: Option<String>,
+    /// Names of the regions' classes.
     pub classes: Vec<String>,
+    /// How pictures lie in the network's input, which is what saved maps cover.
+    pub input: InputInfo,
+    /// The grid on which boxes are scored.
+    pub scoring: ScoringInfo,
     /// What the matrices that lie in the run were made with, when `emocam associate` has made them anew with other settings
     /// than the configuration's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub matrices: Option<AssociationConfig>,
-    /// What was pasted where, in a run of `emocam paste`.
+    /// What was done, in a run of another command than `emocam analyze`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub paste: Option<PasteSettings>,
+    pub experiment: Option<Experiment>,
     /// What came out, when the pass has stopped.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Outcome>,
     /// The shards it was made of, in a run of `emocam merge`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub merged: Option<Vec<MergedShard>>,
+}
+
+/// Another command's settings, which must agree before its run is continued.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The command.
+    pub command: String,
+    /// Its settings, by name; what they mean is the command's business.
+    pub settings: BTreeMap<String, serde_json::Value>,
+}
+
+/// How a picture is brought to the explained network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputInfo {
+    /// Pixels per row.
+    pub width: u32,
+    /// Number of rows.
+    pub height: u32,
+    /// What happens to the picture's shape.
+    pub resize: Resize,
+    /// Of a center crop the share that is kept.
+    pub crop: f64,
+}
+
+impl From<Fit> for InputInfo {
+    fn from(fit: Fit) -> Self {
+        let Fit { resize, crop, input, filter: _ } = fit;
+        Self { width: input.width, height: input.height, resize, crop }
+    }
+}
+
+/// The canvas on which boxes are scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoringInfo {
+    /// Pixels per row.
+    pub width: u32,
+    /// Number of rows.
+    pub height: u32,
+    /// Where only as much of it is used as a picture needs: each side is a multiple of this.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stride: Option<u32>,
+}
+
+impl ScoringInfo {
+    /// Where a picture lies on it.
+    pub fn letterbox(self, picture: Size) -> Letterbox {
+        Canvas { size: Size::new(self.width, self.height), stride: self.stride }.letterbox(picture)
+    }
+}
+
+impl From<Canvas> for ScoringInfo {
+    fn from(canvas: Canvas) -> Self {
+        Self { width: canvas.size.width, height: canvas.size.height, stride: canvas.stride }
+    }
 }
 
 /// One model file.
@@ -176,7 +245,8 @@ impl Outcome {
         self.boxes += record.boxes.len();
         self.clipped += record.clipped;
         self.outside += record.outside;
-        self.saturated += usize::from(record.probabilities[record.label] > Self::SATURATED);
+        let probability = record.probabilities.get(record.label);
+        self.saturated += usize::from(probability.is_some_and(|&probability| probability > Self::SATURATED));
         for map in &record.maps {
             *self.flat_maps.entry(map.method.clone()).or_default() += usize::from(map.flat);
         }
@@ -228,6 +298,28 @@ impl Timings {
 }
 
 impl Manifest {
+    /// Reads a `run.json`.
+    ///
+    /// # Errors
+    /// It is damaged, or of another version of the program, in words that go behind its name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Head {
+            emocam: Option<String>,
+            format: Option<u32>,
+        }
+        let head: Head = serde_json::from_str(text).map_err(|error| format!("not a run.json: {error}"))?;
+        if head.format != Some(FORMAT) {
+            let version = head.emocam.unwrap_or_else(|| "unknown".into());
+            let format = head.format.map_or("none".into(), |format| format.to_string());
+            return Err(format!(
+                "made by another version of emocam ({version}, run format {format}; this one reads format {FORMAT}): \
+                 run `emocam analyze` again, or use the version that made it"
+            ));
+        }
+        serde_json::from_str(text).map_err(|error| format!("not a run.json of this version of emocam: {error}"))
+    }
+
     /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty when nothing does. The
     /// association settings may differ: they are applied to records that are there. `words` tell the two apart, as "then"
     /// and "now".
@@ -247,13 +339,14 @@ impl Manifest {
         for (key, then, now) in settings(&self.configuration, &now.configuration) {
             compare(&format!("setting {key}"), &then, &now);
         }
-        let pasted = |manifest: &Self| manifest.paste.as_ref().map(PasteSettings::listed).unwrap_or_default();
-        let (then, of_now) = (pasted(self), pasted(now));
-        if then.len() != of_now.len() {
-            compare("made by", command(self), command(now));
-        }
-        for ((key, then), (_, now)) in then.iter().zip(&of_now) {
-            compare(key, then, now);
+        compare("made by", &self.command(), &now.command());
+        let settings_of = |manifest: &Self| manifest.experiment.as_ref().map(|made| made.settings.clone());
+        let (then, today) = (settings_of(self).unwrap_or_default(), settings_of(now).unwrap_or_default());
+        for key in then.keys().chain(today.keys().filter(|key| !then.contains_key(*key))) {
+            let text = |settings: &BTreeMap<String, serde_json::Value>| {
+                settings.get(key).map_or("none".into(), ToString::to_string)
+            };
+            compare(key, &text(&then), &text(&today));
         }
         for file in &self.models {
             compare(&format!("{} ({}), SHA-256", file.role, file.path), &file.sha256, now.digest_of(&file.role));
@@ -271,6 +364,11 @@ impl Manifest {
         found
     }
 
+    /// The subcommand that made the run.
+    fn command(&self) -> String {
+        format!("emocam {}", self.experiment.as_ref().map_or("analyze", |experiment| &experiment.command))
+    }
+
     /// The digest of the model file with this role.
     fn digest_of(&self, role: &str) -> &str {
         self.models.iter().find(|file| file.role == role).map_or(NO_FILE, |file| &file.sha256)
@@ -284,8 +382,10 @@ impl Manifest {
     /// Refuses a record that does not fit this run.
     pub(super) fn check_record(&self, record: &ImageRecord) -> Result<(), String> {
         let methods = &self.configuration.cam.methods;
-        let fits = record.probabilities.len() == self.labels.len()
-            && record.boxes.iter().all(|of| of.class < self.classes.len())
+        let probabilities = if self.output.is_some() { 0 } else { self.labels.len() };
+        let fits = record.probabilities.len() == probabilities
+            && record.label < self.labels.len()
+            && record.boxes.iter().all(|region| region.class < self.classes.len())
             && record.maps.len() == methods.len()
             && record.maps.iter().zip(methods).all(|(map, method)| map.method == method.name());
         fits.then_some(()).ok_or_else(|| {
@@ -297,21 +397,13 @@ impl Manifest {
 /// In the place of a file's digest.
 const NO_FILE: &str = "none";
 
-/// The subcommand that made a run.
-fn command(manifest: &Manifest) -> &'static str {
-    if manifest.paste.is_some() {
-        "emocam paste"
-    } else {
-        "emocam analyze"
-    }
-}
-
 /// Settings that shape the records, as (key, then, now); model files are compared by their digests, not their names.
 fn settings(then: &Config, now: &Config) -> Vec<(String, String, String)> {
     let flat = |config: &Config| -> BTreeMap<String, String> {
         let mut config = config.clone();
-        let names = [&mut config.detector.cfg, &mut config.detector.weights, &mut config.detector.names];
-        names.into_iter().for_each(String::clear);
+        let detector = [&mut config.detector.cfg, &mut config.detector.weights, &mut config.detector.names];
+        detector.into_iter().for_each(String::clear);
+        [&mut config.regions.file, &mut config.regions.dataset].into_iter().for_each(String::clear);
         config.emotion = crate::config::EmotionConfig { weights: String::new(), mean: String::new() };
         config.association = AssociationConfig::default();
         // By way of the text, in which an f32 has its own few digits rather than those of an f64.

@@ -4,9 +4,12 @@ mod manifest;
 mod maps;
 mod order;
 pub mod record;
+mod regions;
 mod tables;
 
-pub use manifest::{CorpusInfo, Manifest, MergedShard, ModelFile, Outcome, ShardInfo, Timings};
+pub use manifest::{
+    CorpusInfo, Experiment, InputInfo, Manifest, MergedShard, ModelFile, Outcome, ScoringInfo, ShardInfo, Timings, FORMAT,
+};
 pub(crate) use maps::beneath;
 pub use maps::{save_maps, write_maps};
 pub(crate) use order::Ordered;
@@ -56,8 +59,7 @@ impl Run {
         if !path.exists() {
             return Err(Error::file(folder, "is no run directory: it has no run.json (`emocam analyze` makes one)"));
         }
-        let manifest = serde_json::from_str(&read_text(&path)?)
-            .map_err(|error| Error::file(&path, format!("not a run.json of this version of emocam: {error}")))?;
+        let manifest = Manifest::parse(&read_text(&path)?).map_err(|message| Error::file(&path, message))?;
         Ok(Self { folder: folder.into(), manifest })
     }
 
@@ -121,8 +123,11 @@ impl Run {
 
     /// [`Run::for_each_record`] with the record's line as it is in the file, line feed included.
     fn for_each_line(&self, mut take: impl FnMut(&[u8], ImageRecord) -> Result<()>) -> Result<()> {
-        if self.manifest.paste.is_some() {
-            let message = "is a run of `emocam paste`, whose records have no boxes: name a run of `emocam analyze`";
+        if let Some(experiment) = &self.manifest.experiment {
+            let message = format!(
+                "is a run of `emocam {}`, whose records have no boxes: name a run of `emocam analyze`",
+                experiment.command
+            );
             return Err(Error::file(&self.folder, message));
         }
         let path = self.path("records.jsonl");

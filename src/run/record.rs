@@ -3,7 +3,7 @@
 //! `records.jsonl` holds one JSON object a line, appended as the pass goes. A line that a kill tore is dropped when the
 //! run is resumed; any other damage is an error that names the line. Knows nothing of networks.
 
-use crate::image::BoundingBox;
+use crate::image::{BoundingBox, Extent};
 use crate::score::BoxScore;
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -25,13 +25,16 @@ pub struct ImageRecord {
     pub height: u32,
     /// Index of the most probable label.
     pub label: usize,
-    /// Softmax, one a label.
+    /// Softmax, one a label; empty for a network with a single output.
     pub probabilities: Vec<f32>,
+    /// The output of a network with a single one; the label is the bin it lies in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub output: Option<f32>,
     /// Valence predicted from the probabilities, when the model has a regression for it.
     pub valence: Option<f32>,
     /// Arousal, likewise.
     pub arousal: Option<f32>,
-    /// Every label over the detector's threshold, by falling confidence.
+    /// Every labelled region over the detector's threshold that has a part in the picture, by falling confidence.
     pub boxes: Vec<BoxRecord>,
     /// Boxes that reached beyond the picture and were cut to it.
     pub clipped: usize,
@@ -41,17 +44,22 @@ pub struct ImageRecord {
     pub maps: Vec<MapRecord>,
 }
 
-/// One labelled box.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// One labelled region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BoxRecord {
     /// Index of the class.
     pub class: usize,
     /// In `[0, 1]`.
     pub confidence: f32,
-    /// In pixels of the picture, inside it.
+    /// Its box in pixels of the picture, cut to it.
     #[serde(rename = "box")]
     pub bounding_box: BoundingBox,
+    /// The box as it was found, which may reach beyond the picture: what is scored.
+    pub extent: Extent,
+    /// Its pixels, where the source of the regions knows them: COCO's compressed run lengths, column by column.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rle: Option<String>,
 }
 
 /// One method's map of the picture.
@@ -69,6 +77,17 @@ pub struct MapRecord {
     pub mean: f32,
     /// One score a box, in the order of the boxes.
     pub scores: Vec<BoxScore>,
+    /// Of the regions with pixels of their own their scores on these, in the order of the boxes; absent where no region of
+    /// the picture has any.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub mask_scores: Vec<Option<BoxScore>>,
+}
+
+impl MapRecord {
+    /// The score that counts for the region `index`: on its own pixels where they are known, else on its box.
+    pub fn score(&self, index: usize) -> &BoxScore {
+        self.mask_scores.get(index).and_then(Option::as_ref).unwrap_or(&self.scores[index])
+    }
 }
 
 /// What a line of a `records.jsonl` holds.
@@ -224,13 +243,22 @@ pub(crate) fn read_lines<R: Line>(
 
 impl Line for ImageRecord {
     fn check(&self) -> Result<(), String> {
-        if self.label >= self.probabilities.len() {
+        if self.output.is_some() != self.probabilities.is_empty() {
+            return Err("it should have either probabilities or a single output".into());
+        }
+        if self.output.is_none() && self.label >= self.probabilities.len() {
             return Err(format!("label {} of {}", self.label, self.probabilities.len()));
         }
-        match self.maps.iter().find(|map| map.scores.len() != self.boxes.len()) {
-            Some(map) => Err(format!("{} scores by {} for {} boxes", map.scores.len(), map.method, self.boxes.len())),
-            None => Ok(()),
+        let count = self.boxes.len();
+        for map in &self.maps {
+            if map.scores.len() != count {
+                return Err(format!("{} scores by {} for {count} boxes", map.scores.len(), map.method));
+            }
+            if !map.mask_scores.is_empty() && map.mask_scores.len() != count {
+                return Err(format!("{} scores of masks by {} for {count} boxes", map.mask_scores.len(), map.method));
+            }
         }
+        Ok(())
     }
 }
 
@@ -245,9 +273,16 @@ mod tests {
             height: 20,
             label: 1,
             probabilities: vec![0.25, 0.75],
+            output: None,
             valence: Some(3.5),
             arousal: None,
-            boxes: vec![BoxRecord { class: 3, confidence: 0.1, bounding_box: BoundingBox::new(0.5, 1.0, 7.25, 9.0) }],
+            boxes: vec![BoxRecord {
+                class: 3,
+                confidence: 0.1,
+                bounding_box: BoundingBox::new(0.5, 1.0, 7.25, 9.0),
+                extent: Extent::new(0.5, 1.0, 7.25, 9.0),
+                rle: None,
+            }],
             clipped: 1,
             outside: 0,
             maps: vec![MapRecord {
@@ -256,6 +291,7 @@ mod tests {
                 error: None,
                 mean: 0.3,
                 scores: vec![BoxScore { mean: 0.31, max: 1.0, mass: 0.2 }],
+                mask_scores: Vec::new(),
             }],
         }
     }

@@ -1,6 +1,7 @@
 //! `images.csv`, `objects.csv` and `failures.csv`, in the order of the corpus.
 
-use super::{Ordered, Run};
+use super::{Manifest, Ordered, Run};
+use crate::image::{Mask, Size};
 use crate::files::write_whole;
 use crate::run::record::ImageRecord;
 use crate::{Error, Result};
@@ -18,6 +19,13 @@ pub struct Failure {
     pub stage: String,
     /// Why, in one line.
     pub cause: String,
+}
+
+impl Failure {
+    /// The picture `path` failed in `stage` with `error`.
+    pub fn new(path: &str, stage: &str, error: &Error) -> Self {
+        Self { path: path.into(), stage: stage.into(), cause: error.in_one_line() }
+    }
 }
 
 /// A table being written to the file `path`.
@@ -64,15 +72,24 @@ pub(crate) fn write_tables(
     let manifest = &run.manifest;
     let (labels, methods) = (&manifest.labels, &manifest.configuration.cam.methods);
     table(&run.path("images.csv"), |images| {
-        let head = ["path", "width", "height", "label", "probability"].map(String::from);
-        images.row(head.into_iter().chain(labels.iter().cloned()).chain(["valence", "arousal"].map(String::from)))?;
+        let head = ["path", "width", "height", "label"].map(String::from).into_iter();
+        // A network with a single output has that in place of probabilities.
+        let answers = match &manifest.output {
+            Some(output) => vec![output.clone()],
+            None => std::iter::once("probability".to_string()).chain(labels.iter().cloned()).collect(),
+        };
+        images.row(head.chain(answers).chain(["valence", "arousal"].map(String::from)))?;
         table(&run.path("objects.csv"), |objects| {
             let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
-            objects.row(head.into_iter().chain(methods.iter().map(ToString::to_string)))?;
+            let masks = !manifest.configuration.regions.file.is_empty();
+            let methods = methods.iter().map(ToString::to_string);
+            objects.row(head.into_iter().chain(methods).chain(added_head(manifest, masks)))?;
             records(&mut |record| {
                 images.row(image_cells(record, labels))?;
-                (0..record.boxes.len())
-                    .try_for_each(|at| objects.row(object_cells(record, at, labels, &manifest.classes)))
+                (0..record.boxes.len()).try_for_each(|index| {
+                    let cells = object_cells(record, index, labels, &manifest.classes);
+                    objects.row(cells.into_iter().chain(added_cells(record, index, manifest, masks)?))
+                })
             })
         })
     })
@@ -80,8 +97,14 @@ pub(crate) fn write_tables(
 
 fn image_cells(record: &ImageRecord, labels: &[String]) -> Vec<String> {
     let mut cells = vec![record.path.clone(), record.width.to_string(), record.height.to_string()];
-    cells.extend([labels[record.label].clone(), record.probabilities[record.label].to_string()]);
-    cells.extend(record.probabilities.iter().map(f32::to_string));
+    cells.push(labels[record.label].clone());
+    match record.output {
+        Some(output) => cells.push(output.to_string()),
+        None => {
+            cells.push(record.probabilities[record.label].to_string());
+            cells.extend(record.probabilities.iter().map(f32::to_string));
+        }
+    }
     cells
         .extend([record.valence, record.arousal].map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
     cells
@@ -92,8 +115,39 @@ fn object_cells(record: &ImageRecord, at: usize, labels: &[String], classes: &[S
     let mut cells = vec![record.path.clone(), labels[record.label].clone(), classes[of.class].clone()];
     cells.push(of.confidence.to_string());
     cells.extend(<[f32; 4]>::from(of.bounding_box).map(|edge| edge.to_string()));
-    cells.extend(record.maps.iter().map(|map| map.scores[at].mean.to_string()));
+    cells.extend(record.maps.iter().map(|map| map.score(at).mean.to_string()));
     cells
+}
+
+/// What is needed to compute each importance again from a saved map: the box as it was found, in pixels of the picture; what
+/// counts as its area; the size of the canvas on which it was scored; of a region with pixels of its own their number, and by
+/// every method the importance of its box, beside that of its pixels.
+fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
+    let edges = ["extent_x_min", "extent_y_min", "extent_x_max", "extent_y_max"];
+    let mut head: Vec<String> =
+        edges.into_iter().chain(["box_area", "canvas_width", "canvas_height"]).map(String::from).collect();
+    if masks {
+        head.push("mask_pixels".into());
+        head.extend(manifest.configuration.cam.methods.iter().map(|method| format!("{method}_box")));
+    }
+    head
+}
+
+fn added_cells(record: &ImageRecord, index: usize, manifest: &Manifest, masks: bool) -> Result<Vec<String>> {
+    let found = &record.boxes[index];
+    let picture = Size::new(record.width, record.height);
+    let canvas = manifest.scoring.letterbox(picture).canvas;
+    let mut cells: Vec<String> = <[f64; 4]>::from(found.extent).iter().map(f64::to_string).collect();
+    cells.push(manifest.configuration.regions.box_area.name().into());
+    cells.extend([canvas.width, canvas.height].map(|side| side.to_string()));
+    if masks {
+        let mask = found.rle.as_ref().map(|rle| Mask::from_compressed(picture, rle)).transpose();
+        let mask = mask.map_err(|cause| Error::Setting(format!("the record of {}: {cause}", record.path)))?;
+        cells.push(mask.map(|mask| mask.area().to_string()).unwrap_or_default());
+        let boxes = record.maps.iter().map(|map| map.scores[index].mean.to_string());
+        cells.extend(boxes.map(|mean| if found.rle.is_some() { mean } else { String::new() }));
+    }
+    Ok(cells)
 }
 
 /// `failures.csv`: always written, with its header alone when nothing failed.

@@ -1,25 +1,49 @@
-//! How much of a map lies in a box: the importance of a detection.
+//! How much of a map lies in a region: the importance of a detection.
 //!
 //! The published chain resizes the emotion model's map to the photo (OpenCV's bilinear), letterboxes it like the
 //! detector's input (Pillow's bicubic) and averages it over the box, whose edges are cut to whole pixels. Both resizings
 //! are linear and separable, so the chain is one banded matrix a side, made once per image size: the same numbers to
-//! rounding, without an image of the photo's size. The module `on_device` does the same with tensors, for maps that lie on a GPU.
+//! rounding, without an image of the photo's size. The module `on_device` does the same with tensors, for maps that lie on a GPU; `mask` scores the pixels of
+//! regions that are more than a box.
 //! Knows nothing of networks.
 
+mod mask;
 mod on_device;
 
+pub use mask::MaskScorer;
 pub use on_device::scores_on_device;
 
-use crate::image::{taps, BoundingBox, Filter, Letterbox, Size};
+use crate::image::{taps, Cover, Extent, Filter, Letterbox, Placement, Size};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// How much of the map a box holds, on the detector's canvas. In JSON: `[mean, max, mass]`.
+/// What of a box that reaches beyond the picture counts as its area.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BoxArea {
+    /// Its part on the detector's canvas: it is averaged over black bars too, where the map is 0 (the paper's pipeline).
+    #[default]
+    Canvas,
+    /// Its part in the picture.
+    Picture,
+}
+
+impl BoxArea {
+    /// The name in options and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Canvas => "canvas",
+            Self::Picture => "picture",
+        }
+    }
+}
+
+/// How much of the map a region holds. In JSON: `[mean, max, mass]`.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "[f32; 3]", into = "[f32; 3]")]
 pub struct BoxScore {
-    /// Mean of the map over the box's pixels: the importance C_Act(b) of the paper (reference: its equation for the
-    /// importance of a box). About `[0, 1]`; the bicubic filter overshoots a little.
+    /// Mean of the map over the box's pixels: the importance C_Act(b) of the paper (section 2). About `[0, 1]`; the bicubic
+    /// filter overshoots a little.
     pub mean: f32,
     /// Maximum over the box's pixels.
     pub max: f32,
@@ -54,7 +78,7 @@ pub enum ScoreRule {
 
 impl ScoreRule {
     /// The number of `score` the rule names.
-    pub fn of(self, score: &BoxScore) -> f32 {
+    pub fn pick(self, score: &BoxScore) -> f32 {
         match self {
             Self::Mean => score.mean,
             Self::Max => score.max,
@@ -70,20 +94,23 @@ type Bands = Vec<(usize, Vec<f64>)>;
 #[derive(Debug)]
 pub struct Scorer {
     letterbox: Letterbox,
+    area: BoxArea,
     map: Size,
     rows: Bands,
     columns: Bands,
 }
 
 impl Scorer {
-    /// For images placed by `letterbox` and maps of the size `map`.
-    pub fn new(letterbox: Letterbox, map: Size) -> Self {
+    /// For pictures that lie in the network's input as `placement` says, maps of the size `map` over that input, and boxes on
+    /// the canvas of `letterbox`.
+    pub fn new(placement: &Placement, map: Size, letterbox: Letterbox, area: BoxArea) -> Self {
         let Letterbox { original, content, .. } = letterbox;
         Self {
             letterbox,
+            area,
             map,
-            rows: axis(map.height, original.height, content.height),
-            columns: axis(map.width, original.width, content.width),
+            rows: axis(placement.down(), map.height, original.height, content.height),
+            columns: axis(placement.across(), map.width, original.width, content.width),
         }
     }
 
@@ -104,7 +131,7 @@ impl Scorer {
             }
             out.iter_mut().zip(&line).for_each(|(out, value)| *out = *value as f32);
         }
-        PlacedMap { letterbox: self.letterbox, sums: integral(&values, width), values }
+        PlacedMap { letterbox: self.letterbox, area: self.area, sums: integral(&values, width), values }
     }
 }
 
@@ -112,6 +139,7 @@ impl Scorer {
 #[derive(Debug)]
 pub struct PlacedMap {
     letterbox: Letterbox,
+    area: BoxArea,
     /// The content's pixels.
     values: Vec<f32>,
     /// Sums over all pixels above and to the left: one row and one column more than the content.
@@ -124,18 +152,19 @@ impl PlacedMap {
         &self.values
     }
 
-    /// The score of `on_canvas`, in pixels of the canvas. As in the published chain the edges are truncated to whole
-    /// pixels and the padding counts as part of the box; unlike there, the box is clipped to the canvas first, and a box
-    /// thinner than a pixel is scored on the pixel it lies in.
-    pub fn score(&self, on_canvas: &BoundingBox) -> BoxScore {
-        let of = Rectangle::of(self.letterbox, on_canvas);
+    /// The score of the box `extent`, in pixels of the picture. As in the published chain its edges on the canvas are truncated
+    /// to whole pixels, and by [`BoxArea::Canvas`] the padding counts as part of the box; unlike there, the box is clipped to
+    /// the canvas first, and a box thinner than a pixel is scored on the pixel it lies in.
+    pub fn score(&self, extent: &Extent) -> BoxScore {
+        let rectangle = Rectangle::new(self.letterbox, self.area, extent);
         let content = self.letterbox.content;
         let stride = content.width as usize + 1;
-        let corners = of.corners(stride).map(|at| self.sums[at]);
+        let corners = rectangle.corners(stride).map(|corner| self.sums[corner]);
         let total = self.sums[content.height as usize * stride + stride - 1];
-        let rows = of.rows.clone().map(|row| &self.values[row * content.width as usize..][of.columns.clone()]);
+        let columns = rectangle.columns.clone();
+        let rows = rectangle.rows.clone().map(|row| &self.values[row * content.width as usize..][columns.clone()]);
         let max = maximum(rows);
-        of.score(corners, total, max)
+        rectangle.score(corners, total, max)
     }
 }
 
@@ -151,8 +180,9 @@ pub(crate) struct Rectangle {
 
 impl Rectangle {
     /// See [`PlacedMap::score`].
-    pub fn of(letterbox: Letterbox, on_canvas: &BoundingBox) -> Self {
+    pub fn new(letterbox: Letterbox, area: BoxArea, extent: &Extent) -> Self {
         let Letterbox { canvas, content, left, top, .. } = letterbox;
+        let on_canvas = letterbox.to_canvas(extent);
         let whole = |from: f32, to: f32, side: u32| {
             let from = (from.clamp(0.0, side as f32) as u32).min(side - 1);
             (from, (to.clamp(0.0, side as f32) as u32).max(from + 1))
@@ -160,11 +190,14 @@ impl Rectangle {
         let (x0, x1) = whole(on_canvas.x_min, on_canvas.x_max, canvas.width);
         let (y0, y1) = whole(on_canvas.y_min, on_canvas.y_max, canvas.height);
         let inside = |edge: u32, start: u32, side: u32| edge.saturating_sub(start).min(side) as usize;
-        Self {
-            rows: inside(y0, top, content.height)..inside(y1, top, content.height),
-            columns: inside(x0, left, content.width)..inside(x1, left, content.width),
-            pixels: f64::from(x1 - x0) * f64::from(y1 - y0),
-        }
+        let rows = inside(y0, top, content.height)..inside(y1, top, content.height);
+        let columns = inside(x0, left, content.width)..inside(x1, left, content.width);
+        let pixels = match area {
+            BoxArea::Canvas => f64::from(x1 - x0) * f64::from(y1 - y0),
+            // A box without any pixel of the picture has a mean of 0, whatever it is divided by.
+            BoxArea::Picture => ((rows.len() * columns.len()) as f64).max(1.0),
+        };
+        Self { rows, columns, pixels }
     }
 
     /// Whether it has pixels of the content at all.
@@ -190,26 +223,15 @@ impl Rectangle {
     }
 }
 
-/// OpenCV's bilinear resizing from `map` to `original` pixels, then Pillow's bicubic from there to `content`, as one
-/// matrix.
-fn axis(map: u32, original: u32, content: u32) -> Bands {
-    let bilinear: Vec<(usize, [f64; 2])> = (0..original)
-        .map(|at| {
-            // Half-pixel centres, the border repeated.
-            let x = (f64::from(at) + 0.5) * f64::from(map) / f64::from(original) - 0.5;
-            let low = x.floor().clamp(0.0, f64::from(map - 1));
-            let fraction = (x - low).clamp(0.0, 1.0);
-            if low as u32 + 1 >= map {
-                (low as usize, [1.0, 0.0])
-            } else {
-                (low as usize, [1.0 - fraction, fraction])
-            }
-        })
-        .collect();
+/// OpenCV's bilinear resizing from `map` cells over what the input covers to `original` pixels, then Pillow's bicubic from
+/// there to `content`, as one matrix. Pixels that the input does not cover are 0.
+fn axis(cover: Cover, map: u32, original: u32, content: u32) -> Bands {
+    let bilinear: Vec<(usize, [f64; 2])> = (0..original).map(|pixel| cover.bilinear(f64::from(pixel) + 0.5, map)).collect();
     taps(original, content, Filter::Bicubic)
         .iter()
         .map(|(start, weights)| {
             let sources = &bilinear[start..start + weights.len()];
+            // Pixels that are not covered have no weights and name the cell at their end.
             let first = sources.first().map_or(0, |(low, _)| *low);
             let last = sources.last().map_or(0, |(low, _)| (*low + 1).min(map as usize - 1));
             let mut band = vec![0.0; last - first + 1];
@@ -259,7 +281,18 @@ fn integral(values: &[f32], width: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::{Fit, Resize};
     use proptest::prelude::*;
+
+    /// Scores of squashed pictures on the canvas.
+    fn scorer(letterbox: Letterbox, map: Size) -> Scorer {
+        Scorer::new(&Fit::squash(map).placement(letterbox.original), map, letterbox, BoxArea::Canvas)
+    }
+
+    /// The score of a box in pixels of the canvas.
+    fn on_canvas(placed: &PlacedMap, edges: [f32; 4]) -> BoxScore {
+        placed.score(&placed.letterbox.to_original(&edges.into()))
+    }
 
     fn map(size: Size) -> Vec<f32> {
         (0..size.area()).map(|at| ((at * 7919) % 101) as f32 / 100.0).collect()
@@ -268,28 +301,28 @@ mod tests {
     #[test]
     fn a_constant_map_stays_constant_and_padding_counts_as_nothing() {
         let canvas = Size::new(40, 40);
-        let scorer = Scorer::new(Letterbox::fit(Size::new(200, 100), canvas), Size::new(13, 13));
+        let scorer = scorer(Letterbox::fit(Size::new(200, 100), canvas), Size::new(13, 13));
         let placed = scorer.place(&[1.0; 169]);
         // The content is 40 x 20, from row 10 to row 30.
-        let inside = placed.score(&BoundingBox::new(5.0, 12.0, 25.9, 20.2));
+        let inside = on_canvas(&placed, [5.0, 12.0, 25.9, 20.2]);
         approx::assert_abs_diff_eq!(inside.mean, 1.0, epsilon = 1e-6);
         approx::assert_abs_diff_eq!(inside.max, 1.0, epsilon = 1e-6);
         approx::assert_abs_diff_eq!(inside.mass, 20.0 * 8.0 / 800.0, epsilon = 1e-6);
-        let half_outside = placed.score(&BoundingBox::new(0.0, 0.0, 40.0, 20.0));
+        let half_outside = on_canvas(&placed, [0.0, 0.0, 40.0, 20.0]);
         approx::assert_abs_diff_eq!(half_outside.mean, 0.5, epsilon = 1e-6);
-        let padding = placed.score(&BoundingBox::new(-9.0, -9.0, 40.0, 5.0));
+        let padding = on_canvas(&placed, [-9.0, -9.0, 40.0, 5.0]);
         assert_eq!(padding, BoxScore { mean: 0.0, max: 0.0, mass: 0.0 });
     }
 
     #[test]
     fn a_box_thinner_than_a_pixel_is_scored_on_its_pixel() {
-        let scorer = Scorer::new(Letterbox::fit(Size::new(13, 7), Size::new(13, 7)), Size::new(13, 7));
+        let scorer = scorer(Letterbox::fit(Size::new(13, 7), Size::new(13, 7)), Size::new(13, 7));
         let map = map(Size::new(13, 7));
         let placed = scorer.place(&map);
-        let score = placed.score(&BoundingBox::new(3.2, 5.1, 3.4, 5.9));
+        let score = on_canvas(&placed, [3.2, 5.1, 3.4, 5.9]);
         approx::assert_abs_diff_eq!(score.mean, map[5 * 13 + 3], epsilon = 1e-6);
         assert_eq!(score.mean, score.max);
-        let corner = placed.score(&BoundingBox::new(13.0, 7.0, 13.0, 7.0));
+        let corner = on_canvas(&placed, [13.0, 7.0, 13.0, 7.0]);
         approx::assert_abs_diff_eq!(corner.mean, map[6 * 13 + 12], epsilon = 1e-6);
     }
 
@@ -300,16 +333,46 @@ mod tests {
         ) {
             let canvas = Size::new(32, 24);
             let size = Size::new(9, 11);
-            let placed = Scorer::new(Letterbox::fit(Size::new(width, height), canvas), size).place(&map(size));
+            let placed = scorer(Letterbox::fit(Size::new(width, height), canvas), size).place(&map(size));
             let (x, y) = (cut_x as f32, cut_y as f32);
             let tiles = [
-                BoundingBox::new(0.0, 0.0, x, y),
-                BoundingBox::new(x, 0.0, 32.0, y),
-                BoundingBox::new(0.0, y, x, 24.0),
-                BoundingBox::new(x, y, 32.0, 24.0),
+                [0.0, 0.0, x, y],
+                [x, 0.0, 32.0, y],
+                [0.0, y, x, 24.0],
+                [x, y, 32.0, 24.0],
             ];
-            let mass: f32 = tiles.iter().filter(|t| t.area() > 0.0).map(|t| placed.score(t).mass).sum();
+            let mass: f32 = tiles.into_iter().filter(|[a, b, c, d]| a < c && b < d).map(|tile| on_canvas(&placed, tile).mass).sum();
             prop_assert!((mass - 1.0).abs() < 1e-4, "{}", mass);
+        }
+    }
+
+    #[test]
+    fn inside_the_picture_the_padding_does_not_count() {
+        let canvas = Size::new(40, 40);
+        let letterbox = Letterbox::fit(Size::new(200, 100), canvas);
+        let placement = Fit::squash(Size::new(13, 13)).placement(letterbox.original);
+        let placed = Scorer::new(&placement, Size::new(13, 13), letterbox, BoxArea::Picture).place(&[1.0; 169]);
+        // From row 0 to row 20, half of it above the content.
+        approx::assert_abs_diff_eq!(on_canvas(&placed, [0.0, 0.0, 40.0, 20.0]).mean, 1.0, epsilon = 1e-6);
+        let padding = on_canvas(&placed, [-9.0, -9.0, 40.0, 5.0]);
+        assert_eq!(padding, BoxScore { mean: 0.0, max: 0.0, mass: 0.0 });
+    }
+
+    #[test]
+    fn what_a_centre_crop_does_not_see_is_nothing() {
+        // Of 40 columns the middle 20 are seen, as a map of 2 x 2 cells of 10 x 10 pixels.
+        let fit = Fit { resize: Resize::CenterCrop, crop: 1.0, filter: Filter::Bilinear, input: Size::new(2, 2) };
+        let photo = Size::new(40, 20);
+        let placement = fit.placement(photo);
+        let placed = Scorer::new(&placement, Size::new(2, 2), Letterbox::fit(photo, photo), BoxArea::Canvas);
+        let placed = placed.place(&[1.0, 1.0, 1.0, 1.0]);
+        for (edges, mean) in [
+            ([0.0, 0.0, 10.0, 20.0], 0.0),
+            ([10.0, 0.0, 30.0, 20.0], 1.0),
+            ([5.0, 0.0, 15.0, 20.0], 0.5),
+            ([30.0, 0.0, 40.0, 20.0], 0.0),
+        ] {
+            approx::assert_abs_diff_eq!(placed.score(&edges.into()).mean, mean, epsilon = 1e-6);
         }
     }
 }

@@ -2,12 +2,12 @@
 //! sums in f64, running maxima, and one reading of numbers.
 
 use super::{Bands, BoxScore, Rectangle, Scorer};
-use crate::image::BoundingBox;
+use crate::image::Extent;
 use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
 /// What [`super::PlacedMap::score`] says of the maps of a batch of N pictures, on any device. `maps` has one tensor a method,
-/// (N, rows, columns), f32; `scorers` and `boxes`, in pixels of the canvas, have one entry a picture. Returns the scores by
+/// (N, rows, columns), f32; `scorers` and `boxes`, in pixels of the picture, have one entry a picture. Returns the scores by
 /// picture, method and box, which differ from those by rounding in f32.
 ///
 /// # Errors
@@ -15,7 +15,7 @@ use tch::{Device, Kind, TchError, Tensor};
 pub fn scores_on_device(
     scorers: &[Scorer],
     maps: &[&Tensor],
-    boxes: &[&[BoundingBox]],
+    boxes: &[&[Extent]],
 ) -> Result<Vec<Vec<Vec<BoxScore>>>, TchError> {
     let (Some(first), false) = (maps.first(), boxes.iter().all(|of| of.is_empty())) else {
         return Ok(boxes.iter().map(|_| vec![Vec::new(); maps.len()]).collect());
@@ -31,7 +31,7 @@ pub fn scores_on_device(
     let numbers = Vec::<f64>::try_from(&numbers)?;
     let by_method: Vec<&[f64]> = numbers.chunks_exact(numbers.len() / maps.len()).collect();
     let mut start = 0;
-    let of_picture = |(picture, of): (usize, &&[BoundingBox])| {
+    let of_picture = |(picture, of): (usize, &&[Extent])| {
         let range = start..start + of.len();
         start = range.end;
         by_method.iter().map(|numbers| look.scores(numbers, picture, range.clone())).collect()
@@ -63,12 +63,12 @@ struct Window {
 impl Look {
     fn new(
         scorers: &[Scorer],
-        boxes: &[&[BoundingBox]],
+        boxes: &[&[Extent]],
         (height, width): (usize, usize),
         device: Device,
     ) -> Result<Self, TchError> {
         let all = scorers.iter().zip(boxes).enumerate().flat_map(|(picture, (scorer, of))| {
-            of.iter().map(move |on_canvas| (picture, Rectangle::of(scorer.letterbox, on_canvas)))
+            of.iter().map(move |extent| (picture, Rectangle::new(scorer.letterbox, scorer.area, extent)))
         });
         let (pictures, rectangles): (Vec<usize>, Vec<Rectangle>) = all.unzip();
 
@@ -201,7 +201,8 @@ fn dense<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Letterbox, Size};
+    use crate::image::{BoundingBox, Fit, Letterbox, Size};
+    use crate::score::BoxArea;
     use crate::random::Random;
     use proptest::prelude::*;
 
@@ -215,12 +216,21 @@ mod tests {
         ) {
             let (canvas, size) = (Size::new(96, 64), Size::new(23, 19));
             let fit = |&(width, height, _): &(u32, u32, _)| Letterbox::fit(Size::new(width, height), canvas);
-            let scorers: Vec<Scorer> = pictures.iter().map(|of| Scorer::new(fit(of), size)).collect();
-            let boxes: Vec<Vec<BoundingBox>> = pictures
+            let scorer = |picture: &(u32, u32, _)| {
+                let letterbox = fit(picture);
+                let area = if seed % 2 == 0 { BoxArea::Canvas } else { BoxArea::Picture };
+                Scorer::new(&Fit::squash(size).placement(letterbox.original), size, letterbox, area)
+            };
+            let scorers: Vec<Scorer> = pictures.iter().map(scorer).collect();
+            let boxes: Vec<Vec<Extent>> = pictures
                 .iter()
-                .map(|(.., of)| of.iter().map(|&(x, y, w, h)| BoundingBox::new(x, y, x + w, y + h)).collect())
+                .zip(&scorers)
+                .map(|((.., of), scorer)| {
+                    let on_canvas = |&(x, y, w, h): &(f32, f32, f32, f32)| BoundingBox::new(x, y, x + w, y + h);
+                    of.iter().map(|edges| scorer.letterbox.to_original(&on_canvas(edges))).collect()
+                })
                 .collect();
-            let boxes: Vec<&[BoundingBox]> = boxes.iter().map(Vec::as_slice).collect();
+            let boxes: Vec<&[Extent]> = boxes.iter().map(Vec::as_slice).collect();
             let mut random = Random::new(seed, 0);
             // Of two methods; the first picture's map by the first shows nothing.
             let mut method = |first: f64| -> Vec<Vec<f32>> {
@@ -238,8 +248,8 @@ mod tests {
                 for (maps, found) in methods.iter().zip(found) {
                     let placed = scorers[picture].place(&maps[picture]);
                     prop_assert_eq!(found.len(), boxes[picture].len());
-                    for (on_canvas, &found) in boxes[picture].iter().zip(found) {
-                        let expected = placed.score(on_canvas);
+                    for (extent, &found) in boxes[picture].iter().zip(found) {
+                        let expected = placed.score(extent);
                         for (a, b) in <[f32; 3]>::from(found).into_iter().zip(<[f32; 3]>::from(expected)) {
                             prop_assert!((a - b).abs() < 3e-6, "{found:?} {expected:?}");
                         }

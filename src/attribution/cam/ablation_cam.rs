@@ -1,28 +1,38 @@
 //! Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (y - y_k) / y, where y_k is the score without channel k.
 
-use crate::attribution::{weigh, CamMethod, HeadPass, RawMaps, Score};
+use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, weigh};
 use tch::{Kind, TchError, Tensor};
 
-pub(in crate::attribution) struct AblationCam;
+pub(in crate::attribution) static ROW: MethodRow = MethodRow {
+    name: "ablation-cam",
+    summary: "channel weights are the share of the score that is lost without the channel",
+    source: "Desai & Ramaswamy 2020",
+    needs: Needs::Outputs,
+    preset: Score::Probability,
+    paper: true,
+    implementation: &AblationCam,
+};
+
+struct AblationCam;
 
 impl CamMethod for AblationCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(pass.activation, &weights(pass, score)?)?.into())
+        Ok(weigh(pass.a(), &weights(pass, score)?)?.into())
     }
 }
 
-/// (N, K). Where y is not positive, as a logit may be, the weights are defined as 0: no share of it can be lost.
+/// (N, K). Where y is not positive, as a logit may be, the weights are defined as 0: no share of it can be lost. Of a network
+/// with a single output, whose sign means nothing of the kind, the share is that of its absolute value.
 pub(in crate::attribution) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
-    let parts = pass.channel_parts()?;
-    let of_picture = |at: usize| {
-        // The first linear layer's whole output, then in row 1 + k the same without channel k's part.
-        let whole = parts.whole(at)?;
-        let outputs = Tensor::f_cat(&[&whole, &whole.f_sub(&parts.of(at)?)?], 0)?;
-        let scores = pass.scores(&parts.finish(&outputs)?, at, score)?;
-        let (y, without) = (scores.f_slice(0, 0, 1, 1)?, scores.f_slice(0, 1, None, 1)?);
-        let lost = y.f_sub(&without)?.f_div(&y)?;
-        lost.f_mul(&y.f_gt(0.0)?)?.f_nan_to_num(0.0, 0.0, 0.0)
+    let scalar = pass.network.card().scalar.is_some();
+    let weights = |picture: usize| {
+        let (mut y, without) = pass.ablated(picture, score)?;
+        let lost = y.f_sub(&without)?;
+        if scalar {
+            y = y.f_abs()?;
+        }
+        lost.f_div(&y)?.f_mul(&y.f_gt(0.0)?)?.f_nan_to_num(0.0, 0.0, 0.0)
     };
-    let rows = (0..pass.classes.len()).map(of_picture).collect::<Result<Vec<_>, _>>()?;
+    let rows = (0..pass.classes.len()).map(weights).collect::<Result<Vec<_>, _>>()?;
     Tensor::f_stack(&rows, 0)?.f_to_kind(Kind::Float)
 }

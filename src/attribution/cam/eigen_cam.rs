@@ -4,15 +4,25 @@
 //! A principal component has no sign of its own. Here it points where the channels are active: the projection correlates
 //! positively with the sum over channels of ReLU(A).
 
-use crate::attribution::{sum_over_channels, CamMethod, HeadPass, RawMaps, Score};
+use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_channels};
 use tch::{Kind, TchError, Tensor};
 
-pub(in crate::attribution) struct EigenCam;
+pub(in crate::attribution) static ROW: MethodRow = MethodRow {
+    name: "eigen-cam",
+    summary: "the activation's first principal component; knows nothing of the class",
+    source: "Muhammad & Yeasin 2020",
+    needs: Needs::Activation,
+    preset: Score::Logit,
+    paper: false,
+    implementation: &EigenCam,
+};
+
+struct EigenCam;
 
 impl CamMethod for EigenCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, _score: Score) -> Result<RawMaps, TchError> {
-        let (n, channels, rows, columns) = pass.activation.size4()?;
-        let places = pass.activation.f_to_kind(Kind::Double)?.f_reshape([n, channels, rows * columns])?;
+        let (n, channels, rows, columns) = pass.a().size4()?;
+        let places = pass.a().f_to_kind(Kind::Double)?.f_reshape([n, channels, rows * columns])?;
         let centred = places.f_sub(&places.f_mean_dim([2_i64].as_slice(), true, Kind::Double)?)?;
         // X = (places, channels) = U S V'; the projection X v is s u, from the eigenvectors of X X' = U S^2 U'.
         let gram = centred.f_transpose(1, 2)?.f_bmm(&centred)?;
@@ -21,7 +31,7 @@ impl CamMethod for EigenCam {
         let last = rows * columns - 1;
         let length = values.f_select(1, last)?.f_clamp_min(0.0)?.f_sqrt()?.f_unsqueeze(1)?;
         let projection = vectors.f_select(2, last)?.f_mul(&length)?;
-        let active = sum_over_channels(&pass.activation.f_relu()?)?.f_to_kind(Kind::Double)?.f_reshape([n, -1])?;
+        let active = sum_over_channels(&pass.a().f_relu()?)?.f_to_kind(Kind::Double)?.f_reshape([n, -1])?;
         let sign = covariance(&projection, &active)?.f_ge(0.0)?.f_to_kind(Kind::Double)?;
         let projection = projection.f_mul(&sign.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?)?;
         Ok(projection.f_reshape([n, rows, columns])?.f_to_kind(Kind::Float)?.into())

@@ -2,25 +2,34 @@
 //! alpha = g^2 / (2 g^2 + g^3 sum of A_k), g = d score / d A_k. Equation 19 holds for exp(score), whose further
 //! derivatives are powers of g; the exponential itself is a common factor.
 
-use crate::attribution::walk::gradient;
-use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
+use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_positions, weigh};
 use tch::TchError;
 
 /// Keeps the division finite where the gradient is 0; the value of pytorch-grad-cam.
 const EPSILON: f64 = 1e-6;
 
-pub(in crate::attribution) struct GradCamPlusPlus;
+pub(in crate::attribution) static ROW: MethodRow = MethodRow {
+    name: "grad-cam++",
+    summary: "positive gradients, weighted by place",
+    source: "Chattopadhyay et al. 2018",
+    needs: Needs::Gradient,
+    preset: Score::Logit,
+    paper: false,
+    implementation: &GradCamPlusPlus,
+};
+
+struct GradCamPlusPlus;
 
 impl CamMethod for GradCamPlusPlus {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let gradient = gradient(pass, score)?;
+        let gradient = pass.gradient(score)?;
         let square = gradient.f_square()?;
-        let sums = sum_over_positions(pass.activation)?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
+        let sums = sum_over_positions(pass.a())?.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
         let cubes = square.f_mul(gradient)?.f_mul(&sums)?;
         let alpha = square.f_div(&square.f_mul_scalar(2.0)?.f_add(&cubes)?.f_add_scalar(EPSILON)?)?;
         // The denominator may be exactly 0 where the sum is negative: such a place has no defined alpha.
         let alpha = alpha.f_nan_to_num(0.0, 0.0, 0.0)?;
         let weights = sum_over_positions(&alpha.f_mul(&gradient.f_relu()?)?)?;
-        Ok(weigh(pass.activation, &weights)?.into())
+        Ok(weigh(pass.a(), &weights)?.into())
     }
 }

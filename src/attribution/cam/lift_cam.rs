@@ -2,23 +2,33 @@
 //! rule) of A_k to the score, against the reference A = 0.
 
 use crate::attribution::options::Compat;
-use crate::attribution::walk::{backward, gradient, Rule};
-use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
+use crate::attribution::walk::{backward, Rule};
+use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_positions, weigh};
 use tch::{TchError, Tensor};
 
-pub(in crate::attribution) struct LiftCam;
+pub(in crate::attribution) static ROW: MethodRow = MethodRow {
+    name: "lift-cam",
+    summary: "DeepLIFT contributions, rescale rule",
+    source: "Jung & Oh 2021",
+    needs: Needs::Layers,
+    preset: Score::Logit,
+    paper: true,
+    implementation: &LiftCam,
+};
+
+struct LiftCam;
 
 impl CamMethod for LiftCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(pass.activation, &weights(pass, score)?)?.into())
+        Ok(weigh(pass.a(), &weights(pass, score)?)?.into())
     }
 }
 
 /// (N, K)
 pub(in crate::attribution) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
     let contributions = match pass.options.compat {
-        Compat::None => backward(pass, score, Rule::DeepLift)?.f_mul(pass.activation)?,
-        Compat::Published => gradient(pass, score)?.f_mul(pass.activation)?,
+        Compat::None => backward(pass, score, Rule::DeepLift)?.f_mul(pass.a())?,
+        Compat::Published => pass.gradient(score)?.f_mul(pass.a())?,
     };
     sum_over_positions(&contributions)
 }

@@ -2,7 +2,7 @@
 //! 2016), as the paper's published code does it with captum.
 
 use crate::attribution::lasso::lasso;
-use crate::attribution::{weigh, CamMethod, HeadPass, RawMaps, Score};
+use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, weigh};
 use crate::random::Random;
 use rayon::prelude::*;
 use tch::{Kind, TchError, Tensor};
@@ -16,21 +16,31 @@ const ALPHA: f64 = 0.01;
 /// Width of the exponential kernel on cosine distances.
 const KERNEL_WIDTH: f64 = 1.0;
 
-pub(in crate::attribution) struct LimeCam;
+pub(in crate::attribution) static ROW: MethodRow = MethodRow {
+    name: "lime-cam",
+    summary: "coefficients of a sparse linear model of the score, from random sets of channels",
+    source: "Ribeiro et al. 2016",
+    needs: Needs::Outputs,
+    preset: Score::Logit,
+    paper: true,
+    implementation: &LimeCam,
+};
+
+struct LimeCam;
 
 impl CamMethod for LimeCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(pass.activation, &weights(pass, score)?)?.into())
+        Ok(weigh(pass.a(), &weights(pass, score)?)?.into())
     }
 }
 
 /// (N, K)
 fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
-    let (n, channels, ..) = pass.activation.size4()?;
+    let (n, channels, ..) = pass.a().size4()?;
     let masks: Vec<Vec<f32>> = pass.seeds.par_iter().map(|&seed| masks(seed, channels as usize)).collect();
     let all = coefficients(pass, &masks, score)?;
     let all: Vec<f32> = all.into_iter().flatten().map(|coefficient| coefficient as f32).collect();
-    Tensor::f_from_slice(&all)?.f_reshape([n, channels])?.f_to_device(pass.activation.device())
+    Tensor::f_from_slice(&all)?.f_reshape([n, channels])?.f_to_device(pass.a().device())
 }
 
 /// The linear model's coefficients for each picture from its `masks` (samples, K), row by row. Scores are read once for the
@@ -40,16 +50,12 @@ pub(in crate::attribution) fn coefficients(
     masks: &[Vec<f32>],
     score: Score,
 ) -> Result<Vec<Vec<f64>>, TchError> {
-    let parts = pass.channel_parts()?;
-    let (n, channels, ..) = pass.activation.size4()?;
+    let (n, channels, ..) = pass.a().size4()?;
     let all = Tensor::f_from_slice(&masks.concat())?.f_reshape([n, -1, channels])?;
-    let all = all.f_to_device(pass.activation.device())?;
-    let scores = (0..masks.len()).map(|at| {
-        let outputs = parts.masked(at, &all.f_get(at as i64)?)?;
-        pass.scores(&parts.finish(&outputs)?, at, score)
-    });
+    let all = all.f_to_device(pass.a().device())?;
+    let scores = (0..masks.len()).map(|picture| pass.masked(picture, &all.f_get(picture as i64)?, score));
     let scores = Tensor::f_stack(&scores.collect::<Result<Vec<_>, _>>()?, 0)?.f_to_kind(Kind::Double)?;
-    let energies = pass.activation.f_to_kind(Kind::Double)?.f_square()?;
+    let energies = pass.a().f_to_kind(Kind::Double)?.f_square()?;
     let energies = energies.f_sum_dim_intlist([2_i64, 3].as_slice(), false, Kind::Double)?;
     let scores = Vec::<f64>::try_from(&scores.f_flatten(0, -1)?)?;
     let energies = Vec::<f64>::try_from(&energies.f_flatten(0, -1)?)?;

@@ -2,15 +2,25 @@
 //! rules: [`LrpRule`](crate::attribution::LrpRule)).
 
 use crate::attribution::options::Compat;
-use crate::attribution::walk::{backward, gradient, Rule};
-use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
+use crate::attribution::walk::{backward, Rule};
+use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_positions, weigh};
 use tch::{TchError, Tensor};
 
-pub(in crate::attribution) struct LrpCam;
+pub(in crate::attribution) static ROW: MethodRow = MethodRow {
+    name: "lrp-cam",
+    summary: "layer-wise relevance propagation",
+    source: "Bach et al. 2015",
+    needs: Needs::Layers,
+    preset: Score::Logit,
+    paper: true,
+    implementation: &LrpCam,
+};
+
+struct LrpCam;
 
 impl CamMethod for LrpCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(pass.activation, &weights(pass, score)?)?.into())
+        Ok(weigh(pass.a(), &weights(pass, score)?)?.into())
     }
 }
 
@@ -18,6 +28,6 @@ impl CamMethod for LrpCam {
 pub(in crate::attribution) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
     match pass.options.compat {
         Compat::None => sum_over_positions(&backward(pass, score, Rule::Lrp(pass.options.lrp_rule))?),
-        Compat::Published => sum_over_positions(gradient(pass, score)?)?.f_mul(&pass.own_scores(score)?),
+        Compat::Published => sum_over_positions(pass.gradient(score)?)?.f_mul(&pass.own_scores(score)?),
     }
 }

@@ -6,12 +6,21 @@
 //! of the noise (Mitchell et al. 2022, section 4.1). Whatever the number of orders, a picture's values sum to the score of
 //! A less that of 0. The error is estimated from the spread between the pairs.
 
-use crate::attribution::channels::ChannelParts;
-use crate::attribution::{weigh, CamMethod, HeadPass, RawMaps, Score};
+use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, weigh};
 use crate::random::Random;
 use tch::{Kind, TchError, Tensor};
 
-pub(in crate::attribution) struct ShapleyCam;
+pub(in crate::attribution) static ROW: MethodRow = MethodRow {
+    name: "shapley-cam",
+    summary: "Shapley values of the channels, by sampling: what LIFT-CAM approximates",
+    source: "Shapley 1953; Jung & Oh 2021",
+    needs: Needs::Outputs,
+    preset: Score::Logit,
+    paper: false,
+    implementation: &ShapleyCam,
+};
+
+struct ShapleyCam;
 
 impl CamMethod for ShapleyCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
@@ -19,7 +28,7 @@ impl CamMethod for ShapleyCam {
             (0..pass.classes.len()).map(|at| estimate(pass, at, score)).collect::<Result<Vec<_>, TchError>>()?;
         let weights: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
         let weights = Tensor::f_from_slice(&weights)?.f_reshape([estimates.len() as i64, -1])?;
-        let maps = weigh(pass.activation, &weights.f_to_device(pass.activation.device())?)?;
+        let maps = weigh(pass.a(), &weights.f_to_device(pass.a().device())?)?;
         Ok(RawMaps { maps, errors: Some(estimates.iter().map(Estimate::relative_error).collect()) })
     }
 }
@@ -44,8 +53,7 @@ impl Estimate {
 
 /// For picture `at`, from `options.permutations` orders.
 pub(in crate::attribution) fn estimate(pass: &HeadPass<'_>, at: usize, score: Score) -> Result<Estimate, TchError> {
-    let parts = pass.channel_parts()?;
-    let channels = pass.activation.size()[1] as usize;
+    let channels = pass.a().size()[1] as usize;
     let pairs = (pass.options.permutations / 2).max(1);
     let mut random = Random::new(pass.seeds[at], 1);
     // Each order, then the same backwards.
@@ -56,7 +64,7 @@ pub(in crate::attribution) fn estimate(pass: &HeadPass<'_>, at: usize, score: Sc
         orders.extend(&order);
         orders.extend(order.iter().rev());
     }
-    let gains = gains(pass, parts, at, &orders, score)?;
+    let gains = gains(pass, at, &orders, score)?;
     let (mut sums, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
     for (orders, gains) in orders.chunks_exact(2 * channels).zip(gains.chunks_exact(2 * channels)) {
         let mut of_channel = vec![0.0; channels];
@@ -79,19 +87,12 @@ pub(in crate::attribution) fn estimate(pass: &HeadPass<'_>, at: usize, score: Sc
 }
 
 /// What the score gains as the channels join, in each of several `orders` of all channels, one after the other.
-fn gains(
-    pass: &HeadPass<'_>,
-    parts: &ChannelParts<'_>,
-    at: usize,
-    orders: &[i64],
-    score: Score,
-) -> Result<Vec<f64>, TchError> {
-    let orders = Tensor::f_from_slice(orders)?.f_reshape([-1, pass.activation.size()[1]])?;
-    let orders = orders.f_to_device(pass.activation.device())?;
-    let of_order = |order: i64| {
-        let outputs = parts.joining(at, &orders.f_get(order)?)?;
-        pass.scores(&parts.finish(&outputs)?, at, score)?.f_to_kind(Kind::Double)?.f_diff::<Tensor>(1, 0, None, None)
+fn gains(pass: &HeadPass<'_>, picture: usize, orders: &[i64], score: Score) -> Result<Vec<f64>, TchError> {
+    let orders = Tensor::f_from_slice(orders)?.f_reshape([-1, pass.a().size()[1]])?.f_to_device(pass.a().device())?;
+    let along = |order: i64| {
+        let scores = pass.joining(picture, &orders.f_get(order)?, score)?;
+        scores.f_to_kind(Kind::Double)?.f_diff::<Tensor>(1, 0, None, None)
     };
-    let gains = (0..orders.size()[0]).map(of_order).collect::<Result<Vec<_>, _>>()?;
+    let gains = (0..orders.size()[0]).map(along).collect::<Result<Vec<_>, _>>()?;
     Vec::<f64>::try_from(&Tensor::f_cat(&gains, 0)?)
 }

@@ -1,18 +1,27 @@
 //! XGrad-CAM (Fu et al. 2020, equation 8): w_k is the mean gradient of A_k, weighted by A_k itself.
 
-use crate::attribution::walk::gradient;
-use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, RawMaps, Score};
+use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_positions, weigh};
 use tch::TchError;
 
 /// Keeps the division finite where A_k sums to 0; the value of pytorch-grad-cam.
 const EPSILON: f64 = 1e-7;
 
-pub(in crate::attribution) struct XGradCam;
+pub(in crate::attribution) static ROW: MethodRow = MethodRow {
+    name: "xgrad-cam",
+    summary: "mean gradients, weighted by the activation",
+    source: "Fu et al. 2020",
+    needs: Needs::Gradient,
+    preset: Score::Logit,
+    paper: false,
+    implementation: &XGradCam,
+};
+
+struct XGradCam;
 
 impl CamMethod for XGradCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let a = pass.activation;
-        let total = sum_over_positions(&gradient(pass, score)?.f_mul(a)?)?;
+        let a = pass.a();
+        let total = sum_over_positions(&pass.gradient(score)?.f_mul(a)?)?;
         let weights = total.f_div(&sum_over_positions(a)?.f_add_scalar(EPSILON)?)?.f_nan_to_num(0.0, 0.0, 0.0)?;
         Ok(weigh(a, &weights)?.into())
     }

@@ -13,10 +13,10 @@ fn random_head(seed: u64, channels: usize, bias: f64) -> Vec<Layer> {
         let values: Vec<f32> = random.spread(count, deviation).into_iter().map(|value| value as f32).collect();
         Tensor::from_slice(&values).reshape(shape)
     };
-    let mut layers = vec![Layer::Relu, Layer::MaxPool { size: 3, stride: 2 }, Layer::Flatten];
+    let mut layers = vec![Layer::RELU, Layer::MaxPool { size: 3, stride: 2, padding: 0 }, Layer::Flatten];
     for (at, (of, to)) in [(channels as i64 * 4, 12_i64), (12, 9), (9, 5)].into_iter().enumerate() {
         if at > 0 {
-            layers.push(Layer::Relu);
+            layers.push(Layer::RELU);
         }
         layers.push(Layer::Linear { weight: tensor(&[to, of], (2.0 / of as f64).sqrt()), bias: tensor(&[to], bias) });
     }

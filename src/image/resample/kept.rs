@@ -4,8 +4,9 @@
 //! the outputs whose taps reach its columns; of the second, those outputs whose taps reach these rows. Everything else is
 //! what it was, byte for byte, and the changed part is computed by the same kernels from the same numbers.
 
-use super::{taps, Filter, FixedTaps, Kernel};
+use super::{taps_of, Filter, FixedTaps, Kernel};
 use crate::image::{Rgb8, Size};
+use std::ops::Range;
 
 /// An image, the same with its rows resized, and the same with both sides resized.
 #[derive(Debug)]
@@ -24,15 +25,30 @@ impl KeptResize {
     /// # Panics
     /// If `image` or `to` has no pixels.
     pub fn new(image: Rgb8, to: Size, filter: Filter) -> Self {
+        Self::part(image, to, 0..to.width, 0..to.height, filter)
+    }
+
+    /// These columns and rows of the image resized to `to`, and nothing else of it.
+    ///
+    /// # Panics
+    /// If `image` or the part has no pixels, or the part reaches beyond `to`.
+    pub fn part(image: Rgb8, to: Size, columns: Range<u32>, rows: Range<u32>, filter: Filter) -> Self {
+        assert!(columns.end <= to.width && rows.end <= to.height, "a part of the resized image lies inside it");
         let from = image.size();
         let kernel = Kernel::detect();
-        let [columns, rows] = [(from.width, to.width), (from.height, to.height)]
-            .map(|(from, to)| FixedTaps::new(&taps(from, to, filter)));
-        let mut across = Rgb8::filled(Size::new(to.width, from.height), [0; 3]);
+        let size = Size::new(columns.len() as u32, rows.len() as u32);
+        let columns = FixedTaps::new(&taps_of(from.width, to.width, columns, filter));
+        let rows = FixedTaps::new(&taps_of(from.height, to.height, rows, filter));
+        let mut across = Rgb8::filled(Size::new(size.width, from.height), [0; 3]);
         kernel.rows(image.data(), from.width as usize, &columns, across.data_mut());
-        let mut result = Rgb8::filled(to, [0; 3]);
-        kernel.columns(across.data(), 3 * to.width as usize, &rows, result.data_mut());
+        let mut result = Rgb8::filled(size, [0; 3]);
+        kernel.columns(across.data(), 3 * size.width as usize, &rows, result.data_mut());
         Self { image, across, result, columns, rows }
+    }
+
+    /// The result alone.
+    pub fn into_result(self) -> Rgb8 {
+        self.result
     }
 
     /// The image at its own size.
@@ -110,7 +126,13 @@ mod tests {
             prop_assert_eq!(kept.result(), &resize(kept.image(), to, filter));
             let mut whole = kept.image().clone();
             whole.put(left, top, &patch);
-            prop_assert_eq!(kept.with(left, top, &patch), resize(&whole, to, filter));
+            let resized = resize(&whole, to, filter);
+            prop_assert_eq!(kept.with(left, top, &patch), resized.clone());
+            // A part of it is that part of the whole.
+            let (columns, rows) = (to.width / 3..to.width, 0..to.height.div_ceil(2));
+            let part = KeptResize::part(whole.clone(), to, columns.clone(), rows.clone(), filter);
+            let wanted = resized.crop(columns.start as usize..columns.end as usize, 0..rows.end as usize);
+            prop_assert_eq!(part.result(), &wanted);
         }
     }
 }

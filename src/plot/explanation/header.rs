@@ -87,6 +87,9 @@ impl Header {
 
 /// What was predicted and what is explained.
 fn sentence(of: &Explanation<'_>) -> String {
+    if let Some(answer) = &of.answer {
+        return format!("answer: {answer}");
+    }
     let said = |at: usize| format!("{}, {}", of.answers[at].label, percent(of.answers[at].probability));
     if of.predicted == of.explained {
         format!("predicted and explained: {}", said(of.predicted))
@@ -101,6 +104,9 @@ fn percent(probability: f64) -> String {
 
 /// The most probable labels, and the explained one where it is not among them.
 fn bars(of: &Explanation<'_>, (x, y): (f64, f64), width: f64) -> Result<Vec<Bar>> {
+    if of.answers.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut order: Vec<usize> = (0..of.answers.len()).collect();
     order.sort_by(|&a, &b| of.answers[b].probability.total_cmp(&of.answers[a].probability).then(a.cmp(&b)));
     let among = order.iter().take(SHOWN).any(|&at| at == of.explained);

@@ -48,8 +48,10 @@ pub struct Explanation<'a> {
     pub title: String,
     /// The photo, upright.
     pub photo: &'a Rgb8,
-    /// The network's answer, one a label.
+    /// The network's answer, one a label; none where [`Self::answer`] says it in words.
     pub answers: Vec<Answer>,
+    /// The answer of a network that names no labels.
+    pub answer: Option<String>,
     /// Index of the most probable label.
     pub predicted: usize,
     /// Index of the label the maps explain.
@@ -99,6 +101,8 @@ pub struct Object {
     pub confidence: f64,
     /// In pixels of the photo.
     pub area: BoundingBox,
+    /// Closed contours in pixels of the photo, where more is known than the box.
+    pub outline: Vec<Vec<(u32, u32)>>,
 }
 
 /// One method's map and ranking.
@@ -182,7 +186,7 @@ impl Explanation<'_> {
             return refuse("no method, nothing to show".into());
         }
         let labels = self.answers.len();
-        if self.predicted >= labels || self.explained >= labels {
+        if self.answer.is_none() && (self.predicted >= labels || self.explained >= labels) {
             return refuse(format!("label {} or {} of {labels}", self.predicted, self.explained));
         }
         if self.answers.iter().any(|answer| !(0.0..=1.0 + 1e-6).contains(&answer.probability)) {

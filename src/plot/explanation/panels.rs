@@ -5,7 +5,7 @@ use super::overlay::{data_uri, grey, overlay, panel_pixels};
 use super::{labels, Explanation, MethodMap, GREY, LABEL, NAME, SMALL, TAG};
 use crate::image::{BoundingBox, Rgb8, Size};
 use crate::plot::colour::{readable_on, Rgb, BLACK, CATEGORIES, WHITE};
-use crate::plot::svg::{Area, Canvas};
+use crate::plot::svg::{Area, Canvas, Stroke};
 use crate::plot::text::{shorten, widths, Anchor, Font, Text, ASCENT, DESCENT};
 use crate::Result;
 use std::collections::BTreeMap;
@@ -37,6 +37,8 @@ pub(super) struct Panel {
 #[derive(Debug)]
 struct Tag {
     area: BoundingBox,
+    /// Closed contours in pixels of the photo; empty: the frame alone is known.
+    outline: Vec<Vec<(u32, u32)>>,
     text: String,
     width: f64,
     colour: Rgb,
@@ -157,8 +159,15 @@ impl Panel {
         let places = labels::place(&frames, &sizes, bounds);
         // The most important on top.
         for (tag, frame) in self.tags.iter().zip(&frames).rev() {
-            canvas.frame(*frame, BLACK, FRAME.1, tag.dashed);
-            canvas.frame(*frame, tag.colour, FRAME.0, tag.dashed);
+            for (colour, width) in [(BLACK, FRAME.1), (tag.colour, FRAME.0)] {
+                if tag.outline.is_empty() {
+                    canvas.frame(*frame, colour, width, tag.dashed);
+                }
+                for contour in &tag.outline {
+                    let points = contour_on(contour, self.photo, photo);
+                    canvas.stroke(&points, Stroke { colour, width, dashed: tag.dashed });
+                }
+            }
         }
         for ((tag, frame), place) in self.tags.iter().zip(&frames).zip(&places) {
             if let Some((from, to)) = labels::leader(place, frame) {
@@ -189,6 +198,7 @@ fn tags(of: &Explanation<'_>, marked: &[Marked], colours: &Colours<'_>) -> Resul
         .zip(texts.into_iter().zip(widths))
         .map(|(&(object, _, counts), (text, width))| Tag {
             area: of.objects[object].area,
+            outline: of.objects[object].outline.clone(),
             text,
             width,
             colour: colours[of.objects[object].class.as_str()],
@@ -209,6 +219,25 @@ fn frame(of: BoundingBox, original: Size, photo: Area) -> Area {
     let (x, width) = edges(of.x_min, of.x_max, original.width, photo.x, photo.width);
     let (y, height) = edges(of.y_min, of.y_max, original.height, photo.y, photo.height);
     Area::new(x, y, width, height)
+}
+
+/// A closed contour of the photo on the picture, the first point repeated at the end. Points nearer to the last one than the eye
+/// can tell are left out: a mask has a corner at every pixel of its edge.
+fn contour_on(contour: &[(u32, u32)], original: Size, photo: Area) -> Vec<(f64, f64)> {
+    const NEAR: f64 = 0.35;
+    let place = |&(x, y): &(u32, u32)| {
+        let across = f64::from(x) / f64::from(original.width) * photo.width;
+        (photo.x + across, photo.y + f64::from(y) / f64::from(original.height) * photo.height)
+    };
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for point in contour.iter().map(place) {
+        let far = points.last().is_none_or(|last| (last.0 - point.0).hypot(last.1 - point.1) >= NEAR);
+        if far {
+            points.push(point);
+        }
+    }
+    points.extend(points.first().copied());
+    points
 }
 
 fn draw_message((text, width): &(String, f64), photo: Area, bounds: Area, canvas: &mut Canvas) {

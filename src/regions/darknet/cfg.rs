@@ -1,7 +1,7 @@
 //! Darknet's `.cfg`: which layers a network has. Strict: a section or option that would change the result and that
 //! this engine does not know is an error naming its line; options for training alone are passed over.
 
-use super::activation::Activation;
+use crate::nn::Nonlinearity;
 use crate::image::Size;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -15,19 +15,19 @@ pub struct Cfg {
     /// The network's input, RGB.
     pub input: Size,
     /// The layers in order.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<CfgLayer>,
 }
 
 /// One section of a `.cfg`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
+pub struct CfgLayer {
     /// The section's line, counted from 1.
     pub line: usize,
     /// What it does.
     pub kind: LayerKind,
 }
 
-/// What a layer does. Layer references are absolute numbers.
+/// What a layer does. CfgLayer references are absolute numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LayerKind {
     /// `[convolutional]`
@@ -45,7 +45,7 @@ pub enum LayerKind {
         /// Whether BatchNorm comes between kernel and bias.
         batch_normalize: bool,
         /// What follows.
-        activation: Activation,
+        activation: Nonlinearity,
     },
     /// `[maxpool]`; `padding` counts both sides together, the smaller half comes first.
     Maxpool {
@@ -75,7 +75,7 @@ pub enum LayerKind {
         /// The earlier layer.
         from: usize,
         /// What follows.
-        activation: Activation,
+        activation: Nonlinearity,
     },
     /// `[dropout]`: nothing at inference.
     Dropout,
@@ -219,7 +219,7 @@ impl Section<'_> {
             .map(|values| Some((line, values)))
     }
 
-    fn activation(&mut self, default: &str) -> Result<Activation> {
+    fn activation(&mut self, default: &str) -> Result<Nonlinearity> {
         let (line, text) = self.text("activation").unwrap_or((self.line, default.into()));
         text.parse().map_err(|message: String| self.error(line, message))
     }
@@ -270,7 +270,7 @@ impl Cfg {
         net.finish()?;
         let layers = sections
             .enumerate()
-            .map(|(number, section)| Ok(Layer { line: section.line, kind: layer_kind(section, number)? }))
+            .map(|(number, section)| Ok(CfgLayer { line: section.line, kind: layer_kind(section, number)? }))
             .collect::<Result<Vec<_>>>()?;
         if !layers.iter().any(|layer| matches!(layer.kind, LayerKind::Yolo { .. })) {
             return Err(Error::file(path, "has no [yolo] layer: not a YOLO detector of version 3 or later"));
@@ -280,7 +280,7 @@ impl Cfg {
 
     /// Number of classes of the `[yolo]` layers.
     pub fn classes(&self) -> usize {
-        let classes = |layer: &Layer| match layer.kind {
+        let classes = |layer: &CfgLayer| match layer.kind {
             LayerKind::Yolo { classes, .. } => Some(classes),
             _ => None,
         };

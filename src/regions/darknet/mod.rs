@@ -1,19 +1,18 @@
-//! Object detection: from a letterboxed picture to labelled boxes.
+//! YOLO networks of the Darknet family, from version 3 on: from a letterboxed picture to labelled boxes.
 //!
 //! [`Darknet`] runs any YOLO network of the Darknet family from version 3 on. Knows nothing of emotions or maps.
 
-mod activation;
 mod cfg;
 mod head;
 mod network;
 mod nms;
 
-pub use activation::Activation;
-pub use cfg::{Cfg, Layer, LayerKind};
-pub use network::{Head, Network};
+pub use cfg::{Cfg, CfgLayer, LayerKind};
+pub use network::{DarknetNetwork, Head};
 pub use nms::suppress;
 
-use crate::image::{BoundingBox, Canvas, Rgb8, Size};
+use super::{Detector, Located, Sight, View};
+use crate::image::{BoundingBox, Canvas, Letterbox, LetterboxFilter, Rgb8, Size};
 use crate::nn::weights::darknet::DarknetWeights;
 use crate::nn::{stack, Precision};
 use crate::{Error, Result};
@@ -46,28 +45,6 @@ pub enum ClassScores {
     Logistic,
 }
 
-/// A detector of objects.
-pub trait Detector {
-    /// Size of the pictures [`Self::detect`] takes.
-    fn input(&self) -> Size;
-
-    /// Of what smaller pictures' sides must be multiples; `None`: it takes its full input alone.
-    fn stride(&self) -> Option<u32>;
-
-    /// The canvas for pictures: the full input or, if `rect` and the network allows it, what of it the content needs.
-    fn canvas(&self, rect: bool) -> Canvas {
-        Canvas { size: self.input(), stride: self.stride().filter(|_| rect) }
-    }
-
-    /// Labelled boxes per picture, after suppression, by falling confidence. Pictures may differ in size: those of one size
-    /// go through the network together, filled up with copies to as many as there are pictures in all, so that a result
-    /// depends on the number of pictures and on none of the others.
-    ///
-    /// # Errors
-    /// The network could not be run.
-    fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>>;
-}
-
 /// Thresholds of [`Darknet`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
@@ -79,84 +56,72 @@ pub struct Thresholds {
     pub nms_iou: f32,
 }
 
-/// A Darknet network with its thresholds.
+/// What [`Darknet`] is told besides its files.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DarknetSettings {
+    /// Which labels are kept.
+    pub thresholds: Thresholds,
+    /// Number format inside the network.
+    pub precision: Precision,
+    /// Run on the picture's content alone, its sides rounded up to the network's stride, where the network allows it.
+    pub rect: bool,
+    /// How a picture is resized into the letterbox.
+    pub filter: LetterboxFilter,
+    /// Grey level of the bars.
+    pub fill: u8,
+}
+
+/// A Darknet network with its class names, thresholds and view of pictures.
 #[derive(Debug)]
 pub struct Darknet {
-    network: Network,
-    thresholds: Thresholds,
+    network: DarknetNetwork,
+    classes: Vec<String>,
+    settings: DarknetSettings,
     synthesized: bool,
     stride: Option<u32>,
 }
 
 impl Darknet {
-    /// A detector from a `.cfg` and its `.weights`.
+    /// A detector from a `.cfg`, its `.weights` and the names of its classes, as many as the cfg has.
     ///
     /// # Errors
-    /// See [`Network::load`].
+    /// See [`DarknetNetwork::load`].
     pub fn load(
         cfg: &Cfg,
         weights: &std::path::Path,
-        thresholds: Thresholds,
+        classes: Vec<String>,
+        settings: DarknetSettings,
         device: Device,
-        precision: Precision,
     ) -> Result<Self> {
         let weights = DarknetWeights::open(weights, cfg.parameter_count()?)?;
         let synthesized = weights.header().seen == SYNTHESIZED_SEEN;
-        let network = Network::load(cfg, weights, device, precision)?;
-        Ok(Self { network, thresholds, synthesized, stride: cfg.stride() })
-    }
-
-    /// The same detector on `device`: its tensors are copied there, or shared where they are there already.
-    ///
-    /// # Errors
-    /// No memory.
-    pub fn on(&self, device: Device) -> Result<Self> {
-        let Self { thresholds, synthesized, stride, .. } = *self;
-        Ok(Self { network: self.network.on(device)?, thresholds, synthesized, stride })
-    }
-
-    /// Whether the weights are random numbers from `emocam models synthesize`.
-    pub fn synthesized(&self) -> bool {
-        self.synthesized
+        let network = DarknetNetwork::load(cfg, weights, device, settings.precision)?;
+        Ok(Self { network, classes, settings, synthesized, stride: cfg.stride() })
     }
 
     /// The network alone.
-    pub fn network(&self) -> &Network {
+    pub fn network(&self) -> &DarknetNetwork {
         &self.network
     }
 
-    /// [`Detector::detect`] for pictures of one size.
-    fn detect_alike(&self, pictures: &[&Rgb8], size: Size) -> Result<Vec<Vec<Detection>>> {
-        let _no_grad = tch::no_grad_guard();
-        let x = stack(pictures, size, self.network.device())
-            .and_then(|x| x.f_to_kind(Kind::Float)?.f_div_scalar(255.0))
-            .map_err(Error::torch("preparing the detector's input"))?;
-        let mut found: Vec<Vec<Detection>> = vec![Vec::new(); pictures.len()];
-        for (raw, head) in self.network.forward(&x)?.iter().zip(self.network.heads()) {
-            let Thresholds { class_scores, confidence, .. } = self.thresholds;
-            let of_head = head::decode(raw, head, class_scores, confidence)
-                .map_err(Error::torch("decoding the detector's output"))?;
-            found.iter_mut().zip(of_head).for_each(|(all, more)| all.extend(more));
-        }
-        Ok(found.into_iter().map(|labels| suppress(labels, self.thresholds.nms_iou)).collect())
-    }
-}
-
-impl Detector for Darknet {
-    fn input(&self) -> Size {
+    /// Size of the whole input.
+    pub fn input(&self) -> Size {
         self.network.input()
     }
 
-    fn stride(&self) -> Option<u32> {
-        self.stride
-    }
-
-    fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>> {
+    /// Labelled boxes in pixels of the canvas, a list a picture, as [`Detector::locate`].
+    ///
+    /// # Errors
+    /// The network could not be run.
+    ///
+    /// # Panics
+    /// When a picture's size is neither the input's nor made of whole strides: a mistake of the caller.
+    pub fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>> {
         let mut by_size: Vec<(Size, Vec<usize>)> = Vec::new();
-        for (at, size) in pictures.iter().map(|picture| picture.size()).enumerate() {
+        for (number, size) in pictures.iter().map(|picture| picture.size()).enumerate() {
             match by_size.iter_mut().find(|(known, _)| *known == size) {
-                Some((_, places)) => places.push(at),
-                None => by_size.push((size, vec![at])),
+                Some((_, places)) => places.push(number),
+                None => by_size.push((size, vec![number])),
             }
         }
         let mut found = vec![Vec::new(); pictures.len()];
@@ -164,12 +129,65 @@ impl Detector for Darknet {
             let whole = |side: u32| self.stride.is_some_and(|stride| side.is_multiple_of(stride));
             let fits = size == self.input() || (whole(size.width) && whole(size.height));
             assert!(fits, "a picture of {size} is none for a detector of {}, stride {:?}", self.input(), self.stride);
-            let mut filled: Vec<&Rgb8> = places.iter().map(|&at| pictures[at]).collect();
+            let mut filled: Vec<&Rgb8> = places.iter().map(|&place| pictures[place]).collect();
             filled.resize(pictures.len(), filled[0]);
-            for (at, detections) in places.into_iter().zip(self.detect_alike(&filled, size)?) {
-                found[at] = detections;
+            for (place, detections) in places.into_iter().zip(self.detect_alike(&filled, size)?) {
+                found[place] = detections;
             }
         }
         Ok(found)
     }
+
+    /// [`Self::detect`] for pictures of one size.
+    fn detect_alike(&self, pictures: &[&Rgb8], size: Size) -> Result<Vec<Vec<Detection>>> {
+        let _no_grad = tch::no_grad_guard();
+        let x = stack(pictures, size, self.network.device())
+            .and_then(|x| x.f_to_kind(Kind::Float)?.f_div_scalar(255.0))
+            .map_err(Error::torch("preparing the detector's input"))?;
+        let mut found: Vec<Vec<Detection>> = vec![Vec::new(); pictures.len()];
+        let Thresholds { class_scores, confidence, nms_iou } = self.settings.thresholds;
+        for (raw, head) in self.network.forward(&x)?.iter().zip(self.network.heads()) {
+            let decoded = head::decode(raw, head, class_scores, confidence)
+                .map_err(Error::torch("decoding the detector's output"))?;
+            found.iter_mut().zip(decoded).for_each(|(all, more)| all.extend(more));
+        }
+        Ok(found.into_iter().map(|labels| suppress(labels, nms_iou)).collect())
+    }
+}
+
+impl Detector for Darknet {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn view(&self) -> View {
+        let DarknetSettings { rect, filter, fill, .. } = self.settings;
+        View { canvas: Canvas { size: self.input(), stride: self.stride.filter(|_| rect) }, filter, fill }
+    }
+
+    fn locate(&self, sights: &[&Sight]) -> Result<Vec<Vec<Located>>> {
+        let pictures: Vec<&Rgb8> = sights.iter().map(|sight| &sight.pixels).collect();
+        let detected = self.detect(&pictures)?.into_iter().zip(sights);
+        Ok(detected.map(|(found, sight)| on_picture(&found, &sight.letterbox)).collect())
+    }
+
+    fn on(&self, device: Device) -> Result<Box<dyn Detector>> {
+        let (network, classes) = (self.network.on(device)?, self.classes.clone());
+        let Self { settings, synthesized, stride, .. } = *self;
+        Ok(Box::new(Self { network, classes, settings, synthesized, stride }))
+    }
+
+    fn synthesized(&self) -> bool {
+        self.synthesized
+    }
+}
+
+/// Detections on a canvas as regions of the picture that lies on it.
+pub(super) fn on_picture(found: &[Detection], letterbox: &Letterbox) -> Vec<Located> {
+    let located = |&Detection { class, confidence, bounding_box }: &Detection| Located {
+        class,
+        confidence,
+        region: letterbox.to_original(&bounding_box).into(),
+    };
+    found.iter().map(located).collect()
 }

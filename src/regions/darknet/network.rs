@@ -3,16 +3,14 @@
 use super::cfg::{Cfg, LayerKind};
 use crate::image::Size;
 use crate::nn::weights::darknet::DarknetWeights;
-use crate::nn::Precision;
+use crate::nn::{Graph, Layer, Nonlinearity, Precision};
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
 /// A network ready to run. BatchNorm is folded into the kernels.
 #[derive(Debug)]
-pub struct Network {
-    operations: Vec<Operation>,
-    /// For every layer, the last layer that reads its output: what is not needed any more is freed at once.
-    last_use: Vec<usize>,
+pub struct DarknetNetwork {
+    graph: Graph,
     heads: Vec<Head>,
     input: Size,
     kind: Kind,
@@ -32,22 +30,6 @@ pub struct Head {
     pub grid: Size,
     /// Input pixels a cell.
     pub stride: (f32, f32),
-}
-
-/// A layer; a convolution with its tensors, in the network's precision.
-#[derive(Debug)]
-struct Operation {
-    kind: LayerKind,
-    kernel: Option<Kernel>,
-}
-
-/// A convolution's tensors, BatchNorm folded.
-#[derive(Debug)]
-struct Kernel {
-    /// (out, in / groups, rows, columns), channels-last in memory.
-    weight: Tensor,
-    /// (out)
-    bias: Tensor,
 }
 
 /// Channels, rows and columns of a layer's output.
@@ -128,7 +110,7 @@ pub(super) fn shapes(cfg: &Cfg) -> Result<Vec<Shape>> {
     Ok(shapes)
 }
 
-impl Network {
+impl DarknetNetwork {
     /// Builds the network and reads its weights, in Darknet's order.
     ///
     /// # Errors
@@ -136,21 +118,40 @@ impl Network {
     /// layer.
     pub fn load(cfg: &Cfg, mut weights: DarknetWeights, device: Device, precision: Precision) -> Result<Self> {
         let shapes = shapes(cfg)?;
-        let mut operations = Vec::with_capacity(cfg.layers.len());
+        let (mut layers, mut outputs) = (Vec::new(), Vec::new());
+        // For every layer of the cfg the number of the layer that makes its output: some become two.
+        let mut numbers: Vec<usize> = Vec::with_capacity(cfg.layers.len());
         let mut channels = 3;
         for (number, layer) in cfg.layers.iter().enumerate() {
-            let kernel = match layer.kind {
-                LayerKind::Convolutional { .. } => {
-                    Some(kernel(&layer.kind, number, channels, &mut weights, device, precision.kind())?)
-                }
-                _ => None,
+            let function = match &layer.kind {
+                LayerKind::Convolutional { activation, .. } | LayerKind::Shortcut { activation, .. } => *activation,
+                _ => Nonlinearity::Linear,
             };
-            operations.push(Operation { kind: layer.kind.clone(), kernel });
+            layers.push(match &layer.kind {
+                LayerKind::Convolutional { .. } => {
+                    convolution(&layer.kind, number, channels, &mut weights, device, precision.kind())?
+                }
+                &LayerKind::Maxpool { size, stride, padding } => Layer::MaxPool { size, stride, padding },
+                &LayerKind::Upsample { stride } => Layer::Upsample { factor: stride },
+                &LayerKind::Route { layers: ref read, groups, group_id } => {
+                    let layers = read.iter().map(|&read| numbers[read]).collect();
+                    Layer::Concatenate { layers, groups, group: group_id }
+                }
+                &LayerKind::Shortcut { from, .. } => Layer::Add { layer: numbers[from] },
+                LayerKind::Dropout | LayerKind::Yolo { .. } => Layer::Pointwise(Nonlinearity::Linear),
+            });
+            if function != Nonlinearity::Linear {
+                layers.push(Layer::Pointwise(function));
+            }
+            numbers.push(layers.len() - 1);
+            if matches!(layer.kind, LayerKind::Yolo { .. }) {
+                outputs.push(layers.len() - 1);
+            }
             channels = shapes[number].channels;
         }
         weights.finish()?;
-        let last_use = last_use(cfg);
-        Ok(Self { operations, last_use, heads: cfg.heads()?, input: cfg.input, kind: precision.kind(), device })
+        let graph = Graph::new(layers, outputs);
+        Ok(Self { graph, heads: cfg.heads()?, input: cfg.input, kind: precision.kind(), device })
     }
 
     /// The same network on `device`: its tensors are copied there, or shared where they are there already.
@@ -158,10 +159,8 @@ impl Network {
     /// # Errors
     /// No memory.
     pub fn on(&self, device: Device) -> Result<Self> {
-        let operations = self.operations.iter().map(|operation| operation.on(device)).collect::<Result<_, _>>();
-        let operations = operations.map_err(Error::torch("sharing the detector"))?;
-        let (last_use, heads) = (self.last_use.clone(), self.heads.clone());
-        Ok(Self { operations, last_use, heads, input: self.input, kind: self.kind, device })
+        let graph = self.graph.on(device).map_err(Error::torch("sharing the detector"))?;
+        Ok(Self { graph, heads: self.heads.clone(), input: self.input, kind: self.kind, device })
     }
 
     /// The input's size; images must have it, or a smaller one of [`Cfg::stride`]'s multiples.
@@ -186,89 +185,20 @@ impl Network {
     /// # Errors
     /// [`Error::Torch`] when memory is short or `x` has another shape.
     pub fn forward(&self, x: &Tensor) -> Result<Vec<Tensor>> {
-        self.run(x).map_err(Error::torch("running the detector"))
+        x.f_to_kind(self.kind).and_then(|x| self.graph.forward(&x)).map_err(Error::torch("running the detector"))
     }
-
-    fn run(&self, x: &Tensor) -> Result<Vec<Tensor>, tch::TchError> {
-        let mut kept: Vec<Option<Tensor>> = Vec::with_capacity(self.operations.len());
-        let mut raw = Vec::with_capacity(self.heads.len());
-        let mut previous = x.f_to_kind(self.kind)?;
-        for (number, operation) in self.operations.iter().enumerate() {
-            previous = operation.forward(&previous, &kept)?;
-            if matches!(operation.kind, LayerKind::Yolo { .. }) {
-                raw.push(previous.shallow_clone());
-            }
-            kept.push((self.last_use[number] > number).then(|| previous.shallow_clone()));
-            for (output, &last_use) in kept.iter_mut().zip(&self.last_use) {
-                if last_use <= number {
-                    *output = None;
-                }
-            }
-        }
-        Ok(raw)
-    }
-}
-
-impl Operation {
-    fn on(&self, device: Device) -> Result<Self, tch::TchError> {
-        let kernel = self.kernel.as_ref().map(|Kernel { weight, bias }| -> Result<_, tch::TchError> {
-            Ok(Kernel { weight: weight.f_to_device(device)?, bias: bias.f_to_device(device)? })
-        });
-        Ok(Self { kind: self.kind.clone(), kernel: kernel.transpose()? })
-    }
-
-    /// The layer's output, from the layer before it and the kept outputs of earlier ones.
-    fn forward(&self, x: &Tensor, kept: &[Option<Tensor>]) -> Result<Tensor, tch::TchError> {
-        let earlier = |layer: usize| kept[layer].as_ref().expect("an output is kept until its last use");
-        match &self.kind {
-            &LayerKind::Convolutional { stride, padding, groups, activation, .. } => {
-                let Kernel { weight, bias } = self.kernel.as_ref().expect("a convolution has a kernel");
-                activation.apply(x.f_conv2d(weight, Some(bias), stride, padding, 1, groups)?)
-            }
-            &LayerKind::Maxpool { size, stride, padding } => maxpool(x, size, stride, padding),
-            &LayerKind::Upsample { stride } => {
-                let (_, _, height, width) = x.size4()?;
-                x.f_upsample_nearest2d([height * stride, width * stride], None, None)
-            }
-            LayerKind::Route { layers, groups, group_id } => {
-                let part = |&layer: &usize| {
-                    let length = earlier(layer).size()[1] / groups;
-                    earlier(layer).f_narrow(1, group_id * length, length)
-                };
-                let mut parts = layers.iter().map(part).collect::<Result<Vec<_>, _>>()?;
-                if parts.len() == 1 {
-                    Ok(parts.remove(0))
-                } else {
-                    Tensor::f_cat(&parts, 1)
-                }
-            }
-            LayerKind::Shortcut { from, activation } => activation.apply(x.f_add(earlier(*from))?),
-            LayerKind::Dropout | LayerKind::Yolo { .. } => Ok(x.shallow_clone()),
-        }
-    }
-}
-
-/// Darknet's max-pooling: `padding` in all, its smaller half before the first row and column, never the maximum.
-fn maxpool(x: &Tensor, size: i64, stride: i64, padding: i64) -> Result<Tensor, tch::TchError> {
-    let before = padding / 2;
-    if padding % 2 == 0 && before <= size / 2 {
-        return x.f_max_pool2d(size, stride, before, 1, false);
-    }
-    let after = padding - before;
-    let padded = x.f_pad([before, after, before, after], "constant", f64::NEG_INFINITY)?;
-    padded.f_max_pool2d(size, stride, 0, 1, false)
 }
 
 /// Reads one convolution and folds BatchNorm into it.
-fn kernel(
+fn convolution(
     layer: &LayerKind,
     number: usize,
     channels: i64,
     weights: &mut DarknetWeights,
     device: Device,
     kind: Kind,
-) -> Result<Kernel> {
-    let &LayerKind::Convolutional { filters, size, groups, batch_normalize, .. } = layer else {
+) -> Result<Layer> {
+    let &LayerKind::Convolutional { filters, size, stride, padding, groups, batch_normalize, .. } = layer else {
         unreachable!("called for convolutions alone")
     };
     let count = filters as usize;
@@ -292,7 +222,8 @@ fn kernel(
     let weight = place(&weight)
         .and_then(|weight| weight.f_reshape([filters, channels / groups, size, size]))
         .and_then(|weight| weight.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2]));
-    Ok(Kernel { weight: weight.map_err(failed())?, bias: place(&bias).map_err(failed())? })
+    let (kernel, bias) = (weight.map_err(failed())?, place(&bias).map_err(failed())?);
+    Ok(Layer::Convolution { kernel, bias, stride, padding, groups })
 }
 
 /// BatchNorm as factors on the kernel, returned, and a new bias: y = gamma (x - mean) / s + beta.
@@ -376,7 +307,7 @@ impl Cfg {
     /// # Errors
     /// Layers that do not fit each other.
     pub fn heads(&self) -> Result<Vec<Head>> {
-        let head = |(layer, shape): (&super::Layer, Shape)| {
+        let head = |(layer, shape): (&super::CfgLayer, Shape)| {
             let LayerKind::Yolo { anchors, classes, scale_x_y } = &layer.kind else { return None };
             let grid = Size::new(shape.width as u32, shape.height as u32);
             let stride = (self.input.width as f32 / grid.width as f32, self.input.height as f32 / grid.height as f32);
@@ -402,17 +333,4 @@ fn least_common_multiple(a: u32, b: u32) -> u32 {
         a
     };
     (a / divisor(a, b)).saturating_mul(b)
-}
-
-/// For every layer the number of the last layer that reads its output.
-fn last_use(cfg: &Cfg) -> Vec<usize> {
-    let mut last: Vec<usize> = (0..cfg.layers.len()).collect();
-    for (number, layer) in cfg.layers.iter().enumerate() {
-        match &layer.kind {
-            LayerKind::Route { layers, .. } => layers.iter().for_each(|&read| last[read] = number),
-            &LayerKind::Shortcut { from, .. } => last[from] = number,
-            _ => {}
-        }
-    }
-    last
 }

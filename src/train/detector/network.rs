@@ -3,7 +3,7 @@
 use crate::image::Size;
 use crate::nn::weights::darknet::{self, DarknetWeights, Header};
 use crate::random::Random;
-use crate::regions::darknet::{Activation, Cfg, Head, LayerKind};
+use crate::regions::darknet::{Cfg, Head, LayerKind};
 use crate::train::norm::Norm;
 use crate::train::optimiser::DECAYED;
 use crate::{Error, Result};
@@ -148,7 +148,7 @@ impl TrainingNetwork {
             let output = match &layer.kind {
                 &LayerKind::Convolutional { stride, padding, groups, activation, .. } => {
                     let convolution = convolution.as_ref().expect("new() makes one for every convolutional layer");
-                    differentiable(activation, &convolution.forward(previous, stride, padding, groups, training)?)?
+                    activation.forward(&convolution.forward(previous, stride, padding, groups, training)?)?
                 }
                 LayerKind::Route { layers, groups, group_id } => {
                     let part = |&from: &usize| {
@@ -158,7 +158,7 @@ impl TrainingNetwork {
                     Tensor::f_cat(&layers.iter().map(part).collect::<Result<Vec<_>, _>>()?, 1)?
                 }
                 &LayerKind::Shortcut { from, activation } => {
-                    differentiable(activation, &previous.f_add(&outputs[from])?)?
+                    activation.forward(&previous.f_add(&outputs[from])?)?
                 }
                 &LayerKind::Upsample { stride } => {
                     let size = previous.size();
@@ -232,33 +232,5 @@ impl Convolution {
         }
         parts.push(("kernel", &mut self.kernel));
         parts
-    }
-}
-
-/// [`Activation::apply`] that leaves `x` alone, so that gradients can flow.
-fn differentiable(activation: Activation, x: &Tensor) -> Result<Tensor, TchError> {
-    match activation {
-        Activation::Linear => Ok(x.shallow_clone()),
-        Activation::Relu => x.f_relu(),
-        // See `Activation::apply`. Of its two inputs the incoming gradient is `x`, and the derivative by that is the
-        // slope: what is wanted.
-        Activation::Leaky => x.f_detach()?.f_leaky_relu_backward(x, 0.1, false),
-        Activation::Mish => x.f_mish(),
-        Activation::Swish => x.f_silu(),
-        Activation::Logistic => x.f_sigmoid(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leaky_and_its_derivative_by_hand() {
-        let x = Tensor::from_slice(&[-2.0_f32, 3.0]).set_requires_grad(true);
-        let y = differentiable(Activation::Leaky, &x).unwrap();
-        assert_eq!(Vec::<f32>::try_from(&y).unwrap(), [-0.2, 3.0]);
-        (y * Tensor::from_slice(&[10.0_f32, 100.0])).sum(Kind::Float).backward();
-        assert_eq!(Vec::<f32>::try_from(&x.grad()).unwrap(), [1.0, 100.0]);
     }
 }

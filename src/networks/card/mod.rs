@@ -1,0 +1,399 @@
+//! What a user must know of a network besides its weights: outputs, input and its preparation, the explained layer.
+//!
+//! A card is `configs/emonet.toml`, a `.toml` of the same name beside a network's file, or the entry `emocam.json` inside a
+//! TorchScript file; the keys are the same. In: text. Out: a [`Card`] in which everything is resolved and checked.
+
+mod written;
+
+use crate::files::read_text;
+use crate::image::{Fit, Size};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use written::WrittenCard;
+use std::path::{Path, PathBuf};
+
+/// The most labels that a network may have.
+const MAX_LABELS: usize = 10_000;
+
+/// The longest side of an input in pixels.
+const MAX_SIDE: u32 = 4096;
+
+/// Which code runs the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Weights of an AlexNet, whose layers are this program's.
+    #[default]
+    AlexNet,
+    /// A TorchScript file, which brings its own code.
+    TorchScript,
+}
+
+/// A network's description, resolved and checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Card {
+    /// Which code runs it.
+    pub architecture: Architecture,
+    /// Names of the matrix's columns: the network's outputs in their order, or of a single output its bins.
+    pub labels: Vec<String>,
+    /// What a network with a single number as its output answers; `None`: it has one logit for each label.
+    pub scalar: Option<Scalar>,
+    /// How a picture is brought to its input.
+    pub fit: Fit,
+    /// Pixel values 0..255 are divided by this first.
+    pub scale: f32,
+    /// What is subtracted then.
+    pub mean: Option<Mean>,
+    /// What each channel is divided by at last.
+    pub std: Option<[f32; 3]>,
+    /// The order of the input's channels, and of `mean` and `std`.
+    pub channels: ChannelOrder,
+    /// How the explained activation lies in the tensor that the network's `features` give.
+    pub layout: Layout,
+    /// How an AlexNet's fc6 reads the pooled map; `None`: as the layout of the checkpoint tells.
+    pub flatten: Option<Flatten>,
+    /// Valence on the scale of its training data, linear in the probabilities.
+    pub valence: Option<Regression>,
+    /// Arousal, likewise.
+    pub arousal: Option<Regression>,
+    /// Known answers for known pictures.
+    pub published: Vec<Published>,
+    /// Known outputs for inputs that can be made without a picture.
+    pub reference: Vec<ReferenceAnswer>,
+    /// The explained layer's name in the original network, for people.
+    pub layer: Option<String>,
+    /// Where the network comes from, for people.
+    pub source: Option<String>,
+}
+
+/// The single output of a network that names no labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scalar {
+    /// Its name, as "valence".
+    pub name: String,
+    /// Ascending edges between the bins that stand in for labels.
+    pub thresholds: Vec<f64>,
+}
+
+impl Scalar {
+    /// The bin of an output: how many thresholds are not above it.
+    pub fn bin(&self, output: f32) -> usize {
+        self.thresholds.iter().filter(|&&threshold| threshold <= f64::from(output)).count()
+    }
+
+    /// Names of the bins that ascending thresholds make of the output `name`, one more than there are thresholds.
+    pub fn bins(name: &str, thresholds: &[f64]) -> Vec<String> {
+        let (Some(first), Some(last)) = (thresholds.first(), thresholds.last()) else { return vec![name.to_string()] };
+        let between = thresholds.windows(2).map(|pair| format!("{name} from {} to {}", pair[0], pair[1]));
+        std::iter::once(format!("{name} below {first}")).chain(between).chain([format!("{name} from {last}")]).collect()
+    }
+}
+
+/// A mean colour or the name of a mean image's text file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Mean {
+    /// One number a channel.
+    Colour([f32; 3]),
+    /// A file, relative to the card.
+    File(String),
+}
+
+/// The order of an input's channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelOrder {
+    /// Red, green, blue.
+    #[default]
+    Rgb,
+    /// Blue, green, red, as networks from Caffe want them.
+    Bgr,
+}
+
+/// How an activation lies in a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// (N, channels, rows, columns)
+    Nchw,
+    /// (N, rows, columns, channels)
+    Nhwc,
+    /// (N, tokens, channels), as of a vision transformer.
+    Tokens {
+        /// Tokens before those of the grid (a class token, registers).
+        prefix: i64,
+        /// Rows and columns of the grid.
+        grid: (i64, i64),
+    },
+}
+
+/// Order of the numbers fc6 reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flatten {
+    /// PyTorch's own.
+    ChannelsRowsColumns,
+    /// MATLAB's: width before height.
+    ChannelsColumnsRows,
+}
+
+/// A linear regression on the probabilities.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Regression {
+    /// Constant term.
+    pub bias: f64,
+    /// One weight a label.
+    pub weights: Vec<f64>,
+}
+
+impl Regression {
+    /// bias + sum of weight times probability.
+    pub fn predict(&self, probabilities: &[f32]) -> f64 {
+        self.bias + self.weights.iter().zip(probabilities).map(|(w, &p)| w * f64::from(p)).sum::<f64>()
+    }
+}
+
+/// A published answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Published {
+    /// File name of the picture.
+    pub picture: String,
+    /// How far a probability may be off, as a share of it.
+    pub relative_tolerance: f64,
+    /// One number a label.
+    pub probabilities: Vec<f64>,
+}
+
+/// What the original network gives for an input that anybody can make.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReferenceAnswer {
+    /// The prepared input.
+    pub input: SyntheticInput,
+    /// One number an output.
+    pub outputs: Vec<f32>,
+}
+
+/// An input without a picture, as it enters the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyntheticInput {
+    /// Zeros.
+    Zeros,
+    /// From -2 to 2 in equal steps over channels, rows, columns.
+    Ramp,
+}
+
+impl Card {
+    /// EmoNet's card, `configs/emonet.toml`.
+    pub fn emonet() -> Self {
+        Self::from_toml(include_str!("../../../configs/emonet.toml"), Path::new("configs/emonet.toml"))
+            .expect("the embedded card is checked by a test")
+    }
+
+    /// The card for `weights`: the `.toml` of the same name beside it, else EmoNet's.
+    ///
+    /// # Errors
+    /// A card that cannot be read or contradicts itself.
+    pub fn beside(weights: &Path) -> Result<Self> {
+        Ok(Self::if_beside(weights)?.unwrap_or_else(Self::emonet))
+    }
+
+    /// The `.toml` of the same name beside `weights`, if there is one.
+    ///
+    /// # Errors
+    /// A card that cannot be read or contradicts itself.
+    pub fn if_beside(weights: &Path) -> Result<Option<Self>> {
+        let path = Self::path_beside(weights);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        Self::from_toml(&read_text(&path)?, &path).map(Some)
+    }
+
+    /// Where a card for `weights` would be.
+    pub(super) fn path_beside(weights: &Path) -> PathBuf {
+        weights.with_extension("toml")
+    }
+
+    /// A card in TOML; `path` is the file it is from, for messages and for files it names.
+    ///
+    /// # Errors
+    /// A key that is not known, a value that is none, something that contradicts itself.
+    pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
+        let written: WrittenCard = toml::from_str(text)
+            .map_err(|error| Error::file(path, format!("not a network's description: {error}")))?;
+        written.resolve(path)
+    }
+
+    /// A card in JSON, the entry `emocam.json` of the TorchScript file `path`.
+    ///
+    /// # Errors
+    /// As [`Card::from_toml`].
+    pub fn from_json(text: &str, path: &Path) -> Result<Self> {
+        let written: WrittenCard = serde_json::from_str(text).map_err(|error| {
+            Error::file(path, format!("its entry emocam.json is not a network's description: {error}"))
+        })?;
+        written.resolve(path)
+    }
+
+    /// Size of the network's input.
+    pub fn input(&self) -> Size {
+        self.fit.input
+    }
+
+    /// How many numbers the network gives for a picture.
+    pub fn outputs(&self) -> usize {
+        if self.scalar.is_some() {
+            1
+        } else {
+            self.labels.len()
+        }
+    }
+}
+
+impl Card {
+    /// Refuses what contradicts itself, in words that go behind a file's name.
+    fn check(&self) -> Result<(), String> {
+        let count = self.labels.len();
+        if self.scalar.is_none() && !(2..=MAX_LABELS).contains(&count) {
+            return Err(format!("a network has from 2 to {MAX_LABELS} labels, found {count}"));
+        }
+        if let Some(twice) = duplicate(&self.labels) {
+            return Err(format!("the label `{twice}` is there twice: every output needs a name of its own"));
+        }
+        let Size { width, height } = self.fit.input;
+        if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
+            return Err(format!("`input` should have sides from 1 to {MAX_SIDE} pixels, found {height} x {width}"));
+        }
+        if !(self.fit.crop > 0.0 && self.fit.crop <= 1.0) {
+            return Err(format!("`crop`, the share that is kept, should be over 0 and at most 1, found {}", self.fit.crop));
+        }
+        let divisors = [self.scale].into_iter().chain(self.std.into_iter().flatten());
+        if let Some(wrong) = divisors.into_iter().find(|value| !(value.is_finite() && *value > 0.0)) {
+            return Err(format!("pixels are divided by `scale` and `std`, which should be over 0, found {wrong}"));
+        }
+        match &self.mean {
+            Some(Mean::Colour(colour)) if !colour.iter().all(|value| value.is_finite()) => {
+                return Err(format!("`mean` should be three finite numbers, found {colour:?}"));
+            }
+            Some(Mean::File(_)) if self.architecture == Architecture::TorchScript => {
+                return Err("`mean` of a TorchScript network is three numbers, not a file".into());
+            }
+            _ => {}
+        }
+        if let Layout::Tokens { prefix, grid: (rows, columns) } = self.layout {
+            if prefix < 0 || rows < 1 || columns < 1 || rows.saturating_mul(columns) > 1 << 20 {
+                return Err(format!("tokens: prefix {prefix} and a grid of {rows} x {columns} cannot be"));
+            }
+        }
+        self.check_answers()
+    }
+
+    /// Whatever is said of the outputs goes with their number.
+    fn check_answers(&self) -> Result<(), String> {
+        let count = self.labels.len();
+        for (name, regression) in [("valence", &self.valence), ("arousal", &self.arousal)] {
+            let Some(regression) = regression else { continue };
+            if self.scalar.is_some() {
+                return Err(format!("`{name}` is a regression on probabilities, which a single `output` does not give"));
+            }
+            if regression.weights.len() != count {
+                return Err(format!("`{name}` has {} weights for {count} labels", regression.weights.len()));
+            }
+            if !regression.weights.iter().chain([&regression.bias]).all(|weight| weight.is_finite()) {
+                return Err(format!("`{name}` has a weight that is no finite number"));
+            }
+        }
+        if let Some(known) = self.published.iter().find(|known| known.probabilities.len() != count) {
+            let (picture, found) = (&known.picture, known.probabilities.len());
+            return Err(format!("`{picture}` has {found} probabilities for {count} labels"));
+        }
+        match self.reference.iter().find(|known| known.outputs.len() != self.outputs()) {
+            Some(known) => {
+                Err(format!("a reference answer has {} numbers for {} outputs", known.outputs.len(), self.outputs()))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The first name that is there twice.
+fn duplicate(names: &[String]) -> Option<&String> {
+    let mut seen = std::collections::BTreeSet::new();
+    names.iter().find(|name| !seen.insert(name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Resize;
+
+    #[test]
+    fn emonets_card() {
+        let card = Card::emonet();
+        assert_eq!((card.labels.len(), card.outputs(), card.input()), (20, 20, Size::new(227, 227)));
+        assert_eq!((card.fit, card.scale, card.std), (Fit::squash(card.input()), 1.0, None));
+        assert_eq!(card.labels[0], "Adoration");
+        let valence = card.valence.unwrap();
+        let only_disgust: Vec<f32> = (0..20).map(|label| if label == 8 { 1.0 } else { 0.0 }).collect();
+        approx::assert_abs_diff_eq!(valence.predict(&only_disgust), 3.2963 - 0.7719, epsilon = 1e-9);
+        for known in card.published {
+            approx::assert_abs_diff_eq!(known.probabilities.iter().sum::<f64>(), 1.0, epsilon = 1e-3);
+        }
+    }
+
+    #[test]
+    fn a_card_that_contradicts_itself_is_refused() {
+        for (text, phrase) in [
+            ("labels = ['a', 'b']\ninput = 99\n[valence]\nbias = 0\nweights = [1]\n", "1 weights for 2 labels"),
+            ("labels = ['a', 'b']\ninput = 99\nfrobnicate = 1\n", "frobnicate"),
+            ("labels = ['a', 'a']\ninput = 99\n", "`a` is there twice"),
+            ("labels = ['a']\ninput = 99\n", "from 2 to 10000 labels"),
+            ("input = 99\n", "neither `labels`"),
+            ("labels = ['a', 'b']\noutput = 'x'\ninput = 99\n", "one or the other"),
+            ("output = 'x'\nthresholds = [1, 1]\ninput = 99\n", "ascend"),
+            ("labels = ['a', 'b']\ninput = [9, 0]\n", "sides from 1"),
+            ("labels = ['a', 'b']\ninput = 9\nstd = [1, 0, 1]\n", "over 0, found 0"),
+            ("labels = ['a', 'b']\ninput = 9\nscale = nan\n", "over 0, found NaN"),
+            ("labels = ['a', 'b']\ninput = 9\nmean = [nan, 0, 0]\n", "finite"),
+            ("labels = ['a', 'b']\ninput = 9\ncrop = 1.5\n", "at most 1"),
+            ("labels = ['a', 'b']\ninput = 9\nlayout = 'tokens'\n", "needs `grid`"),
+            ("labels = ['a', 'b']\ninput = 9\ngrid = [2, 2]\n", "belong to"),
+            ("labels = ['a', 'b']\ninput = 9\nnetwork = 'torchscript'\nmean = 'mean.txt'\n", "not a file"),
+        ] {
+            let message = Card::from_toml(text, Path::new("mine.toml")).unwrap_err().to_string();
+            assert!(message.contains("mine.toml") && message.contains(phrase), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_card_in_json_is_the_same_card_and_labels_may_lie_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.toml");
+        std::fs::write(folder.path().join("labels.txt"), "\u{feff}Calm \n\nAngry\r\n").unwrap();
+        let toml = "network = 'torchscript'\nlabels = 'labels.txt'\ninput = [96, 160]\nresize = 'center-crop'\ncrop = 0.5\n\
+                    filter = 'bilinear'\nscale = 255\nmean = [0.5, 0.25, 0]\nstd = [1, 2, 3]\nchannels = 'bgr'\n\
+                    layout = 'tokens'\nprefix = 1\ngrid = [6, 10]\nlayer = 'blocks.3'\n";
+        let card = Card::from_toml(toml, &path).unwrap();
+        assert_eq!(card.labels, ["Calm", "Angry"]);
+        assert_eq!((card.fit.resize, card.input()), (Resize::CenterCrop, Size::new(160, 96)));
+        assert_eq!(card.layout, Layout::Tokens { prefix: 1, grid: (6, 10) });
+        let json = r#"{"network": "torchscript", "labels": ["Calm", "Angry"], "input": [96, 160],
+            "resize": "center-crop", "crop": 0.5, "filter": "bilinear", "scale": 255, "mean": [0.5, 0.25, 0],
+            "std": [1, 2, 3], "channels": "bgr", "layout": "tokens", "prefix": 1, "grid": [6, 10], "layer": "blocks.3"}"#;
+        assert_eq!(Card::from_json(json, &path).unwrap(), card);
+    }
+
+    #[test]
+    fn a_single_output_has_bins_for_labels() {
+        let card = Card::from_toml("output = 'valence'\nthresholds = [-0.5, 1]\ninput = 9\n", Path::new("x")).unwrap();
+        assert_eq!(card.labels, ["valence below -0.5", "valence from -0.5 to 1", "valence from 1"]);
+        let scalar = card.scalar.as_ref().unwrap();
+        assert_eq!([-0.6, -0.5, 0.9, 1.0].map(|output| scalar.bin(output)), [0, 1, 1, 2]);
+        assert_eq!(card.outputs(), 1);
+        let sign = Card::from_toml("output = 'valence'\ninput = 9\n", Path::new("x")).unwrap();
+        assert_eq!(sign.labels, ["valence below 0", "valence from 0"]);
+    }
+}

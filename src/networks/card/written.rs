@@ -1,0 +1,173 @@
+//! A card as people write it: keys that may be left out, two ways to say the same.
+
+use super::{Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar};
+use crate::files::read_text;
+use crate::image::{Filter, Fit, Resize, Size};
+use crate::{Error, Result};
+use serde::Deserialize;
+use std::path::Path;
+
+/// A card as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenCard {
+    #[serde(default)]
+    network: Architecture,
+    labels: Option<Labels>,
+    output: Option<String>,
+    thresholds: Option<Vec<f64>>,
+    input: Input,
+    #[serde(default)]
+    resize: Resize,
+    crop: Option<f64>,
+    filter: Option<Filter>,
+    scale: Option<f32>,
+    mean: Option<Mean>,
+    std: Option<[f32; 3]>,
+    #[serde(default)]
+    channels: ChannelOrder,
+    layout: Option<String>,
+    prefix: Option<i64>,
+    grid: Option<(i64, i64)>,
+    flatten: Option<Flatten>,
+    valence: Option<Regression>,
+    arousal: Option<Regression>,
+    #[serde(default)]
+    published: Vec<Published>,
+    #[serde(default)]
+    reference: Vec<ReferenceAnswer>,
+    layer: Option<String>,
+    source: Option<String>,
+}
+
+/// Labels in a card, or the name of a file with one a line.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Labels {
+    Here(Vec<String>),
+    File(String),
+}
+
+/// The side of a square input, or its rows and columns.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Input {
+    Square(u32),
+    Sides([u32; 2]),
+}
+
+impl WrittenCard {
+    /// The card, checked; `path` is the file it is from.
+    pub(super) fn resolve(self, path: &Path) -> Result<Card> {
+        // Every field by name: a key that is read and not used does not compile.
+        let Self {
+            network,
+            labels,
+            output,
+            thresholds,
+            input,
+            resize,
+            crop,
+            filter,
+            scale,
+            mean,
+            std,
+            channels,
+            layout,
+            prefix,
+            grid,
+            flatten,
+            valence,
+            arousal,
+            published,
+            reference,
+            layer,
+            source,
+        } = self;
+        let labels = labels.map(|labels| labels.read(path)).transpose()?;
+        let refuse = |message: String| Error::file(path, message);
+        let (labels, scalar) = answers(labels, output, thresholds).map_err(refuse)?;
+        let input = match input {
+            Input::Square(side) => Size::new(side, side),
+            Input::Sides([rows, columns]) => Size::new(columns, rows),
+        };
+        let fit = Fit { resize, crop: crop.unwrap_or(1.0), filter: filter.unwrap_or(Filter::Bicubic), input };
+        let layout = layout_of(layout.as_deref(), prefix, grid).map_err(refuse)?;
+        let card = Card {
+            architecture: network,
+            labels,
+            scalar,
+            fit,
+            scale: scale.unwrap_or(1.0),
+            mean,
+            std,
+            channels,
+            layout,
+            flatten,
+            valence,
+            arousal,
+            published,
+            reference,
+            layer,
+            source,
+        };
+        card.check().map_err(refuse)?;
+        Ok(card)
+    }
+}
+
+impl Labels {
+    fn read(self, card: &Path) -> Result<Vec<String>> {
+        match self {
+            Self::Here(labels) => Ok(labels),
+            Self::File(name) => {
+                let text = read_text(&card.with_file_name(name))?;
+                let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+                Ok(lines.filter(|line| !line.is_empty()).map(String::from).collect())
+            }
+        }
+    }
+}
+
+/// Names of the columns, and the single output if there is one.
+fn answers(
+    labels: Option<Vec<String>>,
+    output: Option<String>,
+    thresholds: Option<Vec<f64>>,
+) -> Result<(Vec<String>, Option<Scalar>), String> {
+    match (labels, output) {
+        (Some(_), Some(name)) => {
+            Err(format!("it has `labels` and a single `output` ({name}): a network has one or the other"))
+        }
+        (None, None) => Err("it has neither `labels` nor, for a network with a single number, `output`".into()),
+        (Some(labels), None) if thresholds.is_none() => Ok((labels, None)),
+        (Some(_), None) => Err("`thresholds` belong to a network with a single `output`, this one has `labels`".into()),
+        (None, Some(name)) => {
+            let thresholds = thresholds.unwrap_or_else(|| vec![0.0]);
+            let ascending = thresholds.windows(2).all(|pair| pair[0] < pair[1]);
+            if thresholds.is_empty() || !ascending || !thresholds.iter().all(|edge| edge.is_finite()) {
+                return Err(format!("`thresholds` should be finite and ascend, found {thresholds:?}"));
+            }
+            let labels = Scalar::bins(&name, &thresholds);
+            Ok((labels, Some(Scalar { name, thresholds })))
+        }
+    }
+}
+
+fn layout_of(name: Option<&str>, prefix: Option<i64>, grid: Option<(i64, i64)>) -> Result<Layout, String> {
+    let plain = |layout: Layout| match (prefix, grid) {
+        (None, None) => Ok(layout),
+        _ => Err("`prefix` and `grid` belong to `layout = \"tokens\"`".to_string()),
+    };
+    match name {
+        None | Some("nchw") => plain(Layout::Nchw),
+        Some("nhwc") => plain(Layout::Nhwc),
+        Some("tokens") => {
+            let Some(grid) = grid else {
+                return Err("`layout = \"tokens\"` needs `grid`, the rows and columns of the patches".into());
+            };
+            Ok(Layout::Tokens { prefix: prefix.unwrap_or(0), grid })
+        }
+        Some(other) => Err(format!("`layout` should be nchw, nhwc or tokens, found `{other}`")),
+    }
+}

@@ -1,0 +1,327 @@
+//! What happens to a picture, from pixels to its record: regions, the explained network, all maps, scores.
+
+use super::{in_batches, Stage};
+use crate::attribution::{explain, HeadPass, Maps};
+use crate::config::Config;
+use crate::corpus::{Enough, Source};
+use crate::image::{BoundingBox, Extent, Fit, Mask, Picture, Placement, Rgb8, Size};
+use crate::load::Loaded;
+use crate::networks::{Card, Forward, Prediction, Regression};
+use crate::random::Random;
+use crate::regions::{scoring_letterbox, KnownRegions, Located, Regions, Sight, View};
+use crate::run::record::{BoxRecord, ImageRecord, MapRecord};
+use crate::run::{Failure, Timings};
+use crate::score::{scores_on_device, BoxScore, MaskScorer, Scorer};
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use tch::Tensor;
+
+/// The networks of a model thread, and how many pictures they take at a time by now.
+#[derive(Debug)]
+pub struct Worker {
+    /// Both ends of the analysis.
+    pub loaded: Loaded,
+    /// Pictures a batch; fewer than configured since memory ran out.
+    pub batch: usize,
+}
+
+/// The analysis of single pictures, for a pass over a corpus.
+#[derive(Debug, Clone)]
+pub struct Analysis<'a> {
+    config: &'a Config,
+    view: Option<View>,
+    known: Option<Arc<KnownRegions>>,
+    fit: Fit,
+    keep_maps: bool,
+}
+
+/// A picture ready for both networks.
+#[derive(Debug)]
+pub struct Prepared {
+    /// How it lies in the explained network's input.
+    placement: Placement,
+    input: Rgb8,
+    sight: Option<Sight>,
+    /// Its regions, where they are known without a look.
+    known: Vec<Located>,
+    /// For methods that draw at random: from the run's seed and the picture's path, so that neither order nor threads nor a
+    /// resumption change a result.
+    seed: u64,
+}
+
+/// What came of a picture.
+#[derive(Debug)]
+pub struct Examined {
+    /// Its record, `path` empty.
+    pub record: ImageRecord,
+    /// Its maps, one a method, row by row, of the network's input size; empty where they are not kept.
+    pub maps: Vec<Vec<f32>>,
+}
+
+impl<'a> Analysis<'a> {
+    /// With these networks, whose sizes and regions decode threads need; maps are handed on where `keep_maps` says so.
+    pub fn new(loaded: &Loaded, config: &'a Config, keep_maps: bool) -> Self {
+        let known = match &loaded.regions {
+            Regions::Known(known) => Some(known.clone()),
+            Regions::Detector(_) => None,
+        };
+        Self { config, view: loaded.regions.view(), known, fit: loaded.network.card().fit, keep_maps }
+    }
+
+    /// How much of a picture decoding has to give.
+    pub fn enough(&self) -> Enough {
+        Enough { letterboxed: self.view.map(|view| view.canvas.size), fit: self.fit }
+    }
+
+    /// Brings the picture named `path` in the corpus to both networks' inputs.
+    ///
+    /// # Errors
+    /// Its known regions are those of a picture of another size.
+    pub fn prepare(&self, picture: &Picture, path: &str) -> Result<Prepared> {
+        let known = match &self.known {
+            Some(known) => known.regions(path, picture.original)?.to_vec(),
+            None => Vec::new(),
+        };
+        Ok(Prepared {
+            placement: self.fit.placement(picture.original),
+            input: self.fit.apply(&picture.pixels, picture.original),
+            sight: self.view.map(|view| view.sight(picture)),
+            known,
+            seed: Random::of_text(self.config.cam.seed, path).next_u64(),
+        })
+    }
+
+    /// Runs both networks, all methods and the scoring on pictures whose canvases have one size, in batches of the worker's
+    /// size, adding what it took to `timings`.
+    ///
+    /// # Errors
+    /// A network could not be run, or not even on a single picture.
+    pub fn examine(&self, worker: &mut Worker, pictures: &[&Prepared], timings: &mut Timings) -> Result<Vec<Examined>> {
+        let Worker { loaded, batch } = worker;
+        in_batches(pictures, batch, |filled| self.examine_batch(loaded, filled, timings))
+    }
+
+    fn examine_batch(&self, loaded: &Loaded, batch: &[&Prepared], timings: &mut Timings) -> Result<Vec<Examined>> {
+        let network = &*loaded.network;
+        let clock = Instant::now();
+        let located = locate(&loaded.regions, batch)?;
+        timings.detect += clock.elapsed().as_secs_f64();
+
+        let clock = Instant::now();
+        let inputs: Vec<&Rgb8> = batch.iter().map(|prepared| &prepared.input).collect();
+        let forward = Forward::of_pictures(network, &inputs)?;
+        let predictions = forward.predictions(network.card())?;
+        timings.emotion += clock.elapsed().as_secs_f64();
+
+        let clock = Instant::now();
+        let explained = |prediction: &Prediction| loaded.class.unwrap_or_else(|| prediction.explained());
+        let classes: Vec<usize> = predictions.iter().map(explained).collect();
+        let seeds: Vec<u64> = batch.iter().map(|prepared| prepared.seed).collect();
+        let pass = HeadPass::new(network, &forward, self.config.cam.options(), &classes, &seeds)?;
+        let methods = self.config.cam.methods.iter();
+        let maps =
+            methods.map(|&method| explain(method, &pass, self.fit.input)).collect::<Result<Vec<_>>>()?;
+        timings.explain += clock.elapsed().as_secs_f64();
+
+        let clock = Instant::now();
+        let visible: Vec<VisibleRegions> =
+            batch.iter().zip(located).map(|(prepared, regions)| VisibleRegions::new(prepared, regions)).collect();
+        let scored = self.scores(batch, &visible, &maps)?;
+        let mut kept = match self.keep_maps {
+            true => maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?,
+            false => Vec::new(),
+        };
+        let examined = visible.into_iter().zip(predictions).zip(scored).enumerate();
+        let examined = examined.map(|(place, ((visible, prediction), scores))| Examined {
+            record: visible.record(&prediction, network.card(), self.map_records(&maps, place, scores)),
+            maps: kept.iter_mut().map(|maps| std::mem::take(&mut maps[place])).collect(),
+        });
+        let examined = examined.collect();
+        timings.score += clock.elapsed().as_secs_f64();
+        Ok(examined)
+    }
+
+    /// Scores by picture and method: where the maps are, on a GPU or on the processor's cores.
+    fn scores(&self, batch: &[&Prepared], visible: &[VisibleRegions], maps: &[Maps]) -> Result<Vec<Vec<RegionScores>>> {
+        let Some(size) = maps.first().map(Maps::size) else { return Ok(vec![Vec::new(); batch.len()]) };
+        let scorer = |prepared: &&Prepared| self.scorer(prepared, size);
+        let scorers: Vec<Scorer> = batch.par_iter().map(scorer).collect();
+        let tensors: Vec<&Tensor> = maps.iter().map(Maps::tensor).collect();
+        let on_device = tensors.iter().all(|maps| maps.device().is_cuda());
+        let has_masks = visible.iter().any(|regions| regions.masks.iter().any(Option::is_some));
+        let values = match on_device && !has_masks {
+            true => Vec::new(),
+            false => maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?,
+        };
+        let mut boxes: Vec<Vec<Vec<BoxScore>>> = if on_device {
+            let extents: Vec<&[Extent]> = visible.iter().map(|regions| regions.extents.as_slice()).collect();
+            scores_on_device(&scorers, &tensors, &extents).map_err(Error::torch("scoring boxes"))?
+        } else {
+            let picture = |place: usize| {
+                let by_method = values.iter().map(|maps| {
+                    let placed = scorers[place].place(&maps[place]);
+                    visible[place].extents.iter().map(|extent| placed.score(extent)).collect()
+                });
+                by_method.collect()
+            };
+            (0..batch.len()).into_par_iter().map(picture).collect()
+        };
+        let picture = |(place, boxes): (usize, &mut Vec<Vec<BoxScore>>)| {
+            let masks = visible[place].mask_scores(&batch[place].placement, size, place, &values);
+            let by_method = boxes.drain(..).zip(masks.into_iter().chain(std::iter::repeat(Vec::new())));
+            by_method.map(|(boxes, masks)| RegionScores { boxes, masks }).collect()
+        };
+        Ok(boxes.par_iter_mut().enumerate().map(picture).collect())
+    }
+
+    /// What boxes of a picture are scored with, on maps of a size.
+    fn scorer(&self, prepared: &Prepared, map: Size) -> Scorer {
+        let original = prepared.placement.original;
+        let letterbox = match &prepared.sight {
+            Some(sight) => sight.letterbox,
+            None => scoring_letterbox(None, original),
+        };
+        Scorer::new(&prepared.placement, map, letterbox, self.config.regions.box_area)
+    }
+
+    /// What is kept of the maps of the picture at `place` in its batch.
+    fn map_records(&self, maps: &[Maps], place: usize, scores: Vec<RegionScores>) -> Vec<MapRecord> {
+        let each = self.config.cam.methods.iter().zip(maps).zip(scores);
+        each.map(|((method, maps), scores)| MapRecord {
+            method: method.to_string(),
+            flat: maps.flat[place],
+            error: maps.errors.as_ref().map(|errors| errors[place]),
+            mean: maps.means[place],
+            scores: scores.boxes,
+            mask_scores: scores.masks,
+        })
+        .collect()
+    }
+}
+
+impl<'a> Stage for Analysis<'a> {
+    type Item = &'a Source;
+    type Prepared = Prepared;
+    type Worker = Worker;
+    type Outcome = Examined;
+
+    fn name(&self, source: &&'a Source) -> (String, PathBuf) {
+        (source.path.clone(), source.place())
+    }
+
+    fn prepare(&self, source: &&'a Source) -> Result<Prepared, Failure> {
+        let options = self.config.corpus.decoding(self.enough());
+        let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
+        Analysis::prepare(self, &picture, &source.path).map_err(|error| Failure::new(&source.path, "regions", &error))
+    }
+
+    fn shape(&self, prepared: &Prepared) -> Size {
+        prepared.sight.as_ref().map_or(self.fit.input, |sight| sight.pixels.size())
+    }
+
+    fn run(&self, worker: &mut Worker, batch: &[&Prepared], timings: &mut Timings) -> Result<Vec<Examined>> {
+        self.examine(worker, batch, timings)
+    }
+
+    fn batch_size(&self, worker: &Worker) -> usize {
+        worker.batch
+    }
+}
+
+/// The regions of each picture of a batch.
+fn locate(regions: &Regions, batch: &[&Prepared]) -> Result<Vec<Vec<Located>>> {
+    match regions {
+        Regions::Known(_) => Ok(batch.iter().map(|prepared| prepared.known.clone()).collect()),
+        Regions::Detector(detector) => {
+            let sight = batch.iter().map(|prepared| prepared.sight.as_ref().expect("prepared for the detector's view"));
+            let sights: Vec<&Sight> = sight.collect();
+            detector.locate(&sights)
+        }
+    }
+}
+
+/// Scores of a picture's regions by one method.
+#[derive(Debug, Clone, Default)]
+struct RegionScores {
+    boxes: Vec<BoxScore>,
+    /// Empty where no region has pixels of its own.
+    masks: Vec<Option<BoxScore>>,
+}
+
+/// The regions of a picture that have a part in it.
+struct VisibleRegions {
+    original: Size,
+    boxes: Vec<BoxRecord>,
+    extents: Vec<Extent>,
+    masks: Vec<Option<Mask>>,
+    /// How many were cut.
+    clipped: usize,
+    /// How many lay outside and are left out.
+    outside: usize,
+}
+
+impl VisibleRegions {
+    fn new(prepared: &Prepared, located: Vec<Located>) -> Self {
+        let original = prepared.placement.original;
+        let mut visible =
+            Self { original, boxes: Vec::new(), extents: Vec::new(), masks: Vec::new(), clipped: 0, outside: 0 };
+        for Located { class, confidence, region } in located {
+            let extent = region.extent;
+            let Some(inside) = extent.clip(original) else {
+                visible.outside += 1;
+                continue;
+            };
+            let whole = BoundingBox::from(<[f64; 4]>::from(extent).map(|edge| edge as f32));
+            visible.clipped += usize::from(inside != whole);
+            let rle = region.mask.as_ref().map(Mask::to_compressed);
+            visible.boxes.push(BoxRecord { class, confidence, bounding_box: inside, extent, rle });
+            visible.extents.push(extent);
+            visible.masks.push(region.mask);
+        }
+        visible
+    }
+
+    /// Scores on the regions' own pixels by method; nothing where no region has any. `values` are the maps by method and
+    /// picture, of which this is the one at `place`.
+    fn mask_scores(
+        &self,
+        placement: &Placement,
+        map: Size,
+        place: usize,
+        values: &[Vec<Vec<f32>>],
+    ) -> Vec<Vec<Option<BoxScore>>> {
+        let masks: Vec<&Mask> = self.masks.iter().flatten().collect();
+        if masks.is_empty() {
+            return Vec::new();
+        }
+        let scorer = MaskScorer::new(placement, map);
+        let by_method = values.iter().map(|maps| {
+            let mut scores = scorer.scores(&maps[place], &masks).into_iter();
+            self.masks.iter().map(|mask| mask.as_ref().and_then(|_| scores.next())).collect()
+        });
+        by_method.collect()
+    }
+
+    fn record(self, prediction: &Prediction, card: &Card, maps: Vec<MapRecord>) -> ImageRecord {
+        let predict = |regression: &Option<Regression>| {
+            regression.as_ref().map(|regression| regression.predict(&prediction.probabilities) as f32)
+        };
+        ImageRecord {
+            path: String::new(),
+            width: self.original.width,
+            height: self.original.height,
+            label: prediction.label,
+            probabilities: prediction.probabilities.clone(),
+            output: prediction.output,
+            valence: predict(&card.valence),
+            arousal: predict(&card.arousal),
+            clipped: self.clipped,
+            outside: self.outside,
+            maps,
+            boxes: self.boxes,
+        }
+    }
+}
