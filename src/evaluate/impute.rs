@@ -8,6 +8,7 @@
 //! incomplete factorisation that keeps row sums (Gustafsson 1978), without which large holes take ten times as many steps.
 
 use crate::image::Size;
+use crate::stats::{conjugate_gradients, PositiveDefinite};
 use crate::{Error, Result};
 
 /// Red, green, blue.
@@ -33,7 +34,11 @@ pub fn impute(picture: &[Colour], size: Size, removed: &[bool]) -> Result<Vec<Co
         return Err(Error::Setting("no pixel is left to fill the removed ones in from".into()));
     }
     let system = System::new(picture, size, removed);
-    let solution = system.solve()?;
+    // In exact arithmetic as many steps as unknowns are always enough; some tens are usual.
+    let most_steps = system.pixels.len().max(100);
+    let solution = conjugate_gradients(&system, &system.right, TOLERANCE, most_steps).ok_or_else(|| {
+        Error::Setting("filling in removed pixels did not converge; please report it with the picture".into())
+    })?;
     let mut filled = picture.to_vec();
     for (&pixel, colour) in system.pixels.iter().zip(solution) {
         filled[pixel] = colour;
@@ -41,7 +46,8 @@ pub fn impute(picture: &[Colour], size: Size, removed: &[bool]) -> Result<Vec<Co
     Ok(filled)
 }
 
-/// The equations. Vectors over the unknowns have one entry more, which is zero: the neighbour that is not there.
+/// The equations. Vectors over the unknowns have one entry more, the neighbour that is not there: it is zero in all of them,
+/// so that it changes no sum.
 struct System {
     /// The removed pixels, in reading order: the unknowns.
     pixels: Vec<usize>,
@@ -51,7 +57,7 @@ struct System {
     behind: Vec<[u32; 4]>,
     /// Sum of the weights of all neighbours inside the picture.
     diagonal: Vec<f64>,
-    /// Weighted sum of the neighbours that are left.
+    /// Per unknown the weighted sum of its neighbours that are left: the right-hand side.
     right: Vec<Colour>,
     /// Inverse pivots of the incomplete factorisation.
     pivots: Vec<f64>,
@@ -119,9 +125,10 @@ impl System {
         }
         pivots
     }
+}
 
-    /// The matrix times `x`.
-    fn multiply(&self, x: &[Colour], out: &mut [Colour]) {
+impl PositiveDefinite<3> for System {
+    fn multiply(&self, x: &[Colour], product: &mut [Colour]) {
         for unknown in 0..self.pixels.len() {
             let mut sum = [0.0; 3];
             for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
@@ -129,80 +136,37 @@ impl System {
                 add(&mut sum, [weight; 3], x[self.behind[unknown][at] as usize]);
             }
             let diagonal = self.diagonal[unknown];
-            out[unknown] = std::array::from_fn(|c| diagonal * x[unknown][c] - sum[c]);
+            product[unknown] = std::array::from_fn(|c| diagonal * x[unknown][c] - sum[c]);
         }
+        product[self.pixels.len()] = [0.0; 3];
     }
 
-    /// M^-1 times `x`: forwards, then backwards.
-    fn precondition(&self, x: &[Colour], out: &mut [Colour]) {
+    /// Solves forwards by L + E, then backwards.
+    fn precondition(&self, x: &[Colour], product: &mut [Colour]) {
         let nobody = self.pixels.len();
-        out[nobody] = [0.0; 3];
+        product[nobody] = [0.0; 3];
         for unknown in 0..nobody {
             let mut sum = x[unknown];
             for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
-                add(&mut sum, [weight; 3], out[self.before[unknown][at] as usize]);
+                add(&mut sum, [weight; 3], product[self.before[unknown][at] as usize]);
             }
-            out[unknown] = sum.map(|value| value * self.pivots[unknown]);
+            product[unknown] = sum.map(|value| value * self.pivots[unknown]);
         }
         for unknown in (0..nobody).rev() {
             let mut sum = [0.0; 3];
             for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
-                add(&mut sum, [weight; 3], out[self.behind[unknown][at] as usize]);
+                add(&mut sum, [weight; 3], product[self.behind[unknown][at] as usize]);
             }
-            add(&mut out[unknown], [self.pivots[unknown]; 3], sum);
+            add(&mut product[unknown], [self.pivots[unknown]; 3], sum);
         }
-    }
-
-    /// Conjugate gradients from zero.
-    fn solve(&self) -> Result<Vec<Colour>> {
-        let count = self.pixels.len();
-        let zeros = || vec![[0.0; 3]; count + 1];
-        let (mut x, mut residual, mut z, mut product) = (zeros(), self.right.clone(), zeros(), zeros());
-        let enough = dot(&residual, &residual).map(|square| square * TOLERANCE * TOLERANCE);
-        self.precondition(&residual, &mut z);
-        let mut direction = z.clone();
-        let mut energy = dot(&residual, &z);
-        // In exact arithmetic as many steps as unknowns are always enough; some tens are usual.
-        for _ in 0..=count.max(100) {
-            let left = dot(&residual, &residual);
-            if (0..3).all(|c| left[c] <= enough[c]) {
-                x.truncate(count);
-                return Ok(x);
-            }
-            self.multiply(&direction, &mut product);
-            let step = ratio(energy, dot(&direction, &product));
-            for at in 0..count {
-                add(&mut x[at], step, direction[at]);
-                add(&mut residual[at], step.map(|step| -step), product[at]);
-            }
-            self.precondition(&residual, &mut z);
-            let before = std::mem::replace(&mut energy, dot(&residual, &z));
-            let keep = ratio(energy, before);
-            for at in 0..count {
-                direction[at] = std::array::from_fn(|c| z[at][c] + keep[c] * direction[at][c]);
-            }
-        }
-        Err(Error::Setting("filling in removed pixels did not converge; please report it with the picture".into()))
     }
 }
 
-fn add(to: &mut Colour, factor: Colour, of: Colour) {
+/// Adds `factor` times `value` to `sum`, channel by channel.
+fn add(sum: &mut Colour, factor: Colour, value: Colour) {
     for c in 0..3 {
-        to[c] += factor[c] * of[c];
+        sum[c] += factor[c] * value[c];
     }
-}
-
-fn dot(a: &[Colour], b: &[Colour]) -> Colour {
-    let mut sum = [0.0; 3];
-    for (a, b) in a.iter().zip(b) {
-        add(&mut sum, *a, *b);
-    }
-    sum
-}
-
-/// Channel by channel; a channel that is solved, where both vanish, stands still.
-fn ratio(above: Colour, below: Colour) -> Colour {
-    std::array::from_fn(|c| if below[c] > 0.0 { above[c] / below[c] } else { 0.0 })
 }
 
 #[cfg(test)]

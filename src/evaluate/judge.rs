@@ -12,6 +12,7 @@ use crate::emotion::EmotionModel;
 use crate::image::{resize, BoundingBox, Filter, Rgb8, Size};
 use crate::nn::Layer;
 use crate::random::Random;
+use crate::stats::Ranks;
 use crate::Result;
 use serde::Serialize;
 use std::time::Instant;
@@ -172,14 +173,14 @@ impl<'a> Judge<'a> {
             let maps = probe.maps(head, &self.config.cam, grid)?;
             maps.iter().map(|maps| Ok(maps.values()?.remove(0))).collect()
         };
-        let own = values(self.model.head())?;
-        let mut found = vec![Vec::with_capacity(self.redrawn.len()); own.len()];
+        let own: Vec<Ranks> = values(self.model.head())?.iter().map(|map| Ranks::of(map)).collect();
+        let mut correlations = vec![Vec::with_capacity(self.redrawn.len()); own.len()];
         for head in &self.redrawn {
-            for (at, other) in values(head)?.iter().enumerate() {
-                found[at].push(sanity::spearman(&own[at], other));
+            for (method, other) in values(head)?.iter().enumerate() {
+                correlations[method].push(own[method].spearman(&Ranks::of(other)));
             }
         }
-        Ok(found)
+        Ok(correlations)
     }
 
     /// The pixels inside boxes of the named class, where the picture has one.

@@ -9,7 +9,6 @@
 //! These numbers say how well a map agrees with what the model does. They say nothing of whether the model is right.
 
 mod baseline;
-mod bootstrap;
 mod confidence;
 mod curve;
 mod impute;

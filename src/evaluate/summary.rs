@@ -1,7 +1,7 @@
 //! Over pictures: means, intervals, mean curves.
 
-use super::bootstrap::{interval, mean};
 use super::{Contender, Curve, Judge, Judged, Metric, SATURATED};
+use crate::stats::{mean, percentile_interval_of_mean};
 use rayon::prelude::*;
 
 /// What was found on all pictures so far.
@@ -114,13 +114,16 @@ impl Evaluation {
         let over_random = random.filter(|&random| random != contender).and_then(|random| {
             let pairs = self.values(contender, metric).zip(self.values(random, metric));
             let differences: Vec<f64> = pairs.filter_map(|(own, random)| Some(own? - random?)).collect();
-            Some(Difference { mean: mean(&differences)?, interval: interval(&differences, resamples, seed) })
+            Some(Difference {
+                mean: mean(&differences)?,
+                interval: percentile_interval_of_mean(&differences, resamples, seed),
+            })
         });
         Estimate {
             contender: self.contenders[contender],
             metric: self.metrics[metric],
             mean: mean(&values),
-            interval: interval(&values, resamples, seed),
+            interval: percentile_interval_of_mean(&values, resamples, seed),
             n: values.len(),
             over_random,
         }

@@ -11,6 +11,7 @@ use crate::corpus::{decode, DecodeOptions};
 use crate::emotion::{AlexNet, EmotionModel};
 use crate::explain::{Maps, Method};
 use crate::image::{resize, BoundingBox, Filter, Size};
+use crate::stats::Ranks;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -167,7 +168,11 @@ fn rank_correlations_are_scipys() {
     let expected = expected();
     for case in expected["spearman"].as_array().unwrap() {
         let [a, b] = ["a", "b"].map(|name| -> Vec<f32> { serde_json::from_value(case[name].clone()).unwrap() });
-        approx::assert_abs_diff_eq!(sanity::spearman(&a, &b).unwrap(), case["rho"].as_f64().unwrap(), epsilon = 1e-12);
+        approx::assert_abs_diff_eq!(
+            Ranks::of(&a).spearman(&Ranks::of(&b)).unwrap(),
+            case["rho"].as_f64().unwrap(),
+            epsilon = 1e-12
+        );
     }
     assert_eq!(expected["spearman"].as_array().unwrap().len(), 3);
 }
@@ -178,15 +183,15 @@ fn a_map_changes_with_the_head_and_not_without() {
     let probe = probe(&model, &expected()["pictures"][3]);
     let (cam, grid) = (CamConfig { methods: Method::ALL.to_vec(), ..CamConfig::default() }, Size::new(13, 13));
     let own = probe.maps(model.head(), &cam, grid).unwrap();
-    let first = |maps: &Maps| maps.values().unwrap().remove(0);
+    let ranks = |maps: &Maps| Ranks::of(&maps.values().unwrap()[0]);
     let heads = sanity::redrawn(model.head(), 1).unwrap();
     assert_eq!(heads.len(), 3);
     let others: Vec<_> = heads.iter().map(|head| probe.maps(head, &cam, grid).unwrap()).collect();
     for (at, method) in cam.methods.iter().enumerate() {
         let again = &probe.maps(model.head(), &cam, grid).unwrap()[at];
-        assert_eq!(sanity::spearman(&first(&own[at]), &first(again)), Some(1.0), "{method}");
+        assert_eq!(ranks(&own[at]).spearman(&ranks(again)), Some(1.0), "{method}");
         for other in &others {
-            let correlation = sanity::spearman(&first(&own[at]), &first(&other[at]));
+            let correlation = ranks(&own[at]).spearman(&ranks(&other[at]));
             // Eigen-CAM does not look at the head: that is what the check is to show.
             match method.name() {
                 "eigen-cam" => assert_eq!(correlation, Some(1.0), "{method}"),

@@ -10,7 +10,6 @@ mod eigen_cam;
 mod grad_cam;
 mod grad_cam_plus_plus;
 mod hires_cam;
-mod lasso;
 mod layer_cam;
 mod lift_cam;
 mod lime_cam;

@@ -17,7 +17,6 @@ mod positions;
 mod record;
 mod report;
 mod settings;
-mod statistics;
 mod tally;
 
 pub use compose::{spot_footprint, Footprint, Sprites};
@@ -28,5 +27,4 @@ pub use positions::{Position, Positions};
 pub use record::{Focus, PasteRecord, Pasted, Spot};
 pub use report::write;
 pub use settings::{Fill, ObjectInfo, PasteSettings, Places};
-pub use statistics::{cochran_q, holm, mcnemar, wilson, Cochran};
 pub use tally::{Blocks, Cell, Sum, Tally};

@@ -1,10 +1,9 @@
 //! How well the association matrix recovers what interventions show.
 
-use super::measure::{average_precision, roc_area};
 use super::trial::Trial;
 use crate::random::Random;
-use crate::rsa::{interval, Ranks};
 use crate::score::ScoreRule;
+use crate::stats::{average_precision, bias_spanning_interval, roc_area, Ranks};
 use crate::world::{graph, CLASSES};
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -140,7 +139,7 @@ impl Measure {
 pub struct Estimate {
     /// Over all scenes.
     pub value: Option<f64>,
-    /// The basic bootstrap interval at 95 % (see [`interval`]); `None` with fewer than two scenes, or where resamples are
+    /// The [`bias_spanning_interval`] at 95 %; `None` with fewer than two scenes, or where resamples are
     /// not defined.
     pub interval: Option<(f64, f64)>,
 }
@@ -204,8 +203,9 @@ impl Validation {
             estimates: std::array::from_fn(|measure| {
                 let value = values[at][measure];
                 let resamples: Vec<Option<f64>> = resampled.iter().map(|one| one[at][measure]).collect();
-                let interval = value.filter(|_| digests.len() > 1).and_then(|value| interval(value, &resamples));
-                Estimate { value, interval: interval.map(|of| (of.lower, of.upper)) }
+                let interval =
+                    value.filter(|_| digests.len() > 1).and_then(|value| bias_spanning_interval(value, &resamples));
+                Estimate { value, interval: interval.map(|ends| (ends.lower, ends.upper)) }
             }),
         };
         let [effects, flips] = effect_matrices(&digests, &once, labels);
