@@ -11,8 +11,8 @@ use crate::image::Size;
 use crate::stats::{conjugate_gradients, PositiveDefinite};
 use crate::{Error, Result};
 
-/// Red, green, blue.
-pub type Colour = [f64; 3];
+/// The red, green and blue level of a pixel.
+pub type RgbLevels = [f64; 3];
 
 /// The four neighbours before a pixel in reading order: (columns, rows, weight). The other four mirror them. Weights are
 /// twelve times the paper's.
@@ -28,7 +28,7 @@ const KEPT: f64 = 0.97;
 ///
 /// # Errors
 /// No pixel is left.
-pub fn impute(picture: &[Colour], size: Size, removed: &[bool]) -> Result<Vec<Colour>> {
+pub fn impute(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Result<Vec<RgbLevels>> {
     assert_eq!((picture.len(), removed.len()), (size.area(), size.area()), "one colour and one flag a pixel");
     if removed.iter().all(|&removed| removed) {
         return Err(Error::Setting("no pixel is left to fill the removed ones in from".into()));
@@ -58,13 +58,13 @@ struct System {
     /// Sum of the weights of all neighbours inside the picture.
     diagonal: Vec<f64>,
     /// Per unknown the weighted sum of its neighbours that are left: the right-hand side.
-    right: Vec<Colour>,
+    right: Vec<RgbLevels>,
     /// Inverse pivots of the incomplete factorisation.
     pivots: Vec<f64>,
 }
 
 impl System {
-    fn new(picture: &[Colour], size: Size, removed: &[bool]) -> Self {
+    fn new(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Self {
         let (width, height) = (i64::from(size.width), i64::from(size.height));
         let pixels: Vec<usize> = (0..removed.len()).filter(|&pixel| removed[pixel]).collect();
         let nobody = pixels.len() as u32;
@@ -128,7 +128,7 @@ impl System {
 }
 
 impl PositiveDefinite<3> for System {
-    fn multiply(&self, x: &[Colour], product: &mut [Colour]) {
+    fn multiply(&self, x: &[RgbLevels], product: &mut [RgbLevels]) {
         for unknown in 0..self.pixels.len() {
             let mut sum = [0.0; 3];
             for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
@@ -142,7 +142,7 @@ impl PositiveDefinite<3> for System {
     }
 
     /// Solves forwards by L + E, then backwards.
-    fn precondition(&self, x: &[Colour], product: &mut [Colour]) {
+    fn precondition(&self, x: &[RgbLevels], product: &mut [RgbLevels]) {
         let nobody = self.pixels.len();
         product[nobody] = [0.0; 3];
         for unknown in 0..nobody {
@@ -163,7 +163,7 @@ impl PositiveDefinite<3> for System {
 }
 
 /// Adds `factor` times `value` to `sum`, channel by channel.
-fn add(sum: &mut Colour, factor: Colour, value: Colour) {
+fn add(sum: &mut RgbLevels, factor: RgbLevels, value: RgbLevels) {
     for c in 0..3 {
         sum[c] += factor[c] * value[c];
     }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn one_pixel_is_the_weighted_mean_of_its_neighbours() {
-        let picture: Vec<Colour> = (0..9).map(|at| [f64::from(at * at), 1.0, 0.0]).collect();
+        let picture: Vec<RgbLevels> = (0..9).map(|at| [f64::from(at * at), 1.0, 0.0]).collect();
         let only = |pixel: usize| (0..9).map(|at| at == pixel).collect::<Vec<_>>();
         let filled = impute(&picture, Size::new(3, 3), &only(4)).unwrap();
         let middle = (1.0 + 9.0 + 25.0 + 49.0) / 6.0 + (0.0 + 4.0 + 36.0 + 64.0) / 12.0;
@@ -210,7 +210,7 @@ mod tests {
             let (size, mut random) = (Size::new(width, height), Random::new(seed, 0));
             let mut removed = holes(size, patch, share, &mut random);
             removed[(seed % size.area() as u64) as usize] = false;
-            let picture: Vec<Colour> =
+            let picture: Vec<RgbLevels> =
                 (0..size.area()).map(|_| [(); 3].map(|()| random.uniform(-120.0, 130.0))).collect();
             let filled = impute(&picture, size, &removed).unwrap();
             for c in 0..3 {

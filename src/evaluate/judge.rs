@@ -4,7 +4,7 @@ use super::confidence::{drop, gain, increase};
 use super::curve::area;
 use super::probe::{Grid, Probe};
 use super::road::combined;
-use super::scene::{Readings, Scene};
+use super::scene::{ProbedPicture, Readings};
 use super::{baseline, pointing, sanity, Contender, Curve, Measure, Metric, Plan};
 use crate::config::Config;
 use crate::detect::Detector;
@@ -120,13 +120,13 @@ impl<'a> Judge<'a> {
         let size = self.model.input();
         let seed = Random::of_text(self.config.cam.seed, path).next_u64();
         let probe = Probe::new(self.model, &resize(picture, size, Filter::Bicubic), self.class, seed)?;
-        let scene = Scene::new(probe, size, seed, self.plan)?;
+        let probed = ProbedPicture::new(probe, size, seed, self.plan)?;
 
         let clock = Instant::now();
-        let mut of_methods = scene.probe.maps(self.model.head(), &self.config.cam, size)?.into_iter();
+        let mut of_methods = probed.probe.maps(self.model.head(), &self.config.cam, size)?.into_iter();
         seconds.maps += clock.elapsed().as_secs_f64();
         let clock = Instant::now();
-        let mut correlations = self.correlations(&scene.probe)?.into_iter();
+        let mut correlations = self.correlations(&probed.probe)?.into_iter();
         seconds.sanity += clock.elapsed().as_secs_f64();
         let clock = Instant::now();
         let inside = self.inside(picture, size)?;
@@ -146,20 +146,20 @@ impl<'a> Judge<'a> {
                         maps.values()?.remove(0)
                     }
                 }
-                Contender::Random => scene.random.clone(),
+                Contender::Random => probed.random.clone(),
                 Contender::Centre => baseline::centre(size),
                 Contender::Uniform => vec![1.0; size.area()],
             };
             let energy = inside.as_ref().and_then(|inside| pointing::energy(&map, inside));
             let readings = match contender {
                 Contender::Uniform => Readings::default(),
-                _ => scene.readings(&map, seconds)?,
+                _ => probed.readings(&map, seconds)?,
             };
-            let value = |metric: &Metric| value(*metric, &readings, scene.whole, energy, &own);
+            let value = |metric: &Metric| value(*metric, &readings, probed.whole, energy, &own);
             verdicts.push(Verdict { flat, values: self.metrics.iter().map(value).collect(), curves: readings.curves });
         }
         let area = inside.as_deref().and_then(pointing::area);
-        Ok(Judged { path: path.into(), class: scene.probe.class, probability: scene.whole, area, verdicts })
+        Ok(Judged { path: path.into(), class: probed.probe.class, probability: probed.whole, area, verdicts })
     }
 
     /// Per method the correlation of its map with that of each redrawn head; none where a map is the same everywhere.

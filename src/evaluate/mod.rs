@@ -31,8 +31,8 @@ pub use judge::{Judge, Judged, Pointer, Seconds, Verdict};
 pub use metric::{Better, Measure, Metric};
 pub use pass::run;
 pub use picture::scorecard;
-pub use summary::{Difference, Estimate, Evaluation};
-pub use tables::{write, Document, Outcome};
+pub use summary::{Difference, Evaluation, MetricEstimate};
+pub use tables::{write, Document, EvaluationOutcome};
 
 use crate::explain::Method;
 use crate::{Error, Result};

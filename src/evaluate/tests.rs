@@ -1,7 +1,7 @@
 //! Against numpy, torchvision, pytorch-grad-cam and scipy on the same maps (scripts/reference/evaluate.py).
 
 use super::curve::{blurred, counts, replaced};
-use super::impute::{impute, Colour};
+use super::impute::{impute, RgbLevels};
 use super::order::{part, ranks};
 use super::probe::Probe;
 use super::road::{combined, without, First};
@@ -53,7 +53,7 @@ fn probe<'a>(model: &'a AlexNet, picture: &Value) -> Probe<'a> {
     probe
 }
 
-fn colours(input: &Tensor) -> Vec<Colour> {
+fn colours(input: &Tensor) -> Vec<RgbLevels> {
     let plane = |channel: i64| {
         Vec::<f64>::try_from(&input.get(0).get(channel).to_kind(Kind::Double).contiguous().flatten(0, -1)).unwrap()
     };
@@ -108,7 +108,7 @@ fn road_is_that_of_the_reference() {
         let colours = colours(&probe.input);
         let curve = |first| -> Vec<f64> {
             let filled = without(&colours, SIZE, &ranks, first, &still).unwrap();
-            let one = |colours: &Vec<Colour>| {
+            let one = |colours: &Vec<RgbLevels>| {
                 let values: Vec<f32> = colours.iter().flatten().map(|&value| value as f32).collect();
                 Tensor::from_slice(&values).reshape([1, 227, 227, 3]).permute([0, 3, 1, 2])
             };

@@ -3,7 +3,7 @@
 use super::{Examined, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, Explainer};
 use crate::emotion::Regression;
 use crate::image::Size;
-use crate::plot::{Answer, Colours, Dimension, Explanation, MethodMap, Object, Ranked, Svg};
+use crate::plot::{Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, Ranked, Svg};
 use crate::record::BoxRecord;
 use crate::Result;
 
@@ -20,7 +20,7 @@ impl Explainer<'_> {
             dimension("valence", content.valence, card.valence.as_ref(), &card.labels),
             dimension("arousal", content.arousal, card.arousal.as_ref(), &card.labels),
         ];
-        let object = |of: &BoxRecord| Object {
+        let object = |of: &BoxRecord| OutlinedObject {
             class: self.classes[of.class].clone(),
             confidence: of.confidence.into(),
             area: of.bounding_box,

@@ -20,9 +20,9 @@ mod settings;
 mod tally;
 
 pub use compose::{spot_footprint, Footprint, Sprites};
-pub use find::{find_switch, rendered, Found, Search};
-pub use object::Object;
-pub use pass::{Boxes, Pass, Recorded};
+pub use find::{find_switch, rendered, Search, SwitchMap};
+pub use object::PastedObject;
+pub use pass::{Boxes, PastePass, RecordedBoxes};
 pub use positions::{Position, Positions};
 pub use record::{Focus, PasteRecord, Pasted, Spot};
 pub use report::write;

@@ -8,5 +8,5 @@ mod recovery;
 mod tables;
 mod trial;
 
-pub use recovery::{Estimate, Judge, Measure, Recovery, Validation};
+pub use recovery::{BoxJudge, Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
 pub use trial::{trials, Effect, Trial, World};
