@@ -12,6 +12,7 @@
 //! * [`world`]: drawn scenes whose causes are known; [`training`]: the two small networks that know them;
 //! * [`validate`]: the maps against interventions in that world; [`demo`]: the two networks, embedded;
 //! * [`mod@paste`]: objects pasted into photos, and what that changes;
+//! * [`stats`]: ranks, correlations, intervals, tests and solvers on plain numbers;
 //! * [`config`], [`models`], [`load`], [`synthesize`]: what a run is told, and where its networks come from.
 
 pub mod associate;
@@ -38,6 +39,7 @@ pub mod regions;
 pub mod rsa;
 pub mod run;
 pub mod score;
+pub mod stats;
 pub mod synthesize;
 pub mod train;
 pub mod world;

@@ -7,7 +7,7 @@
 mod common;
 
 use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus, Run, Table};
-use emocam::paste::wilson;
+use emocam::stats::wilson;
 use emocam::world::{graph, Variant, CLASSES, LABELS};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

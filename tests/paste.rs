@@ -11,9 +11,10 @@ use common::{json, reference, tensors};
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::files::sha256;
 use emocam::image::{resize, Filter, KeptResize, Rgb8, Rgba8, Size};
-use emocam::networks::{answers, logits, AlexNet, EmotionModel};
-use emocam::paste::{cochran_q, holm, mcnemar, spot_footprint, wilson, Fill, Object, PasteRecord, Positions, Sprites};
+use emocam::networks::{predict, AlexNet, Classifier};
+use emocam::paste::{spot_footprint, Fill, PasteRecord, PastedObject, Positions, Sprites};
 use emocam::random::Random;
+use emocam::stats::{cochran_q, holm, mcnemar, wilson};
 use resvg::{tiny_skia, usvg};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ fn the_drawings_are_the_pictures() {
         let unlike = |(a, b): (&u8, &u8)| a.abs_diff(*b) > 2;
         let off = picture.as_raw().iter().zip(drawing.as_raw()).filter(|&pair| unlike(pair)).count();
         assert!(off < picture.as_raw().len() / 1000, "{name}: {off} bytes differ");
-        let object = Object::load(&file).unwrap();
+        let object = PastedObject::load(&file).unwrap();
         let opaque = object.pixels.alpha().iter().filter(|&&alpha| alpha == 255).count();
         assert!(opaque * 3 > object.pixels.size().area(), "{name} is a visible thing");
         assert!(object.pixels.alpha().contains(&0), "{name} has transparent corners");
@@ -106,7 +107,7 @@ fn the_fast_path_gives_the_bytes_of_composing_and_resizing_everything() {
                 _ => *alpha,
             }
         });
-        let object = Object { name: "noise".into(), sha256: String::new(), pixels: Rgba8::new(own, &rgba) };
+        let object = PastedObject { name: "noise".into(), sha256: String::new(), pixels: Rgba8::new(own, &rgba) };
         let scale = if case % 3 == 0 { random.uniform(0.01, 1.6) } else { 0.2 };
         let (x, y) = (random.uniform(0.0, 1.0), random.uniform(0.0, 1.0));
         let (x, y) = if case % 7 == 0 { (x.round(), y.round()) } else { (x, y) };
@@ -154,7 +155,7 @@ fn the_fast_path_gives_the_bytes_of_composing_and_resizing_everything() {
 
 #[test]
 fn shuffling_keeps_the_visible_colours_and_follows_its_seed() {
-    let object = Object::load(&object_file("rugby-ball.png")).unwrap();
+    let object = PastedObject::load(&object_file("rugby-ball.png")).unwrap();
     let photo = Rgb8::filled(Size::new(300, 220), [90, 60, 30]);
     let at = spot_footprint(object.size_in(220, 0.2), photo.size(), 0.5, 0.5).unwrap();
     let make = |seed| {
@@ -187,7 +188,7 @@ fn inputs_and_answers_are_those_of_pillow_and_pytorch() {
     let digests = json("paste/digests.json");
     let digests = digests.as_array().unwrap();
     let positions = Positions::default().positions;
-    let objects = OBJECTS.map(|name| Object::load(&object_file(&format!("{name}.png"))).unwrap());
+    let objects = OBJECTS.map(|name| PastedObject::load(&object_file(&format!("{name}.png"))).unwrap());
     let (mut compared, mut worst, mut changed) = (0, 0.0_f32, 0);
     for (number, &unpasted) in original.iter().enumerate() {
         let name = format!("picture_{number}.png");

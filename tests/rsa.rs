@@ -8,7 +8,8 @@ mod common;
 use common::corpus::{emocam, ends, files_below, refused, Corpus, Run, Table};
 use common::invented::invent_records;
 use common::{json, reference};
-use emocam::rsa::{self, noise_ceiling, partial_of_two, Given, Ranks};
+use emocam::rsa::MatrixFile;
+use emocam::stats::{noise_ceiling, partial_correlation, partial_correlation_given_two, Given, Ranks};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -120,7 +121,7 @@ fn the_numbers_are_scipys_and_rsatoolboxs() {
 
 /// Ranks of a reference matrix without its empty column.
 fn ranks(name: &str) -> Ranks {
-    let table = rsa::Table::read(&matrix(name)).unwrap();
+    let table = MatrixFile::read(&matrix(name)).unwrap();
     let mut cells: Vec<(&String, &String, f64)> = Vec::new();
     for (class, row) in table.classes.iter().zip(table.cells.chunks_exact(table.labels.len())) {
         let filled = table.labels.iter().zip(&table.present).zip(row).filter(|((_, present), _)| **present);
@@ -143,8 +144,11 @@ fn partial_correlations_are_those_of_residuals() {
             let (x, y) = (ranks(x), ranks(y));
             let given = |of: &Ranks| Some(Given { x: x.spearman(of)?, y: y.spearman(of)? });
             for (key, found) in [
-                ("partial", given(&z).and_then(|z| rsa::partial(x.spearman(&y)?, z.x, z.y))),
-                ("partial_of_two", given(&z).and_then(|z| partial_of_two(x.spearman(&y)?, z, given(&w)?, zw))),
+                ("partial", given(&z).and_then(|z| partial_correlation(x.spearman(&y)?, z.x, z.y))),
+                (
+                    "partial_of_two",
+                    given(&z).and_then(|z| partial_correlation_given_two(x.spearman(&y)?, z, given(&w)?, zw)),
+                ),
             ] {
                 let expected = expected[key][a][b].as_f64();
                 if a != b {

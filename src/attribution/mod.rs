@@ -6,7 +6,6 @@
 
 mod cam;
 mod channels;
-mod lasso;
 mod map;
 mod method;
 mod options;

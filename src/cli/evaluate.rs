@@ -6,9 +6,11 @@ use super::settings::{by_name, Machine, Settings};
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::DecodeOptions;
-use emocam::faithfulness::{self, Document, Estimate, Evaluation, Judge, Measure, Outcome, Plan, Pointer, Pointing};
-use emocam::networks::{AlexNet, EmotionModel};
 use emocam::regions::darknet::Darknet;
+use emocam::networks::{AlexNet, EmotionModel};
+use emocam::faithfulness::{
+    self, Document, Evaluation, EvaluationOutcome, Judge, Measure, MetricEstimate, Plan, Pointer, Pointing,
+};
 use emocam::run::ModelFile;
 use emocam::{load, nn};
 use std::io::{ErrorKind, Write};
@@ -113,7 +115,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         libtorch: "2.11".into(),
         complete,
         warning: load::warning(&networks.files),
-        outcome: Outcome { failed: failures.len(), seconds, parts, ..Outcome::of(&evaluation, &plan) },
+        outcome: EvaluationOutcome {
+            failed: failures.len(),
+            seconds,
+            parts,
+            ..EvaluationOutcome::of(&evaluation, &plan)
+        },
         device: device_name(networks.device),
         network_threads: tch::get_num_threads(),
         corpus: corpus_info(&roots, &corpus)?,
@@ -185,7 +192,7 @@ fn make_empty(folder: &Path) -> anyhow::Result<()> {
 
 /// The means as a table on stdout: a row for each method, a column for each metric. A reader that has seen enough is no
 /// failure.
-fn print(evaluation: &Evaluation, estimates: &[Estimate]) -> anyhow::Result<()> {
+fn print(evaluation: &Evaluation, estimates: &[MetricEstimate]) -> anyhow::Result<()> {
     let mut rows = vec![vec!["mean over images".to_string()], vec!["better".to_string()]];
     for metric in evaluation.metrics() {
         rows[0].push(metric.name());

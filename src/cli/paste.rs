@@ -11,7 +11,8 @@ use emocam::corpus::{Corpus, Source};
 use emocam::image::Size;
 use emocam::networks::{AlexNet, EmotionModel};
 use emocam::paste::{
-    write, Boxes, Fill, Object, ObjectInfo, Pass, PasteRecord, PasteSettings, Places, Positions, Recorded, Tally,
+    write, Boxes, Fill, ObjectInfo, PastePass, PasteRecord, PasteSettings, PastedObject, Places, Positions,
+    RecordedBoxes, Tally,
 };
 use emocam::regions::darknet::Darknet;
 use emocam::run::record::{self, RecordWriter};
@@ -135,15 +136,15 @@ struct Experiment {
     machine: Machine,
     device: tch::Device,
     models: Models,
-    objects: Vec<Object>,
+    objects: Vec<PastedObject>,
     settings: PasteSettings,
     /// Of the classes of --at in the detector's list.
     indices: Vec<usize>,
-    recorded: Option<Recorded>,
+    recorded: Option<RecordedBoxes>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let objects = args.object.iter().map(|path| Object::load(path)).collect::<emocam::Result<Vec<_>>>()?;
+    let objects = args.object.iter().map(|path| PastedObject::load(path)).collect::<emocam::Result<Vec<_>>>()?;
     if let Some(photo) = args.find.clone() {
         return find_in(args, &photo, &objects);
     }
@@ -160,7 +161,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Loads what the arguments name and resolves what they mean.
-fn prepare(args: Args, objects: Vec<Object>) -> anyhow::Result<Experiment> {
+fn prepare(args: Args, objects: Vec<PastedObject>) -> anyhow::Result<Experiment> {
     // The others were seen to by the caller; a new one does not compile until it is named here.
     let Args {
         corpus: _,
@@ -184,7 +185,7 @@ fn prepare(args: Args, objects: Vec<Object>) -> anyhow::Result<Experiment> {
         say!("warning: fast decoding is for analyze and explain: objects are pasted on whole photos");
     }
     let from_run = boxes.as_deref().map(Run::open).transpose()?;
-    let information = |object: &Object| ObjectInfo { name: object.name.clone(), sha256: object.sha256.clone() };
+    let information = |object: &PastedObject| ObjectInfo { name: object.name.clone(), sha256: object.sha256.clone() };
     let records = from_run.as_ref().map(|run| run.path("records.jsonl"));
     let mut settings = PasteSettings {
         objects: objects.iter().map(information).collect(),
@@ -233,7 +234,7 @@ fn execute(experiment: &Experiment, corpus: Corpus, mut run: Run) -> anyhow::Res
     let stop =
         stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
     let mut progress = Progress::new(corpus.images.len() as u64, "images").from(done.len() as u64);
-    let pass = Pass {
+    let pass = PastePass {
         sources: &todo,
         objects,
         settings,
@@ -271,7 +272,7 @@ fn execute(experiment: &Experiment, corpus: Corpus, mut run: Run) -> anyhow::Res
 }
 
 /// `--find`.
-fn find_in(args: Args, photo: &Path, objects: &[Object]) -> anyhow::Result<ExitCode> {
+fn find_in(args: Args, photo: &Path, objects: &[PastedObject]) -> anyhow::Result<ExitCode> {
     let (config, machine) = args.settings.resolve()?;
     let folder = args.out.unwrap_or_else(|| default_folder(&photo.with_extension(""), "find"));
     let device = open_device(&machine)?;
@@ -369,7 +370,7 @@ fn models(config: &Config, folder: &Path, device: tch::Device, with_detector: bo
 }
 
 /// The boxes of the wanted classes in a run.
-fn recorded(run: &Run, wanted: &[usize], least: f32) -> anyhow::Result<Recorded> {
+fn recorded(run: &Run, wanted: &[usize], least: f32) -> anyhow::Result<RecordedBoxes> {
     let mut all = BTreeMap::new();
     run.for_each_record(|record| {
         let boxes = record.boxes.iter().filter(|of| of.confidence > least).filter_map(|of| {

@@ -3,7 +3,7 @@
 use super::progress::Progress;
 use super::settings::Counting;
 use anyhow::Context;
-use emocam::rsa::{compare, Agreement, Input, Inputs, Settings};
+use emocam::rsa::{compare, Agreement, Input, Inputs, ResamplingPlan};
 use emocam::run::Run;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -31,15 +31,15 @@ pub struct Args {
     out: Option<PathBuf>,
 
     /// Resamples of the images for the intervals, 100 or more; 0: none. 2000 of 25,000 images take seconds
-    #[arg(long, value_name = "N", default_value_t = Settings::default().resamples)]
+    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().resamples)]
     resamples: usize,
 
     /// Permutations of the rows for p_permutation, whose smallest value is 1/(N+1); 0: none
-    #[arg(long, value_name = "N", default_value_t = Settings::default().permutations)]
+    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().permutations)]
     permutations: usize,
 
     /// Seed of everything that is drawn
-    #[arg(long, value_name = "N", default_value_t = Settings::default().seed)]
+    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().seed)]
     seed: u64,
 
     #[command(flatten)]
@@ -53,9 +53,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let inputs = paths.iter().map(|path| input(path, &counting)).collect::<anyhow::Result<_>>()?;
     let inputs = Inputs::read(inputs)?;
 
-    let settings = Settings { resamples, permutations, seed, ..Settings::default() };
+    let plan = ResamplingPlan { resamples, permutations, seed, ..ResamplingPlan::default() };
     let mut progress = Progress::new(resamples as u64, "resamples");
-    let agreement = compare(&inputs, settings, |done| progress.at(done as u64, String::new()))?;
+    let agreement = compare(&inputs, plan, |done| progress.at(done as u64, String::new()))?;
     progress.finish();
     for warning in &agreement.warnings {
         say!("warning: {warning}");

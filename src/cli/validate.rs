@@ -11,6 +11,7 @@ use emocam::load::load;
 use emocam::networks::EmotionModel;
 use emocam::nn;
 use emocam::pipeline::Models;
+use emocam::ground_truth::{trials, BoxJudge, Validation, World};
 use emocam::world::{CLASSES, LABELS};
 use std::io::Write;
 use std::num::NonZeroU64;
@@ -80,7 +81,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let found = trials(world, scenes.get(), models, &config, &mut |done| progress.at(done, String::new()))?;
     progress.finish();
     let methods: Vec<String> = config.cam.methods.iter().map(ToString::to_string).collect();
-    let judges = Judge::all(&methods, config.association.importance, &found);
+    let judges = BoxJudge::all(&methods, config.association.importance, &found);
     let labels = &loaded.emotion.card().labels;
     let validation = Validation::new(&found, judges, labels.len(), resamples, config.cam.seed);
     validation.write(&out, labels)?;

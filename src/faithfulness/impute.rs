@@ -8,10 +8,11 @@
 //! incomplete factorisation that keeps row sums (Gustafsson 1978), without which large holes take ten times as many steps.
 
 use crate::image::Size;
+use crate::stats::{conjugate_gradients, PositiveDefinite};
 use crate::{Error, Result};
 
-/// Red, green, blue.
-pub type Colour = [f64; 3];
+/// The red, green and blue level of a pixel.
+pub type RgbLevels = [f64; 3];
 
 /// The four neighbours before a pixel in reading order: (columns, rows, weight). The other four mirror them. Weights are
 /// twelve times the paper's.
@@ -27,13 +28,17 @@ const KEPT: f64 = 0.97;
 ///
 /// # Errors
 /// No pixel is left.
-pub fn impute(picture: &[Colour], size: Size, removed: &[bool]) -> Result<Vec<Colour>> {
+pub fn impute(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Result<Vec<RgbLevels>> {
     assert_eq!((picture.len(), removed.len()), (size.area(), size.area()), "one colour and one flag a pixel");
     if removed.iter().all(|&removed| removed) {
         return Err(Error::Setting("no pixel is left to fill the removed ones in from".into()));
     }
     let system = System::new(picture, size, removed);
-    let solution = system.solve()?;
+    // In exact arithmetic as many steps as unknowns are always enough; some tens are usual.
+    let most_steps = system.pixels.len().max(100);
+    let solution = conjugate_gradients(&system, &system.right, TOLERANCE, most_steps).ok_or_else(|| {
+        Error::Setting("filling in removed pixels did not converge; please report it with the picture".into())
+    })?;
     let mut filled = picture.to_vec();
     for (&pixel, colour) in system.pixels.iter().zip(solution) {
         filled[pixel] = colour;
@@ -41,7 +46,8 @@ pub fn impute(picture: &[Colour], size: Size, removed: &[bool]) -> Result<Vec<Co
     Ok(filled)
 }
 
-/// The equations. Vectors over the unknowns have one entry more, which is zero: the neighbour that is not there.
+/// The equations. Vectors over the unknowns have one entry more, the neighbour that is not there: it is zero in all of them,
+/// so that it changes no sum.
 struct System {
     /// The removed pixels, in reading order: the unknowns.
     pixels: Vec<usize>,
@@ -51,14 +57,14 @@ struct System {
     behind: Vec<[u32; 4]>,
     /// Sum of the weights of all neighbours inside the picture.
     diagonal: Vec<f64>,
-    /// Weighted sum of the neighbours that are left.
-    right: Vec<Colour>,
+    /// Per unknown the weighted sum of its neighbours that are left: the right-hand side.
+    right: Vec<RgbLevels>,
     /// Inverse pivots of the incomplete factorisation.
     pivots: Vec<f64>,
 }
 
 impl System {
-    fn new(picture: &[Colour], size: Size, removed: &[bool]) -> Self {
+    fn new(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Self {
         let (width, height) = (i64::from(size.width), i64::from(size.height));
         let pixels: Vec<usize> = (0..removed.len()).filter(|&pixel| removed[pixel]).collect();
         let nobody = pixels.len() as u32;
@@ -119,9 +125,10 @@ impl System {
         }
         pivots
     }
+}
 
-    /// The matrix times `x`.
-    fn multiply(&self, x: &[Colour], out: &mut [Colour]) {
+impl PositiveDefinite<3> for System {
+    fn multiply(&self, x: &[RgbLevels], product: &mut [RgbLevels]) {
         for unknown in 0..self.pixels.len() {
             let mut sum = [0.0; 3];
             for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
@@ -129,80 +136,37 @@ impl System {
                 add(&mut sum, [weight; 3], x[self.behind[unknown][at] as usize]);
             }
             let diagonal = self.diagonal[unknown];
-            out[unknown] = std::array::from_fn(|c| diagonal * x[unknown][c] - sum[c]);
+            product[unknown] = std::array::from_fn(|c| diagonal * x[unknown][c] - sum[c]);
         }
+        product[self.pixels.len()] = [0.0; 3];
     }
 
-    /// M^-1 times `x`: forwards, then backwards.
-    fn precondition(&self, x: &[Colour], out: &mut [Colour]) {
+    /// Solves forwards by L + E, then backwards.
+    fn precondition(&self, x: &[RgbLevels], product: &mut [RgbLevels]) {
         let nobody = self.pixels.len();
-        out[nobody] = [0.0; 3];
+        product[nobody] = [0.0; 3];
         for unknown in 0..nobody {
             let mut sum = x[unknown];
             for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
-                add(&mut sum, [weight; 3], out[self.before[unknown][at] as usize]);
+                add(&mut sum, [weight; 3], product[self.before[unknown][at] as usize]);
             }
-            out[unknown] = sum.map(|value| value * self.pivots[unknown]);
+            product[unknown] = sum.map(|value| value * self.pivots[unknown]);
         }
         for unknown in (0..nobody).rev() {
             let mut sum = [0.0; 3];
             for (at, (.., weight)) in BEFORE.into_iter().enumerate() {
-                add(&mut sum, [weight; 3], out[self.behind[unknown][at] as usize]);
+                add(&mut sum, [weight; 3], product[self.behind[unknown][at] as usize]);
             }
-            add(&mut out[unknown], [self.pivots[unknown]; 3], sum);
+            add(&mut product[unknown], [self.pivots[unknown]; 3], sum);
         }
-    }
-
-    /// Conjugate gradients from zero.
-    fn solve(&self) -> Result<Vec<Colour>> {
-        let count = self.pixels.len();
-        let zeros = || vec![[0.0; 3]; count + 1];
-        let (mut x, mut residual, mut z, mut product) = (zeros(), self.right.clone(), zeros(), zeros());
-        let enough = dot(&residual, &residual).map(|square| square * TOLERANCE * TOLERANCE);
-        self.precondition(&residual, &mut z);
-        let mut direction = z.clone();
-        let mut energy = dot(&residual, &z);
-        // In exact arithmetic as many steps as unknowns are always enough; some tens are usual.
-        for _ in 0..=count.max(100) {
-            let left = dot(&residual, &residual);
-            if (0..3).all(|c| left[c] <= enough[c]) {
-                x.truncate(count);
-                return Ok(x);
-            }
-            self.multiply(&direction, &mut product);
-            let step = ratio(energy, dot(&direction, &product));
-            for at in 0..count {
-                add(&mut x[at], step, direction[at]);
-                add(&mut residual[at], step.map(|step| -step), product[at]);
-            }
-            self.precondition(&residual, &mut z);
-            let before = std::mem::replace(&mut energy, dot(&residual, &z));
-            let keep = ratio(energy, before);
-            for at in 0..count {
-                direction[at] = std::array::from_fn(|c| z[at][c] + keep[c] * direction[at][c]);
-            }
-        }
-        Err(Error::Setting("filling in removed pixels did not converge; please report it with the picture".into()))
     }
 }
 
-fn add(to: &mut Colour, factor: Colour, of: Colour) {
+/// Adds `factor` times `value` to `sum`, channel by channel.
+fn add(sum: &mut RgbLevels, factor: RgbLevels, value: RgbLevels) {
     for c in 0..3 {
-        to[c] += factor[c] * of[c];
+        sum[c] += factor[c] * value[c];
     }
-}
-
-fn dot(a: &[Colour], b: &[Colour]) -> Colour {
-    let mut sum = [0.0; 3];
-    for (a, b) in a.iter().zip(b) {
-        add(&mut sum, *a, *b);
-    }
-    sum
-}
-
-/// Channel by channel; a channel that is solved, where both vanish, stands still.
-fn ratio(above: Colour, below: Colour) -> Colour {
-    std::array::from_fn(|c| if below[c] > 0.0 { above[c] / below[c] } else { 0.0 })
 }
 
 #[cfg(test)]
@@ -222,7 +186,7 @@ mod tests {
 
     #[test]
     fn one_pixel_is_the_weighted_mean_of_its_neighbours() {
-        let picture: Vec<Colour> = (0..9).map(|at| [f64::from(at * at), 1.0, 0.0]).collect();
+        let picture: Vec<RgbLevels> = (0..9).map(|at| [f64::from(at * at), 1.0, 0.0]).collect();
         let only = |pixel: usize| (0..9).map(|at| at == pixel).collect::<Vec<_>>();
         let filled = impute(&picture, Size::new(3, 3), &only(4)).unwrap();
         let middle = (1.0 + 9.0 + 25.0 + 49.0) / 6.0 + (0.0 + 4.0 + 36.0 + 64.0) / 12.0;
@@ -246,7 +210,7 @@ mod tests {
             let (size, mut random) = (Size::new(width, height), Random::new(seed, 0));
             let mut removed = holes(size, patch, share, &mut random);
             removed[(seed % size.area() as u64) as usize] = false;
-            let picture: Vec<Colour> =
+            let picture: Vec<RgbLevels> =
                 (0..size.area()).map(|_| [(); 3].map(|()| random.uniform(-120.0, 130.0))).collect();
             let filled = impute(&picture, size, &removed).unwrap();
             for c in 0..3 {

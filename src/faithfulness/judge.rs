@@ -4,14 +4,14 @@ use super::confidence::{drop, gain, increase};
 use super::curve::area;
 use super::probe::{Grid, Probe};
 use super::road::combined;
-use super::scene::{Readings, Scene};
+use super::scene::{ProbedPicture, Readings};
 use super::{baseline, pointing, sanity, Contender, Curve, Measure, Metric, Plan};
 use crate::config::Config;
 use crate::image::{resize, BoundingBox, Filter, Rgb8, Size};
 use crate::networks::EmotionModel;
 use crate::nn::Layer;
 use crate::random::Random;
-use crate::regions::darknet::Detector;
+use crate::stats::Ranks;
 use crate::Result;
 use serde::Serialize;
 use std::time::Instant;
@@ -119,13 +119,13 @@ impl<'a> Judge<'a> {
         let size = self.model.input();
         let seed = Random::of_text(self.config.cam.seed, path).next_u64();
         let probe = Probe::new(self.model, &resize(picture, size, Filter::Bicubic), self.class, seed)?;
-        let scene = Scene::new(probe, size, seed, self.plan)?;
+        let probed = ProbedPicture::new(probe, size, seed, self.plan)?;
 
         let clock = Instant::now();
-        let mut of_methods = scene.probe.maps(self.model.head(), &self.config.cam, size)?.into_iter();
+        let mut of_methods = probed.probe.maps(self.model.head(), &self.config.cam, size)?.into_iter();
         seconds.maps += clock.elapsed().as_secs_f64();
         let clock = Instant::now();
-        let mut correlations = self.correlations(&scene.probe)?.into_iter();
+        let mut correlations = self.correlations(&probed.probe)?.into_iter();
         seconds.sanity += clock.elapsed().as_secs_f64();
         let clock = Instant::now();
         let inside = self.inside(picture, size)?;
@@ -145,20 +145,20 @@ impl<'a> Judge<'a> {
                         maps.values()?.remove(0)
                     }
                 }
-                Contender::Random => scene.random.clone(),
+                Contender::Random => probed.random.clone(),
                 Contender::Centre => baseline::centre(size),
                 Contender::Uniform => vec![1.0; size.area()],
             };
             let energy = inside.as_ref().and_then(|inside| pointing::energy(&map, inside));
             let readings = match contender {
                 Contender::Uniform => Readings::default(),
-                _ => scene.readings(&map, seconds)?,
+                _ => probed.readings(&map, seconds)?,
             };
-            let value = |metric: &Metric| value(*metric, &readings, scene.whole, energy, &own);
+            let value = |metric: &Metric| value(*metric, &readings, probed.whole, energy, &own);
             verdicts.push(Verdict { flat, values: self.metrics.iter().map(value).collect(), curves: readings.curves });
         }
         let area = inside.as_deref().and_then(pointing::area);
-        Ok(Judged { path: path.into(), class: scene.probe.class, probability: scene.whole, area, verdicts })
+        Ok(Judged { path: path.into(), class: probed.probe.class, probability: probed.whole, area, verdicts })
     }
 
     /// Per method the correlation of its map with that of each redrawn head; none where a map is the same everywhere.
@@ -172,14 +172,14 @@ impl<'a> Judge<'a> {
             let maps = probe.maps(head, &self.config.cam, grid)?;
             maps.iter().map(|maps| Ok(maps.values()?.remove(0))).collect()
         };
-        let own = values(self.model.head())?;
-        let mut found = vec![Vec::with_capacity(self.redrawn.len()); own.len()];
+        let own: Vec<Ranks> = values(self.model.head())?.iter().map(|map| Ranks::of(map)).collect();
+        let mut correlations = vec![Vec::with_capacity(self.redrawn.len()); own.len()];
         for head in &self.redrawn {
-            for (at, other) in values(head)?.iter().enumerate() {
-                found[at].push(sanity::spearman(&own[at], other));
+            for (method, other) in values(head)?.iter().enumerate() {
+                correlations[method].push(own[method].spearman(&Ranks::of(other)));
             }
         }
-        Ok(found)
+        Ok(correlations)
     }
 
     /// The pixels inside boxes of the named class, where the picture has one.

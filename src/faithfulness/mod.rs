@@ -9,7 +9,6 @@
 //! These numbers say how well a map agrees with what the model does. They say nothing of whether the model is right.
 
 mod baseline;
-mod bootstrap;
 mod confidence;
 mod curve;
 mod impute;
@@ -32,8 +31,8 @@ pub use judge::{Judge, Judged, Pointer, Seconds, Verdict};
 pub use metric::{Better, Measure, Metric};
 pub use pass::run;
 pub use picture::scorecard;
-pub use summary::{Difference, Estimate, Evaluation};
-pub use tables::{write, Document, Outcome};
+pub use summary::{Difference, Evaluation, MetricEstimate};
+pub use tables::{write, Document, EvaluationOutcome};
 
 use crate::attribution::Method;
 use crate::{Error, Result};

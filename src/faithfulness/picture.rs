@@ -1,10 +1,10 @@
 //! The picture of an evaluation: one panel a metric, then the mean curves.
 
-use super::{Better, Contender, Curve, Document, Estimate, Evaluation, Metric};
+use super::{Better, Contender, Curve, Document, Evaluation, Metric, MetricEstimate};
 use crate::plot::{Dot, Panel, Panels, Series};
 
 /// The picture, for [`Panels::svg`].
-pub fn scorecard(evaluation: &Evaluation, estimates: &[Estimate], document: &Document) -> Panels {
+pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], document: &Document) -> Panels {
     // The uniform map takes part in one panel only: there it is a line.
     let shown: Vec<usize> =
         (0..evaluation.contenders().len()).filter(|&at| evaluation.contenders()[at] != Contender::Uniform).collect();
@@ -55,11 +55,11 @@ fn deepest(evaluation: &Evaluation) -> usize {
     evaluation.metrics().iter().filter_map(layers).max().unwrap_or(0)
 }
 
-fn find(estimates: &[Estimate], contender: Contender, metric: Metric) -> Option<&Estimate> {
+fn find(estimates: &[MetricEstimate], contender: Contender, metric: Metric) -> Option<&MetricEstimate> {
     estimates.iter().find(|of| of.contender == contender && of.metric == metric)
 }
 
-fn dots(evaluation: &Evaluation, estimates: &[Estimate], metric: Metric, shown: &[usize]) -> Panel {
+fn dots(evaluation: &Evaluation, estimates: &[MetricEstimate], metric: Metric, shown: &[usize]) -> Panel {
     let mean = |contender| find(estimates, contender, metric).and_then(|estimate| estimate.mean);
     let dot = |&at: &usize| {
         let estimate = find(estimates, evaluation.contenders()[at], metric)?;
@@ -88,7 +88,7 @@ fn dots(evaluation: &Evaluation, estimates: &[Estimate], metric: Metric, shown: 
 
 /// "+" where a mean is better than the random baseline's by more than chance, "−" where it is worse: the interval of the
 /// paired difference leaves zero out. Pictures differ more than methods do, so that intervals of the means hide it.
-fn mark(estimate: &Estimate) -> &'static str {
+fn mark(estimate: &MetricEstimate) -> &'static str {
     let Some((lower, upper)) = estimate.over_random.and_then(|over| over.interval) else { return "" };
     match (lower > 0.0, upper < 0.0, estimate.metric.better()) {
         (true, _, Better::Higher) | (_, true, Better::Lower) => "+",
@@ -121,7 +121,7 @@ fn curve_panels(evaluation: &Evaluation, shown: &[usize]) -> Vec<Panel> {
     .collect()
 }
 
-fn cascade(evaluation: &Evaluation, estimates: &[Estimate], shown: &[usize]) -> Panel {
+fn cascade(evaluation: &Evaluation, estimates: &[MetricEstimate], shown: &[usize]) -> Panel {
     let line = |&at: &usize| -> Vec<(f64, f64)> {
         let contender = evaluation.contenders()[at];
         if contender.is_baseline() {

@@ -5,7 +5,7 @@
 //! least relevant ones less that without the most relevant ones, halved, mean over the shares. Here exactly that share of
 //! the pixels goes, also where many values are equal.
 
-use super::impute::{impute, Colour};
+use super::impute::{impute, RgbLevels};
 use super::order::part;
 use crate::image::Size;
 use crate::random::Random;
@@ -29,7 +29,7 @@ pub enum First {
 }
 
 /// The noise for one picture: three numbers a pixel, uniform.
-pub fn noise(size: Size, seed: u64) -> Vec<Colour> {
+pub fn noise(size: Size, seed: u64) -> Vec<RgbLevels> {
     let values = Random::of_text(seed, "road noise").spread(3 * size.area(), NOISE);
     values.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect()
 }
@@ -40,12 +40,12 @@ pub fn noise(size: Size, seed: u64) -> Vec<Colour> {
 /// # Errors
 /// As [`impute`].
 pub fn without(
-    picture: &[Colour],
+    picture: &[RgbLevels],
     size: Size,
     ranks: &[i64],
     first: First,
-    noise: &[Colour],
-) -> Result<Vec<Vec<Colour>>> {
+    noise: &[RgbLevels],
+) -> Result<Vec<Vec<RgbLevels>>> {
     let one = |fifths: usize| {
         let count = part(picture.len(), (fifths, 5));
         let removed: Vec<bool> = ranks

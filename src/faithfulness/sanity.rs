@@ -48,37 +48,9 @@ fn drawn_like(of: &Tensor, mut random: Random) -> Result<Tensor, TchError> {
     Tensor::f_from_slice(&values)?.f_reshape(of.size())?.f_to_device(of.device())
 }
 
-/// Spearman's rank correlation, equal values sharing their mean rank; undefined where either side is the same everywhere.
-///
-/// # Panics
-/// The sides differ in length: a mistake of the caller.
-pub fn spearman(a: &[f32], b: &[f32]) -> Option<f64> {
-    assert_eq!(a.len(), b.len(), "both maps are of one picture");
-    let (a, b) = (centred_ranks(a), centred_ranks(b));
-    let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let (aa, bb) = (product(&a, &a), product(&b, &b));
-    (aa > 0.0 && bb > 0.0).then(|| (product(&a, &b) / (aa * bb).sqrt()).clamp(-1.0, 1.0))
-}
-
-/// Ranks less their mean.
-fn centred_ranks(values: &[f32]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
-    let middle = (values.len() as f64 - 1.0) / 2.0;
-    let mut ranks = vec![0.0; values.len()];
-    let mut start = 0;
-    for group in order.chunk_by(|&a, &b| values[a] == values[b]) {
-        let rank = start as f64 + (group.len() as f64 - 1.0) / 2.0 - middle;
-        group.iter().for_each(|&at| ranks[at] = rank);
-        start += group.len();
-    }
-    ranks
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn layers_are_redrawn_from_the_last_with_their_own_deviation() {
@@ -107,22 +79,6 @@ mod tests {
         match &heads[1][1] {
             Layer::Linear { bias, .. } => assert_eq!(bias.abs().max().double_value(&[]), 0.0, "no deviation, no bias"),
             other => panic!("{other:?}"),
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_correlation_sees_order_alone(values in prop::collection::vec(-4_i8..4, 3..30)) {
-            let a: Vec<f32> = values.iter().map(|&value| f32::from(value)).collect();
-            let b: Vec<f32> = a.iter().map(|value| (value * 0.7).exp()).collect();
-            let c: Vec<f32> = a.iter().map(|value| -value.powi(3)).collect();
-            match spearman(&a, &b) {
-                None => prop_assert!(a.iter().all(|&value| value == a[0])),
-                Some(found) => {
-                    prop_assert!((found - 1.0).abs() < 1e-12);
-                    prop_assert!((spearman(&a, &c).unwrap() + 1.0).abs() < 1e-12);
-                }
-            }
         }
     }
 }

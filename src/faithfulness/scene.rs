@@ -2,7 +2,7 @@
 
 use super::confidence::multiplied;
 use super::curve::{blurred, counts, replaced};
-use super::impute::Colour;
+use super::impute::RgbLevels;
 use super::order::ranks;
 use super::probe::Probe;
 use super::road::{noise, without, First};
@@ -13,7 +13,7 @@ use std::time::Instant;
 use tch::{Kind, TchError, Tensor};
 
 /// A picture, ready to be changed.
-pub struct Scene<'a> {
+pub struct ProbedPicture<'a> {
     /// The picture in the network.
     pub probe: Probe<'a>,
     /// The random baseline, which also orders equal values.
@@ -27,8 +27,8 @@ pub struct Scene<'a> {
     nothing: f64,
     from_blur: f64,
     /// The input's pixels and ROAD's noise on them; empty where ROAD is not wanted.
-    colours: Vec<Colour>,
-    noise: Vec<Colour>,
+    colours: Vec<RgbLevels>,
+    noise: Vec<RgbLevels>,
 }
 
 /// What changed pictures lead to.
@@ -53,7 +53,7 @@ enum Job {
     Product,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> ProbedPicture<'a> {
     /// `size` is the model's input, `seed` the picture's.
     ///
     /// # Errors
@@ -151,14 +151,14 @@ impl<'a> Scene<'a> {
 }
 
 /// (1, 3, rows, columns) to one colour a pixel, row by row.
-fn colours_of(input: &Tensor) -> Result<Vec<Colour>, TchError> {
+fn colours_of(input: &Tensor) -> Result<Vec<RgbLevels>, TchError> {
     let values = input.f_permute([0, 2, 3, 1])?.f_to_kind(Kind::Double)?.f_to_device(tch::Device::Cpu)?;
     let values = Vec::<f64>::try_from(&values.f_contiguous()?.f_flatten(0, -1)?)?;
     Ok(values.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect())
 }
 
 /// Pictures of one colour a pixel to (N, 3, rows, columns), f32, as `like`.
-fn as_inputs(pictures: &[Vec<Colour>], like: &Tensor) -> Result<Tensor, TchError> {
+fn as_inputs(pictures: &[Vec<RgbLevels>], like: &Tensor) -> Result<Tensor, TchError> {
     let (_, _, rows, columns) = like.size4()?;
     let values: Vec<f32> = pictures.iter().flatten().flatten().map(|&value| value as f32).collect();
     let shape = [pictures.len() as i64, rows, columns, 3];

@@ -1,7 +1,7 @@
 //! Over pictures: means, intervals, mean curves.
 
-use super::bootstrap::{interval, mean};
 use super::{Contender, Curve, Judge, Judged, Metric, SATURATED};
+use crate::stats::{mean, percentile_interval_of_mean};
 use rayon::prelude::*;
 
 /// What was found on all pictures so far.
@@ -17,7 +17,7 @@ pub struct Evaluation {
 
 /// A metric's mean over pictures for a contender.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Estimate {
+pub struct MetricEstimate {
     /// Whose maps.
     pub contender: Contender,
     /// What is measured.
@@ -37,7 +37,7 @@ pub struct Estimate {
 pub struct Difference {
     /// Over the pictures on which both have a value.
     pub mean: f64,
-    /// As of [`Estimate`].
+    /// The 95 % interval of the mean; none for fewer than two pictures.
     pub interval: Option<(f64, f64)>,
 }
 
@@ -100,7 +100,7 @@ impl Evaluation {
 
     /// Every contender's every metric, contender by contender. A contender that cannot have a value by its nature
     /// (baselines in the sanity check, the uniform map outside the pointing game) is left out.
-    pub fn estimates(&self, resamples: usize, seed: u64) -> Vec<Estimate> {
+    pub fn estimates(&self, resamples: usize, seed: u64) -> Vec<MetricEstimate> {
         let pairs: Vec<(usize, usize)> = (0..self.contenders.len())
             .flat_map(|contender| (0..self.metrics.len()).map(move |metric| (contender, metric)))
             .filter(|&(contender, metric)| takes_part(self.contenders[contender], self.metrics[metric]))
@@ -108,19 +108,22 @@ impl Evaluation {
         pairs.into_par_iter().map(|(contender, metric)| self.estimate(contender, metric, resamples, seed)).collect()
     }
 
-    fn estimate(&self, contender: usize, metric: usize, resamples: usize, seed: u64) -> Estimate {
+    fn estimate(&self, contender: usize, metric: usize, resamples: usize, seed: u64) -> MetricEstimate {
         let values: Vec<f64> = self.values(contender, metric).flatten().collect();
         let random = self.contenders.iter().position(|&other| other == Contender::Random);
         let over_random = random.filter(|&random| random != contender).and_then(|random| {
             let pairs = self.values(contender, metric).zip(self.values(random, metric));
             let differences: Vec<f64> = pairs.filter_map(|(own, random)| Some(own? - random?)).collect();
-            Some(Difference { mean: mean(&differences)?, interval: interval(&differences, resamples, seed) })
+            Some(Difference {
+                mean: mean(&differences)?,
+                interval: percentile_interval_of_mean(&differences, resamples, seed),
+            })
         });
-        Estimate {
+        MetricEstimate {
             contender: self.contenders[contender],
             metric: self.metrics[metric],
             mean: mean(&values),
-            interval: interval(&values, resamples, seed),
+            interval: percentile_interval_of_mean(&values, resamples, seed),
             n: values.len(),
             over_random,
         }

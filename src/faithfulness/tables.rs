@@ -1,7 +1,7 @@
 //! What an evaluation leaves behind: `evaluation.csv`, `images.csv`, `curves.csv`, `failures.csv`, `evaluate.json` and the
 //! picture.
 
-use super::{picture, Estimate, Evaluation, Plan, Seconds};
+use super::{picture, Evaluation, MetricEstimate, Plan, Seconds};
 use crate::config::Config;
 use crate::plot;
 use crate::run::{table, write_failures, CorpusInfo, Failure, ModelFile};
@@ -35,12 +35,12 @@ pub struct Document {
     /// The pictures.
     pub corpus: CorpusInfo,
     /// Counts, flags and times.
-    pub outcome: Outcome,
+    pub outcome: EvaluationOutcome,
 }
 
 /// Counts, flags and times.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Outcome {
+pub struct EvaluationOutcome {
     /// Pictures that were judged.
     pub done: usize,
     /// Pictures and files in `failures.csv`.
@@ -58,7 +58,7 @@ pub struct Outcome {
     pub parts: Seconds,
 }
 
-impl Outcome {
+impl EvaluationOutcome {
     /// Counts and flags of `evaluation`; failures and times are the caller's.
     pub fn of(evaluation: &Evaluation, plan: &Plan) -> Self {
         let pictures = evaluation.pictures();
@@ -82,7 +82,7 @@ pub fn write(
     folder: &Path,
     document: &Document,
     evaluation: &Evaluation,
-    estimates: &[Estimate],
+    estimates: &[MetricEstimate],
     labels: &[String],
     failures: &[Failure],
 ) -> Result<()> {
@@ -105,7 +105,7 @@ fn cell(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-fn evaluation_csv(path: &Path, estimates: &[Estimate]) -> Result<()> {
+fn evaluation_csv(path: &Path, estimates: &[MetricEstimate]) -> Result<()> {
     table(path, |table| {
         let head = "method,kind,metric,better,mean,lower,upper,n,over_random,over_random_lower,over_random_upper";
         table.row(head.split(','))?;

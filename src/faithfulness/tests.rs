@@ -1,7 +1,7 @@
 //! Against numpy, torchvision, pytorch-grad-cam and scipy on the same maps (scripts/reference/evaluate.py).
 
 use super::curve::{blurred, counts, replaced};
-use super::impute::{impute, Colour};
+use super::impute::{impute, RgbLevels};
 use super::order::{part, ranks};
 use super::probe::Probe;
 use super::road::{combined, without, First};
@@ -11,6 +11,7 @@ use crate::config::CamConfig;
 use crate::corpus::{decode, DecodeOptions};
 use crate::image::{resize, BoundingBox, Filter, Size};
 use crate::networks::{AlexNet, EmotionModel};
+use crate::stats::Ranks;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -52,7 +53,7 @@ fn probe<'a>(model: &'a AlexNet, picture: &Value) -> Probe<'a> {
     probe
 }
 
-fn colours(input: &Tensor) -> Vec<Colour> {
+fn colours(input: &Tensor) -> Vec<RgbLevels> {
     let plane = |channel: i64| {
         Vec::<f64>::try_from(&input.get(0).get(channel).to_kind(Kind::Double).contiguous().flatten(0, -1)).unwrap()
     };
@@ -107,7 +108,7 @@ fn road_is_that_of_the_reference() {
         let colours = colours(&probe.input);
         let curve = |first| -> Vec<f64> {
             let filled = without(&colours, SIZE, &ranks, first, &still).unwrap();
-            let one = |colours: &Vec<Colour>| {
+            let one = |colours: &Vec<RgbLevels>| {
                 let values: Vec<f32> = colours.iter().flatten().map(|&value| value as f32).collect();
                 Tensor::from_slice(&values).reshape([1, 227, 227, 3]).permute([0, 3, 1, 2])
             };
@@ -167,7 +168,11 @@ fn rank_correlations_are_scipys() {
     let expected = expected();
     for case in expected["spearman"].as_array().unwrap() {
         let [a, b] = ["a", "b"].map(|name| -> Vec<f32> { serde_json::from_value(case[name].clone()).unwrap() });
-        approx::assert_abs_diff_eq!(sanity::spearman(&a, &b).unwrap(), case["rho"].as_f64().unwrap(), epsilon = 1e-12);
+        approx::assert_abs_diff_eq!(
+            Ranks::of(&a).spearman(&Ranks::of(&b)).unwrap(),
+            case["rho"].as_f64().unwrap(),
+            epsilon = 1e-12
+        );
     }
     assert_eq!(expected["spearman"].as_array().unwrap().len(), 3);
 }
@@ -178,15 +183,15 @@ fn a_map_changes_with_the_head_and_not_without() {
     let probe = probe(&model, &expected()["pictures"][3]);
     let (cam, grid) = (CamConfig { methods: Method::ALL.to_vec(), ..CamConfig::default() }, Size::new(13, 13));
     let own = probe.maps(model.head(), &cam, grid).unwrap();
-    let first = |maps: &Maps| maps.values().unwrap().remove(0);
+    let ranks = |maps: &Maps| Ranks::of(&maps.values().unwrap()[0]);
     let heads = sanity::redrawn(model.head(), 1).unwrap();
     assert_eq!(heads.len(), 3);
     let others: Vec<_> = heads.iter().map(|head| probe.maps(head, &cam, grid).unwrap()).collect();
     for (at, method) in cam.methods.iter().enumerate() {
         let again = &probe.maps(model.head(), &cam, grid).unwrap()[at];
-        assert_eq!(sanity::spearman(&first(&own[at]), &first(again)), Some(1.0), "{method}");
+        assert_eq!(ranks(&own[at]).spearman(&ranks(again)), Some(1.0), "{method}");
         for other in &others {
-            let correlation = sanity::spearman(&first(&own[at]), &first(&other[at]));
+            let correlation = ranks(&own[at]).spearman(&ranks(&other[at]));
             // Eigen-CAM does not look at the head: that is what the check is to show.
             match method.name() {
                 "eigen-cam" => assert_eq!(correlation, Some(1.0), "{method}"),

@@ -3,7 +3,7 @@
 use super::{ExaminedPhoto, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, Explainer};
 use crate::image::{Mask, Size};
 use crate::networks::Regression;
-use crate::plot::{Answer, Colours, Dimension, Explanation, MethodMap, Object, Ranked, Svg};
+use crate::plot::{Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, Ranked, Svg};
 use crate::run::record::BoxRecord;
 use crate::Result;
 
@@ -27,7 +27,7 @@ impl Explainer<'_> {
         let placement = card.fit.placement(of_size);
         let maps: Vec<(Size, Vec<f32>)> =
             of.maps.iter().map(|map| placement.over_picture(map, of.size)).collect();
-        let object = |of: &BoxRecord| Object {
+        let object = |of: &BoxRecord| OutlinedObject {
             class: self.classes[of.class].clone(),
             confidence: of.confidence.into(),
             area: of.bounding_box,

@@ -4,11 +4,9 @@
 //! [`trials`] asks the models about scenes, with every object and without each; [`Validation`] says, per method and rule for
 //! what counts as an important box, how well what the maps say recovers what the interventions show.
 
-mod measure;
 mod recovery;
 mod tables;
 mod trial;
 
-pub use measure::{average_precision, roc_area};
-pub use recovery::{Estimate, Judge, Measure, Recovery, Validation};
+pub use recovery::{BoxJudge, Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
 pub use trial::{trials, Effect, Trial, World};

@@ -1,10 +1,9 @@
 //! How well the association matrix recovers what interventions show.
 
-use super::measure::{average_precision, roc_area};
 use super::trial::Trial;
 use crate::random::Random;
-use crate::rsa::{interval, Ranks};
 use crate::score::ScoreRule;
+use crate::stats::{average_precision, bias_spanning_interval, roc_area, Ranks};
 use crate::world::{graph, CLASSES};
 use ndarray::Array2;
 use rayon::prelude::*;
@@ -15,9 +14,9 @@ const MATCH: f32 = 0.5;
 /// Confidence over which a detection is sure.
 const SURE: f64 = 0.5;
 
-/// Who says which boxes are important.
+/// A rule that says which boxes are important.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judge {
+pub struct BoxJudge {
     /// The CAM method, "random map", or "detection only".
     pub name: String,
     /// Index of its scores in a [`Trial`]; `None`: the detector's confidence alone.
@@ -28,7 +27,7 @@ pub struct Judge {
     pub threshold: f64,
 }
 
-impl Judge {
+impl BoxJudge {
     /// Every method by every rule, a random map by every rule, detections alone: all that the maps are asked about, and those
     /// more confident than 1/2, a better adversary. The threshold of the mean is
     /// `importance`; those of maximum and mass are set so that as many boxes are important as by the mean, since the three
@@ -107,9 +106,9 @@ impl Judge {
     }
 }
 
-/// What is measured.
+/// What is measured of a judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
+pub enum RecoveryMeasure {
     /// Spearman correlation of the association matrix with the matrix of effects, over cells.
     Spearman,
     /// Area under the ROC curve of the matrix's cells: declared causes against all other classes of their label.
@@ -120,7 +119,7 @@ pub enum Measure {
     HitRate,
 }
 
-impl Measure {
+impl RecoveryMeasure {
     /// In the order of the tables.
     pub const ALL: [Self; 4] = [Self::Spearman, Self::RocArea, Self::AveragePrecision, Self::HitRate];
 
@@ -137,21 +136,21 @@ impl Measure {
 
 /// A number with its bootstrap interval over scenes; what is not defined is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Estimate {
-    /// Over all scenes.
+pub struct RecoveryEstimate {
+    /// The measure over all scenes.
     pub value: Option<f64>,
-    /// The basic bootstrap interval at 95 % (see [`interval`]); `None` with fewer than two scenes, or where resamples are
+    /// The [`bias_spanning_interval`] at 95 %; `None` with fewer than two scenes, or where resamples are
     /// not defined.
     pub interval: Option<(f64, f64)>,
 }
 
-/// One judge's row.
+/// How well one judge's boxes recover the causes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recovery {
-    /// Who.
-    pub judge: Judge,
-    /// In the order of [`Measure::ALL`].
-    pub estimates: [Estimate; 4],
+    /// Who said which boxes are important.
+    pub judge: BoxJudge,
+    /// In the order of [`RecoveryMeasure::ALL`].
+    pub estimates: [RecoveryEstimate; 4],
 }
 
 /// What came out.
@@ -184,7 +183,7 @@ struct Digest {
 
 impl Validation {
     /// Measures `judges` on `trials` with `labels` labels; `resamples` bootstrap resamples over scenes from `seed`.
-    pub fn new(trials: &[Trial], judges: Vec<Judge>, labels: usize, resamples: u64, seed: u64) -> Self {
+    pub fn new(trials: &[Trial], judges: Vec<BoxJudge>, labels: usize, resamples: u64, seed: u64) -> Self {
         let digests: Vec<Digest> = trials.par_iter().map(|trial| digest(trial, &judges)).collect();
         let once = vec![1.0; trials.len()];
         let values = measure_all(&digests, &once, judges.len(), labels);
@@ -199,13 +198,14 @@ impl Validation {
                 measure_all(&digests, &weights, judges.len(), labels)
             })
             .collect();
-        let recovery = |(at, judge): (usize, Judge)| Recovery {
+        let recovery = |(at, judge): (usize, BoxJudge)| Recovery {
             judge,
             estimates: std::array::from_fn(|measure| {
                 let value = values[at][measure];
                 let resamples: Vec<Option<f64>> = resampled.iter().map(|one| one[at][measure]).collect();
-                let interval = value.filter(|_| digests.len() > 1).and_then(|value| interval(value, &resamples));
-                Estimate { value, interval: interval.map(|of| (of.lower, of.upper)) }
+                let interval =
+                    value.filter(|_| digests.len() > 1).and_then(|value| bias_spanning_interval(value, &resamples));
+                RecoveryEstimate { value, interval: interval.map(|ends| (ends.lower, ends.upper)) }
             }),
         };
         let [effects, flips] = effect_matrices(&digests, &once, labels);
@@ -232,7 +232,7 @@ fn has_cause(label: usize) -> bool {
     graph().causes.iter().any(|cause| cause.label == label)
 }
 
-fn digest(trial: &Trial, judges: &[Judge]) -> Digest {
+fn digest(trial: &Trial, judges: &[BoxJudge]) -> Digest {
     let mut effects: Vec<(usize, f64, bool)> = Vec::new();
     for effect in &trial.effects {
         match effects.iter_mut().find(|(class, ..)| *class == effect.class) {
@@ -358,7 +358,7 @@ mod tests {
     }
 
     fn validation(trials: &[Trial]) -> Validation {
-        let judges = Judge::all(&["oracle".to_string()], 0.3, trials);
+        let judges = BoxJudge::all(&["oracle".to_string()], 0.3, trials);
         assert_eq!(judges.len(), 3 + 3 + 2, "a method and a random map by three rules, and detections, all and sure");
         Validation::new(trials, judges, LABELS, 200, 1)
     }
@@ -405,8 +405,8 @@ mod tests {
                 score.mass = score.mean * 0.1 + at as f32 * 1e-4;
             }
         }
-        let judges = Judge::all(&["m".to_string()], 0.3, &trials);
-        let count = |judge: &Judge| trials.iter().map(|trial| judge.important_boxes(trial).count()).sum::<usize>();
+        let judges = BoxJudge::all(&["m".to_string()], 0.3, &trials);
+        let count = |judge: &BoxJudge| trials.iter().map(|trial| judge.important_boxes(trial).count()).sum::<usize>();
         assert_eq!(count(&judges[0]), 60);
         assert_eq!(count(&judges[2]), 60);
     }

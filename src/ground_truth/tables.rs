@@ -1,6 +1,6 @@
 //! What is written of a validation: tables and pictures.
 
-use super::recovery::{Measure, Recovery, Validation};
+use super::recovery::{Recovery, RecoveryMeasure, Validation};
 use crate::files::{write_bytes, write_whole};
 use crate::plot::{self, Heatmap};
 use crate::{world, Error, Result};
@@ -59,7 +59,7 @@ impl Validation {
         let mut table = csv::Writer::from_writer(Vec::new());
         let failed = |error: csv::Error| Error::file(path, format!("cannot be written: {error}"));
         let mut header = vec!["method".to_string(), "box_score".into(), "threshold".into()];
-        for measure in Measure::ALL {
+        for measure in RecoveryMeasure::ALL {
             header.extend(["", "_lower", "_upper"].map(|end| format!("{}{end}", measure.name())));
         }
         table.write_record(&header).map_err(failed)?;

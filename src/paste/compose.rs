@@ -1,6 +1,6 @@
 //! A photo with an object, or with something else in the object's place: the changed pixels alone.
 
-use super::object::{Object, FILTER};
+use super::object::{PastedObject, FILTER};
 use super::settings::Fill;
 use crate::image::{resize, KeptResize, Rgb8, Rgba8, Size};
 use crate::random::Random;
@@ -45,7 +45,7 @@ pub struct Sprites {
 
 impl Sprites {
     /// Makes what `fills` need for `photo`; `random` shuffles.
-    pub fn new(object: &Object, photo: &Rgb8, scale: f64, fills: &[Fill], random: Random) -> Self {
+    pub fn new(object: &PastedObject, photo: &Rgb8, scale: f64, fills: &[Fill], random: Random) -> Self {
         let object = object.pixels.resize(object.size_in(photo.size().height, scale), FILTER);
         let wanted = |fill: Fill| fills.contains(&fill);
         let mean = wanted(Fill::Mean).then(|| object.with_colour(Rgb8::filled(object.size(), mean_colour(photo))));

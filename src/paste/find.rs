@@ -1,7 +1,7 @@
 //! Where in one photo does the answer change? A dense grid of positions at a few scales, nothing kept but numbers.
 
 use super::compose::{spot_footprint, Sprites};
-use super::object::Object;
+use super::object::PastedObject;
 use super::positions::{Position, Positions};
 use super::settings::{check_scale, Fill};
 use crate::image::{Filter, KeptResize, Rgb8};
@@ -17,16 +17,16 @@ const BATCH: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Search<'a> {
     /// What is pasted.
-    pub object: &'a Object,
+    pub object: &'a PastedObject,
     /// Columns and rows of the grid.
     pub grid: (usize, usize),
     /// Heights of the object as shares of the photo's.
     pub scales: &'a [f64],
 }
 
-/// What was found.
+/// How the answer changes over a grid of positions at some scales.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct SwitchMap {
     /// The answer with nothing pasted.
     pub original: Emotion,
     /// The grid's positions, row by row.
@@ -38,7 +38,7 @@ pub struct Found {
     pub strongest: (usize, usize),
 }
 
-impl Found {
+impl SwitchMap {
     /// The probability of the best other label less that of the original one: positive where the label changes.
     pub fn lead(&self, scale: usize, position: usize) -> f32 {
         let probabilities = &self.answers[scale][position].probabilities;
@@ -52,12 +52,12 @@ impl Found {
 ///
 /// # Errors
 /// A scale that is none; the network cannot be run.
-pub fn find_switch(photo: &Rgb8, search: &Search<'_>, model: &dyn EmotionModel) -> Result<Found> {
+pub fn find_switch(photo: &Rgb8, search: &Search<'_>, model: &dyn EmotionModel) -> Result<SwitchMap> {
     search.scales.iter().try_for_each(|&scale| check_scale(scale))?;
     let kept = KeptResize::new(photo.clone(), model.input(), Filter::Bicubic);
     let original = ask(model, &[kept.result()], 1)?.remove(0);
     let positions = Positions::grid(search.grid.0, search.grid.1).positions;
-    let mut found = Found { original, positions, answers: Vec::new(), strongest: (0, 0) };
+    let mut found = SwitchMap { original, positions, answers: Vec::new(), strongest: (0, 0) };
     for &scale in search.scales {
         let sprites = Sprites::new(search.object, photo, scale, &[Fill::Object], Random::new(0, 0));
         let mut of_scale = Vec::with_capacity(found.positions.len());
@@ -82,7 +82,7 @@ pub fn find_switch(photo: &Rgb8, search: &Search<'_>, model: &dyn EmotionModel) 
 }
 
 /// The photo at its own size with the object at a position.
-pub fn rendered(photo: &Rgb8, object: &Object, scale: f64, at: &Position) -> Rgb8 {
+pub fn rendered(photo: &Rgb8, object: &PastedObject, scale: f64, at: &Position) -> Rgb8 {
     let sprites = Sprites::new(object, photo, scale, &[Fill::Object], Random::new(0, 0));
     let mut out = photo.clone();
     if let Some(at) = spot_footprint(sprites.size(), photo.size(), at.x, at.y) {

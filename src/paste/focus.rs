@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::image::{BoundingBox, Filter, KeptResize, Letterbox, Rgb8, Size};
 use crate::networks::EmotionModel;
 use crate::score::{PlacedMap, Scorer};
+use crate::stats::Ranks;
 use crate::Result;
 use tch::Tensor;
 
@@ -39,7 +40,7 @@ pub struct Look {
     letterbox: Letterbox,
     before: Vec<f32>,
     placed: PlacedMap,
-    ranks: Option<Vec<f64>>,
+    ranks: Ranks,
     /// A black photo: with an outline in white over it, it is the outline's mask at the map's size.
     black: KeptResize,
 }
@@ -50,7 +51,7 @@ impl Look {
         let photo = letterbox.original;
         let scorer = Scorer::new(letterbox, map);
         let black = KeptResize::new(Rgb8::filled(photo, [0; 3]), map, Filter::Bicubic);
-        let (placed, ranks) = (scorer.place(before), centred_ranks(before));
+        let (placed, ranks) = (scorer.place(before), Ranks::of(before));
         Self { scorer, letterbox, before: before.to_vec(), placed, ranks, black }
     }
 
@@ -67,7 +68,7 @@ impl Look {
             mass_after: mass(after, &mask),
             box_before: importance(&self.placed),
             box_after: of.and_then(|_| importance(&self.scorer.place(after))),
-            correlation: correlation(self.ranks.as_deref(), centred_ranks(after).as_deref()),
+            correlation: self.ranks.spearman(&Ranks::of(after)).map(|rho| rho as f32),
         }
     }
 }
@@ -80,40 +81,9 @@ fn mass(map: &[f32], mask: &Rgb8) -> Option<f32> {
     (total > 0.0).then(|| (inside / 255.0 / total) as f32)
 }
 
-/// Ranks (equals share their mean rank), centred and of length 1; none for a constant map.
-fn centred_ranks(map: &[f32]) -> Option<Vec<f64>> {
-    let mut order: Vec<usize> = (0..map.len()).collect();
-    order.sort_unstable_by(|&a, &b| map[a].total_cmp(&map[b]));
-    let middle = (map.len() as f64 - 1.0) / 2.0;
-    let mut ranks = vec![0.0; map.len()];
-    let mut below = 0;
-    for equals in order.chunk_by(|&a, &b| map[a] == map[b]) {
-        let rank = below as f64 + (equals.len() as f64 - 1.0) / 2.0 - middle;
-        equals.iter().for_each(|&at| ranks[at] = rank);
-        below += equals.len();
-    }
-    let norm = ranks.iter().map(|rank| rank * rank).sum::<f64>().sqrt();
-    (norm > 0.0).then(|| ranks.into_iter().map(|rank| rank / norm).collect())
-}
-
-/// Spearman's correlation: Pearson's of the ranks.
-fn correlation(a: Option<&[f64]>, b: Option<&[f64]>) -> Option<f32> {
-    let (a, b) = (a?, b?);
-    Some(a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>().clamp(-1.0, 1.0) as f32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranks_with_ties_by_hand() {
-        let (a, b) = ([0.1, 0.1, 0.5, 0.9], [0.8, 0.2, 0.2, 0.2]);
-        let found = correlation(centred_ranks(&a).as_deref(), centred_ranks(&b).as_deref()).unwrap();
-        // a: -1, -1, 0.5, 1.5 (norm^2 4.5); b: 1.5, -0.5, -0.5, -0.5 (norm^2 3); product -2.
-        approx::assert_abs_diff_eq!(found, -2.0 / (4.5_f32 * 3.0).sqrt(), epsilon = 1e-6);
-        assert_eq!(centred_ranks(&[0.3; 4]), None);
-    }
 
     #[test]
     fn mass_inside_and_of_nothing() {

@@ -16,7 +16,7 @@ const LONGEST: u32 = 50;
 
 /// A decoded object.
 #[derive(Debug, Clone)]
-pub struct Object {
+pub struct PastedObject {
     /// Its file's name without the extension.
     pub name: String,
     /// SHA-256 of the file.
@@ -25,7 +25,7 @@ pub struct Object {
     pub pixels: Rgba8,
 }
 
-impl Object {
+impl PastedObject {
     /// Reads a PNG, WebP or TIFF with alpha.
     ///
     /// # Errors

@@ -5,8 +5,8 @@
 //! equals an uninterrupted one byte for byte.
 
 use super::focus;
-use super::object::Object;
-use super::photo::{on_box, Open, Preparation, Prepared};
+use super::object::PastedObject;
+use super::photo::{on_box, Open, Preparation, PreparedPhoto};
 use super::record::{Focus, Spot};
 use super::settings::{PasteSettings, Places};
 use crate::attribution::Maps;
@@ -32,7 +32,7 @@ use std::time::Instant;
 const INPUTS: usize = 4;
 
 /// Boxes of an earlier run: per path the size of the photo and the boxes, each with the index of its class.
-pub type Recorded = BTreeMap<String, (Size, Vec<(usize, BoundingBox)>)>;
+pub type RecordedBoxes = BTreeMap<String, (Size, Vec<(usize, BoundingBox)>)>;
 
 /// Where the boxes of [`Places::Classes`] come from.
 #[derive(Clone, Copy)]
@@ -42,15 +42,15 @@ pub enum Boxes<'a> {
     /// The detector; the classes' indices, in the order of the settings.
     Detector(&'a dyn Detector, &'a [usize]),
     /// An earlier run; classes are indices into the settings' list.
-    Recorded(&'a Recorded),
+    Recorded(&'a RecordedBoxes),
 }
 
 /// A pass over photos.
-pub struct Pass<'a> {
+pub struct PastePass<'a> {
     /// The photos still to be done, in the order of the corpus.
     pub sources: &'a [&'a Source],
     /// What is pasted, in the order of the settings.
-    pub objects: &'a [Object],
+    pub objects: &'a [PastedObject],
     /// What is done.
     pub settings: &'a PasteSettings,
     /// How the networks compute, and the seed.
@@ -65,7 +65,7 @@ pub struct Pass<'a> {
     pub stop: &'a AtomicBool,
 }
 
-impl Pass<'_> {
+impl PastePass<'_> {
     /// Runs the pass, appending records to `writer`; `report` is called after every batch. Returns the failures, in the
     /// order of the corpus, and the times.
     ///
@@ -87,7 +87,7 @@ impl Pass<'_> {
             },
         );
         std::thread::scope(|scope| {
-            let receivers: Vec<Receiver<Result<Prepared, Failure>>> = (0..threads)
+            let receivers: Vec<Receiver<Result<PreparedPhoto, Failure>>> = (0..threads)
                 .map(|thread| {
                     let (sender, receiver) = sync_channel(1);
                     scope.spawn(move || decode_every(preparation, sources, (thread, threads), &sender));
@@ -100,7 +100,7 @@ impl Pass<'_> {
 
     fn consume(
         &self,
-        receivers: &[Receiver<Result<Prepared, Failure>>],
+        receivers: &[Receiver<Result<PreparedPhoto, Failure>>],
         writer: &mut RecordWriter,
         report: &mut dyn FnMut(Progress),
     ) -> Result<(Vec<Failure>, Timings)> {
@@ -140,7 +140,7 @@ impl Pass<'_> {
     fn open<'s>(
         &self,
         source: &'s Source,
-        prepared: Prepared,
+        prepared: PreparedPhoto,
         timings: &mut Timings,
     ) -> Result<Result<Open<'s>, Failure>>
     where
@@ -180,7 +180,7 @@ impl Pass<'_> {
     /// The boxes of the wanted classes over the least confidence, in pixels of the photo, by falling confidence.
     fn detected(
         &self,
-        prepared: &Prepared,
+        prepared: &PreparedPhoto,
         detector: &dyn Detector,
         classes: &[usize],
     ) -> Result<Vec<(usize, BoundingBox)>> {
@@ -265,7 +265,7 @@ fn decode_every(
     preparation: Preparation<'_>,
     sources: &[&Source],
     (thread, threads): (usize, usize),
-    sender: &SyncSender<Result<Prepared, Failure>>,
+    sender: &SyncSender<Result<PreparedPhoto, Failure>>,
 ) {
     for source in sources.iter().skip(thread).step_by(threads) {
         // A crash of a decoder is that picture's failure, not the run's.

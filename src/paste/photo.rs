@@ -2,7 +2,7 @@
 
 use super::compose::{spot_footprint, Footprint, Sprites};
 use super::focus::{Look, CANVAS};
-use super::object::Object;
+use super::object::PastedObject;
 use super::record::{Focus, PasteRecord, Pasted, Spot};
 use super::settings::{Fill, PasteSettings};
 use crate::config::Config;
@@ -14,7 +14,7 @@ use crate::Result;
 
 /// A photo that was decoded and resized.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedPhoto {
     pub photo: KeptResize,
     /// One an object.
     pub sprites: Vec<Sprites>,
@@ -25,7 +25,7 @@ pub struct Prepared {
 /// What a decode thread needs, which is no network.
 #[derive(Clone, Copy)]
 pub struct Preparation<'a> {
-    pub objects: &'a [Object],
+    pub objects: &'a [PastedObject],
     pub settings: &'a PasteSettings,
     pub config: &'a Config,
     /// Of the emotion model.
@@ -35,7 +35,7 @@ pub struct Preparation<'a> {
 }
 
 impl Preparation<'_> {
-    pub fn prepare(&self, source: &Source) -> Result<Prepared> {
+    pub fn prepare(&self, source: &Source) -> Result<PreparedPhoto> {
         let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
         let photo = source.decode(&options)?.pixels;
         let canvas = self.detector.map(|canvas| {
@@ -43,13 +43,13 @@ impl Preparation<'_> {
             (letterbox, letterbox.apply(&photo, config.letterbox_filter, config.fill()))
         });
         let PasteSettings { scale, fills, .. } = self.settings;
-        let sprites = |object: &Object| {
+        let sprites = |object: &PastedObject| {
             // Of the photo and the object, so that neither order nor threads nor a resumption change a result.
             let random = Random::of_text(self.config.cam.seed, &format!("{}\n{}", source.path, object.name));
             Sprites::new(object, &photo, *scale, fills, random)
         };
         let sprites = self.objects.iter().map(sprites).collect();
-        Ok(Prepared { sprites, canvas, photo: KeptResize::new(photo, self.input, Filter::Bicubic) })
+        Ok(PreparedPhoto { sprites, canvas, photo: KeptResize::new(photo, self.input, Filter::Bicubic) })
     }
 }
 
@@ -58,7 +58,7 @@ impl Preparation<'_> {
 #[derive(Debug)]
 pub struct Open<'a> {
     source: &'a Source,
-    prepared: Prepared,
+    prepared: PreparedPhoto,
     spots: Vec<Spot>,
     fills: &'a [Fill],
     /// Inputs in all.
@@ -71,7 +71,7 @@ pub struct Open<'a> {
 }
 
 impl<'a> Open<'a> {
-    pub fn new(source: &'a Source, prepared: Prepared, spots: Vec<Spot>, fills: &'a [Fill]) -> Self {
+    pub fn new(source: &'a Source, prepared: PreparedPhoto, spots: Vec<Spot>, fills: &'a [Fill]) -> Self {
         let inputs = 1 + prepared.sprites.len() * fills.len() * spots.len();
         Self { source, prepared, spots, fills, inputs, begun: 0, answers: Vec::with_capacity(inputs), look: None }
     }

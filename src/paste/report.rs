@@ -2,11 +2,11 @@
 
 use super::record::PasteRecord;
 use super::settings::{Fill, PasteSettings, Places};
-use super::statistics::{cochran_q, holm, mcnemar, wilson};
 use super::tally::{Cell, Tally};
 use crate::plot::{self, Bar, BarPanel, Bars, Spots};
 use crate::run::record;
 use crate::run::{table, Run};
+use crate::stats::{cochran_q, holm, mcnemar, wilson};
 use crate::{Error, Result};
 use std::path::PathBuf;
 

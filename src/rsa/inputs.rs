@@ -1,7 +1,7 @@
 //! What is compared: the methods of runs, and matrices from CSV files, brought to the same classes and labels.
 
 use super::pictures::{Numbering, Pictures};
-use super::table::{self, Table};
+use super::table::{self, MatrixFile};
 use crate::config::AssociationConfig;
 use crate::run::Run;
 use crate::{Error, Result};
@@ -88,7 +88,7 @@ impl Inputs {
         for (at, (input, name)) in inputs.into_iter().zip(names).enumerate() {
             match input {
                 Input::Run(run, rule) => all.add_run(at, &name, &run, rule)?,
-                Input::Table(path) => all.add_table(at, name, &Table::read(&path)?)?,
+                Input::Table(path) => all.add_table(at, name, &MatrixFile::read(&path)?)?,
             }
         }
         all.tell_apart();
@@ -146,7 +146,7 @@ impl Inputs {
         Ok(())
     }
 
-    fn add_table(&mut self, input: usize, name: Option<String>, table: &Table) -> Result<()> {
+    fn add_table(&mut self, input: usize, name: Option<String>, table: &MatrixFile) -> Result<()> {
         let Numbering { classes, labels } = self.number(input, &table.classes, &table.labels)?;
         let (mut cells, mut present) = (vec![0.0; classes.len() * labels.len()], vec![false; labels.len()]);
         for (from, &label) in labels.iter().enumerate() {

@@ -7,16 +7,12 @@
 //!
 //! The naive p-value takes cells for independent. They are not: the cells of a class share its frequency, methods share
 //! boxes and labels, and most cells are zero. So there are beside it a permutation test ([`permutation_p`]), intervals over
-//! images ([`interval`]), the partial correlation given what was detected at all ([`partial()`]), and what a matrix owes to
-//! chance alone ([`Reliability`]).
+//! images ([`bias_spanning_interval`]), the partial correlation given what was detected at all ([`partial_correlation`]), and
+//! what a matrix owes to chance alone ([`Reliability`]).
 
 mod bootstrap;
 mod inputs;
-mod kendall;
-mod partial;
-mod permutation;
 mod pictures;
-mod rank;
 mod reliability;
 mod report;
 mod sample;
@@ -24,20 +20,19 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use bootstrap::{interval, Interval};
 pub use inputs::{Input, Inputs, Item};
-pub use kendall::{kendall, Kendall};
-pub use partial::{partial, partial_of_two, Given};
-pub use permutation::{permutation_p, strata, STRATUM};
-pub use rank::{spearman_p, Ranks};
-pub use reliability::{noise_ceiling, Reliability};
-pub use table::Table;
+pub use reliability::Reliability;
+pub use table::MatrixFile;
 
 use crate::random::Random;
+use crate::stats::{
+    bias_spanning_interval, kendall, partial_correlation, partial_correlation_given_two, permutation_p, spearman_p,
+    strata, BootstrapInterval, Given, Ranks,
+};
 use crate::{Error, Result};
 use inputs::Data;
 use rayon::prelude::*;
-use sample::{corpora, Corpus, Counter, Sample};
+use sample::{corpora, Counter, Sample, SampledCorpus};
 use serde::{Deserialize, Serialize};
 
 /// Fewer resamples have no 2.5 % quantile worth the name.
@@ -45,20 +40,20 @@ const FEWEST_RESAMPLES: usize = 100;
 /// Below this number of cells nothing is tested.
 const FEWEST_CELLS: usize = 3;
 
-/// How much is drawn.
+/// How much is drawn at random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct ResamplingPlan {
     /// Bootstrap resamples of the images; 0: no intervals.
     pub resamples: usize,
     /// Permutations of the rows; 0: no test.
     pub permutations: usize,
     /// Random halvings of the images; 0: no reliability.
     pub splits: usize,
-    /// Of everything that is drawn.
+    /// The seed of everything that is drawn.
     pub seed: u64,
 }
 
-impl Default for Settings {
+impl Default for ResamplingPlan {
     fn default() -> Self {
         Self { resamples: 2000, permutations: 10_000, splits: 100, seed: 1 }
     }
@@ -82,7 +77,7 @@ pub struct Pair {
     /// rho given the detections.
     pub partial: Option<f64>,
     /// Of rho, over images.
-    pub interval: Option<Interval>,
+    pub interval: Option<BootstrapInterval>,
     /// Resamples in which rho is defined.
     pub resamples: usize,
 }
@@ -110,7 +105,7 @@ pub struct Agreement {
     /// Number of cells of each matrix that are compared.
     pub cells: usize,
     /// What was drawn.
-    pub settings: Settings,
+    pub plan: ResamplingPlan,
     /// What the reader should know.
     pub warnings: Vec<String>,
     /// All pairs, row by row.
@@ -128,28 +123,28 @@ impl Agreement {
 ///
 /// # Errors
 /// Too few resamples; fewer than three cells are filled everywhere.
-pub fn compare(inputs: &Inputs, settings: Settings, progress: impl FnMut(usize)) -> Result<Agreement> {
-    if (1..FEWEST_RESAMPLES).contains(&settings.resamples) {
+pub fn compare(inputs: &Inputs, plan: ResamplingPlan, progress: impl FnMut(usize)) -> Result<Agreement> {
+    if (1..FEWEST_RESAMPLES).contains(&plan.resamples) {
         return Err(Error::Setting(format!(
             "resamples should be at least {FEWEST_RESAMPLES}, or 0 for no intervals, found {}",
-            settings.resamples
+            plan.resamples
         )));
     }
     let corpora = corpora(inputs);
     let full = Full::count(inputs, &corpora)?;
-    let resamples = if corpora.iter().any(|corpus| corpus.images > 1) { settings.resamples } else { 0 };
-    let drawn = bootstrap::resample(inputs, &corpora, resamples, settings.seed, progress);
-    let reliabilities = reliability::reliability(inputs, &corpora, &full.labels, settings.splits, settings.seed);
+    let resamples = if corpora.iter().any(|corpus| corpus.images > 1) { plan.resamples } else { 0 };
+    let drawn = bootstrap::resample(inputs, &corpora, resamples, plan.seed, progress);
+    let reliabilities = reliability::reliability(inputs, &corpora, &full.labels, plan.splits, plan.seed);
 
     let count = inputs.items.len();
     let upper: Vec<(usize, usize)> = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
-    let compared: Vec<Pair> = upper.par_iter().map(|&(a, b)| full.pair(inputs, a, b, &settings)).collect();
+    let compared: Vec<Pair> = upper.par_iter().map(|&(a, b)| full.pair(inputs, a, b, &plan)).collect();
     let mut pairs: Vec<Pair> = (0..count * count).map(|at| full.itself(at / count, at % count)).collect();
     for (at, (&(a, b), mut pair)) in upper.iter().zip(compared).enumerate() {
         if [a, b].iter().any(|&item| inputs.images(item).is_some_and(|images| images > 1)) {
             let values: Vec<Option<f64>> = drawn.iter().map(|resample| resample[at]).collect();
             pair.resamples = values.iter().flatten().count();
-            pair.interval = pair.spearman.and_then(|estimate| interval(estimate, &values));
+            pair.interval = pair.spearman.and_then(|estimate| bias_spanning_interval(estimate, &values));
         }
         (pairs[a * count + b], pairs[b * count + a]) = (pair, pair);
     }
@@ -164,7 +159,7 @@ pub fn compare(inputs: &Inputs, settings: Settings, progress: impl FnMut(usize))
     let mut warnings = inputs.warnings.clone();
     warnings.extend(full.warnings(inputs, &items));
     let labels = full.labels.iter().map(|&label| inputs.labels[label].clone()).collect();
-    Ok(Agreement { items, labels, cells: full.cells(), settings, warnings, pairs })
+    Ok(Agreement { items, labels, cells: full.cells(), plan, warnings, pairs })
 }
 
 /// The matrices of all pictures.
@@ -180,7 +175,7 @@ struct Full {
 }
 
 impl Full {
-    fn count(inputs: &Inputs, corpora: &[Corpus]) -> Result<Self> {
+    fn count(inputs: &Inputs, corpora: &[SampledCorpus]) -> Result<Self> {
         let whole = Sample::whole(corpora);
         let mut counter = Counter::new(inputs, corpora);
         let images = counter.images(&whole);
@@ -223,19 +218,19 @@ impl Full {
     }
 
     /// Everything but what comes from resamples.
-    fn pair(&self, inputs: &Inputs, a: usize, b: usize, settings: &Settings) -> Pair {
+    fn pair(&self, inputs: &Inputs, a: usize, b: usize, plan: &ResamplingPlan) -> Pair {
         let (x, y) = (&self.items[a], &self.items[b]);
         let spearman = x.spearman(y);
         let kendall = kendall(x.centred(), y.centred());
         let strata = strata(&self.frequencies(inputs, a, b));
-        let mut random = Random::of_text(settings.seed, &format!("permutation of {a} and {b}"));
+        let mut random = Random::of_text(plan.seed, &format!("permutation of {a} and {b}"));
         Pair {
             spearman,
             rho_a: x.rho_a(y),
-            kendall: kendall.map(|of| of.tau_b),
+            kendall: kendall.map(|result| result.tau_b),
             p_value: spearman.and_then(|rho| spearman_p(rho, self.cells())),
-            p_kendall: kendall.map(|of| of.p_value),
-            p_permutation: permutation_p(x, y, self.labels.len(), &strata, settings.permutations, &mut random),
+            p_kendall: kendall.map(|result| result.p_value),
+            p_permutation: permutation_p(x, y, self.labels.len(), &strata, plan.permutations, &mut random),
             partial: spearman.and_then(|rho| self.given_detections(inputs, rho, a, b)),
             ..Pair::default()
         }
@@ -282,8 +277,8 @@ impl Full {
             .collect();
         match given[..] {
             [] => (!runs.is_empty()).then_some(rho),
-            [(_, z)] => partial(rho, z.x, z.y),
-            [(first, z), (second, w), ..] => partial_of_two(rho, z, w, first.spearman(second)?),
+            [(_, z)] => partial_correlation(rho, z.x, z.y),
+            [(first, z), (second, w), ..] => partial_correlation_given_two(rho, z, w, first.spearman(second)?),
         }
     }
 

@@ -4,8 +4,8 @@
 //! so share the chance in them, as the methods of one run do.
 
 use super::inputs::{Data, Inputs};
-use super::rank::Ranks;
-use super::sample::{Corpus, Counter, Sample};
+use super::sample::{Counter, Sample, SampledCorpus};
+use crate::stats::{mean, noise_ceiling, spearman_brown, Ranks};
 use rayon::prelude::*;
 
 /// Means over random halvings.
@@ -13,43 +13,21 @@ use rayon::prelude::*;
 pub struct Reliability {
     /// Spearman correlation of the two halves.
     pub split_half: f64,
-    /// What it would be for all pictures instead of half of them: 2r / (1 + r) (Spearman 1910, Brown 1910); `None` when
-    /// the halves disagree, r < 0, for which the formula was not made.
+    /// What it would be for all pictures instead of half of them ([`spearman_brown`]); `None` when the halves disagree.
     pub spearman_brown: Option<f64>,
-    /// [`noise_ceiling`] with the halves as subjects, lower bound. With two subjects it is the correlation of the halves.
+    /// The [`noise_ceiling`] with the halves as subjects, lower bound. With two subjects it is the correlation of the halves.
     pub ceiling_lower: f64,
-    /// Upper bound.
+    /// Likewise, upper bound.
     pub ceiling_upper: f64,
     /// Halvings with a correlation: none where a half is constant or too small.
     pub splits: usize,
-}
-
-/// Lower and upper bound of the rank correlation that any matrix can reach, on average, with the matrices of several
-/// `subjects`, all of the same cells (Nili et al. 2014, PLoS Comput Biol 10:e1003553). The best is near the mean of the
-/// subjects' ranks: from above, each subject is correlated with the mean of all, itself included, from below with the mean
-/// of the others. `None` for fewer than two subjects or when a correlation is undefined.
-pub fn noise_ceiling(subjects: &[Ranks]) -> Option<(f64, f64)> {
-    let cells = subjects.first()?.centred().len();
-    let mut sum = vec![0.0; cells];
-    for subject in subjects {
-        sum.iter_mut().zip(subject.centred()).for_each(|(sum, rank)| *sum += rank);
-    }
-    // Ranks of sums are those of means. Sums of centred ranks are multiples of a half, exact: ties stay ties.
-    let all = Ranks::of(&sum);
-    let (mut lower, mut upper) = (0.0, 0.0);
-    for subject in subjects {
-        let others: Vec<f64> = sum.iter().zip(subject.centred()).map(|(sum, rank)| sum - rank).collect();
-        lower += Ranks::of(&others).spearman(subject)?;
-        upper += all.spearman(subject)?;
-    }
-    Some((lower / subjects.len() as f64, upper / subjects.len() as f64))
 }
 
 /// The reliability of every item; `None` for those without pictures and where no halving has a correlation. Cells are those
 /// of the columns `compared` whose label is in both halves.
 pub fn reliability(
     inputs: &Inputs,
-    corpora: &[Corpus],
+    corpora: &[SampledCorpus],
     compared: &[usize],
     splits: usize,
     seed: u64,
@@ -66,20 +44,19 @@ pub fn reliability(
             },
         )
         .collect();
-    let mean = |item: usize, of: fn(&(f64, f64)) -> f64| {
-        let values: Vec<f64> = bounds.iter().filter_map(|split| split[item].as_ref().map(of)).collect();
-        (!values.is_empty()).then(|| (values.iter().sum::<f64>() / values.len() as f64, values.len()))
+    let values = |item: usize, bound: fn(&(f64, f64)) -> f64| -> Vec<f64> {
+        bounds.iter().filter_map(|split| split[item].as_ref().map(bound)).collect()
     };
     (0..inputs.items.len())
         .map(|item| {
-            let (lower, splits) = mean(item, |bounds| bounds.0)?;
-            let (upper, _) = mean(item, |bounds| bounds.1)?;
+            let correlations = values(item, |bounds| bounds.0);
+            let (lower, upper) = (mean(&correlations)?, mean(&values(item, |bounds| bounds.1))?);
             Some(Reliability {
                 split_half: lower,
-                spearman_brown: (lower >= 0.0).then(|| 2.0 * lower / (1.0 + lower)),
+                spearman_brown: spearman_brown(lower),
                 ceiling_lower: lower,
                 ceiling_upper: upper,
-                splits,
+                splits: correlations.len(),
             })
         })
         .collect()
@@ -102,22 +79,4 @@ fn bounds(
         counter.rank_list(run, method, half, images, &labels, ranks);
     }
     noise_ceiling(&ranks)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ceiling_by_hand() {
-        let [a, b] = [Ranks::of(&[1.0, 2.0, 3.0, 4.0]), Ranks::of(&[1.0, 3.0, 2.0, 4.0])];
-        // The mean has a tie in the middle: ranks 1, 2.5, 2.5, 4.
-        let (lower, upper) = noise_ceiling(&[a.clone(), b]).unwrap();
-        approx::assert_abs_diff_eq!(lower, 0.8, epsilon = 1e-12);
-        approx::assert_abs_diff_eq!(upper, 4.5 / (5.0_f64 * 4.5).sqrt(), epsilon = 1e-12);
-        assert_eq!(noise_ceiling(&[a.clone(), a.clone()]), Some((1.0, 1.0)));
-        assert_eq!(noise_ceiling(std::slice::from_ref(&a)), None, "one subject has no others");
-        assert_eq!(noise_ceiling(&[a.clone(), Ranks::of(&[1.0; 4])]), None);
-        assert_eq!(noise_ceiling(&[]), None);
-    }
 }

@@ -1,16 +1,17 @@
 //! The files of a comparison: one square table a measure, `reliability.csv`, `rsa.json`, and the heatmap.
 
-use super::{Agreement, Inputs, Pair, STRATUM};
+use super::{Agreement, Inputs, Pair, ResamplingPlan};
 use crate::config::AssociationConfig;
 use crate::files::{write_bytes, write_whole};
 use crate::plot::{self, Heatmap};
+use crate::stats::STRATUM;
 use crate::{Error, Result};
 use serde::Serialize;
 use std::path::Path;
 
-/// File name and measure of every square table.
-type Measure = (&'static str, fn(&Pair) -> Option<f64>);
-const TABLES: [Measure; 9] = [
+/// The file name and the measure of a square table.
+type SquareTable = (&'static str, fn(&Pair) -> Option<f64>);
+const TABLES: [SquareTable; 9] = [
     ("spearman.csv", |pair| pair.spearman),
     ("rho_a.csv", |pair| pair.rho_a),
     ("kendall_tau_b.csv", |pair| pair.kendall),
@@ -35,7 +36,7 @@ fn cell(value: Option<f64>) -> String {
 #[derive(Serialize)]
 struct Summary<'a> {
     emocam: &'static str,
-    settings: super::Settings,
+    settings: ResamplingPlan,
     /// Classes a stratum of the permutation test, about.
     stratum: usize,
     classes: usize,
@@ -140,7 +141,7 @@ impl Agreement {
         let upper = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
         Summary {
             emocam: env!("CARGO_PKG_VERSION"),
-            settings: self.settings,
+            settings: self.plan,
             stratum: STRATUM,
             classes: inputs.classes.len(),
             labels: &self.labels,
@@ -180,7 +181,7 @@ impl Agreement {
         if let Some(p) = most(|pair| pair.p_permutation) {
             notes.push(format!(
                 "Permutation test (rows exchanged among classes of similar frequency, {} times): p is {} at most.",
-                self.settings.permutations,
+                self.plan.permutations,
                 short(p)
             ));
         }

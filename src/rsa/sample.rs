@@ -5,13 +5,13 @@
 //! records the same paths. A picture one of them could not analyse counts in the other.
 
 use super::inputs::{Data, Inputs};
-use super::rank::Ranks;
 use crate::random::Random;
+use crate::stats::Ranks;
 use std::collections::BTreeSet;
 
 /// Pictures that are drawn together.
 #[derive(Debug)]
-pub struct Corpus {
+pub struct SampledCorpus {
     /// Number of different paths.
     pub images: usize,
     /// For each run of this corpus its place in [`Inputs::runs`], and each record's number among the paths.
@@ -19,7 +19,7 @@ pub struct Corpus {
 }
 
 /// The corpora of all runs, in the order of the first run of each.
-pub fn corpora(inputs: &Inputs) -> Vec<Corpus> {
+pub fn corpora(inputs: &Inputs) -> Vec<SampledCorpus> {
     let sets: Vec<BTreeSet<&String>> = inputs.runs.iter().map(|run| run.pictures.paths().iter().collect()).collect();
     let same = |a: usize, b: usize| inputs.runs[a].corpus == inputs.runs[b].corpus || sets[a] == sets[b];
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -37,7 +37,7 @@ pub fn corpora(inputs: &Inputs) -> Vec<Corpus> {
             let paths: Vec<&String> = union.into_iter().collect();
             let number = |path: &String| paths.binary_search(&path).expect("the union holds every path") as u32;
             let numbers = |run: usize| inputs.runs[run].pictures.paths().iter().map(number).collect();
-            Corpus { images: paths.len(), runs: group.iter().map(|&run| (run, numbers(run))).collect() }
+            SampledCorpus { images: paths.len(), runs: group.iter().map(|&run| (run, numbers(run))).collect() }
         })
         .collect()
 }
@@ -48,7 +48,7 @@ pub struct Sample(Vec<Vec<u32>>);
 
 impl Sample {
     /// Every picture once.
-    pub fn whole(corpora: &[Corpus]) -> Self {
+    pub fn whole(corpora: &[SampledCorpus]) -> Self {
         Self(corpora.iter().map(|corpus| vec![1; corpus.images]).collect())
     }
 
@@ -65,8 +65,8 @@ impl Sample {
     }
 
     /// Two random halves; the first has the odd picture.
-    pub fn halves(corpora: &[Corpus], seed: u64, number: usize) -> [Self; 2] {
-        let half = |(at, corpus): (usize, &Corpus)| {
+    pub fn halves(corpora: &[SampledCorpus], seed: u64, number: usize) -> [Self; 2] {
+        let half = |(at, corpus): (usize, &SampledCorpus)| {
             let mut random = Random::of_text(seed, &format!("halves of corpus {at}, {number}"));
             let mut weights: Vec<u32> = (0..corpus.images as u32).map(|at| (at + 1) % 2).collect();
             random.shuffle(&mut weights);
@@ -89,7 +89,7 @@ pub struct Counter<'a> {
 
 impl<'a> Counter<'a> {
     /// For these inputs, whose corpora are given.
-    pub fn new(inputs: &'a Inputs, corpora: &'a [Corpus]) -> Self {
+    pub fn new(inputs: &'a Inputs, corpora: &'a [SampledCorpus]) -> Self {
         let mut of_run: Vec<(usize, &[u32])> = vec![(0, &[]); inputs.runs.len()];
         for (at, corpus) in corpora.iter().enumerate() {
             corpus.runs.iter().for_each(|(run, numbers)| of_run[*run] = (at, numbers));

@@ -7,9 +7,9 @@ use std::path::Path;
 /// The last row of `counts.csv`, with the number of images of each label.
 const IMAGES: &str = "images";
 
-/// A matrix of classes x labels.
+/// A matrix of classes x labels as read from a file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Table {
+pub struct MatrixFile {
     /// First column.
     pub classes: Vec<String>,
     /// Header.
@@ -20,7 +20,7 @@ pub struct Table {
     pub present: Vec<bool>,
 }
 
-impl Table {
+impl MatrixFile {
     /// Reads the file. Of counts the shares are taken.
     ///
     /// # Errors
@@ -117,11 +117,11 @@ pub fn last_parts(path: &Path, parts: usize) -> String {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Table> {
+    fn read(text: &str) -> Result<MatrixFile> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("association.csv");
         std::fs::write(&path, text).unwrap();
-        Table::read(&path)
+        MatrixFile::read(&path)
     }
 
     #[test]

@@ -99,8 +99,9 @@ fn coverage(nature: &Nature, images: usize, seed: u64) -> usize {
     let covered = (0..100).filter(|&corpus| {
         let pictures = nature.corpus(images, &mut Random::new(seed, corpus));
         let inputs = inputs(vec![(pictures, "c", 2)], nature.size);
-        let settings = Settings { resamples: 300, permutations: 0, splits: 0, seed: corpus };
-        let Interval { lower, upper, .. } = compare(&inputs, settings, |_| {}).unwrap().pair(0, 1).interval.unwrap();
+        let plan = ResamplingPlan { resamples: 300, permutations: 0, splits: 0, seed: corpus };
+        let BootstrapInterval { lower, upper, .. } =
+            compare(&inputs, plan, |_| {}).unwrap().pair(0, 1).interval.unwrap();
         (lower..=upper).contains(&truth)
     });
     covered.count()
@@ -131,18 +132,18 @@ fn some(pictures: &Pictures, nature: &Nature, keep: impl Iterator<Item = usize>)
     kept
 }
 
-const SETTINGS: Settings = Settings { resamples: 120, permutations: 99, splits: 20, seed: 4 };
+const PLAN: ResamplingPlan = ResamplingPlan { resamples: 120, permutations: 99, splits: 20, seed: 4 };
 
 fn pairs(inputs: &Inputs) -> Vec<Pair> {
-    compare(inputs, SETTINGS, |_| {}).unwrap().pairs
+    compare(inputs, PLAN, |_| {}).unwrap().pairs
 }
 
 #[test]
 fn the_order_of_the_records_does_not_matter() {
     let (nature, pictures) = small(1);
     let turned = some(&pictures, &nature, (0..40).rev());
-    let one = compare(&inputs(vec![(pictures, "c", 2)], nature.size), SETTINGS, |_| {}).unwrap();
-    let two = compare(&inputs(vec![(turned, "c", 2)], nature.size), SETTINGS, |_| {}).unwrap();
+    let one = compare(&inputs(vec![(pictures, "c", 2)], nature.size), PLAN, |_| {}).unwrap();
+    let two = compare(&inputs(vec![(turned, "c", 2)], nature.size), PLAN, |_| {}).unwrap();
     assert_eq!((one.pairs, one.items), (two.pairs, two.items));
 }
 
@@ -178,7 +179,7 @@ fn a_label_that_is_not_drawn_is_left_out_of_the_resample() {
     let mut kept: Vec<usize> = (0..40).filter(|&at| pictures.label(at) != 2).collect();
     kept.extend((0..40).find(|&at| pictures.label(at) == 2));
     let all = inputs(vec![(some(&pictures, &nature, kept.into_iter()), "c", 2)], nature.size);
-    let agreement = compare(&all, SETTINGS, |_| {}).unwrap();
+    let agreement = compare(&all, PLAN, |_| {}).unwrap();
     assert_eq!((agreement.cells, agreement.labels.len()), (21, 3));
     assert_eq!(agreement.pair(0, 1).resamples, 120);
     assert!(agreement.items.iter().all(|item| item.reliability.unwrap().splits == 20));
@@ -198,8 +199,8 @@ fn a_resample_of_a_known_corpus() {
     let drawn = bootstrap::resample(&all, &corpora, 130, 9, |done| counts.push(done));
     assert!(drawn.iter().all(|pairs| pairs == &[Some(-0.5)]), "{drawn:?}");
     assert_eq!(counts, [64, 128, 130]);
-    let agreement = compare(&all, SETTINGS, |_| {}).unwrap();
-    let Interval { lower, upper, bias } = agreement.pair(0, 1).interval.unwrap();
+    let agreement = compare(&all, PLAN, |_| {}).unwrap();
+    let BootstrapInterval { lower, upper, bias } = agreement.pair(0, 1).interval.unwrap();
     assert_eq!((lower, upper, bias), (-0.5, -0.5, 0.0));
     // The halves have no label in common.
     assert!(agreement.items.iter().all(|item| item.reliability.is_none()));
@@ -230,7 +231,7 @@ fn more_pictures_make_halves_agree_better() {
     let nature = Nature::new(12, 3, 1.0, 1);
     let reliability = |images: usize| {
         let all = inputs(vec![(nature.corpus(images, &mut Random::new(6, 0)), "c", 2)], nature.size);
-        compare(&all, SETTINGS, |_| {}).unwrap().items[0].reliability.unwrap()
+        compare(&all, PLAN, |_| {}).unwrap().items[0].reliability.unwrap()
     };
     let (few, many) = (reliability(200), reliability(400));
     assert!(few.split_half < many.split_half);

@@ -3,6 +3,7 @@
 
 use crate::image::BoundingBox;
 use crate::regions::darknet::Detection;
+use crate::stats;
 
 /// What is in one picture: class and box of every object.
 pub type Truth = Vec<(usize, BoundingBox)>;
@@ -23,7 +24,7 @@ pub fn average_precision(found: &[Vec<Detection>], truth: &[Truth], classes: usi
 /// The mean of the classes that have a value, `None` where none has.
 pub fn mean(per_class: &[Option<f64>]) -> Option<f64> {
     let known: Vec<f64> = per_class.iter().copied().flatten().collect();
-    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    stats::mean(&known)
 }
 
 fn of_class(found: &[Vec<Detection>], truth: &[Truth], class: usize, iou: f32) -> Option<f64> {

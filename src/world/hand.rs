@@ -3,7 +3,7 @@
 //! What a hand does follows from the object's seed and the style alone.
 
 use super::object::{Style, Variant};
-use super::pen::{Colour, Drawing, Fill};
+use super::pen::{Colour, Drawing, PathFill};
 use crate::random::Random;
 use resvg::tiny_skia::{Path, Transform};
 
@@ -117,30 +117,30 @@ impl Hand {
     /// A surface: shaded, and outlined if this hand outlines.
     pub fn shape(&mut self, path: Option<Path>, colour: Colour) {
         let fill = match self.shading {
-            Shading::Flat => Fill::Flat(colour),
-            Shading::Slope(strength) => Fill::Slope(colour.lighter(strength), colour.darker(strength)),
-            Shading::Bulge(strength) => Fill::Bulge(colour.lighter(strength), colour.darker(strength)),
+            Shading::Flat => PathFill::Flat(colour),
+            Shading::Slope(strength) => PathFill::Slope(colour.lighter(strength), colour.darker(strength)),
+            Shading::Bulge(strength) => PathFill::Bulge(colour.lighter(strength), colour.darker(strength)),
         };
         self.drawing.add(path.clone(), self.frame, fill, None);
         if let Some((width, ink)) = self.outline {
-            self.drawing.add(path, self.frame, Fill::Flat(ink.unwrap_or(colour.darker(0.45))), Some(width));
+            self.drawing.add(path, self.frame, PathFill::Flat(ink.unwrap_or(colour.darker(0.45))), Some(width));
         }
     }
 
     /// A detail: one colour, no outline.
     pub fn detail(&mut self, path: Option<Path>, colour: Colour) {
-        self.drawing.add(path, self.frame, Fill::Flat(colour), None);
+        self.drawing.add(path, self.frame, PathFill::Flat(colour), None);
     }
 
     /// A line with round ends.
     pub fn line(&mut self, path: Option<Path>, width: f32, colour: Colour) {
-        self.drawing.add(path, self.frame, Fill::Flat(colour), Some(width));
+        self.drawing.add(path, self.frame, PathFill::Flat(colour), Some(width));
     }
 
     /// A bar: a line that is outlined as surfaces are.
     pub fn bar(&mut self, path: Option<Path>, width: f32, colour: Colour) {
         if let Some((outline, ink)) = self.outline {
-            let ink = Fill::Flat(ink.unwrap_or(colour.darker(0.45)));
+            let ink = PathFill::Flat(ink.unwrap_or(colour.darker(0.45)));
             self.drawing.add(path.clone(), self.frame, ink, Some(width + outline));
         }
         self.line(path, width, colour);

@@ -87,7 +87,7 @@ pub fn turn(degrees: f32) -> Transform {
 
 /// How a path is coloured.
 #[derive(Debug, Clone, Copy)]
-pub enum Fill {
+pub enum PathFill {
     /// One colour.
     Flat(Colour),
     /// From one colour at the upper left of the path to another at the lower right.
@@ -100,7 +100,7 @@ pub enum Fill {
 #[derive(Debug, Clone)]
 struct Mark {
     path: Path,
-    fill: Fill,
+    fill: PathFill,
     /// Width of the line; `None`: the path is filled.
     line: Option<f32>,
 }
@@ -113,7 +113,7 @@ pub struct Drawing {
 
 impl Drawing {
     /// Adds a mark under `frame`; a path without extent is nothing to draw.
-    pub fn add(&mut self, path: Option<Path>, frame: Transform, fill: Fill, line: Option<f32>) {
+    pub fn add(&mut self, path: Option<Path>, frame: Transform, fill: PathFill, line: Option<f32>) {
         if let Some(path) = path.and_then(|path| if frame.is_identity() { Some(path) } else { path.transform(frame) }) {
             self.marks.push(Mark { path, fill, line });
         }
@@ -149,13 +149,13 @@ impl Drawing {
     }
 }
 
-fn shader(path: &Path, fill: Fill) -> Shader<'static> {
+fn shader(path: &Path, fill: PathFill) -> Shader<'static> {
     let area = path.bounds();
     let stops =
         |from: Colour, to: Colour| vec![GradientStop::new(0.0, from.skia(1.0)), GradientStop::new(1.0, to.skia(1.0))];
     let (shader, otherwise) = match fill {
-        Fill::Flat(colour) => return Shader::SolidColor(colour.skia(1.0)),
-        Fill::Slope(from, to) => {
+        PathFill::Flat(colour) => return Shader::SolidColor(colour.skia(1.0)),
+        PathFill::Slope(from, to) => {
             let start = Point::from_xy(area.left() + 0.2 * area.width(), area.top());
             let end = Point::from_xy(area.right() - 0.2 * area.width(), area.bottom());
             (
@@ -163,7 +163,7 @@ fn shader(path: &Path, fill: Fill) -> Shader<'static> {
                 from.mix(to, 0.5),
             )
         }
-        Fill::Bulge(from, to) => {
+        PathFill::Bulge(from, to) => {
             let centre = Point::from_xy(area.left() + 0.35 * area.width(), area.top() + 0.3 * area.height());
             let radius = 0.8 * area.width().max(area.height());
             let identity = Transform::identity();
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_drawing_is_as_large_as_its_marks() {
         let mut drawing = Drawing::default();
-        let red = Fill::Flat(Colour::hex(0xff0000));
+        let red = PathFill::Flat(Colour::hex(0xff0000));
         drawing.add(rectangle(-1.0, 0.0, 2.0, 1.0), Transform::identity(), red, None);
         drawing.add(polyline(&[(0.0, 0.0), (0.0, -3.0)]), Transform::identity(), red, Some(0.5));
         assert_eq!(drawing.bounds(Transform::identity()), Some([-1.0, -3.25, 2.0, 1.0]));

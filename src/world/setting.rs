@@ -4,7 +4,7 @@
 //! elsewhere.
 
 use super::object::Style;
-use super::pen::{arc, blob, oval, polar, polygon, polyline, rectangle, turn, Colour, Drawing, Fill};
+use super::pen::{arc, blob, oval, polar, polygon, polyline, rectangle, turn, Colour, Drawing, PathFill};
 use super::scene::below;
 use crate::image::Size;
 use crate::random::Random;
@@ -61,18 +61,18 @@ impl Backdrop {
         }
     }
 
-    fn add(&mut self, path: Option<Path>, fill: Fill) {
+    fn add(&mut self, path: Option<Path>, fill: PathFill) {
         self.drawing.add(path, Transform::identity(), fill, None);
     }
 
-    fn area(&mut self, top: f32, bottom: f32, fill: Fill) {
+    fn area(&mut self, top: f32, bottom: f32, fill: PathFill) {
         self.add(rectangle(0.0, top, self.width, bottom), fill);
     }
 
     fn plain(&mut self, slope: bool) {
         let (a, b) = (self.colour(), self.colour());
         let far = a.mix(b, 0.6);
-        let fill = if slope { Fill::Slope(a, far) } else { Fill::Bulge(a.lighter(0.2), far) };
+        let fill = if slope { PathFill::Slope(a, far) } else { PathFill::Bulge(a.lighter(0.2), far) };
         self.area(0.0, self.height, fill);
     }
 
@@ -84,13 +84,13 @@ impl Backdrop {
             1 => Colour::hsl(self.between(200.0, 240.0), 0.06, self.between(0.66, 0.85)),
             _ => Colour::hsl(self.between(80.0, 125.0), self.between(0.3, 0.5), self.between(0.52, 0.7)),
         };
-        self.area(0.0, horizon, Fill::Slope(sky, sky.lighter(0.4)));
-        self.area(horizon, self.height, Fill::Slope(ground.lighter(0.1), ground.darker(0.12)));
+        self.area(0.0, horizon, PathFill::Slope(sky, sky.lighter(0.4)));
+        self.area(horizon, self.height, PathFill::Slope(ground.lighter(0.1), ground.darker(0.12)));
         for _ in 0..below(&mut self.random, 4) {
             let (x, y) = (self.between(0.0, self.width), self.between(0.05, 0.8) * horizon);
             let size = self.between(0.04, 0.09) * self.width;
             for (dx, s) in [(-0.9, 0.7), (0.0, 1.0), (0.9, 0.75)] {
-                self.add(oval(x + dx * size, y, size * s, size * s * 0.6), Fill::Flat(sky.lighter(0.6)));
+                self.add(oval(x + dx * size, y, size * s, size * s * 0.6), PathFill::Flat(sky.lighter(0.6)));
             }
         }
     }
@@ -98,21 +98,21 @@ impl Backdrop {
     fn wall_and_floor(&mut self) {
         let edge = self.height * self.between(0.6, 0.8);
         let (wall, floor) = (self.colour(), Colour::hsl(self.between(20.0, 45.0), 0.35, self.between(0.5, 0.72)));
-        self.area(0.0, edge, Fill::Slope(wall, wall.darker(0.1)));
-        self.area(edge, self.height, Fill::Flat(floor));
+        self.area(0.0, edge, PathFill::Slope(wall, wall.darker(0.1)));
+        self.area(edge, self.height, PathFill::Flat(floor));
         let boards = 3 + below(&mut self.random, 4);
         for board in 1..boards {
             let y = edge + (self.height - edge) * board as f32 / boards as f32;
-            self.area(y - 1.0, y + 1.0, Fill::Flat(floor.darker(0.15)));
+            self.area(y - 1.0, y + 1.0, PathFill::Flat(floor.darker(0.15)));
         }
-        self.area(edge - 0.012 * self.height, edge + 0.012 * self.height, Fill::Flat(wall.lighter(0.5)));
+        self.area(edge - 0.012 * self.height, edge + 0.012 * self.height, PathFill::Flat(wall.lighter(0.5)));
     }
 
     /// Bands at `angle` or across it.
     fn stripes(&mut self, angle: f32) {
         let a = self.colour();
         let b = if self.between(0.0, 1.0) < 0.5 { a.darker(0.1) } else { a.lighter(0.35) };
-        self.area(0.0, self.height, Fill::Flat(a));
+        self.area(0.0, self.height, PathFill::Flat(a));
         let band = self.between(0.05, 0.16) * self.width.min(self.height);
         let across = if below(&mut self.random, 2) == 0 { 0.0 } else { 90.0 };
         let reach = self.width + self.height;
@@ -120,7 +120,7 @@ impl Backdrop {
         let frame = Transform::from_translate(x, y).pre_concat(turn(angle + across));
         let mut at = -reach;
         while at < reach {
-            self.drawing.add(rectangle(-reach, at, reach, at + band), frame, Fill::Flat(b), None);
+            self.drawing.add(rectangle(-reach, at, reach, at + band), frame, PathFill::Flat(b), None);
             at += 2.0 * band;
         }
     }
@@ -128,66 +128,66 @@ impl Backdrop {
     fn dots(&mut self) {
         let a = self.colour();
         let b = if self.between(0.0, 1.0) < 0.5 { a.darker(0.13) } else { a.lighter(0.45) };
-        self.area(0.0, self.height, Fill::Flat(a));
+        self.area(0.0, self.height, PathFill::Flat(a));
         let step = self.between(0.1, 0.18) * self.width.min(self.height);
         let radius = step * self.between(0.14, 0.26);
         for row in 0..=(self.height / step) as usize {
             for column in 0..=(self.width / step) as usize {
                 let shift = if row % 2 == 0 { 0.0 } else { 0.5 };
                 let (x, y) = ((column as f32 + shift) * step, row as f32 * step);
-                self.add(oval(x, y, radius, radius), Fill::Flat(b));
+                self.add(oval(x, y, radius, radius), PathFill::Flat(b));
             }
         }
     }
 
     fn hills(&mut self) {
         let sky = self.colour();
-        self.area(0.0, self.height, Fill::Slope(sky.lighter(0.15), sky.mix(Colour::hex(0xf2b08a), 0.5)));
+        self.area(0.0, self.height, PathFill::Slope(sky.lighter(0.15), sky.mix(Colour::hex(0xf2b08a), 0.5)));
         for hill in 0..3 {
             let top = self.height * (0.42 + 0.17 * hill as f32 + self.between(-0.05, 0.05));
             let (x, colour) = (self.between(0.0, self.width), self.colour());
             let mut outline = arc(x, top + self.height, self.width, self.height, 180.0, 360.0);
             outline.extend([(2.0 * self.width, 2.0 * self.height), (-self.width, 2.0 * self.height)]);
-            self.add(polygon(&outline), Fill::Flat(colour.darker(0.06 * hill as f32)));
+            self.add(polygon(&outline), PathFill::Flat(colour.darker(0.06 * hill as f32)));
         }
-        self.area(self.height * 0.86, self.height, Fill::Flat(sky.darker(0.25)));
+        self.area(self.height * 0.86, self.height, PathFill::Flat(sky.darker(0.25)));
     }
 
     fn checks(&mut self) {
         let a = self.colour();
         let b = a.mix(self.colour(), 0.35);
-        self.area(0.0, self.height, Fill::Flat(a));
+        self.area(0.0, self.height, PathFill::Flat(a));
         let step = self.between(0.1, 0.2) * self.width.min(self.height);
         for row in 0..=(self.height / step) as usize {
             for column in (row % 2..=(self.width / step) as usize).step_by(2) {
                 let (x, y) = (column as f32 * step, row as f32 * step);
-                self.add(rectangle(x, y, x + step, y + step), Fill::Flat(b));
+                self.add(rectangle(x, y, x + step, y + step), PathFill::Flat(b));
             }
         }
     }
 
     fn rings(&mut self) {
         let (a, b) = (self.colour(), self.colour());
-        self.area(0.0, self.height, Fill::Flat(a));
+        self.area(0.0, self.height, PathFill::Flat(a));
         let (x, y) = (self.between(0.2, 0.8) * self.width, self.between(0.2, 0.8) * self.height);
         let step = self.between(0.1, 0.18) * self.width.min(self.height);
         for ring in (1..8).rev() {
             let radius = step * ring as f32;
             let colour = if ring % 2 == 0 { a } else { a.mix(b, 0.4) };
-            self.add(oval(x, y, radius, radius), Fill::Flat(colour));
+            self.add(oval(x, y, radius, radius), PathFill::Flat(colour));
         }
     }
 
     fn patches(&mut self) {
         let a = self.colour();
-        self.area(0.0, self.height, Fill::Flat(a));
+        self.area(0.0, self.height, PathFill::Flat(a));
         for _ in 0..14 {
             let (x, y) = (self.between(0.0, self.width), self.between(0.0, self.height));
             let radius = self.between(0.1, 0.3) * self.width.min(self.height);
             let colour = a.mix(self.colour(), 0.3);
             let points: Vec<(f32, f32)> =
                 (0..6).map(|corner| polar(x, y, radius * self.between(0.6, 1.1), 60.0 * corner as f32)).collect();
-            self.add(blob(&points), Fill::Flat(colour));
+            self.add(blob(&points), PathFill::Flat(colour));
         }
     }
 
@@ -216,7 +216,7 @@ impl Backdrop {
                     (polyline(&[a, (x, y), b]), Some(size * 0.35))
                 }
             };
-            self.drawing.add(path, Transform::identity(), Fill::Flat(colour), line);
+            self.drawing.add(path, Transform::identity(), PathFill::Flat(colour), line);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! LIME-CAM: w_k are the coefficients of a linear model of the score, fitted to random sets of channels (Ribeiro et al.
 //! 2016), as the paper's published code does it with captum.
 
-use crate::attribution::lasso::lasso;
 use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, weigh};
 use crate::random::Random;
+use crate::stats::lasso;
 use rayon::prelude::*;
 use tch::{Kind, TchError, Tensor};
 

@@ -5,8 +5,8 @@ use emocam::config::Config;
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::files::{write_bytes, write_whole};
 use emocam::image::Rgb8;
-use emocam::networks::{AlexNet, EmotionModel};
-use emocam::paste::{find_switch, rendered, Found, Object, Search};
+use emocam::networks::Classifier;
+use emocam::paste::{find_switch, rendered, PastedObject, Search, SwitchMap};
 use emocam::plot::{self, Heatmap};
 use emocam::Error;
 use std::io::{Cursor, Write};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Where to look, and where to write.
 pub struct Task<'a> {
     pub photo: &'a Path,
-    pub objects: &'a [Object],
+    pub objects: &'a [PastedObject],
     pub grid: (usize, usize),
     pub scales: &'a [f64],
     pub folder: &'a Path,
@@ -76,8 +76,8 @@ pub fn run(task: &Task<'_>) -> anyhow::Result<()> {
 }
 
 fn rows(
-    found: &Found,
-    object: &Object,
+    found: &SwitchMap,
+    object: &PastedObject,
     (scale, height): (usize, f64),
     labels: &[String],
     lines: &mut Vec<[String; 8]>,
@@ -108,7 +108,13 @@ fn write_table(path: &PathBuf, lines: &[[String; 8]]) -> emocam::Result<()> {
 }
 
 /// The change of the original label's probability, at every position.
-fn map(task: &Task<'_>, found: &Found, object: &Object, (scale, height): (usize, f64), labels: &[String]) -> Heatmap {
+fn map(
+    task: &Task<'_>,
+    found: &SwitchMap,
+    object: &PastedObject,
+    (scale, height): (usize, f64),
+    labels: &[String],
+) -> Heatmap {
     let own = found.original.label;
     let before = f64::from(found.original.probabilities[own]);
     let changes: Vec<f64> =

@@ -59,7 +59,7 @@ pub struct Explanation<'a> {
     /// Valence, arousal, or none.
     pub dimensions: Vec<Dimension>,
     /// All detections, by falling confidence.
-    pub objects: Vec<Object>,
+    pub objects: Vec<OutlinedObject>,
     /// One a panel, in order.
     pub methods: Vec<MethodMap<'a>>,
     /// The most boxes in a panel.
@@ -92,14 +92,14 @@ pub struct Dimension {
     pub upper: (f64, String),
 }
 
-/// A detection.
+/// A detection, whose box is outlined.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Object {
-    /// Its class.
+pub struct OutlinedObject {
+    /// The name of its class.
     pub class: String,
-    /// In `[0, 1]`.
+    /// The detector's confidence, in `[0, 1]`.
     pub confidence: f64,
-    /// In pixels of the photo.
+    /// Its box, in pixels of the photo.
     pub area: BoundingBox,
     /// Closed contours in pixels of the photo, where more is known than the box.
     pub outline: Vec<Vec<(u32, u32)>>,
@@ -198,7 +198,7 @@ impl Explanation<'_> {
                 return refuse(format!("{name} {value} on a scale from {} to {}", lower.0, upper.0));
             }
         }
-        let edges = |object: &Object| <[f32; 4]>::from(object.area);
+        let edges = |object: &OutlinedObject| <[f32; 4]>::from(object.area);
         if self.objects.iter().any(|of| !of.confidence.is_finite() || edges(of).iter().any(|edge| !edge.is_finite())) {
             return refuse("a box or its confidence is not finite".into());
         }

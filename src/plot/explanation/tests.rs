@@ -13,8 +13,8 @@ fn photo() -> Rgb8 {
     Rgb8::new(Size::new(40, 30), pixels.collect())
 }
 
-fn object(class: &str, confidence: f64, area: [f32; 4]) -> Object {
-    Object { class: class.into(), confidence, area: area.into() }
+fn object(class: &str, confidence: f64, area: [f32; 4]) -> OutlinedObject {
+    OutlinedObject { class: class.into(), confidence, area: area.into() }
 }
 
 fn method<'a>(name: &str, map: &'a [f32]) -> MethodMap<'a> {

@@ -1,37 +1,61 @@
-//! A test that keeps the cells of a class together and compares frequent classes with frequent classes only.
+//! A permutation test for two matrices that keeps the cells of a row together and exchanges rows of similar frequency only.
 //!
-//! Two matrices agree already because a class that is seen often is often important, whatever the maps say, and the cells
-//! of one class go together. So whole rows of one matrix are permuted, within strata of classes of similar frequency. The
-//! null hypothesis: which class within its stratum a row belongs to does not matter. One-sided, for agreement:
-//! p = (b + 1) / (m + 1), b of m permutations with a rank correlation at least as high (Phipson and Smyth 2010).
+//! Two matrices of classes x labels agree already because a class that is seen often is often important, whatever else they
+//! say, and the cells of one class go together. So whole rows of one matrix are permuted, within strata of classes of similar
+//! frequency. The null hypothesis: which class within its stratum a row belongs to does not matter. The test is one-sided,
+//! for agreement: p = (b + 1) / (m + 1), b of m permutations with a rank correlation at least as high (Phipson and Smyth
+//! 2010).
+//!
+//! In: ranks of two matrices, frequencies of their rows. Out: a p-value in `(0, 1]`.
 
 use super::rank::Ranks;
 use crate::random::Random;
 
-/// Classes a stratum, about.
+/// The number of rows in a stratum, about.
 pub const STRATUM: usize = 15;
 
-/// Classes grouped by frequency: those of frequency 0 by themselves, the others in ascending order (equals in their own
-/// order) into strata of equal size but for one, about [`STRATUM`] each.
+/// Rows grouped by frequency: those of frequency 0 by themselves, the others in ascending order (equals in their own order)
+/// into strata of equal size but for one, about [`STRATUM`] each. A row that would be alone is in none.
 pub fn strata(frequencies: &[f64]) -> Vec<Vec<usize>> {
-    let (never, mut seen): (Vec<usize>, Vec<usize>) = (0..frequencies.len()).partition(|&at| frequencies[at] == 0.0);
+    let (never, mut seen): (Vec<usize>, Vec<usize>) = (0..frequencies.len()).partition(|&row| frequencies[row] == 0.0);
     seen.sort_by(|&a, &b| frequencies[a].total_cmp(&frequencies[b]));
     let count = ((seen.len() as f64 / STRATUM as f64).round() as usize).max(1);
-    let cut = |at: usize| at * seen.len() / count;
-    let mut strata: Vec<Vec<usize>> = (0..count).map(|at| seen[cut(at)..cut(at + 1)].to_vec()).collect();
+    let start = |stratum: usize| stratum * seen.len() / count;
+    let mut strata: Vec<Vec<usize>> =
+        (0..count).map(|stratum| seen[start(stratum)..start(stratum + 1)].to_vec()).collect();
     strata.push(never);
     // A row alone has nowhere to go.
     strata.retain(|stratum| stratum.len() > 1);
     strata
 }
 
-/// Inner products of the rows of one stratum: row a of x with row b of y at `a * size + b`.
-struct Products {
+/// Inner products of the rows of one stratum.
+struct StratumProducts {
+    /// The number of rows.
     size: usize,
-    of_rows: Vec<f64>,
+    /// The product of row a of x with row b of y, at `a * size + b`.
+    products: Vec<f64>,
 }
 
-/// The p-value for `x` and `y`, the ranks of two matrices row by row, with `columns` cells a row.
+impl StratumProducts {
+    /// `stratum` holds the numbers of its rows in `x` and `y`, which have `columns` cells a row.
+    fn new(x: &Ranks, y: &Ranks, columns: usize, stratum: &[usize]) -> Self {
+        let row = |ranks: &'_ Ranks, number: usize| ranks.centred()[number * columns..][..columns].to_vec();
+        let rows = |ranks| stratum.iter().map(|&number| row(ranks, number)).collect::<Vec<_>>();
+        let (x, y) = (rows(x), rows(y));
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let products = x.iter().flat_map(|a| y.iter().map(|b| dot(a, b)).collect::<Vec<_>>()).collect();
+        Self { size: stratum.len(), products }
+    }
+
+    /// The sum over rows a of the product of row a of x with row `partners[a]` of y.
+    fn sum(&self, partners: &[usize]) -> f64 {
+        partners.iter().enumerate().map(|(row, &partner)| self.products[row * self.size + partner]).sum()
+    }
+}
+
+/// The p-value for `x` and `y`, the ranks of two matrices row by row, with `columns` cells a row, whose rows are exchanged
+/// within `strata`; `None` when either is constant or there are no permutations.
 ///
 /// The ranks of a permuted matrix are the permuted ranks, so that a permutation costs one number a row.
 pub fn permutation_p(
@@ -45,26 +69,17 @@ pub fn permutation_p(
     if x.constant() || y.constant() || permutations == 0 {
         return None;
     }
-    let row = |ranks: &'_ Ranks, at: usize| ranks.centred()[at * columns..][..columns].to_vec();
-    let strata: Vec<Products> = strata
-        .iter()
-        .map(|stratum| {
-            let rows = |ranks| stratum.iter().map(|&at| row(ranks, at)).collect::<Vec<_>>();
-            let (x, y) = (rows(x), rows(y));
-            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            let of_rows = x.iter().flat_map(|a| y.iter().map(|b| dot(a, b)).collect::<Vec<_>>()).collect();
-            Products { size: stratum.len(), of_rows }
-        })
-        .collect();
+    let strata: Vec<StratumProducts> =
+        strata.iter().map(|stratum| StratumProducts::new(x, y, columns, stratum)).collect();
+    let mut partners: Vec<Vec<usize>> = strata.iter().map(|stratum| (0..stratum.size).collect()).collect();
     // Sums of multiples of a quarter are exact: equal is equal, in whatever order they are added.
-    let observed: f64 = strata.iter().map(|of| (0..of.size).map(|at| of.of_rows[at * of.size + at]).sum::<f64>()).sum();
-    let mut places: Vec<Vec<usize>> = strata.iter().map(|of| (0..of.size).collect()).collect();
+    let observed: f64 = strata.iter().zip(&partners).map(|(stratum, partners)| stratum.sum(partners)).sum();
     let mut as_high = 0;
     for _ in 0..permutations {
         let mut sum = 0.0;
-        for (of, places) in strata.iter().zip(&mut places) {
-            random.shuffle(places);
-            sum += places.iter().enumerate().map(|(at, &to)| of.of_rows[at * of.size + to]).sum::<f64>();
+        for (stratum, partners) in strata.iter().zip(&mut partners) {
+            random.shuffle(partners);
+            sum += stratum.sum(partners);
         }
         as_high += usize::from(sum >= observed);
     }

@@ -1,15 +1,20 @@
 //! Linear regression with an l1 penalty by coordinate descent (Friedman, Hastie, Tibshirani 2010), in scikit-learn's
 //! convention.
+//!
+//! In: n rows of numbers, what is to be predicted from each, and the rows' weights. Out: one coefficient a column.
 
-/// Passes over the coefficients at most.
+/// The largest number of passes over the coefficients.
 const PASSES: usize = 10_000;
 
-/// Ends when no coefficient moved by more than this share of the largest.
+/// The descent ends when no coefficient moved by more than this share of the largest.
 const TOLERANCE: f64 = 1e-9;
 
 /// The coefficients b that minimise sum of w_i (y_i - b0 - x_i b)^2 / (2 n) + alpha |b|_1 with a free intercept b0, the
 /// weights w scaled to sum to n. `x` is row by row (n, coefficients).
-pub(super) fn lasso(x: &[f32], y: &[f64], weights: &[f64], alpha: f64) -> Vec<f64> {
+///
+/// # Panics
+/// When `y` is empty.
+pub fn lasso(x: &[f32], y: &[f64], weights: &[f64], alpha: f64) -> Vec<f64> {
     let n = y.len();
     let columns = x.len() / n;
     let total: f64 = weights.iter().sum();
@@ -48,7 +53,7 @@ pub(super) fn lasso(x: &[f32], y: &[f64], weights: &[f64], alpha: f64) -> Vec<f6
     coefficients
 }
 
-/// In eight sums side by side, which the processor adds at once: one sum would wait for each addition.
+/// The scalar product, in eight sums side by side, which the processor adds at once: one sum would wait for each addition.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0; 8];

@@ -1,4 +1,6 @@
-//! How well scores separate what is so from what is not.
+//! How well scores tell positive cases from negative ones.
+//!
+//! In: cases of a score and whether they are positive. Out: an area in `[0, 1]`. Cases are counted in f64, exactly.
 
 /// Area under the ROC curve: the probability that a positive scores higher than a negative, ties counting half (Mann &
 /// Whitney 1947). `None` without a positive or a negative.
@@ -10,10 +12,10 @@ pub fn roc_area(cases: &[(f64, bool)]) -> Option<f64> {
     }
     let (mut below, mut won) = (0.0, 0.0);
     for group in by_falling_score(cases).rchunk_by_score() {
-        let of_group = group.iter().filter(|(_, positive)| *positive).count() as f64;
-        let others = group.len() as f64 - of_group;
-        won += of_group * (below + others / 2.0);
-        below += others;
+        let positives_in_group = group.iter().filter(|(_, positive)| *positive).count() as f64;
+        let negatives_in_group = group.len() as f64 - positives_in_group;
+        won += positives_in_group * (below + negatives_in_group / 2.0);
+        below += negatives_in_group;
     }
     Some(won / (positives * negatives))
 }
@@ -27,15 +29,15 @@ pub fn average_precision(cases: &[(f64, bool)]) -> Option<f64> {
     }
     let (mut seen, mut hits, mut sum) = (0.0, 0.0, 0.0);
     for group in by_falling_score(cases).chunk_by_score() {
-        let of_group = group.iter().filter(|(_, positive)| *positive).count() as f64;
+        let positives_in_group = group.iter().filter(|(_, positive)| *positive).count() as f64;
         seen += group.len() as f64;
-        hits += of_group;
-        sum += of_group * hits / seen;
+        hits += positives_in_group;
+        sum += positives_in_group * hits / seen;
     }
     Some(sum / positives)
 }
 
-/// Cases sorted by falling score.
+/// Cases in the order of falling score.
 struct Sorted(Vec<(f64, bool)>);
 
 fn by_falling_score(cases: &[(f64, bool)]) -> Sorted {
@@ -50,7 +52,7 @@ impl Sorted {
         self.0.chunk_by(|(a, _), (b, _)| a == b)
     }
 
-    /// The lowest first.
+    /// Groups of equal score, the lowest first.
     fn rchunk_by_score(&self) -> impl Iterator<Item = &[(f64, bool)]> {
         self.0.chunk_by(|(a, _), (b, _)| a == b).rev()
     }

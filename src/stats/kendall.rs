@@ -1,26 +1,29 @@
 //! Kendall's tau-b in O(n log n) (Knight 1966, J. Am. Stat. Assoc. 61:436-439) and its asymptotic p-value with ties
 //! (Kendall 1970, Rank Correlation Methods, section 4).
+//!
+//! In: two lists of finite numbers. Out: their correlation in `[-1, 1]` and its p-value. Pairs are counted in f64, exact up to
+//! 2^53 of them.
 
 use statrs::function::erf::erfc;
 
 /// The correlation of two lists.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Kendall {
-    /// In `[-1, 1]`.
+    /// The correlation, in `[-1, 1]`.
     pub tau_b: f64,
-    /// Two-sided, by the normal approximation, as if the cells were independent. 0 stands for less than the smallest
-    /// number.
+    /// The two-sided p-value by the normal approximation, as if the pairs were independent. 0 stands for less than the
+    /// smallest number.
     pub p_value: f64,
 }
 
-/// What equal values contribute: sums over the groups of equals, of size t.
+/// What equal values contribute to the formulas: sums over the groups of equals, of size t.
 #[derive(Default)]
 struct Ties {
-    /// t (t - 1) / 2
+    /// The sum of t (t - 1) / 2.
     pairs: f64,
-    /// t (t - 1) (t - 2)
+    /// The sum of t (t - 1) (t - 2).
     triples: f64,
-    /// t (t - 1) (2 t + 5)
+    /// The sum of t (t - 1) (2 t + 5).
     variance: f64,
 }
 
@@ -33,7 +36,7 @@ impl Ties {
     }
 }
 
-/// tau-b of two lists of finite numbers; `None` when one is constant or there are fewer than three numbers.
+/// The tau-b of two lists of finite numbers; `None` when one is constant or there are fewer than three numbers.
 ///
 /// # Panics
 /// When the lists differ in length.
@@ -42,24 +45,24 @@ pub fn kendall(x: &[f64], y: &[f64]) -> Option<Kendall> {
     let n = x.len() as f64;
     let mut pairs: Vec<(f64, f64)> = x.iter().zip(y).map(|(x, y)| (x + 0.0, y + 0.0)).collect();
     pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    let (mut of_x, mut of_y, mut joint) = (Ties::default(), Ties::default(), Ties::default());
-    pairs.chunk_by(|a, b| a.0 == b.0).for_each(|equals| of_x.add(equals.len()));
-    pairs.chunk_by(|a, b| a == b).for_each(|equals| joint.add(equals.len()));
+    let (mut ties_x, mut ties_y, mut ties_joint) = (Ties::default(), Ties::default(), Ties::default());
+    pairs.chunk_by(|a, b| a.0 == b.0).for_each(|equals| ties_x.add(equals.len()));
+    pairs.chunk_by(|a, b| a == b).for_each(|equals| ties_joint.add(equals.len()));
     // With x ascending, and y where x is equal, a pair is discordant when its y descends: what a merge sort counts.
-    let mut by_y: Vec<f64> = pairs.iter().map(|pair| pair.1).collect();
-    let discordant = exchanges(&mut by_y, &mut vec![0.0; pairs.len()]) as f64;
-    by_y.chunk_by(|a, b| a == b).for_each(|equals| of_y.add(equals.len()));
+    let mut ys: Vec<f64> = pairs.iter().map(|pair| pair.1).collect();
+    let discordant = exchanges(&mut ys, &mut vec![0.0; pairs.len()]) as f64;
+    ys.chunk_by(|a, b| a == b).for_each(|equals| ties_y.add(equals.len()));
 
     let all = n * (n - 1.0) / 2.0;
-    if n < 3.0 || of_x.pairs == all || of_y.pairs == all {
+    if n < 3.0 || ties_x.pairs == all || ties_y.pairs == all {
         return None;
     }
-    let difference = all - of_x.pairs - of_y.pairs + joint.pairs - 2.0 * discordant;
-    let tau_b = difference / (all - of_x.pairs).sqrt() / (all - of_y.pairs).sqrt();
+    let difference = all - ties_x.pairs - ties_y.pairs + ties_joint.pairs - 2.0 * discordant;
+    let tau_b = difference / (all - ties_x.pairs).sqrt() / (all - ties_y.pairs).sqrt();
     let m = n * (n - 1.0);
-    let variance = (m * (2.0 * n + 5.0) - of_x.variance - of_y.variance) / 18.0
-        + 2.0 * of_x.pairs * of_y.pairs / m
-        + of_x.triples * of_y.triples / (9.0 * m * (n - 2.0));
+    let variance = (m * (2.0 * n + 5.0) - ties_x.variance - ties_y.variance) / 18.0
+        + 2.0 * ties_x.pairs * ties_y.pairs / m
+        + ties_x.triples * ties_y.triples / (9.0 * m * (n - 2.0));
     Some(Kendall { tau_b: tau_b.clamp(-1.0, 1.0), p_value: erfc(difference.abs() / (2.0 * variance).sqrt()) })
 }
 
@@ -106,19 +109,19 @@ mod tests {
             pairs in prop::collection::vec((-3..4_i32, -3..4_i32), 3..40)
         ) {
             let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().map(|&(x, y)| (f64::from(x), f64::from(y))).unzip();
-            let (mut difference, mut of_x, mut of_y) = (0, 0, 0);
+            let (mut difference, mut ties_x, mut ties_y) = (0, 0, 0);
             for (at, a) in pairs.iter().enumerate() {
                 for b in &pairs[..at] {
                     let (dx, dy) = ((a.0 - b.0).signum(), (a.1 - b.1).signum());
                     difference += dx * dy;
-                    of_x += dx.abs();
-                    of_y += dy.abs();
+                    ties_x += dx.abs();
+                    ties_y += dy.abs();
                 }
             }
             let found = kendall(&x, &y);
-            prop_assert_eq!(found.is_none(), of_x == 0 || of_y == 0);
+            prop_assert_eq!(found.is_none(), ties_x == 0 || ties_y == 0);
             if let Some(Kendall { tau_b, p_value }) = found {
-                let expected = f64::from(difference) / (f64::from(of_x) * f64::from(of_y)).sqrt();
+                let expected = f64::from(difference) / (f64::from(ties_x) * f64::from(ties_y)).sqrt();
                 prop_assert!((tau_b - expected).abs() < 1e-12);
                 prop_assert!((0.0..=1.0).contains(&p_value));
                 let negative: Vec<f64> = x.iter().map(|x| -x).collect();

@@ -1,0 +1,50 @@
+//! The mean and the quantiles of a list of numbers.
+//!
+//! In: a list. Out: one number of the same unit. Sums run in the order of the list.
+
+/// The mean; `None` of an empty list.
+pub fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The quantile of an ascending list at a `share` in `[0, 1]`, linear between neighbours, the first number being at 0 and
+/// the last at 1: definition 7 of Hyndman and Fan 1996, which is numpy's default.
+///
+/// # Panics
+/// When the list is empty, or the share is outside its range.
+pub fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let position = share * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
+    below + (above - below) * position.fract()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn quantiles_by_hand() {
+        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.25), 1.5);
+        assert_eq!(quantile(&[1.0, 2.0, 4.0], 1.0), 4.0);
+        assert_eq!(quantile(&[3.0], 0.3), 3.0);
+    }
+
+    #[test]
+    fn nothing_has_no_mean() {
+        assert_eq!((mean(&[0.5]), mean(&[])), (Some(0.5), None));
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_ascend_from_the_least_to_the_greatest(
+            mut values in prop::collection::vec(-9.0_f64..9.0, 1..20), shares in prop::collection::vec(0.0_f64..=1.0, 2),
+        ) {
+            values.sort_unstable_by(f64::total_cmp);
+            let (lower, upper) = (shares[0].min(shares[1]), shares[0].max(shares[1]));
+            prop_assert_eq!(quantile(&values, 0.0), values[0]);
+            prop_assert_eq!(quantile(&values, 1.0), values[values.len() - 1]);
+            prop_assert!(quantile(&values, lower) <= quantile(&values, upper) + 1e-12);
+        }
+    }
+}
