@@ -1,13 +1,12 @@
 //! From the names in a configuration to networks and regions ready to run, and the list of their files for `run.json`.
 
 use crate::attribution;
-use crate::config::{Config, DetectorConfig};
+use crate::config::Config;
 use crate::files::{read_text, sha256};
 use crate::models::{self, digest};
 use crate::networks::{self, Classifier};
-use crate::nn::script::ScriptArchive;
 use crate::regions::darknet::{Cfg, Darknet};
-use crate::regions::{self, Detector, KnownRegions, Regions, YoloTorchScript};
+use crate::regions::{self, Detector, KnownRegions, Regions};
 use crate::run::{ModelFile, Run};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -85,10 +84,7 @@ pub fn classes(config: &Config, folder: &Path) -> Result<Vec<String>> {
     if !config.regions.file.is_empty() {
         return Ok(known(config)?.0.classes().to_vec());
     }
-    match script_detector(&config.detector, folder) {
-        Some(path) => YoloTorchScript::classes_of(&path),
-        None => Ok(description(config, folder)?.1),
-    }
+    Ok(description(config, folder)?.1)
 }
 
 /// The regions of a file or an earlier run, before they are joined with pictures.
@@ -146,10 +142,6 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
 /// # Errors
 /// As [`description`]; weights that are missing, damaged or do not fit.
 pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Detector>, Vec<ModelFile>)> {
-    if let Some(path) = script_detector(&config.detector, folder) {
-        let detector = YoloTorchScript::load(&path, config.detector.thresholds(), config.compute.precision, device)?;
-        return Ok((Box::new(detector), vec![model_file("detector.weights", &path, false)?]));
-    }
     let (cfg, classes, mut files) = description(config, folder)?;
     let weights = models::locate(config.detector.weights.as_ref(), folder)?;
     if config.detector.rect && cfg.stride().is_none() {
@@ -162,12 +154,6 @@ pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<d
     let detector = Darknet::load(&cfg, &weights, classes, settings, device)?;
     files.push(model_file("detector.weights", &weights, detector.synthesized())?);
     Ok((Box::new(detector), files))
-}
-
-/// The detector's file, where it is a TorchScript file in place of a Darknet cfg.
-fn script_detector(config: &DetectorConfig, folder: &Path) -> Option<PathBuf> {
-    let path = models::locate(config.cfg.as_ref(), folder).ok()?;
-    ScriptArchive::is_one(&path).is_ok_and(|is_one| is_one).then_some(path)
 }
 
 /// Loads the explained network alone, with its files.

@@ -194,7 +194,7 @@ pub fn emonet(card: &Card, seed: u64) -> (Vec<(String, Array)>, Array) {
         let after = Nonlinearity::Relu.of_standard_normal();
         spread = Spread { mean: deviation * after.mean, variance: deviation * deviation * after.variance };
     }
-    let side = card.input as usize;
+    let side = card.input().width as usize;
     let mut mean = Vec::with_capacity(3 * side * side);
     for colour in [122.0_f32, 117.0, 104.0] {
         // Brighter above than below, as the mean of photos is; two decimals, so that the text is exact.

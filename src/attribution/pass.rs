@@ -102,7 +102,7 @@ impl<'a> HeadPass<'a> {
     /// The gradient by libtorch's differentiation. Pictures do not see each other, so that the gradient of the sum of their
     /// scores is that of each.
     fn differentiated(&self, score: Score) -> Result<Tensor, TchError> {
-        let leaf = self.a().f_detach()?.f_copy()?.set_requires_grad(true);
+        let leaf = self.a().f_mul_scalar(1.0)?.f_detach()?.set_requires_grad(true);
         tch::with_grad(|| {
             let outputs = self.network.outputs(&self.activation.with_values(leaf.shallow_clone()))?;
             let total = scores(&outputs, score)?.f_gather(1, &self.class_index()?, false)?.f_sum(Kind::Float)?;

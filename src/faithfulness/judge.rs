@@ -2,18 +2,24 @@
 
 use super::confidence::{drop, gain, increase};
 use super::curve::area;
-use super::probe::{Grid, Probe};
+use super::probe::{Grid, Probe, INPUTS};
 use super::road::combined;
 use super::scene::{ProbedPicture, Readings};
 use super::{baseline, pointing, sanity, Contender, Curve, Measure, Metric, Plan};
 use crate::config::Config;
-use crate::image::{resize, BoundingBox, Filter, Rgb8, Size};
-use crate::networks::EmotionModel;
-use crate::nn::Layer;
+use crate::corpus::{DecodeOptions, Source};
+use crate::image::{Fit, Placement, Region, Rgb8, Size};
+use crate::networks::Classifier;
+use crate::pipeline::Stage;
 use crate::random::Random;
+use crate::regions::{KnownRegions, Located, Regions, Sight, View};
+use crate::run::{Failure, Timings};
 use crate::stats::Ranks;
-use crate::Result;
+use crate::{Error, Result};
 use serde::Serialize;
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Seconds a part of the work took, all pictures together.
@@ -29,6 +35,19 @@ pub struct Seconds {
     pub change: f64,
     /// Running the changed pictures through the network.
     pub network: f64,
+}
+
+impl Seconds {
+    /// Adds the times of another picture.
+    pub(super) fn add(&mut self, other: Self) {
+        // Every field by name: one that is not added does not compile.
+        let Self { detect, maps, sanity, change, network } = other;
+        self.detect += detect;
+        self.maps += maps;
+        self.sanity += sanity;
+        self.change += change;
+        self.network += network;
+    }
 }
 
 /// What one map is worth on one picture.
@@ -57,48 +76,97 @@ pub struct Judged {
     pub verdicts: Vec<Verdict>,
 }
 
-/// The detector, and the class whose boxes count.
-#[derive(Clone, Copy)]
-pub struct Pointer<'a> {
-    /// Finds objects.
-    pub detector: &'a dyn Detector,
+/// Whose regions count in the pointing game, and where they come from.
+#[derive(Debug, Clone)]
+pub struct Pointer {
+    /// What the detector sees of a picture, where one looks.
+    pub view: Option<View>,
+    /// The regions, where they are known.
+    pub known: Option<Arc<KnownRegions>>,
     /// The class.
     pub class: usize,
 }
 
+impl Pointer {
+    /// For the class `class` of `regions`.
+    pub fn new(regions: &Regions, class: usize) -> Self {
+        let known = match regions {
+            Regions::Known(known) => Some(known.clone()),
+            Regions::Detector(_) => None,
+        };
+        Self { view: regions.view(), known, class }
+    }
+}
+
+/// The networks that judge, and how many changed pictures they take at a time by now.
+#[derive(Debug)]
+pub struct JudgingNetworks {
+    network: Box<dyn Classifier>,
+    /// The network with ever more layers of its head redrawn; empty where the sanity check is not wanted.
+    redrawn: Vec<Box<dyn Classifier>>,
+    regions: Option<Regions>,
+    inputs: Cell<usize>,
+}
+
+impl JudgingNetworks {
+    /// Without `regions` there is no pointing game.
+    ///
+    /// # Errors
+    /// No memory for the redrawn heads; the sanity check of a network that does not show its layers.
+    pub fn new(network: Box<dyn Classifier>, regions: Option<Regions>, plan: &Plan, seed: u64) -> Result<Self> {
+        let redrawn = match plan.has(Measure::Sanity) {
+            true => sanity::redrawn_networks(&*network, seed)?,
+            false => Vec::new(),
+        };
+        Ok(Self { network, redrawn, regions, inputs: Cell::new(INPUTS) })
+    }
+}
+
+/// A picture decoded and brought to the inputs of the networks.
+#[derive(Debug)]
+pub struct Candidate {
+    path: String,
+    placement: Placement,
+    input: Rgb8,
+    sight: Option<Sight>,
+    known: Vec<Located>,
+}
+
 /// Judges one picture after the other.
+#[derive(Debug)]
 pub struct Judge<'a> {
-    model: &'a dyn EmotionModel,
     config: &'a Config,
     plan: &'a Plan,
-    pointer: Option<Pointer<'a>>,
+    pointer: Option<Pointer>,
+    fit: Fit,
     /// The label all maps explain; `None`: each picture's own.
     class: Option<usize>,
     contenders: Vec<Contender>,
     metrics: Vec<Metric>,
-    /// The head with ever more layers redrawn; empty where the sanity check is not wanted.
-    redrawn: Vec<Vec<Layer>>,
 }
 
 impl<'a> Judge<'a> {
-    /// Without a `pointer` there is no pointing game.
+    /// For these networks; without a `pointer` there is no pointing game.
     ///
     /// # Errors
-    /// No memory for the redrawn heads; a class to be explained that is no label.
+    /// A class to be explained that is no label; a network with a single output.
     pub fn new(
-        model: &'a dyn EmotionModel,
-        pointer: Option<Pointer<'a>>,
+        networks: &JudgingNetworks,
+        pointer: Option<Pointer>,
         config: &'a Config,
         plan: &'a Plan,
     ) -> Result<Self> {
-        let redrawn = match plan.has(Measure::Sanity) {
-            true => sanity::redrawn(model.head(), config.cam.seed)?,
-            false => Vec::new(),
-        };
-        let metrics = plan.metrics(redrawn.len());
+        let card = networks.network.card();
+        if let Some(scalar) = &card.scalar {
+            return Err(Error::Setting(format!(
+                "methods are judged by the probability of a label, and the network has the single output {}",
+                scalar.name
+            )));
+        }
+        let metrics = plan.metrics(networks.redrawn.len());
         let contenders = plan.contenders(&config.cam.methods);
-        let class = config.cam.class.index(&model.card().labels)?;
-        Ok(Self { model, config, plan, pointer, class, contenders, metrics, redrawn })
+        let class = config.cam.class.index(card)?;
+        Ok(Self { config, plan, pointer, fit: card.fit, class, contenders, metrics })
     }
 
     /// Whose maps are judged.
@@ -111,24 +179,22 @@ impl<'a> Judge<'a> {
         &self.metrics
     }
 
-    /// Judges `picture`, named `path` in the corpus.
-    ///
-    /// # Errors
-    /// A network cannot be run.
-    pub fn judge(&self, picture: &Rgb8, path: &str, seconds: &mut Seconds) -> Result<Judged> {
-        let size = self.model.input();
-        let seed = Random::of_text(self.config.cam.seed, path).next_u64();
-        let probe = Probe::new(self.model, &resize(picture, size, Filter::Bicubic), self.class, seed)?;
+    /// Judges a picture.
+    fn judge(&self, networks: &JudgingNetworks, picture: &Candidate, seconds: &mut Seconds) -> Result<Judged> {
+        let size = self.fit.input;
+        let seed = Random::of_text(self.config.cam.seed, &picture.path).next_u64();
+        let network = &*networks.network;
+        let probe = Probe::new(network, &networks.inputs, &picture.input, self.class, seed)?;
         let probed = ProbedPicture::new(probe, size, seed, self.plan)?;
 
         let clock = Instant::now();
-        let mut of_methods = probed.probe.maps(self.model.head(), &self.config.cam, size)?.into_iter();
+        let mut maps_of_methods = probed.probe.maps(network, &self.config.cam, size)?.into_iter();
         seconds.maps += clock.elapsed().as_secs_f64();
         let clock = Instant::now();
-        let mut correlations = self.correlations(&probed.probe)?.into_iter();
+        let mut correlations = self.correlations(networks, &probed.probe)?.into_iter();
         seconds.sanity += clock.elapsed().as_secs_f64();
         let clock = Instant::now();
-        let inside = self.inside(picture, size)?;
+        let inside = self.inside(networks, picture)?;
         seconds.detect += clock.elapsed().as_secs_f64();
 
         let mut verdicts = Vec::with_capacity(self.contenders.len());
@@ -136,7 +202,7 @@ impl<'a> Judge<'a> {
             let (mut flat, mut own) = (false, Vec::new());
             let map = match contender {
                 Contender::Method(_) => {
-                    let maps = of_methods.next().expect("one list of maps a method");
+                    let maps = maps_of_methods.next().expect("one list of maps a method");
                     (flat, own) = (maps.flat[0], correlations.next().unwrap_or_default());
                     // A map that is all but flat orders nothing: it counts as the zeros it stands for.
                     if flat {
@@ -158,44 +224,90 @@ impl<'a> Judge<'a> {
             verdicts.push(Verdict { flat, values: self.metrics.iter().map(value).collect(), curves: readings.curves });
         }
         let area = inside.as_deref().and_then(pointing::area);
-        Ok(Judged { path: path.into(), class: probed.probe.class, probability: probed.whole, area, verdicts })
+        let (path, class) = (picture.path.clone(), probed.probe.class);
+        Ok(Judged { path, class, probability: probed.whole, area, verdicts })
     }
 
     /// Per method the correlation of its map with that of each redrawn head; none where a map is the same everywhere.
-    fn correlations(&self, probe: &Probe<'_>) -> Result<Vec<Vec<Option<f64>>>> {
-        if self.redrawn.is_empty() {
+    fn correlations(&self, networks: &JudgingNetworks, probe: &Probe<'_>) -> Result<Vec<Vec<Option<f64>>>> {
+        if networks.redrawn.is_empty() {
             return Ok(Vec::new());
         }
         let Grid { rows, columns } = probe.grid();
         let grid = Size::new(columns as u32, rows as u32);
-        let values = |head: &[Layer]| -> Result<Vec<Vec<f32>>> {
-            let maps = probe.maps(head, &self.config.cam, grid)?;
+        let values = |network: &dyn Classifier| -> Result<Vec<Vec<f32>>> {
+            let maps = probe.maps(network, &self.config.cam, grid)?;
             maps.iter().map(|maps| Ok(maps.values()?.remove(0))).collect()
         };
-        let own: Vec<Ranks> = values(self.model.head())?.iter().map(|map| Ranks::of(map)).collect();
-        let mut correlations = vec![Vec::with_capacity(self.redrawn.len()); own.len()];
-        for head in &self.redrawn {
-            for (method, other) in values(head)?.iter().enumerate() {
-                correlations[method].push(own[method].spearman(&Ranks::of(other)));
+        let own: Vec<Ranks> = values(&*networks.network)?.iter().map(|map| Ranks::of(map)).collect();
+        let mut found = vec![Vec::with_capacity(networks.redrawn.len()); own.len()];
+        for redrawn in &networks.redrawn {
+            for (method, other) in values(&**redrawn)?.iter().enumerate() {
+                found[method].push(own[method].spearman(&Ranks::of(other)));
             }
         }
-        Ok(correlations)
+        Ok(found)
     }
 
-    /// The pixels inside boxes of the named class, where the picture has one.
-    fn inside(&self, picture: &Rgb8, size: Size) -> Result<Option<Vec<bool>>> {
-        let (Some(pointer), Some(pointing)) = (self.pointer, &self.plan.pointing) else { return Ok(None) };
-        let config = &self.config.detector;
-        let letterbox = pointer.detector.canvas(config.rect).letterbox(picture.size());
-        let canvas = letterbox.apply(picture, config.letterbox_filter, config.fill());
-        let found = pointer.detector.detect(&[&canvas])?.remove(0);
-        let boxes: Vec<BoundingBox> = found
-            .iter()
-            .filter(|found| found.class == pointer.class && found.confidence > pointing.confidence)
-            .map(|found| letterbox.to_original(&found.bounding_box))
-            .collect();
-        let inside = pointing::inside(&boxes, picture.size(), size);
+    /// The pixels of the input inside regions of the named class, where the picture has one.
+    fn inside(&self, networks: &JudgingNetworks, picture: &Candidate) -> Result<Option<Vec<bool>>> {
+        let (Some(pointer), Some(pointing)) = (&self.pointer, &self.plan.pointing) else { return Ok(None) };
+        let located = match (&networks.regions, &picture.sight) {
+            (Some(Regions::Detector(detector)), Some(sight)) => detector.locate(&[sight])?.remove(0),
+            _ => picture.known.clone(),
+        };
+        let counts = |found: &Located| found.class == pointer.class && found.confidence > pointing.confidence;
+        let regions: Vec<Region> = located.into_iter().filter(counts).map(|found| found.region).collect();
+        let inside = pointing::inside(&regions, &picture.placement);
         Ok(inside.contains(&true).then_some(inside))
+    }
+}
+
+impl Stage for Judge<'_> {
+    type Item = Source;
+    type Prepared = Candidate;
+    type Worker = JudgingNetworks;
+    type Outcome = (Judged, Seconds);
+
+    fn name(&self, source: &Source) -> (String, PathBuf) {
+        (source.path.clone(), source.place())
+    }
+
+    fn prepare(&self, source: &Source) -> Result<Candidate, Failure> {
+        let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
+        let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
+        let known = match self.pointer.as_ref().and_then(|pointer| pointer.known.as_ref()) {
+            Some(known) => known.regions(&source.path, picture.original).map(<[Located]>::to_vec),
+            None => Ok(Vec::new()),
+        };
+        Ok(Candidate {
+            path: source.path.clone(),
+            placement: self.fit.placement(picture.original),
+            input: self.fit.apply(&picture.pixels, picture.original),
+            sight: self.pointer.as_ref().and_then(|pointer| pointer.view).map(|view| view.sight(&picture)),
+            known: known.map_err(|error| Failure::new(&source.path, "regions", &error))?,
+        })
+    }
+
+    fn shape(&self, _picture: &Candidate) -> Size {
+        self.fit.input
+    }
+
+    fn run(
+        &self,
+        networks: &mut JudgingNetworks,
+        batch: &[&Candidate],
+        _timings: &mut Timings,
+    ) -> Result<Vec<(Judged, Seconds)>> {
+        let judged = batch.iter().map(|picture| {
+            let mut seconds = Seconds::default();
+            Ok((self.judge(networks, picture, &mut seconds)?, seconds))
+        });
+        judged.collect()
+    }
+
+    fn batch_size(&self, networks: &JudgingNetworks) -> usize {
+        networks.inputs.get()
     }
 }
 

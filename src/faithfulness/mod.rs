@@ -27,7 +27,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use judge::{Judge, Judged, Pointer, Seconds, Verdict};
+pub use judge::{Candidate, Judge, Judged, JudgingNetworks, Pointer, Seconds, Verdict};
 pub use metric::{Better, Measure, Metric};
 pub use pass::run;
 pub use picture::scorecard;

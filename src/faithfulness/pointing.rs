@@ -1,23 +1,34 @@
 //! The energy pointing game (Wang et al. 2020, Score-CAM, section 4.3): the share of a map that lies inside the boxes of
 //! one class of objects. A map of no information has the boxes' share of the area.
 
-use crate::image::{BoundingBox, Size};
+use crate::image::{Placement, Region, Size};
 
-/// Which pixels of the emotion model's squashed input lie in one of `boxes` (pixels of the original photo): those whose
-/// centre does.
-pub fn inside(boxes: &[BoundingBox], original: Size, grid: Size) -> Vec<bool> {
-    let across = f64::from(original.width) / f64::from(grid.width);
-    let down = f64::from(original.height) / f64::from(grid.height);
-    let edges: Vec<[f64; 4]> = boxes.iter().map(|of| <[f32; 4]>::from(*of).map(f64::from)).collect();
-    let mut inside = Vec::with_capacity(grid.area());
-    for row in 0..grid.height {
-        for column in 0..grid.width {
-            let (x, y) = ((f64::from(column) + 0.5) * across, (f64::from(row) + 0.5) * down);
-            let holds = |&[left, top, right, bottom]: &[f64; 4]| left <= x && x < right && top <= y && y < bottom;
-            inside.push(edges.iter().any(holds));
+/// Which pixels of the network's input lie in one of `regions` (pixels of the picture that lies in it as `placement` says): those
+/// whose centre does, for a region with pixels of its own in one of these.
+pub fn inside(regions: &[Region], placement: &Placement) -> Vec<bool> {
+    let input = placement.input;
+    let (across, down) = (placement.across(), placement.down());
+    let (wide, high) = (across.length / f64::from(input.width), down.length / f64::from(input.height));
+    let mut inside = Vec::with_capacity(input.area());
+    for row in 0..input.height {
+        let y = down.start + (f64::from(row) + 0.5) * high;
+        for column in 0..input.width {
+            let x = across.start + (f64::from(column) + 0.5) * wide;
+            inside.push(regions.iter().any(|region| holds(region, x, y, placement.original)));
         }
     }
     inside
+}
+
+/// Whether a point of the picture lies in the region.
+fn holds(region: &Region, x: f64, y: f64, picture: Size) -> bool {
+    if let Some(mask) = &region.mask {
+        let within = (0.0..f64::from(picture.width)).contains(&x) && (0.0..f64::from(picture.height)).contains(&y);
+        return within && mask.contains(x as u32, y as u32);
+    }
+    // As in every table, in single precision.
+    let [left, top, right, bottom] = <[f64; 4]>::from(region.extent).map(|edge| f64::from(edge as f32));
+    left <= x && x < right && top <= y && y < bottom
 }
 
 /// The share of the sum of `map` that lies `inside`; undefined for a map of zeros.
@@ -38,26 +49,41 @@ pub fn area(inside: &[bool]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::{Extent, Fit, Mask};
     use proptest::prelude::*;
+
+    /// The pixels of a squashed photo inside boxes.
+    fn inside_boxes(boxes: &[[f64; 4]], photo: Size, grid: Size) -> Vec<bool> {
+        let regions: Vec<Region> = boxes.iter().map(|&edges| Extent::from(edges).into()).collect();
+        inside(&regions, &Fit::squash(grid).placement(photo))
+    }
+
+    #[test]
+    fn of_a_mask_its_pixels_count_and_not_its_box() {
+        let photo = Size::new(4, 2);
+        let bits = [true, false, false, true, false, false, false, true];
+        let region = Region::from(Mask::from_bits(photo, &bits).unwrap());
+        assert_eq!(inside(&[region], &Fit::squash(photo).placement(photo)), bits);
+    }
 
     #[test]
     fn overlapping_boxes_count_once() {
         // A photo of 8 x 2 squashed to 4 x 4.
-        let boxes = [BoundingBox::new(0.0, 0.0, 4.0, 1.0), BoundingBox::new(2.0, 0.0, 4.0, 2.0)];
-        let found = inside(&boxes, Size::new(8, 2), Size::new(4, 4));
+        let boxes = [[0.0, 0.0, 4.0, 1.0], [2.0, 0.0, 4.0, 2.0]];
+        let found = inside_boxes(&boxes, Size::new(8, 2), Size::new(4, 4));
         let (o, i) = (false, true);
         assert_eq!(found, [i, i, o, o, i, i, o, o, o, i, o, o, o, i, o, o]);
         assert_eq!(area(&found), Some(6.0 / 16.0));
         assert_eq!(energy(&[1.0; 16], &found), area(&found), "a map of no information has the share of the area");
         assert_eq!(energy(&[0.0; 16], &found), None);
-        assert_eq!(area(&inside(&[], Size::new(8, 2), Size::new(4, 4))), None);
+        assert_eq!(area(&inside_boxes(&[], Size::new(8, 2), Size::new(4, 4))), None);
     }
 
     proptest! {
         #[test]
-        fn a_box_and_the_rest_share_the_map(map in prop::collection::vec(0.0_f32..1.0, 20), split in 0.0_f32..50.0) {
+        fn a_box_and_the_rest_share_the_map(map in prop::collection::vec(0.0_f32..1.0, 20), split in 0.0..50.0_f64) {
             let (photo, grid) = (Size::new(50, 9), Size::new(5, 4));
-            let part = |from, to| inside(&[BoundingBox::new(from, 0.0, to, 9.0)], photo, grid);
+            let part = |from, to| inside_boxes(&[[from, 0.0, to, 9.0]], photo, grid);
             if let (Some(a), Some(b)) = (energy(&map, &part(0.0, split)), energy(&map, &part(split, 50.0))) {
                 prop_assert!((a + b - 1.0).abs() < 1e-9);
             }

@@ -5,6 +5,7 @@
 //! resolution. Only the head is redrawn, since it is the head on A that every method explains: a method that does not look at
 //! the head, as Eigen-CAM, has correlation 1 by construction.
 
+use crate::networks::Classifier;
 use crate::nn::Layer;
 use crate::random::Random;
 use crate::{Error, Result};
@@ -12,6 +13,22 @@ use tch::{TchError, Tensor};
 
 /// Numbers drawn at a time: a fully connected layer has tens of millions.
 const CHUNK: usize = 1 << 16;
+
+/// Networks like `network` with the last, the last two, ... all linear layers of its head redrawn.
+///
+/// # Errors
+/// No memory; a network that does not show the layers of its head.
+pub fn redrawn_networks(network: &dyn Classifier, seed: u64) -> Result<Vec<Box<dyn Classifier>>> {
+    let hidden = || {
+        Error::Setting(
+            "the sanity check redraws the layers of the network's head one by one, and this network does not show them: name \
+             other metrics (--metrics deletion,insertion,road,confidence)"
+                .into(),
+        )
+    };
+    let heads = redrawn(network.layers().ok_or_else(hidden)?, seed)?;
+    heads.into_iter().map(|head| network.with_layers(head)?.ok_or_else(hidden)).collect()
+}
 
 /// `head` with its last, its last two, ... all of its linear layers redrawn: weights and biases uniform of mean 0 and of
 /// the standard deviation of those they replace. Layers that are not redrawn share their tensors with `head`.

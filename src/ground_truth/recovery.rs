@@ -70,7 +70,7 @@ impl BoxJudge {
 
     fn score(&self, trial: &Trial, at: usize) -> f64 {
         match self.scores {
-            Some(method) => f64::from(self.rule.of(&trial.scores[method][at])),
+            Some(method) => f64::from(self.rule.pick(&trial.scores[method][at])),
             None => f64::from(trial.boxes[at].confidence),
         }
     }

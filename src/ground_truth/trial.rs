@@ -2,16 +2,19 @@
 
 use crate::attribution::finish;
 use crate::config::Config;
-use crate::image::{resize, BoundingBox, Canvas, Filter, Letterbox, Rgb8, Size};
-use crate::networks::{answers, logits, Emotion, EmotionModel};
-use crate::pipeline::{examine, Models, Prepared};
+use crate::image::{BoundingBox, Fit, Rgb8, Size};
+use crate::load::Loaded;
+use crate::networks::{predict, Prediction};
+use crate::pipeline::{in_batches, Analysis, Examined, Pass, Prepared, Stage, Worker};
 use crate::random::Random;
+use crate::regions::{scoring_letterbox, View};
 use crate::run::record::BoxRecord;
-use crate::run::Timings;
+use crate::run::{Failure, Timings};
 use crate::score::{BoxScore, Scorer};
 use crate::world::{Scene, Style};
 use crate::{Error, Result};
-use rayon::prelude::*;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use tch::Tensor;
 
 /// Side of the random map's grid, that of conv5.
@@ -61,50 +64,67 @@ impl Trial {
     }
 }
 
-/// The scenes `first..first + count` of the world. `report` is called after every batch with the number of scenes done.
+/// Draws scenes and takes every object out of each: the stage of `validate` for a pass over the numbers of scenes.
+#[derive(Debug)]
+pub struct TrialStage<'a> {
+    world: World,
+    config: &'a Config,
+    analysis: Analysis<'a>,
+    fit: Fit,
+    view: Option<View>,
+}
+
+impl<'a> TrialStage<'a> {
+    /// In this world, with these networks.
+    pub fn new(world: World, loaded: &Loaded, config: &'a Config) -> Self {
+        let (fit, view) = (loaded.network.card().fit, loaded.regions.view());
+        Self { world, config, analysis: Analysis::new(loaded, config, false), fit, view }
+    }
+
+    /// Scores of the boxes by a map that knows nothing: uniform random numbers on conv5's grid, finished like any other map.
+    fn random_scores(&self, staged: &StagedScene, boxes: &[BoxRecord]) -> Result<Vec<BoxScore>> {
+        let mut random = Random::of_text(self.world.seed, &format!("random map of scene {}", staged.number));
+        let raw: Vec<f32> = (0..RANDOM_SIDE * RANDOM_SIDE).map(|_| random.uniform(0.0, 1.0) as f32).collect();
+        let side = RANDOM_SIDE as i64;
+        let maps = Tensor::f_from_slice(&raw)
+            .and_then(|raw| finish(&raw.f_reshape([1, side, side])?, self.fit.input))
+            .map_err(Error::torch("drawing a random map"))?;
+        let letterbox = scoring_letterbox(self.view, staged.size);
+        let area = self.config.regions.box_area;
+        let scorer = Scorer::new(&self.fit.placement(staged.size), maps.size(), letterbox, area);
+        let placed = scorer.place(&maps.values()?[0]);
+        Ok(boxes.iter().map(|found| placed.score(&found.bounding_box.into())).collect())
+    }
+}
+
+/// The scenes `0..count` of the world. `report` is called after every batch with the number of scenes done.
 ///
 /// # Errors
 /// A network could not be run.
 pub fn trials(
     world: World,
     count: u64,
-    models: Models<'_>,
+    worker: &mut Worker,
     config: &Config,
+    threads: usize,
+    stop: &AtomicBool,
     report: &mut dyn FnMut(u64),
 ) -> Result<Vec<Trial>> {
-    let (mut all, mut timings) = (Vec::new(), Timings::default());
-    let batch = config.compute.batch as u64;
-    // Networks stay on one thread; drawing needs their sizes alone.
-    let inputs = (models.detector.canvas(config.detector.rect), models.emotion.input());
-    for first in (0..count).step_by(config.compute.batch) {
-        let numbers: Vec<u64> = (first..(first + batch).min(count)).collect();
-        let staged: Vec<Staged> =
-            numbers.par_iter().map(|&number| Staged::new(world, number, inputs, config)).collect();
-        // Filled up to the full size, as in a pass over a corpus: results do not depend on the number of scenes.
-        let mut filled: Vec<&Prepared> = staged.iter().map(|staged| &staged.prepared).collect();
-        let [.., last] = filled[..] else { break };
-        filled.resize(config.compute.batch, last);
-        let examined = examine(&filled, models, config, &mut timings)?;
-        let without = answers_without(&staged, models.emotion, config.compute.batch)?;
-        for ((record, staged), without) in examined.records.into_iter().zip(&staged).zip(without) {
-            let mut scores: Vec<Vec<BoxScore>> = record.maps.into_iter().map(|map| map.scores).collect();
-            scores.push(random_scores(world.seed, staged, &record.boxes, models.emotion)?);
-            let (label, p) = (record.label, f64::from(record.probabilities[record.label]));
-            let effect = |(object, answer): (&Visible, Emotion)| Effect {
-                class: object.class,
-                bounding_box: object.bounding_box,
-                drop: p - f64::from(answer.probabilities[label]),
-                flips: answer.label != label,
-            };
-            let effects = staged.visible.iter().zip(without).map(effect).collect();
-            all.push(Trial { label, truth: staged.truth, effects, boxes: record.boxes, scores });
-        }
-        report(all.len() as u64);
-    }
+    let stage = TrialStage::new(world, &worker.loaded, config);
+    let numbers: Vec<u64> = (0..count).collect();
+    let (workers, batch) = (std::slice::from_mut(worker), config.compute.batch);
+    let pass = Pass { stage: &stage, items: &numbers, workers, batch, threads, stop };
+    let mut all = Vec::new();
+    pass.run(&mut |done, progress| {
+        all.extend(done.into_iter().map(|scene| scene.outcome));
+        report(progress.done as u64);
+        Ok(())
+    })?;
     Ok(all)
 }
 
-/// An object that can be seen, and the scene without it as the emotion model takes it.
+/// An object that can be seen, and the scene without it as the explained network takes it.
+#[derive(Debug)]
 struct Visible {
     class: usize,
     bounding_box: BoundingBox,
@@ -112,54 +132,72 @@ struct Visible {
 }
 
 /// A scene drawn, with every object and without each.
-struct Staged {
+#[derive(Debug)]
+pub struct StagedScene {
     number: u64,
-    letterbox: Letterbox,
+    size: Size,
     prepared: Prepared,
     truth: usize,
     visible: Vec<Visible>,
 }
 
-impl Staged {
-    fn new(world: World, number: u64, (detector, emotion): (Canvas, Size), config: &Config) -> Self {
-        let scene = Scene::draw(world.seed, number, world.style);
+impl Stage for TrialStage<'_> {
+    type Item = u64;
+    type Prepared = StagedScene;
+    type Worker = Worker;
+    type Outcome = Trial;
+
+    fn name(&self, number: &u64) -> (String, PathBuf) {
+        let name = format!("scene {number}");
+        (name.clone(), name.into())
+    }
+
+    fn prepare(&self, &number: &u64) -> Result<StagedScene, Failure> {
+        let scene = Scene::draw(self.world.seed, number, self.world.style);
         let picture = scene.render();
+        let size = picture.size();
         let visible = scene.boxes().into_iter().map(|(object, bounding_box)| Visible {
             class: scene.objects[object].class,
             bounding_box,
-            without: resize(&scene.without(object).render(), emotion, Filter::Bicubic),
+            without: self.fit.apply(&scene.without(object).render(), size),
         });
-        Self {
-            number,
-            letterbox: detector.letterbox(picture.size()),
-            prepared: Prepared::new(&picture.into(), &format!("scene {number}"), detector, emotion, config),
-            truth: scene.label(),
-            visible: visible.collect(),
-        }
+        let visible = visible.collect();
+        let name = format!("scene {number}");
+        let prepared = self.analysis.prepare(&picture.into(), &name);
+        let prepared = prepared.map_err(|error| Failure::new(&name, "draw", &error))?;
+        Ok(StagedScene { number, size, prepared, truth: scene.label(), visible })
     }
-}
 
-/// What the model answers without each object of each scene.
-fn answers_without(staged: &[Staged], model: &dyn EmotionModel, batch: usize) -> Result<Vec<Vec<Emotion>>> {
-    let pictures: Vec<&Rgb8> = staged.iter().flat_map(|of| of.visible.iter().map(|object| &object.without)).collect();
-    let mut found = Vec::with_capacity(pictures.len());
-    for chunk in pictures.chunks(batch) {
-        let mut filled = chunk.to_vec();
-        filled.resize(batch, chunk[0]);
-        found.extend(answers(&logits(model, &model.features(&filled)?)?)?.into_iter().take(chunk.len()));
+    fn shape(&self, scene: &StagedScene) -> Size {
+        self.analysis.shape(&scene.prepared)
     }
-    let mut found = found.into_iter();
-    Ok(staged.iter().map(|of| found.by_ref().take(of.visible.len()).collect()).collect())
-}
 
-/// Scores of the boxes by a map that knows nothing: uniform random numbers on conv5's grid, finished like any other map.
-fn random_scores(seed: u64, staged: &Staged, boxes: &[BoxRecord], model: &dyn EmotionModel) -> Result<Vec<BoxScore>> {
-    let mut random = Random::of_text(seed, &format!("random map of scene {}", staged.number));
-    let raw: Vec<f32> = (0..RANDOM_SIDE * RANDOM_SIDE).map(|_| random.uniform(0.0, 1.0) as f32).collect();
-    let side = RANDOM_SIDE as i64;
-    let maps = Tensor::f_from_slice(&raw)
-        .and_then(|raw| finish(&raw.f_reshape([1, side, side])?, model.input()))
-        .map_err(Error::torch("drawing a random map"))?;
-    let placed = Scorer::new(staged.letterbox, maps.size()).place(&maps.values()?[0]);
-    Ok(boxes.iter().map(|of| placed.score(&staged.letterbox.to_canvas(&of.bounding_box))).collect())
+    fn run(&self, worker: &mut Worker, scenes: &[&StagedScene], timings: &mut Timings) -> Result<Vec<Trial>> {
+        let prepared: Vec<&Prepared> = scenes.iter().map(|scene| &scene.prepared).collect();
+        let examined = self.analysis.examine(worker, &prepared, timings)?;
+        let without: Vec<&Rgb8> =
+            scenes.iter().flat_map(|scene| scene.visible.iter().map(|object| &object.without)).collect();
+        let Worker { loaded, batch } = worker;
+        let mut answers = in_batches(&without, batch, |batch| predict(&*loaded.network, batch))?.into_iter();
+        let trial = |(examined, scene): (Examined, &&StagedScene)| {
+            let record = examined.record;
+            let mut scores: Vec<Vec<BoxScore>> = record.maps.into_iter().map(|map| map.scores).collect();
+            scores.push(self.random_scores(scene, &record.boxes)?);
+            let (label, probability) = (record.label, f64::from(record.probabilities[record.label]));
+            let effect = |(object, answer): (&Visible, Prediction)| Effect {
+                class: object.class,
+                bounding_box: object.bounding_box,
+                drop: probability - f64::from(answer.probabilities[label]),
+                flips: answer.label != label,
+            };
+            let own = answers.by_ref().take(scene.visible.len());
+            let effects = scene.visible.iter().zip(own).map(effect).collect();
+            Ok(Trial { label, truth: scene.truth, effects, boxes: record.boxes, scores })
+        };
+        examined.into_iter().zip(scenes).map(trial).collect()
+    }
+
+    fn batch_size(&self, worker: &Worker) -> usize {
+        worker.batch
+    }
 }

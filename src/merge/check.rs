@@ -85,7 +85,7 @@ fn finished(run: &Run, done: usize) -> Result<Vec<Failure>, String> {
 }
 
 fn in_full(error: &crate::Error) -> String {
-    crate::pipeline::in_one_line(error)
+    error.in_one_line()
 }
 
 impl Checked<'_> {

@@ -113,8 +113,8 @@ fn folders(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn shard_of_run(run: &Run) -> Result<Shard, String> {
-    if run.manifest.paste.is_some() {
-        return Err("is a run of `emocam paste`, which is not made in shards".into());
+    if let Some(experiment) = &run.manifest.experiment {
+        return Err(format!("is a run of `emocam {}`, which is not made in shards", experiment.command));
     }
     match run.manifest.shard {
         None => Err("is no shard: it was made without --shard".into()),

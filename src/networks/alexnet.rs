@@ -115,6 +115,15 @@ impl AlexNet {
         self.body.iter().chain(&self.head).map(count).sum()
     }
 
+    /// The same network, its tensors on `device`.
+    fn moved(&self, device: Device) -> Result<Self> {
+        let layers = |layers: &[Layer]| layers.iter().map(|layer| layer.on(device)).collect::<Result<Vec<_>, _>>();
+        let parts = || Ok((self.normalisation.on(device)?, layers(&self.body)?, layers(&self.head)?));
+        let (normalisation, body, head) = parts().map_err(Error::torch("sharing the emotion model"))?;
+        let (card, files) = (self.card.clone(), self.files.clone());
+        Ok(Self { card, normalisation, body, head, files, synthesized: self.synthesized })
+    }
+
     fn build(path: &Path, checkpoint: Canonical, card: Card, device: Device) -> Result<Self> {
         let Canonical { mut tensors, files, synthesized } = checkpoint;
         let place = |array: &Array| -> Result<Tensor> {
@@ -158,12 +167,12 @@ impl Classifier for AlexNet {
         Some(&self.head)
     }
 
+    fn with_layers(&self, layers: Vec<Layer>) -> Result<Option<Box<dyn Classifier>>> {
+        Ok(Some(Box::new(Self { head: layers, ..self.moved(self.normalisation.device())? })))
+    }
+
     fn on(&self, device: Device) -> Result<Box<dyn Classifier>> {
-        let layers = |layers: &[Layer]| layers.iter().map(|layer| layer.on(device)).collect::<Result<Vec<_>, _>>();
-        let parts = || Ok((self.normalisation.on(device)?, layers(&self.body)?, layers(&self.head)?));
-        let (normalisation, body, head) = parts().map_err(Error::torch("sharing the emotion model"))?;
-        let (card, files) = (self.card.clone(), self.files.clone());
-        Ok(Box::new(Self { card, normalisation, body, head, files, synthesized: self.synthesized }))
+        Ok(Box::new(self.moved(device)?))
     }
 
     fn files(&self) -> &[(&'static str, PathBuf)] {

@@ -51,6 +51,16 @@ pub trait Classifier: std::fmt::Debug + Send {
     /// cheap. A's context is not used by such a network.
     fn layers(&self) -> Option<&[Layer]>;
 
+    /// The same network with other layers from A to the outputs, where it shows them.
+    ///
+    /// # Errors
+    /// No memory.
+    fn with_layers(&self, layers: Vec<Layer>) -> Result<Option<Box<dyn Classifier>>> {
+        // Of a network that shows no layers none can be exchanged.
+        drop(layers);
+        Ok(None)
+    }
+
     /// The same network on `device`, for another thread: its tensors are copied there, or shared where they are there
     /// already. No file is read again.
     ///

@@ -44,7 +44,7 @@ impl ScriptArchive {
         let file = File::open(path).map_err(Error::io("read", path))?;
         // What is no whole archive is no TorchScript file that could be run; the readers of checkpoints say what is wrong.
         let Ok(archive) = ZipArchive::new(BufReader::new(file)) else { return Ok(false) };
-        let has_code = archive.file_names().any(|name| name.contains("/code/"));
+        let has_code = archive.file_names().any(|name| name.is_ok_and(|name| name.contains("/code/")));
         Ok(has_code)
     }
 

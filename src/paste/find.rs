@@ -4,8 +4,9 @@ use super::compose::{spot_footprint, Sprites};
 use super::object::PastedObject;
 use super::positions::{Position, Positions};
 use super::settings::{check_scale, Fill};
-use crate::image::{Filter, KeptResize, Rgb8};
-use crate::networks::{answers, logits, Emotion, EmotionModel};
+use crate::image::{KeptResize, Placement, Rgb8};
+use crate::networks::{predict, Classifier, Prediction};
+use crate::pipeline::in_batches;
 use crate::random::Random;
 use crate::Result;
 use rayon::prelude::*;
@@ -28,11 +29,11 @@ pub struct Search<'a> {
 #[derive(Debug, Clone)]
 pub struct SwitchMap {
     /// The answer with nothing pasted.
-    pub original: Emotion,
+    pub original: Prediction,
     /// The grid's positions, row by row.
     pub positions: Vec<Position>,
     /// Per scale the answer at every position.
-    pub answers: Vec<Vec<Emotion>>,
+    pub answers: Vec<Vec<Prediction>>,
     /// Scale and position of the strongest switch: where another label has the largest lead over the original one; where no
     /// label changes, where the original one has the smallest lead.
     pub strongest: (usize, usize),
@@ -52,22 +53,27 @@ impl SwitchMap {
 ///
 /// # Errors
 /// A scale that is none; the network cannot be run.
-pub fn find_switch(photo: &Rgb8, search: &Search<'_>, model: &dyn EmotionModel) -> Result<SwitchMap> {
+pub fn find_switch(photo: &Rgb8, search: &Search<'_>, network: &dyn Classifier) -> Result<SwitchMap> {
     search.scales.iter().try_for_each(|&scale| check_scale(scale))?;
-    let kept = KeptResize::new(photo.clone(), model.input(), Filter::Bicubic);
-    let original = ask(model, &[kept.result()], 1)?.remove(0);
+    let fit = network.card().fit;
+    let placement = fit.placement(photo.size());
+    let Placement { resized, columns, rows, .. } = placement.clone();
+    let kept = KeptResize::part(photo.clone(), resized, columns, rows, fit.filter);
+    let original = predict(network, &[&placement.frame(kept.result().clone())])?.remove(0);
+    let mut size = BATCH;
     let positions = Positions::grid(search.grid.0, search.grid.1).positions;
     let mut found = SwitchMap { original, positions, answers: Vec::new(), strongest: (0, 0) };
     for &scale in search.scales {
         let sprites = Sprites::new(search.object, photo, scale, &[Fill::Object], Random::new(0, 0));
         let mut of_scale = Vec::with_capacity(found.positions.len());
         for positions in found.positions.chunks(BATCH) {
-            let compose = |at: &Position| {
-                let footprint = spot_footprint(sprites.size(), photo.size(), at.x, at.y);
-                sprites.paste(&kept, Fill::Object, footprint.as_ref())
+            let compose = |position: &Position| {
+                let footprint = spot_footprint(sprites.size(), photo.size(), position.x, position.y);
+                placement.frame(sprites.paste(&kept, Fill::Object, footprint.as_ref()))
             };
             let inputs: Vec<Rgb8> = positions.par_iter().map(compose).collect();
-            of_scale.extend(ask(model, &inputs.iter().collect::<Vec<_>>(), BATCH)?);
+            let inputs: Vec<&Rgb8> = inputs.iter().collect();
+            of_scale.extend(in_batches(&inputs, &mut size, |batch| predict(network, batch))?);
         }
         found.answers.push(of_scale);
     }
@@ -89,13 +95,4 @@ pub fn rendered(photo: &Rgb8, object: &PastedObject, scale: f64, at: &Position) 
         out.put(at.left, at.top, &sprites.patch(photo, Fill::Object, &at));
     }
     out
-}
-
-/// Answers in a batch of `size`, filled up with copies.
-fn ask(model: &dyn EmotionModel, inputs: &[&Rgb8], size: usize) -> Result<Vec<Emotion>> {
-    let mut batch = inputs.to_vec();
-    batch.resize(size.max(inputs.len()), inputs[0]);
-    let mut found = answers(&logits(model, &model.features(&batch)?)?)?;
-    found.truncate(inputs.len());
-    Ok(found)
 }

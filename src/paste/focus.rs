@@ -2,17 +2,13 @@
 //! outline, how important the covered box is, how alike the two maps are.
 
 use super::record::Focus;
-use crate::attribution::{explain, HeadPass, Maps, Method, Network};
+use crate::attribution::{explain, HeadPass, Maps, Method};
 use crate::config::Config;
-use crate::image::{BoundingBox, Filter, KeptResize, Letterbox, Rgb8, Size};
-use crate::networks::EmotionModel;
-use crate::score::{PlacedMap, Scorer};
+use crate::image::{BoundingBox, Extent, Filter, KeptResize, Letterbox, Placement, Rgb8};
+use crate::networks::{Classifier, Forward};
+use crate::score::{BoxArea, PlacedMap, Scorer};
 use crate::stats::Ranks;
 use crate::Result;
-use tch::Tensor;
-
-/// The grid on which importance is computed where no detector says otherwise: the published detector's input.
-pub const CANVAS: Size = Size::new(608, 608);
 
 /// The maps of a batch by `method`, of each picture's own label (`classes`) or of the class the configuration names.
 ///
@@ -20,39 +16,40 @@ pub const CANVAS: Size = Size::new(608, 608);
 /// The class is not known; no memory.
 pub fn maps(
     method: Method,
-    model: &dyn EmotionModel,
+    network: &dyn Classifier,
     config: &Config,
-    (input, values): (&Tensor, &[Tensor]),
+    forward: &Forward,
     classes: &[usize],
 ) -> Result<Maps> {
-    let fixed = config.cam.class.index(&model.card().labels)?;
+    let fixed = config.cam.class.index(network.card())?;
     let classes: Vec<usize> = classes.iter().map(|&own| fixed.unwrap_or(own)).collect();
     // One seed for all: two pictures differ in what was pasted, not in what was drawn.
     let seeds = vec![config.cam.seed; classes.len()];
-    let network = Network { input, body: model.body(), head: model.head(), values };
-    explain(method, &HeadPass::new(network, config.cam.options(), &classes, &seeds), model.input())
+    let pass = HeadPass::new(network, forward, config.cam.options(), &classes, &seeds)?;
+    explain(method, &pass, network.card().input())
 }
 
 /// The map of a photo with nothing pasted, ready for comparisons.
 #[derive(Debug)]
 pub struct Look {
     scorer: Scorer,
-    letterbox: Letterbox,
+    placement: Placement,
     before: Vec<f32>,
     placed: PlacedMap,
     ranks: Ranks,
-    /// A black photo: with an outline in white over it, it is the outline's mask at the map's size.
+    /// A black photo: with an outline in white over it, it is the outline's mask over the network's input.
     black: KeptResize,
 }
 
 impl Look {
-    /// `before` is a map of size `map` of a photo that is letterboxed as `letterbox` says.
-    pub fn new(letterbox: Letterbox, map: Size, before: &[f32]) -> Self {
-        let photo = letterbox.original;
-        let scorer = Scorer::new(letterbox, map);
-        let black = KeptResize::new(Rgb8::filled(photo, [0; 3]), map, Filter::Bicubic);
+    /// `before` is a map over the input in which the photo lies as `placement` says; boxes are scored on `letterbox`.
+    pub fn new(letterbox: Letterbox, placement: &Placement, before: &[f32]) -> Self {
+        let Placement { original, resized, columns, rows, input, .. } = placement.clone();
+        let scorer = Scorer::new(placement, input, letterbox, BoxArea::Canvas);
+        let black = Rgb8::filled(original, [0; 3]);
+        let black = KeptResize::part(black, resized, columns, rows, Filter::Bicubic);
         let (placed, ranks) = (scorer.place(before), Ranks::of(before));
-        Self { scorer, letterbox, before: before.to_vec(), placed, ranks, black }
+        Self { scorer, placement: placement.clone(), before: before.to_vec(), placed, ranks, black }
     }
 
     /// Compares with the map `after`; `mask` is the pasted alpha as a grey patch with its corner in the photo.
@@ -61,8 +58,9 @@ impl Look {
             Some((left, top, alpha)) => self.black.with(*left, *top, alpha),
             None => self.black.result().clone(),
         };
-        let on_canvas = of.map(|of| self.letterbox.to_canvas(of));
-        let importance = |placed: &PlacedMap| on_canvas.as_ref().map(|of| placed.score(of).mean);
+        let mask = self.placement.frame(mask);
+        let extent = of.map(|inside| Extent::from(*inside));
+        let importance = |placed: &PlacedMap| extent.as_ref().map(|extent| placed.score(extent).mean);
         Focus {
             mass_before: mass(&self.before, &mask),
             mass_after: mass(after, &mask),
@@ -84,6 +82,8 @@ fn mass(map: &[f32], mask: &Rgb8) -> Option<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::{Fit, Size};
+    use crate::regions::scoring_letterbox;
 
     #[test]
     fn mass_inside_and_of_nothing() {
@@ -96,8 +96,9 @@ mod tests {
     #[test]
     fn an_unchanged_map_is_wholly_alike() {
         let map: Vec<f32> = (0..26 * 20).map(|at| ((at * 37) % 101) as f32 / 100.0).collect();
-        let letterbox = Letterbox::fit(Size::new(60, 41), CANVAS);
-        let look = Look::new(letterbox, Size::new(26, 20), &map);
+        let photo = Size::new(60, 41);
+        let placement = Fit::squash(Size::new(26, 20)).placement(photo);
+        let look = Look::new(scoring_letterbox(None, photo), &placement, &map);
         let white = Rgb8::filled(Size::new(60, 41), [255; 3]);
         let of = BoundingBox::new(3.0, 4.0, 30.0, 30.0);
         let focus = look.compare(&map, Some(&(0, 0, white)), Some(&of));

@@ -22,7 +22,7 @@ mod tally;
 pub use compose::{spot_footprint, Footprint, Sprites};
 pub use find::{find_switch, rendered, Search, SwitchMap};
 pub use object::PastedObject;
-pub use pass::{Boxes, PastePass, RecordedBoxes};
+pub use pass::{PasteNetworks, PasteStage};
 pub use positions::{Position, Positions};
 pub use record::{Focus, PasteRecord, Pasted, Spot};
 pub use report::write;

@@ -26,9 +26,7 @@ struct Report<'a> {
 /// The run is none of `emocam paste`; records that cannot be read or do not fit it; a file that cannot be written.
 pub fn write(run: &Run) -> Result<(Tally, Vec<PathBuf>)> {
     let manifest = &run.manifest;
-    let Some(settings) = &manifest.paste else {
-        return Err(Error::file(run.folder(), "is no run of `emocam paste`"));
-    };
+    let settings = &PasteSettings::read(manifest).map_err(|message| Error::file(run.folder(), message))?;
     let mut tally = Tally::new(settings, manifest.labels.len());
     let path = run.path("records.jsonl");
     let mut line = 0;

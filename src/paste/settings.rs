@@ -2,8 +2,12 @@
 
 use super::positions::Position;
 use crate::attribution::Method;
+use crate::run::{Experiment, Manifest};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+
+/// The subcommand whose settings these are.
+const COMMAND: &str = "paste";
 
 /// What is seen through the object's outline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,14 +75,13 @@ pub struct PasteSettings {
     /// What is pasted.
     pub objects: Vec<ObjectInfo>,
     /// The object itself, then the controls.
+    #[serde(rename = "controls")]
     pub fills: Vec<Fill>,
     /// The object's height as a share of the photo's.
     pub scale: f64,
     /// Where.
+    #[serde(rename = "positions")]
     pub places: Places,
-    /// SHA-256 of the records that gave the boxes, when the detector did not.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub boxes: Option<String>,
     /// The method whose maps are compared before and after.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub focus: Option<Method>,
@@ -104,18 +107,25 @@ impl PasteSettings {
         Ok(())
     }
 
-    /// Settings as (key, value), for a comparison with those of a run that is to be continued.
-    pub(crate) fn listed(&self) -> Vec<(&'static str, String)> {
-        let Self { objects, fills, scale, places, boxes, focus } = self;
-        let json = |value: serde_json::Result<String>| value.expect("settings are plain data");
-        vec![
-            ("objects", json(serde_json::to_string(objects))),
-            ("controls", json(serde_json::to_string(fills))),
-            ("scale", scale.to_string()),
-            ("positions", json(serde_json::to_string(places))),
-            ("boxes", boxes.clone().unwrap_or_else(|| "the detector's".into())),
-            ("focus", focus.map_or("none".into(), |method| method.to_string())),
-        ]
+    /// What `run.json` says of the experiment: all that must agree before its run is continued.
+    ///
+    /// # Errors
+    /// The settings are no plain data; a test excludes it.
+    pub fn to_experiment(&self) -> Result<Experiment> {
+        let settings = serde_json::to_value(self).and_then(serde_json::from_value);
+        let settings = settings.map_err(|error| Error::Setting(format!("settings of paste: {error}")))?;
+        Ok(Experiment { command: COMMAND.into(), settings })
+    }
+
+    /// The settings of the run described by `manifest`.
+    ///
+    /// # Errors
+    /// It is no run of `emocam paste`, or its settings cannot be read; the message goes behind the run's name.
+    pub fn read(manifest: &Manifest) -> Result<Self, String> {
+        let experiment = manifest.experiment.as_ref().filter(|experiment| experiment.command == COMMAND);
+        let experiment = experiment.ok_or("is no run of `emocam paste`")?;
+        let settings = serde_json::Value::Object(experiment.settings.clone().into_iter().collect());
+        serde_json::from_value(settings).map_err(|error| format!("settings of paste that cannot be read: {error}"))
     }
 }
 

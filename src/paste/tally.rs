@@ -240,7 +240,6 @@ mod tests {
             fills: vec![Fill::Object, Fill::Mean],
             scale: 0.2,
             places: Places::Positions(Positions::grid(2, 1).positions),
-            boxes: None,
             focus: None,
         }
     }

@@ -150,7 +150,7 @@ impl<'a, S: Stage> Pass<'a, S> {
             }
             scope.spawn(move || hand_out(stage, items, batch, stop, &decoded, &to_models));
             let begin = Instant::now();
-            let mut clock = |timings: &mut Timings| {
+            let clock = |timings: &mut Timings| {
                 timings.total = begin.elapsed().as_secs_f64();
                 timings.decode = busy.load(Ordering::Relaxed) as f64 / 1e9;
             };

@@ -5,6 +5,9 @@
 //! is explained.
 
 pub mod darknet;
+mod known;
+
+pub use known::{read, KnownPicture, KnownRegions};
 
 use crate::image::{Canvas, Letterbox, LetterboxFilter, Picture, Region, Rgb8, Size};
 use crate::Result;

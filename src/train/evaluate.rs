@@ -5,8 +5,8 @@ use super::detector::letterboxed;
 use super::emotion::squashed;
 use super::{stream, Examples};
 use crate::image::Rgb8;
-use crate::networks::{answers, logits, EmotionModel};
-use crate::regions::darknet::{suppress, Detection, Detector};
+use crate::networks::{predict, Classifier};
+use crate::regions::darknet::{suppress, Darknet, Detection};
 use crate::Result;
 use serde::Serialize;
 
@@ -31,7 +31,7 @@ pub struct Found {
 /// # Errors
 /// The network could not be run.
 pub fn detections(
-    detector: &dyn Detector,
+    detector: &Darknet,
     examples: &dyn Examples,
     count: u64,
     threads: usize,
@@ -84,18 +84,18 @@ impl Accuracy {
     }
 }
 
-/// Runs `model` on examples 0 to `count` - 1.
+/// Runs `network` on examples 0 to `count` - 1.
 ///
 /// # Errors
 /// The network could not be run.
 pub fn accuracy(
-    model: &dyn EmotionModel,
+    network: &dyn Classifier,
     examples: &dyn Examples,
     count: u64,
     threads: usize,
     mut told: impl FnMut(u64),
 ) -> Result<Accuracy> {
-    let mut per_label = vec![(0, 0); model.card().labels.len()];
+    let mut per_label = vec![(0, 0); network.card().labels.len()];
     let make = |number| -> (Vec<Rgb8>, Vec<usize>) {
         batch(number, count)
             .map(|at| {
@@ -106,9 +106,8 @@ pub fn accuracy(
     };
     stream::in_order(count.div_ceil(BATCH), threads, make, |number, (pictures, labels)| {
         let pictures: Vec<&Rgb8> = pictures.iter().collect();
-        let _no_grad = tch::no_grad_guard();
-        let answers = answers(&logits(model, &model.features(&pictures)?)?)?;
-        for (answer, label) in answers.iter().zip(labels) {
+        let predictions = predict(network, &pictures)?;
+        for (answer, label) in predictions.iter().zip(labels) {
             per_label[label].0 += 1;
             per_label[label].1 += u64::from(answer.label == label);
         }

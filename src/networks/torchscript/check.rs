@@ -192,7 +192,7 @@ impl Examination<'_> {
         let cure = "export it with `torch.backends.mha.set_fastpath_enabled(False)` and gradients switched on \
                     (scripts/export_model.py does both)";
         let run = || -> Result<Result<Tensor, String>, TchError> {
-            let leaf = activation.values.f_detach()?.f_copy()?.set_requires_grad(true);
+            let leaf = activation.values.f_mul_scalar(1.0)?.f_detach()?.set_requires_grad(true);
             tch::with_grad(|| {
                 let outputs = self.network.outputs(&activation.with_values(leaf.shallow_clone()))?;
                 let score = outputs.f_max()?;

@@ -34,7 +34,7 @@ pub fn letterboxed(example: &Example, canvas: Size) -> Letterboxed {
     let visible = |(class, object): &(usize, BoundingBox)| {
         let size = example.picture.size();
         let clipped = object.clip(size.width as f32, size.height as f32)?;
-        let on_canvas = letterbox.to_canvas(&clipped);
+        let on_canvas = letterbox.to_canvas(&clipped.into());
         (on_canvas.width() >= SMALLEST_SIDE && on_canvas.height() >= SMALLEST_SIDE).then_some((*class, on_canvas))
     };
     Letterboxed {
