@@ -3,13 +3,19 @@
 //! Knows nothing of files, networks or emotions. Images are HWC `u8` RGB; boxes are half-open, x to the right, y down.
 
 mod bounding_box;
+mod extent;
 pub mod letterbox;
+pub mod mask;
 mod overlay;
+mod region;
 pub mod resample;
 
 pub use bounding_box::BoundingBox;
+pub use extent::Extent;
 pub use letterbox::{Canvas, Letterbox, LetterboxFilter};
+pub use mask::{Mask, Span};
 pub use overlay::Rgba8;
+pub use region::Region;
 pub use resample::{resize, taps, Filter, KeptResize, Taps};
 
 use serde::{Deserialize, Serialize};
