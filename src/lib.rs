@@ -2,7 +2,8 @@
 //!
 //! The rooms, in the order in which data flows:
 //!
-//! * [`image`]: pixels and boxes; [`corpus`]: which pictures, decoded;
+//! * [`image`]: pixels, boxes and masks; [`corpus`]: which pictures, decoded;
+//! * [`regions`]: labelled boxes and masks from files;
 //! * [`nn`]: devices, weights, layers; [`detect`]: objects; [`emotion`]: the explained network; [`explain`]: its maps;
 //!   [`score`]: how much of a map lies in a box;
 //! * [`record`]: what is kept of a picture; [`pipeline`]: the one pass that knows all stages; [`run`]: the folder it

@@ -71,8 +71,8 @@ pub fn regions(
         let (detector, files) = detector(config, folder, device)?;
         return Ok((Regions::Detector(detector), files));
     }
-    let (known, files) = known(config)?;
-    let known = known.join(paths)?;
+    let (mut known, files) = known(config)?;
+    known.join(paths)?;
     Ok((Regions::Known(Arc::new(known)), files))
 }
 

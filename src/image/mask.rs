@@ -10,6 +10,8 @@ mod json;
 mod outline;
 mod polygon;
 
+pub(crate) use json::RunLengths;
+
 use super::{BoundingBox, Size};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -20,7 +22,7 @@ pub const MAX_SIDE: u32 = 65_535;
 /// A set of pixels of a picture. In JSON it is COCO's object `{"size": [height, width], "counts": …}`; the counts are
 /// written as the compressed string, and read as that or as a list of numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "json::RunLengths", into = "json::RunLengths")]
+#[serde(try_from = "RunLengths", into = "RunLengths")]
 pub struct Mask {
     size: Size,
     /// Lengths of the runs outside (even places) and inside (odd places). Their sum is the picture's area; only the
@@ -230,7 +232,7 @@ impl Runs {
         if self.0.is_empty() && inside {
             self.0.push(0);
         }
-        let last_inside = self.0.len() % 2 == 0;
+        let last_inside = self.0.len().is_multiple_of(2);
         match self.0.last_mut() {
             Some(last) if last_inside == inside => *last += length,
             _ => self.0.push(length),

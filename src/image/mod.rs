@@ -6,7 +6,7 @@ mod bounding_box;
 mod extent;
 mod fit;
 pub mod letterbox;
-mod mask;
+pub mod mask;
 mod overlay;
 mod region;
 pub mod resample;

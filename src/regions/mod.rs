@@ -4,24 +4,35 @@
 //! file or an earlier run ([`KnownRegions`]). A picture's [`Regions`] are one or the other. Knows nothing of the network that
 //! is explained.
 
+mod check;
+mod coco;
 pub mod darknet;
+mod formats;
+mod join;
 mod known;
+mod lines;
+mod opening;
+mod stream;
+#[cfg(test)]
+mod tests;
 
-pub use known::{read, KnownPicture, KnownRegions};
+pub use formats::{read, Format, FORMATS};
+pub use join::Joined;
+pub use known::{KnownPicture, KnownRegions, MAX_REGIONS};
 
 use crate::image::{Canvas, Letterbox, LetterboxFilter, Picture, Region, Rgb8, Size};
 use crate::Result;
 use std::sync::Arc;
 use tch::Device;
 
-/// One labelled region.
+/// A labelled region of a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Located {
-    /// Index of the class.
+    /// The index of its class among those of its source.
     pub class: usize,
-    /// In `[0, 1]`.
+    /// How sure the source is, in `[0, 1]`; 1 where people drew the region.
     pub confidence: f32,
-    /// Where it is, in pixels of the upright picture, unclipped.
+    /// Where it is, in pixels of the upright picture; may reach beyond the picture.
     pub region: Region,
 }
 

@@ -4,6 +4,7 @@ use super::Run;
 use crate::image::{Mask, Region, Size};
 use crate::regions::{KnownPicture, KnownRegions, Located};
 use crate::{Error, Result};
+use std::collections::BTreeMap;
 
 impl Run {
     /// Every picture's regions as they were found, unclipped, under the picture's path.
@@ -11,7 +12,7 @@ impl Run {
     /// # Errors
     /// As [`Run::for_each_record`]; a mask that is damaged.
     pub fn known_regions(&self) -> Result<KnownRegions> {
-        let mut pictures = Vec::new();
+        let mut pictures = BTreeMap::new();
         self.for_each_record(|record| {
             let size = Size::new(record.width, record.height);
             let damaged = |cause: String| Error::file(&self.path("records.jsonl"), format!("{}: {cause}", record.path));
@@ -21,9 +22,9 @@ impl Run {
                 let region = Region { extent: found.extent, mask: mask.map_err(damaged)? };
                 regions.push(Located { class: found.class, confidence: found.confidence, region });
             }
-            pictures.push((record.path.clone(), KnownPicture { size: Some(size), regions }));
+            pictures.insert(record.path.clone(), KnownPicture { size: Some(size), regions });
             Ok(())
         })?;
-        KnownRegions::new(self.folder(), self.manifest.classes.clone(), pictures)
+        Ok(KnownRegions::new(self.folder(), self.manifest.classes.clone(), pictures))
     }
 }

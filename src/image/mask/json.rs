@@ -6,9 +6,9 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
-/// The object as it stands in a file.
+/// The object as it stands in a file, which need not be a mask.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct RunLengths {
+pub(crate) struct RunLengths {
     /// Height and width, in this order.
     size: [u32; 2],
     counts: Counts,

@@ -65,13 +65,13 @@ pub(super) fn join(runs: &mut Vec<Range<u32>>) {
 
 /// The corners on the fine grid.
 fn corners(polygon: &[f64]) -> Result<Vec<Corner>, String> {
-    if polygon.len() < 6 || polygon.len() % 2 != 0 {
+    if polygon.len() < 6 || !polygon.len().is_multiple_of(2) {
         return Err(format!(
             "a polygon is a list x, y, x, y, … of at least three corners, found one of {} numbers",
             polygon.len()
         ));
     }
-    if let Some(far) = polygon.iter().find(|coordinate| !(coordinate.abs() <= MAX_COORDINATE)) {
+    if let Some(far) = polygon.iter().find(|coordinate| coordinate.is_nan() || coordinate.abs() > MAX_COORDINATE) {
         return Err(format!("a polygon's coordinates are at most {MAX_COORDINATE} pixels from 0, found {far}"));
     }
     let fine = |coordinate: f64| cut(FINE * coordinate);
