@@ -2,25 +2,28 @@
 
 use super::associate::print_summary;
 use super::progress;
+use super::session::{
+    self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_warning,
+    stop_on_interrupt,
+};
 use super::settings::Settings;
-use anyhow::Context;
 use emocam::associate::matrices;
 use emocam::attribution::Score;
 use emocam::config::Config;
-use emocam::corpus::{Corpus, Problem, Shard, ShardChoice, Source};
+use emocam::corpus::{Corpus, Shard, ShardChoice, Source};
 use emocam::load::{load, Loaded};
-use emocam::networks::EmotionModel;
 use emocam::nn;
-use emocam::pipeline::{Pass, Progress};
-use emocam::run::record::RecordWriter;
+use emocam::regions::SCORING_CANVAS;
+use emocam::pipeline::{Analysis, Pass, PassProgress, Worker};
+use emocam::run::record::{ImageRecord, RecordWriter};
 use emocam::run::{
-    failures_csv, images_and_objects_csv, CorpusInfo, Failure, Manifest, Outcome, Run, ShardInfo, Timings,
+    failures_csv, images_and_objects_csv, save_maps, Failure, Manifest, Outcome, Run, ShardInfo, Timings,
 };
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Run both networks over a corpus: records, tables, association matrix and heatmap
 ///
@@ -69,17 +72,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut corpus = super::corpus::images(&roots, limit)?;
     let folder = out.unwrap_or_else(|| default_folder(&roots[0], shard));
     let is_ours = |key: &str| shard.is_none_or(|shard| shard.contains(key));
-    let ours: Vec<&Source> = corpus.images.iter().filter(|source| is_ours(source.shard_key())).collect();
     corpus.problems.retain(|problem| is_ours(problem.shard_key()));
     tch::set_num_threads(nn::network_threads());
     let devices = nn::open_all(&machine.device)?;
-    let mut models = model_threads(&config, &machine.models, &devices)?;
+    let mut workers = workers(&config, &machine.models, &devices, &corpus)?;
     nn::keep_freed_memory();
+    let ours: Vec<&Source> = corpus.images.iter().filter(|source| is_ours(source.shard_key())).collect();
     let part = shard.map(|Shard { index, count }| ShardInfo { index, count, images: ours.len() });
-    let manifest = Manifest { shard: part, ..manifest(&config, &models[0], &devices, &roots, &corpus)? };
-    if let Some(warning) = &manifest.warning {
-        say!("warning: {warning}");
-    }
+    let loaded = &workers[0].loaded;
+    let manifest = Manifest { shard: part, ..manifest(&config, loaded, &devices, &roots, &corpus)? };
+    say_warning(manifest.warning.as_ref());
+    say_joined(&loaded.regions);
     let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     tch::set_num_threads(run.manifest.network_threads);
     let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
@@ -93,29 +96,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let stop =
         stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
-    let mut progress = progress::Progress::new(ours.len() as u64, "images").from(done.len() as u64);
-    let maps = run.path("maps");
-    let pass = Pass {
-        sources: &todo,
-        models: &mut models,
-        config: &config,
-        threads: machine.threads,
-        maps: save_maps.then_some(maps.as_path()),
-        stop,
-    };
-    let mut batch = config.compute.batch;
-    let (failed, timings) = pass.run(&mut writer, &mut |now| {
-        if now.batch < batch {
-            batch = now.batch;
-            say!(
-                "the memory does not suffice for batches of {}: going on with {batch}. Last digits follow the batch; for \
-                 tables that are the same at every run start with --batch {batch}",
-                config.compute.batch
-            );
-        }
-        progress.at((done.len() + now.done + now.failed) as u64, note(&now));
-    })?;
-    progress.finish();
+    let progress = progress::Progress::new(ours.len() as u64, "images").from(done.len() as u64);
+    let (analysis, batch) = (Analysis::new(&workers[0].loaded, &config, save_maps), config.compute.batch);
+    let pass = Pass { stage: &analysis, items: &todo, workers: &mut workers, batch, threads: machine.threads, stop };
+    let maps = save_maps.then(|| run.path("maps"));
+    let (failed, timings) = record(pass, &mut writer, maps.as_deref(), done.len(), progress)?;
     let stopped = stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len();
     let failures = all_failures(corpus.problems, failed);
     if stopped {
@@ -131,23 +116,54 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     finish(&mut run, &failures, timings)
 }
 
+/// Runs the pass; records are appended as they come, their maps before them: a picture with a record has its maps.
+fn record<'a>(
+    pass: Pass<'a, Analysis<'a>>,
+    writer: &mut RecordWriter,
+    maps: Option<&Path>,
+    already: usize,
+    mut progress: progress::Progress,
+) -> anyhow::Result<(Vec<Failure>, Timings)> {
+    let (configured, mut batch, size) = (pass.batch, pass.batch, pass.stage.enough().fit.input);
+    let found = pass.run(&mut |done, now| {
+        let mut records: Vec<ImageRecord> = Vec::with_capacity(done.len());
+        for picture in done {
+            let mut examined = picture.outcome;
+            examined.record.path.clone_from(&picture.item.path);
+            if let Some(folder) = maps {
+                save_maps(folder, &examined.record, examined.maps.iter().map(|map| (size, map)))?;
+            }
+            records.push(examined.record);
+        }
+        if !records.is_empty() {
+            writer.append(&records)?;
+        }
+        say_smaller_batch(&mut batch, now.batch, configured);
+        progress.at((already + now.done + now.failed) as u64, note(&now));
+        Ok(())
+    })?;
+    progress.finish();
+    Ok(found)
+}
+
 /// Model threads a GPU: it computes for the one while the other prepares its batch, suppresses boxes or fits LIME-CAM's
 /// models on the processor. Both queue their work on one stream.
 const THREADS_A_GPU: usize = 2;
 
 /// A set of networks for every model thread, read once and shared by the threads of a GPU. The CPU has one thread, whose
 /// batches fill its cores.
-fn model_threads(config: &Config, folder: &Path, devices: &[tch::Device]) -> anyhow::Result<Vec<Loaded>> {
+fn workers(config: &Config, folder: &Path, devices: &[tch::Device], corpus: &Corpus) -> anyhow::Result<Vec<Worker>> {
     let threads = |device: &tch::Device| if device.is_cuda() { THREADS_A_GPU } else { 1 };
     // The devices in turn, so that the first batches go to different ones.
     let turns = (0..THREADS_A_GPU).flat_map(|turn| devices.iter().filter(move |device| turn < threads(device)));
-    let first = load(config, folder, devices[0])?;
+    let first = load(config, folder, devices[0], &paths(&corpus.images))?;
     let others = turns.skip(1).map(|&device| first.on(device)).collect::<emocam::Result<Vec<_>>>()?;
-    Ok(std::iter::once(first).chain(others).collect())
+    let worker = |loaded: Loaded| Worker { loaded, batch: config.compute.batch };
+    Ok(std::iter::once(first).chain(others).map(worker).collect())
 }
 
 /// What progress says besides the rate: failures, and who waits for whom.
-fn note(now: &Progress) -> String {
+fn note(now: &PassProgress) -> String {
     let mut note = String::new();
     if now.failed > 0 {
         note.push_str(&format!("{} failed, ", now.failed));
@@ -175,24 +191,6 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
     say_flags(run);
     say_failures(failures, &run.path("failures.csv"));
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// What could not be looked at and what failed, in the order of the paths.
-pub(super) fn all_failures(problems: Vec<Problem>, failed: Vec<Failure>) -> Vec<Failure> {
-    let of = |problem: Problem| Failure { path: problem.path, stage: "find".into(), cause: problem.cause };
-    let mut failures: Vec<Failure> = problems.into_iter().map(of).chain(failed).collect();
-    failures.sort_by(|a, b| a.path.cmp(&b.path));
-    failures
-}
-
-/// The first failures, and where all of them are.
-pub(super) fn say_failures(failures: &[Failure], table: &Path) {
-    for failure in failures.iter().take(3) {
-        say!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
-    }
-    if !failures.is_empty() {
-        say!("{} failed in all; see {}", failures.len(), table.display());
-    }
 }
 
 /// Where the time went: what to change for more speed.
@@ -245,12 +243,6 @@ fn outcome(run: &Run, failed: usize, timings: Timings) -> anyhow::Result<Outcome
     Ok(outcome)
 }
 
-/// As in `run.json`: "cpu", "cuda:0" or "cuda:0,1".
-fn device_names(devices: &[tch::Device]) -> String {
-    let names: Vec<String> = devices.iter().map(|&device| device_name(device)).collect();
-    names.join(",").replace(",cuda:", ",")
-}
-
 /// Where a run goes that was given no place.
 fn default_folder(root: &Path, shard: Option<Shard>) -> PathBuf {
     let name = format!("{}-emocam", super::corpus::name(root));
@@ -260,24 +252,6 @@ fn default_folder(root: &Path, shard: Option<Shard>) -> PathBuf {
     }
 }
 
-/// As in `run.json`.
-pub(super) fn device_name(device: tch::Device) -> String {
-    match device {
-        tch::Device::Cuda(number) => format!("cuda:{number}"),
-        _ => "cpu".into(),
-    }
-}
-
-/// What says later whether a corpus is still the same.
-pub(super) fn corpus_info(roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<CorpusInfo> {
-    let folders = roots.iter().map(|root| super::corpus::absolute(root));
-    Ok(CorpusInfo {
-        folders: folders.collect::<std::io::Result<_>>().context("cannot name the corpus folders")?,
-        images: corpus.images.len(),
-        sha256: emocam::corpus::digest(&corpus.images),
-    })
-}
-
 fn manifest(
     config: &Config,
     loaded: &Loaded,
@@ -285,24 +259,10 @@ fn manifest(
     roots: &[PathBuf],
     corpus: &Corpus,
 ) -> anyhow::Result<Manifest> {
-    Ok(Manifest {
-        emocam: env!("CARGO_PKG_VERSION").into(),
-        libtorch: "2.11".into(),
-        complete: false,
-        warning: emocam::load::warning(&loaded.files),
-        configuration: config.clone(),
-        device: device_names(devices),
-        network_threads: tch::get_num_threads(),
-        models: loaded.files.clone(),
-        corpus: corpus_info(roots, corpus)?,
-        shard: None,
-        labels: loaded.emotion.card().labels.clone(),
-        classes: loaded.classes.clone(),
-        matrices: None,
-        paste: None,
-        outcome: None,
-        merged: None,
-    })
+    let canvas = loaded.regions.view().map_or(SCORING_CANVAS.into(), |view| view.canvas);
+    let (card, boxes) = (loaded.network.card(), (loaded.regions.classes(), canvas));
+    let corpus = corpus_info(roots, corpus)?;
+    Ok(session::manifest(config, &loaded.files, device_names(devices), card, boxes, corpus))
 }
 
 fn announce(run: &Run, images: usize, done: usize, devices: &[tch::Device]) {
@@ -317,17 +277,4 @@ fn announce(run: &Run, images: usize, done: usize, devices: &[tch::Device]) {
     });
     let already = if done > 0 { format!(", {done} already done") } else { String::new() };
     say!("{images} images{already}{shard}; {device}; results in {}", run.folder().display());
-}
-
-/// The first Ctrl-C (or SIGTERM) lets the work at hand finish and says `note`, the second ends the process.
-pub(super) fn stop_on_interrupt(note: &'static str) -> anyhow::Result<&'static AtomicBool> {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    ctrlc::set_handler(move || {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        say!("\n{note}");
-    })
-    .context("cannot catch Ctrl-C")?;
-    Ok(&STOP)
 }

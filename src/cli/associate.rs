@@ -1,10 +1,10 @@
 //! `emocam associate`: a second look at a run, without networks.
 
+use super::session::{print, say_warning};
 use super::settings::Association;
-use anyhow::Context;
 use emocam::associate::{matrices, Matrices};
 use emocam::run::Run;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -31,9 +31,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut config = run.manifest.configuration.clone();
     association.apply(&mut config.association);
     config.check()?;
-    if let Some(warning) = &run.manifest.warning {
-        say!("warning: {warning}");
-    }
+    say_warning(run.manifest.warning.as_ref());
     let matrices = matrices(&run, &config.association)?;
     let pictures = matrices.write(out.as_deref().unwrap_or(run.folder()))?;
     if out.is_none() {
@@ -48,13 +46,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The classes of each method with the highest mean share, as a table on stdout. A reader that has seen enough is no
-/// failure: the files are written, and the exit status is theirs.
+/// The classes of each method with the highest mean share, as a table on stdout.
 pub fn print_summary(matrices: &Matrices) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(&summary(matrices)?) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
-        _ => Ok(()),
-    }
+    print(&summary(matrices)?)
 }
 
 fn summary(matrices: &Matrices) -> std::io::Result<Vec<u8>> {

@@ -8,7 +8,8 @@ use super::settings::Settings;
 use anyhow::Context;
 use emocam::corpus::{find, DecodeOptions};
 use emocam::image::Rgb8;
-use emocam::regions::darknet::{Darknet, Detector};
+use emocam::regions::darknet::Darknet;
+use emocam::regions::Detector;
 use emocam::{load, models, nn};
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,16 +44,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (cfg, _) = load::cfg(&config, &machine.models)?;
     let weights = models::locate(config.detector.weights.as_ref(), &machine.models)?;
     let precision = config.compute.precision;
-    let detector = Darknet::load(&cfg, &weights, config.detector.thresholds(), device, precision)?;
+    // Their names do not matter here.
+    let classes = (0..cfg.classes()).map(|class| class.to_string()).collect();
+    let detector = Darknet::load(&cfg, &weights, classes, config.detector.settings(precision), device)?;
     nn::keep_freed_memory();
     let options = DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() };
     let canvases: Vec<Rgb8> = find(&corpus)?
         .images
         .iter()
         .map(|source| {
-            let picture = source.decode(&options)?.pixels;
-            let letterbox = detector.canvas(config.detector.rect).letterbox(picture.size());
-            Ok(letterbox.apply(&picture, config.detector.letterbox_filter, config.detector.fill()))
+            Ok(detector.view().sight(&source.decode(&options)?).pixels)
         })
         .collect::<emocam::Result<_>>()?;
     anyhow::ensure!(!canvases.is_empty(), "no images in {corpus:?}");

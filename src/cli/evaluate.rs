@@ -1,19 +1,24 @@
 //! `emocam evaluate`: is a method any good?
 
-use super::analyze::{all_failures, corpus_info, device_name, say_failures, stop_on_interrupt};
 use super::progress::Progress;
+use super::session::{
+    all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined, say_warning,
+    stop_on_interrupt,
+};
 use super::settings::{by_name, Machine, Settings};
 use anyhow::Context;
+use emocam::attribution;
 use emocam::config::Config;
-use emocam::corpus::DecodeOptions;
-use emocam::regions::darknet::Darknet;
-use emocam::networks::{AlexNet, EmotionModel};
+use emocam::corpus::Corpus;
 use emocam::faithfulness::{
-    self, Document, Evaluation, EvaluationOutcome, Judge, Measure, MetricEstimate, Plan, Pointer, Pointing,
+    self, Document, Evaluation, EvaluationOutcome, Judge, JudgingNetworks, Measure, MetricEstimate, Plan, Pointer,
+    Pointing,
 };
+use emocam::networks::Classifier;
+use emocam::regions::Regions;
 use emocam::run::ModelFile;
 use emocam::{load, nn};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -79,31 +84,32 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if config.corpus.fast_decode {
         say!("warning: fast decoding is for analyze and explain: methods are judged on whole photos");
     }
-    let mut measures = metrics.unwrap_or_else(|| Measure::WITHOUT_DETECTOR.to_vec());
-    measures.extend(pointing.is_some().then_some(Measure::Pointing));
+    let measures = metrics.clone().unwrap_or_else(|| Measure::WITHOUT_DETECTOR.to_vec());
+    let measures = measures.into_iter().chain(pointing.is_some().then_some(Measure::Pointing)).collect();
     let pointing = pointing.map(|class| Pointing { class, confidence: pointing_confidence });
     let mut plan = Plan { measures, steps, pointing, resamples };
     plan.check()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam-evaluation", super::corpus::name(&roots[0]))));
-    let networks = Networks::load(&config, &mut plan, &machine)?;
+    let Judging { mut networks, pointer, files, device, labels } =
+        Judging::load(&config, &mut plan, metrics.is_none(), &machine, &corpus)?;
+    let judge = Judge::new(&networks, pointer, &config, &plan)?;
     make_empty(&folder)?;
-    if let Some(warning) = load::warning(&networks.files) {
-        say!("warning: {warning}");
-    }
-    say!("{} images; {}; results in {}", corpus.images.len(), device_name(networks.device), folder.display());
+    let warning = load::warning(&files);
+    say_warning(warning.as_ref());
+    say!("{} images; {}; results in {}", corpus.images.len(), device_name(device), folder.display());
 
     let stop = stop_on_interrupt("stopping after this image; once more to stop at once, without results")?;
-    let judge = Judge::new(&networks.emotion, networks.pointer(), &config, &plan)?;
     let mut progress = Progress::new(corpus.images.len() as u64, "images");
-    let options = DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() };
     let begin = Instant::now();
     rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build_global().context("cannot start threads")?;
     let mut report = |done: usize, failed: usize| {
         let note = if failed > 0 { format!("{failed} failed") } else { String::new() };
         progress.at((done + failed) as u64, note);
     };
-    let (evaluation, failed, parts) = faithfulness::run(&judge, &corpus.images, &options, stop, &mut report)?;
+    let threads = machine.threads.min(DECODE_THREADS);
+    let (evaluation, failed, parts) =
+        faithfulness::run(&judge, &mut networks, &corpus.images, threads, stop, &mut report)?;
     progress.finish();
     let seconds = begin.elapsed().as_secs_f64();
     let complete = evaluation.pictures().len() + failed.len() == corpus.images.len();
@@ -114,22 +120,22 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         emocam: env!("CARGO_PKG_VERSION").into(),
         libtorch: "2.11".into(),
         complete,
-        warning: load::warning(&networks.files),
+        warning,
         outcome: EvaluationOutcome {
             failed: failures.len(),
             seconds,
             parts,
             ..EvaluationOutcome::of(&evaluation, &plan)
         },
-        device: device_name(networks.device),
+        device: device_name(device),
         network_threads: tch::get_num_threads(),
         corpus: corpus_info(&roots, &corpus)?,
-        models: networks.files,
+        models: files,
         evaluation: plan,
         configuration: config,
     };
-    faithfulness::write(&folder, &document, &evaluation, &estimates, &networks.emotion.card().labels, &failures)?;
-    print(&evaluation, &estimates)?;
+    faithfulness::write(&folder, &document, &evaluation, &estimates, &labels, &failures)?;
+    print_means(&evaluation, &estimates)?;
     say_flags(&document, &folder);
     say_failures(&failures, &folder.join("failures.csv"));
     Ok(match (complete, failures.is_empty()) {
@@ -139,60 +145,71 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Pictures decode faster than they are judged.
+const DECODE_THREADS: usize = 2;
+
 /// What an evaluation runs.
-struct Networks {
-    emotion: AlexNet,
-    /// The detector and the class of the pointing game.
-    detector: Option<(Darknet, usize)>,
+struct Judging {
+    networks: JudgingNetworks,
+    /// Where the regions of the pointing game come from.
+    pointer: Option<Pointer>,
     files: Vec<ModelFile>,
     device: tch::Device,
+    labels: Vec<String>,
 }
 
-impl Networks {
-    /// Loads the emotion model, and the detector where the plan needs it; the class's name in the plan becomes the
-    /// detector's own. A name that is not known is refused before any weights are read.
-    fn load(config: &Config, plan: &mut Plan, machine: &Machine) -> anyhow::Result<Self> {
+impl Judging {
+    /// Loads the explained network, and the regions where the plan needs them; the class's name in the plan becomes their own.
+    /// A name that is not known is refused before any weights are read. A check that the network does not admit is left out
+    /// of a plan that nobody made by name (`default`).
+    fn load(
+        config: &Config,
+        plan: &mut Plan,
+        default: bool,
+        machine: &Machine,
+        corpus: &Corpus,
+    ) -> anyhow::Result<Self> {
         let class = match &mut plan.pointing {
             Some(pointing) => {
-                let (_, names, _) = load::description(config, &machine.models)?;
+                let names = load::classes(config, &machine.models)?;
                 let class = load::class_index(&pointing.class, &names)?;
                 pointing.class.clone_from(&names[class]);
                 Some(class)
             }
             None => None,
         };
-        tch::set_num_threads(nn::network_threads());
-        let device = nn::open(&machine.device)?;
-        let (emotion, mut files) = load::emotion(config, &machine.models, device)?;
-        let detector = match class {
-            Some(class) => {
-                let (detector, _, of_detector) = load::detector(config, &machine.models, device)?;
-                files.extend(of_detector);
-                Some((detector, class))
+        let device = open_device(machine)?;
+        let (network, mut files) = load::network(config, &machine.models, device)?;
+        attribution::check(&config.cam.methods, &config.cam.options(), &*network)?;
+        leave_out_sanity(plan, default, &*network);
+        let labels = network.card().labels.clone();
+        let regions = match class {
+            Some(_) => {
+                let (regions, own) = load::regions(config, &machine.models, device, &paths(&corpus.images))?;
+                files.extend(own);
+                say_joined(&regions);
+                Some(regions)
             }
             None => None,
         };
         nn::keep_freed_memory();
-        Ok(Self { emotion, detector, files, device })
-    }
-
-    fn pointer(&self) -> Option<Pointer<'_>> {
-        self.detector.as_ref().map(|(detector, class)| Pointer { detector, class: *class })
+        let pointer = |class| regions.as_ref().map(|regions: &Regions| Pointer::new(regions, class));
+        let pointer = class.and_then(pointer);
+        let networks = JudgingNetworks::new(network, regions, plan, config.cam.seed)?;
+        Ok(Self { networks, pointer, files, device, labels })
     }
 }
 
-/// Makes `folder`; one that holds something already is refused.
-fn make_empty(folder: &Path) -> anyhow::Result<()> {
-    let context = || format!("cannot create {}", folder.display());
-    std::fs::create_dir_all(folder).with_context(context)?;
-    let empty = std::fs::read_dir(folder).with_context(context)?.next().is_none();
-    anyhow::ensure!(empty, "{} is not empty: name another folder with --out", folder.display());
-    Ok(())
+/// The sanity check redraws layers; a network that does not show any is judged by the other metrics.
+fn leave_out_sanity(plan: &mut Plan, default: bool, network: &dyn Classifier) {
+    if default && network.layers().is_none() && plan.has(Measure::Sanity) {
+        plan.measures.retain(|measure| *measure != Measure::Sanity);
+        say!("sanity is left out: it redraws the layers of the network's head, which this network does not show");
+    }
 }
 
-/// The means as a table on stdout: a row for each method, a column for each metric. A reader that has seen enough is no
-/// failure.
-fn print(evaluation: &Evaluation, estimates: &[MetricEstimate]) -> anyhow::Result<()> {
+/// The means as a table on stdout: a row for each method, a column for each metric.
+fn print_means(evaluation: &Evaluation, estimates: &[MetricEstimate]) -> anyhow::Result<()> {
     let mut rows = vec![vec!["mean over images".to_string()], vec!["better".to_string()]];
     for metric in evaluation.metrics() {
         rows[0].push(metric.name());
@@ -218,10 +235,7 @@ fn print(evaluation: &Evaluation, estimates: &[MetricEstimate]) -> anyhow::Resul
         }
         writeln!(out)?;
     }
-    match std::io::stdout().lock().write_all(&out) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
-        _ => Ok(()),
-    }
+    print(&out)
 }
 
 /// What a reader of the numbers should know.

@@ -1,22 +1,22 @@
 //! `emocam explain`: single photos, with everything that is computed on the way.
 
+use super::session::{self, print};
 use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{check, find, Source, FIGURES};
-use emocam::figures::{names, Examined, Explained, Explainer, Photo};
+use emocam::figures::{names, ExaminedPhoto, Explained, Explainer};
 use emocam::files::write_bytes;
-use emocam::load::{load, warning};
-use emocam::pipeline::{in_one_line, Models};
+use emocam::pipeline::{Pass, Worker};
 use emocam::plot::{write_scaled, Colours, PHOTO_SCALE};
 use emocam::run::Failure;
-use emocam::{nn, Error};
+use emocam::Error;
 use rayon::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Explain single photos: a figure with the maps of all methods side by side, and the same as numbers
 ///
@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "COLOURS", default_value = "both")]
     colours: Colouring,
 
-    /// Also write NAME.safetensors: every map as 227 x 227 numbers (about 200 KB for each method)
+    /// Also write NAME.safetensors: every map as numbers over the network's input (EmoNet: 227 x 227, about 200 KB a method)
     #[arg(long)]
     save_maps: bool,
 
@@ -59,13 +59,6 @@ enum Colouring {
     Uniform,
     Jet,
     Both,
-}
-
-/// A photo and where its files go, without an extension.
-#[derive(Debug)]
-struct Job {
-    source: Source,
-    files: PathBuf,
 }
 
 /// What is written of every photo.
@@ -86,28 +79,40 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let wanted = Wanted { boxes: boxes.into(), colours, maps: save_maps };
     let (config, machine) = settings.or_paper_methods().resolve()?;
     let (sources, mut failures) = sources(&images, corpus.as_deref())?;
-    let jobs = jobs(sources, &out)?;
-    tch::set_num_threads(nn::network_threads());
-    let device = nn::open(&machine.device)?;
-    let loaded = load(&config, &machine.models, device)?;
-    nn::keep_freed_memory();
-    if let Some(warning) = warning(&loaded.files) {
-        say!("warning: {warning}");
-    }
+    let files = files(&sources, &out)?;
+    let (loaded, _) = session::load(&config, &machine, &sources)?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build()?;
     make_folder(&out)?;
     let explainer = Explainer::new(&loaded, &config);
-    let models = Models { detector: &loaded.detector, emotion: &loaded.emotion };
-    for batch in jobs.chunks(config.compute.batch) {
-        let (photos, jobs) = threads.install(|| open(batch, &explainer, &mut failures));
-        let examined = explainer.examine(photos, models)?;
-        let texts: Vec<String> = threads.install(|| {
-            let texts = examined.par_iter().zip(&jobs).map(|(of, job)| write(of, job, &explainer, &config, wanted));
-            texts.collect::<anyhow::Result<_>>()
-        })?;
-        jobs.iter().for_each(|job| say!("{}", with_extension(&job.files, "png").display()));
-        print(&texts)?;
+    let (batch, stop) = (config.compute.batch, AtomicBool::new(false));
+    let mut workers = [Worker { loaded, batch }];
+    let pass =
+        Pass { stage: &explainer, items: &sources, workers: &mut workers, batch, threads: machine.threads, stop: &stop };
+    let mut failed = None;
+    let (unread, _) = pass.run(&mut |done, _| {
+        let photos: Vec<(ExaminedPhoto, &PathBuf)> = done
+            .into_iter()
+            .map(|photo| {
+                let path = &photo.item.path;
+                (explainer.examined(path, photo.prepared, photo.outcome), &files[path])
+            })
+            .collect();
+        let texts = threads.install(|| {
+            let texts = photos.par_iter().map(|(photo, files)| write(photo, files, &explainer, &config, wanted));
+            texts.collect::<anyhow::Result<Vec<String>>>()
+        });
+        photos.iter().for_each(|(_, files)| say!("{}", with_extension(files, "png").display()));
+        if let Err(error) = texts.and_then(|texts| print(texts.concat().as_bytes())) {
+            // What cannot be written ends the pass; why is said below.
+            stop.store(true, Ordering::Relaxed);
+            failed.get_or_insert(error);
+        }
+        Ok(())
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
     }
+    failures.extend(unread);
     for failure in &failures {
         say!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
     }
@@ -121,7 +126,7 @@ fn sources(images: &[PathBuf], corpus: Option<&Path>) -> anyhow::Result<(Vec<Sou
     for image in images {
         match check(image) {
             Ok(()) => roots.push(image.clone()),
-            Err(error) => failures.push(failure(image.display().to_string(), in_one_line(&error))),
+            Err(error) => failures.push(failure(image.display().to_string(), error.in_one_line())),
         }
     }
     let mut found = find(&roots)?;
@@ -144,23 +149,24 @@ fn sources(images: &[PathBuf], corpus: Option<&Path>) -> anyhow::Result<(Vec<Sou
     Ok((found.images, failures))
 }
 
-/// Where each photo's files go; never over a photo.
-fn jobs(sources: Vec<Source>, out: &Path) -> anyhow::Result<Vec<Job>> {
+/// Where each photo's files go, without an extension; never over a photo.
+fn files(sources: &[Source], out: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
     let photos: BTreeSet<PathBuf> = sources.iter().filter_map(|source| source.file.canonicalize().ok()).collect();
-    let names = names(&sources.iter().map(|source| source.path.as_str()).collect::<Vec<_>>());
-    let jobs = sources.into_iter().zip(names).map(|(source, name)| Job { source, files: out.join(name) });
-    jobs.map(|job| {
-        for extension in ["png", "svg", "json", "safetensors"] {
-            let file = with_extension(&job.files, extension);
-            anyhow::ensure!(
-                !file.canonicalize().is_ok_and(|file| photos.contains(&file)),
-                "{} is one of the photos and would be replaced by a figure: name another folder with --out",
-                file.display()
-            );
-        }
-        Ok(job)
-    })
-    .collect()
+    let names = names(&session::paths(sources));
+    let named = sources.iter().zip(names).map(|(source, name)| (source.path.clone(), out.join(name)));
+    named
+        .map(|(path, files)| {
+            for extension in ["png", "svg", "json", "safetensors"] {
+                let file = with_extension(&files, extension);
+                anyhow::ensure!(
+                    !file.canonicalize().is_ok_and(|file| photos.contains(&file)),
+                    "{} is one of the photos and would be replaced by a figure: name another folder with --out",
+                    file.display()
+                );
+            }
+            Ok((path, files))
+        })
+        .collect()
 }
 
 /// Makes the folder for the figures, marked, so that none is taken for a photo when a folder above is looked through. One
@@ -184,45 +190,25 @@ fn with_extension(files: &Path, extension: &str) -> PathBuf {
     name.into()
 }
 
-/// Decodes a batch; what cannot be decoded is a failure.
-fn open<'a>(batch: &'a [Job], explainer: &Explainer<'_>, failures: &mut Vec<Failure>) -> (Vec<Photo>, Vec<&'a Job>) {
-    let opened: Vec<_> = batch.par_iter().map(|job| explainer.open(&job.source)).collect();
-    let (mut photos, mut jobs) = (Vec::new(), Vec::new());
-    for (job, opened) in batch.iter().zip(opened) {
-        match opened {
-            Ok(photo) => {
-                photos.push(photo);
-                jobs.push(job);
-            }
-            Err(error) => failures.push(Failure {
-                path: job.source.path.clone(),
-                stage: "decode".into(),
-                cause: in_one_line(&error),
-            }),
-        }
-    }
-    (photos, jobs)
-}
-
 /// Writes a photo's files.
 fn write(
-    of: &Examined,
-    job: &Job,
+    photo: &ExaminedPhoto,
+    files: &Path,
     explainer: &Explainer<'_>,
     config: &Config,
     wanted: Wanted,
 ) -> anyhow::Result<String> {
-    let file = |extension| with_extension(&job.files, extension);
-    if let Some(folder) = job.files.parent() {
+    let file = |extension| with_extension(files, extension);
+    if let Some(folder) = files.parent() {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     }
-    let content = explainer.content(of);
-    let figure = explainer.figure(of, &content, wanted.boxes, wanted.colours)?;
+    let content = explainer.content(photo);
+    let figure = explainer.figure(photo, &content, wanted.boxes, wanted.colours)?;
     let mut json = serde_json::to_vec_pretty(&content).context("the numbers cannot be written")?;
     json.push(b'\n');
     write_bytes(&file("json"), &json)?;
     if wanted.maps {
-        of.save_maps(&file("safetensors"))?;
+        photo.save_maps(&file("safetensors"))?;
     }
     write_scaled(&figure, PHOTO_SCALE, &file("png"), &file("svg"))?;
     Ok(text(&content, config, wanted.boxes))
@@ -230,14 +216,19 @@ fn write(
 
 /// The photo in a few lines.
 fn text(of: &Explained, config: &Config, shown: usize) -> String {
-    let percent = |probability: f32| format!("{:.1} %", 100.0 * probability);
-    let mut text = format!("{}: {} {}", of.path, of.predicted.label, percent(of.predicted.probability));
+    let percent = |probability: Option<f32>| {
+        probability.map(|probability| format!(" {:.1} %", 100.0 * probability)).unwrap_or_default()
+    };
+    let mut text = format!("{}: {}{}", of.path, of.predicted.label, percent(of.predicted.probability));
+    if let Some(output) = of.output {
+        let _ = write!(text, " ({output:.3})");
+    }
     // Writing to a string cannot fail.
     for (name, value) in [("valence", of.valence), ("arousal", of.arousal)] {
         let _ = value.map(|value| write!(text, ", {name} {value:.2}"));
     }
     if of.explained != of.predicted {
-        let _ = write!(text, "; explained: {} {}", of.explained.label, percent(of.explained.probability));
+        let _ = write!(text, "; explained: {}{}", of.explained.label, percent(of.explained.probability));
     }
     let _ = writeln!(text, "; {} detections", of.detections);
     for map in &of.methods {
@@ -257,12 +248,4 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
         let _ = writeln!(text, "  * counts: over {over}");
     }
     text
-}
-
-/// Texts to stdout. A reader that has seen enough is no failure: the files are written.
-fn print(texts: &[String]) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(texts.concat().as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
-        _ => Ok(()),
-    }
 }

@@ -1,8 +1,9 @@
 //! `emocam merge`: one run from its shards.
 
-use super::analyze::{say_failures, say_flags};
+use super::analyze::say_flags;
 use super::associate::print_summary;
 use super::progress::Progress;
+use super::session::{say_failures, say_warning};
 use emocam::merge::{MapsMoved, Shards};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,9 +49,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new(images, "images merged");
     let merged = checked.write(&out, &mut |done| progress.at(done, String::new()))?;
     progress.finish();
-    if let Some(warning) = &merged.run.manifest.warning {
-        say!("warning: {warning}");
-    }
+    say_warning(merged.run.manifest.warning.as_ref());
     say_maps(merged.maps);
     print_summary(&merged.matrices)?;
     for picture in &merged.pictures {

@@ -24,6 +24,7 @@ mod models;
 mod paste;
 mod progress;
 mod rsa;
+mod session;
 mod settings;
 mod train;
 mod validate;

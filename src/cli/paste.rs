@@ -2,24 +2,26 @@
 
 mod find;
 
-use super::analyze::{corpus_info, stop_on_interrupt};
 use super::progress::Progress;
+use super::session::{
+    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_smaller_batch,
+    say_warning, stop_on_interrupt,
+};
 use super::settings::{Machine, Settings};
-use anyhow::Context;
+use emocam::attribution;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
-use emocam::image::Size;
-use emocam::networks::{AlexNet, EmotionModel};
+use emocam::image::Canvas;
+use emocam::load;
+use emocam::nn;
 use emocam::paste::{
-    write, Boxes, Fill, ObjectInfo, PastePass, PasteRecord, PasteSettings, PastedObject, Places, Positions,
-    RecordedBoxes, Tally,
+    write, Fill, ObjectInfo, PasteNetworks, PasteRecord, PasteSettings, PasteStage, PastedObject, Places, Positions, Tally,
 };
-use emocam::regions::darknet::Darknet;
+use emocam::pipeline::Pass;
+use emocam::regions::{Regions, SCORING_CANVAS};
 use emocam::run::record::{self, RecordWriter};
 use emocam::run::{write_failures, Failure, Manifest, ModelFile, Outcome, Run, Timings};
-use emocam::{load, nn};
-use std::collections::{BTreeMap, HashSet};
-use std::io::{ErrorKind, Write};
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,14 +87,10 @@ pub struct Args {
     #[arg(long, value_name = "NxM|LIST|FILE", conflicts_with = "at")]
     positions: Option<String>,
 
-    /// Paste on the centre of every detected box of this class; may be given several times. The detector runs once an image,
-    /// unless --boxes names a run. --min-confidence leaves out boxes
+    /// Paste on the centre of every box of this class; may be given several times. The detector runs once an image, unless
+    /// --regions names a file or a run over the same images. --min-confidence leaves out boxes
     #[arg(long, value_name = "CLASS")]
     at: Vec<String>,
-
-    /// Take the boxes for --at from the records of this run of `emocam analyze` over the same images
-    #[arg(long, value_name = "RUN", requires = "at")]
-    boxes: Option<PathBuf>,
 
     /// The same outline filled with something else, to tell the object from the hiding: none, all, or some of mean (the
     /// image's mean colour), blur (what is below, blurred), shuffle (the object's pixels in random order). Each costs as
@@ -122,25 +120,20 @@ pub struct Args {
     settings: Settings,
 }
 
-/// The networks that are needed, and their files.
-struct Models {
-    emotion: AlexNet,
-    detector: Option<Darknet>,
-    classes: Vec<String>,
-    files: Vec<ModelFile>,
-}
-
 /// Everything that an experiment is made of.
 struct Experiment {
     config: Config,
     machine: Machine,
     device: tch::Device,
-    models: Models,
+    networks: PasteNetworks,
+    files: Vec<ModelFile>,
+    /// Names of the regions' classes, where objects are pasted on boxes, and where these are scored.
+    classes: Vec<String>,
+    canvas: Canvas,
     objects: Vec<PastedObject>,
     settings: PasteSettings,
-    /// Of the classes of --at in the detector's list.
+    /// Of the classes of --at in the regions' list.
     indices: Vec<usize>,
-    recorded: Option<RecordedBoxes>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -151,17 +144,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let corpus = super::corpus::images(&args.corpus, args.limit)?;
     let (roots, resume) = (args.corpus.clone(), args.resume);
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&roots[0], "paste"));
-    let experiment = prepare(args, objects)?;
+    let mut experiment = prepare(args, objects, &corpus)?;
     let manifest = manifest(&experiment, &roots, &corpus)?;
-    if let Some(warning) = &manifest.warning {
-        say!("warning: {warning}");
-    }
+    say_warning(manifest.warning.as_ref());
     let run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
-    execute(&experiment, corpus, run)
+    execute(&mut experiment, corpus, run)
 }
 
 /// Loads what the arguments name and resolves what they mean.
-fn prepare(args: Args, objects: Vec<PastedObject>) -> anyhow::Result<Experiment> {
+fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::Result<Experiment> {
     // The others were seen to by the caller; a new one does not compile until it is named here.
     let Args {
         corpus: _,
@@ -175,7 +166,6 @@ fn prepare(args: Args, objects: Vec<PastedObject>) -> anyhow::Result<Experiment>
         scale,
         positions,
         at,
-        boxes,
         controls,
         focus,
         settings,
@@ -184,9 +174,7 @@ fn prepare(args: Args, objects: Vec<PastedObject>) -> anyhow::Result<Experiment>
     if config.corpus.fast_decode {
         say!("warning: fast decoding is for analyze and explain: objects are pasted on whole photos");
     }
-    let from_run = boxes.as_deref().map(Run::open).transpose()?;
     let information = |object: &PastedObject| ObjectInfo { name: object.name.clone(), sha256: object.sha256.clone() };
-    let records = from_run.as_ref().map(|run| run.path("records.jsonl"));
     let mut settings = PasteSettings {
         objects: objects.iter().map(information).collect(),
         fills: controls.0,
@@ -195,31 +183,35 @@ fn prepare(args: Args, objects: Vec<PastedObject>) -> anyhow::Result<Experiment>
             Some(text) => Places::Positions(Positions::parse(&text)?.positions),
             None => Places::Positions(Positions::default().positions),
         },
-        boxes: records.map(|records| emocam::models::digest::sha256_file(&records)).transpose()?,
         focus: focus.then(|| config.cam.methods[0]),
     };
     settings.check()?;
-    let device = open_device(&machine)?;
-    let models = models(&config, &machine.models, device, !at.is_empty() && from_run.is_none())?;
-    let classes = from_run.as_ref().map_or(&models.classes, |run| &run.manifest.classes);
-    let indices = at.iter().map(|name| load::class_index(name, classes)).collect::<emocam::Result<Vec<usize>>>()?;
+    let classes = if at.is_empty() { Vec::new() } else { load::classes(&config, &machine.models)? };
+    let indices = at.iter().map(|name| load::class_index(name, &classes)).collect::<emocam::Result<Vec<usize>>>()?;
     if !at.is_empty() {
         settings.places = Places::Classes(indices.iter().map(|&index| classes[index].clone()).collect());
         settings.check()?;
     }
-    let least = config.association.min_confidence;
-    let recorded = from_run.as_ref().map(|run| recorded(run, &indices, least)).transpose()?;
-    Ok(Experiment { config, machine, device, models, objects, settings, indices, recorded })
-}
-
-fn open_device(machine: &Machine) -> anyhow::Result<tch::Device> {
-    tch::set_num_threads(nn::network_threads());
-    Ok(nn::open(&machine.device)?)
+    let device = open_device(&machine)?;
+    let (network, mut files) = load::network(&config, &machine.models, device)?;
+    if let Some(method) = settings.focus {
+        attribution::check(&[method], &config.cam.options(), &*network)?;
+    }
+    let mut regions = None;
+    if !at.is_empty() {
+        let (found, own) = load::regions(&config, &machine.models, device, &paths(&corpus.images))?;
+        say_joined(&found);
+        files.extend(own);
+        regions = Some(found);
+    }
+    let canvas = regions.as_ref().and_then(Regions::view).map_or(SCORING_CANVAS.into(), |view| view.canvas);
+    let networks = PasteNetworks::new(network, regions, &config)?;
+    Ok(Experiment { config, machine, device, networks, files, classes, canvas, objects, settings, indices })
 }
 
 /// Runs what of the experiment is still to be done.
-fn execute(experiment: &Experiment, corpus: Corpus, mut run: Run) -> anyhow::Result<ExitCode> {
-    let Experiment { config, machine, models, objects, settings, indices, recorded, .. } = experiment;
+fn execute(experiment: &mut Experiment, corpus: Corpus, mut run: Run) -> anyhow::Result<ExitCode> {
+    let Experiment { config, machine, networks, objects, settings, indices, .. } = experiment;
     nn::keep_freed_memory();
     tch::set_num_threads(run.manifest.network_threads);
     let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
@@ -234,23 +226,20 @@ fn execute(experiment: &Experiment, corpus: Corpus, mut run: Run) -> anyhow::Res
     let stop =
         stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
     let mut progress = Progress::new(corpus.images.len() as u64, "images").from(done.len() as u64);
-    let pass = PastePass {
-        sources: &todo,
-        objects,
-        settings,
-        config,
-        emotion: &models.emotion,
-        boxes: match (recorded, &models.detector) {
-            (Some(recorded), _) => Boxes::Recorded(recorded),
-            (None, Some(detector)) => Boxes::Detector(detector, indices),
-            (None, None) => Boxes::None,
-        },
-        threads: machine.threads,
-        stop,
-    };
-    let (failed, timings) = pass.run(&mut writer, &mut |now| {
+    let stage = PasteStage::new(networks, objects, settings, config, indices.clone())?;
+    let (batch, threads) = (stage.photos(networks), machine.threads);
+    let (mut inputs, configured) = (networks.inputs(), networks.inputs());
+    let workers = std::slice::from_mut(networks);
+    let pass = Pass { stage: &stage, items: &todo, workers, batch, threads, stop };
+    let (failed, timings) = pass.run(&mut |photos, now| {
+        let records: Vec<PasteRecord> = photos.into_iter().map(|photo| photo.outcome).collect();
+        if !records.is_empty() {
+            writer.append(&records)?;
+        }
+        say_smaller_batch(&mut inputs, now.batch, configured);
         let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
         progress.at((done.len() + now.done + now.failed) as u64, note);
+        Ok(())
     })?;
     progress.finish();
     if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
@@ -261,14 +250,7 @@ fn execute(experiment: &Experiment, corpus: Corpus, mut run: Run) -> anyhow::Res
         );
         return Ok(ExitCode::from(130));
     }
-    let mut failures: Vec<Failure> = corpus
-        .problems
-        .into_iter()
-        .map(|problem| Failure { path: problem.path, stage: "find".into(), cause: problem.cause })
-        .chain(failed)
-        .collect();
-    failures.sort_by(|a, b| a.path.cmp(&b.path));
-    finish(&mut run, settings, &failures, timings)
+    finish(&mut run, settings, &all_failures(corpus.problems, failed), timings)
 }
 
 /// `--find`.
@@ -276,20 +258,18 @@ fn find_in(args: Args, photo: &Path, objects: &[PastedObject]) -> anyhow::Result
     let (config, machine) = args.settings.resolve()?;
     let folder = args.out.unwrap_or_else(|| default_folder(&photo.with_extension(""), "find"));
     let device = open_device(&machine)?;
-    let Models { emotion, files, .. } = models(&config, &machine.models, device, false)?;
+    let (network, files) = load::network(&config, &machine.models, device)?;
+    let network = PasteNetworks::new(network, None, &config)?;
     let warning = load::warning(&files);
-    if let Some(warning) = &warning {
-        say!("warning: {warning}");
-    }
-    let (grid, scales) = (args.grid, &args.scales);
+    say_warning(warning.as_ref());
     find::run(&find::Task {
         photo,
         objects,
-        grid,
-        scales,
+        grid: args.grid,
+        scales: &args.scales,
         folder: &folder,
         config: &config,
-        model: &emotion,
+        network: network.network(),
         warning,
     })?;
     Ok(ExitCode::SUCCESS)
@@ -303,10 +283,7 @@ fn finish(run: &mut Run, settings: &PasteSettings, failures: &[Failure], timings
         Some(Outcome { done: tally.images as usize, failed: failures.len(), timings, ..Outcome::default() });
     run.manifest.complete = true;
     run.save()?;
-    match std::io::stdout().lock().write_all(summary(settings, &tally, &run.manifest.labels).as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).context("cannot write to stdout"),
-        _ => {}
-    }
+    print(summary(settings, &tally, &run.manifest.labels).as_bytes())?;
     for picture in pictures {
         say!("{}", picture.display());
     }
@@ -320,14 +297,8 @@ fn finish(run: &mut Run, settings: &PasteSettings, failures: &[Failure], timings
             );
         }
     }
-    if failures.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
-    for failure in failures.iter().take(3) {
-        say!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
-    }
-    say!("{} failed in all; see {}", failures.len(), run.path("failures.csv").display());
-    Ok(ExitCode::from(1))
+    say_failures(failures, &run.path("failures.csv"));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// Per object and fill, over all positions: how many labels changed, and where most.
@@ -358,57 +329,15 @@ fn summary(settings: &PasteSettings, tally: &Tally, labels: &[String]) -> String
     out
 }
 
-fn models(config: &Config, folder: &Path, device: tch::Device, with_detector: bool) -> anyhow::Result<Models> {
-    let (emotion, mut files) = load::emotion(config, folder, device)?;
-    let (mut detector, mut classes) = (None, Vec::new());
-    if with_detector {
-        let (loaded, names, of_detector) = load::detector(config, folder, device)?;
-        (detector, classes) = (Some(loaded), names);
-        files.extend(of_detector);
-    }
-    Ok(Models { emotion, detector, classes, files })
-}
-
-/// The boxes of the wanted classes in a run.
-fn recorded(run: &Run, wanted: &[usize], least: f32) -> anyhow::Result<RecordedBoxes> {
-    let mut all = BTreeMap::new();
-    run.for_each_record(|record| {
-        let boxes = record.boxes.iter().filter(|of| of.confidence > least).filter_map(|of| {
-            let position = wanted.iter().position(|&class| class == of.class)?;
-            Some((position, of.bounding_box))
-        });
-        all.insert(record.path.clone(), (Size::new(record.width, record.height), boxes.collect()));
-        Ok(())
-    })?;
-    Ok(all)
-}
-
 /// `photos-paste-emocam` for a corpus `data/photos`.
 fn default_folder(root: &Path, what: &str) -> PathBuf {
     PathBuf::from(format!("{}-{what}-emocam", super::corpus::name(root)))
 }
 
 fn manifest(experiment: &Experiment, roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<Manifest> {
-    let Experiment { config, device, models, settings, .. } = experiment;
-    Ok(Manifest {
-        emocam: env!("CARGO_PKG_VERSION").into(),
-        libtorch: "2.11".into(),
-        complete: false,
-        warning: load::warning(&models.files),
-        configuration: config.clone(),
-        device: match device {
-            tch::Device::Cuda(number) => format!("cuda:{number}"),
-            _ => "cpu".into(),
-        },
-        network_threads: tch::get_num_threads(),
-        models: models.files.clone(),
-        corpus: corpus_info(roots, corpus)?,
-        shard: None,
-        labels: models.emotion.card().labels.clone(),
-        classes: models.classes.clone(),
-        matrices: None,
-        paste: Some(settings.clone()),
-        outcome: None,
-        merged: None,
-    })
+    let Experiment { config, device, networks, files, classes, canvas, settings, .. } = experiment;
+    let (device, card) = (device_name(*device), networks.network().card());
+    let corpus = corpus_info(roots, corpus)?;
+    let manifest = session::manifest(config, files, device, card, (classes, *canvas), corpus);
+    Ok(Manifest { experiment: Some(settings.to_experiment()?), ..manifest })
 }

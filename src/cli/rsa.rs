@@ -1,11 +1,11 @@
 //! `emocam rsa`: do the matrices of methods, models or corpora agree?
 
 use super::progress::Progress;
+use super::session::print;
 use super::settings::Counting;
-use anyhow::Context;
 use emocam::rsa::{compare, Agreement, Input, Inputs, ResamplingPlan};
 use emocam::run::Run;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -61,11 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         say!("warning: {warning}");
     }
     agreement.write(&inputs, &out)?;
-    // A reader that has seen enough is no failure: the files are written, and the exit status is theirs.
-    match std::io::stdout().lock().write_all(&summary(&agreement)?) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => return Err(error).context("cannot write to stdout"),
-        _ => {}
-    }
+    print(&summary(&agreement)?)?;
     say!("{}", out.join("heatmap.png").display());
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use emocam::attribution::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Targ
 use emocam::config::{AssociationConfig, Config};
 use emocam::nn::{DeviceChoice, Precision};
 use emocam::regions::darknet::ClassScores;
-use emocam::score::ScoreRule;
+use emocam::score::{BoxArea, ScoreRule};
 use std::path::PathBuf;
 
 /// Parses a value by its name in configuration files.
@@ -20,10 +20,29 @@ struct Methods(Vec<Method>);
 
 fn methods(text: &str) -> Result<Methods, String> {
     match text {
-        "paper" => Ok(Methods(Method::PAPER.to_vec())),
-        "all" => Ok(Methods(Method::ALL.to_vec())),
+        "paper" => Ok(Methods(Method::paper())),
+        "all" => Ok(Methods(Method::all())),
         names => names.split(',').map(str::parse).collect::<Result<_, _>>().map(Methods),
     }
+}
+
+/// The help of `--cam`, from the table of methods.
+fn methods_help() -> String {
+    let names = |methods: &[Method]| methods.iter().map(|method| method.name()).collect::<Vec<_>>().join(", ");
+    let (paper, all) = (Method::paper(), Method::all());
+    let others: Vec<Method> = all.iter().copied().filter(|method| !paper.contains(method)).collect();
+    let mut help = format!(
+        "Class activation maps, separated by commas [default: grad-cam; of explain: paper]\n\npaper: {}. all: these and {}.\n\
+         All cost little beside the detector but shapley-cam (one ablation-cam for each of its permutations) and score-cam \
+         (a run of the whole network for each channel).\n",
+        names(&paper),
+        names(&others)
+    );
+    for method in all {
+        let row = method.row();
+        help.push_str(&format!("\n{}: {} ({}; needs: {})", row.name, row.summary, row.source, row.needs.name()));
+    }
+    help
 }
 
 /// What is looked at, and with which models.
@@ -37,7 +56,8 @@ pub struct Settings {
     #[arg(long, value_name = "DIR")]
     pub models: Option<PathBuf>,
 
-    /// Darknet's description of the detector [default: yolov3-openimages.cfg, built in]
+    /// The detector: Darknet's description of a network [default: yolov3-openimages.cfg, built in], or a YOLO network as
+    /// Ultralytics exports it to TorchScript
     #[arg(long, value_name = "FILE.cfg", help_heading = "Detector")]
     detector: Option<String>,
 
@@ -66,7 +86,23 @@ pub struct Settings {
     #[arg(long, help_heading = "Detector")]
     rect: bool,
 
-    /// The emotion model: a published checkpoint or safetensors [default: emonet.pth]
+    /// Regions from a file in place of the detector: COCO results or a COCO data set, JSON lines; or those of an earlier RUN
+    #[arg(long, value_name = "FILE|RUN", help_heading = "Regions", conflicts_with_all = ["detector", "detector_weights"])]
+    regions: Option<String>,
+
+    /// The COCO data set whose images and categories a file of COCO results refers to
+    #[arg(long, value_name = "FILE", help_heading = "Regions", requires = "regions")]
+    regions_dataset: Option<String>,
+
+    /// What of a box that reaches beyond the image counts as its area: canvas (also the black bars around the image, the
+    /// paper's) or picture [default: canvas]
+    #[arg(long, value_name = "AREA", value_parser = by_name::<BoxArea>, help_heading = "Regions")]
+    box_area: Option<BoxArea>,
+
+    /// The explained network: a published checkpoint of EmoNet, safetensors, or any network as a TorchScript file with its
+    /// card (scripts/export_model.py; `emocam models check` tells whether it fits) [default: emonet.pth]
+    ///
+    /// A TorchScript file is a program: load only what you trust.
     #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
     emotion_weights: Option<String>,
 
@@ -75,11 +111,7 @@ pub struct Settings {
     emotion_mean: Option<String>,
 
     /// Class activation maps, separated by commas [default: grad-cam; of explain: paper]
-    ///
-    /// paper: grad-cam, ablation-cam, lime-cam, lrp-cam, lift-cam. all: these and shapley-cam, grad-cam++, xgrad-cam,
-    /// hires-cam, layer-cam, eigen-cam, score-cam. All cost little beside the detector but shapley-cam (one ablation-cam for
-    /// each of its permutations) and score-cam (a run of the whole network for each channel)
-    #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps")]
+    #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps", long_help = methods_help())]
     cam: Option<Methods>,
 
     /// What a map explains: preset (as published for each method), probability or logit [default: preset]
@@ -238,6 +270,9 @@ impl Settings {
             confidence,
             nms_iou,
             rect,
+            regions,
+            regions_dataset,
+            box_area,
             emotion_weights,
             emotion_mean,
             cam,
@@ -263,6 +298,9 @@ impl Settings {
         set(&mut resolved.detector.class_scores, class_scores);
         set(&mut resolved.detector.confidence, confidence);
         set(&mut resolved.detector.nms_iou, nms_iou);
+        set(&mut resolved.regions.file, regions);
+        set(&mut resolved.regions.dataset, regions_dataset);
+        set(&mut resolved.regions.box_area, box_area);
         set(&mut resolved.emotion.weights, emotion_weights);
         set(&mut resolved.emotion.mean, emotion_mean);
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));

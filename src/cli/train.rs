@@ -4,9 +4,9 @@ use super::progress::Progress;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::files::{read_text, write_bytes};
-use emocam::networks::{AlexNet, EmotionModel};
+use emocam::networks::{AlexNet, Classifier};
 use emocam::nn::{self, DeviceChoice, Precision};
-use emocam::regions::darknet::{Cfg, Darknet, Thresholds};
+use emocam::regions::darknet::{Cfg, Darknet, DarknetSettings, Thresholds};
 use emocam::train::card::{DetectorScore, EmotionScore, Measured, Metrics, Training, USUAL_NMS_IOU};
 use emocam::train::detector::{anchors, letterboxed};
 use emocam::train::{detector, emotion, evaluate, Drawn, Examples, Schedule, Step};
@@ -258,8 +258,10 @@ fn with_detector(
     })?;
     let preset = Config::default().detector;
     // Suppressed less than the preset does, so that both figures come from one pass.
-    let thresholds = Thresholds { nms_iou: USUAL_NMS_IOU, ..preset.thresholds() };
-    let network = Darknet::load(cfg, &path, thresholds, device, Precision::F32)?;
+    let settings = preset.settings(Precision::F32);
+    let thresholds = Thresholds { nms_iou: USUAL_NMS_IOU, ..settings.thresholds };
+    let names = CLASSES.iter().map(ToString::to_string).collect();
+    let network = Darknet::load(cfg, &path, names, DarknetSettings { thresholds, ..settings }, device)?;
     let mut styles = Vec::new();
     for (name, style) in STYLES {
         let mut progress = Progress::new(args.scenes, "scenes");

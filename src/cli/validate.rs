@@ -1,22 +1,19 @@
 //! `emocam validate`: the association matrix against interventions, in the drawn world.
 
 use super::progress::Progress;
+use super::session::{self, print, say_smaller_batch, stop_on_interrupt};
 use super::settings::Settings;
 use super::world::StyleName;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::demo::use_models;
-use emocam::ground_truth::{trials, Judge, Validation, World};
-use emocam::load::load;
-use emocam::networks::EmotionModel;
-use emocam::nn;
-use emocam::pipeline::Models;
 use emocam::ground_truth::{trials, BoxJudge, Validation, World};
+use emocam::pipeline::Worker;
 use emocam::world::{CLASSES, LABELS};
-use std::io::Write;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 /// Hold the maps against the truth, in a drawn world whose causes are known
 ///
@@ -59,33 +56,42 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if config.detector.weights == published.detector.weights && config.emotion.weights == published.emotion.weights {
         use_models(&mut config, &out.join("models"))?;
     }
-    tch::set_num_threads(nn::network_threads());
-    let device = nn::open(&machine.device)?;
-    let loaded = load(&config, &machine.models, device)?;
     anyhow::ensure!(
-        loaded.classes == CLASSES,
+        config.regions.file.is_empty(),
+        "scenes are drawn as they are needed: no file has their regions; leave out --regions"
+    );
+    let (loaded, _) = session::load(&config, &machine, &[])?;
+    let classes = loaded.regions.classes();
+    anyhow::ensure!(
+        classes == CLASSES,
         "the detector's classes are not those of the drawn world: {} classes from {} on, expected {} from {} on",
-        loaded.classes.len(),
-        loaded.classes.first().map_or("none", String::as_str),
+        classes.len(),
+        classes.first().map_or("none", String::as_str),
         CLASSES.len(),
         CLASSES[0]
     );
+    let labels = loaded.network.card().labels.clone();
     anyhow::ensure!(
-        loaded.emotion.card().labels == LABELS,
+        labels == LABELS,
         "the emotion model's labels are not EmoNet's, in which the drawn world is described"
     );
-    nn::keep_freed_memory();
-    let models = Models { detector: &loaded.detector, emotion: &loaded.emotion };
+    let stop = stop_on_interrupt("stopping after this batch; what was found so far is lost")?;
+    let mut worker = Worker { loaded, batch: config.compute.batch };
     let mut progress = Progress::new(scenes.get(), "scenes");
     let world = World { seed: world, style: style.into() };
-    let found = trials(world, scenes.get(), models, &config, &mut |done| progress.at(done, String::new()))?;
+    let report = &mut |done| progress.at(done, String::new());
+    let found = trials(world, scenes.get(), &mut worker, &config, machine.threads, stop, report)?;
     progress.finish();
+    if stop.load(Ordering::Relaxed) && (found.len() as u64) < scenes.get() {
+        say!("stopped after {} of {scenes} scenes; nothing was written", found.len());
+        return Ok(ExitCode::from(130));
+    }
+    say_smaller_batch(&mut config.compute.batch.clone(), worker.batch, config.compute.batch);
     let methods: Vec<String> = config.cam.methods.iter().map(ToString::to_string).collect();
     let judges = BoxJudge::all(&methods, config.association.importance, &found);
-    let labels = &loaded.emotion.card().labels;
     let validation = Validation::new(&found, judges, labels.len(), resamples, config.cam.seed);
-    validation.write(&out, labels)?;
-    std::io::stdout().lock().write_all(validation.summary().as_bytes())?;
+    validation.write(&out, &labels)?;
+    print(validation.summary().as_bytes())?;
     say!("{}", out.join("validity.png").display());
     Ok(ExitCode::SUCCESS)
 }

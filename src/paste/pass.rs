@@ -58,6 +58,11 @@ impl PasteNetworks {
         Ok(Self { network, regions, inputs: INPUTS * config.compute.batch })
     }
 
+    /// Inputs that go through the network at a time by now.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
     /// The network that is asked.
     pub fn network(&self) -> &dyn Classifier {
         &*self.network

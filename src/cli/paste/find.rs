@@ -20,7 +20,7 @@ pub struct Task<'a> {
     pub scales: &'a [f64],
     pub folder: &'a Path,
     pub config: &'a Config,
-    pub model: &'a AlexNet,
+    pub network: &'a dyn Classifier,
     pub warning: Option<String>,
 }
 
@@ -38,10 +38,10 @@ pub fn run(task: &Task<'_>) -> anyhow::Result<()> {
     let options = DecodeOptions { ignore_exif: task.config.corpus.ignore_exif, ..DecodeOptions::default() };
     let photo = decode(task.photo, &options)?;
     std::fs::create_dir_all(task.folder).map_err(Error::io("create", task.folder))?;
-    let labels = &task.model.card().labels;
+    let labels = &task.network.card().labels;
     let (mut lines, mut summary) = (Vec::new(), String::new());
     for object in task.objects {
-        let found = find_switch(&photo, &Search { object, grid: task.grid, scales: task.scales }, task.model)?;
+        let found = find_switch(&photo, &Search { object, grid: task.grid, scales: task.scales }, task.network)?;
         for (scale, height) in task.scales.iter().enumerate() {
             rows(&found, object, (scale, *height), labels, &mut lines);
             let path = |kind: &str| task.folder.join(format!("{}-{height}.{kind}", object.name));

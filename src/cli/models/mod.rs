@@ -1,16 +1,18 @@
 //! `emocam models`: model files on this machine.
 
+mod check;
+
 use super::progress::Progress;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{decode, DecodeOptions};
-use emocam::image::{resize, Filter};
 use emocam::load;
 use emocam::models::digest::{self, Remembered};
 use emocam::models::fetch::{fetch, Fetched};
 use emocam::models::{catalogue, folder, locate, Model};
-use emocam::networks::{answers, logits, AlexNet, Card, EmotionModel};
+use emocam::networks::{predict, AlexNet, Card, Classifier};
 use emocam::regions::darknet::{Cfg, Darknet};
+use emocam::regions::Detector;
 use emocam::synthesize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -49,6 +51,18 @@ pub enum Command {
         detector_weights: Option<PathBuf>,
         #[command(flatten)]
         folder: Folder,
+    },
+    /// Examine a network that is to be explained: what it is, its input, labels and explained layer, and whether maps can be made
+    ///
+    /// Of a TorchScript file every check is shown with its number, or what is wrong with the cure: head(features(x)) =
+    /// forward(x), a batch = its pictures, the gradient is finite and not zero, the card's reference answers. Exit status 1:
+    /// it cannot be used. A TorchScript file is a program, which this runs: load only what you trust.
+    Check {
+        /// A TorchScript file (scripts/export_model.py), a checkpoint of an AlexNet, or safetensors
+        file: PathBuf,
+        /// An AlexNet's mean image as published text [default: as its card says]
+        #[arg(long, value_name = "FILE")]
+        emotion_mean: Option<PathBuf>,
     },
     /// Check the files in the models folder: structure, digest, and EmoNet's published answers for its two demo photos
     Verify(Folder),
@@ -99,6 +113,7 @@ pub fn run(command: Command) -> anyhow::Result<ExitCode> {
             writeln!(std::io::stdout().lock(), "{line}")?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Check { file, emotion_mean } => check::run(&file, emotion_mean.as_deref()),
         Command::Verify(folder) => verify(&folder.path()),
         Command::Synthesize { network, out, seed, folder } => make_up(&network, out.as_deref(), seed, &folder.path()),
     }
@@ -187,8 +202,10 @@ fn detector(cfg: Option<String>, weights: &Path, folder: &Path) -> anyhow::Resul
         config.detector.cfg = cfg;
     }
     let cfg = load::cfg(&config, folder)?.0;
-    let thresholds = config.detector.thresholds();
-    let network = Darknet::load(&cfg, weights, thresholds, tch::Device::Cpu, config.compute.precision)?;
+    let settings = config.detector.settings(config.compute.precision);
+    // Their names do not matter here.
+    let classes = (0..cfg.classes()).map(|class| class.to_string()).collect();
+    let network = Darknet::load(&cfg, weights, classes, settings, tch::Device::Cpu)?;
     Ok((cfg, network))
 }
 
@@ -256,9 +273,9 @@ fn verify_emonet(weights: &Path, folder: &Path) -> anyhow::Result<String> {
     for known in published {
         let Ok(photo) = locate(known.picture.as_ref(), folder) else { continue };
         let picture = decode(&photo, &DecodeOptions { ignore_exif: true, ..DecodeOptions::default() })?;
-        let input = resize(&picture, model.input(), Filter::Bicubic);
-        let emotion = answers(&logits(&model, &model.features(&[&input])?)?)?.remove(0);
-        let (worst, off) = emotion
+        let input = model.card().fit.apply(&picture, picture.size());
+        let prediction = predict(&model, &[&input])?.remove(0);
+        let (worst, off) = prediction
             .probabilities
             .iter()
             .zip(&known.probabilities)
