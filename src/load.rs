@@ -61,12 +61,7 @@ pub fn load(config: &Config, folder: &Path, device: Device, paths: &[&str]) -> R
 ///
 /// # Errors
 /// A file that cannot be found, read or understood, weights that do not fit, entries that fit several pictures.
-pub fn regions(
-    config: &Config,
-    folder: &Path,
-    device: Device,
-    paths: &[&str],
-) -> Result<(Regions, Vec<ModelFile>)> {
+pub fn regions(config: &Config, folder: &Path, device: Device, paths: &[&str]) -> Result<(Regions, Vec<ModelFile>)> {
     if config.regions.file.is_empty() {
         let (detector, files) = detector(config, folder, device)?;
         return Ok((Regions::Detector(detector), files));
@@ -194,7 +189,9 @@ pub fn class_index(name: &str, classes: &[String]) -> Result<usize> {
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
     let near: Vec<&str> = near.iter().take(5).map(|(_, class)| class.as_str()).collect();
     let hint = match near.as_slice() {
-        [] => format!("there are {} classes, from {} on", classes.len(), classes.first().map_or("none", String::as_str)),
+        [] => {
+            format!("there are {} classes, from {} on", classes.len(), classes.first().map_or("none", String::as_str))
+        }
         near => format!("did you mean {}?", near.join(", ")),
     };
     Err(Error::Setting(format!("no regions have the class `{name}`; {hint}")))

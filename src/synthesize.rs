@@ -8,9 +8,9 @@
 use crate::networks::Card;
 use crate::networks::SYNTHESIZED;
 use crate::nn::weights::{darknet as darknet_file, mean_image, pytorch, Array};
+use crate::nn::Nonlinearity;
 use crate::random::Random;
 use crate::regions::darknet::SYNTHESIZED_SEEN;
-use crate::nn::Nonlinearity;
 use crate::regions::darknet::{Cfg, LayerKind};
 use crate::Result;
 use std::path::Path;

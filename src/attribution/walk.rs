@@ -57,7 +57,9 @@ pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<
             (&Layer::MaxPool { size, stride, padding: 0 }, _) => unpool(&carried, x, size, stride)?,
             (Layer::Pointwise(Nonlinearity::Relu), Rule::Gradient) => carried.f_mul(&x.f_gt(0.0)?)?,
             (Layer::Pointwise(Nonlinearity::Relu), Rule::Lrp(_)) => carried,
-            (Layer::Pointwise(Nonlinearity::Relu), Rule::DeepLift) => carried.f_mul(&rescale(x, &references[number])?)?,
+            (Layer::Pointwise(Nonlinearity::Relu), Rule::DeepLift) => {
+                carried.f_mul(&rescale(x, &references[number])?)?
+            }
             (Layer::Linear { weight, .. }, Rule::Gradient | Rule::DeepLift) => carried.f_matmul(weight)?,
             (Layer::Linear { weight, bias }, Rule::Lrp(rule)) => {
                 relevance(&carried, (x, output), (weight, bias), rule)?

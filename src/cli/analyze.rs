@@ -13,8 +13,8 @@ use emocam::config::Config;
 use emocam::corpus::{Corpus, Shard, ShardChoice, Source};
 use emocam::load::{load, Loaded};
 use emocam::nn;
-use emocam::regions::SCORING_CANVAS;
 use emocam::pipeline::{Analysis, Pass, PassProgress, Worker};
+use emocam::regions::SCORING_CANVAS;
 use emocam::run::record::{ImageRecord, RecordWriter};
 use emocam::run::{
     failures_csv, images_and_objects_csv, save_maps, Failure, Manifest, Outcome, Run, ShardInfo, Timings,

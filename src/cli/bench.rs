@@ -52,9 +52,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let canvases: Vec<Rgb8> = find(&corpus)?
         .images
         .iter()
-        .map(|source| {
-            Ok(detector.view().sight(&source.decode(&options)?).pixels)
-        })
+        .map(|source| Ok(detector.view().sight(&source.decode(&options)?).pixels))
         .collect::<emocam::Result<_>>()?;
     anyhow::ensure!(!canvases.is_empty(), "no images in {corpus:?}");
 

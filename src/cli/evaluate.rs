@@ -2,8 +2,8 @@
 
 use super::progress::Progress;
 use super::session::{
-    all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined, say_warning,
-    stop_on_interrupt,
+    all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined,
+    say_warning, stop_on_interrupt,
 };
 use super::settings::{by_name, Machine, Settings};
 use anyhow::Context;

@@ -86,8 +86,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let explainer = Explainer::new(&loaded, &config);
     let (batch, stop) = (config.compute.batch, AtomicBool::new(false));
     let mut workers = [Worker { loaded, batch }];
-    let pass =
-        Pass { stage: &explainer, items: &sources, workers: &mut workers, batch, threads: machine.threads, stop: &stop };
+    let pass = Pass {
+        stage: &explainer,
+        items: &sources,
+        workers: &mut workers,
+        batch,
+        threads: machine.threads,
+        stop: &stop,
+    };
     let mut failed = None;
     let (unread, _) = pass.run(&mut |done, _| {
         let photos: Vec<(ExaminedPhoto, &PathBuf)> = done

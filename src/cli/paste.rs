@@ -4,8 +4,8 @@ mod find;
 
 use super::progress::Progress;
 use super::session::{
-    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_smaller_batch,
-    say_warning, stop_on_interrupt,
+    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined,
+    say_smaller_batch, say_warning, stop_on_interrupt,
 };
 use super::settings::{Machine, Settings};
 use emocam::attribution;
@@ -15,7 +15,8 @@ use emocam::image::Canvas;
 use emocam::load;
 use emocam::nn;
 use emocam::paste::{
-    write, Fill, ObjectInfo, PasteNetworks, PasteRecord, PasteSettings, PasteStage, PastedObject, Places, Positions, Tally,
+    write, Fill, ObjectInfo, PasteNetworks, PasteRecord, PasteSettings, PasteStage, PastedObject, Places, Positions,
+    Tally,
 };
 use emocam::pipeline::Pass;
 use emocam::regions::{Regions, SCORING_CANVAS};

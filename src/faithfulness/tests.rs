@@ -3,16 +3,17 @@
 use super::curve::{blurred, counts, replaced};
 use super::impute::{impute, RgbLevels};
 use super::order::{part, ranks};
-use super::probe::Probe;
+use super::probe::{Probe, INPUTS};
 use super::road::{combined, without, First};
 use super::{confidence, pointing, sanity};
 use crate::attribution::{Maps, Method};
 use crate::config::CamConfig;
 use crate::corpus::{decode, DecodeOptions};
 use crate::image::{resize, BoundingBox, Filter, Size};
-use crate::networks::{AlexNet, EmotionModel};
+use crate::networks::{AlexNet, Classifier};
 use crate::stats::Ranks;
 use serde_json::Value;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -45,10 +46,10 @@ fn model() -> AlexNet {
     AlexNet::load(&reference("emonet/narrow_ecco.pt"), None, Device::Cpu).unwrap()
 }
 
-fn probe<'a>(model: &'a AlexNet, picture: &Value) -> Probe<'a> {
+fn probe<'a>(model: &'a AlexNet, inputs: &'a Cell<usize>, picture: &Value) -> Probe<'a> {
     let file = reference("emonet").join(picture["picture"].as_str().unwrap());
     let input = resize(&decode(&file, &DecodeOptions::default()).unwrap(), SIZE, Filter::Bicubic);
-    let probe = Probe::new(model, &input, None, 1).unwrap();
+    let probe = Probe::new(model, inputs, &input, None, 1).unwrap();
     assert_eq!(probe.class as u64, picture["class"].as_u64().unwrap());
     probe
 }
@@ -69,11 +70,12 @@ fn off(found: &[f64], wanted: &[f64]) -> f64 {
 
 #[test]
 fn curves_and_products_are_those_of_the_reference() {
+    let inputs = Cell::new(INPUTS);
     let (model, (cone, ties)) = (model(), cone_and_ties());
     let (ranks, counts) = (ranks(&cone, &ties), counts(SIZE.area(), 20));
     let mut worst = 0.0_f64;
     for picture in expected()["pictures"].as_array().unwrap() {
-        let probe = probe(&model, picture);
+        let probe = probe(&model, &inputs, picture);
         let (input, zero) = (&probe.input, probe.input.zeros_like());
         let blurred = blurred(input).unwrap();
         for (name, old, new) in [("deletion", input, &zero), ("insertion", &blurred, input)] {
@@ -97,6 +99,7 @@ fn curves_and_products_are_those_of_the_reference() {
 
 #[test]
 fn road_is_that_of_the_reference() {
+    let inputs = Cell::new(INPUTS);
     let (model, (cone, ties)) = (model(), cone_and_ties());
     let ranks = ranks(&cone, &ties);
     let still = vec![[0.0; 3]; SIZE.area()];
@@ -104,7 +107,7 @@ fn road_is_that_of_the_reference() {
     let expected = expected();
     let with_road = || expected["pictures"].as_array().unwrap().iter().filter(|picture| picture.get("road").is_some());
     for picture in with_road() {
-        let probe = probe(&model, picture);
+        let probe = probe(&model, &inputs, picture);
         let colours = colours(&probe.input);
         let curve = |first| -> Vec<f64> {
             let filled = without(&colours, SIZE, &ranks, first, &still).unwrap();
@@ -179,16 +182,17 @@ fn rank_correlations_are_scipys() {
 
 #[test]
 fn a_map_changes_with_the_head_and_not_without() {
+    let inputs = Cell::new(INPUTS);
     let model = model();
-    let probe = probe(&model, &expected()["pictures"][3]);
-    let (cam, grid) = (CamConfig { methods: Method::ALL.to_vec(), ..CamConfig::default() }, Size::new(13, 13));
-    let own = probe.maps(model.head(), &cam, grid).unwrap();
+    let probe = probe(&model, &inputs, &expected()["pictures"][3]);
+    let (cam, grid) = (CamConfig { methods: Method::all(), ..CamConfig::default() }, Size::new(13, 13));
+    let own = probe.maps(&model, &cam, grid).unwrap();
     let ranks = |maps: &Maps| Ranks::of(&maps.values().unwrap()[0]);
-    let heads = sanity::redrawn(model.head(), 1).unwrap();
+    let heads = sanity::redrawn_networks(&model, 1).unwrap();
     assert_eq!(heads.len(), 3);
-    let others: Vec<_> = heads.iter().map(|head| probe.maps(head, &cam, grid).unwrap()).collect();
+    let others: Vec<_> = heads.iter().map(|head| probe.maps(&**head, &cam, grid).unwrap()).collect();
     for (at, method) in cam.methods.iter().enumerate() {
-        let again = &probe.maps(model.head(), &cam, grid).unwrap()[at];
+        let again = &probe.maps(&model, &cam, grid).unwrap()[at];
         assert_eq!(ranks(&own[at]).spearman(&ranks(again)), Some(1.0), "{method}");
         for other in &others {
             let correlation = ranks(&own[at]).spearman(&ranks(&other[at]));
@@ -203,12 +207,13 @@ fn a_map_changes_with_the_head_and_not_without() {
 
 #[test]
 fn a_probability_does_not_depend_on_how_many_are_asked_at_once() {
+    let inputs = Cell::new(INPUTS);
     let model = model();
-    let probe = probe(&model, &expected()["pictures"][3]);
+    let probe = probe(&model, &inputs, &expected()["pictures"][3]);
     let many = probe.input.repeat([19, 1, 1, 1]);
     let found = probe.probabilities(&many).unwrap();
     let alone = probe.probabilities(&probe.input).unwrap();
     assert_eq!(found.len(), 19);
     assert!(found.iter().all(|&p| p == alone[0]), "the same to the last bit");
-    assert_eq!(model.input(), SIZE);
+    assert_eq!(model.card().input(), SIZE);
 }

@@ -25,8 +25,7 @@ impl Explainer<'_> {
         ];
         let of_size = Size::new(record.width, record.height);
         let placement = card.fit.placement(of_size);
-        let maps: Vec<(Size, Vec<f32>)> =
-            of.maps.iter().map(|map| placement.over_picture(map, of.size)).collect();
+        let maps: Vec<(Size, Vec<f32>)> = of.maps.iter().map(|map| placement.over_picture(map, of.size)).collect();
         let object = |of: &BoxRecord| OutlinedObject {
             class: self.classes[of.class].clone(),
             confidence: of.confidence.into(),
@@ -45,7 +44,12 @@ impl Explainer<'_> {
             predicted: record.label,
             explained: self.class.unwrap_or(of.record.label),
             objects: record.boxes.iter().map(object).collect(),
-            methods: content.methods.iter().zip(&maps).map(|(map, (size, values))| method(map, values, *size)).collect(),
+            methods: content
+                .methods
+                .iter()
+                .zip(&maps)
+                .map(|(map, (size, values))| method(map, values, *size))
+                .collect(),
             boxes,
             colours,
             notes: self.notes(content, !dimensions.is_empty()),

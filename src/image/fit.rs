@@ -165,7 +165,8 @@ impl Placement {
             side(size.width, self.resized.width, self.input.width),
             side(size.height, self.resized.height, self.input.height),
         );
-        let place = |cell: u32, cells: u32, original: u32| (f64::from(cell) + 0.5) * f64::from(original) / f64::from(cells);
+        let place =
+            |cell: u32, cells: u32, original: u32| (f64::from(cell) + 0.5) * f64::from(original) / f64::from(cells);
         let (across, down) = (self.across(), self.down());
         let columns: Vec<(usize, [f64; 2])> = (0..picture.width)
             .map(|cell| across.bilinear(place(cell, picture.width, self.original.width), size.width))

@@ -228,7 +228,10 @@ pub(crate) fn layers(path: &Path, get: impl Fn(String) -> Result<Tensor>) -> Res
 /// As [`AlexNet::load`].
 pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result<Canonical> {
     if card.architecture != Architecture::AlexNet {
-        return Err(Error::file(path, "its card says `network = \"torchscript\"`, but it holds the weights of an AlexNet"));
+        return Err(Error::file(
+            path,
+            "its card says `network = \"torchscript\"`, but it holds the weights of an AlexNet",
+        ));
     }
     let mut state = StateDict::open(path)?;
     let has = |layer: &str| state.arrays.contains_key(&format!("{layer}.weight"));

@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn pixels_are_turned_scaled_centred_and_divided_in_that_order() {
-        let text = "labels = ['a', 'b']\ninput = [1, 2]\nscale = 2\nmean = [1, 2, 3]\nstd = [1, 2, 4]\nchannels = 'bgr'\n";
+        let text =
+            "labels = ['a', 'b']\ninput = [1, 2]\nscale = 2\nmean = [1, 2, 3]\nstd = [1, 2, 4]\nchannels = 'bgr'\n";
         let card = Card::from_toml(text, Path::new("x")).unwrap();
         let normalisation = Normalisation::new(&card, None, Device::Cpu).unwrap();
         let picture = Rgb8::new(Size::new(2, 1), vec![14, 8, 4, 0, 4, 2]);

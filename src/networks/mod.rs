@@ -218,9 +218,7 @@ pub fn predictions(outputs: &Tensor, card: &Card) -> Result<Vec<Prediction>> {
         });
     }
     let prediction = |row: &[f32]| match &card.scalar {
-        Some(scalar) => {
-            Prediction { label: scalar.bin(row[0]), probabilities: Vec::new(), output: Some(row[0]) }
-        }
+        Some(scalar) => Prediction { label: scalar.bin(row[0]), probabilities: Vec::new(), output: Some(row[0]) },
         None => {
             let label = (0..row.len()).fold(0, |best, label| if row[label] > row[best] { label } else { best });
             Prediction { label, probabilities: row.to_vec(), output: None }

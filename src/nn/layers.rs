@@ -159,12 +159,7 @@ impl Layer {
     }
 
     /// Its output for `x`, in the memory of `x` where `in_place` and the layer can.
-    fn run_on<'a>(
-        &self,
-        x: Tensor,
-        in_place: bool,
-        earlier: impl Fn(usize) -> &'a Tensor,
-    ) -> Result<Tensor, TchError> {
+    fn run_on<'a>(&self, x: Tensor, in_place: bool, earlier: impl Fn(usize) -> &'a Tensor) -> Result<Tensor, TchError> {
         match self {
             Self::Pointwise(function) if in_place && !x.requires_grad() => function.apply(x),
             _ => self.run(&x, earlier),

@@ -169,7 +169,9 @@ mod tests {
         let path = folder.join("net.pt");
         let mut writer = zip::ZipWriter::new(File::create(&path).unwrap());
         for (name, text) in entries {
-            writer.start_file(*name, SimpleFileOptions::default().compression_method(CompressionMethod::Stored)).unwrap();
+            writer
+                .start_file(*name, SimpleFileOptions::default().compression_method(CompressionMethod::Stored))
+                .unwrap();
             writer.write_all(text.as_bytes()).unwrap();
         }
         writer.finish().unwrap();

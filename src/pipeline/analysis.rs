@@ -122,8 +122,7 @@ impl<'a> Analysis<'a> {
         let seeds: Vec<u64> = batch.iter().map(|prepared| prepared.seed).collect();
         let pass = HeadPass::new(network, &forward, self.config.cam.options(), &classes, &seeds)?;
         let methods = self.config.cam.methods.iter();
-        let maps =
-            methods.map(|&method| explain(method, &pass, self.fit.input)).collect::<Result<Vec<_>>>()?;
+        let maps = methods.map(|&method| explain(method, &pass, self.fit.input)).collect::<Result<Vec<_>>>()?;
         timings.explain += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();

@@ -25,11 +25,7 @@ pub fn in_batches<T: Copy, R>(
     }
 }
 
-fn in_batches_of<T: Copy, R>(
-    size: usize,
-    items: &[T],
-    run: &mut impl FnMut(&[T]) -> Result<Vec<R>>,
-) -> Result<Vec<R>> {
+fn in_batches_of<T: Copy, R>(size: usize, items: &[T], run: &mut impl FnMut(&[T]) -> Result<Vec<R>>) -> Result<Vec<R>> {
     let mut all = Vec::with_capacity(items.len());
     for batch in items.chunks(size) {
         let mut filled = batch.to_vec();

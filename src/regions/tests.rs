@@ -1,6 +1,7 @@
 //! Files of every format, and damaged ones: each is refused with the file and the place.
 
 use super::*;
+use crate::Error;
 use crate::image::{Extent, Mask, Size};
 use std::fs;
 use tempfile::TempDir;

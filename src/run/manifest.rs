@@ -1,7 +1,7 @@
 //! `run.json`: configuration as resolved, versions, digests of every model file, the corpus, counts and timings.
 
-use crate::config::{AssociationConfig, Config};
 use super::record::ImageRecord;
+use crate::config::{AssociationConfig, Config};
 use crate::image::{Canvas, Fit, Letterbox, Resize, Size};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

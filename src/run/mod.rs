@@ -8,7 +8,8 @@ mod regions;
 mod tables;
 
 pub use manifest::{
-    CorpusInfo, Experiment, InputInfo, Manifest, MergedShard, ModelFile, Outcome, ScoringInfo, ShardInfo, Timings, FORMAT,
+    CorpusInfo, Experiment, InputInfo, Manifest, MergedShard, ModelFile, Outcome, ScoringInfo, ShardInfo, Timings,
+    FORMAT,
 };
 pub(crate) use maps::beneath;
 pub use maps::{save_maps, write_maps};

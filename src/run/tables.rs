@@ -1,8 +1,8 @@
 //! `images.csv`, `objects.csv` and `failures.csv`, in the order of the corpus.
 
 use super::{Manifest, Ordered, Run};
-use crate::image::{Mask, Size};
 use crate::files::write_whole;
+use crate::image::{Mask, Size};
 use crate::run::record::ImageRecord;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};

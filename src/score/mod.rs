@@ -226,7 +226,8 @@ impl Rectangle {
 /// OpenCV's bilinear resizing from `map` cells over what the input covers to `original` pixels, then Pillow's bicubic from
 /// there to `content`, as one matrix. Pixels that the input does not cover are 0.
 fn axis(cover: Cover, map: u32, original: u32, content: u32) -> Bands {
-    let bilinear: Vec<(usize, [f64; 2])> = (0..original).map(|pixel| cover.bilinear(f64::from(pixel) + 0.5, map)).collect();
+    let bilinear: Vec<(usize, [f64; 2])> =
+        (0..original).map(|pixel| cover.bilinear(f64::from(pixel) + 0.5, map)).collect();
     taps(original, content, Filter::Bicubic)
         .iter()
         .map(|(start, weights)| {

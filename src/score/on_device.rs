@@ -202,8 +202,8 @@ fn dense<'a>(
 mod tests {
     use super::*;
     use crate::image::{BoundingBox, Fit, Letterbox, Size};
-    use crate::score::BoxArea;
     use crate::random::Random;
+    use crate::score::BoxArea;
     use proptest::prelude::*;
 
     proptest! {

@@ -4,10 +4,11 @@ use super::average_precision::{average_precision, mean, Truth};
 use super::detector::{letterboxed, loss, TrainingNetwork};
 use super::*;
 use crate::image::Size;
-use crate::networks::{logits, AlexNet, EmotionModel};
+use crate::networks::{AlexNet, Classifier, Forward};
+use crate::image::LetterboxFilter;
 use crate::nn::Precision;
 use crate::random::Random;
-use crate::regions::darknet::{Cfg, ClassScores, Darknet, Detection, Detector, Head, Thresholds};
+use crate::regions::darknet::{Cfg, ClassScores, Darknet, DarknetSettings, Detection, Head, Thresholds};
 use std::path::Path;
 use tch::{Device, IndexOp, Kind, Tensor};
 
@@ -88,7 +89,10 @@ fn a_detector_learns_and_its_file_runs_as_what_was_trained() {
     let path = folder.path().join("test.weights");
     network.save(&path).unwrap();
     let thresholds = Thresholds { class_scores: ClassScores::Softmax, confidence: 0.005, nms_iou: 0.45 };
-    let runs = Darknet::load(&cfg, &path, thresholds, Device::Cpu, Precision::F32).unwrap();
+    let (precision, filter) = (Precision::F32, LetterboxFilter::Bicubic);
+    let settings = DarknetSettings { thresholds, precision, rect: false, filter, fill: 0 };
+    let names = ["red", "blue"].map(String::from).to_vec();
+    let runs = Darknet::load(&cfg, &path, names, settings, Device::Cpu).unwrap();
     let again = TrainingNetwork::load(&cfg, &path, Device::Cpu).unwrap();
     let pictures: Vec<Rgb8> =
         (900..904).map(|number| letterboxed(&Rectangles.example(number), cfg.input).picture).collect();
@@ -132,8 +136,8 @@ fn an_emotion_network_learns_and_its_file_runs_as_what_was_trained() {
     let pictures: Vec<Rgb8> = (900..903).map(|number| emotion::squashed(&Rectangles.example(number))).collect();
     let _no_grad = tch::no_grad_guard();
     let trained = network.forward(&pictures, false).unwrap();
-    let run = logits(&runs, &runs.features(&pictures.iter().collect::<Vec<_>>()).unwrap()).unwrap();
-    for other in [run, again.forward(&pictures, false).unwrap()] {
+    let run = Forward::of_pictures(&runs, &pictures.iter().collect::<Vec<_>>()).unwrap();
+    for other in [run.outputs().shallow_clone(), again.forward(&pictures, false).unwrap()] {
         let off = (&trained - other).abs().max().double_value(&[]);
         assert!(off < 1e-4, "logits differ by {off}");
     }

@@ -1,6 +1,6 @@
 //! Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (y - y_k) / y, where y_k is the score without channel k.
 
-use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, weigh};
+use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{Kind, TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {

@@ -1,6 +1,6 @@
 //! Grad-CAM (Selvaraju et al. 2017, equation 1): w_k is the mean over positions of d score / d A_k.
 
-use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, weigh};
+use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{Kind, TchError};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {

@@ -2,7 +2,7 @@
 //! alpha = g^2 / (2 g^2 + g^3 sum of A_k), g = d score / d A_k. Equation 19 holds for exp(score), whose further
 //! derivatives are powers of g; the exponential itself is a common factor.
 
-use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_positions, weigh};
+use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::TchError;
 
 /// Keeps the division finite where the gradient is 0; the value of pytorch-grad-cam.

@@ -1,6 +1,6 @@
 //! LayerCAM (Jiang et al. 2021, equations 4 and 5): positive gradient times A at every place, summed over channels.
 
-use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_channels};
+use crate::attribution::{sum_over_channels, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::TchError;
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {

@@ -3,7 +3,7 @@
 
 use crate::attribution::options::Compat;
 use crate::attribution::walk::{backward, Rule};
-use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_positions, weigh};
+use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {

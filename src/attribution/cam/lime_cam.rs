@@ -1,7 +1,7 @@
 //! LIME-CAM: w_k are the coefficients of a linear model of the score, fitted to random sets of channels (Ribeiro et al.
 //! 2016), as the paper's published code does it with captum.
 
-use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, weigh};
+use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use crate::random::Random;
 use crate::stats::lasso;
 use rayon::prelude::*;

@@ -2,7 +2,7 @@
 //! the input masked by each channel's upsampled, normalised A_k. The one method that runs the whole network again, once a
 //! channel.
 
-use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, weigh};
+use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{Kind, TchError, Tensor};
 
 /// Keeps the division by the range of a constant channel finite; the value of pytorch-grad-cam.

@@ -6,7 +6,7 @@
 //! of the noise (Mitchell et al. 2022, section 4.1). Whatever the number of orders, a picture's values sum to the score of
 //! A less that of 0. The error is estimated from the spread between the pairs.
 
-use crate::attribution::{CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score, weigh};
+use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use crate::random::Random;
 use tch::{Kind, TchError, Tensor};
 

@@ -1,59 +1,16 @@
 //! The methods' laws, on random heads.
 
-use super::super::walk::{backward, gradient, Rule};
-use super::super::{shapley_cam, *};
-use crate::nn::{forward, forward_kept, Layer};
+use super::super::walk::{backward, Rule};
+use super::*;
+use crate::attribution::cam::shapley_cam;
 use proptest::prelude::*;
-
-/// A head of random numbers: pooling, two linear layers with a ReLU between them.
-fn random_head(seed: u64, channels: usize, bias: f64) -> Vec<Layer> {
-    let mut random = crate::random::Random::new(seed, 7);
-    let mut tensor = |shape: &[i64], deviation: f64| {
-        let count = shape.iter().product::<i64>() as usize;
-        let values: Vec<f32> = random.spread(count, deviation).into_iter().map(|value| value as f32).collect();
-        Tensor::from_slice(&values).reshape(shape)
-    };
-    let mut layers = vec![Layer::RELU, Layer::MaxPool { size: 3, stride: 2, padding: 0 }, Layer::Flatten];
-    for (at, (of, to)) in [(channels as i64 * 4, 12_i64), (12, 9), (9, 5)].into_iter().enumerate() {
-        if at > 0 {
-            layers.push(Layer::RELU);
-        }
-        layers.push(Layer::Linear { weight: tensor(&[to, of], (2.0 / of as f64).sqrt()), bias: tensor(&[to], bias) });
-    }
-    layers
-}
-
-fn random_activation(seed: u64, pictures: i64, channels: i64) -> Tensor {
-    let mut random = crate::random::Random::new(seed, 8);
-    let values: Vec<f32> = random.spread((pictures * channels * 25) as usize, 1.0).iter().map(|v| *v as f32).collect();
-    Tensor::from_slice(&values).reshape([pictures, channels, 5, 5])
-}
-
-fn kept(head: &[Layer], a: &Tensor) -> Vec<Tensor> {
-    forward_kept(head, a).unwrap()
-}
-
-/// A network that is nothing but its head.
-fn pass<'a>(values: &'a [Tensor], head: &'a [Layer], classes: &'a [usize], seeds: &'a [u64]) -> HeadPass<'a> {
-    pass_with(Options { permutations: 4, ..Options::default() }, values, head, classes, seeds)
-}
-
-fn pass_with<'a>(
-    options: Options,
-    values: &'a [Tensor],
-    head: &'a [Layer],
-    classes: &'a [usize],
-    seeds: &'a [u64],
-) -> HeadPass<'a> {
-    HeadPass::new(Network { input: &values[0], body: &[], head, values }, options, classes, seeds)
-}
 
 /// The score of picture 0 with the channels of each subset: 2^K numbers.
 fn scores_of_subsets(pass: &HeadPass<'_>, channels: usize) -> Vec<f64> {
     let masks: Vec<f32> =
         (0..1_usize << channels).flat_map(|set| (0..channels).map(move |k| (set >> k & 1) as f32)).collect();
     let masks = Tensor::from_slice(&masks).reshape([-1, channels as i64, 1, 1]);
-    let logits = forward(pass.head, &(pass.activation.get(0).unsqueeze(0) * masks)).unwrap();
+    let logits = forward(pass.visible.unwrap().layers, &(pass.a().get(0).unsqueeze(0) * masks)).unwrap();
     Vec::try_from(&pass.scores(&logits, 0, Score::Logit).unwrap().to_kind(Kind::Double)).unwrap()
 }
 
@@ -76,10 +33,10 @@ fn exact_shapley_values(pass: &HeadPass<'_>, channels: usize) -> Vec<f64> {
 #[test]
 fn shapley_sampling_converges_to_the_exact_values() {
     let (head, a) = (random_head(5, 6, 0.3), random_activation(5, 1, 6));
-    let values = kept(&head, &a);
+    let run = Run::new(&head, &a);
     let distance = |permutations: usize| {
         let options = Options { permutations, ..Options::default() };
-        let pass = pass_with(options, &values, &head, &[2], &[7]);
+        let pass = run.pass_with(options, &[2], &[7]);
         let (exact, found) = (exact_shapley_values(&pass, 6), shapley_cam::estimate(&pass, 0, Score::Logit).unwrap());
         let largest = exact.iter().zip(&found.values).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
         let within =
@@ -112,9 +69,9 @@ fn maps_of_nothing_are_flat_and_finite_by_every_method() {
                 let options = Options { target, layer_point: point, permutations: 4, ..Options::default() };
                 let best = Vec::<i64>::try_from(&forward(head, a).unwrap().argmax(1, false)).unwrap();
                 let classes: Vec<usize> = best.into_iter().map(|class| class as usize).collect();
-                let values = kept(head, a);
-                let pass = pass_with(options, &values, head, &classes, &[1, 2]);
-                for &method in Method::ALL {
+                let run = Run::new(head, a);
+                let pass = run.pass_with(options, &classes, &[1, 2]);
+                for method in Method::all() {
                     let maps = explain(method, &pass, Size::new(9, 7)).unwrap();
                     let values = maps.values().unwrap();
                     assert!(values.iter().flatten().all(|value| (0.0..=1.0).contains(value)), "{what}: {method}");
@@ -142,8 +99,8 @@ proptest! {
     #[test]
     fn lift_contributions_are_complete(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 3, 6));
-        let values = kept(&head, &a);
-        let pass = pass(&values, &head, &[0, 4, 2], &[0; 3]);
+        let run = Run::new(&head, &a);
+        let pass = run.pass(&[0, 4, 2], &[0; 3]);
         for score in [Score::Logit, Score::Probability] {
             let multipliers = backward(&pass, score, Rule::DeepLift).unwrap();
             let sums = per_picture(&(multipliers * &a));
@@ -162,8 +119,8 @@ proptest! {
     #[test]
     fn lrp_conserves_without_biases(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.0), random_activation(seed, 3, 6));
-        let values = kept(&head, &a);
-        let pass = pass(&values, &head, &[1, 0, 3], &[0; 3]);
+        let run = Run::new(&head, &a);
+        let pass = run.pass(&[1, 0, 3], &[0; 3]);
         let sums = per_picture(&backward(&pass, Score::Logit, Rule::Lrp(LrpRule::Epsilon)).unwrap());
         let logits = forward(&head, &a).unwrap();
         for (picture, sum) in sums.into_iter().enumerate() {
@@ -176,15 +133,15 @@ proptest! {
     #[test]
     fn the_gradient_is_what_autograd_says(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 3, 6));
-        let values = kept(&head, &a);
-        let pass = pass(&values, &head, &[0, 4, 2], &[0; 3]);
+        let run = Run::new(&head, &a);
+        let pass = run.pass(&[0, 4, 2], &[0; 3]);
         for score in [Score::Logit, Score::Probability] {
             let leaf = a.copy().set_requires_grad(true);
             let logits = forward(&head, &leaf).unwrap();
             let scores = if score == Score::Logit { logits } else { logits.softmax(1, Kind::Float) };
             let total = scores.gather(1, &pass.class_index().unwrap(), false).sum(Kind::Float);
             let expected = Tensor::run_backward(&[total], &[&leaf], false, false).remove(0);
-            let error = (gradient(&pass, score).unwrap() - expected).abs().max();
+            let error = (pass.gradient(score).unwrap() - expected).abs().max();
             prop_assert!(f64::try_from(error).unwrap() < 1e-5, "{score:?}");
         }
     }
@@ -193,10 +150,10 @@ proptest! {
     #[test]
     fn lift_is_gradient_times_a_without_biases(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.0), random_activation(seed, 2, 6));
-        let values = kept(&head, &a);
-        let pass = pass(&values, &head, &[1, 2], &[0; 2]);
+        let run = Run::new(&head, &a);
+        let pass = run.pass(&[1, 2], &[0; 2]);
         let lift = sum_over_positions(&(backward(&pass, Score::Logit, Rule::DeepLift).unwrap() * &a)).unwrap();
-        let gradient = sum_over_positions(&(gradient(&pass, Score::Logit).unwrap() * &a)).unwrap();
+        let gradient = sum_over_positions(&(pass.gradient(Score::Logit).unwrap() * &a)).unwrap();
         prop_assert!(f64::try_from((lift - gradient).abs().max()).unwrap() < 1e-4);
     }
 
@@ -217,8 +174,8 @@ proptest! {
     #[test]
     fn lrp_conserves_by_the_gamma_rule(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.0), random_activation(seed, 2, 6));
-        let values = kept(&head, &a);
-        let pass = pass(&values, &head, &[1, 2], &[0; 2]);
+        let run = Run::new(&head, &a);
+        let pass = run.pass(&[1, 2], &[0; 2]);
         let sums = per_picture(&backward(&pass, Score::Logit, Rule::Lrp(LrpRule::Gamma)).unwrap());
         for (sum, logit) in sums.into_iter().zip(per_picture(&pass.own_scores(Score::Logit).unwrap())) {
             prop_assert!((sum - logit).abs() < 2e-3 * (1.0 + logit.abs()), "{sum} {logit}");
@@ -230,8 +187,8 @@ proptest! {
     #[test]
     fn z_plus_makes_no_relevance(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 2, 6));
-        let values = kept(&head, &a);
-        let pass = pass(&values, &head, &[1, 2], &[0; 2]);
+        let run = Run::new(&head, &a);
+        let pass = run.pass(&[1, 2], &[0; 2]);
         let relevance = backward(&pass, Score::Logit, Rule::Lrp(LrpRule::ZPlus)).unwrap();
         let (sums, sizes) = (per_picture(&relevance), per_picture(&relevance.abs()));
         for ((sum, size), logit) in sums.into_iter().zip(sizes).zip(per_picture(&pass.own_scores(Score::Logit).unwrap())) {
@@ -248,10 +205,11 @@ proptest! {
         let mask: Vec<f32> = (0..6).map(|k| f32::from(bits >> k & 1)).collect();
         let mask = Tensor::from_slice(&mask);
         let pass = pass(&values, &head, &[1, 2], &[0; 2]);
-        let parts = pass.channel_parts().unwrap();
+        prop_assert!(pass.channel_parts().unwrap().is_some());
         for at in 0..2 {
-            let quick = parts.finish(&parts.masked(at, &mask.reshape([1, 6])).unwrap()).unwrap();
+            let quick = pass.masked(at, &mask.reshape([1, 6]), Score::Logit).unwrap();
             let slow = forward(&head, &(a.get(at as i64) * mask.reshape([6, 1, 1])).unsqueeze(0)).unwrap();
+            let slow = pass.scores(&slow, at, Score::Logit).unwrap();
             prop_assert!(f64::try_from((quick - &slow).abs().max()).unwrap() < 1e-5 * (1.0 + f64::try_from(slow.abs().max()).unwrap()));
         }
     }
@@ -260,15 +218,15 @@ proptest! {
     #[test]
     fn a_batch_is_its_pictures(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 3, 6));
-        let values = kept(&head, &a);
+        let run = Run::new(&head, &a);
         let (classes, seeds) = ([4, 0, 1], [7, 8, 9]);
         let size = Size::new(10, 10);
-        for &method in Method::ALL {
-            let together = explain(method, &pass(&values, &head, &classes, &seeds), size).unwrap().values().unwrap();
+        for method in Method::all() {
+            let together = explain(method, &run.pass(&classes, &seeds), size).unwrap().values().unwrap();
             for at in 0..3 {
                 let one = a.narrow(0, at as i64, 1);
-                let values = kept(&head, &one);
-                let pass = pass(&values, &head, &classes[at..=at], &seeds[at..=at]);
+                let run = Run::new(&head, &one);
+                let pass = run.pass(&classes[at..=at], &seeds[at..=at]);
                 let alone = explain(method, &pass, size).unwrap().values().unwrap();
                 for (x, y) in together[at].iter().zip(&alone[0]) {
                     prop_assert!(x.is_finite() && (x - y).abs() < 1e-3, "{method}: {x} {y}");

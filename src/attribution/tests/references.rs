@@ -1,22 +1,18 @@
 //! The methods against pytorch-grad-cam, captum and scikit-learn (scripts/reference/cam_methods.py).
 
-use super::super::walk::gradient;
-use super::super::{lift_cam, lime_cam, lrp_cam, *};
+use super::*;
+use crate::attribution::cam::{ablation_cam, lift_cam, lime_cam, lrp_cam};
 use crate::corpus::{decode, DecodeOptions};
-use crate::image::{resize, Filter};
-use crate::networks::{logits, values, AlexNet, EmotionModel};
-use std::path::{Path, PathBuf};
-use tch::Device;
+use crate::networks::AlexNet;
 
 fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/emonet").join(name)
 }
 
-/// The narrow EmoNet, its input and values of the eight pictures, the predicted classes.
+/// The narrow EmoNet, what the eight pictures gave, the predicted classes.
 struct Narrow {
     model: AlexNet,
-    input: Tensor,
-    values: Vec<Tensor>,
+    forward: Forward,
     classes: Vec<usize>,
 }
 
@@ -24,15 +20,15 @@ impl Narrow {
     fn new() -> Self {
         let model = AlexNet::load(&reference("narrow_ecco.pt"), None, Device::Cpu).unwrap();
         let pictures: Vec<_> = (0..8)
-            .map(|at| {
-                let picture = decode(&reference(&format!("picture_{at}.png")), &DecodeOptions::default()).unwrap();
-                resize(&picture, model.input(), Filter::Bicubic)
+            .map(|number| {
+                let file = reference(&format!("picture_{number}.png"));
+                let picture = decode(&file, &DecodeOptions::default()).unwrap();
+                model.card().fit.apply(&picture, picture.size())
             })
             .collect();
-        let input = model.prepare(&pictures.iter().collect::<Vec<_>>()).unwrap();
-        let values = values(&model, &model.activation(&input).unwrap()).unwrap();
-        let classes = Vec::<i64>::try_from(&values[values.len() - 1].argmax(1, false)).unwrap();
-        Self { model, input, values, classes: classes.into_iter().map(|class| class as usize).collect() }
+        let forward = Forward::of_pictures(&model, &pictures.iter().collect::<Vec<_>>()).unwrap();
+        let classes = forward.predictions(model.card()).unwrap().iter().map(|found| found.label).collect();
+        Self { model, forward, classes }
     }
 
     fn pass(&self, options: Options) -> HeadPass<'_> {
@@ -40,20 +36,22 @@ impl Narrow {
     }
 
     fn pass_for<'a>(&'a self, options: Options, classes: &'a [usize]) -> HeadPass<'a> {
-        let (body, head) = (self.model.body(), self.model.head());
-        let network = Network { input: &self.input, body, head, values: &self.values };
-        HeadPass::new(network, options, classes, &[0; 8])
+        HeadPass::new(&self.model, &self.forward, options, classes, &[0; 8]).unwrap()
     }
 
     /// The largest difference of the maps from those of the reference, which has every `step`-th row and column.
     fn map_error(&self, method: Method, pass: &HeadPass<'_>, name: &str, step: i64) -> f64 {
-        let maps = explain(method, pass, self.model.input()).unwrap();
+        let maps = explain(method, pass, self.model.card().input()).unwrap();
         assert_eq!(maps.flat, [false; 8]);
         let error = (maps.tensor().slice(1, 0, 227, step).slice(2, 0, 227, step) - expected(name)).abs().max();
         let error = f64::try_from(error).unwrap();
         eprintln!("{name}: maps {error:.1e}");
         error
     }
+}
+
+fn named(name: &str) -> Method {
+    name.parse().unwrap()
 }
 
 fn expected(name: &str) -> Tensor {
@@ -76,13 +74,16 @@ fn relative(found: &Tensor, wanted: &Tensor) -> f64 {
 fn a_gradient_is_what_a_small_step_says() {
     let narrow = Narrow::new();
     let pass = narrow.pass_for(Options::default(), &[7; 8]);
-    let a = &narrow.values[0];
-    let score = |a: &Tensor| pass.scores(&logits(&narrow.model, a).unwrap(), 3, Score::Probability).unwrap().get(3);
-    let gradient = gradient(&pass, Score::Probability).unwrap();
+    let a = pass.a();
+    let score = |a: Tensor| {
+        let outputs = narrow.model.outputs(&Activation::alone(a)).unwrap();
+        pass.scores(&outputs, 3, Score::Probability).unwrap().get(3)
+    };
+    let gradient = pass.gradient(Score::Probability).unwrap();
     // Along the gradient itself, where the change is largest.
     let norm = f64::try_from(gradient.get(3).norm()).unwrap();
     let step = 1e-2 / norm;
-    let change = f64::try_from(score(&(a + gradient * step)) - score(&(a - gradient * step))).unwrap();
+    let change = f64::try_from(score(a + gradient * step) - score(a - gradient * step)).unwrap();
     let expected = 2.0 * step * norm * norm;
     assert!((change / expected - 1.0).abs() < 0.05, "{change} by steps, {expected} by the gradient");
 }
@@ -94,7 +95,7 @@ fn ablation_agrees_with_one_forward_pass_a_channel_and_with_pytorch_grad_cam() {
     let error = relative(&ablation_cam::weights(&pass, Score::Probability).unwrap(), &expected("ablation"));
     eprintln!("Ablation-CAM weights: {error:.1e}");
     assert!(error < 1e-4, "{error}");
-    assert!(narrow.map_error(Method::AblationCam, &pass, "ablation_map", 5) < 1e-3);
+    assert!(narrow.map_error(named("ablation-cam"), &pass, "ablation_map", 5) < 1e-3);
 }
 
 #[test]
@@ -102,12 +103,12 @@ fn the_wider_family_agrees_with_pytorch_grad_cam() {
     let narrow = Narrow::new();
     let pass = narrow.pass(Options::default());
     for (method, name) in [
-        (Method::GradCamPlusPlus, "grad_cam_plus_plus"),
-        (Method::XGradCam, "xgrad_cam"),
-        (Method::HiResCam, "hires_cam"),
-        (Method::LayerCam, "layer_cam"),
-        (Method::EigenCam, "eigen_cam"),
-        (Method::ScoreCam, "score_cam"),
+        (named("grad-cam++"), "grad_cam_plus_plus"),
+        (named("xgrad-cam"), "xgrad_cam"),
+        (named("hires-cam"), "hires_cam"),
+        (named("layer-cam"), "layer_cam"),
+        (named("eigen-cam"), "eigen_cam"),
+        (named("score-cam"), "score_cam"),
     ] {
         let error = narrow.map_error(method, &pass, name, 9);
         assert!(error < 1e-3, "{name}: {error}");
@@ -120,15 +121,15 @@ fn another_point_and_another_class_agree_with_pytorch_grad_cam() {
     let logit = Options { target: Target::Logit, ..Options::default() };
     let behind = narrow.pass(Options { layer_point: LayerPoint::PostRelu, ..logit });
     for (method, name) in [
-        (Method::GradCam, "post_relu_grad_cam"),
-        (Method::LayerCam, "post_relu_layer_cam"),
-        (Method::XGradCam, "post_relu_xgrad_cam"),
+        (named("grad-cam"), "post_relu_grad_cam"),
+        (named("layer-cam"), "post_relu_layer_cam"),
+        (named("xgrad-cam"), "post_relu_xgrad_cam"),
     ] {
         let error = narrow.map_error(method, &behind, name, 9);
         assert!(error < 1e-3, "{name}: {error}");
     }
     let third = narrow.pass_for(logit, &[3; 8]);
-    assert!(narrow.map_error(Method::GradCam, &third, "class_3_grad_cam", 9) < 1e-3);
+    assert!(narrow.map_error(named("grad-cam"), &third, "class_3_grad_cam", 9) < 1e-3);
 }
 
 #[test]
@@ -158,7 +159,7 @@ fn published_lrp_is_grad_cam_of_the_logit_times_the_logit() {
     let narrow = Narrow::new();
     let pass = narrow.pass(Options { compat: Compat::Published, ..Options::default() });
     let lrp = lrp_cam::weights(&pass, Score::Logit).unwrap();
-    let grad_cam = gradient(&pass, Score::Logit).unwrap().mean_dim([2_i64, 3].as_slice(), false, None);
+    let grad_cam = pass.gradient(Score::Logit).unwrap().mean_dim([2_i64, 3].as_slice(), false, None);
     for at in 0..8 {
         let of = |x: &Tensor| x.get(at) - x.get(at).mean(None);
         let (x, y) = (of(&lrp), of(&grad_cam));

@@ -9,8 +9,8 @@ use crate::files::read_text;
 use crate::image::{Fit, Size};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use written::WrittenCard;
 use std::path::{Path, PathBuf};
+use written::WrittenCard;
 
 /// The most labels that a network may have.
 const MAX_LABELS: usize = 10_000;
@@ -222,8 +222,8 @@ impl Card {
     /// # Errors
     /// A key that is not known, a value that is none, something that contradicts itself.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
-        let written: WrittenCard = toml::from_str(text)
-            .map_err(|error| Error::file(path, format!("not a network's description: {error}")))?;
+        let written: WrittenCard =
+            toml::from_str(text).map_err(|error| Error::file(path, format!("not a network's description: {error}")))?;
         written.resolve(path)
     }
 
@@ -268,7 +268,10 @@ impl Card {
             return Err(format!("`input` should have sides from 1 to {MAX_SIDE} pixels, found {height} x {width}"));
         }
         if !(self.fit.crop > 0.0 && self.fit.crop <= 1.0) {
-            return Err(format!("`crop`, the share that is kept, should be over 0 and at most 1, found {}", self.fit.crop));
+            return Err(format!(
+                "`crop`, the share that is kept, should be over 0 and at most 1, found {}",
+                self.fit.crop
+            ));
         }
         let divisors = [self.scale].into_iter().chain(self.std.into_iter().flatten());
         if let Some(wrong) = divisors.into_iter().find(|value| !(value.is_finite() && *value > 0.0)) {
@@ -297,7 +300,9 @@ impl Card {
         for (name, regression) in [("valence", &self.valence), ("arousal", &self.arousal)] {
             let Some(regression) = regression else { continue };
             if self.scalar.is_some() {
-                return Err(format!("`{name}` is a regression on probabilities, which a single `output` does not give"));
+                return Err(format!(
+                    "`{name}` is a regression on probabilities, which a single `output` does not give"
+                ));
             }
             if regression.weights.len() != count {
                 return Err(format!("`{name}` has {} weights for {count} labels", regression.weights.len()));
@@ -373,7 +378,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("net.toml");
         std::fs::write(folder.path().join("labels.txt"), "\u{feff}Calm \n\nAngry\r\n").unwrap();
-        let toml = "network = 'torchscript'\nlabels = 'labels.txt'\ninput = [96, 160]\nresize = 'center-crop'\ncrop = 0.5\n\
+        let toml =
+            "network = 'torchscript'\nlabels = 'labels.txt'\ninput = [96, 160]\nresize = 'center-crop'\ncrop = 0.5\n\
                     filter = 'bilinear'\nscale = 255\nmean = [0.5, 0.25, 0]\nstd = [1, 2, 3]\nchannels = 'bgr'\n\
                     layout = 'tokens'\nprefix = 1\ngrid = [6, 10]\nlayer = 'blocks.3'\n";
         let card = Card::from_toml(toml, &path).unwrap();

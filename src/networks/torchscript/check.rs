@@ -96,7 +96,9 @@ impl Examination<'_> {
         }
         let places = shape[2] * shape[3];
         if places < 2 {
-            return Err("A has a single place, so that no map can be made of it: cut at a layer before the pooling".into());
+            return Err(
+                "A has a single place, so that no map can be made of it: cut at a layer before the pooling".into()
+            );
         }
         let context = match activation.context.len() {
             0 => String::new(),
@@ -181,9 +183,11 @@ impl Examination<'_> {
             return Ok(format!("other values of A move an output by {moved:.1e}"));
         }
         Err(match self.network.card.layout {
-            Layout::Tokens { prefix: 1.., .. } => "no output depends on the patches of A: behind the last block the class token \
+            Layout::Tokens { prefix: 1.., .. } => {
+                "no output depends on the patches of A: behind the last block the class token \
                                                    alone is read; cut one block earlier"
-                .into(),
+                    .into()
+            }
             _ => "no output depends on A: the head ignores it; cut at a layer that the answer goes through".into(),
         })
     }
@@ -213,9 +217,11 @@ impl Examination<'_> {
             return Err("the gradient of the largest output is not finite".into());
         }
         if size == 0.0 {
-            return Err("the gradient of the largest output is zero at every place of A: cut one layer earlier, or at a layer \
+            return Err(
+                "the gradient of the largest output is zero at every place of A: cut one layer earlier, or at a layer \
                         that the answer goes through"
-                .into());
+                    .into(),
+            );
         }
         Ok(format!("of the largest output, at most {size:.1e} at a place of A"))
     }
@@ -225,7 +231,8 @@ impl Examination<'_> {
         let (input, _) = input(self.network, synthetic)?;
         let run = || -> Result<Tensor, TchError> { self.network.outputs(&self.network.split(&input)?) };
         let found = run().map_err(|error| said(&error))?;
-        let wanted = Tensor::f_from_slice(wanted).and_then(|wanted| wanted.f_reshape([1, -1])?.f_to_device(found.device()));
+        let wanted =
+            Tensor::f_from_slice(wanted).and_then(|wanted| wanted.f_reshape([1, -1])?.f_to_device(found.device()));
         let difference = difference(&found, &wanted.map_err(|error| said(&error))?)?;
         match difference <= NEAR {
             true => Ok(format!("to {synthetic:?}: off by {difference:.1e} of the largest output")),

@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn a_layout_goes_to_the_grid_and_back() {
-        let numbers = |shape: &[i64]| Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)).reshape(shape);
+        let numbers =
+            |shape: &[i64]| Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)).reshape(shape);
         for (layout, raw) in [
             (Layout::Nchw, numbers(&[2, 5, 3, 4])),
             (Layout::Nhwc, numbers(&[2, 3, 4, 5])),

@@ -1,8 +1,8 @@
 //! Darknet's `.cfg`: which layers a network has. Strict: a section or option that would change the result and that
 //! this engine does not know is an error naming its line; options for training alone are passed over.
 
-use crate::nn::Nonlinearity;
 use crate::image::Size;
+use crate::nn::Nonlinearity;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -157,9 +157,7 @@ impl TrainingNetwork {
                     };
                     Tensor::f_cat(&layers.iter().map(part).collect::<Result<Vec<_>, _>>()?, 1)?
                 }
-                &LayerKind::Shortcut { from, activation } => {
-                    activation.forward(&previous.f_add(&outputs[from])?)?
-                }
+                &LayerKind::Shortcut { from, activation } => activation.forward(&previous.f_add(&outputs[from])?)?,
                 &LayerKind::Upsample { stride } => {
                     let size = previous.size();
                     previous.f_upsample_nearest2d([size[2] * stride, size[3] * stride], None, None)?
