@@ -1,9 +1,11 @@
-//! Regions from elsewhere: boxes and masks that another detector found or that people drew, read from a file.
+//! Regions from elsewhere: boxes and masks that another detector found or that people drew, read
+//! from a file.
 //!
-//! What comes in is a file in one of the [`FORMATS`]; its content, not its name, tells which. What goes out are
-//! [`KnownRegions`]: labelled regions in pixels of each picture, to be joined with the corpus by the pictures' names.
-//! A file is hostile input: it is read as a stream, an element at a time, and memory grows only with what is kept of it;
-//! whatever it should not hold is an error that names the file and the place.
+//! What comes in is a file in one of the [`FORMATS`]; its content, not its name, tells which. What
+//! goes out are [`KnownRegions`]: labelled regions in pixels of each picture, to be joined with the
+//! corpus by the pictures' names. A file is hostile input: it is read as a stream, an element at a
+//! time, and memory grows only with what is kept of it; whatever it should not hold is an error
+//! that names the file and the place.
 
 mod check;
 mod coco;
@@ -44,7 +46,8 @@ pub struct Format {
     read: fn(&Path, Option<&Path>) -> Result<KnownRegions>,
 }
 
-/// All formats. A file is read as the first that its beginning fits; a new format is a row here and a file beside this.
+/// All formats. A file is read as the first that its beginning fits; a new format is a row here and
+/// a file beside this.
 pub static FORMATS: &[Format] = &[
     Format {
         name: "COCO results",
@@ -72,8 +75,9 @@ pub static FORMATS: &[Format] = &[
 /// Reads a file of regions. COCO results need their data set, which no other format takes.
 ///
 /// # Errors
-/// A file cannot be read or is of no known format; something in it is damaged, out of range or contradicts itself (the
-/// error says what and where); a data set is missing, or given and not needed.
+/// A file cannot be read or is of no known format; something in it is damaged, out of range or
+/// contradicts itself (the error says what and where); a data set is missing, or given and not
+/// needed.
 pub fn read(file: &Path, dataset: Option<&Path>) -> Result<KnownRegions> {
     let opening = Opening::read(file)?;
     match FORMATS.iter().find(|format| (format.begins)(&opening)) {
