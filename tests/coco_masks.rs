@@ -1,4 +1,5 @@
-//! Masks against pycocotools: polygons and run lengths, by the cases of `scripts/reference/coco_masks.py`.
+//! Masks against pycocotools: polygons and run lengths, by the cases of
+//! `scripts/reference/coco_masks.py`.
 
 mod common;
 

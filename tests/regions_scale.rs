@@ -1,5 +1,5 @@
-//! A million annotations: time and memory. Writes files of up to 300 MB, hence not a part of the usual tests:
-//! `cargo test --release --test regions_scale -- --ignored --nocapture`.
+//! A million annotations: time and memory. Writes files of up to 300 MB, hence not a part of the
+//! usual tests: `cargo test --release --test regions_scale -- --ignored --nocapture`.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -66,7 +66,8 @@ fn write_lines(path: &Path) {
         let (x, y) = ((number * 7) % 500, (number * 13) % 350);
         writeln!(
             file,
-            "{{\"file\":\"folder/{:012}.jpg\",\"label\":\"class {}\",\"score\":0.{:03},\"box\":[{x}.25,{y}.5,{x}.75,{y}.75]}}",
+            "{{\"file\":\"folder/{:012}.jpg\",\"label\":\"class {}\",\"score\":0.{:03},\
+             \"box\":[{x}.25,{y}.5,{x}.75,{y}.75]}}",
             number % IMAGES,
             number % 80,
             number % 1000
@@ -86,7 +87,7 @@ fn measure(name: &str, path: &Path) {
     let joined = known.join(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     assert_eq!((joined.pictures_without_entry, joined.entries_without_picture), (0, 0));
     let (read, both) = (seconds.as_secs_f64(), start.elapsed().as_secs_f64());
-    println!("{name}: {megabytes} MB read in {read:.1} s, joined after {both:.1} s; peak so far {} MB", peak_memory());
+    eprintln!("{name}: {megabytes} MB read in {read:.1} s, joined after {both:.1} s; peak so far {} MB", peak_memory());
     assert!(seconds.as_secs() < SECONDS);
 }
 
@@ -95,7 +96,7 @@ fn measure(name: &str, path: &Path) {
 fn a_million_annotations_are_read_in_seconds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("regions.json");
-    println!("before: peak {} MB", peak_memory());
+    eprintln!("before: peak {} MB", peak_memory());
     write_lines(&path);
     measure("JSON lines, boxes", &path);
     write_dataset(&path, false);

@@ -3,9 +3,10 @@
 use super::{BoundingBox, Size};
 use serde::{Deserialize, Serialize};
 
-/// A box `[x_min, x_max) x [y_min, y_max)` in pixels of the upright picture, x to the right, y down. It may reach beyond
-/// the picture, and is kept in double precision, so that what a detector saw on its canvas goes to the picture and back
-/// without rounding. In JSON it is the array `[x_min, y_min, x_max, y_max]`.
+/// A box `[x_min, x_max) x [y_min, y_max)` in pixels of the upright picture, x to the right, y
+/// down. It may reach beyond the picture, and is kept in double precision, so that what a detector
+/// saw on its canvas goes to the picture and back without rounding. In JSON it is the array
+/// `[x_min, y_min, x_max, y_max]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(from = "[f64; 4]", into = "[f64; 4]")]
 pub struct Extent {
@@ -40,8 +41,9 @@ impl Extent {
         <[f64; 4]>::from(*self).iter().all(|edge| edge.is_finite())
     }
 
-    /// The part inside a picture of this size; `None` when nothing of it has an area. Every edge is rounded to single
-    /// precision first and clipped then: tables written earlier depend on this order.
+    /// The part inside a picture of this size; `None` when nothing of it has an area. Every edge is
+    /// rounded to single precision first and clipped then: tables written earlier depend on this
+    /// order.
     pub fn clip(&self, size: Size) -> Option<BoundingBox> {
         let rounded = BoundingBox::from(<[f64; 4]>::from(*self).map(|edge| edge as f32));
         rounded.clip(size.width as f32, size.height as f32)

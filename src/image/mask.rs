@@ -1,9 +1,10 @@
 //! Masks: sets of pixels of a picture, kept as the run lengths that COCO uses.
 //!
-//! Pixels are numbered column by column: down the first column, then down the second. A mask is the list of lengths of
-//! runs of pixels outside and inside in turn, beginning with those outside. Nothing here unpacks a mask: memory and time
-//! depend on the number of runs (and, for [`Mask::spans`] and [`Mask::outline`], of columns), never on that of pixels.
-//! Whatever comes from a file is checked here; errors are sentences to which the reader adds the file and the place.
+//! Pixels are numbered column by column: down the first column, then down the second. A mask is the
+//! list of lengths of runs of pixels outside and inside in turn, beginning with those outside.
+//! Nothing here unpacks a mask: memory and time depend on the number of runs (and, for
+//! [`Mask::spans`] and [`Mask::outline`], of columns), never on that of pixels. Whatever comes from
+//! a file is checked here; errors are sentences to which the reader adds the file and the place.
 
 mod compressed;
 mod json;
@@ -16,17 +17,18 @@ use super::{BoundingBox, Size};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// The longest side of a picture that a mask can belong to: with it, every pixel's number fits 32 bits.
+/// The longest side of a picture that a mask can belong to: with it, every pixel's number fits 32
+/// bits.
 pub const MAX_SIDE: u32 = 65_535;
 
-/// A set of pixels of a picture. In JSON it is COCO's object `{"size": [height, width], "counts": …}`; the counts are
-/// written as the compressed string, and read as that or as a list of numbers.
+/// A set of pixels of a picture. In JSON it is COCO's object of `size`, which is `[height, width]`,
+/// and `counts`, which is written as the compressed string and read as that or as a list of numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RunLengths", into = "RunLengths")]
 pub struct Mask {
     size: Size,
-    /// Lengths of the runs outside (even places) and inside (odd places). Their sum is the picture's area; only the
-    /// first can be 0. So equal sets have equal counts.
+    /// Lengths of the runs outside (even places) and inside (odd places). Their sum is the
+    /// picture's area; only the first can be 0. So equal sets have equal counts.
     counts: Box<[u32]>,
 }
 
@@ -40,8 +42,8 @@ pub struct Span {
 }
 
 impl Mask {
-    /// A mask of a picture of this size from its run lengths, the first of which counts pixels outside. Runs of length 0
-    /// are allowed and join their neighbours.
+    /// A mask of a picture of this size from its run lengths, the first of which counts pixels
+    /// outside. Runs of length 0 are allowed and join their neighbours.
     ///
     /// # Errors
     /// The size has a side of 0 or over [`MAX_SIDE`]; the lengths do not sum to its area.
@@ -52,18 +54,20 @@ impl Mask {
     /// A mask from the string that COCO compresses run lengths to.
     ///
     /// # Errors
-    /// The string is no such string; its counts are none for this size, as in [`Self::from_counts`].
+    /// The string is no such string; its counts are none for this size, as in
+    /// [`Self::from_counts`].
     pub fn from_compressed(size: Size, text: &str) -> Result<Self, String> {
         Self::from_results(size, compressed::Counts::new(text))
     }
 
-    /// The pixels inside at least one of `polygons`, each a list x, y, x, y, … of corners in pixels of the picture, as
-    /// pycocotools sees them: pixel for pixel what its `frPyObjects` and `merge` give. What is outside of the picture is
-    /// cut off. No polygon gives an empty mask.
+    /// The pixels inside at least one of `polygons`, each a list x, y, x, y, … of corners in pixels
+    /// of the picture, as pycocotools sees them: pixel for pixel what its `frPyObjects` and `merge`
+    /// give. What is outside of the picture is cut off. No polygon gives an empty mask.
     ///
     /// # Errors
-    /// The size has a side of 0 or over [`MAX_SIDE`]; a polygon has an odd number of coordinates, fewer than three
-    /// corners, or a coordinate that is not finite or beyond 10 million; the edges cross too many columns.
+    /// The size has a side of 0 or over [`MAX_SIDE`]; a polygon has an odd number of coordinates,
+    /// fewer than three corners, or a coordinate that is not finite or beyond 10 million; the edges
+    /// cross too many columns.
     pub fn from_polygons(size: Size, polygons: &[Vec<f64>]) -> Result<Self, String> {
         check_size(size)?;
         let runs = polygon::runs(size, polygons)?;
@@ -131,7 +135,8 @@ impl Mask {
         self.size
     }
 
-    /// The run lengths, of pixels outside and inside in turn. Their sum is the picture's area; only the first can be 0.
+    /// The run lengths, of pixels outside and inside in turn. Their sum is the picture's area; only
+    /// the first can be 0.
     pub fn counts(&self) -> &[u32] {
         &self.counts
     }
@@ -157,7 +162,8 @@ impl Mask {
         let mut tight: Option<[u32; 4]> = None;
         for run in self.runs() {
             let [first, last] = [run.start, run.end - 1].map(|pixel| (pixel / height, pixel % height));
-            // A run that goes on in the next column has the lowest pixel of one and the topmost of the other.
+            // A run that goes on in the next column has the lowest pixel of one and the topmost of
+            // the other.
             let [top, bottom] = if first.0 == last.0 { [first.1, last.1 + 1] } else { [0, height] };
             let [left, upper, right, lower] = tight.unwrap_or([first.0, top, last.0 + 1, bottom]);
             tight = Some([left.min(first.0), upper.min(top), right.max(last.0 + 1), lower.max(bottom)]);
@@ -166,8 +172,8 @@ impl Mask {
         tight.map(|edges| BoundingBox::from(edges.map(|edge| edge as f32)))
     }
 
-    /// Whether the pixel `x` from the left and `y` from the top is inside; no pixel beyond the picture is. Takes time
-    /// with the number of runs.
+    /// Whether the pixel `x` from the left and `y` from the top is inside; no pixel beyond the
+    /// picture is. Takes time with the number of runs.
     pub fn contains(&self, x: u32, y: u32) -> bool {
         if x >= self.size.width || y >= self.size.height {
             return false;
@@ -188,8 +194,8 @@ impl Mask {
         Self::from_runs(self.size, runs)
     }
 
-    /// The stretches of pixels inside, column by column from the left and down each. A run that goes on in the next
-    /// column gives one in each.
+    /// The stretches of pixels inside, column by column from the left and down each. A run that
+    /// goes on in the next column gives one in each.
     pub fn spans(&self) -> impl Iterator<Item = Span> + '_ {
         let height = self.size.height;
         self.runs().flat_map(move |run| {
@@ -200,10 +206,10 @@ impl Mask {
         })
     }
 
-    /// The closed contours along the edges of the pixels, each the list of its corners (x, y) in pixels, the last not
-    /// repeating the first. Contours go round clockwise as seen on the screen, those of holes counter-clockwise; pixels
-    /// that touch at a corner alone have contours of their own. Contours are in order of their leftmost, then topmost
-    /// corner.
+    /// The closed contours along the edges of the pixels, each the list of its corners (x, y) in
+    /// pixels, the last not repeating the first. Contours go round clockwise as seen on the screen,
+    /// those of holes counter-clockwise; pixels that touch at a corner alone have contours of their
+    /// own. Contours are in order of their leftmost, then topmost corner.
     pub fn outline(&self) -> Vec<Vec<(u32, u32)>> {
         outline::trace(self)
     }
@@ -224,7 +230,8 @@ impl Mask {
 struct Runs(Vec<u32>);
 
 impl Runs {
-    /// Adds `length` pixels that are inside or outside. All pixels together must be at most the picture's.
+    /// Adds `length` pixels that are inside or outside. All pixels together must be at most the
+    /// picture's.
     fn push(&mut self, inside: bool, length: u32) {
         if length == 0 {
             return;

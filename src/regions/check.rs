@@ -9,8 +9,8 @@ const MAX_COORDINATE: f64 = 1e7;
 /// A region from what a file says of it.
 ///
 /// # Errors
-/// The score is not in `[0, 1]`; the box is not finite, turned inside out or beyond 10 million; there is neither a box
-/// nor a mask.
+/// The score is not in `[0, 1]`; the box is not finite, turned inside out or beyond 10 million;
+/// there is neither a box nor a mask.
 pub(super) fn located(class: usize, score: f64, extent: Option<Extent>, mask: Option<Mask>) -> Result<Located, String> {
     if !(0.0..=1.0).contains(&score) {
         return Err(format!("a score is a number from 0 to 1, found {score}"));

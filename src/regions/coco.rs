@@ -1,9 +1,10 @@
 //! COCO: data sets, and the results that detectors write about their images.
 //!
-//! A data set is an object of three lists: `images` (id, file_name, width, height), `categories` (id, name) and
-//! `annotations` (image_id, category_id, bbox [x, y, width, height], segmentation: polygons or run lengths). Results are a
-//! list of annotations with a score, whose ids are those of a data set. The lists of a data set come in any order and
-//! can be long: it is read twice as a stream, first for images and categories, then for the annotations.
+//! A data set is an object of three lists: `images` (id, file_name, width, height), `categories`
+//! (id, name) and `annotations` (image_id, category_id, bbox [x, y, width, height], segmentation:
+//! polygons or run lengths). Results are a list of annotations with a score, whose ids are those of
+//! a data set. The lists of a data set come in any order and can be long: it is read twice as a
+//! stream, first for images and categories, then for the annotations.
 
 mod annotation;
 mod catalogue;
@@ -45,7 +46,8 @@ pub(super) fn read_results(file: &Path, dataset: Option<&Path>) -> Result<KnownR
     Ok(catalogue.finish(file))
 }
 
-/// Reads a COCO data set. An annotation that has a score keeps it; the others, drawn by people, have 1.
+/// Reads a COCO data set. An annotation that has a score keeps it; the others, drawn by people,
+/// have 1.
 ///
 /// # Errors
 /// The file cannot be read, or is not what it should be.

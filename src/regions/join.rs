@@ -37,8 +37,8 @@ impl Joined {
     }
 }
 
-/// Of every path of the corpus, the place of its entry in `names`, which are in order and all different. The rule is
-/// that of [`super::KnownRegions::join`].
+/// Of every path of the corpus, the place of its entry in `names`, which are in order and all
+/// different. The rule is that of [`super::KnownRegions::join`].
 ///
 /// # Errors
 /// Several paths or several entries compete by name.
@@ -133,7 +133,8 @@ mod tests {
     #[test]
     fn competitors_are_named() {
         let pictures = joined(&["a/x.jpg", "b/x.jpg"], &["x.jpg"]).unwrap_err();
-        assert!(pictures.contains("by the file name `x.jpg`: the corpus has `a/x.jpg` and `b/x.jpg`, the file `x.jpg`"));
+        let named = "by the file name `x.jpg`: the corpus has `a/x.jpg` and `b/x.jpg`, the file `x.jpg`";
+        assert!(pictures.contains(named), "{pictures}");
         let entries = joined(&["x.jpg"], &["a/x.jpg", "b/x.jpg"]).unwrap_err();
         assert!(entries.contains("the corpus has `x.jpg`, the file `a/x.jpg` and `b/x.jpg`"));
         let stems = joined(&["x.jpg", "x.png"], &["x.webp"]).unwrap_err();

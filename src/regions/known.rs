@@ -17,7 +17,8 @@ pub struct KnownRegions {
     classes: Vec<String>,
     /// By the name that the file gives the picture.
     pictures: BTreeMap<String, KnownPicture>,
-    /// For each picture of the corpus that has an entry, the entry's name; `None` before the two were joined.
+    /// For each picture of the corpus that has an entry, the entry's name; `None` before the two
+    /// were joined.
     joined: Option<BTreeMap<String, String>>,
     /// How the two fitted together.
     fit: Option<Joined>,
@@ -36,7 +37,8 @@ impl KnownPicture {
     /// Adds a region.
     ///
     /// # Errors
-    /// The picture has [`MAX_REGIONS`] already; the region has a mask of another size than the picture.
+    /// The picture has [`MAX_REGIONS`] already; the region has a mask of another size than the
+    /// picture.
     pub(super) fn push(&mut self, located: Located) -> Result<(), String> {
         if self.regions.len() >= MAX_REGIONS {
             return Err(format!("a picture has at most {MAX_REGIONS} regions, found one more"));
@@ -86,9 +88,10 @@ impl KnownRegions {
         &self.pictures
     }
 
-    /// Joins the pictures with those of a corpus, for [`Self::regions`]: a picture belongs to the entry with its path;
-    /// else to the one with its file name, if no other picture and no other entry has that; else likewise by the name
-    /// without its extension. Where a path decided for one picture of a name, the name decides for no other.
+    /// Joins the pictures with those of a corpus, for [`Self::regions`]: a picture belongs to the
+    /// entry with its path; else to the one with its file name, if no other picture and no other
+    /// entry has that; else likewise by the name without its extension. Where a path decided for
+    /// one picture of a name, the name decides for no other.
     ///
     /// # Errors
     /// Several pictures or several entries compete by name; the error names two.
@@ -107,8 +110,8 @@ impl KnownRegions {
         self.fit.as_ref()
     }
 
-    /// The regions of a picture of the corpus, by falling confidence; none if it has no entry. Before [`Self::join`],
-    /// its entry is the one with its path.
+    /// The regions of a picture of the corpus, by falling confidence; none if it has no entry.
+    /// Before [`Self::join`], its entry is the one with its path.
     ///
     /// # Errors
     /// The file states another size than `size`, that of the upright picture.

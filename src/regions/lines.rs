@@ -6,9 +6,9 @@
 //! {"file": "a/y.jpg"}
 //! ```
 //!
-//! The box is x_min, y_min, x_max, y_max in pixels of the upright picture; it can be left out beside a mask. Width and
-//! height can be left out. The last line says: looked at, nothing found. Classes are the labels in alphabetical order,
-//! so that the order of the lines changes no table.
+//! The box is x_min, y_min, x_max, y_max in pixels of the upright picture; it can be left out
+//! beside a mask. Width and height can be left out. The last line says: looked at, nothing found.
+//! Classes are the labels in alphabetical order, so that the order of the lines changes no table.
 
 use super::known::{KnownPicture, KnownRegions};
 use super::{check, opening};
@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::path::Path;
 
-/// The longest line that is read. A mask of 65,535 rows and columns with a hole in every column takes about 1 MB.
+/// The longest line that is read. A mask of 65,535 rows and columns with a hole in every column
+/// takes about 1 MB.
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// A line.

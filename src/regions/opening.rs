@@ -18,7 +18,8 @@ const LOOKED_AT: u64 = 64 << 10;
 pub(super) struct Opening {
     /// The first byte that is no space; `None` if there is none.
     pub(super) first: Option<u8>,
-    /// The keys of the JSON object that the file begins with, as far as they stand among the first 64 kB.
+    /// The keys of the JSON object that the file begins with, as far as they stand among the first
+    /// 64 kB.
     pub(super) keys: Vec<String>,
 }
 
@@ -31,7 +32,8 @@ impl Opening {
         let mut bytes = Vec::new();
         open(file)?.take(LOOKED_AT).read_to_end(&mut bytes).map_err(Error::io("read", file))?;
         let mut keys = Vec::new();
-        // The beginning of a longer file is cut off somewhere, which is no fault; any other is found by the reader.
+        // The beginning of a longer file is cut off somewhere, which is no fault; any other is
+        // found by the reader.
         let _ = serde_json::Deserializer::from_slice(&bytes).deserialize_map(Keys(&mut keys));
         Ok(Self { first: bytes.iter().find(|byte| !byte.is_ascii_whitespace()).copied(), keys })
     }

@@ -6,9 +6,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
 
-/// Reads an array of `T` and calls `take` with each. Errors begin with the element's noun and number, counted from 1. To
-/// one that `take` returns nothing else is added: it begins with ` (id …): ` or whatever tells the element further.
-/// Its value is the number of elements.
+/// Reads an array of `T` and calls `take` with each. Errors begin with the element's noun and
+/// number, counted from 1. To one that `take` returns nothing else is added: it begins with ` (id
+/// …): ` or whatever tells the element further. Its value is the number of elements.
 pub(super) struct Each<T, F> {
     noun: &'static str,
     take: F,

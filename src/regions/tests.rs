@@ -3,6 +3,7 @@
 use super::*;
 use crate::Error;
 use crate::image::{Extent, Mask, Size};
+use proptest::prelude::*;
 use std::fs;
 use tempfile::TempDir;
 
@@ -49,10 +50,12 @@ fn assert_refused(read: Result<KnownRegions>, parts: &[&str]) {
 
 /// The annotations come first, ids are numbers and texts, and not in order.
 const DATASET: &str = r#"{"info": {"year": [[1]]}, "annotations": [
-    {"id": 1, "image_id": 3, "category_id": 9, "iscrowd": 0, "bbox": [1, 2.5, 3, 4], "segmentation": [[0, 0, 3, 0, 3, 2, 0, 2]]},
+    {"id": 1, "image_id": 3, "category_id": 9, "iscrowd": 0, "bbox": [1, 2.5, 3, 4],
+     "segmentation": [[0, 0, 3, 0, 3, 2, 0, 2]]},
     {"id": 2, "image_id": "b", "category_id": 2, "iscrowd": 1, "segmentation": {"size": [3, 4], "counts": [1, 2, 9]}},
     {"id": 3, "image_id": 3, "category_id": 2, "bbox": [-1, 0, 2, 2], "segmentation": [], "score": 0.5}],
-  "images": [{"id": 3, "file_name": "a/x.jpg", "width": 8, "height": 6, "license": null}, {"id": "b", "file_name": "y.jpg"},
+  "images": [{"id": 3, "file_name": "a/x.jpg", "width": 8, "height": 6, "license": null},
+    {"id": "b", "file_name": "y.jpg"},
     {"id": 5, "file_name": "z.jpg", "width": 4, "height": 3}],
   "categories": [{"id": 9, "name": "cat", "supercategory": "animal"}, {"id": 2, "name": "dog"}]}"#;
 
@@ -257,4 +260,29 @@ fn a_hundred_thousand_and_one_regions_of_a_picture_are_refused() {
     assert_refused(many(MAX_REGIONS + 1), &["annotation 100001 (image_id 3): a picture has at most 100000 regions"]);
     let lines = "{\"file\":\"x.jpg\",\"label\":\"cat\",\"score\":1,\"box\":[0,0,1,1]}\n".repeat(MAX_REGIONS + 1);
     assert_refused(parse(&lines), &["line 100001: a picture has at most 100000 regions"]);
+}
+
+proptest! {
+    /// Numbers, brackets and letters of a file changed, anywhere: never a panic, and every region
+    /// is in range.
+    #[test]
+    fn files_with_other_bytes_give_regions_or_an_error(
+        lines in any::<bool>(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), "[0-9a-z\\[\\]{},:\".-]"), 1..4),
+    ) {
+        let line = r#"{"file": "x.jpg", "label": "dog", "score": 0.5, "box": [0, 1, 2.5, 3], "width": 8, "height": 6}
+            {"file": "x.jpg", "label": "cat", "score": 1, "rle": {"size": [6, 8], "counts": [7, 4, 37]}}"#;
+        let mut text = if lines { line } else { DATASET }.as_bytes().to_vec();
+        for (place, byte) in changes {
+            let place = place.index(text.len());
+            text[place] = byte.as_bytes()[0];
+        }
+        if let Ok(known) = parse(std::str::from_utf8(&text).unwrap()) {
+            let all = known.pictures().values().flat_map(|picture| &picture.regions);
+            for Located { class, confidence, region } in all {
+                prop_assert!(*class < known.classes().len() && (0.0..=1.0).contains(confidence));
+                prop_assert!(region.extent.is_finite() && region.extent.width() >= 0.0);
+            }
+        }
+    }
 }

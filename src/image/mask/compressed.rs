@@ -1,8 +1,9 @@
 //! The string that COCO compresses run lengths to.
 //!
-//! Every number is written five bits at a time, the lowest first, each as the character 48 + bits (`0` to `o`); 32 more
-//! says that bits follow. The highest bit of the last five is the sign. From the fourth number on, what is written is the
-//! difference to the number two places before it, which tends to be of the same column's neighbour.
+//! Every number is written five bits at a time, the lowest first, each as the character 48 + bits
+//! (`0` to `o`); 32 more says that bits follow. The highest bit of the last five is the sign. From
+//! the fourth number on, what is written is the difference to the number two places before it,
+//! which tends to be of the same column's neighbour.
 
 /// The lowest character.
 const ZERO: u8 = b'0';

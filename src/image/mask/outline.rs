@@ -1,8 +1,9 @@
 //! The contours of a mask along the edges of its pixels.
 //!
-//! Only the vertical sides of a contour are looked for: they are where neighbouring columns differ. On every horizontal
-//! line the ends of such sides, from left to right, are in turn the beginning and the end of a horizontal side; that
-//! links each vertical side with the next one of its contour.
+//! Only the vertical sides of a contour are looked for: they are where neighbouring columns differ.
+//! On every horizontal line the ends of such sides, from left to right, are in turn the beginning
+//! and the end of a horizontal side; that links each vertical side with the next one of its
+//! contour.
 
 use super::{Mask, Span};
 use std::ops::Range;
@@ -21,8 +22,9 @@ struct Side {
 struct End {
     y: u32,
     x: u32,
-    /// Where four sides meet, two pixels touch at their corners; the end of the side that goes down (with the mask on
-    /// its left on the screen) belongs to the horizontal side on the left. So each pixel keeps its own contour.
+    /// Where four sides meet, two pixels touch at their corners; the end of the side that goes down
+    /// (with the mask on its left on the screen) belongs to the horizontal side on the left. So
+    /// each pixel keeps its own contour.
     goes_up: bool,
     side: usize,
     leaves: bool,
@@ -64,7 +66,8 @@ fn sides(mask: &Mask) -> Vec<Side> {
     sides
 }
 
-/// The sides between two columns, on the line `x`: the stretches of rows that belong to one of them alone.
+/// The sides between two columns, on the line `x`: the stretches of rows that belong to one of them
+/// alone.
 fn add_differences(x: u32, left: &[Range<u32>], right: &[Range<u32>], sides: &mut Vec<Side>) {
     let changes = |rows: &Range<u32>, is_left: bool| [(rows.start, is_left), (rows.end, is_left)];
     let mut all: Vec<_> = left.iter().flat_map(|rows| changes(rows, true)).collect();

@@ -1,10 +1,11 @@
 //! Which pixels are inside a polygon, as pycocotools decides it.
 //!
-//! The polygon is drawn on a grid five times as fine; a coordinate is rounded to it by adding 1/2 and cutting off the
-//! fraction. Every edge is walked in steps of one along its longer side. Where a walk crosses the centre line of a
-//! column of pixels (from 5 n + 2 to 5 n + 3), all pixels of the column from there on down change from outside to inside
-//! or back. The walk itself is not made here: what it crosses, and where, is computed column by column, so that an edge
-//! far beyond the picture costs nothing.
+//! The polygon is drawn on a grid five times as fine; a coordinate is rounded to it by adding 1/2
+//! and cutting off the fraction. Every edge is walked in steps of one along its longer side. Where
+//! a walk crosses the centre line of a column of pixels (from 5 n + 2 to 5 n + 3), all pixels of
+//! the column from there on down change from outside to inside or back. The walk itself is not made
+//! here: what it crosses, and where, is computed column by column, so that an edge far beyond the
+//! picture costs nothing.
 
 use crate::image::Size;
 use std::ops::{Range, RangeInclusive};
@@ -15,7 +16,8 @@ const FINE: f64 = 5.0;
 /// The furthest coordinate, in pixels from the picture's corner.
 const MAX_COORDINATE: f64 = 1e7;
 
-/// Crossings of all polygons of one mask, of four bytes each. An outline of two million pixels has fewer.
+/// Crossings of all polygons of one mask, of four bytes each. An outline of two million pixels has
+/// fewer.
 const MAX_CROSSINGS: usize = 4_000_000;
 
 /// A corner on the fine grid.
@@ -44,7 +46,8 @@ pub(super) fn runs(size: Size, polygons: &[Vec<f64>]) -> Result<Vec<Range<u32>>,
                 .extend(columns.map(|column| (column * i64::from(size.height)) as u32 + edge.row(column, size.height)));
         }
         changes.sort_unstable();
-        // Inside is what an odd number of changes precedes. Every column has an even number of them.
+        // Inside is what an odd number of changes precedes. Every column has an even number of
+        // them.
         runs.extend(changes.chunks_exact(2).map(|pair| pair[0]..pair[1]).filter(|run| !run.is_empty()));
     }
     join(&mut runs);
@@ -83,8 +86,8 @@ fn cut(value: f64) -> i64 {
     (value + 0.5) as i64
 }
 
-/// An edge on the fine grid, from left to right if it is at least as wide as high, else from top to bottom: the points
-/// of a walk do not depend on its direction.
+/// An edge on the fine grid, from left to right if it is at least as wide as high, else from top to
+/// bottom: the points of a walk do not depend on its direction.
 #[derive(Debug, Clone, Copy)]
 struct Edge {
     start: Corner,
@@ -125,7 +128,8 @@ impl Edge {
         first..=(right - 3).div_euclid(5).min(i64::from(width) - 1)
     }
 
-    /// The first row of pixels below the crossing with the centre line of `column`, from 0 to `height`.
+    /// The first row of pixels below the crossing with the centre line of `column`, from 0 to
+    /// `height`.
     fn row(&self, column: i64, height: u32) -> u32 {
         let line = 5 * column + 2;
         let fine = if self.is_flat() {
@@ -138,7 +142,8 @@ impl Edge {
         row.clamp(0.0, f64::from(height)).ceil() as u32
     }
 
-    /// The last step of a steep edge on the same side of the line between the fine x `line` and the next as its start.
+    /// The last step of a steep edge on the same side of the line between the fine x `line` and the
+    /// next as its start.
     fn last_step_before(&self, line: i64) -> i64 {
         let from_left = self.slope > 0.0;
         let (mut before, mut behind) = (0, self.end.y - self.start.y);

@@ -1,4 +1,5 @@
-//! Laws of masks, and damaged ones. What pycocotools makes of the same input is compared in `tests/coco_masks.rs`.
+//! Laws of masks, and damaged ones. What pycocotools makes of the same input is compared in
+//! `tests/coco_masks.rs`.
 
 use super::*;
 use proptest::prelude::*;
@@ -80,7 +81,8 @@ proptest! {
         let outline = mask.outline();
         prop_assert_eq!(outline.iter().map(|contour| doubled_area(contour)).sum::<i64>(), 2 * mask.area() as i64);
         for contour in &outline {
-            // Corners in turn along a column's and a row's edge, none of them in the middle of a straight side.
+            // Corners in turn along a column's and a row's edge, none of them in the middle of a
+            // straight side.
             prop_assert!(contour.len() >= 4 && contour.len() % 2 == 0);
             for (index, &(x, y)) in contour.iter().enumerate() {
                 let next = contour[(index + 1) % contour.len()];
@@ -103,7 +105,8 @@ proptest! {
         prop_assert_eq!(length, edges);
     }
 
-    /// Corners far outside, on the border and twice: never a panic, and never a pixel outside of the polygon's box.
+    /// Corners far outside, on the border and twice: never a panic, and never a pixel outside of
+    /// the polygon's box.
     #[test]
     fn polygons_of_any_numbers_give_a_mask_or_an_error(
         width in 1..40_u32, height in 1..40_u32,
@@ -112,7 +115,7 @@ proptest! {
         ], 0..14), 0..4),
     ) {
         if let Ok(mask) = Mask::from_polygons(Size::new(width, height), &polygons) {
-            prop_assert_eq!(mask.counts().iter().map(|&count| u64::from(count)).sum::<u64>(), u64::from(width * height));
+            prop_assert_eq!(mask.counts().iter().sum::<u32>(), width * height);
             let rows = polygons.iter().flatten().skip(1).step_by(2);
             if polygons.len() == 1 && !mask.is_empty() {
                 let lowest = rows.fold(f64::MIN, |lowest, &y| lowest.max(y));

@@ -61,7 +61,8 @@ impl Catalogue {
     /// Reads the images and categories of a data set and passes over its annotations.
     ///
     /// # Errors
-    /// The file cannot be read; a list is missing; an id, an image's or a category's name comes twice.
+    /// The file cannot be read; a list is missing; an id, an image's or a category's name comes
+    /// twice.
     pub(super) fn read(file: &Path) -> Result<Self> {
         let mut json = serde_json::Deserializer::from_reader(opening::open(file)?);
         let lists = Lists::deserialize(&mut json).and_then(|lists| json.end().map(|()| lists));

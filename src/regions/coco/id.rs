@@ -3,7 +3,8 @@
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use std::fmt;
 
-/// A number or a text; the number 3 and the text "3" are two ids. Numbers come before texts in order.
+/// A number or a text; the number 3 and the text "3" are two ids. Numbers come before texts in
+/// order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Id {
     Number(i64),
