@@ -5,23 +5,23 @@
     export(model, "layer4", "net.pt", labels=["anger", "joy"], input=224, resize="center-crop", crop=0.875)
 
     python export_model.py torchvision:resnet18 --weights tuned.pth --layer layer4 --labels labels.txt --out net.pt
-    python export_model.py timm:vit_tiny_patch16_224 --weights DEFAULT --layer blocks.10 --labels labels.txt --out net.pt
+    python export_model.py timm:vit_small_patch16_224 --weights t.pth --layer blocks.10 --labels labels.txt --out net.pt
     python export_model.py transformers:FOLDER --layer vit.layers.10 --out net.pt         (labels: the folder's own)
 
-It works with any classifier, of torchvision, timm, Hugging Face or your own, whose forward() torch.jit.trace can follow.
-`layer` names the module whose OUTPUT is the explained activation A, as in model.named_modules(): as a rule the last stage
-with places, but in a transformer not the last block, behind which only the class token is read.
+It works with classifiers of torchvision, timm, Hugging Face or your own, whose forward() torch.jit.trace can follow.
+`layer` names the module whose OUTPUT is the explained activation A, as in model.named_modules(): as a rule the last
+stage with places, but in a transformer not the last block, behind which only the class token is read.
 
 The file is TorchScript with three methods, traced together:
     features(x) -> A, or (A, context_1, ..., context_k): what by-passes A, each with the batch as first dimension
     head(A, context_1, ..., context_k) -> logits (N, outputs)          forward(x) = head(features(x))
-and the card `emocam.json` (an extra file in it): labels, input, preparation of a picture, layout of A, and the answers to two
-synthetic inputs. Nothing of the network is rewritten: features() runs it and stops behind the layer; head() runs it again
-with the layer's output replaced by A, and the modules before the cut by what they returned.
+and the card `emocam.json` (an extra file in it): labels, input, preparation of a picture, layout of A, and the answers
+to two synthetic inputs. Nothing of the network is rewritten: features() runs it and stops behind the layer; head() runs
+it again with the layer's output replaced by A, and the modules before the cut by what they returned.
 
 The file is written only after it was checked against the model in eager PyTorch, with batches of 1, 2 and 5: A, the
-probabilities, the gradient of a logit with respect to A, and that this gradient is not zero all over the grid. The model
-itself stays as it was: a copy on the CPU in float32 and eval mode is traced. Parameters may be frozen.
+probabilities, the gradient of a logit with respect to A, and that this gradient is not zero all over the grid. The
+model itself stays as it was: a copy on the CPU in float32 and eval mode is traced. Parameters may be frozen.
 
 How a picture is prepared (`prepare` below; emocam does the same). The upright RGB picture, 8 bits a channel:
     squash        Pillow's resize to (columns, rows) with `filter`: bilinear or bicubic, antialiased
@@ -29,8 +29,8 @@ How a picture is prepared (`prepare` below; emocam does the same). The upright R
                   int(height * scale + 0.5)); then the centre: left = (resized width - columns) // 2, top likewise
     letterbox     scale = min(columns / width, rows / height); resize to (int(width * scale), int(height * scale)), at
                   least 1; pasted at left = (columns - resized width) // 2, top likewise, on black
-Then in float32: value = pixel / scale, and (value - mean) / std per channel, in the order that `channels` names: with "bgr"
-the channels are reversed first, and mean and std are in that order.
+Then in float32: value = pixel / scale, and (value - mean) / std per channel, in the order that `channels` names: with
+"bgr" the channels are reversed first, and mean and std are in that order.
 
 Needs torch; Pillow for pictures; torchvision, timm or transformers for the command line.
 """
@@ -42,7 +42,6 @@ import difflib
 import io
 import json
 import os
-import re
 import sys
 import warnings
 from pathlib import Path
@@ -51,7 +50,9 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-BATCHES, PROBABILITIES, GRADIENT = (1, 2, 5), 1e-5, 1e-3  # the second relative to the largest component
+BATCHES, PROBABILITY, GRADIENT = (1, 2, 5), 1e-5, 1e-3  # checked with; largest differences, the last relative
+
+BUILT_IN = "forward() has the batch or a shape built in; use x.shape[0] and x.flatten(1), not len(x) or a number"
 
 
 class ExportError(Exception):
@@ -63,8 +64,8 @@ class _Cut(BaseException):
 
 
 class Split(nn.Module):
-    """`model` cut behind `layer`. Values before the cut are numbered: 0 the input, then all that the watched modules (the
-    outermost that do not contain the layer) return, in the order of their calls, then what the layer returns besides A."""
+    """`model` cut behind `layer`. Values before the cut are numbered: 0 the input, then all that the watched modules
+    (the outermost that do not contain the layer) return, call by call, then what the layer returns besides A."""
 
     def __init__(self, model, layer):
         super().__init__()
@@ -78,7 +79,7 @@ class Split(nn.Module):
         except _Cut:
             context = [plan.values[number] for number in plan.context]
             return (plan.a, *context) if context else plan.a
-        raise ExportError(f"forward() does not call `{plan.layer}`: choose a module that takes part in the answer.")
+        raise ExportError(f"`{plan.layer}` is called in one batch and not in another: choose another layer.")
 
     def head(self, a, *context):
         plan = self.plan
@@ -118,8 +119,8 @@ class _Plan:
 
     def step(self, original, is_layer, arguments, options):
         if is_layer and (self.behind or self.inside):
-            raise ExportError(f"`{self.layer}` is called more than once a picture (a module that is shared): cut at the "
-                              "module around it, or give each place its own.")
+            raise ExportError(f"`{self.layer}` is called more than once a picture (a module that is shared): cut at "
+                              "the module around it, or give each place its own.")
         if self.behind or self.inside:
             return original(*arguments, **options)
         if self.replay is not None:
@@ -142,8 +143,8 @@ class _Plan:
 
     @contextlib.contextmanager
     def at_work(self, model):
-        """Calls of the watched modules and of the layer come here; no module works in place; no attention fast path, which
-        has no derivative and which a trace would keep."""
+        """Calls of the watched modules and of the layer come here; no module works in place; no attention fast path,
+        which has no derivative and which a trace would keep."""
         patched = list({id(module): module for module in self.watched(model)}.values())
         in_place = [module for module in model.modules() if getattr(module, "inplace", None) is True]
         fast_path, layer = torch.backends.mha.get_fastpath_enabled(), model.get_submodule(self.layer)
@@ -172,8 +173,8 @@ def _activation(leaves, layer):
         if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() and leaf.dim() in (3, 4):
             return place
     shapes = [tuple(leaf.shape) for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    raise ExportError(f"`{layer}` returns {shapes or 'no tensor'}, which has no places to map: cut at a module before the "
-                      "pooling, whose output is (N, K, rows, columns), (N, rows, columns, K) or (N, tokens, K).")
+    raise ExportError(f"`{layer}` returns {shapes or 'no tensor'}, which has no places to map: cut at a module before "
+                      "the pooling, whose output is (N, K, rows, columns), (N, rows, columns, K) or (N, tokens, K).")
 
 
 def _logits(output):
@@ -190,8 +191,8 @@ def _trace(split, methods):
     except ExportError:
         raise
     except Exception as error:  # whatever a network's own code may raise
-        raise ExportError(f"torch.jit.trace cannot follow this network ({_line(error)}): cut at another layer, or wrap the "
-                          "network in a module whose forward() is plain tensor code.") from error
+        raise ExportError(f"torch.jit.trace cannot follow this network ({_line(error)}): cut at another layer, or wrap "
+                          "the network in a module whose forward() is plain tensor code.") from error
 
 
 def _line(error):
@@ -200,16 +201,16 @@ def _line(error):
 
 
 def _plan_context(split, sample):
-    """Runs the network with batches of 2 and 3 and decides about each value before the cut: a constant, unused, read for its
-    shape alone, or context."""
+    """Runs the network with batches of 2 and 3 and decides about each value before the cut: a constant, unused, read
+    for its shape alone, or context."""
     plan, seen = split.plan, []
     for batch in (3, 2):
         with torch.no_grad():
             split.features(sample(batch))
         seen.append(plan.values)
         if plan.a.shape[0] != batch:
-            raise ExportError(f"`{plan.layer}` returns {tuple(plan.a.shape)} for {batch} pictures: the batch must be the "
-                              "first dimension; cut at a module where it is.")
+            raise ExportError(f"`{plan.layer}` returns {tuple(plan.a.shape)} for {batch} pictures: the batch must be "
+                              "the first dimension; cut at a module where it is.")
     three, plan.examples = seen
     if len(three) != len(plan.examples):
         raise ExportError("The network does other things with 3 pictures than with 2: it cannot be traced.")
@@ -234,9 +235,10 @@ def _plan_context(split, sample):
     plan.shapes = [number for number, kinds in zip(moving, uses) if kinds == {"aten::size"} and number not in odd]
     plan.context = [number for number in moving if number in read]
     for number in plan.context:
+        small = plan.examples[number]
         if number in odd:
-            raise ExportError(f"Behind `{plan.layer}` the network reads a value of shape {tuple(plan.examples[number].shape)} "
-                              "from before it, whose first dimension is not the batch: cut at another layer.")
+            raise ExportError(f"Behind `{plan.layer}` the network reads a value from before it, {tuple(small.shape)} "
+                              "for 2 pictures: the batch must be its first dimension; cut at another layer.")
     for number in [number for number in plan.constants if f"constant_{number}" not in kept]:
         delattr(split, f"constant_{number}")
         plan.constants.remove(number)
@@ -277,16 +279,13 @@ def _layout(a, rows, columns, layout, prefix, grid):
             wide = (tokens - before) // high if grid is None else grid[1]
             if high * wide == tokens - before and (grid or rows * wide == columns * high):
                 return {"layout": "tokens", "prefix": before, "grid": [high, wide]}
-    raise ExportError(f"A has {tokens} tokens, which prefix {prefix} and grid {grid} do not account for: say how many tokens "
+    raise ExportError(f"A has {tokens} tokens, which prefix {prefix} and grid {grid} do not account for: say how many "
                       "come before the grid and how many rows and columns it has, e.g. prefix=1, grid=(14, 14).")
 
 
-def _on_grid(a, card):
-    return a[:, card["prefix"]:] if card["layout"] == "tokens" else a
-
-
 def _gradient(logits, a):
-    return torch.autograd.grad(logits.max(1).values.sum(), a)[0]
+    """Of the largest logits' sum with respect to A; None if they do not depend on it."""
+    return torch.autograd.grad(logits.max(1).values.sum(), a, allow_unused=True)[0] if logits.requires_grad else None
 
 
 def _eager(model, layer, x):
@@ -304,71 +303,68 @@ def _eager(model, layer, x):
         logits = _logits(model(x))
     finally:
         handle.remove()
-    return logits.detach(), found[0].detach(), logits.requires_grad and _gradient(logits, found[0])
+    if not found:
+        raise ExportError(f"forward() does not call `{layer}`: choose a module that takes part in the answer.")
+    return logits.detach(), found[0].detach(), _gradient(logits, found[0])
 
 
 def _earlier(model, layer):
     """A layer one block before, for the error message."""
     names = dict(model.named_modules())
-    numbered = re.fullmatch(r"(.*?)(\d+)((?:\.[^.]*\D)?)", layer)
-    if numbered and f"{numbered[1]}{int(numbered[2]) - 1}{numbered[3]}" in names:
-        return f"{numbered[1]}{int(numbered[2]) - 1}{numbered[3]}"
-    stacks = [(len(module), name, module) for name, module in names.items()
-              if isinstance(module, (nn.Sequential, nn.ModuleList)) and len({type(block) for block in module}) == 1]
-    _, name, blocks = max(stacks, key=lambda stack: stack[0], default=(0, "", {}))
-    return f"{name}.{list(blocks._modules)[-2]}" if len(blocks) > 1 else "a block earlier"
+    stacks = {name: list(blocks._modules) for name, blocks in names.items()
+              if isinstance(blocks, (nn.Sequential, nn.ModuleList)) and len({type(block) for block in blocks}) == 1}
+    name = max(stacks, key=lambda name: (layer.startswith(name + "."), len(stacks[name])), default="")
+    return f"{name}.{stacks[name][-2]}" if name and len(stacks[name]) > 1 else "the last but one"
 
 
 def check(loaded, model, layer, card, inputs):
-    """The largest differences of the file's network from `model`, which it finds in eager PyTorch; raises ExportError."""
+    """The largest differences of the file's network from `model` in eager PyTorch; ExportError if they matter."""
     worst = {"A": 0.0, "probability": 0.0, "gradient": 0.0}
-    answer = (lambda logits: logits / (1 + logits.abs())) if "output" in card else (lambda logits: logits.softmax(1))
+
+    def compare(what, got, expected, scale, limit, cure):
+        if got.shape != expected.shape:
+            raise ExportError(f"The traced network's {what} has the shape {tuple(got.shape)} where the model's has "
+                              f"{tuple(expected.shape)}: {BUILT_IN}.")
+        difference = ((got - expected).abs().max() / scale).item()
+        worst[what] = max(worst[what], difference)
+        if not difference <= limit:
+            raise ExportError(f"The traced network's {what} differs from the model's by {difference:.2g} with {len(x)} "
+                              f"pictures: {cure}.")
+
     for x in inputs:
         logits, a, gradient = _eager(model, layer, x)
         try:
             with torch.no_grad():
                 whole, parts = loaded.forward(x), loaded.features(x)
-            parts = parts if isinstance(parts, tuple) else (parts,)
-            leaf, before = parts[0].detach().clone().requires_grad_(), [part.clone() for part in parts[1:]]
-            with torch.enable_grad():
-                traced = loaded.head(leaf, *before)
+            found, *context = parts if isinstance(parts, tuple) else (parts,)
+            leaf = found.detach().clone().requires_grad_()
+            traced = loaded.head(leaf, *context)
         except RuntimeError as error:
-            raise ExportError(f"The traced network fails with {len(x)} pictures ({_line(error)}): forward() has the batch or "
-                              "a shape built in; use x.shape[0] and x.flatten(1) instead of numbers and of len(x).") from error
-        if not all(torch.isfinite(value).all() for value in (logits, a)):
+            raise ExportError(f"The network traced fails for {len(x)} pictures ({_line(error)}): {BUILT_IN}.") from error
+        if not torch.isfinite(logits).all():
             raise ExportError("The network's answer is not finite: check its weights.")
-        for name, got, expected in [("forward(x)", whole, logits), ("head(features(x))", traced.detach(), logits)]:
-            if got.shape != expected.shape:
-                raise ExportError(f"{name} is {tuple(got.shape)} for {len(x)} pictures, and the model's answer "
-                                  f"{tuple(expected.shape)}: forward() has the batch built in; use x.flatten(1).")
-            worst["probability"] = max(worst["probability"], (answer(got) - answer(expected)).abs().max().item())
-            if not worst["probability"] <= PROBABILITIES:
-                raise ExportError(f"{name} differs from the model by {worst['probability']:.2g} with {len(x)} pictures: "
-                                  "forward() is random, keeps state, or branches on values; wrap what makes it so.")
-        worst["A"] = max(worst["A"], ((parts[0] - a).abs().max() / a.abs().max().clamp_min(1e-12)).item())
-        if not worst["A"] <= 1e-4:
-            raise ExportError(f"A differs from the model's `{layer}` by {worst['A']:.2g} of its largest value: a module "
-                              "works in place on it; set inplace=False in the network.")
-        if gradient is False or not traced.requires_grad:
-            raise ExportError(f"The logits do not depend on the output of `{layer}`: choose a layer on the way to them.")
+        compare("A", found, a, a.abs().max().clamp_min(1e-12), 1e-4, "it works in place; set inplace=False")
+        for got in (whole, traced.detach()):
+            both = (got, logits) if "output" in card else (got.softmax(1), logits.softmax(1))
+            compare("probability", *both, max(1, both[1].abs().max()), PROBABILITY,
+                    "forward() is random, keeps state, works in place on its input, or branches on values")
         try:
-            found = _gradient(traced, leaf)
+            back = _gradient(traced, leaf)
         except RuntimeError as error:
-            raise ExportError(f"There is no way back from a logit to A ({_line(error)}): an operation without derivative is "
-                              "in the head; replace it, for attention by torch.nn.functional's.") from error
-        if not torch.isfinite(found).all():
+            raise ExportError(f"There is no way back from a logit to A ({_line(error)}): an operation without "
+                              "derivative is in the head; write it with torch.nn.functional's.") from error
+        if gradient is None or back is None:
+            raise ExportError(f"The logits do not depend on `{layer}`'s output: choose a layer on the way to them.")
+        if not torch.isfinite(back).all():
             raise ExportError(f"The gradient at `{layer}` is not finite: check the weights, or cut at another layer.")
-        if not _on_grid(found, card).any():
-            if found.any():
-                raise ExportError(f"Behind `{layer}` the patch tokens' gradient is exactly zero: the head reads the class "
-                                  f"token alone. Cut one block earlier: {_earlier(model, layer)}")
-            raise ExportError(f"The gradient at `{layer}` is exactly zero: the answer does not depend on it (weights of "
-                              "zero, an untrained last layer?); check the network, or cut at another layer.")
-        scale = gradient.abs().max().clamp_min(1e-30)
-        worst["gradient"] = max(worst["gradient"], ((found - gradient).abs().max() / scale).item())
-        if not worst["gradient"] <= GRADIENT:
-            raise ExportError(f"The gradient with respect to A differs from eager PyTorch's by {worst['gradient']:.2g} of its "
-                              "largest value: forward() detaches or branches on values; cut at another layer.")
+        if not back.any():
+            raise ExportError(f"The gradient at `{layer}` is exactly zero: the answer does not depend on it (weights "
+                              "of zero in an untrained last layer?); check the network, or cut at another layer.")
+        if not back[:, card.get("prefix", 0):].any() and card["layout"] == "tokens":
+            raise ExportError(f"Behind `{layer}` the patch tokens' gradient is exactly zero: the head reads the class "
+                              f"token alone. Cut one block earlier: {_earlier(model, layer)}")
+        compare("gradient", back, gradient, gradient.abs().max().clamp_min(1e-30), GRADIENT,
+                "forward() detaches or branches on values; cut at another layer")
     return worst
 
 
@@ -410,15 +406,16 @@ def export(model, layer, out, *, labels=None, input=224, resize="squash", crop=1
 
     `labels`: names of the outputs. Instead `output`: the name of the only output, a number such as "valence", and
     `thresholds` that divide it into classes. `input`: side, or (rows, columns). `valence`, `arousal`: {"bias": b,
-    "weights": one a label}, linear in the probabilities. `pictures`: photos (paths) to check with besides random inputs.
+    "weights": one a label}, linear in the probabilities. `pictures`: photos (paths) to check with, besides noise.
     `name`: where the network comes from, e.g. "torchvision resnet18". See above for the rest.
     """
-    for option, value, choices in [("resize", resize, ("squash", "center-crop", "letterbox")), ("channels", channels, ("rgb", "bgr")),
-                                   ("filter", filter, ("bilinear", "bicubic")), ("layout", layout, (None, "nchw", "nhwc", "tokens"))]:
+    for option, value, choices in [
+            ("resize", resize, ("squash", "center-crop", "letterbox")), ("channels", channels, ("rgb", "bgr")),
+            ("filter", filter, ("bilinear", "bicubic")), ("layout", layout, (None, "nchw", "nhwc", "tokens"))]:
         if value not in choices:
             raise ExportError(f"{option} is {value!r}: choose one of {', '.join(map(str, choices))}.")
     if not 0 < crop <= 1 or (labels is None) == (output is None) or thresholds and not output:
-        raise ExportError("Give labels, or the name of one output (with or without thresholds); crop is a share, over 0 to 1.")
+        raise ExportError("Give labels, or the name of the one output, which may have thresholds; crop is over 0 to 1.")
     names = dict(model.named_modules())
     if not layer or layer not in names:
         near = ", ".join(difflib.get_close_matches(layer, names, 5, 0.3)) or ", ".join(list(names)[1:9])
@@ -438,12 +435,13 @@ def export(model, layer, out, *, labels=None, input=224, resize="squash", crop=1
     try:
         logits, a, _ = _eager(model, layer, inputs[-1])
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise ExportError(f"The network cannot take inputs of {rows} x {columns} ({_line(error)}): see `input`.") from error
+        raise ExportError(f"The network cannot take {rows} x {columns} ({_line(error)}): see `input`.") from error
     count = logits.shape[1]
     if count != (1 if output else len(labels)):
         raise ExportError(f"The network has {count} outputs, and {len(labels or [0])} labels were given.")
     if count > 1 and (logits >= 0).all() and torch.allclose(logits.sum(1), torch.ones(1), atol=1e-4):
-        raise ExportError("The network ends in a softmax, and emocam would apply another: take it off, return the logits.")
+        raise ExportError("The network ends in a softmax, and emocam would apply another: return the logits instead.")
+    traced = trace(model, layer, sample)
     card |= _layout(a, rows, columns, layout, prefix, grid) | {"layer": layer, "source": name or type(model).__name__}
     for regression, value in [("valence", valence), ("arousal", arousal)]:
         if value and len(value["weights"]) != count:
@@ -454,7 +452,6 @@ def export(model, layer, out, *, labels=None, input=224, resize="squash", crop=1
         answer = _eager(model, layer, synthetic(kind, rows, columns))[0][0].tolist()
         card["reference"].append({"input": kind, "outputs": [float(f"{value:.9g}") for value in answer]})
     buffer = io.BytesIO()
-    traced = trace(model, layer, sample)
     torch.jit.save(traced, buffer, _extra_files={"emocam.json": json.dumps(card, ensure_ascii=False)})
     file = stripped(buffer.getvalue())
     worst = check(torch.jit.load(io.BytesIO(file)), model, layer, card, inputs)
@@ -483,18 +480,18 @@ def stripped(file):
 def _torchvision(name, weights, outputs):
     import torchvision
     if weights != "DEFAULT":
-        return torchvision.models.get_model(name, weights=None, **({"num_classes": outputs} if outputs else {})), {}
+        return torchvision.models.get_model(name, weights=None, **outputs), {}
     chosen = torchvision.models.get_model_weights(name).DEFAULT
     given = chosen.transforms()
     side, short = given.crop_size[0], given.resize_size[0]
     return torchvision.models.get_model(name, weights=chosen), {
-        "labels": chosen.meta["categories"], "input": side, "resize": "center-crop", "crop": side / short, "mean": given.mean,
-        "std": given.std, "filter": given.interpolation.value}
+        "labels": chosen.meta["categories"], "input": side, "resize": "center-crop", "crop": side / short,
+        "mean": given.mean, "std": given.std, "filter": given.interpolation.value}
 
 
 def _timm(name, weights, outputs):
     import timm
-    model = timm.create_model(name, pretrained=weights == "DEFAULT", **({"num_classes": outputs} if outputs else {}))
+    model = timm.create_model(name, pretrained=weights == "DEFAULT", **outputs)
     given = timm.data.resolve_model_data_config(model)
     resize = {"center": "center-crop", "squash": "squash", "border": "letterbox"}[given["crop_mode"]]
     return model, {"input": given["input_size"][1:], "resize": resize, "crop": given["crop_pct"], "mean": given["mean"],
@@ -503,22 +500,17 @@ def _timm(name, weights, outputs):
 
 def _transformers(folder, _weights, _outputs):
     from transformers import AutoModelForImageClassification
-    model, given = AutoModelForImageClassification.from_pretrained(folder), {}
-    path = Path(folder, "preprocessor_config.json")
-    if path.is_file():
-        read = json.loads(path.read_text())
-        crop, size = (read.get(key) or {} for key in ("crop_size", "size"))
-        crop, size = ({"height": s, "width": s} if isinstance(s, int) else s for s in (crop, size))
-        short = size.get("shortest_edge")
-        final = crop if read.get("do_center_crop") and crop else size
-        if "height" in final:
-            given = {"input": (final["height"], final["width"])}
-        if short and given:
-            given |= {"resize": "center-crop", "crop": min(1.0, final["height"] / short)}
-        given |= {key: read[f"image_{key}"] for key in ("mean", "std") if f"image_{key}" in read}
-        given |= {"filter": {2: "bilinear", 3: "bicubic"}[read["resample"]]} if read.get("resample") in (2, 3) else {}
-        given |= {"scale": round(1 / read["rescale_factor"], 6)} if read.get("rescale_factor") else {}
-    return model, given | {"labels": [model.config.id2label[number] for number in range(model.config.num_labels)]}
+    model, path = AutoModelForImageClassification.from_pretrained(folder), Path(folder, "preprocessor_config.json")
+    given = {"labels": [model.config.id2label[number] for number in range(model.config.num_labels)]}
+    read = json.loads(path.read_text()) if path.is_file() else {}
+    crop, size = read.get("crop_size") if read.get("do_center_crop") else None, read.get("size") or {}
+    if crop and "shortest_edge" in size:
+        given |= {"input": (crop["height"], crop["width"]), "resize": "center-crop",
+                  "crop": min(1.0, crop["height"] / size["shortest_edge"])}
+    elif "height" in size:
+        given["input"] = size["height"], size["width"]
+    given |= {key: read[f"image_{key}"] for key in ("mean", "std") if f"image_{key}" in read}
+    return model, given | {2: {"filter": "bilinear"}, 3: {"filter": "bicubic"}}.get(read.get("resample"), {})
 
 
 def _numbers(text):
@@ -527,50 +519,59 @@ def _numbers(text):
 
 def _sides(text):
     sides = tuple(int(side) for side in text.split("x"))
-    return sides[0] if len(sides) == 1 else sides
+    return sides if len(sides) > 1 else sides[0]
+
+
+OPTIONS = {
+    "labels": (str, "text file, one label a line, in the order of the outputs"),
+    "weights": (str, "a state dict's file, or DEFAULT for the library's own, which it may have to download; without it "
+                     "torchvision's and timm's networks are random"),
+    "input": (_sides, "side, or ROWSxCOLUMNS"),
+    "resize": (str, "squash, center-crop or letterbox"),
+    "crop": (float, "share that center-crop keeps, e.g. 0.875"),
+    "filter": (str, "bilinear or bicubic"),
+    "scale": (float, "pixel values are divided by it"),
+    "mean": (_numbers, "three numbers with commas, subtracted after the division"),
+    "std": (_numbers, "three numbers with commas"),
+    "channels": (str, "rgb or bgr"),
+    "layout": (str, "nchw, nhwc or tokens, of the layer's output (default: by its shape)"),
+    "prefix": (int, "tokens before the grid (default: by their number)"),
+    "grid": (_sides, "ROWSxCOLUMNS of the tokens (default: by their number)"),
+    "output": (str, "name of the only output, a number, instead of labels: e.g. valence"),
+    "thresholds": (_numbers, "numbers that divide --output into classes"),
+    "name": (str, "where the network comes from (default: the library and the model's name)"),
+}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Defaults are the library's own preparation where it is known, else those of export().")
     parser.add_argument("model", help="torchvision:NAME, timm:NAME or transformers:FOLDER")
     parser.add_argument("--layer", required=True, help="module whose output is explained, e.g. layer4")
     parser.add_argument("--out", required=True, help="the file to write, e.g. net.pt")
-    parser.add_argument("--labels", help="text file, one label a line, in the order of the outputs")
-    parser.add_argument("--weights", help="a state dict's file, or DEFAULT for the library's own, which may download them; "
-                                          "without it torchvision's and timm's networks are random")
-    parser.add_argument("--input", type=_sides, help="side, or ROWSxCOLUMNS (default: the library's, else 224)")
-    parser.add_argument("--resize", choices=("squash", "center-crop", "letterbox"), help="default: the library's, else squash")
-    parser.add_argument("--crop", type=float, help="share that center-crop keeps, e.g. 0.875")
-    parser.add_argument("--filter", choices=("bilinear", "bicubic"))
-    parser.add_argument("--scale", type=float, help="pixel values are divided by it (default 255)")
-    parser.add_argument("--mean", type=_numbers, help="three numbers with commas, after the division (default: ImageNet's)")
-    parser.add_argument("--std", type=_numbers)
-    parser.add_argument("--channels", choices=("rgb", "bgr"))
-    parser.add_argument("--layout", choices=("nchw", "nhwc", "tokens"), help="of the layer's output (default: by its shape)")
-    parser.add_argument("--prefix", type=int, help="tokens before the grid (default: by their number)")
-    parser.add_argument("--grid", type=_sides, help="ROWSxCOLUMNS of the tokens")
-    parser.add_argument("--output", help="name of the only output, a number, instead of labels: e.g. valence")
-    parser.add_argument("--thresholds", type=_numbers, help="numbers that divide --output into classes")
+    for option, (kind, words) in OPTIONS.items():
+        parser.add_argument(f"--{option}", type=kind, help=words, metavar=option.upper())
     parser.add_argument("--pictures", nargs="*", help="photos to check with, besides random inputs")
-    parser.add_argument("--name", help="where the network comes from (default: the model's name)")
     options = {key: value for key, value in vars(parser.parse_args()).items() if value is not None}
     source, layer, out, weights = (options.pop(key, None) for key in ("model", "layer", "out", "weights"))
+    library, _, name = source.partition(":")
     try:
-        library, _, name = source.partition(":")
         load = {"torchvision": _torchvision, "timm": _timm, "transformers": _transformers}.get(library)
         if load is None or not name:
             raise ExportError(f"{source} is not torchvision:NAME, timm:NAME or transformers:FOLDER.")
         if "labels" in options:
-            options["labels"] = [line.strip() for line in Path(options["labels"]).read_text().splitlines() if line.strip()]
-        outputs = 1 if "output" in options else len(options.get("labels", []))
-        model, given = load(name, weights, outputs)
+            lines = Path(options["labels"]).read_text(encoding="utf-8").splitlines()
+            options["labels"] = [line.strip() for line in lines if line.strip()]
+        count = 1 if "output" in options else len(options.get("labels", []))
+        model, given = load(name, weights, {"num_classes": count} if count else {})
         if weights not in (None, "DEFAULT"):
             state = torch.load(weights, map_location="cpu", weights_only=True)
             state = next((state[key] for key in ("state_dict", "model") if key in state), state)
             model.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
         if "output" in options:
             given.pop("labels", None)
-        card, worst = export(model, layer, out, **({"name": f"{library} {name}"} | given | options))
+        card, worst = export(model, layer, out, **({"name": f"{library} {Path(name).name}"} | given | options))
     except (ExportError, OSError, RuntimeError, ValueError) as error:
         print(f"export_model: {error}", file=sys.stderr)
         return 2

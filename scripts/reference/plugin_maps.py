@@ -3,9 +3,9 @@
 Shared by plugin_small.py and plugin_parity.py. A map is (rows, columns) of A's grid; `card` is emocam.json's.
 
 Ablation-CAM here sets a channel to ZERO on the grid, as its paper defines it (Desai & Ramaswamy 2020, equation 3).
-pytorch-grad-cam's own ablation layer does so only where A has no negative value; else it sets the channel to A's minimum
-less 1e7, "deviating from the paper" as its comment says. Tokens before the grid (the class token) are no part of a map and
-keep their values. Where the score is not positive, no share of it can be lost and all weights are 0.
+pytorch-grad-cam's own ablation layer does so only where A has no negative value; else it sets the channel to A's
+minimum less 1e7, "deviating from the paper" as its comment says. Tokens before the grid (the class token) are no part
+of a map and keep their values. Where the score is not positive, no share of it can be lost and all weights are 0.
 """
 
 import numpy as np
@@ -49,8 +49,8 @@ class Zero(AblationLayer):
 
 
 def finished(raw, size):
-    """pytorch-grad-cam's way from a raw map to (rows, columns) = size: ReLU, min-max with 1e-7, cv2's bilinear resize to
-    the input's size, and min-max again."""
+    """pytorch-grad-cam's way from a raw map to (rows, columns) = size: ReLU, min-max with 1e-7, cv2's bilinear resize
+    to the input's size, and min-max again."""
     rows, columns = size
     return scale_cam_image(scale_cam_image(np.maximum(raw[None], 0), (columns, rows)))[0]
 

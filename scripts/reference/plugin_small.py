@@ -4,14 +4,14 @@
 Usage: plugin_small.py OUT_FOLDER --pictures FOLDER
        (committed: tests/reference/plugins, with the pictures of tests/reference/emonet)
 
-Good networks, by scripts/export_model.py, which checks them; seeded random weights, BatchNorm statistics and last layers set
-on the pictures so that these get different labels and the predicted logit is positive:
-  cnn8.pt      convolutions with BatchNorm and stride, a residual sum, global average pooling; A = `stage`, nchw; 8 labels,
-               valence and arousal; input 96 x 160 (rows x columns), center-crop 0.875, bilinear, bgr
-  tokens.pt    class token and two blocks of 4-head attention, width 32; A = `blocks.0`, tokens with prefix 1, grid 6 x 8;
-               5 labels; input 48 x 64, squash, bicubic
-  context.pt   A = `mix`, nhwc, with two by-passes: a map added behind the cut and a vector that gates it; 6 labels; input
-               72 x 56, letterbox, bilinear
+Good networks, by scripts/export_model.py, which checks them; seeded random weights, BatchNorm statistics and last
+layers set on the pictures so that these get different labels and the predicted logit is positive:
+  cnn8.pt      convolutions with BatchNorm and stride, a residual sum, global average pooling; A = `stage`, nchw;
+               8 labels, valence and arousal; input 96 x 160 (rows x columns), center-crop 0.875, bilinear, bgr
+  tokens.pt    class token and two blocks of 4-head attention, width 32; A = `blocks.0`, tokens with prefix 1, grid
+               6 x 8; 5 labels; input 48 x 64, squash, bicubic
+  context.pt   A = `mix`, nhwc, with two by-passes: a map added behind the cut and a vector that gates it; 6 labels;
+               input 72 x 56, letterbox, bilinear
   scalar.pt    one output "valence", thresholds -0.25 and 0.25; A = `features`, nchw; input 64 x 40, squash, scale 127.5
   many.pt      1,000 labels, very narrow; input 32 x 48
 
@@ -28,8 +28,8 @@ Bad networks and what is wrong; "few" is many.pt with 3 labels, "small tokens" t
   truncated.pt     the first 60 % of scalar.pt
 The reference answers in the bad ones' cards are right.
 
-cnn8, tokens, context, scalar .safetensors, f32; P = 3 pictures, those of PICTURES in this order; (R, C) the input, (r, c)
-the grid, K channels:
+cnn8, tokens, context, scalar .safetensors, f32; P = 3 pictures, those of PICTURES in this order; (R, C) the input,
+(r, c) the grid, K channels:
   input [1,3,R,C]       the first picture, prepared with Pillow as export_model.py's `prepare` does
   a [P,K,r,c]           A on the grid
   logits [P,outputs]    of the eager model
@@ -39,8 +39,8 @@ the grid, K channels:
 plugin_maps.py says how the maps are made. All scores are logits (for scalar the output); where it is not positive,
 Ablation-CAM's weights, and so its map, are defined as 0 (scalar: the picture with the smallest output).
 
-Printed as JSON: the exporter's differences, the labels, and the largest difference of each method's raw maps, as a share of
-the largest value, between pytorch-grad-cam on the eager model and the definitions on the exported file.
+Printed as JSON: the exporter's differences, the labels, and the largest difference of each method's raw maps, as a
+share of the largest value, between pytorch-grad-cam on the eager model and the definitions on the exported file.
 
 Made with Python 3.11, torch 2.11.0 (CPU), grad-cam 1.5.5, Pillow 13.0.0, opencv-python-headless 5.0.0, numpy 2.4.6.
 """
@@ -69,7 +69,7 @@ BAD = ("blind", "blind_frozen", "last_block", "fastpath", "liar", "shape", "batc
 class Cnn8(nn.Module):
     def __init__(self):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 12, 5, stride=4, padding=2, bias=False), nn.BatchNorm2d(12), nn.ReLU(True))
+        self.stem = nn.Sequential(nn.Conv2d(3, 12, 5, 4, 2, bias=False), nn.BatchNorm2d(12), nn.ReLU(True))
         self.stage = Residual(12, 20)
         self.last = nn.Conv2d(20, 24, 3, padding=1)
         self.classifier = nn.Linear(24, 8)
@@ -147,8 +147,8 @@ class Context(nn.Module):
 class Narrow(nn.Module):
     def __init__(self, channels, outputs):
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(3, channels, 5, 4, 2), nn.ReLU(), nn.Conv2d(channels, channels, 3, 2, 1),
-                                      nn.ELU())
+        self.features = nn.Sequential(nn.Conv2d(3, channels, 5, 4, 2), nn.ReLU(),
+                                      nn.Conv2d(channels, channels, 3, 2, 1), nn.ELU())
         self.classifier = nn.Linear(channels, outputs)
 
     def pooled(self, x):
@@ -282,7 +282,7 @@ def bad(folder, cnn8, card_cnn8):
     few, small = Narrow(6, 3).eval(), Tokens(8).eval()
     options = {"labels": ["low", "middle", "high"], "input": (32, 48), "name": "plugin_small few"}
     card, _ = export(few, "features", folder / "nocard.pt", **options)
-    options = {"labels": ["calm", "joy", "anger", "fear", "sorrow"], "input": (48, 64), "name": "plugin_small small tokens"}
+    options = {"labels": ["calm", "joy", "anger", "fear", "sorrow"], "input": (48, 64), "name": "plugin_small tokens"}
     tokens, _ = export(small, "blocks.0", folder / "shape.pt", **options)
 
     def sample(batch):
@@ -299,7 +299,8 @@ def bad(folder, cnn8, card_cnn8):
     written(folder / "blind_frozen.pt", Pair(few, blind=True).traced(), card)
     network, x = FastPath(small).eval(), sample(2)
     with torch.no_grad():
-        traced = torch.jit.trace_module(network, {"forward": x, "features": x, "head": network.features(x)}, check_trace=False)
+        methods = {"forward": x, "features": x, "head": network.features(x)}
+        traced = torch.jit.trace_module(network, methods, check_trace=False)
     written(folder / "fastpath.pt", traced, tokens)
     written(folder / "liar.pt", torch.jit.load(str(cnn8)), card_cnn8 | {"labels": card_cnn8["labels"][:7]})
     whole = (folder / "scalar.pt").read_bytes()
@@ -346,7 +347,8 @@ def main():
             pictures = [arguments.pictures / picture for picture in PICTURES]
             tensors, worst = reference(model, path, card, pictures)
             save_file(tensors, path.with_suffix(".safetensors"))
-            report |= {"raw maps": worst, "target": tensors["target"].tolist(), "logit": tensors["logits"].max(1).tolist()}
+            report |= {"raw maps": worst, "target": tensors["target"].tolist()}
+            report |= {"logit": tensors["logits"].max(1).tolist()}
         print(json.dumps(report))
     bad(arguments.out, arguments.out / "cnn8.pt", cards["cnn8"])
     for name in BAD:
