@@ -245,7 +245,7 @@ def networks(pictures):
     many = dict(layer="features", labels=[f"label {number:03}" for number in range(1000)], input=(32, 48))
     for name, seed, make, options, deviation in [
             ("cnn8", 81, Cnn8, cnn8, 1.5), ("tokens", 82, Tokens, tokens, 1.5), ("context", 83, Context, context, 1.5),
-            ("scalar", 121, lambda: Narrow(10, 1), scalar, 0.5), ("many", 85, lambda: Narrow(6, 1000), many, 2.0)]:
+            ("scalar", 1981, lambda: Narrow(10, 1), scalar, 0.5), ("many", 85, lambda: Narrow(6, 1000), many, 2.0)]:
         torch.manual_seed(seed)
         rows, columns = options["input"]
         card = {"input": (rows, columns), "resize": "squash", "crop": 1.0, "filter": "bilinear", "scale": 255,
