@@ -340,7 +340,7 @@ def check(loaded, model, layer, card, inputs):
             leaf = found.detach().clone().requires_grad_()
             traced = loaded.head(leaf, *context)
         except RuntimeError as error:
-            raise ExportError(f"The network traced fails for {len(x)} pictures ({_line(error)}): {BUILT_IN}.") from error
+            raise ExportError(f"The trace fails with batch {len(x)} ({_line(error)}): {BUILT_IN}.") from error
         if not torch.isfinite(logits).all():
             raise ExportError("The network's answer is not finite: check its weights.")
         compare("A", found, a, a.abs().max().clamp_min(1e-12), 1e-4, "it works in place; set inplace=False")

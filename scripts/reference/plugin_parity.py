@@ -17,7 +17,7 @@ that it spares the layers before the cut, so each network's tail is written down
 place do not here: what pytorch-grad-cam keeps of A is overwritten by a ReLU in place behind it.
 
 The reference half stays in --cache (NET.pt, NET.safetensors, photos/, regions.jsonl) and is not computed again while
-it is there: delete it for other photos. It takes some 15 minutes on two cores, half of them for vit_b_16's Ablation-CAM.
+it is there: delete it for other photos. It takes 15 minutes on two cores, half for vit_b_16's Ablation-CAM.
 Without --emocam the maps by the definitions on the exported file (plugin_maps.py) are compared instead.
 
 With --emocam, per network:
