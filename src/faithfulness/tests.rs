@@ -156,8 +156,10 @@ fn the_pointing_game_is_that_of_the_reference() {
     let expected = expected();
     for case in expected["pointing"].as_array().unwrap() {
         let side = |name: &str| case[name].as_u64().unwrap() as u32;
-        let boxes: Vec<BoundingBox> = serde_json::from_value(case["boxes"].clone()).unwrap();
-        let inside = pointing::inside(&boxes, Size::new(side("width"), side("height")), SIZE);
+        let boxes: Vec<Extent> = serde_json::from_value(case["boxes"].clone()).unwrap();
+        let regions: Vec<Region> = boxes.into_iter().map(Region::from).collect();
+        let photo = Size::new(side("width"), side("height"));
+        let inside = pointing::inside(&regions, &Fit::squash(SIZE).placement(photo));
         let area = case["area"].as_f64().unwrap();
         assert_eq!(pointing::area(&inside), (area > 0.0).then_some(area));
         let energy = pointing::energy(&cone, &inside).unwrap();

@@ -7,6 +7,8 @@
 mod alexnet;
 mod card;
 mod input;
+#[cfg(test)]
+pub(crate) mod narrow;
 pub mod torchscript;
 
 pub use alexnet::AlexNet;

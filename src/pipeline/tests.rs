@@ -1,15 +1,16 @@
 use super::*;
 use crate::attribution::Method;
+use crate::config::Config;
 use crate::corpus::{find, Source};
 use crate::demo::use_models;
-use crate::image::BoundingBox;
+use crate::ground_truth::{trials, Trial, World};
+use crate::image::Size;
 use crate::load::{load, Loaded};
-use crate::run::record::{self, RecordWriter};
+use crate::networks::narrow::Narrow;
 use crate::world::{Scene, Style};
-use crate::Error;
-use std::cell::Cell;
+use crate::Result;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
 
 const SCENES: u64 = 14;
@@ -25,14 +26,43 @@ fn corpus(folder: &Path) -> (Vec<Source>, Config) {
         ::image::RgbImage::from_raw(width, height, picture.data().to_vec()).unwrap().save(&file).unwrap();
     }
     std::fs::write(pictures.join("05.png"), "torn").unwrap();
+    (find(&[pictures]).unwrap().images, with_models(folder))
+}
+
+fn with_models(folder: &Path) -> Config {
     let mut config = Config::default();
     use_models(&mut config, &folder.join("models")).unwrap();
     config.cam.methods = vec![Method::GradCam, Method::LimeCam];
-    (find(&[pictures]).unwrap().images, config)
+    config
 }
 
 fn loaded(config: &Config) -> Loaded {
-    load(config, Path::new(""), Device::Cpu).unwrap()
+    load(config, Path::new(""), Device::Cpu, &[]).unwrap()
+}
+
+/// The analysis of all pictures: for each its path and what came of it, written out.
+fn analysed(
+    sources: &[&Source],
+    config: &Config,
+    workers: &mut [Worker],
+    take: &mut dyn FnMut(PassProgress),
+    stop: &AtomicBool,
+) -> (Vec<(String, String)>, Vec<crate::run::Failure>, crate::run::Timings) {
+    let stage = Analysis::new(&workers[0].loaded, config, true);
+    let pass = Pass { stage: &stage, items: sources, workers, batch: config.compute.batch, threads: 2, stop };
+    let mut found = Vec::new();
+    let run = pass.run(&mut |done, progress| {
+        let written = done.into_iter().map(|done| (done.item.path.clone(), format!("{:?}", done.outcome)));
+        found.extend(written);
+        take(progress);
+        Ok(())
+    });
+    let (failures, timings) = run.unwrap();
+    (found, failures, timings)
+}
+
+fn worker(loaded: Loaded, config: &Config) -> Worker {
+    Worker { loaded, batch: config.compute.batch }
 }
 
 #[test]
@@ -41,18 +71,16 @@ fn several_model_threads_find_what_one_finds_in_the_same_order() {
     let (sources, config) = corpus(folder.path());
     let sources: Vec<&Source> = sources.iter().collect();
     tch::set_num_threads(2);
-    let records = |threads: usize| {
-        let path = folder.path().join(format!("{threads}.jsonl"));
+    let found = |threads: usize| {
         // All on the same tensors, as the threads of a GPU.
         let first = loaded(&config);
         let others: Vec<Loaded> = (1..threads).map(|_| first.on(Device::Cpu).unwrap()).collect();
-        let mut models: Vec<Loaded> = std::iter::once(first).chain(others).collect();
+        let mut workers: Vec<Worker> =
+            std::iter::once(first).chain(others).map(|loaded| worker(loaded, &config)).collect();
         let stop = AtomicBool::new(false);
-        let pass =
-            Pass { sources: &sources, models: &mut models, config: &config, threads: 2, maps: None, stop: &stop };
         let mut reported = Vec::new();
-        let mut writer = RecordWriter::open(&path).unwrap();
-        let (failures, timings) = pass.run(&mut writer, &mut |now| reported.push(now.done + now.failed)).unwrap();
+        let mut report = |now: PassProgress| reported.push(now.done + now.failed);
+        let (found, failures, timings) = analysed(&sources, &config, &mut workers, &mut report, &stop);
         assert_eq!(failures.len(), 1);
         assert_eq!((failures[0].path.as_str(), failures[0].stage.as_str()), ("05.png", "decode"));
         assert_eq!((timings.images, timings.model_threads), (SCENES as usize - 1, threads));
@@ -60,116 +88,97 @@ fn several_model_threads_find_what_one_finds_in_the_same_order() {
         let (decode, networks) = timings.utilisation().unwrap();
         assert!(decode > 0.0 && networks > 0.0);
         assert!(reported.is_sorted() && reported.last() == Some(&(SCENES as usize)));
-        std::fs::read(path).unwrap()
+        found
     };
-    let one = records(1);
-    assert_eq!(one.iter().filter(|&&byte| byte == b'\n').count(), SCENES as usize - 1);
+    let one = found(1);
+    assert_eq!(one.len(), SCENES as usize - 1);
     for threads in [2, 3] {
-        assert!(records(threads) == one, "{threads} model threads");
+        assert!(found(threads) == one, "{threads} model threads");
     }
 }
 
-/// A detector whose memory suffices for `most` pictures.
-struct Narrow {
-    most: usize,
-    calls: Cell<usize>,
-}
-
-impl Detector for Narrow {
-    fn input(&self) -> Size {
-        Size::new(64, 64)
-    }
-
-    fn stride(&self) -> Option<u32> {
-        None
-    }
-
-    fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>> {
-        self.calls.set(self.calls.get() + 1);
-        if pictures.len() > self.most {
-            let message = "CUDA out of memory. Tried to allocate 2.00 GiB.".to_string();
-            return Err(Error::Torch { doing: "running the detector", message });
-        }
-        // A box that tells the pictures apart.
-        let of = |picture: &&Rgb8| {
-            let edge = 10.0 + f32::from(picture.pixel(32, 32)[0]) / 10.0;
-            vec![Detection { class: 1, confidence: 0.5, bounding_box: BoundingBox::new(8.0, 8.0, edge, edge) }]
-        };
-        Ok(pictures.iter().map(of).collect())
-    }
+/// The network's memory suffices for `most` pictures from its call `after` on.
+fn narrowed(loaded: Loaded, most: usize, after: usize) -> Loaded {
+    Loaded { network: Box::new(Narrow::new(loaded.network, most, after)), ..loaded }
 }
 
 #[test]
-fn a_batch_that_does_not_fit_is_halved_and_nothing_is_lost() {
+fn an_analysis_whose_memory_runs_out_midway_is_finished_with_smaller_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sources, mut config) = corpus(folder.path());
+    config.compute.batch = 4;
+    let sources: Vec<&Source> = sources.iter().collect();
+    let stop = AtomicBool::new(false);
+    let run = |loaded: Loaded| {
+        let mut workers = [worker(loaded, &config)];
+        let mut batches = Vec::new();
+        let found = analysed(&sources, &config, &mut workers, &mut |now| batches.push(now.batch), &stop).0;
+        (found, batches)
+    };
+    let (whole, batches) = run(loaded(&config));
+    assert!(batches.iter().all(|&batch| batch == 4));
+    let (found, batches) = run(narrowed(loaded(&config), 1, 2));
+    assert_eq!((batches.first(), batches.last()), (Some(&4), Some(&1)));
+    let paths = |found: &[(String, String)]| found.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>();
+    assert_eq!(paths(&found), paths(&whole));
+    // The batches before are the same to the last digit.
+    assert!(found[..8] == whole[..8]);
+}
+
+#[test]
+fn a_batch_of_one_that_does_not_fit_ends_the_pass() {
     let folder = tempfile::tempdir().unwrap();
     let (sources, config) = corpus(folder.path());
-    let emotion = loaded(&config).emotion;
-    let decoded = |source: &Source| source.decode(&Default::default()).unwrap();
-    let prepared: Vec<Prepared> = sources
-        .iter()
-        .filter(|source| !source.path.starts_with("05"))
-        .take(7)
-        .map(|source| {
-            Prepared::new(
-                &decoded(source),
-                &source.path,
-                Size::new(64, 64).into(),
-                EmotionModel::input(&emotion),
-                &config,
-            )
-        })
-        .collect();
-    let prepared: Vec<&Prepared> = prepared.iter().collect();
-    let examined = |most: usize, size: &mut usize| {
-        let detector = Narrow { most, calls: Cell::new(0) };
-        let models = Models { detector: &detector, emotion: &emotion };
-        let found = examine_in_memory(&prepared, size, models, &config, &mut Timings::default());
-        (found, detector.calls.get())
-    };
-    let mut whole = 8;
-    let (expected, calls) = examined(8, &mut whole);
-    assert_eq!((whole, calls), (8, 1));
-    let expected = expected.unwrap();
-    let mut size = 8;
-    let (found, calls) = examined(2, &mut size);
-    // Refused with 8 and with 4; then 2, 2, 2 and 1 filled up.
-    assert_eq!((size, calls), (2, 6));
-    let found = found.unwrap();
-    assert_eq!((found.records.len(), found.maps.len()), (7, 2));
-    for (found, expected) in found.maps.iter().zip(&expected.maps) {
-        let (values, expected) = (found.values().unwrap(), expected.values().unwrap());
-        assert_eq!((values.len(), found.flat.len(), found.means.len()), (7, 7, 7));
-        for (a, b) in values.iter().flatten().zip(expected.iter().flatten()) {
-            approx::assert_abs_diff_eq!(*a, *b, epsilon = 1e-3);
-        }
-    }
-    for (found, expected) in found.records.iter().zip(&expected.records) {
-        assert_eq!((found.label, &found.boxes), (expected.label, &expected.boxes));
-    }
-    let (none, _) = examined(0, &mut size);
-    assert!(none.unwrap_err().is_out_of_memory());
-    assert_eq!(size, 1);
+    let sources: Vec<&Source> = sources.iter().take(3).collect();
+    let stop = AtomicBool::new(false);
+    let mut workers = [worker(narrowed(loaded(&config), 0, 0), &config)];
+    let stage = Analysis::new(&workers[0].loaded, &config, false);
+    let pass = Pass { stage: &stage, items: &sources, workers: &mut workers, batch: 8, threads: 1, stop: &stop };
+    let error = pass.run(&mut |_, _| Ok(())).unwrap_err();
+    assert!(error.is_out_of_memory(), "{error}");
+    assert_eq!(workers[0].batch, 1);
 }
 
 #[test]
-fn records_of_a_pass_that_was_stopped_are_whole_batches() {
+fn a_validation_whose_memory_runs_out_midway_is_finished_with_smaller_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = with_models(folder.path());
+    let stop = AtomicBool::new(false);
+    let run = |loaded: Loaded| -> Result<(Vec<Trial>, usize)> {
+        let mut worker = worker(loaded, &config);
+        let world = World { seed: 3, style: Style::Standard };
+        let found = trials(world, 12, &mut worker, &config, 2, &stop, &mut |_| ())?;
+        Ok((found, worker.batch))
+    };
+    let (whole, batch) = run(loaded(&config)).unwrap();
+    assert_eq!((whole.len(), batch), (12, config.compute.batch));
+    let (found, batch) = run(narrowed(loaded(&config), 2, 2)).unwrap();
+    assert_eq!((found.len(), batch), (12, 2));
+    for (found, whole) in found.iter().zip(&whole) {
+        assert_eq!((found.label, found.truth, found.boxes.len()), (whole.label, whole.truth, whole.boxes.len()));
+        for (found, whole) in found.effects.iter().zip(&whole.effects) {
+            approx::assert_abs_diff_eq!(found.drop, whole.drop, epsilon = 1e-4);
+            assert_eq!((found.class, found.flips), (whole.class, whole.flips));
+        }
+        for (found, whole) in found.scores.iter().flatten().zip(whole.scores.iter().flatten()) {
+            approx::assert_abs_diff_eq!(found.mean, whole.mean, epsilon = 2e-3);
+        }
+    }
+    assert!(run(narrowed(loaded(&config), 0, 0)).unwrap_err().is_out_of_memory());
+}
+
+#[test]
+fn results_of_a_pass_that_was_stopped_are_whole_batches() {
     let folder = tempfile::tempdir().unwrap();
     let (sources, config) = corpus(folder.path());
     let sources: Vec<&Source> = sources.iter().collect();
-    let path = folder.path().join("stopped.jsonl");
     let stop = AtomicBool::new(false);
-    let mut models = [loaded(&config)];
-    let pass = Pass { sources: &sources, models: &mut models, config: &config, threads: 1, maps: None, stop: &stop };
-    let mut writer = RecordWriter::open(&path).unwrap();
-    let (_, timings) = pass.run(&mut writer, &mut |_| stop.store(true, std::sync::atomic::Ordering::Relaxed)).unwrap();
-    let mut paths = Vec::new();
-    record::for_each(&path, |record: ImageRecord| {
-        paths.push(record.path);
-        Ok(())
-    })
-    .unwrap();
-    assert_eq!(timings.images, paths.len());
-    assert!((4..=SCENES as usize).contains(&paths.len()), "{paths:?}");
+    let mut workers = [worker(loaded(&config), &config)];
+    let mut stop_now = |_: PassProgress| stop.store(true, Ordering::Relaxed);
+    let (found, _, timings) = analysed(&sources, &config, &mut workers, &mut stop_now, &stop);
+    assert_eq!(timings.images, found.len());
+    assert!((4..=SCENES as usize).contains(&found.len()), "{}", found.len());
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
     let expected: Vec<&str> =
         sources.iter().map(|source| source.path.as_str()).filter(|path| *path != "05.png").collect();
     assert_eq!(paths, expected[..paths.len()]);

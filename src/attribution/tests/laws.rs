@@ -161,9 +161,9 @@ proptest! {
     #[test]
     fn shapley_values_sum_to_the_score(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 1, 6));
-        let values = kept(&head, &a);
+        let run = Run::new(&head, &a);
         let seeds = [seed];
-        let pass = pass(&values, &head, &[3], &seeds);
+        let pass = run.pass(&[3], &seeds);
         let sum: f64 = shapley_cam::estimate(&pass, 0, Score::Logit).unwrap().values.iter().sum();
         let scores = scores_of_subsets(&pass, 6);
         let wanted = scores[63] - scores[0];
@@ -201,10 +201,10 @@ proptest! {
     #[test]
     fn masked_channels_are_masked_activations(seed in 0..10_000_u64, bits in 0..64_u8) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 2, 6));
-        let values = kept(&head, &a);
+        let run = Run::new(&head, &a);
         let mask: Vec<f32> = (0..6).map(|k| f32::from(bits >> k & 1)).collect();
         let mask = Tensor::from_slice(&mask);
-        let pass = pass(&values, &head, &[1, 2], &[0; 2]);
+        let pass = run.pass(&[1, 2], &[0; 2]);
         prop_assert!(pass.channel_parts().unwrap().is_some());
         for at in 0..2 {
             let quick = pass.masked(at, &mask.reshape([1, 6]), Score::Logit).unwrap();

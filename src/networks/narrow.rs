@@ -1,0 +1,59 @@
+//! A network whose memory runs out, for tests.
+
+use super::{Activation, Card, Classifier};
+use crate::image::Rgb8;
+use crate::nn::Layer;
+use crate::{Error, Result};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tch::{Device, TchError, Tensor};
+
+/// Another network that, from its call `after` on, takes no more than `most` pictures at a time.
+#[derive(Debug)]
+pub(crate) struct Narrow {
+    pub(crate) network: Box<dyn Classifier>,
+    pub(crate) most: usize,
+    pub(crate) after: usize,
+    pub(crate) calls: AtomicUsize,
+}
+
+impl Narrow {
+    pub(crate) fn new(network: Box<dyn Classifier>, most: usize, after: usize) -> Self {
+        Self { network, most, after, calls: AtomicUsize::new(0) }
+    }
+}
+
+impl Classifier for Narrow {
+    fn card(&self) -> &Card {
+        self.network.card()
+    }
+
+    fn prepare(&self, pictures: &[&Rgb8]) -> Result<Tensor> {
+        self.network.prepare(pictures)
+    }
+
+    fn activation(&self, input: &Tensor) -> Result<Activation> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        if call >= self.after && input.size()[0] > self.most as i64 {
+            let message = "CUDA out of memory. Tried to allocate 2.00 GiB.".to_string();
+            return Err(Error::Torch { doing: "running the network", message });
+        }
+        self.network.activation(input)
+    }
+
+    fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError> {
+        self.network.outputs(activation)
+    }
+
+    fn layers(&self) -> Option<&[Layer]> {
+        self.network.layers()
+    }
+
+    fn on(&self, device: Device) -> Result<Box<dyn Classifier>> {
+        Ok(Box::new(Self::new(self.network.on(device)?, self.most, self.after)))
+    }
+
+    fn files(&self) -> &[(&'static str, PathBuf)] {
+        self.network.files()
+    }
+}
