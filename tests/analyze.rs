@@ -138,7 +138,7 @@ fn the_answers_are_pytorchs() {
 
 /// All methods, the last first, as `--cam` takes them.
 fn all_methods() -> Vec<&'static str> {
-    Method::ALL.iter().rev().map(|method| method.name()).collect()
+    Method::all().into_iter().rev().map(|method| method.name()).collect()
 }
 
 #[test]

@@ -6,10 +6,10 @@
 mod common;
 
 use common::{reference, tensors, Tensors};
-use emocam::image::{Rgb8, Size};
+use emocam::image::{LetterboxFilter, Rgb8, Size};
 use emocam::nn::weights::darknet::DarknetWeights;
 use emocam::nn::Precision;
-use emocam::regions::darknet::{Cfg, ClassScores, Darknet, Detector, Head, Network, Thresholds};
+use emocam::regions::darknet::{Cfg, ClassScores, Darknet, DarknetNetwork, DarknetSettings, Head, Thresholds};
 use tch::{Device, Kind, Tensor};
 
 const NETWORKS: [&str; 8] = ["yolov3", "tiny", "spp", "v4", "v4tiny", "fastest", "swish", "tinyvariance"];
@@ -19,11 +19,11 @@ fn cfg(name: &str) -> Cfg {
     Cfg::parse(&std::fs::read_to_string(&path).unwrap(), &path).unwrap()
 }
 
-fn network(name: &str) -> (Network, Tensors) {
+fn network(name: &str) -> (DarknetNetwork, Tensors) {
     let cfg = cfg(name);
     let path = reference(&format!("darknet/{name}.weights"));
     let weights = DarknetWeights::open(&path, cfg.parameter_count().unwrap()).unwrap();
-    let network = Network::load(&cfg, weights, Device::Cpu, Precision::F32).unwrap();
+    let network = DarknetNetwork::load(&cfg, weights, Device::Cpu, Precision::F32).unwrap();
     (network, tensors(&format!("darknet/{name}.safetensors")))
 }
 
@@ -65,7 +65,15 @@ fn logistic_decoding_agrees_with_opencv() {
         let confidence = 0.2;
         let thresholds = Thresholds { class_scores: ClassScores::Logistic, confidence, nms_iou: 1.0 };
         let weights = reference(&format!("darknet/{name}.weights"));
-        let detector = Darknet::load(&cfg, &weights, thresholds, Device::Cpu, Precision::F32).unwrap();
+        let settings = DarknetSettings {
+            thresholds,
+            precision: Precision::F32,
+            rect: false,
+            filter: LetterboxFilter::Bicubic,
+            fill: 0,
+        };
+        let classes = (0..cfg.classes()).map(|class| format!("class {class}")).collect();
+        let detector = Darknet::load(&cfg, &weights, classes, settings, Device::Cpu).unwrap();
         let mut found = detector.detect(&[&picture]).unwrap().remove(0);
         let heads = detector.network().heads();
         let mut wanted: Vec<_> = heads

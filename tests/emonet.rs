@@ -7,11 +7,11 @@
 mod common;
 
 use common::{json, reference, tensors};
-use emocam::attribution::{explain, HeadPass, Maps, Method, Network, Options, Target};
+use emocam::attribution::{explain, HeadPass, Maps, Method, Options, Target};
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::files::sha256;
 use emocam::image::{resize, Filter, Rgb8};
-use emocam::networks::{answers, logits, values, AlexNet, Card, EmotionModel};
+use emocam::networks::{predict, AlexNet, Card, Classifier, Forward};
 use emocam::nn::weights::{mean_image, Array};
 use std::path::Path;
 use tch::Device;
@@ -30,7 +30,8 @@ fn inputs(expected: &serde_json::Value, model: &AlexNet) -> Vec<Rgb8> {
         .iter()
         .map(|picture| {
             let file = reference("emonet").join(picture["picture"].as_str().unwrap());
-            let input = resize(&decode(&file, &DecodeOptions::default()).unwrap(), model.input(), Filter::Bicubic);
+            let input =
+                resize(&decode(&file, &DecodeOptions::default()).unwrap(), model.card().input(), Filter::Bicubic);
             assert_eq!(sha256(input.data()), picture["resized_sha256"], "{}: resized pixels", file.display());
             input
         })
@@ -45,12 +46,10 @@ fn off(found: &[f32], wanted: &[f32]) -> f32 {
 
 /// Grad-CAM maps of `classes`, one a picture.
 fn grad_cam(model: &AlexNet, pictures: &[&Rgb8], target: Target, classes: &[usize]) -> Maps {
-    let input = model.prepare(pictures).unwrap();
-    let values = values(model, &model.activation(&input).unwrap()).unwrap();
-    let network = Network { input: &input, body: model.body(), head: model.head(), values: &values };
+    let forward = Forward::of_pictures(model, pictures).unwrap();
     let options = Options { target, ..Options::default() };
-    let pass = HeadPass::new(network, options, classes, &[0; 8][..classes.len()]);
-    explain(Method::GradCam, &pass, model.input()).unwrap()
+    let pass = HeadPass::new(model, &forward, options, classes, &[0; 8][..classes.len()]).unwrap();
+    explain(Method::GRAD_CAM, &pass, model.card().input()).unwrap()
 }
 
 /// Activation, probabilities, label, affect and maps of `model` against `<name>.json` and `<name>.safetensors`.
@@ -59,16 +58,16 @@ fn check(model: &AlexNet, name: &str, maps: bool) {
     let sampled = tensors(&format!("{name}.safetensors"));
     let inputs = inputs(&expected, model);
     let pictures: Vec<&Rgb8> = inputs.iter().collect();
-    let activation = model.features(&pictures).unwrap();
+    let forward = Forward::of_pictures(model, &pictures).unwrap();
 
-    let flat = Vec::<f32>::try_from(&activation.flatten(0, -1)).unwrap();
+    let flat = Vec::<f32>::try_from(&forward.activation.values.flatten(0, -1)).unwrap();
     let of_picture = flat.len() / pictures.len();
     let sample: Vec<f32> = flat.chunks(of_picture).flat_map(|one| one.iter().copied().step_by(13)).collect();
     let (_, wanted) = sampled.floats("conv5_sample");
     let scale = wanted.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
     assert!(off(&sample, &wanted) / scale < 1e-5, "{name}: conv5 is off by {} of {scale}", off(&sample, &wanted));
 
-    let emotions = answers(&logits(model, &activation).unwrap()).unwrap();
+    let emotions = forward.predictions(model.card()).unwrap();
     for (emotion, picture) in emotions.iter().zip(expected["pictures"].as_array().unwrap()) {
         let wanted: Vec<f32> = serde_json::from_value(picture["probabilities"].clone()).unwrap();
         let error = off(&emotion.probabilities, &wanted);
@@ -150,8 +149,7 @@ fn a_picture_s_results_depend_neither_on_its_place_in_a_batch_nor_on_its_neighbo
     let inputs = inputs(&json("emonet/ecco.json"), &model);
     let run = |order: [usize; 4]| -> Vec<(Vec<f32>, Vec<f32>)> {
         let pictures: Vec<&Rgb8> = order.iter().map(|&at| &inputs[at]).collect();
-        let activation = model.features(&pictures).unwrap();
-        let emotions = answers(&logits(&model, &activation).unwrap()).unwrap();
+        let emotions = predict(&model, &pictures).unwrap();
         let classes: Vec<usize> = emotions.iter().map(|emotion| emotion.label).collect();
         let maps = grad_cam(&model, &pictures, Target::Preset, &classes);
         emotions.into_iter().map(|emotion| emotion.probabilities).zip(maps.values().unwrap()).collect()
@@ -209,17 +207,18 @@ fn a_card_beside_the_weights_describes_another_model() {
     assert_eq!(roles, ["emotion.weights", "emotion.card", "emotion.mean"]);
     let expected = json("emonet/leuven.json");
     let inputs = inputs(&expected, &model);
-    let activation = model.features(&inputs.iter().collect::<Vec<_>>()).unwrap();
-    let emotions = answers(&logits(&model, &activation).unwrap()).unwrap();
+    let emotions = predict(&model, &inputs.iter().collect::<Vec<_>>()).unwrap();
     for (emotion, picture) in emotions.iter().zip(expected["pictures"].as_array().unwrap()) {
         let wanted: Vec<f32> = serde_json::from_value(picture["probabilities"].clone()).unwrap();
         assert!(off(&emotion.probabilities, &wanted) < 1e-5);
     }
     // A colour is subtracted everywhere.
     std::fs::write(folder.path().join("mine.toml"), card("[255.0, 255.0, 255.0]")).unwrap();
-    let white = Rgb8::filled(model.input(), [255; 3]);
-    let bright = AlexNet::load(&weights, None, Device::Cpu).unwrap().features(&[&white]).unwrap();
+    let white = Rgb8::filled(model.card().input(), [255; 3]);
+    let activation =
+        |model: &AlexNet, picture: &Rgb8| Forward::of_pictures(model, &[picture]).unwrap().activation.values;
+    let bright = activation(&AlexNet::load(&weights, None, Device::Cpu).unwrap(), &white);
     let plain = AlexNet::load(&reference("emonet/narrow_ecco.pt"), None, Device::Cpu).unwrap();
-    let black = plain.features(&[&Rgb8::filled(model.input(), [0; 3])]).unwrap();
+    let black = activation(&plain, &Rgb8::filled(model.card().input(), [0; 3]));
     assert!(bright.equal(&black));
 }

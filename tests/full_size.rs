@@ -10,7 +10,7 @@ use emocam::config::Config;
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::image::{Letterbox, LetterboxFilter};
 use emocam::nn::{stack, Precision};
-use emocam::regions::darknet::{Darknet, Detector};
+use emocam::regions::darknet::Darknet;
 use std::path::Path;
 use tch::{Device, Kind};
 
@@ -25,7 +25,11 @@ fn yolov3_agrees_with_opencv() {
     let picture = decode(&reference("emonet/picture_3.png"), &DecodeOptions::default()).unwrap();
     let input = Letterbox::fit(picture.size(), cfg.input).apply(&picture, LetterboxFilter::Bicubic, 0);
 
-    let f32 = Darknet::load(&cfg, &weights, config.detector.thresholds(), Device::Cpu, Precision::F32).unwrap();
+    let load = |precision: Precision| {
+        let classes = (0..cfg.classes()).map(|class| format!("class {class}")).collect();
+        Darknet::load(&cfg, &weights, classes, config.detector.settings(precision), Device::Cpu).unwrap()
+    };
+    let f32 = load(Precision::F32);
     let x = stack(&[&input], cfg.input, Device::Cpu).unwrap().to_kind(Kind::Float) / 255.0;
     let expected = tensors("full_size/yolov3.safetensors");
     let mut heads = Vec::new();
@@ -45,7 +49,7 @@ fn yolov3_agrees_with_opencv() {
     drop(f32);
 
     // bf16 has 8 bits of mantissa: after 75 layers numbers agree to some per cent of the largest.
-    let bf16 = Darknet::load(&cfg, &weights, config.detector.thresholds(), Device::Cpu, Precision::Bf16).unwrap();
+    let bf16 = load(Precision::Bf16);
     for (raw, (wanted, max_abs)) in bf16.network().forward(&x).unwrap().iter().zip(heads) {
         let found = Vec::<f32>::try_from(&raw.to_kind(Kind::Float).contiguous().flatten(0, -1)).unwrap();
         let mean = found.iter().zip(&wanted).map(|(a, b)| f64::from((a - b).abs())).sum::<f64>() / wanted.len() as f64;

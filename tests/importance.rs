@@ -6,8 +6,8 @@
 mod common;
 
 use common::json;
-use emocam::image::{BoundingBox, Letterbox, Size};
-use emocam::score::Scorer;
+use emocam::image::{BoundingBox, Fit, Letterbox, Size};
+use emocam::score::{BoxArea, Scorer};
 use tch::Tensor;
 
 #[test]
@@ -24,12 +24,14 @@ fn importances_agree_with_the_published_chain() {
         let small = Tensor::from_slice(&rows.concat()).reshape([1, 1, 13, 13]).to_kind(tch::Kind::Float);
         let map =
             Vec::<f32>::try_from(&small.upsample_bilinear2d([227, 227], false, None, None).flatten(0, -1)).unwrap();
-        let placed = Scorer::new(letterbox, Size::new(227, 227)).place(&map);
+        let squashed = Size::new(227, 227);
+        let placement = Fit::squash(squashed).placement(original);
+        let placed = Scorer::new(&placement, squashed, letterbox, BoxArea::Canvas).place(&map);
         for of in case["boxes"].as_array().unwrap() {
             // Null: the chain finds no pixel in the box (a box thinner than one, truncated).
             let Some(importance) = of["importance"].as_f64() else { continue };
             let edges: [f32; 4] = serde_json::from_value(of["box"].clone()).unwrap();
-            let found = f64::from(placed.score(&BoundingBox::from(edges)).mean);
+            let found = f64::from(placed.score(&BoundingBox::from(edges).into()).mean);
             worst = worst.max((found - importance).abs());
             same_side += usize::from((found > 0.3) == (importance > 0.3));
             count += 1;

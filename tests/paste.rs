@@ -193,7 +193,7 @@ fn inputs_and_answers_are_those_of_pillow_and_pytorch() {
     for (number, &unpasted) in original.iter().enumerate() {
         let name = format!("picture_{number}.png");
         let photo = decode(&reference("emonet").join(&name), &DecodeOptions::default()).unwrap();
-        let kept = KeptResize::new(photo, model.input(), Filter::Bicubic);
+        let kept = KeptResize::new(photo, model.card().input(), Filter::Bicubic);
         for (at, object) in objects.iter().enumerate() {
             let fills = [Fill::Object, Fill::Mean, Fill::Blur];
             let sprites = Sprites::new(object, kept.image(), 0.2, &fills, Random::new(1, 1));
@@ -215,7 +215,7 @@ fn inputs_and_answers_are_those_of_pillow_and_pytorch() {
                     continue;
                 }
                 let pictures: Vec<&Rgb8> = inputs.iter().collect();
-                let found = answers(&logits(&model, &model.features(&pictures).unwrap()).unwrap()).unwrap();
+                let found = predict(&model, &pictures).unwrap();
                 for (position, found) in found.iter().enumerate() {
                     let row = (number * 3 + at) * 17 + position;
                     assert_eq!(found.label as i64, labels[row], "{name}, {}, position {position}", object.name);
@@ -392,7 +392,7 @@ fn on_boxes_of_a_class_by_the_detector_and_from_a_run() {
         command.args(["--min-confidence", &least.to_string()]);
         command
     };
-    ends(at("recorded", &[class]).args(["--boxes", "earlier"]), 0);
+    ends(at("recorded", &[class]).args(["--regions", "earlier"]), 0);
     ends(&mut at("detected", &[&class.to_lowercase()]), 0);
     let (recorded, detected) = (corpus.run("recorded"), corpus.run("detected"));
     for run in [&recorded, &detected] {
@@ -421,7 +421,7 @@ fn a_class_that_never_occurs_is_a_defined_result() {
     let corpus = Corpus::small();
     corpus.analyzed("earlier");
     let mut command = with_objects(paste(&corpus, "run"), &OBJECTS[..1]);
-    let said = ends(command.args(["--at", "Tin", "--boxes", "earlier", "--min-confidence", "1.0"]), 0);
+    let said = ends(command.args(["--at", "Tin", "--regions", "earlier", "--min-confidence", "1.0"]), 0);
     assert!(said.err.contains("no box of the class Tin in any of 15 images"), "{}", said.err);
     let run = corpus.run("run");
     let table = run.table("paste.csv");
@@ -491,8 +491,8 @@ fn a_search_finds_the_strongest_switch_of_its_grid() {
     // The rendered switch gives the answer of its row when it is asked from its file.
     let model = AlexNet::load(&reference("emonet/narrow_ecco.pt"), None, Device::Cpu).unwrap();
     let picture = decode(&corpus.path("found/soccer-ball-strongest.png"), &DecodeOptions::default()).unwrap();
-    let input = resize(&picture, model.input(), Filter::Bicubic);
-    let answer = answers(&logits(&model, &model.features(&[&input]).unwrap()).unwrap()).unwrap().remove(0);
+    let input = resize(&picture, model.card().input(), Filter::Bicubic);
+    let answer = predict(&model, &[&input]).unwrap().remove(0);
     assert_eq!(row[table.at("label")], model.card().labels[answer.label]);
     let probability: f32 = row[table.at("probability")].parse().unwrap();
     assert!((answer.probabilities[answer.label] - probability).abs() < 1e-4);

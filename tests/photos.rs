@@ -10,7 +10,7 @@ use common::{json, shared};
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::image::{BoundingBox, Letterbox, LetterboxFilter};
 use emocam::nn::Precision;
-use emocam::regions::darknet::{Cfg, ClassScores, Darknet, Detector, Thresholds};
+use emocam::regions::darknet::{Cfg, ClassScores, Darknet, DarknetSettings, Thresholds};
 use tch::Device;
 
 #[test]
@@ -20,7 +20,15 @@ fn detections_on_photos_agree_with_opencv() {
     let cfg = Cfg::parse(&std::fs::read_to_string(&path).unwrap(), &path).unwrap();
     let weights = folder.join("yolo-fastest-1.1.weights");
     let thresholds = Thresholds { class_scores: ClassScores::Logistic, confidence: 0.25, nms_iou: 0.45 };
-    let detector = Darknet::load(&cfg, &weights, thresholds, Device::Cpu, Precision::F32).unwrap();
+    let settings = DarknetSettings {
+        thresholds,
+        precision: Precision::F32,
+        rect: false,
+        filter: LetterboxFilter::Bicubic,
+        fill: 0,
+    };
+    let classes = (0..cfg.classes()).map(|class| format!("class {class}")).collect();
+    let detector = Darknet::load(&cfg, &weights, classes, settings, Device::Cpu).unwrap();
     let expected = json("darknet/yolo_fastest_photos.json");
     let (mut matched, mut worst_iou, mut worst_confidence) = (0, 1.0_f32, 0.0_f32);
     for image in expected["images"].as_array().unwrap() {
@@ -28,10 +36,9 @@ fn detections_on_photos_agree_with_opencv() {
         let photo = decode(&photos.join(name), &DecodeOptions { ignore_exif: true, ..Default::default() }).unwrap();
         let letterbox = Letterbox::fit(photo.size(), cfg.input);
         let found = detector.detect(&[&letterbox.apply(&photo, LetterboxFilter::Bicubic, 0)]).unwrap().remove(0);
-        let (width, height) = (photo.size().width as f32, photo.size().height as f32);
         let found: Vec<_> = found
             .into_iter()
-            .map(|d| (d.class, d.confidence, letterbox.to_original(&d.bounding_box).clip(width, height).unwrap()))
+            .map(|d| (d.class, d.confidence, letterbox.to_original(&d.bounding_box).clip(photo.size()).unwrap()))
             .collect();
         let wanted: Vec<(usize, f32, BoundingBox)> = image["detections"]
             .as_array()

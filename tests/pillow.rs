@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use emocam::corpus::{decode, DecodeOptions, Enough};
-use emocam::image::{resize, Filter, Letterbox, LetterboxFilter, Picture, Rgb8, Size};
+use emocam::image::{resize, Filter, Fit, Letterbox, LetterboxFilter, Picture, Rgb8, Size};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -80,7 +80,8 @@ fn reduced_jpegs_are_those_of_pillows_draft() {
     let mut reduced = [0; 9];
     for row in &rows {
         let [letterboxed, squashed, original] = ["letterboxed", "squashed", "original"].map(|key| size(&row[key]));
-        let options = DecodeOptions { enough: Some(Enough { letterboxed, squashed }), ..DecodeOptions::default() };
+        let enough = Enough { letterboxed: Some(letterboxed), fit: Fit::squash(squashed) };
+        let options = DecodeOptions { enough: Some(enough), ..DecodeOptions::default() };
         let file = folder().join(row["file"].as_str().unwrap());
         let roots = [file.clone()];
         let source = emocam::corpus::find(&roots).unwrap().images.remove(0);

@@ -8,10 +8,10 @@ mod common;
 
 use common::corpus::{assert_same_tables, ends, refused, Corpus, Run};
 use common::{json, reference, tensors};
-use emocam::image::{Rgb8, Size};
+use emocam::image::{LetterboxFilter, Rgb8, Size};
 use emocam::nn::weights::darknet::DarknetWeights;
 use emocam::nn::Precision;
-use emocam::regions::darknet::{Cfg, ClassScores, Darknet, Detector, Network, Thresholds};
+use emocam::regions::darknet::{Cfg, ClassScores, Darknet, DarknetNetwork, DarknetSettings, Thresholds};
 use std::fs;
 use tch::{Device, Kind, Tensor};
 
@@ -42,7 +42,7 @@ fn raw_heads_on_rectangles_agree_with_opencv() {
         let cfg = cfg(name);
         let path = reference(&format!("darknet/{name}.weights"));
         let weights = DarknetWeights::open(&path, cfg.parameter_count().unwrap()).unwrap();
-        let network = Network::load(&cfg, weights, Device::Cpu, Precision::F32).unwrap();
+        let network = DarknetNetwork::load(&cfg, weights, Device::Cpu, Precision::F32).unwrap();
         for canvas in ["96x32", "32x64"] {
             let (shape, bytes) = expected.bytes(&format!("{name}/{canvas}/input"));
             let nchw = Tensor::from_data_size(bytes, &shape, Kind::Uint8);
@@ -62,7 +62,16 @@ fn raw_heads_on_rectangles_agree_with_opencv() {
 
 fn detector(thresholds: Thresholds) -> Darknet {
     let weights = reference("darknet/yolov3.weights");
-    Darknet::load(&cfg("yolov3"), &weights, thresholds, Device::Cpu, Precision::F32).unwrap()
+    let settings = DarknetSettings {
+        thresholds,
+        precision: Precision::F32,
+        rect: true,
+        filter: LetterboxFilter::Bicubic,
+        fill: 0,
+    };
+    let cfg = cfg("yolov3");
+    let classes = (0..cfg.classes()).map(|class| format!("class {class}")).collect();
+    Darknet::load(&cfg, &weights, classes, settings, Device::Cpu).unwrap()
 }
 
 /// Pictures of several sizes may share a call: each gets what it gets among its own kind.

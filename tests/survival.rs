@@ -62,7 +62,7 @@ fn killed_at_random_moments_and_resumed_the_tables_are_those_of_an_uninterrupted
 #[test]
 fn a_torn_last_line_is_done_again_with_every_method() {
     let corpus = Corpus::small();
-    let methods: Vec<_> = Method::ALL.iter().map(|method| method.name()).collect();
+    let methods: Vec<_> = Method::all().iter().map(|method| method.name()).collect();
     let analyze = |run: &str| {
         let mut command = corpus.analyze(run);
         command.args(["--cam", &methods.join(",")]);

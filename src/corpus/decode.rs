@@ -194,7 +194,7 @@ fn turn(decoded: Decoded, as_stored: bool) -> Picture {
 mod tests {
     use super::super::options::Enough;
     use super::*;
-    use crate::image::Size;
+    use crate::image::{Fit, Size};
     use proptest::prelude::*;
     use std::io::Cursor;
 
@@ -231,7 +231,7 @@ mod tests {
                 bytes.truncate(end.index(bytes.len()));
             }
             // Few pixels allowed: a damaged size must not make the test slow.
-            let enough = reduced.then_some(Enough { letterboxed: Size::new(16, 12), squashed: Size::new(4, 4) });
+            let enough = reduced.then_some(Enough { letterboxed: Some(Size::new(16, 12)), fit: Fit::squash(Size::new(4, 4)) });
             let options = DecodeOptions { max_pixels: 1 << 20, enough, ..DecodeOptions::default() };
             // Unguarded, so that only libjpeg's own stops may unwind: a panic would be seen here.
             let outcome = catch_unwind(AssertUnwindSafe(|| decode_unguarded(Cursor::new(bytes), &options)));

@@ -9,7 +9,7 @@ use super::{confidence, pointing, sanity};
 use crate::attribution::{Maps, Method};
 use crate::config::CamConfig;
 use crate::corpus::{decode, DecodeOptions};
-use crate::image::{resize, BoundingBox, Filter, Size};
+use crate::image::{resize, Extent, Filter, Fit, Region, Size};
 use crate::networks::{AlexNet, Classifier};
 use crate::stats::Ranks;
 use serde_json::Value;
@@ -132,7 +132,8 @@ fn filled_pixels_are_those_of_the_reference() {
     let (model, (cone, ties)) = (model(), cone_and_ties());
     let ranks = ranks(&cone, &ties);
     let picture = &expected()["pictures"][0];
-    let colours = colours(&probe(&model, picture).input);
+    let inputs = Cell::new(INPUTS);
+    let colours = colours(&probe(&model, &inputs, picture).input);
     let bytes = std::fs::read(reference("evaluate/imputed.safetensors")).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let mut worst = 0.0_f64;

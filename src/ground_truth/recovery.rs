@@ -335,7 +335,13 @@ mod tests {
             boxes: classes
                 .iter()
                 .enumerate()
-                .map(|(at, &class)| BoxRecord { class, confidence: 0.9 - 0.1 * at as f32, bounding_box: place(at) })
+                .map(|(at, &class)| BoxRecord {
+                    class,
+                    confidence: 0.9 - 0.1 * at as f32,
+                    bounding_box: place(at),
+                    extent: place(at).into(),
+                    rle: None,
+                })
                 .collect(),
             scores: vec![
                 (0..3).map(|at| scores(score(at))).collect(),
@@ -385,7 +391,7 @@ mod tests {
         let mut trials = scenes(0);
         for (at, trial) in trials.iter_mut().enumerate() {
             // Here and there something is seen that is not there, without conviction.
-            let ghost = BoxRecord { class: at % CLASSES.len(), confidence: 0.1, ..trial.boxes[2] };
+            let ghost = BoxRecord { class: at % CLASSES.len(), confidence: 0.1, ..trial.boxes[2].clone() };
             trial.boxes.push(ghost);
             trial.scores.iter_mut().for_each(|scores| scores.push(BoxScore::default()));
         }

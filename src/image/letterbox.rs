@@ -288,8 +288,8 @@ mod tests {
         ) {
             let fitted = Letterbox::fit(Size::new(original.0, original.1), Size::new(canvas.0, canvas.1));
             let there = BoundingBox::new(corner.0, corner.1, corner.0 + side.0, corner.1 + side.1);
-            let back = fitted.to_original(&fitted.to_canvas(&there));
-            for (a, b) in <[f32; 4]>::from(there).into_iter().zip(<[f32; 4]>::from(back)) {
+            let back = fitted.to_original(&fitted.to_canvas(&there.into()));
+            for (a, b) in <[f64; 4]>::from(Extent::from(there)).into_iter().zip(<[f64; 4]>::from(back)) {
                 // f32 on the canvas: one part in 10^7 of the canvas position, scaled back.
                 prop_assert!((a - b).abs() <= 1e-3 * a.abs().max(10.0), "{there:?} came back as {back:?}");
             }
@@ -308,7 +308,7 @@ mod tests {
             let by = (whole.left as f32 - rect.left as f32, whole.top as f32 - rect.top as f32);
             let there = BoundingBox::new(at.0, at.1, at.0 + 9.0, at.1 + 5.0);
             let moved = BoundingBox::new(at.0 - by.0, at.1 - by.1, at.0 + 9.0 - by.0, at.1 + 5.0 - by.1);
-            let pair = [whole.to_original(&there), rect.to_original(&moved)].map(<[f32; 4]>::from);
+            let pair = [whole.to_original(&there), rect.to_original(&moved)].map(<[f64; 4]>::from);
             for (a, b) in pair[0].into_iter().zip(pair[1]) {
                 // f32 on the canvas: 700 +- 6e-5, scaled back by up to 5000.
                 prop_assert!((a - b).abs() <= 1e-3 * a.abs().max(400.0), "{} and {}", a, b);
@@ -319,7 +319,7 @@ mod tests {
         fn the_whole_image_covers_the_content(original in (1u32..5000, 1u32..4000), canvas in (1u32..700, 1u32..700)) {
             let (original, canvas) = (Size::new(original.0, original.1), Size::new(canvas.0, canvas.1));
             let fitted = Letterbox::fit(original, canvas);
-            let whole = fitted.to_canvas(&BoundingBox::new(0.0, 0.0, original.width as f32, original.height as f32));
+            let whole = fitted.to_canvas(&BoundingBox::new(0.0, 0.0, original.width as f32, original.height as f32).into());
             let (left, top) = (fitted.left as f32, fitted.top as f32);
             let (right, bottom) = (left + fitted.content.width as f32, top + fitted.content.height as f32);
             prop_assert_eq!(whole, BoundingBox::new(left, top, right, bottom));

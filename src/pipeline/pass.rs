@@ -94,9 +94,12 @@ pub struct Done<'a, S: Stage + ?Sized> {
     pub outcome: S::Outcome,
 }
 
+/// A picture of the pass, decoded.
+type DecodedItem<'a, S> = (&'a <S as Stage>::Item, <S as Stage>::Prepared);
+
 /// Pictures of one shape for a model thread, with their numbers among those that could be decoded.
 struct Batch<'a, S: Stage> {
-    pictures: Vec<(usize, (&'a S::Item, S::Prepared))>,
+    pictures: Vec<(usize, DecodedItem<'a, S>)>,
     /// What could not be decoded since the batch before.
     failures: Vec<Failure>,
 }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::attribution::Method;
 use crate::config::Config;
 use crate::corpus::{find, Source};
 use crate::demo::use_models;
@@ -32,7 +31,7 @@ fn corpus(folder: &Path) -> (Vec<Source>, Config) {
 fn with_models(folder: &Path) -> Config {
     let mut config = Config::default();
     use_models(&mut config, &folder.join("models")).unwrap();
-    config.cam.methods = vec![Method::GradCam, Method::LimeCam];
+    config.cam.methods = ["grad-cam", "lime-cam"].map(|name| name.parse().unwrap()).into();
     config
 }
 

@@ -3,9 +3,9 @@
 use super::average_precision::{average_precision, mean, Truth};
 use super::detector::{letterboxed, loss, TrainingNetwork};
 use super::*;
+use crate::image::LetterboxFilter;
 use crate::image::Size;
 use crate::networks::{AlexNet, Classifier, Forward};
-use crate::image::LetterboxFilter;
 use crate::nn::Precision;
 use crate::random::Random;
 use crate::regions::darknet::{Cfg, ClassScores, Darknet, DarknetSettings, Detection, Head, Thresholds};

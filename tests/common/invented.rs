@@ -34,10 +34,13 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
     let boxed = |at: u64| {
         let (x, y) = (share(10 * at) * 500.0, share(10 * at + 1) * 300.0);
         let (width, height) = (1.0 + share(10 * at + 2) * 140.0, 1.0 + share(10 * at + 3) * 180.0);
+        let bounding_box = BoundingBox::new(x, y, x + width, y + height);
         BoxRecord {
             class: part(10 * at + 4, classes),
             confidence: 0.005 + 0.99 * share(10 * at + 5),
-            bounding_box: BoundingBox::new(x, y, x + width, y + height),
+            bounding_box,
+            extent: bounding_box.into(),
+            rle: None,
         }
     };
     // Methods agree in part: half of a score is all methods' and half its own.
@@ -51,6 +54,7 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
         error: None,
         mean: share(901),
         scores: (0..boxes).map(|at| score(of, at)).collect(),
+        mask_scores: Vec::new(),
     };
     ImageRecord {
         path: format!("folder/picture {number}.jpg"),
@@ -58,6 +62,7 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
         height: 481,
         label: part(999, 19),
         probabilities: (0..20).map(|label| 0.01 + share(label) / 20.0).collect(),
+        output: None,
         valence: Some(1.0 + 8.0 * share(900)),
         arousal: None,
         boxes: (0..boxes).map(boxed).collect(),

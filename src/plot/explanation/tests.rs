@@ -14,7 +14,7 @@ fn photo() -> Rgb8 {
 }
 
 fn object(class: &str, confidence: f64, area: [f32; 4]) -> OutlinedObject {
-    OutlinedObject { class: class.into(), confidence, area: area.into() }
+    OutlinedObject { class: class.into(), confidence, area: area.into(), outline: Vec::new() }
 }
 
 fn method<'a>(name: &str, map: &'a [f32]) -> MethodMap<'a> {
@@ -28,6 +28,7 @@ fn explanation(photo: &Rgb8) -> Explanation<'_> {
         title: "a & <b>.jpg".into(),
         photo,
         answers: [("Awe", 0.1), ("Joy", 0.7), ("Fear", 0.2)].into_iter().map(answer).collect(),
+        answer: None,
         predicted: 1,
         explained: 1,
         dimensions: vec![Dimension {
