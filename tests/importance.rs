@@ -6,8 +6,8 @@
 mod common;
 
 use common::json;
-use emocam::image::{BoundingBox, Fit, Letterbox, Size};
-use emocam::score::{BoxArea, Scorer};
+use emocam::image::{BoundingBox, Fit, Letterbox, Mask, Size};
+use emocam::score::{BoxArea, MaskScorer, Scorer};
 use tch::Tensor;
 
 #[test]
@@ -41,4 +41,31 @@ fn importances_agree_with_the_published_chain() {
     assert!(count > 250);
     assert!(worst < 1e-5, "importances are off by {worst}");
     assert_eq!(same_side, count);
+}
+
+/// Scores on masks, by runs, against pixels (scripts/reference/mask_importance.py).
+#[test]
+fn importances_on_masks_agree_with_numpy() {
+    let expected = json("importance/masks.json");
+    let (mut count, mut worst) = (0, [0.0_f64; 3]);
+    for case in expected["cases"].as_array().unwrap() {
+        let original = Size::new(case["width"].as_u64().unwrap() as u32, case["height"].as_u64().unwrap() as u32);
+        let rows: Vec<Vec<f32>> = serde_json::from_value(case["map"].clone()).unwrap();
+        let map = Size::new(rows[0].len() as u32, rows.len() as u32);
+        let scorer = MaskScorer::new(&Fit::squash(Size::new(227, 227)).placement(original), map);
+        let found = case["masks"].as_array().unwrap();
+        let mask = |of: &serde_json::Value| Mask::from_compressed(original, of["counts"].as_str().unwrap()).unwrap();
+        let masks: Vec<Mask> = found.iter().map(mask).collect();
+        let scores = scorer.scores(&rows.concat(), &masks.iter().collect::<Vec<_>>());
+        for (score, wanted) in scores.iter().zip(found) {
+            let numbers = [(score.mean, "mean"), (score.max, "max"), (score.mass, "mass")];
+            for (worst, (score, name)) in worst.iter_mut().zip(numbers) {
+                *worst = worst.max((f64::from(score) - wanted[name].as_f64().unwrap()).abs());
+            }
+            count += 1;
+        }
+    }
+    eprintln!("{count} masks, mean, max, mass within {worst:.1e?}");
+    assert!(count > 80);
+    assert!(worst.iter().all(|&worst| worst < 3e-6), "{worst:?}");
 }

@@ -26,6 +26,9 @@ Bad networks and what is wrong; "few" is many.pt with 3 labels, "small tokens" t
   nocard.pt        few without emocam.json
   nomethod.pt      few with forward() alone
   truncated.pt     the first 60 % of scalar.pt
+  hungry.pt        not bad, but features() says that memory has run out when more than 2 pictures come at a time and one
+                   of them is almost white
+  sated.pt         the same network and never hungry
 The reference answers in the bad ones' cards are right.
 
 cnn8, tokens, context, scalar .safetensors, f32; P = 3 pictures, those of PICTURES in this order; (R, C) the input,
@@ -211,6 +214,27 @@ class Pair(nn.Module):
         return torch.jit.trace_module(self, {"forward": x, "features": x, "head": parts}, check_trace=False)
 
 
+class Hungry(nn.Module):
+    """A network that does not take many pictures at a time when one of them is almost white."""
+
+    def __init__(self, network, hungry: bool):
+        super().__init__()
+        self.layers, self.classifier, self.hungry = network.features, network.classifier, hungry
+
+    @torch.jit.export
+    def features(self, x):
+        if self.hungry and x.size(0) > 2 and float(x.mean([1, 2, 3]).max()) > 1.5:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return self.layers(x)
+
+    @torch.jit.export
+    def head(self, a):
+        return self.classifier(a.mean([2, 3]))
+
+    def forward(self, x):
+        return self.head(self.features(x))
+
+
 class FastPath(nn.Module):
     """tokens.pt, traced carelessly."""
 
@@ -305,6 +329,8 @@ def bad(folder, cnn8, card_cnn8):
     written(folder / "liar.pt", torch.jit.load(str(cnn8)), card_cnn8 | {"labels": card_cnn8["labels"][:7]})
     whole = (folder / "scalar.pt").read_bytes()
     (folder / "truncated.pt").write_bytes(whole[:len(whole) * 6 // 10])
+    for name, hungry in ("hungry", True), ("sated", False):
+        written(folder / f"{name}.pt", torch.jit.script(Hungry(few, hungry).eval()), card)
 
 
 def behaviour(path):

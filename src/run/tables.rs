@@ -73,12 +73,16 @@ pub(crate) fn write_tables(
     let (labels, methods) = (&manifest.labels, &manifest.configuration.cam.methods);
     table(&run.path("images.csv"), |images| {
         let head = ["path", "width", "height", "label"].map(String::from).into_iter();
-        // A network with a single output has that in place of probabilities.
-        let answers = match &manifest.output {
+        // A network with a single output has that in place of probabilities and what follows from them.
+        let answers: Vec<String> = match &manifest.output {
             Some(output) => vec![output.clone()],
-            None => std::iter::once("probability".to_string()).chain(labels.iter().cloned()).collect(),
+            None => {
+                let labels = labels.iter().map(String::as_str);
+                let names = std::iter::once("probability").chain(labels).chain(["valence", "arousal"]);
+                names.map(String::from).collect()
+            }
         };
-        images.row(head.chain(answers).chain(["valence", "arousal"].map(String::from)))?;
+        images.row(head.chain(answers))?;
         table(&run.path("objects.csv"), |objects| {
             let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
             let masks = !manifest.configuration.regions.file.is_empty();
@@ -103,10 +107,10 @@ fn image_cells(record: &ImageRecord, labels: &[String]) -> Vec<String> {
         None => {
             cells.push(record.probabilities[record.label].to_string());
             cells.extend(record.probabilities.iter().map(f32::to_string));
+            let affect = [record.valence, record.arousal].into_iter();
+            cells.extend(affect.map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
         }
     }
-    cells
-        .extend([record.valence, record.arousal].map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
     cells
 }
 

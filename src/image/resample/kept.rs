@@ -78,16 +78,22 @@ impl KeptResize {
         }
         let kernel = Kernel::detect();
 
-        let inputs = self.columns.sources(&columns);
-        let mut strip = self.image.crop(inputs.clone(), top..bottom);
-        strip.put(left - inputs.start, 0, patch);
-        let mut across = Rgb8::filled(Size::new(columns.len() as u32, size.height), [0; 3]);
+        // Of the patch the part that these outputs come from: the result may be a part of the whole.
+        let (inputs, lines) = (self.columns.sources(&columns), self.rows.sources(&rows));
+        let (left_most, right_most) = (left.max(inputs.start), right.min(inputs.end));
+        let (first, last) = (top.max(lines.start), bottom.min(lines.end));
+        let mut strip = self.image.crop(inputs.clone(), first..last);
+        strip.put(
+            left_most - inputs.start,
+            0,
+            &patch.crop(left_most - left..right_most - left, first - top..last - top),
+        );
+        let mut across = Rgb8::filled(Size::new(columns.len() as u32, (last - first) as u32), [0; 3]);
         let part = self.columns.part(&columns, inputs.start);
         kernel.rows(strip.data(), inputs.len(), &part, across.data_mut());
 
-        let lines = self.rows.sources(&rows);
         let mut block = self.across.crop(columns.clone(), lines.clone());
-        block.put(0, top - lines.start, &across);
+        block.put(0, first - lines.start, &across);
         let mut changed = Rgb8::filled(Size::new(columns.len() as u32, rows.len() as u32), [0; 3]);
         let part = self.rows.part(&rows, lines.start);
         kernel.columns(block.data(), 3 * columns.len(), &part, changed.data_mut());
@@ -133,6 +139,8 @@ mod tests {
             let part = KeptResize::part(whole.clone(), to, columns.clone(), rows.clone(), filter);
             let wanted = resized.crop(columns.start as usize..columns.end as usize, 0..rows.end as usize);
             prop_assert_eq!(part.result(), &wanted);
+            let unpatched = KeptResize::part(kept.image().clone(), to, columns, rows, filter);
+            prop_assert_eq!(unpatched.with(left, top, &patch), wanted);
         }
     }
 }

@@ -121,9 +121,12 @@ impl Examination<'_> {
         let (shape, wanted) = (outputs.size(), self.network.card.outputs() as i64);
         if shape != [1, wanted] {
             let named = if self.network.card.scalar.is_some() { "a single output" } else { "labels" };
+            let cure = match shape.first() {
+                Some(1) => "correct the card",
+                _ => "`head` has the number of pictures built in; export it so that it takes any (scripts/export_model.py)",
+            };
             return Err(format!(
-                "the card names {named}, so that `head` should give (1, {wanted}) for a picture; it gives {shape:?}: correct \
-                 the card"
+                "the card names {named}, so that `head` should give (1, {wanted}) for a picture; it gives {shape:?}: {cure}"
             ));
         }
         if !finite(&outputs).map_err(|error| said(&error))? {
@@ -228,6 +231,7 @@ impl Examination<'_> {
 
     fn reference(&self, synthetic: SyntheticInput, wanted: &[f32]) -> Result<String, String> {
         let _no_grad = tch::no_grad_guard();
+        let name = format!("{synthetic:?}").to_lowercase();
         let (input, _) = input(self.network, synthetic)?;
         let run = || -> Result<Tensor, TchError> { self.network.outputs(&self.network.split(&input)?) };
         let found = run().map_err(|error| said(&error))?;
@@ -235,9 +239,9 @@ impl Examination<'_> {
             Tensor::f_from_slice(wanted).and_then(|wanted| wanted.f_reshape([1, -1])?.f_to_device(found.device()));
         let difference = difference(&found, &wanted.map_err(|error| said(&error))?)?;
         match difference <= NEAR {
-            true => Ok(format!("to {synthetic:?}: off by {difference:.1e} of the largest output")),
+            true => Ok(format!("to {name}: off by {difference:.1e} of the largest output")),
             false => Err(format!(
-                "to {synthetic:?} the outputs are off by {difference:.1e} of the largest: these are not the weights that the \
+                "to {name} the outputs are off by {difference:.1e} of the largest: these are not the weights that the \
                  card was written for"
             )),
         }
