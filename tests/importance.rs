@@ -65,7 +65,8 @@ fn importances_on_masks_agree_with_numpy() {
             count += 1;
         }
     }
-    eprintln!("{count} masks, mean, max, mass within {worst:.1e?}");
+    let [mean, max, mass] = worst;
+    eprintln!("{count} masks: mean within {mean:.1e}, max {max:.1e}, mass {mass:.1e}");
     assert!(count > 80);
     assert!(worst.iter().all(|&worst| worst < 3e-6), "{worst:?}");
 }
