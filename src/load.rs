@@ -49,9 +49,9 @@ impl Loaded {
 /// # Errors
 /// As [`regions`] and [`network`]; methods that cannot be with the network.
 pub fn load(config: &Config, folder: &Path, device: Device, paths: &[&str]) -> Result<Loaded> {
+    let (regions, mut files) = regions(config, folder, device, paths)?;
     let (network, network_files) = network(config, folder, device)?;
     attribution::check(&config.cam.methods, &config.cam.options(), &*network)?;
-    let (regions, mut files) = regions(config, folder, device, paths)?;
     files.extend(network_files);
     let class = config.cam.class.index(network.card())?;
     Ok(Loaded { regions, network, files, class })
@@ -194,7 +194,7 @@ pub fn class_index(name: &str, classes: &[String]) -> Result<usize> {
         }
         near => format!("did you mean {}?", near.join(", ")),
     };
-    Err(Error::Setting(format!("no regions have the class `{name}`; {hint}")))
+    Err(Error::Setting(format!("there is no class `{name}`; {hint}")))
 }
 
 /// What every reader must know of results made with `files`: which weights are random numbers.

@@ -159,7 +159,7 @@ fn what_is_no_run_is_refused() {
     refused(associate(&run).args(["--importance", "2"]), &["importance should be from 0 to 1"]);
     refused(associate(&run).args(["--top", "0"]), &["top should be at least 1"]);
     fs::write(run.path("run.json"), "{").unwrap();
-    refused(&mut associate(&run), &["run/run.json: not a run.json of this version"]);
+    refused(&mut associate(&run), &["run/run.json: not a run.json: EOF"]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn importances_agree_with_the_published_chain() {
             // Null: the chain finds no pixel in the box (a box thinner than one, truncated).
             let Some(importance) = of["importance"].as_f64() else { continue };
             let edges: [f32; 4] = serde_json::from_value(of["box"].clone()).unwrap();
-            let found = f64::from(placed.score(&BoundingBox::from(edges).into()).mean);
+            let found = f64::from(placed.score(&letterbox.to_original(&BoundingBox::from(edges))).mean);
             worst = worst.max((found - importance).abs());
             same_side += usize::from((found > 0.3) == (importance > 0.3));
             count += 1;

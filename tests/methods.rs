@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 fn changed(a: &Run, b: &Run) -> BTreeSet<String> {
     let (a, b) = (a.table("objects.csv"), b.table("objects.csv"));
     assert_eq!(a.column("path"), b.column("path"));
-    let methods = a.header[8..].iter();
+    let methods = a.methods().iter();
     methods.filter(|method| a.column(method) != b.column(method)).cloned().collect()
 }
 
@@ -30,7 +30,7 @@ fn every_option_is_recorded_and_changes_the_methods_it_is_for() {
     let but = |without: &[&str]| all.iter().filter(|name| !without.contains(&name.as_str())).cloned().collect();
     let only = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let base = run("base", &[]);
-    assert_eq!(base.table("objects.csv").header[8..].iter().cloned().collect::<BTreeSet<_>>(), all);
+    assert_eq!(base.table("objects.csv").methods().iter().cloned().collect::<BTreeSet<_>>(), all);
     let cases: [(&str, &str, serde_json::Value, BTreeSet<String>); 7] = [
         // The preset's others explain the logit already.
         ("target", "logit", "logit".into(), only(&["grad-cam", "ablation-cam"])),

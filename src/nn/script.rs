@@ -107,6 +107,7 @@ impl ScriptArchive {
 /// first line.
 pub fn reason(error: &TchError) -> String {
     let text = error.to_string();
+    let text = text.strip_prefix("Internal torch error: ").unwrap_or(&text);
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
     let named = lines().rfind(|line| line.split_once("Error: ").is_some_and(|(kind, _)| !kind.contains(' ')));
     named.or_else(|| lines().next()).unwrap_or("no reason given").to_string()

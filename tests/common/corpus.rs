@@ -239,6 +239,11 @@ impl Table {
         self.header.iter().position(|name| name == column).unwrap()
     }
 
+    /// Of `objects.csv`: the columns of importances.
+    pub fn methods(&self) -> &[String] {
+        &self.header[8..self.at("extent_x_min")]
+    }
+
     /// The cells of a column.
     pub fn column(&self, column: &str) -> Vec<&str> {
         let at = self.at(column);
