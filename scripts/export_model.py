@@ -368,6 +368,12 @@ def check(loaded, model, layer, card, inputs):
     return worst
 
 
+def _resized(picture, columns, rows, resample):
+    """Across first, then down, as emocam and Pillow before 13 do; Pillow 13 begins with the axis that costs it less, which
+    changes some pixels by some levels."""
+    return picture.resize((columns, picture.height), resample).resize((columns, rows), resample)
+
+
 def prepare(picture, card):
     """The network's input (1, 3, rows, columns) for a picture, a PIL image or a path, as the card says."""
     from PIL import Image
@@ -375,15 +381,15 @@ def prepare(picture, card):
     (rows, columns), (width, height) = card["input"], picture.size
     resample = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}[card["filter"]]
     if card["resize"] == "squash":
-        picture = picture.resize((columns, rows), resample)
+        picture = _resized(picture, columns, rows, resample)
     elif card["resize"] == "center-crop":
         scale = max(columns / card["crop"] / width, rows / card["crop"] / height)
-        picture = picture.resize((int(width * scale + 0.5), int(height * scale + 0.5)), resample)
+        picture = _resized(picture, int(width * scale + 0.5), int(height * scale + 0.5), resample)
         left, top = (picture.width - columns) // 2, (picture.height - rows) // 2
         picture = picture.crop((left, top, left + columns, top + rows))
     else:
         scale = min(columns / width, rows / height)
-        small = picture.resize((max(1, int(width * scale)), max(1, int(height * scale))), resample)
+        small = _resized(picture, max(1, int(width * scale)), max(1, int(height * scale)), resample)
         picture = Image.new("RGB", (columns, rows))
         picture.paste(small, ((columns - small.width) // 2, (rows - small.height) // 2))
     pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8).reshape(rows, columns, 3)

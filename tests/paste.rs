@@ -369,7 +369,6 @@ fn on_boxes_of_a_class_by_the_detector_and_from_a_run() {
     };
     let at = |run: &str, classes: &[&str]| {
         let mut command = with_objects(paste(&corpus, run), &OBJECTS[1..2]);
-        networks(&mut command);
         command.args(["--controls", "mean", "--focus"]);
         classes.iter().for_each(|class| {
             command.args(["--at", class]);
@@ -393,7 +392,9 @@ fn on_boxes_of_a_class_by_the_detector_and_from_a_run() {
         command
     };
     ends(at("recorded", &[class]).args(["--regions", "earlier"]), 0);
-    ends(&mut at("detected", &[&class.to_lowercase()]), 0);
+    let mut detected = at("detected", &[&class.to_lowercase()]);
+    networks(&mut detected);
+    ends(&mut detected, 0);
     let (recorded, detected) = (corpus.run("recorded"), corpus.run("detected"));
     for run in [&recorded, &detected] {
         let table = run.table("paste.csv");
@@ -412,8 +413,16 @@ fn on_boxes_of_a_class_by_the_detector_and_from_a_run() {
             approx::assert_abs_diff_eq!(spot.x, middle, epsilon = 1e-6);
         }
     }
-    refused(&mut at("x", &["Catt"]), &["no class `Catt`", "did you mean Cat?"]);
-    refused(at("x", &[class]).args(["--positions", "2x2"]), &["cannot be used with"]);
+    let recorded = |class: &str| {
+        let mut command = at("x", &[class]);
+        command.args(["--regions", "earlier"]);
+        command
+    };
+    refused(&mut recorded("Catt"), &["no class `Catt`", "did you mean Cat?"]);
+    refused(recorded(class).args(["--positions", "2x2"]), &["cannot be used with"]);
+    let mut both = recorded(class);
+    networks(&mut both);
+    refused(&mut both, &["--detector", "cannot be used with", "--regions"]);
 }
 
 #[test]

@@ -118,7 +118,8 @@ impl Corpus {
         self.command("explain", &[])
     }
 
-    fn command(&self, subcommand: &str, others: &[(&str, &str)]) -> Command {
+    /// A command over pictures with the miniature networks, or others for some flags; an empty one leaves the flag out.
+    pub fn command(&self, subcommand: &str, others: &[(&str, &str)]) -> Command {
         let mut command = emocam();
         command.current_dir(self.folder.path()).arg(subcommand);
         let files = [
