@@ -6,8 +6,10 @@
 
 pub mod darknet;
 mod known;
+mod yolo_torchscript;
 
 pub use known::{read, KnownPicture, KnownRegions};
+pub use yolo_torchscript::{BoxThresholds, YoloTorchScript};
 
 use crate::image::{Canvas, Letterbox, LetterboxFilter, Picture, Region, Rgb8, Size};
 use crate::Result;
