@@ -22,6 +22,7 @@ use super::darknet::{on_picture, suppress_by, Detection};
 use super::{Detector, Located, Sight, View};
 use crate::image::{BoundingBox, Canvas, LetterboxFilter, LetterboxRule, Rgb8, Size};
 use crate::nn::script::{reason, ScriptArchive};
+use crate::nn::weights::content;
 use crate::nn::{stack, Precision};
 use crate::{Error, Result};
 use export::Export;
@@ -84,6 +85,16 @@ impl std::fmt::Debug for YoloTorchScript {
 }
 
 impl YoloTorchScript {
+    /// Whether the file is meant to be one: named `.torchscript`, or an archive of PyTorch whatever its name, so that a
+    /// checkpoint is refused for what it is.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn is_meant(path: &Path) -> Result<bool> {
+        let named = path.extension().is_some_and(|extension| extension == "torchscript");
+        Ok(named || content::of_file(path)? == content::Content::Zip)
+    }
+
     /// Reads the file and runs its program on made-up pictures, to see that its output is a detector's and how many pictures it
     /// takes at once.
     ///
@@ -253,6 +264,7 @@ fn program(archive: &ScriptArchive, precision: Precision, device: Device) -> Res
     let kind = precision.kind();
     let parameters = module.named_parameters().map_err(Error::torch("reading the detector's weights"))?;
     if parameters.iter().any(|(_, parameter)| parameter.kind() != kind) {
+        // tch has no form of this that gives an error; it fails where memory ends.
         module.to(device, kind, false);
     }
     Ok(module)
