@@ -156,7 +156,8 @@ fn exported(config: &Config, folder: &Path) -> Result<Option<PathBuf>> {
 pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Detector>, Vec<ModelFile>)> {
     if let Some(file) = exported(config, folder)? {
         if config.detector.rect {
-            let message = "an exported network has one input size, so that it cannot run on other canvases: leave out --rect \
+            let message =
+                "an exported network has one input size, so that it cannot run on other canvases: leave out --rect \
                            ([detector] rect)";
             return Err(Error::file(&file, message));
         }

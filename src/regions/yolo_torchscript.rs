@@ -154,7 +154,10 @@ impl YoloTorchScript {
             let candidates = self.candidates(&output.f_get(picture)?)?;
             Ok(suppress_by(candidates, self.thresholds.nms_iou, apart))
         };
-        (0..pictures.len() as i64).map(labelled).collect::<Result<_, _>>().map_err(Error::torch("reading the detector's output"))
+        (0..pictures.len() as i64)
+            .map(labelled)
+            .collect::<Result<_, _>>()
+            .map_err(Error::torch("reading the detector's output"))
     }
 
     /// The program's output in f32, for a tensor (N, 3, rows, columns) of values 0..1.
@@ -163,7 +166,9 @@ impl YoloTorchScript {
         let input = input.f_to_kind(self.precision.kind())?.f_contiguous()?;
         match self.module.forward_is(&[IValue::Tensor(input)])? {
             IValue::Tensor(output) => output.f_to_kind(Kind::Float),
-            _ => Err(TchError::Torch("TypeError: the program gives several things, a detector gives one tensor".into())),
+            _ => {
+                Err(TchError::Torch("TypeError: the program gives several things, a detector gives one tensor".into()))
+            }
         }
     }
 
@@ -227,7 +232,8 @@ impl YoloTorchScript {
         let (least, most) = range.map_err(Error::torch("reading the detector's output"))?;
         // What is not a number is let through here: boxes of such numbers are dropped one by one.
         if least < 0.0 || most > 1.0 {
-            let message = format!("its class scores should lie in [0, 1], found {least} to {most}: no detector's output");
+            let message =
+                format!("its class scores should lie in [0, 1], found {least} to {most}: no detector's output");
             return Err(Error::file(&self.path, message));
         }
         Ok(())
@@ -273,7 +279,8 @@ fn program(archive: &ScriptArchive, precision: Precision, device: Device) -> Res
 /// Two different pictures (1, 3, rows, columns) of values 0..1: a ramp over all numbers, and the ramp backwards.
 fn made_up(input: Size, device: Device) -> Result<[Tensor; 2], TchError> {
     let (rows, columns) = (i64::from(input.height), i64::from(input.width));
-    let ramp = Tensor::f_linspace(0.0, 1.0, 3 * rows * columns, (Kind::Float, device))?.f_reshape([1, 3, rows, columns])?;
+    let ramp =
+        Tensor::f_linspace(0.0, 1.0, 3 * rows * columns, (Kind::Float, device))?.f_reshape([1, 3, rows, columns])?;
     let backwards = ramp.f_neg()?.f_add_scalar(1.0)?;
     Ok([ramp, backwards])
 }

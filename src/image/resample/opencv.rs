@@ -29,7 +29,8 @@ pub fn resize_linear(image: &Rgb8, output: Size) -> Rgb8 {
     if input == output {
         return image.clone();
     }
-    if (u64::from(input.width), u64::from(input.height)) == (2 * u64::from(output.width), 2 * u64::from(output.height)) {
+    if (u64::from(input.width), u64::from(input.height)) == (2 * u64::from(output.width), 2 * u64::from(output.height))
+    {
         return halved(image, output);
     }
     let columns = axis(input.width, output.width, true);
@@ -97,9 +98,9 @@ impl MixedRows<'_> {
         mixed.clear();
         for &Mixed { inputs: [left, right], weights } in self.columns {
             let [left, right] = [left, right].map(|column| &row[3 * column..][..3]);
-            mixed.extend((0..3).map(|channel| {
-                i32::from(left[channel]) * weights[0] + i32::from(right[channel]) * weights[1]
-            }));
+            mixed.extend(
+                (0..3).map(|channel| i32::from(left[channel]) * weights[0] + i32::from(right[channel]) * weights[1]),
+            );
         }
         *known = number;
     }
@@ -146,7 +147,8 @@ mod tests {
         let cases: Vec<serde_json::Value> = serde_json::from_str(reference).unwrap();
         assert!(cases.len() >= 12);
         for case in cases {
-            let size = |key: &str| Size::new(case[key][0].as_u64().unwrap() as u32, case[key][1].as_u64().unwrap() as u32);
+            let size =
+                |key: &str| Size::new(case[key][0].as_u64().unwrap() as u32, case[key][1].as_u64().unwrap() as u32);
             let resized = resize_linear(&picture(size("input")), size("output"));
             assert_eq!(resized.size(), size("output"));
             assert_eq!(sha256(resized.data()), case["sha256"].as_str().unwrap(), "{case}");

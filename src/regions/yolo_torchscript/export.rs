@@ -90,9 +90,11 @@ fn check_task(written: &Written) -> Result<(), String> {
     match written.task.as_deref() {
         Some("detect") => {}
         Some("segment") => {
-            return Err("task is \"segment\": segmentation networks are not run here; write their masks to a file and give \
+            return Err(
+                "task is \"segment\": segmentation networks are not run here; write their masks to a file and give \
                         that with --regions"
-                .into())
+                    .into(),
+            )
         }
         Some(other) => return Err(format!("task should be \"detect\", found {other:?}")),
         None => return Err("names no task: an export of Ultralytics 8 or later does".into()),

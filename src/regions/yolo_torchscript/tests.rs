@@ -66,7 +66,7 @@ fn assert_found(found: &[Located], wanted: &[ExpectedDetection], classes: &[Stri
     assert!(found.is_sorted_by(|a, b| a.confidence >= b.confidence), "{what}");
     for ExpectedDetection { class, confidence, edges } in wanted {
         let same = |located: &&Located| {
-            let extent = <[f64; 4]>::from(located.region.extent());
+            let extent = <[f64; 4]>::from(located.region.extent);
             classes[located.class] == *class
                 && (f64::from(located.confidence) - confidence).abs() <= TOLERANCE
                 && extent.iter().zip(edges).all(|(a, b)| (a - b).abs() <= TOLERANCE * 200.0)
@@ -179,7 +179,8 @@ fn files_that_are_no_exported_detector_are_refused_in_a_sentence() {
 fn descriptions_of_something_else_are_refused() {
     let names = r#""imgsz": [64, 96], "names": {"0": "a", "1": "b"}"#;
     let parse = |more: &str| Export::parse(&format!("{{{names}, {more}}}"));
-    let found = parse(r#""task": "detect", "batch": 4, "args": {"nms": null, "dynamic": false}, "end2end": false"#).unwrap();
+    let found =
+        parse(r#""task": "detect", "batch": 4, "args": {"nms": null, "dynamic": false}, "end2end": false"#).unwrap();
     assert_eq!((found.input, found.batch), (Size::new(96, 64), 4));
     for (more, phrase) in [
         (r#""task": "segment""#, "--regions"),
@@ -205,7 +206,8 @@ fn descriptions_of_something_else_are_refused() {
         ("[64]", r#"{"0": "a"}"#, "not as Ultralytics writes it"),
         ("640", r#"{"0": "a"}"#, "not as Ultralytics writes it"),
     ] {
-        let sentence = Export::parse(&format!(r#"{{"task": "detect", "imgsz": {imgsz}, "names": {names}}}"#)).unwrap_err();
+        let sentence =
+            Export::parse(&format!(r#"{{"task": "detect", "imgsz": {imgsz}, "names": {names}}}"#)).unwrap_err();
         assert!(sentence.contains(phrase), "`{phrase}`: {sentence}");
     }
 }
