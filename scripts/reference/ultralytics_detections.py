@@ -72,7 +72,8 @@ def randomise(model, x):
             last.weight.data *= spread / last(seen[last]).std()
             if branches is head.cv3:
                 best.append(last(seen[last]).amax(1).flatten(1))
-    best = torch.cat(best, 1).sort(1, descending=True).values[:, CANDIDATES].min()
+    # Halfway to the next one, so that no box sits on the threshold.
+    best = torch.cat(best, 1).sort(1, descending=True).values[:, CANDIDATES - 1:CANDIDATES + 1].mean(1).min()
     for last in (branch[-1] for branch in head.cv3):
         last.bias.data += torch.logit(torch.tensor(0.05)) - best
 

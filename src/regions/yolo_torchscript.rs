@@ -12,7 +12,8 @@
 //! 3. By falling confidence, ties in the order of the output, a box stays unless its IoU with a box of its class that stayed is
 //!    over the threshold. See [`apart`] for the digits in which the IoU is computed.
 //!
-//! `scripts/reference/ultralytics_parity.py` compares all of it with the package.
+//! `scripts/reference/ultralytics_parity.py` compares all of it with the package. An export with `dynamic=True` runs on its whole
+//! input too, as the package does with `rect=False`; by default the package cuts the bars of those down to whole strides.
 
 mod export;
 #[cfg(test)]

@@ -103,7 +103,7 @@ fn check_task(written: &Written) -> Result<(), String> {
     match inside.into_iter().find(|(_, inside)| *inside == Some(true)) {
         Some((key, _)) => Err(format!(
             "{key} is true: suppression lies inside the program, where no threshold reaches it; export the network again \
-             without"
+             with neither nms nor end2end"
         )),
         None => Ok(()),
     }

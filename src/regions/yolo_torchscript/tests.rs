@@ -78,15 +78,20 @@ fn assert_found(found: &[Located], wanted: &[ExpectedDetection], classes: &[Stri
 #[test]
 fn boxes_are_those_of_an_independent_reading_alone_and_together() {
     let expected = expected();
-    for (name, batch) in [("tiny.torchscript", BatchSize::Any), ("fixed.torchscript", BatchSize::Fixed(1))] {
-        let detector = load(&reference(name)).unwrap();
+    for (name, batch, set) in [
+        ("tiny.torchscript", BatchSize::Any, BatchSize::Any),
+        ("tiny.torchscript", BatchSize::Any, BatchSize::Fixed(4)),
+        ("fixed.torchscript", BatchSize::Fixed(1), BatchSize::Fixed(1)),
+    ] {
+        let mut detector = load(&reference(name)).unwrap();
         assert_eq!((detector.batch, detector.export.input), (batch, Size::new(96, 64)));
+        detector.batch = set;
         let sights: Vec<Sight> =
             expected.pictures.iter().map(|wanted| detector.view().sight(&picture(wanted.size))).collect();
         let together = detector.locate(&sights.iter().collect::<Vec<_>>()).unwrap();
         let elsewhere = detector.on(Device::Cpu).unwrap();
         for ((sight, wanted), in_batch) in sights.iter().zip(&expected.pictures).zip(together) {
-            let what = format!("{name}, {:?}", wanted.size);
+            let what = format!("{name}, {set:?}, {:?}", wanted.size);
             let Letterbox { left, top, content, .. } = sight.letterbox;
             assert_eq!([left, top, content.width, content.height], wanted.content, "{what}");
             assert_eq!(sha256(sight.pixels.data()), wanted.canvas_sha256, "{what}");
