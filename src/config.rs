@@ -53,11 +53,11 @@ impl CorpusConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DetectorConfig {
-    /// Darknet's description of the network.
+    /// Darknet's description of the network, or a network that Ultralytics has exported as TorchScript.
     pub cfg: String,
-    /// Its weights.
+    /// Darknet's weights of it; a TorchScript file has its own.
     pub weights: String,
-    /// Names of its classes, one a line.
+    /// Names of its classes, one a line; a TorchScript file has its own.
     pub names: String,
     /// How class numbers become labels.
     pub class_scores: ClassScores,

@@ -53,6 +53,12 @@ pub enum Error {
     /// A setting or argument whose value cannot be used.
     #[error("{0}")]
     Setting(String),
+    /// A figure that cannot be drawn.
+    #[error("{0}")]
+    Figure(String),
+    /// A computation that came to no usable number: it did not converge, or is not defined for what it was given.
+    #[error("{0}")]
+    Numerics(String),
     /// libtorch refused an operation.
     #[error("libtorch failed while {doing}: {message}")]
     Torch {

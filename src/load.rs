@@ -1,12 +1,12 @@
 //! From the names in a configuration to networks and regions ready to run, and the list of their files for `run.json`.
 
 use crate::attribution;
-use crate::config::Config;
+use crate::config::{Config, DetectorConfig};
 use crate::files::{read_text, sha256};
 use crate::models::{self, digest};
 use crate::networks::{self, Classifier};
 use crate::regions::darknet::{Cfg, Darknet};
-use crate::regions::{self, Detector, KnownRegions, Regions};
+use crate::regions::{self, BoxThresholds, Detector, KnownRegions, Regions, YoloTorchScript};
 use crate::run::{ModelFile, Run};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -79,7 +79,10 @@ pub fn classes(config: &Config, folder: &Path) -> Result<Vec<String>> {
     if !config.regions.file.is_empty() {
         return Ok(known(config)?.0.classes().to_vec());
     }
-    Ok(description(config, folder)?.1)
+    match exported(config, folder)? {
+        Some(file) => YoloTorchScript::classes_of(&file),
+        None => Ok(description(config, folder)?.1),
+    }
 }
 
 /// The regions of a file or an earlier run, before they are joined with pictures.
@@ -132,11 +135,32 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
     Ok((cfg, classes, files))
 }
 
-/// Loads the detector alone, with its files.
+/// The configured detector's file where that is a network exported as TorchScript, which needs no weights and no names; `None`
+/// where it is Darknet's description of a network.
+fn exported(config: &Config, folder: &Path) -> Result<Option<PathBuf>> {
+    // What is not found here may be built in; who reads it says so if not.
+    let Ok(file) = models::locate(config.detector.cfg.as_ref(), folder) else { return Ok(None) };
+    Ok(YoloTorchScript::is_meant(&file)?.then_some(file))
+}
+
+/// Loads the detector alone, with its files: a Darknet network, or a TorchScript file exported by Ultralytics, which has its
+/// own letterbox and way from scores to labels (`class_scores`, `letterbox_filter` and `letterbox_fill` are Darknet's).
 ///
 /// # Errors
-/// As [`description`]; weights that are missing, damaged or do not fit.
+/// As [`description`]; weights that are missing, damaged or do not fit. As [`YoloTorchScript::load`]; `rect` with such a file.
 pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Detector>, Vec<ModelFile>)> {
+    if let Some(file) = exported(config, folder)? {
+        if config.detector.rect {
+            let message =
+                "an exported network has one input size, so that it cannot run on other canvases: leave out --rect \
+                           ([detector] rect)";
+            return Err(Error::file(&file, message));
+        }
+        let &DetectorConfig { confidence, nms_iou, .. } = &config.detector;
+        let thresholds = BoxThresholds { confidence, nms_iou };
+        let detector = YoloTorchScript::load(&file, thresholds, config.compute.precision, device)?;
+        return Ok((Box::new(detector), vec![model_file("detector.weights", &file, false)?]));
+    }
     let (cfg, classes, mut files) = description(config, folder)?;
     let weights = models::locate(config.detector.weights.as_ref(), folder)?;
     if config.detector.rect && cfg.stride().is_none() {
@@ -237,6 +261,29 @@ mod tests {
             let message = class_index(name, &classes).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains(hint), "{message}");
         }
+    }
+
+    #[test]
+    fn an_exported_detector_needs_no_weights_and_no_names() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/yolo_torchscript/tiny.torchscript");
+        let (folder, name) = (file.parent().unwrap(), "tiny.torchscript");
+        let mut config = Config::default();
+        config.detector.cfg = name.into();
+        assert_eq!(classes(&config, folder).unwrap(), ["person", "dog", "hot dog"]);
+        let (found, files) = detector(&config, folder, Device::Cpu).unwrap();
+        assert_eq!(found.view().canvas.size, crate::image::Size::new(96, 64));
+        assert_eq!(files.len(), 1);
+        assert_eq!((files[0].role.as_str(), files[0].synthesized), ("detector.weights", false));
+        assert_eq!(files[0].sha256, sha256(&std::fs::read(&file).unwrap()));
+
+        config.detector.rect = true;
+        let message = detector(&config, folder, Device::Cpu).unwrap_err().to_string();
+        assert!(message.contains("--rect") && message.contains(name), "{message}");
+
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), "no archive").unwrap();
+        let message = classes(&config, folder.path()).unwrap_err().to_string();
+        assert!(message.contains("expected a TorchScript file"), "{message}");
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn reduced_jpegs_are_those_of_pillows_draft() {
     let mut reduced = [0; 9];
     for row in &rows {
         let [letterboxed, squashed, original] = ["letterboxed", "squashed", "original"].map(|key| size(&row[key]));
-        let enough = Enough { letterboxed: Some(letterboxed), fit: Fit::squash(squashed) };
+        let enough = Enough { letterboxed: Some(letterboxed.into()), fit: Fit::squash(squashed) };
         let options = DecodeOptions { enough: Some(enough), ..DecodeOptions::default() };
         let file = folder().join(row["file"].as_str().unwrap());
         let roots = [file.clone()];

@@ -114,7 +114,11 @@ fn bad_files_are_diagnosed_and_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("photos")).unwrap();
     std::fs::copy(reference("emonet/picture_1.png"), folder.path().join("photos/one.png")).unwrap();
-    std::fs::write(folder.path().join("regions.jsonl"), "{\"file\": \"one.png\", \"label\": \"cat\", \"score\": 0.9, \"box\": [1, 1, 9, 9]}\n").unwrap();
+    std::fs::write(
+        folder.path().join("regions.jsonl"),
+        "{\"file\": \"one.png\", \"label\": \"cat\", \"score\": 0.9, \"box\": [1, 1, 9, 9]}\n",
+    )
+    .unwrap();
     // An archive whose card claims to be 4 GB.
     let mut hostile = std::fs::read(reference("plugins/scalar.pt")).unwrap();
     let at = hostile.windows(11).rposition(|window| window == b"emocam.json").unwrap();

@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::session::{
-    all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined,
+    self, all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined,
     say_warning, stop_on_interrupt,
 };
 use super::settings::{by_name, Machine, Settings};
@@ -15,6 +15,7 @@ use emocam::faithfulness::{
     Pointing,
 };
 use emocam::networks::Classifier;
+use emocam::pipeline::PassProgress;
 use emocam::regions::Regions;
 use emocam::run::ModelFile;
 use emocam::{load, nn};
@@ -103,9 +104,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new(corpus.images.len() as u64, "images");
     let begin = Instant::now();
     rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build_global().context("cannot start threads")?;
-    let mut report = |done: usize, failed: usize| {
-        let note = if failed > 0 { format!("{failed} failed") } else { String::new() };
-        progress.at((done + failed) as u64, note);
+    let (configured, mut inputs) = (networks.inputs(), networks.inputs());
+    let mut report = |now: PassProgress| {
+        session::say_smaller_batch(&mut inputs, now.batch, configured);
+        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
+        progress.at((now.done + now.failed) as u64, note);
     };
     let threads = machine.threads.min(DECODE_THREADS);
     let (evaluation, failed, parts) =

@@ -94,8 +94,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         threads: machine.threads,
         stop: &stop,
     };
-    let mut failed = None;
-    let (unread, _) = pass.run(&mut |done, _| {
+    let (mut failed, mut now) = (None, batch);
+    let (unread, _) = pass.run(&mut |done, progress| {
+        session::say_smaller_batch(&mut now, progress.batch, batch);
         let photos: Vec<(ExaminedPhoto, &PathBuf)> = done
             .into_iter()
             .map(|photo| {

@@ -231,7 +231,7 @@ mod tests {
                 bytes.truncate(end.index(bytes.len()));
             }
             // Few pixels allowed: a damaged size must not make the test slow.
-            let enough = reduced.then_some(Enough { letterboxed: Some(Size::new(16, 12)), fit: Fit::squash(Size::new(4, 4)) });
+            let enough = reduced.then_some(Enough { letterboxed: Some(Size::new(16, 12).into()), fit: Fit::squash(Size::new(4, 4)) });
             let options = DecodeOptions { max_pixels: 1 << 20, enough, ..DecodeOptions::default() };
             // Unguarded, so that only libjpeg's own stops may unwind: a panic would be seen here.
             let outcome = catch_unwind(AssertUnwindSafe(|| decode_unguarded(Cursor::new(bytes), &options)));

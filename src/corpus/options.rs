@@ -1,6 +1,6 @@
 //! What is asked of every decoder, and what it gives.
 
-use crate::image::{Fit, Letterbox, Size};
+use crate::image::{Canvas, Fit, Size};
 use image::metadata::Orientation;
 
 /// How images are decoded.
@@ -26,8 +26,8 @@ impl Default for DecodeOptions {
 /// What an image is decoded for, when it will be resized to that anyway.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Enough {
-    /// It will be letterboxed into this, where a detector looks at it.
-    pub letterboxed: Option<Size>,
+    /// It will be letterboxed onto this, where a detector looks at it.
+    pub letterboxed: Option<Canvas>,
     /// And brought to the explained network's input so.
     pub fit: Fit,
 }
@@ -37,7 +37,7 @@ impl Enough {
     /// use needs: 8, 4, 2 or 1.
     fn reduction(self, original: Size) -> u32 {
         let resized = self.fit.placement(original).resized;
-        let content = self.letterboxed.map_or(resized, |canvas| Letterbox::fit(original, canvas).content);
+        let content = self.letterboxed.map_or(resized, |canvas| canvas.letterbox(original).content);
         let (width, height) = (content.width.max(resized.width), content.height.max(resized.height));
         let enough = |by: &u32| original.width / by >= width && original.height / by >= height;
         [8, 4, 2].into_iter().find(enough).unwrap_or(1)

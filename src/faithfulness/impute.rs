@@ -31,13 +31,13 @@ const KEPT: f64 = 0.97;
 pub fn impute(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Result<Vec<RgbLevels>> {
     assert_eq!((picture.len(), removed.len()), (size.area(), size.area()), "one colour and one flag a pixel");
     if removed.iter().all(|&removed| removed) {
-        return Err(Error::Setting("no pixel is left to fill the removed ones in from".into()));
+        return Err(Error::Numerics("no pixel is left to fill the removed ones in from".into()));
     }
     let system = System::new(picture, size, removed);
     // In exact arithmetic as many steps as unknowns are always enough; some tens are usual.
     let most_steps = system.pixels.len().max(100);
     let solution = conjugate_gradients(&system, &system.right, TOLERANCE, most_steps).ok_or_else(|| {
-        Error::Setting("filling in removed pixels did not converge; please report it with the picture".into())
+        Error::Numerics("filling in removed pixels did not converge; please report it with the picture".into())
     })?;
     let mut filled = picture.to_vec();
     for (&pixel, colour) in system.pixels.iter().zip(solution) {

@@ -120,6 +120,11 @@ impl JudgingNetworks {
         };
         Ok(Self { network, redrawn, regions, inputs: Cell::new(INPUTS) })
     }
+
+    /// Changed pictures that go through the network at a time by now.
+    pub fn inputs(&self) -> usize {
+        self.inputs.get()
+    }
 }
 
 /// A picture decoded and brought to the inputs of the networks.
@@ -307,7 +312,7 @@ impl Stage for Judge<'_> {
     }
 
     fn batch_size(&self, networks: &JudgingNetworks) -> usize {
-        networks.inputs.get()
+        networks.inputs()
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::{Evaluation, Judge, JudgingNetworks, Seconds};
 use crate::corpus::Source;
-use crate::pipeline::Pass;
+use crate::pipeline::{Pass, PassProgress};
 use crate::run::Failure;
 use crate::Result;
 use std::sync::atomic::AtomicBool;
 
 /// Judges `sources` in their order, decoded on `threads` threads, until all are done or `stop` is set; `report` is told after
-/// each how many are done and how many have failed. Returns what was found, the failures, and where the time went.
+/// each how far the pass is. Returns what was found, the failures, and where the time went.
 ///
 /// # Errors
 /// A network cannot be run.
@@ -18,7 +18,7 @@ pub fn run(
     sources: &[Source],
     threads: usize,
     stop: &AtomicBool,
-    report: &mut dyn FnMut(usize, usize),
+    report: &mut dyn FnMut(PassProgress),
 ) -> Result<(Evaluation, Vec<Failure>, Seconds)> {
     let (mut evaluation, mut seconds) = (Evaluation::new(judge), Seconds::default());
     let workers = std::slice::from_mut(networks);
@@ -29,7 +29,7 @@ pub fn run(
             seconds.add(spent);
             evaluation.add(judged);
         }
-        report(progress.done, progress.failed);
+        report(progress);
         Ok(())
     })?;
     Ok((evaluation, failures, seconds))

@@ -1,11 +1,11 @@
 //! Fitting an image into a network's canvas without changing its shape, and mapping boxes there and back.
 //!
-//! The rule is Lightnet's (its `Letterbox` transform, which the published pipeline uses): scale = canvas / original of
-//! the tighter axis, in f64; both content sides are `int(side * scale)`, so that a side may come out one pixel short
-//! of the canvas; the padding on the left and top is `int((canvas - content) / 2)`. Pixels are `u8` RGB, boxes are in
+//! The scale is canvas / original of the tighter axis, in f64. How the content's sides become whole pixels is a
+//! [`LetterboxRule`]; unless something else is said, it is Lightnet's (its `Letterbox` transform, which the published pipeline
+//! uses). The padding on the left and top is `int((canvas - content) / 2)` under either rule. Pixels are `u8` RGB, boxes are in
 //! pixels of the original image or of the canvas, as each function says.
 
-use super::resample::{resize, Filter};
+use super::resample::{resize, resize_linear, Filter};
 use super::{BoundingBox, Extent, Rgb8, Size};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,21 @@ pub enum LetterboxFilter {
     /// antialiasing. Darknet goes on with the real values; here they are rounded to `u8`, which moves a network input
     /// in `[0, 1]` by at most 0.5 / 255 = 0.002.
     Darknet,
+    /// OpenCV's `INTER_LINEAR`: bilinear between the four neighbours of the pixels' centres, no antialiasing. What
+    /// Ultralytics' networks are trained and run with.
+    OpenCv,
+}
+
+/// How the sides of the resized image are rounded to whole pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LetterboxRule {
+    /// `int(side * scale)`: a side may come out one pixel short of the canvas. The published pipeline.
+    #[default]
+    Lightnet,
+    /// `round(side * scale)`, halves to the even number: Ultralytics' `LetterBox`. Its padding, `round(difference / 2 - 0.1)`
+    /// on the left and top, is the same number as Lightnet's.
+    Ultralytics,
 }
 
 /// Where an image lies in a canvas: `content` at (`left`, `top`), padding around it.
@@ -46,11 +61,13 @@ pub struct Canvas {
     /// `Some`: only as much of the input as a picture's content needs, each side rounded up to a multiple of this, which is
     /// the network's stride. `None`: always the whole input, with bars.
     pub stride: Option<u32>,
+    /// How the sides of a picture's content are rounded.
+    pub rule: LetterboxRule,
 }
 
 impl From<Size> for Canvas {
     fn from(size: Size) -> Self {
-        Self { size, stride: None }
+        Self { size, stride: None, rule: LetterboxRule::default() }
     }
 }
 
@@ -60,7 +77,7 @@ impl Canvas {
     /// # Panics
     /// As [`Letterbox::fit`].
     pub fn letterbox(self, original: Size) -> Letterbox {
-        let whole = Letterbox::fit(original, self.size);
+        let whole = Letterbox::fit_by(self.rule, original, self.size);
         let Some(stride) = self.stride else { return whole };
         let side = |content: u32, most: u32| content.next_multiple_of(stride).min(most);
         let canvas =
@@ -70,21 +87,31 @@ impl Canvas {
 }
 
 impl Letterbox {
-    /// Fits an image of the size `original` into `canvas`. A side that would vanish has 1 pixel (Lightnet fails there).
+    /// Fits an image of the size `original` into `canvas`, with Lightnet's rule.
     ///
     /// # Panics
     /// If either size has no area.
     pub fn fit(original: Size, canvas: Size) -> Self {
+        Self::fit_by(LetterboxRule::Lightnet, original, canvas)
+    }
+
+    /// Fits an image of the size `original` into `canvas`. A side that would vanish has 1 pixel (Lightnet fails there).
+    ///
+    /// # Panics
+    /// If either size has no area.
+    pub fn fit_by(rule: LetterboxRule, original: Size, canvas: Size) -> Self {
         assert!(original.area() > 0 && canvas.area() > 0, "an image of {original} does not fit into {canvas}");
         let [width, height] = [original.width, original.height].map(f64::from);
         let [canvas_width, canvas_height] = [canvas.width, canvas.height].map(f64::from);
         let scale =
             if width / canvas_width >= height / canvas_height { canvas_width / width } else { canvas_height / height };
-        // The cast truncates like int(); the products can be a hair below a whole number, and are then one less.
-        let content = Size::new(
-            ((scale * width) as u32).clamp(1, canvas.width),
-            ((scale * height) as u32).clamp(1, canvas.height),
-        );
+        let whole = |side: f64| match rule {
+            // The cast truncates like int(); the products can be a hair below a whole number, and are then one less.
+            LetterboxRule::Lightnet => side as u32,
+            LetterboxRule::Ultralytics => side.round_ties_even() as u32,
+        };
+        let content =
+            Size::new(whole(scale * width).clamp(1, canvas.width), whole(scale * height).clamp(1, canvas.height));
         Self { original, canvas, content, left: 0, top: 0 }.centred_in(canvas)
     }
 
@@ -135,6 +162,7 @@ impl Letterbox {
             LetterboxFilter::Bicubic => resize(image, self.content, Filter::Bicubic),
             LetterboxFilter::Bilinear => resize(image, self.content, Filter::Bilinear),
             LetterboxFilter::Darknet => corner_aligned(image, self.content),
+            LetterboxFilter::OpenCv => resize_linear(image, self.content),
         };
         let mut canvas = Rgb8::filled(self.canvas, [fill; 3]);
         let canvas_row = 3 * self.canvas.width as usize;
@@ -228,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_canvas_with_a_stride_is_cut_down_to_whole_multiples() {
-        let [whole, rect] = [None, Some(32)].map(|stride| Canvas { size: Size::new(608, 608), stride });
+        let [whole, rect] = [None, Some(32)].map(|stride| Canvas { stride, ..Size::new(608, 608).into() });
         let photo = Size::new(3000, 2000);
         assert_eq!(whole.letterbox(photo), Letterbox::fit(photo, whole.size));
         let cut = rect.letterbox(photo);
@@ -247,6 +275,25 @@ mod tests {
         for (width, expected) in [(262, 608), (263, 607), (1187, 607), (2345, 607), (4032, 608)] {
             let fitted = Letterbox::fit(Size::new(width, 3), Size::new(608, 608));
             assert_eq!(fitted.content.width, expected, "width {width}");
+        }
+    }
+
+    #[test]
+    fn under_ultralytics_rule_sides_are_rounded_to_the_nearest_and_halves_to_even() {
+        // Python's round(w * min(320 / h, 416 / w)), likewise the height, and round(difference / 2 - 0.1).
+        for (original, content, corner) in [
+            ((768, 576), (416, 312), (0, 4)),
+            ((773, 512), (416, 276), (0, 22)),
+            ((1187, 1187), (320, 320), (48, 0)),
+            ((832, 5), (416, 2), (0, 159)),
+            ((832, 7), (416, 4), (0, 158)),
+            ((11, 640), (6, 320), (205, 0)),
+            ((1000, 1), (416, 1), (0, 159)),
+        ] {
+            let canvas = Canvas { rule: LetterboxRule::Ultralytics, ..Size::new(416, 320).into() };
+            let fitted = canvas.letterbox(Size::new(original.0, original.1));
+            assert_eq!(fitted.content, Size::new(content.0, content.1), "{original:?}");
+            assert_eq!((fitted.left, fitted.top), corner, "{original:?}");
         }
     }
 
@@ -301,7 +348,7 @@ mod tests {
         ) {
             let original = Size::new(original.0, original.1);
             let [whole, rect] =
-                [None, Some(32)].map(|stride| Canvas { size: Size::new(608, 320), stride }.letterbox(original));
+                [None, Some(32)].map(|stride| Canvas { stride, ..Size::new(608, 320).into() }.letterbox(original));
             prop_assert_eq!(whole.content, rect.content);
             prop_assert!(rect.canvas.width % 32 == 0 && rect.canvas.width <= 608 && rect.canvas.height <= 320);
             prop_assert!(rect.canvas.width - rect.content.width < 32 && rect.canvas.height - rect.content.height < 32);

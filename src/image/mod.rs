@@ -14,7 +14,7 @@ pub mod resample;
 pub use bounding_box::BoundingBox;
 pub use extent::Extent;
 pub use fit::{Cover, Fit, Placement, Resize};
-pub use letterbox::{Canvas, Letterbox, LetterboxFilter};
+pub use letterbox::{Canvas, Letterbox, LetterboxFilter, LetterboxRule};
 pub use mask::{Mask, Span};
 pub use overlay::Rgba8;
 pub use region::Region;

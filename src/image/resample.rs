@@ -13,8 +13,10 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod kept;
+mod opencv;
 
 pub use kept::KeptResize;
+pub use opencv::resize_linear;
 
 use super::{Rgb8, Size};
 use serde::{Deserialize, Serialize};

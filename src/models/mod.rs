@@ -72,7 +72,7 @@ pub fn catalogue() -> Result<Vec<Model>> {
         model: Vec<Model>,
     }
     let catalogue: Catalogue =
-        toml::from_str(CATALOGUE).map_err(|e| Error::Setting(format!("the catalogue of models: {e}")))?;
+        toml::from_str(CATALOGUE).map_err(|e| Error::file(Path::new("models/catalogue.toml"), e.to_string()))?;
     Ok(catalogue.model)
 }
 

@@ -88,12 +88,14 @@ impl ScriptArchive {
         Ok(Some(text))
     }
 
-    /// The program, on `device`, in evaluation mode.
+    /// The program, on `device`, in evaluation mode. libtorch's fuser is switched off in this process: it would compile parts
+    /// of a program for a GPU after the first runs, and change the last digits of the answers to the pictures after those.
     ///
     /// # Errors
     /// libtorch refuses the file, in one sentence.
     pub fn load(&self, device: Device) -> Result<CModule> {
-        let loaded = CModule::load_on_device(&self.path, device).and_then(|mut module| {
+        let loaded = tch::jit::f_set_tensor_expr_fuser_enabled(false).and_then(|()| {
+            let mut module = CModule::load_on_device(&self.path, device)?;
             module.f_set_eval()?;
             Ok(module)
         });
@@ -151,7 +153,8 @@ fn check(archive: &mut ZipArchive<BufReader<File>>, file_length: u64) -> Result<
     }
     if !names.iter().any(|name| name.starts_with("code/")) {
         return Err("it has no code: a checkpoint of weights, which needs the network that it belongs to; \
-                    scripts/export_model.py makes a TorchScript file of both"
+                    scripts/export_model.py makes a TorchScript file of both (of a detector, Ultralytics' own \
+                    `model.export(format=\"torchscript\")`)"
             .into());
     }
     if let Some(missing) = ["data.pkl", "constants.pkl"].into_iter().find(|name| !names.contains(*name)) {

@@ -73,7 +73,7 @@ impl<'a> Analysis<'a> {
 
     /// How much of a picture decoding has to give.
     pub fn enough(&self) -> Enough {
-        Enough { letterboxed: self.view.map(|view| view.canvas.size), fit: self.fit }
+        Enough { letterboxed: self.view.map(|view| view.canvas), fit: self.fit }
     }
 
     /// Brings the picture named `path` in the corpus to both networks' inputs.

@@ -84,7 +84,7 @@ impl Bars {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Setting`] when there is nothing to draw, numbers of bars do not fit, or a number is not from 0 to 1.
+    /// [`Error::Figure`] when there is nothing to draw, numbers of bars do not fit, or a number is not from 0 to 1.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
         let layout = self.layout()?;
@@ -111,7 +111,7 @@ impl Bars {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Setting(format!("bars `{}`: {message}", self.title)));
+        let refuse = |message: String| Err(Error::Figure(format!("bars `{}`: {message}", self.title)));
         if self.groups.is_empty() || self.panels.is_empty() || self.series.is_empty() {
             return refuse("no groups, panels or series leave nothing to draw".into());
         }

@@ -76,7 +76,7 @@ impl Heatmap {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Setting`] when there is no cell, when labels and values differ in number, when the range is not finite
+    /// [`Error::Figure`] when there is no cell, when labels and values differ in number, when the range is not finite
     /// and ascending, or when a value is not finite or lies outside the range by more than rounding.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
@@ -93,7 +93,7 @@ impl Heatmap {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Setting(format!("heatmap `{}`: {message}", self.title)));
+        let refuse = |message: String| Err(Error::Figure(format!("heatmap `{}`: {message}", self.title)));
         let (rows, columns) = (self.rows.len(), self.columns.len());
         if rows == 0 || columns == 0 {
             return refuse(format!("{rows} rows and {columns} columns leave nothing to draw"));

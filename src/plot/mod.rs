@@ -48,7 +48,7 @@ impl Svg {
     /// the SVG.
     ///
     /// # Errors
-    /// [`Error::Setting`] when `scale` is not positive or the PNG would have more than 100 million pixels.
+    /// [`Error::Figure`] when `scale` is not positive or the PNG would have more than 100 million pixels.
     pub fn png(&self, scale: f64) -> Result<Vec<u8>> {
         self.check(scale)?;
         self.draw(&text::parse(&self.markup)?, scale)
@@ -59,7 +59,7 @@ impl Svg {
     /// carries its text as `aria-label`.
     ///
     /// # Errors
-    /// [`Error::Setting`] when the renderer refuses the picture.
+    /// [`Error::Figure`] when the renderer refuses the picture.
     pub fn outlined(&self) -> Result<String> {
         Ok(outline::outlined(&self.markup, &text::parse(&self.markup)?))
     }
@@ -67,7 +67,7 @@ impl Svg {
     fn check(&self, scale: f64) -> Result<()> {
         let [width, height] = [self.width, self.height].map(|side| (side * scale).round());
         if !(scale > 0.0 && width >= 1.0 && height >= 1.0 && width * height <= MOST_PIXELS) {
-            return Err(Error::Setting(format!(
+            return Err(Error::Figure(format!(
                 "a PNG of {width} x {height} pixels (scale {scale}) cannot be drawn: the most is {MOST_PIXELS} pixels \
                  in all; show fewer rows or columns, or choose another scale"
             )));
@@ -77,7 +77,7 @@ impl Svg {
 
     fn draw(&self, tree: &usvg::Tree, scale: f64) -> Result<Vec<u8>> {
         let [width, height] = [self.width, self.height].map(|side| (side * scale).round() as u32);
-        let undrawable = |e: &dyn std::fmt::Display| Error::Setting(format!("the PNG cannot be made: {e}"));
+        let undrawable = |e: &dyn std::fmt::Display| Error::Figure(format!("the PNG cannot be made: {e}"));
         let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or_else(|| undrawable(&"no memory"))?;
         pixels.fill(tiny_skia::Color::WHITE);
         resvg::render(tree, tiny_skia::Transform::from_scale(scale as f32, scale as f32), &mut pixels.as_mut());

@@ -113,7 +113,7 @@ impl Panels {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Setting`] when there is nothing to draw, a panel has another number of entries than there are series, or a
+    /// [`Error::Figure`] when there is nothing to draw, a panel has another number of entries than there are series, or a
     /// number is not finite.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
@@ -139,7 +139,7 @@ impl Panels {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Setting(format!("picture `{}`: {message}", self.title)));
+        let refuse = |message: String| Err(Error::Figure(format!("picture `{}`: {message}", self.title)));
         if self.series.is_empty() || self.panels.is_empty() {
             return refuse("no method or no panel leaves nothing to draw".into());
         }

@@ -30,10 +30,10 @@ impl Spots {
     /// Draws the picture: squares of the height that is pasted, cut at the frame.
     ///
     /// # Errors
-    /// [`Error::Setting`] when a number is not finite.
+    /// [`Error::Figure`] when a number is not finite.
     pub fn svg(&self) -> Result<Svg> {
         if self.spots.iter().any(|(_, x, y)| !(x.is_finite() && y.is_finite())) || !self.height.is_finite() {
-            return Err(Error::Setting(format!("`{}`: a position is no number", self.title)));
+            return Err(Error::Figure(format!("`{}`: a position is no number", self.title)));
         }
         let mut canvas = Canvas::default();
         let (content, at) = (&self.title, (FRAME.x, 22.0));

@@ -92,7 +92,7 @@ impl Text<'_> {
 /// Parses our SVG with the embedded font and no other.
 ///
 /// # Errors
-/// [`Error::Setting`] when the renderer refuses the picture.
+/// [`Error::Figure`] when the renderer refuses the picture.
 pub(super) fn parse(markup: &str) -> Result<usvg::Tree> {
     static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
     let fonts = FONTS.get_or_init(|| {
@@ -103,7 +103,7 @@ pub(super) fn parse(markup: &str) -> Result<usvg::Tree> {
         Arc::new(fonts)
     });
     let options = usvg::Options { font_family: FAMILY.into(), fontdb: Arc::clone(fonts), ..usvg::Options::default() };
-    usvg::Tree::from_str(markup, &options).map_err(|e| Error::Setting(format!("the picture cannot be drawn: {e}")))
+    usvg::Tree::from_str(markup, &options).map_err(|e| Error::Figure(format!("the picture cannot be drawn: {e}")))
 }
 
 /// The widths of lines of text, in pixels: shaped, kerned and with missing glyphs, exactly as they will be drawn.

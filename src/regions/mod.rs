@@ -15,10 +15,12 @@ mod opening;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod yolo_torchscript;
 
 pub use formats::{read, Format, FORMATS};
 pub use join::Joined;
 pub use known::{KnownPicture, KnownRegions, MAX_REGIONS};
+pub use yolo_torchscript::{BoxThresholds, YoloTorchScript};
 
 use crate::image::{Canvas, Letterbox, LetterboxFilter, Picture, Region, Rgb8, Size};
 use crate::Result;

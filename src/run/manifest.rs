@@ -2,7 +2,7 @@
 
 use super::record::ImageRecord;
 use crate::config::{AssociationConfig, Config};
-use crate::image::{Canvas, Fit, Letterbox, Resize, Size};
+use crate::image::{Canvas, Fit, Letterbox, LetterboxRule, Resize, Size};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -105,18 +105,29 @@ pub struct ScoringInfo {
     /// Where only as much of it is used as a picture needs: each side is a multiple of this.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stride: Option<u32>,
+    /// How the sides of a picture on it are rounded, where that is not Lightnet's rule.
+    #[serde(skip_serializing_if = "is_lightnet", default)]
+    pub rule: LetterboxRule,
+}
+
+/// Whether it is the rule that goes without saying.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_lightnet(rule: &LetterboxRule) -> bool {
+    *rule == LetterboxRule::Lightnet
 }
 
 impl ScoringInfo {
     /// Where a picture lies on it.
     pub fn letterbox(self, picture: Size) -> Letterbox {
-        Canvas { size: Size::new(self.width, self.height), stride: self.stride }.letterbox(picture)
+        let Self { width, height, stride, rule } = self;
+        Canvas { size: Size::new(width, height), stride, rule }.letterbox(picture)
     }
 }
 
 impl From<Canvas> for ScoringInfo {
     fn from(canvas: Canvas) -> Self {
-        Self { width: canvas.size.width, height: canvas.size.height, stride: canvas.stride }
+        let Canvas { size: Size { width, height }, stride, rule } = canvas;
+        Self { width, height, stride, rule }
     }
 }
 

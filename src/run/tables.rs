@@ -92,7 +92,7 @@ pub(crate) fn write_tables(
                 images.row(image_cells(record, labels))?;
                 (0..record.boxes.len()).try_for_each(|index| {
                     let cells = object_cells(record, index, labels, &manifest.classes);
-                    objects.row(cells.into_iter().chain(added_cells(record, index, manifest, masks)?))
+                    objects.row(cells.into_iter().chain(added_cells(record, index, run, masks)?))
                 })
             })
         })
@@ -137,7 +137,8 @@ fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     head
 }
 
-fn added_cells(record: &ImageRecord, index: usize, manifest: &Manifest, masks: bool) -> Result<Vec<String>> {
+fn added_cells(record: &ImageRecord, index: usize, run: &Run, masks: bool) -> Result<Vec<String>> {
+    let manifest = &run.manifest;
     let found = &record.boxes[index];
     let picture = Size::new(record.width, record.height);
     let canvas = manifest.scoring.letterbox(picture).canvas;
@@ -146,7 +147,9 @@ fn added_cells(record: &ImageRecord, index: usize, manifest: &Manifest, masks: b
     cells.extend([canvas.width, canvas.height].map(|side| side.to_string()));
     if masks {
         let mask = found.rle.as_ref().map(|rle| Mask::from_compressed(picture, rle)).transpose();
-        let mask = mask.map_err(|cause| Error::Setting(format!("the record of {}: {cause}", record.path)))?;
+        let mask = mask.map_err(|cause| {
+            Error::file(&run.path("records.jsonl"), format!("the mask of an object of {}: {cause}", record.path))
+        })?;
         cells.push(mask.map(|mask| mask.area().to_string()).unwrap_or_default());
         let boxes = record.maps.iter().map(|map| map.scores[index].mean.to_string());
         cells.extend(boxes.map(|mean| if found.rle.is_some() { mean } else { String::new() }));

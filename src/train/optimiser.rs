@@ -43,7 +43,7 @@ impl Optimiser {
     pub fn step(&mut self, number: u64, loss: &Tensor, adjust: impl FnOnce() -> Result<()>) -> Result<f64> {
         let value = loss.f_double_value(&[]).map_err(Error::torch("reading the loss"))?;
         if !value.is_finite() {
-            return Err(Error::Setting(format!(
+            return Err(Error::Numerics(format!(
                 "training failed at step {number}: the loss is {value}; try a lower learning rate than {}",
                 self.schedule.rate
             )));

@@ -161,7 +161,7 @@ impl Explanation<'_> {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Setting`] when there is no method, when an index or the size of a map does not fit, or when a number is not
+    /// [`Error::Figure`] when there is no method, when an index or the size of a map does not fit, or when a number is not
     /// finite; when the renderer refuses the picture.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
@@ -181,7 +181,7 @@ impl Explanation<'_> {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Setting(format!("figure of `{}`: {message}", self.title)));
+        let refuse = |message: String| Err(Error::Figure(format!("figure of `{}`: {message}", self.title)));
         if self.methods.is_empty() {
             return refuse("no method, nothing to show".into());
         }

@@ -98,7 +98,7 @@ pub(super) fn data_uri(picture: &Rgb8) -> Result<String> {
     let Size { width, height } = picture.size();
     JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY)
         .encode(picture.data(), width, height, ExtendedColorType::Rgb8)
-        .map_err(|error| Error::Setting(format!("a photo of {width}x{height} cannot be put into a figure: {error}")))?;
+        .map_err(|error| Error::Figure(format!("a photo of {width}x{height} cannot be put into a figure: {error}")))?;
     Ok(format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg)))
 }
 

@@ -258,7 +258,7 @@ fn what_cannot_be_drawn_is_refused() {
         let mut explanation = explanation(&photo);
         change(&mut explanation);
         match explanation.svg() {
-            Err(Error::Setting(message)) => message,
+            Err(Error::Figure(message)) => message,
             other => panic!("{other:?}"),
         }
     };

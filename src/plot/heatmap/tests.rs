@@ -159,7 +159,7 @@ fn what_cannot_be_drawn_is_refused() {
         let mut map = two_by_three();
         change(&mut map);
         match map.svg() {
-            Err(Error::Setting(message)) => message,
+            Err(Error::Figure(message)) => message,
             other => panic!("{other:?}"),
         }
     };
@@ -178,7 +178,7 @@ fn what_cannot_be_drawn_is_refused() {
     refused(|map| map.values[1].truncate(2));
     refused(|map| map.column_notes.truncate(2));
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e4] {
-        assert!(matches!(two_by_three().svg().unwrap().png(scale), Err(Error::Setting(_))), "{scale}");
+        assert!(matches!(two_by_three().svg().unwrap().png(scale), Err(Error::Figure(_))), "{scale}");
     }
     // One part in a million is rounding.
     let mut map = two_by_three();

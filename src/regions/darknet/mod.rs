@@ -10,6 +10,7 @@ mod nms;
 pub use cfg::{Cfg, CfgLayer, LayerKind};
 pub use network::{DarknetNetwork, Head};
 pub use nms::suppress;
+pub(super) use nms::suppress_by;
 
 use super::{Detector, Located, Sight, View};
 use crate::image::{BoundingBox, Canvas, Letterbox, LetterboxFilter, Rgb8, Size};
@@ -162,7 +163,8 @@ impl Detector for Darknet {
 
     fn view(&self) -> View {
         let DarknetSettings { rect, filter, fill, .. } = self.settings;
-        View { canvas: Canvas { size: self.input(), stride: self.stride.filter(|_| rect) }, filter, fill }
+        let canvas = Canvas { stride: self.stride.filter(|_| rect), ..self.input().into() };
+        View { canvas, filter, fill }
     }
 
     fn locate(&self, sights: &[&Sight]) -> Result<Vec<Vec<Located>>> {

@@ -1,17 +1,29 @@
 //! Non-maximum suppression.
 
 use super::Detection;
+use crate::image::BoundingBox;
+use std::collections::HashMap;
 
 /// Greedy suppression per class: in order of falling confidence a box stays unless its IoU with a box of its class that
 /// stayed is over `iou`. Ties of confidence keep the order of `detections`. Returns what stays, by falling confidence.
-pub fn suppress(mut detections: Vec<Detection>, iou: f32) -> Vec<Detection> {
+pub fn suppress(detections: Vec<Detection>, iou: f32) -> Vec<Detection> {
+    suppress_by(detections, iou, |detection| detection.bounding_box)
+}
+
+/// [`suppress`], where the IoU is that of the boxes that `compared` makes of the detections.
+pub(in crate::regions) fn suppress_by(
+    mut detections: Vec<Detection>,
+    iou: f32,
+    compared: impl Fn(&Detection) -> BoundingBox,
+) -> Vec<Detection> {
     detections.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let mut kept: Vec<Detection> = Vec::new();
-    let mut kept_of_class: std::collections::HashMap<usize, Vec<usize>> = std::collections::HashMap::new();
+    let mut kept_of_class: HashMap<usize, Vec<BoundingBox>> = HashMap::new();
     for detection in detections {
         let rivals = kept_of_class.entry(detection.class).or_default();
-        if rivals.iter().all(|&rival| kept[rival].bounding_box.iou(&detection.bounding_box) <= iou) {
-            rivals.push(kept.len());
+        let own = compared(&detection);
+        if rivals.iter().all(|rival| rival.iou(&own) <= iou) {
+            rivals.push(own);
             kept.push(detection);
         }
     }
@@ -21,7 +33,6 @@ pub fn suppress(mut detections: Vec<Detection>, iou: f32) -> Vec<Detection> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::BoundingBox;
     use proptest::prelude::*;
 
     fn detection(class: usize, confidence: f32, x: f32, width: f32) -> Detection {
