@@ -8,7 +8,7 @@ mod common;
 use common::corpus::{emocam, ends, files_below, refused, Corpus, Run, Table};
 use common::invented::invent_records;
 use common::{json, reference};
-use emocam::rsa::MatrixFile;
+use emocam::rsa::{MatrixFile, MatrixKind};
 use emocam::stats::{noise_ceiling, partial_correlation, partial_correlation_given_two, Given, Ranks};
 use serde_json::Value;
 use std::fs;
@@ -28,9 +28,10 @@ const TABLES: [&str; 9] = [
     "spearman_upper.csv",
 ];
 
+/// `emocam rsa` of shares.
 fn rsa(inputs: &[&Path]) -> Command {
     let mut command = emocam();
-    command.arg("rsa").args(inputs);
+    command.args(["rsa", "--matrix", "shares"]).args(inputs);
     command
 }
 
@@ -121,7 +122,7 @@ fn the_numbers_are_scipys_and_rsatoolboxs() {
 
 /// Ranks of a reference matrix without its empty column.
 fn ranks(name: &str) -> Ranks {
-    let table = MatrixFile::read(&matrix(name)).unwrap();
+    let table = MatrixFile::read(&matrix(name), MatrixKind::Shares).unwrap();
     let mut cells: Vec<(&String, &String, f64)> = Vec::new();
     for (class, row) in table.classes.iter().zip(table.cells.chunks_exact(table.labels.len())) {
         let filled = table.labels.iter().zip(&table.present).zip(row).filter(|((_, present), _)| **present);
@@ -182,6 +183,41 @@ fn noise_ceilings_are_rsatoolboxs() {
 fn analyzed(corpus: &Corpus, name: &str, flags: &[&str]) -> Run {
     ends(corpus.analyze(name).args(["--cam", "paper"]).args(flags), 0);
     corpus.run(name)
+}
+
+/// The preset: M_A, every column, as the paper's Fig. 6.
+#[test]
+fn counts_of_every_column_are_compared_unless_shares_are_asked_for() {
+    let corpus = Corpus::small();
+    let run = analyzed(&corpus, "run", &[]);
+    let out = corpus.path("counted");
+    let counted = ends(emocam().arg("rsa").arg(&run.folder).args(["--resamples", "100", "--out"]).arg(&out), 0);
+    assert!(!counted.err.contains("labels left out"), "{}", counted.err);
+    assert_whole(&out);
+    let (names, spearman) = square(&out.join("spearman.csv"));
+    let summary = summary(&out);
+    assert_eq!((&summary["matrix"], &summary["cells"]), (&"counts".into(), &(4 * 20).into()));
+    let ranks = |method: &String| {
+        let table = run.table(&format!("{method}/counts.csv"));
+        let classes = table.rows.iter().filter(|row| row[0] != "images");
+        Ranks::of(&classes.flat_map(|row| &row[1..]).map(|cell| cell.parse().unwrap()).collect::<Vec<f64>>())
+    };
+    for (a, x) in names.iter().enumerate() {
+        for (b, y) in names.iter().enumerate() {
+            let found = spearman[a][b].unwrap();
+            approx::assert_abs_diff_eq!(found, ranks(x).spearman(&ranks(y)).unwrap(), epsilon = 1e-12);
+        }
+    }
+    // The files say the same; one of shares is compared as it stands, which is said.
+    let [grad, lime] = ["grad-cam", "lime-cam"].map(|method| run.path(method).join("counts.csv"));
+    let files = corpus.path("files");
+    ends(emocam().arg("rsa").args([&grad, &lime]).arg("--out").arg(&files), 0);
+    let at = |name: &str| names.iter().position(|of| of == name).unwrap();
+    let of_files = square(&files.join("spearman.csv")).1[0][1].unwrap();
+    approx::assert_abs_diff_eq!(of_files, spearman[at("grad-cam")][at("lime-cam")].unwrap(), epsilon = 1e-12);
+    let shares = run.path("grad-cam").join("association.csv");
+    let said = ends(emocam().arg("rsa").args([&shares, &lime]).arg("--out").arg(&files), 0);
+    assert!(said.err.contains("as they stand") && said.err.contains("--matrix shares"), "{}", said.err);
 }
 
 #[test]
@@ -288,7 +324,9 @@ fn runs_and_matrices_together() {
     // Names that would be those of other items.
     corpus.write("grad-cam.csv", fs::read(one.path("grad-cam/association.csv")).unwrap());
     let mut command = emocam();
-    command.args(["rsa", "--resamples", "0", "--permutations", "0", "--out", "names"]).current_dir(corpus.path(""));
+    command
+        .args(["rsa", "--matrix", "shares", "--resamples", "0", "--permutations", "0", "--out", "names"])
+        .current_dir(corpus.path(""));
     ends(command.args(["five", "five/grad-cam/counts.csv", "one/grad-cam/counts.csv", "grad-cam.csv", "one"]), 0);
     let names = square(&corpus.path("names/spearman.csv")).0;
     let folder = corpus.path("").canonicalize().unwrap();

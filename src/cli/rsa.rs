@@ -2,8 +2,9 @@
 
 use super::progress::Progress;
 use super::session::print;
+use super::settings::by_name;
 use super::settings::Counting;
-use emocam::rsa::{compare, Agreement, Input, Inputs, ResamplingPlan};
+use emocam::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
 use emocam::run::Run;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,11 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    /// What is compared. counts: in how many images of an emotion a class is important, every column (the paper's M_A);
+    /// shares: in which share of them, without the labels that no image got
+    #[arg(long, value_name = "counts|shares", value_parser = by_name::<MatrixKind>, default_value = "counts")]
+    matrix: MatrixKind,
+
     /// Resamples of the images for the intervals, 100 or more; 0: none. 2000 of 25,000 images take seconds
     #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().resamples)]
     resamples: usize,
@@ -47,11 +53,11 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { inputs: paths, out, resamples, permutations, seed, counting } = args;
+    let Args { inputs: paths, out, matrix, resamples, permutations, seed, counting } = args;
     let single_run = paths.len() == 1 && paths[0].is_dir();
     let out = out.unwrap_or_else(|| if single_run { paths[0].join("rsa") } else { PathBuf::from("rsa") });
     let inputs = paths.iter().map(|path| input(path, &counting)).collect::<anyhow::Result<_>>()?;
-    let inputs = Inputs::read(inputs)?;
+    let inputs = Inputs::read(inputs, matrix)?;
 
     let plan = ResamplingPlan { resamples, permutations, seed, ..ResamplingPlan::default() };
     let mut progress = Progress::new(resamples as u64, "resamples");

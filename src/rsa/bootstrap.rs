@@ -1,7 +1,7 @@
 //! How far the correlations move when the pictures are drawn again.
 //!
-//! The images of a corpus are drawn with replacement, the matrices counted again, and every pair correlated. A label that
-//! is not drawn at all has empty columns in that resample, and its cells are left out of it.
+//! The images of a corpus are drawn with replacement, the matrices counted again, and every pair correlated. Where shares
+//! are compared, a label that is not drawn at all has empty columns in that resample, and its cells are left out of it.
 //!
 //! Intervals come from [`bias_spanning_interval`](crate::stats::bias_spanning_interval), since noise lowers a correlation of
 //! ranks. In simulations of the kind in the tests (36 to 480 cells, 500 to 3,000 images, 22 models, 100 corpora each) they

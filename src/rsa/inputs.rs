@@ -8,6 +8,19 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// What stands in the cells that are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MatrixKind {
+    /// M_A (paper, appendix A.2): in how many pictures of a label a class is important, every column; that of a label
+    /// without pictures is 0.
+    #[default]
+    Counts,
+    /// M': the share of a label's pictures in which a class is important. A label that has no picture somewhere is left
+    /// out everywhere.
+    Shares,
+}
+
 /// One argument of the comparison.
 #[derive(Debug)]
 pub enum Input {
@@ -55,6 +68,8 @@ pub struct Inputs {
     pub items: Vec<Item>,
     /// The arguments, as paths.
     pub paths: Vec<PathBuf>,
+    /// What stands in the cells.
+    pub matrix: MatrixKind,
     /// What the reader should know.
     pub warnings: Vec<String>,
     pub(super) runs: Vec<RunPictures>,
@@ -75,21 +90,34 @@ impl Inputs {
     ///
     /// # Errors
     /// A file cannot be read; classes or labels differ; the same argument comes twice; fewer than two matrices in all.
-    pub fn read(inputs: Vec<Input>) -> Result<Self> {
+    pub fn read(inputs: Vec<Input>, matrix: MatrixKind) -> Result<Self> {
         let names = names(&inputs)?;
         let mut all = Self {
             classes: Vec::new(),
             labels: Vec::new(),
             items: Vec::new(),
             paths: inputs.iter().map(|input| input.path().to_path_buf()).collect(),
+            matrix,
             warnings: Vec::new(),
             runs: Vec::new(),
         };
+        let mut as_they_stand = Vec::new();
         for (at, (input, name)) in inputs.into_iter().zip(names).enumerate() {
             match input {
                 Input::Run(run, rule) => all.add_run(at, &name, &run, rule)?,
-                Input::Table(path) => all.add_table(at, name, &MatrixFile::read(&path)?)?,
+                Input::Table(path) => {
+                    let table = MatrixFile::read(&path, matrix)?;
+                    as_they_stand.extend((!table.counted).then(|| path.display().to_string()));
+                    all.add_table(at, name, &table)?;
+                }
             }
+        }
+        if matrix == MatrixKind::Counts && (1..all.paths.len()).contains(&as_they_stand.len()) {
+            all.warnings.push(format!(
+                "the numbers of {} are compared as they stand with counts of images: of association.csv name counts.csv \
+                 beside it, or compare shares (--matrix shares)",
+                as_they_stand.join(", ")
+            ));
         }
         all.tell_apart();
         if all.items.len() < 2 {

@@ -2,8 +2,8 @@
 //! over runs and matrices from files: models, corpora, settings.
 //!
 //! In: [`Inputs`], matrices of classes x labels. Out: [`Agreement`], one number a pair and measure, `None` where it is not
-//! defined, and the files [`Agreement::write`] makes of it. Compared are the cells of the labels that some image of every run
-//! has and that are filled in every file. Knows nothing of networks.
+//! defined, and the files [`Agreement::write`] makes of it. Compared are counts, every
+//! column, or shares, those of the labels that some image of every run has ([`MatrixKind`]); of files the columns that are filled. Knows nothing of networks.
 //!
 //! The naive p-value takes cells for independent. They are not: the cells of a class share its frequency, methods share
 //! boxes and labels, and most cells are zero. So there are beside it a permutation test ([`permutation_p`]), intervals over
@@ -20,7 +20,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use inputs::{Input, Inputs, Item};
+pub use inputs::{Input, Inputs, Item, MatrixKind};
 pub use reliability::Reliability;
 pub use table::MatrixFile;
 
@@ -168,7 +168,8 @@ struct Full {
     labels: Vec<usize>,
     /// Ranks of each item's cells.
     items: Vec<Ranks>,
-    /// Ranks of the detection-only matrix of each run: the share of a label's images in which the class occurs at all.
+    /// Ranks of the detection-only matrix of each run: the images of a label in which the class occurs at all, counted, or as
+    /// a share.
     detections: Vec<Ranks>,
     /// Row means of the detection-only matrices.
     detected: Vec<Vec<f64>>,
@@ -196,9 +197,9 @@ impl Full {
         let (mut detections, mut detected) = (Vec::new(), Vec::new());
         for (at, run) in inputs.runs.iter().enumerate() {
             let list = run.pictures.detections();
-            let shares: Vec<f64> = counter.shares(at, list, &whole, &images, &labels).collect();
-            detections.push(Ranks::of(&shares));
-            detected.push(row_means(&shares, labels.len()));
+            let cells: Vec<f64> = counter.cells(at, list, &whole, &images, &labels).collect();
+            detections.push(Ranks::of(&cells));
+            detected.push(row_means(&cells, labels.len()));
         }
         Ok(Self { labels, items, detections, detected })
     }
@@ -247,8 +248,8 @@ impl Full {
         runs
     }
 
-    /// How frequent each class is for the test of two items: the mean share of images in which it was detected, over the
-    /// labels and the runs behind the items; where there is none, the mean of the two matrices' row means.
+    /// How frequent each class is for the test of two items: the mean count, or share, of images in which it was detected, over
+    /// the labels and the runs behind the items; where there is none, the mean of the two matrices' row means.
     fn frequencies(&self, inputs: &Inputs, a: usize, b: usize) -> Vec<f64> {
         let runs = Self::runs(inputs, a, b);
         let means: Vec<Vec<f64>> = match runs.is_empty() {

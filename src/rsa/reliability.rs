@@ -3,7 +3,7 @@
 //! No other matrix can be expected to agree better with it than that, unless both are counted from the same pictures and
 //! so share the chance in them, as the methods of one run do.
 
-use super::inputs::{Data, Inputs};
+use super::inputs::{Data, Inputs, MatrixKind};
 use super::sample::{Counter, Sample, SampledCorpus};
 use crate::stats::{mean, noise_ceiling, spearman_brown, Ranks};
 use rayon::prelude::*;
@@ -24,7 +24,7 @@ pub struct Reliability {
 }
 
 /// The reliability of every item; `None` for those without pictures and where no halving has a correlation. Cells are those
-/// of the columns `compared` whose label is in both halves.
+/// of the columns `compared`, of shares those whose label is in both halves.
 pub fn reliability(
     inputs: &Inputs,
     corpora: &[SampledCorpus],
@@ -72,8 +72,13 @@ fn bounds(
     compared: &[usize],
 ) -> Option<(f64, f64)> {
     let Data::Run { run, method } = inputs.items[item].data else { return None };
-    let in_both = |label: &usize| images.iter().all(|images| images[run][*label] > 0);
-    let labels: Vec<usize> = compared.iter().copied().filter(in_both).collect();
+    let labels: Vec<usize> = match inputs.matrix {
+        MatrixKind::Counts => compared.to_vec(),
+        MatrixKind::Shares => {
+            let in_both = |label: &usize| images.iter().all(|images| images[run][*label] > 0);
+            compared.iter().copied().filter(in_both).collect()
+        }
+    };
     let mut ranks = [Ranks::default(), Ranks::default()];
     for ((half, images), ranks) in halves.iter().zip(images).zip(&mut ranks) {
         counter.rank_list(run, method, half, images, &labels, ranks);

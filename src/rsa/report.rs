@@ -1,6 +1,6 @@
 //! The files of a comparison: one square table a measure, `reliability.csv`, `rsa.json`, and the heatmap.
 
-use super::{Agreement, Inputs, Pair, ResamplingPlan};
+use super::{Agreement, Inputs, MatrixKind, Pair, ResamplingPlan};
 use crate::config::AssociationConfig;
 use crate::files::{write_bytes, write_whole};
 use crate::plot::{self, Heatmap};
@@ -36,6 +36,8 @@ fn cell(value: Option<f64>) -> String {
 #[derive(Serialize)]
 struct Summary<'a> {
     emocam: &'static str,
+    /// What stands in the cells.
+    matrix: MatrixKind,
     settings: ResamplingPlan,
     /// Classes a stratum of the permutation test, about.
     stratum: usize,
@@ -140,6 +142,7 @@ impl Agreement {
         let count = self.items.len();
         let upper = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
         Summary {
+            matrix: inputs.matrix,
             emocam: env!("CARGO_PKG_VERSION"),
             settings: self.plan,
             stratum: STRATUM,

@@ -4,7 +4,7 @@
 //! matrices alike by chance stays in. Runs are over the same corpus when run.json has the same digest of it, or their
 //! records the same paths. A picture one of them could not analyse counts in the other.
 
-use super::inputs::{Data, Inputs};
+use super::inputs::{Data, Inputs, MatrixKind};
 use crate::random::Random;
 use crate::stats::Ranks;
 use std::collections::BTreeSet;
@@ -105,10 +105,11 @@ impl<'a> Counter<'a> {
         self.of_run.iter().enumerate().map(of).collect()
     }
 
-    /// The labels whose columns are filled in every matrix when the runs' labels have so many `images`.
+    /// The labels whose columns are filled in every matrix when the runs' labels have so many `images`; counts are there for
+    /// every label.
     pub fn filled(&self, images: &[Vec<u32>]) -> Vec<usize> {
         let filled = |label: usize| {
-            images.iter().all(|images| images[label] > 0)
+            (self.inputs.matrix == MatrixKind::Counts || images.iter().all(|images| images[label] > 0))
                 && self.inputs.items.iter().all(|item| match &item.data {
                     Data::Run { .. } => true,
                     Data::Table { present, .. } => present[label],
@@ -139,12 +140,12 @@ impl<'a> Counter<'a> {
         ranks: &mut Ranks,
     ) {
         let mut order = std::mem::take(&mut self.order);
-        ranks.assign(self.shares(run, list, sample, images, labels), &mut order);
+        ranks.assign(self.cells(run, list, sample, images, labels), &mut order);
         self.order = order;
     }
 
-    /// a_ij / c_j of one list of a run, row by row, of the columns `labels`, all filled.
-    pub fn shares<'b>(
+    /// a_ij, or a_ij / c_j where shares are compared, of one list of a run, row by row, of the columns `labels`, all filled.
+    pub fn cells<'b>(
         &'b mut self,
         run: usize,
         list: usize,
@@ -155,9 +156,13 @@ impl<'a> Counter<'a> {
         let (corpus, numbers) = self.of_run[run];
         let weights = &sample.0[corpus];
         self.inputs.runs[run].pictures.count(list, |at| weights[numbers[at] as usize], &mut self.counts);
-        let images = &images[run];
+        let (images, matrix) = (&images[run], self.inputs.matrix);
         let rows = self.counts.chunks_exact(self.inputs.labels.len());
         // The quotients of equal fractions are equal numbers: ties stay ties.
-        rows.flat_map(move |row| labels.iter().map(move |&label| f64::from(row[label]) / f64::from(images[label])))
+        let cell = move |count: u32, label: usize| match matrix {
+            MatrixKind::Counts => f64::from(count),
+            MatrixKind::Shares => f64::from(count) / f64::from(images[label]),
+        };
+        rows.flat_map(move |row| labels.iter().map(move |&label| cell(row[label], label)))
     }
 }

@@ -1,6 +1,7 @@
 //! A matrix from a CSV file: `association.csv` and `counts.csv` as runs have them, or any other table of numbers with the
 //! labels as header and the classes as first column.
 
+use super::MatrixKind;
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -18,14 +19,16 @@ pub struct MatrixFile {
     pub cells: Vec<f64>,
     /// Which columns are not empty.
     pub present: Vec<bool>,
+    /// It holds counts of images: its last row is that of `counts.csv`.
+    pub counted: bool,
 }
 
 impl MatrixFile {
-    /// Reads the file. Of counts the shares are taken.
+    /// Reads the file. Of counts the shares are taken, where shares are compared; other numbers are taken as they stand.
     ///
     /// # Errors
     /// The file cannot be read; a cell that is no number; a column with numbers in some rows only; no row or column.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path, matrix: MatrixKind) -> Result<Self> {
         let unreadable = |error: csv::Error| Error::file(path, format!("not a table: {error}"));
         let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
         let mut reader = csv::Reader::from_reader(file);
@@ -39,8 +42,12 @@ impl MatrixFile {
             });
             rows.push((record[0].to_string(), cells.collect::<Result<Vec<Option<f64>>>>()?));
         }
-        if let Some((_, images)) = rows.pop_if(|(name, _)| name == IMAGES) {
-            shares(&mut rows, &images, &labels).map_err(|cause| Error::file(path, cause))?;
+        let images = rows.pop_if(|(name, _)| name == IMAGES);
+        if let Some((_, images)) = &images {
+            check_counts(&rows, images, &labels).map_err(|cause| Error::file(path, cause))?;
+            if matrix == MatrixKind::Shares {
+                shares(&mut rows, images);
+            }
         }
         if rows.is_empty() || labels.is_empty() {
             return Err(Error::file(
@@ -48,10 +55,10 @@ impl MatrixFile {
                 "holds no matrix: expected a header with labels and a row for every class, as in association.csv",
             ));
         }
-        Self::assemble(rows, labels).map_err(|cause| Error::file(path, cause))
+        Self::assemble(rows, labels, images.is_some()).map_err(|cause| Error::file(path, cause))
     }
 
-    fn assemble(rows: Vec<(String, Vec<Option<f64>>)>, labels: Vec<String>) -> Result<Self, String> {
+    fn assemble(rows: Vec<(String, Vec<Option<f64>>)>, labels: Vec<String>, counted: bool) -> Result<Self, String> {
         let present: Vec<bool> = rows[0].1.iter().map(Option::is_some).collect();
         for (name, cells) in &rows {
             if let Some(at) = (0..labels.len()).find(|&at| cells[at].is_some() != present[at]) {
@@ -65,7 +72,7 @@ impl MatrixFile {
             }
         }
         let cells = rows.iter().flat_map(|(_, cells)| cells.iter().map(|cell| cell.unwrap_or(0.0))).collect();
-        Ok(Self { classes: rows.into_iter().map(|(name, _)| name).collect(), labels, cells, present })
+        Ok(Self { classes: rows.into_iter().map(|(name, _)| name).collect(), labels, cells, present, counted })
     }
 }
 
@@ -79,22 +86,27 @@ fn number(cell: &str) -> Result<Option<f64>, String> {
     }
 }
 
-/// Divides counts by the number of images of each label; the column of a label without images becomes empty.
-fn shares(rows: &mut [(String, Vec<Option<f64>>)], images: &[Option<f64>], labels: &[String]) -> Result<(), String> {
+/// Counts are whole numbers up to the number of images of their label.
+fn check_counts(rows: &[(String, Vec<Option<f64>>)], images: &[Option<f64>], labels: &[String]) -> Result<(), String> {
     let whole = |value: Option<f64>| value.filter(|value| *value >= 0.0 && value.fract() == 0.0);
     for (name, cells) in rows {
-        for ((cell, &images), label) in cells.iter_mut().zip(images).zip(labels) {
-            let fits = |&(count, images): &(f64, f64)| count <= images;
-            let Some((count, images)) = whole(*cell).zip(whole(images)).filter(fits) else {
+        for ((&cell, &images), label) in cells.iter().zip(images).zip(labels) {
+            if whole(cell).zip(whole(images)).is_none_or(|(count, images)| count > images) {
                 return Err(format!(
                     "row `{name}`, column `{label}`: the last row is `{IMAGES}`, so this should be counts, whole numbers \
                      up to those in that row"
                 ));
-            };
-            *cell = (images > 0.0).then(|| count / images);
+            }
         }
     }
     Ok(())
+}
+
+/// Divides counts by the number of images of each label; the column of a label without images becomes empty.
+fn shares(rows: &mut [(String, Vec<Option<f64>>)], images: &[Option<f64>]) {
+    for (cell, images) in rows.iter_mut().flat_map(|(_, cells)| cells.iter_mut().zip(images)) {
+        *cell = cell.zip(*images).filter(|(_, images)| *images > 0.0).map(|(count, images)| count / images);
+    }
 }
 
 /// The name of a matrix: the file's without its ending or, for `association.csv` and `counts.csv`, its folder's; with so
@@ -118,18 +130,30 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<MatrixFile> {
+        read_as(MatrixKind::Shares, text)
+    }
+
+    fn read_as(matrix: MatrixKind, text: &str) -> Result<MatrixFile> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("association.csv");
         std::fs::write(&path, text).unwrap();
-        MatrixFile::read(&path)
+        MatrixFile::read(&path, matrix)
     }
 
     #[test]
     fn counts_become_shares_and_empty_columns_stay_empty() {
         let counts = read("class,Joy,Awe,Fear\nCat,1,0,3\n\"Dog, big\",2,0,0\nimages,4,0,3\n").unwrap();
-        assert_eq!(counts, read("class,Joy,Awe,Fear\nCat,0.25,,1\n\"Dog, big\",0.5,,0\n").unwrap());
+        let shares = read("class,Joy,Awe,Fear\nCat,0.25,,1\n\"Dog, big\",0.5,,0\n").unwrap();
+        assert_eq!((&counts.cells, &counts.present), (&shares.cells, &shares.present));
+        assert!(counts.counted && !shares.counted);
         assert_eq!((counts.cells, counts.present), (vec![0.25, 0.0, 1.0, 0.5, 0.0, 0.0], vec![true, false, true]));
         assert_eq!(counts.classes, ["Cat", "Dog, big"]);
+    }
+
+    #[test]
+    fn counts_stay_counts_with_every_column() {
+        let counts = read_as(MatrixKind::Counts, "class,Joy,Awe\nCat,1,0\nDog,2,0\nimages,4,0\n").unwrap();
+        assert_eq!((counts.cells, counts.present), (vec![1.0, 0.0, 2.0, 0.0], vec![true, true]));
     }
 
     #[test]

@@ -78,6 +78,7 @@ fn inputs(runs: Vec<(Pictures, &str, usize)>, (classes, labels): (usize, usize))
         labels: (0..labels).map(name).collect(),
         items: Vec::new(),
         paths: runs.iter().map(|(_, corpus, _)| PathBuf::from(corpus)).collect(),
+        matrix: MatrixKind::Shares,
         warnings: Vec::new(),
         runs: Vec::new(),
     };
