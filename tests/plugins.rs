@@ -94,6 +94,16 @@ fn a_single_output_is_explained_and_stands_in_bins() {
     assert_eq!(run.table("grad-cam/association.csv").header[1..], bins);
     assert_eq!(run.manifest()["output"], "valence");
     ends(common::corpus::emocam().current_dir(corpus.path("")).args(["associate", "run"]), 0);
+    let binned = || {
+        let mut command = common::corpus::emocam();
+        command.current_dir(corpus.path("")).args(["associate", "run", "--bins", "5"]);
+        command
+    };
+    ends(binned().args(["--out", "binned"]), 0);
+    let counts = common::corpus::Table::read(&corpus.path("binned/grad-cam/counts.csv"));
+    assert_eq!(counts.header.len(), 1 + 5);
+    assert_eq!(counts.rows[counts.rows.len() - 1][1..], ["3", "3", "3", "3", "3"], "fifteen images in five bins");
+    refused(&mut binned(), &["--out"]);
     ends(with(&corpus, "explain", "scalar").args(["photos/a/picture_3.png"]), 0);
     let svg = std::fs::read_to_string(corpus.path("explained/picture_3.svg")).unwrap();
     assert!(svg.contains("valence"));

@@ -29,8 +29,11 @@ fn size(corpus: &Corpus, name: &str) -> Size {
     Size::new(width, height)
 }
 
+/// File, label, score, box, and its own pixels.
+type Found = (String, &'static str, f64, [f64; 4], Option<Mask>);
+
 /// Ellipse-like masks and boxes of two classes, in six of the eight pictures of `photos/a`; some reach beyond the picture.
-fn regions(corpus: &Corpus) -> Vec<(String, &'static str, f64, [f64; 4], Option<Mask>)> {
+fn regions(corpus: &Corpus) -> Vec<Found> {
     let mut all = Vec::new();
     for at in 0..6 {
         let name = format!("a/picture_{at}.png");

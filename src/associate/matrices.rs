@@ -3,11 +3,16 @@
 use super::Counts;
 use crate::config::AssociationConfig;
 use crate::files::write_whole;
+use crate::networks::Scalar;
 use crate::plot::{self, Heatmap};
 use crate::run::record::ImageRecord;
 use crate::run::{Manifest, Run};
+use crate::stats::quantile;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
+
+/// More columns no heatmap shows: its text would be too small to read.
+const MOST_COLUMNS: usize = 100;
 
 /// The counts of every method of a run.
 #[derive(Debug)]
@@ -16,20 +21,67 @@ pub struct Matrices {
     rule: AssociationConfig,
     labels: Vec<String>,
     classes: Vec<String>,
+    /// What stands in for the records' labels.
+    bins: Option<Scalar>,
     warning: Option<String>,
 }
 
-/// Counts a run's records by `rule`, for every method at once.
+/// Counts a run's records by `rule`, for every method at once; with `bins` the columns are these in place of the run's labels.
 ///
 /// # Errors
 /// The records cannot be read.
-pub fn matrices(run: &Run, rule: &AssociationConfig) -> Result<Matrices> {
+pub fn matrices(run: &Run, rule: &AssociationConfig, bins: Option<Scalar>) -> Result<Matrices> {
     let mut matrices = Matrices::new(&run.manifest, rule);
+    if let Some(scalar) = &bins {
+        let labels = Scalar::bins(&scalar.name, &scalar.thresholds);
+        for (_, counts) in &mut matrices.methods {
+            *counts = Counts::new(matrices.classes.len(), labels.len());
+        }
+        matrices.labels = labels;
+    }
+    matrices.bins = bins;
     run.for_each_record(|record| {
         matrices.add(&record);
         Ok(())
     })?;
     Ok(matrices)
+}
+
+/// `count` bins of the answers of a network with a single output, with about as many pictures in each: edges are the
+/// quantiles k / `count` of the run's answers (linear interpolation), equal ones once.
+///
+/// # Errors
+/// The network of the run has labels; the records cannot be read, or there is none.
+pub fn quantile_bins(run: &Run, count: usize) -> Result<Scalar> {
+    let Some(name) = run.manifest.output.clone() else {
+        let message = "its network has labels; bins are for networks with a single output: leave out --bins";
+        return Err(Error::file(run.folder(), message));
+    };
+    let mut answers: Vec<f64> = Vec::new();
+    run.for_each_record(|record| {
+        answers.extend(record.output.map(f64::from));
+        Ok(())
+    })?;
+    if answers.is_empty() {
+        return Err(Error::file(run.folder(), "has no records yet: nothing to divide into bins"));
+    }
+    answers.sort_by(f64::total_cmp);
+    // As the answers are: in single precision, which is also what names the bins.
+    let edge = |k: usize| f64::from(quantile(&answers, k as f64 / count as f64) as f32);
+    let mut thresholds: Vec<f64> = (1..count).map(edge).collect();
+    thresholds.dedup();
+    Ok(Scalar { name, thresholds })
+}
+
+/// The labels that a heatmap has columns for, in their order: all, or of many those with the most images.
+fn shown(images: &[u64]) -> Vec<usize> {
+    let mut labels: Vec<usize> = (0..images.len()).collect();
+    if labels.len() > MOST_COLUMNS {
+        labels.sort_by_key(|&label| std::cmp::Reverse(images[label]));
+        labels.truncate(MOST_COLUMNS);
+        labels.sort_unstable();
+    }
+    labels
 }
 
 impl Matrices {
@@ -38,7 +90,7 @@ impl Matrices {
         let (labels, classes) = (manifest.labels.clone(), manifest.classes.clone());
         let names = manifest.configuration.cam.methods.iter().map(ToString::to_string);
         let methods = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
-        Self { methods, rule: rule.clone(), labels, classes, warning: manifest.warning.clone() }
+        Self { methods, rule: rule.clone(), labels, classes, bins: None, warning: manifest.warning.clone() }
     }
 
     /// Counts a picture.
@@ -46,7 +98,11 @@ impl Matrices {
     /// # Panics
     /// When the record does not fit the manifest; [`Run`] has checked those it reads.
     pub fn add(&mut self, record: &ImageRecord) {
-        self.methods.iter_mut().enumerate().for_each(|(at, (_, counts))| counts.add(record, at, &self.rule));
+        let label = match (&self.bins, record.output) {
+            (Some(scalar), Some(output)) => scalar.bin(output),
+            _ => record.label,
+        };
+        self.methods.iter_mut().enumerate().for_each(|(at, (_, counts))| counts.add(record, label, at, &self.rule));
     }
 
     /// Every method's name and counts.
@@ -101,7 +157,12 @@ impl Matrices {
         let association = counts.association();
         let classes = counts.prominent(self.rule.top);
         let images: u64 = counts.images.iter().sum();
+        let columns = shown(&counts.images);
         let mut notes = vec![self.rule.described()];
+        if columns.len() < self.labels.len() {
+            let (shown, all) = (columns.len(), self.labels.len());
+            notes.push(format!("The {shown} labels with the most images of {all}; association.csv has all."));
+        }
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
         Heatmap {
             title: "Objects and emotions".into(),
@@ -112,11 +173,14 @@ impl Matrices {
                 self.classes.len()
             )),
             rows: classes.iter().map(|&class| self.classes[class].clone()).collect(),
-            columns: self.labels.clone(),
-            values: classes.iter().map(|&class| association.row(class).to_vec()).collect(),
+            columns: columns.iter().map(|&label| self.labels[label].clone()).collect(),
+            values: classes
+                .iter()
+                .map(|&class| columns.iter().map(|&label| association[[class, label]]).collect())
+                .collect(),
             value_label: "share of the images of an emotion".into(),
             empty_label: "no image got this label".into(),
-            column_notes: counts.images.iter().map(u64::to_string).collect(),
+            column_notes: columns.iter().map(|&label| counts.images[label].to_string()).collect(),
             column_notes_label: "images".into(),
             notes,
             ..Heatmap::default()

@@ -3,7 +3,7 @@
 
 mod matrices;
 
-pub use matrices::{matrices, Matrices};
+pub use matrices::{matrices, quantile_bins, Matrices};
 
 use crate::config::AssociationConfig;
 use crate::run::record::ImageRecord;
@@ -39,14 +39,14 @@ impl Counts {
         Self { cells: Array2::zeros((classes, labels)), images: vec![0; labels] }
     }
 
-    /// Counts one picture, by the map at `method` in the record's list.
+    /// Counts one picture in the column `label`, by the map at `method` in the record's list.
     ///
     /// # Panics
     /// When a class or label lies outside the matrix; [`crate::run::Run`] has checked the records.
-    pub fn add(&mut self, record: &ImageRecord, method: usize, rule: &AssociationConfig) {
-        self.images[record.label] += 1;
+    pub fn add(&mut self, record: &ImageRecord, label: usize, method: usize, rule: &AssociationConfig) {
+        self.images[label] += 1;
         for class in important_classes(record, method, rule) {
-            self.cells[[class, record.label]] += 1;
+            self.cells[[class, label]] += 1;
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
 
     fn count(records: &[ImageRecord], rule: &AssociationConfig) -> Counts {
         let mut counts = Counts::new(4, 3);
-        records.iter().for_each(|record| counts.add(record, 0, rule));
+        records.iter().for_each(|record| counts.add(record, record.label, 0, rule));
         counts
     }
 

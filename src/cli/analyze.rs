@@ -179,7 +179,7 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
     run.manifest.outcome = Some(outcome(run, failures.len(), timings)?);
     failures_csv(run, failures)?;
     images_and_objects_csv(run)?;
-    let matrices = matrices(run, &run.manifest.configuration.association)?;
+    let matrices = matrices(run, &run.manifest.configuration.association, None)?;
     let pictures = matrices.write(run.folder())?;
     run.manifest.complete = true;
     run.save()?;

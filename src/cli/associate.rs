@@ -2,7 +2,7 @@
 
 use super::session::{print, say_warning};
 use super::settings::Association;
-use emocam::associate::{matrices, Matrices};
+use emocam::associate::{matrices, quantile_bins, Matrices};
 use emocam::run::Run;
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,18 +21,23 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
+    /// Of a network with a single output: columns are N bins with about as many images each, in place of those of its card
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1000), requires = "out")]
+    bins: Option<u16>,
+
     #[command(flatten)]
     association: Association,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { run, out, association } = args;
+    let Args { run, out, bins, association } = args;
     let mut run = Run::open(&run)?;
     let mut config = run.manifest.configuration.clone();
     association.apply(&mut config.association);
     config.check()?;
     say_warning(run.manifest.warning.as_ref());
-    let matrices = matrices(&run, &config.association)?;
+    let bins = bins.map(|count| quantile_bins(&run, count.into())).transpose()?;
+    let matrices = matrices(&run, &config.association, bins)?;
     let pictures = matrices.write(out.as_deref().unwrap_or(run.folder()))?;
     if out.is_none() {
         let changed = config.association != run.manifest.configuration.association;

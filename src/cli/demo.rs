@@ -94,9 +94,9 @@ fn explained(scenes: u64, folder: &Path) -> Vec<String> {
 /// What was planted and what was found: a line a cause, with the rank of its class in its label's column.
 fn summary(run: &Run, out: &Path) -> anyhow::Result<String> {
     let rule = &run.manifest.configuration.association;
-    let found = matrices(run, rule)?;
+    let found = matrices(run, rule, None)?;
     let detected = AssociationConfig { importance: f32::NEG_INFINITY, min_confidence: DETECTED, ..rule.clone() };
-    let detected = matrices(run, &detected)?;
+    let detected = matrices(run, &detected, None)?;
     let mut names = vec!["detected"];
     names.extend(found.methods().iter().map(|(name, _)| name.as_str()));
     let ranks = |cause: &Cause| -> Vec<Option<usize>> {
