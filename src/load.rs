@@ -175,6 +175,13 @@ pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<d
     Ok((Box::new(detector), files))
 }
 
+/// Whether the configured network is a file whose layers cannot be seen. Of one that is not there or cannot be read nothing is
+/// said here: loading it says why.
+pub fn is_opaque(config: &Config, folder: &Path) -> bool {
+    models::locate(config.emotion.weights.as_ref(), folder)
+        .is_ok_and(|weights| networks::torchscript::is_one(&weights).unwrap_or(false))
+}
+
 /// Loads the explained network alone, with its files.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ fn eight_labels_on_a_wide_input_go_through_every_command() {
 
     ends(common::corpus::emocam().current_dir(corpus.path("")).args(["associate", "run", "--importance", "0.2"]), 0);
     assert_eq!(run.table("grad-cam/association.csv").header[1..], LABELS);
-    ends(common::corpus::emocam().current_dir(corpus.path("")).args(["rsa", "run", "--resamples", "50"]), 0);
+    ends(common::corpus::emocam().current_dir(corpus.path("")).args(["rsa", "run", "--resamples", "100"]), 0);
     assert_eq!(run.table("rsa/rsa.csv").rows.len() * run.table("rsa/rsa.csv").rows.len() % 25, 0);
 
     ends(with(&corpus, "explain", "cnn8").args(["photos/a", "--cam", "grad-cam,xgrad-cam", "--corpus", "photos"]), 0);
@@ -124,7 +124,7 @@ fn methods_that_need_layers_are_refused_with_those_that_do_not() {
 }
 
 /// What names the network or says how long it took.
-const NAMES: [&str; 4] = ["models", "configuration", "timings", "seconds"];
+const NAMES: [&str; 5] = ["models", "configuration", "timings", "seconds", "parts"];
 
 /// Every file of a folder but what names the network: paths and bytes.
 fn results(corpus: &Corpus, folder: &str) -> Vec<(String, Vec<u8>)> {
@@ -137,8 +137,10 @@ fn results(corpus: &Corpus, folder: &str) -> Vec<(String, Vec<u8>)> {
         let mut document: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         let all = document.as_object_mut().unwrap();
         all.retain(|key, _| !NAMES.contains(&key.as_str()));
-        if let Some(run) = all.get_mut("run").and_then(|run| run.as_object_mut()) {
-            run.retain(|key, _| !NAMES.contains(&key.as_str()));
+        for part in ["run", "outcome"] {
+            if let Some(part) = all.get_mut(part).and_then(|part| part.as_object_mut()) {
+                part.retain(|key, _| !NAMES.contains(&key.as_str()));
+            }
         }
         (name, document.to_string().into_bytes())
     });

@@ -77,7 +77,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Colouring::Both => Colours::Both,
     };
     let wanted = Wanted { boxes: boxes.into(), colours, maps: save_maps };
-    let (config, machine) = settings.or_paper_methods().resolve()?;
+    let (config, machine) = settings.resolve_or_paper_methods()?;
     let (sources, mut failures) = sources(&images, corpus.as_deref())?;
     let files = files(&sources, &out)?;
     let (loaded, _) = session::load(&config, &machine, &sources)?;

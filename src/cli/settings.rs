@@ -1,8 +1,9 @@
 //! Flags that mean the same in every subcommand, and how they change the configuration.
 
 use clap::Args;
-use emocam::attribution::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Target};
+use emocam::attribution::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Needs, Target};
 use emocam::config::{AssociationConfig, Config};
+use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
 use emocam::regions::darknet::ClassScores;
 use emocam::score::{BoxArea, ScoreRule};
@@ -249,12 +250,18 @@ pub struct Machine {
 }
 
 impl Settings {
-    /// With all methods of the paper where neither `--cam` nor a configuration says which.
-    pub fn or_paper_methods(mut self) -> Self {
-        if self.config.is_none() {
-            self.cam.get_or_insert_with(|| methods("paper").expect("it is a name"));
+    /// As [`Settings::resolve`], with all methods of the paper that the network is open to where neither `--cam` nor a
+    /// configuration says which.
+    pub fn resolve_or_paper_methods(self) -> anyhow::Result<(Config, Machine)> {
+        let open = self.cam.is_none() && self.config.is_none();
+        let (mut config, machine) = self.resolve()?;
+        if open {
+            config.cam.methods = Method::paper();
+            if load::is_opaque(&config, &machine.models) {
+                config.cam.methods.retain(|method| method.row().needs != Needs::Layers);
+            }
         }
-        self
+        Ok((config, machine))
     }
 
     /// Preset, file and flags together.
