@@ -1,5 +1,5 @@
-//! The small models that come with the program, trained on the drawn world and good for nothing else: into a folder, and
-//! into a configuration. How they were made and how good they are stands in `models/demo/README.md`.
+//! The small models that come with the program, trained on the drawn world and good for nothing else: into a folder,
+//! and into a configuration. How they were made and how good they are stands in `models/demo/README.md`.
 
 use crate::config::Config;
 use crate::files::write_bytes;

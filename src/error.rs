@@ -90,7 +90,8 @@ impl Error {
 
     /// Whether libtorch ran out of memory, of the GPU or of the machine.
     pub fn is_out_of_memory(&self) -> bool {
-        // The allocators', cuBLAS' and cuDNN's words, and what is said of a convolution no algorithm of which gets its workspace.
+        // The allocators', cuBLAS' and cuDNN's words, and what is said of a convolution no algorithm of which gets its
+        // workspace.
         const WORDS: [&str; 5] = [
             "out of memory",
             "can't allocate memory",
@@ -111,8 +112,8 @@ impl Error {
         Self::File { path: path.to_path_buf(), message: message.into() }
     }
 
-    /// An [`Error::Torch`] for use with `map_err`: keeps the one line of the C++ message that says what went wrong; it ends in
-    /// a backtrace, and an error inside a TorchScript program begins with one.
+    /// An [`Error::Torch`] for use with `map_err`: keeps the one line of the C++ message that says what went wrong; it
+    /// ends in a backtrace, and an error inside a TorchScript program begins with one.
     pub fn torch(doing: &'static str) -> impl FnOnce(tch::TchError) -> Self {
         move |source| Self::Torch { doing, message: crate::nn::script::reason(&source) }
     }

@@ -43,8 +43,8 @@ impl Loaded {
     }
 }
 
-/// Loads everything `config` names; `folder` is the models folder, `paths` are the pictures, by which regions that are known
-/// are found.
+/// Loads everything `config` names; `folder` is the models folder, `paths` are the pictures, by which regions that are
+/// known are found.
 ///
 /// # Errors
 /// As [`regions`] and [`network`]; methods that cannot be with the network.
@@ -135,19 +135,21 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
     Ok((cfg, classes, files))
 }
 
-/// The configured detector's file where that is a network exported as TorchScript, which needs no weights and no names; `None`
-/// where it is Darknet's description of a network.
+/// The configured detector's file where that is a network exported as TorchScript, which needs no weights and no names;
+/// `None` where it is Darknet's description of a network.
 fn exported(config: &Config, folder: &Path) -> Result<Option<PathBuf>> {
     // What is not found here may be built in; who reads it says so if not.
     let Ok(file) = models::locate(config.detector.cfg.as_ref(), folder) else { return Ok(None) };
     Ok(YoloTorchScript::is_meant(&file)?.then_some(file))
 }
 
-/// Loads the detector alone, with its files: a Darknet network, or a TorchScript file exported by Ultralytics, which has its
-/// own letterbox and way from scores to labels (`class_scores`, `letterbox_filter` and `letterbox_fill` are Darknet's).
+/// Loads the detector alone, with its files: a Darknet network, or a TorchScript file exported by Ultralytics, which
+/// has its own letterbox and way from scores to labels (`class_scores`, `letterbox_filter` and `letterbox_fill` are
+/// Darknet's).
 ///
 /// # Errors
-/// As [`description`]; weights that are missing, damaged or do not fit. As [`YoloTorchScript::load`]; `rect` with such a file.
+/// As [`description`]; weights that are missing, damaged or do not fit. As [`YoloTorchScript::load`]; `rect` with such
+/// a file.
 pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Detector>, Vec<ModelFile>)> {
     if let Some(file) = exported(config, folder)? {
         if config.detector.rect {
@@ -175,8 +177,8 @@ pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<d
     Ok((Box::new(detector), files))
 }
 
-/// Whether the configured network is a file whose layers cannot be seen. Of one that is not there or cannot be read nothing is
-/// said here: loading it says why.
+/// Whether the configured network is a file whose layers cannot be seen. Of one that is not there or cannot be read
+/// nothing is said here: loading it says why.
 pub fn is_opaque(config: &Config, folder: &Path) -> bool {
     models::locate(config.emotion.weights.as_ref(), folder)
         .is_ok_and(|weights| networks::torchscript::is_one(&weights).unwrap_or(false))

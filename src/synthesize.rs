@@ -1,5 +1,5 @@
-//! Random weights in the published formats, for tests, benchmarks and trying out without a download. The same seed gives
-//! the same file on every machine: only additions, multiplications and square roots of f64 are used.
+//! Random weights in the published formats, for tests, benchmarks and trying out without a download. The same seed
+//! gives the same file on every machine: only additions, multiplications and square roots of f64 are used.
 //!
 //! Random deep networks die or saturate unless each layer keeps the spread of its input. Here that is arranged without
 //! running anything: from layer to layer an estimate of the activations' mean square and variance is carried along, and
@@ -37,8 +37,8 @@ impl Nonlinearity {
     }
 }
 
-/// How much of each kernel's mean is taken out: with all of it in, every picture and place ends in the same answer after
-/// some tens of layers; with none of it, the smallest difference of rounding grows into another answer.
+/// How much of each kernel's mean is taken out: with all of it in, every picture and place ends in the same answer
+/// after some tens of layers; with none of it, the smallest difference of rounding grows into another answer.
 const CENTRING: f64 = 0.75;
 
 /// `outputs` kernels of `inputs` weights each, which turn an input of the given spread into outputs of mean square 1,

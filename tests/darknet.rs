@@ -1,4 +1,5 @@
-//! The Darknet engine against OpenCV's Darknet importer, on miniatures of every family (scripts/reference/darknet_small.py).
+//! The Darknet engine against OpenCV's Darknet importer, on miniatures of every family
+//! (scripts/reference/darknet_small.py).
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]

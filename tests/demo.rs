@@ -1,5 +1,5 @@
-//! The embedded models on the drawn world: `emocam demo` whole, its tables on one and two threads, detections and answers
-//! against what was drawn, and what pasting a cause does.
+//! The embedded models on the drawn world: `emocam demo` whole, its tables on one and two threads, detections and
+//! answers against what was drawn, and what pasting a cause does.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]

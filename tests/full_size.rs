@@ -1,4 +1,5 @@
-//! The shipped YOLOv3 for Open Images at full size, with synthesized weights, against OpenCV (scripts/reference/opencv_raw.py).
+//! The shipped YOLOv3 for Open Images at full size, with synthesized weights, against OpenCV
+//! (scripts/reference/opencv_raw.py).
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]

@@ -1,4 +1,5 @@
-//! Corpora as lists and tars: the same results as from a folder, and no harm from files that are not what they should be.
+//! Corpora as lists and tars: the same results as from a folder, and no harm from files that are not what they should
+//! be.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]

@@ -1,5 +1,5 @@
-//! Merging 64 shards of 1,000,000 records: time and memory. Takes minutes and 5 GB of disk, hence not a part of the usual
-//! tests: `cargo test --release --test merge_scale -- --ignored --nocapture`.
+//! Merging 64 shards of 1,000,000 records: time and memory. Takes minutes and 5 GB of disk, hence not a part of the
+//! usual tests: `cargo test --release --test merge_scale -- --ignored --nocapture`.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]

@@ -1,5 +1,5 @@
-//! What `--cam`, `--target`, `--class`, `--layer-point`, `--compat`, `--lrp-rule` and `--permutations` change, and maps at
-//! the extremes, end to end.
+//! What `--cam`, `--target`, `--class`, `--layer-point`, `--compat`, `--lrp-rule` and `--permutations` change, and maps
+//! at the extremes, end to end.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]

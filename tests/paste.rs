@@ -1,5 +1,6 @@
-//! `emocam paste`: the fast path against the slow one, Pillow and PyTorch (scripts/reference/object_paste.py), statistics
-//! against statsmodels (scripts/reference/paste_statistics.py), and the command line with miniature networks.
+//! `emocam paste`: the fast path against the slow one, Pillow and PyTorch (scripts/reference/object_paste.py),
+//! statistics against statsmodels (scripts/reference/paste_statistics.py), and the command line with miniature
+//! networks.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]

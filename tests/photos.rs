@@ -1,5 +1,5 @@
-//! A real detector on real photos against OpenCV (scripts/reference/opencv_detections.py). Runs when the folder of photos
-//! and detectors lies beside the checkout.
+//! A real detector on real photos against OpenCV (scripts/reference/opencv_detections.py). Runs when the folder of
+//! photos and detectors lies beside the checkout.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]

@@ -1,4 +1,5 @@
-//! Pixels against Pillow: decoding, resampling and letterboxing, by the digests of `scripts/reference/pillow_resize.py`.
+//! Pixels against Pillow: decoding, resampling and letterboxing, by the digests of
+//! `scripts/reference/pillow_resize.py`.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]

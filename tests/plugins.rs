@@ -1,5 +1,5 @@
-//! Networks that users bring, through every command: labels, sizes and preparation of their own, a single output, heads whose
-//! layers cannot be seen, and memory that runs out.
+//! Networks that users bring, through every command: labels, sizes and preparation of their own, a single output, heads
+//! whose layers cannot be seen, and memory that runs out.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -147,8 +147,8 @@ fn results(corpus: &Corpus, folder: &str) -> Vec<(String, Vec<u8>)> {
     results.collect()
 }
 
-/// `hungry.pt` is `sated.pt`, but says that memory has run out where more than two pictures, one of them almost white, come at a
-/// time.
+/// `hungry.pt` is `sated.pt`, but says that memory has run out where more than two pictures, one of them almost white,
+/// come at a time.
 #[test]
 fn where_memory_runs_out_midway_every_command_finishes_with_the_same_bytes() {
     let corpus = Corpus::small();

@@ -1,6 +1,6 @@
-//! What the preset's tables were before networks and regions became exchangeable: SHA-256 of every CSV, made by the commit
-//! dcf3ba3 on an AMD EPYC with AVX-512. Last digits of libtorch's sums follow the processor; where those of the answers are
-//! others, counts of images may move by one.
+//! What the preset's tables were before networks and regions became exchangeable: SHA-256 of every CSV, made by the
+//! commit dcf3ba3 on an AMD EPYC with AVX-512. Last digits of libtorch's sums follow the processor; where those of the
+//! answers are others, counts of images may move by one.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -33,7 +33,8 @@ fn tables(folder: &Path) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Compares every table's digest with the recorded one; `false` where the answers in `images.csv` have other last digits.
+/// Compares every table's digest with the recorded one; `false` where the answers in `images.csv` have other last
+/// digits.
 fn as_recorded(folder: &Path, name: &str, answers: bool) -> bool {
     let expected = json("preset/digests.json")[name].as_object().unwrap().clone();
     let tables = tables(folder);

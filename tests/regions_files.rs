@@ -1,4 +1,5 @@
-//! Regions from elsewhere, through every command: COCO results and data sets, JSON lines, an earlier run; boxes and masks.
+//! Regions from elsewhere, through every command: COCO results and data sets, JSON lines, an earlier run; boxes and
+//! masks.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -32,7 +33,8 @@ fn size(corpus: &Corpus, name: &str) -> Size {
 /// File, label, score, box, and its own pixels.
 type Found = (String, &'static str, f64, [f64; 4], Option<Mask>);
 
-/// Ellipse-like masks and boxes of two classes, in six of the eight pictures of `photos/a`; some reach beyond the picture.
+/// Ellipse-like masks and boxes of two classes, in six of the eight pictures of `photos/a`; some reach beyond the
+/// picture.
 fn regions(corpus: &Corpus) -> Vec<Found> {
     let mut all = Vec::new();
     for at in 0..6 {
@@ -155,7 +157,8 @@ fn masks_are_scored_on_their_pixels_and_boxes_stay_beside_them() {
     assert_eq!(objects.rows.len(), 12);
     assert_eq!(objects.header[8..10], ["grad-cam", "ablation-cam"]);
     assert_eq!(assert_recomputed(&run), 2 * 6);
-    // The box's score stands beside the mask's and differs from it; a region without a mask has its box's in the method's column.
+    // The box's score stands beside the mask's and differs from it; a region without a mask has its box's in the
+    // method's column.
     for row in &objects.rows {
         let beside = &row[objects.at("grad-cam_box")];
         assert_eq!(row[2] == "Dog", !beside.is_empty(), "{row:?}");

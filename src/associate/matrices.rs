@@ -26,7 +26,8 @@ pub struct Matrices {
     warning: Option<String>,
 }
 
-/// Counts a run's records by `rule`, for every method at once; with `bins` the columns are these in place of the run's labels.
+/// Counts a run's records by `rule`, for every method at once; with `bins` the columns are these in place of the run's
+/// labels.
 ///
 /// # Errors
 /// The records cannot be read.

@@ -23,8 +23,8 @@ pub fn important_classes(record: &ImageRecord, method: usize, rule: &Association
     important
 }
 
-/// Counts over pictures. A commutative monoid: the counts of two corpora merge into those of both, and [`Counts::new`] is
-/// neutral.
+/// Counts over pictures. A commutative monoid: the counts of two corpora merge into those of both, and [`Counts::new`]
+/// is neutral.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
     /// a_ij, classes x labels: pictures of label j in which class i occurs at least once among the important boxes.
@@ -67,8 +67,8 @@ impl Counts {
         })
     }
 
-    /// The place of `class` in the column of `label`, by falling count from 1; equals share the better place. `None` for a
-    /// label that no picture got, and a class that none of its pictures has.
+    /// The place of `class` in the column of `label`, by falling count from 1; equals share the better place. `None`
+    /// for a label that no picture got, and a class that none of its pictures has.
     pub fn rank(&self, class: usize, label: usize) -> Option<usize> {
         let column = self.cells.column(label);
         (column[class] > 0).then(|| 1 + column.iter().filter(|&&count| count > column[class]).count())

@@ -1,9 +1,9 @@
 //! The score without some of A's channels: what ablation, LIME and Shapley values ask, thousands of times a picture.
 //!
 //! Of a network whose head shows its layers, channels often do not meet between A and the first linear layer (ReLU,
-//! max-pooling, flattening), so that this layer's output is b + sum over k of C_k, where C_k comes from channel k alone.
-//! Without some channels it is b plus the sum of the others' parts: exact, and only the layers behind it have to be run. Of
-//! any other network changed activations go through the head, as many at a time as a bounded memory holds.
+//! max-pooling, flattening), so that this layer's output is b + sum over k of C_k, where C_k comes from channel k
+//! alone. Without some channels it is b plus the sum of the others' parts: exact, and only the layers behind it have to
+//! be run. Of any other network changed activations go through the head, as many at a time as a bounded memory holds.
 
 use super::pass::VisibleHead;
 use super::{HeadPass, Score};

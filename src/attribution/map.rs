@@ -7,20 +7,20 @@ use tch::{Kind, TchError, Tensor};
 /// Keeps a division by the range of a constant map finite; the value of pytorch-grad-cam.
 const EPSILON: f64 = 1e-7;
 
-/// Finished maps of a batch, where they were computed: on a GPU they stay there, and what is usually asked of them are a few
-/// numbers.
+/// Finished maps of a batch, where they were computed: on a GPU they stay there, and what is usually asked of them are
+/// a few numbers.
 #[derive(Debug)]
 pub struct Maps {
     /// (N, rows, columns), f32 in `[0, 1]`, N at least 1.
     tensor: Tensor,
-    /// For each picture whether its map shows nothing: its raw map had no positive part, or the same one everywhere, or one so small that it
-    /// vanishes beside the normalisation's epsilon, as the gradient of a saturated probability may. Its maximum is below
-    /// 1/2 then, as a rule 0, and 1 otherwise.
+    /// For each picture whether its map shows nothing: its raw map had no positive part, or the same one everywhere, or
+    /// one so small that it vanishes beside the normalisation's epsilon, as the gradient of a saturated probability
+    /// may. Its maximum is below 1/2 then, as a rule 0, and 1 otherwise.
     pub flat: Vec<bool>,
     /// For each picture the mean of its map, in `[0, 1]`.
     pub means: Vec<f32>,
-    /// For each picture the standard error of its channel weights as a share of their norm, from a method that estimates
-    /// them by sampling.
+    /// For each picture the standard error of its channel weights as a share of their norm, from a method that
+    /// estimates them by sampling.
     pub errors: Option<Vec<f32>>,
 }
 

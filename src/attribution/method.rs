@@ -1,7 +1,7 @@
 //! The table of methods, and methods by name.
 //!
-//! Names, help texts, `paper` and `all`, what a network must offer, and the documents' table follow from [`METHODS`]. A new
-//! method is a file with its row, and the row's name here.
+//! Names, help texts, `paper` and `all`, what a network must offer, and the documents' table follow from [`METHODS`]. A
+//! new method is a file with its row, and the row's name here.
 
 use super::cam::{
     ablation_cam, eigen_cam, grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, lift_cam, lime_cam, lrp_cam,

@@ -1,8 +1,8 @@
 //! Class activation maps: which places of the last convolution drive the answer.
 //!
-//! A method turns the activation A (N, K, rows, columns) and the head into one raw map a picture; ReLU, normalisation and
-//! upsampling are the same for all and live in one place. A new method is one file and one row of the table of methods.
-//! Knows nothing of regions or files.
+//! A method turns the activation A (N, K, rows, columns) and the head into one raw map a picture; ReLU, normalisation
+//! and upsampling are the same for all and live in one place. A new method is one file and one row of the table of
+//! methods. Knows nothing of regions or files.
 
 mod cam;
 mod channels;
@@ -58,8 +58,8 @@ fn sum_over_positions(x: &Tensor) -> Result<Tensor, TchError> {
     x.f_sum_dim_intlist([2_i64, 3].as_slice(), false, Kind::Float)
 }
 
-/// The finished maps of `method` for a batch, of `size`, as a rule that of the network's input. The score of a network with a
-/// single output is that output.
+/// The finished maps of `method` for a batch, of `size`, as a rule that of the network's input. The score of a network
+/// with a single output is that output.
 ///
 /// # Errors
 /// [`Error::Torch`] when memory is short.

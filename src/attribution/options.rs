@@ -56,7 +56,8 @@ impl From<ClassChoice> for String {
 }
 
 impl ClassChoice {
-    /// The index of a fixed class among the outputs of a network (capitals do not matter), `None` for the predicted one.
+    /// The index of a fixed class among the outputs of a network (capitals do not matter), `None` for the predicted
+    /// one.
     ///
     /// # Errors
     /// There is no such label, or the network has a single output.
@@ -105,9 +106,9 @@ pub enum Compat {
     /// The methods as they are defined.
     #[default]
     None,
-    /// As the paper's published code computes them: its ReLUs are function calls and its fully connected layers lie in a
-    /// plain list, so captum hooks none of them. What is left of LRP is score times gradient, of DeepLIFT gradient times
-    /// A.
+    /// As the paper's published code computes them: its ReLUs are function calls and its fully connected layers lie in
+    /// a plain list, so captum hooks none of them. What is left of LRP is score times gradient, of DeepLIFT gradient
+    /// times A.
     Published,
 }
 
@@ -118,7 +119,8 @@ pub enum LrpRule {
     /// In proportion to the contributions x w (Bach et al. 2015, equation 58 with captum's epsilon).
     #[default]
     Epsilon,
-    /// Positive weights count 1.25-fold (Montavon et al. 2019, gamma = 0.25, captum's default; the bias stays as it is).
+    /// Positive weights count 1.25-fold (Montavon et al. 2019, gamma = 0.25, captum's default; the bias stays as it
+    /// is).
     Gamma,
     /// Positive weights alone, no bias (z+ rule, alpha 1 beta 0; Montavon et al. 2017).
     ZPlus,

@@ -9,8 +9,8 @@ use crate::{Error, Result};
 use std::cell::OnceCell;
 use tch::{Kind, TchError, Tensor};
 
-/// A batch that went through a network, and the explained output of each picture. What several methods need is computed once,
-/// when the first of them asks.
+/// A batch that went through a network, and the explained output of each picture. What several methods need is computed
+/// once, when the first of them asks.
 #[derive(Debug)]
 pub struct HeadPass<'a> {
     pub(super) network: &'a dyn Classifier,
@@ -38,12 +38,12 @@ pub(super) struct VisibleHead<'a> {
 }
 
 impl<'a> HeadPass<'a> {
-    /// `forward` is `network`'s; `classes`, the explained outputs, and `seeds`, for methods that draw at random, have one entry
-    /// a picture.
+    /// `forward` is `network`'s; `classes`, the explained outputs, and `seeds`, for methods that draw at random, have
+    /// one entry a picture.
     ///
     /// # Errors
-    /// The point behind the ReLU is asked for and the network shows no ReLU there; [`super::check`] refuses that before a
-    /// pass.
+    /// The point behind the ReLU is asked for and the network shows no ReLU there; [`super::check`] refuses that before
+    /// a pass.
     pub fn new(
         network: &'a dyn Classifier,
         forward: &'a Forward,
@@ -99,8 +99,8 @@ impl<'a> HeadPass<'a> {
         Ok(cell.get().expect("it was set just now or before"))
     }
 
-    /// The gradient by libtorch's differentiation. Pictures do not see each other, so that the gradient of the sum of their
-    /// scores is that of each.
+    /// The gradient by libtorch's differentiation. Pictures do not see each other, so that the gradient of the sum of
+    /// their scores is that of each.
     fn differentiated(&self, score: Score) -> Result<Tensor, TchError> {
         let leaf = self.a().f_mul_scalar(1.0)?.f_detach()?.set_requires_grad(true);
         tch::with_grad(|| {

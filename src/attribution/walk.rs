@@ -16,8 +16,8 @@ const EPSILON: f64 = 1e-9;
 pub(super) enum Rule {
     /// Derivatives of the score.
     Gradient,
-    /// DeepLIFT's multipliers, rescale rule, reference A = 0: the sum over A of multiplier times A is the score less the
-    /// score of the reference.
+    /// DeepLIFT's multipliers, rescale rule, reference A = 0: the sum over A of multiplier times A is the score less
+    /// the score of the reference.
     DeepLift,
     /// Relevances: their sum is the score less what the biases take.
     Lrp(LrpRule),
@@ -108,9 +108,9 @@ fn start(pass: &HeadPass<'_>, score: Score, rule: Rule, reference: Option<&Tenso
             let p = logits.f_softmax(1, Kind::Float)?;
             chosen.f_sub(&p)?.f_mul(&p.f_gather(1, &classes, false)?)
         }
-        // Softmax sees differences of logits alone, so the class's logit is taken less the mean over the labels (Shrikumar
-        // et al. 2017 normalise contributions to softmax outputs so), and the whole change of the probability is put down
-        // to it. Where that logit did not change at all, nothing is.
+        // Softmax sees differences of logits alone, so the class's logit is taken less the mean over the labels
+        // (Shrikumar et al. 2017 normalise contributions to softmax outputs so), and the whole change of the
+        // probability is put down to it. Where that logit did not change at all, nothing is.
         (Score::Probability, Rule::DeepLift) => {
             let reference = reference.expect("DeepLIFT has walked the head with A = 0");
             let (p, p0) = (logits.f_softmax(1, Kind::Float)?, reference.f_softmax(1, Kind::Float)?);
@@ -138,8 +138,8 @@ fn rescale(x: &Tensor, reference: &Tensor) -> Result<Tensor, TchError> {
     derivative.f_where_self(&same, &gain.f_div(&step)?)
 }
 
-/// Hands what every window carries to its maximum. Behind a ReLU and against a reference of zeros this is DeepLIFT's rule
-/// as well as LRP's: the maximum alone makes the window's output.
+/// Hands what every window carries to its maximum. Behind a ReLU and against a reference of zeros this is DeepLIFT's
+/// rule as well as LRP's: the maximum alone makes the window's output.
 fn unpool(carried: &Tensor, x: &Tensor, size: i64, stride: i64) -> Result<Tensor, TchError> {
     let (_, index) = x.f_max_pool2d_with_indices(size, stride, 0, 1, false)?;
     x.f_max_pool2d_with_indices_backward(carried, size, stride, 0, 1, false, &index)

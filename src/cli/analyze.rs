@@ -31,8 +31,9 @@ use std::sync::atomic::Ordering;
 /// a pass that was stopped or killed continues with --resume and ends in the same tables.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed .tar
-    /// files, also in folders; @LIST for a list of files, one path a line, relative to the list's folder (@- for stdin)
+    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed
+    /// .tar files, also in folders; @LIST for a list of files, one path a line, relative to the list's folder (@- for
+    /// stdin)
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
 
@@ -49,11 +50,12 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroUsize>,
 
-    /// Only the images of one of N shards, for several processes: 3/16 is the third of 16. `emocam merge` makes one run of all
+    /// Only the images of one of N shards, for several processes: 3/16 is the third of 16. `emocam merge` makes one run
+    /// of all
     ///
     /// An image's shard follows from its path alone, so shards run in any order and on any machine that sees the same
-    /// corpus. auto: in a Slurm job array, the shard of this task; auto/16: the shard of 16 with the number of this task, also
-    /// when not all of them are in the array.
+    /// corpus. auto: in a Slurm job array, the shard of this task; auto/16: the shard of 16 with the number of this
+    /// task, also when not all of them are in the array.
     #[arg(long, value_name = "K/N")]
     shard: Option<ShardChoice>,
 
@@ -150,8 +152,8 @@ fn record<'a>(
 /// models on the processor. Both queue their work on one stream.
 const THREADS_A_GPU: usize = 2;
 
-/// A set of networks for every model thread, read once and shared by the threads of a GPU. The CPU has one thread, whose
-/// batches fill its cores.
+/// A set of networks for every model thread, read once and shared by the threads of a GPU. The CPU has one thread,
+/// whose batches fill its cores.
 fn workers(config: &Config, folder: &Path, devices: &[tch::Device], corpus: &Corpus) -> anyhow::Result<Vec<Worker>> {
     let threads = |device: &tch::Device| if device.is_cuda() { THREADS_A_GPU } else { 1 };
     // The devices in turn, so that the first batches go to different ones.

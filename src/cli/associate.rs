@@ -21,7 +21,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Of a network with a single output: columns are N bins with about as many images each, in place of those of its card
+    /// Of a network with a single output: columns are N bins with about as many images each, in place of those of its
+    /// card
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1000), requires = "out")]
     bins: Option<u16>,
 

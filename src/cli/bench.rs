@@ -1,4 +1,5 @@
-//! `emocam bench-detector`: an instrument for `scripts/bench` and `scripts/gpu`, not part of the command line's promise.
+//! `emocam bench-detector`: an instrument for `scripts/bench` and `scripts/gpu`, not part of the command line's
+//! promise.
 //!
 //! Times the detector alone (preparing its input, network, decoding, suppression) on letterboxed photos, with nothing
 //! else running in the process, as the baseline of what the whole pass costs; on request also the network without all
@@ -95,7 +96,8 @@ fn network_alone(detector: &Darknet, size: usize, batches: usize) -> anyhow::Res
     Ok(seconds / size as f64)
 }
 
-/// 10^12 floating-point operations a second in the product of two large square matrices: what the device can do at most.
+/// 10^12 floating-point operations a second in the product of two large square matrices: what the device can do at
+/// most.
 fn matrix_rate(device: Device, kind: Kind) -> anyhow::Result<f64> {
     let (side, products) = if device.is_cuda() { (8192_i64, 10) } else { (2048, 3) };
     let matrix = || Tensor::f_randn([side, side], (Kind::Float, device))?.f_to_kind(kind);

@@ -20,8 +20,8 @@ pub fn images(roots: &[PathBuf], limit: Option<NonZeroUsize>) -> anyhow::Result<
     Ok(corpus)
 }
 
-/// `photos` for a corpus `data/photos`: its run goes to `photos-emocam` in the current folder. Of a list or a tar the name
-/// without what tells it is one.
+/// `photos` for a corpus `data/photos`: its run goes to `photos-emocam` in the current folder. Of a list or a tar the
+/// name without what tells it is one.
 pub fn name(root: &Path) -> String {
     let text = root.to_string_lossy();
     let plain = match text.strip_prefix('@') {

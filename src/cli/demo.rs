@@ -28,9 +28,9 @@ const TOP: usize = 3;
 
 /// See the whole tool work on drawn scenes whose causes are known; nothing to download, a minute or so
 ///
-/// Draws scenes, analyses them with the five methods of the paper, compares the methods, explains a few scenes, and says
-/// whether the planted causes were found. The models are small networks that come with the program and know nothing but
-/// these scenes: they are not EmoNet. Every step is a command of its own, which is printed.
+/// Draws scenes, analyses them with the five methods of the paper, compares the methods, explains a few scenes, and
+/// says whether the planted causes were found. The models are small networks that come with the program and know
+/// nothing but these scenes: they are not EmoNet. Every step is a command of its own, which is printed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Write here; the folder must be new or empty

@@ -27,15 +27,17 @@ use std::time::Instant;
 
 /// Judge the methods: deletion, insertion, ROAD, average drop, pointing game, sanity check, over a corpus
 ///
-/// Changes each image as its map says and asks the emotion model again, some 50 times for each image and method, and does
-/// the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes evaluation.csv
-/// (means with 95 % bootstrap intervals), images.csv, curves.csv, failures.csv, evaluate.json and a picture. What the
-/// metrics measure is whether a map agrees with what the model does, not whether the model is right. Costs 1.6 s of processor
-/// time for each image and map, baselines included. Not needed: a detector, unless for --pointing.
+/// Changes each image as its map says and asks the emotion model again, some 50 times for each image and method, and
+/// does the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes
+/// evaluation.csv (means with 95 % bootstrap intervals), images.csv, curves.csv, failures.csv, evaluate.json and a
+/// picture. What the metrics measure is whether a map agrees with what the model does, not whether the model is right.
+/// Costs 1.6 s of processor time for each image and map, baselines included. Not needed: a detector, unless for
+/// --pointing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed .tar
-    /// files, also in folders; @LIST for a list of files, one path a line, relative to the list's folder (@- for stdin)
+    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed
+    /// .tar files, also in folders; @LIST for a list of files, one path a line, relative to the list's folder (@- for
+    /// stdin)
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
 
@@ -47,8 +49,8 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroUsize>,
 
-    /// What to measure, separated by commas: deletion, insertion, road, confidence (average drop, average gain, increase in
-    /// confidence), sanity [default: all of these]
+    /// What to measure, separated by commas: deletion, insertion, road, confidence (average drop, average gain,
+    /// increase in confidence), sanity [default: all of these]
     #[arg(long, value_name = "METRIC,...", value_delimiter = ',', value_parser = measure, help_heading = "Evaluation")]
     metrics: Option<Vec<Measure>>,
 
@@ -162,9 +164,9 @@ struct Judging {
 }
 
 impl Judging {
-    /// Loads the explained network, and the regions where the plan needs them; the class's name in the plan becomes their own.
-    /// A name that is not known is refused before any weights are read. A check that the network does not admit is left out
-    /// of a plan that nobody made by name (`default`).
+    /// Loads the explained network, and the regions where the plan needs them; the class's name in the plan becomes
+    /// their own. A name that is not known is refused before any weights are read. A check that the network does not
+    /// admit is left out of a plan that nobody made by name (`default`).
     fn load(
         config: &Config,
         plan: &mut Plan,

@@ -22,7 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///
 /// Writes for every photo NAME.png and NAME.svg (the photo with its detections, the map of every method with the boxes
 /// it makes most important, the network's answer), and NAME.json (probabilities, valence, arousal, and every box with
-/// its scores by every method). The numbers are those `emocam analyze` records with the same settings. Without --cam and
+/// its scores by every method). The numbers are those `emocam analyze` records with the same settings. Without --cam
+/// and
 /// --config the maps are those of all five methods of the paper.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,7 +43,8 @@ pub struct Args {
     #[arg(long, value_name = "COLOURS", default_value = "both")]
     colours: Colouring,
 
-    /// Also write NAME.safetensors: every map as numbers over the network's input (EmoNet: 227 x 227, about 200 KB a method)
+    /// Also write NAME.safetensors: every map as numbers over the network's input (EmoNet: 227 x 227, about 200 KB a
+    /// method)
     #[arg(long)]
     save_maps: bool,
 
@@ -176,8 +178,8 @@ fn files(sources: &[Source], out: &Path) -> anyhow::Result<BTreeMap<String, Path
         .collect()
 }
 
-/// Makes the folder for the figures, marked, so that none is taken for a photo when a folder above is looked through. One
-/// that is there already is left unmarked: it may hold photos.
+/// Makes the folder for the figures, marked, so that none is taken for a photo when a folder above is looked through.
+/// One that is there already is left unmarked: it may hold photos.
 fn make_folder(out: &Path) -> anyhow::Result<()> {
     if !out.exists() {
         std::fs::create_dir_all(out).map_err(Error::io("create", out))?;

@@ -10,13 +10,13 @@ use std::process::ExitCode;
 
 /// Make one run of the runs that `emocam analyze --shard` made; no networks
 ///
-/// The result is what one `emocam analyze` over the whole corpus would have left, byte for byte; run.json adds up the times
-/// and names the shards. Refused, naming everything that is wrong, when shards are missing, unfinished, damaged or there
-/// twice, or differ in version, settings, models, corpus or kind of device. Maps (--save-maps) are hard links to the
-/// shards' where the file system allows it, else copies.
+/// The result is what one `emocam analyze` over the whole corpus would have left, byte for byte; run.json adds up the
+/// times and names the shards. Refused, naming everything that is wrong, when shards are missing, unfinished, damaged
+/// or there twice, or differ in version, settings, models, corpus or kind of device. Maps (--save-maps) are hard links
+/// to the shards' where the file system allows it, else copies.
 ///
-/// All is written beside RUN and renamed at the end: whatever happens, there is a whole run or none. 1,000,000 images take less
-/// than a minute; memory does not depend on their number.
+/// All is written beside RUN and renamed at the end: whatever happens, there is a whole run or none. 1,000,000 images
+/// take less than a minute; memory does not depend on their number.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run directories of all shards, or a folder in which they lie
@@ -27,8 +27,8 @@ pub struct Args {
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
 
-    /// Merge what is there, when shards are missing or unfinished. The result is an unfinished run: it has no failures.csv,
-    /// and `emocam analyze --resume --out RUN` without --shard completes it
+    /// Merge what is there, when shards are missing or unfinished. The result is an unfinished run: it has no
+    /// failures.csv, and `emocam analyze --resume --out RUN` without --shard completes it
     #[arg(long)]
     partial: bool,
 }

@@ -3,8 +3,8 @@
 //! stdout is data, stderr is messages and progress. Exit status 0: everything done; 1: finished, but some pictures
 //! failed; 2: could not run; 130: stopped by Ctrl-C, to be continued with `--resume`.
 
-/// A line on stderr. Unlike `eprintln!` it does not end a pass of many hours when nobody reads stderr any more, as after
-/// `2>&1 | head` or when the terminal has gone.
+/// A line on stderr. Unlike `eprintln!` it does not end a pass of many hours when nobody reads stderr any more, as
+/// after `2>&1 | head` or when the terminal has gone.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
@@ -52,8 +52,8 @@ Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2
 /// What in the pictures drives the answers of an image-emotion network?
 ///
 /// `analyze` runs an object detector and an emotion network over a corpus of images, asks a class activation map which
-/// detected objects the answer rests on, and counts which objects go with which emotion. `associate` asks the records of
-/// such a run again, with other thresholds, in a moment. `explain` shows single photos: maps, boxes, ranking.
+/// detected objects the answer rests on, and counts which objects go with which emotion. `associate` asks the records
+/// of such a run again, with other thresholds, in a moment. `explain` shows single photos: maps, boxes, ranking.
 #[derive(Debug, Parser)]
 #[command(
     version,

@@ -52,10 +52,10 @@ fn controls(text: &str) -> Result<Controls, String> {
 
 /// Paste objects into every image and count the labels that change, with the emotion model alone
 ///
-/// Writes a run directory: records.jsonl (every answer), paste.csv (per object, control and position: share of labels changed
-/// with interval, most frequent new label), switches.csv (from which label to which), cochran.csv and mcnemar.csv (tests),
-/// paste.png and .svg. Per image it costs one input of the emotion model (about 10 ms on two cores) for each object, control
-/// and position.
+/// Writes a run directory: records.jsonl (every answer), paste.csv (per object, control and position: share of labels
+/// changed with interval, most frequent new label), switches.csv (from which label to which), cochran.csv and
+/// mcnemar.csv (tests), paste.png and .svg. Per image it costs one input of the emotion model (about 10 ms on two
+/// cores) for each object, control and position.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
@@ -88,14 +88,15 @@ pub struct Args {
     #[arg(long, value_name = "NxM|LIST|FILE", conflicts_with = "at")]
     positions: Option<String>,
 
-    /// Paste on the centre of every box of this class; may be given several times. The detector runs once an image, unless
+    /// Paste on the centre of every box of this class; may be given several times. The detector runs once an image,
+    /// unless
     /// --regions names a file or a run over the same images. --min-confidence leaves out boxes
     #[arg(long, value_name = "CLASS")]
     at: Vec<String>,
 
     /// The same outline filled with something else, to tell the object from the hiding: none, all, or some of mean (the
-    /// image's mean colour), blur (what is below, blurred), shuffle (the object's pixels in random order). Each costs as
-    /// much as the object
+    /// image's mean colour), blur (what is below, blurred), shuffle (the object's pixels in random order). Each costs
+    /// as much as the object
     #[arg(long, value_name = "none|all|CONTROL,...", value_parser = controls, default_value = "none")]
     controls: Controls,
 

@@ -12,18 +12,18 @@ use std::process::ExitCode;
 
 /// Compare association matrices by rank correlation: the methods of a run, or several runs or matrices; no networks
 ///
-/// Writes one square table for each measure (spearman.csv, rho_a.csv, kendall_tau_b.csv, p_value.csv, p_value_kendall.csv,
-/// p_permutation.csv, spearman_lower.csv, spearman_upper.csv, partial.csv), reliability.csv, rsa.json, heatmap.png and
-/// heatmap.svg. Empty cells are undefined, as with a matrix of zeros, or need images where there is only a matrix. Prints
-/// every pair and every matrix's reliability.
+/// Writes one square table for each measure (spearman.csv, rho_a.csv, kendall_tau_b.csv, p_value.csv,
+/// p_value_kendall.csv, p_permutation.csv, spearman_lower.csv, spearman_upper.csv, partial.csv), reliability.csv,
+/// rsa.json, heatmap.png and heatmap.svg. Empty cells are undefined, as with a matrix of zeros, or need images where
+/// there is only a matrix. Prints every pair and every matrix's reliability.
 ///
 /// p_value takes the cells of a matrix for independent, which they are not: prefer p_permutation (rows exchanged among
 /// classes detected about as often; one-sided) and the 95 % intervals over images. `partial` is the correlation given
 /// which classes were detected at all.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Run directories of `emocam analyze`, or tables: association.csv, counts.csv or the like. Of a single run the methods
-    /// are compared, otherwise everything with everything; classes and labels must be the same
+    /// Run directories of `emocam analyze`, or tables: association.csv, counts.csv or the like. Of a single run the
+    /// methods are compared, otherwise everything with everything; classes and labels must be the same
     #[arg(required = true, value_name = "RUN|MATRIX.csv")]
     inputs: Vec<PathBuf>,
 

@@ -82,8 +82,8 @@ pub fn corpus_info(roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<CorpusI
     })
 }
 
-/// `run.json` of a run that begins; `device` is as there, `boxes` are the names of the regions' classes and the canvas on which
-/// boxes are scored.
+/// `run.json` of a run that begins; `device` is as there, `boxes` are the names of the regions' classes and the canvas
+/// on which boxes are scored.
 pub fn manifest(
     config: &Config,
     files: &[ModelFile],

@@ -57,8 +57,8 @@ pub struct Settings {
     #[arg(long, value_name = "DIR")]
     pub models: Option<PathBuf>,
 
-    /// The detector: Darknet's description of a network [default: yolov3-openimages.cfg, built in], or a YOLO network as
-    /// Ultralytics exports it to TorchScript
+    /// The detector: Darknet's description of a network [default: yolov3-openimages.cfg, built in], or a YOLO network
+    /// as Ultralytics exports it to TorchScript
     #[arg(long, value_name = "FILE.cfg", help_heading = "Detector")]
     detector: Option<String>,
 
@@ -87,7 +87,8 @@ pub struct Settings {
     #[arg(long, help_heading = "Detector")]
     rect: bool,
 
-    /// Regions from a file in place of the detector: COCO results or a COCO data set, JSON lines; or those of an earlier RUN
+    /// Regions from a file in place of the detector: COCO results or a COCO data set, JSON lines; or those of an
+    /// earlier RUN
     #[arg(long, value_name = "FILE|RUN", help_heading = "Regions", conflicts_with_all = ["detector", "detector_weights"])]
     regions: Option<String>,
 
@@ -95,13 +96,13 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Regions", requires = "regions")]
     regions_dataset: Option<String>,
 
-    /// What of a box that reaches beyond the image counts as its area: canvas (also the black bars around the image, the
-    /// paper's) or picture [default: canvas]
+    /// What of a box that reaches beyond the image counts as its area: canvas (also the black bars around the image,
+    /// the paper's) or picture [default: canvas]
     #[arg(long, value_name = "AREA", value_parser = by_name::<BoxArea>, help_heading = "Regions")]
     box_area: Option<BoxArea>,
 
-    /// The explained network: a published checkpoint of EmoNet, safetensors, or any network as a TorchScript file with its
-    /// card (scripts/export_model.py; `emocam models check` tells whether it fits) [default: emonet.pth]
+    /// The explained network: a published checkpoint of EmoNet, safetensors, or any network as a TorchScript file with
+    /// its card (scripts/export_model.py; `emocam models check` tells whether it fits) [default: emonet.pth]
     ///
     /// A TorchScript file is a program: load only what you trust.
     #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
@@ -124,12 +125,13 @@ pub struct Settings {
     #[arg(long, value_name = "CLASS", help_heading = "Maps")]
     class: Option<String>,
 
-    /// The explained activation: pre-relu or post-relu, before or behind the last convolution's ReLU [default: pre-relu]
+    /// The explained activation: pre-relu or post-relu, before or behind the last convolution's ReLU [default:
+    /// pre-relu]
     #[arg(long, value_name = "POINT", value_parser = by_name::<LayerPoint>, help_heading = "Maps")]
     layer_point: Option<LayerPoint>,
 
-    /// published: LRP-CAM and LIFT-CAM as the paper's published code computes them, with captum blind to the fully connected
-    /// layers; none: as they are defined [default: none]
+    /// published: LRP-CAM and LIFT-CAM as the paper's published code computes them, with captum blind to the fully
+    /// connected layers; none: as they are defined [default: none]
     #[arg(long, value_name = "CODE", value_parser = by_name::<Compat>, help_heading = "Maps")]
     compat: Option<Compat>,
 
@@ -137,8 +139,8 @@ pub struct Settings {
     #[arg(long, value_name = "RULE", value_parser = by_name::<LrpRule>, help_heading = "Maps")]
     lrp_rule: Option<LrpRule>,
 
-    /// Orders in which shapley-cam adds the channels, an even number; its error, in the records, falls with the square root
-    /// [default: 16]
+    /// Orders in which shapley-cam adds the channels, an even number; its error, in the records, falls with the square
+    /// root [default: 16]
     #[arg(long, value_name = "N", help_heading = "Maps")]
     permutations: Option<usize>,
 
@@ -150,8 +152,8 @@ pub struct Settings {
     #[arg(long)]
     ignore_exif: bool,
 
-    /// Decode JPEGs much larger than the networks' inputs at 1/2, 1/4 or 1/8 of their size (analyze and explain; the other
-    /// commands look at whole photos): faster, and pixels change a little (README: Fast decoding)
+    /// Decode JPEGs much larger than the networks' inputs at 1/2, 1/4 or 1/8 of their size (analyze and explain; the
+    /// other commands look at whole photos): faster, and pixels change a little (README: Fast decoding)
     #[arg(long)]
     fast_decode: bool,
 

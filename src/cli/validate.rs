@@ -19,9 +19,9 @@ use std::sync::atomic::Ordering;
 ///
 /// Draws scenes, takes every object out of each and asks the model again: what makes its answer fall is what the answer
 /// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
-/// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says otherwise;
-/// models are the small ones that come with the program, copied to DIR/models, unless others that know the drawn world are
-/// named.
+/// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says
+/// otherwise; models are the small ones that come with the program, copied to DIR/models, unless others that know the
+/// drawn world are named.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Write here

@@ -13,9 +13,9 @@ use std::process::ExitCode;
 
 /// Draw scenes whose causes are known: pictures, labels, exact boxes and the causal graph behind them
 ///
-/// Each scene is drawn from a declared causal graph over 20 Open Images classes and 9 of EmoNet's labels: one object, or
-/// for Boredom none, causes the label; others only go along with it at a declared rate, or have nothing to do with it.
-/// The same seed gives the same bytes on every machine. About 3 ms of one core a scene, and 150 kB.
+/// Each scene is drawn from a declared causal graph over 20 Open Images classes and 9 of EmoNet's labels: one object,
+/// or for Boredom none, causes the label; others only go along with it at a declared rate, or have nothing to do with
+/// it. The same seed gives the same bytes on every machine. About 3 ms of one core a scene, and 150 kB.
 ///
 /// Writes scene-00000.png and so on, and beside them scenes.csv (path, label, and the label with noise), objects.csv
 /// (path, object in painting order, class, variant, role, box in pixels; the box is empty where less than 35 % of the
@@ -43,8 +43,8 @@ pub struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
     label_noise: f64,
 
-    /// Also write one object of every class and variant alone, transparent around it, into this folder: to be pasted into
-    /// pictures with `emocam paste`
+    /// Also write one object of every class and variant alone, transparent around it, into this folder: to be pasted
+    /// into pictures with `emocam paste`
     #[arg(long, value_name = "DIR")]
     objects: Option<PathBuf>,
 }

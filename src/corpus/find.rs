@@ -46,8 +46,8 @@ pub struct Corpus {
 }
 
 /// Finds every image below `roots`. A root is
-/// * a folder: images are told by extension (jpg, jpeg, png, webp, bmp, tif, tiff, in any case), and every `.tar` in it is
-///   looked into;
+/// * a folder: images are told by extension (jpg, jpeg, png, webp, bmp, tif, tiff, in any case), and every `.tar` in it
+///   is looked into;
 /// * a `.tar`: its members with such extensions are images named `<tar>/<member>`;
 /// * `<tar>/<member>`: one of these;
 /// * `@LIST`: files (and tars) by a list of paths, one a line, relative to the list's folder; `@-` is standard input;

@@ -33,8 +33,8 @@ pub struct Enough {
 }
 
 impl Enough {
-    /// By how much an image of this size, upright, may be reduced so that both its sides remain at least as large as either
-    /// use needs: 8, 4, 2 or 1.
+    /// By how much an image of this size, upright, may be reduced so that both its sides remain at least as large as
+    /// either use needs: 8, 4, 2 or 1.
     fn reduction(self, original: Size) -> u32 {
         let resized = self.fit.placement(original).resized;
         let content = self.letterboxed.map_or(resized, |canvas| canvas.letterbox(original).content);

@@ -12,7 +12,8 @@ use std::str::FromStr;
 /// More shards than this are a typing error.
 const MOST: u64 = 1_000_000;
 
-/// The shard of `key` among `count`, from 1: the first eight bytes of its SHA-256, as a big-endian number, modulo `count`.
+/// The shard of `key` among `count`, from 1: the first eight bytes of its SHA-256, as a big-endian number, modulo
+/// `count`.
 ///
 /// # Panics
 /// When `count` is 0.

@@ -14,8 +14,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The name shown everywhere, with '/' between folders: relative to the root if that is one folder (of a list: its
-    /// folder), else the root as given, joined with the rest. A member of a tar is named `<tar>/<member>`. Unique within
-    /// a corpus; only a name, which may contain `..`.
+    /// folder), else the root as given, joined with the rest. A member of a tar is named `<tar>/<member>`. Unique
+    /// within a corpus; only a name, which may contain `..`.
     pub path: String,
     /// The file with its bytes; the members of a tar share it.
     pub file: Arc<Path>,
@@ -54,8 +54,8 @@ impl Source {
     }
 }
 
-/// SHA-256 over paths and sizes in bytes of `images`, in order: whether a corpus is still the same. A file that could not
-/// be looked at counts with size 0; it fails when it is decoded.
+/// SHA-256 over paths and sizes in bytes of `images`, in order: whether a corpus is still the same. A file that could
+/// not be looked at counts with size 0; it fails when it is decoded.
 pub fn digest(images: &[Source]) -> String {
     let mut digest = Sha256::new();
     for Source { path, size, .. } in images {

@@ -15,8 +15,8 @@ pub fn multiplied(input: &Tensor, map: &[f32]) -> Result<Tensor, TchError> {
     input.f_mul(&Tensor::f_from_slice(map)?.f_to_device(input.device())?.f_reshape([1, 1, rows, columns])?)
 }
 
-/// The share of the probability `whole` that is lost where `shown` is what is left: average drop (Chattopadhyay, Sarkar,
-/// Howlader, Balasubramanian 2018, section 4.1). Undefined where there is nothing to lose.
+/// The share of the probability `whole` that is lost where `shown` is what is left: average drop (Chattopadhyay,
+/// Sarkar, Howlader, Balasubramanian 2018, section 4.1). Undefined where there is nothing to lose.
 pub fn drop(whole: f64, shown: f64) -> Option<f64> {
     (whole > 0.0).then(|| (whole - shown).max(0.0) / whole)
 }

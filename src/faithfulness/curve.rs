@@ -2,9 +2,9 @@
 //! highest pixels go first, and rises when they come first.
 //!
 //! As in the authors' code, deleted pixels become the network's zero, which is the mean image (black where the model
-//! subtracts nothing), and insertion starts from a blurred picture, whose soft edges give less away than a grey canvas's
-//! hard ones. Their blur: 11 x 11 Gaussian weights of deviation 5; here the border is mirrored rather than filled with
-//! zeros, so that the blurred picture has no frame.
+//! subtracts nothing), and insertion starts from a blurred picture, whose soft edges give less away than a grey
+//! canvas's hard ones. Their blur: 11 x 11 Gaussian weights of deviation 5; here the border is mirrored rather than
+//! filled with zeros, so that the blurred picture has no frame.
 
 use super::order::part;
 use tch::{Kind, TchError, Tensor};
@@ -20,8 +20,8 @@ pub fn counts(pixels: usize, steps: usize) -> Vec<i64> {
     (0..=steps).map(|step| part(pixels, (step, steps))).collect()
 }
 
-/// Per count one picture: `new` where a pixel's rank is below the count, else `old`. Both are (1, 3, rows, columns), `ranks`
-/// has one number a pixel.
+/// Per count one picture: `new` where a pixel's rank is below the count, else `old`. Both are (1, 3, rows, columns),
+/// `ranks` has one number a pixel.
 ///
 /// # Errors
 /// No memory.

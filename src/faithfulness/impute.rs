@@ -2,10 +2,11 @@
 //! Kasneci 2022, section 4.2).
 //!
 //! Each removed pixel is the weighted mean of its up to eight neighbours, removed or not: weight 1/6 beside, above and
-//! below, 1/12 at the corners, divided by their sum at the border. That is one linear equation a removed pixel. Multiplied
-//! by that sum, the system is symmetric; it is part of the Laplacian of a connected graph, hence positive definite as soon
-//! as one pixel is left. It is solved by conjugate gradients, for the three channels side by side, preconditioned by an
-//! incomplete factorisation that keeps row sums (Gustafsson 1978), without which large holes take ten times as many steps.
+//! below, 1/12 at the corners, divided by their sum at the border. That is one linear equation a removed pixel.
+//! Multiplied by that sum, the system is symmetric; it is part of the Laplacian of a connected graph, hence positive
+//! definite as soon as one pixel is left. It is solved by conjugate gradients, for the three channels side by side,
+//! preconditioned by an incomplete factorisation that keeps row sums (Gustafsson 1978), without which large holes take
+//! ten times as many steps.
 
 use crate::image::Size;
 use crate::stats::{conjugate_gradients, PositiveDefinite};
@@ -14,8 +15,8 @@ use crate::{Error, Result};
 /// The red, green and blue level of a pixel.
 pub type RgbLevels = [f64; 3];
 
-/// The four neighbours before a pixel in reading order: (columns, rows, weight). The other four mirror them. Weights are
-/// twelve times the paper's.
+/// The four neighbours before a pixel in reading order: (columns, rows, weight). The other four mirror them. Weights
+/// are twelve times the paper's.
 const BEFORE: [(i64, i64, f64); 4] = [(-1, -1, 1.0), (0, -1, 2.0), (1, -1, 1.0), (-1, 0, 2.0)];
 
 /// The residual must fall below this share of the right side (2-norm), channel by channel.
@@ -46,8 +47,8 @@ pub fn impute(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Result<Vec
     Ok(filled)
 }
 
-/// The equations. Vectors over the unknowns have one entry more, the neighbour that is not there: it is zero in all of them,
-/// so that it changes no sum.
+/// The equations. Vectors over the unknowns have one entry more, the neighbour that is not there: it is zero in all of
+/// them, so that it changes no sum.
 struct System {
     /// The removed pixels, in reading order: the unknowns.
     pixels: Vec<usize>,
@@ -103,8 +104,8 @@ impl System {
         system
     }
 
-    /// M = (L + E) E^-1 (E + L') with the matrix's own lower triangle L and pivots E such that [`KEPT`] of what M adds beside
-    /// the diagonal is taken off it. Returns E^-1.
+    /// M = (L + E) E^-1 (E + L') with the matrix's own lower triangle L and pivots E such that [`KEPT`] of what M adds
+    /// beside the diagonal is taken off it. Returns E^-1.
     fn factorise(&self) -> Vec<f64> {
         let nobody = self.pixels.len();
         let mut pivots = vec![0.0; nobody + 1];

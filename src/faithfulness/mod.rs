@@ -1,10 +1,10 @@
 //! Is a method any good? Faithfulness of activation maps to the model, over a corpus.
 //!
-//! In: pictures, the emotion model, methods. Out: per method and metric a mean over pictures with its interval, beside the
-//! same for baselines that know nothing of the model. All perturbations happen at the network's input: the photo squashed to
-//! its input size, levels 0..255 less the mean image, f32, never rounded. The score is the softmax probability of the
-//! explained class. Each metric has a file of its own, with its source; [`Judge`] brings them together for a picture,
-//! [`Evaluation`] over pictures.
+//! In: pictures, the emotion model, methods. Out: per method and metric a mean over pictures with its interval, beside
+//! the same for baselines that know nothing of the model. All perturbations happen at the network's input: the photo
+//! squashed to its input size, levels 0..255 less the mean image, f32, never rounded. The score is the softmax
+//! probability of the explained class. Each metric has a file of its own, with its source; [`Judge`] brings them
+//! together for a picture, [`Evaluation`] over pictures.
 //!
 //! These numbers say how well a map agrees with what the model does. They say nothing of whether the model is right.
 

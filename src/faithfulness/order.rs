@@ -1,8 +1,9 @@
 //! In which order a map gives up its pixels.
 
-/// The rank of each pixel, 0 for the highest value of `map`. Equal values, as in the large zero parts that the ReLU leaves,
-/// go by `ties`: the random baseline's map, which favours no side of the picture and removes patches, as the map itself
-/// does, rather than scattered pixels. So a map that is flat everywhere is worth exactly what the random baseline is.
+/// The rank of each pixel, 0 for the highest value of `map`. Equal values, as in the large zero parts that the ReLU
+/// leaves, go by `ties`: the random baseline's map, which favours no side of the picture and removes patches, as the
+/// map itself does, rather than scattered pixels. So a map that is flat everywhere is worth exactly what the random
+/// baseline is.
 ///
 /// # Panics
 /// The maps differ in size: a mistake of the caller.

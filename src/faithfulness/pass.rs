@@ -7,8 +7,8 @@ use crate::run::Failure;
 use crate::Result;
 use std::sync::atomic::AtomicBool;
 
-/// Judges `sources` in their order, decoded on `threads` threads, until all are done or `stop` is set; `report` is told after
-/// each how far the pass is. Returns what was found, the failures, and where the time went.
+/// Judges `sources` in their order, decoded on `threads` threads, until all are done or `stop` is set; `report` is told
+/// after each how far the pass is. Returns what was found, the failures, and where the time went.
 ///
 /// # Errors
 /// A network cannot be run.

@@ -86,8 +86,8 @@ fn dots(evaluation: &Evaluation, estimates: &[MetricEstimate], metric: Metric, s
     Panel::Dots { title: title.into(), scale: scale.into(), better: better.into(), dots, reference }
 }
 
-/// "+" where a mean is better than the random baseline's by more than chance, "−" where it is worse: the interval of the
-/// paired difference leaves zero out. Pictures differ more than methods do, so that intervals of the means hide it.
+/// "+" where a mean is better than the random baseline's by more than chance, "−" where it is worse: the interval of
+/// the paired difference leaves zero out. Pictures differ more than methods do, so that intervals of the means hide it.
 fn mark(estimate: &MetricEstimate) -> &'static str {
     let Some((lower, upper)) = estimate.over_random.and_then(|over| over.interval) else { return "" };
     match (lower > 0.0, upper < 0.0, estimate.metric.better()) {

@@ -1,10 +1,10 @@
-//! The energy pointing game (Wang et al. 2020, Score-CAM, section 4.3): the share of a map that lies inside the boxes of
-//! one class of objects. A map of no information has the boxes' share of the area.
+//! The energy pointing game (Wang et al. 2020, Score-CAM, section 4.3): the share of a map that lies inside the boxes
+//! of one class of objects. A map of no information has the boxes' share of the area.
 
 use crate::image::{Placement, Region, Size};
 
-/// Which pixels of the network's input lie in one of `regions` (pixels of the picture that lies in it as `placement` says): those
-/// whose centre does, for a region with pixels of its own in one of these.
+/// Which pixels of the network's input lie in one of `regions` (pixels of the picture that lies in it as `placement`
+/// says): those whose centre does, for a region with pixels of its own in one of these.
 pub fn inside(regions: &[Region], placement: &Placement) -> Vec<bool> {
     let input = placement.input;
     let (across, down) = (placement.across(), placement.down());

@@ -9,8 +9,8 @@ use crate::{Error, Result};
 use std::cell::Cell;
 use tch::{Kind, Tensor};
 
-/// Inputs that go through the network at once, as long as the memory suffices. Always as many, filled up with copies: libtorch's
-/// last digits differ from one size of a batch to another, and a probability must not rise by that.
+/// Inputs that go through the network at once, as long as the memory suffices. Always as many, filled up with copies:
+/// libtorch's last digits differ from one size of a batch to another, and a probability must not rise by that.
 pub const INPUTS: usize = 16;
 
 /// The places of A.
@@ -36,8 +36,8 @@ pub struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// Runs `picture`, of the network's input size; `class` is explained, `None`: the predicted one; `seed` is that of `analyze`
-    /// for the picture, so that methods that draw at random give the same maps here.
+    /// Runs `picture`, of the network's input size; `class` is explained, `None`: the predicted one; `seed` is that of
+    /// `analyze` for the picture, so that methods that draw at random give the same maps here.
     ///
     /// # Errors
     /// The network cannot be run.
@@ -60,8 +60,8 @@ impl<'a> Probe<'a> {
         Grid { rows: size[2] as usize, columns: size[3] as usize }
     }
 
-    /// The maps of all methods for the explained class, of `size`, by `network`, which may have another head than the picture's
-    /// own. All that this room knows of the methods is here.
+    /// The maps of all methods for the explained class, of `size`, by `network`, which may have another head than the
+    /// picture's own. All that this room knows of the methods is here.
     ///
     /// # Errors
     /// No memory.

@@ -1,9 +1,9 @@
-//! ROAD, remove and debias (Rong et al. 2022): pixels are removed and filled in from their surroundings, so that the network
-//! sees neither a hole nor its outline, which by themselves could change the answer.
+//! ROAD, remove and debias (Rong et al. 2022): pixels are removed and filled in from their surroundings, so that the
+//! network sees neither a hole nor its outline, which by themselves could change the answer.
 //!
-//! The measure is that of pytorch-grad-cam's `ROADCombined`: with a share of the pixels removed, the probability without the
-//! least relevant ones less that without the most relevant ones, halved, mean over the shares. Here exactly that share of
-//! the pixels goes, also where many values are equal.
+//! The measure is that of pytorch-grad-cam's `ROADCombined`: with a share of the pixels removed, the probability
+//! without the least relevant ones less that without the most relevant ones, halved, mean over the shares. Here exactly
+//! that share of the pixels goes, also where many values are equal.
 
 use super::impute::{impute, RgbLevels};
 use super::order::part;
@@ -16,7 +16,8 @@ use rayon::prelude::*;
 pub const FIFTHS: [usize; 4] = [1, 2, 3, 4];
 
 /// Standard deviation of the noise on filled pixels, in levels of 0..255: the authors' 0.01, on inputs normalised by
-/// ImageNet's deviations of about 0.226 of 255 levels. Without it the network could tell filled parts by their smoothness.
+/// ImageNet's deviations of about 0.226 of 255 levels. Without it the network could tell filled parts by their
+/// smoothness.
 const NOISE: f64 = 0.01 * 0.226 * 255.0;
 
 /// Which pixels go first.
@@ -34,8 +35,8 @@ pub fn noise(size: Size, seed: u64) -> Vec<RgbLevels> {
     values.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect()
 }
 
-/// `picture` (row by row) without each of [`FIFTHS`] of its pixels, filled in, with `noise` on what is filled in; `ranks`
-/// as of [`super::order::ranks`].
+/// `picture` (row by row) without each of [`FIFTHS`] of its pixels, filled in, with `noise` on what is filled in;
+/// `ranks` as of [`super::order::ranks`].
 ///
 /// # Errors
 /// As [`impute`].

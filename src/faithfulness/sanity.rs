@@ -1,9 +1,9 @@
 //! The sanity check of Adebayo et al. 2018 (section 3, cascading randomisation): does a map change when the weights do?
 //!
-//! From the last layer backwards, the linear layers of the head are redrawn one after the other; the map of the same class
-//! on the same activation is compared with the original one by Spearman's rank correlation, at the activation's own
-//! resolution. Only the head is redrawn, since it is the head on A that every method explains: a method that does not look at
-//! the head, as Eigen-CAM, has correlation 1 by construction.
+//! From the last layer backwards, the linear layers of the head are redrawn one after the other; the map of the same
+//! class on the same activation is compared with the original one by Spearman's rank correlation, at the activation's
+//! own resolution. Only the head is redrawn, since it is the head on A that every method explains: a method that does
+//! not look at the head, as Eigen-CAM, has correlation 1 by construction.
 
 use crate::networks::Classifier;
 use crate::nn::Layer;
@@ -30,8 +30,8 @@ pub fn redrawn_networks(network: &dyn Classifier, seed: u64) -> Result<Vec<Box<d
     heads.into_iter().map(|head| network.with_layers(head)?.ok_or_else(hidden)).collect()
 }
 
-/// `head` with its last, its last two, ... all of its linear layers redrawn: weights and biases uniform of mean 0 and of
-/// the standard deviation of those they replace. Layers that are not redrawn share their tensors with `head`.
+/// `head` with its last, its last two, ... all of its linear layers redrawn: weights and biases uniform of mean 0 and
+/// of the standard deviation of those they replace. Layers that are not redrawn share their tensors with `head`.
 ///
 /// # Errors
 /// No memory.

@@ -1,5 +1,5 @@
-//! What an evaluation leaves behind: `evaluation.csv`, `images.csv`, `curves.csv`, `failures.csv`, `evaluate.json` and the
-//! picture.
+//! What an evaluation leaves behind: `evaluation.csv`, `images.csv`, `curves.csv`, `failures.csv`, `evaluate.json` and
+//! the picture.
 
 use super::{picture, Evaluation, MetricEstimate, Plan, Seconds};
 use crate::config::Config;
@@ -73,8 +73,8 @@ impl EvaluationOutcome {
     }
 }
 
-/// Writes everything into `folder`, which must be there; `labels` are the emotion model's. Without a judged picture there is
-/// no picture to draw.
+/// Writes everything into `folder`, which must be there; `labels` are the emotion model's. Without a judged picture
+/// there is no picture to draw.
 ///
 /// # Errors
 /// A file cannot be written.

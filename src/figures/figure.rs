@@ -94,7 +94,8 @@ fn method<'a>(map: &ExplainedMap, values: &'a [f32], size: Size) -> MethodMap<'a
     }
 }
 
-/// The scale ends at what the regression gives for certainty of one label: probabilities sum to one, so nothing is beyond.
+/// The scale ends at what the regression gives for certainty of one label: probabilities sum to one, so nothing is
+/// beyond.
 fn dimension(name: &str, value: Option<f32>, by: Option<&Regression>, labels: &[String]) -> Option<Dimension> {
     let (value, by) = (f64::from(value?), by?);
     let certain: Vec<(f64, &String)> = by.weights.iter().map(|weight| by.bias + weight).zip(labels).collect();

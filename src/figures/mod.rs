@@ -1,8 +1,8 @@
 //! Single photos with everything that is computed on the way: the stages of a run, their intermediates kept.
 //!
 //! In: pictures of a corpus. Out: per picture its record, its maps, and from these the contents of a JSON file
-//! ([`Explained`]) and a figure. No second pipeline: pictures go through the pass of a run, in batches of the run's size, so
-//! that the numbers are a run's.
+//! ([`Explained`]) and a figure. No second pipeline: pictures go through the pass of a run, in batches of the run's
+//! size, so that the numbers are a run's.
 
 mod content;
 mod figure;

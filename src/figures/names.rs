@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// One relative path a photo, without the extension of the file to come: the photo's path below the folder that all of
-/// them share, without its own extension, or with it where two would then have the same name. None leads out of the folder
-/// it is put into.
+/// them share, without its own extension, or with it where two would then have the same name. None leads out of the
+/// folder it is put into.
 pub fn names(photos: &[&str]) -> Vec<PathBuf> {
     let paths: Vec<PathBuf> = photos.iter().map(|path| PathBuf::from(beneath(path))).collect();
     let shared = paths.iter().filter_map(|path| path.parent()).map(Path::to_path_buf).reduce(|shared, folder| {

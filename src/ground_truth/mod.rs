@@ -1,8 +1,8 @@
-//! Is the answer right? In the drawn world the cause of a picture's emotion is known, and what an object does to the model
-//! can be seen by taking it out of the scene and asking again. Here the association matrix is held against that.
+//! Is the answer right? In the drawn world the cause of a picture's emotion is known, and what an object does to the
+//! model can be seen by taking it out of the scene and asking again. Here the association matrix is held against that.
 //!
-//! [`trials`] asks the models about scenes, with every object and without each; [`Validation`] says, per method and rule for
-//! what counts as an important box, how well what the maps say recovers what the interventions show.
+//! [`trials`] asks the models about scenes, with every object and without each; [`Validation`] says, per method and
+//! rule for what counts as an important box, how well what the maps say recovers what the interventions show.
 
 mod recovery;
 mod tables;

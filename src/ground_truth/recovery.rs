@@ -28,10 +28,9 @@ pub struct BoxJudge {
 }
 
 impl BoxJudge {
-    /// Every method by every rule, a random map by every rule, detections alone: all that the maps are asked about, and those
-    /// more confident than 1/2, a better adversary. The threshold of the mean is
-    /// `importance`; those of maximum and mass are set so that as many boxes are important as by the mean, since the three
-    /// are not on one scale.
+    /// Every method by every rule, a random map by every rule, detections alone: all that the maps are asked about, and
+    /// those more confident than 1/2, a better adversary. The threshold of the mean is `importance`; those of maximum
+    /// and mass are set so that as many boxes are important as by the mean, since the three are not on one scale.
     pub fn all(methods: &[String], importance: f32, trials: &[Trial]) -> Vec<Self> {
         let names = methods.iter().cloned().chain(["random map".to_string()]);
         let of_method = |(at, name): (usize, String)| {
@@ -162,8 +161,8 @@ pub struct Validation {
     pub correct: usize,
     /// Scenes in which taking out a single object changes the answer.
     pub decisive: usize,
-    /// Classes x labels: mean over the scenes of a predicted label of the greatest drop of its probability when an object of
-    /// the class is taken out (0 where there is none); `None` for labels never predicted.
+    /// Classes x labels: mean over the scenes of a predicted label of the greatest drop of its probability when an
+    /// object of the class is taken out (0 where there is none); `None` for labels never predicted.
     pub effects: Array2<Option<f64>>,
     /// Classes x labels: share of the scenes of a label in which taking out an object of the class changes the answer.
     pub flips: Array2<Option<f64>>,

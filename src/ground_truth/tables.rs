@@ -8,8 +8,9 @@ use ndarray::Array2;
 use std::path::Path;
 
 impl Validation {
-    /// Writes into `folder`: `validity.csv` (one row a judge: method, rule, threshold, then each measure with the ends of its
-    /// interval), `effects.csv` and `flips.csv` (classes x labels), `validity.png` and `.svg`, `effects.png` and `.svg`.
+    /// Writes into `folder`: `validity.csv` (one row a judge: method, rule, threshold, then each measure with the ends
+    /// of its interval), `effects.csv` and `flips.csv` (classes x labels), `validity.png` and `.svg`, `effects.png` and
+    /// `.svg`.
     ///
     /// # Errors
     /// A file cannot be written.

@@ -81,7 +81,8 @@ impl<'a> TrialStage<'a> {
         Self { world, config, analysis: Analysis::new(loaded, config, false), fit, view }
     }
 
-    /// Scores of the boxes by a map that knows nothing: uniform random numbers on conv5's grid, finished like any other map.
+    /// Scores of the boxes by a map that knows nothing: uniform random numbers on conv5's grid, finished like any other
+    /// map.
     fn random_scores(&self, staged: &StagedScene, boxes: &[BoxRecord]) -> Result<Vec<BoxScore>> {
         let mut random = Random::of_text(self.world.seed, &format!("random map of scene {}", staged.number));
         let raw: Vec<f32> = (0..RANDOM_SIDE * RANDOM_SIDE).map(|_| random.uniform(0.0, 1.0) as f32).collect();

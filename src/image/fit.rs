@@ -1,7 +1,8 @@
 //! Bringing a picture to the input of a network that classifies it, and where the input then lies on the picture.
 //!
-//! In: a picture and a [`Fit`], as the network's card states it. Out: pixels of the input's size, and a [`Placement`], from
-//! which maps of the input's size find their way back to the picture. Resizing is Pillow's (the module `resample`).
+//! In: a picture and a [`Fit`], as the network's card states it. Out: pixels of the input's size, and a [`Placement`],
+//! from which maps of the input's size find their way back to the picture. Resizing is Pillow's (the module
+//! `resample`).
 
 use super::resample::{resize, Filter, KeptResize};
 use super::{Rgb8, Size};
@@ -74,10 +75,10 @@ impl Fit {
     /// Where a picture of the size `original` lies in the input.
     ///
     /// * Squash: all of it.
-    /// * Center crop: resized so that the input, divided by the share kept, is just covered (each side rounded half up),
-    ///   then the middle, `(resized - input) / 2` columns and rows left away before it.
-    /// * Letterbox: resized so that it just fits (each side rounded down, at least 1), `(input - resized) / 2` columns and
-    ///   rows of black before it.
+    /// * Center crop: resized so that the input, divided by the share kept, is just covered (each side rounded half
+    ///   up), then the middle, `(resized - input) / 2` columns and rows left away before it.
+    /// * Letterbox: resized so that it just fits (each side rounded down, at least 1), `(input - resized) / 2` columns
+    ///   and rows of black before it.
     ///
     /// # Panics
     /// If `original` has no pixels.
@@ -115,8 +116,8 @@ impl Fit {
         }
     }
 
-    /// The input's pixels for `pixels`, a picture whose own size is `original` and which may have been decoded at a fraction
-    /// of it.
+    /// The input's pixels for `pixels`, a picture whose own size is `original` and which may have been decoded at a
+    /// fraction of it.
     ///
     /// # Panics
     /// If either size has no pixels.
@@ -151,8 +152,8 @@ impl Placement {
         framed
     }
 
-    /// A map over the input, row by row, as one over the whole picture, about as fine: 0 where the input does not cover the
-    /// picture.
+    /// A map over the input, row by row, as one over the whole picture, about as fine: 0 where the input does not cover
+    /// the picture.
     pub fn over_picture(&self, map: &[f32], size: Size) -> (Size, Vec<f32>) {
         if self.is_whole() && self.resized == self.input {
             return (size, map.to_vec());
@@ -204,9 +205,9 @@ impl Cover {
         Self { start: scaled(f64::from(skipped) - f64::from(before)), length: scaled(f64::from(input)) }
     }
 
-    /// Bilinear interpolation in a line of `cells` equal cells over the input at the point `place` of the picture: the first of
-    /// two neighbouring cells, and the weights of it and the next; half-pixel centres, the border repeated. Where the input does
-    /// not cover the picture both weights are 0.
+    /// Bilinear interpolation in a line of `cells` equal cells over the input at the point `place` of the picture: the
+    /// first of two neighbouring cells, and the weights of it and the next; half-pixel centres, the border repeated.
+    /// Where the input does not cover the picture both weights are 0.
     pub fn bilinear(&self, place: f64, cells: u32) -> (usize, [f64; 2]) {
         let last = f64::from(cells - 1);
         let Some(cell) = self.cell(place, cells) else {
@@ -222,8 +223,8 @@ impl Cover {
         }
     }
 
-    /// Where in a line of `cells` equal cells over the input the point `place` of the picture lies, in cells; `None` where the
-    /// input does not cover it.
+    /// Where in a line of `cells` equal cells over the input the point `place` of the picture lies, in cells; `None`
+    /// where the input does not cover it.
     pub fn cell(&self, place: f64, cells: u32) -> Option<f64> {
         let inside = self.start <= place && place < self.start + self.length;
         inside.then(|| (place - self.start) * f64::from(cells) / self.length)

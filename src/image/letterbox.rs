@@ -1,9 +1,9 @@
 //! Fitting an image into a network's canvas without changing its shape, and mapping boxes there and back.
 //!
 //! The scale is canvas / original of the tighter axis, in f64. How the content's sides become whole pixels is a
-//! [`LetterboxRule`]; unless something else is said, it is Lightnet's (its `Letterbox` transform, which the published pipeline
-//! uses). The padding on the left and top is `int((canvas - content) / 2)` under either rule. Pixels are `u8` RGB, boxes are in
-//! pixels of the original image or of the canvas, as each function says.
+//! [`LetterboxRule`]; unless something else is said, it is Lightnet's (its `Letterbox` transform, which the published
+//! pipeline uses). The padding on the left and top is `int((canvas - content) / 2)` under either rule. Pixels are `u8`
+//! RGB, boxes are in pixels of the original image or of the canvas, as each function says.
 
 use super::resample::{resize, resize_linear, Filter};
 use super::{BoundingBox, Extent, Rgb8, Size};
@@ -33,8 +33,8 @@ pub enum LetterboxRule {
     /// `int(side * scale)`: a side may come out one pixel short of the canvas. The published pipeline.
     #[default]
     Lightnet,
-    /// `round(side * scale)`, halves to the even number: Ultralytics' `LetterBox`. Its padding, `round(difference / 2 - 0.1)`
-    /// on the left and top, is the same number as Lightnet's.
+    /// `round(side * scale)`, halves to the even number: Ultralytics' `LetterBox`. Its padding, `round(difference / 2 -
+    /// 0.1)` on the left and top, is the same number as Lightnet's.
     Ultralytics,
 }
 
@@ -58,8 +58,8 @@ pub struct Letterbox {
 pub struct Canvas {
     /// The whole input.
     pub size: Size,
-    /// `Some`: only as much of the input as a picture's content needs, each side rounded up to a multiple of this, which is
-    /// the network's stride. `None`: always the whole input, with bars.
+    /// `Some`: only as much of the input as a picture's content needs, each side rounded up to a multiple of this,
+    /// which is the network's stride. `None`: always the whole input, with bars.
     pub stride: Option<u32>,
     /// How the sides of a picture's content are rounded.
     pub rule: LetterboxRule,
@@ -135,8 +135,8 @@ impl Letterbox {
         )
     }
 
-    /// A box from pixels of the original image to canvas pixels; not clipped. Of [`Letterbox::to_original`] it gives back
-    /// what was put in, to the last bit.
+    /// A box from pixels of the original image to canvas pixels; not clipped. Of [`Letterbox::to_original`] it gives
+    /// back what was put in, to the last bit.
     pub fn to_canvas(&self, on_original: &Extent) -> BoundingBox {
         let (x, y) = (self.scale_x(), self.scale_y());
         let (left, top) = (f64::from(self.left), f64::from(self.top));
@@ -149,8 +149,8 @@ impl Letterbox {
         )
     }
 
-    /// The canvas: `image` resized to `content`, every other byte `fill`. `image` has the size this letterbox was fitted
-    /// for, or is that image reduced.
+    /// The canvas: `image` resized to `content`, every other byte `fill`. `image` has the size this letterbox was
+    /// fitted for, or is that image reduced.
     ///
     /// # Panics
     /// If `image` is larger than this letterbox was fitted for.

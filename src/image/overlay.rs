@@ -1,8 +1,8 @@
 //! Pictures with transparency, resized and laid over others by Pillow's arithmetic, bit for bit.
 //!
-//! Resizing multiplies the colours by the alpha first and divides afterwards (Pillow's modes "RGBa" and "RGBA"), so that
-//! the colour of invisible pixels never shows. Laying over is `Image.paste(picture, corner, picture)`: every channel is
-//! (above * alpha + below * (255 - alpha)) / 255, rounded.
+//! Resizing multiplies the colours by the alpha first and divides afterwards (Pillow's modes "RGBa" and "RGBA"), so
+//! that the colour of invisible pixels never shows. Laying over is `Image.paste(picture, corner, picture)`: every
+//! channel is (above * alpha + below * (255 - alpha)) / 255, rounded.
 
 use super::{resize, Filter, Rgb8, Size};
 use std::ops::Range;

@@ -7,8 +7,8 @@
 //! first where the height is reduced much more than the width; the paper is older, so its order is kept. Letterboxes
 //! reduce both sides alike and are the same in every version.
 //!
-//! [`KeptResize`] keeps what [`resize`] computes on the way, so that a part of the image can be changed for the price of that
-//! part. [`taps`] gives the same filter as real numbers: what Pillow does to an image of mode "F".
+//! [`KeptResize`] keeps what [`resize`] computes on the way, so that a part of the image can be changed for the price
+//! of that part. [`taps`] gives the same filter as real numbers: what Pillow does to an image of mode "F".
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -1,10 +1,10 @@
 //! One run from the runs of its shards.
 //!
-//! In: run folders of `emocam analyze --shard`, in any order. Out: the run folder that one `emocam analyze` over the whole
-//! corpus would have left, byte for byte but for `run.json`, which sums the times and says which shards there were.
-//! First everything is checked and everything that is wrong is named; then all files are written to a hidden folder beside
-//! the target, which takes the target's name at the very end. Memory depends on the number of failures, not on that of
-//! pictures. Networks are not needed.
+//! In: run folders of `emocam analyze --shard`, in any order. Out: the run folder that one `emocam analyze` over the
+//! whole corpus would have left, byte for byte but for `run.json`, which sums the times and says which shards there
+//! were. First everything is checked and everything that is wrong is named; then all files are written to a hidden
+//! folder beside the target, which takes the target's name at the very end. Memory depends on the number of failures,
+//! not on that of pictures. Networks are not needed.
 
 mod check;
 mod maps;
@@ -58,7 +58,8 @@ pub struct Merged {
 }
 
 impl Checked<'_> {
-    /// Writes the merged run to `target`, which must not exist or be empty; `report` is told how many records are written.
+    /// Writes the merged run to `target`, which must not exist or be empty; `report` is told how many records are
+    /// written.
     ///
     /// # Errors
     /// A file cannot be read or written; two shards have the same picture. `target` is then as it was before.

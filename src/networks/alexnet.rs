@@ -24,8 +24,8 @@ pub struct AlexNet {
 /// A checkpoint in the project's own layout, and the files it was read from.
 #[derive(Debug)]
 pub(crate) struct Canonical {
-    /// conv1..conv5 and fc6..fc8 (`.weight`, `.bias`), fc6 reading channels, rows, columns; and `mean` (3, rows, columns)
-    /// or (3, 1, 1) where there is one.
+    /// conv1..conv5 and fc6..fc8 (`.weight`, `.bias`), fc6 reading channels, rows, columns; and `mean` (3, rows,
+    /// columns) or (3, 1, 1) where there is one.
     pub tensors: Vec<(String, Array)>,
     /// Role and path of every file.
     pub files: Vec<(&'static str, PathBuf)>,

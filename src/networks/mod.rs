@@ -1,8 +1,8 @@
 //! What is explained: networks that answer for a picture, split at the explained activation A.
 //!
-//! In: pictures of the network's input size. Out: A with whatever by-passes it ([`Activation`]), from A the outputs, from the
-//! outputs what is answered ([`Prediction`]). A network is an implementation of [`Classifier`]; adding one is a file here and
-//! a row in [`open`]. Knows nothing of regions.
+//! In: pictures of the network's input size. Out: A with whatever by-passes it ([`Activation`]), from A the outputs,
+//! from the outputs what is answered ([`Prediction`]). A network is an implementation of [`Classifier`]; adding one is
+//! a file here and a row in [`open`]. Knows nothing of regions.
 
 mod alexnet;
 mod card;
@@ -42,15 +42,15 @@ pub trait Classifier: std::fmt::Debug + Send {
     /// The network could not be run.
     fn activation(&self, input: &Tensor) -> Result<Activation>;
 
-    /// The outputs (N, outputs), f32, of an activation, which may have been changed. Autograd works through it, where it is
-    /// on.
+    /// The outputs (N, outputs), f32, of an activation, which may have been changed. Autograd works through it, where
+    /// it is on.
     ///
     /// # Errors
     /// The network could not be run.
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError>;
 
-    /// The layers from A to the outputs, where the network shows them: LRP and DeepLIFT walk them, and leaving channels out is
-    /// cheap. A's context is not used by such a network.
+    /// The layers from A to the outputs, where the network shows them: LRP and DeepLIFT walk them, and leaving channels
+    /// out is cheap. A's context is not used by such a network.
     fn layers(&self) -> Option<&[Layer]>;
 
     /// The same network with other layers from A to the outputs, where it shows them.
@@ -123,8 +123,8 @@ pub struct Forward {
     pub input: Tensor,
     /// The explained activation.
     pub activation: Activation,
-    /// A, then the output of every layer of [`Classifier::layers`], the outputs (N, outputs) last; of a network without visible
-    /// layers A and the outputs alone.
+    /// A, then the output of every layer of [`Classifier::layers`], the outputs (N, outputs) last; of a network without
+    /// visible layers A and the outputs alone.
     pub values: Vec<Tensor>,
 }
 

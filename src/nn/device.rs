@@ -76,10 +76,11 @@ const TF32: &str = "NVIDIA_TF32_OVERRIDE";
 /// Loads libtorch's CUDA half when it is installed. Must come before anything asks libtorch about devices, because the
 /// first answer is remembered.
 fn load_cuda() {
-    // cuDNN would compute f32 convolutions in TF32, with 11 bits of mantissa, unless told not to: f32 means f32 here, and
-    // who wants speed asks for bf16. Somebody's own setting is left alone.
+    // cuDNN would compute f32 convolutions in TF32, with 11 bits of mantissa, unless told not to: f32 means f32 here,
+    // and who wants speed asks for bf16. Somebody's own setting is left alone.
     if std::env::var_os(TF32).is_none() {
-        // SAFETY: called before the first network is loaded, when no other thread of this process reads the environment.
+        // SAFETY: called before the first network is loaded, when no other thread of this process reads the
+        // environment.
         unsafe { std::env::set_var(TF32, "0") };
     }
     #[cfg(unix)]
@@ -93,10 +94,10 @@ fn load_cuda() {
     }
 }
 
-/// Tells the C library's allocator to keep large blocks that are freed, for the next activation of that size, instead of
-/// handing them back to the system and getting new pages zeroed: that was 13 % of the detector's time on the CPU in f32
-/// and 10 % in bf16 in batches of 4, and costs 0.15 GB at the peak. Best called after the networks are loaded, whose
-/// large blocks should go back.
+/// Tells the C library's allocator to keep large blocks that are freed, for the next activation of that size, instead
+/// of handing them back to the system and getting new pages zeroed: that was 13 % of the detector's time on the CPU in
+/// f32 and 10 % in bf16 in batches of 4, and costs 0.15 GB at the peak. Best called after the networks are loaded,
+/// whose large blocks should go back.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: documented parameters with documented values; mallopt takes the allocator's lock.
@@ -106,9 +107,9 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// Makes all threads share the C library's main heap, the only one that [`keep_freed_memory`] works on: the heaps that it gives
-/// threads of their own hand every large block back at once, which cost a model thread 15 % of the detector's time. To be
-/// called before any thread is started.
+/// Makes all threads share the C library's main heap, the only one that [`keep_freed_memory`] works on: the heaps that
+/// it gives threads of their own hand every large block back at once, which cost a model thread 15 % of the detector's
+/// time. To be called before any thread is started.
 pub fn share_one_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: a documented parameter with a documented value; mallopt takes the allocator's lock.
@@ -134,8 +135,8 @@ pub fn open(choice: &DeviceChoice) -> Result<tch::Device> {
     }
 }
 
-/// The devices for `choice`. Loads CUDA's half of libtorch unless the CPU was asked for: commands without networks do not
-/// pay for it, a quarter of a second and more.
+/// The devices for `choice`. Loads CUDA's half of libtorch unless the CPU was asked for: commands without networks do
+/// not pay for it, a quarter of a second and more.
 ///
 /// # Errors
 /// A GPU was asked for by name and cannot be used; the message says what is missing.

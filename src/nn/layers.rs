@@ -289,8 +289,8 @@ fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> 
     let constant = Tensor::f_full([channels], k, (x.kind(), x.device()))?;
     let base = x.f_square()?.f_conv2d(&band, Some(&constant), 1, 0, 1, 1)?;
     let denominator = if beta == 0.75 {
-        // A processor rounds square roots alike wherever they are. Its powers differ in the last digit between vectors and
-        // what is left over at their end, so that a result would depend on the place of a picture in the batch.
+        // A processor rounds square roots alike wherever they are. Its powers differ in the last digit between vectors
+        // and what is left over at their end, so that a result would depend on the place of a picture in the batch.
         let root = base.f_sqrt()?;
         root.f_mul(&root.f_sqrt()?)?
     } else {

@@ -35,8 +35,8 @@ pub fn stack(pictures: &[&Rgb8], size: Size, device: Device) -> Result<Tensor, T
         place.copy_from_slice(picture.data());
     }
     let pixels = match device {
-        // From pinned memory the copy needs neither this thread nor a stop of the GPU. (`f_pin_memory` would warn on stderr
-        // that its device, which tch must name, is deprecated.)
+        // From pinned memory the copy needs neither this thread nor a stop of the GPU. (`f_pin_memory` would warn on
+        // stderr that its device, which tch must name, is deprecated.)
         Device::Cuda(_) => pixels.f_internal_pin_memory(device)?.f_to_device_(device, Kind::Uint8, true, false)?,
         _ => pixels.f_to_device(device)?,
     };

@@ -1,9 +1,9 @@
 //! TorchScript files: what they hold, read by this program before libtorch sees them, and libtorch's module.
 //!
-//! A TorchScript file is a program: running it computes whatever its author wrote, with libtorch's operators. One loads only
-//! what one trusts. What is checked here keeps accidents and malformed archives from libtorch's own reader: the archive is
-//! whole, its entries lie in one folder and claim no more than the file has, only its code is compressed, and its parts are
-//! those that `torch.jit.save` writes. Knows nothing of emotions, boxes or classes.
+//! A TorchScript file is a program: running it computes whatever its author wrote, with libtorch's operators. One loads
+//! only what one trusts. What is checked here keeps accidents and malformed archives from libtorch's own reader: the
+//! archive is whole, its entries lie in one folder and claim no more than the file has, only its code is compressed,
+//! and its parts are those that `torch.jit.save` writes. Knows nothing of emotions, boxes or classes.
 
 use super::weights::{content, MAX_FILE_BYTES};
 use crate::{Error, Result};
@@ -42,7 +42,8 @@ impl ScriptArchive {
             return Ok(false);
         }
         let file = File::open(path).map_err(Error::io("read", path))?;
-        // What is no whole archive is no TorchScript file that could be run; the readers of checkpoints say what is wrong.
+        // What is no whole archive is no TorchScript file that could be run; the readers of checkpoints say what is
+        // wrong.
         let Ok(archive) = ZipArchive::new(BufReader::new(file)) else { return Ok(false) };
         let has_code = archive.file_names().any(|name| name.is_ok_and(|name| name.contains("/code/")));
         Ok(has_code)
@@ -88,8 +89,9 @@ impl ScriptArchive {
         Ok(Some(text))
     }
 
-    /// The program, on `device`, in evaluation mode. libtorch's fuser is switched off in this process: it would compile parts
-    /// of a program for a GPU after the first runs, and change the last digits of the answers to the pictures after those.
+    /// The program, on `device`, in evaluation mode. libtorch's fuser is switched off in this process: it would compile
+    /// parts of a program for a GPU after the first runs, and change the last digits of the answers to the pictures
+    /// after those.
     ///
     /// # Errors
     /// libtorch refuses the file, in one sentence.
@@ -105,8 +107,8 @@ impl ScriptArchive {
     }
 }
 
-/// The one sentence of libtorch's message that says what went wrong: in the interpreter the last error named, elsewhere the
-/// first line.
+/// The one sentence of libtorch's message that says what went wrong: in the interpreter the last error named, elsewhere
+/// the first line.
 pub fn reason(error: &TchError) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("Internal torch error: ").unwrap_or(&text);

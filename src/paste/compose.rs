@@ -20,8 +20,8 @@ pub struct Footprint {
     rows: Range<usize>,
 }
 
-/// Where a picture of size `sprite` lies in a photo when its centre is at the shares `x` and `y` of its sides: the upper
-/// left corner at the nearest whole pixel, halves rounded up. `None` when all of it hangs over the border.
+/// Where a picture of size `sprite` lies in a photo when its centre is at the shares `x` and `y` of its sides: the
+/// upper left corner at the nearest whole pixel, halves rounded up. `None` when all of it hangs over the border.
 pub fn spot_footprint(sprite: Size, photo: Size, x: f64, y: f64) -> Option<Footprint> {
     let axis = |share: f64, side: u32, own: u32| {
         let start = (share * f64::from(side) - f64::from(own) / 2.0 + 0.5).floor() as i64;
@@ -77,7 +77,8 @@ impl Sprites {
         below
     }
 
-    /// The photo with the object or its control, at the network's size; the photo as it is where the object lies outside.
+    /// The photo with the object or its control, at the network's size; the photo as it is where the object lies
+    /// outside.
     pub fn paste(&self, photo: &KeptResize, fill: Fill, at: Option<&Footprint>) -> Rgb8 {
         match at {
             Some(at) => photo.with(at.left, at.top, &self.patch(photo.image(), fill, at)),

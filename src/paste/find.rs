@@ -34,8 +34,8 @@ pub struct SwitchMap {
     pub positions: Vec<Position>,
     /// Per scale the answer at every position.
     pub answers: Vec<Vec<Prediction>>,
-    /// Scale and position of the strongest switch: where another label has the largest lead over the original one; where no
-    /// label changes, where the original one has the smallest lead.
+    /// Scale and position of the strongest switch: where another label has the largest lead over the original one;
+    /// where no label changes, where the original one has the smallest lead.
     pub strongest: (usize, usize),
 }
 

@@ -7,8 +7,8 @@ use image::{DynamicImage, ImageReader};
 use std::io::Cursor;
 use std::path::Path;
 
-/// Filter by which an object is resized, antialiased and on colours multiplied by alpha. A triangle and not the cubic, whose
-/// negative lobes would draw a bright or dark rim along every outline.
+/// Filter by which an object is resized, antialiased and on colours multiplied by alpha. A triangle and not the cubic,
+/// whose negative lobes would draw a bright or dark rim along every outline.
 pub const FILTER: Filter = Filter::Bilinear;
 
 /// A side may be at most this many times the other: a hair's breadth of an object would be millions of pixels long.
@@ -44,8 +44,8 @@ impl PastedObject {
         Ok(Self { name, sha256: sha256(&bytes), pixels })
     }
 
-    /// The size at which the object is pasted into a photo of this height: `scale` of it high, as wide as its shape asks,
-    /// at least one pixel each, halves rounded up.
+    /// The size at which the object is pasted into a photo of this height: `scale` of it high, as wide as its shape
+    /// asks, at least one pixel each, halves rounded up.
     pub fn size_in(&self, height: u32, scale: f64) -> Size {
         let own = self.pixels.size();
         let rounded = |length: f64| (length + 0.5).floor().max(1.0) as u32;

@@ -1,7 +1,7 @@
 //! What happens to a photo in the experiment: its spots, its inputs through the network, its record.
 //!
-//! Every photo is decoded and resized once; each object, fill and spot then costs the pixels of its footprint and one input
-//! of the network. Inputs go through the network in full batches across the photos that are at hand together.
+//! Every photo is decoded and resized once; each object, fill and spot then costs the pixels of its footprint and one
+//! input of the network. Inputs go through the network in full batches across the photos that are at hand together.
 
 use super::focus;
 use super::object::PastedObject;
@@ -24,8 +24,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Inputs of the network for each photo of `compute.batch`, which counts pictures in the detector: an input costs it a
-/// fifteenth of the memory. Many share one reading of the fully connected layers' weights, but with more than 16 or so at a
-/// time what the first layers make no longer fits the processor's cache.
+/// fifteenth of the memory. Many share one reading of the fully connected layers' weights, but with more than 16 or so
+/// at a time what the first layers make no longer fits the processor's cache.
 const INPUTS: usize = 4;
 
 /// Batches of inputs that the photos at hand together are to fill about: the last one is filled up with copies.
@@ -84,7 +84,8 @@ pub struct PasteStage<'a> {
 }
 
 impl<'a> PasteStage<'a> {
-    /// What is pasted where, with these networks; `classes` are the indices of the settings' classes among the regions'.
+    /// What is pasted where, with these networks; `classes` are the indices of the settings' classes among the
+    /// regions'.
     ///
     /// # Errors
     /// A class to be explained that is no label.

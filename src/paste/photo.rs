@@ -1,4 +1,5 @@
-//! One photo on its way through the experiment: decoded and resized once, composed as often as asked, answered, recorded.
+//! One photo on its way through the experiment: decoded and resized once, composed as often as asked, answered,
+//! recorded.
 
 use super::compose::{spot_footprint, Footprint, Sprites};
 use super::focus::Look;
@@ -27,8 +28,8 @@ pub struct PreparedPhoto {
     pub scoring: Letterbox,
 }
 
-/// A photo whose inputs are on their way through the network: the original first, then for every object every fill, in it
-/// every spot.
+/// A photo whose inputs are on their way through the network: the original first, then for every object every fill, in
+/// it every spot.
 #[derive(Debug)]
 pub struct OpenPhoto<'a> {
     prepared: &'a PreparedPhoto,

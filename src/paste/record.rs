@@ -1,4 +1,5 @@
-//! What the experiment keeps of every photo: a line of `records.jsonl`, appended by the rules of [`crate::run::record`].
+//! What the experiment keeps of every photo: a line of `records.jsonl`, appended by the rules of
+//! [`crate::run::record`].
 
 use super::settings::PasteSettings;
 use crate::image::BoundingBox;
@@ -55,7 +56,8 @@ pub struct Pasted {
     pub focus: Option<Focus>,
 }
 
-/// The activation map before (nothing pasted) and after, of each picture's own label or of the class that was asked for.
+/// The activation map before (nothing pasted) and after, of each picture's own label or of the class that was asked
+/// for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Focus {

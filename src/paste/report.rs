@@ -18,9 +18,9 @@ struct Report<'a> {
     tally: Tally,
 }
 
-/// Writes `paste.csv`, `switches.csv`, `cochran.csv`, `mcnemar.csv` where there are controls, `focus.csv` where maps were
-/// compared, `paste.png` and `paste.svg`, and `positions.png` and `.svg` where positions are fixed. Returns the counts and
-/// the pictures. Works on unfinished runs too.
+/// Writes `paste.csv`, `switches.csv`, `cochran.csv`, `mcnemar.csv` where there are controls, `focus.csv` where maps
+/// were compared, `paste.png` and `paste.svg`, and `positions.png` and `.svg` where positions are fixed. Returns the
+/// counts and the pictures. Works on unfinished runs too.
 ///
 /// # Errors
 /// The run is none of `emocam paste`; records that cannot be read or do not fit it; a file that cannot be written.

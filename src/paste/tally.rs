@@ -1,5 +1,5 @@
-//! Counts over photos: what `paste.csv` and the tests are made of. A commutative monoid, so that parts of a corpus add up to
-//! the whole; sums of probabilities are kept in fixed point, so that they do so to the last bit in any order.
+//! Counts over photos: what `paste.csv` and the tests are made of. A commutative monoid, so that parts of a corpus add
+//! up to the whole; sums of probabilities are kept in fixed point, so that they do so to the last bit in any order.
 
 use super::record::{Focus, PasteRecord, Pasted};
 use super::settings::PasteSettings;

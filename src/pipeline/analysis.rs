@@ -47,8 +47,8 @@ pub struct Prepared {
     sight: Option<Sight>,
     /// Its regions, where they are known without a look.
     known: Vec<Located>,
-    /// For methods that draw at random: from the run's seed and the picture's path, so that neither order nor threads nor a
-    /// resumption change a result.
+    /// For methods that draw at random: from the run's seed and the picture's path, so that neither order nor threads
+    /// nor a resumption change a result.
     seed: u64,
 }
 
@@ -94,8 +94,8 @@ impl<'a> Analysis<'a> {
         })
     }
 
-    /// Runs both networks, all methods and the scoring on pictures whose canvases have one size, in batches of the worker's
-    /// size, adding what it took to `timings`.
+    /// Runs both networks, all methods and the scoring on pictures whose canvases have one size, in batches of the
+    /// worker's size, adding what it took to `timings`.
     ///
     /// # Errors
     /// A network could not be run, or not even on a single picture.
@@ -283,8 +283,8 @@ impl VisibleRegions {
         visible
     }
 
-    /// Scores on the regions' own pixels by method; nothing where no region has any. `values` are the maps by method and
-    /// picture, of which this is the one at `place`.
+    /// Scores on the regions' own pixels by method; nothing where no region has any. `values` are the maps by method
+    /// and picture, of which this is the one at `place`.
     fn mask_scores(
         &self,
         placement: &Placement,

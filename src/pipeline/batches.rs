@@ -1,14 +1,14 @@
 //! Batches that always have their full size, and that are halved where the memory does not suffice.
 //!
-//! A batch that is short is filled up with copies, because libtorch's results differ in their last digits from one batch size
-//! to another, but neither with the place in a batch nor with its other pictures. That is what makes a resumed run equal an
-//! uninterrupted one byte for byte.
+//! A batch that is short is filled up with copies, because libtorch's results differ in their last digits from one
+//! batch size to another, but neither with the place in a batch nor with its other pictures. That is what makes a
+//! resumed run equal an uninterrupted one byte for byte.
 
 use crate::Result;
 
-/// Runs `items` in batches of `size`, the last one filled up with copies of its last item, and returns one result an item.
-/// `run` gives at least one result for each item of a batch, in its order. Where the memory does not suffice for a batch, `size`
-/// is halved, and what was done is done again, so that all items are done alike.
+/// Runs `items` in batches of `size`, the last one filled up with copies of its last item, and returns one result an
+/// item. `run` gives at least one result for each item of a batch, in its order. Where the memory does not suffice for
+/// a batch, `size` is halved, and what was done is done again, so that all items are done alike.
 ///
 /// # Errors
 /// Whatever `run` reports, but for lack of memory in a batch that can be halved.

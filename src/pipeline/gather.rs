@@ -2,9 +2,9 @@
 //!
 //! A batch has pictures of one shape on the detector's canvas. All have the same shape unless `--rect` is given; then a
 //! picture waits for others of its shape, but not for ever: when the oldest has seen [`PATIENCE`] batches' worth of
-//! pictures come after it, it goes with those of its shape in a batch that is short, and filled up with copies. A full batch
-//! gives the same results whatever else is in it, so that all this changes only the time, and pictures may be gathered anew
-//! when a run is resumed.
+//! pictures come after it, it goes with those of its shape in a batch that is short, and filled up with copies. A full
+//! batch gives the same results whatever else is in it, so that all this changes only the time, and pictures may be
+//! gathered anew when a run is resumed.
 
 use crate::image::Size;
 use std::collections::{BTreeMap, VecDeque};
@@ -50,8 +50,8 @@ impl<T> Gathering<T> {
         }
     }
 
-    /// The pictures that should go next, of one shape and with their numbers, at most a batch; to be called until there are
-    /// none.
+    /// The pictures that should go next, of one shape and with their numbers, at most a batch; to be called until there
+    /// are none.
     pub(super) fn next(&mut self, ending: Ending) -> Option<Vec<(usize, T)>> {
         if let Some((_, full)) = self.shapes.iter_mut().find(|(_, waiting)| waiting.len() >= self.batch) {
             return Some(Self::go(full, self.batch, &mut self.gone));

@@ -1,9 +1,9 @@
 //! The one expensive pass: decode threads, model threads in batches, results in the order of the pictures.
 //!
-//! Every decode thread takes every T-th picture and has its own bounded channel; one thread reads them in turn and makes
-//! batches, which the model threads get in turn, each by a channel of its own; the calling thread takes what they found in
-//! turn. So batches arrive in order, and the pictures in memory are bounded, without any further bookkeeping. Pictures of one
-//! shape go together (the module `gather`). What is done with a picture is a [`Stage`]'s business.
+//! Every decode thread takes every T-th picture and has its own bounded channel; one thread reads them in turn and
+//! makes batches, which the model threads get in turn, each by a channel of its own; the calling thread takes what they
+//! found in turn. So batches arrive in order, and the pictures in memory are bounded, without any further bookkeeping.
+//! Pictures of one shape go together (the module `gather`). What is done with a picture is a [`Stage`]'s business.
 
 use super::gather::{Ending, Gathering, InOrder};
 use crate::image::Size;
@@ -59,8 +59,8 @@ pub struct Pass<'a, S: Stage> {
     pub stage: &'a S,
     /// The pictures still to be done, in the order of the corpus.
     pub items: &'a [S::Item],
-    /// The networks: one set a model thread, all with the same weights. One on the CPU, whose cores one batch fills; two a
-    /// GPU, which computes for the one while the other is at work on the processor.
+    /// The networks: one set a model thread, all with the same weights. One on the CPU, whose cores one batch fills;
+    /// two a GPU, which computes for the one while the other is at work on the processor.
     pub workers: &'a mut [S::Worker],
     /// Pictures that are handed to a model thread at a time.
     pub batch: usize,
@@ -113,8 +113,8 @@ struct BatchDone<'a, S: Stage> {
 }
 
 impl<'a, S: Stage> Pass<'a, S> {
-    /// Runs the pass. `take` gets the results that are due, in the order of the pictures, after every batch, and how far the
-    /// pass is. Returns the failures, in the order of the pictures, and the times.
+    /// Runs the pass. `take` gets the results that are due, in the order of the pictures, after every batch, and how
+    /// far the pass is. Returns the failures, in the order of the pictures, and the times.
     ///
     /// # Errors
     /// A network cannot be run; whatever `take` returns.
@@ -158,7 +158,8 @@ impl<'a, S: Stage> Pass<'a, S> {
                 timings.decode = busy.load(Ordering::Relaxed) as f64 / 1e9;
             };
             for turn in 0.. {
-                // A channel closes when the batches are at an end, or when its thread panicked, which the scope passes on.
+                // A channel closes when the batches are at an end, or when its thread panicked, which the scope passes
+                // on.
                 let Ok(done) = from_models[turn % from_models.len()].recv() else { break };
                 clock(&mut ending.timings);
                 ending.batch(done?)?;
@@ -169,8 +170,8 @@ impl<'a, S: Stage> Pass<'a, S> {
     }
 }
 
-/// Makes batches of `size` and hands them to the model threads in turn, until all are handed out, `stop` is set, or nobody
-/// listens.
+/// Makes batches of `size` and hands them to the model threads in turn, until all are handed out, `stop` is set, or
+/// nobody listens.
 fn hand_out<'a, S: Stage>(
     stage: &S,
     items: &'a [S::Item],

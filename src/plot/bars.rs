@@ -1,5 +1,5 @@
-//! Shares as bars with intervals: a panel for each thing, a group of bars for each place, a bar for each treatment; short
-//! marks above the bars. Made for ObjectPaste (the paper's Fig. 7).
+//! Shares as bars with intervals: a panel for each thing, a group of bars for each place, a bar for each treatment;
+//! short marks above the bars. Made for ObjectPaste (the paper's Fig. 7).
 
 use super::colour::{Rgb, BLACK};
 use super::svg::{Area, Canvas};

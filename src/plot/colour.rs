@@ -1,14 +1,15 @@
 //! Colour maps in which equal steps of the value look equally large, also to colour-blind readers and in print.
 //!
-//! Both are F. Crameri's Scientific colour maps 8.0 (doi:10.5281/zenodo.1243862, MIT licence; F. Crameri, G. E. Shephard,
-//! P. J. Heron, The misuse of colour in science communication, Nature Communications 11, 5444, 2020): `navia` reversed,
-//! so that zero is nearly the paper's white and more is darker, and `vik`. Of each table's 256 rows every 255/32nd is
-//! kept; linear interpolation between them stays within 2.1 of 255 levels of the full table.
+//! Both are F. Crameri's Scientific colour maps 8.0 (doi:10.5281/zenodo.1243862, MIT licence; F. Crameri, G. E.
+//! Shephard, P. J. Heron, The misuse of colour in science communication, Nature Communications 11, 5444, 2020): `navia`
+//! reversed, so that zero is nearly the paper's white and more is darker, and `vik`. Of each table's 256 rows every
+//! 255/32nd is kept; linear interpolation between them stays within 2.1 of 255 levels of the full table.
 //!
-//! Maps laid over photos need the opposite of `navia` reversed: dark where there is nothing, so that what is high stands
-//! out. That is `inferno` by N. J. Smith and S. van der Walt (matplotlib, dedicated to the public domain as CC0), kept in
-//! the same way, within 1.5 levels. `jet`, which most published activation maps are drawn in, is there to compare with
-//! them and for nothing else. Categories have the colours of M. Okabe and K. Ito (Color Universal Design, 2008).
+//! Maps laid over photos need the opposite of `navia` reversed: dark where there is nothing, so that what is high
+//! stands out. That is `inferno` by N. J. Smith and S. van der Walt (matplotlib, dedicated to the public domain as
+//! CC0), kept in the same way, within 1.5 levels. `jet`, which most published activation maps are drawn in, is there to
+//! compare with them and for nothing else. Categories have the colours of M. Okabe and K. Ito (Color Universal Design,
+//! 2008).
 
 /// Red, green, blue, sRGB, 0..=255.
 pub(super) type Rgb = [u8; 3];

@@ -1,5 +1,5 @@
-//! Small multiples: how several methods do by several measures, in panels of dots with intervals, and in panels of curves.
-//! A method has the same colour everywhere; baselines are grey.
+//! Small multiples: how several methods do by several measures, in panels of dots with intervals, and in panels of
+//! curves. A method has the same colour everywhere; baselines are grey.
 
 mod layout;
 #[cfg(test)]
@@ -24,8 +24,8 @@ const AXIS: Rgb = [0x66; 3];
 const GRID: Rgb = [0xe4; 3];
 const BASELINES: [Rgb; 2] = [[0x6e; 3], [0xa4; 3]];
 
-/// Six colours that colour-blind readers can tell apart (Okabe & Ito 2008, without black and yellow); the seventh method has
-/// the first again, with hollow dots and dashed lines.
+/// Six colours that colour-blind readers can tell apart (Okabe & Ito 2008, without black and yellow); the seventh
+/// method has the first again, with hollow dots and dashed lines.
 const COLOURS: [Rgb; 6] = [
     [0x00, 0x72, 0xb2],
     [0xd5, 0x5e, 0x00],
@@ -113,8 +113,8 @@ impl Panels {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Figure`] when there is nothing to draw, a panel has another number of entries than there are series, or a
-    /// number is not finite.
+    /// [`Error::Figure`] when there is nothing to draw, a panel has another number of entries than there are series, or
+    /// a number is not finite.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
         let layout = Layout::of(self)?;

@@ -1,7 +1,7 @@
 //! The formats of region files, told apart by their content.
 //!
-//! A file is hostile input: it is read as a stream, an element at a time, and memory grows only with what is kept of it;
-//! whatever it should not hold is an error that names the file and the place.
+//! A file is hostile input: it is read as a stream, an element at a time, and memory grows only with what is kept of
+//! it; whatever it should not hold is an error that names the file and the place.
 
 use super::opening::Opening;
 use super::{coco, lines, KnownRegions};

@@ -63,7 +63,8 @@ impl KnownPicture {
 }
 
 impl KnownRegions {
-    /// The regions of `pictures`, by the names that `file` (or a run) gives them; those of each picture are put in order.
+    /// The regions of `pictures`, by the names that `file` (or a run) gives them; those of each picture are put in
+    /// order.
     pub fn new(file: &Path, classes: Vec<String>, mut pictures: BTreeMap<String, KnownPicture>) -> Self {
         for picture in pictures.values_mut() {
             // A stable sort of scores that are all numbers.

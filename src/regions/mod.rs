@@ -1,8 +1,8 @@
 //! Where things are: labelled regions of a picture, in pixels of the upright picture, unclipped.
 //!
-//! They are computed from pixels by a [`Detector`] (one file each: `darknet`, `yolo_torchscript`), or known beforehand, from a
-//! file or an earlier run ([`KnownRegions`]). A picture's [`Regions`] are one or the other. Knows nothing of the network that
-//! is explained.
+//! They are computed from pixels by a [`Detector`] (one file each: `darknet`, `yolo_torchscript`), or known beforehand,
+//! from a file or an earlier run ([`KnownRegions`]). A picture's [`Regions`] are one or the other. Knows nothing of the
+//! network that is explained.
 
 mod check;
 mod coco;
@@ -74,9 +74,9 @@ pub trait Detector: std::fmt::Debug + Send {
     /// What it sees of a picture.
     fn view(&self) -> View;
 
-    /// Labelled regions a picture, after suppression, by falling confidence. Pictures may differ in the size of their canvas:
-    /// those of one size go through the network together, filled up with copies to as many as there are pictures in all, so
-    /// that a result depends on the number of pictures and on none of the others.
+    /// Labelled regions a picture, after suppression, by falling confidence. Pictures may differ in the size of their
+    /// canvas: those of one size go through the network together, filled up with copies to as many as there are
+    /// pictures in all, so that a result depends on the number of pictures and on none of the others.
     ///
     /// # Errors
     /// The network could not be run.

@@ -1,19 +1,20 @@
 //! Detectors that Ultralytics exports as TorchScript: `model.export(format="torchscript")`, YOLOv8 and later.
 //!
-//! In: a picture on a canvas of the export's input size, under Ultralytics' letterbox ([`LetterboxRule::Ultralytics`], OpenCV's
-//! bilinear filter, grey 114). The program takes a tensor (N, 3, rows, columns), RGB, values 0..1, and gives (N, 4 + classes,
-//! boxes): centre x, centre y, width and height in pixels of the canvas, then a score in [0, 1] a class, with no objectness.
-//! Out: labelled boxes in pixels of the picture, unclipped.
+//! In: a picture on a canvas of the export's input size, under Ultralytics' letterbox ([`LetterboxRule::Ultralytics`],
+//! OpenCV's bilinear filter, grey 114). The program takes a tensor (N, 3, rows, columns), RGB, values 0..1, and gives
+//! (N, 4 + classes, boxes): centre x, centre y, width and height in pixels of the canvas, then a score in [0, 1] a
+//! class, with no objectness. Out: labelled boxes in pixels of the picture, unclipped.
 //!
 //! The rules are those of Ultralytics' `predict` (`ops.non_max_suppression`), with no limit to the number of boxes:
-//! 1. A box has one label, its class of the highest score; of equal scores the first class. The score is its confidence, and
-//!    must be over the threshold.
+//! 1. A box has one label, its class of the highest score; of equal scores the first class. The score is its
+//!   confidence, and must be over the threshold.
 //! 2. A box with a number that is not finite is dropped.
-//! 3. By falling confidence, ties in the order of the output, a box stays unless its IoU with a box of its class that stayed is
-//!    over the threshold. See [`apart`] for the digits in which the IoU is computed.
+//! 3. By falling confidence, ties in the order of the output, a box stays unless its IoU with a box of its class that
+//!   stayed is over the threshold. See [`apart`] for the digits in which the IoU is computed.
 //!
-//! `scripts/reference/ultralytics_parity.py` compares all of it with the package. An export with `dynamic=True` runs on its whole
-//! input too, as the package does with `rect=False`; by default the package cuts the bars of those down to whole strides.
+//! `scripts/reference/ultralytics_parity.py` compares all of it with the package. An export with `dynamic=True` runs on
+//! its whole input too, as the package does with `rect=False`; by default the package cuts the bars of those down to
+//! whole strides.
 
 mod export;
 #[cfg(test)]
@@ -38,8 +39,8 @@ const FILL: u8 = 114;
 /// `ops.non_max_suppression`).
 const CLASS_DISTANCE: f32 = 7680.0;
 
-/// In a batch a picture's scores and coordinates may differ from those of the picture alone by this share of 1 and of the
-/// canvas's longer side, in f32: other kernels sum in another order.
+/// In a batch a picture's scores and coordinates may differ from those of the picture alone by this share of 1 and of
+/// the canvas's longer side, in f32: other kernels sum in another order.
 const SAME: f64 = 1e-3;
 
 /// [`SAME`] in half precision, where a number has 3 or 2 digits.
@@ -96,13 +97,13 @@ impl YoloTorchScript {
         Ok(named || content::of_file(path)? == content::Content::Zip)
     }
 
-    /// Reads the file and runs its program on made-up pictures, to see that its output is a detector's and how many pictures it
-    /// takes at once.
+    /// Reads the file and runs its program on made-up pictures, to see that its output is a detector's and how many
+    /// pictures it takes at once.
     ///
     /// # Errors
-    /// The file cannot be read or is no TorchScript; its `config.txt` is missing, not Ultralytics', or names a task that is not
-    /// detection or a suppression inside; the program does not run, or its output has another shape than its names ask for or
-    /// scores beyond [0, 1].
+    /// The file cannot be read or is no TorchScript; its `config.txt` is missing, not Ultralytics', or names a task
+    /// that is not detection or a suppression inside; the program does not run, or its output has another shape than
+    /// its names ask for or scores beyond [0, 1].
     pub fn load(path: &Path, thresholds: BoxThresholds, precision: Precision, device: Device) -> Result<Self> {
         let mut archive = ScriptArchive::open(path)?;
         let export = Export::read(&mut archive, path)?;
@@ -121,8 +122,8 @@ impl YoloTorchScript {
         Ok(Export::read(&mut ScriptArchive::open(path)?, path)?.classes)
     }
 
-    /// Labelled boxes in pixels of the canvas, a list a picture, by falling confidence; the pictures are canvases of the input
-    /// size.
+    /// Labelled boxes in pixels of the canvas, a list a picture, by falling confidence; the pictures are canvases of
+    /// the input size.
     ///
     /// # Errors
     /// The program could not be run.
@@ -286,8 +287,8 @@ fn made_up(input: Size, device: Device) -> Result<[Tensor; 2], TchError> {
     Ok([ramp, backwards])
 }
 
-/// The box of one column of the output: centre x, centre y, width, height, scores; `None` where a number that it needs is not
-/// finite.
+/// The box of one column of the output: centre x, centre y, width, height, scores; `None` where a number that it needs
+/// is not finite.
 fn labelled(column: &[f32]) -> Option<Detection> {
     let (&[x, y, width, height], scores) = column.split_first_chunk::<4>()?;
     let mut best = 0;
@@ -301,9 +302,9 @@ fn labelled(column: &[f32]) -> Option<Detection> {
     finite.then_some(Detection { class: best, confidence, bounding_box })
 }
 
-/// The box of which Ultralytics computes the IoU: moved by the class's number times [`CLASS_DISTANCE`] in f32, so that boxes of
-/// two classes never meet. It rounds the edges: from class 547 on to half pixels, which decides one box in a few thousand
-/// otherwise than the IoU of the boxes themselves would.
+/// The box of which Ultralytics computes the IoU: moved by the class's number times [`CLASS_DISTANCE`] in f32, so that
+/// boxes of two classes never meet. It rounds the edges: from class 547 on to half pixels, which decides one box in a
+/// few thousand otherwise than the IoU of the boxes themselves would.
 fn apart(detection: &Detection) -> BoundingBox {
     let distance = detection.class as f32 * CLASS_DISTANCE;
     <[f32; 4]>::from(detection.bounding_box).map(|edge| edge + distance).into()

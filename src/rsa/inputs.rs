@@ -188,7 +188,8 @@ impl Inputs {
         Ok(())
     }
 
-    /// A file that has the name of another item, as `run/grad-cam/counts.csv` beside the run itself, is called by its path.
+    /// A file that has the name of another item, as `run/grad-cam/counts.csv` beside the run itself, is called by its
+    /// path.
     fn tell_apart(&mut self) {
         let names: Vec<String> = self.items.iter().map(|item| item.name.clone()).collect();
         for item in self.items.iter_mut().filter(|item| matches!(item.data, Data::Table { .. })) {

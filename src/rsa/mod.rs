@@ -1,14 +1,15 @@
-//! Do the matrices agree? Representational similarity analysis (paper, section A.2 and Fig. 6) over the methods of a run, or
-//! over runs and matrices from files: models, corpora, settings.
+//! Do the matrices agree? Representational similarity analysis (paper, section A.2 and Fig. 6) over the methods of a
+//! run, or over runs and matrices from files: models, corpora, settings.
 //!
-//! In: [`Inputs`], matrices of classes x labels. Out: [`Agreement`], one number a pair and measure, `None` where it is not
-//! defined, and the files [`Agreement::write`] makes of it. Compared are counts, every
-//! column, or shares, those of the labels that some image of every run has ([`MatrixKind`]); of files the columns that are filled. Knows nothing of networks.
+//! In: [`Inputs`], matrices of classes x labels. Out: [`Agreement`], one number a pair and measure, `None` where it is
+//! not defined, and the files [`Agreement::write`] makes of it. Compared are counts, every column, or shares, those of
+//! the labels that some image of every run has ([`MatrixKind`]); of files the columns that are filled. Knows nothing of
+//! networks.
 //!
 //! The naive p-value takes cells for independent. They are not: the cells of a class share its frequency, methods share
-//! boxes and labels, and most cells are zero. So there are beside it a permutation test ([`permutation_p`]), intervals over
-//! images ([`bias_spanning_interval`]), the partial correlation given what was detected at all ([`partial_correlation`]), and
-//! what a matrix owes to chance alone ([`Reliability`]).
+//! boxes and labels, and most cells are zero. So there are beside it a permutation test ([`permutation_p`]), intervals
+//! over images ([`bias_spanning_interval`]), the partial correlation given what was detected at all
+//! ([`partial_correlation`]), and what a matrix owes to chance alone ([`Reliability`]).
 
 mod bootstrap;
 mod inputs;
@@ -168,8 +169,8 @@ struct Full {
     labels: Vec<usize>,
     /// Ranks of each item's cells.
     items: Vec<Ranks>,
-    /// Ranks of the detection-only matrix of each run: the images of a label in which the class occurs at all, counted, or as
-    /// a share.
+    /// Ranks of the detection-only matrix of each run: the images of a label in which the class occurs at all, counted,
+    /// or as a share.
     detections: Vec<Ranks>,
     /// Row means of the detection-only matrices.
     detected: Vec<Vec<f64>>,
@@ -248,8 +249,9 @@ impl Full {
         runs
     }
 
-    /// How frequent each class is for the test of two items: the mean count, or share, of images in which it was detected, over
-    /// the labels and the runs behind the items; where there is none, the mean of the two matrices' row means.
+    /// How frequent each class is for the test of two items: the mean count, or share, of images in which it was
+    /// detected, over the labels and the runs behind the items; where there is none, the mean of the two matrices' row
+    /// means.
     fn frequencies(&self, inputs: &Inputs, a: usize, b: usize) -> Vec<f64> {
         let runs = Self::runs(inputs, a, b);
         let means: Vec<Vec<f64>> = match runs.is_empty() {

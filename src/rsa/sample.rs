@@ -105,8 +105,8 @@ impl<'a> Counter<'a> {
         self.of_run.iter().enumerate().map(of).collect()
     }
 
-    /// The labels whose columns are filled in every matrix when the runs' labels have so many `images`; counts are there for
-    /// every label.
+    /// The labels whose columns are filled in every matrix when the runs' labels have so many `images`; counts are
+    /// there for every label.
     pub fn filled(&self, images: &[Vec<u32>]) -> Vec<usize> {
         let filled = |label: usize| {
             (self.inputs.matrix == MatrixKind::Counts || images.iter().all(|images| images[label] > 0))
@@ -144,7 +144,8 @@ impl<'a> Counter<'a> {
         self.order = order;
     }
 
-    /// a_ij, or a_ij / c_j where shares are compared, of one list of a run, row by row, of the columns `labels`, all filled.
+    /// a_ij, or a_ij / c_j where shares are compared, of one list of a run, row by row, of the columns `labels`, all
+    /// filled.
     pub fn cells<'b>(
         &'b mut self,
         run: usize,

@@ -1,5 +1,5 @@
-//! A matrix from a CSV file: `association.csv` and `counts.csv` as runs have them, or any other table of numbers with the
-//! labels as header and the classes as first column.
+//! A matrix from a CSV file: `association.csv` and `counts.csv` as runs have them, or any other table of numbers with
+//! the labels as header and the classes as first column.
 
 use super::MatrixKind;
 use crate::{Error, Result};
@@ -24,7 +24,8 @@ pub struct MatrixFile {
 }
 
 impl MatrixFile {
-    /// Reads the file. Of counts the shares are taken, where shares are compared; other numbers are taken as they stand.
+    /// Reads the file. Of counts the shares are taken, where shares are compared; other numbers are taken as they
+    /// stand.
     ///
     /// # Errors
     /// The file cannot be read; a cell that is no number; a column with numbers in some rows only; no row or column.
@@ -109,8 +110,8 @@ fn shares(rows: &mut [(String, Vec<Option<f64>>)], images: &[Option<f64>]) {
     }
 }
 
-/// The name of a matrix: the file's without its ending or, for `association.csv` and `counts.csv`, its folder's; with so
-/// many parts of the path.
+/// The name of a matrix: the file's without its ending or, for `association.csv` and `counts.csv`, its folder's; with
+/// so many parts of the path.
 pub fn name_of(path: &Path, parts: usize) -> String {
     let stem = path.with_extension("");
     match (stem.file_name().and_then(|name| name.to_str()), stem.parent()) {

@@ -5,9 +5,9 @@ use super::pictures::Pictures;
 use super::*;
 use std::path::PathBuf;
 
-/// A corpus as nature makes it: P(label) is uniform; a class is detected with a probability for each class and label; when
-/// detected, it is important by either of two methods with probabilities that are related. The methods see the same
-/// pictures and half of the time the same chance.
+/// A corpus as nature makes it: P(label) is uniform; a class is detected with a probability for each class and label;
+/// when detected, it is important by either of two methods with probabilities that are related. The methods see the
+/// same pictures and half of the time the same chance.
 struct Nature {
     size: (usize, usize),
     detected: Vec<f64>,

@@ -48,8 +48,8 @@ pub struct Manifest {
     pub input: InputInfo,
     /// The grid on which boxes are scored.
     pub scoring: ScoringInfo,
-    /// What the matrices that lie in the run were made with, when `emocam associate` has made them anew with other settings
-    /// than the configuration's.
+    /// What the matrices that lie in the run were made with, when `emocam associate` has made them anew with other
+    /// settings than the configuration's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub matrices: Option<AssociationConfig>,
     /// What was done, in a run of another command than `emocam analyze`.
@@ -203,8 +203,8 @@ pub struct Outcome {
     pub clipped: usize,
     /// Boxes outside their picture, dropped.
     pub outside: usize,
-    /// Pictures whose label's probability is above 0.999: there the probability hardly changes, whatever is changed, and
-    /// its gradient all but vanishes.
+    /// Pictures whose label's probability is above 0.999: there the probability hardly changes, whatever is changed,
+    /// and its gradient all but vanishes.
     pub saturated: usize,
     /// Maps that show nothing, per method.
     pub flat_maps: BTreeMap<String, usize>,
@@ -296,8 +296,8 @@ impl Timings {
         self.write += write;
     }
 
-    /// Shares of the time so far in which decode threads and model threads had work, 0 to 1: the lesser one waits for the
-    /// other. `None` before there is anything to tell.
+    /// Shares of the time so far in which decode threads and model threads had work, 0 to 1: the lesser one waits for
+    /// the other. `None` before there is anything to tell.
     pub fn utilisation(&self) -> Option<(f64, f64)> {
         let of = |busy: f64, threads: usize| {
             let all = self.total * threads as f64;
@@ -331,9 +331,9 @@ impl Manifest {
         serde_json::from_str(text).map_err(|error| format!("not a run.json of this version of emocam: {error}"))
     }
 
-    /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty when nothing does. The
-    /// association settings may differ: they are applied to records that are there. `words` tell the two apart, as "then"
-    /// and "now".
+    /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty when nothing does.
+    /// The association settings may differ: they are applied to records that are there. `words` tell the two apart, as
+    /// "then" and "now".
     pub fn differences(&self, now: &Self, words: [&str; 2]) -> Vec<String> {
         let mut found = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {

@@ -1,8 +1,8 @@
 //! Records in byte order of their paths, which is the order of the corpus: of one run, or of several merged.
 //!
 //! A pass appends in that order. Records come late only where a picture that had failed could be read when the run was
-//! resumed. So a `records.jsonl` is a few ascending stretches, and the stretches of all files are merged. No file is held
-//! open, and memory depends neither on the number of records nor on that of late ones.
+//! resumed. So a `records.jsonl` is a few ascending stretches, and the stretches of all files are merged. No file is
+//! held open, and memory depends neither on the number of records nor on that of late ones.
 
 use super::Run;
 use crate::run::record::{self, ImageRecord};
@@ -52,8 +52,8 @@ impl<'a> Ordered<'a> {
         })
     }
 
-    /// Calls `take` with every line, line feed included, and its record, in byte order of the paths; of equal ones, the run
-    /// that was added first comes first.
+    /// Calls `take` with every line, line feed included, and its record, in byte order of the paths; of equal ones, the
+    /// run that was added first comes first.
     ///
     /// # Errors
     /// As [`Run::for_each_record`]; whatever `take` returns.

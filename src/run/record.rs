@@ -77,8 +77,8 @@ pub struct MapRecord {
     pub mean: f32,
     /// One score a box, in the order of the boxes.
     pub scores: Vec<BoxScore>,
-    /// Of the regions with pixels of their own their scores on these, in the order of the boxes; absent where no region of
-    /// the picture has any.
+    /// Of the regions with pixels of their own their scores on these, in the order of the boxes; absent where no region
+    /// of the picture has any.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mask_scores: Vec<Option<BoxScore>>,
 }
@@ -114,7 +114,8 @@ impl RecordWriter {
     pub fn open(path: &Path) -> Result<Self> {
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).open(path).map_err(Error::io("open", path))?;
-        // Two processes would record every picture twice. Where the file system knows no locks, the user must see to it.
+        // Two processes would record every picture twice. Where the file system knows no locks, the user must see to
+        // it.
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             return Err(Error::file(
                 path,
@@ -207,8 +208,8 @@ pub(crate) fn for_each_line<R: Line>(path: &Path, mut take: impl FnMut(&[u8], R)
     }
 }
 
-/// The next whole lines of `reader`, with their line feeds, until they have `bytes` bytes or more, and their records; the
-/// first is line `before + 1` of `path`.
+/// The next whole lines of `reader`, with their line feeds, until they have `bytes` bytes or more, and their records;
+/// the first is line `before + 1` of `path`.
 ///
 /// # Errors
 /// As [`for_each`].

@@ -50,8 +50,8 @@ pub(crate) fn table(path: &Path, fill: impl FnOnce(&mut Table<'_>) -> Result<()>
     })
 }
 
-/// `images.csv`, one row a picture, and `objects.csv`, one row a labelled box with its importance (mean of the map in the
-/// box) by every method.
+/// `images.csv`, one row a picture, and `objects.csv`, one row a labelled box with its importance (mean of the map in
+/// the box) by every method.
 ///
 /// # Errors
 /// Records that cannot be read, a table that cannot be written.
@@ -123,9 +123,9 @@ fn object_cells(record: &ImageRecord, at: usize, labels: &[String], classes: &[S
     cells
 }
 
-/// What is needed to compute each importance again from a saved map: the box as it was found, in pixels of the picture; what
-/// counts as its area; the size of the canvas on which it was scored; of a region with pixels of its own their number, and by
-/// every method the importance of its box, beside that of its pixels.
+/// What is needed to compute each importance again from a saved map: the box as it was found, in pixels of the picture;
+/// what counts as its area; the size of the canvas on which it was scored; of a region with pixels of its own their
+/// number, and by every method the importance of its box, beside that of its pixels.
 fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     let edges = ["extent_x_min", "extent_y_min", "extent_x_max", "extent_y_max"];
     let mut head: Vec<String> =

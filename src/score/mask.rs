@@ -1,9 +1,9 @@
 //! How much of a map lies on a region's own pixels.
 //!
-//! The map is brought to the picture's own pixels (bilinear, half-pixel centres, 0 where the network's input does not cover
-//! the picture), and a mask is a set of vertical stretches of these. Along a column the map is a broken line between the rows
-//! of cells, so that the sum over a stretch comes from two running sums and its maximum lies at an end of a piece: neither
-//! the map nor the mask is ever unpacked to pixels.
+//! The map is brought to the picture's own pixels (bilinear, half-pixel centres, 0 where the network's input does not
+//! cover the picture), and a mask is a set of vertical stretches of these. Along a column the map is a broken line
+//! between the rows of cells, so that the sum over a stretch comes from two running sums and its maximum lies at an end
+//! of a piece: neither the map nor the mask is ever unpacked to pixels.
 
 use super::BoxScore;
 use crate::image::{Mask, Placement, Size};
@@ -55,8 +55,8 @@ impl MaskScorer {
         Self { map, columns, pieces, fractions, piece_of, running }
     }
 
-    /// The scores of `masks`, which are of the pictures' size, on `map`, row by row; `total` is the sum of the map over all
-    /// pixels of the picture, as of [`MaskScorer::total`].
+    /// The scores of `masks`, which are of the pictures' size, on `map`, row by row; `total` is the sum of the map over
+    /// all pixels of the picture, as of [`MaskScorer::total`].
     pub fn scores(&self, map: &[f32], masks: &[&Mask]) -> Vec<BoxScore> {
         let total = self.total(map);
         // Columns are made once for all masks, when the first asks.

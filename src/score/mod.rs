@@ -1,11 +1,10 @@
 //! How much of a map lies in a region: the importance of a detection.
 //!
 //! The published chain resizes the emotion model's map to the photo (OpenCV's bilinear), letterboxes it like the
-//! detector's input (Pillow's bicubic) and averages it over the box, whose edges are cut to whole pixels. Both resizings
-//! are linear and separable, so the chain is one banded matrix a side, made once per image size: the same numbers to
-//! rounding, without an image of the photo's size. The module `on_device` does the same with tensors, for maps that lie on a GPU; `mask` scores the pixels of
-//! regions that are more than a box.
-//! Knows nothing of networks.
+//! detector's input (Pillow's bicubic) and averages it over the box, whose edges are cut to whole pixels. Both
+//! resizings are linear and separable, so the chain is one banded matrix a side, made once per image size: the same
+//! numbers to rounding, without an image of the photo's size. The module `on_device` does the same with tensors, for
+//! maps that lie on a GPU; `mask` scores the pixels of regions that are more than a box. Knows nothing of networks.
 
 mod mask;
 mod on_device;
@@ -21,7 +20,8 @@ use std::ops::Range;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BoxArea {
-    /// Its part on the detector's canvas: it is averaged over black bars too, where the map is 0 (the paper's pipeline).
+    /// Its part on the detector's canvas: it is averaged over black bars too, where the map is 0 (the paper's
+    /// pipeline).
     #[default]
     Canvas,
     /// Its part in the picture.
@@ -42,8 +42,8 @@ impl BoxArea {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "[f32; 3]", into = "[f32; 3]")]
 pub struct BoxScore {
-    /// Mean of the map over the box's pixels: the importance C_Act(b) of the paper (section 2). About `[0, 1]`; the bicubic
-    /// filter overshoots a little.
+    /// Mean of the map over the box's pixels: the importance C_Act(b) of the paper (section 2). About `[0, 1]`; the
+    /// bicubic filter overshoots a little.
     pub mean: f32,
     /// Maximum over the box's pixels.
     pub max: f32,
@@ -101,8 +101,8 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// For pictures that lie in the network's input as `placement` says, maps of the size `map` over that input, and boxes on
-    /// the canvas of `letterbox`.
+    /// For pictures that lie in the network's input as `placement` says, maps of the size `map` over that input, and
+    /// boxes on the canvas of `letterbox`.
     pub fn new(placement: &Placement, map: Size, letterbox: Letterbox, area: BoxArea) -> Self {
         let Letterbox { original, content, .. } = letterbox;
         Self {
@@ -152,9 +152,9 @@ impl PlacedMap {
         &self.values
     }
 
-    /// The score of the box `extent`, in pixels of the picture. As in the published chain its edges on the canvas are truncated
-    /// to whole pixels, and by [`BoxArea::Canvas`] the padding counts as part of the box; unlike there, the box is clipped to
-    /// the canvas first, and a box thinner than a pixel is scored on the pixel it lies in.
+    /// The score of the box `extent`, in pixels of the picture. As in the published chain its edges on the canvas are
+    /// truncated to whole pixels, and by [`BoxArea::Canvas`] the padding counts as part of the box; unlike there, the
+    /// box is clipped to the canvas first, and a box thinner than a pixel is scored on the pixel it lies in.
     pub fn score(&self, extent: &Extent) -> BoxScore {
         let rectangle = Rectangle::new(self.letterbox, self.area, extent);
         let content = self.letterbox.content;
@@ -205,8 +205,8 @@ impl Rectangle {
         self.rows.is_empty() || self.columns.is_empty()
     }
 
-    /// Where in a table of sums with `stride` columns the four sums lie of which the first and the last count for it and the
-    /// others against it.
+    /// Where in a table of sums with `stride` columns the four sums lie of which the first and the last count for it
+    /// and the others against it.
     pub fn corners(&self, stride: usize) -> [usize; 4] {
         let at = |row: usize, column: usize| row * stride + column;
         let (Range { start: r0, end: r1 }, Range { start: c0, end: c1 }) = (&self.rows, &self.columns);
@@ -223,8 +223,8 @@ impl Rectangle {
     }
 }
 
-/// OpenCV's bilinear resizing from `map` cells over what the input covers to `original` pixels, then Pillow's bicubic from
-/// there to `content`, as one matrix. Pixels that the input does not cover are 0.
+/// OpenCV's bilinear resizing from `map` cells over what the input covers to `original` pixels, then Pillow's bicubic
+/// from there to `content`, as one matrix. Pixels that the input does not cover are 0.
 fn axis(cover: Cover, map: u32, original: u32, content: u32) -> Bands {
     let bilinear: Vec<(usize, [f64; 2])> =
         (0..original).map(|pixel| cover.bilinear(f64::from(pixel) + 0.5, map)).collect();
@@ -246,7 +246,8 @@ fn axis(cover: Cover, map: u32, original: u32, content: u32) -> Bands {
         .collect()
 }
 
-/// Of all lines, sixteen maxima side by side, which the processor compares at once; minus infinity where there is nothing.
+/// Of all lines, sixteen maxima side by side, which the processor compares at once; minus infinity where there is
+/// nothing.
 fn maximum<'a>(lines: impl Iterator<Item = &'a [f32]>) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let mut maxima = [f32::NEG_INFINITY; 16];

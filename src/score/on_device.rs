@@ -1,14 +1,14 @@
-//! Scores of maps that lie on a GPU, where they lie, for all boxes of a batch at once: the two matrices as products, running
-//! sums in f64, running maxima, and one reading of numbers.
+//! Scores of maps that lie on a GPU, where they lie, for all boxes of a batch at once: the two matrices as products,
+//! running sums in f64, running maxima, and one reading of numbers.
 
 use super::{Bands, BoxScore, Rectangle, Scorer};
 use crate::image::Extent;
 use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// What [`super::PlacedMap::score`] says of the maps of a batch of N pictures, on any device. `maps` has one tensor a method,
-/// (N, rows, columns), f32; `scorers` and `boxes`, in pixels of the picture, have one entry a picture. Returns the scores by
-/// picture, method and box, which differ from those by rounding in f32.
+/// What [`super::PlacedMap::score`] says of the maps of a batch of N pictures, on any device. `maps` has one tensor a
+/// method, (N, rows, columns), f32; `scorers` and `boxes`, in pixels of the picture, have one entry a picture. Returns
+/// the scores by picture, method and box, which differ from those by rounding in f32.
 ///
 /// # Errors
 /// Maps of another size than the scorers', or no memory.
@@ -128,7 +128,8 @@ impl Look {
         Ok(Self { rectangles, corners, windows, maxima })
     }
 
-    /// From maps on their canvases, (N, H, W), f32: the sums at the corners and the boxes' maxima, one after the other, f64.
+    /// From maps on their canvases, (N, H, W), f32: the sums at the corners and the boxes' maxima, one after the other,
+    /// f64.
     fn at(&self, placed: &Tensor) -> Result<Tensor, TchError> {
         // Sums over rectangles from the upper left corner, with a first row and column of zeros.
         let sums = placed.f_to_kind(Kind::Double)?.f_cumsum(1, Kind::Double)?.f_cumsum(2, Kind::Double)?;

@@ -1,16 +1,16 @@
 //! Bootstrap intervals at 95 %, by two conventions that must not be mistaken for each other.
 //!
-//! * [`percentile_interval_of_mean`] takes the percentiles of the resampled means (Efron and Tibshirani 1993, chapter 13).
-//!   A mean is not biased, so that its resamples lie around it.
-//! * [`bias_spanning_interval`] is for rank correlations and other statistics that noise biases. Noise lowers a correlation
-//!   of ranks: the estimate r is below the truth, and the resamples, noisy twice, are about as much below r again, so that
-//!   their percentiles are no interval for the truth. The basic bootstrap interval (Davison and Hinkley 1997, section 5.2)
-//!   turns that round: from 2r - q(97.5 %) to 2r - q(2.5 %), which is the spread of the resamples around r - bias. But the
-//!   correction is itself an estimate, too small where many cells are nearly equal and too large where few are. So the
-//!   interval spans both, the spread around r and that around r - bias, and holds r.
+//! * [`percentile_interval_of_mean`] takes the percentiles of the resampled means (Efron and Tibshirani 1993, chapter
+//!   13). A mean is not biased, so that its resamples lie around it.
+//! * [`bias_spanning_interval`] is for rank correlations and other statistics that noise biases. Noise lowers a
+//!   correlation of ranks: the estimate r is below the truth, and the resamples, noisy twice, are about as much below r
+//!   again, so that their percentiles are no interval for the truth. The basic bootstrap interval (Davison and Hinkley
+//!   1997, section 5.2) turns that round: from 2r - q(97.5 %) to 2r - q(2.5 %), which is the spread of the resamples
+//!   around r - bias. But the correction is itself an estimate, too small where many cells are nearly equal and too
+//!   large where few are. So the interval spans both, the spread around r and that around r - bias, and holds r.
 //!
-//! In: the values, or the estimate and its resamples. Out: the interval's ends in the unit of the values, `None` where there
-//! is too little to draw from.
+//! In: the values, or the estimate and its resamples. Out: the interval's ends in the unit of the values, `None` where
+//! there is too little to draw from.
 
 use super::descriptive::{mean, quantile};
 use crate::random::Random;
@@ -25,9 +25,9 @@ const TAIL: f64 = (1.0 - LEVEL) / 2.0;
 /// A [`bias_spanning_interval`] is `None` when more than this share of the resamples has no value.
 const MOST_UNDEFINED: f64 = 0.05;
 
-/// The 2.5th and 97.5th percentile of the means of `resamples` samples drawn from `values` with replacement; `None` for fewer
-/// than two values or no resample. What is drawn depends on `seed` and on the number of values alone, so that lists of the
-/// same length, as all methods have over the same pictures, are resampled alike.
+/// The 2.5th and 97.5th percentile of the means of `resamples` samples drawn from `values` with replacement; `None` for
+/// fewer than two values or no resample. What is drawn depends on `seed` and on the number of values alone, so that
+/// lists of the same length, as all methods have over the same pictures, are resampled alike.
 pub fn percentile_interval_of_mean(values: &[f64], resamples: usize, seed: u64) -> Option<(f64, f64)> {
     if values.len() < 2 || resamples == 0 {
         return None;
@@ -49,13 +49,14 @@ pub struct BootstrapInterval {
     pub lower: f64,
     /// The upper end, in `[-1, 1]`.
     pub upper: f64,
-    /// The mean of the resamples less the estimate: how far noise moves the statistic, and about how far the estimate is
-    /// itself from the truth.
+    /// The mean of the resamples less the estimate: how far noise moves the statistic, and about how far the estimate
+    /// is itself from the truth.
     pub bias: f64,
 }
 
 /// The 95 % interval around `estimate`, a statistic in `[-1, 1]`, from its `resamples`: it spans the resamples' spread
-/// around the estimate and around the estimate less its bias. `None` when more than one in twenty resamples has no value.
+/// around the estimate and around the estimate less its bias. `None` when more than one in twenty resamples has no
+/// value.
 pub fn bias_spanning_interval(estimate: f64, resamples: &[Option<f64>]) -> Option<BootstrapInterval> {
     let mut values: Vec<f64> = resamples.iter().copied().flatten().collect();
     if (values.len() as f64) < (1.0 - MOST_UNDEFINED) * resamples.len() as f64 {

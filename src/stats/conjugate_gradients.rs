@@ -1,11 +1,11 @@
 //! Conjugate gradients with a preconditioner (Hestenes and Stiefel 1952; Golub and Van Loan, Matrix Computations, 4th
 //! edition, sections 11.3 and 11.5), for several right-hand sides at once.
 //!
-//! In: a symmetric positive definite matrix that is known by its products alone, and N right-hand sides beside each other, one number
-//! of each at every unknown. Out: the N solutions, likewise. Sums run in the order of the unknowns.
+//! In: a symmetric positive definite matrix that is known by its products alone, and N right-hand sides beside each
+//! other, one number of each at every unknown. Out: the N solutions, likewise. Sums run in the order of the unknowns.
 
-/// A symmetric positive definite matrix and a preconditioner of it, which is symmetric positive definite too. Both work on N
-/// vectors beside each other.
+/// A symmetric positive definite matrix and a preconditioner of it, which is symmetric positive definite too. Both work
+/// on N vectors beside each other.
 pub trait PositiveDefinite<const N: usize> {
     /// Writes the matrix times `x` into `product`, which is as long.
     fn multiply(&self, x: &[[f64; N]], product: &mut [[f64; N]]);
@@ -14,8 +14,9 @@ pub trait PositiveDefinite<const N: usize> {
     fn precondition(&self, x: &[[f64; N]], product: &mut [[f64; N]]);
 }
 
-/// The solutions of `matrix` times x = `right`, from zero; `None` when after `most_steps` steps a residual is still longer
-/// (2-norm) than `tolerance` times its right-hand side. In exact arithmetic as many steps as there are unknowns are enough.
+/// The solutions of `matrix` times x = `right`, from zero; `None` when after `most_steps` steps a residual is still
+/// longer (2-norm) than `tolerance` times its right-hand side. In exact arithmetic as many steps as there are unknowns
+/// are enough.
 pub fn conjugate_gradients<const N: usize>(
     matrix: &impl PositiveDefinite<N>,
     right: &[[f64; N]],

@@ -7,8 +7,8 @@ pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// The quantile of an ascending list at a `share` in `[0, 1]`, linear between neighbours, the first number being at 0 and
-/// the last at 1: definition 7 of Hyndman and Fan 1996, which is numpy's default.
+/// The quantile of an ascending list at a `share` in `[0, 1]`, linear between neighbours, the first number being at 0
+/// and the last at 1: definition 7 of Hyndman and Fan 1996, which is numpy's default.
 ///
 /// # Panics
 /// When the list is empty, or the share is outside its range.

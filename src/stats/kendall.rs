@@ -1,8 +1,8 @@
 //! Kendall's tau-b in O(n log n) (Knight 1966, J. Am. Stat. Assoc. 61:436-439) and its asymptotic p-value with ties
 //! (Kendall 1970, Rank Correlation Methods, section 4).
 //!
-//! In: two lists of finite numbers. Out: their correlation in `[-1, 1]` and its p-value. Pairs are counted in f64, exact up to
-//! 2^53 of them.
+//! In: two lists of finite numbers. Out: their correlation in `[-1, 1]` and its p-value. Pairs are counted in f64,
+//! exact up to 2^53 of them.
 
 use statrs::function::erf::erfc;
 

@@ -53,7 +53,8 @@ pub fn lasso(x: &[f32], y: &[f64], weights: &[f64], alpha: f64) -> Vec<f64> {
     coefficients
 }
 
-/// The scalar product, in eight sums side by side, which the processor adds at once: one sum would wait for each addition.
+/// The scalar product, in eight sums side by side, which the processor adds at once: one sum would wait for each
+/// addition.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0; 8];

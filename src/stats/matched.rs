@@ -17,8 +17,8 @@ pub struct Cochran {
 }
 
 /// Whether the share of positive cases differs between conditions, every case being asked under all of them. In are the
-/// number of positive cases of each condition, and the sum over cases of the square of the number of conditions that are
-/// positive in the case. `None` where no case differs between conditions, or there are fewer than two conditions.
+/// number of positive cases of each condition, and the sum over cases of the square of the number of conditions that
+/// are positive in the case. `None` where no case differs between conditions, or there are fewer than two conditions.
 pub fn cochran_q(positives_of_conditions: &[u64], sum_of_squares_over_cases: u64) -> Option<Cochran> {
     let k = positives_of_conditions.len() as f64;
     let total: u64 = positives_of_conditions.iter().sum();
@@ -34,8 +34,8 @@ pub fn cochran_q(positives_of_conditions: &[u64], sum_of_squares_over_cases: u64
     Some(Cochran { q, degrees, p_value })
 }
 
-/// The two-sided p-value of the exact test of McNemar 1947: of all pairs of which one member is positive, in `only_first` it
-/// is the first and in `only_second` the second. It is 1 when there are no such pairs.
+/// The two-sided p-value of the exact test of McNemar 1947: of all pairs of which one member is positive, in
+/// `only_first` it is the first and in `only_second` the second. It is 1 when there are no such pairs.
 pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
     let (fewer, all) = (only_first.min(only_second), only_first + only_second);
     if 2 * fewer >= all {

@@ -4,10 +4,10 @@
 
 use super::rank::Ranks;
 
-/// Lower and upper bound of the rank correlation that any list of numbers can reach, on average, with the lists of several
-/// `subjects`, all of the same cells (Nili et al. 2014, PLoS Comput Biol 10:e1003553). The best is near the mean of the
-/// subjects' ranks: for the upper bound each subject is correlated with the mean of all, itself included, for the lower with
-/// the mean of the others. `None` for fewer than two subjects or when a correlation is undefined.
+/// Lower and upper bound of the rank correlation that any list of numbers can reach, on average, with the lists of
+/// several `subjects`, all of the same cells (Nili et al. 2014, PLoS Comput Biol 10:e1003553). The best is near the
+/// mean of the subjects' ranks: for the upper bound each subject is correlated with the mean of all, itself included,
+/// for the lower with the mean of the others. `None` for fewer than two subjects or when a correlation is undefined.
 ///
 /// # Panics
 /// When the subjects differ in their number of cells.
@@ -28,8 +28,8 @@ pub fn noise_ceiling(subjects: &[Ranks]) -> Option<(f64, f64)> {
     Some((lower / subjects.len() as f64, upper / subjects.len() as f64))
 }
 
-/// The reliability of a whole test from the correlation r of its two halves: 2r / (1 + r) (Spearman 1910, Brown 1910). `None`
-/// when the halves disagree, r < 0, for which the formula was not made.
+/// The reliability of a whole test from the correlation r of its two halves: 2r / (1 + r) (Spearman 1910, Brown 1910).
+/// `None` when the halves disagree, r < 0, for which the formula was not made.
 pub fn spearman_brown(split_half: f64) -> Option<f64> {
     (split_half >= 0.0).then(|| 2.0 * split_half / (1.0 + split_half))
 }

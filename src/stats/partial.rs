@@ -6,8 +6,8 @@
 /// Below this share of unexplained variance what is left is rounding.
 const UNEXPLAINED: f64 = 1e-12;
 
-/// The correlation of the residuals of x and y after regression on z, from the three correlations; `None` where z explains
-/// x or y altogether.
+/// The correlation of the residuals of x and y after regression on z, from the three correlations; `None` where z
+/// explains x or y altogether.
 pub fn partial_correlation(xy: f64, xz: f64, yz: f64) -> Option<f64> {
     let left = [xz, yz].map(|r| (1.0 - r) * (1.0 + r));
     (left[0] > UNEXPLAINED && left[1] > UNEXPLAINED)

@@ -1,10 +1,11 @@
-//! A permutation test for two matrices that keeps the cells of a row together and exchanges rows of similar frequency only.
+//! A permutation test for two matrices that keeps the cells of a row together and exchanges rows of similar frequency
+//! only.
 //!
-//! Two matrices of classes x labels agree already because a class that is seen often is often important, whatever else they
-//! say, and the cells of one class go together. So whole rows of one matrix are permuted, within strata of classes of similar
-//! frequency. The null hypothesis: which class within its stratum a row belongs to does not matter. The test is one-sided,
-//! for agreement: p = (b + 1) / (m + 1), b of m permutations with a rank correlation at least as high (Phipson and Smyth
-//! 2010).
+//! Two matrices of classes x labels agree already because a class that is seen often is often important, whatever else
+//! they say, and the cells of one class go together. So whole rows of one matrix are permuted, within strata of classes
+//! of similar frequency. The null hypothesis: which class within its stratum a row belongs to does not matter. The test
+//! is one-sided, for agreement: p = (b + 1) / (m + 1), b of m permutations with a rank correlation at least as high
+//! (Phipson and Smyth 2010).
 //!
 //! In: ranks of two matrices, frequencies of their rows. Out: a p-value in `(0, 1]`.
 
@@ -14,8 +15,8 @@ use crate::random::Random;
 /// The number of rows in a stratum, about.
 pub const STRATUM: usize = 15;
 
-/// Rows grouped by frequency: those of frequency 0 by themselves, the others in ascending order (equals in their own order)
-/// into strata of equal size but for one, about [`STRATUM`] each. A row that would be alone is in none.
+/// Rows grouped by frequency: those of frequency 0 by themselves, the others in ascending order (equals in their own
+/// order) into strata of equal size but for one, about [`STRATUM`] each. A row that would be alone is in none.
 pub fn strata(frequencies: &[f64]) -> Vec<Vec<usize>> {
     let (never, mut seen): (Vec<usize>, Vec<usize>) = (0..frequencies.len()).partition(|&row| frequencies[row] == 0.0);
     seen.sort_by(|&a, &b| frequencies[a].total_cmp(&frequencies[b]));
@@ -54,8 +55,8 @@ impl StratumProducts {
     }
 }
 
-/// The p-value for `x` and `y`, the ranks of two matrices row by row, with `columns` cells a row, whose rows are exchanged
-/// within `strata`; `None` when either is constant or there are no permutations.
+/// The p-value for `x` and `y`, the ranks of two matrices row by row, with `columns` cells a row, whose rows are
+/// exchanged within `strata`; `None` when either is constant or there are no permutations.
 ///
 /// The ranks of a permuted matrix are the permuted ranks, so that a permutation costs one number a row.
 pub fn permutation_p(

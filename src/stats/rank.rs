@@ -2,10 +2,11 @@
 //!
 //! In: lists of numbers. Out: their centred ranks, correlations in `[-1, 1]`, p-values.
 //!
-//! Spearman's rho is Pearson's correlation of average ranks. rho-a (Schütt et al. 2023, eLife 12:e82566) is the expected
-//! rho when ties are broken at random: the same inner product, divided by what it would be without ties, so that a matrix
-//! gains nothing by having many equal cells. Centred ranks are multiples of a half: sums of their products are exact up to
-//! about 300,000 numbers (n³ / 12 of them in quarters fit into 53 bits), and so the same in whatever order they are added.
+//! Spearman's rho is Pearson's correlation of average ranks. rho-a (Schütt et al. 2023, eLife 12:e82566) is the
+//! expected rho when ties are broken at random: the same inner product, divided by what it would be without ties, so
+//! that a matrix gains nothing by having many equal cells. Centred ranks are multiples of a half: sums of their
+//! products are exact up to about 300,000 numbers (n³ / 12 of them in quarters fit into 53 bits), and so the same in
+//! whatever order they are added.
 
 use statrs::function::beta::beta_reg;
 
@@ -80,8 +81,8 @@ impl Ranks {
     }
 }
 
-/// The two-sided p-value of a Spearman correlation of `count` pairs by Student's t with `count` - 2 degrees of freedom, as if
-/// the pairs were independent; `None` for fewer than three pairs. 0 stands for less than the smallest number.
+/// The two-sided p-value of a Spearman correlation of `count` pairs by Student's t with `count` - 2 degrees of freedom,
+/// as if the pairs were independent; `None` for fewer than three pairs. 0 stands for less than the smallest number.
 pub fn spearman_p(rho: f64, count: usize) -> Option<f64> {
     // P(|T| > t) is the incomplete beta function at freedom / (freedom + t²), which is 1 - rho².
     let freedom = count.checked_sub(2).filter(|&freedom| freedom > 0)?;

@@ -1,11 +1,12 @@
-//! Changes of how an example looks that leave what it shows: mirror image, light, colour, sharpness, grain. They make the
-//! networks look at shapes and not at the exact palette of one style of drawing.
+//! Changes of how an example looks that leave what it shows: mirror image, light, colour, sharpness, grain. They make
+//! the networks look at shapes and not at the exact palette of one style of drawing.
 
 use super::Example;
 use crate::image::{resize, BoundingBox, Filter, Rgb8, Size};
 use crate::random::Random;
 
-/// `example` as it would look mirrored (half of the time), in other light and colours, less sharp (a quarter), with grain.
+/// `example` as it would look mirrored (half of the time), in other light and colours, less sharp (a quarter), with
+/// grain.
 pub fn augment(example: &mut Example, random: &mut Random) {
     if random.uniform(0.0, 1.0) < 0.5 {
         mirror(example);

@@ -12,7 +12,8 @@ pub type Truth = Vec<(usize, BoundingBox)>;
 /// picture, in the same pixels.
 ///
 /// In order of falling confidence (ties: order of the pictures, then of the detections) a detection is right when the
-/// object of its class that it overlaps most has an IoU of at least `iou` with it and no detection before had that object.
+/// object of its class that it overlaps most has an IoU of at least `iou` with it and no detection before had that
+/// object.
 ///
 /// # Panics
 /// When `found` and `truth` differ in length: a mistake of the caller.

@@ -2,10 +2,10 @@
 //! engine as YOLOv3) and an emotion network of AlexNet's layers.
 //!
 //! In: a stream of labelled pictures that are drawn, not collected ([`Examples`]), so that every example is fresh. Out:
-//! weights files that [`crate::regions::darknet`] and [`crate::networks`] load, and their accuracy on pictures of another stream.
-//! Everything random comes from a seed and the example's number: the same seed on the same machine, with the same
-//! number of threads of libtorch, gives the same weights; elsewhere the last digits of each sum differ, and training
-//! makes more of them.
+//! weights files that [`crate::regions::darknet`] and [`crate::networks`] load, and their accuracy on pictures of
+//! another stream. Everything random comes from a seed and the example's number: the same seed on the same machine,
+//! with the same number of threads of libtorch, gives the same weights; elsewhere the last digits of each sum differ,
+//! and training makes more of them.
 
 mod augment;
 pub mod average_precision;

@@ -27,8 +27,8 @@ impl Norm {
         })
     }
 
-    /// Of `x` (N, channels, rows, columns); `epsilon` is added to the variance under the root. While `training`, the batch's
-    /// own mean and variance are used and noted, else what was noted.
+    /// Of `x` (N, channels, rows, columns); `epsilon` is added to the variance under the root. While `training`, the
+    /// batch's own mean and variance are used and noted, else what was noted.
     ///
     /// # Errors
     /// No memory.

@@ -1,5 +1,5 @@
-//! The steps of both trainings: AdamW (Loshchilov & Hutter 2019) with a linear warm-up, a cosine to zero, and a limit on
-//! the gradient's norm.
+//! The steps of both trainings: AdamW (Loshchilov & Hutter 2019) with a linear warm-up, a cosine to zero, and a limit
+//! on the gradient's norm.
 
 use super::Schedule;
 use crate::{Error, Result};

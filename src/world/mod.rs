@@ -1,11 +1,11 @@
 //! A world whose causes are known: seeded scenes of drawn objects, each with its label by a declared causal graph.
 //!
 //! In: a seed, the number of a scene, a [`Style`]. Out: a [`Scene`], its pixels ([`Scene::render`]), exact boxes
-//! ([`Scene::boxes`]), its label ([`Scene::label`]), and the same scene with an object taken out, moved or replaced. All
-//! are pure functions: the same scene gives the same bytes, whatever was drawn before.
+//! ([`Scene::boxes`]), its label ([`Scene::label`]), and the same scene with an object taken out, moved or replaced.
+//! All are pure functions: the same scene gives the same bytes, whatever was drawn before.
 //!
-//! [`graph()`] says which objects cause a label, which only go along with it, and which do neither. A network trained on
-//! these pictures can thus be asked whether an explanation of its answers finds the cause or the confounder.
+//! [`graph()`] says which objects cause a label, which only go along with it, and which do neither. A network trained
+//! on these pictures can thus be asked whether an explanation of its answers finds the cause or the confounder.
 
 mod graph;
 mod hand;

@@ -54,8 +54,8 @@ impl Scene {
 }
 
 impl Object {
-    /// The object alone, upright, without the light of a scene: RGBA with transparency around it, four bytes a pixel, not
-    /// premultiplied, its longest side of `side` pixels. For pasting it into other pictures.
+    /// The object alone, upright, without the light of a scene: RGBA with transparency around it, four bytes a pixel,
+    /// not premultiplied, its longest side of `side` pixels. For pasting it into other pictures.
     ///
     /// # Panics
     /// `side` is 0.

@@ -5,8 +5,8 @@ use emocam::corpus::{shard_of, Shard};
 use std::fs;
 use std::path::Path;
 
-/// Writes the runs of `count` shards of a run without failures into `folder`, as `emocam analyze --shard` would have left
-/// them but for tables and times.
+/// Writes the runs of `count` shards of a run without failures into `folder`, as `emocam analyze --shard` would have
+/// left them but for tables and times.
 pub fn split(whole: &Run, folder: &Path, count: u64) -> Vec<Run> {
     let mut parts = vec![(String::new(), 0); count as usize];
     for line in fs::read_to_string(whole.path("records.jsonl")).unwrap().lines() {

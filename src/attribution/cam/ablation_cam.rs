@@ -21,8 +21,8 @@ impl CamMethod for AblationCam {
     }
 }
 
-/// (N, K). Where y is not positive, as a logit may be, the weights are defined as 0: no share of it can be lost. Of a network
-/// with a single output, whose sign means nothing of the kind, the share is that of its absolute value.
+/// (N, K). Where y is not positive, as a logit may be, the weights are defined as 0: no share of it can be lost. Of a
+/// network with a single output, whose sign means nothing of the kind, the share is that of its absolute value.
 pub(in crate::attribution) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
     let scalar = pass.network.card().scalar.is_some();
     let weights = |picture: usize| {

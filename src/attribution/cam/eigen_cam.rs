@@ -1,8 +1,8 @@
-//! Eigen-CAM (Muhammad & Yeasin 2020): A's places projected on their first principal component over the channels, the mean
-//! place taken off first, as pytorch-grad-cam does. Neither class nor score enters.
+//! Eigen-CAM (Muhammad & Yeasin 2020): A's places projected on their first principal component over the channels, the
+//! mean place taken off first, as pytorch-grad-cam does. Neither class nor score enters.
 //!
-//! A principal component has no sign of its own. Here it points where the channels are active: the projection correlates
-//! positively with the sum over channels of ReLU(A).
+//! A principal component has no sign of its own. Here it points where the channels are active: the projection
+//! correlates positively with the sum over channels of ReLU(A).
 
 use crate::attribution::{sum_over_channels, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{Kind, TchError, Tensor};

@@ -1,5 +1,5 @@
-//! LIFT-CAM (Jung & Oh 2021): w_k is the sum over positions of the DeepLIFT contributions (Shrikumar et al. 2017, rescale
-//! rule) of A_k to the score, against the reference A = 0.
+//! LIFT-CAM (Jung & Oh 2021): w_k is the sum over positions of the DeepLIFT contributions (Shrikumar et al. 2017,
+//! rescale rule) of A_k to the score, against the reference A = 0.
 
 use crate::attribution::options::Compat;
 use crate::attribution::walk::{backward, Rule};

@@ -43,8 +43,8 @@ fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
     Tensor::f_from_slice(&all)?.f_reshape([n, channels])?.f_to_device(pass.a().device())
 }
 
-/// The linear model's coefficients for each picture from its `masks` (samples, K), row by row. Scores are read once for the
-/// whole batch, then the pictures are fitted side by side.
+/// The linear model's coefficients for each picture from its `masks` (samples, K), row by row. Scores are read once for
+/// the whole batch, then the pictures are fitted side by side.
 pub(in crate::attribution) fn coefficients(
     pass: &HeadPass<'_>,
     masks: &[Vec<f32>],
@@ -75,8 +75,8 @@ fn masks(seed: u64, channels: usize) -> Vec<f32> {
     (0..SAMPLES * channels).map(|_| if random.next_u64() >> 63 == 1 { 1.0 } else { 0.0 }).collect()
 }
 
-/// exp(-d^2 / (2 width^2)), d the cosine distance between A and A with the mask's channels alone. Their scalar product is
-/// the energy of the channels that stay, so is the square of the latter's length. An empty mask is at distance 1.
+/// exp(-d^2 / (2 width^2)), d the cosine distance between A and A with the mask's channels alone. Their scalar product
+/// is the energy of the channels that stay, so is the square of the latter's length. An empty mask is at distance 1.
 fn similarity(mask: &[f32], energy: &[f64]) -> f64 {
     let total: f64 = energy.iter().sum();
     let stays: f64 = mask.iter().zip(energy).map(|(&mask, energy)| f64::from(mask) * energy).sum();

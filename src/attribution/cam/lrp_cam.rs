@@ -1,5 +1,5 @@
-//! LRP-CAM: w_k is the sum over positions of the relevance of A_k by layer-wise relevance propagation (Bach et al. 2015;
-//! rules: [`LrpRule`](crate::attribution::LrpRule)).
+//! LRP-CAM: w_k is the sum over positions of the relevance of A_k by layer-wise relevance propagation (Bach et al.
+//! 2015; rules: [`LrpRule`](crate::attribution::LrpRule)).
 
 use crate::attribution::options::Compat;
 use crate::attribution::walk::{backward, Rule};

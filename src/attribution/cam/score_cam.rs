@@ -1,6 +1,6 @@
-//! Score-CAM (Wang et al. 2020, algorithm 1, as pytorch-grad-cam does it): w is the softmax over channels of the scores of
-//! the input masked by each channel's upsampled, normalised A_k. The one method that runs the whole network again, once a
-//! channel.
+//! Score-CAM (Wang et al. 2020, algorithm 1, as pytorch-grad-cam does it): w is the softmax over channels of the scores
+//! of the input masked by each channel's upsampled, normalised A_k. The one method that runs the whole network again,
+//! once a channel.
 
 use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{Kind, TchError, Tensor};

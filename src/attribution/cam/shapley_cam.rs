@@ -1,10 +1,10 @@
-//! Shapley-CAM: w_k is the Shapley value (Shapley 1953) of channel k in the game whose players are the channels of A and
-//! whose payoff is the score; an absent channel is 0. It is the fair share that LIFT-CAM (Jung & Oh 2021, section 3.2)
-//! approximates in one backward pass.
+//! Shapley-CAM: w_k is the Shapley value (Shapley 1953) of channel k in the game whose players are the channels of A
+//! and whose payoff is the score; an absent channel is 0. It is the fair share that LIFT-CAM (Jung & Oh 2021, section
+//! 3.2) approximates in one backward pass.
 //!
-//! Estimated by orders in which the channels join (Castro et al. 2009), each followed by its reverse, which cancels much
-//! of the noise (Mitchell et al. 2022, section 4.1). Whatever the number of orders, a picture's values sum to the score of
-//! A less that of 0. The error is estimated from the spread between the pairs.
+//! Estimated by orders in which the channels join (Castro et al. 2009), each followed by its reverse, which cancels
+//! much of the noise (Mitchell et al. 2022, section 4.1). Whatever the number of orders, a picture's values sum to the
+//! score of A less that of 0. The error is estimated from the spread between the pairs.
 
 use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use crate::random::Random;

@@ -52,11 +52,12 @@ pub enum Command {
         #[command(flatten)]
         folder: Folder,
     },
-    /// Examine a network that is to be explained: what it is, its input, labels and explained layer, and whether maps can be made
+    /// Examine a network that is to be explained: what it is, its input, labels and explained layer, and whether maps
+    /// can be made
     ///
     /// Of a TorchScript file every check is shown with its number, or what is wrong with the cure: head(features(x)) =
-    /// forward(x), a batch = its pictures, the gradient is finite and not zero, the card's reference answers. Exit status 1:
-    /// it cannot be used. A TorchScript file is a program, which this runs: load only what you trust.
+    /// forward(x), a batch = its pictures, the gradient is finite and not zero, the card's reference answers. Exit
+    /// status 1: it cannot be used. A TorchScript file is a program, which this runs: load only what you trust.
     Check {
         /// A TorchScript file (scripts/export_model.py), a checkpoint of an AlexNet, or safetensors
         file: PathBuf,
@@ -68,7 +69,8 @@ pub enum Command {
     Verify(Folder),
     /// Make random weights in the published formats, to try everything out without a download
     ///
-    /// The same seed gives the same files on every machine. Every run made with them is marked: its results mean nothing.
+    /// The same seed gives the same files on every machine. Every run made with them is marked: its results mean
+    /// nothing.
     Synthesize {
         /// yolov3-openimages, emonet, or the path of a Darknet cfg
         network: String,

@@ -1,8 +1,8 @@
 //! A resize that keeps its intermediate, so that the image with a patch in it is resized by its footprint alone.
 //!
-//! The rows are resized first and rounded to `u8`, then the columns. A patch changes, of the first pass, its own rows in
-//! the outputs whose taps reach its columns; of the second, those outputs whose taps reach these rows. Everything else is
-//! what it was, byte for byte, and the changed part is computed by the same kernels from the same numbers.
+//! The rows are resized first and rounded to `u8`, then the columns. A patch changes, of the first pass, its own rows
+//! in the outputs whose taps reach its columns; of the second, those outputs whose taps reach these rows. Everything
+//! else is what it was, byte for byte, and the changed part is computed by the same kernels from the same numbers.
 
 use super::{taps_of, Filter, FixedTaps, Kernel};
 use crate::image::{Rgb8, Size};
@@ -20,7 +20,8 @@ pub struct KeptResize {
 }
 
 impl KeptResize {
-    /// [`super::resize`], with its intermediate kept. A side that does not change is resized by taps with one weight of 1.
+    /// [`super::resize`], with its intermediate kept. A side that does not change is resized by taps with one weight of
+    /// 1.
     ///
     /// # Panics
     /// If `image` or `to` has no pixels.

@@ -1,11 +1,11 @@
 //! OpenCV's `cv2.resize(..., interpolation=cv2.INTER_LINEAR)` of 8-bit images, bit for bit.
 //!
-//! In: an [`Rgb8`] of any size with an area. Out: one of the size asked for, equal to that of OpenCV 4.10 and 5.0 on x86-64
-//! (checked by digest, `scripts/reference/yolo_torchscript_small.py`; OpenCV's builds for ARM may use other kernels). Output
-//! pixel `i` lies at `(i + 0.5) * from / to - 0.5` among the input's pixels and is mixed of the two on either side of it: there
-//! is no antialiasing, an image that shrinks is sampled. The arithmetic is part of the result: positions in `f32`, weights with
-//! 11 fraction bits, 4 bits dropped between the rows and the columns. An image that shrinks to exactly half of both sides is
-//! averaged over 2 x 2 pixels, as OpenCV does.
+//! In: an [`Rgb8`] of any size with an area. Out: one of the size asked for, equal to that of OpenCV 4.10 and 5.0 on
+//! x86-64 (checked by digest, `scripts/reference/yolo_torchscript_small.py`; OpenCV's builds for ARM may use other
+//! kernels). Output pixel `i` lies at `(i + 0.5) * from / to - 0.5` among the input's pixels and is mixed of the two on
+//! either side of it: there is no antialiasing, an image that shrinks is sampled. The arithmetic is part of the result:
+//! positions in `f32`, weights with 11 fraction bits, 4 bits dropped between the rows and the columns. An image that
+//! shrinks to exactly half of both sides is averaged over 2 x 2 pixels, as OpenCV does.
 
 use crate::image::{Rgb8, Size};
 
@@ -46,8 +46,9 @@ pub fn resize_linear(image: &Rgb8, output: Size) -> Rgb8 {
     Rgb8::new(output, data)
 }
 
-/// How the outputs of an axis of `output` pixels are mixed of `input` pixels. Beyond the first and last input OpenCV sets the
-/// weight of a column's only input to one (`clamped`), but adds both weights of a row's, which rounds otherwise.
+/// How the outputs of an axis of `output` pixels are mixed of `input` pixels. Beyond the first and last input OpenCV
+/// sets the weight of a column's only input to one (`clamped`), but adds both weights of a row's, which rounds
+/// otherwise.
 fn axis(input: u32, output: u32, clamped: bool) -> Vec<Mixed> {
     let scale = 1.0 / (f64::from(output) / f64::from(input));
     let last = i64::from(input) - 1;
@@ -65,8 +66,8 @@ fn axis(input: u32, output: u32, clamped: bool) -> Vec<Mixed> {
     (0..output).map(mixed).collect()
 }
 
-/// The input's rows after their columns are mixed, in units of `1 / WEIGHT_ONE`, of which the last two are kept: neighbouring
-/// outputs need the same ones.
+/// The input's rows after their columns are mixed, in units of `1 / WEIGHT_ONE`, of which the last two are kept:
+/// neighbouring outputs need the same ones.
 struct MixedRows<'a> {
     image: &'a Rgb8,
     columns: &'a [Mixed],

@@ -1,4 +1,5 @@
-//! Downloads of published model files: with progress, resumed after an interruption, checked, and complete or not there.
+//! Downloads of published model files: with progress, resumed after an interruption, checked, and complete or not
+//! there.
 //!
 //! A download grows in `NAME.part` beside its final place and is renamed when its size (and digest, where one is known)
 //! is right. What an interruption leaves is continued by the next attempt, if the server can; what turns out wrong is
@@ -36,8 +37,8 @@ pub enum Fetched {
 /// Downloads `file` into `folder`, which is created.
 ///
 /// # Errors
-/// [`Error::File`] naming the file's place, with the reason for every address tried (no network, status, web page, wrong
-/// size or digest, connection lost) and the page to download it from by hand.
+/// [`Error::File`] naming the file's place, with the reason for every address tried (no network, status, web page,
+/// wrong size or digest, connection lost) and the page to download it from by hand.
 pub fn fetch(file: &ModelFile, folder: &Path, progress: &mut Progress) -> Result<Fetched> {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let config = Agent::config_builder().tls_config(tls).https_only(true);

@@ -1,7 +1,8 @@
 //! What a user must know of a network besides its weights: outputs, input and its preparation, the explained layer.
 //!
-//! A card is `configs/emonet.toml`, a `.toml` of the same name beside a network's file, or the entry `emocam.json` inside a
-//! TorchScript file; the keys are the same. In: text. Out: a [`Card`] in which everything is resolved and checked.
+//! A card is `configs/emonet.toml`, a `.toml` of the same name beside a network's file, or the entry `emocam.json`
+//! inside a TorchScript file; the keys are the same. In: text. Out: a [`Card`] in which everything is resolved and
+//! checked.
 
 mod written;
 

@@ -1,19 +1,19 @@
-//! Whether a TorchScript network can be explained: what `emocam models check` shows and what every command asks before it
-//! uses one.
+//! Whether a TorchScript network can be explained: what `emocam models check` shows and what every command asks before
+//! it uses one.
 //!
-//! In: a network with its card. Out: one [`Finding`] a check, with its number, or the failure in words and its cure. The
-//! inputs are made here, so that no picture is needed. A check that needs an earlier one that failed is left out.
+//! In: a network with its card. Out: one [`Finding`] a check, with its number, or the failure in words and its cure.
+//! The inputs are made here, so that no picture is needed. A check that needs an earlier one that failed is left out.
 
 use super::{said, TorchScript};
 use crate::networks::{Activation, Classifier, Layout, SyntheticInput};
 use tch::{Device, Kind, TchError, Tensor};
 
-/// The outputs of `forward` and `head` of `features`, of one picture alone and in a batch, may differ by this share of the
-/// largest.
+/// The outputs of `forward` and `head` of `features`, of one picture alone and in a batch, may differ by this share of
+/// the largest.
 const SAME: f64 = 1e-3;
 
-/// The outputs may differ from the card's reference answers by this share of the largest: another version of libtorch, another
-/// processor.
+/// The outputs may differ from the card's reference answers by this share of the largest: another version of libtorch,
+/// another processor.
 const NEAR: f64 = 1e-2;
 
 /// A check and what came of it.

@@ -1,9 +1,10 @@
-//! Any classifier, as a TorchScript file with three methods: `features(x) -> A` or `(A, context, ...)`, `head(A, context, ...)
+//! Any classifier, as a TorchScript file with three methods: `features(x) -> A` or `(A, context, ...)`, `head(A,
+//! context, ...)
 //! -> outputs`, `forward(x) = head(features(x))`, and a card. `scripts/export_model.py` makes one of a PyTorch model.
 //!
-//! The card is the extra file `emocam.json` inside, or a `.toml` of the same name beside the file. Before a network is used it
-//! is examined ([`check`]); what cannot be explained is refused in a sentence. A TorchScript file is a program: one loads only
-//! what one trusts.
+//! The card is the extra file `emocam.json` inside, or a `.toml` of the same name beside the file. Before a network is
+//! used it is examined ([`check`]); what cannot be explained is refused in a sentence. A TorchScript file is a program:
+//! one loads only what one trusts.
 
 mod check;
 mod layout;
@@ -50,8 +51,8 @@ impl TorchScript {
     /// Reads the file, its card, and examines the network.
     ///
     /// # Errors
-    /// A file that is damaged or no TorchScript; no card, or one that contradicts itself; the first check that fails, with its
-    /// cure.
+    /// A file that is damaged or no TorchScript; no card, or one that contradicts itself; the first check that fails,
+    /// with its cure.
     pub fn load(path: &Path, device: Device) -> Result<Self> {
         let network = Self::open(path, device)?;
         let findings = examine(&network);

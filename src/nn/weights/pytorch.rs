@@ -175,8 +175,8 @@ fn type_name(dtype: DType) -> &'static str {
 }
 
 /// Writes a state dict as `torch.save(OrderedDict)` does, float32 and contiguous; `torch.load(weights_only=True)` reads
-/// it. The same tensors give the same bytes. `note`, a key and its value, goes into the archive's comment, which PyTorch
-/// passes over; [`read`] gives it back as metadata.
+/// it. The same tensors give the same bytes. `note`, a key and its value, goes into the archive's comment, which
+/// PyTorch passes over; [`read`] gives it back as metadata.
 ///
 /// # Errors
 /// A tensor's shape and values disagree, or it has more than 2^31-1 values; two have the same name; the file cannot be

@@ -20,8 +20,8 @@ const METADATA: &str = "__metadata__";
 /// Reads a state dict and its metadata; integer and boolean tensors are left out.
 ///
 /// # Errors
-/// The file cannot be read, is larger than [`super::MAX_FILE_BYTES`], or is no valid safetensors file; it holds no float
-/// tensor, or one of a float type smaller than 16 bits.
+/// The file cannot be read, is larger than [`super::MAX_FILE_BYTES`], or is no valid safetensors file; it holds no
+/// float tensor, or one of a float type smaller than 16 bits.
 pub fn read(path: &Path) -> Result<StateDict> {
     file_length(path)?;
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;

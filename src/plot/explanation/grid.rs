@@ -25,8 +25,8 @@ const EMPTY: f64 = 0.25;
 /// Wider than this, text is too small to read on a page.
 const WIDEST: f64 = 1120.0;
 
-/// Panels in rows, each with a title and one or two photos below it. Lengths are whole CSS pixels, so that photos lie on the
-/// PNG's own.
+/// Panels in rows, each with a title and one or two photos below it. Lengths are whole CSS pixels, so that photos lie
+/// on the PNG's own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Grid {
     /// Width and height of a photo.

@@ -1,4 +1,5 @@
-//! The network's answer: the photo's name, the label, the most probable labels as bars, valence and arousal on their scales.
+//! The network's answer: the photo's name, the label, the most probable labels as bars, valence and arousal on their
+//! scales.
 
 use super::{Answer, Dimension, Explanation, AXIS, BAR, GREY, LABEL, SMALL, STRONG, SUBTITLE, TITLE, TRACK};
 use crate::plot::colour::{Rgb, BLACK};

@@ -1,4 +1,5 @@
-//! Where the labels of boxes go: at a corner of their box, within bounds, and on no other label as long as there is room.
+//! Where the labels of boxes go: at a corner of their box, within bounds, and on no other label as long as there is
+//! room.
 
 use crate::plot::svg::Area;
 
@@ -7,9 +8,9 @@ const SEAM: f64 = 1.0;
 /// Steps of the search for a free place.
 const STEP: f64 = 4.0;
 
-/// Places one label a frame, the first frames first; `sizes` are (width, height). Tried in turn: above the frame's upper
-/// corners, inside them, below the lower corners, inside those; then the free place nearest to the frame; and where there
-/// is none, the corner where least is hidden.
+/// Places one label a frame, the first frames first; `sizes` are (width, height). Tried in turn: above the frame's
+/// upper corners, inside them, below the lower corners, inside those; then the free place nearest to the frame; and
+/// where there is none, the corner where least is hidden.
 pub(super) fn place(frames: &[Area], sizes: &[(f64, f64)], bounds: Area) -> Vec<Area> {
     let mut placed: Vec<Area> = Vec::with_capacity(frames.len());
     for (frame, &size) in frames.iter().zip(sizes) {
@@ -26,7 +27,8 @@ pub(super) fn place(frames: &[Area], sizes: &[(f64, f64)], bounds: Area) -> Vec<
     placed
 }
 
-/// The nearest points of a label and its frame, where they lie apart: the ends of a line that leads from one to the other.
+/// The nearest points of a label and its frame, where they lie apart: the ends of a line that leads from one to the
+/// other.
 pub(super) fn leader(label: &Area, frame: &Area) -> Option<((f64, f64), (f64, f64))> {
     let (from_x, to_x) = nearest((label.x, label.right()), (frame.x, frame.right()));
     let (from_y, to_y) = nearest((label.y, label.bottom()), (frame.y, frame.bottom()));
@@ -135,7 +137,8 @@ mod tests {
         fn labels_stay_inside_and_apart_while_there_is_room(
             frames in prop::collection::vec(inside_bounds(), 0..6), width in 20.0..90.0_f64,
         ) {
-            // There is room for a fifth of at most 90 x 12: each of four blocks at most 26 of the 108 lines it can start on.
+            // There is room for a fifth of at most 90 x 12: each of four blocks at most 26 of the 108 lines it can
+            // start on.
             let sizes = vec![(width, 12.0); frames.len()];
             let labels = place(&frames, &sizes, BOUNDS);
             prop_assert_eq!(labels.len(), frames.len());

@@ -1,8 +1,9 @@
-//! One photo explained, as in the paper's Figs. 1 and 4: the photo with what the detector saw, and side by side the map of
-//! every method laid over it with the boxes it makes important; above them the network's answer.
+//! One photo explained, as in the paper's Figs. 1 and 4: the photo with what the detector saw, and side by side the map
+//! of every method laid over it with the boxes it makes important; above them the network's answer.
 //!
-//! In: pixels, maps, boxes, names. Boxes are in pixels of the photo, maps in `[0, 1]` of any size and stretched over it,
-//! as the explained network saw the photo. Out: SVG with the photos inside as JPEG, [`PHOTO_SCALE`] pixels per CSS pixel.
+//! In: pixels, maps, boxes, names. Boxes are in pixels of the photo, maps in `[0, 1]` of any size and stretched over
+//! it, as the explained network saw the photo. Out: SVG with the photos inside as JPEG, [`PHOTO_SCALE`] pixels per CSS
+//! pixel.
 
 mod footer;
 mod grid;
@@ -161,8 +162,8 @@ impl Explanation<'_> {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Figure`] when there is no method, when an index or the size of a map does not fit, or when a number is not
-    /// finite; when the renderer refuses the picture.
+    /// [`Error::Figure`] when there is no method, when an index or the size of a map does not fit, or when a number is
+    /// not finite; when the renderer refuses the picture.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
         let mut grid = grid::Grid::of(self.photo.size(), self.methods.len() + 1, self.colours.rows().len());

@@ -221,8 +221,8 @@ fn frame(of: BoundingBox, original: Size, photo: Area) -> Area {
     Area::new(x, y, width, height)
 }
 
-/// A closed contour of the photo on the picture, the first point repeated at the end. Points nearer to the last one than the eye
-/// can tell are left out: a mask has a corner at every pixel of its edge.
+/// A closed contour of the photo on the picture, the first point repeated at the end. Points nearer to the last one
+/// than the eye can tell are left out: a mask has a corner at every pixel of its edge.
 fn contour_on(contour: &[(u32, u32)], original: Size, photo: Area) -> Vec<(f64, f64)> {
     const NEAR: f64 = 0.35;
     let place = |&(x, y): &(u32, u32)| {

@@ -5,11 +5,11 @@ use super::{ClassScores, Detection};
 use crate::image::BoundingBox;
 use tch::{IndexOp, Kind, TchError, Tensor};
 
-/// Decodes one head (Redmon & Farhadi 2018, section 2): for the cell in column `col` and row `row` and the anchor
-/// (pw, ph), x = (sigmoid(tx) s - (s - 1) / 2 + col) stride, w = pw exp(tw), likewise y and h, objectness = sigmoid(to).
+/// Decodes one head (Redmon & Farhadi 2018, section 2): for the cell in column `col` and row `row` and the anchor (pw,
+/// ph), x = (sigmoid(tx) s - (s - 1) / 2 + col) stride, w = pw exp(tw), likewise y and h, objectness = sigmoid(to).
 ///
-/// `raw` is (N, anchors * (5 + classes), rows, columns). Returns per image every label over `confidence`, boxes in input
-/// pixels, in the order of row, column, anchor (and class).
+/// `raw` is (N, anchors * (5 + classes), rows, columns). Returns per image every label over `confidence`, boxes in
+/// input pixels, in the order of row, column, anchor (and class).
 pub fn decode(
     raw: &Tensor,
     head: &Head,
@@ -47,8 +47,8 @@ pub fn decode(
     collect(&chosen, &values, labels, head, (batch as usize, height as usize, width as usize))
 }
 
-/// In f64, rounded to f32. A processor's exponentials differ in the last digit between vectors and what is left over at their
-/// end, so that a confidence would depend on the other pictures of a batch.
+/// In f64, rounded to f32. A processor's exponentials differ in the last digit between vectors and what is left over at
+/// their end, so that a confidence would depend on the other pictures of a batch.
 fn sigmoids(x: &Tensor) -> Result<Tensor, TchError> {
     x.f_to_kind(Kind::Double)?.f_sigmoid()?.f_to_kind(Kind::Float)
 }

@@ -238,9 +238,9 @@ fn fold(bias: &mut [f32], gamma: &[f32], mean: &[f32], variance: &[f32]) -> Vec<
         .collect()
 }
 
-/// The denominator of BatchNorm: sqrt(variance + 1e-6), as in OpenCV's importer. Darknet's own sqrt(variance) + 1e-6 gives
-/// raw outputs within 6e-5 of this (share of the largest value) on trained and random networks, PyTorch's usual 1e-5
-/// inside the root within 3e-3; only variances below 1e-4 make them differ more.
+/// The denominator of BatchNorm: sqrt(variance + 1e-6), as in OpenCV's importer. Darknet's own sqrt(variance) + 1e-6
+/// gives raw outputs within 6e-5 of this (share of the largest value) on trained and random networks, PyTorch's usual
+/// 1e-5 inside the root within 3e-3; only variances below 1e-4 make them differ more.
 fn deviation(variance: f32) -> f64 {
     (f64::from(variance.max(0.0)) + 1e-6).sqrt()
 }
@@ -279,9 +279,10 @@ impl Cfg {
         Ok(found)
     }
 
-    /// The number whose multiples the network takes as sides of its input: there every layer's output is the same share of
-    /// the input, and every cell of a head stands for the same number of pixels. 32 for YOLOv3. `None` where the layers'
-    /// sides are no fixed shares, as with convolutions without padding, or the cfg's own input is no such multiple.
+    /// The number whose multiples the network takes as sides of its input: there every layer's output is the same share
+    /// of the input, and every cell of a head stands for the same number of pixels. 32 for YOLOv3. `None` where the
+    /// layers' sides are no fixed shares, as with convolutions without padding, or the cfg's own input is no such
+    /// multiple.
     pub fn stride(&self) -> Option<u32> {
         let share = |input: u32, output: i64| {
             let output = u32::try_from(output).ok().filter(|output| input.is_multiple_of(*output))?;

@@ -1,5 +1,5 @@
-//! Against an independent reading of the same tiny networks (`scripts/reference/yolo_torchscript_small.py`), and files that are
-//! none.
+//! Against an independent reading of the same tiny networks (`scripts/reference/yolo_torchscript_small.py`), and files
+//! that are none.
 
 use super::*;
 use crate::files::sha256;

@@ -24,9 +24,9 @@ pub struct Assignment {
     pub bounding_box: BoundingBox,
 }
 
-/// The places for the objects of one picture, boxes in input pixels: per object the cell its centre lies in, on the head
-/// and with the anchor whose shape overlaps it most; then the other anchors over `ALSO_RESPONSIBLE`. Where two objects
-/// want one place, the first gets it, and best anchors come before others.
+/// The places for the objects of one picture, boxes in input pixels: per object the cell its centre lies in, on the
+/// head and with the anchor whose shape overlaps it most; then the other anchors over `ALSO_RESPONSIBLE`. Where two
+/// objects want one place, the first gets it, and best anchors come before others.
 pub fn assign(objects: &[(usize, BoundingBox)], heads: &[Head]) -> Vec<Assignment> {
     let mut taken: Vec<Assignment> = Vec::new();
     let mut others = Vec::new();
@@ -99,7 +99,8 @@ mod tests {
     fn a_similar_anchor_answers_too_and_a_taken_place_is_not_taken_again() {
         // 46 x 38 around (50, 20): 1200 / 1748 with the first large anchor, 1748 / 3600 with the second; none small.
         let first = BoundingBox::from_center(50.0, 20.0, 46.0, 38.0);
-        // 52 x 46, the same cell: its best is the second anchor (2392 / 3600), the first (1200 / 2392) is also over 1/2.
+        // 52 x 46, the same cell: its best is the second anchor (2392 / 3600), the first (1200 / 2392) is also over
+        // 1/2.
         let second = BoundingBox::from_center(40.0, 25.0, 52.0, 46.0);
         let found = assign(&[(0, first), (1, second)], &heads());
         let places: Vec<_> = found.iter().map(|a| (a.head, a.row, a.column, a.anchor, a.class)).collect();

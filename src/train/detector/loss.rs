@@ -176,9 +176,9 @@ fn iou(a: &Tensor, b: &Tensor) -> Result<Tensor, TchError> {
     shared.f_div(&area(a)?.f_add(&area(b)?)?.f_sub(&shared)?.f_clamp_min(1e-9)?)
 }
 
-/// Complete IoU (Zheng et al. 2020, equations 10 to 12) of boxes (P, 4): IoU less the squared distance of the centres over
-/// the squared diagonal of the common hull, less alpha v, v the squared difference of the aspects' angles times
-/// 4 / pi^2, alpha = v / (1 - IoU + v), without gradient.
+/// Complete IoU (Zheng et al. 2020, equations 10 to 12) of boxes (P, 4): IoU less the squared distance of the centres
+/// over the squared diagonal of the common hull, less alpha v, v the squared difference of the aspects' angles times 4
+/// / pi^2, alpha = v / (1 - IoU + v), without gradient.
 fn ciou(boxes: &Tensor, objects: &Tensor) -> Result<Tensor, TchError> {
     let iou = iou(boxes, objects)?;
     let low = boxes.f_slice(1, 0, 2, 1)?.f_minimum(&objects.f_slice(1, 0, 2, 1)?)?;

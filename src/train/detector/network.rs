@@ -11,7 +11,8 @@ use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Added to the variance under the root: the value with which [`crate::regions::darknet::Network`] folds BatchNorm into kernels.
+/// Added to the variance under the root: the value with which [`crate::regions::darknet::Network`] folds BatchNorm into
+/// kernels.
 const EPSILON: f64 = 1e-6;
 
 /// What an untrained network says of the objectness, as a logit: objects are rare.
@@ -39,7 +40,8 @@ struct Convolution {
 }
 
 impl TrainingNetwork {
-    /// Random weights from `seed`: kernels that keep the activations' spread (He et al. 2015), heads that see no object.
+    /// Random weights from `seed`: kernels that keep the activations' spread (He et al. 2015), heads that see no
+    /// object.
     ///
     /// # Errors
     /// Layers that do not fit each other, or of a kind that is run but not trained here (maxpool, dropout).
@@ -131,8 +133,8 @@ impl TrainingNetwork {
         self.seen += pictures as i64;
     }
 
-    /// The raw output before every `[yolo]`, as [`crate::regions::darknet::Network::forward`], with gradients. While `training`,
-    /// BatchNorm uses the batch's own mean and variance and notes them; otherwise it uses what it noted.
+    /// The raw output before every `[yolo]`, as [`crate::regions::darknet::Network::forward`], with gradients. While
+    /// `training`, BatchNorm uses the batch's own mean and variance and notes them; otherwise it uses what it noted.
     ///
     /// # Errors
     /// No memory, or `x` has another shape than (N, 3, height, width).

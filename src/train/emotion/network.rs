@@ -33,7 +33,8 @@ const SHAPES: [(&str, &[i64]); 7] = [
 ];
 
 /// Standard deviation of every layer's output before training. The first two are so large that the local response
-/// normalisations do something (they divide by (1 + 1e-4 x mean square)^0.75); the last is small: no answer is preferred.
+/// normalisations do something (they divide by (1 + 1e-4 x mean square)^0.75); the last is small: no answer is
+/// preferred.
 const SPREADS: [f64; 8] = [30.0, 6.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.1];
 
 /// Added to BatchNorm's variance under the root.
@@ -262,8 +263,8 @@ impl TrainingNetwork {
         both().map_err(Error::torch("training the emotion model"))
     }
 
-    /// Makes fc6's gradient alike for every place of the map: as long as this is done at every step, fc6 reads them alike,
-    /// and what is learnt at one place is known at all.
+    /// Makes fc6's gradient alike for every place of the map: as long as this is done at every step, fc6 reads them
+    /// alike, and what is learnt at one place is known at all.
     ///
     /// # Errors
     /// libtorch fails.
