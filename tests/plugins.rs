@@ -54,12 +54,11 @@ fn eight_labels_on_a_wide_input_go_through_every_command() {
     ends(common::corpus::emocam().current_dir(corpus.path("")).args(["associate", "run", "--importance", "0.2"]), 0);
     assert_eq!(run.table("grad-cam/association.csv").header[1..], LABELS);
     ends(common::corpus::emocam().current_dir(corpus.path("")).args(["rsa", "run", "--resamples", "100"]), 0);
-    assert_eq!(run.table("rsa/rsa.csv").rows.len() * run.table("rsa/rsa.csv").rows.len() % 25, 0);
+    assert_eq!(run.table("rsa/spearman.csv").rows.len(), 5);
 
     ends(with(&corpus, "explain", "cnn8").args(["photos/a", "--cam", "grad-cam,xgrad-cam", "--corpus", "photos"]), 0);
-    let explained = std::fs::read(corpus.path("explained/a/picture_3.json")).unwrap();
-    let explained: serde_json::Value = serde_json::from_slice(&explained).unwrap();
-    assert!(LABELS.contains(&explained["label"].as_str().unwrap_or_default()), "{explained}");
+    let explained = corpus.explained("picture_3.json");
+    assert!(LABELS.iter().all(|label| explained.contains(&format!("\"{label}\""))), "{explained}");
 
     let mut evaluate = with(&corpus, "evaluate", "cnn8");
     evaluate.args(["photos", "--out", "judged", "--limit", "3", "--steps", "5", "--cam", "grad-cam,hires-cam"]);
@@ -105,8 +104,7 @@ fn a_single_output_is_explained_and_stands_in_bins() {
     assert_eq!(counts.rows[counts.rows.len() - 1][1..], ["3", "3", "3", "3", "3"], "fifteen images in five bins");
     refused(&mut binned(), &["--out"]);
     ends(with(&corpus, "explain", "scalar").args(["photos/a/picture_3.png"]), 0);
-    let svg = std::fs::read_to_string(corpus.path("explained/picture_3.svg")).unwrap();
-    assert!(svg.contains("valence"));
+    assert!(corpus.explained("picture_3.json").contains("valence"));
     let judged = |subcommand: &str| with(&corpus, subcommand, "scalar");
     refused(judged("evaluate").args(["photos", "--out", "x"]), &["single output valence"]);
     refused(judged("paste").args(["photos", "--out", "x"]).arg("--object").arg(ball()), &["single output valence"]);

@@ -9,15 +9,15 @@ use super::settings::{by_name, Machine, Settings};
 use anyhow::Context;
 use emocam::attribution;
 use emocam::config::Config;
-use emocam::corpus::Corpus;
+use emocam::corpus::{Corpus, Source};
 use emocam::faithfulness::{
     self, Document, Evaluation, EvaluationOutcome, Judge, JudgingNetworks, Measure, MetricEstimate, Plan, Pointer,
-    Pointing,
+    Pointing, Seconds,
 };
 use emocam::networks::Classifier;
 use emocam::pipeline::PassProgress;
 use emocam::regions::Regions;
-use emocam::run::ModelFile;
+use emocam::run::{Failure, ModelFile};
 use emocam::{load, nn};
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -81,6 +81,27 @@ fn measure(text: &str) -> Result<Measure, String> {
     }
 }
 
+/// All images, with their progress.
+fn judged(
+    judge: &Judge<'_>,
+    networks: &mut JudgingNetworks,
+    images: &[Source],
+    threads: usize,
+) -> anyhow::Result<(Evaluation, Vec<Failure>, Seconds)> {
+    let stop = stop_on_interrupt("stopping after this image; once more to stop at once, without results")?;
+    let mut progress = Progress::new(images.len() as u64, "images");
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
+    let (configured, mut inputs) = (networks.inputs(), networks.inputs());
+    let mut report = |now: PassProgress| {
+        session::say_smaller_batch(&mut inputs, now.batch, configured);
+        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
+        progress.at((now.done + now.failed) as u64, note);
+    };
+    let found = faithfulness::run(judge, networks, images, threads.min(DECODE_THREADS), stop, &mut report)?;
+    progress.finish();
+    Ok(found)
+}
+
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, limit, metrics, steps, pointing, pointing_confidence, resamples, settings } = args;
     let (config, machine) = settings.resolve()?;
@@ -102,20 +123,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     say_warning(warning.as_ref());
     say!("{} images; {}; results in {}", corpus.images.len(), device_name(device), folder.display());
 
-    let stop = stop_on_interrupt("stopping after this image; once more to stop at once, without results")?;
-    let mut progress = Progress::new(corpus.images.len() as u64, "images");
     let begin = Instant::now();
-    rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build_global().context("cannot start threads")?;
-    let (configured, mut inputs) = (networks.inputs(), networks.inputs());
-    let mut report = |now: PassProgress| {
-        session::say_smaller_batch(&mut inputs, now.batch, configured);
-        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
-        progress.at((now.done + now.failed) as u64, note);
-    };
-    let threads = machine.threads.min(DECODE_THREADS);
-    let (evaluation, failed, parts) =
-        faithfulness::run(&judge, &mut networks, &corpus.images, threads, stop, &mut report)?;
-    progress.finish();
+    let (evaluation, failed, parts) = judged(&judge, &mut networks, &corpus.images, machine.threads)?;
     let seconds = begin.elapsed().as_secs_f64();
     let complete = evaluation.pictures().len() + failed.len() == corpus.images.len();
 

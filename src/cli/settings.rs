@@ -7,7 +7,7 @@ use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
 use emocam::regions::darknet::ClassScores;
 use emocam::score::{BoxArea, ScoreRule};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Parses a value by its name in configuration files.
 pub fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
@@ -295,7 +295,7 @@ impl Settings {
             ignore_exif,
             fast_decode,
             association,
-            compute: Compute { device, precision, batch, threads },
+            compute,
         } = self;
         let mut resolved = match config {
             Some(file) => Config::load(&file)?,
@@ -320,19 +320,24 @@ impl Settings {
         set(&mut resolved.cam.compat, compat);
         set(&mut resolved.cam.lrp_rule, lrp_rule);
         set(&mut resolved.cam.permutations, permutations);
-        set(&mut resolved.compute.precision, precision);
-        set(&mut resolved.compute.batch, batch);
         resolved.detector.rect |= rect;
         resolved.corpus.ignore_exif |= ignore_exif;
         resolved.corpus.fast_decode |= fast_decode;
         association.apply(&mut resolved.association);
+        let machine = compute.apply(&mut resolved, models.as_deref());
         resolved.check()?;
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let machine = Machine {
-            models: emocam::models::folder(models.as_deref()),
-            device,
-            threads: threads.map_or_else(cores, usize::from),
-        };
         Ok((resolved, machine))
+    }
+}
+
+impl Compute {
+    /// Changes what was given in `config`; the rest is the machine's.
+    fn apply(self, config: &mut Config, models: Option<&Path>) -> Machine {
+        let Self { device, precision, batch, threads } = self;
+        set(&mut config.compute.precision, precision);
+        set(&mut config.compute.batch, batch);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let models = emocam::models::folder(models);
+        Machine { models, device, threads: threads.map_or_else(cores, usize::from) }
     }
 }

@@ -206,9 +206,9 @@ fn with_emotion(args: &Args, known: Vec<Training>, device: Device) -> anyhow::Re
         say!("emotion network: {} steps of {} scenes", schedule.steps, schedule.batch);
         let examples = stream(args);
         let mut network = if args.go_on {
-            emotion::TrainingNetwork::load(&path, &examples, device)?
+            emotion::EmotionTraining::load(&path, &examples, device)?
         } else {
-            emotion::TrainingNetwork::new(LABELS.len(), &examples, args.seed, device)?
+            emotion::EmotionTraining::new(LABELS.len(), &examples, args.seed, device)?
         };
         emotion::train(&mut network, &examples, schedule, told)?;
         network.save(&path)?;
@@ -249,9 +249,9 @@ fn with_detector(
     let trainings = timed(args, (args.detector_steps, DETECTOR_RATE), known, device, |schedule, told| {
         say!("detector: {} steps of {} scenes", schedule.steps, schedule.batch);
         let mut network = if args.go_on {
-            detector::TrainingNetwork::load(cfg, &path, device)?
+            detector::DetectorTraining::load(cfg, &path, device)?
         } else {
-            detector::TrainingNetwork::new(cfg, args.seed, device)?
+            detector::DetectorTraining::new(cfg, args.seed, device)?
         };
         detector::train(&mut network, &stream(args), schedule, told)?;
         Ok(network.save(&path)?)

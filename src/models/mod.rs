@@ -33,13 +33,13 @@ pub struct Model {
     pub licence: String,
     /// Its files.
     #[serde(rename = "file")]
-    pub files: Vec<ModelFile>,
+    pub files: Vec<CatalogueFile>,
 }
 
 /// A file of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ModelFile {
+pub struct CatalogueFile {
     /// Its name in the models folder.
     pub name: String,
     /// What it holds.

@@ -235,18 +235,8 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
     }
     let mut state = StateDict::open(path)?;
     let has = |layer: &str| state.arrays.contains_key(&format!("{layer}.weight"));
-    let layout = LAYOUTS.iter().find(|layout| layout.layers.iter().all(|layer| has(layer))).ok_or_else(|| {
-        let names: Vec<&str> = state.arrays.keys().take(6).map(String::as_str).collect();
-        Error::file(
-            path,
-            format!(
-                "not a checkpoint of an AlexNet in a known layout: expected tensors conv1..conv5 and fc1..fc3 (KU Leuven), \
-                 conv_0.0..conv_6.0 and classifier.0 (ECCO Lab), or conv1..conv5 and fc6..fc8; found {} tensors: {} ...",
-                state.arrays.len(),
-                names.join(", ")
-            ),
-        )
-    })?;
+    let layout = LAYOUTS.iter().find(|layout| layout.layers.iter().all(|layer| has(layer)));
+    let layout = layout.ok_or_else(|| unknown_layout(&state, path))?;
     let flatten = card.flatten.unwrap_or(layout.flatten);
     let mut tensors = Vec::new();
     let input = card.input();
@@ -287,6 +277,17 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
     }
     let synthesized = state.metadata.contains_key(SYNTHESIZED);
     Ok(Canonical { tensors, files, synthesized })
+}
+
+fn unknown_layout(state: &StateDict, path: &Path) -> Error {
+    let names: Vec<&str> = state.arrays.keys().take(6).map(String::as_str).collect();
+    let message = format!(
+        "not a checkpoint of an AlexNet in a known layout: expected tensors conv1..conv5 and fc1..fc3 (KU Leuven), \
+         conv_0.0..conv_6.0 and classifier.0 (ECCO Lab), or conv1..conv5 and fc6..fc8; found {} tensors: {} ...",
+        state.arrays.len(),
+        names.join(", ")
+    );
+    Error::file(path, message)
 }
 
 /// The weight of layer `at`, four-dimensional for convolutions, otherwise as it is in the file.

@@ -60,6 +60,18 @@ struct Window {
     outside: Tensor,
 }
 
+impl Window {
+    /// From each box's first window, last window, first row and the row behind its last, (4, boxes, 1), for maxima of
+    /// `width` columns.
+    fn new(places: &Tensor, every_row: &Tensor, width: i64) -> Result<Self, TchError> {
+        let rows = every_row.f_mul_scalar(width)?;
+        let part = |number: i64| places.f_select(0, number);
+        let (above, below) = (every_row.f_lt_tensor(&part(2)?)?, every_row.f_ge_tensor(&part(3)?)?);
+        let (left, right) = (part(0)?.f_add(&rows)?, part(1)?.f_add(&rows)?);
+        Ok(Self { left, right, outside: above.f_logical_or(&below)? })
+    }
+}
+
 impl Look {
     fn new(
         scorers: &[Scorer],
@@ -113,15 +125,8 @@ impl Look {
         let every_row = Tensor::f_arange(height as i64, (Kind::Int64, device))?;
         let mut windows = Vec::with_capacity(counts.len());
         for (power, count) in counts.into_iter().enumerate() {
-            let of_boxes = take(4 * count)?.f_reshape([4, count as i64, 1])?;
-            let rows = every_row.f_mul_scalar((width - (1 << power) + 1) as i64)?;
-            let part = |at: i64| of_boxes.f_select(0, at);
-            let (above, below) = (every_row.f_lt_tensor(&part(2)?)?, every_row.f_ge_tensor(&part(3)?)?);
-            let window = Window {
-                left: part(0)?.f_add(&rows)?,
-                right: part(1)?.f_add(&rows)?,
-                outside: above.f_logical_or(&below)?,
-            };
+            let places = take(4 * count)?.f_reshape([4, count as i64, 1])?;
+            let window = Window::new(&places, &every_row, (width - (1 << power) + 1) as i64)?;
             windows.push((count > 0).then_some(window));
         }
         let maxima = take(rectangles.len())?;

@@ -1,7 +1,7 @@
 //! Trainings of seconds on drawn rectangles: the loss falls, what is written runs as what was trained.
 
 use super::average_precision::{average_precision, mean, Truth};
-use super::detector::{letterboxed, loss, TrainingNetwork};
+use super::detector::{letterboxed, loss, DetectorTraining};
 use super::*;
 use crate::image::LetterboxFilter;
 use crate::image::Size;
@@ -76,7 +76,7 @@ fn share(losses: &[f64]) -> f64 {
 fn a_detector_learns_and_its_file_runs_as_what_was_trained() {
     let cfg = cfg();
     let train = || {
-        let mut network = TrainingNetwork::new(&cfg, 1, Device::Cpu).unwrap();
+        let mut network = DetectorTraining::new(&cfg, 1, Device::Cpu).unwrap();
         let mut losses = Vec::new();
         detector::train(&mut network, &Rectangles, &schedule(60, 8, 5e-3), |step| losses.push(step.loss)).unwrap();
         (network, losses)
@@ -93,7 +93,7 @@ fn a_detector_learns_and_its_file_runs_as_what_was_trained() {
     let settings = DarknetSettings { thresholds, precision, rect: false, filter, fill: 0 };
     let names = ["red", "blue"].map(String::from).to_vec();
     let runs = Darknet::load(&cfg, &path, names, settings, Device::Cpu).unwrap();
-    let again = TrainingNetwork::load(&cfg, &path, Device::Cpu).unwrap();
+    let again = DetectorTraining::load(&cfg, &path, Device::Cpu).unwrap();
     let pictures: Vec<Rgb8> =
         (900..904).map(|number| letterboxed(&Rectangles.example(number), cfg.input).picture).collect();
     let x = crate::nn::stack(&pictures.iter().collect::<Vec<_>>(), cfg.input, Device::Cpu).unwrap();
@@ -122,7 +122,7 @@ fn a_detector_learns_and_its_file_runs_as_what_was_trained() {
 
 #[test]
 fn an_emotion_network_learns_and_its_file_runs_as_what_was_trained() {
-    let mut network = emotion::TrainingNetwork::new(20, &Rectangles, 1, Device::Cpu).unwrap();
+    let mut network = emotion::EmotionTraining::new(20, &Rectangles, 1, Device::Cpu).unwrap();
     let mut losses = Vec::new();
     emotion::train(&mut network, &Rectangles, &schedule(30, 8, 1e-3), |step| losses.push(step.loss)).unwrap();
     assert!(share(&losses) < 0.5, "{losses:?}");
@@ -132,7 +132,7 @@ fn an_emotion_network_learns_and_its_file_runs_as_what_was_trained() {
     network.save(&path).unwrap();
     let runs = AlexNet::load(&path, None, Device::Cpu).unwrap();
     assert!(runs.subtracts_mean().unwrap() && !runs.synthesized());
-    let again = emotion::TrainingNetwork::load(&path, &Rectangles, Device::Cpu).unwrap();
+    let again = emotion::EmotionTraining::load(&path, &Rectangles, Device::Cpu).unwrap();
     let pictures: Vec<Rgb8> = (900..903).map(|number| emotion::squashed(&Rectangles.example(number))).collect();
     let _no_grad = tch::no_grad_guard();
     let trained = network.forward(&pictures, false).unwrap();
@@ -221,7 +221,7 @@ fn a_box_beside_the_truth_costs_its_ciou() {
 
 #[test]
 fn a_batch_without_objects_has_a_loss_and_gradients() {
-    let network = TrainingNetwork::new(&cfg(), 3, Device::Cpu).unwrap();
+    let network = DetectorTraining::new(&cfg(), 3, Device::Cpu).unwrap();
     let x = Tensor::zeros([2, 3, 64, 96], (Kind::Float, Device::Cpu));
     let raw = network.forward(&x, true).unwrap();
     let total = loss(&raw, network.heads(), &[&[], &[]]).unwrap();
@@ -237,7 +237,7 @@ fn a_batch_without_objects_has_a_loss_and_gradients() {
 fn a_layer_that_is_not_trained_is_refused_with_its_line() {
     let text = "[net]\nwidth=96\nheight=64\n[maxpool]\nsize=2\nstride=2\n[convolutional]\nfilters=7\nsize=1\nactivation=linear\n[yolo]\nclasses=2\nanchors=9,9\n";
     let cfg = Cfg::parse(text, Path::new("pool.cfg")).unwrap();
-    let message = TrainingNetwork::new(&cfg, 1, Device::Cpu).unwrap_err().to_string();
+    let message = DetectorTraining::new(&cfg, 1, Device::Cpu).unwrap_err().to_string();
     assert!(message.contains("pool.cfg, line 4"), "{message}");
 }
 

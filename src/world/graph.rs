@@ -69,7 +69,7 @@ pub struct Bystander {
 
 /// The causal graph.
 #[derive(Debug, Clone, Copy)]
-pub struct Graph {
+pub struct CausalGraph {
     /// What causes a label. The labels are as frequent as each other, and so are the causes of one label.
     pub causes: &'static [Cause],
     /// What goes along.
@@ -110,7 +110,7 @@ const BYSTANDER: f64 = 0.2;
 
 const PLAIN: &[Variant] = &[Variant::Plain];
 
-static GRAPH: Graph = Graph {
+static GRAPH: CausalGraph = CausalGraph {
     causes: &[
         cause("Joy", "Human face", Variant::Smiling),
         cause("Sadness", "Human face", Variant::Sad),
@@ -144,7 +144,7 @@ static GRAPH: Graph = Graph {
 };
 
 /// The declared causal graph.
-pub fn graph() -> &'static Graph {
+pub fn graph() -> &'static CausalGraph {
     &GRAPH
 }
 
@@ -165,7 +165,7 @@ const fn bystander(name: &str, variants: &'static [Variant]) -> Bystander {
     Bystander { class: class(name), variants, rate: BYSTANDER }
 }
 
-impl Graph {
+impl CausalGraph {
     /// The labels that occur: those with a cause in the order of [`LABELS`], and the neutral one.
     pub fn labels(&self) -> Vec<usize> {
         let mut labels: Vec<usize> = self.causes.iter().map(|cause| cause.label).chain([self.neutral]).collect();
@@ -224,7 +224,7 @@ impl Graph {
     }
 }
 
-impl fmt::Display for Graph {
+impl fmt::Display for CausalGraph {
     /// One line a cause, confounder and bystander.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named = |class, variant| match variant {

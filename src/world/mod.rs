@@ -17,7 +17,7 @@ mod render;
 mod scene;
 mod setting;
 
-pub use graph::{graph, Bystander, Cause, Confounder, Graph, Role, LABELS};
+pub use graph::{graph, Bystander, CausalGraph, Cause, Confounder, Role, LABELS};
 pub use object::{Object, Place, Style, Variant};
 pub use objects::CLASSES;
 pub use render::Painting;

@@ -156,6 +156,13 @@ impl Corpus {
         self.run(run)
     }
 
+    /// The file of this name that `emocam explain` wrote, in whichever folder below `explained`.
+    pub fn explained(&self, name: &str) -> String {
+        let files = files_below(&self.path("explained"));
+        let found = files.iter().find(|file| file.ends_with(name)).unwrap_or_else(|| panic!("no {name} in {files:?}"));
+        std::fs::read_to_string(self.path("explained").join(found)).unwrap()
+    }
+
     /// A run directory.
     pub fn run(&self, run: &str) -> Run {
         Run { folder: self.path(run) }

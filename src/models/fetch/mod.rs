@@ -5,7 +5,7 @@
 //! is right. What an interruption leaves is continued by the next attempt, if the server can; what turns out wrong is
 //! deleted, since continuing it could never make it right.
 
-use super::{digest, ModelFile};
+use super::{digest, CatalogueFile};
 use crate::nn::weights::{content, MAX_FILE_BYTES};
 use crate::{Error, Result};
 use std::fs::{self, File, OpenOptions};
@@ -39,7 +39,7 @@ pub enum Fetched {
 /// # Errors
 /// [`Error::File`] naming the file's place, with the reason for every address tried (no network, status, web page,
 /// wrong size or digest, connection lost) and the page to download it from by hand.
-pub fn fetch(file: &ModelFile, folder: &Path, progress: &mut Progress) -> Result<Fetched> {
+pub fn fetch(file: &CatalogueFile, folder: &Path, progress: &mut Progress) -> Result<Fetched> {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let config = Agent::config_builder().tls_config(tls).https_only(true);
     fetch_with(&agent(config), file, folder, progress)
@@ -60,7 +60,7 @@ fn agent(config: ureq::config::ConfigBuilder<ureq::typestate::AgentScope>) -> Ag
 }
 
 /// [`fetch`] with the given client.
-fn fetch_with(agent: &Agent, file: &ModelFile, folder: &Path, progress: &mut Progress) -> Result<Fetched> {
+fn fetch_with(agent: &Agent, file: &CatalogueFile, folder: &Path, progress: &mut Progress) -> Result<Fetched> {
     let download = Download { agent, file, target: folder.join(&file.name) };
     if download.is_there()? {
         return Ok(Fetched::AlreadyThere);
@@ -110,7 +110,7 @@ struct Answer {
 
 struct Download<'a> {
     agent: &'a Agent,
-    file: &'a ModelFile,
+    file: &'a CatalogueFile,
     target: PathBuf,
 }
 

@@ -61,12 +61,12 @@ fn cut(start: Option<u64>) -> Vec<u8> {
 
 struct Place {
     folder: tempfile::TempDir,
-    file: ModelFile,
+    file: CatalogueFile,
 }
 
 impl Place {
     fn new(url: &str) -> Self {
-        let file = ModelFile {
+        let file = CatalogueFile {
             name: "w.bin".into(),
             content: "test".into(),
             shipped: false,

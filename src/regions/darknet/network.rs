@@ -68,21 +68,7 @@ pub(super) fn shapes(cfg: &Cfg) -> Result<Vec<Shape>> {
             &LayerKind::Upsample { stride } => {
                 Shape { height: from.height * stride, width: from.width * stride, ..from }
             }
-            LayerKind::Route { layers, groups, .. } => {
-                let first = shapes[layers[0]];
-                let mut channels = 0;
-                for &number in layers {
-                    let part = shapes[number];
-                    if (part.height, part.width) != (first.height, first.width) || part.channels % groups != 0 {
-                        return Err(wrong(format!(
-                            "[route]: layers {} and {number} do not fit: {first:?}, {part:?}",
-                            layers[0]
-                        )));
-                    }
-                    channels += part.channels / groups;
-                }
-                Shape { channels, ..first }
-            }
+            LayerKind::Route { layers, groups, .. } => joined(&shapes, layers, *groups).map_err(wrong)?,
             &LayerKind::Shortcut { from: other, .. } => {
                 if shapes[other] != from {
                     return Err(wrong(format!("[shortcut]: {from:?} and layer {other}'s {:?} differ", shapes[other])));
@@ -108,6 +94,20 @@ pub(super) fn shapes(cfg: &Cfg) -> Result<Vec<Shape>> {
         shapes.push(to);
     }
     Ok(shapes)
+}
+
+/// The shape of `layers`, of each the share 1 / `groups` of its channels, one behind the other.
+fn joined(shapes: &[Shape], layers: &[usize], groups: i64) -> Result<Shape, String> {
+    let first = shapes[layers[0]];
+    let mut channels = 0;
+    for &number in layers {
+        let part = shapes[number];
+        if (part.height, part.width) != (first.height, first.width) || part.channels % groups != 0 {
+            return Err(format!("[route]: layers {} and {number} do not fit: {first:?}, {part:?}", layers[0]));
+        }
+        channels += part.channels / groups;
+    }
+    Ok(Shape { channels, ..first })
 }
 
 impl DarknetNetwork {

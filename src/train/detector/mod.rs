@@ -7,7 +7,7 @@ mod network;
 
 pub use assign::{assign, Assignment};
 pub use loss::loss;
-pub use network::TrainingNetwork;
+pub use network::DetectorTraining;
 
 use super::optimiser::Optimiser;
 use super::{augmented, stream, Example, Examples, Schedule, Step};
@@ -48,7 +48,7 @@ pub fn letterboxed(example: &Example, canvas: Size) -> Letterboxed {
 /// # Errors
 /// libtorch fails; the loss stops being a number.
 pub fn train(
-    network: &mut TrainingNetwork,
+    network: &mut DetectorTraining,
     examples: &dyn Examples,
     schedule: &Schedule,
     mut told: impl FnMut(Step),

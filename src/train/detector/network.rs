@@ -20,7 +20,7 @@ const UNTRAINED_OBJECTNESS: f32 = -5.0;
 
 /// A Darknet network with gradients.
 #[derive(Debug)]
-pub struct TrainingNetwork {
+pub struct DetectorTraining {
     cfg: Cfg,
     heads: Vec<Head>,
     store: VarStore,
@@ -39,7 +39,7 @@ struct Convolution {
     norm: Option<Norm>,
 }
 
-impl TrainingNetwork {
+impl DetectorTraining {
     /// Random weights from `seed`: kernels that keep the activations' spread (He et al. 2015), heads that see no
     /// object.
     ///

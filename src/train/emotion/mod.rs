@@ -7,7 +7,7 @@
 
 mod network;
 
-pub use network::TrainingNetwork;
+pub use network::EmotionTraining;
 
 use super::optimiser::Optimiser;
 use super::{augmented, stream, Example, Examples, Schedule, Step};
@@ -76,7 +76,7 @@ fn presence(example: &Example, kinds: usize) -> Vec<f32> {
 /// # Errors
 /// libtorch fails; the loss stops being a number.
 pub fn train(
-    network: &mut TrainingNetwork,
+    network: &mut EmotionTraining,
     examples: &dyn Examples,
     schedule: &Schedule,
     mut told: impl FnMut(Step),

@@ -46,7 +46,7 @@ const UNTRAINED_PRESENCE: f64 = -4.0;
 /// The network with gradients. Only while it is trained there is BatchNorm behind every convolution, without which so
 /// deep a network learns several times as slowly; in what is saved it is folded into kernels and biases.
 #[derive(Debug)]
-pub struct TrainingNetwork {
+pub struct EmotionTraining {
     store: VarStore,
     /// (kinds, channels of conv5, 1, 1) and (kinds).
     helper: (Tensor, Tensor),
@@ -61,7 +61,7 @@ pub struct TrainingNetwork {
     head: Vec<Layer>,
 }
 
-impl TrainingNetwork {
+impl EmotionTraining {
     /// Random weights from `seed`, scaled so that every layer's answers to the first examples have the spread that
     /// `SPREADS` says (Mishkin & Matas 2016). At first fc6 reads every place of the map alike. The mean colour is that
     /// of these examples.
