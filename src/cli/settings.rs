@@ -297,10 +297,7 @@ impl Settings {
             association,
             compute,
         } = self;
-        let mut resolved = match config {
-            Some(file) => Config::load(&file)?,
-            None => Config::default(),
-        };
+        let mut resolved = config.map_or_else(|| Ok(Config::default()), |file| Config::load(&file))?;
         set(&mut resolved.detector.cfg, detector);
         set(&mut resolved.detector.weights, detector_weights);
         set(&mut resolved.detector.names, class_names);

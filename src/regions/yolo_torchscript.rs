@@ -7,10 +7,10 @@
 //!
 //! The rules are those of Ultralytics' `predict` (`ops.non_max_suppression`), with no limit to the number of boxes:
 //! 1. A box has one label, its class of the highest score; of equal scores the first class. The score is its
-//!   confidence, and must be over the threshold.
+//!    confidence, and must be over the threshold.
 //! 2. A box with a number that is not finite is dropped.
 //! 3. By falling confidence, ties in the order of the output, a box stays unless its IoU with a box of its class that
-//!   stayed is over the threshold. See [`apart`] for the digits in which the IoU is computed.
+//!    stayed is over the threshold. See [`apart`] for the digits in which the IoU is computed.
 //!
 //! `scripts/reference/ultralytics_parity.py` compares all of it with the package. An export with `dynamic=True` runs on
 //! its whole input too, as the package does with `rect=False`; by default the package cuts the bars of those down to
