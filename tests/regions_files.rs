@@ -201,7 +201,7 @@ fn every_command_takes_regions_from_a_file() {
     let mut evaluate = with(&corpus, "evaluate", &["regions.jsonl"]);
     evaluate.args(["photos", "--out", "judged", "--cam", "grad-cam", "--steps", "4", "--limit", "8"]);
     let said = ends(evaluate.args(["--pointing", "Dog", "--metrics", "deletion"]), 0);
-    assert!(said.out.contains("6 of 8 images have a box of Dog"), "{}", said.out);
+    assert!(said.err.contains("6 of 8 images have a box of Dog"), "{}{}", said.out, said.err);
 
     let mut paste = with(&corpus, "paste", &["regions.jsonl"]);
     ends(paste.args(["photos", "--out", "pasted", "--at", "Dog", "--focus"]).arg("--object").arg(ball()), 0);

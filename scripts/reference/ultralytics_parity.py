@@ -12,8 +12,8 @@ runs
 with the thresholds that NAME.json names, and reads objects.csv (columns path, class, confidence, extent_x_min, extent_y_min,
 extent_x_max, extent_y_max: pixels of the photo). Boxes are clipped to the photo, as the package's are. Detections of a photo
 and class are paired, the pair of the largest IoU first, where the confidences differ by at most 0.001 and the IoU is over
-0.98. Boxes that lie in the bars alone have no area when they are clipped: two such boxes count as one if no edge differs by
-more than a tenth of a pixel.
+0.98. Boxes of the package that lie in the bars alone have no area when they are clipped; emocam leaves them out (`outside` in
+its records), and they are counted by themselves (`without area`).
 
 A box has the class of its highest score. Where two classes have the same score but for the last digits, another build of
 libtorch may pick the other one: what is left over and differs in nothing but the class, with confidences within 0.0001, is
@@ -38,7 +38,7 @@ from pathlib import Path
 import numpy as np
 
 CONFIDENCE_LIMIT, IOU_LIMIT = 1e-3, 0.98
-EMPTY_LIMIT = 0.1
+EMPTY = 1e-3
 ROUNDING, EXCUSED = 1e-4, 1e-3
 
 
@@ -49,8 +49,7 @@ def ious(first, second):
     shared = (high - low).clip(0).prod(2)
     area = lambda boxes: (boxes[:, 2:] - boxes[:, :2]).clip(0).prod(1)
     union = area(first)[:, None] + area(second)[None] - shared
-    same = np.abs(first[:, None] - second[None]).max(2) <= EMPTY_LIMIT
-    return np.divide(shared, union, out=same.astype(np.float64), where=union > 0)
+    return np.divide(shared, union, out=np.zeros_like(union), where=union > 0)
 
 
 def pair(wanted, found, confidence_limit=CONFIDENCE_LIMIT):
@@ -90,15 +89,20 @@ def pair_all(wanted, found, confidence_limit, *keys):
     return pairs, *left
 
 
+def has_area(box):
+    return box[2] - box[0] > EMPTY and box[3] - box[1] > EMPTY
+
+
 def compare(wanted, found, threshold):
     """The report of a network and whether it passes."""
+    everything, wanted = len(wanted), [detection for detection in wanted if has_area(detection["box"])]
     pairs, wanted_left, found_left = pair_all(wanted, found, CONFIDENCE_LIMIT, "path", "class")
     ties, wanted_left, found_left = pair_all(wanted_left, found_left, ROUNDING, "path")
     clear = [[detection for detection in left if detection["confidence"] > threshold + ROUNDING]
              for left in (wanted_left, found_left)]
     at_threshold = len(wanted_left) + len(found_left) - len(clear[0]) - len(clear[1])
     report = {
-        "ultralytics": len(wanted), "emocam": len(found), "paired": len(pairs), "class ties": len(ties),
+        "ultralytics": everything, "without area": everything - len(wanted), "emocam": len(found), "paired": len(pairs), "class ties": len(ties),
         "at the threshold": at_threshold, "of ultralytics alone": len(clear[0]), "of emocam alone": len(clear[1]),
         "largest difference of confidence": max((p[2] for p in pairs), default=None),
         "lowest IoU": min((p[3] for p in pairs), default=None),
