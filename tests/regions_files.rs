@@ -188,9 +188,24 @@ fn every_command_takes_regions_from_a_file() {
     let corpus = Corpus::small();
     write_lines(&corpus);
     let run = analyzed(&corpus, "run", &["--save-maps"]);
-    ends(emocam().current_dir(corpus.path("")).args(["associate", "run", "--importance", "0.2"]), 0);
-    ends(emocam().current_dir(corpus.path("")).args(["rsa", "run", "--resamples", "0", "--permutations", "0"]), 0);
-    assert!(run.path("rsa/spearman.csv").exists());
+    ends(
+        emocam().current_dir(corpus.path("")).args(["associate", "run", "--importance", "0.2", "--out", "associated"]),
+        0,
+    );
+    ends(
+        emocam().current_dir(corpus.path("")).args([
+            "rsa",
+            "run",
+            "--resamples",
+            "0",
+            "--permutations",
+            "0",
+            "--out",
+            "rsa",
+        ]),
+        0,
+    );
+    assert!(corpus.path("rsa/spearman.csv").exists() && corpus.path("associated/grad-cam/counts.csv").exists());
 
     let mut explain = with(&corpus, "explain", &["regions.jsonl"]);
     ends(explain.args(["photos/a/picture_2.png", "--corpus", "photos", "--cam", "grad-cam"]), 0);
