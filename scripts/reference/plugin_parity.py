@@ -190,9 +190,10 @@ def of_definitions(file, card, paths):
 
 
 def of_emocam(emocam, file, card, paths, cache, out):
-    """The same by `emocam analyze`."""
+    """The same by `emocam analyze`, a photo at a time as for the reference: sums in batches of another size have other last
+    digits, which Grad-CAM++ multiplies where its denominator is near 0 (vgg16 in batches of 4: 2e-3)."""
     command = [emocam, "analyze", paths[0].parent, "--emotion-weights", file, "--regions", cache / "regions.jsonl",
-               "--cam", ",".join(METHODS), "--target", "logit", "--save-maps", "--out", out]
+               "--cam", ",".join(METHODS), "--target", "logit", "--save-maps", "--batch", "1", "--out", out]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"plugin_parity: emocam ended with {done.returncode} on {file.name}:\n{done.stderr.strip()}")
