@@ -47,7 +47,7 @@ impl Loaded {
 /// known are found.
 ///
 /// # Errors
-/// As [`regions`] and [`network`]; methods that cannot be with the network.
+/// As [`regions()`] and [`network`]; methods that cannot be with the network.
 pub fn load(config: &Config, folder: &Path, device: Device, paths: &[&str]) -> Result<Loaded> {
     let (regions, mut files) = regions(config, folder, device, paths)?;
     let (network, network_files) = network(config, folder, device)?;
@@ -74,7 +74,7 @@ pub fn regions(config: &Config, folder: &Path, device: Device, paths: &[&str]) -
 /// Names of the classes of the configured regions; no weights are read.
 ///
 /// # Errors
-/// As [`regions`].
+/// As [`regions()`].
 pub fn classes(config: &Config, folder: &Path) -> Result<Vec<String>> {
     if !config.regions.file.is_empty() {
         return Ok(known(config)?.0.classes().to_vec());

@@ -55,8 +55,7 @@ impl MaskScorer {
         Self { map, columns, pieces, fractions, piece_of, running }
     }
 
-    /// The scores of `masks`, which are of the pictures' size, on `map`, row by row; `total` is the sum of the map over
-    /// all pixels of the picture, as of [`MaskScorer::total`].
+    /// The scores of `masks`, which are of the pictures' size, on `map`, row by row.
     pub fn scores(&self, map: &[f32], masks: &[&Mask]) -> Vec<BoxScore> {
         let total = self.total(map);
         // Columns are made once for all masks, when the first asks.

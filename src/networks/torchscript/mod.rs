@@ -3,8 +3,8 @@
 //! -> outputs`, `forward(x) = head(features(x))`, and a card. `scripts/export_model.py` makes one of a PyTorch model.
 //!
 //! The card is the extra file `emocam.json` inside, or a `.toml` of the same name beside the file. Before a network is
-//! used it is examined ([`check`]); what cannot be explained is refused in a sentence. A TorchScript file is a program:
-//! one loads only what one trusts.
+//! used it is examined ([`examine`]); what cannot be explained is refused in a sentence. A TorchScript file is a
+//! program: one loads only what one trusts.
 
 mod check;
 mod layout;

@@ -17,8 +17,8 @@ const LARGEST_LOG: f64 = 4.0;
 
 /// The loss of a batch, a scalar with gradient.
 ///
-/// `raw` is what [`super::DetectorTraining::forward`] gives, one tensor a head; `truth` has class and box (input pixels)
-/// of the objects of every picture. With P places assigned to objects (at least 1), it is the sum of
+/// `raw` is what [`super::DetectorTraining::forward`] gives, one tensor a head; `truth` has class and box (input
+/// pixels) of the objects of every picture. With P places assigned to objects (at least 1), it is the sum of
 /// * 2 / P * sum over them of 1 - CIoU (Zheng et al. 2020) of decoded box and object,
 /// * 1 / P * sum over all places of the binary cross-entropy of the objectness, without the ignored ones,
 /// * 1 / P * sum over the assigned of the cross-entropy of the class (softmax, as the run-time decoding).

@@ -11,8 +11,8 @@ use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Added to the variance under the root: the value with which [`crate::regions::darknet::Network`] folds BatchNorm into
-/// kernels.
+/// Added to the variance under the root: the value with which [`crate::regions::darknet::DarknetNetwork`] folds
+/// BatchNorm into kernels.
 const EPSILON: f64 = 1e-6;
 
 /// What an untrained network says of the objectness, as a logit: objects are rare.
@@ -133,8 +133,9 @@ impl DetectorTraining {
         self.seen += pictures as i64;
     }
 
-    /// The raw output before every `[yolo]`, as [`crate::regions::darknet::Network::forward`], with gradients. While
-    /// `training`, BatchNorm uses the batch's own mean and variance and notes them; otherwise it uses what it noted.
+    /// The raw output before every `[yolo]`, as [`crate::regions::darknet::DarknetNetwork::forward`], with gradients.
+    /// While `training`, BatchNorm uses the batch's own mean and variance and notes them; otherwise it uses what it
+    /// noted.
     ///
     /// # Errors
     /// No memory, or `x` has another shape than (N, 3, height, width).
