@@ -2,7 +2,7 @@
 """Times pytorch-grad-cam on an eager resnet50, as the baseline of scripts/bench for plug-in networks.
 
 Usage: eager_plugin.py NET.pt --export                     writes the plug-in: resnet50, seeded random weights, layer4
-       eager_plugin.py NET.pt --time METHOD PHOTOS_FOLDER [--photos N] [--batch N] [--threads N]
+       eager_plugin.py NET.pt PHOTOS_FOLDER --time METHOD [--photos N] [--batch N] [--threads N]
 
 --time prints one JSON object: seconds per photo of decoding, resizing, the forward pass, and METHOD (grad-cam or
 ablation-cam) by pytorch-grad-cam in batches of N photos, as `emocam analyze` does all of it; loading the network is not
