@@ -153,16 +153,19 @@ fn a_validation_whose_memory_runs_out_midway_is_finished_with_smaller_batches() 
     assert_eq!((whole.len(), batch), (12, config.compute.batch));
     let (found, batch) = run(narrowed(loaded(&config), 2, 2)).unwrap();
     assert_eq!((found.len(), batch), (12, 2));
+    let mut worst = [0.0_f64; 2];
     for (found, whole) in found.iter().zip(&whole) {
         assert_eq!((found.label, found.truth, found.boxes.len()), (whole.label, whole.truth, whole.boxes.len()));
         for (found, whole) in found.effects.iter().zip(&whole.effects) {
-            approx::assert_abs_diff_eq!(found.drop, whole.drop, epsilon = 1e-4);
+            worst[0] = worst[0].max((found.drop - whole.drop).abs());
             assert_eq!((found.class, found.flips), (whole.class, whole.flips));
         }
         for (found, whole) in found.scores.iter().flatten().zip(whole.scores.iter().flatten()) {
-            approx::assert_abs_diff_eq!(found.mean, whole.mean, epsilon = 2e-3);
+            worst[1] = worst[1].max(f64::from((found.mean - whole.mean).abs()));
         }
     }
+    eprintln!("in smaller batches: drops within {:.1e}, importances within {:.1e}", worst[0], worst[1]);
+    assert!(worst[0] < 5e-7 && worst[1] < 8e-7, "{worst:?}");
     assert!(run(narrowed(loaded(&config), 0, 0)).unwrap_err().is_out_of_memory());
 }
 
