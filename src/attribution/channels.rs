@@ -16,6 +16,10 @@ const BYTES: i64 = 96 << 20;
 /// Changed activations at a time, at most.
 const VARIANTS: i64 = 256;
 
+/// Share of active features up to which it pays to take them apart: at this share the product takes 0.6 of its time
+/// (257 x 4096 by 4096 x 4096, two cores of an AMD EPYC), beyond it copying the weights costs what is saved.
+const ACTIVE_AT_MOST: f64 = 0.5;
+
 impl HeadPass<'_> {
     /// The score of `picture` as it is, (1), and without each of its channels, (K).
     pub(super) fn ablated(&self, picture: usize, score: Score) -> Result<(Tensor, Tensor), TchError> {
@@ -132,6 +136,44 @@ impl<'a> ChannelParts<'a> {
     /// From outputs of the layer (rows, features) to outputs of the network (rows, outputs).
     fn finish(&self, outputs: &Tensor) -> Result<Tensor, TchError> {
         let _no_grad = tch::no_grad_guard();
-        forward(self.behind, outputs)
+        let [Layer::Pointwise(Nonlinearity::Relu), Layer::Linear { weight, bias }, rest @ ..] = self.behind else {
+            return forward(self.behind, outputs);
+        };
+        forward(rest, &linear_of_active(&outputs.f_relu()?, weight, bias)?)
+    }
+}
+
+/// The linear layer's output for `x` (rows, features), none of it negative. Features that are 0 in every row add
+/// nothing; where few enough are left, the product is one of these alone: the same sums without their zeros. In a
+/// trained AlexNet most of the first linear layer is silent, whatever channels are missing.
+fn linear_of_active(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor, TchError> {
+    // A GPU multiplies sooner than it says which features are active.
+    if x.device().is_cuda() {
+        return x.f_linear(weight, Some(bias));
+    }
+    let active = x.f_amax([0_i64].as_slice(), false)?.f_nonzero()?.f_flatten(0, -1)?;
+    if active.size()[0] as f64 > ACTIVE_AT_MOST * x.size()[1] as f64 {
+        return x.f_linear(weight, Some(bias));
+    }
+    x.f_index_select(1, &active)?.f_linear(&weight.f_index_select(1, &active)?, Some(bias))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Few, half, nearly all and no features active, against the product of all.
+    #[test]
+    fn silent_features_are_left_out_of_the_product() {
+        tch::manual_seed(1);
+        let options = (Kind::Float, tch::Device::Cpu);
+        let (weight, bias) = (Tensor::randn([30, 200], options), Tensor::randn([30], options));
+        for active in [0, 1, 20, 100, 101, 200] {
+            let on = Tensor::randperm(200, options).less(active);
+            let x = Tensor::randn([7, 200], options).abs() * &on;
+            let found = linear_of_active(&x, &weight, &bias).unwrap();
+            let worst = f64::try_from((&found - x.linear(&weight, Some(&bias))).abs().max()).unwrap();
+            assert!(worst < 2e-5, "{active} active: {worst:e}");
+        }
     }
 }

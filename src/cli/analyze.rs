@@ -261,7 +261,7 @@ fn manifest(
     roots: &[PathBuf],
     corpus: &Corpus,
 ) -> anyhow::Result<Manifest> {
-    let canvas = loaded.regions.view().map_or(SCORING_CANVAS.into(), |view| view.canvas);
+    let canvas = loaded.regions.finder().view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
     let (card, boxes) = (loaded.network.card(), (loaded.regions.classes(), canvas));
     let corpus = corpus_info(roots, corpus)?;
     Ok(session::manifest(config, &loaded.files, device_names(devices), card, boxes, corpus))

@@ -19,7 +19,7 @@ use emocam::paste::{
     Tally,
 };
 use emocam::pipeline::Pass;
-use emocam::regions::{Regions, SCORING_CANVAS};
+use emocam::regions::SCORING_CANVAS;
 use emocam::run::record::{self, RecordWriter};
 use emocam::run::{write_failures, Failure, Manifest, ModelFile, Outcome, Run, Timings};
 use std::collections::HashSet;
@@ -206,7 +206,8 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
         files.extend(own);
         regions = Some(found);
     }
-    let canvas = regions.as_ref().and_then(Regions::view).map_or(SCORING_CANVAS.into(), |view| view.canvas);
+    let canvas =
+        regions.as_ref().and_then(|regions| regions.finder().view).map_or(SCORING_CANVAS.into(), |view| view.canvas);
     let networks = PasteNetworks::new(network, regions, &config)?;
     Ok(Experiment { config, machine, device, networks, files, classes, canvas, objects, settings, indices })
 }

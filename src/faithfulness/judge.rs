@@ -12,14 +12,13 @@ use crate::image::{Fit, Placement, Region, Rgb8, Size};
 use crate::networks::Classifier;
 use crate::pipeline::Stage;
 use crate::random::Random;
-use crate::regions::{KnownRegions, Located, Regions, Sight, View};
+use crate::regions::{Finder, Located, Regions, Seen};
 use crate::run::{Failure, Timings};
 use crate::stats::Ranks;
 use crate::{Error, Result};
 use serde::Serialize;
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Seconds a part of the work took, all pictures together.
@@ -79,10 +78,7 @@ pub struct Judged {
 /// Whose regions count in the pointing game, and where they come from.
 #[derive(Debug, Clone)]
 pub struct Pointer {
-    /// What the detector sees of a picture, where one looks.
-    pub view: Option<View>,
-    /// The regions, where they are known.
-    pub known: Option<Arc<KnownRegions>>,
+    finder: Finder,
     /// The class.
     pub class: usize,
 }
@@ -90,11 +86,7 @@ pub struct Pointer {
 impl Pointer {
     /// For the class `class` of `regions`.
     pub fn new(regions: &Regions, class: usize) -> Self {
-        let known = match regions {
-            Regions::Known(known) => Some(known.clone()),
-            Regions::Detector(_) => None,
-        };
-        Self { view: regions.view(), known, class }
+        Self { finder: regions.finder(), class }
     }
 }
 
@@ -133,8 +125,7 @@ pub struct Candidate {
     path: String,
     placement: Placement,
     input: Rgb8,
-    sight: Option<Sight>,
-    known: Vec<Located>,
+    seen: Seen,
 }
 
 /// Judges one picture after the other.
@@ -257,9 +248,9 @@ impl<'a> Judge<'a> {
     /// The pixels of the input inside regions of the named class, where the picture has one.
     fn inside(&self, networks: &JudgingNetworks, picture: &Candidate) -> Result<Option<Vec<bool>>> {
         let (Some(pointer), Some(pointing)) = (&self.pointer, &self.plan.pointing) else { return Ok(None) };
-        let located = match (&networks.regions, &picture.sight) {
-            (Some(Regions::Detector(detector)), Some(sight)) => detector.locate(&[sight])?.remove(0),
-            _ => picture.known.clone(),
+        let located = match &networks.regions {
+            Some(regions) => regions.locate(&[&picture.seen])?.remove(0),
+            None => Vec::new(),
         };
         let counts = |found: &Located| found.class == pointer.class && found.confidence > pointing.confidence;
         let regions: Vec<Region> = located.into_iter().filter(counts).map(|found| found.region).collect();
@@ -281,16 +272,15 @@ impl Stage for Judge<'_> {
     fn prepare(&self, source: &Source) -> Result<Candidate, Failure> {
         let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
         let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
-        let known = match self.pointer.as_ref().and_then(|pointer| pointer.known.as_ref()) {
-            Some(known) => known.regions(&source.path, picture.original).map(<[Located]>::to_vec),
-            None => Ok(Vec::new()),
+        let seen = match &self.pointer {
+            Some(pointer) => pointer.finder.see(&picture, &source.path),
+            None => Ok(Seen::default()),
         };
         Ok(Candidate {
             path: source.path.clone(),
             placement: self.fit.placement(picture.original),
             input: self.fit.apply(&picture.pixels, picture.original),
-            sight: self.pointer.as_ref().and_then(|pointer| pointer.view).map(|view| view.sight(&picture)),
-            known: known.map_err(|error| Failure::new(&source.path, "regions", &error))?,
+            seen: seen.map_err(|error| Failure::new(&source.path, "regions", &error))?,
         })
     }
 

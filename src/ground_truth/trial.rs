@@ -77,7 +77,7 @@ pub struct TrialStage<'a> {
 impl<'a> TrialStage<'a> {
     /// In this world, with these networks.
     pub fn new(world: World, loaded: &Loaded, config: &'a Config) -> Self {
-        let (fit, view) = (loaded.network.card().fit, loaded.regions.view());
+        let (fit, view) = (loaded.network.card().fit, loaded.regions.finder().view);
         Self { world, config, analysis: Analysis::new(loaded, config, false), fit, view }
     }
 

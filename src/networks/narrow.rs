@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::{Device, TchError, Tensor};
 
-/// Another network that, from its call `after` on, takes no more than `most` pictures at a time.
+/// Another network that, from its call `after` on, takes no more than `most` pictures at a time. It computes every
+/// picture by itself and shows no layers, so that a result follows the picture alone and not, in its last digits, the
+/// batch: what differs between two passes is the pass's doing.
 #[derive(Debug)]
 pub(crate) struct Narrow {
     pub(crate) network: Box<dyn Classifier>,
@@ -38,15 +40,19 @@ impl Classifier for Narrow {
             let message = "CUDA out of memory. Tried to allocate 2.00 GiB.".to_string();
             return Err(Error::Torch { doing: "running the network", message });
         }
-        self.network.activation(input)
+        let one = |picture: Tensor| Ok(self.network.activation(&picture)?.values);
+        let values = input.split(1, 0).into_iter().map(one).collect::<Result<Vec<_>>>()?;
+        Ok(Activation::alone(Tensor::cat(&values, 0)))
     }
 
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError> {
-        self.network.outputs(activation)
+        let one = |values: Tensor| self.network.outputs(&Activation::alone(values));
+        let outputs = activation.values.split(1, 0).into_iter().map(one).collect::<Result<Vec<_>, _>>()?;
+        Tensor::f_cat(&outputs, 0)
     }
 
     fn layers(&self) -> Option<&[Layer]> {
-        self.network.layers()
+        None
     }
 
     fn on(&self, device: Device) -> Result<Box<dyn Classifier>> {

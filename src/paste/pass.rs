@@ -15,12 +15,11 @@ use crate::image::{Fit, KeptResize, Placement, Rgb8, Size};
 use crate::networks::{Classifier, Forward, Prediction};
 use crate::pipeline::{in_batches, Stage};
 use crate::random::Random;
-use crate::regions::{scoring_letterbox, KnownRegions, Located, Regions, View};
+use crate::regions::{scoring_letterbox, Finder, Located, Regions};
 use crate::run::{Failure, Timings};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Inputs of the network for each photo of `compute.batch`, which counts pictures in the detector: an input costs it a
@@ -76,8 +75,7 @@ pub struct PasteStage<'a> {
     settings: &'a PasteSettings,
     config: &'a Config,
     fit: Fit,
-    view: Option<View>,
-    known: Option<Arc<KnownRegions>>,
+    finder: Finder,
     /// Indices of the classes of [`Places::Classes`] among the regions' classes.
     classes: Vec<usize>,
     class: Option<usize>,
@@ -96,14 +94,10 @@ impl<'a> PasteStage<'a> {
         config: &'a Config,
         classes: Vec<usize>,
     ) -> Result<Self> {
-        let known = match &networks.regions {
-            Some(Regions::Known(known)) => Some(known.clone()),
-            _ => None,
-        };
-        let view = networks.regions.as_ref().and_then(Regions::view);
+        let finder = networks.regions.as_ref().map(Regions::finder).unwrap_or_default();
         let card = networks.network.card();
         let class = config.cam.class.index(card)?;
-        Ok(Self { objects, settings, config, fit: card.fit, view, known, classes, class })
+        Ok(Self { objects, settings, config, fit: card.fit, finder, classes, class })
     }
 
     /// Photos that should be at hand together.
@@ -129,9 +123,9 @@ impl<'a> PasteStage<'a> {
     /// The centres of the boxes of the wanted classes over the least confidence, by falling confidence.
     fn spots_on_boxes(&self, networks: &PasteNetworks, photo: &PreparedPhoto) -> Result<Vec<Spot>> {
         let size = photo.placement.original;
-        let located = match (&networks.regions, &photo.sight) {
-            (Some(Regions::Detector(detector)), Some(sight)) => detector.locate(&[sight])?.remove(0),
-            _ => photo.known.clone(),
+        let located = match &networks.regions {
+            Some(regions) => regions.locate(&[&photo.seen])?.remove(0),
+            None => Vec::new(),
         };
         let wanted = located.iter().filter(|found| found.confidence > self.config.association.min_confidence);
         let spot = |found: &Located| {
@@ -201,12 +195,8 @@ impl<'a> Stage for PasteStage<'a> {
     fn prepare(&self, source: &&'a Source) -> Result<PreparedPhoto, Failure> {
         let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
         let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
-        let known = match &self.known {
-            Some(known) => known.regions(&source.path, picture.original).map(<[Located]>::to_vec),
-            None => Ok(Vec::new()),
-        };
-        let known = known.map_err(|error| Failure::new(&source.path, "regions", &error))?;
-        let sight = self.view.map(|view| view.sight(&picture));
+        let seen = self.finder.see(&picture, &source.path);
+        let seen = seen.map_err(|error| Failure::new(&source.path, "regions", &error))?;
         let photo = picture.pixels;
         let PasteSettings { scale, fills, .. } = self.settings;
         let sprites = |object: &PastedObject| {
@@ -219,12 +209,11 @@ impl<'a> Stage for PasteStage<'a> {
         let Placement { resized, columns, rows, .. } = placement.clone();
         Ok(PreparedPhoto {
             path: source.path.clone(),
-            scoring: scoring_letterbox(self.view, photo.size()),
+            scoring: scoring_letterbox(self.finder.view, photo.size()),
             photo: KeptResize::part(photo, resized, columns, rows, self.fit.filter),
             placement,
             sprites,
-            sight,
-            known,
+            seen,
         })
     }
 

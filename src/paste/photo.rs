@@ -7,7 +7,7 @@ use super::record::{Focus, PasteRecord, Pasted, Spot};
 use super::settings::Fill;
 use crate::image::{BoundingBox, KeptResize, Letterbox, Placement, Rgb8, Size};
 use crate::networks::Prediction;
-use crate::regions::{Located, Sight};
+use crate::regions::Seen;
 
 /// A photo that was decoded and resized.
 #[derive(Debug)]
@@ -20,10 +20,8 @@ pub struct PreparedPhoto {
     pub photo: KeptResize,
     /// One an object.
     pub sprites: Vec<Sprites>,
-    /// As the detector sees it, when one looks.
-    pub sight: Option<Sight>,
-    /// Its regions, where they are known.
-    pub known: Vec<Located>,
+    /// For the regions that objects are pasted on.
+    pub seen: Seen,
     /// The canvas on which boxes are scored.
     pub scoring: Letterbox,
 }

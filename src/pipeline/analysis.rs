@@ -8,14 +8,13 @@ use crate::image::{BoundingBox, Extent, Fit, Mask, Picture, Placement, Rgb8, Siz
 use crate::load::Loaded;
 use crate::networks::{Card, Forward, Prediction, Regression};
 use crate::random::Random;
-use crate::regions::{scoring_letterbox, KnownRegions, Located, Regions, Sight, View};
+use crate::regions::{scoring_letterbox, Finder, Located, Seen};
 use crate::run::record::{BoxRecord, ImageRecord, MapRecord};
 use crate::run::{Failure, Timings};
 use crate::score::{scores_on_device, BoxScore, MaskScorer, Scorer};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 use tch::Tensor;
 
@@ -32,8 +31,7 @@ pub struct Worker {
 #[derive(Debug, Clone)]
 pub struct Analysis<'a> {
     config: &'a Config,
-    view: Option<View>,
-    known: Option<Arc<KnownRegions>>,
+    finder: Finder,
     fit: Fit,
     keep_maps: bool,
 }
@@ -44,16 +42,14 @@ pub struct Prepared {
     /// How it lies in the explained network's input.
     placement: Placement,
     input: Rgb8,
-    sight: Option<Sight>,
-    /// Its regions, where they are known without a look.
-    known: Vec<Located>,
+    seen: Seen,
     /// For methods that draw at random: from the run's seed and the picture's path, so that neither order nor threads
     /// nor a resumption change a result.
     seed: u64,
 }
 
 /// What came of a picture.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Examined {
     /// Its record, `path` empty.
     pub record: ImageRecord,
@@ -64,16 +60,12 @@ pub struct Examined {
 impl<'a> Analysis<'a> {
     /// With these networks, whose sizes and regions decode threads need; maps are handed on where `keep_maps` says so.
     pub fn new(loaded: &Loaded, config: &'a Config, keep_maps: bool) -> Self {
-        let known = match &loaded.regions {
-            Regions::Known(known) => Some(known.clone()),
-            Regions::Detector(_) => None,
-        };
-        Self { config, view: loaded.regions.view(), known, fit: loaded.network.card().fit, keep_maps }
+        Self { config, finder: loaded.regions.finder(), fit: loaded.network.card().fit, keep_maps }
     }
 
     /// How much of a picture decoding has to give.
     pub fn enough(&self) -> Enough {
-        Enough { letterboxed: self.view.map(|view| view.canvas), fit: self.fit }
+        Enough { letterboxed: self.finder.view.map(|view| view.canvas), fit: self.fit }
     }
 
     /// Brings the picture named `path` in the corpus to both networks' inputs.
@@ -81,15 +73,10 @@ impl<'a> Analysis<'a> {
     /// # Errors
     /// Its known regions are those of a picture of another size.
     pub fn prepare(&self, picture: &Picture, path: &str) -> Result<Prepared> {
-        let known = match &self.known {
-            Some(known) => known.regions(path, picture.original)?.to_vec(),
-            None => Vec::new(),
-        };
         Ok(Prepared {
             placement: self.fit.placement(picture.original),
             input: self.fit.apply(&picture.pixels, picture.original),
-            sight: self.view.map(|view| view.sight(picture)),
-            known,
+            seen: self.finder.see(picture, path)?,
             seed: Random::of_text(self.config.cam.seed, path).next_u64(),
         })
     }
@@ -107,7 +94,7 @@ impl<'a> Analysis<'a> {
     fn examine_batch(&self, loaded: &Loaded, batch: &[&Prepared], timings: &mut Timings) -> Result<Vec<Examined>> {
         let network = &*loaded.network;
         let clock = Instant::now();
-        let located = locate(&loaded.regions, batch)?;
+        let located = loaded.regions.locate(&batch.iter().map(|prepared| &prepared.seen).collect::<Vec<_>>())?;
         timings.detect += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
@@ -179,7 +166,7 @@ impl<'a> Analysis<'a> {
     /// What boxes of a picture are scored with, on maps of a size.
     fn scorer(&self, prepared: &Prepared, map: Size) -> Scorer {
         let original = prepared.placement.original;
-        let letterbox = match &prepared.sight {
+        let letterbox = match &prepared.seen.sight {
             Some(sight) => sight.letterbox,
             None => scoring_letterbox(None, original),
         };
@@ -218,7 +205,7 @@ impl<'a> Stage for Analysis<'a> {
     }
 
     fn shape(&self, prepared: &Prepared) -> Size {
-        prepared.sight.as_ref().map_or(self.fit.input, |sight| sight.pixels.size())
+        prepared.seen.sight.as_ref().map_or(self.fit.input, |sight| sight.pixels.size())
     }
 
     fn run(&self, worker: &mut Worker, batch: &[&Prepared], timings: &mut Timings) -> Result<Vec<Examined>> {
@@ -227,18 +214,6 @@ impl<'a> Stage for Analysis<'a> {
 
     fn batch_size(&self, worker: &Worker) -> usize {
         worker.batch
-    }
-}
-
-/// The regions of each picture of a batch.
-fn locate(regions: &Regions, batch: &[&Prepared]) -> Result<Vec<Vec<Located>>> {
-    match regions {
-        Regions::Known(_) => Ok(batch.iter().map(|prepared| prepared.known.clone()).collect()),
-        Regions::Detector(detector) => {
-            let sight = batch.iter().map(|prepared| prepared.sight.as_ref().expect("prepared for the detector's view"));
-            let sights: Vec<&Sight> = sight.collect();
-            detector.locate(&sights)
-        }
     }
 }
 

@@ -116,11 +116,25 @@ impl Regions {
         }
     }
 
-    /// What a detector sees of a picture; `None` where the regions are known.
-    pub fn view(&self) -> Option<View> {
+    /// What decode threads need to prepare pictures for [`Self::locate`].
+    pub fn finder(&self) -> Finder {
         match self {
-            Self::Detector(detector) => Some(detector.view()),
-            Self::Known(_) => None,
+            Self::Detector(detector) => Finder { view: Some(detector.view()), known: None },
+            Self::Known(known) => Finder { view: None, known: Some(known.clone()) },
+        }
+    }
+
+    /// The regions of each picture of a batch, prepared by the [`Finder`] of these regions.
+    ///
+    /// # Errors
+    /// The detector could not be run.
+    pub fn locate(&self, pictures: &[&Seen]) -> Result<Vec<Vec<Located>>> {
+        match self {
+            Self::Known(_) => Ok(pictures.iter().map(|seen| seen.known.clone()).collect()),
+            Self::Detector(detector) => {
+                let sights = pictures.iter().map(|seen| seen.sight.as_ref().expect("prepared for the detector's view"));
+                detector.locate(&sights.collect::<Vec<_>>())
+            }
         }
     }
 
@@ -133,6 +147,37 @@ impl Regions {
             Self::Detector(detector) => Self::Detector(detector.on(device)?),
             Self::Known(known) => Self::Known(known.clone()),
         })
+    }
+}
+
+/// Prepares pictures for [`Regions::locate`], without a detector; nothing is found where there are no regions at all.
+#[derive(Debug, Clone, Default)]
+pub struct Finder {
+    /// What a detector sees of a picture, where one looks.
+    pub view: Option<View>,
+    known: Option<Arc<KnownRegions>>,
+}
+
+/// A picture as [`Regions::locate`] takes it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Seen {
+    /// What a detector sees of it, where one looks.
+    pub sight: Option<Sight>,
+    /// Its regions, where they are known.
+    known: Vec<Located>,
+}
+
+impl Finder {
+    /// The picture named `path` in the corpus.
+    ///
+    /// # Errors
+    /// Its known regions are those of a picture of another size.
+    pub fn see(&self, picture: &Picture, path: &str) -> Result<Seen> {
+        let known = match &self.known {
+            Some(known) => known.regions(path, picture.original)?.to_vec(),
+            None => Vec::new(),
+        };
+        Ok(Seen { sight: self.view.map(|view| view.sight(picture)), known })
     }
 }
 
