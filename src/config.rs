@@ -1,6 +1,6 @@
 //! What a run does: the paper's preset, changed by a TOML file, changed by flags.
 
-use crate::attribution::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Options, Target};
+use crate::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Options, Place, Target};
 use crate::corpus::{DecodeOptions, Enough};
 use crate::files::read_text;
 use crate::image::LetterboxFilter;
@@ -154,23 +154,45 @@ pub struct CamConfig {
     pub lrp_rule: LrpRule,
     /// Orders in which Shapley-CAM adds the channels, an even number.
     pub permutations: usize,
+    /// Evaluations of the score for a picture, by dnc-shap and object-shap.
+    pub evaluations: usize,
+    /// What dnc-shap and object-shap put in place of what they hide.
+    pub fill: Fill,
+    /// Where dnc-shap and object-shap hide: in the picture, or in the explained activation.
+    pub at_layer: Place,
+    /// Regions less confident than this are no players of object-shap.
+    pub player_confidence: f32,
     /// Seed of the methods that draw at random.
     pub seed: u64,
 }
 
 impl Default for CamConfig {
     fn default() -> Self {
-        let Options { target, layer_point, compat, lrp_rule, permutations } = Options::default();
-        let class = ClassChoice::Predicted;
-        Self { methods: vec![Method::GRAD_CAM], target, class, layer_point, compat, lrp_rule, permutations, seed: 1 }
+        let Options { target, layer_point, compat, lrp_rule, permutations, evaluations, fill, at_layer } =
+            Options::default();
+        let (methods, class, seed) = (vec![Method::GRAD_CAM], ClassChoice::Predicted, 1);
+        Self {
+            methods,
+            target,
+            class,
+            layer_point,
+            compat,
+            lrp_rule,
+            permutations,
+            evaluations,
+            fill,
+            at_layer,
+            player_confidence: 0.25,
+            seed,
+        }
     }
 }
 
 impl CamConfig {
     /// What the methods are told.
     pub fn options(&self) -> Options {
-        let &Self { target, layer_point, compat, lrp_rule, permutations, .. } = self;
-        Options { target, layer_point, compat, lrp_rule, permutations }
+        let &Self { target, layer_point, compat, lrp_rule, permutations, evaluations, fill, at_layer, .. } = self;
+        Options { target, layer_point, compat, lrp_rule, permutations, evaluations, fill, at_layer }
     }
 }
 
@@ -265,6 +287,7 @@ impl Config {
             ("confidence", detector.confidence),
             ("nms_iou", detector.nms_iou),
             ("letterbox_fill", detector.letterbox_fill),
+            ("player_confidence", cam.player_confidence),
             ("importance", association.importance),
             ("min_confidence", association.min_confidence),
         ] {
@@ -281,6 +304,10 @@ impl Config {
         if !(2..=100_000).contains(&cam.permutations) || cam.permutations % 2 == 1 {
             let found = cam.permutations;
             return Err(Error::Setting(format!("permutations should be an even number from 2 on, found {found}")));
+        }
+        if !(2..=1_000_000).contains(&cam.evaluations) {
+            let found = cam.evaluations;
+            return Err(Error::Setting(format!("evaluations should be from 2 to 1000000, found {found}")));
         }
         if !(1..=4096).contains(&compute.batch) {
             return Err(Error::Setting(format!("batch should be from 1 to 4096, found {}", compute.batch)));

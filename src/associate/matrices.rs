@@ -1,6 +1,7 @@
 //! Per method `association.csv`, `counts.csv` and the heatmap, recomputed from the records.
 
-use super::Counts;
+use super::{Counts, Effects};
+use crate::attribution::{Method, Needs};
 use crate::config::AssociationConfig;
 use crate::files::write_whole;
 use crate::networks::Scalar;
@@ -18,6 +19,9 @@ const MOST_COLUMNS: usize = 100;
 #[derive(Debug)]
 pub struct Matrices {
     methods: Vec<(String, Counts)>,
+    /// Of methods whose regions have values, one a method.
+    effects: Vec<Option<Effects>>,
+    seed: u64,
     rule: AssociationConfig,
     labels: Vec<String>,
     classes: Vec<String>,
@@ -91,7 +95,19 @@ impl Matrices {
         let (labels, classes) = (manifest.labels.clone(), manifest.classes.clone());
         let names = manifest.configuration.cam.methods.iter().map(ToString::to_string);
         let methods = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
-        Self { methods, rule: rule.clone(), labels, classes, bins: None, warning: manifest.warning.clone() }
+        let game = |method: &Method| (method.row().needs == Needs::Regions).then(Effects::default);
+        let effects = manifest.configuration.cam.methods.iter().map(game).collect();
+        let seed = manifest.configuration.cam.seed;
+        Self {
+            methods,
+            effects,
+            seed,
+            rule: rule.clone(),
+            labels,
+            classes,
+            bins: None,
+            warning: manifest.warning.clone(),
+        }
     }
 
     /// Counts a picture.
@@ -104,6 +120,11 @@ impl Matrices {
             _ => record.label,
         };
         self.methods.iter_mut().enumerate().for_each(|(at, (_, counts))| counts.add(record, label, at, &self.rule));
+        for (effects, map) in self.effects.iter_mut().zip(&record.maps) {
+            if let (Some(effects), Some(game)) = (effects, map.game_of_regions()) {
+                effects.add(record, label, game, self.rule.min_confidence);
+            }
+        }
     }
 
     /// Every method's name and counts.
@@ -122,15 +143,22 @@ impl Matrices {
     }
 
     /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `heatmap.png` and `heatmap.svg` for every method, and
-    /// returns the heatmaps' paths. A method by which no box counts has no heatmap.
+    /// returns the heatmaps' paths. A method by which no box counts has no heatmap; one that gives regions values has an
+    /// `effects.csv` too.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        self.methods
-            .iter()
-            .filter_map(|(method, counts)| self.write_method(&folder.join(method), method, counts).transpose())
-            .collect()
+        let written =
+            self.methods.iter().map(|(method, counts)| self.write_method(&folder.join(method), method, counts));
+        let heatmaps = written.collect::<Result<Vec<_>>>()?;
+        for ((method, _), effects) in self.methods.iter().zip(&self.effects) {
+            if let Some(effects) = effects {
+                let path = folder.join(method).join("effects.csv");
+                effects.write(&path, &self.classes, &self.labels, self.seed)?;
+            }
+        }
+        Ok(heatmaps.into_iter().flatten().collect())
     }
 
     fn write_method(&self, folder: &Path, method: &str, counts: &Counts) -> Result<Option<PathBuf>> {

@@ -1,8 +1,10 @@
 //! From records to the object-emotion association matrix (paper, section 2): which classes of objects are important
 //! in the pictures of which emotion. Knows nothing of networks.
 
+mod effects;
 mod matrices;
 
+pub use effects::Effects;
 pub use matrices::{matrices, quantile_bins, Matrices};
 
 use crate::config::AssociationConfig;
@@ -123,6 +125,7 @@ mod tests {
                 mean: 0.0,
                 scores: boxes.iter().map(|&(_, _, mean)| BoxScore { mean, max: 1.0, mass: 0.0 }).collect(),
                 mask_scores: Vec::new(),
+                game: None,
             }],
         }
     }

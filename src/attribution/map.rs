@@ -1,5 +1,6 @@
 //! From raw maps to what is scored and shown: ReLU, min-max to `[0, 1]`, upsampling, min-max again.
 
+use super::Game;
 use crate::image::Size;
 use crate::{Error, Result};
 use tch::{Kind, TchError, Tensor};
@@ -22,6 +23,11 @@ pub struct Maps {
     /// For each picture the standard error of its channel weights as a share of their norm, from a method that
     /// estimates them by sampling.
     pub errors: Option<Vec<f32>>,
+    /// The maps before the negative part was cut off, (N, rows, columns) of the places that were hidden, in units of the
+    /// score; of methods whose negative values mean something.
+    pub signed: Option<Tensor>,
+    /// The game of each picture, from a method that plays one.
+    pub games: Option<Vec<Game>>,
 }
 
 impl Maps {
@@ -65,7 +71,14 @@ pub fn finish(raw: &Tensor, size: Size) -> Result<Maps, TchError> {
     let numbers = Vec::<f64>::try_from(&Tensor::f_cat(&[maxima, means], 0)?)?;
     let (maxima, means) = numbers.split_at(numbers.len() / 2);
     let flat = maxima.iter().map(|&maximum| maximum < 0.5).collect();
-    Ok(Maps { tensor, flat, means: means.iter().map(|&mean| mean as f32).collect(), errors: None })
+    Ok(Maps {
+        tensor,
+        flat,
+        means: means.iter().map(|&mean| mean as f32).collect(),
+        errors: None,
+        signed: None,
+        games: None,
+    })
 }
 
 /// (x - min) / (max - min + epsilon) per picture.

@@ -8,6 +8,7 @@ use super::cam::{
     score_cam, shapley_cam, xgrad_cam,
 };
 use super::options::{LayerPoint, Options, Score, Target};
+use super::regions::{dnc_shap, object_shap};
 use super::{pass, walk, CamMethod};
 use crate::networks::Classifier;
 use crate::nn::{Layer, Nonlinearity};
@@ -15,7 +16,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// All methods: those of the paper first, in its order.
-static METHODS: [&MethodRow; 12] = [
+static METHODS: [&MethodRow; 14] = [
     &grad_cam::ROW,
     &ablation_cam::ROW,
     &lime_cam::ROW,
@@ -28,6 +29,8 @@ static METHODS: [&MethodRow; 12] = [
     &layer_cam::ROW,
     &eigen_cam::ROW,
     &score_cam::ROW,
+    &dnc_shap::ROW,
+    &object_shap::ROW,
 ];
 
 /// What there is to know about a method.
@@ -58,6 +61,10 @@ pub enum Needs {
     Gradient,
     /// The layers from the activation to the outputs, one by one.
     Layers,
+    /// Outputs for inputs of which parts are hidden, hundreds of times: in no group of methods, asked for by name.
+    MaskedInputs,
+    /// Likewise, and the regions of the picture.
+    Regions,
 }
 
 impl Needs {
@@ -68,6 +75,8 @@ impl Needs {
             Self::Outputs => "outputs",
             Self::Gradient => "gradient",
             Self::Layers => "visible layers",
+            Self::MaskedInputs => "outputs of masked inputs",
+            Self::Regions => "outputs of masked inputs, regions",
         }
     }
 }
@@ -89,6 +98,12 @@ impl Method {
     /// All of them, the paper's first.
     pub fn all() -> Vec<Self> {
         METHODS.iter().map(|row| Self(row)).collect()
+    }
+
+    /// All class activation maps, the paper's first: what cost is no reason to leave out.
+    pub fn cams() -> Vec<Self> {
+        let by_name = |method: &Self| matches!(method.0.needs, Needs::MaskedInputs | Needs::Regions);
+        Self::all().into_iter().filter(|method| !by_name(method)).collect()
     }
 
     /// Those that explain `network`, the paper's first.
@@ -201,9 +216,11 @@ mod tests {
     /// Every file of methods has its row in the table, and every row a name of its own.
     #[test]
     fn the_table_has_every_file() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/attribution/cam");
-        let files = std::fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.file_name() != "mod.rs").count();
-        assert_eq!(METHODS.len(), files);
+        let folder = |name| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/attribution").join(name);
+        let files = ["cam", "regions"].into_iter().flat_map(|room| std::fs::read_dir(folder(room)).unwrap().flatten());
+        let has_row = |text: String| text.contains("static ROW: MethodRow");
+        let methods = files.filter(|file| has_row(std::fs::read_to_string(file.path()).unwrap()));
+        assert_eq!(METHODS.len(), methods.count());
         for (number, row) in METHODS.iter().enumerate() {
             assert!(METHODS[..number].iter().all(|other| other.name != row.name), "{}", row.name);
             assert_eq!(row.name.parse::<Method>().unwrap().row().summary, row.summary);

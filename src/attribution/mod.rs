@@ -10,13 +10,15 @@ mod map;
 mod method;
 mod options;
 mod pass;
+mod regions;
+mod shapley;
 #[cfg(test)]
 mod tests;
 mod walk;
 
 pub use map::{finish, Maps};
 pub use method::{check, Method, MethodRow, Needs};
-pub use options::{ClassChoice, Compat, LayerPoint, LrpRule, Options, Score, Target};
+pub use options::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Options, Place, Score, Target};
 pub use pass::HeadPass;
 
 use crate::image::Size;
@@ -30,11 +32,49 @@ pub struct RawMaps {
     maps: Tensor,
     /// Standard error of each picture's channel weights as a share of their norm, from a method that estimates them.
     errors: Option<Vec<f32>>,
+    /// Whether what is negative in the maps speaks against the answer.
+    signed: bool,
+    /// The game that each picture's values are of.
+    games: Option<Vec<Game>>,
+}
+
+/// A region of a picture in places of the network's input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputRegion {
+    /// Which places it has, row by row; empty for a region without any.
+    pub places: Vec<bool>,
+    /// Whether it can be a player of its own. One that cannot is a name of the player that it overlaps most of, or
+    /// background.
+    pub plays: bool,
+}
+
+/// The game that was played for a picture, by a method of Shapley values of parts of it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Game {
+    /// The score of the whole picture: v(all).
+    pub all: f64,
+    /// The score of the picture of which everything is hidden: v(nothing).
+    pub nothing: f64,
+    /// How often a score was evaluated.
+    pub evaluations: usize,
+    /// Value of what lies outside all regions, where regions play.
+    pub background: Option<f64>,
+    /// Share of the places that belong to the background.
+    pub background_area: f64,
+    /// The player that each region belongs to, 0 being the background.
+    pub players: Vec<usize>,
+    /// Value of each region's player; 0 for a region that is part of the background.
+    pub values: Vec<f64>,
+    /// Value of each region's player as a share of the sum of all players' positive values; negative where the region
+    /// speaks against the answer.
+    pub shares: Vec<f32>,
+    /// Standard error of each value, where they were sampled.
+    pub errors: Option<Vec<f64>>,
 }
 
 impl From<Tensor> for RawMaps {
     fn from(maps: Tensor) -> Self {
-        Self { maps, errors: None }
+        Self { maps, errors: None, signed: false, games: None }
     }
 }
 
@@ -71,6 +111,8 @@ pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> 
     let finished = raw.and_then(|raw| {
         let mut maps = finish(&raw.maps, size)?;
         maps.errors = raw.errors;
+        maps.games = raw.games;
+        maps.signed = raw.signed.then_some(raw.maps);
         Ok(maps)
     });
     finished.map_err(Error::torch("computing an activation map"))

@@ -126,6 +126,32 @@ pub enum LrpRule {
     ZPlus,
 }
 
+/// What is hidden to see what it is worth, by methods that hide parts of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// Places of the picture.
+    #[default]
+    Input,
+    /// Places of the explained activation A, which become 0.
+    Activation,
+}
+
+/// What stands in for hidden places of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fill {
+    /// Black, as DnCShap was released.
+    Black,
+    /// The picture's mean colour.
+    Mean,
+    /// The picture, blurred (Gaussian, standard deviation 8 % of the input's longer side).
+    Blur,
+    /// The colours around the hidden places, the nearer the finer.
+    #[default]
+    Surroundings,
+}
+
 /// What the methods can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -139,6 +165,12 @@ pub struct Options {
     pub lrp_rule: LrpRule,
     /// Orders in which Shapley-CAM adds the channels, an even number.
     pub permutations: usize,
+    /// Evaluations of the score for a picture, by methods that hide parts of it.
+    pub evaluations: usize,
+    /// What stands in for hidden places of the picture.
+    pub fill: Fill,
+    /// Where dnc-shap and object-shap hide.
+    pub at_layer: Place,
 }
 
 impl Default for Options {
@@ -149,6 +181,9 @@ impl Default for Options {
             compat: Compat::default(),
             lrp_rule: LrpRule::default(),
             permutations: 16,
+            evaluations: 256,
+            fill: Fill::default(),
+            at_layer: Place::default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::channels::ChannelParts;
 use super::options::{LayerPoint, Options, Score};
-use super::walk;
+use super::{walk, InputRegion};
 use crate::networks::{Activation, Classifier, Forward};
 use crate::nn::{Layer, Nonlinearity};
 use crate::{Error, Result};
@@ -25,6 +25,8 @@ pub struct HeadPass<'a> {
     pub(super) classes: &'a [usize],
     pub(super) seeds: &'a [u64],
     pub(super) options: Options,
+    /// The regions of each picture, the surest first.
+    pub(super) regions: Option<&'a [Vec<InputRegion>]>,
     parts: OnceCell<ChannelParts<'a>>,
     /// The gradient of the probability and of the logit.
     gradients: [OnceCell<Tensor>; 2],
@@ -62,7 +64,14 @@ impl<'a> HeadPass<'a> {
         let activation = forward.activation.with_values(forward.values[skipped].shallow_clone());
         let (parts, gradients) = (OnceCell::new(), Default::default());
         let (input, outputs) = (&forward.input, forward.outputs());
-        Ok(Self { network, input, activation, visible, outputs, classes, seeds, options, parts, gradients })
+        let regions = None;
+        Ok(Self { network, input, activation, visible, outputs, classes, seeds, options, regions, parts, gradients })
+    }
+
+    /// With the regions of each picture, the surest first, for methods that ask what these are worth.
+    pub fn with_regions(mut self, regions: &'a [Vec<InputRegion>]) -> Self {
+        self.regions = Some(regions);
+        self
     }
 
     /// A at the chosen point: (N, K, rows, columns).
@@ -128,6 +137,11 @@ impl<'a> HeadPass<'a> {
     /// The score of `picture`'s explained output in each row of `outputs` (rows, outputs): (rows).
     pub(super) fn scores(&self, outputs: &Tensor, picture: usize, score: Score) -> Result<Tensor, TchError> {
         scores(outputs, score)?.f_select(1, self.classes[picture] as i64)
+    }
+
+    /// The scores of all outputs in each row of `outputs` (rows, outputs), of this shape.
+    pub(super) fn all_scores(&self, outputs: &Tensor, score: Score) -> Result<Tensor, TchError> {
+        scores(outputs, score)
     }
 
     /// The score of each picture's explained output: (N, 1).

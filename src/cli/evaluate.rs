@@ -7,7 +7,7 @@ use super::session::{
 };
 use super::settings::{by_name, Machine, Settings};
 use anyhow::Context;
-use emocam::attribution;
+use emocam::attribution::{self, Needs};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
 use emocam::faithfulness::{
@@ -18,7 +18,7 @@ use emocam::networks::Classifier;
 use emocam::pipeline::PassProgress;
 use emocam::regions::Regions;
 use emocam::run::{Failure, ModelFile};
-use emocam::{load, nn};
+use emocam::{load, nn, Error};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -195,6 +195,10 @@ impl Judging {
         let device = open_device(machine)?;
         let (network, mut files) = load::network(config, &machine.models, device)?;
         attribution::check(&config.cam.methods, &config.cam.options(), &*network)?;
+        if let Some(method) = config.cam.methods.iter().find(|method| method.row().needs == Needs::Regions) {
+            let message = "gives one number a region and no map, and evaluate judges maps: leave it out";
+            return Err(Error::Setting(format!("{method} {message}")).into());
+        }
         leave_out_sanity(plan, default, &*network);
         let labels = network.card().labels.clone();
         let regions = match class {

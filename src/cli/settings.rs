@@ -1,7 +1,7 @@
 //! Flags that mean the same in every subcommand, and how they change the configuration.
 
 use clap::Args;
-use emocam::attribution::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Needs, Target};
+use emocam::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Needs, Place, Target};
 use emocam::config::{AssociationConfig, Config};
 use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
@@ -20,24 +20,30 @@ pub fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> 
 struct Methods(Vec<Method>);
 
 fn methods(text: &str) -> Result<Methods, String> {
-    match text {
-        "paper" => Ok(Methods(Method::paper())),
-        "all" => Ok(Methods(Method::all())),
-        names => names.split(',').map(str::parse).collect::<Result<_, _>>().map(Methods),
-    }
+    let named = |name: &str| match name {
+        "paper" => Ok(Method::paper()),
+        "all" => Ok(Method::cams()),
+        name => name.parse().map(|method| vec![method]),
+    };
+    let named = text.split(',').map(named).collect::<Result<Vec<_>, String>>()?;
+    Ok(Methods(named.concat()))
 }
 
 /// The help of `--cam`, from the table of methods.
 fn methods_help() -> String {
     let names = |methods: &[Method]| methods.iter().map(|method| method.name()).collect::<Vec<_>>().join(", ");
-    let (paper, all) = (Method::paper(), Method::all());
-    let others: Vec<Method> = all.iter().copied().filter(|method| !paper.contains(method)).collect();
+    let (paper, cams, all) = (Method::paper(), Method::cams(), Method::all());
+    let besides = |all: &[Method], known: &[Method]| {
+        all.iter().copied().filter(|method| !known.contains(method)).collect::<Vec<_>>()
+    };
     let mut help = format!(
-        "Class activation maps, separated by commas [default: grad-cam; of explain: paper]\n\npaper: {}. all: these and {}.\n\
-         All cost little beside the detector but shapley-cam (one ablation-cam for each of its permutations) and score-cam \
-         (a run of the whole network for each channel).\n",
+        "Methods, separated by commas [default: grad-cam; of explain: paper]\n\npaper: {}. all: these and {}. By name \
+         alone: {}.\nAll cost little beside the detector but shapley-cam (one ablation-cam for each of its \
+         permutations), score-cam (a run of the whole network for each channel), and those by name (a run for each of \
+         their --evaluations).\n",
         names(&paper),
-        names(&others)
+        names(&besides(&cams, &paper)),
+        names(&besides(&all, &cams))
     );
     for method in all {
         let row = method.row();
@@ -144,7 +150,27 @@ pub struct Settings {
     #[arg(long, value_name = "N", help_heading = "Maps")]
     permutations: Option<usize>,
 
-    /// Seed of the methods that draw at random (lime-cam, shapley-cam) [default: 1]
+    /// Runs of the network for a picture by dnc-shap and object-shap: with more, smaller rectangles and smaller errors
+    /// [default: 256]
+    #[arg(long, value_name = "N", help_heading = "Maps")]
+    evaluations: Option<usize>,
+
+    /// What dnc-shap and object-shap put in place of what they hide: black (as DnCShap was released), mean (the picture's
+    /// mean colour), blur, or surroundings (the colours around it) [default: surroundings]
+    #[arg(long, value_name = "FILL", value_parser = by_name::<Fill>, help_heading = "Maps")]
+    fill: Option<Fill>,
+
+    /// What dnc-shap and object-shap hide: places of the input, or places of the explained activation, which become 0
+    /// [default: input]
+    #[arg(long, value_name = "LAYER", value_parser = by_name::<Place>, help_heading = "Maps")]
+    at_layer: Option<Place>,
+
+    /// Regions less confident than this are no players of object-shap; they are background, or another name of the surer
+    /// player that they overlap most of [default: 0.25]
+    #[arg(long, value_name = "SHARE", help_heading = "Maps")]
+    player_confidence: Option<f32>,
+
+    /// Seed of the methods that draw at random (lime-cam, shapley-cam, object-shap) [default: 1]
     #[arg(long, value_name = "N", help_heading = "Maps")]
     seed: Option<u64>,
 
@@ -291,6 +317,10 @@ impl Settings {
             compat,
             lrp_rule,
             permutations,
+            evaluations,
+            fill,
+            at_layer,
+            player_confidence,
             seed,
             ignore_exif,
             fast_decode,
@@ -317,6 +347,10 @@ impl Settings {
         set(&mut resolved.cam.compat, compat);
         set(&mut resolved.cam.lrp_rule, lrp_rule);
         set(&mut resolved.cam.permutations, permutations);
+        set(&mut resolved.cam.evaluations, evaluations);
+        set(&mut resolved.cam.fill, fill);
+        set(&mut resolved.cam.at_layer, at_layer);
+        set(&mut resolved.cam.player_confidence, player_confidence);
         resolved.detector.rect |= rect;
         resolved.corpus.ignore_exif |= ignore_exif;
         resolved.corpus.fast_decode |= fast_decode;

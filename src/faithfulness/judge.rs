@@ -8,7 +8,7 @@ use super::scene::{ProbedPicture, Readings};
 use super::{baseline, pointing, sanity, Contender, Curve, Measure, Metric, Plan};
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
-use crate::image::{Fit, Placement, Region, Rgb8, Size};
+use crate::image::{inside, Fit, Placement, Region, Rgb8, Size};
 use crate::networks::Classifier;
 use crate::pipeline::Stage;
 use crate::random::Random;
@@ -254,7 +254,7 @@ impl<'a> Judge<'a> {
         };
         let counts = |found: &Located| found.class == pointer.class && found.confidence > pointing.confidence;
         let regions: Vec<Region> = located.into_iter().filter(counts).map(|found| found.region).collect();
-        let inside = pointing::inside(&regions, &picture.placement);
+        let inside = inside(&regions, &picture.placement);
         Ok(inside.contains(&true).then_some(inside))
     }
 }

@@ -160,7 +160,7 @@ fn the_pointing_game_is_that_of_the_reference() {
         let boxes: Vec<Extent> = serde_json::from_value(case["boxes"].clone()).unwrap();
         let regions: Vec<Region> = boxes.into_iter().map(Region::from).collect();
         let photo = Size::new(side("width"), side("height"));
-        let inside = pointing::inside(&regions, &Fit::squash(SIZE).placement(photo));
+        let inside = crate::image::inside(&regions, &Fit::squash(SIZE).placement(photo));
         let area = case["area"].as_f64().unwrap();
         assert_eq!(pointing::area(&inside), (area > 0.0).then_some(area));
         let energy = pointing::energy(&cone, &inside).unwrap();
@@ -188,7 +188,7 @@ fn a_map_changes_with_the_head_and_not_without() {
     let inputs = Cell::new(INPUTS);
     let model = model();
     let probe = probe(&model, &inputs, &expected()["pictures"][3]);
-    let (cam, grid) = (CamConfig { methods: Method::all(), ..CamConfig::default() }, Size::new(13, 13));
+    let (cam, grid) = (CamConfig { methods: Method::cams(), ..CamConfig::default() }, Size::new(13, 13));
     let own = probe.maps(&model, &cam, grid).unwrap();
     let ranks = |maps: &Maps| Ranks::of(&maps.values().unwrap()[0]);
     let heads = sanity::redrawn_networks(&model, 1).unwrap();

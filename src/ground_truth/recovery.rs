@@ -97,7 +97,8 @@ impl BoxJudge {
     /// Whether the box with the highest score is the object that makes the answer; `None` where no single object does.
     fn hits(&self, trial: &Trial) -> Option<bool> {
         let decisive = trial.decisive()?;
-        let top = (0..trial.boxes.len()).max_by(|&a, &b| self.score(trial, a).total_cmp(&self.score(trial, b)));
+        // Of equal ones the surest, which comes first: one thing under several names has one value.
+        let top = (0..trial.boxes.len()).rev().max_by(|&a, &b| self.score(trial, a).total_cmp(&self.score(trial, b)));
         Some(top.is_some_and(|top| {
             let of = &trial.boxes[top];
             of.class == decisive.class && of.bounding_box.iou(&decisive.bounding_box) >= MATCH

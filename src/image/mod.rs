@@ -5,6 +5,7 @@
 mod bounding_box;
 mod extent;
 mod fit;
+mod inside;
 pub mod letterbox;
 pub mod mask;
 mod overlay;
@@ -14,6 +15,7 @@ pub mod resample;
 pub use bounding_box::BoundingBox;
 pub use extent::Extent;
 pub use fit::{Cover, Fit, Placement, Resize};
+pub use inside::inside;
 pub use letterbox::{Canvas, Letterbox, LetterboxFilter, LetterboxRule};
 pub use mask::{Mask, Span};
 pub use overlay::Rgba8;

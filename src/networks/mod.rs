@@ -110,6 +110,15 @@ impl Activation {
         Ok(Self { values: variants, context })
     }
 
+    /// Changed activations (M, K, rows, columns) of the pictures `pictures` (M), each with its picture's context.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn of_pictures(&self, pictures: &Tensor, values: Tensor) -> Result<Self, TchError> {
+        let context = self.context.iter().map(|context| context.f_index_select(0, pictures));
+        Ok(Self { values, context: context.collect::<Result<_, _>>()? })
+    }
+
     /// The same with other values of A, of its shape.
     pub fn with_values(&self, values: Tensor) -> Self {
         Self { values, context: self.context.iter().map(Tensor::shallow_clone).collect() }

@@ -1,15 +1,15 @@
 //! What happens to a picture, from pixels to its record: regions, the explained network, all maps, scores.
 
 use super::{in_batches, Stage};
-use crate::attribution::{explain, HeadPass, Maps};
+use crate::attribution::{explain, HeadPass, InputRegion, Maps, Needs};
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
-use crate::image::{BoundingBox, Extent, Fit, Mask, Picture, Placement, Rgb8, Size};
+use crate::image::{inside, BoundingBox, Extent, Fit, Mask, Picture, Placement, Region, Rgb8, Size};
 use crate::load::Loaded;
 use crate::networks::{Card, Forward, Prediction, Regression};
 use crate::random::Random;
 use crate::regions::{scoring_letterbox, Finder, Located, Seen};
-use crate::run::record::{BoxRecord, ImageRecord, MapRecord};
+use crate::run::record::{BoxRecord, GameRecord, ImageRecord, MapRecord};
 use crate::run::{Failure, Timings};
 use crate::score::{scores_on_device, BoxScore, MaskScorer, Scorer};
 use crate::{Error, Result};
@@ -104,17 +104,25 @@ impl<'a> Analysis<'a> {
         timings.emotion += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
+        let visible: Vec<VisibleRegions> =
+            batch.iter().zip(located).map(|(prepared, regions)| VisibleRegions::new(prepared, regions)).collect();
         let explained = |prediction: &Prediction| loaded.class.unwrap_or_else(|| prediction.explained());
         let classes: Vec<usize> = predictions.iter().map(explained).collect();
         let seeds: Vec<u64> = batch.iter().map(|prepared| prepared.seed).collect();
-        let pass = HeadPass::new(network, &forward, self.config.cam.options(), &classes, &seeds)?;
+        let mut pass = HeadPass::new(network, &forward, self.config.cam.options(), &classes, &seeds)?;
         let methods = self.config.cam.methods.iter();
+        let inside: Vec<Vec<InputRegion>>;
+        if methods.clone().any(|method| method.row().needs == Needs::Regions) {
+            let least = self.config.cam.player_confidence;
+            let places =
+                |(visible, prepared): (&VisibleRegions, &&Prepared)| visible.inside(&prepared.placement, least);
+            inside = visible.par_iter().zip(batch).map(places).collect();
+            pass = pass.with_regions(&inside);
+        }
         let maps = methods.map(|&method| explain(method, &pass, self.fit.input)).collect::<Result<Vec<_>>>()?;
         timings.explain += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
-        let visible: Vec<VisibleRegions> =
-            batch.iter().zip(located).map(|(prepared, regions)| VisibleRegions::new(prepared, regions)).collect();
         let scored = self.scores(batch, &visible, &maps)?;
         let mut kept = match self.keep_maps {
             true => maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?,
@@ -176,13 +184,22 @@ impl<'a> Analysis<'a> {
     /// What is kept of the maps of the picture at `place` in its batch.
     fn map_records(&self, maps: &[Maps], place: usize, scores: Vec<RegionScores>) -> Vec<MapRecord> {
         let each = self.config.cam.methods.iter().zip(maps).zip(scores);
-        each.map(|((method, maps), scores)| MapRecord {
-            method: method.to_string(),
-            flat: maps.flat[place],
-            error: maps.errors.as_ref().map(|errors| errors[place]),
-            mean: maps.means[place],
-            scores: scores.boxes,
-            mask_scores: scores.masks,
+        each.map(|((method, maps), mut scores)| {
+            let game = maps.games.as_ref().map(|games| &games[place]);
+            if method.row().needs == Needs::Regions {
+                let shares = game.into_iter().flat_map(|game| &game.shares);
+                let boxes = shares.map(|&share| BoxScore { mean: share, max: share, mass: share }).collect();
+                scores = RegionScores { boxes, masks: Vec::new() };
+            }
+            MapRecord {
+                method: method.to_string(),
+                flat: maps.flat[place],
+                error: maps.errors.as_ref().map(|errors| errors[place]),
+                mean: maps.means[place],
+                scores: scores.boxes,
+                mask_scores: scores.masks,
+                game: game.map(GameRecord::from),
+            }
         })
         .collect()
     }
@@ -216,6 +233,9 @@ impl<'a> Stage for Analysis<'a> {
         worker.batch
     }
 }
+
+/// The surest regions that can be players, the rest being background: there is memory for their places.
+const MOST_PLAYING: usize = 1000;
 
 /// Scores of a picture's regions by one method.
 #[derive(Debug, Clone, Default)]
@@ -256,6 +276,20 @@ impl VisibleRegions {
             visible.masks.push(region.mask);
         }
         visible
+    }
+
+    /// The regions in places of the network's input; those less confident than `least` cannot play, and those beyond
+    /// [`MOST_PLAYING`] have no places.
+    fn inside(&self, placement: &Placement, least: f32) -> Vec<InputRegion> {
+        let regions = self.extents.iter().zip(&self.masks).enumerate();
+        let places = regions.map(|(at, (&extent, mask))| {
+            let places = match at < MOST_PLAYING {
+                true => inside(&[Region { extent, mask: mask.clone() }], placement),
+                false => Vec::new(),
+            };
+            InputRegion { places, plays: self.boxes[at].confidence >= least }
+        });
+        places.collect()
     }
 
     /// Scores on the regions' own pixels by method; nothing where no region has any. `values` are the maps by method

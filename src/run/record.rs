@@ -3,6 +3,7 @@
 //! `records.jsonl` holds one JSON object a line, appended as the pass goes. A line that a kill tore is dropped when the
 //! run is resumed; any other damage is an error that names the line. Knows nothing of networks.
 
+use crate::attribution::Game;
 use crate::image::{BoundingBox, Extent};
 use crate::score::BoxScore;
 use crate::{Error, Result};
@@ -75,15 +76,73 @@ pub struct MapRecord {
     pub error: Option<f32>,
     /// Mean over the map, in `[0, 1]`.
     pub mean: f32,
-    /// One score a box, in the order of the boxes.
+    /// One score a box, in the order of the boxes. Of a method that gives one number a region instead of a map, its value
+    /// as a share of all positive ones, in place of each of the three.
     pub scores: Vec<BoxScore>,
     /// Of the regions with pixels of their own their scores on these, in the order of the boxes; absent where no region
     /// of the picture has any.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mask_scores: Vec<Option<BoxScore>>,
+    /// The game that a method of Shapley values of parts of the picture played.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub game: Option<GameRecord>,
+}
+
+/// What a method of Shapley values found: `value_all` - `value_nothing` is the sum of all players' values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GameRecord {
+    /// The score of the whole picture.
+    pub value_all: f32,
+    /// The score of the picture of which everything is hidden.
+    pub value_nothing: f32,
+    /// How often a score was evaluated.
+    pub evaluations: usize,
+    /// Value of what lies outside all regions, where regions play.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub background: Option<f32>,
+    /// The player that each region belongs to, in the order of the boxes: regions of one number are one thing; 0 is the
+    /// background.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub players: Vec<usize>,
+    /// Value of each region's player, in units of the score; 0 for a region that is part of the background.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub values: Vec<f32>,
+    /// Standard error of each value, where they were sampled.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub errors: Option<Vec<f32>>,
+}
+
+impl GameRecord {
+    /// Whether there is one of everything a region, or of nothing.
+    fn fits(&self, regions: usize) -> bool {
+        let expected = if self.background.is_some() { regions } else { 0 };
+        let errors = self.errors.as_ref().is_none_or(|errors| errors.len() == expected);
+        self.players.len() == expected && self.values.len() == expected && errors
+    }
+}
+
+impl From<&Game> for GameRecord {
+    fn from(game: &Game) -> Self {
+        let single = |values: &[f64]| values.iter().map(|&value| value as f32).collect();
+        Self {
+            value_all: game.all as f32,
+            value_nothing: game.nothing as f32,
+            evaluations: game.evaluations,
+            background: game.background.map(|value| value as f32),
+            players: game.players.clone(),
+            values: single(&game.values),
+            errors: game.errors.as_deref().map(single),
+        }
+    }
 }
 
 impl MapRecord {
+    /// The game, where regions played it.
+    pub fn game_of_regions(&self) -> Option<&GameRecord> {
+        self.game.as_ref().filter(|game| game.background.is_some())
+    }
+
     /// The score that counts for the region `index`: on its own pixels where they are known, else on its box.
     pub fn score(&self, index: usize) -> &BoxScore {
         self.mask_scores.get(index).and_then(Option::as_ref).unwrap_or(&self.scores[index])
@@ -255,6 +314,9 @@ impl Line for ImageRecord {
             if map.scores.len() != count {
                 return Err(format!("{} scores by {} for {count} boxes", map.scores.len(), map.method));
             }
+            if map.game.as_ref().is_some_and(|game| !game.fits(count)) {
+                return Err(format!("the game of {} has not one value a box of {count}", map.method));
+            }
             if !map.mask_scores.is_empty() && map.mask_scores.len() != count {
                 return Err(format!("{} scores of masks by {} for {count} boxes", map.mask_scores.len(), map.method));
             }
@@ -293,6 +355,7 @@ mod tests {
                 mean: 0.3,
                 scores: vec![BoxScore { mean: 0.31, max: 1.0, mass: 0.2 }],
                 mask_scores: Vec::new(),
+                game: None,
             }],
         }
     }

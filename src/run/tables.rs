@@ -1,14 +1,22 @@
 //! `images.csv`, `objects.csv` and `failures.csv`, in the order of the corpus.
 
 use super::{Manifest, Ordered, Run};
+use crate::attribution::Needs;
 use crate::files::write_whole;
 use crate::image::{Mask, Size};
-use crate::run::record::ImageRecord;
+use crate::run::record::{ImageRecord, MapRecord};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
+
+/// What a game among regions says of a picture, behind the method's name.
+const GAME_OF_PICTURE: [&str; 3] = ["value_all", "value_nothing", "background"];
+
+/// What it says of a region: the number of its player, the player's value, and the value's standard error where it was
+/// sampled.
+const GAME_OF_REGION: [&str; 3] = ["player", "value", "error"];
 
 /// A picture or file that was not analysed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +90,9 @@ pub(crate) fn write_tables(
                 names.map(String::from).collect()
             }
         };
-        images.row(head.chain(answers))?;
+        let games = methods.iter().filter(|method| method.row().needs == Needs::Regions);
+        let games = games.flat_map(|method| GAME_OF_PICTURE.map(|number| format!("{method}_{number}")));
+        images.row(head.chain(answers).chain(games))?;
         table(&run.path("objects.csv"), |objects| {
             let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
             let masks = !manifest.configuration.regions.file.is_empty();
@@ -111,6 +121,10 @@ fn image_cells(record: &ImageRecord, labels: &[String]) -> Vec<String> {
             cells.extend(affect.map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
         }
     }
+    for game in record.maps.iter().filter_map(MapRecord::game_of_regions) {
+        let numbers = [Some(game.value_all), Some(game.value_nothing), game.background];
+        cells.extend(numbers.map(|number| number.map(|number| number.to_string()).unwrap_or_default()));
+    }
     cells
 }
 
@@ -130,6 +144,9 @@ fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     let edges = ["extent_x_min", "extent_y_min", "extent_x_max", "extent_y_max"];
     let mut head: Vec<String> =
         edges.into_iter().chain(["box_area", "canvas_width", "canvas_height"]).map(String::from).collect();
+    let methods = manifest.configuration.cam.methods.iter();
+    let games = methods.filter(|method| method.row().needs == Needs::Regions);
+    head.extend(games.flat_map(|method| GAME_OF_REGION.map(|number| format!("{method}_{number}"))));
     if masks {
         head.push("mask_pixels".into());
         head.extend(manifest.configuration.cam.methods.iter().map(|method| format!("{method}_box")));
@@ -145,6 +162,10 @@ fn added_cells(record: &ImageRecord, index: usize, run: &Run, masks: bool) -> Re
     let mut cells: Vec<String> = <[f64; 4]>::from(found.extent).iter().map(f64::to_string).collect();
     cells.push(manifest.configuration.regions.box_area.name().into());
     cells.extend([canvas.width, canvas.height].map(|side| side.to_string()));
+    for game in record.maps.iter().filter_map(MapRecord::game_of_regions) {
+        let error = game.errors.as_ref().map(|errors| errors[index].to_string());
+        cells.extend([game.players[index].to_string(), game.values[index].to_string(), error.unwrap_or_default()]);
+    }
     if masks {
         let mask = found.rle.as_ref().map(|rle| Mask::from_compressed(picture, rle)).transpose();
         let mask = mask.map_err(|cause| {

@@ -55,6 +55,7 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
         mean: share(901),
         scores: (0..boxes).map(|at| score(of, at)).collect(),
         mask_scores: Vec::new(),
+        game: None,
     };
     ImageRecord {
         path: format!("folder/picture {number}.jpg"),

@@ -2,10 +2,9 @@
 //! and whose payoff is the score; an absent channel is 0. It is the fair share that LIFT-CAM (Jung & Oh 2021, section
 //! 3.2) approximates in one backward pass.
 //!
-//! Estimated by orders in which the channels join (Castro et al. 2009), each followed by its reverse, which cancels
-//! much of the noise (Mitchell et al. 2022, section 4.1). Whatever the number of orders, a picture's values sum to the
-//! score of A less that of 0. The error is estimated from the spread between the pairs.
+//! Estimated from orders in which the channels join ([`crate::attribution::shapley`]).
 
+use crate::attribution::shapley::{self, orders, Estimate};
 use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
 use crate::random::Random;
 use tch::{Kind, TchError, Tensor};
@@ -29,25 +28,8 @@ impl CamMethod for ShapleyCam {
         let weights: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
         let weights = Tensor::f_from_slice(&weights)?.f_reshape([estimates.len() as i64, -1])?;
         let maps = weigh(pass.a(), &weights.f_to_device(pass.a().device())?)?;
-        Ok(RawMaps { maps, errors: Some(estimates.iter().map(Estimate::relative_error).collect()) })
-    }
-}
-
-/// Estimated Shapley values of a picture's channels.
-pub(in crate::attribution) struct Estimate {
-    pub values: Vec<f64>,
-    /// Standard error of each, 0 with a single pair of orders.
-    pub errors: Vec<f64>,
-}
-
-impl Estimate {
-    /// Length of the vector of errors over that of the values; 0 where all values are 0.
-    fn relative_error(&self) -> f32 {
-        let length = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
-        match length(&self.values) {
-            0.0 => 0.0,
-            of_values => (length(&self.errors) / of_values) as f32,
-        }
+        let errors = Some(estimates.iter().map(Estimate::relative_error).collect());
+        Ok(RawMaps { errors, ..maps.into() })
     }
 }
 
@@ -55,35 +37,9 @@ impl Estimate {
 pub(in crate::attribution) fn estimate(pass: &HeadPass<'_>, at: usize, score: Score) -> Result<Estimate, TchError> {
     let channels = pass.a().size()[1] as usize;
     let pairs = (pass.options.permutations / 2).max(1);
-    let mut random = Random::new(pass.seeds[at], 1);
-    // Each order, then the same backwards.
-    let mut orders: Vec<i64> = Vec::with_capacity(2 * pairs * channels);
-    for _ in 0..pairs {
-        let mut order: Vec<i64> = (0..channels as i64).collect();
-        random.shuffle(&mut order);
-        orders.extend(&order);
-        orders.extend(order.iter().rev());
-    }
+    let orders = orders(channels, pairs, &mut Random::new(pass.seeds[at], 1));
     let gains = gains(pass, at, &orders, score)?;
-    let (mut sums, mut squares) = (vec![0.0; channels], vec![0.0; channels]);
-    for (orders, gains) in orders.chunks_exact(2 * channels).zip(gains.chunks_exact(2 * channels)) {
-        let mut of_channel = vec![0.0; channels];
-        for (&channel, gain) in orders.iter().zip(gains) {
-            of_channel[channel as usize] += gain / 2.0;
-        }
-        for ((sum, square), gain) in sums.iter_mut().zip(&mut squares).zip(of_channel) {
-            *sum += gain;
-            *square += gain * gain;
-        }
-    }
-    let n = pairs as f64;
-    let values: Vec<f64> = sums.iter().map(|sum| sum / n).collect();
-    let errors = values
-        .iter()
-        .zip(squares)
-        .map(|(mean, square)| ((square / n - mean * mean).max(0.0) / (n - 1.0).max(1.0)).sqrt())
-        .collect();
-    Ok(Estimate { values, errors })
+    Ok(shapley::estimate(channels, &orders, &gains))
 }
 
 /// What the score gains as the channels join, in each of several `orders` of all channels, one after the other.

@@ -75,12 +75,17 @@ impl Run {
     }
 
     fn pass<'a>(&'a self, classes: &'a [usize], seeds: &'a [u64]) -> HeadPass<'a> {
-        self.pass_with(Options { permutations: 4, ..Options::default() }, classes, seeds)
+        self.pass_with(Options { permutations: 4, evaluations: 20, ..Options::default() }, classes, seeds)
     }
 
     fn pass_with<'a>(&'a self, options: Options, classes: &'a [usize], seeds: &'a [u64]) -> HeadPass<'a> {
         HeadPass::new(&self.network, &self.forward, options, classes, seeds).unwrap()
     }
+}
+
+/// All methods whose maps need no regions.
+fn map_methods() -> Vec<Method> {
+    Method::all().into_iter().filter(|method| method.row().needs != Needs::Regions).collect()
 }
 
 /// A head of random numbers: pooling, three linear layers with ReLUs between them.

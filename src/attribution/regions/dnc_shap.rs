@@ -1,0 +1,50 @@
+//! DnCShap (Kumar & Raman, "Interpretable Image Emotion Recognition"): Shapley values of rectangles of the picture by
+//! halving them, by the right recursion (`hierarchy`).
+//!
+//! The map is signed: credit per place, of which the positive part is scored as a class activation map is.
+
+use super::hierarchy::{credits, Credit, Plan};
+use super::masking::Masking;
+use super::published;
+
+use crate::attribution::options::Compat;
+use crate::attribution::{CamMethod, Game, HeadPass, MethodRow, Needs, RawMaps, Score};
+use tch::{TchError, Tensor};
+
+/// Halvings down to the smallest rectangles: 32 x 32 of them in all.
+const DEPTH: usize = 10;
+
+/// Nodes of a picture opened together; their evaluations fill a batch.
+const TOGETHER: usize = 8;
+
+pub(in crate::attribution) static ROW: MethodRow = MethodRow {
+    name: "dnc-shap",
+    summary: "Shapley values of rectangles of the picture, halved where much of the credit lies",
+    source: "Kumar & Raman; Winter 1989",
+    needs: Needs::MaskedInputs,
+    preset: Score::Probability,
+    paper: false,
+    implementation: &DncShap,
+};
+
+struct DncShap;
+
+impl CamMethod for DncShap {
+    fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
+        let masking = Masking::new(pass, score)?;
+        let (size, pictures) = (masking.size(), pass.classes.len());
+        let evaluations = pass.options.evaluations;
+        let credits = match pass.options.compat {
+            Compat::None => {
+                let plan = Plan { evaluations, depth: DEPTH, together: TOGETHER };
+                credits(size, pictures, plan, &mut |asked| masking.values(asked))?
+            }
+            Compat::Published => published::credits(size, pictures, evaluations, &mut |asked| masking.values(asked))?,
+        };
+        let places: Vec<f32> = credits.iter().flat_map(|of| of.places.iter().map(|&credit| credit as f32)).collect();
+        let shape = [pictures as i64, size.0 as i64, size.1 as i64];
+        let maps = Tensor::f_from_slice(&places)?.f_reshape(shape)?.f_to_device(pass.a().device())?;
+        let game = |Credit { all, nothing, evaluations, .. }| Game { all, nothing, evaluations, ..Game::default() };
+        Ok(RawMaps { signed: true, games: Some(credits.into_iter().map(game).collect()), ..maps.into() })
+    }
+}

@@ -1,0 +1,142 @@
+//! The score of pictures of which parts are hidden: the payoff of the games.
+
+use super::surroundings;
+use crate::attribution::options::{Fill, Place};
+use crate::attribution::{HeadPass, Score};
+use crate::image::Rgb8;
+use tch::{Kind, TchError, Tensor};
+
+/// Masked inputs that go through the network at a time, on the processor: it is as fast with more.
+const AT_A_TIME: usize = 16;
+
+/// Likewise on a GPU.
+const AT_A_TIME_ON_GPU: usize = 128;
+
+/// The standard deviation of the blur as a share of the longer side of the input: what is left of an object that fills
+/// a tenth of the side is a breath of its colour.
+const BLUR: f64 = 0.08;
+
+/// A set of players: what of a picture is shown.
+pub(super) trait Coalition {
+    /// The picture's place in the batch.
+    fn picture(&self) -> usize;
+
+    /// Sets the places that are shown, row by row; all are `false` before.
+    fn show(&self, shown: &mut [bool]);
+}
+
+/// The pictures of a batch, to be shown in part.
+pub(super) struct Masking<'a, 'p> {
+    pass: &'p HeadPass<'a>,
+    score: Score,
+    place: Place,
+    /// What is masked: (N, channels, rows, columns).
+    whole: Tensor,
+    /// What is there instead, of the same shape; `None` where it is made from what is shown.
+    hidden: Option<Tensor>,
+    at_a_time: usize,
+}
+
+impl<'a, 'p> Masking<'a, 'p> {
+    /// Hides parts of the input, or of A, as the pass's options say.
+    pub fn new(pass: &'p HeadPass<'a>, score: Score) -> Result<Self, TchError> {
+        let (place, fill) = (pass.options.at_layer, pass.options.fill);
+        let whole = match place {
+            Place::Input => pass.input.shallow_clone(),
+            Place::Activation => pass.a().shallow_clone(),
+        };
+        let hidden = match (place, fill) {
+            (Place::Activation, _) => Some(whole.f_zeros_like()?),
+            (Place::Input, Fill::Surroundings) => None,
+            (Place::Input, fill) => Some(filled(pass, fill)?),
+        };
+        let at_a_time = if whole.device().is_cuda() { AT_A_TIME_ON_GPU } else { AT_A_TIME };
+        Ok(Self { pass, score, place, whole, hidden, at_a_time })
+    }
+
+    /// Rows and columns of what is masked.
+    pub fn size(&self) -> (usize, usize) {
+        let size = self.whole.size();
+        (size[2] as usize, size[3] as usize)
+    }
+
+    /// The score of every coalition. They go through the network so many at a time, the last ones filled up with
+    /// copies, that a score follows the coalition alone and not what else is asked.
+    pub fn values<C: Coalition>(&self, asked: &[C]) -> Result<Vec<f64>, TchError> {
+        let mut values = Vec::with_capacity(asked.len());
+        for chunk in asked.chunks(self.at_a_time) {
+            values.extend(self.chunk(chunk)?.into_iter().take(chunk.len()));
+        }
+        Ok(values)
+    }
+
+    fn chunk<C: Coalition>(&self, chunk: &[C]) -> Result<Vec<f64>, TchError> {
+        let (rows, columns) = self.size();
+        let filled = |at: usize| &chunk[at.min(chunk.len() - 1)];
+        let mut shown = vec![false; self.at_a_time * rows * columns];
+        for (at, of_one) in shown.chunks_exact_mut(rows * columns).enumerate() {
+            filled(at).show(of_one);
+        }
+        let pictures: Vec<i64> = (0..self.at_a_time).map(|at| filled(at).picture() as i64).collect();
+        let device = self.whole.device();
+        let shape = [self.at_a_time as i64, 1, rows as i64, columns as i64];
+        let shown = Tensor::f_from_slice(&shown)?.f_reshape(shape)?.f_to_device(device)?;
+        let pictures = Tensor::f_from_slice(&pictures)?.f_to_device(device)?;
+        let whole = self.whole.f_index_select(0, &pictures)?;
+        let masked = match &self.hidden {
+            Some(hidden) => whole.f_where_self(&shown, &hidden.f_index_select(0, &pictures)?)?,
+            None => surroundings::fill(&whole, &shown)?,
+        };
+        let activation = match self.place {
+            Place::Activation => self.pass.activation.of_pictures(&pictures, masked)?,
+            Place::Input => {
+                let activation = self.pass.network.activation(&masked);
+                activation.map_err(|error| TchError::Torch(error.to_string()))?
+            }
+        };
+        let outputs = self.pass.network.outputs(&activation)?;
+        let classes = self.pass.class_index()?.f_index_select(0, &pictures)?;
+        let scores = self.pass.all_scores(&outputs, self.score)?.f_gather(1, &classes, false)?;
+        Vec::try_from(&scores.f_to_kind(Kind::Double)?.f_flatten(0, -1)?)
+    }
+}
+
+/// What stands in for hidden places of the inputs. What a network makes of a picture is a black picture's input plus
+/// something proportional to the picture, so that means and blurs of pictures can be taken there.
+fn filled(pass: &HeadPass<'_>, fill: Fill) -> Result<Tensor, TchError> {
+    let size = pass.network.card().fit.input;
+    let black = Rgb8::new(size, vec![0; 3 * size.area()]);
+    let black = pass.network.prepare(&[&black]).map_err(|error| TchError::Torch(error.to_string()))?;
+    let light = pass.input.f_sub(&black)?;
+    let light = match fill {
+        Fill::Black => light.f_zeros_like()?,
+        Fill::Mean | Fill::Surroundings => {
+            light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?
+        }
+        Fill::Blur => blurred(&light)?,
+    };
+    light.f_add(&black)
+}
+
+/// A Gaussian blur of (N, channels, rows, columns), edges repeated.
+fn blurred(x: &Tensor) -> Result<Tensor, TchError> {
+    let (n, channels, rows, columns) = x.size4()?;
+    let deviation = BLUR * rows.max(columns) as f64;
+    let along = |x: &Tensor, side: i64, across: bool| {
+        let radius = ((3.0 * deviation).ceil() as i64).max(1);
+        let weights: Vec<f32> =
+            (-radius..=radius).map(|at| (-0.5 * (at as f64 / deviation).powi(2)).exp() as f32).collect();
+        let total: f32 = weights.iter().sum();
+        let weights = Tensor::f_from_slice(&weights)?.f_div_scalar(f64::from(total))?.f_to_device(x.device())?;
+        let (padding, shape) = match across {
+            true => ([radius, radius, 0, 0], [1, 1, 1, -1]),
+            false => ([0, 0, radius, radius], [1, 1, -1, 1]),
+        };
+        // More than a side cannot be padded by repetition of what lies there, but the edge can be repeated any time.
+        debug_assert!(side > 0, "an input has pixels");
+        x.f_replication_pad2d(padding)?.f_conv2d::<&Tensor>(&weights.f_reshape(shape)?, None, 1, 0, 1, 1)
+    };
+    let single = x.f_reshape([n * channels, 1, rows, columns])?;
+    let blurred = along(&along(&single, columns, true)?, rows, false)?;
+    blurred.f_reshape([n, channels, rows, columns])
+}
