@@ -15,8 +15,8 @@ mod tests;
 mod walk;
 
 pub use map::{finish, Maps};
-pub use method::{check, Method, MethodRow, Needs};
-pub use options::{ClassChoice, Compat, LayerPoint, LrpRule, Options, Score, Target};
+pub use method::{check, Explains, Method, MethodRow, Needs};
+pub use options::{ClassChoice, Compat, LayerPoint, LrpRule, Options, Score, Sign, Target};
 pub use pass::HeadPass;
 
 use crate::image::Size;
@@ -59,7 +59,7 @@ fn sum_over_positions(x: &Tensor) -> Result<Tensor, TchError> {
 }
 
 /// The finished maps of `method` for a batch, of `size`, as a rule that of the network's input. The score of a network
-/// with a single output is that output.
+/// with a single output is that output. The map of a class held against itself is flat by every method.
 ///
 /// # Errors
 /// [`Error::Torch`] when memory is short.
@@ -69,9 +69,22 @@ pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> 
     let score = if scalar { Score::Logit } else { method.score(&pass.options) };
     let raw = method.implementation().raw_maps(pass, score);
     let finished = raw.and_then(|raw| {
-        let mut maps = finish(&raw.maps, size)?;
+        let mut maps = finish(&chosen_part(raw.maps, pass)?, size)?;
         maps.errors = raw.errors;
         Ok(maps)
     });
     finished.map_err(Error::torch("computing an activation map"))
+}
+
+/// Of raw maps (N, rows, columns) the part that is asked for: with their sign turned where that is negative, and
+/// nothing where the score is the difference of a logit and itself.
+fn chosen_part(maps: Tensor, pass: &HeadPass<'_>) -> Result<Tensor, TchError> {
+    let maps = match pass.options.sign {
+        Sign::Positive => maps,
+        Sign::Negative => maps.f_neg()?,
+    };
+    for (picture, _) in pass.classes.iter().enumerate().filter(|(_, class)| pass.contrast == Some(**class)) {
+        let _ = maps.f_get(picture as i64)?.f_zero_()?;
+    }
+    Ok(maps)
 }

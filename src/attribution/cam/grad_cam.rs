@@ -1,6 +1,6 @@
 //! Grad-CAM (Selvaraju et al. 2017, equation 1): w_k is the mean over positions of d score / d A_k.
 
-use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{weigh, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{Kind, TchError};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -8,6 +8,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "channel weights are mean gradients",
     source: "Selvaraju et al. 2017",
     needs: Needs::Gradient,
+    explains: Explains::AnyScore,
     preset: Score::Probability,
     paper: true,
     implementation: &GradCam,

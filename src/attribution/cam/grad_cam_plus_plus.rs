@@ -2,7 +2,7 @@
 //! alpha = g^2 / (2 g^2 + g^3 sum of A_k), g = d score / d A_k. Equation 19 holds for exp(score), whose further
 //! derivatives are powers of g; the exponential itself is a common factor.
 
-use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{sum_over_positions, weigh, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::TchError;
 
 /// Keeps the division finite where the gradient is 0; the value of pytorch-grad-cam.
@@ -13,6 +13,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "positive gradients, weighted by place",
     source: "Chattopadhyay et al. 2018",
     needs: Needs::Gradient,
+    explains: Explains::SupportAlone,
     preset: Score::Logit,
     paper: false,
     implementation: &GradCamPlusPlus,

@@ -3,7 +3,7 @@
 
 use crate::attribution::options::Compat;
 use crate::attribution::walk::{backward, Rule};
-use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{sum_over_positions, weigh, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -11,6 +11,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "DeepLIFT contributions, rescale rule",
     source: "Jung & Oh 2021",
     needs: Needs::Layers,
+    explains: Explains::Labels,
     preset: Score::Logit,
     paper: true,
     implementation: &LiftCam,

@@ -2,7 +2,7 @@
 //! of the input masked by each channel's upsampled, normalised A_k. The one method that runs the whole network again,
 //! once a channel.
 
-use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{weigh, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{Kind, TchError, Tensor};
 
 /// Keeps the division by the range of a constant channel finite; the value of pytorch-grad-cam.
@@ -16,6 +16,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "scores of the picture masked by each channel; a run of the whole network for each",
     source: "Wang et al. 2020",
     needs: Needs::Outputs,
+    explains: Explains::SupportAlone,
     preset: Score::Logit,
     paper: false,
     implementation: &ScoreCam,

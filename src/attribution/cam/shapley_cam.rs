@@ -6,7 +6,7 @@
 //! much of the noise (Mitchell et al. 2022, section 4.1). Whatever the number of orders, a picture's values sum to the
 //! score of A less that of 0. The error is estimated from the spread between the pairs.
 
-use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{weigh, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
 use crate::random::Random;
 use tch::{Kind, TchError, Tensor};
 
@@ -15,6 +15,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "Shapley values of the channels, by sampling: what LIFT-CAM approximates",
     source: "Shapley 1953; Jung & Oh 2021",
     needs: Needs::Outputs,
+    explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: false,
     implementation: &ShapleyCam,

@@ -1,6 +1,6 @@
 //! XGrad-CAM (Fu et al. 2020, equation 8): w_k is the mean gradient of A_k, weighted by A_k itself.
 
-use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{sum_over_positions, weigh, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::TchError;
 
 /// Keeps the division finite where A_k sums to 0; the value of pytorch-grad-cam.
@@ -11,6 +11,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "mean gradients, weighted by the activation",
     source: "Fu et al. 2020",
     needs: Needs::Gradient,
+    explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: false,
     implementation: &XGradCam,
