@@ -193,8 +193,8 @@ impl CamConfig {
             _ => return Ok(()),
         };
         Err(Error::Setting(format!(
-            "maps are judged here by the probability of the explained label, and {asked} explains something else: leave \
-             it out"
+            "maps are judged here by the probability of the explained label, and {asked} explains something else: \
+             leave it out"
         )))
     }
 

@@ -22,6 +22,8 @@ pub struct Maps {
     /// For each picture the standard error of its channel weights as a share of their norm, from a method that
     /// estimates them by sampling.
     pub errors: Option<Vec<f32>>,
+    /// (N, K): the weights of A's channels of which the raw maps are the sums, from a method that weighs channels.
+    pub weights: Option<Tensor>,
 }
 
 impl Maps {
@@ -65,7 +67,7 @@ pub fn finish(raw: &Tensor, size: Size) -> Result<Maps, TchError> {
     let numbers = Vec::<f64>::try_from(&Tensor::f_cat(&[maxima, means], 0)?)?;
     let (maxima, means) = numbers.split_at(numbers.len() / 2);
     let flat = maxima.iter().map(|&maximum| maximum < 0.5).collect();
-    Ok(Maps { tensor, flat, means: means.iter().map(|&mean| mean as f32).collect(), errors: None })
+    Ok(Maps { tensor, flat, means: means.iter().map(|&mean| mean as f32).collect(), errors: None, weights: None })
 }
 
 /// (x - min) / (max - min + epsilon) per picture.

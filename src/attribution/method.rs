@@ -169,6 +169,11 @@ impl Method {
         self.0.explains.refuses(options).is_none()
     }
 
+    /// Whether its raw map is a weighted sum of A's channels.
+    pub fn weighs_channels(self) -> bool {
+        self.0.implementation.channel_weights().is_some()
+    }
+
     pub(super) fn implementation(self) -> &'static dyn CamMethod {
         self.0.implementation
     }

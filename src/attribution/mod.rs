@@ -30,17 +30,34 @@ pub struct RawMaps {
     maps: Tensor,
     /// Standard error of each picture's channel weights as a share of their norm, from a method that estimates them.
     errors: Option<Vec<f32>>,
+    /// (N, K): the weights of A's channels whose sum the maps are, from a method that weighs channels.
+    weights: Option<Tensor>,
 }
 
 impl From<Tensor> for RawMaps {
     fn from(maps: Tensor) -> Self {
-        Self { maps, errors: None }
+        Self { maps, errors: None, weights: None }
     }
 }
+
+impl RawMaps {
+    /// The sums of A's channels with these weights, (N, K).
+    fn weighted(pass: &HeadPass<'_>, weights: Tensor) -> Result<Self, TchError> {
+        Ok(Self { maps: weigh(pass.a(), &weights)?, errors: None, weights: Some(weights) })
+    }
+}
+
+/// From a batch at A to the weights of A's channels, (N, K).
+type WeighChannels = fn(&HeadPass<'_>, Score) -> Result<Tensor, TchError>;
 
 /// One way from A to a map.
 trait CamMethod: Sync {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError>;
+
+    /// What weighs A's channels, of a method whose raw map is their weighted sum.
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        None
+    }
 }
 
 /// sum over k of w_k A_k: (N, K) weights and A to (N, rows, columns) maps.
@@ -71,12 +88,13 @@ pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> 
     let finished = raw.and_then(|raw| {
         let mut maps = finish(&chosen_part(raw.maps, pass)?, size)?;
         maps.errors = raw.errors;
+        maps.weights = raw.weights.map(|weights| chosen_part(weights, pass)).transpose()?;
         Ok(maps)
     });
     finished.map_err(Error::torch("computing an activation map"))
 }
 
-/// Of raw maps (N, rows, columns) the part that is asked for: with their sign turned where that is negative, and
+/// Of raw maps (N, rows, columns), or of channel weights (N, K), the part that is asked for: with their sign turned where that is negative, and
 /// nothing where the score is the difference of a logit and itself.
 fn chosen_part(maps: Tensor, pass: &HeadPass<'_>) -> Result<Tensor, TchError> {
     let maps = match pass.options.sign {

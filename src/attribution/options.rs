@@ -242,7 +242,7 @@ impl Options {
             Target::Arousal => "arousal",
         };
         Err(Error::Setting(format!(
-            "contrast `{}` explains the difference of two logits, target {target} something else: leave one of them out",
+            "contrast `{}` explains two logits' difference, target {target} something else: leave one of them out",
             self.contrast
         )))
     }

@@ -69,7 +69,7 @@ impl<'a> HeadPass<'a> {
     }
 
     /// A at the chosen point: (N, K, rows, columns).
-    pub(super) fn a(&self) -> &Tensor {
+    pub fn a(&self) -> &Tensor {
         &self.activation.values
     }
 

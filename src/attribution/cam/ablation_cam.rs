@@ -1,6 +1,6 @@
 //! Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (y - y_k) / y, where y_k is the score without channel k.
 
-use crate::attribution::{weigh, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
 use tch::{Kind, TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -18,7 +18,11 @@ struct AblationCam;
 
 impl CamMethod for AblationCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(pass.a(), &weights(pass, score)?)?.into())
+        RawMaps::weighted(pass, weights(pass, score)?)
+    }
+
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        Some(weights)
     }
 }
 

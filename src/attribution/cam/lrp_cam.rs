@@ -3,7 +3,9 @@
 
 use crate::attribution::options::Compat;
 use crate::attribution::walk::{backward, Rule};
-use crate::attribution::{sum_over_positions, weigh, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{
+    sum_over_positions, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+};
 use tch::{TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -21,7 +23,11 @@ struct LrpCam;
 
 impl CamMethod for LrpCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(pass.a(), &weights(pass, score)?)?.into())
+        RawMaps::weighted(pass, weights(pass, score)?)
+    }
+
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        Some(weights)
     }
 }
 

@@ -6,7 +6,7 @@
 //! much of the noise (Mitchell et al. 2022, section 4.1). Whatever the number of orders, a picture's values sum to the
 //! score of A less that of 0. The error is estimated from the spread between the pairs.
 
-use crate::attribution::{weigh, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
 use crate::random::Random;
 use tch::{Kind, TchError, Tensor};
 
@@ -27,11 +27,25 @@ impl CamMethod for ShapleyCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
         let estimates =
             (0..pass.classes.len()).map(|at| estimate(pass, at, score)).collect::<Result<Vec<_>, TchError>>()?;
-        let weights: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
-        let weights = Tensor::f_from_slice(&weights)?.f_reshape([estimates.len() as i64, -1])?;
-        let maps = weigh(pass.a(), &weights.f_to_device(pass.a().device())?)?;
-        Ok(RawMaps { maps, errors: Some(estimates.iter().map(Estimate::relative_error).collect()) })
+        let raw = RawMaps::weighted(pass, values(pass, &estimates)?)?;
+        Ok(RawMaps { errors: Some(estimates.iter().map(Estimate::relative_error).collect()), ..raw })
     }
+
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        Some(weights)
+    }
+}
+
+/// (N, K)
+fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
+    let estimates = (0..pass.classes.len()).map(|at| estimate(pass, at, score));
+    values(pass, &estimates.collect::<Result<Vec<_>, TchError>>()?)
+}
+
+/// The estimated values of a batch, (N, K), where A is.
+fn values(pass: &HeadPass<'_>, estimates: &[Estimate]) -> Result<Tensor, TchError> {
+    let values: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
+    Tensor::f_from_slice(&values)?.f_reshape([estimates.len() as i64, -1])?.f_to_device(pass.a().device())
 }
 
 /// Estimated Shapley values of a picture's channels.

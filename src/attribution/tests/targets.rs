@@ -175,7 +175,7 @@ fn a_card_without_a_regression_has_no_such_score() {
     }
     for (contrast, target, words) in [
         ("x", Target::Logit, "contrast should be an index below 5, or one of a, b, c, d, e; found `x`"),
-        ("b", Target::Valence, "contrast `b` explains the difference of two logits, target valence"),
+        ("b", Target::Valence, "contrast `b` explains two logits' difference, target valence"),
         ("b", Target::Probability, "target probability"),
     ] {
         let options = Options { contrast: contrast.into(), ..options(target) };
