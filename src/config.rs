@@ -1,6 +1,6 @@
 //! What a run does: the paper's preset, changed by a TOML file, changed by flags.
 
-use crate::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Options, Place, Target};
+use crate::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Options, Place, Sign, Target};
 use crate::corpus::{DecodeOptions, Enough};
 use crate::files::read_text;
 use crate::image::LetterboxFilter;
@@ -144,6 +144,10 @@ pub struct CamConfig {
     pub methods: Vec<Method>,
     /// Which score is explained.
     pub target: Target,
+    /// A label: the score is the explained class's logit less that of this label. Empty: none.
+    pub contrast: String,
+    /// What speaks for the score, or what speaks against it.
+    pub sign: Sign,
     /// Of which class.
     pub class: ClassChoice,
     /// On which side of the last convolution's ReLU the explained activation lies.
@@ -168,22 +172,22 @@ pub struct CamConfig {
 
 impl Default for CamConfig {
     fn default() -> Self {
-        let Options { target, layer_point, compat, lrp_rule, permutations, evaluations, fill, at_layer } =
-            Options::default();
-        let (methods, class, seed) = (vec![Method::GRAD_CAM], ClassChoice::Predicted, 1);
+        let options = Options::default();
         Self {
-            methods,
-            target,
-            class,
-            layer_point,
-            compat,
-            lrp_rule,
-            permutations,
-            evaluations,
-            fill,
-            at_layer,
+            methods: vec![Method::GRAD_CAM],
+            target: options.target,
+            contrast: options.contrast,
+            sign: options.sign,
+            class: ClassChoice::Predicted,
+            layer_point: options.layer_point,
+            compat: options.compat,
+            lrp_rule: options.lrp_rule,
+            permutations: options.permutations,
+            evaluations: options.evaluations,
+            fill: options.fill,
+            at_layer: options.at_layer,
             player_confidence: 0.25,
-            seed,
+            seed: 1,
         }
     }
 }
@@ -191,8 +195,52 @@ impl Default for CamConfig {
 impl CamConfig {
     /// What the methods are told.
     pub fn options(&self) -> Options {
-        let &Self { target, layer_point, compat, lrp_rule, permutations, evaluations, fill, at_layer, .. } = self;
-        Options { target, layer_point, compat, lrp_rule, permutations, evaluations, fill, at_layer }
+        Options {
+            target: self.target,
+            contrast: self.contrast.clone(),
+            sign: self.sign,
+            layer_point: self.layer_point,
+            compat: self.compat,
+            lrp_rule: self.lrp_rule,
+            permutations: self.permutations,
+            evaluations: self.evaluations,
+            fill: self.fill,
+            at_layer: self.at_layer,
+        }
+    }
+}
+
+impl CamConfig {
+    /// Refuses maps of anything but what speaks for a label, for commands that compare maps with its probability.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] that names what is asked for.
+    pub fn check_explains_label(&self) -> Result<()> {
+        let asked = match (self.target, self.sign) {
+            (Target::Valence, _) => "--target valence".into(),
+            (Target::Arousal, _) => "--target arousal".into(),
+            (_, Sign::Negative) => "--sign negative".into(),
+            _ if !self.contrast.is_empty() => format!("--contrast {}", self.contrast),
+            _ => return Ok(()),
+        };
+        Err(Error::Setting(format!(
+            "maps are judged here by the probability of the explained label, and {asked} explains something else: \
+             leave it out"
+        )))
+    }
+
+    /// Refuses scores that contradict each other.
+    fn check_score(&self) -> Result<()> {
+        self.options().check_contrast()?;
+        let ClassChoice::Fixed(class) = &self.class else { return Ok(()) };
+        let target = match self.target {
+            Target::Preset | Target::Probability | Target::Logit => return Ok(()),
+            Target::Valence => "valence",
+            Target::Arousal => "arousal",
+        };
+        Err(Error::Setting(format!(
+            "class `{class}` with target {target}, which is computed from all labels: leave one of them out"
+        )))
     }
 }
 
@@ -301,6 +349,7 @@ impl Config {
         if let Some(twice) = (1..cam.methods.len()).find(|&at| cam.methods[..at].contains(&cam.methods[at])) {
             return Err(Error::Setting(format!("the CAM method {} is named twice", cam.methods[twice])));
         }
+        cam.check_score()?;
         if !(2..=100_000).contains(&cam.permutations) || cam.permutations % 2 == 1 {
             let found = cam.permutations;
             return Err(Error::Setting(format!("permutations should be an even number from 2 on, found {found}")));

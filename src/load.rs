@@ -187,7 +187,8 @@ pub fn is_opaque(config: &Config, folder: &Path) -> bool {
 /// Loads the explained network alone, with its files.
 ///
 /// # Errors
-/// A file that is missing, damaged or does not fit; a class to be explained that is no output.
+/// A file that is missing, damaged or does not fit; a class to be explained, or one it is held against,
+/// that is no output.
 pub fn network(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Classifier>, Vec<ModelFile>)> {
     let weights = models::locate(config.emotion.weights.as_ref(), folder)?;
     let mean = match config.emotion.mean.as_str() {
@@ -196,7 +197,14 @@ pub fn network(config: &Config, folder: &Path, device: Device) -> Result<(Box<dy
     };
     let network = networks::open(&weights, mean.as_deref(), device)?;
     // A label that is not there is found out now, not at the first picture.
-    config.cam.class.index(network.card())?;
+    let class = config.cam.class.index(network.card())?;
+    let contrast = config.cam.options().contrast_index(network.card())?;
+    if class.is_some() && class == contrast {
+        let label = &config.cam.contrast;
+        let message =
+            format!("class and contrast are both `{label}`: the difference is 0 in every picture; name another");
+        return Err(Error::Setting(message));
+    }
     let file = |(role, path): &(&str, PathBuf)| model_file(role, path, network.synthesized());
     let files = network.files().iter().map(file).collect::<Result<_>>()?;
     Ok((network, files))

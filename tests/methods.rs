@@ -1,4 +1,4 @@
-//! What `--cam`, `--target`, `--class`, `--layer-point`, `--compat`, `--lrp-rule` and `--permutations` change, and maps
+//! What `--cam`, `--target`, `--contrast`, `--sign`, `--class`, `--layer-point`, `--compat`, `--lrp-rule` and `--permutations` change, and maps
 //! at the extremes, end to end.
 
 // The lint's exception for tests does not reach their helper functions.
@@ -55,6 +55,42 @@ fn every_option_is_recorded_and_changes_the_methods_it_is_for() {
     refused(corpus.analyze("none").args(["--class", "Jy"]), &["class should be `predicted`", "Joy", "found `Jy`"]);
     refused(corpus.analyze("none").args(["--permutations", "3"]), &["even number", "found 3"]);
     refused(corpus.analyze("none").args(["--layer-point", "relu"]), &["relu", "pre-relu", "post-relu"]);
+}
+
+#[test]
+fn other_scores_are_recorded_change_every_map_and_are_refused_where_they_cannot_be() {
+    let corpus = Corpus::small();
+    let run = |name: &str, flags: &[&str]| {
+        ends(corpus.analyze(name).args(["--limit", "6", "--cam", "grad-cam,ablation-cam,lime-cam"]).args(flags), 0);
+        corpus.run(name)
+    };
+    let base = run("base", &[]);
+    for (option, value) in [("target", "valence"), ("target", "arousal"), ("contrast", "Joy"), ("sign", "negative")] {
+        let run = run(&format!("{option}-{value}"), &[&format!("--{option}"), value]);
+        assert_eq!(run.manifest()["configuration"]["cam"][option], value);
+        assert_eq!(changed(&base, &run).len(), 3, "--{option} {value}");
+        assert_eq!(run.tables()["images.csv"], base.tables()["images.csv"], "answers are the model's own");
+    }
+    let again = ["--limit", "6", "--cam", "grad-cam,ablation-cam,lime-cam", "--resume"];
+    refused(corpus.analyze("sign-negative").args(again), &["setting cam.sign", "negative", "positive"]);
+    let cases: [(&[&str], &[&str]); 7] = [
+        (&["--contrast", "Jy"], &["contrast should be an index below 20", "Joy", "found `Jy`"]),
+        (&["--contrast", "Joy", "--target", "valence"], &["contrast `Joy`", "target valence", "leave one"]),
+        (&["--contrast", "Joy", "--class", "joy"], &["class and contrast are both `Joy`", "name another"]),
+        (&["--class", "Joy", "--target", "arousal"], &["class `Joy` with target arousal", "leave one"]),
+        (&["--cam", "lrp-cam", "--target", "valence"], &["lrp-cam cannot explain --target valence", "grad-cam"]),
+        (&["--cam", "eigen-cam", "--sign", "negative"], &["eigen-cam cannot explain --sign negative", "lrp-cam"]),
+        (&["--sign", "minus"], &["minus", "positive", "negative"]),
+    ];
+    for (flags, phrases) in cases {
+        refused(corpus.analyze("none").args(flags), phrases);
+    }
+    let evaluate = |flags: &[&str]| {
+        let mut command = corpus.command("evaluate", &[]);
+        command.args(["photos", "--limit", "1", "--out", "none"]).args(flags);
+        command
+    };
+    refused(&mut evaluate(&["--sign", "negative"]), &["judged here by the probability", "--sign negative"]);
 }
 
 #[test]

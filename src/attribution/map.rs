@@ -28,6 +28,8 @@ pub struct Maps {
     pub signed: Option<Tensor>,
     /// The game of each picture, from a method that plays one.
     pub games: Option<Vec<Game>>,
+    /// (N, K): the weights of A's channels of which the raw maps are the sums, from a method that weighs channels.
+    pub weights: Option<Tensor>,
 }
 
 impl Maps {
@@ -76,6 +78,7 @@ pub fn finish(raw: &Tensor, size: Size) -> Result<Maps, TchError> {
         flat,
         means: means.iter().map(|&mean| mean as f32).collect(),
         errors: None,
+        weights: None,
         signed: None,
         games: None,
     })

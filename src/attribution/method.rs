@@ -7,10 +7,10 @@ use super::cam::{
     ablation_cam, eigen_cam, grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, lift_cam, lime_cam, lrp_cam,
     score_cam, shapley_cam, xgrad_cam,
 };
-use super::options::{LayerPoint, Options, Score, Target};
+use super::options::{LayerPoint, Options, Score, Sign, Target};
 use super::regions::{dnc_shap, object_shap};
 use super::{pass, walk, CamMethod};
-use crate::networks::Classifier;
+use crate::networks::{Card, Classifier};
 use crate::nn::{Layer, Nonlinearity};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,8 @@ pub struct MethodRow {
     pub source: &'static str,
     /// What a network must offer.
     pub needs: Needs,
+    /// Which scores it can explain.
+    pub explains: Explains,
     /// The score that the published pipeline explains with it; for methods it does not have, the logit.
     pub preset: Score,
     /// Whether the EmoCAM paper has it.
@@ -77,6 +79,50 @@ impl Needs {
             Self::Layers => "visible layers",
             Self::MaskedInputs => "outputs of masked inputs",
             Self::Regions => "outputs of masked inputs, regions",
+        }
+    }
+}
+
+/// Which scores a method can explain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Explains {
+    /// Any number that is computed from the outputs.
+    AnyScore,
+    /// Any number that is computed from the outputs, but only what speaks for it: its weights leave out what is
+    /// negative.
+    SupportAlone,
+    /// The probability or logit of a label, or the difference of two logits: what is redistributed starts from labels.
+    Labels,
+    /// None: no score enters, so that it says neither what speaks for one nor what speaks against it.
+    NoScore,
+}
+
+impl Explains {
+    /// In the words of the documents' table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AnyScore => "any score",
+            Self::SupportAlone => "any score, sign positive",
+            Self::Labels => "probability, logit, contrast",
+            Self::NoScore => "no score",
+        }
+    }
+
+    /// What of `options` such a method cannot explain, in the words of the options.
+    fn refuses(self, options: &Options) -> Option<String> {
+        let affect = match options.target {
+            Target::Preset | Target::Probability | Target::Logit => None,
+            Target::Valence => Some("--target valence"),
+            Target::Arousal => Some("--target arousal"),
+        };
+        let affect = affect.map(String::from);
+        match self {
+            Self::SupportAlone if options.sign == Sign::Negative => Some("--sign negative".into()),
+            Self::AnyScore | Self::SupportAlone => None,
+            Self::Labels => affect,
+            Self::NoScore if !options.contrast.is_empty() => Some(format!("--contrast {}", options.contrast)),
+            Self::NoScore if options.sign == Sign::Negative => Some("--sign negative".into()),
+            Self::NoScore => affect,
         }
     }
 }
@@ -124,10 +170,23 @@ impl Method {
     /// The score explained with `options`.
     pub fn score(self, options: &Options) -> Score {
         match options.target {
+            Target::Preset | Target::Logit if !options.contrast.is_empty() => Score::Contrast,
             Target::Preset => self.0.preset,
             Target::Probability => Score::Probability,
             Target::Logit => Score::Logit,
+            Target::Valence => Score::Valence,
+            Target::Arousal => Score::Arousal,
         }
+    }
+
+    /// Whether it can explain what `options` ask for.
+    pub fn can_explain(self, options: &Options) -> bool {
+        self.0.explains.refuses(options).is_none()
+    }
+
+    /// Whether its raw map is a weighted sum of A's channels.
+    pub fn weighs_channels(self) -> bool {
+        self.0.implementation.channel_weights().is_some()
     }
 
     pub(super) fn implementation(self) -> &'static dyn CamMethod {
@@ -149,12 +208,44 @@ pub fn check(methods: &[Method], options: &Options, network: &dyn Classifier) ->
     if options.layer_point == LayerPoint::PostRelu && !starts_with_relu() {
         return Err(Error::Setting(pass::no_relu()));
     }
+    options.contrast_index(network.card())?;
+    check_regression(options, network.card())?;
+    check_scores(methods, options, network)?;
     let Some(method) = methods.iter().find(|method| !method.works_on(network)) else { return Ok(()) };
     let names: Vec<&str> = Method::for_network(network).into_iter().map(Method::name).collect();
     let file = network.files().first().map_or("this network".into(), |(_, path)| path.display().to_string());
     Err(Error::Setting(format!(
         "{method} walks the layers between the explained activation and the outputs one by one, and {file} does not show \
          them; these work on it: {}",
+        names.join(", ")
+    )))
+}
+
+/// Refuses valence and arousal where the network's card has no regression for it.
+fn check_regression(options: &Options, card: &Card) -> Result<()> {
+    let score = match options.target {
+        Target::Preset | Target::Probability | Target::Logit => return Ok(()),
+        Target::Valence => Score::Valence,
+        Target::Arousal => Score::Arousal,
+    };
+    let name = score.name();
+    let message = match &card.scalar {
+        Some(scalar) => format!("the network has the single output {}, which every map explains", scalar.name),
+        None if score.regression(card).is_some() => return Ok(()),
+        None => format!("the network's card has no [{name}] (a bias, and a weight for each label)"),
+    };
+    Err(Error::Setting(format!("target {name}: {message}; leave --target out, or choose logit or probability")))
+}
+
+/// Refuses a method that cannot explain the score that is asked for, with those that can.
+fn check_scores(methods: &[Method], options: &Options, network: &dyn Classifier) -> Result<()> {
+    let refusal = |method: &Method| method.0.explains.refuses(options).map(|what| (*method, what));
+    let Some((method, what)) = methods.iter().find_map(refusal) else { return Ok(()) };
+    let able = Method::for_network(network).into_iter().filter(|method| method.can_explain(options));
+    let names: Vec<&str> = able.map(Method::name).collect();
+    Err(Error::Setting(format!(
+        "{method} cannot explain {what} (it explains {}); these can: {}",
+        method.0.explains.name(),
         names.join(", ")
     )))
 }

@@ -17,8 +17,8 @@ mod tests;
 mod walk;
 
 pub use map::{finish, Maps};
-pub use method::{check, Method, MethodRow, Needs};
-pub use options::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Options, Place, Score, Target};
+pub use method::{check, Explains, Method, MethodRow, Needs};
+pub use options::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Options, Place, Score, Sign, Target};
 pub use pass::HeadPass;
 
 use crate::image::Size;
@@ -36,6 +36,8 @@ pub struct RawMaps {
     signed: bool,
     /// The game that each picture's values are of.
     games: Option<Vec<Game>>,
+    /// (N, K): the weights of A's channels whose sum the maps are, from a method that weighs channels.
+    weights: Option<Tensor>,
 }
 
 /// A region of a picture in places of the network's input.
@@ -74,13 +76,28 @@ pub struct Game {
 
 impl From<Tensor> for RawMaps {
     fn from(maps: Tensor) -> Self {
-        Self { maps, errors: None, signed: false, games: None }
+        Self { maps, errors: None, weights: None, signed: false, games: None }
     }
 }
+
+impl RawMaps {
+    /// The sums of A's channels with these weights, (N, K).
+    fn weighted(pass: &HeadPass<'_>, weights: Tensor) -> Result<Self, TchError> {
+        Ok(Self { weights: Some(weights.shallow_clone()), ..weigh(pass.a(), &weights)?.into() })
+    }
+}
+
+/// From a batch at A to the weights of A's channels, (N, K).
+type WeighChannels = fn(&HeadPass<'_>, Score) -> Result<Tensor, TchError>;
 
 /// One way from A to a map.
 trait CamMethod: Sync {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError>;
+
+    /// What weighs A's channels, of a method whose raw map is their weighted sum.
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        None
+    }
 }
 
 /// sum over k of w_k A_k: (N, K) weights and A to (N, rows, columns) maps.
@@ -99,7 +116,7 @@ fn sum_over_positions(x: &Tensor) -> Result<Tensor, TchError> {
 }
 
 /// The finished maps of `method` for a batch, of `size`, as a rule that of the network's input. The score of a network
-/// with a single output is that output.
+/// with a single output is that output. The map of a class held against itself is flat by every method.
 ///
 /// # Errors
 /// [`Error::Torch`] when memory is short.
@@ -109,11 +126,26 @@ pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> 
     let score = if scalar { Score::Logit } else { method.score(&pass.options) };
     let raw = method.implementation().raw_maps(pass, score);
     let finished = raw.and_then(|raw| {
-        let mut maps = finish(&raw.maps, size)?;
+        let chosen = chosen_part(raw.maps, pass)?;
+        let mut maps = finish(&chosen, size)?;
         maps.errors = raw.errors;
         maps.games = raw.games;
-        maps.signed = raw.signed.then_some(raw.maps);
+        maps.signed = raw.signed.then_some(chosen);
+        maps.weights = raw.weights.map(|weights| chosen_part(weights, pass)).transpose()?;
         Ok(maps)
     });
     finished.map_err(Error::torch("computing an activation map"))
+}
+
+/// Of raw maps (N, rows, columns), or of channel weights (N, K), the part that is asked for: with their sign turned where that is negative, and
+/// nothing where the score is the difference of a logit and itself.
+fn chosen_part(maps: Tensor, pass: &HeadPass<'_>) -> Result<Tensor, TchError> {
+    let maps = match pass.options.sign {
+        Sign::Positive => maps,
+        Sign::Negative => maps.f_neg()?,
+    };
+    for (picture, _) in pass.classes.iter().enumerate().filter(|(_, class)| pass.contrast == Some(**class)) {
+        let _ = maps.f_get(picture as i64)?.f_zero_()?;
+    }
+    Ok(maps)
 }

@@ -1,6 +1,6 @@
 //! What is explained, and by which variant of a method.
 
-use crate::networks::Card;
+use crate::networks::{Card, Regression};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,42 @@ pub enum Score {
     Probability,
     /// The class's logit.
     Logit,
+    /// The class's logit less that of the label it is held against ([`Options::contrast`]).
+    Contrast,
+    /// The card's linear regression of valence on the probabilities, whatever the class.
+    Valence,
+    /// That of arousal.
+    Arousal,
+}
+
+impl Score {
+    /// How many there are.
+    pub(super) const COUNT: usize = 5;
+
+    /// In one word, as in figures and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Probability => "probability",
+            Self::Logit => "logit",
+            Self::Contrast => "contrast",
+            Self::Valence => "valence",
+            Self::Arousal => "arousal",
+        }
+    }
+
+    /// Whether it is computed from probabilities, so that it hardly changes where one of them is nearly 1.
+    pub fn is_of_probabilities(self) -> bool {
+        matches!(self, Self::Probability | Self::Valence | Self::Arousal)
+    }
+
+    /// The card's regression that it is, for valence and arousal, where the card has it.
+    pub(super) fn regression(self, card: &Card) -> Option<&Regression> {
+        match self {
+            Self::Valence => card.valence.as_ref(),
+            Self::Arousal => card.arousal.as_ref(),
+            Self::Probability | Self::Logit | Self::Contrast => None,
+        }
+    }
 }
 
 /// Which [`Score`] is explained, as configured.
@@ -24,6 +60,21 @@ pub enum Target {
     Probability,
     /// The logit, whatever the method.
     Logit,
+    /// Valence: the card's linear regression on the probabilities of all labels.
+    Valence,
+    /// Arousal, likewise.
+    Arousal,
+}
+
+/// Which part of a raw map is shown and scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sign {
+    /// What speaks for the score: the map is finished as it is.
+    #[default]
+    Positive,
+    /// What speaks against it: minus the raw map is finished.
+    Negative,
 }
 
 /// The class whose score is explained.
@@ -68,24 +119,23 @@ impl ClassChoice {
                 "class `{text}`: the network has the single output {}, which every map explains; leave the class out",
                 scalar.name
             ))),
-            (Self::Fixed(_), None) => self.label(&card.labels),
+            (Self::Fixed(text), None) => label("class should be `predicted`,", text, &card.labels).map(Some),
         }
     }
+}
 
-    fn label(&self, labels: &[String]) -> Result<Option<usize>> {
-        const SHOWN: usize = 30;
-        let Self::Fixed(text) = self else { return Ok(None) };
-        let named = labels.iter().position(|label| label.eq_ignore_ascii_case(text));
-        match named.or_else(|| text.parse().ok().filter(|&index| index < labels.len())) {
-            Some(index) => Ok(Some(index)),
-            None => Err(Error::Setting(format!(
-                "class should be `predicted`, an index below {}, or one of {}{}; found `{text}`",
-                labels.len(),
-                labels[..labels.len().min(SHOWN)].join(", "),
-                if labels.len() > SHOWN { ", ..." } else { "" }
-            ))),
-        }
-    }
+/// The index of the label `text`, by its name or its index; `expected` begins what is said where there is none.
+fn label(expected: &str, text: &str, labels: &[String]) -> Result<usize> {
+    const SHOWN: usize = 30;
+    let named = labels.iter().position(|label| label.eq_ignore_ascii_case(text));
+    named.or_else(|| text.parse().ok().filter(|&index| index < labels.len())).ok_or_else(|| {
+        Error::Setting(format!(
+            "{expected} an index below {}, or one of {}{}; found `{text}`",
+            labels.len(),
+            labels[..labels.len().min(SHOWN)].join(", "),
+            if labels.len() > SHOWN { ", ..." } else { "" }
+        ))
+    })
 }
 
 /// On which side of the last convolution's ReLU the explained activation A lies.
@@ -153,10 +203,15 @@ pub enum Fill {
 }
 
 /// What the methods can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Which score is explained.
     pub target: Target,
+    /// A label, by its name or index: the score is then the explained class's logit less that of this label. Empty:
+    /// none.
+    pub contrast: String,
+    /// What speaks for the score, or what speaks against it.
+    pub sign: Sign,
     /// Where A lies.
     pub layer_point: LayerPoint,
     /// Whose LRP-CAM and LIFT-CAM.
@@ -177,6 +232,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             target: Target::default(),
+            contrast: String::new(),
+            sign: Sign::default(),
             layer_point: LayerPoint::default(),
             compat: Compat::default(),
             lrp_rule: LrpRule::default(),
@@ -188,6 +245,44 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The index of the label that the explained class is held against; `None`: there is none.
+    ///
+    /// # Errors
+    /// The target is no logit; there is no such label; the network has a single output.
+    pub fn contrast_index(&self, card: &Card) -> Result<Option<usize>> {
+        if self.contrast.is_empty() {
+            return Ok(None);
+        }
+        self.check_contrast()?;
+        match &card.scalar {
+            Some(scalar) => Err(Error::Setting(format!(
+                "contrast `{}`: the network has the single output {} and no labels; leave --contrast out",
+                self.contrast, scalar.name
+            ))),
+            None => label("contrast should be", &self.contrast, &card.labels).map(Some),
+        }
+    }
+
+    /// Refuses a contrast where the target is no logit.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] that names both.
+    pub fn check_contrast(&self) -> Result<()> {
+        let target = match self.target {
+            Target::Preset | Target::Logit => return Ok(()),
+            _ if self.contrast.is_empty() => return Ok(()),
+            Target::Probability => "probability",
+            Target::Valence => "valence",
+            Target::Arousal => "arousal",
+        };
+        Err(Error::Setting(format!(
+            "contrast `{}` explains two logits' difference, target {target} something else: leave one of them out",
+            self.contrast
+        )))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,11 +290,10 @@ mod tests {
     #[test]
     fn a_class_is_a_label_or_its_index() {
         let labels = ["Awe", "Joy", "0"].map(String::from);
-        let index = |text: &str| ClassChoice::from(text.to_string()).label(&labels);
-        assert_eq!(index("predicted").unwrap(), None);
-        assert_eq!(index("joy").unwrap(), Some(1));
-        assert_eq!(index("1").unwrap(), Some(1));
-        assert_eq!(index("0").unwrap(), Some(2), "a label before an index");
+        let index = |text: &str| label("class should be", text, &labels);
+        assert_eq!(index("joy").unwrap(), 1);
+        assert_eq!(index("1").unwrap(), 1);
+        assert_eq!(index("0").unwrap(), 2, "a label before an index");
         for wrong in ["Fear", "3", "-1", ""] {
             assert!(index(wrong).unwrap_err().to_string().contains("Awe, Joy"), "{wrong}");
         }

@@ -27,9 +27,11 @@ pub struct HeadPass<'a> {
     pub(super) options: Options,
     /// The regions of each picture, the surest first.
     pub(super) regions: Option<&'a [Vec<InputRegion>]>,
+    /// The label that the explained classes are held against.
+    pub(super) contrast: Option<usize>,
     parts: OnceCell<ChannelParts<'a>>,
-    /// The gradient of the probability and of the logit.
-    gradients: [OnceCell<Tensor>; 2],
+    /// The gradient of every score.
+    gradients: [OnceCell<Tensor>; Score::COUNT],
 }
 
 /// Layers of a head, and the value before the first and behind each of them.
@@ -44,8 +46,8 @@ impl<'a> HeadPass<'a> {
     /// one entry a picture.
     ///
     /// # Errors
-    /// The point behind the ReLU is asked for and the network shows no ReLU there; [`super::check`] refuses that before
-    /// a pass.
+    /// The point behind the ReLU is asked for and the network shows no ReLU there, or a contrast that is no label;
+    /// [`super::check`] refuses that before a pass.
     pub fn new(
         network: &'a dyn Classifier,
         forward: &'a Forward,
@@ -64,8 +66,21 @@ impl<'a> HeadPass<'a> {
         let activation = forward.activation.with_values(forward.values[skipped].shallow_clone());
         let (parts, gradients) = (OnceCell::new(), Default::default());
         let (input, outputs) = (&forward.input, forward.outputs());
-        let regions = None;
-        Ok(Self { network, input, activation, visible, outputs, classes, seeds, options, regions, parts, gradients })
+        let (contrast, regions) = (options.contrast_index(network.card())?, None);
+        Ok(Self {
+            network,
+            input,
+            activation,
+            visible,
+            outputs,
+            classes,
+            seeds,
+            options,
+            regions,
+            contrast,
+            parts,
+            gradients,
+        })
     }
 
     /// With the regions of each picture, the surest first, for methods that ask what these are worth.
@@ -75,7 +90,7 @@ impl<'a> HeadPass<'a> {
     }
 
     /// A at the chosen point: (N, K, rows, columns).
-    pub(super) fn a(&self) -> &Tensor {
+    pub fn a(&self) -> &Tensor {
         &self.activation.values
     }
 
@@ -97,7 +112,7 @@ impl<'a> HeadPass<'a> {
     /// d score / d A, of A's shape: by the gradient's rule where the head's layers are visible, else by libtorch's
     /// differentiation.
     pub(super) fn gradient(&self, score: Score) -> Result<&Tensor, TchError> {
-        let cell = &self.gradients[usize::from(score == Score::Logit)];
+        let cell = &self.gradients[score as usize];
         if cell.get().is_none() {
             let gradient = match self.visible {
                 Some(_) => walk::backward(self, score, walk::Rule::Gradient)?,
@@ -114,7 +129,7 @@ impl<'a> HeadPass<'a> {
         let leaf = self.a().f_mul_scalar(1.0)?.f_detach()?.set_requires_grad(true);
         tch::with_grad(|| {
             let outputs = self.network.outputs(&self.activation.with_values(leaf.shallow_clone()))?;
-            let total = scores(&outputs, score)?.f_gather(1, &self.class_index()?, false)?.f_sum(Kind::Float)?;
+            let total = self.scores_of_batch(&outputs, score)?.f_sum(Kind::Float)?;
             // libtorch crashes where there is nothing to go back through.
             if !total.requires_grad() {
                 return Err(TchError::Torch("no gradient flows from the network's outputs to A".into()));
@@ -136,17 +151,61 @@ impl<'a> HeadPass<'a> {
 
     /// The score of `picture`'s explained output in each row of `outputs` (rows, outputs): (rows).
     pub(super) fn scores(&self, outputs: &Tensor, picture: usize, score: Score) -> Result<Tensor, TchError> {
-        scores(outputs, score)?.f_select(1, self.classes[picture] as i64)
+        let class = self.classes[picture] as i64;
+        self.score_column(outputs, score, |columns| columns.f_narrow(1, class, 1))?.f_squeeze_dim(1)
     }
 
-    /// The scores of all outputs in each row of `outputs` (rows, outputs), of this shape.
-    pub(super) fn all_scores(&self, outputs: &Tensor, score: Score) -> Result<Tensor, TchError> {
-        scores(outputs, score)
+    /// The score of each row of `outputs` (rows, outputs), of the explained output of the row's picture among `pictures`
+    /// (rows): (rows, 1).
+    pub(super) fn scores_of(&self, outputs: &Tensor, pictures: &Tensor, score: Score) -> Result<Tensor, TchError> {
+        let classes = self.class_index()?.f_index_select(0, pictures)?;
+        self.score_column(outputs, score, |columns| columns.f_gather(1, &classes, false))
     }
 
     /// The score of each picture's explained output: (N, 1).
     pub(super) fn own_scores(&self, score: Score) -> Result<Tensor, TchError> {
-        scores(self.outputs, score)?.f_gather(1, &self.class_index()?, false)
+        self.scores_of_batch(self.outputs, score)
+    }
+
+    /// The score of each picture's explained output among `outputs` (N, outputs): (N, 1).
+    fn scores_of_batch(&self, outputs: &Tensor, score: Score) -> Result<Tensor, TchError> {
+        let classes = self.class_index()?;
+        self.score_column(outputs, score, |columns| columns.f_gather(1, &classes, false))
+    }
+
+    /// The score of each row of `outputs` (rows, outputs): (rows, 1). `explained` takes the explained output of every
+    /// row, (rows, 1), from a tensor of that shape. A single output is its own score, whatever is asked for.
+    fn score_column(
+        &self,
+        outputs: &Tensor,
+        score: Score,
+        explained: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+    ) -> Result<Tensor, TchError> {
+        match score {
+            _ if outputs.size()[1] == 1 => explained(outputs),
+            Score::Logit => explained(outputs),
+            Score::Probability => explained(&outputs.f_softmax(1, Kind::Float)?),
+            Score::Contrast => explained(outputs)?.f_sub(&outputs.f_narrow(1, self.contrast_class()?, 1)?),
+            Score::Valence | Score::Arousal => {
+                let (weights, bias) = self.regression(score)?;
+                outputs.f_softmax(1, Kind::Float)?.f_matmul(&weights)?.f_add_scalar(bias)
+            }
+        }
+    }
+
+    /// The label that the explained classes are held against.
+    pub(super) fn contrast_class(&self) -> Result<i64, TchError> {
+        let none = || TchError::Torch("the score is a difference of two logits, and no second label is named".into());
+        self.contrast.map(|class| class as i64).ok_or_else(none)
+    }
+
+    /// The weights, (outputs, 1), and the constant term of the regression that `score` is.
+    pub(super) fn regression(&self, score: Score) -> Result<(Tensor, f64), TchError> {
+        let none = || TchError::Torch(format!("the network's card has no regression for {}", score.name()));
+        let regression = score.regression(self.network.card()).ok_or_else(none)?;
+        let weights: Vec<f32> = regression.weights.iter().map(|&weight| weight as f32).collect();
+        let weights = Tensor::f_from_slice(&weights)?.f_to_device(self.a().device())?.f_unsqueeze(1)?;
+        Ok((weights, regression.bias))
     }
 }
 
@@ -155,12 +214,4 @@ pub(super) fn no_relu() -> String {
     "layer-point post-relu: the network shows no ReLU behind the explained layer; leave it out, or cut the network behind its \
      ReLU"
         .into()
-}
-
-/// A single output is its own score, whatever is asked for.
-fn scores(outputs: &Tensor, score: Score) -> Result<Tensor, TchError> {
-    match score {
-        Score::Probability if outputs.size()[1] > 1 => outputs.f_softmax(1, Kind::Float),
-        _ => Ok(outputs.shallow_clone()),
-    }
 }

@@ -101,6 +101,25 @@ fn start(pass: &HeadPass<'_>, score: Score, rule: Rule, reference: Option<&Tenso
     let (classes, logits) = (pass.class_index()?, pass.outputs());
     let chosen = logits.f_zeros_like()?.f_scatter_value(1, &classes, 1.0)?;
     match (score, rule) {
+        // A difference of two outputs is linear in them, so that each rule carries the difference of what it carries
+        // for the one and for the other.
+        (Score::Contrast, _) => {
+            let against = logits.f_zeros_like()?;
+            let _ = against.f_narrow(1, pass.contrast_class()?, 1)?.f_fill_(1.0)?;
+            let difference = chosen.f_sub(&against)?;
+            match rule {
+                Rule::Gradient | Rule::DeepLift => Ok(difference),
+                Rule::Lrp(_) => difference.f_mul(logits),
+            }
+        }
+        // d (w p) / d z = p (w - w p), place by place in p and w.
+        (Score::Valence | Score::Arousal, Rule::Gradient) => {
+            let (p, (weights, _)) = (logits.f_softmax(1, Kind::Float)?, pass.regression(score)?);
+            weights.f_squeeze_dim(1)?.f_sub(&p.f_matmul(&weights)?)?.f_mul(&p)
+        }
+        (Score::Valence | Score::Arousal, Rule::DeepLift | Rule::Lrp(_)) => {
+            Err(TchError::Torch(format!("relevance is not defined for {}", score.name())))
+        }
         (Score::Logit, Rule::Gradient | Rule::DeepLift) => Ok(chosen),
         (Score::Logit, Rule::Lrp(_)) => chosen.f_mul(logits),
         // d p_c / d z = p_c (e_c - p)

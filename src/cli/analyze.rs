@@ -8,7 +8,6 @@ use super::session::{
 };
 use super::settings::Settings;
 use emocam::associate::matrices;
-use emocam::attribution::Score;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Shard, ShardChoice, Source};
 use emocam::load::{load, Loaded};
@@ -224,8 +223,8 @@ pub(super) fn say_flags(run: &Run) {
             outcome.done
         );
     }
-    let explains_probability = cam.methods.iter().any(|method| method.score(&cam.options()) == Score::Probability);
-    if outcome.saturated > 0 && explains_probability {
+    let (options, mut methods) = (cam.options(), cam.methods.iter());
+    if outcome.saturated > 0 && methods.any(|method| method.score(&options).is_of_probabilities()) {
         say!(
             "{} of {} images have a probability over {}, which hardly changes with the picture: `--target logit` \
              explains the logit instead",

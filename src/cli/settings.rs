@@ -1,7 +1,7 @@
 //! Flags that mean the same in every subcommand, and how they change the configuration.
 
 use clap::Args;
-use emocam::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Needs, Place, Target};
+use emocam::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Needs, Place, Sign, Target};
 use emocam::config::{AssociationConfig, Config};
 use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
@@ -47,7 +47,14 @@ fn methods_help() -> String {
     );
     for method in all {
         let row = method.row();
-        help.push_str(&format!("\n{}: {} ({}; needs: {})", row.name, row.summary, row.source, row.needs.name()));
+        help.push_str(&format!(
+            "\n{}: {} ({}; needs: {}; explains: {})",
+            row.name,
+            row.summary,
+            row.source,
+            row.needs.name(),
+            row.explains.name()
+        ));
     }
     help
 }
@@ -122,9 +129,20 @@ pub struct Settings {
     #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps", long_help = methods_help())]
     cam: Option<Methods>,
 
-    /// What a map explains: preset (as published for each method), probability or logit [default: preset]
+    /// What a map explains: preset (as published for each method), probability or logit; or valence or arousal, the
+    /// network's linear regression on the probabilities of all labels, where its card has one [default: preset]
     #[arg(long, value_name = "SCORE", value_parser = by_name::<Target>, help_heading = "Maps")]
     target: Option<Target>,
+
+    /// Explain why one label and not another: the logit of each image's explained class less that of LABEL (or INDEX).
+    /// The map of an image whose class is LABEL itself is flat
+    #[arg(long, value_name = "LABEL", help_heading = "Maps")]
+    contrast: Option<String>,
+
+    /// What a map shows: positive, what speaks for the score, or negative, what speaks against it (minus the raw map)
+    /// [default: positive]
+    #[arg(long, value_name = "SIGN", value_parser = by_name::<Sign>, help_heading = "Maps")]
+    sign: Option<Sign>,
 
     /// Whose score a map explains: predicted (each image's own label), or one LABEL or INDEX for all images
     /// [default: predicted]
@@ -278,13 +296,15 @@ pub struct Machine {
 }
 
 impl Settings {
-    /// As [`Settings::resolve`], with all methods of the paper that the network is open to where neither `--cam` nor a
-    /// configuration says which.
+    /// As [`Settings::resolve`], with all methods of the paper that the network is open to and that can explain what is
+    /// asked for, where neither `--cam` nor a configuration says which.
     pub fn resolve_or_paper_methods(self) -> anyhow::Result<(Config, Machine)> {
         let open = self.cam.is_none() && self.config.is_none();
         let (mut config, machine) = self.resolve()?;
         if open {
             config.cam.methods = Method::paper();
+            let options = config.cam.options();
+            config.cam.methods.retain(|method| method.can_explain(&options));
             if load::is_opaque(&config, &machine.models) {
                 config.cam.methods.retain(|method| method.row().needs != Needs::Layers);
             }
@@ -312,6 +332,8 @@ impl Settings {
             emotion_mean,
             cam,
             target,
+            contrast,
+            sign,
             class,
             layer_point,
             compat,
@@ -342,6 +364,8 @@ impl Settings {
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
         set(&mut resolved.cam.seed, seed);
         set(&mut resolved.cam.target, target);
+        set(&mut resolved.cam.contrast, contrast);
+        set(&mut resolved.cam.sign, sign);
         set(&mut resolved.cam.class, class.map(ClassChoice::from));
         set(&mut resolved.cam.layer_point, layer_point);
         set(&mut resolved.cam.compat, compat);

@@ -51,6 +51,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { out, scenes, world, style, resamples, settings } = args;
     let (mut config, machine) = settings.resolve_or_paper_methods()?;
+    config.cam.check_explains_label()?;
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     let published = Config::default();
     if config.detector.weights == published.detector.weights && config.emotion.weights == published.emotion.weights {

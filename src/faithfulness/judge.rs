@@ -145,7 +145,7 @@ impl<'a> Judge<'a> {
     /// For these networks; without a `pointer` there is no pointing game.
     ///
     /// # Errors
-    /// A class to be explained that is no label; a network with a single output.
+    /// A class to be explained that is no label; maps of something else than a label; a network with a single output.
     pub fn new(
         networks: &JudgingNetworks,
         pointer: Option<Pointer>,
@@ -159,6 +159,7 @@ impl<'a> Judge<'a> {
                 scalar.name
             )));
         }
+        config.cam.check_explains_label()?;
         let metrics = plan.metrics(networks.redrawn.len());
         let contenders = plan.contenders(&config.cam.methods);
         let class = config.cam.class.index(card)?;

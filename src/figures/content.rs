@@ -1,7 +1,6 @@
 //! What is said about a photo, with names in place of a record's numbers: the contents of its JSON file.
 
 use super::{ExaminedPhoto, Explainer};
-use crate::attribution::Score;
 use crate::config::Config;
 use crate::image::BoundingBox;
 use crate::run::record::BoxRecord;
@@ -61,7 +60,8 @@ pub struct ExplainedLabel {
 pub struct ExplainedMap {
     /// The method's name.
     pub method: String,
-    /// The score it explains: "probability", "logit", or of a network with a single output "output".
+    /// The score it explains: "probability", "logit", "contrast" (of two logits), "valence", "arousal", or of a network
+    /// with a single output "output".
     pub score: &'static str,
     /// The map had no positive part and is zero throughout.
     pub flat: bool,
@@ -167,8 +167,7 @@ impl Explainer<'_> {
             method: map.method.clone(),
             score: match cam.methods[method].score(&cam.options()) {
                 _ if self.card.scalar.is_some() => "output",
-                Score::Probability => "probability",
-                Score::Logit => "logit",
+                score => score.name(),
             },
             flat: map.flat,
             error: map.error,

@@ -1,6 +1,8 @@
 //! From an examined photo to its figure.
 
 use super::{ExaminedPhoto, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, Explainer};
+use crate::attribution::Sign;
+use crate::config::CamConfig;
 use crate::image::{Mask, Size};
 use crate::networks::Regression;
 use crate::plot::{Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, Ranked, Svg};
@@ -48,7 +50,7 @@ impl Explainer<'_> {
                 .methods
                 .iter()
                 .zip(&maps)
-                .map(|(map, (size, values))| method(map, values, *size))
+                .map(|(map, (size, values))| method(map, &self.config.cam, values, *size))
                 .collect(),
             boxes,
             colours,
@@ -82,15 +84,28 @@ fn outline(rle: &str, photo: Size) -> Vec<Vec<(u32, u32)>> {
     Mask::from_compressed(photo, rle).expect("it was written by Mask::to_compressed just now").outline()
 }
 
-fn method<'a>(map: &ExplainedMap, values: &'a [f32], size: Size) -> MethodMap<'a> {
+fn method<'a>(map: &ExplainedMap, cam: &CamConfig, values: &'a [f32], size: Size) -> MethodMap<'a> {
     let ranked = |of: &ExplainedBox| Ranked { object: of.index, score: of.importance.into(), counts: of.counts };
     MethodMap {
         name: map.method.clone(),
-        note: format!("of the {}", map.score),
+        note: note(map.score, cam),
         size,
         map: values,
         flat: map.flat,
         ranked: map.boxes.iter().map(ranked).collect(),
+    }
+}
+
+/// Of what a map is, below its name.
+fn note(score: &str, cam: &CamConfig) -> String {
+    let of = match cam.sign {
+        Sign::Positive => "of",
+        Sign::Negative => "against",
+    };
+    match score {
+        "contrast" => format!("{of} the logit less that of {}", cam.contrast),
+        "valence" | "arousal" => format!("{of} {score}"),
+        _ => format!("{of} the {score}"),
     }
 }
 

@@ -4,7 +4,7 @@
 //! A principal component has no sign of its own. Here it points where the channels are active: the projection
 //! correlates positively with the sum over channels of ReLU(A).
 
-use crate::attribution::{sum_over_channels, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{sum_over_channels, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{Kind, TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -12,6 +12,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "the activation's first principal component; knows nothing of the class",
     source: "Muhammad & Yeasin 2020",
     needs: Needs::Activation,
+    explains: Explains::NoScore,
     preset: Score::Logit,
     paper: false,
     implementation: &EigenCam,

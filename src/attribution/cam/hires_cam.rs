@@ -1,7 +1,7 @@
 //! HiResCAM (Draelos & Carin 2020, equation 5): gradient times A at every place, summed over channels. Without weights
 //! that are the same everywhere, a map of a head without biases sums to the score.
 
-use crate::attribution::{sum_over_channels, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{sum_over_channels, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::TchError;
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -9,6 +9,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "gradient times activation, place by place",
     source: "Draelos & Carin 2020",
     needs: Needs::Gradient,
+    explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: false,
     implementation: &HiResCam,

@@ -1,6 +1,6 @@
 //! LayerCAM (Jiang et al. 2021, equations 4 and 5): positive gradient times A at every place, summed over channels.
 
-use crate::attribution::{sum_over_channels, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{sum_over_channels, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::TchError;
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -8,6 +8,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "positive gradient times activation, place by place",
     source: "Jiang et al. 2021",
     needs: Needs::Gradient,
+    explains: Explains::SupportAlone,
     preset: Score::Logit,
     paper: false,
     implementation: &LayerCam,

@@ -1,7 +1,7 @@
 //! LIME-CAM: w_k are the coefficients of a linear model of the score, fitted to random sets of channels (Ribeiro et al.
 //! 2016), as the paper's published code does it with captum.
 
-use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
 use crate::random::Random;
 use crate::stats::lasso;
 use rayon::prelude::*;
@@ -21,6 +21,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "coefficients of a sparse linear model of the score, from random sets of channels",
     source: "Ribeiro et al. 2016",
     needs: Needs::Outputs,
+    explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: true,
     implementation: &LimeCam,
@@ -30,7 +31,11 @@ struct LimeCam;
 
 impl CamMethod for LimeCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(pass.a(), &weights(pass, score)?)?.into())
+        RawMaps::weighted(pass, weights(pass, score)?)
+    }
+
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        Some(weights)
     }
 }
 

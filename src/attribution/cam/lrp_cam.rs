@@ -3,7 +3,9 @@
 
 use crate::attribution::options::Compat;
 use crate::attribution::walk::{backward, Rule};
-use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{
+    sum_over_positions, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+};
 use tch::{TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -11,6 +13,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "layer-wise relevance propagation",
     source: "Bach et al. 2015",
     needs: Needs::Layers,
+    explains: Explains::Labels,
     preset: Score::Logit,
     paper: true,
     implementation: &LrpCam,
@@ -20,7 +23,11 @@ struct LrpCam;
 
 impl CamMethod for LrpCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        Ok(weigh(pass.a(), &weights(pass, score)?)?.into())
+        RawMaps::weighted(pass, weights(pass, score)?)
+    }
+
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        Some(weights)
     }
 }
 

@@ -2,7 +2,7 @@
 //! of the input masked by each channel's upsampled, normalised A_k. The one method that runs the whole network again,
 //! once a channel.
 
-use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
 use tch::{Kind, TchError, Tensor};
 
 /// Keeps the division by the range of a constant channel finite; the value of pytorch-grad-cam.
@@ -16,6 +16,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "scores of the picture masked by each channel; a run of the whole network for each",
     source: "Wang et al. 2020",
     needs: Needs::Outputs,
+    explains: Explains::SupportAlone,
     preset: Score::Logit,
     paper: false,
     implementation: &ScoreCam,
@@ -25,10 +26,18 @@ struct ScoreCam;
 
 impl CamMethod for ScoreCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let rows = (0..pass.classes.len()).map(|at| scores(pass, at, score)).collect::<Result<Vec<_>, _>>()?;
-        let weights = Tensor::f_stack(&rows, 0)?.f_softmax(1, Kind::Float)?;
-        Ok(weigh(pass.a(), &weights)?.into())
+        RawMaps::weighted(pass, weights(pass, score)?)
     }
+
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        Some(weights)
+    }
+}
+
+/// (N, K)
+fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
+    let rows = (0..pass.classes.len()).map(|at| scores(pass, at, score)).collect::<Result<Vec<_>, _>>()?;
+    Tensor::f_stack(&rows, 0)?.f_softmax(1, Kind::Float)
 }
 
 /// The score of picture `at` masked by each of the channels: (K).

@@ -5,7 +5,7 @@
 //! Estimated from orders in which the channels join ([`crate::attribution::shapley`]).
 
 use crate::attribution::shapley::{self, orders, Estimate};
-use crate::attribution::{weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
 use crate::random::Random;
 use tch::{Kind, TchError, Tensor};
 
@@ -14,6 +14,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "Shapley values of the channels, by sampling: what LIFT-CAM approximates",
     source: "Shapley 1953; Jung & Oh 2021",
     needs: Needs::Outputs,
+    explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: false,
     implementation: &ShapleyCam,
@@ -25,12 +26,25 @@ impl CamMethod for ShapleyCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
         let estimates =
             (0..pass.classes.len()).map(|at| estimate(pass, at, score)).collect::<Result<Vec<_>, TchError>>()?;
-        let weights: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
-        let weights = Tensor::f_from_slice(&weights)?.f_reshape([estimates.len() as i64, -1])?;
-        let maps = weigh(pass.a(), &weights.f_to_device(pass.a().device())?)?;
-        let errors = Some(estimates.iter().map(Estimate::relative_error).collect());
-        Ok(RawMaps { errors, ..maps.into() })
+        let raw = RawMaps::weighted(pass, values(pass, &estimates)?)?;
+        Ok(RawMaps { errors: Some(estimates.iter().map(Estimate::relative_error).collect()), ..raw })
     }
+
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        Some(weights)
+    }
+}
+
+/// (N, K)
+fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
+    let estimates = (0..pass.classes.len()).map(|at| estimate(pass, at, score));
+    values(pass, &estimates.collect::<Result<Vec<_>, TchError>>()?)
+}
+
+/// The estimated values of a batch, (N, K), where A is.
+fn values(pass: &HeadPass<'_>, estimates: &[Estimate]) -> Result<Tensor, TchError> {
+    let values: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
+    Tensor::f_from_slice(&values)?.f_reshape([estimates.len() as i64, -1])?.f_to_device(pass.a().device())
 }
 
 /// For picture `at`, from `options.permutations` orders.

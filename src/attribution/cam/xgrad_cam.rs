@@ -1,7 +1,9 @@
 //! XGrad-CAM (Fu et al. 2020, equation 8): w_k is the mean gradient of A_k, weighted by A_k itself.
 
-use crate::attribution::{sum_over_positions, weigh, CamMethod, HeadPass, MethodRow, Needs, RawMaps, Score};
-use tch::TchError;
+use crate::attribution::{
+    sum_over_positions, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+};
+use tch::{TchError, Tensor};
 
 /// Keeps the division finite where A_k sums to 0; the value of pytorch-grad-cam.
 const EPSILON: f64 = 1e-7;
@@ -11,6 +13,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     summary: "mean gradients, weighted by the activation",
     source: "Fu et al. 2020",
     needs: Needs::Gradient,
+    explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: false,
     implementation: &XGradCam,
@@ -20,9 +23,17 @@ struct XGradCam;
 
 impl CamMethod for XGradCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let a = pass.a();
-        let total = sum_over_positions(&pass.gradient(score)?.f_mul(a)?)?;
-        let weights = total.f_div(&sum_over_positions(a)?.f_add_scalar(EPSILON)?)?.f_nan_to_num(0.0, 0.0, 0.0)?;
-        Ok(weigh(a, &weights)?.into())
+        RawMaps::weighted(pass, weights(pass, score)?)
     }
+
+    fn channel_weights(&self) -> Option<WeighChannels> {
+        Some(weights)
+    }
+}
+
+/// (N, K)
+fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
+    let a = pass.a();
+    let total = sum_over_positions(&pass.gradient(score)?.f_mul(a)?)?;
+    total.f_div(&sum_over_positions(a)?.f_add_scalar(EPSILON)?)?.f_nan_to_num(0.0, 0.0, 0.0)
 }

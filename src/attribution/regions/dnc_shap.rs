@@ -8,7 +8,7 @@ use super::masking::Masking;
 use super::published;
 
 use crate::attribution::options::Compat;
-use crate::attribution::{CamMethod, Game, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{CamMethod, Explains, Game, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{TchError, Tensor};
 
 /// Halvings down to the smallest rectangles: 32 x 32 of them in all.
@@ -23,6 +23,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     source: "Kumar & Raman; Winter 1989",
     needs: Needs::MaskedInputs,
     preset: Score::Probability,
+    explains: Explains::AnyScore,
     paper: false,
     implementation: &DncShap,
 };

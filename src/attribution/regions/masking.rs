@@ -95,8 +95,7 @@ impl<'a, 'p> Masking<'a, 'p> {
             }
         };
         let outputs = self.pass.network.outputs(&activation)?;
-        let classes = self.pass.class_index()?.f_index_select(0, &pictures)?;
-        let scores = self.pass.all_scores(&outputs, self.score)?.f_gather(1, &classes, false)?;
+        let scores = self.pass.scores_of(&outputs, &pictures, self.score)?;
         Vec::try_from(&scores.f_to_kind(Kind::Double)?.f_flatten(0, -1)?)
     }
 }

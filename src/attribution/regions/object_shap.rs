@@ -5,9 +5,8 @@
 
 use super::masking::Masking;
 use super::players::{Joined, Players, MOST};
-use crate::attribution::method::{MethodRow, Needs};
 use crate::attribution::shapley;
-use crate::attribution::{CamMethod, Game, HeadPass, RawMaps, Score};
+use crate::attribution::{CamMethod, Explains, Game, HeadPass, MethodRow, Needs, RawMaps, Score};
 use crate::random::Random;
 use tch::{TchError, Tensor};
 
@@ -23,6 +22,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     source: "Shapley 1953; Castro et al. 2009",
     needs: Needs::Regions,
     preset: Score::Probability,
+    explains: Explains::SupportAlone,
     paper: false,
     implementation: &ObjectShap,
 };

@@ -3,6 +3,7 @@
 mod laws;
 mod opaque;
 mod references;
+mod targets;
 
 use super::*;
 use crate::image::Rgb8;
@@ -21,7 +22,9 @@ pub(super) struct HeadAlone {
 
 impl HeadAlone {
     fn new(layers: &[Layer], hidden: bool) -> Self {
-        let card = "labels = ['a', 'b', 'c', 'd', 'e']\ninput = [7, 9]\n";
+        let card = "labels = ['a', 'b', 'c', 'd', 'e']\ninput = [7, 9]\n\
+                    [valence]\nbias = 3.0\nweights = [0.5, -0.25, 1.0, -0.75, 0.125]\n\
+                    [arousal]\nbias = -1.5\nweights = [-0.5, 2.0, 0.25, 0.75, -0.125]\n";
         let card = Card::from_toml(card, Path::new("test")).unwrap();
         let layers = layers.iter().map(|layer| layer.on(Device::Cpu).unwrap()).collect();
         Self { card, layers, hidden }

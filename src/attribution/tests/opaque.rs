@@ -19,7 +19,7 @@ proptest! {
         for target in [Target::Probability, Target::Logit] {
             let options = Options { target, permutations: 4, evaluations: 20, ..Options::default() };
             let (shown, hidden) =
-                (shown.pass_with(options, &classes, &seeds), hidden.pass_with(options, &classes, &seeds));
+                (shown.pass_with(options.clone(), &classes, &seeds), hidden.pass_with(options, &classes, &seeds));
             for &method in &methods {
                 let [shown, hidden] =
                     [&shown, &hidden].map(|pass| explain(method, pass, Size::new(11, 8)).unwrap().values().unwrap());

@@ -119,7 +119,7 @@ fn the_wider_family_agrees_with_pytorch_grad_cam() {
 fn another_point_and_another_class_agree_with_pytorch_grad_cam() {
     let narrow = Narrow::new();
     let logit = Options { target: Target::Logit, ..Options::default() };
-    let behind = narrow.pass(Options { layer_point: LayerPoint::PostRelu, ..logit });
+    let behind = narrow.pass(Options { layer_point: LayerPoint::PostRelu, ..logit.clone() });
     for (method, name) in [
         (named("grad-cam"), "post_relu_grad_cam"),
         (named("layer-cam"), "post_relu_layer_cam"),
@@ -145,7 +145,7 @@ fn lrp_and_lift_weights_agree_with_captum() {
         ("lrp_gamma", lrp(gamma)),
         ("lrp_z_plus", lrp(z_plus)),
         ("lift", lift(Options::default())),
-        ("published_lrp", lrp(published)),
+        ("published_lrp", lrp(published.clone())),
         ("published_lift", lift(published)),
     ] {
         let error = relative(&found, &expected(name));
