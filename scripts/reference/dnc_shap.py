@@ -16,7 +16,8 @@ picture in the empty context, weight 1. Taken next is the largest |v(m + N) - v(
 evaluations, v(m + first) and v(m + second), in this order, give four entries of half the weight: first in m, second
 in m, first in m + second, second in m + first. If it cannot, it costs nothing and its credit, weight *
 (v(m + N) - v(m)), is final. Cutting goes on while fewer evaluations than the budget are spent, so with a budget that
-is odd and above 2 one more is spent; a budget of 2 or less leaves all credit on the whole picture. At the end every
+is odd and above 2 one more is spent; a budget of 2 or less leaves all credit on the whole picture. With `at_once` above
+1, up to that many rectangles that can be cut are taken, and paid for, before any of them is evaluated. At the end every
 entry of the queue adds its credit to its rectangle: one rectangle is the sum over its contexts, and a rectangle that
 was cut in one context and not in another has credit beside its halves. Spread evenly over pixels it becomes a map
 whose sum is v(all) - v(nothing) at every budget.
@@ -139,8 +140,8 @@ def by_orders(v, width, height, depth):
     return values
 
 
-def best_first(v, width, height, budget, depth=None):
-    """({rectangle: credit}, evaluations, gap): one cut at a time, ties in the order of entry.
+def best_first(v, width, height, budget, depth=None, at_once=1):
+    """({rectangle: credit}, evaluations, gap); ties in the order of entry.
 
     The gap says by how much the choice of what was cut was decided: the least amount by which something that was cut
     came before something that could have been cut in its place and never was; None where all was cut.
@@ -161,19 +162,23 @@ def best_first(v, width, height, budget, depth=None):
 
     enter(whole, 0, nothing, v_nothing, v_all, 1.0)
     while queue and evaluations < budget:
-        importance, _, _, level, rectangle, context, f00, f11, weight = heapq.heappop(queue)
-        if not can_be_cut(level, rectangle):
-            keep(rectangle, weight * (f11 - f00))
-            continue
-        first, second = halves(rectangle)
-        with_first, with_second = filled(first, context), filled(second, context)
-        f10, f01 = evaluate(v, with_first, with_second)
-        evaluations += 2
-        taken.append(-importance)
-        enter(first, level + 1, context, f00, f10, weight / 2)
-        enter(second, level + 1, context, f00, f01, weight / 2)
-        enter(first, level + 1, with_second, f01, f11, weight / 2)
-        enter(second, level + 1, with_first, f10, f11, weight / 2)
+        cuts = []
+        while queue and len(cuts) < at_once and evaluations < budget:
+            importance, _, _, level, rectangle, context, f00, f11, weight = heapq.heappop(queue)
+            if can_be_cut(level, rectangle):
+                cuts.append((level + 1, rectangle, context, f00, f11, weight / 2))
+                taken.append(-importance)
+                evaluations += 2
+            else:
+                keep(rectangle, weight * (f11 - f00))
+        for level, rectangle, context, f00, f11, weight in cuts:
+            first, second = halves(rectangle)
+            with_first, with_second = filled(first, context), filled(second, context)
+            f10, f01 = evaluate(v, with_first, with_second)
+            enter(first, level, context, f00, f10, weight)
+            enter(second, level, context, f00, f01, weight)
+            enter(first, level, with_second, f01, f11, weight)
+            enter(second, level, with_first, f10, f11, weight)
     least, gaps = list(itertools.accumulate(reversed(taken), min))[::-1], []
     for importance, _, since, level, rectangle, _, f00, f11, weight in queue:
         keep(rectangle, weight * (f11 - f00))
@@ -210,16 +215,16 @@ class PixelMasker:
         return mask[None]
 
 
-def by_shap(v, width, height, budget, depth=None):
+def by_shap(v, width, height, budget, depth=None, at_once=1):
     """({rectangle: credit}, [height, width] credit of each pixel, evaluations) by shap's PartitionExplainer.
 
-    Its budget `max_evals` includes v(nothing) and v(all). With `batch_size=2`, masks, it cuts one rectangle at a time;
-    its own default, 10, takes five from the queue before it sees what the first of them gave. It breaks ties by random
-    numbers. Credits are its `dvalues`, before `lower_credit` hands them down in proportion to the number of pixels.
+    Its budget `max_evals` includes v(nothing) and v(all). Its `batch_size` counts masks, so it is twice `at_once`; its
+    own default, 10, takes five rectangles at once. It breaks ties by random numbers. Credits are its `dvalues`, before
+    `lower_credit` hands them down in proportion to the number of pixels.
     """
     masker = PixelMasker(width, height, depth)
     explainer = Partition(lambda masks: v(masks.reshape(-1, height, width)), masker)
-    row = explainer.explain_row(np.zeros(width * height), max_evals=budget, batch_size=2, fixed_context=None,
+    row = explainer.explain_row(np.zeros(width * height), max_evals=budget, batch_size=2 * at_once, fixed_context=None,
                                 main_effects=False, error_bounds=False, outputs=None, silent=True)
     held = row["hierarchical_values"]
     credits = {masker.rectangles[node]: float(held[node]) for node in np.flatnonzero(held)}

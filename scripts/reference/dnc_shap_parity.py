@@ -10,10 +10,11 @@ models synthesize emonet`. The photos are the first four of their folder, saved 
 input is squashed once to 227 x 227, and a mask acts on it: black, (0, 0, 0) before the mean image is subtracted, where
 nothing is kept. Explained is the logit or the probability of the class predicted for the whole photo.
 
-The same tree, order and budget on both sides: dnc_shap.py says which. Compared are v(nothing), v(all), and for every
-rectangle that holds credit the sum of the map over it: `leaves` are those with no other such rectangle inside. Ends
-with 1 where a leaf or a value differs by more than 1e-4. `gap` is the least amount that decided what was cut: where it
-is below 1e-5, the last digits of the two libraries can decide otherwise, and leaves can differ for that reason.
+The same tree, order and budget on both sides: dnc_shap.py says which; --at-once is how many rectangles the binary takes
+before it evaluates any. Compared are v(nothing), v(all), and for every rectangle that holds credit the sum of the map
+over it: `leaves` are those with no other such rectangle inside. Ends with 1 where a leaf or a value differs by more
+than 1e-4. `gap` is the least amount that decided what was cut: where it is below 1e-5, the last digits of the two
+libraries can decide otherwise, and leaves can differ for that reason.
 
 --self-check compares, on the first photo, shap with our own best-first search at the budget, and at depth 4 (172
 evaluations, 16 rectangles) with the plain recursion. Values of masks are kept, so all three see the same numbers. It
@@ -119,8 +120,9 @@ def extremes(v):
 
 def compare(v, path, raw, arguments):
     """One row of the table, and whether all is within the limit."""
-    credits, pixels, evaluations = by_shap(v, SIDE, SIDE, arguments.evaluations, arguments.depth)
-    gap = best_first(v, SIDE, SIDE, arguments.evaluations, arguments.depth)[2]
+    budget = arguments.evaluations, arguments.depth, arguments.at_once
+    credits, pixels, evaluations = by_shap(v, SIDE, SIDE, *budget)
+    gap = best_first(v, SIDE, SIDE, *budget)[2]
     found, *values = read_raw(raw, path)
     assert found.shape == (SIDE, SIDE), f"{path.name}: a map of {found.shape}"
     difference = found.astype(np.float64) - pixels
@@ -135,9 +137,9 @@ def compare(v, path, raw, arguments):
 
 def self_check(v, path, arguments):
     """The PyTorch side's three ways on one photo, and whether they agree."""
-    budget, depth = arguments.evaluations, arguments.depth
-    credits, pixels, evaluations = by_shap(v, SIDE, SIDE, budget, depth)
-    ours, spent, gap = best_first(v, SIDE, SIDE, budget, depth)
+    budget = arguments.evaluations, arguments.depth, arguments.at_once
+    credits, pixels, evaluations = by_shap(v, SIDE, SIDE, *budget)
+    ours, spent, gap = best_first(v, SIDE, SIDE, *budget)
     v_all, v_nothing = extremes(v)
     search = max(largest_difference(credits, ours), abs(evaluations - spent))
     recursion = largest_difference(by_shap(v, SIDE, SIDE, FULL, 4)[0], exact(v, SIDE, SIDE, 4))
@@ -158,6 +160,7 @@ def main():
     parser.add_argument("--self-check", action="store_true")
     parser.add_argument("--evaluations", type=int, default=200, metavar="N", help="default: %(default)s")
     parser.add_argument("--depth", type=int, metavar="D", help="deepest level (default: down to pixels)")
+    parser.add_argument("--at-once", type=int, default=1, metavar="K", help="rectangles (default: %(default)s)")
     parser.add_argument("--target", choices=("probability", "logit"), default="probability",
                         help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=2)

@@ -11,7 +11,8 @@ pixels, width first. Rectangles are x0, y0, x1, y1, half open. NAME.json:
               second [4]}
   nothing, all   v of the empty and of the full mask
   cases       [{depth: the deepest level, null: down to pixels; budget: of evaluations, null: until nothing can be cut;
-              evaluations: spent, the first two included; gap: see best_first(), null where everything was cut;
+              at_once: rectangles taken before any is evaluated; evaluations: spent, the first two included;
+              gap: see best_first(), null where nothing was decided;
               nodes: [[x0, y0, x1, y1, credit], ...] of the rectangles that hold credit at the end;
               pixels [height][width]: those credits spread evenly}, ...]
   exact       [{depth, leaves: [[x0, y0, x1, y1, value], ...]}, ...] by the plain recursion, which asks shap nothing
@@ -31,9 +32,9 @@ import numpy as np
 from dnc_shap import (FULL, best_first, by_orders, by_shap, exact, largest_difference, spread, value_functions,
                       write_json)
 
-# (depth, budget) of each picture's cases.
+# (depth, budget, rectangles at once where that is not 1) of each picture's cases.
 CASES = {"wide": [(None, 2), (None, 4), (None, 6), (None, 8), (None, 20), (None, 60), (None, 172), (None, 600),
-                  (None, FULL), (3, 20), (3, FULL), (4, 100), (4, FULL)],
+                  (None, FULL), (3, 20), (3, FULL), (4, 100), (4, FULL), (None, 60, 5), (None, 60, 8), (4, 100, 8)],
          "square": [(None, 4), (None, 12), (None, 172), (None, 700), (None, FULL), (4, 60),
                     (4, FULL), (6, 300), (6, FULL)],
          "high": [(None, 3), (None, 4), (None, 7), (None, 10), (None, 30), (None, 100), (None, 300), (None, FULL),
@@ -45,17 +46,17 @@ def listed(values):
     return [[*rectangle, value] for rectangle, value in sorted(values.items())]
 
 
-def checked_case(v, depth, budget):
+def checked_case(v, depth, budget, at_once=1):
     """One entry of `cases`, and the largest difference between shap and the other ways."""
-    credits, pixels, evaluations = by_shap(v, v.width, v.height, budget, depth)
-    ours, spent, gap = best_first(v, v.width, v.height, budget, depth)
+    credits, pixels, evaluations = by_shap(v, v.width, v.height, budget, depth, at_once)
+    ours, spent, gap = best_first(v, v.width, v.height, budget, depth, at_once)
     assert spent == evaluations, f"{spent} evaluations by our search, {evaluations} by shap"
     assert gap is None or gap > CLEAR, f"depth {depth}, budget {budget}: the order is nearly a tie ({gap:.1e})"
     differences = [largest_difference(credits, ours), np.abs(spread(credits, v.width, v.height) - pixels).max()]
     if budget == FULL:
         differences.append(largest_difference(credits, exact(v, v.width, v.height, depth)))
-    case = {"depth": depth, "budget": None if budget == FULL else budget, "evaluations": evaluations, "gap": gap,
-            "nodes": listed(credits), "pixels": pixels.tolist()}
+    case = {"depth": depth, "budget": None if budget == FULL else budget, "at_once": at_once,
+            "evaluations": evaluations, "gap": gap, "nodes": listed(credits), "pixels": pixels.tolist()}
     return case, max(differences)
 
 
@@ -67,13 +68,14 @@ def main():
     for name, v in value_functions().items():
         nothing, everything = v(np.stack([np.zeros((v.height, v.width), bool), np.ones((v.height, v.width), bool)]))
         cases, worst = [], 0.0
-        for depth, budget in CASES[name]:
-            case, difference = checked_case(v, depth, budget)
+        for chosen in CASES[name]:
+            case, difference = checked_case(v, *chosen)
             cases.append(case)
             worst = max(worst, difference, abs(sum(map(sum, case["pixels"])) - (everything - nothing)))
             gap = "-" if case["gap"] is None else f"{case['gap']:.1e}"
-            print(f"{name}: depth {depth}, budget {case['budget']}: {case['evaluations']} evaluations,"
-                  f" {len(case['nodes'])} rectangles, gap {gap}, difference {difference:.1e}")
+            print(f"{name}: depth {case['depth']}, budget {case['budget']}, {case['at_once']} at once:"
+                  f" {case['evaluations']} evaluations, {len(case['nodes'])} rectangles, gap {gap},"
+                  f" difference {difference:.1e}")
         found = {depth: exact(v, v.width, v.height, depth) for depth in EXACT}
         orders = max(largest_difference(found[depth], by_orders(v, v.width, v.height, depth)) for depth in ORDERS)
         worst = max(worst, orders)
