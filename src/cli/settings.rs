@@ -1,6 +1,7 @@
 //! Flags that mean the same in every subcommand, and how they change the configuration.
 
 use clap::Args;
+use emocam::attribution::external::MapFolder;
 use emocam::attribution::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Needs, Target};
 use emocam::config::{AssociationConfig, Config};
 use emocam::load;
@@ -23,6 +24,7 @@ fn methods(text: &str) -> Result<Methods, String> {
     match text {
         "paper" => Ok(Methods(Method::paper())),
         "all" => Ok(Methods(Method::all())),
+        "none" => Ok(Methods(Vec::new())),
         names => names.split(',').map(str::parse).collect::<Result<_, _>>().map(Methods),
     }
 }
@@ -33,7 +35,7 @@ fn methods_help() -> String {
     let (paper, all) = (Method::paper(), Method::all());
     let others: Vec<Method> = all.iter().copied().filter(|method| !paper.contains(method)).collect();
     let mut help = format!(
-        "Class activation maps, separated by commas [default: grad-cam; of explain: paper]\n\npaper: {}. all: these and {}.\n\
+        "Class activation maps, separated by commas [default: grad-cam; of explain: paper]\n\npaper: {}. all: these and {}. none: the maps of --maps alone.\n\
          All cost little beside the detector but shapley-cam (one ablation-cam for each of its permutations) and score-cam \
          (a run of the whole network for each channel).\n",
         names(&paper),
@@ -115,6 +117,18 @@ pub struct Settings {
     /// Class activation maps, separated by commas [default: grad-cam; of explain: paper]
     #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps", long_help = methods_help())]
     cam: Option<Methods>,
+
+    /// Maps of a method from elsewhere (another program, eye tracking, people), taken as one more method NAME [default:
+    /// the folder's name]; may be given several times. For the image a/x.jpg of the corpus the file DIR/a/x.npy or
+    /// DIR/a/x.jpg.npy, or .safetensors (one tensor, or the one named `map`), or .png (grey, 8 or 16 bits)
+    ///
+    /// A map has two dimensions (rows, columns), any size, and covers the whole upright image. It is finished as all maps
+    /// are: its positive part, scaled to 0 to 1, brought to the network's input bilinearly (as the image is: where the
+    /// network crops the image, the map is resized and cropped likewise; bars are 0), scaled to 0 to 1 again. An image
+    /// whose map is missing or damaged is a row of failures.csv. All files are read once more at the start, for the
+    /// digest by which --resume and merge notice changes.
+    #[arg(long, value_name = "[NAME=]DIR", help_heading = "Maps")]
+    maps: Vec<MapFolder>,
 
     /// What a map explains: preset (as published for each method), probability or logit [default: preset]
     #[arg(long, value_name = "SCORE", value_parser = by_name::<Target>, help_heading = "Maps")]
@@ -285,6 +299,7 @@ impl Settings {
             emotion_weights,
             emotion_mean,
             cam,
+            maps,
             target,
             class,
             layer_point,
@@ -310,6 +325,7 @@ impl Settings {
         set(&mut resolved.emotion.weights, emotion_weights);
         set(&mut resolved.emotion.mean, emotion_mean);
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
+        set(&mut resolved.cam.maps, (!maps.is_empty()).then_some(maps));
         set(&mut resolved.cam.seed, seed);
         set(&mut resolved.cam.target, target);
         set(&mut resolved.cam.class, class.map(ClassChoice::from));

@@ -6,6 +6,7 @@ use super::probe::{Grid, Probe, INPUTS};
 use super::road::combined;
 use super::scene::{ProbedPicture, Readings};
 use super::{baseline, pointing, sanity, Contender, Curve, Measure, Metric, Plan};
+use crate::attribution::external::ExternalMaps;
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
 use crate::image::{Fit, Placement, Region, Rgb8, Size};
@@ -135,6 +136,8 @@ pub struct Candidate {
     input: Rgb8,
     sight: Option<Sight>,
     known: Vec<Located>,
+    /// Its maps from elsewhere, over the input.
+    external: Vec<Vec<f32>>,
 }
 
 /// Judges one picture after the other.
@@ -143,6 +146,7 @@ pub struct Judge<'a> {
     config: &'a Config,
     plan: &'a Plan,
     pointer: Option<Pointer>,
+    external: Arc<ExternalMaps>,
     fit: Fit,
     /// The label all maps explain; `None`: each picture's own.
     class: Option<usize>,
@@ -151,13 +155,15 @@ pub struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// For these networks; without a `pointer` there is no pointing game.
+    /// For these networks and maps from elsewhere, which are those that `config` names; without a `pointer` there is no
+    /// pointing game.
     ///
     /// # Errors
     /// A class to be explained that is no label; a network with a single output.
     pub fn new(
         networks: &JudgingNetworks,
         pointer: Option<Pointer>,
+        external: Arc<ExternalMaps>,
         config: &'a Config,
         plan: &'a Plan,
     ) -> Result<Self> {
@@ -169,9 +175,9 @@ impl<'a> Judge<'a> {
             )));
         }
         let metrics = plan.metrics(networks.redrawn.len());
-        let contenders = plan.contenders(&config.cam.methods);
+        let contenders = plan.contenders(&config.cam);
         let class = config.cam.class.index(card)?;
-        Ok(Self { config, plan, pointer, fit: card.fit, class, contenders, metrics })
+        Ok(Self { config, plan, pointer, external, fit: card.fit, class, contenders, metrics })
     }
 
     /// Whose maps are judged.
@@ -193,7 +199,8 @@ impl<'a> Judge<'a> {
         let probed = ProbedPicture::new(probe, size, seed, self.plan)?;
 
         let clock = Instant::now();
-        let mut maps_of_methods = probed.probe.maps(network, &self.config.cam, size)?.into_iter();
+        let external = self.external.finish(&[&picture.external], size, probed.probe.input.device())?;
+        let mut all_maps = probed.probe.maps(network, &self.config.cam, size)?.into_iter().chain(external);
         seconds.maps += clock.elapsed().as_secs_f64();
         let clock = Instant::now();
         let mut correlations = self.correlations(networks, &probed.probe)?.into_iter();
@@ -206,8 +213,8 @@ impl<'a> Judge<'a> {
         for contender in &self.contenders {
             let (mut flat, mut own) = (false, Vec::new());
             let map = match contender {
-                Contender::Method(_) => {
-                    let maps = maps_of_methods.next().expect("one list of maps a method");
+                Contender::Method(_) | Contender::External(_) => {
+                    let maps = all_maps.next().expect("one list of maps a method");
                     (flat, own) = (maps.flat[0], correlations.next().unwrap_or_default());
                     // A map that is all but flat orders nothing: it counts as the zeros it stands for.
                     if flat {
@@ -285,9 +292,12 @@ impl Stage for Judge<'_> {
             Some(known) => known.regions(&source.path, picture.original).map(<[Located]>::to_vec),
             None => Ok(Vec::new()),
         };
+        let placement = self.fit.placement(picture.original);
+        let external = self.external.read(&source.path, &placement);
         Ok(Candidate {
             path: source.path.clone(),
-            placement: self.fit.placement(picture.original),
+            placement,
+            external: external.map_err(|error| Failure::new(&source.path, "maps", &error))?,
             input: self.fit.apply(&picture.pixels, picture.original),
             sight: self.pointer.as_ref().and_then(|pointer| pointer.view).map(|view| view.sight(&picture)),
             known: known.map_err(|error| Failure::new(&source.path, "regions", &error))?,

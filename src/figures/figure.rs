@@ -86,7 +86,7 @@ fn method<'a>(map: &ExplainedMap, values: &'a [f32], size: Size) -> MethodMap<'a
     let ranked = |of: &ExplainedBox| Ranked { object: of.index, score: of.importance.into(), counts: of.counts };
     MethodMap {
         name: map.method.clone(),
-        note: format!("of the {}", map.score),
+        note: map.score.map_or("map from a file".into(), |score| format!("of the {score}")),
         size,
         map: values,
         flat: map.flat,

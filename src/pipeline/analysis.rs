@@ -1,6 +1,7 @@
 //! What happens to a picture, from pixels to its record: regions, the explained network, all maps, scores.
 
 use super::{in_batches, Stage};
+use crate::attribution::external::ExternalMaps;
 use crate::attribution::{explain, HeadPass, Maps};
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
@@ -34,6 +35,7 @@ pub struct Analysis<'a> {
     config: &'a Config,
     view: Option<View>,
     known: Option<Arc<KnownRegions>>,
+    external: Arc<ExternalMaps>,
     fit: Fit,
     keep_maps: bool,
 }
@@ -47,6 +49,8 @@ pub struct Prepared {
     sight: Option<Sight>,
     /// Its regions, where they are known without a look.
     known: Vec<Located>,
+    /// Its maps from elsewhere, over the input.
+    external: Vec<Vec<f32>>,
     /// For methods that draw at random: from the run's seed and the picture's path, so that neither order nor threads
     /// nor a resumption change a result.
     seed: u64,
@@ -68,7 +72,8 @@ impl<'a> Analysis<'a> {
             Regions::Known(known) => Some(known.clone()),
             Regions::Detector(_) => None,
         };
-        Self { config, view: loaded.regions.view(), known, fit: loaded.network.card().fit, keep_maps }
+        let (view, external) = (loaded.regions.view(), loaded.maps.clone());
+        Self { config, view, known, external, fit: loaded.network.card().fit, keep_maps }
     }
 
     /// How much of a picture decoding has to give.
@@ -79,14 +84,19 @@ impl<'a> Analysis<'a> {
     /// Brings the picture named `path` in the corpus to both networks' inputs.
     ///
     /// # Errors
-    /// Its known regions are those of a picture of another size.
-    pub fn prepare(&self, picture: &Picture, path: &str) -> Result<Prepared> {
+    /// Its known regions are those of a picture of another size (stage `regions`); a map from elsewhere is missing or
+    /// cannot be used (stage `maps`).
+    pub fn prepare(&self, picture: &Picture, path: &str) -> Result<Prepared, Failure> {
+        let failure = |stage: &'static str| move |error: Error| Failure::new(path, stage, &error);
         let known = match &self.known {
-            Some(known) => known.regions(path, picture.original)?.to_vec(),
+            Some(known) => known.regions(path, picture.original).map_err(failure("regions"))?.to_vec(),
             None => Vec::new(),
         };
+        let placement = self.fit.placement(picture.original);
+        let external = self.external.read(path, &placement).map_err(failure("maps"))?;
         Ok(Prepared {
-            placement: self.fit.placement(picture.original),
+            placement,
+            external,
             input: self.fit.apply(&picture.pixels, picture.original),
             sight: self.view.map(|view| view.sight(picture)),
             known,
@@ -122,7 +132,9 @@ impl<'a> Analysis<'a> {
         let seeds: Vec<u64> = batch.iter().map(|prepared| prepared.seed).collect();
         let pass = HeadPass::new(network, &forward, self.config.cam.options(), &classes, &seeds)?;
         let methods = self.config.cam.methods.iter();
-        let maps = methods.map(|&method| explain(method, &pass, self.fit.input)).collect::<Result<Vec<_>>>()?;
+        let mut maps = methods.map(|&method| explain(method, &pass, self.fit.input)).collect::<Result<Vec<_>>>()?;
+        let external: Vec<&[Vec<f32>]> = batch.iter().map(|prepared| prepared.external.as_slice()).collect();
+        maps.extend(self.external.finish(&external, self.fit.input, forward.input.device())?);
         timings.explain += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
@@ -188,9 +200,9 @@ impl<'a> Analysis<'a> {
 
     /// What is kept of the maps of the picture at `place` in its batch.
     fn map_records(&self, maps: &[Maps], place: usize, scores: Vec<RegionScores>) -> Vec<MapRecord> {
-        let each = self.config.cam.methods.iter().zip(maps).zip(scores);
+        let each = self.config.cam.names().into_iter().zip(maps).zip(scores);
         each.map(|((method, maps), scores)| MapRecord {
-            method: method.to_string(),
+            method,
             flat: maps.flat[place],
             error: maps.errors.as_ref().map(|errors| errors[place]),
             mean: maps.means[place],
@@ -214,7 +226,7 @@ impl<'a> Stage for Analysis<'a> {
     fn prepare(&self, source: &&'a Source) -> Result<Prepared, Failure> {
         let options = self.config.corpus.decoding(self.enough());
         let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
-        Analysis::prepare(self, &picture, &source.path).map_err(|error| Failure::new(&source.path, "regions", &error))
+        Analysis::prepare(self, &picture, &source.path)
     }
 
     fn shape(&self, prepared: &Prepared) -> Size {

@@ -70,7 +70,7 @@ pub(crate) fn write_tables(
     records: impl FnOnce(&mut dyn FnMut(&ImageRecord) -> Result<()>) -> Result<()>,
 ) -> Result<()> {
     let manifest = &run.manifest;
-    let (labels, methods) = (&manifest.labels, &manifest.configuration.cam.methods);
+    let labels = &manifest.labels;
     table(&run.path("images.csv"), |images| {
         let head = ["path", "width", "height", "label"].map(String::from).into_iter();
         // A network with a single output has that in place of probabilities and what follows from them.
@@ -86,7 +86,7 @@ pub(crate) fn write_tables(
         table(&run.path("objects.csv"), |objects| {
             let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
             let masks = !manifest.configuration.regions.file.is_empty();
-            let methods = methods.iter().map(ToString::to_string);
+            let methods = manifest.configuration.cam.names();
             objects.row(head.into_iter().chain(methods).chain(added_head(manifest, masks)))?;
             records(&mut |record| {
                 images.row(image_cells(record, labels))?;
@@ -132,7 +132,7 @@ fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
         edges.into_iter().chain(["box_area", "canvas_width", "canvas_height"]).map(String::from).collect();
     if masks {
         head.push("mask_pixels".into());
-        head.extend(manifest.configuration.cam.methods.iter().map(|method| format!("{method}_box")));
+        head.extend(manifest.configuration.cam.names().iter().map(|method| format!("{method}_box")));
     }
     head
 }
