@@ -65,6 +65,19 @@ impl MapFiles {
         Ok(joined)
     }
 
+    /// Of no folder, for tests.
+    #[cfg(test)]
+    pub(super) fn empty() -> Self {
+        Self {
+            name: "empty".into(),
+            folder: PathBuf::new(),
+            files: BTreeMap::new(),
+            ambiguous: BTreeMap::new(),
+            files_without_picture: 0,
+            example_files: Vec::new(),
+        }
+    }
+
     /// Gives every picture its file; returns the files that are spoken for.
     fn assign(&mut self, paths: &[&str], found: &BTreeSet<String>) -> BTreeSet<String> {
         let named = |name: &str| -> Vec<String> {
