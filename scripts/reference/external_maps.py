@@ -59,9 +59,7 @@ random = numpy.random.default_rng(3)
 raw = random.gamma(0.5, 2.0, (7, 9)).astype("f4")
 scaled = (raw - raw.min()) / (raw.max() - raw.min() + numpy.float32(1e-7))
 sizes = [(9, 7), (20, 15), (4, 3), (5, 16), (13, 2)]
-resized = {
-    f"{width}x{height}": numpy.asarray(Image.fromarray(scaled).resize((width, height), Image.BILINEAR)).reshape(-1).tolist()
-    for width, height in sizes
-}
+pictures = {size: Image.fromarray(scaled).resize(size, Image.BILINEAR) for size in sizes}
+resized = {f"{size[0]}x{size[1]}": numpy.asarray(picture).reshape(-1).tolist() for size, picture in pictures.items()}
 text = json.dumps({"columns": 9, "rows": 7, "map": raw.reshape(-1).tolist(), "resized": resized}, indent=0)
 (out / "resized.json").write_text(text + "\n")

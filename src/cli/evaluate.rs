@@ -92,7 +92,6 @@ fn judged(
 ) -> anyhow::Result<(Evaluation, Vec<Failure>, Seconds)> {
     let stop = stop_on_interrupt("stopping after this image; once more to stop at once, without results")?;
     let mut progress = Progress::new(images.len() as u64, "images");
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
     let (configured, mut inputs) = (networks.inputs(), networks.inputs());
     let mut report = |now: PassProgress| {
         session::say_smaller_batch(&mut inputs, now.batch, configured);
@@ -107,6 +106,8 @@ fn judged(
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, limit, metrics, steps, pointing, pointing_confidence, resamples, settings } = args;
     let (config, machine) = settings.resolve()?;
+    // Before anything else runs on many threads.
+    rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build_global().context("cannot start threads")?;
     if config.corpus.fast_decode {
         say!("warning: fast decoding is for analyze and explain: methods are judged on whole photos");
     }

@@ -35,7 +35,8 @@ fn methods_help() -> String {
     let (paper, all) = (Method::paper(), Method::all());
     let others: Vec<Method> = all.iter().copied().filter(|method| !paper.contains(method)).collect();
     let mut help = format!(
-        "Class activation maps, separated by commas [default: grad-cam; of explain: paper]\n\npaper: {}. all: these and {}. none: the maps of --maps alone.\n\
+        "Class activation maps, separated by commas [default: grad-cam; of explain: paper]\n\npaper: {}. all: these and \
+         {}. none: the maps of --maps alone.\n\
          All cost little beside the detector but shapley-cam (one ablation-cam for each of its permutations) and score-cam \
          (a run of the whole network for each channel).\n",
         names(&paper),
@@ -122,8 +123,8 @@ pub struct Settings {
     /// the folder's name]; may be given several times. For the image a/x.jpg of the corpus the file DIR/a/x.npy or
     /// DIR/a/x.jpg.npy, or .safetensors (one tensor, or the one named `map`), or .png (grey, 8 or 16 bits)
     ///
-    /// A map has two dimensions (rows, columns), any size, and covers the whole upright image. It is finished as all maps
-    /// are: its positive part, scaled to 0 to 1, brought to the network's input bilinearly (as the image is: where the
+    /// A map has two dimensions (rows, columns), any size, and covers the whole upright image. It is finished as all
+    /// maps are: its positive part, scaled to 0 to 1, brought to the network's input bilinearly (as the image is: where the
     /// network crops the image, the map is resized and cropped likewise; bars are 0), scaled to 0 to 1 again. An image
     /// whose map is missing or damaged is a row of failures.csv. All files are read once more at the start, for the
     /// digest by which --resume and merge notice changes.

@@ -56,7 +56,8 @@ impl MapFiles {
                 files => files.join(", "),
             };
             let message = format!(
-                "has no map of any of the {} images: expected files named by their paths in the corpus, as {}, found {there}",
+                "has no map of any of the {} images: expected files named by their paths in the corpus, as {}, \
+                 found {there}",
                 paths.len(),
                 expected(path)
             );
@@ -152,7 +153,8 @@ impl MapFiles {
             (None, None) => {
                 let exact = self.folder.join(format!("{}.npy", stem(&beneath(path))));
                 let message = format!(
-                    "is not there: expected a map of {path} under this name, or ending in .safetensors or .png, or as {}.npy",
+                    "is not there: expected a map of {path} under this name, or ending in .safetensors or .png, or as \
+                     {}.npy",
                     beneath(path)
                 );
                 Err(Error::file(&exact, message))

@@ -69,13 +69,13 @@ impl ExternalMaps {
         &self.folders
     }
 
-    /// Reads the maps of the picture at `path`, which lies in the network's input as `placement` says: one a folder, over
-    /// the input, row by row, in `[0, 1]`, ready for [`Self::finish`].
+    /// Reads the maps of the picture at `path`, which lies in the network's input as `placement` says: one a folder,
+    /// over the input, row by row, in `[0, 1]`, ready for [`Self::finish`].
     ///
     /// # Errors
     /// The picture has no file in a folder, or several, or one that cannot be used; the error names it.
     pub fn read(&self, path: &str, placement: &Placement) -> Result<Vec<Vec<f32>>> {
-        let read = |folder: &MapFiles| Ok(placed::over_input(&read::map(folder.file(path)?)?, placement));
+        let read = |folder: &MapFiles| Ok(placed::over_input(&read::map(&folder.file(path)?)?, placement));
         self.folders.iter().map(read).collect()
     }
 

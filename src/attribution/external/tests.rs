@@ -22,7 +22,7 @@ fn refused(name: &str, bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
     std::fs::write(&file, bytes).unwrap();
-    let message = read::map(file.clone()).unwrap_err().to_string();
+    let message = read::map(&file).unwrap_err().to_string();
     assert!(message.contains(&file.display().to_string()), "{message}");
     message
 }
@@ -40,7 +40,7 @@ fn files_of_numpy_pillow_and_safetensors_are_read_to_the_last_bit() {
     let expected: BTreeMap<String, Vec<f32>> = json("values.json");
     assert_eq!(expected.len(), 29);
     for (name, values) in expected {
-        let map = read::map(reference(&name)).unwrap();
+        let map = read::map(&reference(&name)).unwrap();
         assert_eq!(map, PictureMap { size: Size::new(4, 3), values }, "{name}");
     }
 }
@@ -128,13 +128,15 @@ fn a_file_of_a_declared_gigabyte_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("map.safetensors");
     std::fs::File::create(&file).unwrap().set_len(MAX_FILE_BYTES + 1).unwrap();
-    let message = read::map(file).unwrap_err().to_string();
+    let message = read::map(&file).unwrap_err().to_string();
     assert!(message.contains("at most 536870912 bytes, found 536870913"), "{message}");
 }
 
 proptest! {
     #[test]
-    fn any_array_comes_back(rows in 1..9_usize, columns in 1..9_usize, by_columns: bool, big: bool, seed in -1e6..1e6_f32) {
+    fn any_array_comes_back(
+        rows in 1..9_usize, columns in 1..9_usize, by_columns: bool, big: bool, seed in -1e6..1e6_f32,
+    ) {
         let value = |row: usize, column: usize| seed + 3.0 * row as f32 - 7.0 * column as f32;
         let by_rows: Vec<f32> = (0..rows * columns).map(|at| value(at / columns, at % columns)).collect();
         let stored: Vec<f32> = match by_columns {
@@ -190,7 +192,8 @@ proptest! {
         let placement = fit.placement(Size::new(width, height));
         // A letterbox may shrink a map in one direction, where more than two cells count.
         prop_assume!(placement.resized.width as usize >= columns && placement.resized.height as usize >= rows);
-        let map = PictureMap { size: Size::new(columns as u32, rows as u32), values: values[..rows * columns].to_vec() };
+        let size = Size::new(columns as u32, rows as u32);
+        let map = PictureMap { size, values: values[..rows * columns].to_vec() };
         let input = placed::over_input(&map, &placement);
         // ReLU and min-max, the whole picture resized, its part in the input with 0 around it.
         let raw = Tensor::from_slice(&map.values).reshape([1, rows as i64, columns as i64]);
