@@ -1,5 +1,6 @@
 //! What a run does: the paper's preset, changed by a TOML file, changed by flags.
 
+use crate::attribution::external::{check_different, MapFolder};
 use crate::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Options, Place, Sign, Target};
 use crate::corpus::{DecodeOptions, Enough};
 use crate::files::read_text;
@@ -142,6 +143,9 @@ impl Default for EmotionConfig {
 pub struct CamConfig {
     /// One map a method.
     pub methods: Vec<Method>,
+    /// Maps from elsewhere, each folder of them one more method, behind `methods`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<MapFolder>,
     /// Which score is explained.
     pub target: Target,
     /// A label: the score is the explained class's logit less that of this label. Empty: none.
@@ -175,6 +179,7 @@ impl Default for CamConfig {
         let options = Options::default();
         Self {
             methods: vec![Method::GRAD_CAM],
+            maps: Vec::new(),
             target: options.target,
             contrast: options.contrast,
             sign: options.sign,
@@ -193,6 +198,12 @@ impl Default for CamConfig {
 }
 
 impl CamConfig {
+    /// The names of all maps of a picture, in their order: of the methods, then of the maps from elsewhere.
+    pub fn names(&self) -> Vec<String> {
+        let external = self.maps.iter().map(|maps| maps.name().to_string());
+        self.methods.iter().map(ToString::to_string).chain(external).collect()
+    }
+
     /// What the methods are told.
     pub fn options(&self) -> Options {
         Options {
@@ -315,7 +326,8 @@ impl Config {
         let DetectorConfig { cfg, weights, names, .. } = &mut config.detector;
         let RegionsConfig { file: regions, dataset, .. } = &mut config.regions;
         let emotion = &mut config.emotion;
-        for name in [cfg, weights, names, regions, dataset, &mut emotion.weights, &mut emotion.mean] {
+        let files = [cfg, weights, names, regions, dataset, &mut emotion.weights, &mut emotion.mean];
+        for name in files.into_iter().chain(config.cam.maps.iter_mut().map(|maps| &mut maps.folder)) {
             let beside = folder.join(&*name);
             if !name.is_empty() && beside.exists() {
                 *name = beside.to_string_lossy().into_owned();
@@ -343,13 +355,14 @@ impl Config {
                 return Err(Error::Setting(format!("{key} should be from 0 to 1, found {value}")));
             }
         }
-        if cam.methods.is_empty() {
+        if cam.methods.is_empty() && cam.maps.is_empty() {
             return Err(Error::Setting("no CAM method is named: give at least one with --cam".into()));
         }
         if let Some(twice) = (1..cam.methods.len()).find(|&at| cam.methods[..at].contains(&cam.methods[at])) {
             return Err(Error::Setting(format!("the CAM method {} is named twice", cam.methods[twice])));
         }
         cam.check_score()?;
+        check_different(&cam.maps).map_err(Error::Setting)?;
         if !(2..=100_000).contains(&cam.permutations) || cam.permutations % 2 == 1 {
             let found = cam.permutations;
             return Err(Error::Setting(format!("permutations should be an even number from 2 on, found {found}")));

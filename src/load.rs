@@ -1,6 +1,7 @@
 //! From the names in a configuration to networks and regions ready to run, and the list of their files for `run.json`.
 
 use crate::attribution;
+use crate::attribution::external::{ExternalMaps, MapFiles, MAX_FILE_BYTES};
 use crate::config::{Config, DetectorConfig};
 use crate::files::{read_text, sha256};
 use crate::models::{self, digest};
@@ -9,6 +10,7 @@ use crate::regions::darknet::{Cfg, Darknet};
 use crate::regions::{self, BoxThresholds, Detector, KnownRegions, Regions, YoloTorchScript};
 use crate::run::{ModelFile, Run};
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tch::Device;
@@ -26,6 +28,8 @@ pub struct Loaded {
     pub regions: Regions,
     /// The explained network.
     pub network: Box<dyn Classifier>,
+    /// Maps from elsewhere.
+    pub maps: Arc<ExternalMaps>,
     /// Every file, with its digest.
     pub files: Vec<ModelFile>,
     /// The output that all maps explain; `None`: each picture's own.
@@ -39,7 +43,7 @@ impl Loaded {
     /// No memory.
     pub fn on(&self, device: Device) -> Result<Self> {
         let (regions, network) = (self.regions.on(device)?, self.network.on(device)?);
-        Ok(Self { regions, network, files: self.files.clone(), class: self.class })
+        Ok(Self { regions, network, maps: self.maps.clone(), files: self.files.clone(), class: self.class })
     }
 }
 
@@ -47,14 +51,48 @@ impl Loaded {
 /// known are found.
 ///
 /// # Errors
-/// As [`regions()`] and [`network`]; methods that cannot be with the network.
+/// As [`regions()`], [`network`] and [`maps`]; methods that cannot be with the network.
 pub fn load(config: &Config, folder: &Path, device: Device, paths: &[&str]) -> Result<Loaded> {
+    let (maps, map_files) = maps(config, paths)?;
     let (regions, mut files) = regions(config, folder, device, paths)?;
     let (network, network_files) = network(config, folder, device)?;
     attribution::check(&config.cam.methods, &config.cam.options(), &*network)?;
     files.extend(network_files);
     let class = config.cam.class.index(network.card())?;
-    Ok(Loaded { regions, network, files, class })
+    files.extend(map_files);
+    Ok(Loaded { regions, network, maps, files, class })
+}
+
+/// The maps from elsewhere of the pictures at `paths`, and their folders with a digest each: over the names of the
+/// pictures' files and the digests of their contents, for which every file is read once.
+///
+/// # Errors
+/// As [`ExternalMaps::join`]. A file that cannot be read is none: its picture fails when its turn comes.
+pub fn maps(config: &Config, paths: &[&str]) -> Result<(Arc<ExternalMaps>, Vec<ModelFile>)> {
+    let maps = ExternalMaps::join(&config.cam.maps, paths)?;
+    let file = |folder: &MapFiles| {
+        let path = std::path::absolute(folder.folder()).unwrap_or_else(|_| folder.folder().into());
+        ModelFile {
+            role: format!("maps.{}", folder.name()),
+            path: path.display().to_string(),
+            sha256: map_digest(folder),
+            synthesized: false,
+        }
+    };
+    let files = maps.folders().iter().map(file).collect();
+    Ok((Arc::new(maps), files))
+}
+
+fn map_digest(folder: &MapFiles) -> String {
+    let files: Vec<(&str, PathBuf)> = folder.files().collect();
+    let content = |path: &Path| match std::fs::metadata(path) {
+        // Not read for its digest either.
+        Ok(file) if file.len() > MAX_FILE_BYTES => format!("{} bytes", file.len()),
+        Ok(_) => digest::sha256_file(path).unwrap_or_else(|_| "unreadable".into()),
+        Err(_) => "unreadable".into(),
+    };
+    let lines: Vec<String> = files.par_iter().map(|(name, path)| format!("{name}\0{}\n", content(path))).collect();
+    sha256(lines.concat().as_bytes())
 }
 
 /// Where things are, and the files that say so.

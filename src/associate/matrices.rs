@@ -93,7 +93,7 @@ impl Matrices {
     /// Of no picture yet.
     pub fn new(manifest: &Manifest, rule: &AssociationConfig) -> Self {
         let (labels, classes) = (manifest.labels.clone(), manifest.classes.clone());
-        let names = manifest.configuration.cam.methods.iter().map(ToString::to_string);
+        let names = manifest.configuration.cam.names().into_iter();
         let methods = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
         let game = |method: &Method| (method.row().needs == Needs::Regions).then(Effects::default);
         let effects = manifest.configuration.cam.methods.iter().map(game).collect();

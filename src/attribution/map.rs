@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use tch::{Kind, TchError, Tensor};
 
 /// Keeps a division by the range of a constant map finite; the value of pytorch-grad-cam.
-const EPSILON: f64 = 1e-7;
+pub(super) const EPSILON: f64 = 1e-7;
 
 /// Finished maps of a batch, where they were computed: on a GPU they stay there, and what is usually asked of them are
 /// a few numbers.
@@ -65,7 +65,15 @@ pub fn finish(raw: &Tensor, size: Size) -> Result<Maps, TchError> {
     let small = min_max(&raw.f_relu()?)?;
     let shape = [i64::from(size.height), i64::from(size.width)];
     let large = small.f_unsqueeze(1)?.f_upsample_bilinear2d(shape, false, None, None)?.f_squeeze_dim(1)?;
-    let tensor = min_max(&large)?;
+    measure(&large)
+}
+
+/// The last step of [`finish`], of maps that have the size they are to have: min-max per picture.
+///
+/// # Errors
+/// No memory.
+pub(super) fn measure(large: &Tensor) -> Result<Maps, TchError> {
+    let tensor = min_max(large)?;
     let all = tensor.f_flatten(1, -1)?;
     let maxima = all.f_amax([1_i64].as_slice(), false)?.f_to_kind(Kind::Double)?;
     let means = all.f_mean_dim([1_i64].as_slice(), false, Kind::Double)?;

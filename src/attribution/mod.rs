@@ -2,10 +2,12 @@
 //!
 //! A method turns the activation A (N, K, rows, columns) and the head into one raw map a picture; ReLU, normalisation
 //! and upsampling are the same for all and live in one place. A new method is one file and one row of the table of
-//! methods. Knows nothing of regions or files.
+//! methods. Maps of other methods come from files ([`external`]); but for these the room knows nothing of files, and
+//! nothing of regions.
 
 mod cam;
 mod channels;
+pub mod external;
 mod map;
 mod method;
 mod options;

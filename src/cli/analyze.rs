@@ -3,8 +3,8 @@
 use super::associate::print_summary;
 use super::progress;
 use super::session::{
-    self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_warning,
-    stop_on_interrupt,
+    self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_unused_maps,
+    say_warning, stop_on_interrupt,
 };
 use super::settings::Settings;
 use emocam::associate::matrices;
@@ -84,6 +84,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let manifest = Manifest { shard: part, ..manifest(&config, loaded, &devices, &roots, &corpus)? };
     say_warning(manifest.warning.as_ref());
     say_joined(&loaded.regions);
+    say_unused_maps(&loaded.maps);
     let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     tch::set_num_threads(run.manifest.network_threads);
     let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;

@@ -3,10 +3,11 @@
 use super::progress::Progress;
 use super::session::{
     self, all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined,
-    say_warning, stop_on_interrupt,
+    say_unused_maps, say_warning, stop_on_interrupt,
 };
 use super::settings::{by_name, Machine, Settings};
 use anyhow::Context;
+use emocam::attribution::external::ExternalMaps;
 use emocam::attribution::{self, Needs};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
@@ -23,6 +24,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Judge the methods: deletion, insertion, ROAD, average drop, pointing game, sanity check, over a corpus
@@ -90,7 +92,6 @@ fn judged(
 ) -> anyhow::Result<(Evaluation, Vec<Failure>, Seconds)> {
     let stop = stop_on_interrupt("stopping after this image; once more to stop at once, without results")?;
     let mut progress = Progress::new(images.len() as u64, "images");
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("cannot start threads")?;
     let (configured, mut inputs) = (networks.inputs(), networks.inputs());
     let mut report = |now: PassProgress| {
         session::say_smaller_batch(&mut inputs, now.batch, configured);
@@ -105,6 +106,8 @@ fn judged(
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, limit, metrics, steps, pointing, pointing_confidence, resamples, settings } = args;
     let (config, machine) = settings.resolve()?;
+    // Before anything else runs on many threads.
+    rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build_global().context("cannot start threads")?;
     if config.corpus.fast_decode {
         say!("warning: fast decoding is for analyze and explain: methods are judged on whole photos");
     }
@@ -115,9 +118,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     plan.check()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam-evaluation", super::corpus::name(&roots[0]))));
-    let Judging { mut networks, pointer, files, device, labels } =
+    let Judging { mut networks, pointer, maps, files, device, labels } =
         Judging::load(&config, &mut plan, metrics.is_none(), &machine, &corpus)?;
-    let judge = Judge::new(&networks, pointer, &config, &plan)?;
+    let judge = Judge::new(&networks, pointer, maps, &config, &plan)?;
     make_empty(&folder)?;
     let warning = load::warning(&files);
     say_warning(warning.as_ref());
@@ -167,6 +170,8 @@ struct Judging {
     networks: JudgingNetworks,
     /// Where the regions of the pointing game come from.
     pointer: Option<Pointer>,
+    /// Maps from elsewhere.
+    maps: Arc<ExternalMaps>,
     files: Vec<ModelFile>,
     device: tch::Device,
     labels: Vec<String>,
@@ -192,6 +197,8 @@ impl Judging {
             }
             None => None,
         };
+        let (maps, map_files) = load::maps(config, &paths(&corpus.images))?;
+        say_unused_maps(&maps);
         let device = open_device(machine)?;
         let (network, mut files) = load::network(config, &machine.models, device)?;
         attribution::check(&config.cam.methods, &config.cam.options(), &*network)?;
@@ -210,11 +217,12 @@ impl Judging {
             }
             None => None,
         };
+        files.extend(map_files);
         nn::keep_freed_memory();
         let pointer = |class| regions.as_ref().map(|regions: &Regions| Pointer::new(regions, class));
         let pointer = class.and_then(pointer);
         let networks = JudgingNetworks::new(network, regions, plan, config.cam.seed)?;
-        Ok(Self { networks, pointer, files, device, labels })
+        Ok(Self { networks, pointer, maps, files, device, labels })
     }
 }
 
@@ -233,10 +241,10 @@ fn print_means(evaluation: &Evaluation, estimates: &[MetricEstimate]) -> anyhow:
         rows[0].push(metric.name());
         rows[1].push(metric.better().name().to_string());
     }
-    for &contender in evaluation.contenders() {
+    for contender in evaluation.contenders() {
         let mark = if contender.is_baseline() { " (baseline)" } else { "" };
         let mean = |metric: &_| {
-            let found = estimates.iter().find(|of| of.contender == contender && of.metric == *metric);
+            let found = estimates.iter().find(|of| of.contender == *contender && of.metric == *metric);
             found.and_then(|of| of.mean).map_or("-".to_string(), |mean| format!("{mean:.3}"))
         };
         let cells = evaluation.metrics().iter().map(mean);

@@ -153,6 +153,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     execute(&mut experiment, corpus, run)
 }
 
+/// [`Settings::resolve`]; maps from elsewhere are of the photos as they were.
+fn resolve(settings: Settings) -> anyhow::Result<(Config, Machine)> {
+    let (config, machine) = settings.resolve()?;
+    anyhow::ensure!(
+        config.cam.maps.is_empty(),
+        "pasting changes the images, and no folder has maps of the changed ones; leave out --maps"
+    );
+    Ok((config, machine))
+}
+
 /// Loads what the arguments name and resolves what they mean.
 fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::Result<Experiment> {
     // The others were seen to by the caller; a new one does not compile until it is named here.
@@ -172,7 +182,7 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
         focus,
         settings,
     } = args;
-    let (config, machine) = settings.resolve()?;
+    let (config, machine) = resolve(settings)?;
     if config.corpus.fast_decode {
         say!("warning: fast decoding is for analyze and explain: objects are pasted on whole photos");
     }
@@ -258,7 +268,7 @@ fn execute(experiment: &mut Experiment, corpus: Corpus, mut run: Run) -> anyhow:
 
 /// `--find`.
 fn find_in(args: Args, photo: &Path, objects: &[PastedObject]) -> anyhow::Result<ExitCode> {
-    let (config, machine) = args.settings.resolve()?;
+    let (config, machine) = resolve(args.settings)?;
     let folder = args.out.unwrap_or_else(|| default_folder(&photo.with_extension(""), "find"));
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;

@@ -2,6 +2,7 @@
 
 use super::settings::Machine;
 use anyhow::Context;
+use emocam::attribution::external::ExternalMaps;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Problem, Source};
 use emocam::image::Canvas;
@@ -55,6 +56,14 @@ pub fn say_joined(regions: &Regions) {
     if *entries_without_picture > 0 {
         let examples = example_entries.join(", ");
         say!("{file}: {entries_without_picture} entries belong to no image of the corpus ({examples})");
+    }
+}
+
+/// Files of the folders of maps from elsewhere that belong to no picture: perhaps they are misnamed.
+pub fn say_unused_maps(maps: &ExternalMaps) {
+    for files in maps.folders().iter().filter(|files| files.files_without_picture > 0) {
+        let (folder, count) = (files.folder().display(), files.files_without_picture);
+        say!("{folder}: {count} files belong to no image of the corpus ({})", files.example_files.join(", "));
     }
 }
 

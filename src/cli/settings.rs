@@ -1,6 +1,7 @@
 //! Flags that mean the same in every subcommand, and how they change the configuration.
 
 use clap::Args;
+use emocam::attribution::external::MapFolder;
 use emocam::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Needs, Place, Sign, Target};
 use emocam::config::{AssociationConfig, Config};
 use emocam::load;
@@ -23,6 +24,7 @@ fn methods(text: &str) -> Result<Methods, String> {
     let named = |name: &str| match name {
         "paper" => Ok(Method::paper()),
         "all" => Ok(Method::cams()),
+        "none" => Ok(Vec::new()),
         name => name.parse().map(|method| vec![method]),
     };
     let named = text.split(',').map(named).collect::<Result<Vec<_>, String>>()?;
@@ -38,9 +40,9 @@ fn methods_help() -> String {
     };
     let mut help = format!(
         "Methods, separated by commas [default: grad-cam; of explain: paper]\n\npaper: {}. all: these and {}. By name \
-         alone: {}.\nAll cost little beside the detector but shapley-cam (one ablation-cam for each of its \
-         permutations), score-cam (a run of the whole network for each channel), and those by name (a run for each of \
-         their --evaluations).\n",
+         alone: {}. none: the maps of --maps alone.\nAll cost little beside the detector but shapley-cam (one \
+         ablation-cam for each of its permutations), score-cam (a run of the whole network for each channel), and those \
+         by name (a run for each of their --evaluations).\n",
         names(&paper),
         names(&besides(&cams, &paper)),
         names(&besides(&all, &cams))
@@ -128,6 +130,18 @@ pub struct Settings {
     /// Class activation maps, separated by commas [default: grad-cam; of explain: paper]
     #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps", long_help = methods_help())]
     cam: Option<Methods>,
+
+    /// Maps of a method from elsewhere (another program, eye tracking, people), taken as one more method NAME [default:
+    /// the folder's name]; may be given several times. For the image a/x.jpg of the corpus the file DIR/a/x.npy or
+    /// DIR/a/x.jpg.npy, or .safetensors (one tensor, or the one named `map`), or .png (grey, 8 or 16 bits)
+    ///
+    /// A map has two dimensions (rows, columns), any size, and covers the whole upright image. It is finished as all
+    /// maps are: its positive part, scaled to 0 to 1, brought to the network's input bilinearly (as the image is: where the
+    /// network crops the image, the map is resized and cropped likewise; bars are 0), scaled to 0 to 1 again. An image
+    /// whose map is missing or damaged is a row of failures.csv. All files are read once more at the start, for the
+    /// digest by which --resume and merge notice changes.
+    #[arg(long, value_name = "[NAME=]DIR", help_heading = "Maps")]
+    maps: Vec<MapFolder>,
 
     /// What a map explains: preset (as published for each method), probability or logit; or valence or arousal, the
     /// network's linear regression on the probabilities of all labels, where its card has one [default: preset]
@@ -331,6 +345,7 @@ impl Settings {
             emotion_weights,
             emotion_mean,
             cam,
+            maps,
             target,
             contrast,
             sign,
@@ -362,6 +377,7 @@ impl Settings {
         set(&mut resolved.emotion.weights, emotion_weights);
         set(&mut resolved.emotion.mean, emotion_mean);
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
+        set(&mut resolved.cam.maps, (!maps.is_empty()).then_some(maps));
         set(&mut resolved.cam.seed, seed);
         set(&mut resolved.cam.target, target);
         set(&mut resolved.cam.contrast, contrast);

@@ -52,6 +52,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { out, scenes, world, style, resamples, settings } = args;
     let (mut config, machine) = settings.resolve_or_paper_methods()?;
     config.cam.check_explains_label()?;
+    anyhow::ensure!(
+        config.cam.maps.is_empty(),
+        "scenes are drawn as they are needed: no folder has maps of them; leave out --maps"
+    );
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     let published = Config::default();
     if config.detector.weights == published.detector.weights && config.emotion.weights == published.emotion.weights {
@@ -88,7 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(130));
     }
     say_smaller_batch(&mut config.compute.batch.clone(), worker.batch, config.compute.batch);
-    let methods: Vec<String> = config.cam.methods.iter().map(ToString::to_string).collect();
+    let methods = config.cam.names();
     let judges = BoxJudge::all(&methods, config.association.importance, &found);
     let validation = Validation::new(&found, judges, labels.len(), resamples, config.cam.seed);
     validation.write(&out, &labels)?;

@@ -17,6 +17,7 @@ mod tar;
 
 pub use decode::decode;
 pub use find::{check, find, Corpus, Problem, FIGURES};
+pub(crate) use names::beneath;
 pub use options::{DecodeOptions, Enough};
 pub use shard::{shard_of, Shard, ShardChoice};
 pub use source::{digest, Member, Source};

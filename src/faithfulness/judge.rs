@@ -6,6 +6,7 @@ use super::probe::{Grid, Probe, INPUTS};
 use super::road::combined;
 use super::scene::{ProbedPicture, Readings};
 use super::{baseline, pointing, sanity, Contender, Curve, Measure, Metric, Plan};
+use crate::attribution::external::ExternalMaps;
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
 use crate::image::{inside, Fit, Placement, Region, Rgb8, Size};
@@ -19,6 +20,7 @@ use crate::{Error, Result};
 use serde::Serialize;
 use std::cell::Cell;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Seconds a part of the work took, all pictures together.
@@ -126,6 +128,8 @@ pub struct Candidate {
     placement: Placement,
     input: Rgb8,
     seen: Seen,
+    /// Its maps from elsewhere, over the input.
+    external: Vec<Vec<f32>>,
 }
 
 /// Judges one picture after the other.
@@ -134,6 +138,7 @@ pub struct Judge<'a> {
     config: &'a Config,
     plan: &'a Plan,
     pointer: Option<Pointer>,
+    external: Arc<ExternalMaps>,
     fit: Fit,
     /// The label all maps explain; `None`: each picture's own.
     class: Option<usize>,
@@ -142,13 +147,15 @@ pub struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// For these networks; without a `pointer` there is no pointing game.
+    /// For these networks and maps from elsewhere, which are those that `config` names; without a `pointer` there is no
+    /// pointing game.
     ///
     /// # Errors
     /// A class to be explained that is no label; maps of something else than a label; a network with a single output.
     pub fn new(
         networks: &JudgingNetworks,
         pointer: Option<Pointer>,
+        external: Arc<ExternalMaps>,
         config: &'a Config,
         plan: &'a Plan,
     ) -> Result<Self> {
@@ -161,9 +168,9 @@ impl<'a> Judge<'a> {
         }
         config.cam.check_explains_label()?;
         let metrics = plan.metrics(networks.redrawn.len());
-        let contenders = plan.contenders(&config.cam.methods);
+        let contenders = plan.contenders(&config.cam);
         let class = config.cam.class.index(card)?;
-        Ok(Self { config, plan, pointer, fit: card.fit, class, contenders, metrics })
+        Ok(Self { config, plan, pointer, external, fit: card.fit, class, contenders, metrics })
     }
 
     /// Whose maps are judged.
@@ -185,7 +192,8 @@ impl<'a> Judge<'a> {
         let probed = ProbedPicture::new(probe, size, seed, self.plan)?;
 
         let clock = Instant::now();
-        let mut maps_of_methods = probed.probe.maps(network, &self.config.cam, size)?.into_iter();
+        let external = self.external.finish(&[&picture.external], size, probed.probe.input.device())?;
+        let mut all_maps = probed.probe.maps(network, &self.config.cam, size)?.into_iter().chain(external);
         seconds.maps += clock.elapsed().as_secs_f64();
         let clock = Instant::now();
         let mut correlations = self.correlations(networks, &probed.probe)?.into_iter();
@@ -198,8 +206,8 @@ impl<'a> Judge<'a> {
         for contender in &self.contenders {
             let (mut flat, mut own) = (false, Vec::new());
             let map = match contender {
-                Contender::Method(_) => {
-                    let maps = maps_of_methods.next().expect("one list of maps a method");
+                Contender::Method(_) | Contender::External(_) => {
+                    let maps = all_maps.next().expect("one list of maps a method");
                     (flat, own) = (maps.flat[0], correlations.next().unwrap_or_default());
                     // A map that is all but flat orders nothing: it counts as the zeros it stands for.
                     if flat {
@@ -277,9 +285,12 @@ impl Stage for Judge<'_> {
             Some(pointer) => pointer.finder.see(&picture, &source.path),
             None => Ok(Seen::default()),
         };
+        let placement = self.fit.placement(picture.original);
+        let external = self.external.read(&source.path, &placement);
         Ok(Candidate {
             path: source.path.clone(),
-            placement: self.fit.placement(picture.original),
+            placement,
+            external: external.map_err(|error| Failure::new(&source.path, "maps", &error))?,
             input: self.fit.apply(&picture.pixels, picture.original),
             seen: seen.map_err(|error| Failure::new(&source.path, "regions", &error))?,
         })

@@ -35,6 +35,7 @@ pub use summary::{Difference, Evaluation, MetricEstimate};
 pub use tables::{write, Document, EvaluationOutcome};
 
 use crate::attribution::Method;
+use crate::config::CamConfig;
 use crate::{Error, Result};
 use serde::Serialize;
 
@@ -115,19 +116,22 @@ impl Plan {
         of.into_iter().filter(|(measure, _)| self.has(*measure)).map(|(_, curve)| curve).collect()
     }
 
-    /// `methods` and the baselines they have to beat.
-    fn contenders(&self, methods: &[Method]) -> Vec<Contender> {
-        let methods = methods.iter().copied().map(Contender::Method);
+    /// The methods, the maps from elsewhere, and the baselines they have to beat.
+    fn contenders(&self, cam: &CamConfig) -> Vec<Contender> {
+        let external = cam.maps.iter().map(|maps| Contender::External(maps.name().into()));
+        let methods = cam.methods.iter().copied().map(Contender::Method).chain(external);
         let uniform = self.has(Measure::Pointing).then_some(Contender::Uniform);
         methods.chain([Contender::Random, Contender::Centre]).chain(uniform).collect()
     }
 }
 
 /// Whose maps are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contender {
     /// A method.
     Method(Method),
+    /// Maps from elsewhere, by their name.
+    External(String),
     /// Random maps as smooth as a class activation map.
     Random,
     /// A Gaussian about the centre.
@@ -138,9 +142,10 @@ pub enum Contender {
 
 impl Contender {
     /// The name in tables.
-    pub fn name(self) -> String {
+    pub fn name(&self) -> String {
         match self {
             Self::Method(method) => method.to_string(),
+            Self::External(name) => name.clone(),
             Self::Random => "random".into(),
             Self::Centre => "centre".into(),
             Self::Uniform => "uniform".into(),
@@ -148,8 +153,8 @@ impl Contender {
     }
 
     /// Whether it knows nothing of the model.
-    pub fn is_baseline(self) -> bool {
-        !matches!(self, Self::Method(_))
+    pub fn is_baseline(&self) -> bool {
+        !matches!(self, Self::Method(_) | Self::External(_))
     }
 }
 

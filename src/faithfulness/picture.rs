@@ -10,7 +10,7 @@ pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], document
         (0..evaluation.contenders().len()).filter(|&at| evaluation.contenders()[at] != Contender::Uniform).collect();
     let series = shown
         .iter()
-        .map(|&at| evaluation.contenders()[at])
+        .map(|&at| &evaluation.contenders()[at])
         .map(|contender| Series { name: contender.name(), baseline: contender.is_baseline() });
     let mut panels: Vec<Panel> = evaluation
         .metrics()
@@ -55,14 +55,14 @@ fn deepest(evaluation: &Evaluation) -> usize {
     evaluation.metrics().iter().filter_map(layers).max().unwrap_or(0)
 }
 
-fn find(estimates: &[MetricEstimate], contender: Contender, metric: Metric) -> Option<&MetricEstimate> {
-    estimates.iter().find(|of| of.contender == contender && of.metric == metric)
+fn find<'a>(estimates: &'a [MetricEstimate], contender: &Contender, metric: Metric) -> Option<&'a MetricEstimate> {
+    estimates.iter().find(|of| of.contender == *contender && of.metric == metric)
 }
 
 fn dots(evaluation: &Evaluation, estimates: &[MetricEstimate], metric: Metric, shown: &[usize]) -> Panel {
     let mean = |contender| find(estimates, contender, metric).and_then(|estimate| estimate.mean);
     let dot = |&at: &usize| {
-        let estimate = find(estimates, evaluation.contenders()[at], metric)?;
+        let estimate = find(estimates, &evaluation.contenders()[at], metric)?;
         Some(Dot { value: estimate.mean?, interval: estimate.interval, mark: mark(estimate) })
     };
     let better = match metric.better() {
@@ -81,7 +81,7 @@ fn dots(evaluation: &Evaluation, estimates: &[MetricEstimate], metric: Metric, s
         Metric::Sanity(_) => ("Sanity check", "correlation, whole head redrawn"),
     };
     // What a map without information scores: in the pointing game the boxes' share of the area.
-    let reference = if metric == Metric::Pointing { mean(Contender::Uniform) } else { mean(Contender::Random) };
+    let reference = if metric == Metric::Pointing { mean(&Contender::Uniform) } else { mean(&Contender::Random) };
     let dots = shown.iter().map(dot).collect();
     Panel::Dots { title: title.into(), scale: scale.into(), better: better.into(), dots, reference }
 }
@@ -123,7 +123,7 @@ fn curve_panels(evaluation: &Evaluation, shown: &[usize]) -> Vec<Panel> {
 
 fn cascade(evaluation: &Evaluation, estimates: &[MetricEstimate], shown: &[usize]) -> Panel {
     let line = |&at: &usize| -> Vec<(f64, f64)> {
-        let contender = evaluation.contenders()[at];
+        let contender = &evaluation.contenders()[at];
         if contender.is_baseline() {
             return Vec::new();
         }

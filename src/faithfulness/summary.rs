@@ -103,14 +103,14 @@ impl Evaluation {
     pub fn estimates(&self, resamples: usize, seed: u64) -> Vec<MetricEstimate> {
         let pairs: Vec<(usize, usize)> = (0..self.contenders.len())
             .flat_map(|contender| (0..self.metrics.len()).map(move |metric| (contender, metric)))
-            .filter(|&(contender, metric)| takes_part(self.contenders[contender], self.metrics[metric]))
+            .filter(|&(contender, metric)| takes_part(&self.contenders[contender], self.metrics[metric]))
             .collect();
         pairs.into_par_iter().map(|(contender, metric)| self.estimate(contender, metric, resamples, seed)).collect()
     }
 
     fn estimate(&self, contender: usize, metric: usize, resamples: usize, seed: u64) -> MetricEstimate {
         let values: Vec<f64> = self.values(contender, metric).flatten().collect();
-        let random = self.contenders.iter().position(|&other| other == Contender::Random);
+        let random = self.contenders.iter().position(|other| *other == Contender::Random);
         let over_random = random.filter(|&random| random != contender).and_then(|random| {
             let pairs = self.values(contender, metric).zip(self.values(random, metric));
             let differences: Vec<f64> = pairs.filter_map(|(own, random)| Some(own? - random?)).collect();
@@ -120,7 +120,7 @@ impl Evaluation {
             })
         });
         MetricEstimate {
-            contender: self.contenders[contender],
+            contender: self.contenders[contender].clone(),
             metric: self.metrics[metric],
             mean: mean(&values),
             interval: percentile_interval_of_mean(&values, resamples, seed),
@@ -135,9 +135,11 @@ impl Evaluation {
 }
 
 /// Whether `contender` can have a value at all.
-fn takes_part(contender: Contender, metric: Metric) -> bool {
+fn takes_part(contender: &Contender, metric: Metric) -> bool {
     match (contender, metric) {
         (Contender::Method(_), _) => true,
+        // They are what they are, whatever the network's layers.
+        (Contender::External(_), metric) => !matches!(metric, Metric::Sanity(_)),
         (Contender::Uniform, metric) => metric == Metric::Pointing,
         (_, metric) => !matches!(metric, Metric::Sanity(_)),
     }

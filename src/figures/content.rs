@@ -61,8 +61,9 @@ pub struct ExplainedMap {
     /// The method's name.
     pub method: String,
     /// The score it explains: "probability", "logit", "contrast" (of two logits), "valence", "arousal", or of a network
-    /// with a single output "output".
-    pub score: &'static str,
+    /// with a single output "output"; absent of a map from elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<&'static str>,
     /// The map had no positive part and is zero throughout.
     pub flat: bool,
     /// Standard error of the channel weights as a share of their norm, by a method that estimates them.
@@ -165,10 +166,10 @@ impl Explainer<'_> {
         let cam = &self.config.cam;
         ExplainedMap {
             method: map.method.clone(),
-            score: match cam.methods[method].score(&cam.options()) {
+            score: cam.methods.get(method).map(|method| match method.score(&cam.options()) {
                 _ if self.card.scalar.is_some() => "output",
                 score => score.name(),
-            },
+            }),
             flat: map.flat,
             error: map.error,
             mean: map.mean,

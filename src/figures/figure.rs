@@ -88,7 +88,7 @@ fn method<'a>(map: &ExplainedMap, cam: &CamConfig, values: &'a [f32], size: Size
     let ranked = |of: &ExplainedBox| Ranked { object: of.index, score: of.importance.into(), counts: of.counts };
     MethodMap {
         name: map.method.clone(),
-        note: note(map.score, cam),
+        note: map.score.map_or("map from a file".into(), |score| note(score, cam)),
         size,
         map: values,
         flat: map.flat,

@@ -66,13 +66,16 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    fn open(&self, source: &Source) -> Result<Photo> {
+    fn open(&self, source: &Source) -> Result<Photo, Failure> {
         let options = self.config.corpus.decoding(self.analysis.enough());
-        let mut picture = source.decode(&options)?;
+        let decode = |options: &DecodeOptions| {
+            source.decode(options).map_err(|error| Failure::new(&source.path, "decode", &error))
+        };
+        let mut picture = decode(&options)?;
         let prepared = self.analysis.prepare(&picture, &source.path)?;
         if picture.pixels.size() != picture.original {
             // Enough for the networks, but the figure shows the photo.
-            picture = source.decode(&DecodeOptions { enough: None, ..options })?;
+            picture = decode(&DecodeOptions { enough: None, ..options })?;
         }
         let Picture { pixels, .. } = picture;
         Ok(Photo { pixels, prepared })
@@ -97,7 +100,7 @@ impl Stage for Explainer<'_> {
     }
 
     fn prepare(&self, source: &Source) -> Result<Photo, Failure> {
-        self.open(source).map_err(|error| Failure::new(&source.path, "decode", &error))
+        self.open(source)
     }
 
     fn shape(&self, photo: &Photo) -> Size {

@@ -1,6 +1,6 @@
 //! How the files of many photos are named, so that no two share a name.
 
-use crate::run::beneath;
+use crate::corpus::beneath;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -164,8 +164,7 @@ impl Stage for TrialStage<'_> {
         });
         let visible = visible.collect();
         let name = format!("scene {number}");
-        let prepared = self.analysis.prepare(&picture.into(), &name);
-        let prepared = prepared.map_err(|error| Failure::new(&name, "draw", &error))?;
+        let prepared = self.analysis.prepare(&picture.into(), &name)?;
         Ok(StagedScene { number, size, prepared, truth: scene.label(), visible })
     }
 

@@ -20,6 +20,7 @@ pub use letterbox::{Canvas, Letterbox, LetterboxFilter, LetterboxRule};
 pub use mask::{Mask, Span};
 pub use overlay::Rgba8;
 pub use region::Region;
+pub(crate) use resample::taps_of;
 pub use resample::{resize, taps, Filter, KeptResize, Taps};
 
 use serde::{Deserialize, Serialize};

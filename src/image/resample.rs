@@ -105,7 +105,7 @@ pub fn taps(from: u32, to: u32, filter: Filter) -> Taps {
 }
 
 /// [`taps`] of these outputs alone: an axis that becomes very long and of which little is looked at costs that little.
-fn taps_of(from: u32, to: u32, outputs: Range<u32>, filter: Filter) -> Taps {
+pub(crate) fn taps_of(from: u32, to: u32, outputs: Range<u32>, filter: Filter) -> Taps {
     assert!(from > 0 && to > 0, "an axis of {from} pixels cannot become one of {to}");
     let scale = f64::from(from) / f64::from(to);
     let stretch = scale.max(1.0);

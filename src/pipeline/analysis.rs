@@ -1,6 +1,7 @@
 //! What happens to a picture, from pixels to its record: regions, the explained network, all maps, scores.
 
 use super::{in_batches, Stage};
+use crate::attribution::external::ExternalMaps;
 use crate::attribution::{explain, HeadPass, InputRegion, Maps, Needs};
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
@@ -15,6 +16,7 @@ use crate::score::{scores_on_device, BoxScore, MaskScorer, Scorer};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 use tch::Tensor;
 
@@ -32,6 +34,7 @@ pub struct Worker {
 pub struct Analysis<'a> {
     config: &'a Config,
     finder: Finder,
+    external: Arc<ExternalMaps>,
     fit: Fit,
     keep_maps: bool,
 }
@@ -43,6 +46,8 @@ pub struct Prepared {
     placement: Placement,
     input: Rgb8,
     seen: Seen,
+    /// Its maps from elsewhere, over the input.
+    external: Vec<Vec<f32>>,
     /// For methods that draw at random: from the run's seed and the picture's path, so that neither order nor threads
     /// nor a resumption change a result.
     seed: u64,
@@ -60,7 +65,8 @@ pub struct Examined {
 impl<'a> Analysis<'a> {
     /// With these networks, whose sizes and regions decode threads need; maps are handed on where `keep_maps` says so.
     pub fn new(loaded: &Loaded, config: &'a Config, keep_maps: bool) -> Self {
-        Self { config, finder: loaded.regions.finder(), fit: loaded.network.card().fit, keep_maps }
+        let (finder, external) = (loaded.regions.finder(), loaded.maps.clone());
+        Self { config, finder, external, fit: loaded.network.card().fit, keep_maps }
     }
 
     /// How much of a picture decoding has to give.
@@ -71,12 +77,17 @@ impl<'a> Analysis<'a> {
     /// Brings the picture named `path` in the corpus to both networks' inputs.
     ///
     /// # Errors
-    /// Its known regions are those of a picture of another size.
-    pub fn prepare(&self, picture: &Picture, path: &str) -> Result<Prepared> {
+    /// Its known regions are those of a picture of another size (stage `regions`); a map from elsewhere is missing or
+    /// cannot be used (stage `maps`).
+    pub fn prepare(&self, picture: &Picture, path: &str) -> Result<Prepared, Failure> {
+        let failure = |stage: &'static str| move |error: Error| Failure::new(path, stage, &error);
+        let placement = self.fit.placement(picture.original);
+        let external = self.external.read(path, &placement).map_err(failure("maps"))?;
         Ok(Prepared {
-            placement: self.fit.placement(picture.original),
+            placement,
+            external,
             input: self.fit.apply(&picture.pixels, picture.original),
-            seen: self.finder.see(picture, path)?,
+            seen: self.finder.see(picture, path).map_err(failure("regions"))?,
             seed: Random::of_text(self.config.cam.seed, path).next_u64(),
         })
     }
@@ -119,7 +130,9 @@ impl<'a> Analysis<'a> {
             inside = visible.par_iter().zip(batch).map(places).collect();
             pass = pass.with_regions(&inside);
         }
-        let maps = methods.map(|&method| explain(method, &pass, self.fit.input)).collect::<Result<Vec<_>>>()?;
+        let mut maps = methods.map(|&method| explain(method, &pass, self.fit.input)).collect::<Result<Vec<_>>>()?;
+        let external: Vec<&[Vec<f32>]> = batch.iter().map(|prepared| prepared.external.as_slice()).collect();
+        maps.extend(self.external.finish(&external, self.fit.input, forward.input.device())?);
         timings.explain += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
@@ -183,16 +196,16 @@ impl<'a> Analysis<'a> {
 
     /// What is kept of the maps of the picture at `place` in its batch.
     fn map_records(&self, maps: &[Maps], place: usize, scores: Vec<RegionScores>) -> Vec<MapRecord> {
-        let each = self.config.cam.methods.iter().zip(maps).zip(scores);
+        let each = self.config.cam.names().into_iter().zip(maps).zip(scores);
         each.map(|((method, maps), mut scores)| {
             let game = maps.games.as_ref().map(|games| &games[place]);
-            if method.row().needs == Needs::Regions {
-                let shares = game.into_iter().flat_map(|game| &game.shares);
+            if let Some(game) = game.filter(|game| game.background.is_some()) {
+                let shares = game.shares.iter();
                 let boxes = shares.map(|&share| BoxScore { mean: share, max: share, mass: share }).collect();
                 scores = RegionScores { boxes, masks: Vec::new() };
             }
             MapRecord {
-                method: method.to_string(),
+                method,
                 flat: maps.flat[place],
                 error: maps.errors.as_ref().map(|errors| errors[place]),
                 mean: maps.means[place],
@@ -218,7 +231,7 @@ impl<'a> Stage for Analysis<'a> {
     fn prepare(&self, source: &&'a Source) -> Result<Prepared, Failure> {
         let options = self.config.corpus.decoding(self.enough());
         let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
-        Analysis::prepare(self, &picture, &source.path).map_err(|error| Failure::new(&source.path, "regions", &error))
+        Analysis::prepare(self, &picture, &source.path)
     }
 
     fn shape(&self, prepared: &Prepared) -> Size {

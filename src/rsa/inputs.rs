@@ -161,7 +161,7 @@ impl Inputs {
         if pictures.len() == 1 {
             self.warnings.push(format!("{folder}: one image: no intervals and no reliability"));
         }
-        let methods = &manifest.configuration.cam.methods;
+        let methods = manifest.configuration.cam.names();
         for (method, of) in methods.iter().enumerate() {
             let name = match name {
                 Some(name) if methods.len() > 1 => format!("{name}/{of}"),

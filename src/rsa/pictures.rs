@@ -61,7 +61,7 @@ impl Pictures {
     /// The records cannot be read.
     pub fn read(run: &Run, rule: &AssociationConfig, numbering: &Numbering) -> Result<Self> {
         let Numbering { classes, labels } = numbering;
-        let mut pictures = Self::new(classes.len(), labels.len(), run.manifest.configuration.cam.methods.len())?;
+        let mut pictures = Self::new(classes.len(), labels.len(), run.manifest.configuration.cam.names().len())?;
         run.for_each_record(|record| {
             pictures.push(&record, rule, numbering);
             Ok(())

@@ -1,6 +1,7 @@
 //! `run.json`: configuration as resolved, versions, digests of every model file, the corpus, counts and timings.
 
 use super::record::ImageRecord;
+use crate::attribution::external::MapFolder;
 use crate::config::{AssociationConfig, Config};
 use crate::image::{Canvas, Fit, Letterbox, LetterboxRule, Resize, Size};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub struct Manifest {
     pub device: String,
     /// Threads of the networks on the CPU; the last digits of a result depend on them.
     pub network_threads: i32,
-    /// Every file that shaped the networks.
+    /// Every file that shaped the networks, and every folder of maps from elsewhere.
     pub models: Vec<ModelFile>,
     /// The pictures; of a shard too, all of them.
     pub corpus: CorpusInfo,
@@ -135,11 +136,11 @@ impl From<Canvas> for ScoringInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFile {
-    /// What it is for: "detector.weights", ...
+    /// What it is for: "detector.weights", ... "maps.NAME" of a folder of maps.
     pub role: String,
     /// Where it was, or "(built in)".
     pub path: String,
-    /// SHA-256, hexadecimal.
+    /// SHA-256, hexadecimal; of a folder of maps over the names and digests of the files of the corpus's pictures.
     pub sha256: String,
     /// Made by `emocam models synthesize`: random numbers.
     #[serde(default)]
@@ -347,6 +348,15 @@ impl Manifest {
         let kind = |device: &str| device.split(':').next().unwrap_or_default().to_string();
         compare("device", &kind(&self.device), &kind(&now.device));
         compare("shard", &self.part(), &now.part());
+        let external = |manifest: &Self| {
+            let names: Vec<&str> = manifest.configuration.cam.maps.iter().map(MapFolder::name).collect();
+            if names.is_empty() {
+                "none".into()
+            } else {
+                names.join(", ")
+            }
+        };
+        compare("maps from elsewhere", &external(self), &external(now));
         for (key, then, now) in settings(&self.configuration, &now.configuration) {
             compare(&format!("setting {key}"), &then, &now);
         }
@@ -392,13 +402,13 @@ impl Manifest {
 
     /// Refuses a record that does not fit this run.
     pub(super) fn check_record(&self, record: &ImageRecord) -> Result<(), String> {
-        let methods = &self.configuration.cam.methods;
+        let methods = self.configuration.cam.names();
         let probabilities = if self.output.is_some() { 0 } else { self.labels.len() };
         let fits = record.probabilities.len() == probabilities
             && record.label < self.labels.len()
             && record.boxes.iter().all(|region| region.class < self.classes.len())
             && record.maps.len() == methods.len()
-            && record.maps.iter().zip(methods).all(|(map, method)| map.method == method.name());
+            && record.maps.iter().zip(methods).all(|(map, method)| map.method == method);
         fits.then_some(()).ok_or_else(|| {
             format!("the record of {} does not fit run.json: other labels, classes or methods", record.path)
         })
@@ -416,6 +426,7 @@ fn settings(then: &Config, now: &Config) -> Vec<(String, String, String)> {
         detector.into_iter().for_each(String::clear);
         [&mut config.regions.file, &mut config.regions.dataset].into_iter().for_each(String::clear);
         config.emotion = crate::config::EmotionConfig { weights: String::new(), mean: String::new() };
+        config.cam.maps.clear();
         config.association = AssociationConfig::default();
         // By way of the text, in which an f32 has its own few digits rather than those of an f64.
         let text = serde_json::to_string(&config).expect("a configuration is plain data");

@@ -11,7 +11,6 @@ pub use manifest::{
     CorpusInfo, Experiment, InputInfo, Manifest, MergedShard, ModelFile, Outcome, ScoringInfo, ShardInfo, Timings,
     FORMAT,
 };
-pub(crate) use maps::beneath;
 pub use maps::{save_maps, write_maps};
 pub(crate) use order::Ordered;
 pub use tables::{failures_csv, images_and_objects_csv, read_failures, write_failures, Failure};
@@ -86,8 +85,8 @@ impl Run {
         let (network_threads, merged) = (run.manifest.network_threads, run.manifest.merged.take());
         run.manifest = Manifest { network_threads, merged, ..now };
         remove_leftovers(folder, ".")?;
-        for method in &run.manifest.configuration.cam.methods {
-            remove_leftovers(&run.path(method.name()), ".")?;
+        for method in run.manifest.configuration.cam.names() {
+            remove_leftovers(&run.path(&method), ".")?;
         }
         run.save()?;
         Ok(run)

@@ -78,7 +78,7 @@ pub(crate) fn write_tables(
     records: impl FnOnce(&mut dyn FnMut(&ImageRecord) -> Result<()>) -> Result<()>,
 ) -> Result<()> {
     let manifest = &run.manifest;
-    let (labels, methods) = (&manifest.labels, &manifest.configuration.cam.methods);
+    let labels = &manifest.labels;
     table(&run.path("images.csv"), |images| {
         let head = ["path", "width", "height", "label"].map(String::from).into_iter();
         // A network with a single output has that in place of probabilities and what follows from them.
@@ -90,13 +90,14 @@ pub(crate) fn write_tables(
                 names.map(String::from).collect()
             }
         };
-        let games = methods.iter().filter(|method| method.row().needs == Needs::Regions);
+        let cams = manifest.configuration.cam.methods.iter();
+        let games = cams.filter(|method| method.row().needs == Needs::Regions);
         let games = games.flat_map(|method| GAME_OF_PICTURE.map(|number| format!("{method}_{number}")));
         images.row(head.chain(answers).chain(games))?;
         table(&run.path("objects.csv"), |objects| {
             let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
             let masks = !manifest.configuration.regions.file.is_empty();
-            let methods = methods.iter().map(ToString::to_string);
+            let methods = manifest.configuration.cam.names();
             objects.row(head.into_iter().chain(methods).chain(added_head(manifest, masks)))?;
             records(&mut |record| {
                 images.row(image_cells(record, labels))?;
@@ -149,7 +150,7 @@ fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     head.extend(games.flat_map(|method| GAME_OF_REGION.map(|number| format!("{method}_{number}"))));
     if masks {
         head.push("mask_pixels".into());
-        head.extend(manifest.configuration.cam.methods.iter().map(|method| format!("{method}_box")));
+        head.extend(manifest.configuration.cam.names().iter().map(|method| format!("{method}_box")));
     }
     head
 }
