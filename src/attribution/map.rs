@@ -23,8 +23,8 @@ pub struct Maps {
     /// For each picture the standard error of its channel weights as a share of their norm, from a method that
     /// estimates them by sampling.
     pub errors: Option<Vec<f32>>,
-    /// The maps before the negative part was cut off, (N, rows, columns) of the places that were hidden, in units of the
-    /// score; of methods whose negative values mean something.
+    /// The maps before the negative part was cut off, (N, rows, columns) of the same size, in units of the score a place
+    /// that was hidden; of methods whose negative values mean something.
     pub signed: Option<Tensor>,
     /// The game of each picture, from a method that plays one.
     pub games: Option<Vec<Game>>,
@@ -49,7 +49,19 @@ impl Maps {
     /// # Errors
     /// [`Error::Torch`]: a GPU cannot be read.
     pub fn values(&self) -> Result<Vec<Vec<f32>>> {
-        let values = self.tensor.f_flatten(0, -1).and_then(|all| Vec::<f32>::try_from(&all));
+        self.read(&self.tensor)
+    }
+
+    /// The signed maps likewise, of methods that have them.
+    ///
+    /// # Errors
+    /// As [`Self::values`].
+    pub fn signed_values(&self) -> Result<Option<Vec<Vec<f32>>>> {
+        self.signed.as_ref().map(|signed| self.read(signed)).transpose()
+    }
+
+    fn read(&self, maps: &Tensor) -> Result<Vec<Vec<f32>>> {
+        let values = maps.f_flatten(0, -1).and_then(|all| Vec::<f32>::try_from(&all));
         let values = values.map_err(Error::torch("reading activation maps"))?;
         Ok(values.chunks_exact(self.size().area()).map(<[f32]>::to_vec).collect())
     }
@@ -62,10 +74,13 @@ impl Maps {
 /// No memory.
 pub fn finish(raw: &Tensor, size: Size) -> Result<Maps, TchError> {
     let _no_grad = tch::no_grad_guard();
-    let small = min_max(&raw.f_relu()?)?;
+    measure(&upsampled(&min_max(&raw.f_relu()?)?, size)?)
+}
+
+/// (N, rows, columns) brought to `size`, bilinear with half-pixel centres.
+pub(super) fn upsampled(maps: &Tensor, size: Size) -> Result<Tensor, TchError> {
     let shape = [i64::from(size.height), i64::from(size.width)];
-    let large = small.f_unsqueeze(1)?.f_upsample_bilinear2d(shape, false, None, None)?.f_squeeze_dim(1)?;
-    measure(&large)
+    maps.f_unsqueeze(1)?.f_upsample_bilinear2d(shape, false, None, None)?.f_squeeze_dim(1)
 }
 
 /// The last step of [`finish`], of maps that have the size they are to have: min-max per picture.

@@ -25,6 +25,7 @@ pub use pass::HeadPass;
 
 use crate::image::Size;
 use crate::{Error, Result};
+use map::upsampled;
 use tch::{Kind, TchError, Tensor};
 
 /// What a method gives for a batch.
@@ -132,7 +133,7 @@ pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> 
         let mut maps = finish(&chosen, size)?;
         maps.errors = raw.errors;
         maps.games = raw.games;
-        maps.signed = raw.signed.then_some(chosen);
+        maps.signed = raw.signed.then(|| upsampled(&chosen, size)).transpose()?;
         maps.weights = raw.weights.map(|weights| chosen_part(weights, pass)).transpose()?;
         Ok(maps)
     });

@@ -133,7 +133,7 @@ fn record<'a>(
             let mut examined = picture.outcome;
             examined.record.path.clone_from(&picture.item.path);
             if let Some(folder) = maps {
-                save_maps(folder, &examined.record, examined.maps.iter().map(|map| (size, map)))?;
+                save_maps(folder, &examined.record, size, &examined.maps)?;
             }
             records.push(examined.record);
         }

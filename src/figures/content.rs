@@ -71,6 +71,16 @@ pub struct ExplainedMap {
     pub error: Option<f32>,
     /// Mean over the map, in `[0, 1]`.
     pub mean: f32,
+    /// The score of the whole picture, of a method of Shapley values of parts of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_all: Option<f32>,
+    /// The score of the picture of which everything is hidden, likewise. `value_all` - `value_nothing` is `background`
+    /// and the values of all players.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_nothing: Option<f32>,
+    /// Value of what lies outside all regions, where regions play.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background: Option<f32>,
     /// All boxes by falling importance, by the configured score; of equal ones the more confident first.
     pub boxes: Vec<ExplainedBox>,
 }
@@ -99,6 +109,16 @@ pub struct ExplainedBox {
     /// The one of the three numbers that is configured to count.
     #[serde(skip)]
     pub importance: f32,
+    /// The number of its player, where regions play: boxes of one number are one thing, which has its value once; 0 is
+    /// the background.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub player: Option<usize>,
+    /// The Shapley value of its player, in units of the score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shapley: Option<f32>,
+    /// Standard error of the value, where it was sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shapley_error: Option<f32>,
     /// Whether it is over the threshold of the configuration.
     pub counts: bool,
 }
@@ -146,6 +166,7 @@ impl Explainer<'_> {
     fn map(&self, of: &ExaminedPhoto, method: usize) -> ExplainedMap {
         let map = &of.record.maps[method];
         let association = &self.config.association;
+        let game = map.game_of_regions();
         let named = |(index, region): (usize, &BoxRecord)| {
             let score = map.score(index);
             ExplainedBox {
@@ -158,6 +179,9 @@ impl Explainer<'_> {
                 max: score.max,
                 mass: score.mass,
                 importance: association.score.pick(score),
+                player: game.map(|game| game.players[index]),
+                shapley: game.map(|game| game.values[index]),
+                shapley_error: game.and_then(|game| game.errors.as_ref()).map(|errors| errors[index]),
                 counts: association.counts(region.confidence, score),
             }
         };
@@ -173,6 +197,9 @@ impl Explainer<'_> {
             flat: map.flat,
             error: map.error,
             mean: map.mean,
+            value_all: map.game.as_ref().map(|game| game.value_all),
+            value_nothing: map.game.as_ref().map(|game| game.value_nothing),
+            background: game.and_then(|game| game.background),
             boxes,
         }
     }

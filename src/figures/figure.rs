@@ -5,9 +5,12 @@ use crate::attribution::Sign;
 use crate::config::CamConfig;
 use crate::image::{Mask, Size};
 use crate::networks::Regression;
-use crate::plot::{Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, Ranked, Svg};
+use crate::plot::{
+    Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PartValue, Ranked, Svg, ValueBars,
+};
 use crate::run::record::BoxRecord;
 use crate::Result;
+use std::collections::BTreeMap;
 
 impl Explainer<'_> {
     /// The figure: at most `boxes` boxes a panel.
@@ -27,7 +30,10 @@ impl Explainer<'_> {
         ];
         let of_size = Size::new(record.width, record.height);
         let placement = card.fit.placement(of_size);
-        let maps: Vec<(Size, Vec<f32>)> = of.maps.iter().map(|map| placement.over_picture(map, of.size)).collect();
+        let over = |map: &Vec<f32>| placement.over_picture(map, of.size);
+        let maps: Vec<(Size, Vec<f32>)> = of.maps.iter().map(|map| over(&map.values)).collect();
+        let signed: Vec<Option<Vec<f32>>> =
+            of.maps.iter().map(|map| map.signed.as_ref().map(|signed| over(signed).1)).collect();
         let object = |of: &BoxRecord| OutlinedObject {
             class: self.classes[of.class].clone(),
             confidence: of.confidence.into(),
@@ -49,9 +55,13 @@ impl Explainer<'_> {
             methods: content
                 .methods
                 .iter()
-                .zip(&maps)
-                .map(|(map, (size, values))| method(map, &self.config.cam, values, *size))
+                .zip(maps.iter().zip(&signed))
+                .map(|(map, ((size, values), signed))| MethodMap {
+                    signed: signed.as_deref(),
+                    ..method(map, &self.config.cam, values, *size)
+                })
                 .collect(),
+            values: content.methods.iter().filter_map(value_bars).collect(),
             boxes,
             colours,
             notes: self.notes(content, !dimensions.is_empty()),
@@ -91,6 +101,7 @@ fn method<'a>(map: &ExplainedMap, cam: &CamConfig, values: &'a [f32], size: Size
         note: map.score.map_or("map from a file".into(), |score| note(score, cam)),
         size,
         map: values,
+        signed: None,
         flat: map.flat,
         ranked: map.boxes.iter().map(ranked).collect(),
     }
@@ -107,6 +118,35 @@ fn note(score: &str, cam: &CamConfig) -> String {
         "valence" | "arousal" => format!("{of} {score}"),
         _ => format!("{of} the {score}"),
     }
+}
+
+/// Bars of the players' values, the greatest first: the background and the surest region of each.
+fn value_bars(map: &ExplainedMap) -> Option<ValueBars> {
+    /// More than that are put together.
+    const SHOWN: usize = 12;
+    let background = PartValue { name: "background".into(), value: map.background?.into(), error: None };
+    let mut players: BTreeMap<usize, &ExplainedBox> = BTreeMap::new();
+    for of in map.boxes.iter().filter(|of| of.player.is_some_and(|player| player > 0)) {
+        let first = players.entry(of.player.unwrap_or_default()).or_insert(of);
+        if of.index < first.index {
+            *first = of;
+        }
+    }
+    let part = |of: &&ExplainedBox| PartValue {
+        name: of.class.clone(),
+        value: of.shapley.unwrap_or_default().into(),
+        error: of.shapley_error.map(f64::from),
+    };
+    let mut parts: Vec<PartValue> = players.values().map(part).chain([background]).collect();
+    parts.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));
+    if parts.len() > SHOWN {
+        let rest = parts.split_off(SHOWN - 1);
+        let value = rest.iter().map(|part| part.value).sum();
+        parts.push(PartValue { name: format!("{} others", rest.len()), value, error: None });
+    }
+    let score = map.score.map(|score| format!(": what each part adds to the {score}")).unwrap_or_default();
+    let title = format!("{}{score}", map.method);
+    Some(ValueBars { title, nothing: map.value_nothing?.into(), all: map.value_all?.into(), parts })
 }
 
 /// The scale ends at what the regression gives for certainty of one label: probabilities sum to one, so nothing is

@@ -18,7 +18,7 @@ use crate::load::{warning, Loaded};
 use crate::networks::Card;
 use crate::pipeline::{Analysis, Examined, Prepared, Stage, Worker};
 use crate::run::record::ImageRecord;
-use crate::run::{write_maps, Failure, ModelFile, Timings};
+use crate::run::{write_maps, Failure, KeptMap, ModelFile, Timings};
 use crate::Result;
 use std::path::{Path, PathBuf};
 
@@ -47,8 +47,8 @@ pub struct Photo {
 pub struct ExaminedPhoto {
     pixels: Rgb8,
     record: ImageRecord,
-    /// One a method, row by row, in `[0, 1]`, over the network's input.
-    maps: Vec<Vec<f32>>,
+    /// One a method.
+    maps: Vec<KeptMap>,
     size: Size,
 }
 
@@ -128,6 +128,6 @@ impl ExaminedPhoto {
     /// # Errors
     /// The file cannot be written.
     pub fn save_maps(&self, file: &Path) -> Result<()> {
-        write_maps(file, &self.record, self.maps.iter().map(|map| (self.size, map)))
+        write_maps(file, &self.record, self.size, &self.maps)
     }
 }

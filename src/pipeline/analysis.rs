@@ -11,7 +11,7 @@ use crate::networks::{Card, Forward, Prediction, Regression};
 use crate::random::Random;
 use crate::regions::{scoring_letterbox, Finder, Located, Seen};
 use crate::run::record::{BoxRecord, GameRecord, ImageRecord, MapRecord};
-use crate::run::{Failure, Timings};
+use crate::run::{Failure, KeptMap, Timings};
 use crate::score::{scores_on_device, BoxScore, MaskScorer, Scorer};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -58,8 +58,8 @@ pub struct Prepared {
 pub struct Examined {
     /// Its record, `path` empty.
     pub record: ImageRecord,
-    /// Its maps, one a method, row by row, of the network's input size; empty where they are not kept.
-    pub maps: Vec<Vec<f32>>,
+    /// Its maps, one a method; empty where they are not kept.
+    pub maps: Vec<KeptMap>,
 }
 
 impl<'a> Analysis<'a> {
@@ -138,7 +138,7 @@ impl<'a> Analysis<'a> {
         let clock = Instant::now();
         let scored = self.scores(batch, &visible, &maps)?;
         let mut kept = match self.keep_maps {
-            true => maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?,
+            true => maps.iter().map(kept_maps).collect::<Result<Vec<_>>>()?,
             false => Vec::new(),
         };
         let examined = visible.into_iter().zip(predictions).zip(scored).enumerate();
@@ -249,6 +249,13 @@ impl<'a> Stage for Analysis<'a> {
 
 /// The surest regions that can be players, the rest being background: there is memory for their places.
 const MOST_PLAYING: usize = 1000;
+
+/// What is kept of a method's maps, one a picture.
+fn kept_maps(maps: &Maps) -> Result<Vec<KeptMap>> {
+    let mut signed = maps.signed_values()?.map(Vec::into_iter);
+    let kept = |values| KeptMap { values, signed: signed.as_mut().and_then(Iterator::next) };
+    Ok(maps.values()?.into_iter().map(kept).collect())
+}
 
 /// Scores of a picture's regions by one method.
 #[derive(Debug, Clone, Default)]

@@ -15,7 +15,9 @@ mod svg;
 mod text;
 
 pub use bars::{Bar, BarPanel, Bars};
-pub use explanation::{Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, Ranked, PHOTO_SCALE};
+pub use explanation::{
+    Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PartValue, Ranked, ValueBars, PHOTO_SCALE,
+};
 pub use heatmap::Heatmap;
 pub use panels::{Dot, Panel, Panels, Series};
 pub use spots::Spots;

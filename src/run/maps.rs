@@ -9,46 +9,45 @@ use safetensors::tensor::{Dtype, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
 
+/// What is kept of a method's map of a picture, row by row, of the network's input size.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct KeptMap {
+    /// In `[0, 1]`.
+    pub values: Vec<f32>,
+    /// The map with its negative part, in units of the score, of a method whose negative values mean something.
+    pub signed: Option<Vec<f32>>,
+}
+
 /// Writes `<folder>/<path of the picture>.safetensors`: per method a tensor (rows, columns), f32 in `[0, 1]`, of the
-/// emotion model's input size, named after the method.
+/// emotion model's input size, named after the method; of a signed method also `<method>-signed`, in units of the score.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn save_maps<'a>(
-    folder: &Path,
-    record: &ImageRecord,
-    maps: impl Iterator<Item = (Size, &'a Vec<f32>)>,
-) -> Result<()> {
+pub fn save_maps(folder: &Path, record: &ImageRecord, size: Size, maps: &[KeptMap]) -> Result<()> {
     let path = folder.join(format!("{}.safetensors", beneath(&record.path)));
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
     }
-    write_maps(&path, record, maps)
+    write_maps(&path, record, size, maps)
 }
 
 /// [`save_maps`] to a file of any name, in a folder that exists.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_maps<'a>(
-    path: &Path,
-    record: &ImageRecord,
-    maps: impl Iterator<Item = (Size, &'a Vec<f32>)>,
-) -> Result<()> {
-    let bytes: Vec<(&str, Size, Vec<u8>)> = record
-        .maps
-        .iter()
-        .zip(maps)
-        .map(|(of, (size, values))| {
-            (of.method.as_str(), size, values.iter().flat_map(|value| value.to_le_bytes()).collect())
-        })
-        .collect();
+pub fn write_maps(path: &Path, record: &ImageRecord, size: Size, maps: &[KeptMap]) -> Result<()> {
+    let bytes = |values: &Vec<f32>| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let named = record.maps.iter().zip(maps).flat_map(|(of, kept)| {
+        let signed = kept.signed.iter().map(|signed| (format!("{}-signed", of.method), bytes(signed)));
+        std::iter::once((of.method.clone(), bytes(&kept.values))).chain(signed)
+    });
+    let bytes: Vec<(String, Vec<u8>)> = named.collect();
     let failed = |error: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {error}"));
     let views = bytes
         .iter()
-        .map(|(name, size, bytes)| {
+        .map(|(name, bytes)| {
             TensorView::new(Dtype::F32, vec![size.height as usize, size.width as usize], bytes)
-                .map(|view| (*name, view))
+                .map(|view| (name.as_str(), view))
         })
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed)?;

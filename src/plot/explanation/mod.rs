@@ -13,6 +13,9 @@ mod overlay;
 mod panels;
 #[cfg(test)]
 mod tests;
+mod values;
+
+pub use values::{PartValue, ValueBars};
 
 use super::colour::Rgb;
 use super::svg::Canvas;
@@ -63,6 +66,8 @@ pub struct Explanation<'a> {
     pub objects: Vec<OutlinedObject>,
     /// One a panel, in order.
     pub methods: Vec<MethodMap<'a>>,
+    /// What parts of the picture are worth, one block a method that says so.
+    pub values: Vec<ValueBars>,
     /// The most boxes in a panel.
     pub boxes: usize,
     /// How maps are coloured.
@@ -117,6 +122,9 @@ pub struct MethodMap<'a> {
     pub size: Size,
     /// Row by row, in `[0, 1]`.
     pub map: &'a [f32],
+    /// The map with its negative part, of a method whose negative values mean something: shown instead, in two colours
+    /// with nothing in the middle, where one colouring of two has it.
+    pub signed: Option<&'a [f32]>,
     /// The method found no positive evidence: the map is zero throughout.
     pub flat: bool,
     /// Boxes by falling importance.
@@ -171,11 +179,15 @@ impl Explanation<'_> {
         let header = header::Header::of(self, MARGIN, inner)?;
         grid.top = (header.bottom + BLOCK).ceil();
         let panels = panels::panels(self, &grid)?;
-        let footer = footer::Footer::of(self, grid.bottom() + BLOCK, inner)?;
+        let values = values::Values::of(&self.values, grid.bottom() + BLOCK, inner)?;
+        let footer = footer::Footer::of(self, values.bottom, inner)?;
         let mut canvas = Canvas::default();
         canvas.group("header", |canvas| header.draw(canvas));
         for (at, panel) in panels.iter().enumerate() {
             canvas.group(&format!("panel-{at}"), |canvas| panel.draw(at, &grid, canvas));
+        }
+        if !self.values.is_empty() {
+            canvas.group("values", |canvas| values.draw(canvas));
         }
         canvas.group("footer", |canvas| footer.draw(canvas));
         Ok(canvas.finish(&self.title, inner + 2.0 * MARGIN, footer.bottom + MARGIN))
@@ -203,11 +215,21 @@ impl Explanation<'_> {
         if self.objects.iter().any(|of| !of.confidence.is_finite() || edges(of).iter().any(|edge| !edge.is_finite())) {
             return refuse("a box or its confidence is not finite".into());
         }
+        for bars in &self.values {
+            let values = bars.parts.iter().map(|part| part.value);
+            if values.chain([bars.all, bars.nothing]).any(|value| !value.is_finite()) {
+                return refuse(format!("{}: a value is not finite", bars.title));
+            }
+        }
         for method in &self.methods {
             if method.size.area() == 0 || method.map.len() != method.size.area() {
                 return refuse(format!("{} numbers for a map of {}", method.map.len(), method.size));
             }
-            if method.map.iter().any(|value| !value.is_finite()) {
+            let signed = method.signed.unwrap_or_default();
+            if method.signed.is_some() && signed.len() != method.map.len() {
+                return refuse(format!("{} numbers for the signed map of {}", signed.len(), method.name));
+            }
+            if method.map.iter().chain(signed).any(|value| !value.is_finite()) {
                 return refuse(format!("the map of {} is not finite", method.name));
             }
             if method.ranked.iter().any(|of| of.object >= self.objects.len() || !of.score.is_finite()) {

@@ -2,7 +2,7 @@
 
 use super::PHOTO_SCALE;
 use crate::image::{resize, taps, Filter, Rgb8, Size};
-use crate::plot::colour::{inferno, jet, Rgb};
+use crate::plot::colour::{inferno, jet, Rgb, Scale};
 use crate::{Error, Result};
 use base64::prelude::{Engine, BASE64_STANDARD};
 use image::codecs::jpeg::JpegEncoder;
@@ -62,6 +62,22 @@ pub(super) fn overlay(photo: &Rgb8, map: &[f32], size: Size, colouring: Colourin
             }
             Colouring::Jet => [0, 1, 2].map(|channel| mix(JET_SHARE, channel, f64::from(pixel[channel]))),
         }
+    };
+    let data = photo.data().chunks_exact(3).zip(&values).flat_map(|(pixel, &value)| blend(pixel, value)).collect();
+    Rgb8::new(photo.size(), data)
+}
+
+/// A signed map likewise: blue where it is negative, red where it is positive, strongest at the greatest magnitude, and
+/// the photo in grey where it is 0.
+pub(super) fn signed_overlay(photo: &Rgb8, map: &[f32], size: Size) -> Rgb8 {
+    let values = stretch(map, size, photo.size());
+    let greatest = values.iter().fold(f64::MIN_POSITIVE, |greatest, value| greatest.max(value.abs()));
+    let scale = Scale::new((-1.0, 1.0));
+    let blend = |pixel: &[u8], value: f64| -> [u8; 3] {
+        let value = value / greatest;
+        // Over grey, so that the colour alone says the sign.
+        let (below, share) = (0.5 * luma(pixel) + 127.0 * 0.5, value.abs().sqrt());
+        scale.colour(value).map(|level| (share * f64::from(level) + (1.0 - share) * below).round() as u8)
     };
     let data = photo.data().chunks_exact(3).zip(&values).flat_map(|(pixel, &value)| blend(pixel, value)).collect();
     Rgb8::new(photo.size(), data)

@@ -1,7 +1,7 @@
 //! A panel: name, the photo with frames and labels, and below it, where two colourings are asked for, without.
 
 use super::grid::Grid;
-use super::overlay::{data_uri, grey, overlay, panel_pixels};
+use super::overlay::{data_uri, grey, overlay, panel_pixels, signed_overlay, Colouring};
 use super::{labels, Explanation, MethodMap, GREY, LABEL, NAME, SMALL, TAG};
 use crate::image::{BoundingBox, Rgb8, Size};
 use crate::plot::colour::{readable_on, Rgb, BLACK, CATEGORIES, WHITE};
@@ -89,7 +89,10 @@ fn method_panel(
         return Panel::new(of, title, grid, photos, &[], colours, Some("no positive evidence"));
     }
     let rows = of.colours.rows().iter();
-    let photos = rows.map(|&colouring| data_uri(&overlay(pixels, method.map, method.size, colouring)));
+    let photos = rows.map(|&colouring| match (method.signed, colouring) {
+        (Some(signed), Colouring::Uniform) => data_uri(&signed_overlay(pixels, signed, method.size)),
+        _ => data_uri(&overlay(pixels, method.map, method.size, colouring)),
+    });
     let marked: Vec<Marked> =
         method.ranked.iter().take(of.boxes).map(|ranked| (ranked.object, ranked.score, ranked.counts)).collect();
     Panel::new(of, title, grid, photos.collect::<Result<_>>()?, &marked, colours, None)

@@ -19,7 +19,15 @@ fn object(class: &str, confidence: f64, area: [f32; 4]) -> OutlinedObject {
 
 fn method<'a>(name: &str, map: &'a [f32]) -> MethodMap<'a> {
     let ranked = vec![Ranked { object: 1, score: 0.78, counts: true }, Ranked { object: 0, score: 0.1, counts: false }];
-    MethodMap { name: name.into(), note: "of the logit".into(), size: Size::new(3, 2), map, flat: false, ranked }
+    MethodMap {
+        name: name.into(),
+        note: "of the logit".into(),
+        size: Size::new(3, 2),
+        map,
+        signed: None,
+        flat: false,
+        ranked,
+    }
 }
 
 fn explanation(photo: &Rgb8) -> Explanation<'_> {
@@ -39,6 +47,7 @@ fn explanation(photo: &Rgb8) -> Explanation<'_> {
         }],
         objects: vec![object("Tree", 0.9, [0.0, 0.0, 20.0, 30.0]), object("Dog & cat", 0.5, [20.0, 12.0, 36.0, 27.0])],
         methods: vec![method("grad-cam", &MAP)],
+        values: Vec::new(),
         boxes: 5,
         colours: Colours::Uniform,
         notes: vec!["Made up.".into()],
