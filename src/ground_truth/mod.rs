@@ -4,9 +4,11 @@
 //! [`trials`] asks the models about scenes, with every object and without each; [`Validation`] says, per method and
 //! rule for what counts as an important box, how well what the maps say recovers what the interventions show.
 
+mod box_judge;
 mod recovery;
 mod tables;
 mod trial;
 
-pub use recovery::{BoxJudge, Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
+pub use box_judge::BoxJudge;
+pub use recovery::{Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
 pub use trial::{trials, Effect, Trial, World};

@@ -1,110 +1,12 @@
 //! How well the association matrix recovers what interventions show.
 
+use super::box_judge::BoxJudge;
 use super::trial::Trial;
 use crate::random::Random;
-use crate::score::ScoreRule;
-use crate::stats::{average_precision, bias_spanning_interval, roc_area, Ranks};
+use crate::stats::{average_precision, bias_spanning_interval, mean, roc_area, Ranks};
 use crate::world::{graph, CLASSES};
 use ndarray::Array2;
 use rayon::prelude::*;
-
-/// A box is the decisive object's when they overlap this much (intersection over union) and have the same class.
-const MATCH: f32 = 0.5;
-
-/// Confidence over which a detection is sure.
-const SURE: f64 = 0.5;
-
-/// A rule that says which boxes are important.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BoxJudge {
-    /// The CAM method, "random map", or "detection only".
-    pub name: String,
-    /// Index of its scores in a [`Trial`]; `None`: the detector's confidence alone.
-    scores: Option<usize>,
-    /// Which of a box's scores counts; meaningless for detections alone.
-    pub rule: ScoreRule,
-    /// A box is important when its score is over this.
-    pub threshold: f64,
-}
-
-impl BoxJudge {
-    /// Every method by every rule, a random map by every rule, detections alone: all that the maps are asked about, and
-    /// those more confident than 1/2, a better adversary. The threshold of the mean is `importance`; those of maximum
-    /// and mass are set so that as many boxes are important as by the mean, since the three are not on one scale.
-    pub fn all(methods: &[String], importance: f32, trials: &[Trial]) -> Vec<Self> {
-        let names = methods.iter().cloned().chain(["random map".to_string()]);
-        let of_method = |(at, name): (usize, String)| {
-            let judge = move |rule, threshold| Self { name: name.clone(), scores: Some(at), rule, threshold };
-            let mean = judge(ScoreRule::Mean, f64::from(importance));
-            let wanted = trials.iter().map(|trial| mean.important_boxes(trial).count()).sum();
-            let matched = |rule| {
-                let mut judge = judge(rule, f64::NEG_INFINITY);
-                judge.threshold = judge.threshold_for(trials, wanted);
-                judge
-            };
-            let (max, mass) = (matched(ScoreRule::Max), matched(ScoreRule::Mass));
-            [mean, max, mass]
-        };
-        let detections =
-            |threshold| Self { name: "detection only".into(), scores: None, rule: ScoreRule::Mean, threshold };
-        let detections = [detections(f64::NEG_INFINITY), detections(SURE)];
-        names.enumerate().flat_map(of_method).chain(detections).collect()
-    }
-
-    /// What stands in tables for the rule: of detections alone, which of them count.
-    pub fn rule_name(&self) -> &'static str {
-        match (self.scores, self.rule) {
-            (None, _) if self.threshold.is_finite() => "over 0.5",
-            (None, _) => "any",
-            (_, ScoreRule::Mean) => "mean",
-            (_, ScoreRule::Max) => "max",
-            (_, ScoreRule::Mass) => "mass",
-        }
-    }
-
-    /// The threshold, where there is one.
-    pub fn threshold(&self) -> Option<f64> {
-        self.threshold.is_finite().then_some(self.threshold)
-    }
-
-    fn score(&self, trial: &Trial, at: usize) -> f64 {
-        match self.scores {
-            Some(method) => f64::from(self.rule.pick(&trial.scores[method][at])),
-            None => f64::from(trial.boxes[at].confidence),
-        }
-    }
-
-    fn important_boxes<'a>(&'a self, trial: &'a Trial) -> impl Iterator<Item = usize> + 'a {
-        (0..trial.boxes.len()).filter(|&at| self.score(trial, at) > self.threshold)
-    }
-
-    /// The score that `wanted` boxes are over, ties aside.
-    fn threshold_for(&self, trials: &[Trial], wanted: usize) -> f64 {
-        let mut scores: Vec<f64> =
-            trials.iter().flat_map(|trial| (0..trial.boxes.len()).map(|at| self.score(trial, at))).collect();
-        scores.sort_by(|a, b| b.total_cmp(a));
-        scores.get(wanted).or(scores.last()).copied().unwrap_or(0.0)
-    }
-
-    /// Classes with an important box, each once.
-    fn classes(&self, trial: &Trial) -> Vec<usize> {
-        let mut classes: Vec<usize> = self.important_boxes(trial).map(|at| trial.boxes[at].class).collect();
-        classes.sort_unstable();
-        classes.dedup();
-        classes
-    }
-
-    /// Whether the box with the highest score is the object that makes the answer; `None` where no single object does.
-    fn hits(&self, trial: &Trial) -> Option<bool> {
-        let decisive = trial.decisive()?;
-        // Of equal ones the surest, which comes first: one thing under several names has one value.
-        let top = (0..trial.boxes.len()).rev().max_by(|&a, &b| self.score(trial, a).total_cmp(&self.score(trial, b)));
-        Some(top.is_some_and(|top| {
-            let of = &trial.boxes[top];
-            of.class == decisive.class && of.bounding_box.iou(&decisive.bounding_box) >= MATCH
-        }))
-    }
-}
 
 /// What is measured of a judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,11 +19,18 @@ pub enum RecoveryMeasure {
     AveragePrecision,
     /// Share of the scenes with a decisive object in which the box with the highest score is that object.
     HitRate,
+    /// Mean over scenes with at least three found objects of the Spearman correlation of their scores with their
+    /// effects.
+    SceneSpearman,
+    /// Of a method whose regions have values: mean absolute difference of the matrix of the values of classes from the
+    /// matrix of effects, over cells.
+    EffectError,
 }
 
 impl RecoveryMeasure {
     /// In the order of the tables.
-    pub const ALL: [Self; 4] = [Self::Spearman, Self::RocArea, Self::AveragePrecision, Self::HitRate];
+    pub const ALL: [Self; MEASURES] =
+        [Self::Spearman, Self::RocArea, Self::AveragePrecision, Self::HitRate, Self::SceneSpearman, Self::EffectError];
 
     /// Its name in tables.
     pub fn name(self) -> &'static str {
@@ -130,9 +39,14 @@ impl RecoveryMeasure {
             Self::RocArea => "roc_area",
             Self::AveragePrecision => "average_precision",
             Self::HitRate => "hit_rate",
+            Self::SceneSpearman => "scene_spearman",
+            Self::EffectError => "effect_error",
         }
     }
 }
+
+/// How many measures there are.
+const MEASURES: usize = 6;
 
 /// A number with its bootstrap interval over scenes; what is not defined is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -150,7 +64,7 @@ pub struct Recovery {
     /// Who said which boxes are important.
     pub judge: BoxJudge,
     /// In the order of [`RecoveryMeasure::ALL`].
-    pub estimates: [RecoveryEstimate; 4],
+    pub estimates: [RecoveryEstimate; MEASURES],
 }
 
 /// What came out.
@@ -179,6 +93,9 @@ struct Digest {
     /// Per judge.
     classes: Vec<Vec<usize>>,
     hits: Vec<Option<bool>>,
+    ranks: Vec<Option<f64>>,
+    /// (class, greatest value)
+    values: Vec<Option<Vec<(usize, f64)>>>,
 }
 
 impl Validation {
@@ -187,7 +104,7 @@ impl Validation {
         let digests: Vec<Digest> = trials.par_iter().map(|trial| digest(trial, &judges)).collect();
         let once = vec![1.0; trials.len()];
         let values = measure_all(&digests, &once, judges.len(), labels);
-        let resampled: Vec<Vec<[Option<f64>; 4]>> = (0..resamples)
+        let resampled: Vec<Vec<[Option<f64>; MEASURES]>> = (0..resamples)
             .into_par_iter()
             .map(|number| {
                 let mut random = Random::new(seed, number + 1);
@@ -245,6 +162,8 @@ fn digest(trial: &Trial, judges: &[BoxJudge]) -> Digest {
         effects,
         classes: judges.iter().map(|judge| judge.classes(trial)).collect(),
         hits: judges.iter().map(|judge| judge.hits(trial)).collect(),
+        ranks: judges.iter().map(|judge| judge.ranks(trial)).collect(),
+        values: judges.iter().map(|judge| judge.values(trial)).collect(),
     }
 }
 
@@ -276,10 +195,20 @@ fn effect_matrices(digests: &[Digest], weights: &[f64], labels: usize) -> [Array
     [drops, flips]
 }
 
+/// The mean over scenes of what is defined in them.
+fn weighted_mean(digests: &[Digest], weights: &[f64], of: impl Fn(&Digest) -> Option<f64>) -> Option<f64> {
+    let (mut scenes, mut sum) = (0.0, 0.0);
+    for (value, weight) in digests.iter().zip(weights).filter_map(|(digest, weight)| Some((of(digest)?, weight))) {
+        scenes += weight;
+        sum += weight * value;
+    }
+    (scenes > 0.0).then(|| sum / scenes)
+}
+
 /// Every judge's measures, with scenes counted `weights` times.
-fn measure_all(digests: &[Digest], weights: &[f64], judges: usize, labels: usize) -> Vec<[Option<f64>; 4]> {
-    let [effects, _] = effect_matrices(digests, weights, labels);
-    let effects: Vec<f64> = effects.iter().flatten().copied().collect();
+fn measure_all(digests: &[Digest], weights: &[f64], judges: usize, labels: usize) -> Vec<[Option<f64>; MEASURES]> {
+    let [truth, _] = effect_matrices(digests, weights, labels);
+    let effects: Vec<f64> = truth.iter().flatten().copied().collect();
     let of_judge = |judge: usize| {
         let association = shares(digests, weights, labels, |digest, add| {
             digest.classes[judge].iter().for_each(|&class| add(class, 1.0));
@@ -290,15 +219,24 @@ fn measure_all(digests: &[Digest], weights: &[f64], judges: usize, labels: usize
             .filter(|((_, label), _)| has_cause(*label))
             .filter_map(|((class, label), share)| share.map(|share| (share, is_cause(class, label))))
             .collect();
-        let (mut scenes, mut hits) = (0.0, 0.0);
-        for (digest, weight) in digests.iter().zip(weights) {
-            if let Some(hit) = digest.hits[judge] {
-                scenes += weight;
-                hits += weight * f64::from(u8::from(hit));
-            }
-        }
-        let hit_rate = (scenes > 0.0).then(|| hits / scenes);
-        [Ranks::of(&cells).spearman(&Ranks::of(&effects)), roc_area(&cases), average_precision(&cases), hit_rate]
+        let hits = weighted_mean(digests, weights, |digest| digest.hits[judge].map(|hit| f64::from(u8::from(hit))));
+        let valued = digests.iter().any(|digest| digest.values[judge].is_some());
+        let error = valued.then(|| {
+            let values = shares(digests, weights, labels, |digest, add| {
+                digest.values[judge].iter().flatten().for_each(|&(class, value)| add(class, value));
+            });
+            let differences: Vec<f64> =
+                values.iter().zip(&truth).filter_map(|(a, b)| Some(((*a)? - (*b)?).abs())).collect();
+            mean(&differences)
+        });
+        [
+            Ranks::of(&cells).spearman(&Ranks::of(&effects)),
+            roc_area(&cases),
+            average_precision(&cases),
+            hits,
+            weighted_mean(digests, weights, |digest| digest.ranks[judge]),
+            error.flatten(),
+        ]
     };
     (0..judges).map(of_judge).collect()
 }
@@ -343,6 +281,7 @@ mod tests {
                     rle: None,
                 })
                 .collect(),
+            values: Vec::new(),
             scores: vec![
                 (0..3).map(|at| scores(score(at))).collect(),
                 (0..3).map(|at| scores(score(2 - at))).collect(),
@@ -373,7 +312,7 @@ mod tests {
     fn a_map_on_the_cause_recovers_it_and_a_map_elsewhere_does_not() {
         let good = validation(&scenes(0));
         for recovery in &good.recoveries[..3] {
-            let [spearman, roc, precision, hits] = recovery.estimates;
+            let [spearman, roc, precision, hits, ..] = recovery.estimates;
             assert!(spearman.value.unwrap() > 0.7, "{spearman:?}");
             assert_eq!((roc.value, precision.value, hits.value), (Some(1.0), Some(1.0), Some(1.0)));
             assert_eq!(hits.interval, Some((1.0, 1.0)));

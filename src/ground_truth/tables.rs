@@ -31,7 +31,7 @@ impl Validation {
         let scenes: u64 = self.images.iter().sum();
         let mut text = format!(
             "{scenes} scenes: {} answered as the causal graph does, in {} one object makes the answer\n\
-             {:<16} {:<10}  {:>18}  {:>18}  {:>18}  {:>18}\n",
+             {:<16} {:<10}  {:>18}  {:>18}  {:>18}  {:>18}  {:>18}  {:>18}\n",
             self.correct,
             self.decisive,
             "method",
@@ -39,7 +39,9 @@ impl Validation {
             "Spearman",
             "ROC area",
             "average precision",
-            "top box hits"
+            "top box hits",
+            "Spearman, scenes",
+            "effects off by"
         );
         for recovery in &self.recoveries {
             text.push_str(&format!("{:<16} {:<10}", recovery.judge.name, recovery.judge.rule_name()));
@@ -101,7 +103,13 @@ impl Validation {
     }
 
     fn validity_picture(&self) -> Heatmap {
-        let names = ["Spearman with the effects", "ROC area, causes", "Average precision, causes", "Top box hits"];
+        let names = [
+            "Spearman with the effects",
+            "ROC area, causes",
+            "Average precision, causes",
+            "Top box hits",
+            "Spearman, single scenes",
+        ];
         Heatmap {
             title: "How well the maps find the causes".into(),
             subtitle: Some("by method and score of a box; higher is better".into()),
@@ -110,7 +118,13 @@ impl Validation {
             values: self
                 .recoveries
                 .iter()
-                .map(|of| of.estimates.iter().map(|estimate| estimate.value.map(|value| value.max(0.0))).collect())
+                .map(|of| {
+                    of.estimates
+                        .iter()
+                        .take(names.len())
+                        .map(|estimate| estimate.value.map(|value| value.max(0.0)))
+                        .collect()
+                })
                 .collect(),
             empty_label: "not defined".into(),
             value_label: "0 to 1".into(),

@@ -55,6 +55,8 @@ pub struct Trial {
     pub boxes: Vec<BoxRecord>,
     /// Per method, in the order of the configuration, and last for a random map: one score a box.
     pub scores: Vec<Vec<BoxScore>>,
+    /// Per method the value of every box, of methods whose regions have values.
+    pub values: Vec<Option<Vec<f32>>>,
 }
 
 impl Trial {
@@ -181,6 +183,7 @@ impl Stage for TrialStage<'_> {
         let mut answers = in_batches(&without, batch, |batch| predict(&*loaded.network, batch))?.into_iter();
         let trial = |(examined, scene): (Examined, &&StagedScene)| {
             let record = examined.record;
+            let values = record.maps.iter().map(|map| map.game_of_regions().map(|game| game.values.clone())).collect();
             let mut scores: Vec<Vec<BoxScore>> = record.maps.into_iter().map(|map| map.scores).collect();
             scores.push(self.random_scores(scene, &record.boxes)?);
             let (label, probability) = (record.label, f64::from(record.probabilities[record.label]));
@@ -192,7 +195,7 @@ impl Stage for TrialStage<'_> {
             };
             let own = answers.by_ref().take(scene.visible.len());
             let effects = scene.visible.iter().zip(own).map(effect).collect();
-            Ok(Trial { label, truth: scene.truth, effects, boxes: record.boxes, scores })
+            Ok(Trial { label, truth: scene.truth, effects, boxes: record.boxes, scores, values })
         };
         examined.into_iter().zip(scenes).map(trial).collect()
     }

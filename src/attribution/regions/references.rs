@@ -81,7 +81,8 @@ fn credits_are_those_of_shap_at_every_budget() {
             // shap exceeds an odd budget by one.
             let evaluations = case["evaluations"].as_u64().unwrap() as usize;
             let depth = case["depth"].as_u64().map_or(usize::MAX, |depth| depth as usize);
-            let plan = Plan { evaluations, depth, together: 1 };
+            let together = case["at_once"].as_u64().unwrap() as usize;
+            let plan = Plan { evaluations, depth, together };
             let found = credits(picture.size(), 1, plan, &mut |asked| picture.scores(asked)).unwrap().remove(0);
             assert_eq!(found.evaluations, evaluations);
             most = most.max(worst(&found.places, &numbers(&case["pixels"])));

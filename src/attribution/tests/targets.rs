@@ -98,7 +98,7 @@ proptest! {
         let (run, classes, seeds) = (Run::new(&head, &a), [0, 4, 2], [7, 8, 9]);
         for (score, options) in targets() {
             let options = Options { sign: Sign::Negative, ..options };
-            for method in Method::all().into_iter().filter(|method| method.can_explain(&options)) {
+            for method in map_methods().into_iter().filter(|method| method.can_explain(&options)) {
                 let pass = run.pass_with(options.clone(), &classes, &seeds);
                 let raw = method.implementation().raw_maps(&pass, score).unwrap();
                 let expected = finish(&-raw.maps, SIZE).unwrap();
@@ -117,7 +117,7 @@ fn a_class_held_against_itself_has_a_flat_map_by_every_method() {
     for sign in [Sign::Positive, Sign::Negative] {
         let options = Options { contrast: "d".into(), sign, permutations: 4, ..Options::default() };
         let pass = run.pass_with(options.clone(), &[0, 3, 2], &[1, 2, 3]);
-        for method in Method::all().into_iter().filter(|method| method.can_explain(&options)) {
+        for method in map_methods().into_iter().filter(|method| method.can_explain(&options)) {
             let maps = explain(method, &pass, SIZE).unwrap();
             assert!(maps.flat[1] && maps.means[1] == 0.0, "{method}");
             assert!(!maps.flat[0] || !maps.flat[2], "{method}");
@@ -130,7 +130,7 @@ fn every_method_explains_what_it_says_and_nothing_else() {
     let (head, a) = (random_head(2, 6, 0.3), random_activation(2, 2, 6));
     let run = Run::new(&head, &a);
     for (score, options) in targets() {
-        for method in Method::all() {
+        for method in map_methods() {
             let refused = check(&[method], &options, &run.network).err().map(|error| error.to_string());
             let label = matches!(score, Score::Probability | Score::Logit);
             let expected = match method.row().explains {
