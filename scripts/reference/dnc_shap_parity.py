@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares `emocam explain --cam dnc-shap` with shap's PartitionExplainer on a random EmoNet and four photos.
 
-Usage: dnc_shap_parity.py --binary EMOCAM --models DIR --photos DIR [--evaluations N] [--depth D] [--target SCORE]
+Usage: dnc_shap_parity.py --binary EMOCAM --models DIR --photos DIR [--evaluations N] [--target SCORE]
        dnc_shap_parity.py --raw DIR --models DIR --photos DIR ...       (maps that are there already)
        dnc_shap_parity.py --self-check --models DIR --photos DIR ...    (the PyTorch side alone, no map)
 
@@ -81,28 +81,24 @@ def run(command):
 
 
 def explain(arguments, paths, out):
-    """The folder of the raw maps that the binary makes; a region a photo takes the detector's place."""
+    """The folder of what the binary makes; a region a photo takes the detector's place."""
     regions = out / "regions.jsonl"
     regions.write_text("".join(json.dumps({"file": path.name, "label": "thing", "score": 0.9, "box": [9, 9, 99, 99]})
                                + "\n" for path in paths))
-    depth = [] if arguments.depth is None else ["--depth", arguments.depth]
     run([arguments.binary, "explain", *paths, "--models", arguments.models, "--regions", regions, "--cam", "dnc-shap",
          "--evaluations", arguments.evaluations, "--fill", "black", "--target", arguments.target, "--batch", 1,
-         "--out", out / "explained", "--raw", out / "raw" / "{name}.safetensors", *depth])
-    return out / "raw"
+         "--out", out / "explained", "--save-maps"])
+    return out / "explained"
 
 
 def read_raw(folder, path):
     """(f32 [227, 227] credit per pixel, v_all, v_nothing) of a photo: this function alone knows how they are stored.
 
-    NAME.safetensors with `dnc-shap` [227, 227], `value_all` and `value_nothing` [1]; or NAME.npy with the map and
-    NAME.json with the two numbers.
+    `emocam explain --save-maps`: NAME.safetensors with the map `dnc-shap-signed`, NAME.json with the two numbers.
     """
-    if (folder / f"{path.stem}.npy").is_file():
-        values = json.loads((folder / f"{path.stem}.json").read_text())
-        return np.load(folder / f"{path.stem}.npy"), values["value_all"], values["value_nothing"]
+    values = json.loads((folder / f"{path.stem}.json").read_text())["methods"][0]
     tensors = load_file(folder / f"{path.stem}.safetensors")
-    return tensors["dnc-shap"], tensors["value_all"].item(), tensors["value_nothing"].item()
+    return tensors["dnc-shap-signed"], values["value_all"], values["value_nothing"]
 
 
 def leaves(credits):
@@ -159,8 +155,8 @@ def main():
     parser.add_argument("--raw", type=Path, metavar="DIR", help="compare these maps instead of running the binary")
     parser.add_argument("--self-check", action="store_true")
     parser.add_argument("--evaluations", type=int, default=200, metavar="N", help="default: %(default)s")
-    parser.add_argument("--depth", type=int, metavar="D", help="deepest level (default: down to pixels)")
-    parser.add_argument("--at-once", type=int, default=1, metavar="K", help="rectangles (default: %(default)s)")
+    parser.add_argument("--depth", type=int, default=10, metavar="D", help="deepest level (default: %(default)s, as emocam)")
+    parser.add_argument("--at-once", type=int, default=8, metavar="K", help="rectangles (default: %(default)s, as emocam)")
     parser.add_argument("--target", choices=("probability", "logit"), default="probability",
                         help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=2)

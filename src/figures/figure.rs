@@ -79,6 +79,12 @@ impl Explainer<'_> {
         reading.push_str(&self.config.association.described());
         reading.push_str(" Every map is scaled to 0 to 1 by itself: colours tell places apart, not methods.");
         let mut notes = vec![reading];
+        if content.methods.iter().any(|map| map.value_all.is_some()) {
+            let signed =
+                "Maps of Shapley values: red speaks for the answer, blue against it, grey is nothing. Of object-shap \
+                          the number at a box is its value as a share of all positive ones.";
+            notes.push(signed.into());
+        }
         if scales {
             let ends = "Valence and arousal: the ends are the least and the most this network can answer, when it is \
                         certain of one emotion.";

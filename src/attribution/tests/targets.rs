@@ -8,8 +8,13 @@ const SIZE: Size = Size { width: 11, height: 8 };
 
 /// Every score with the options that ask for it.
 fn targets() -> [(Score, Options); 5] {
-    let options =
-        |target, contrast: &str| Options { target, contrast: contrast.into(), permutations: 4, ..Options::default() };
+    let options = |target, contrast: &str| Options {
+        target,
+        contrast: contrast.into(),
+        permutations: 4,
+        evaluations: 20,
+        ..Options::default()
+    };
     [
         (Score::Probability, options(Target::Probability, "")),
         (Score::Logit, options(Target::Logit, "")),
@@ -115,7 +120,7 @@ fn a_class_held_against_itself_has_a_flat_map_by_every_method() {
     let (head, a) = (random_head(5, 6, 0.3), random_activation(5, 3, 6));
     let run = Run::new(&head, &a);
     for sign in [Sign::Positive, Sign::Negative] {
-        let options = Options { contrast: "d".into(), sign, permutations: 4, ..Options::default() };
+        let options = Options { contrast: "d".into(), sign, permutations: 4, evaluations: 20, ..Options::default() };
         let pass = run.pass_with(options.clone(), &[0, 3, 2], &[1, 2, 3]);
         for method in map_methods().into_iter().filter(|method| method.can_explain(&options)) {
             let maps = explain(method, &pass, SIZE).unwrap();

@@ -13,6 +13,9 @@ const UNIFORM_SHARE: f64 = 0.62;
 /// The share of pytorch-grad-cam's pictures.
 const JET_SHARE: f64 = 0.5;
 
+/// Share of the strongest colour of a signed map.
+const SIGNED_SHARE: f64 = 0.8;
+
 /// Artefacts are not seen at this quality, without chroma subsampling, and an SVG of twelve photos stays below 2 MB.
 const JPEG_QUALITY: u8 = 92;
 
@@ -76,7 +79,7 @@ pub(super) fn signed_overlay(photo: &Rgb8, map: &[f32], size: Size) -> Rgb8 {
     let blend = |pixel: &[u8], value: f64| -> [u8; 3] {
         let value = value / greatest;
         // Over grey, so that the colour alone says the sign.
-        let (below, share) = (0.5 * luma(pixel) + 127.0 * 0.5, value.abs().sqrt());
+        let (below, share) = (0.5 * luma(pixel) + 127.0 * 0.5, SIGNED_SHARE * value.abs().sqrt());
         scale.colour(value).map(|level| (share * f64::from(level) + (1.0 - share) * below).round() as u8)
     };
     let data = photo.data().chunks_exact(3).zip(&values).flat_map(|(pixel, &value)| blend(pixel, value)).collect();
