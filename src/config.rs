@@ -160,13 +160,16 @@ pub struct CamConfig {
     pub permutations: usize,
     /// Seed of the methods that draw at random.
     pub seed: u64,
+    /// Which channels respond to which objects, by every method that weighs channels (`emocam analyze`).
+    pub filters: bool,
 }
 
 impl Default for CamConfig {
     fn default() -> Self {
         let Options { target, contrast, sign, layer_point, compat, lrp_rule, permutations } = Options::default();
         let (methods, class) = (vec![Method::GRAD_CAM], ClassChoice::Predicted);
-        Self { methods, target, contrast, sign, class, layer_point, compat, lrp_rule, permutations, seed: 1 }
+        let (seed, filters) = (1, false);
+        Self { methods, target, contrast, sign, class, layer_point, compat, lrp_rule, permutations, seed, filters }
     }
 }
 
@@ -318,6 +321,14 @@ impl Config {
             return Err(Error::Setting(format!("the CAM method {} is named twice", cam.methods[twice])));
         }
         cam.check_score()?;
+        if cam.filters && !cam.methods.iter().any(|method| method.weighs_channels()) {
+            let able = Method::all().into_iter().filter(|method| method.weighs_channels());
+            let able: Vec<&str> = able.map(Method::name).collect();
+            return Err(Error::Setting(format!(
+                "filters need a method that weighs channels, and none of those named does: add one of {}",
+                able.join(", ")
+            )));
+        }
         if !(2..=100_000).contains(&cam.permutations) || cam.permutations % 2 == 1 {
             let found = cam.permutations;
             return Err(Error::Setting(format!("permutations should be an even number from 2 on, found {found}")));

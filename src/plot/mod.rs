@@ -10,6 +10,7 @@ mod heatmap;
 mod markup;
 mod outline;
 mod panels;
+mod photo_rows;
 mod spots;
 mod svg;
 mod text;
@@ -18,6 +19,7 @@ pub use bars::{Bar, BarPanel, Bars};
 pub use explanation::{Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, Ranked, PHOTO_SCALE};
 pub use heatmap::Heatmap;
 pub use panels::{Dot, Panel, Panels, Series};
+pub use photo_rows::{PhotoRow, PhotoRows, RingedPhoto};
 pub use spots::Spots;
 
 use crate::{files, Error, Result};

@@ -14,6 +14,8 @@ mod panels;
 #[cfg(test)]
 mod tests;
 
+pub(super) use overlay::data_uri;
+
 use super::colour::Rgb;
 use super::svg::Canvas;
 use super::text::Font;
