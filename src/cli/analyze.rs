@@ -63,11 +63,11 @@ pub struct Args {
     #[arg(long)]
     save_maps: bool,
 
-    /// Also measure which filters (channels of the explained activation) respond to which objects: <METHOD>/filters.csv,
-    /// filter_weights.csv and a figure, by every method that weighs channels
+    /// Also measure which filters (channels of the explained activation) respond to which objects:
+    /// <METHOD>/filters.csv, filter_weights.csv and a figure, by every method that weighs channels
     ///
-    /// The sums lie in <RUN>/filters.safetensors (24 bytes for each class, channel and method), written every 30 seconds;
-    /// after a kill, --resume does what came later again.
+    /// The sums lie in <RUN>/filters.safetensors (24 bytes for each class, channel and method), written every 30
+    /// seconds; after a kill, --resume does what came later again.
     #[arg(long)]
     filters: bool,
 

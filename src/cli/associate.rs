@@ -12,7 +12,8 @@ use std::process::ExitCode;
 /// Recompute the matrix and its pictures from a run's records, with other thresholds or scores; no networks
 ///
 /// Writes <METHOD>/association.csv, counts.csv, heatmap.png and heatmap.svg, and prints the most prominent classes.
-/// Works on unfinished runs too. What a run knows of filters (filters.csv) depends on no threshold: it is written as it was.
+/// Works on unfinished runs too. What a run knows of filters (filters.csv) depends on no threshold: it is written as it
+/// was.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A run directory of `emocam analyze`

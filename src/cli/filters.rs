@@ -35,8 +35,8 @@ impl FilterKeeper {
         let (records, with_sums) = (count_lines(&run.path("records.jsonl"))?, sums.pictures as usize);
         anyhow::ensure!(
             with_sums <= records,
-            "{}: filters.safetensors has {with_sums} images and records.jsonl {records}: they do not belong together; name \
-             another folder with --out",
+            "{}: filters.safetensors has {with_sums} images and records.jsonl {records}: they do not belong \
+             together; name another folder with --out",
             run.folder().display()
         );
         if with_sums < records {

@@ -72,10 +72,10 @@ pub fn figure(
             continue;
         }
         let mut notes = vec![String::from(
-            "Share: of the channel's positive weighted activation, what lies in the boxes of the class, mean over the images \
-             with the class; area: what of the image the boxes cover. Each class and each channel once, by (share - area) \
-             times the square root of the number of images. Photos: the highest values of the channel in the corpus, \
-             at the ring.",
+            "Share: of the channel's positive weighted activation, what lies in the boxes of the class, mean over the \
+             images with the class; area: what of the image the boxes cover. Each class and each channel once, by \
+             (share - area) times the square root of the number of images. Photos: the highest values of the channel \
+             in the corpus, at the ring.",
         )];
         notes.extend(warning.map(|warning| format!("Warning: {warning}.")));
         figures.push((

@@ -1,5 +1,5 @@
-//! Sums over pictures. A commutative monoid of integers: shares and weights are rounded to fixed fractions of one first,
-//! so that any division and any order of the pictures give the same sums.
+//! Sums over pictures. A commutative monoid of integers: shares and weights are rounded to fixed fractions of one
+//! first, so that any division and any order of the pictures give the same sums.
 
 use super::PictureFilters;
 use crate::attribution::Method;

@@ -71,8 +71,8 @@ fn without_filters(run: &Run, done: usize) -> Option<String> {
         Err(error) => Some(in_full(&error)),
         Ok(sums) if sums.pictures as usize == done => None,
         Ok(sums) => Some(format!(
-            "{folder}: filters.safetensors has {} images, expected {done}; the same `emocam analyze` with --resume does \
-             what is missing",
+            "{folder}: filters.safetensors has {} images, expected {done}; the same `emocam analyze` with \
+             --resume does what is missing",
             sums.pictures
         )),
     }

@@ -178,10 +178,12 @@ mod tests {
         /// Where the network sees all of the picture, a channel that is 1 everywhere has the boxes' area.
         #[test]
         fn a_constant_channel_has_the_area(boxes in boxes()) {
-            let scorer = ChannelScorer::new(&Fit::squash(Size::new(50, 40)).placement(Size::new(41, 29)), Size::new(7, 3));
+            let placement = Fit::squash(Size::new(50, 40)).placement(Size::new(41, 29));
+            let scorer = ChannelScorer::new(&placement, Size::new(7, 3));
             let covered = (0..29).flat_map(|y| (0..41).map(move |x| (x, y))).filter(|&(x, y)| {
                 let inside = |of: &BoundingBox| {
-                    whole_pixels(of.x_min, of.x_max, 41).contains(&x) && whole_pixels(of.y_min, of.y_max, 29).contains(&y)
+                    let rows = whole_pixels(of.y_min, of.y_max, 29);
+                    whole_pixels(of.x_min, of.x_max, 41).contains(&x) && rows.contains(&y)
                 };
                 boxes.iter().any(inside)
             });
