@@ -172,6 +172,8 @@ pub struct CamConfig {
     pub player_confidence: f32,
     /// Seed of the methods that draw at random.
     pub seed: u64,
+    /// Which channels respond to which objects, by every method that weighs channels (`emocam analyze`).
+    pub filters: bool,
 }
 
 impl Default for CamConfig {
@@ -193,6 +195,7 @@ impl Default for CamConfig {
             at_layer: options.at_layer,
             player_confidence: 0.25,
             seed: 1,
+            filters: false,
         }
     }
 }
@@ -363,6 +366,14 @@ impl Config {
         }
         cam.check_score()?;
         check_different(&cam.maps).map_err(Error::Setting)?;
+        if cam.filters && !cam.methods.iter().any(|method| method.weighs_channels()) {
+            let able = Method::all().into_iter().filter(|method| method.weighs_channels());
+            let able: Vec<&str> = able.map(Method::name).collect();
+            return Err(Error::Setting(format!(
+                "filters need a method that weighs channels, and none of those named does: add one of {}",
+                able.join(", ")
+            )));
+        }
         if !(2..=100_000).contains(&cam.permutations) || cam.permutations % 2 == 1 {
             let found = cam.permutations;
             return Err(Error::Setting(format!("permutations should be an even number from 2 on, found {found}")));

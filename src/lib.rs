@@ -11,7 +11,7 @@
 //!   of a map lies on a region;
 //! * [`run`]: the folder that is left behind, and what is kept of a picture; [`load`]: from names in a configuration to
 //!   both ends; [`pipeline`]: the one pass over pictures, which every command that runs networks uses;
-//! * [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`merge`]: one run from those of
+//! * [`filters`]: which channels respond to which objects; [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`merge`]: one run from those of
 //!   its shards;
 //! * [`figures`]: single photos; [`faithfulness`]: whether a method's maps are any good; [`mod@paste`]: objects pasted
 //!   into photos, and what that changes; [`plot`]: pictures of all of them;
@@ -28,6 +28,7 @@ pub mod error;
 pub mod faithfulness;
 pub mod figures;
 pub mod files;
+pub mod filters;
 pub mod ground_truth;
 pub mod image;
 pub mod load;

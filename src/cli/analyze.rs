@@ -1,6 +1,7 @@
 //! `emocam analyze`: one pass over a corpus.
 
 use super::associate::print_summary;
+use super::filters::FilterKeeper;
 use super::progress;
 use super::session::{
     self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_unused_maps,
@@ -62,14 +63,24 @@ pub struct Args {
     #[arg(long)]
     save_maps: bool,
 
+    /// Also measure which filters (channels of the explained activation) respond to which objects:
+    /// <METHOD>/filters.csv, filter_weights.csv and a figure, by every method that weighs channels
+    ///
+    /// The sums lie in <RUN>/filters.safetensors (24 bytes for each class, channel and method), written every 30
+    /// seconds; after a kill, --resume does what came later again.
+    #[arg(long)]
+    filters: bool,
+
     #[command(flatten)]
     settings: Settings,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { corpus: roots, out, resume, limit, shard, save_maps, settings } = args;
+    let Args { corpus: roots, out, resume, limit, shard, save_maps, filters, settings } = args;
     let shard = shard.map(|choice| choice.resolve(|name| std::env::var(name).ok())).transpose()?;
-    let (config, machine) = settings.resolve()?;
+    let (mut config, machine) = settings.resolve()?;
+    config.cam.filters |= filters;
+    config.check()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
     let folder = out.unwrap_or_else(|| default_folder(&roots[0], shard));
     let is_ours = |key: &str| shard.is_none_or(|shard| shard.contains(key));
@@ -88,6 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     tch::set_num_threads(run.manifest.network_threads);
     let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
+    let filters = FilterKeeper::begin(&run, &mut writer)?;
     let mut done = HashSet::new();
     run.for_each_record(|record| {
         done.insert(record.path);
@@ -99,10 +111,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop =
         stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
     let progress = progress::Progress::new(ours.len() as u64, "images").from(done.len() as u64);
-    let (analysis, batch) = (Analysis::new(&workers[0].loaded, &config, save_maps), config.compute.batch);
+    let analysis = Analysis::new(&workers[0].loaded, &config, save_maps).with_filters();
+    let batch = config.compute.batch;
     let pass = Pass { stage: &analysis, items: &todo, workers: &mut workers, batch, threads: machine.threads, stop };
-    let maps = save_maps.then(|| run.path("maps"));
-    let (failed, timings) = record(pass, &mut writer, maps.as_deref(), done.len(), progress)?;
+    let mut kept = Kept { run: &run, writer, maps: save_maps.then(|| run.path("maps")), filters };
+    let (failed, timings) = record(pass, &mut kept, done.len(), progress)?;
     let stopped = stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len();
     let failures = all_failures(corpus.problems, failed);
     if stopped {
@@ -115,14 +128,26 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         );
         return Ok(ExitCode::from(130));
     }
+    if let Some(filters) = kept.filters {
+        filters.finish(&run, &config, &ours)?;
+    }
     finish(&mut run, &failures, timings)
+}
+
+/// Where goes what comes of the pictures.
+struct Kept<'a> {
+    run: &'a Run,
+    writer: RecordWriter,
+    /// The folder of their maps, where these are kept.
+    maps: Option<PathBuf>,
+    /// What channels have to do with boxes, where that is kept.
+    filters: Option<FilterKeeper>,
 }
 
 /// Runs the pass; records are appended as they come, their maps before them: a picture with a record has its maps.
 fn record<'a>(
     pass: Pass<'a, Analysis<'a>>,
-    writer: &mut RecordWriter,
-    maps: Option<&Path>,
+    kept: &mut Kept<'_>,
     already: usize,
     mut progress: progress::Progress,
 ) -> anyhow::Result<(Vec<Failure>, Timings)> {
@@ -132,19 +157,28 @@ fn record<'a>(
         for picture in done {
             let mut examined = picture.outcome;
             examined.record.path.clone_from(&picture.item.path);
-            if let Some(folder) = maps {
+            if let Some(filters) = &mut kept.filters {
+                filters.add(&examined.record, examined.filters.as_ref());
+            }
+            if let Some(folder) = &kept.maps {
                 save_maps(folder, &examined.record, size, &examined.maps)?;
             }
             records.push(examined.record);
         }
         if !records.is_empty() {
-            writer.append(&records)?;
+            kept.writer.append(&records)?;
+        }
+        if let Some(filters) = &mut kept.filters {
+            filters.recorded(kept.run)?;
         }
         say_smaller_batch(&mut batch, now.batch, configured);
         progress.at((already + now.done + now.failed) as u64, note(&now));
         Ok(())
     })?;
     progress.finish();
+    if let Some(filters) = &mut kept.filters {
+        filters.save(kept.run)?;
+    }
     Ok(found)
 }
 

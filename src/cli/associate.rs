@@ -3,6 +3,7 @@
 use super::session::{print, say_warning};
 use super::settings::Association;
 use emocam::associate::{matrices, quantile_bins, Matrices};
+use emocam::filters::FilterSums;
 use emocam::run::Run;
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,7 +12,8 @@ use std::process::ExitCode;
 /// Recompute the matrix and its pictures from a run's records, with other thresholds or scores; no networks
 ///
 /// Writes <METHOD>/association.csv, counts.csv, heatmap.png and heatmap.svg, and prints the most prominent classes.
-/// Works on unfinished runs too.
+/// Works on unfinished runs too. What a run knows of filters (filters.csv) depends on no threshold: it is written as it
+/// was.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A run directory of `emocam analyze`
@@ -37,9 +39,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     association.apply(&mut config.association);
     config.check()?;
     say_warning(run.manifest.warning.as_ref());
+    let columns_are_labels = bins.is_none();
     let bins = bins.map(|count| quantile_bins(&run, count.into())).transpose()?;
     let matrices = matrices(&run, &config.association, bins)?;
     let pictures = matrices.write(out.as_deref().unwrap_or(run.folder()))?;
+    if run.manifest.configuration.cam.filters && columns_are_labels {
+        FilterSums::open(&run)?.write_tables(out.as_deref().unwrap_or(run.folder()))?;
+    }
     if out.is_none() {
         let changed = config.association != run.manifest.configuration.association;
         run.manifest.matrices = changed.then_some(config.association);

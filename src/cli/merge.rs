@@ -55,6 +55,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for picture in &merged.pictures {
         say!("{}", picture.display());
     }
+    if merged.run.manifest.configuration.cam.filters {
+        say!("filters.csv is that of all images; its figure is drawn by `emocam analyze` alone, which sees the photos");
+    }
     if !shards.missing.is_empty() {
         say!("the run is not finished: `emocam analyze --resume --out {}` without --shard completes it", out.display());
         return Ok(ExitCode::SUCCESS);

@@ -19,6 +19,7 @@ mod corpus;
 mod demo;
 mod evaluate;
 mod explain;
+mod filters;
 mod merge;
 mod models;
 mod paste;

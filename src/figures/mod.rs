@@ -83,7 +83,7 @@ impl<'a> Explainer<'a> {
 
     /// A photo and what came of it, under its path in the corpus.
     pub fn examined(&self, path: &str, photo: Photo, examined: Examined) -> ExaminedPhoto {
-        let Examined { mut record, maps } = examined;
+        let Examined { mut record, maps, filters: _ } = examined;
         record.path = path.into();
         ExaminedPhoto { pixels: photo.pixels, record, maps, size: self.card.input() }
     }

@@ -1,6 +1,7 @@
 //! Whether every shard has what its `run.json` says, before anything is written.
 
 use super::{refuse_if_any, Shards};
+use crate::filters::FilterSums;
 use crate::run::{read_failures, Failure, Manifest, MergedShard, Ordered, Run, Timings};
 use crate::Result;
 
@@ -42,6 +43,7 @@ impl Shards {
             }
             let done = (read - before) as usize;
             checked.done.push(done);
+            complaints.extend(without_filters(run, done));
             if run.manifest.complete {
                 match finished(run, done) {
                     Ok(failures) => checked.failures.extend(failures),
@@ -56,6 +58,23 @@ impl Shards {
         refuse_if_any(&complaints)?;
         checked.failures.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(checked)
+    }
+}
+
+/// What is wrong with a run whose filters are not those of its records.
+fn without_filters(run: &Run, done: usize) -> Option<String> {
+    if !run.manifest.configuration.cam.filters {
+        return None;
+    }
+    let folder = run.folder().display();
+    match FilterSums::open(run) {
+        Err(error) => Some(in_full(&error)),
+        Ok(sums) if sums.pictures as usize == done => None,
+        Ok(sums) => Some(format!(
+            "{folder}: filters.safetensors has {} images, expected {done}; the same `emocam analyze` with \
+             --resume does what is missing",
+            sums.pictures
+        )),
     }
 }
 

@@ -17,6 +17,7 @@ pub use shards::Shards;
 
 use crate::associate::Matrices;
 use crate::files::write_whole;
+use crate::filters::FilterSums;
 use crate::run::{failures_csv, write_tables, Failure, Outcome, Run};
 use crate::{Error, Result};
 use pending::Pending;
@@ -71,6 +72,7 @@ impl Checked<'_> {
             failures_csv(&run, &self.failures)?;
         }
         let pictures = matrices.write(run.folder())?;
+        self.write_filters(&run)?;
         let maps = maps::gather(&self.shards.runs, &run.path("maps"))?;
         run.manifest.complete = self.is_complete();
         run.manifest.outcome = self.is_complete().then_some(outcome);
@@ -79,6 +81,19 @@ impl Checked<'_> {
         let pictures = pictures.into_iter().map(placed).collect();
         pending.finish()?;
         Ok(Merged { run: Run::open(target)?, matrices, pictures, failures: self.failures, maps })
+    }
+
+    /// The sums of all shards' filters, and their tables, where the shards have them.
+    fn write_filters(&self, run: &Run) -> Result<()> {
+        if !run.manifest.configuration.cam.filters {
+            return Ok(());
+        }
+        let mut sums = FilterSums::new(&run.manifest);
+        for shard in &self.shards.runs {
+            sums.merge(&FilterSums::open(shard)?);
+        }
+        sums.save(run)?;
+        sums.write_tables(run.folder())
     }
 
     /// Records and tables in one reading, counting what is read.

@@ -5,6 +5,7 @@ use crate::attribution::external::ExternalMaps;
 use crate::attribution::{explain, HeadPass, InputRegion, Maps, Needs};
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
+use crate::filters::{self, PictureBoxes, PictureFilters};
 use crate::image::{inside, BoundingBox, Extent, Fit, Mask, Picture, Placement, Region, Rgb8, Size};
 use crate::load::Loaded;
 use crate::networks::{Card, Forward, Prediction, Regression};
@@ -37,6 +38,7 @@ pub struct Analysis<'a> {
     external: Arc<ExternalMaps>,
     fit: Fit,
     keep_maps: bool,
+    keep_filters: bool,
 }
 
 /// A picture ready for both networks.
@@ -60,13 +62,20 @@ pub struct Examined {
     pub record: ImageRecord,
     /// Its maps, one a method; empty where they are not kept.
     pub maps: Vec<KeptMap>,
+    /// How its channels lie in its boxes, where that is kept.
+    pub filters: Option<PictureFilters>,
 }
 
 impl<'a> Analysis<'a> {
     /// With these networks, whose sizes and regions decode threads need; maps are handed on where `keep_maps` says so.
     pub fn new(loaded: &Loaded, config: &'a Config, keep_maps: bool) -> Self {
         let (finder, external) = (loaded.regions.finder(), loaded.maps.clone());
-        Self { config, finder, external, fit: loaded.network.card().fit, keep_maps }
+        Self { config, finder, external, fit: loaded.network.card().fit, keep_maps, keep_filters: false }
+    }
+
+    /// The same, which also hands on how channels lie in boxes, where the configuration says so.
+    pub fn with_filters(self) -> Self {
+        Self { keep_filters: self.config.cam.filters, ..self }
     }
 
     /// How much of a picture decoding has to give.
@@ -141,10 +150,12 @@ impl<'a> Analysis<'a> {
             true => maps.iter().map(kept_maps).collect::<Result<Vec<_>>>()?,
             false => Vec::new(),
         };
+        let mut filters = self.filters(batch, &visible, pass.a(), &maps)?.into_iter();
         let examined = visible.into_iter().zip(predictions).zip(scored).enumerate();
         let examined = examined.map(|(place, ((visible, prediction), scores))| Examined {
             record: visible.record(&prediction, network.card(), self.map_records(&maps, place, scores)),
             maps: kept.iter_mut().map(|maps| std::mem::take(&mut maps[place])).collect(),
+            filters: filters.next(),
         });
         let examined = examined.collect();
         timings.score += clock.elapsed().as_secs_f64();
@@ -182,6 +193,26 @@ impl<'a> Analysis<'a> {
             by_method.map(|(boxes, masks)| RegionScores { boxes, masks }).collect()
         };
         Ok(boxes.par_iter_mut().enumerate().map(picture).collect())
+    }
+
+    /// How channels lie in boxes; nothing where that is not kept. `activation` is A of the batch.
+    fn filters(
+        &self,
+        batch: &[&Prepared],
+        visible: &[VisibleRegions],
+        activation: &Tensor,
+        maps: &[Maps],
+    ) -> Result<Vec<PictureFilters>> {
+        if !self.keep_filters {
+            return Ok(Vec::new());
+        }
+        let pictures = batch.iter().zip(visible).map(|(prepared, regions)| PictureBoxes {
+            placement: &prepared.placement,
+            boxes: regions.boxes.iter().map(|region| (region.class, region.bounding_box)).collect(),
+        });
+        let weights: Vec<&Tensor> = maps.iter().filter_map(|maps| maps.weights.as_ref()).collect();
+        filters::in_batch(activation, &weights, &pictures.collect::<Vec<_>>())
+            .map_err(Error::torch("measuring channels in boxes"))
     }
 
     /// What boxes of a picture are scored with, on maps of a size.

@@ -10,6 +10,7 @@ mod heatmap;
 mod markup;
 mod outline;
 mod panels;
+mod photo_rows;
 mod spots;
 mod svg;
 mod text;
@@ -20,6 +21,7 @@ pub use explanation::{
 };
 pub use heatmap::Heatmap;
 pub use panels::{Dot, Panel, Panels, Series};
+pub use photo_rows::{PhotoRow, PhotoRows, RingedPhoto};
 pub use spots::Spots;
 
 use crate::{files, Error, Result};

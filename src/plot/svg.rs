@@ -109,6 +109,14 @@ impl Canvas {
         ));
     }
 
+    /// A ring that shows what is inside.
+    pub fn ring(&mut self, at: (f64, f64), radius: f64, colour: Rgb) {
+        let ([x, y, radius], colour) = ([at.0, at.1, radius].map(number), hex(colour));
+        self.element(format_args!(
+            r#"<circle cx="{x}" cy="{y}" r="{radius}" fill="none" stroke="{colour}" stroke-width="1.6"/>"#
+        ));
+    }
+
     /// Parallel lines from the lower left to the upper right, `distance` apart along x, that fill `area`. Lines and not
     /// a pattern: many viewers draw patterns as blurred bitmaps.
     pub fn hatch(&mut self, area: Area, distance: f64, stroke: Rgb, width: f64) {

@@ -186,6 +186,23 @@ impl RecordWriter {
         Ok(Self { path: path.into(), file })
     }
 
+    /// Keeps the first `count` lines alone.
+    ///
+    /// # Errors
+    /// There are fewer, or the file cannot be read or cut.
+    pub fn keep(&mut self, count: usize) -> Result<()> {
+        let lines = BufReader::with_capacity(1 << 20, File::open(&self.path).map_err(Error::io("read", &self.path))?);
+        let (mut length, mut found) = (0, 0);
+        for line in lines.split(b'\n').take(count) {
+            length += line.map_err(Error::io("read", &self.path))?.len() as u64 + 1;
+            found += 1;
+        }
+        if found < count {
+            return Err(Error::file(&self.path, format!("has {found} records, expected at least {count}")));
+        }
+        self.file.set_len(length).map_err(Error::io("cut", &self.path))
+    }
+
     /// Appends one line a record and waits until they are on the disk.
     ///
     /// # Errors
@@ -207,7 +224,7 @@ impl RecordWriter {
 ///
 /// # Errors
 /// It cannot be read.
-pub(crate) fn count_lines(path: &Path) -> Result<usize> {
+pub fn count_lines(path: &Path) -> Result<usize> {
     let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
     let mut lines = 0;
     loop {

@@ -4,11 +4,14 @@
 //! detector's input (Pillow's bicubic) and averages it over the box, whose edges are cut to whole pixels. Both
 //! resizings are linear and separable, so the chain is one banded matrix a side, made once per image size: the same
 //! numbers to rounding, without an image of the photo's size. The module `on_device` does the same with tensors, for
-//! maps that lie on a GPU; `mask` scores the pixels of regions that are more than a box. Knows nothing of networks.
+//! maps that lie on a GPU; `mask` scores the pixels of regions that are more than a box, `channels` all channels of A
+//! by one product. Knows nothing of networks.
 
+mod channels;
 mod mask;
 mod on_device;
 
+pub use channels::{channel_sums, ChannelScorer};
 pub use mask::MaskScorer;
 pub use on_device::scores_on_device;
 

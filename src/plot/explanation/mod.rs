@@ -17,6 +17,8 @@ mod values;
 
 pub use values::{PartValue, ValueBars};
 
+pub(super) use overlay::data_uri;
+
 use super::colour::Rgb;
 use super::svg::Canvas;
 use super::text::Font;

@@ -112,7 +112,7 @@ fn luma(pixel: &[u8]) -> f64 {
 ///
 /// # Errors
 /// The encoder refuses it.
-pub(super) fn data_uri(picture: &Rgb8) -> Result<String> {
+pub(in crate::plot) fn data_uri(picture: &Rgb8) -> Result<String> {
     let mut jpeg = Vec::new();
     let Size { width, height } = picture.size();
     JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY)

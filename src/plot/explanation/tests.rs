@@ -178,7 +178,7 @@ fn a_flat_map_says_so_and_has_neither_colours_nor_boxes() {
     let uris: Vec<&str> = panel.split("xlink:href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(uris.len(), 2);
     let grey = overlay::grey(&overlay::panel_pixels(&photo, (400.0, 300.0)));
-    assert!(uris.iter().all(|uri| *uri == overlay::data_uri(&grey).unwrap()));
+    assert!(uris.iter().all(|uri| *uri == data_uri(&grey).unwrap()));
 }
 
 #[test]
