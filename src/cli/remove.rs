@@ -32,12 +32,13 @@ use std::sync::atomic::Ordering;
 /// The surest regions of an image (--player-confidence, --max-regions) are hidden one at a time in the network's input,
 /// and the other way round all else is; hidden places are filled as --fills says, one after the other. So that what an
 /// object does is told from what a patch does, the same is done with a control: a patch of the region's size and shape
-/// at another place of the image, drawn by --seed and the image's path where it does not overlap the region's box, or
-/// else in the corner where it overlaps least; a region of which more than half would overlap has none.
+/// at another place of the image, drawn by --seed and the image's path among those apart from the region's box that
+/// lie least on other regions; where the box fits nowhere else, in the corner where it overlaps least; a region of
+/// which more than half would overlap has none.
 ///
 /// Writes a run directory: records.jsonl, removal.csv (a row for each region, fill and kind), classes.csv (per class,
-/// label, fill and kind: mean changes of the own label's probability, their difference with interval, flips), removal.png
-/// and .svg. Each region and fill costs four inputs of the emotion model (about 10 ms each on two cores).
+/// label, fill and kind: mean changes of the own label's probability, their difference with interval, flips),
+/// removal.png and .svg. Each region and fill costs four inputs of the emotion model (about 10 ms each on two cores).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
@@ -66,9 +67,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 10)]
     max_regions: usize,
 
-    /// Instead of a corpus, N drawn scenes with the exact boxes of their objects. They can also be drawn again without an
-    /// object: redrawing.csv says per fill how far the two effects are apart and how they correlate. The model is the
-    /// small one that comes with the program, copied to RUN-models, unless --emotion-weights names another
+    /// Instead of a corpus, N drawn scenes with the exact boxes of their objects. They can also be drawn again without
+    /// an object: redrawing.csv says per fill how far the two effects are apart and how they correlate. The model is
+    /// the small one that comes with the program, copied to RUN-models, unless --emotion-weights names another
     #[arg(long, value_name = "N", conflicts_with_all = ["corpus", "limit", "regions", "detector"])]
     drawn: Option<NonZeroU64>,
 

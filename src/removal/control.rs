@@ -13,6 +13,8 @@ pub struct Control {
     pub places: Vec<bool>,
     /// The share of it that lies on the region, in `[0, 0.5]`.
     pub overlap: f64,
+    /// The share of it that lies on regions of the picture, this one among them, in `[0, 1]`.
+    pub on_regions: f64,
     /// The box around it in pixels of the picture, cut to it.
     pub bounding_box: BoundingBox,
 }
@@ -25,12 +27,15 @@ struct Around {
 }
 
 impl Control {
-    /// Of a region of these places of the network's input (row by row, all of them in the picture, which lies there as
-    /// `placement` says): moved by whole places, so that all of it stays in the picture. It is drawn evenly from the
-    /// moves after which its box and the region's do not overlap. Where there are none, it lies in the corner of the
-    /// picture where it overlaps the region least, the first of equals from the upper left. `None` for a region without
-    /// places, and where that is more than half of the region, as of one that fills the picture.
-    pub fn draw(region: &[bool], placement: &Placement, random: &mut Random) -> Option<Self> {
+    /// Of a region of these places of the network's input (row by row, all of them in the picture, which lies there
+    /// as `placement` says): moved by whole places, so that all of it stays in the picture. `regions` are the places of
+    /// all regions of the picture, since what another object does is not what a patch does.
+    ///
+    /// Of the moves after which its box and the region's do not overlap, those remain whose box has the fewest places
+    /// of `regions`; it is drawn evenly from them. Where no box of its size fits beside the region's, it lies in the
+    /// corner of the picture where it overlaps the region least, the first of equals from the upper left. `None` for a
+    /// region without places, and where that is more than half of the region, as of one that fills the picture.
+    pub fn draw(region: &[bool], regions: &[bool], placement: &Placement, random: &mut Random) -> Option<Self> {
         let width = placement.input.width as usize;
         let around = Around::new(region, width)?;
         let first = (i64::from(placement.top), i64::from(placement.left));
@@ -41,17 +46,54 @@ impl Control {
         let all = (up..=down).flat_map(|down| (left..=right).map(move |across| (down, across)));
         let free: Vec<(i64, i64)> = all.filter(|(down, across)| down.abs() >= height || across.abs() >= wide).collect();
         let by = match free.is_empty() {
-            false => free[random.below(free.len())],
+            false => {
+                let sums = Sums::new(regions, width);
+                let taken: Vec<u32> = free.iter().map(|&by| sums.within(around.moved(by))).collect();
+                let least = taken.iter().min()?;
+                let best: Vec<_> = free.iter().zip(&taken).filter(|(_, taken)| *taken == least).collect();
+                *best[random.below(best.len())].0
+            }
             true => {
                 let corners = [(up, left), (up, right), (down, left), (down, right)];
                 *corners.iter().min_by_key(|&&by| shared(region, &moved(region, width, by)))?
             }
         };
         let places = moved(region, width, by);
-        let area = region.iter().filter(|&&inside| inside).count();
-        let overlap = shared(region, &places) as f64 / area as f64;
+        let area = region.iter().filter(|&&inside| inside).count() as f64;
+        let (overlap, on_regions) = (shared(region, &places) as f64 / area, shared(regions, &places) as f64 / area);
         let bounding_box = around.moved(by).in_picture(placement)?;
-        (overlap <= MOST_OVERLAP).then_some(Self { places, overlap, bounding_box })
+        (overlap <= MOST_OVERLAP).then_some(Self { places, overlap, on_regions, bounding_box })
+    }
+}
+
+/// How many places of a set lie above and to the left of each place.
+struct Sums {
+    sums: Vec<u32>,
+    width: usize,
+}
+
+impl Sums {
+    /// Of a set of places in rows of `width`.
+    fn new(places: &[bool], width: usize) -> Self {
+        let mut sums = vec![0; width + 1];
+        for (row, places) in places.chunks_exact(width).enumerate() {
+            let (above, mut in_row) = (row * (width + 1), 0);
+            sums.push(0);
+            for (column, &inside) in places.iter().enumerate() {
+                in_row += u32::from(inside);
+                sums.push(sums[above + column + 1] + in_row);
+            }
+        }
+        Self { sums, width: width + 1 }
+    }
+
+    /// How many lie in a box, which is inside.
+    fn within(&self, Around { rows, columns }: Around) -> u32 {
+        let until = |row: i64, column: i64| self.sums[row as usize * self.width + column as usize];
+        let (last_row, last_column) = (rows.1 + 1, columns.1 + 1);
+        until(last_row, last_column) + until(rows.0, columns.0)
+            - until(rows.0, last_column)
+            - until(last_row, columns.0)
     }
 }
 
@@ -135,7 +177,7 @@ mod tests {
             let region = crate::image::inside(&[crate::image::Extent::new(x.0, y.0, x.1, y.1).into()], &placement);
             prop_assume!(region.contains(&true));
             let count = |places: &[bool]| places.iter().filter(|&&inside| inside).count();
-            let Some(control) = Control::draw(&region, &placement, &mut random) else {
+            let Some(control) = Control::draw(&region, &region, &placement, &mut random) else {
                 // Then the region is more than a half of the picture along both sides.
                 let around = Around::new(&region, 29).unwrap();
                 prop_assert!(2 * (around.rows.1 - around.rows.0 + 1) > placement.rows.len() as i64);
@@ -158,12 +200,30 @@ mod tests {
     fn a_region_that_fills_the_picture_has_no_control() {
         let placement = placement(Resize::Squash, 60, 40);
         let mut random = Random::new(1, 0);
-        assert_eq!(Control::draw(&[true; 29 * 23], &placement, &mut random), None);
-        assert_eq!(Control::draw(&[false; 29 * 23], &placement, &mut random), None);
+        assert_eq!(Control::draw(&[true; 29 * 23], &[true; 29 * 23], &placement, &mut random), None);
+        assert_eq!(Control::draw(&[false; 29 * 23], &[false; 29 * 23], &placement, &mut random), None);
         // Two thirds of the width, all of the height: moved to the other side it still lies on half of itself.
         let region: Vec<bool> = (0..29 * 23).map(|at| at % 29 < 18).collect();
-        let control = Control::draw(&region, &placement, &mut random).unwrap();
+        let control = Control::draw(&region, &region, &placement, &mut random).unwrap();
         assert!(control.overlap > 0.3 && control.overlap <= 0.5, "{}", control.overlap);
         assert_eq!(control.bounding_box.height(), 40.0);
+    }
+
+    #[test]
+    fn other_regions_are_left_alone_where_there_is_room() {
+        let placement = placement(Resize::Squash, 58, 46);
+        let boxed = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| -> Vec<bool> {
+            (0..29 * 23).map(|at| rows.contains(&(at / 29)) && columns.contains(&(at % 29))).collect()
+        };
+        let (region, other) = (boxed(2..9, 3..12), boxed(0..23, 12..20));
+        let regions: Vec<bool> = region.iter().zip(&other).map(|(&a, &b)| a || b).collect();
+        for seed in 0..50 {
+            let control = Control::draw(&region, &regions, &placement, &mut Random::new(seed, 0)).unwrap();
+            assert_eq!((control.overlap, control.on_regions), (0.0, 0.0), "{control:?}");
+        }
+        // Without room it lies on them.
+        let regions = vec![true; 29 * 23];
+        let control = Control::draw(&region, &regions, &placement, &mut Random::new(1, 0)).unwrap();
+        assert_eq!((control.overlap, control.on_regions), (0.0, 1.0));
     }
 }

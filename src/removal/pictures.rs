@@ -62,6 +62,9 @@ pub(super) struct OpenPicture<'a> {
     pub chosen: Vec<Chosen>,
 }
 
+/// The surest regions of which places are kept: there is memory for them.
+const MOST_PLACED: usize = 1000;
+
 impl<'a> OpenPicture<'a> {
     /// The surest regions, the earlier of equally sure ones, that have a place in the network's input, and a control
     /// each, drawn from the seed, the picture's path and the region's number.
@@ -69,8 +72,18 @@ impl<'a> OpenPicture<'a> {
         let mut sure: Vec<(usize, Located)> =
             located.into_iter().enumerate().filter(|(_, found)| found.confidence >= choice.least_confidence).collect();
         sure.sort_by(|(_, a), (_, b)| b.confidence.total_cmp(&a.confidence));
-        let chosen = sure.into_iter().filter_map(|(number, found)| picture.choose(number, found, choice.seed));
-        Self { picture, chosen: chosen.take(choice.most).collect() }
+        let placed = sure.into_iter().filter_map(|(number, found)| picture.choose(number, found));
+        let mut chosen: Vec<Chosen> = placed.take(MOST_PLACED).collect();
+        let mut regions = vec![false; picture.placement.input.area()];
+        for placed in &chosen {
+            regions.iter_mut().zip(&placed.places).for_each(|(any, &inside)| *any |= inside);
+        }
+        chosen.truncate(choice.most);
+        for chosen in &mut chosen {
+            let mut random = Random::of_text(choice.seed, &format!("{}\ncontrol {}", picture.path, chosen.number));
+            chosen.control = Control::draw(&chosen.places, &regions, &picture.placement, &mut random);
+        }
+        Self { picture, chosen }
     }
 
     /// The inputs for which the network is asked with one fill: the number among `chosen` and what is hidden.
@@ -121,10 +134,11 @@ impl<'a> OpenPicture<'a> {
             bounding_box: chosen.bounding_box,
             rle: chosen.rle.clone(),
             covered: chosen.places.iter().filter(|&&inside| inside).count() as f32 / seen,
-            control: chosen
-                .control
-                .as_ref()
-                .map(|control| ControlRecord { bounding_box: control.bounding_box, overlap: control.overlap as f32 }),
+            control: chosen.control.as_ref().map(|control| ControlRecord {
+                bounding_box: control.bounding_box,
+                overlap: control.overlap as f32,
+                on_regions: control.on_regions as f32,
+            }),
             answers: answers.iter().filter_map(|of_fill| of_region(number, of_fill)).collect(),
             redrawn: redrawn.get(number).map(answer),
         };
@@ -140,17 +154,12 @@ impl<'a> OpenPicture<'a> {
 }
 
 impl PreparedPicture {
-    /// A region with its places and control; `None` where the network's input shows nothing of it.
-    fn choose(&self, number: usize, found: Located, seed: u64) -> Option<Chosen> {
+    /// A region with its places and no control; `None` where the network's input shows nothing of it.
+    fn choose(&self, number: usize, found: Located) -> Option<Chosen> {
         let Located { class, confidence, region } = found;
         let bounding_box = region.extent.clip(self.placement.original)?;
         let rle = region.mask.as_ref().map(Mask::to_compressed);
         let places = inside(&[Region { extent: bounding_box.into(), mask: region.mask }], &self.placement);
-        if !places.contains(&true) {
-            return None;
-        }
-        let mut random = Random::of_text(seed, &format!("{}\ncontrol {number}", self.path));
-        let control = Control::draw(&places, &self.placement, &mut random);
-        Some(Chosen { number, class, confidence, bounding_box, rle, places, control })
+        places.contains(&true).then_some(Chosen { number, class, confidence, bounding_box, rle, places, control: None })
     }
 }

@@ -58,6 +58,8 @@ pub struct ControlRecord {
     pub bounding_box: BoundingBox,
     /// The share of it that lies on the region, at most a half.
     pub overlap: f32,
+    /// The share of it that lies on sure regions of the picture, this one among them.
+    pub on_regions: f32,
 }
 
 /// What the network answers when a region, or its control, is hidden or kept.

@@ -87,6 +87,7 @@ impl Report<'_> {
                 "fill",
                 "kind",
                 "overlap",
+                "on_regions",
                 "whole",
                 "probability",
                 "change",
@@ -128,7 +129,7 @@ impl Report<'_> {
             ];
             row.extend(<[f32; 4]>::from(place).map(|edge| edge.to_string()));
             row.extend([region.covered.to_string(), fill.into(), name.into()]);
-            row.push(cell(control.map(|control| control.overlap)));
+            row.extend([cell(control.map(|control| control.overlap)), cell(control.map(|control| control.on_regions))]);
             row.extend([record.probabilities[record.label], answer.probability].map(|number| number.to_string()));
             row.push(record.change(answer).to_string());
             row.push(self.labels[answer.label].clone());
@@ -251,21 +252,17 @@ impl Report<'_> {
                 reference: Some(0.0),
             }
         };
-        let fills = self.settings.fills.len();
-        let panels: Vec<Panel> = [0, 1]
-            .into_iter()
-            .flat_map(|kind| (0..fills).map(move |place| (place, kind)))
-            .map(|(p, k)| panel(p, k))
-            .collect();
+        let places = (0..self.settings.fills.len()).flat_map(|place| [(place, 0), (place, 1)]);
+        let panels: Vec<Panel> = places.map(|(place, kind)| panel(place, kind)).collect();
         let has_dots = |panel: &Panel| matches!(panel, Panel::Dots { dots, .. } if dots.iter().any(Option::is_some));
         if !panels.iter().any(has_dots) {
             return Ok(None);
         }
         let mut notes = vec![format!(
-            "Dots: mean over pictures of the change of the own label's probability less the change by a patch of the same \
-             size and shape elsewhere; bars: 95 % bootstrap intervals over pictures. Left of the dashed line a region \
-             speaks for the answer when it is taken away, right of it when it alone is kept. The {} classes in most \
-             pictures, those first.",
+            "Dots: mean over pictures of the change of the own label's probability less the change by a patch of the \
+             same size and shape elsewhere; bars: 95 % bootstrap intervals over pictures. What speaks for the answer \
+             lies left of the dashed line when it is taken away, right of it when it alone is kept. The {} classes in \
+             most pictures, those first.",
             classes.len()
         )];
         notes.extend(self.warning.map(|warning| format!("Warning: {warning}.")));
@@ -298,7 +295,8 @@ impl Report<'_> {
             let (flips, of_controls) =
                 (share(measure.flips, measure.regions), share(measure.control_flips, measure.controls));
             out.push_str(&format!(
-                "{fill:<13} {kind:<8} {change:>7} {control:>8} {difference:>8} {interval:<21} {flips:>6.3} {of_controls:>8.3}\n"
+                "{fill:<13} {kind:<8} {change:>7} {control:>8} {difference:>8} {interval:<21} {flips:>6.3} \
+                 {of_controls:>8.3}\n"
             ));
         }
         if self.settings.drawn.is_some() {
