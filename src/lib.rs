@@ -14,7 +14,7 @@
 //! * [`filters`]: which channels respond to which objects; [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`merge`]: one run from those of
 //!   its shards;
 //! * [`figures`]: single photos; [`faithfulness`]: whether a method's maps are any good; [`mod@paste`]: objects pasted
-//!   into photos, and what that changes; [`plot`]: pictures of all of them;
+//!   into photos, [`removal`]: regions taken out of them, and what that changes; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known; [`train`]: the two small networks that know them;
 //!   [`ground_truth`]: the maps against interventions in that world; [`demo`]: the two networks, embedded;
 //! * [`config`], [`models`], [`synthesize`]: what a run is told, and where its networks come from.
@@ -41,6 +41,7 @@ pub mod pipeline;
 pub mod plot;
 pub mod random;
 pub mod regions;
+pub mod removal;
 pub mod rsa;
 pub mod run;
 pub mod score;

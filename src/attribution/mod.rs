@@ -22,6 +22,7 @@ pub use map::{finish, Maps};
 pub use method::{check, Explains, Method, MethodRow, Needs};
 pub use options::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Options, Place, Score, Sign, Target};
 pub use pass::HeadPass;
+pub use regions::MaskedInputs;
 
 use crate::image::Size;
 use crate::{Error, Result};

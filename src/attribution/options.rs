@@ -202,6 +202,18 @@ pub enum Fill {
     Surroundings,
 }
 
+impl Fill {
+    /// The name in options and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Black => "black",
+            Self::Mean => "mean",
+            Self::Blur => "blur",
+            Self::Surroundings => "surroundings",
+        }
+    }
+}
+
 /// What the methods can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {

@@ -24,6 +24,7 @@ mod merge;
 mod models;
 mod paste;
 mod progress;
+mod remove;
 mod rsa;
 mod session;
 mod settings;
@@ -46,6 +47,7 @@ Examples:
   emocam rsa photos-emocam               do the methods agree?
   emocam evaluate photos --cam paper     which of the methods tell what the model does
   emocam paste photos --object ball.png  does the label change when a ball lies in the photo, and where?
+  emocam remove photos                   does the answer change when a detected object is taken away?
 
 Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
 (continue with --resume).";
@@ -79,6 +81,7 @@ enum Command {
     Merge(merge::Args),
     #[command(subcommand)]
     Models(models::Command),
+    Remove(remove::Args),
     Rsa(rsa::Args),
     #[command(hide = true)]
     TrainDemo(train::Args),
@@ -114,6 +117,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Models(command) => models::run(command),
+        Command::Remove(args) => remove::run(args),
         Command::Rsa(args) => rsa::run(args),
         Command::TrainDemo(args) => train::run(&args),
         Command::Validate(args) => validate::run(args),

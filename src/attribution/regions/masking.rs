@@ -4,6 +4,7 @@ use super::surroundings;
 use crate::attribution::options::{Fill, Place};
 use crate::attribution::{HeadPass, Score};
 use crate::image::Rgb8;
+use crate::networks::Classifier;
 use tch::{Kind, TchError, Tensor};
 
 /// Masked inputs that go through the network at a time, on the processor: it is as fast with more.
@@ -47,8 +48,7 @@ impl<'a, 'p> Masking<'a, 'p> {
         };
         let hidden = match (place, fill) {
             (Place::Activation, _) => Some(whole.f_zeros_like()?),
-            (Place::Input, Fill::Surroundings) => None,
-            (Place::Input, fill) => Some(filled(pass, fill)?),
+            (Place::Input, fill) => stand_in(pass.network, &pass.input, fill)?,
         };
         let at_a_time = if whole.device().is_cuda() { AT_A_TIME_ON_GPU } else { AT_A_TIME };
         Ok(Self { pass, score, place, whole, hidden, at_a_time })
@@ -82,11 +82,7 @@ impl<'a, 'p> Masking<'a, 'p> {
         let shape = [self.at_a_time as i64, 1, rows as i64, columns as i64];
         let shown = Tensor::f_from_slice(&shown)?.f_reshape(shape)?.f_to_device(device)?;
         let pictures = Tensor::f_from_slice(&pictures)?.f_to_device(device)?;
-        let whole = self.whole.f_index_select(0, &pictures)?;
-        let masked = match &self.hidden {
-            Some(hidden) => whole.f_where_self(&shown, &hidden.f_index_select(0, &pictures)?)?,
-            None => surroundings::fill(&whole, &shown)?,
-        };
+        let masked = shown_in_part(&self.whole, self.hidden.as_ref(), &pictures, &shown)?;
         let activation = match self.place {
             Place::Activation => self.pass.activation.of_pictures(&pictures, masked)?,
             Place::Input => {
@@ -100,21 +96,36 @@ impl<'a, 'p> Masking<'a, 'p> {
     }
 }
 
-/// What stands in for hidden places of the inputs. What a network makes of a picture is a black picture's input plus
-/// something proportional to the picture, so that means and blurs of pictures can be taken there.
-fn filled(pass: &HeadPass<'_>, fill: Fill) -> Result<Tensor, TchError> {
-    let size = pass.network.card().fit.input;
+/// Of `whole` (N, channels, rows, columns) the pictures `pictures` (M), each with the places `shown` (M, 1, rows,
+/// columns); the others are those of `hidden`, of the shape of `whole`, or made from what is shown where there is none.
+pub(super) fn shown_in_part(
+    whole: &Tensor,
+    hidden: Option<&Tensor>,
+    pictures: &Tensor,
+    shown: &Tensor,
+) -> Result<Tensor, TchError> {
+    let whole = whole.f_index_select(0, pictures)?;
+    match hidden {
+        Some(hidden) => whole.f_where_self(shown, &hidden.f_index_select(0, pictures)?),
+        None => surroundings::fill(&whole, shown),
+    }
+}
+
+/// What stands in for hidden places of the prepared inputs (N, 3, rows, columns), of their shape; `None` where it is
+/// made from what is shown. What a network makes of a picture is a black picture's input plus something proportional
+/// to the picture, so that means and blurs of pictures can be taken there.
+pub(super) fn stand_in(network: &dyn Classifier, inputs: &Tensor, fill: Fill) -> Result<Option<Tensor>, TchError> {
+    let size = network.card().fit.input;
     let black = Rgb8::new(size, vec![0; 3 * size.area()]);
-    let black = pass.network.prepare(&[&black]).map_err(|error| TchError::Torch(error.to_string()))?;
-    let light = pass.input.f_sub(&black)?;
+    let black = network.prepare(&[&black]).map_err(|error| TchError::Torch(error.to_string()))?;
+    let light = inputs.f_sub(&black)?;
     let light = match fill {
         Fill::Black => light.f_zeros_like()?,
-        Fill::Mean | Fill::Surroundings => {
-            light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?
-        }
+        Fill::Mean => light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?,
         Fill::Blur => blurred(&light)?,
+        Fill::Surroundings => return Ok(None),
     };
-    light.f_add(&black)
+    light.f_add(&black).map(Some)
 }
 
 /// A Gaussian blur of (N, channels, rows, columns), edges repeated.

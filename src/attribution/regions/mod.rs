@@ -7,6 +7,7 @@
 
 pub(super) mod dnc_shap;
 mod hierarchy;
+mod masked_inputs;
 mod masking;
 pub(super) mod object_shap;
 mod players;
@@ -14,3 +15,5 @@ mod published;
 #[cfg(test)]
 mod references;
 mod surroundings;
+
+pub use masked_inputs::MaskedInputs;

@@ -1,0 +1,259 @@
+//! `emocam remove`: regions taken away and kept alone, over a corpus or in the drawn world.
+
+use super::progress::Progress;
+use super::session::{
+    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined,
+    say_smaller_batch, say_warning, stop_on_interrupt,
+};
+use super::settings::{by_name, Machine, Settings};
+use super::world::StyleName;
+use emocam::attribution::Fill;
+use emocam::config::Config;
+use emocam::corpus::{Corpus, Problem};
+use emocam::demo::use_models;
+use emocam::files::sha256;
+use emocam::image::Canvas;
+use emocam::load;
+use emocam::nn;
+use emocam::pipeline::Pass;
+use emocam::regions::SCORING_CANVAS;
+use emocam::removal::{write, DrawnScenes, RemovalNetworks, RemovalRecord, RemovalSettings, RemovalStage, Subject};
+use emocam::run::record::{self, RecordWriter};
+use emocam::run::{write_failures, CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings};
+use emocam::world::{CLASSES, LABELS};
+use std::collections::HashSet;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+/// Take every region of every image away, and keep it alone, and see how the answer changes
+///
+/// The surest regions of an image (--player-confidence, --max-regions) are hidden one at a time in the network's input,
+/// and the other way round all else is; hidden places are filled as --fills says, one after the other. So that what an
+/// object does is told from what a patch does, the same is done with a control: a patch of the region's size and shape
+/// at another place of the image, drawn by --seed and the image's path among those apart from the region's box that
+/// lie least on other regions; where the box fits nowhere else, in the corner where it overlaps least; a region of
+/// which more than half would overlap has none.
+///
+/// Writes a run directory: records.jsonl, removal.csv (a row for each region, fill and kind), classes.csv (per class,
+/// label, fill and kind: mean changes of the own label's probability, their difference with interval, flips),
+/// removal.png and .svg. Each region and fill costs four inputs of the emotion model (about 10 ms each on two cores).
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
+    #[arg(required_unless_present = "drawn")]
+    corpus: Vec<PathBuf>,
+
+    /// The run directory
+    #[arg(long, value_name = "RUN", default_value = "emocam-removal")]
+    out: PathBuf,
+
+    /// Continue the run in the run directory, or start it if there is none yet
+    #[arg(long)]
+    resume: bool,
+
+    /// Only the first N images, in the order of their paths
+    #[arg(long, value_name = "N")]
+    limit: Option<NonZeroUsize>,
+
+    /// What stands in for hidden places, one after the other: some of black, mean (the image's mean colour), blur, and
+    /// surroundings (the colours around them). Each costs as much as the first
+    #[arg(long, value_name = "FILL,...", value_parser = by_name::<Fill>, value_delimiter = ',',
+        default_values = ["mean", "blur", "surroundings"])]
+    fills: Vec<Fill>,
+
+    /// At most so many regions of an image, the surest
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    max_regions: usize,
+
+    /// Instead of a corpus, N drawn scenes with the exact boxes of their objects. They can also be drawn again without
+    /// an object: redrawing.csv says per fill how far the two effects are apart and how they correlate. The model is
+    /// the small one that comes with the program, copied to RUN-models, unless --emotion-weights names another
+    #[arg(long, value_name = "N", conflicts_with_all = ["corpus", "limit", "regions", "detector"])]
+    drawn: Option<NonZeroU64>,
+
+    /// Which stream of scenes --drawn draws; the models were trained on others
+    #[arg(long, value_name = "N", default_value_t = 7, requires = "drawn")]
+    world: u64,
+
+    /// How --drawn draws: standard, as the models were trained; held-out: other palettes, lines and backgrounds
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = StyleName::Standard, requires = "drawn")]
+    style: StyleName,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// The pictures of an experiment.
+enum Pictures {
+    Photos(Corpus),
+    Scenes(u64),
+}
+
+/// Everything that an experiment is made of.
+struct Experiment {
+    config: Config,
+    machine: Machine,
+    networks: RemovalNetworks,
+    settings: RemovalSettings,
+    pictures: Pictures,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (folder, resume) = (args.out.clone(), args.resume);
+    let (mut experiment, manifest) = prepare(args)?;
+    say_warning(manifest.warning.as_ref());
+    let run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    execute(&mut experiment, run)
+}
+
+/// Loads what the arguments name and resolves what they mean.
+fn prepare(args: Args) -> anyhow::Result<(Experiment, Manifest)> {
+    let Args { corpus: roots, out, resume: _, limit, fills, max_regions, drawn, world, style, settings } = args;
+    let drawn_scenes = drawn.map(|_| DrawnScenes { world, style: style.into() });
+    let removal = RemovalSettings { fills, max_regions, drawn: drawn_scenes };
+    removal.check()?;
+    let (mut config, machine) = settings.resolve()?;
+    anyhow::ensure!(
+        config.cam.maps.is_empty(),
+        "removing regions changes the images, and no folder has maps of the changed ones; leave out --maps"
+    );
+    let pictures = match drawn {
+        Some(count) => Pictures::Scenes(count.get()),
+        None => Pictures::Photos(super::corpus::images(&roots, limit)?),
+    };
+    if drawn.is_some() {
+        use_world(&mut config, &out)?;
+    }
+    let device = open_device(&machine)?;
+    let (network, mut files) = load::network(&config, &machine.models, device)?;
+    let (regions, corpus) = match &pictures {
+        Pictures::Photos(corpus) => {
+            let (found, own) = load::regions(&config, &machine.models, device, &paths(&corpus.images))?;
+            say_joined(&found);
+            files.extend(own);
+            (Some(found), corpus_info(&roots, corpus)?)
+        }
+        Pictures::Scenes(count) => {
+            anyhow::ensure!(
+                network.card().labels == LABELS,
+                "the emotion model's labels are not EmoNet's, in which the drawn world is described"
+            );
+            (None, scenes_info(*count, &removal)?)
+        }
+    };
+    let classes = match &regions {
+        Some(regions) => regions.classes().to_vec(),
+        None => CLASSES.iter().map(|name| (*name).to_string()).collect(),
+    };
+    let view = regions.as_ref().and_then(|regions| regions.finder().view);
+    let canvas = view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
+    let networks = RemovalNetworks::new(network, regions, &config)?;
+    let manifest = manifest(&config, &networks, &files, device, (&classes, canvas), corpus, &removal)?;
+    Ok((Experiment { config, machine, networks, settings: removal, pictures }, manifest))
+}
+
+/// The embedded models, beside the run, for drawn scenes where none is named; regions are known.
+fn use_world(config: &mut Config, out: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.regions.file.is_empty(),
+        "scenes are drawn as they are needed: no file has their regions; leave [regions] file out"
+    );
+    if config.emotion.weights == Config::default().emotion.weights {
+        let mut folder = out.as_os_str().to_os_string();
+        folder.push("-models");
+        use_models(config, Path::new(&folder))?;
+    }
+    Ok(())
+}
+
+/// What says later whether the scenes are still the same.
+fn scenes_info(count: u64, settings: &RemovalSettings) -> anyhow::Result<CorpusInfo> {
+    let text = serde_json::to_string(&settings.drawn)?;
+    Ok(CorpusInfo { folders: Vec::new(), images: count as usize, sha256: sha256(text.as_bytes()) })
+}
+
+fn manifest(
+    config: &Config,
+    networks: &RemovalNetworks,
+    files: &[ModelFile],
+    device: tch::Device,
+    boxes: (&[String], Canvas),
+    corpus: CorpusInfo,
+    settings: &RemovalSettings,
+) -> anyhow::Result<Manifest> {
+    let card = networks.network().card();
+    let manifest = session::manifest(config, files, device_name(device), card, boxes, corpus);
+    Ok(Manifest { experiment: Some(settings.to_experiment()?), ..manifest })
+}
+
+/// Runs what of the experiment is still to be done.
+fn execute(experiment: &mut Experiment, mut run: Run) -> anyhow::Result<ExitCode> {
+    let Experiment { config, machine, networks, settings, pictures } = experiment;
+    nn::keep_freed_memory();
+    tch::set_num_threads(run.manifest.network_threads);
+    let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
+    let mut done = HashSet::new();
+    record::for_each(&run.path("records.jsonl"), |record: RemovalRecord| {
+        done.insert(record.path);
+        Ok(())
+    })?;
+    let (all, unit): (Vec<Subject<'_>>, _) = match &*pictures {
+        Pictures::Photos(corpus) => (corpus.images.iter().map(Subject::Photo).collect(), "images"),
+        Pictures::Scenes(count) => ((0..*count).map(Subject::Scene).collect(), "scenes"),
+    };
+    let total = all.len();
+    let todo: Vec<Subject<'_>> = all.into_iter().filter(|subject| !done.contains(&subject.path())).collect();
+    let already = if done.is_empty() { String::new() } else { format!(", {} already done", done.len()) };
+    say!("{total} {unit}{already}; results in {}", run.folder().display());
+    let stop =
+        stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
+    let mut progress = Progress::new(total as u64, unit).from(done.len() as u64);
+    let stage = RemovalStage::new(networks, settings, config);
+    let (mut inputs, configured) = (networks.inputs(), networks.inputs());
+    let (batch, threads) = (config.compute.batch, machine.threads);
+    let pass = Pass { stage: &stage, items: &todo, workers: std::slice::from_mut(networks), batch, threads, stop };
+    let (failed, timings) = pass.run(&mut |pictures, now| {
+        let records: Vec<RemovalRecord> = pictures.into_iter().map(|picture| picture.outcome).collect();
+        if !records.is_empty() {
+            writer.append(&records)?;
+        }
+        say_smaller_batch(&mut inputs, now.batch, configured);
+        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
+        progress.at((done.len() + now.done + now.failed) as u64, note);
+        Ok(())
+    })?;
+    progress.finish();
+    if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
+        let so_far = done.len() + timings.images;
+        say!("stopped after {so_far} of {total} {unit}; the same command with --resume continues");
+        return Ok(ExitCode::from(130));
+    }
+    finish(&mut run, &all_failures(problems(pictures), failed), done.len(), timings)
+}
+
+/// What of the corpus could not be looked at.
+fn problems(pictures: &mut Pictures) -> Vec<Problem> {
+    match pictures {
+        Pictures::Photos(corpus) => std::mem::take(&mut corpus.problems),
+        Pictures::Scenes(_) => Vec::new(),
+    }
+}
+
+/// Writes tables, the picture and `run.json`, and says what came out.
+fn finish(run: &mut Run, failures: &[Failure], already: usize, timings: Timings) -> anyhow::Result<ExitCode> {
+    let (summary, picture) = write(run)?;
+    write_failures(&run.path("failures.csv"), failures)?;
+    let done = already + timings.images;
+    run.manifest.outcome = Some(Outcome { done, failed: failures.len(), timings, ..Outcome::default() });
+    run.manifest.complete = true;
+    run.save()?;
+    print(summary.as_bytes())?;
+    match picture {
+        Some(picture) => say!("{}", picture.display()),
+        None => say!("no region with a control: no picture"),
+    }
+    say_failures(failures, &run.path("failures.csv"));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
