@@ -2,7 +2,7 @@
 
 use clap::Args;
 use emocam::attribution::{ClassChoice, Compat, LayerPoint, LrpRule, Method, Needs, Sign, Target};
-use emocam::config::{AssociationConfig, Config};
+use emocam::config::{AssociationConfig, CamConfig, Config};
 use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
 use emocam::regions::darknet::ClassScores;
@@ -258,6 +258,20 @@ fn set<T>(value: &mut T, given: Option<T>) {
     }
 }
 
+/// Changes what a map explains.
+fn set_score(
+    cam: &mut CamConfig,
+    target: Option<Target>,
+    contrast: Option<String>,
+    sign: Option<Sign>,
+    class: Option<String>,
+) {
+    set(&mut cam.target, target);
+    set(&mut cam.contrast, contrast);
+    set(&mut cam.sign, sign);
+    set(&mut cam.class, class.map(ClassChoice::from));
+}
+
 /// What a command needs besides the configuration.
 #[derive(Debug)]
 pub struct Machine {
@@ -333,10 +347,7 @@ impl Settings {
         set(&mut resolved.emotion.mean, emotion_mean);
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
         set(&mut resolved.cam.seed, seed);
-        set(&mut resolved.cam.target, target);
-        set(&mut resolved.cam.contrast, contrast);
-        set(&mut resolved.cam.sign, sign);
-        set(&mut resolved.cam.class, class.map(ClassChoice::from));
+        set_score(&mut resolved.cam, target, contrast, sign, class);
         set(&mut resolved.cam.layer_point, layer_point);
         set(&mut resolved.cam.compat, compat);
         set(&mut resolved.cam.lrp_rule, lrp_rule);
