@@ -3,7 +3,7 @@
 use clap::Args;
 use emocam::attribution::external::MapFolder;
 use emocam::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Needs, Place, Sign, Target};
-use emocam::config::{AssociationConfig, Config};
+use emocam::config::{AssociationConfig, CamConfig, Config};
 use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
 use emocam::regions::darknet::ClassScores;
@@ -59,6 +59,30 @@ fn methods_help() -> String {
         ));
     }
     help
+}
+
+/// How methods hide parts of a picture.
+#[derive(Debug, Args)]
+struct Hiding {
+    /// Runs of the network for a picture by dnc-shap and object-shap: with more, smaller rectangles and smaller errors
+    /// [default: 256]
+    #[arg(long, value_name = "N", help_heading = "Maps")]
+    evaluations: Option<usize>,
+
+    /// What dnc-shap and object-shap put in place of what they hide: black (as DnCShap was released), mean (the picture's
+    /// mean colour), blur, or surroundings (the colours around it) [default: surroundings]
+    #[arg(long, value_name = "FILL", value_parser = by_name::<Fill>, help_heading = "Maps")]
+    fill: Option<Fill>,
+
+    /// What dnc-shap and object-shap hide: places of the input, or places of the explained activation, which become 0
+    /// [default: input]
+    #[arg(long, value_name = "LAYER", value_parser = by_name::<Place>, help_heading = "Maps")]
+    at_layer: Option<Place>,
+
+    /// Regions less confident than this are no players of object-shap; they are background, or another name of the surer
+    /// player that they overlap most of [default: 0.25]
+    #[arg(long, value_name = "SHARE", help_heading = "Maps")]
+    player_confidence: Option<f32>,
 }
 
 /// What is looked at, and with which models.
@@ -182,25 +206,8 @@ pub struct Settings {
     #[arg(long, value_name = "N", help_heading = "Maps")]
     permutations: Option<usize>,
 
-    /// Runs of the network for a picture by dnc-shap and object-shap: with more, smaller rectangles and smaller errors
-    /// [default: 256]
-    #[arg(long, value_name = "N", help_heading = "Maps")]
-    evaluations: Option<usize>,
-
-    /// What dnc-shap and object-shap put in place of what they hide: black (as DnCShap was released), mean (the picture's
-    /// mean colour), blur, or surroundings (the colours around it) [default: surroundings]
-    #[arg(long, value_name = "FILL", value_parser = by_name::<Fill>, help_heading = "Maps")]
-    fill: Option<Fill>,
-
-    /// What dnc-shap and object-shap hide: places of the input, or places of the explained activation, which become 0
-    /// [default: input]
-    #[arg(long, value_name = "LAYER", value_parser = by_name::<Place>, help_heading = "Maps")]
-    at_layer: Option<Place>,
-
-    /// Regions less confident than this are no players of object-shap; they are background, or another name of the surer
-    /// player that they overlap most of [default: 0.25]
-    #[arg(long, value_name = "SHARE", help_heading = "Maps")]
-    player_confidence: Option<f32>,
+    #[command(flatten)]
+    hiding: Hiding,
 
     /// Seed of the methods that draw at random (lime-cam, shapley-cam, object-shap) [default: 1]
     #[arg(long, value_name = "N", help_heading = "Maps")]
@@ -298,6 +305,20 @@ fn set<T>(value: &mut T, given: Option<T>) {
     }
 }
 
+/// Changes what a map explains.
+fn set_score(
+    cam: &mut CamConfig,
+    target: Option<Target>,
+    contrast: Option<String>,
+    sign: Option<Sign>,
+    class: Option<String>,
+) {
+    set(&mut cam.target, target);
+    set(&mut cam.contrast, contrast);
+    set(&mut cam.sign, sign);
+    set(&mut cam.class, class.map(ClassChoice::from));
+}
+
 /// What a command needs besides the configuration.
 #[derive(Debug)]
 pub struct Machine {
@@ -354,10 +375,7 @@ impl Settings {
             compat,
             lrp_rule,
             permutations,
-            evaluations,
-            fill,
-            at_layer,
-            player_confidence,
+            hiding,
             seed,
             ignore_exif,
             fast_decode,
@@ -379,18 +397,12 @@ impl Settings {
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
         set(&mut resolved.cam.maps, (!maps.is_empty()).then_some(maps));
         set(&mut resolved.cam.seed, seed);
-        set(&mut resolved.cam.target, target);
-        set(&mut resolved.cam.contrast, contrast);
-        set(&mut resolved.cam.sign, sign);
-        set(&mut resolved.cam.class, class.map(ClassChoice::from));
+        set_score(&mut resolved.cam, target, contrast, sign, class);
         set(&mut resolved.cam.layer_point, layer_point);
         set(&mut resolved.cam.compat, compat);
         set(&mut resolved.cam.lrp_rule, lrp_rule);
         set(&mut resolved.cam.permutations, permutations);
-        set(&mut resolved.cam.evaluations, evaluations);
-        set(&mut resolved.cam.fill, fill);
-        set(&mut resolved.cam.at_layer, at_layer);
-        set(&mut resolved.cam.player_confidence, player_confidence);
+        hiding.apply(&mut resolved.cam);
         resolved.detector.rect |= rect;
         resolved.corpus.ignore_exif |= ignore_exif;
         resolved.corpus.fast_decode |= fast_decode;
@@ -398,6 +410,17 @@ impl Settings {
         let machine = compute.apply(&mut resolved, models.as_deref());
         resolved.check()?;
         Ok((resolved, machine))
+    }
+}
+
+impl Hiding {
+    /// Changes what was given in `cam`.
+    fn apply(self, cam: &mut CamConfig) {
+        let Self { evaluations, fill, at_layer, player_confidence } = self;
+        set(&mut cam.evaluations, evaluations);
+        set(&mut cam.fill, fill);
+        set(&mut cam.at_layer, at_layer);
+        set(&mut cam.player_confidence, player_confidence);
     }
 }
 

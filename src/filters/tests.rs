@@ -58,6 +58,16 @@ fn direct_shares(activation: &Tensor, weights: &Tensor, mask: &Tensor) -> Vec<f6
     Vec::try_from((part / &whole).nan_to_num(-1.0, None, None)).unwrap()
 }
 
+/// The mean weights of three pictures of these labels are their own, and where there is no picture there is none.
+fn assert_eq_weights(sums: &FilterSums, method: usize, weights: &Tensor, classes: [usize; 3]) {
+    assert!(sums.cell(method, 3, 0).is_none(), "a class that does not occur");
+    for (n, label) in classes.into_iter().enumerate() {
+        let expected = f64::try_from(weights.get(n as i64).get(1)).unwrap();
+        approx::assert_relative_eq!(sums.mean_weight(method, label, 1).unwrap(), expected, max_relative = 1e-6);
+    }
+    assert!(sums.mean_weight(method, 1, 0).is_none(), "a label that no picture has");
+}
+
 /// All channels of a real network and three photos of different shapes: upsampled one by one, averaged in the boxes.
 /// The largest difference seen is 7e-8.
 #[test]
@@ -115,12 +125,7 @@ fn three_methods_are_as_the_direct_way_says() {
                 compared += 1;
             }
         }
-        assert!(sums.cell(method, 3, 0).is_none(), "a class that does not occur");
-        for (n, label) in classes.into_iter().enumerate() {
-            let expected = f64::try_from(weights.get(n as i64).get(1)).unwrap();
-            approx::assert_relative_eq!(sums.mean_weight(method, label, 1).unwrap(), expected, max_relative = 1e-6);
-        }
-        assert!(sums.mean_weight(method, 1, 0).is_none(), "a label that no picture has");
+        assert_eq_weights(&sums, method, weights, classes);
     }
     eprintln!("{compared} cells, largest difference {largest:.1e}");
     assert!(compared > 50 && largest < 3e-7, "{compared} {largest}");
