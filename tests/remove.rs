@@ -247,6 +247,7 @@ fn what_cannot_be_used_is_named() {
     refused(remove(&corpus, "x").args(["--fills", "mean,mean"]), &["fills: mean is named twice"]);
     refused(remove(&corpus, "x").args(["--max-regions", "0"]), &["from 1 to 1000, found 0"]);
     refused(remove(&corpus, "x").args(["--drawn", "3"]), &["cannot be used with"]);
+    refused(remove(&corpus, "x").args(["--class", "Joy"]), &["each image's own label", "leave --class out"]);
     refused(emocam().args(["remove", "--world", "3"]), &["--drawn"]);
     refused(&mut remove(&Corpus::empty(), "x"), &["no images in photos"]);
     assert!(!corpus.path("x").exists());

@@ -7,7 +7,7 @@ use super::session::{
 };
 use super::settings::{by_name, Machine, Settings};
 use super::world::StyleName;
-use emocam::attribution::Fill;
+use emocam::attribution::{ClassChoice, Fill};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Problem};
 use emocam::demo::use_models;
@@ -58,7 +58,8 @@ pub struct Args {
     limit: Option<NonZeroUsize>,
 
     /// What stands in for hidden places, one after the other: some of black, mean (the image's mean colour), blur, and
-    /// surroundings (the colours around them). Each costs as much as the first
+    /// surroundings (the colours around them). Each costs as much as the first. --fill is for dnc-shap and object-shap
+    /// alone
     #[arg(long, value_name = "FILL,...", value_parser = by_name::<Fill>, value_delimiter = ',',
         default_values = ["mean", "blur", "surroundings"])]
     fills: Vec<Fill>,
@@ -118,6 +119,10 @@ fn prepare(args: Args) -> anyhow::Result<(Experiment, Manifest)> {
     anyhow::ensure!(
         config.cam.maps.is_empty(),
         "removing regions changes the images, and no folder has maps of the changed ones; leave out --maps"
+    );
+    anyhow::ensure!(
+        config.cam.class == ClassChoice::Predicted,
+        "removing regions measures the probability of each image's own label; leave --class out"
     );
     let pictures = match drawn {
         Some(count) => Pictures::Scenes(count.get()),

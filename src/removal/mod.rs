@@ -20,6 +20,6 @@ pub use control::Control;
 pub use pass::{RemovalNetworks, RemovalStage, Subject};
 pub use record::{Answer, ControlRecord, FillAnswers, RegionRecord, RemovalRecord};
 pub use redrawing::{Agreement, Redrawing};
-pub use report::{write, Report};
+pub use report::write;
 pub use settings::{DrawnScenes, Kind, RemovalSettings, COMMAND};
 pub use tally::{Group, Measure, Tally};

@@ -243,7 +243,7 @@ impl<'a> Stage for RemovalStage<'a> {
             answers.iter_mut().for_each(|of_fill| *of_fill = &of_fill[count..]);
             let (without, rest) = redrawn.split_at(open.chosen.len().min(redrawn.len()));
             redrawn = rest;
-            open.record(whole.clone(), &own, without)
+            open.record(whole, &own, without)
         };
         Ok(open.iter().zip(whole).map(record).collect())
     }

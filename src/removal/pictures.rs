@@ -110,7 +110,7 @@ impl<'a> OpenPicture<'a> {
 
     /// The picture's record: `whole` is the answer for all of it, `answers` has for every fill those for
     /// [`OpenPicture::inputs`], `redrawn` those for the scene without each region.
-    pub fn record(&self, whole: Prediction, answers: &[&[Prediction]], redrawn: &[Prediction]) -> RemovalRecord {
+    pub fn record(&self, whole: &Prediction, answers: &[&[Prediction]], redrawn: &[Prediction]) -> RemovalRecord {
         let own = whole.label;
         let answer = |found: &Prediction| Answer { label: found.label, probability: found.probabilities[own] };
         let inputs: Vec<(usize, Kind)> = self.inputs().collect();

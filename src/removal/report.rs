@@ -14,8 +14,7 @@ use std::path::PathBuf;
 const RESAMPLES: usize = 1000;
 
 /// An experiment's settings, names and counts.
-#[derive(Debug)]
-pub struct Report<'a> {
+struct Report<'a> {
     settings: &'a RemovalSettings,
     labels: &'a [String],
     classes: &'a [String],
@@ -24,9 +23,9 @@ pub struct Report<'a> {
     /// Classes in the picture.
     top: usize,
     /// Changes by class and label.
-    pub tally: Tally,
+    tally: Tally,
     /// Effects against those of drawing again, in drawn scenes.
-    pub redrawing: Redrawing,
+    redrawing: Redrawing,
 }
 
 /// Writes `removal.csv` (a row a region, fill and kind), `classes.csv` (a row a class, label, fill and kind; an empty

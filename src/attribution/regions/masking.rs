@@ -48,7 +48,7 @@ impl<'a, 'p> Masking<'a, 'p> {
         };
         let hidden = match (place, fill) {
             (Place::Activation, _) => Some(whole.f_zeros_like()?),
-            (Place::Input, fill) => stand_in(pass.network, &pass.input, fill)?,
+            (Place::Input, fill) => stand_in(pass.network, pass.input, fill)?,
         };
         let at_a_time = if whole.device().is_cuda() { AT_A_TIME_ON_GPU } else { AT_A_TIME };
         Ok(Self { pass, score, place, whole, hidden, at_a_time })
