@@ -115,15 +115,17 @@ pub(super) fn shown_in_part(
 /// made from what is shown. What a network makes of a picture is a black picture's input plus something proportional
 /// to the picture, so that means and blurs of pictures can be taken there.
 pub(super) fn stand_in(network: &dyn Classifier, inputs: &Tensor, fill: Fill) -> Result<Option<Tensor>, TchError> {
+    if fill == Fill::Surroundings {
+        return Ok(None);
+    }
     let size = network.card().fit.input;
     let black = Rgb8::new(size, vec![0; 3 * size.area()]);
     let black = network.prepare(&[&black]).map_err(|error| TchError::Torch(error.to_string()))?;
     let light = inputs.f_sub(&black)?;
     let light = match fill {
-        Fill::Black => light.f_zeros_like()?,
+        Fill::Black | Fill::Surroundings => light.f_zeros_like()?,
         Fill::Mean => light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?,
         Fill::Blur => blurred(&light)?,
-        Fill::Surroundings => return Ok(None),
     };
     light.f_add(&black).map(Some)
 }
@@ -132,7 +134,7 @@ pub(super) fn stand_in(network: &dyn Classifier, inputs: &Tensor, fill: Fill) ->
 fn blurred(x: &Tensor) -> Result<Tensor, TchError> {
     let (n, channels, rows, columns) = x.size4()?;
     let deviation = BLUR * rows.max(columns) as f64;
-    let along = |x: &Tensor, side: i64, across: bool| {
+    let along = |x: &Tensor, across: bool| {
         let radius = ((3.0 * deviation).ceil() as i64).max(1);
         let weights: Vec<f32> =
             (-radius..=radius).map(|at| (-0.5 * (at as f64 / deviation).powi(2)).exp() as f32).collect();
@@ -142,11 +144,9 @@ fn blurred(x: &Tensor) -> Result<Tensor, TchError> {
             true => ([radius, radius, 0, 0], [1, 1, 1, -1]),
             false => ([0, 0, radius, radius], [1, 1, -1, 1]),
         };
-        // More than a side cannot be padded by repetition of what lies there, but the edge can be repeated any time.
-        debug_assert!(side > 0, "an input has pixels");
         x.f_replication_pad2d(padding)?.f_conv2d::<&Tensor>(&weights.f_reshape(shape)?, None, 1, 0, 1, 1)
     };
     let single = x.f_reshape([n * channels, 1, rows, columns])?;
-    let blurred = along(&along(&single, columns, true)?, rows, false)?;
+    let blurred = along(&along(&single, true)?, false)?;
     blurred.f_reshape([n, channels, rows, columns])
 }
