@@ -115,15 +115,19 @@ pub(super) fn shown_in_part(
 /// made from what is shown. What a network makes of a picture is a black picture's input plus something proportional
 /// to the picture, so that means and blurs of pictures can be taken there.
 pub(super) fn stand_in(network: &dyn Classifier, inputs: &Tensor, fill: Fill) -> Result<Option<Tensor>, TchError> {
+    if fill == Fill::Surroundings {
+        return Ok(None);
+    }
     let size = network.card().fit.input;
     let black = Rgb8::new(size, vec![0; 3 * size.area()]);
     let black = network.prepare(&[&black]).map_err(|error| TchError::Torch(error.to_string()))?;
     let light = inputs.f_sub(&black)?;
     let light = match fill {
         Fill::Black => light.f_zeros_like()?,
-        Fill::Mean => light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?,
+        Fill::Mean | Fill::Surroundings => {
+            light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?
+        }
         Fill::Blur => blurred(&light)?,
-        Fill::Surroundings => return Ok(None),
     };
     light.f_add(&black).map(Some)
 }
