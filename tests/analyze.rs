@@ -146,7 +146,10 @@ fn all_methods() -> Vec<&'static str> {
 fn every_method_has_its_column_its_folder_and_its_map() {
     let corpus = Corpus::small();
     let methods = all_methods();
-    ends(corpus.analyze("run").args(["--limit", "6", "--save-maps", "--cam", &methods.join(",")]), 0);
+    ends(
+        corpus.analyze("run").args(["--limit", "6", "--evaluations", "40", "--save-maps", "--cam", &methods.join(",")]),
+        0,
+    );
     let run = corpus.run("run");
     let objects = run.table("objects.csv");
     assert_eq!(objects.methods(), methods);
@@ -168,7 +171,7 @@ fn every_method_has_its_column_its_folder_and_its_map() {
 #[test]
 fn threads_do_not_change_a_byte() {
     let corpus = Corpus::small();
-    let cam = ["--cam", &all_methods().join(",")];
+    let cam = ["--evaluations", "16", "--cam", &all_methods().join(",")];
     ends(corpus.analyze("one").args(["--threads", "1"]).args(cam), 0);
     ends(corpus.analyze("three").args(["--threads", "3"]).args(cam), 0);
     assert_same_tables(&corpus.run("one"), &corpus.run("three"));

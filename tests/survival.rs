@@ -65,7 +65,7 @@ fn a_torn_last_line_is_done_again_with_every_method() {
     let methods: Vec<_> = Method::all().iter().map(|method| method.name()).collect();
     let analyze = |run: &str| {
         let mut command = corpus.analyze(run);
-        command.args(["--cam", &methods.join(",")]);
+        command.args(["--evaluations", "16", "--cam", &methods.join(",")]);
         command
     };
     ends(&mut analyze("whole"), 0);

@@ -87,7 +87,8 @@ impl From<Tensor> for RawMaps {
 impl RawMaps {
     /// The sums of A's channels with these weights, (N, K).
     fn weighted(pass: &HeadPass<'_>, weights: Tensor) -> Result<Self, TchError> {
-        Ok(Self { weights: Some(weights.shallow_clone()), ..weigh(pass.a(), &weights)?.into() })
+        let maps = weigh(pass.a(), &weights)?;
+        Ok(Self { weights: Some(weights), ..maps.into() })
     }
 }
 

@@ -6,7 +6,7 @@
 //! before the other and after it, at half the weight each. Nodes with the most credit are opened first; what is not
 //! opened when the budget is spent keeps its credit, so that credits add up to v(all) - v(nothing) at any budget.
 
-use super::masking::Coalition;
+use super::masking::{Coalition, Scores};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use tch::TchError;
@@ -174,7 +174,7 @@ pub(super) fn credits(
     (rows, columns): (usize, usize),
     pictures: usize,
     plan: Plan,
-    value: &mut dyn FnMut(&[Shown]) -> Result<Vec<f64>, TchError>,
+    value: &mut dyn FnMut(&[Shown]) -> Scores,
 ) -> Result<Vec<Credit>, TchError> {
     let whole = Rectangle { top: 0, left: 0, height: rows, width: columns };
     let nothing = |picture: usize| Shown { picture, rectangles: Vec::new(), columns };

@@ -17,6 +17,9 @@ const AT_A_TIME_ON_GPU: usize = 128;
 /// a tenth of the side is a breath of its colour.
 const BLUR: f64 = 0.08;
 
+/// The scores of coalitions, in their order.
+pub(super) type Scores = Result<Vec<f64>, TchError>;
+
 /// A set of players: what of a picture is shown.
 pub(super) trait Coalition {
     /// The picture's place in the batch.
@@ -62,7 +65,7 @@ impl<'a, 'p> Masking<'a, 'p> {
 
     /// The score of every coalition. They go through the network so many at a time, the last ones filled up with
     /// copies, that a score follows the coalition alone and not what else is asked.
-    pub fn values<C: Coalition>(&self, asked: &[C]) -> Result<Vec<f64>, TchError> {
+    pub fn values<C: Coalition>(&self, asked: &[C]) -> Scores {
         let mut values = Vec::with_capacity(asked.len());
         for chunk in asked.chunks(self.at_a_time) {
             values.extend(self.chunk(chunk)?.into_iter().take(chunk.len()));
@@ -70,7 +73,7 @@ impl<'a, 'p> Masking<'a, 'p> {
         Ok(values)
     }
 
-    fn chunk<C: Coalition>(&self, chunk: &[C]) -> Result<Vec<f64>, TchError> {
+    fn chunk<C: Coalition>(&self, chunk: &[C]) -> Scores {
         let (rows, columns) = self.size();
         let filled = |at: usize| &chunk[at.min(chunk.len() - 1)];
         let mut shown = vec![false; self.at_a_time * rows * columns];

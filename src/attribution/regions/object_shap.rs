@@ -3,7 +3,7 @@
 //! v(S) is the score of the picture of which the regions outside S are hidden. The values add up to v(all) -
 //! v(nothing). Up to [`EXACT`] players all coalitions are evaluated, of more orders in which they join.
 
-use super::masking::Masking;
+use super::masking::{Masking, Scores};
 use super::players::{Joined, Players, MOST};
 use crate::attribution::shapley;
 use crate::attribution::{CamMethod, Explains, Game, HeadPass, MethodRow, Needs, RawMaps, Score};
@@ -92,7 +92,7 @@ fn play(
     players: &Players,
     evaluations: usize,
     random: &mut Random,
-    value: &mut dyn FnMut(&[u64]) -> Result<Vec<f64>, TchError>,
+    value: &mut dyn FnMut(&[u64]) -> Scores,
 ) -> Result<Played, TchError> {
     let count = players.count;
     if count <= EXACT {

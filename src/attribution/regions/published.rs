@@ -6,6 +6,7 @@
 //! more scores beside single ones. So the values of the leaves do not add up to v(all) - v(nothing).
 
 use super::hierarchy::{Credit, Rectangle, Shown};
+use super::masking::Scores;
 use crate::stats::quantile;
 use tch::TchError;
 
@@ -46,7 +47,7 @@ pub(super) fn credits(
     size: (usize, usize),
     pictures: usize,
     evaluations: usize,
-    value: &mut dyn FnMut(&[Shown]) -> Result<Vec<f64>, TchError>,
+    value: &mut dyn FnMut(&[Shown]) -> Scores,
 ) -> Result<Vec<Credit>, TchError> {
     let levels = (evaluations / 2).max(2).ilog2() as usize;
     let of_picture = |picture| {
@@ -63,7 +64,7 @@ pub(super) fn leaves(
     (rows, columns): (usize, usize),
     picture: usize,
     (levels, mut axis): (usize, Axis),
-    value: &mut dyn FnMut(&[Shown]) -> Result<Vec<f64>, TchError>,
+    value: &mut dyn FnMut(&[Shown]) -> Scores,
 ) -> Result<(Vec<Part>, f64, f64), TchError> {
     let whole = Rectangle { top: 0, left: 0, height: rows, width: columns };
     let shown = |rectangle: Rectangle| Shown { picture, rectangles: vec![rectangle], columns };

@@ -2,11 +2,10 @@
 //! it, on small pictures (scripts/reference/dnc_shap_small.py and dnc_shap_published.py).
 
 use super::hierarchy::{credits, Plan, Rectangle, Shown};
-use super::masking::Coalition;
+use super::masking::{Coalition, Scores};
 use super::published::{cut_off, leaves, painted, Axis};
 use serde_json::Value;
 use std::path::Path;
-use tch::TchError;
 
 fn json(name: &str) -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/dnc_shap").join(name);
@@ -57,7 +56,7 @@ impl Picture {
         part("constant") + sum(&self.linear) + saturating + part("product") * share("first") * share("second")
     }
 
-    fn scores(&self, asked: &[Shown]) -> Result<Vec<f64>, TchError> {
+    fn scores(&self, asked: &[Shown]) -> Scores {
         let score = |one: &Shown| {
             let mut shown = vec![false; self.rows * self.columns];
             one.show(&mut shown);
