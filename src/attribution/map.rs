@@ -23,8 +23,8 @@ pub struct Maps {
     /// For each picture the standard error of its channel weights as a share of their norm, from a method that
     /// estimates them by sampling.
     pub errors: Option<Vec<f32>>,
-    /// The maps before the negative part was cut off, (N, rows, columns) of the same size, in units of the score a place
-    /// that was hidden; of methods whose negative values mean something.
+    /// The maps before the negative part was cut off, (N, rows, columns) of the same size, in units of the score a
+    /// place that was hidden; of methods whose negative values mean something.
     pub signed: Option<Tensor>,
     /// The game of each picture, from a method that plays one.
     pub games: Option<Vec<Game>>,

@@ -61,9 +61,18 @@ fn methods_help() -> String {
     help
 }
 
-/// How methods hide parts of a picture.
+/// How methods draw and hide what they ask about.
 #[derive(Debug, Args)]
-struct Hiding {
+struct Sampling {
+    /// Orders in which shapley-cam adds the channels, an even number; its error, in the records, falls with the square
+    /// root [default: 16]
+    #[arg(long, value_name = "N", help_heading = "Maps")]
+    permutations: Option<usize>,
+
+    /// Seed of the methods that draw at random (lime-cam, shapley-cam, object-shap) [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Maps")]
+    seed: Option<u64>,
+
     /// Runs of the network for a picture by dnc-shap and object-shap: with more, smaller rectangles and smaller errors
     /// [default: 256]
     #[arg(long, value_name = "N", help_heading = "Maps")]
@@ -201,17 +210,8 @@ pub struct Settings {
     #[arg(long, value_name = "RULE", value_parser = by_name::<LrpRule>, help_heading = "Maps")]
     lrp_rule: Option<LrpRule>,
 
-    /// Orders in which shapley-cam adds the channels, an even number; its error, in the records, falls with the square
-    /// root [default: 16]
-    #[arg(long, value_name = "N", help_heading = "Maps")]
-    permutations: Option<usize>,
-
     #[command(flatten)]
-    hiding: Hiding,
-
-    /// Seed of the methods that draw at random (lime-cam, shapley-cam, object-shap) [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Maps")]
-    seed: Option<u64>,
+    sampling: Sampling,
 
     /// Leave photos as their pixels lie, whatever their EXIF orientation says (as the published code does)
     #[arg(long)]
@@ -374,9 +374,7 @@ impl Settings {
             layer_point,
             compat,
             lrp_rule,
-            permutations,
-            hiding,
-            seed,
+            sampling,
             ignore_exif,
             fast_decode,
             association,
@@ -396,13 +394,11 @@ impl Settings {
         set(&mut resolved.emotion.mean, emotion_mean);
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
         set(&mut resolved.cam.maps, (!maps.is_empty()).then_some(maps));
-        set(&mut resolved.cam.seed, seed);
         set_score(&mut resolved.cam, target, contrast, sign, class);
         set(&mut resolved.cam.layer_point, layer_point);
         set(&mut resolved.cam.compat, compat);
         set(&mut resolved.cam.lrp_rule, lrp_rule);
-        set(&mut resolved.cam.permutations, permutations);
-        hiding.apply(&mut resolved.cam);
+        sampling.apply(&mut resolved.cam);
         resolved.detector.rect |= rect;
         resolved.corpus.ignore_exif |= ignore_exif;
         resolved.corpus.fast_decode |= fast_decode;
@@ -413,10 +409,12 @@ impl Settings {
     }
 }
 
-impl Hiding {
+impl Sampling {
     /// Changes what was given in `cam`.
     fn apply(self, cam: &mut CamConfig) {
-        let Self { evaluations, fill, at_layer, player_confidence } = self;
+        let Self { permutations, seed, evaluations, fill, at_layer, player_confidence } = self;
+        set(&mut cam.permutations, permutations);
+        set(&mut cam.seed, seed);
         set(&mut cam.evaluations, evaluations);
         set(&mut cam.fill, fill);
         set(&mut cam.at_layer, at_layer);

@@ -1,8 +1,8 @@
 //! Shapley values of a picture's rectangles by halving: Winter values (Winter 1989) of a tree of halves, as SHAP's
 //! PartitionExplainer computes them (Lundberg & Lee 2017; the idea for pictures: DnCShap, Kumar & Raman).
 //!
-//! A node is a rectangle together with a context, what else is shown. Its credit is weight * (f11 - f00): the score with
-//! the rectangle less that without, both with the context. Opened, it hands its credit to its halves: each half joins
+//! A node is a rectangle together with a context, what else is shown. Its credit is weight * (f11 - f00): the score
+//! with the rectangle less that without, both with the context. Opened, it hands its credit to its halves: each half joins
 //! before the other and after it, at half the weight each. Nodes with the most credit are opened first; what is not
 //! opened when the budget is spent keeps its credit, so that credits add up to v(all) - v(nothing) at any budget.
 

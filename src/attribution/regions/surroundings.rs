@@ -3,8 +3,8 @@
 
 use tch::{Kind, TchError, Tensor};
 
-/// `whole` (N, channels, rows, columns) where `shown` (N, 1, rows, columns) says so; elsewhere the mean colour of what is
-/// shown nearby, the nearer the finer. Where nothing is shown at all, the mean of the whole picture.
+/// `whole` (N, channels, rows, columns) where `shown` (N, 1, rows, columns) says so; elsewhere the mean colour of what
+/// is shown nearby, the nearer the finer. Where nothing is shown at all, the mean of the whole picture.
 pub(super) fn fill(whole: &Tensor, shown: &Tensor) -> Result<Tensor, TchError> {
     let weight = shown.f_to_kind(Kind::Float)?;
     let mean = whole.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?;
