@@ -156,7 +156,7 @@ pub struct CamConfig {
     pub class: ClassChoice,
     /// On which side of the last convolution's ReLU the explained activation lies.
     pub layer_point: LayerPoint,
-    /// LRP-CAM and LIFT-CAM as defined, or as published.
+    /// LRP-CAM, LIFT-CAM and DnCShap as defined, or as published.
     pub compat: Compat,
     /// LRP-CAM's rule.
     pub lrp_rule: LrpRule,
@@ -166,7 +166,7 @@ pub struct CamConfig {
     pub evaluations: usize,
     /// What dnc-shap and object-shap put in place of what they hide.
     pub fill: Fill,
-    /// Where dnc-shap and object-shap hide: in the picture, or in the explained activation.
+    /// Where dnc-shap hides: in the picture, or in the explained activation.
     pub at_layer: Place,
     /// Regions less confident than this are no players of object-shap.
     pub player_confidence: f32,

@@ -65,8 +65,6 @@ pub struct Game {
     pub evaluations: usize,
     /// Value of what lies outside all regions, where regions play.
     pub background: Option<f64>,
-    /// Share of the places that belong to the background.
-    pub background_area: f64,
     /// The player that each region belongs to, 0 being the background.
     pub players: Vec<usize>,
     /// Value of each region's player; 0 for a region that is part of the background.

@@ -149,7 +149,7 @@ pub enum LayerPoint {
     PostRelu,
 }
 
-/// Whose LRP-CAM and LIFT-CAM.
+/// Whose LRP-CAM, LIFT-CAM and DnCShap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compat {
@@ -158,7 +158,7 @@ pub enum Compat {
     None,
     /// As the paper's published code computes them: its ReLUs are function calls and its fully connected layers lie in
     /// a plain list, so captum hooks none of them. What is left of LRP is score times gradient, of DeepLIFT gradient
-    /// times A.
+    /// times A. DnCShap as it was released, whose values do not add up.
     Published,
 }
 
@@ -176,7 +176,7 @@ pub enum LrpRule {
     ZPlus,
 }
 
-/// What is hidden to see what it is worth, by methods that hide parts of the picture.
+/// Of what places are hidden to see what they are worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
@@ -226,7 +226,7 @@ pub struct Options {
     pub sign: Sign,
     /// Where A lies.
     pub layer_point: LayerPoint,
-    /// Whose LRP-CAM and LIFT-CAM.
+    /// Whose LRP-CAM, LIFT-CAM and DnCShap.
     pub compat: Compat,
     /// LRP-CAM's rule.
     pub lrp_rule: LrpRule,
@@ -236,7 +236,7 @@ pub struct Options {
     pub evaluations: usize,
     /// What stands in for hidden places of the picture.
     pub fill: Fill,
-    /// Where dnc-shap and object-shap hide.
+    /// Where dnc-shap hides.
     pub at_layer: Place,
 }
 

@@ -83,8 +83,7 @@ struct Sampling {
     #[arg(long, value_name = "FILL", value_parser = by_name::<Fill>, help_heading = "Maps")]
     fill: Option<Fill>,
 
-    /// What dnc-shap and object-shap hide: places of the input, or places of the explained activation, which become 0
-    /// [default: input]
+    /// What dnc-shap hides: places of the input, or places of the explained activation, which become 0 [default: input]
     #[arg(long, value_name = "LAYER", value_parser = by_name::<Place>, help_heading = "Maps")]
     at_layer: Option<Place>,
 
@@ -202,7 +201,8 @@ pub struct Settings {
     layer_point: Option<LayerPoint>,
 
     /// published: LRP-CAM and LIFT-CAM as the paper's published code computes them, with captum blind to the fully
-    /// connected layers; none: as they are defined [default: none]
+    /// connected layers, and dnc-shap as it was released, with values that do not add up; none: as they are defined
+    /// [default: none]
     #[arg(long, value_name = "CODE", value_parser = by_name::<Compat>, help_heading = "Maps")]
     compat: Option<Compat>,
 

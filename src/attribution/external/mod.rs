@@ -18,6 +18,7 @@ mod placed;
 mod png;
 mod read;
 mod safetensors;
+mod shape;
 #[cfg(test)]
 mod tests;
 

@@ -5,7 +5,7 @@
 //! Read here rather than by a crate: two hundred lines, in which what a file says is checked before memory is taken.
 
 use super::number::{ByteOrder, NumberFormat};
-use super::read;
+use super::shape;
 use crate::image::Size;
 use crate::{Error, Result};
 use std::fs::File;
@@ -33,7 +33,7 @@ pub(super) fn read(file: &Path, length: u64) -> Result<(Size, Vec<f32>)> {
 pub(super) fn array(reader: &mut impl Read, length: u64) -> Result<(Size, Vec<f32>), String> {
     let (text, start) = header_text(reader)?;
     let Header { format, order, by_columns, shape } = Header::parse(&text)?;
-    let size = read::size(&shape)?;
+    let size = shape::size(&shape)?;
     let bytes = (size.area() * format.bytes()) as u64;
     if length != start + bytes {
         return Err(format!(

@@ -2,7 +2,7 @@
 //! gamma or colour profile the file names.
 
 use super::number::{ByteOrder, NumberFormat};
-use super::read;
+use super::shape;
 use crate::image::Size;
 use crate::{Error, Result};
 use ::png::{BitDepth, ColorType, Decoder, Limits, Transformations};
@@ -36,7 +36,7 @@ pub(super) fn levels(reader: impl BufRead + Seek) -> Result<(Size, Vec<f32>), St
             return Err(format!("expected greyscale of 8 or 16 bits, found {colours:?} of {} bits", depth as u8));
         }
     };
-    let size = read::size(&[info.height as usize, info.width as usize])?;
+    let size = shape::size(&[info.height as usize, info.width as usize])?;
     let mut bytes = vec![0; size.area() * format.bytes()];
     decoder.next_frame(&mut bytes).map_err(damaged)?;
     Ok((size, format.to_f32(&bytes, ByteOrder::Big)))

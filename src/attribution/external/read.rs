@@ -1,7 +1,6 @@
 //! A map file of any of the formats.
 
-use super::{npy, png, safetensors, PictureMap, MAX_CELLS, MAX_FILE_BYTES, MAX_SIDE};
-use crate::image::Size;
+use super::{npy, png, safetensors, PictureMap, MAX_FILE_BYTES};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -34,23 +33,4 @@ fn finite(file: &Path, map: PictureMap) -> Result<PictureMap> {
             Err(Error::file(file, message))
         }
     }
-}
-
-/// The size of a map of this shape (rows, columns).
-///
-/// # Errors
-/// It has another number of dimensions, no cell, or more than are read: what was found, in words that go behind what
-/// was expected.
-pub(super) fn size(shape: &[usize]) -> Result<Size, String> {
-    let &[rows, columns] = shape else {
-        return Err(format!("expected 2 dimensions (rows, columns), found {}: {shape:?}", shape.len()));
-    };
-    let small = (1..=MAX_SIDE).contains(&rows) && (1..=MAX_SIDE).contains(&columns) && rows * columns <= MAX_CELLS;
-    if !small {
-        return Err(format!(
-            "expected 1 to {MAX_SIDE} rows and columns and at most {MAX_CELLS} cells, found {rows} rows and {columns} \
-             columns"
-        ));
-    }
-    Ok(Size::new(columns as u32, rows as u32))
 }

@@ -1,7 +1,7 @@
 //! A map in a safetensors file, through the crate `safetensors`, which checks header, offsets, overlaps and gaps.
 
 use super::number::{ByteOrder, NumberFormat};
-use super::read;
+use super::shape;
 use crate::image::Size;
 use crate::{Error, Result};
 use ::safetensors::tensor::TensorView;
@@ -33,7 +33,7 @@ pub(super) fn tensor(bytes: &[u8]) -> Result<(Size, Vec<f32>), String> {
         SafeTensors::deserialize(bytes).map_err(|error| format!("expected a safetensors file, found: {error}"))?;
     let (name, tensor) = the_map(&tensors)?;
     let in_tensor = |cause: String| format!("tensor `{name}`: {cause}");
-    let size = read::size(tensor.shape()).map_err(in_tensor)?;
+    let size = shape::size(tensor.shape()).map_err(in_tensor)?;
     let format = number_format(tensor.dtype()).map_err(in_tensor)?;
     Ok((size, format.to_f32(tensor.data(), ByteOrder::Little)))
 }

@@ -32,7 +32,7 @@ struct DncShap;
 
 impl CamMethod for DncShap {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let masking = Masking::new(pass, score)?;
+        let masking = Masking::new(pass, score, pass.options.at_layer)?;
         let (size, pictures) = (masking.size(), pass.classes.len());
         let evaluations = pass.options.evaluations;
         let credits = match pass.options.compat {

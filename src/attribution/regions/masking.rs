@@ -42,9 +42,9 @@ pub(super) struct Masking<'a, 'p> {
 }
 
 impl<'a, 'p> Masking<'a, 'p> {
-    /// Hides parts of the input, or of A, as the pass's options say.
-    pub fn new(pass: &'p HeadPass<'a>, score: Score) -> Result<Self, TchError> {
-        let (place, fill) = (pass.options.at_layer, pass.options.fill);
+    /// Hides places of the input, filled as the pass's options say, or of A, which become 0.
+    pub fn new(pass: &'p HeadPass<'a>, score: Score, place: Place) -> Result<Self, TchError> {
+        let fill = pass.options.fill;
         let whole = match place {
             Place::Input => pass.input.shallow_clone(),
             Place::Activation => pass.a().shallow_clone(),

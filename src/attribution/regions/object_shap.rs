@@ -5,6 +5,7 @@
 
 use super::masking::{Masking, Scores};
 use super::players::{Joined, Players, MOST};
+use crate::attribution::options::Place;
 use crate::attribution::shapley;
 use crate::attribution::{CamMethod, Explains, Game, HeadPass, MethodRow, Needs, RawMaps, Score};
 use crate::random::Random;
@@ -35,7 +36,7 @@ impl CamMethod for ObjectShap {
         let Some(regions) = pass.regions else {
             return Err(TchError::Torch("object-shap needs the regions of the pictures".into()));
         };
-        let masking = Masking::new(pass, score)?;
+        let masking = Masking::new(pass, score, Place::Input)?;
         let (rows, columns) = masking.size();
         let evaluations = pass.options.evaluations;
         let most = (evaluations / (2 * PAIRS)).clamp(EXACT, MOST);
@@ -69,7 +70,6 @@ struct Played {
 impl Played {
     fn game(self, players: &Players) -> Game {
         let Self { all, nothing, evaluations, estimate: shapley::Estimate { values, errors }, exact } = self;
-        let areas = players.areas();
         let of = |numbers: &[f64], player: &Option<usize>| player.map_or(0.0, |player| numbers[player]);
         let credit = values.iter().map(|value| value.max(0.0)).sum::<f64>();
         let share = |value: f64| if credit > 0.0 { value / credit } else { 0.0 };
@@ -78,7 +78,6 @@ impl Played {
             nothing,
             evaluations,
             background: Some(values[0]),
-            background_area: areas[0] as f64 / players.of_places().len() as f64,
             players: players.of_region.iter().map(|player| player.unwrap_or(0)).collect(),
             values: players.of_region.iter().map(|player| of(&values, player)).collect(),
             shares: players.of_region.iter().map(|player| share(of(&values, player)) as f32).collect(),

@@ -55,13 +55,6 @@ impl Players {
         Self { of_place, of_region, count }
     }
 
-    /// Places of each player.
-    pub fn areas(&self) -> Vec<usize> {
-        let mut areas = vec![0; self.count];
-        self.of_place.iter().for_each(|&player| areas[usize::from(player)] += 1);
-        areas
-    }
-
     /// Every place's player.
     pub fn of_places(&self) -> &[u8] {
         &self.of_place
@@ -103,6 +96,12 @@ fn overlap(a: &[bool], b: &[bool]) -> f64 {
 mod tests {
     use super::*;
 
+    /// Places of each player.
+    fn areas(players: &Players) -> Vec<usize> {
+        let of = |player: usize| players.of_places().iter().filter(|&&of| usize::from(of) == player).count();
+        (0..players.count).map(of).collect()
+    }
+
     fn line(range: std::ops::Range<usize>) -> Vec<bool> {
         (0..20).map(|place| range.contains(&place)).collect()
     }
@@ -117,7 +116,7 @@ mod tests {
         let regions = [region(2..12), region(3..12), region(4..7), region(30..31), region(15..20), unsure];
         let players = Players::new(&regions, 20, 64);
         assert_eq!(players.of_region, [Some(1), Some(1), Some(2), None, Some(3), None]);
-        assert_eq!(players.areas(), [5, 7, 3, 5]);
+        assert_eq!(areas(&players), [5, 7, 3, 5]);
         let mut shown = vec![false; 20];
         Joined { picture: 0, players: &players, set: 0b0110 }.show(&mut shown);
         assert_eq!(shown, line(2..12));
@@ -128,7 +127,7 @@ mod tests {
         let regions = [region(0..2), region(4..6), region(8..10)];
         let players = Players::new(&regions, 20, 3);
         assert_eq!(players.of_region, [Some(1), Some(2), None]);
-        assert_eq!(players.areas(), [16, 2, 2]);
+        assert_eq!(areas(&players), [16, 2, 2]);
         assert_eq!(Players::new(&[], 20, 8).count, 1);
     }
 }
