@@ -8,10 +8,18 @@ use tch::{Kind, TchError, Tensor};
 pub(super) fn fill(whole: &Tensor, shown: &Tensor) -> Result<Tensor, TchError> {
     let weight = shown.f_to_kind(Kind::Float)?;
     let mean = whole.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?;
-    // Colours are taken less the mean, so that nothing is the mean.
+    // Colours are taken less the mean, so that nothing is the mean. A place is shown or not: those that are not take all
+    // of their colour from the level above.
     let colour = whole.f_sub(&mean)?.f_mul(&weight)?;
-    let around = pulled(&colour, &weight)?.f_add(&mean)?;
+    let (.., rows, columns) = weight.size4()?;
+    let above = pulled(&halved(&colour)?, &halved(&weight)?)?;
+    let around = above.f_upsample_bilinear2d([rows, columns], false, None, None)?.f_add(&mean)?;
     whole.f_where_self(shown, &around)
+}
+
+/// Means of two by two places.
+fn halved(x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_avg_pool2d([2, 2], [2, 2], [0, 0], true, false, None::<i64>)
 }
 
 /// `colour`, already times `weight`, where the weight is 1; elsewhere from the level above.
@@ -22,7 +30,6 @@ fn pulled(colour: &Tensor, weight: &Tensor) -> Result<Tensor, TchError> {
     if rows.max(columns) == 1 {
         return own.f_mul(&weight.f_gt(0.0)?);
     }
-    let halved = |x: &Tensor| x.f_avg_pool2d([2, 2], [2, 2], [0, 0], true, false, None::<i64>);
     let above = pulled(&halved(colour)?, &halved(weight)?)?;
     let above = above.f_upsample_bilinear2d([rows, columns], false, None, None)?;
     // A pixel that is shown for the most part has its own colour, the others are filled up from above.
