@@ -1,7 +1,9 @@
 //! What a run does: the paper's preset, changed by a TOML file, changed by flags.
 
 use crate::attribution::external::{check_different, MapFolder};
-use crate::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Options, Place, Sign, Target};
+use crate::attribution::{
+    ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Options, Sign, Target,
+};
 use crate::corpus::{DecodeOptions, Enough};
 use crate::files::read_text;
 use crate::image::LetterboxFilter;
@@ -165,9 +167,9 @@ pub struct CamConfig {
     /// Evaluations of the score for a picture, by dnc-shap and object-shap.
     pub evaluations: usize,
     /// What dnc-shap and object-shap put in place of what they hide.
-    pub fill: Fill,
+    pub fill: HiddenFill,
     /// Where dnc-shap hides: in the picture, or in the explained activation.
-    pub at_layer: Place,
+    pub at_layer: HiddenPlace,
     /// Regions less confident than this are no players of object-shap.
     pub player_confidence: f32,
     /// Seed of the methods that draw at random.

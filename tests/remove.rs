@@ -11,7 +11,7 @@ use common::reference;
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::image::{resize, Filter, Rgb8, Size};
 use emocam::networks::{predict, AlexNet, Classifier, Forward, Prediction};
-use emocam::removal::{Kind, RegionRecord, RemovalRecord};
+use emocam::removal::{RegionRecord, RemovalKind, RemovalRecord};
 use emocam::world::{Scene, Style};
 use std::fs;
 use std::process::Command;
@@ -103,7 +103,7 @@ fn recorded_probabilities_are_those_of_direct_computation() {
         for region in record.regions.iter().filter(|region| region.rle.is_none()) {
             let own = places(region, photo.size(), input.size());
             let others: Vec<bool> = own.iter().map(|inside| !inside).collect();
-            for (kind, hidden) in [(Kind::Removed, &own), (Kind::Kept, &others)] {
+            for (kind, hidden) in [(RemovalKind::Removed, &own), (RemovalKind::Kept, &others)] {
                 let (found, wanted) =
                     (region.answers[0].of_kind(kind).unwrap(), with_mean_colour(&network, &input, hidden));
                 worst = worst.max((found.probability - wanted.probabilities[record.label]).abs());

@@ -20,7 +20,7 @@ mod walk;
 
 pub use map::{finish, Maps};
 pub use method::{check, Explains, Method, MethodRow, Needs};
-pub use options::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Options, Place, Score, Sign, Target};
+pub use options::{ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Options, Score, Sign, Target};
 pub use pass::HeadPass;
 pub use regions::MaskedInputs;
 

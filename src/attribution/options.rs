@@ -179,7 +179,7 @@ pub enum LrpRule {
 /// Of what places are hidden to see what they are worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Place {
+pub enum HiddenPlace {
     /// Places of the picture.
     #[default]
     Input,
@@ -190,7 +190,7 @@ pub enum Place {
 /// What stands in for hidden places of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Fill {
+pub enum HiddenFill {
     /// Black, as DnCShap was released.
     Black,
     /// The picture's mean colour.
@@ -202,7 +202,7 @@ pub enum Fill {
     Surroundings,
 }
 
-impl Fill {
+impl HiddenFill {
     /// The name in options and tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -235,9 +235,9 @@ pub struct Options {
     /// Evaluations of the score for a picture, by methods that hide parts of it.
     pub evaluations: usize,
     /// What stands in for hidden places of the picture.
-    pub fill: Fill,
+    pub fill: HiddenFill,
     /// Where dnc-shap hides.
-    pub at_layer: Place,
+    pub at_layer: HiddenPlace,
 }
 
 impl Default for Options {
@@ -251,8 +251,8 @@ impl Default for Options {
             lrp_rule: LrpRule::default(),
             permutations: 16,
             evaluations: 256,
-            fill: Fill::default(),
-            at_layer: Place::default(),
+            fill: HiddenFill::default(),
+            at_layer: HiddenPlace::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::session::{
 };
 use super::settings::{by_name, Machine, Settings};
 use super::world::StyleName;
-use emocam::attribution::{ClassChoice, Fill};
+use emocam::attribution::{ClassChoice, HiddenFill};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Problem};
 use emocam::demo::use_models;
@@ -60,9 +60,9 @@ pub struct Args {
     /// What stands in for hidden places, one after the other: some of black, mean (the image's mean colour), blur, and
     /// surroundings (the colours around them). Each costs as much as the first. --fill is for dnc-shap and object-shap
     /// alone
-    #[arg(long, value_name = "FILL,...", value_parser = by_name::<Fill>, value_delimiter = ',',
+    #[arg(long, value_name = "FILL,...", value_parser = by_name::<HiddenFill>, value_delimiter = ',',
         default_values = ["mean", "blur", "surroundings"])]
-    fills: Vec<Fill>,
+    fills: Vec<HiddenFill>,
 
     /// At most so many regions of an image, the surest
     #[arg(long, value_name = "N", default_value_t = 10)]

@@ -2,7 +2,9 @@
 
 use clap::Args;
 use emocam::attribution::external::MapFolder;
-use emocam::attribution::{ClassChoice, Compat, Fill, LayerPoint, LrpRule, Method, Needs, Place, Sign, Target};
+use emocam::attribution::{
+    ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Needs, Sign, Target,
+};
 use emocam::config::{AssociationConfig, CamConfig, Config};
 use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
@@ -80,12 +82,12 @@ struct Sampling {
 
     /// What dnc-shap and object-shap put in place of what they hide: black (as DnCShap was released), mean (the picture's
     /// mean colour), blur, or surroundings (the colours around it) [default: surroundings]
-    #[arg(long, value_name = "FILL", value_parser = by_name::<Fill>, help_heading = "Maps")]
-    fill: Option<Fill>,
+    #[arg(long, value_name = "FILL", value_parser = by_name::<HiddenFill>, help_heading = "Maps")]
+    fill: Option<HiddenFill>,
 
     /// What dnc-shap hides: places of the input, or places of the explained activation, which become 0 [default: input]
-    #[arg(long, value_name = "LAYER", value_parser = by_name::<Place>, help_heading = "Maps")]
-    at_layer: Option<Place>,
+    #[arg(long, value_name = "LAYER", value_parser = by_name::<HiddenPlace>, help_heading = "Maps")]
+    at_layer: Option<HiddenPlace>,
 
     /// Regions less confident than this are no players of object-shap; they are background, or another name of the surer
     /// player that they overlap most of [default: 0.25]

@@ -10,7 +10,7 @@ const SHOWN: usize = 8;
 
 /// A channel that lies in the boxes of a class more than their area says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pair {
+pub struct ClassChannelPair {
     /// The class's index.
     pub class: usize,
     /// The channel's, from 0.
@@ -26,19 +26,19 @@ pub struct Pair {
 impl FilterSums {
     /// The pairs by falling (share - area) times the square root of the number of pictures, which grows as a mean's
     /// distance in standard errors does, each class and each channel once; of equals the first class, then channel.
-    pub fn strongest(&self, method: usize, count: usize) -> Vec<Pair> {
+    pub fn strongest(&self, method: usize, count: usize) -> Vec<ClassChannelPair> {
         let pair = |(class, channel): (usize, usize)| {
             let Cell { active, share, area } = self.cell(method, class, channel)?;
-            (share > area).then_some(Pair { class, channel, images: active, share, area })
+            (share > area).then_some(ClassChannelPair { class, channel, images: active, share, area })
         };
         let classes = (0..self.classes.len()).filter(|&class| self.class_images[class] > 0);
-        let mut pairs: Vec<Pair> = classes
+        let mut pairs: Vec<ClassChannelPair> = classes
             .flat_map(|class| (0..self.channels).map(move |channel| (class, channel)))
             .filter_map(pair)
             .collect();
-        let strength = |pair: &Pair| (pair.share - pair.area) * (pair.images as f64).sqrt();
+        let strength = |pair: &ClassChannelPair| (pair.share - pair.area) * (pair.images as f64).sqrt();
         pairs.sort_by(|a, b| strength(b).total_cmp(&strength(a)));
-        let mut kept: Vec<Pair> = Vec::with_capacity(count);
+        let mut kept: Vec<ClassChannelPair> = Vec::with_capacity(count);
         for pair in pairs {
             if kept.iter().all(|other| other.class != pair.class && other.channel != pair.channel) {
                 kept.push(pair);
@@ -91,8 +91,13 @@ pub fn figure(
     figures
 }
 
-fn row(sums: &FilterSums, method: usize, pair: &Pair, open: &mut dyn FnMut(&str) -> Option<Rgb8>) -> PhotoRow {
-    let Pair { class, channel, images, share, area } = *pair;
+fn row(
+    sums: &FilterSums,
+    method: usize,
+    pair: &ClassChannelPair,
+    open: &mut dyn FnMut(&str) -> Option<Rgb8>,
+) -> PhotoRow {
+    let ClassChannelPair { class, channel, images, share, area } = *pair;
     let mut lines = vec![format!("share {share:.3}, area {area:.3}"), format!("{images} images")];
     if let Some((label, weight)) = sums.favourite(method, channel) {
         lines.push(format!("highest mean weight: {} ({weight:.2e})", sums.labels[label]));

@@ -17,7 +17,7 @@ mod sidecar;
 mod sums;
 mod tables;
 
-pub use figure::{figure, Pair};
+pub use figure::{figure, ClassChannelPair};
 pub use sums::{Excited, FilterSums};
 
 use crate::image::{BoundingBox, Placement, Size};

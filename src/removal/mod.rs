@@ -18,8 +18,8 @@ mod tally;
 
 pub use control::Control;
 pub use pass::{RemovalNetworks, RemovalStage, Subject};
-pub use record::{Answer, ControlRecord, FillAnswers, RegionRecord, RemovalRecord};
-pub use redrawing::{Agreement, Redrawing};
+pub use record::{ControlRecord, FillAnswers, RegionRecord, RemovalAnswer, RemovalRecord};
+pub use redrawing::{Redrawing, RedrawingAgreement};
 pub use report::write;
-pub use settings::{DrawnScenes, Kind, RemovalSettings, COMMAND};
-pub use tally::{Group, Measure, Tally};
+pub use settings::{DrawnScenes, RemovalKind, RemovalSettings, COMMAND};
+pub use tally::{Group, RemovalMeasure, RemovalTally};

@@ -5,8 +5,8 @@
 
 use super::pictures::{Choice, OpenPicture, PreparedPicture, PreparedScene};
 use super::record::RemovalRecord;
-use super::settings::{Kind, RemovalSettings};
-use crate::attribution::{Fill, MaskedInputs};
+use super::settings::{RemovalKind, RemovalSettings};
+use crate::attribution::{HiddenFill, MaskedInputs};
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
 use crate::image::{Fit, Picture, Rgb8, Size};
@@ -93,7 +93,7 @@ pub struct RemovalStage<'a> {
 }
 
 /// What the network is asked: the open picture, and which region is hidden how; of none, the whole picture is shown.
-type Asked = (usize, Option<(usize, Kind)>);
+type Asked = (usize, Option<(usize, RemovalKind)>);
 
 impl<'a> RemovalStage<'a> {
     /// With these networks.
@@ -154,7 +154,7 @@ impl<'a> RemovalStage<'a> {
         &self,
         networks: &mut RemovalNetworks,
         open: &[OpenPicture<'_>],
-        fill: Fill,
+        fill: HiddenFill,
         asked: &[Asked],
     ) -> Result<Vec<Prediction>> {
         let RemovalNetworks { network, inputs, together, .. } = networks;

@@ -1,8 +1,8 @@
 //! A picture of the experiment: prepared for the networks, then with the regions that are taken away.
 
 use super::control::Control;
-use super::record::{Answer, ControlRecord, FillAnswers, RegionRecord, RemovalRecord};
-use super::settings::Kind;
+use super::record::{ControlRecord, FillAnswers, RegionRecord, RemovalAnswer, RemovalRecord};
+use super::settings::RemovalKind;
 use crate::image::{inside, BoundingBox, Mask, Placement, Region, Rgb8};
 use crate::networks::Prediction;
 use crate::random::Random;
@@ -87,15 +87,15 @@ impl<'a> OpenPicture<'a> {
     }
 
     /// The inputs for which the network is asked with one fill: the number among `chosen` and what is hidden.
-    pub fn inputs(&self) -> impl Iterator<Item = (usize, Kind)> + '_ {
-        let asked = |chosen: &Chosen, kind: Kind| !kind.is_control() || chosen.control.is_some();
+    pub fn inputs(&self) -> impl Iterator<Item = (usize, RemovalKind)> + '_ {
+        let asked = |chosen: &Chosen, kind: RemovalKind| !kind.is_control() || chosen.control.is_some();
         self.chosen.iter().enumerate().flat_map(move |(region, chosen)| {
-            Kind::ALL.into_iter().filter(move |&kind| asked(chosen, kind)).map(move |kind| (region, kind))
+            RemovalKind::ALL.into_iter().filter(move |&kind| asked(chosen, kind)).map(move |kind| (region, kind))
         })
     }
 
     /// Appends the places of the network's input that are shown of an input, all of them without a region.
-    pub fn show(&self, input: Option<(usize, Kind)>, shown: &mut Vec<bool>) {
+    pub fn show(&self, input: Option<(usize, RemovalKind)>, shown: &mut Vec<bool>) {
         let Some((region, kind)) = input else {
             shown.extend(std::iter::repeat_n(true, self.picture.placement.input.area()));
             return;
@@ -112,18 +112,18 @@ impl<'a> OpenPicture<'a> {
     /// [`OpenPicture::inputs`], `redrawn` those for the scene without each region.
     pub fn record(&self, whole: &Prediction, answers: &[&[Prediction]], redrawn: &[Prediction]) -> RemovalRecord {
         let own = whole.label;
-        let answer = |found: &Prediction| Answer { label: found.label, probability: found.probabilities[own] };
-        let inputs: Vec<(usize, Kind)> = self.inputs().collect();
+        let answer = |found: &Prediction| RemovalAnswer { label: found.label, probability: found.probabilities[own] };
+        let inputs: Vec<(usize, RemovalKind)> = self.inputs().collect();
         let of_region = |region: usize, of_fill: &&[Prediction]| {
-            let find = |kind: Kind| {
+            let find = |kind: RemovalKind| {
                 let place = inputs.iter().position(|&input| input == (region, kind))?;
                 Some(answer(&of_fill[place]))
             };
             Some(FillAnswers {
-                removed: find(Kind::Removed)?,
-                kept: find(Kind::Kept)?,
-                removed_control: find(Kind::RemovedControl),
-                kept_control: find(Kind::KeptControl),
+                removed: find(RemovalKind::Removed)?,
+                kept: find(RemovalKind::Kept)?,
+                removed_control: find(RemovalKind::RemovedControl),
+                kept_control: find(RemovalKind::KeptControl),
             })
         };
         let PreparedPicture { path, placement, .. } = self.picture;

@@ -1,7 +1,7 @@
 //! What the experiment keeps of every picture: a line of `records.jsonl`, appended by the rules of
 //! [`crate::run::record`].
 
-use super::settings::{Kind, RemovalSettings};
+use super::settings::{RemovalKind, RemovalSettings};
 use crate::image::BoundingBox;
 use crate::run::record::Line;
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,7 @@ pub struct RegionRecord {
     pub answers: Vec<FillAnswers>,
     /// For the scene drawn again without the object.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub redrawn: Option<Answer>,
+    pub redrawn: Option<RemovalAnswer>,
 }
 
 /// Where the control patch of a region is.
@@ -67,21 +67,21 @@ pub struct ControlRecord {
 #[serde(deny_unknown_fields)]
 pub struct FillAnswers {
     /// The region alone taken away.
-    pub removed: Answer,
+    pub removed: RemovalAnswer,
     /// The region alone kept.
-    pub kept: Answer,
+    pub kept: RemovalAnswer,
     /// The control alone taken away.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub removed_control: Option<Answer>,
+    pub removed_control: Option<RemovalAnswer>,
     /// The control alone kept.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub kept_control: Option<Answer>,
+    pub kept_control: Option<RemovalAnswer>,
 }
 
 /// One answer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Answer {
+pub struct RemovalAnswer {
     /// Index of the most probable label.
     pub label: usize,
     /// Probability of the whole picture's own label.
@@ -90,19 +90,20 @@ pub struct Answer {
 
 impl FillAnswers {
     /// One of them; none of a control that is not there.
-    pub fn of_kind(&self, kind: Kind) -> Option<Answer> {
+    pub fn of_kind(&self, kind: RemovalKind) -> Option<RemovalAnswer> {
         match kind {
-            Kind::Removed => Some(self.removed),
-            Kind::Kept => Some(self.kept),
-            Kind::RemovedControl => self.removed_control,
-            Kind::KeptControl => self.kept_control,
+            RemovalKind::Removed => Some(self.removed),
+            RemovalKind::Kept => Some(self.kept),
+            RemovalKind::RemovedControl => self.removed_control,
+            RemovalKind::KeptControl => self.kept_control,
         }
     }
 }
 
 impl RegionRecord {
-    fn all_answers(&self) -> impl Iterator<Item = Answer> + '_ {
-        let of_fills = self.answers.iter().flat_map(|fill| Kind::ALL.into_iter().filter_map(|kind| fill.of_kind(kind)));
+    fn all_answers(&self) -> impl Iterator<Item = RemovalAnswer> + '_ {
+        let of_fills =
+            self.answers.iter().flat_map(|fill| RemovalKind::ALL.into_iter().filter_map(|kind| fill.of_kind(kind)));
         of_fills.chain(self.redrawn)
     }
 }
@@ -114,7 +115,7 @@ impl RemovalRecord {
     }
 
     /// How an answer differs from that for the whole picture: change of the own label's probability, -1 to 1.
-    pub fn change(&self, answer: Answer) -> f64 {
+    pub fn change(&self, answer: RemovalAnswer) -> f64 {
         f64::from(answer.probability) - self.probability()
     }
 

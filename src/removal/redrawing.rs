@@ -5,7 +5,7 @@
 //! the object.
 
 use super::record::RemovalRecord;
-use super::settings::Kind;
+use super::settings::RemovalKind;
 use crate::random::Random;
 use crate::stats::{bias_spanning_interval, quantile, Ranks};
 
@@ -23,7 +23,7 @@ pub struct Redrawing {
 
 /// How two measurements of effects agree.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Agreement {
+pub struct RedrawingAgreement {
     /// Scenes.
     pub scenes: usize,
     /// Objects in them.
@@ -37,7 +37,7 @@ pub struct Agreement {
 }
 
 /// The kinds that are compared: what is left of a region that is kept alone is no scene without it.
-pub(super) const COMPARED: [Kind; 2] = [Kind::Removed, Kind::RemovedControl];
+pub(super) const COMPARED: [RemovalKind; 2] = [RemovalKind::Removed, RemovalKind::RemovedControl];
 
 impl Redrawing {
     /// Counts a scene; pictures that cannot be drawn again have no part.
@@ -58,14 +58,14 @@ impl Redrawing {
 
     /// How the effects of `kind` with the fill at this place of the settings agree with redrawing; none without an
     /// object.
-    pub fn agreement(&self, fill: usize, kind: Kind, resamples: usize, seed: u64) -> Option<Agreement> {
+    pub fn agreement(&self, fill: usize, kind: RemovalKind, resamples: usize, seed: u64) -> Option<RedrawingAgreement> {
         let kind = COMPARED.iter().position(|&compared| compared == kind)?;
-        Agreement::new(self.hidden.get(fill)?.get(kind)?, resamples, seed)
+        RedrawingAgreement::new(self.hidden.get(fill)?.get(kind)?, resamples, seed)
     }
 
     /// The same where every effect is taken to be 0.
-    pub fn of_nothing(&self, resamples: usize, seed: u64) -> Option<Agreement> {
-        Agreement::new(&self.nothing, resamples, seed)
+    pub fn of_nothing(&self, resamples: usize, seed: u64) -> Option<RedrawingAgreement> {
+        RedrawingAgreement::new(&self.nothing, resamples, seed)
     }
 }
 
@@ -73,7 +73,7 @@ fn some(pairs: Vec<Pair>) -> Option<Vec<Pair>> {
     (!pairs.is_empty()).then_some(pairs)
 }
 
-impl Agreement {
+impl RedrawingAgreement {
     fn new(scenes: &[Vec<Pair>], resamples: usize, seed: u64) -> Option<Self> {
         let all: Vec<&[Pair]> = scenes.iter().map(Vec::as_slice).collect();
         let (difference, correlation) = (mean_difference(&all)?, correlation(&all));
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn agreement_by_hand_and_of_chance() {
         let scenes = vec![vec![(-0.5, -0.4), (0.0, 0.1)], vec![(-0.1, -0.1)]];
-        let found = Agreement::new(&scenes, 200, 1).unwrap();
+        let found = RedrawingAgreement::new(&scenes, 200, 1).unwrap();
         assert_eq!((found.scenes, found.objects), (2, 3));
         approx::assert_abs_diff_eq!(found.difference.0, 0.2 / 3.0, epsilon = 1e-12);
         assert_eq!(found.correlation.unwrap().0, 1.0);
@@ -129,11 +129,11 @@ mod tests {
         let mut random = Random::new(3, 0);
         let scenes: Vec<Vec<Pair>> =
             (0..300).map(|_| vec![(random.uniform(0.0, 1.0), random.uniform(0.0, 1.0))]).collect();
-        let (rho, interval) = Agreement::new(&scenes, 200, 1).unwrap().correlation.unwrap();
+        let (rho, interval) = RedrawingAgreement::new(&scenes, 200, 1).unwrap().correlation.unwrap();
         let (lower, upper) = interval.unwrap();
         assert!(rho.abs() < 0.15 && lower < rho && rho < upper && upper - lower < 0.4, "{lower} {rho} {upper}");
-        assert_eq!(Agreement::new(&[], 200, 1), None);
-        let one = Agreement::new(&[vec![(0.0, 0.3)]], 200, 1).unwrap();
+        assert_eq!(RedrawingAgreement::new(&[], 200, 1), None);
+        let one = RedrawingAgreement::new(&[vec![(0.0, 0.3)]], 200, 1).unwrap();
         assert_eq!((one.difference, one.correlation), ((0.3, None), None));
     }
 }

@@ -1,9 +1,9 @@
 //! From the records of an experiment to its tables and pictures; no networks.
 
 use super::record::{RegionRecord, RemovalRecord};
-use super::redrawing::{Agreement, Redrawing, COMPARED};
-use super::settings::{Kind, RemovalSettings};
-use super::tally::{Group, Measure, Tally};
+use super::redrawing::{Redrawing, RedrawingAgreement, COMPARED};
+use super::settings::{RemovalKind, RemovalSettings};
+use super::tally::{Group, RemovalMeasure, RemovalTally};
 use crate::plot::{self, Dot, Panel, Panels, Series};
 use crate::run::{record, table, Run};
 use crate::stats::{mean, percentile_interval_of_mean, wilson};
@@ -23,7 +23,7 @@ struct Report<'a> {
     /// Classes in the picture.
     top: usize,
     /// Changes by class and label.
-    tally: Tally,
+    tally: RemovalTally,
     /// Effects against those of drawing again, in drawn scenes.
     redrawing: Redrawing,
 }
@@ -45,7 +45,7 @@ pub fn write(run: &Run) -> Result<(String, Option<PathBuf>)> {
         warning: manifest.warning.as_deref(),
         seed: configuration.cam.seed,
         top: configuration.association.top,
-        tally: Tally::default(),
+        tally: RemovalTally::default(),
         redrawing: Redrawing::default(),
     };
     report.removal_csv(run)?;
@@ -113,10 +113,12 @@ impl Report<'_> {
     fn rows(&self, record: &RemovalRecord, number: usize, region: &RegionRecord) -> Vec<Vec<String>> {
         let fills = self.settings.fills.iter().zip(&region.answers);
         let hidden = fills.flat_map(|(fill, answers)| {
-            Kind::ALL.into_iter().filter_map(|kind| Some((fill.name(), kind.name(), kind, answers.of_kind(kind)?)))
+            RemovalKind::ALL
+                .into_iter()
+                .filter_map(|kind| Some((fill.name(), kind.name(), kind, answers.of_kind(kind)?)))
         });
-        let redrawn = region.redrawn.map(|answer| ("", "redrawn", Kind::Removed, answer));
-        let row = |(fill, name, kind, answer): (&str, &str, Kind, super::Answer)| {
+        let redrawn = region.redrawn.map(|answer| ("", "redrawn", RemovalKind::Removed, answer));
+        let row = |(fill, name, kind, answer): (&str, &str, RemovalKind, super::RemovalAnswer)| {
             let control = region.control.filter(|_| kind.is_control());
             let place = control.map_or(region.bounding_box, |control| control.bounding_box);
             let mut row = vec![
@@ -139,9 +141,12 @@ impl Report<'_> {
     }
 
     /// Fill, kind and counts of a group.
-    fn measures<'g>(&'g self, group: &'g Group) -> impl Iterator<Item = (&'static str, &'static str, &'g Measure)> {
+    fn measures<'g>(
+        &'g self,
+        group: &'g Group,
+    ) -> impl Iterator<Item = (&'static str, &'static str, &'g RemovalMeasure)> {
         self.settings.fills.iter().zip(&group.fills).flat_map(|(fill, measures)| {
-            let kinds = [Kind::Removed, Kind::Kept].into_iter().zip(measures);
+            let kinds = [RemovalKind::Removed, RemovalKind::Kept].into_iter().zip(measures);
             kinds.map(|(kind, measure)| (fill.name(), kind.name(), measure))
         })
     }
@@ -195,7 +200,7 @@ impl Report<'_> {
     }
 
     /// Fill, kind and agreement with redrawing, and last what effects of 0 would have.
-    fn agreements(&self) -> Vec<(&'static str, &'static str, Agreement)> {
+    fn agreements(&self) -> Vec<(&'static str, &'static str, RedrawingAgreement)> {
         let fills = self.settings.fills.iter().enumerate();
         let each = fills.flat_map(|(place, fill)| {
             COMPARED.into_iter().filter_map(move |kind| {
@@ -280,7 +285,7 @@ impl Report<'_> {
 
     /// Over all regions, a line a fill and kind; of drawn scenes the agreement with redrawing.
     fn summary(&self) -> String {
-        let Tally { pictures, regions, without_control, .. } = &self.tally;
+        let RemovalTally { pictures, regions, without_control, .. } = &self.tally;
         let mut out = format!("{pictures} pictures, {regions} regions, {without_control} of them without a control\n");
         let Some(group) = self.tally.group((None, None)) else { return out };
         out.push_str("fill          kind      change  control  difference (95 %)           flips  control\n");

@@ -1,6 +1,6 @@
 //! What is taken away and how: the part of `run.json` that must agree before a run is continued.
 
-use crate::attribution::Fill;
+use crate::attribution::HiddenFill;
 use crate::run::{Experiment, Manifest};
 use crate::world::Style;
 use crate::{Error, Result};
@@ -14,7 +14,7 @@ const MOST_REGIONS: usize = 1000;
 
 /// What of a picture is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum RemovalKind {
     /// The region.
     Removed,
     /// Everything but the region.
@@ -25,7 +25,7 @@ pub enum Kind {
     KeptControl,
 }
 
-impl Kind {
+impl RemovalKind {
     /// All, in the order of every table.
     pub const ALL: [Self; 4] = [Self::Removed, Self::Kept, Self::RemovedControl, Self::KeptControl];
 
@@ -65,7 +65,7 @@ pub struct DrawnScenes {
 #[serde(deny_unknown_fields)]
 pub struct RemovalSettings {
     /// What stands in for hidden places, one fill after the other; each at most once.
-    pub fills: Vec<Fill>,
+    pub fills: Vec<HiddenFill>,
     /// Of a picture the surest regions, at most so many.
     pub max_regions: usize,
     /// Where pictures are drawn scenes, their regions the exact boxes of their objects.

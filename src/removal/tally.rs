@@ -1,14 +1,14 @@
 //! Changes by class of region and label of the picture: what `classes.csv` and the picture are made of.
 
 use super::record::{RegionRecord, RemovalRecord};
-use super::settings::Kind;
+use super::settings::RemovalKind;
 use std::collections::BTreeMap;
 
 /// How the answers change when regions, or their controls, are hidden (or all else is), by one fill. A picture counts
 /// once: its values are means over its regions of the class, since regions of one picture are not independent. Flips
 /// are counted region by region.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Measure {
+pub struct RemovalMeasure {
     /// Mean change of the own label's probability, a picture.
     pub change: Vec<f64>,
     /// Likewise of the controls, of pictures that have one.
@@ -29,7 +29,7 @@ pub struct Measure {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Group {
     /// By fill, in the order of the settings: the region taken away, and the region alone kept.
-    pub fills: Vec<[Measure; 2]>,
+    pub fills: Vec<[RemovalMeasure; 2]>,
 }
 
 /// Class of the regions and label of the pictures; `None` stands for all together.
@@ -37,7 +37,7 @@ pub type Key = (Option<usize>, Option<usize>);
 
 /// The groups in the order of the tables: by class, then by label, all together first.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Tally {
+pub struct RemovalTally {
     /// Pictures.
     pub pictures: usize,
     /// Regions.
@@ -47,7 +47,7 @@ pub struct Tally {
     groups: BTreeMap<Key, Group>,
 }
 
-impl Tally {
+impl RemovalTally {
     /// Counts a picture.
     pub fn add(&mut self, record: &RemovalRecord) {
         self.pictures += 1;
@@ -93,14 +93,20 @@ impl Group {
         let fills = regions.first().map_or(0, |region| region.answers.len());
         self.fills.resize(fills.max(self.fills.len()), Default::default());
         for (fill, measures) in self.fills.iter_mut().enumerate().take(fills) {
-            measures[0].add(record, regions, fill, [Kind::Removed, Kind::RemovedControl]);
-            measures[1].add(record, regions, fill, [Kind::Kept, Kind::KeptControl]);
+            measures[0].add(record, regions, fill, [RemovalKind::Removed, RemovalKind::RemovedControl]);
+            measures[1].add(record, regions, fill, [RemovalKind::Kept, RemovalKind::KeptControl]);
         }
     }
 }
 
-impl Measure {
-    fn add(&mut self, record: &RemovalRecord, regions: &[&RegionRecord], fill: usize, [own, control]: [Kind; 2]) {
+impl RemovalMeasure {
+    fn add(
+        &mut self,
+        record: &RemovalRecord,
+        regions: &[&RegionRecord],
+        fill: usize,
+        [own, control]: [RemovalKind; 2],
+    ) {
         let (mut changes, mut controls, mut differences) = (Vec::new(), Vec::new(), Vec::new());
         for region in regions {
             let Some(answer) = region.answers[fill].of_kind(own) else { continue };

@@ -1,7 +1,7 @@
 //! What a network answers for pictures of which parts are hidden, for experiments that hide and ask.
 
 use super::masking::{shown_in_part, stand_in};
-use crate::attribution::Fill;
+use crate::attribution::HiddenFill;
 use crate::networks::{Classifier, Forward, Prediction};
 use crate::{Error, Result};
 use tch::Tensor;
@@ -22,7 +22,7 @@ impl<'a> MaskedInputs<'a> {
     ///
     /// # Errors
     /// No memory.
-    pub fn new(network: &'a dyn Classifier, inputs: &Tensor, fill: Fill) -> Result<Self> {
+    pub fn new(network: &'a dyn Classifier, inputs: &Tensor, fill: HiddenFill) -> Result<Self> {
         let _no_grad = tch::no_grad_guard();
         let hidden = stand_in(network, inputs, fill).map_err(Error::torch("filling hidden places"))?;
         Ok(Self { network, whole: inputs.shallow_clone(), hidden })

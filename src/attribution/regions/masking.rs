@@ -1,7 +1,7 @@
 //! The score of pictures of which parts are hidden: the payoff of the games.
 
 use super::surroundings;
-use crate::attribution::options::{Fill, Place};
+use crate::attribution::options::{HiddenFill, HiddenPlace};
 use crate::attribution::{HeadPass, Score};
 use crate::image::Rgb8;
 use crate::networks::Classifier;
@@ -33,7 +33,7 @@ pub(super) trait Coalition {
 pub(super) struct Masking<'a, 'p> {
     pass: &'p HeadPass<'a>,
     score: Score,
-    place: Place,
+    place: HiddenPlace,
     /// What is masked: (N, channels, rows, columns).
     whole: Tensor,
     /// What is there instead, of the same shape; `None` where it is made from what is shown.
@@ -43,15 +43,15 @@ pub(super) struct Masking<'a, 'p> {
 
 impl<'a, 'p> Masking<'a, 'p> {
     /// Hides places of the input, filled as the pass's options say, or of A, which become 0.
-    pub fn new(pass: &'p HeadPass<'a>, score: Score, place: Place) -> Result<Self, TchError> {
+    pub fn new(pass: &'p HeadPass<'a>, score: Score, place: HiddenPlace) -> Result<Self, TchError> {
         let fill = pass.options.fill;
         let whole = match place {
-            Place::Input => pass.input.shallow_clone(),
-            Place::Activation => pass.a().shallow_clone(),
+            HiddenPlace::Input => pass.input.shallow_clone(),
+            HiddenPlace::Activation => pass.a().shallow_clone(),
         };
         let hidden = match (place, fill) {
-            (Place::Activation, _) => Some(whole.f_zeros_like()?),
-            (Place::Input, fill) => stand_in(pass.network, pass.input, fill)?,
+            (HiddenPlace::Activation, _) => Some(whole.f_zeros_like()?),
+            (HiddenPlace::Input, fill) => stand_in(pass.network, pass.input, fill)?,
         };
         let at_a_time = if whole.device().is_cuda() { AT_A_TIME_ON_GPU } else { AT_A_TIME };
         Ok(Self { pass, score, place, whole, hidden, at_a_time })
@@ -87,8 +87,8 @@ impl<'a, 'p> Masking<'a, 'p> {
         let pictures = Tensor::f_from_slice(&pictures)?.f_to_device(device)?;
         let masked = shown_in_part(&self.whole, self.hidden.as_ref(), &pictures, &shown)?;
         let activation = match self.place {
-            Place::Activation => self.pass.activation.of_pictures(&pictures, masked)?,
-            Place::Input => {
+            HiddenPlace::Activation => self.pass.activation.of_pictures(&pictures, masked)?,
+            HiddenPlace::Input => {
                 let activation = self.pass.network.activation(&masked);
                 activation.map_err(|error| TchError::Torch(error.to_string()))?
             }
@@ -117,8 +117,12 @@ pub(super) fn shown_in_part(
 /// What stands in for hidden places of the prepared inputs (N, 3, rows, columns), of their shape; `None` where it is
 /// made from what is shown. What a network makes of a picture is a black picture's input plus something proportional
 /// to the picture, so that means and blurs of pictures can be taken there.
-pub(super) fn stand_in(network: &dyn Classifier, inputs: &Tensor, fill: Fill) -> Result<Option<Tensor>, TchError> {
-    if fill == Fill::Surroundings {
+pub(super) fn stand_in(
+    network: &dyn Classifier,
+    inputs: &Tensor,
+    fill: HiddenFill,
+) -> Result<Option<Tensor>, TchError> {
+    if fill == HiddenFill::Surroundings {
         return Ok(None);
     }
     let size = network.card().fit.input;
@@ -126,9 +130,9 @@ pub(super) fn stand_in(network: &dyn Classifier, inputs: &Tensor, fill: Fill) ->
     let black = network.prepare(&[&black]).map_err(|error| TchError::Torch(error.to_string()))?;
     let light = inputs.f_sub(&black)?;
     let light = match fill {
-        Fill::Black | Fill::Surroundings => light.f_zeros_like()?,
-        Fill::Mean => light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?,
-        Fill::Blur => blurred(&light)?,
+        HiddenFill::Black | HiddenFill::Surroundings => light.f_zeros_like()?,
+        HiddenFill::Mean => light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?,
+        HiddenFill::Blur => blurred(&light)?,
     };
     light.f_add(&black).map(Some)
 }

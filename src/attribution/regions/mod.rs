@@ -12,8 +12,8 @@ mod masking;
 pub(super) mod object_shap;
 mod players;
 mod published;
-#[cfg(test)]
-mod references;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 
 pub use masked_inputs::MaskedInputs;

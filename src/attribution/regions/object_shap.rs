@@ -5,7 +5,7 @@
 
 use super::masking::{Masking, Scores};
 use super::players::{Joined, Players, MOST};
-use crate::attribution::options::Place;
+use crate::attribution::options::HiddenPlace;
 use crate::attribution::shapley;
 use crate::attribution::{CamMethod, Explains, Game, HeadPass, MethodRow, Needs, RawMaps, Score};
 use crate::random::Random;
@@ -36,7 +36,7 @@ impl CamMethod for ObjectShap {
         let Some(regions) = pass.regions else {
             return Err(TchError::Torch("object-shap needs the regions of the pictures".into()));
         };
-        let masking = Masking::new(pass, score, Place::Input)?;
+        let masking = Masking::new(pass, score, HiddenPlace::Input)?;
         let (rows, columns) = masking.size();
         let evaluations = pass.options.evaluations;
         let most = (evaluations / (2 * PAIRS)).clamp(EXACT, MOST);
