@@ -230,7 +230,7 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
     if card.architecture != Architecture::AlexNet {
         return Err(Error::file(
             path,
-            "its card says `network = \"torchscript\"`, but it holds the weights of an AlexNet",
+            "its card says that it is no AlexNet (key `network`), but it is to be read as one",
         ));
     }
     let mut state = StateDict::open(path)?;

@@ -7,6 +7,7 @@
 mod alexnet;
 mod card;
 mod input;
+pub mod multi_gap;
 #[cfg(test)]
 pub(crate) mod narrow;
 pub mod torchscript;
@@ -17,6 +18,7 @@ pub use card::{
     Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar,
     SyntheticInput,
 };
+pub use multi_gap::MultiGap;
 pub use torchscript::TorchScript;
 
 use crate::image::Rgb8;
@@ -61,6 +63,28 @@ pub trait Classifier: std::fmt::Debug + Send {
         // Of a network that shows no layers none can be exchanged.
         drop(layers);
         Ok(None)
+    }
+
+    /// Names of the streams at whose last convolution it can be explained; none where there is only one place.
+    fn streams(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The same network explained at its stream number `stream`.
+    ///
+    /// # Errors
+    /// No memory; it has no streams.
+    fn explaining(&self, stream: usize) -> Result<Box<dyn Classifier>> {
+        Err(Error::Setting(format!("there is no stream number {stream}: this network has only one place to explain")))
+    }
+
+    /// The outputs (N, outputs) of every stream alone, with its name; none where there are no streams.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn stream_outputs(&self, activation: &Activation) -> Result<Vec<(String, Tensor)>, TchError> {
+        let _ = activation;
+        Ok(Vec::new())
     }
 
     /// The same network on `device`, for another thread: its tensors are copied there, or shared where they are there
@@ -246,6 +270,24 @@ pub fn predict(network: &dyn Classifier, pictures: &[&Rgb8]) -> Result<Vec<Predi
     Forward::of_pictures(network, pictures)?.predictions(network.card())
 }
 
+/// `network` explained at the stream called `stream`; as it is where that is empty.
+///
+/// # Errors
+/// It has no such stream.
+pub fn at_stream(network: Box<dyn Classifier>, stream: &str) -> Result<Box<dyn Classifier>> {
+    if stream.is_empty() {
+        return Ok(network);
+    }
+    let names = network.streams();
+    match names.iter().position(|name| *name == stream) {
+        Some(number) => network.explaining(number),
+        None if names.is_empty() => Err(Error::Setting(format!(
+            "--stream {stream}: this network has no streams; leave the option out ([emotion] stream)"
+        ))),
+        None => Err(Error::Setting(format!("there is no stream `{stream}`; this network has {}", names.join(", ")))),
+    }
+}
+
 /// Reads the network in `weights`, whatever it is; `mean` is an AlexNet's mean image, where it is named.
 ///
 /// # Errors
@@ -257,5 +299,16 @@ pub fn open(weights: &Path, mean: Option<&Path>, device: Device) -> Result<Box<d
         }
         return Ok(Box::new(TorchScript::load(weights, device)?));
     }
-    Ok(Box::new(AlexNet::load(weights, mean, device)?))
+    match Card::if_beside(weights)? {
+        Some(card) if card.architecture == Architecture::MultiGap => {
+            if let Some(mean) = mean {
+                return Err(Error::file(
+                    mean,
+                    "a Multi-GAP network has a mean colour per stream in its card, not a file",
+                ));
+            }
+            Ok(Box::new(MultiGap::load(weights, card, device)?))
+        }
+        _ => Ok(Box::new(AlexNet::load(weights, mean, device)?)),
+    }
 }

@@ -6,12 +6,13 @@
 
 mod written;
 
+use super::multi_gap;
 use crate::files::read_text;
 use crate::image::{Fit, Size};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use written::WrittenCard;
+use written::{TrainedCard, WrittenCard};
 
 /// The most labels that a network may have.
 const MAX_LABELS: usize = 10_000;
@@ -28,6 +29,9 @@ pub enum Architecture {
     AlexNet,
     /// A TorchScript file, which brings its own code.
     TorchScript,
+    /// Weights of a Multi-GAP network, whose layers are this program's.
+    #[serde(rename = "multi_gap")]
+    MultiGap,
 }
 
 /// A network's description, resolved and checked.
@@ -35,6 +39,8 @@ pub enum Architecture {
 pub struct Card {
     /// Which code runs it.
     pub architecture: Architecture,
+    /// The streams of a Multi-GAP network.
+    pub multi_gap: Option<multi_gap::Description>,
     /// Names of the matrix's columns: the network's outputs in their order, or of a single output its bins.
     pub labels: Vec<String>,
     /// What a network with a single number as its output answers; `None`: it has one logit for each label.
@@ -213,8 +219,8 @@ impl Card {
         Self::from_toml(&read_text(&path)?, &path).map(Some)
     }
 
-    /// Where a card for `weights` would be.
-    pub(super) fn path_beside(weights: &Path) -> PathBuf {
+    /// Where a card for `weights` would be: the `.toml` of the same name.
+    pub fn path_beside(weights: &Path) -> PathBuf {
         weights.with_extension("toml")
     }
 
@@ -237,6 +243,11 @@ impl Card {
             Error::file(path, format!("its entry emocam.json is not a network's description: {error}"))
         })?;
         written.resolve(path)
+    }
+
+    /// The card as TOML, for a network that was trained here.
+    pub(super) fn to_toml(&self) -> String {
+        TrainedCard::of(self).to_toml()
     }
 
     /// Size of the network's input.
@@ -291,6 +302,14 @@ impl Card {
             if prefix < 0 || rows < 1 || columns < 1 || rows.saturating_mul(columns) > 1 << 20 {
                 return Err(format!("tokens: prefix {prefix} and a grid of {rows} x {columns} cannot be"));
             }
+        }
+        match (self.architecture, &self.multi_gap) {
+            (Architecture::MultiGap, Some(description)) => description.check()?,
+            (Architecture::MultiGap, None) => {
+                return Err("`network = \"multi_gap\"` needs a table `[multi_gap]` with its streams".into());
+            }
+            (_, Some(_)) => return Err("`[multi_gap]` belongs to `network = \"multi_gap\"`".into()),
+            (_, None) => {}
         }
         self.check_answers()
     }

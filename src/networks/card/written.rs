@@ -3,8 +3,9 @@
 use super::{Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar};
 use crate::files::read_text;
 use crate::image::{Filter, Fit, Resize, Size};
+use crate::networks::multi_gap::Description;
 use crate::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A card as it is written.
@@ -38,6 +39,42 @@ pub(super) struct WrittenCard {
     reference: Vec<ReferenceAnswer>,
     layer: Option<String>,
     source: Option<String>,
+    multi_gap: Option<Description>,
+}
+
+/// The keys that a network trained here needs.
+#[derive(Debug, Serialize)]
+pub(super) struct TrainedCard<'a> {
+    network: Architecture,
+    labels: &'a [String],
+    input: [u32; 2],
+    resize: Resize,
+    crop: f64,
+    filter: Filter,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_gap: Option<&'a Description>,
+}
+
+impl<'a> TrainedCard<'a> {
+    pub(super) fn of(card: &'a Card) -> Self {
+        let Fit { resize, crop, filter, input } = card.fit;
+        Self {
+            network: card.architecture,
+            labels: &card.labels,
+            input: [input.height, input.width],
+            resize,
+            crop,
+            filter,
+            source: card.source.as_deref(),
+            multi_gap: card.multi_gap.as_ref(),
+        }
+    }
+
+    pub(super) fn to_toml(&self) -> String {
+        toml::to_string(self).expect("plain keys, then a table")
+    }
 }
 
 /// Labels in a card, or the name of a file with one a line.
@@ -83,6 +120,7 @@ impl WrittenCard {
             reference,
             layer,
             source,
+            multi_gap,
         } = self;
         let labels = labels.map(|labels| labels.read(path)).transpose()?;
         let refuse = |message: String| Error::file(path, message);
@@ -95,6 +133,7 @@ impl WrittenCard {
         let layout = layout_of(layout.as_deref(), prefix, grid).map_err(refuse)?;
         let card = Card {
             architecture: network,
+            multi_gap,
             labels,
             scalar,
             fit,
