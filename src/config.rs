@@ -131,11 +131,14 @@ pub struct EmotionConfig {
     /// The mean image's text file; empty: what the checkpoint or its description says, or `img_mean.txt` beside a
     /// checkpoint that needs one.
     pub mean: String,
+    /// The stream of a network with several at whose last convolution it is explained; empty: the first.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub stream: String,
 }
 
 impl Default for EmotionConfig {
     fn default() -> Self {
-        Self { weights: "emonet.pth".into(), mean: String::new() }
+        Self { weights: "emonet.pth".into(), mean: String::new(), stream: String::new() }
     }
 }
 

@@ -21,6 +21,7 @@
 
 pub mod associate;
 pub mod attribution;
+pub mod classify;
 pub mod config;
 pub mod corpus;
 pub mod demo;

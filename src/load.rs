@@ -219,7 +219,7 @@ pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<d
 /// nothing is said here: loading it says why.
 pub fn is_opaque(config: &Config, folder: &Path) -> bool {
     models::locate(config.emotion.weights.as_ref(), folder)
-        .is_ok_and(|weights| networks::torchscript::is_one(&weights).unwrap_or(false))
+        .is_ok_and(|weights| networks::is_opaque(&weights).unwrap_or(false))
 }
 
 /// Loads the explained network alone, with its files.
@@ -234,6 +234,7 @@ pub fn network(config: &Config, folder: &Path, device: Device) -> Result<(Box<dy
         name => Some(models::locate(name.as_ref(), folder)?),
     };
     let network = networks::open(&weights, mean.as_deref(), device)?;
+    let network = networks::at_stream(network, &config.emotion.stream)?;
     // A label that is not there is found out now, not at the first picture.
     let class = config.cam.class.index(network.card())?;
     let contrast = config.cam.options().contrast_index(network.card())?;

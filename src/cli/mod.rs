@@ -83,8 +83,10 @@ enum Command {
     Models(models::Command),
     Remove(remove::Args),
     Rsa(rsa::Args),
+    #[command(subcommand)]
+    Train(train::Command),
     #[command(hide = true)]
-    TrainDemo(train::Args),
+    TrainDemo(train::demo::Args),
     Validate(validate::Args),
     World(world::Args),
     /// Print a completion script for a shell
@@ -119,7 +121,8 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Models(command) => models::run(command),
         Command::Remove(args) => remove::run(args),
         Command::Rsa(args) => rsa::run(args),
-        Command::TrainDemo(args) => train::run(&args),
+        Command::Train(command) => train::run(command),
+        Command::TrainDemo(args) => train::demo::run(&args),
         Command::Validate(args) => validate::run(args),
         Command::World(args) => world::run(args),
         Command::Completions { shell } => {

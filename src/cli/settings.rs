@@ -161,6 +161,10 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
     emotion_mean: Option<String>,
 
+    /// The stream of a network with several (Multi-GAP) at whose last convolution it is explained [default: its first]
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
+
     /// Class activation maps, separated by commas [default: grad-cam; of explain: paper]
     #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps", long_help = methods_help())]
     cam: Option<Methods>,
@@ -367,6 +371,7 @@ impl Settings {
             box_area,
             emotion_weights,
             emotion_mean,
+            stream,
             cam,
             maps,
             target,
@@ -394,6 +399,7 @@ impl Settings {
         set(&mut resolved.regions.box_area, box_area);
         set(&mut resolved.emotion.weights, emotion_weights);
         set(&mut resolved.emotion.mean, emotion_mean);
+        set(&mut resolved.emotion.stream, stream);
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
         set(&mut resolved.cam.maps, (!maps.is_empty()).then_some(maps));
         set_score(&mut resolved.cam, target, contrast, sign, class);

@@ -288,6 +288,15 @@ pub fn at_stream(network: Box<dyn Classifier>, stream: &str) -> Result<Box<dyn C
     }
 }
 
+/// Whether the layers of the network in `weights` from A to the outputs cannot be seen one by one.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn is_opaque(weights: &Path) -> Result<bool> {
+    let card = Card::if_beside(weights)?;
+    Ok(torchscript::is_one(weights)? || card.is_some_and(|card| card.architecture == Architecture::MultiGap))
+}
+
 /// Reads the network in `weights`, whatever it is; `mean` is an AlexNet's mean image, where it is named.
 ///
 /// # Errors

@@ -10,10 +10,13 @@
 mod augment;
 pub mod average_precision;
 pub mod card;
+pub mod data;
 pub mod detector;
 mod drawn;
 pub mod emotion;
 pub mod evaluate;
+pub mod fitting;
+pub mod multi_gap;
 mod norm;
 mod optimiser;
 mod stream;

@@ -24,6 +24,7 @@ mod tests;
 
 pub use files::MapFiles;
 pub use folder::{check_different, MapFolder};
+pub(crate) use npy::matrix as npy_matrix;
 
 use super::map::measure;
 use super::Maps;

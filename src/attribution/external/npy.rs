@@ -29,11 +29,38 @@ pub(super) fn read(file: &Path, length: u64) -> Result<(Size, Vec<f32>)> {
     array(&mut reader, length).map_err(|cause| Error::file(file, cause))
 }
 
+/// Reads a matrix of any size that `length`, the file's bytes, holds: its columns and its values row by row.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn matrix(file: &Path, length: u64) -> Result<(usize, Vec<f32>)> {
+    let mut reader = BufReader::new(File::open(file).map_err(Error::io("read", file))?);
+    let found = sized(&mut reader, length, |shape| match *shape {
+        [rows, columns]
+            if rows > 0 && columns > 0 && rows.checked_mul(columns).is_some_and(|all| all as u64 <= length) =>
+        {
+            let side = |side: usize| u32::try_from(side).map_err(|_| format!("a side of {side} is too long"));
+            Ok(Size::new(side(columns)?, side(rows)?))
+        }
+        _ => Err(format!("expected rows and columns, not more than there are bytes, found the shape {shape:?}")),
+    });
+    let (size, values) = found.map_err(|cause| Error::file(file, cause))?;
+    Ok((size.width as usize, values))
+}
+
 /// [`read`] from anything of `length` bytes.
 pub(super) fn array(reader: &mut impl Read, length: u64) -> Result<(Size, Vec<f32>), String> {
+    sized(reader, length, shape::size)
+}
+
+fn sized(
+    reader: &mut impl Read,
+    length: u64,
+    size: impl Fn(&[usize]) -> Result<Size, String>,
+) -> Result<(Size, Vec<f32>), String> {
     let (text, start) = header_text(reader)?;
     let Header { format, order, by_columns, shape } = Header::parse(&text)?;
-    let size = shape::size(&shape)?;
+    let size = size(&shape)?;
     let bytes = (size.area() * format.bytes()) as u64;
     if length != start + bytes {
         return Err(format!(

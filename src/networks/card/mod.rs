@@ -193,6 +193,29 @@ pub enum SyntheticInput {
 }
 
 impl Card {
+    /// One that says nothing but how pixels come in: squashed, R, G, B, 0..255.
+    pub(crate) fn bare() -> Self {
+        Self {
+            architecture: Architecture::AlexNet,
+            multi_gap: None,
+            labels: Vec::new(),
+            scalar: None,
+            fit: Fit::squash(Size::new(1, 1)),
+            scale: 1.0,
+            mean: None,
+            std: None,
+            channels: ChannelOrder::Rgb,
+            layout: Layout::Nchw,
+            flatten: None,
+            valence: None,
+            arousal: None,
+            published: Vec::new(),
+            reference: Vec::new(),
+            layer: None,
+            source: None,
+        }
+    }
+
     /// EmoNet's card, `configs/emonet.toml`.
     pub fn emonet() -> Self {
         Self::from_toml(include_str!("../../../configs/emonet.toml"), Path::new("configs/emonet.toml"))
@@ -267,7 +290,7 @@ impl Card {
 
 impl Card {
     /// Refuses what contradicts itself, in words that go behind a file's name.
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         let count = self.labels.len();
         if self.scalar.is_none() && !(2..=MAX_LABELS).contains(&count) {
             return Err(format!("a network has from 2 to {MAX_LABELS} labels, found {count}"));

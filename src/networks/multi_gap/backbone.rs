@@ -26,6 +26,16 @@ pub enum BackboneKind {
     Vgg16,
 }
 
+impl BackboneKind {
+    /// Numbers of the last of torchvision's `features` in each block.
+    pub fn ends(self) -> [usize; BLOCKS] {
+        match self {
+            Self::MobilenetV2 => [1, 3, 6, 13, 17],
+            Self::Vgg16 => [3, 8, 15, 22, 29],
+        }
+    }
+}
+
 /// A convolution and what follows it.
 #[derive(Debug)]
 struct Convolution {
@@ -278,9 +288,6 @@ const BOTTLENECKS: [(i64, f64, usize, i64); 7] = [
     (6, 320.0, 1, 1),
 ];
 
-/// Numbers of the `features` that end the blocks.
-const MOBILENET_ENDS: [usize; BLOCKS] = [1, 3, 6, 13, 17];
-
 fn mobilenet_v2(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Backbone> {
     let mut inputs = rounded(32.0 * width);
     let shape = Shape { inputs: 3, outputs: inputs, side: 3, stride: 2, groups: 1 };
@@ -296,7 +303,7 @@ fn mobilenet_v2(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Back
             let (outputs, stride) = (rounded(channels * width), if repetition == 0 { stride } else { 1 });
             block.extend(inverted_residual(from, number, (inputs, outputs), expansion, stride)?);
             inputs = outputs;
-            if MOBILENET_ENDS.contains(&number) {
+            if BackboneKind::MobilenetV2.ends().contains(&number) {
                 backbone.blocks.push(std::mem::take(&mut block));
                 backbone.channels.push(outputs);
             }

@@ -146,6 +146,24 @@ impl Stream {
         self.classifier.forward(features)
     }
 
+    /// How pixels come in, as a text that differs where that differs.
+    pub fn normalisation(&self) -> String {
+        let StreamDescription { scale, mean, std, channels, .. } = &self.description;
+        format!("{scale} {mean:?} {std:?} {channels:?}")
+    }
+
+    /// How many blocks it has.
+    pub fn blocks_count(&self) -> usize {
+        self.description.blocks
+    }
+
+    /// The number of the block that the tensor called `name` belongs to, from 0; `None`: to none of this stream's.
+    pub fn block_of(&self, name: &str) -> Option<usize> {
+        let feature = name.strip_prefix("streams.")?.strip_prefix(self.name())?.strip_prefix(".backbone.features.")?;
+        let feature: usize = feature.split('.').next()?.parse().ok()?;
+        self.description.backbone.ends().iter().position(|&end| feature <= end)
+    }
+
     /// Numbers in [`Self::features`].
     pub fn width(&self) -> i64 {
         self.classifier.weight.size()[1]

@@ -1,6 +1,6 @@
 //! `emocam train-demo`: how the two networks in `models/demo` were made. Hidden: nobody needs it to use the tool.
 
-use super::progress::Progress;
+use crate::cli::progress::Progress;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::files::{read_text, write_bytes};
@@ -18,7 +18,7 @@ use std::time::Instant;
 use tch::Device;
 
 /// The detector's cfg where none is given.
-const CFG: &str = include_str!("../../models/demo/detector.cfg");
+const CFG: &str = include_str!("../../../models/demo/detector.cfg");
 
 /// Learning rates that were found good.
 const DETECTOR_RATE: f64 = 3e-3;

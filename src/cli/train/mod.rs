@@ -1,0 +1,18 @@
+//! `emocam train`: networks of the published systems from labelled pictures.
+
+pub mod demo;
+mod multi_gap;
+
+use std::process::ExitCode;
+
+/// Train a network on labelled pictures; every command then reads it like any other
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    MultiGap(multi_gap::Args),
+}
+
+pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::MultiGap(args) => multi_gap::run(args),
+    }
+}

@@ -1,0 +1,154 @@
+//! From folders and tables to labelled pictures.
+
+use super::{DataSet, Item, Place};
+use crate::corpus::{find, Corpus, Source};
+use crate::files::read_text;
+use crate::run::Failure;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a picture's label stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LabelsFrom {
+    /// In the name of the folder where pictures lie in several, else in the file's name.
+    #[default]
+    Auto,
+    /// The name of the folder that the picture lies in: FI, EmoSet.
+    Folder,
+    /// The file's name up to the last `_`, as `amusement_0001.jpg`: ArtPhoto.
+    Name,
+}
+
+/// What a CSV file says of a picture.
+#[derive(Debug, Deserialize)]
+struct Row {
+    path: String,
+    label: String,
+}
+
+/// The labelled pictures below `roots` (what [`find`] takes: folders, tars, lists), or those of one CSV file with the
+/// columns `path` (relative to the file) and `label`. Labels are in alphabetical order, unless `labels` names them.
+///
+/// # Errors
+/// No picture; a root or table that cannot be read; a label that is not among `labels`, or one of them without a
+/// picture.
+pub fn collect(roots: &[PathBuf], from: LabelsFrom, labels: &[String]) -> Result<DataSet> {
+    let is_table = |root: &PathBuf| root.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+    let (named, problems) = match roots {
+        [table] if is_table(table) => table_rows(table)?,
+        _ if roots.iter().any(is_table) => {
+            return Err(Error::Setting(
+                "a CSV file of labels is given alone, not beside folders or a second one".into(),
+            ));
+        }
+        _ => below(find(roots)?, from),
+    };
+    let known: Vec<String> = match labels {
+        [] => named.iter().map(|(_, label)| label.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
+        labels => labels.to_vec(),
+    };
+    let index: BTreeMap<&str, usize> = known.iter().enumerate().map(|(at, label)| (label.as_str(), at)).collect();
+    let mut items = Vec::new();
+    for (source, label) in &named {
+        let Some(&label) = index.get(label.as_str()) else {
+            return Err(Error::file(
+                &source.place(),
+                format!("its label `{label}` is none of the network's: {}", known.join(", ")),
+            ));
+        };
+        items.push(Item { path: source.path.clone(), label, place: Place::File(Arc::new(source.clone())) });
+    }
+    items.sort_by(|a, b| a.path.cmp(&b.path));
+    check(&known, &items, roots)?;
+    Ok(DataSet { labels: known, items, failures: problems })
+}
+
+fn check(labels: &[String], items: &[Item], roots: &[PathBuf]) -> Result<()> {
+    let place = roots.first().map_or(Path::new("."), PathBuf::as_path);
+    if items.is_empty() {
+        return Err(Error::file(
+            place,
+            "no labelled picture: expected a folder for each label, files named LABEL_NUMBER.jpg, or a CSV file with \
+             the columns path and label",
+        ));
+    }
+    let found: BTreeSet<usize> = items.iter().map(|item| item.label).collect();
+    match (0..labels.len()).find(|label| !found.contains(label)) {
+        Some(label) => Err(Error::file(
+            place,
+            format!("the label `{}` has no picture: leave it out of `labels`, or add pictures of it", labels[label]),
+        )),
+        None if labels.len() < 2 => Err(Error::file(
+            place,
+            format!("all pictures have the label `{}`: there is nothing to tell apart", labels[0]),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Pictures with the label that their place says.
+fn below(corpus: Corpus, from: LabelsFrom) -> (Vec<(Source, String)>, Vec<Failure>) {
+    let failure = |path: &str, cause: String| Failure { path: path.into(), stage: "find".into(), cause };
+    let mut failures: Vec<Failure> =
+        corpus.problems.iter().map(|problem| failure(&problem.path, problem.cause.clone())).collect();
+    let folders: BTreeSet<Option<String>> = corpus.images.iter().map(folder_of).collect();
+    let by_folder = match from {
+        LabelsFrom::Folder => true,
+        LabelsFrom::Name => false,
+        LabelsFrom::Auto => folders.len() > 1,
+    };
+    let mut named = Vec::new();
+    for source in corpus.images {
+        let label = if by_folder { folder_of(&source) } else { prefix_of(&source) };
+        match label {
+            Some(label) => named.push((source, label)),
+            None => {
+                let cause = if by_folder { "lies in no folder with a label's name" } else { "expected LABEL_NUMBER" };
+                failures.push(failure(&source.path, cause.into()));
+            }
+        }
+    }
+    (named, failures)
+}
+
+/// The name of the folder that a picture lies in.
+fn folder_of(source: &Source) -> Option<String> {
+    let place = source.place();
+    Some(place.parent()?.file_name()?.to_string_lossy().into_owned())
+}
+
+/// A file's name up to its last underscore.
+fn prefix_of(source: &Source) -> Option<String> {
+    let stem = Path::new(&source.path).file_stem()?.to_str()?;
+    let (label, number) = stem.rsplit_once('_')?;
+    (!label.is_empty() && !number.is_empty()).then(|| label.to_string())
+}
+
+/// Pictures and labels of a CSV file; those that are not there are failures.
+fn table_rows(table: &Path) -> Result<(Vec<(Source, String)>, Vec<Failure>)> {
+    let text = read_text(table)?;
+    let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let folder = table.parent().unwrap_or(Path::new(""));
+    let (mut named, mut failures, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for row in reader.deserialize() {
+        let Row { path, label } = row.map_err(|error| {
+            Error::file(table, format!("not a table of pictures with the columns path and label: {error}"))
+        })?;
+        if !seen.insert(path.clone()) {
+            return Err(Error::file(table, format!("names {path} twice")));
+        }
+        let file = folder.join(&path);
+        match std::fs::metadata(&file) {
+            Ok(metadata) => {
+                let source = Source { path, file: file.as_path().into(), size: metadata.len(), member: None };
+                named.push((source, label));
+            }
+            Err(error) => failures.push(Failure { path, stage: "find".into(), cause: error.to_string() }),
+        }
+    }
+    Ok((named, failures))
+}

@@ -1,0 +1,174 @@
+//! Labelled pictures to learn from and to measure with.
+//!
+//! In: a folder a label, file names that begin with the label, a CSV file of paths and labels, or a stream of the drawn
+//! world. Out: a [`DataSet`], divided once and for all into pictures to train with, to choose by and to measure with.
+//! Pixels are read when a picture's turn comes, in [`feed`], and a picture that cannot be read is a row in
+//! `failures.csv`, never the end of a training.
+
+mod collect;
+pub mod feed;
+pub mod pairs;
+mod split;
+#[cfg(test)]
+mod tests;
+
+pub use collect::{collect, LabelsFrom};
+pub use split::{SplitConfig, Splits};
+
+use crate::corpus::{DecodeOptions, Source};
+use crate::image::Picture;
+use crate::run::Failure;
+use crate::world::{Scene, Style, LABELS};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A labelled picture.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Its name in every table.
+    pub path: String,
+    /// Index of its label.
+    pub label: usize,
+    place: Place,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    File(Arc<Source>),
+    Scene { seed: u64, number: u64 },
+}
+
+impl Item {
+    /// The picture.
+    ///
+    /// # Errors
+    /// Its file cannot be read or decoded.
+    pub fn picture(&self, options: &DecodeOptions) -> Result<Picture> {
+        match &self.place {
+            Place::File(source) => source.decode(options),
+            Place::Scene { .. } => Ok(self.scene().expect("it is one").render().into()),
+        }
+    }
+
+    /// The scene of the drawn world that it is.
+    pub fn scene(&self) -> Option<Scene> {
+        match self.place {
+            Place::Scene { seed, number } => Some(Scene::draw(seed, number, Style::Standard)),
+            Place::File(_) => None,
+        }
+    }
+
+    /// Bytes of its file, 0 of a scene: whether a data set is still the same.
+    pub fn size(&self) -> u64 {
+        match &self.place {
+            Place::File(source) => source.size,
+            Place::Scene { .. } => 0,
+        }
+    }
+}
+
+/// Labelled pictures.
+#[derive(Debug, Clone)]
+pub struct DataSet {
+    /// Names of the labels, in the order of a network's outputs.
+    pub labels: Vec<String>,
+    /// In ascending order of their paths.
+    pub items: Vec<Item>,
+    /// What could not be looked at.
+    pub failures: Vec<Failure>,
+}
+
+/// Pictures for each of the three uses.
+#[derive(Debug, Clone)]
+pub struct Divided {
+    /// Names of the labels.
+    pub labels: Vec<String>,
+    /// To learn from.
+    pub train: Vec<Item>,
+    /// To choose the best epoch by.
+    pub validation: Vec<Item>,
+    /// To measure with, once.
+    pub test: Vec<Item>,
+    /// What could not be looked at.
+    pub failures: Vec<Failure>,
+}
+
+impl Divided {
+    /// SHA-256 over uses, paths, sizes and labels: whether it is still the same data.
+    pub fn digest(&self) -> String {
+        let mut lines = self.labels.join("\t");
+        for (name, items) in [("train", &self.train), ("validation", &self.validation), ("test", &self.test)] {
+            for item in items {
+                lines.push_str(&format!("\n{name}\t{}\t{}\t{}", item.label, item.size(), item.path));
+            }
+        }
+        crate::files::sha256(lines.as_bytes())
+    }
+
+    /// How many pictures of each label there are to learn from.
+    pub fn training_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.labels.len()];
+        self.train.iter().for_each(|item| counts[item.label] += 1);
+        counts
+    }
+}
+
+/// `[drawn]`: how many scenes of the drawn world there are of each use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrawnConfig {
+    /// Scenes to learn from.
+    pub train: u64,
+    /// Scenes to choose the best epoch by.
+    pub validation: u64,
+    /// Scenes to measure with.
+    pub test: u64,
+    /// Of the stream of scenes.
+    pub seed: u64,
+    /// Share of scenes to learn from whose label is wrong.
+    pub label_noise: f64,
+    /// Share of adjective-noun pairs that are claimed or missed by mistake.
+    pub pair_noise: f64,
+}
+
+impl Default for DrawnConfig {
+    fn default() -> Self {
+        Self { train: 8_000, validation: 500, test: 1_000, seed: 11, label_noise: 0.0, pair_noise: 0.1 }
+    }
+}
+
+/// What is added to the seed for scenes to choose by, and to measure with.
+const OTHER_SEEDS: [u64; 2] = [1_000_003, 2_000_003];
+
+impl DrawnConfig {
+    /// The scenes. Labels are EmoNet's twenty, of which nine occur.
+    ///
+    /// # Errors
+    /// A share that is none, or no scene at all.
+    pub fn draw(&self) -> Result<Divided> {
+        for (key, share) in [("label_noise", self.label_noise), ("pair_noise", self.pair_noise)] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(Error::Setting(format!("[drawn] {key} should be from 0 to 1, found {share}")));
+            }
+        }
+        if self.train == 0 || self.validation == 0 || self.test == 0 {
+            return Err(Error::Setting("[drawn] train, validation and test should each be at least 1".into()));
+        }
+        let scenes = |name: &str, seed: u64, count: u64, noise: f64| -> Vec<Item> {
+            let item = |number: u64| {
+                let label = Scene::draw(seed, number, Style::Standard).noisy_label(noise);
+                Item { path: format!("{name}/scene-{number:06}"), label, place: Place::Scene { seed, number } }
+            };
+            (0..count).map(item).collect()
+        };
+        let other = OTHER_SEEDS.map(|more| self.seed.wrapping_add(more));
+        Ok(Divided {
+            labels: LABELS.map(String::from).to_vec(),
+            train: scenes("train", self.seed, self.train, self.label_noise),
+            validation: scenes("validation", other[0], self.validation, 0.0),
+            test: scenes("test", other[1], self.test, 0.0),
+            failures: Vec::new(),
+        })
+    }
+}

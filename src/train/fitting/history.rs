@@ -1,0 +1,66 @@
+//! What is known of every epoch: a table, and curves.
+
+use crate::plot::{write, Panel, Panels, Series};
+use crate::run::table;
+use crate::Result;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// An epoch that is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Its number, from 1.
+    pub epoch: u64,
+    /// The learning rate at its end.
+    pub rate: f64,
+    /// Mean loss of the pictures it showed, each when it was shown.
+    pub training_loss: f64,
+    /// Share of them that were answered rightly then.
+    pub training_accuracy: f64,
+    /// Mean loss of the pictures to choose by.
+    pub validation_loss: f64,
+    /// Share of them answered rightly.
+    pub validation_accuracy: f64,
+}
+
+/// Writes `log.csv`: a row an epoch.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_log(path: &Path, epochs: &[Epoch]) -> Result<()> {
+    table(path, |table| {
+        table.row(["epoch", "rate", "training_loss", "training_accuracy", "validation_loss", "validation_accuracy"])?;
+        for of in epochs {
+            let shares = [of.training_loss, of.training_accuracy, of.validation_loss, of.validation_accuracy];
+            let numbers = shares.map(|number| format!("{number:.6}"));
+            table.row([of.epoch.to_string(), format!("{:.6e}", of.rate)].into_iter().chain(numbers))?;
+        }
+        Ok(())
+    })
+}
+
+/// Draws `curves.png` and `.svg` into `folder`: loss and accuracy of every epoch.
+///
+/// # Errors
+/// The files cannot be written.
+pub fn draw(folder: &Path, title: &str, epochs: &[Epoch]) -> Result<()> {
+    let series = |name: &str| Series { name: name.into(), baseline: false };
+    let panel = |title: &str, values: [fn(&Epoch) -> f64; 2]| Panel::Lines {
+        title: title.into(),
+        across: "epoch".into(),
+        up: title.into(),
+        lines: values.into_iter().map(|value| epochs.iter().map(|of| (of.epoch as f64, value(of))).collect()).collect(),
+        whole_numbers: true,
+    };
+    let panels = Panels {
+        title: title.into(),
+        subtitle: "of every epoch, on the pictures learnt from and on those to choose by".into(),
+        series: vec![series("training"), series("validation")],
+        panels: vec![
+            panel("loss", [|of| of.training_loss, |of| of.validation_loss]),
+            panel("accuracy", [|of| of.training_accuracy, |of| of.validation_accuracy]),
+        ],
+        notes: Vec::new(),
+    };
+    write(&panels.svg()?, &folder.join("curves.png"), &folder.join("curves.svg"))
+}

@@ -1,0 +1,424 @@
+//! Training of a classifier, whatever it is: epochs of batches down the gradient of the cross-entropy, the best epoch
+//! by pictures that are not learnt from, a checkpoint after every epoch.
+//!
+//! A training that was killed goes on from its last epoch to the same bytes, for the order of pictures and their changes
+//! follow from the seed and the number of the epoch alone, and all that the descent remembers is in the checkpoint.
+
+mod checkpoint;
+pub mod descent;
+pub mod history;
+#[cfg(test)]
+mod tests;
+
+use crate::networks::multi_gap::Parameter;
+use crate::nn::weights::Array;
+use crate::run::Failure;
+use crate::{Error, Result};
+use checkpoint::State;
+use descent::{Descent, Optimiser, Rule};
+use history::Epoch;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tch::{Kind, Reduction, TchError, Tensor};
+
+/// The checkpoint's name in a training's folder.
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+/// `[training]`: how long, how fast, with which loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// How often every picture is shown.
+    pub epochs: u64,
+    /// Pictures a step.
+    pub batch: usize,
+    /// Which way down.
+    pub optimiser: Optimiser,
+    /// The highest learning rate.
+    pub rate: f64,
+    /// How it changes.
+    pub schedule: Schedule,
+    /// Share of the steps in which the rate rises from 0.
+    pub warm_up: f64,
+    /// SGD's momentum.
+    pub momentum: f64,
+    /// How fast kernels and matrices are drawn towards 0.
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this norm; 0: never.
+    pub largest_norm: f64,
+    /// Labels count in inverse proportion to how frequent they are.
+    pub class_weights: bool,
+    /// Share of a label's certainty that is given to all labels alike.
+    pub label_smoothing: f64,
+    /// The training ends when so many epochs have brought nothing better; 0: it does not.
+    pub patience: u64,
+    /// Of the first weights, the order of pictures, and their changes.
+    pub seed: u64,
+}
+
+/// How the learning rate changes after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// Half a cosine, to 0.
+    #[default]
+    Cosine,
+    /// Not at all.
+    Constant,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            batch: 32,
+            optimiser: Optimiser::AdamW,
+            rate: 3e-4,
+            schedule: Schedule::Cosine,
+            warm_up: 0.05,
+            momentum: 0.9,
+            weight_decay: 0.01,
+            largest_norm: 10.0,
+            class_weights: false,
+            label_smoothing: 0.0,
+            patience: 0,
+            seed: 1,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// Refuses values that no training can use.
+    ///
+    /// # Errors
+    /// Which key it is, and what it should be.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |message: String| Err(Error::Setting(message));
+        if self.epochs == 0 || self.batch == 0 {
+            return refuse(format!("epochs and batch should be at least 1, found {} and {}", self.epochs, self.batch));
+        }
+        if !(self.rate.is_finite() && self.rate > 0.0) {
+            return refuse(format!("rate should be a number over 0, found {}", self.rate));
+        }
+        for (key, value) in [
+            ("warm_up", self.warm_up),
+            ("momentum", self.momentum),
+            ("weight_decay", self.weight_decay),
+            ("label_smoothing", self.label_smoothing),
+        ] {
+            if !(0.0..1.0).contains(&value) {
+                return refuse(format!("{key} should be from 0 to below 1, found {value}"));
+            }
+        }
+        match self.largest_norm.is_finite() && self.largest_norm >= 0.0 {
+            true => Ok(()),
+            false => refuse(format!("largest_norm should be 0 or more, found {}", self.largest_norm)),
+        }
+    }
+
+    /// The learning rate of step `step`, from 0, of `steps`.
+    fn rate_at(&self, step: u64, steps: u64) -> f64 {
+        let share = (step as f64 + 0.5) / steps as f64;
+        let rise = if self.warm_up > 0.0 { (share / self.warm_up).min(1.0) } else { 1.0 };
+        let fall = match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine => {
+                let after = ((share - self.warm_up) / (1.0 - self.warm_up)).max(0.0);
+                0.5 * (1.0 + (std::f64::consts::PI * after).cos())
+            }
+        };
+        self.rate * rise * fall
+    }
+
+    fn rule(&self) -> Rule {
+        Rule {
+            optimiser: self.optimiser,
+            momentum: self.momentum,
+            weight_decay: self.weight_decay,
+            largest_norm: self.largest_norm,
+        }
+    }
+}
+
+/// Pictures on their way into a network.
+#[derive(Debug)]
+pub struct Batch {
+    /// (N, 3, rows, columns), f32, R, G, B, 0..255; `None` where something else is learnt from.
+    pub pixels: Option<Tensor>,
+    /// (N, pairs)
+    pub pairs: Option<Tensor>,
+    /// What was computed of the pictures before: per stream and block (N, channels).
+    pub means: Vec<Vec<Tensor>>,
+    /// (N), the indices of the labels.
+    pub labels: Tensor,
+    /// Numbers of the pictures (N) in their list.
+    pub numbers: Vec<usize>,
+    /// Pictures that could not be read.
+    pub failures: Vec<Failure>,
+}
+
+/// What is trained.
+pub trait Learner {
+    /// All tensors of the network.
+    fn parameters(&self) -> &[Parameter];
+
+    /// Which of them are changed.
+    fn is_trained(&self, parameter: &Parameter) -> bool;
+
+    /// The logits (N, labels) of a batch; in a step of the training with gradients.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn logits(&self, batch: &Batch, training: bool) -> Result<Tensor, TchError>;
+}
+
+/// What is learnt from.
+pub trait Lessons {
+    /// Batches of an epoch.
+    fn batches(&self) -> u64;
+
+    /// All batches of an epoch, to learn from.
+    ///
+    /// # Errors
+    /// The first error of `take`.
+    fn epoch(&self, epoch: u64, take: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()>;
+
+    /// All batches in their order and unchanged, to measure with.
+    ///
+    /// # Errors
+    /// The first error of `take`.
+    fn in_order(&self, take: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()>;
+}
+
+/// A training.
+pub struct Training<'a> {
+    /// What is trained.
+    pub learner: &'a dyn Learner,
+    /// What it learns from.
+    pub lessons: &'a dyn Lessons,
+    /// What the best epoch is chosen by.
+    pub validation: &'a dyn Lessons,
+    /// How.
+    pub config: &'a TrainingConfig,
+    /// Of every label's pictures in the loss (labels).
+    pub label_weights: Option<Tensor>,
+    /// Where checkpoint, log and curves go.
+    pub folder: &'a Path,
+    /// What must be the same for a training to go on.
+    pub fingerprint: &'a str,
+    /// Ends it after the step at hand.
+    pub stop: &'a AtomicBool,
+}
+
+/// How far a training is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepDone {
+    /// Steps done.
+    pub step: u64,
+    /// Steps in all.
+    pub steps: u64,
+    /// Mean loss of the last fifty steps or so.
+    pub loss: f64,
+    /// Share of their pictures answered rightly.
+    pub accuracy: f64,
+    /// Validation accuracy of the last epoch that is over.
+    pub validation: Option<f64>,
+}
+
+/// What a training came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// All epochs.
+    pub epochs: Vec<Epoch>,
+    /// Number of the one whose weights the network has now.
+    pub best: u64,
+    /// Pictures that could not be read, each once, in the order of their paths.
+    pub failures: Vec<Failure>,
+}
+
+/// Sums over pictures.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sums {
+    pictures: f64,
+    loss: f64,
+    right: f64,
+}
+
+impl Sums {
+    fn add(&mut self, count: i64, loss: f64, right: i64) {
+        self.pictures += count as f64;
+        self.loss += loss * count as f64;
+        self.right += right as f64;
+    }
+
+    fn means(self) -> (f64, f64) {
+        (self.loss / self.pictures.max(1.0), self.right / self.pictures.max(1.0))
+    }
+}
+
+impl Training<'_> {
+    /// Runs to the end, from the checkpoint in the folder where there is one; the network then has the weights of the
+    /// best epoch. `None`: stopped before the end.
+    ///
+    /// # Errors
+    /// A checkpoint of another training; a loss that is no number; a file that cannot be written. What the last epoch
+    /// left is still there then.
+    pub fn run(&self, told: &mut dyn FnMut(StepDone)) -> Result<Option<Trained>> {
+        let parameters = self.learner.parameters();
+        let trained: Vec<&Parameter> =
+            parameters.iter().filter(|parameter| self.learner.is_trained(parameter)).collect();
+        for parameter in parameters {
+            let _ = parameter.tensor.set_requires_grad(self.learner.is_trained(parameter));
+        }
+        let mut descent = Descent::new(self.config.rule());
+        let path = self.folder.join(CHECKPOINT);
+        let known = checkpoint::read(&path, self.fingerprint, parameters, (&trained, &mut descent))?;
+        let (mut state, mut best) = known
+            .unwrap_or_else(|| (State { fingerprint: self.fingerprint.into(), ..State::default() }, BTreeMap::new()));
+        while !self.is_over(&state) {
+            let Some(epoch) = self.epoch(&state, &trained, &mut descent, told)? else { return Ok(None) };
+            let (epoch, failures) = epoch;
+            if state.epochs.iter().all(|before| before.validation_accuracy < epoch.validation_accuracy) {
+                state.best = epoch.epoch;
+                best = arrays(parameters)?;
+            }
+            state.epochs.push(epoch);
+            state.steps = descent.steps;
+            merge(&mut state.failures, failures);
+            checkpoint::write(&path, &state, parameters, &best, (&trained, &descent))?;
+            history::write_log(&self.folder.join("log.csv"), &state.epochs)?;
+        }
+        for parameter in parameters {
+            checkpoint::set(parameter, &best[&parameter.name].values)?;
+            let _ = parameter.tensor.set_requires_grad(false);
+        }
+        history::write_log(&self.folder.join("log.csv"), &state.epochs)?;
+        history::draw(self.folder, "Training", &state.epochs)?;
+        Ok(Some(Trained { epochs: state.epochs, best: state.best, failures: state.failures }))
+    }
+
+    fn is_over(&self, state: &State) -> bool {
+        let (done, patience) = (state.epochs.len() as u64, self.config.patience);
+        done >= self.config.epochs || (patience > 0 && done >= state.best + patience)
+    }
+
+    /// One epoch; `None`: stopped in it.
+    fn epoch(
+        &self,
+        state: &State,
+        trained: &[&Parameter],
+        descent: &mut Descent,
+        told: &mut dyn FnMut(StepDone),
+    ) -> Result<Option<(Epoch, Vec<Failure>)>> {
+        let number = state.epochs.len() as u64 + 1;
+        let steps = self.lessons.batches() * self.config.epochs;
+        let mut step = self.lessons.batches() * (number - 1);
+        let (mut sums, mut failures) = (Sums::default(), Vec::new());
+        let mut recent: Option<(f64, f64)> = None;
+        let mut stopped = false;
+        let shown = self.lessons.epoch(number, &mut |mut batch| {
+            stopped |= self.stop.load(Ordering::Relaxed);
+            failures.append(&mut batch.failures);
+            if stopped {
+                // Ends the epoch; it is not this error that is reported.
+                return Err(Error::Setting("stopped".into()));
+            }
+            step += 1;
+            let count = batch.labels.size()[0];
+            if count == 0 {
+                return Ok(());
+            }
+            let rate = self.config.rate_at(step - 1, steps);
+            let (loss, right) = self.step(&batch, trained, descent, (number, rate))?;
+            sums.add(count, loss, right);
+            let share = right as f64 / count as f64;
+            let (mean, accuracy) = recent.map_or((loss, share), |(mean, accuracy): (f64, f64)| {
+                (mean + (loss - mean) / 50.0, accuracy + (share - accuracy) / 50.0)
+            });
+            recent = Some((mean, accuracy));
+            let validation = state.epochs.last().map(|epoch| epoch.validation_accuracy);
+            told(StepDone { step, steps, loss: mean, accuracy, validation });
+            Ok(())
+        });
+        if stopped {
+            return Ok(None);
+        }
+        shown?;
+        let (training_loss, training_accuracy) = sums.means();
+        let (validation_loss, validation_accuracy) = self.measured(&mut failures)?;
+        if !validation_loss.is_finite() {
+            return Err(diverged(number, validation_loss, self.config.rate));
+        }
+        let rate = self.config.rate_at(step.max(1) - 1, steps);
+        let epoch =
+            Epoch { epoch: number, rate, training_loss, training_accuracy, validation_loss, validation_accuracy };
+        Ok(Some((epoch, failures)))
+    }
+
+    /// One step down; its loss, and how many pictures were answered rightly before it.
+    fn step(
+        &self,
+        batch: &Batch,
+        trained: &[&Parameter],
+        descent: &mut Descent,
+        (epoch, rate): (u64, f64),
+    ) -> Result<(f64, i64)> {
+        let logits = self.learner.logits(batch, true).map_err(Error::torch("running the network"))?;
+        let (loss, right) = self.loss(&logits, &batch.labels).map_err(Error::torch("computing the loss"))?;
+        let value = loss.f_double_value(&[]).map_err(Error::torch("reading the loss"))?;
+        if !value.is_finite() {
+            return Err(diverged(epoch, value, rate));
+        }
+        loss.f_backward().map_err(Error::torch("computing the gradient"))?;
+        descent.step(trained, rate)?;
+        Ok((value, right))
+    }
+
+    fn loss(&self, logits: &Tensor, labels: &Tensor) -> Result<(Tensor, i64), TchError> {
+        let weights = self.label_weights.as_ref();
+        let loss = logits.f_cross_entropy_loss(labels, weights, Reduction::Mean, -100, self.config.label_smoothing)?;
+        let right = logits.f_argmax(1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
+        Ok((loss, right))
+    }
+
+    /// Mean loss and accuracy on the pictures to choose by.
+    fn measured(&self, failures: &mut Vec<Failure>) -> Result<(f64, f64)> {
+        let _no_grad = tch::no_grad_guard();
+        let mut sums = Sums::default();
+        self.validation.in_order(&mut |mut batch| {
+            failures.append(&mut batch.failures);
+            let count = batch.labels.size()[0];
+            if count > 0 {
+                let measure = || {
+                    let (loss, right) = self.loss(&self.learner.logits(&batch, false)?, &batch.labels)?;
+                    Ok((loss.f_double_value(&[])?, right))
+                };
+                let (loss, right) = measure().map_err(Error::torch("running the network"))?;
+                sums.add(count, loss, right);
+            }
+            Ok(())
+        })?;
+        Ok(sums.means())
+    }
+}
+
+fn diverged(epoch: u64, loss: f64, rate: f64) -> Error {
+    Error::Numerics(format!(
+        "the training failed in epoch {epoch}: the loss is {loss} at a learning rate of {rate:.1e}; begin anew in another \
+         folder with a lower rate"
+    ))
+}
+
+fn arrays(parameters: &[Parameter]) -> Result<BTreeMap<String, Array>> {
+    parameters.iter().map(|parameter| Ok((parameter.name.clone(), parameter.to_array()?))).collect()
+}
+
+/// Adds failures of pictures that have none yet.
+fn merge(known: &mut Vec<Failure>, more: Vec<Failure>) {
+    let seen: BTreeSet<String> = known.iter().map(|failure| failure.path.clone()).collect();
+    known.extend(more.into_iter().filter(|failure| !seen.contains(&failure.path)));
+    known.sort_by(|a, b| a.path.cmp(&b.path));
+    known.dedup_by(|a, b| a.path == b.path);
+}

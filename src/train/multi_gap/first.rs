@@ -1,0 +1,88 @@
+//! The first weights of a network: of networks trained before, of published backbones, and random numbers.
+
+use crate::networks::multi_gap::{Role, Source};
+use crate::nn::weights::{Array, StateDict};
+use crate::random::Random;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+/// Where the first weights come from.
+#[derive(Debug)]
+pub struct FirstWeights {
+    known: BTreeMap<String, (PathBuf, Array)>,
+    seed: u64,
+    device: Device,
+}
+
+impl FirstWeights {
+    /// Random numbers alone, from `seed`.
+    pub fn random(seed: u64, device: Device) -> Self {
+        Self { known: BTreeMap::new(), seed, device }
+    }
+
+    /// Adds the tensors of a network that was trained here, under their own names.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn add_network(&mut self, weights: &Path) -> Result<()> {
+        self.add(weights, String::clone)
+    }
+
+    /// Adds a backbone's tensors, with torchvision's names, as those of the stream `stream`. What the network does not
+    /// have (the classifier) is not used.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn add_backbone(&mut self, stream: &str, weights: &Path) -> Result<()> {
+        self.add(weights, |name| format!("streams.{stream}.backbone.{name}"))
+    }
+
+    fn add(&mut self, weights: &Path, named: impl Fn(&String) -> String) -> Result<()> {
+        let state = StateDict::open(weights)?;
+        let entry = |(name, array): (String, Array)| (named(&name), (weights.to_path_buf(), array));
+        self.known.extend(state.arrays.into_iter().map(entry));
+        Ok(())
+    }
+
+    /// Random numbers by which no layer makes its input larger or smaller: He et al. (2015) before a ReLU; the bounds of
+    /// PyTorch's GRU; no answer preferred.
+    fn values(&self, name: &str, shape: &[i64], role: Role) -> Vec<f32> {
+        let count: i64 = shape.iter().product();
+        let inputs: i64 = shape.iter().skip(1).product::<i64>().max(1);
+        let deviation = match role {
+            Role::Kernel => (2.0 / inputs as f64).sqrt(),
+            Role::Matrix => (1.0 / inputs as f64).sqrt(),
+            // Uniform to 1 / root of the units, of which there are a third as many as rows.
+            Role::Recurrent => (1.0 / shape[0] as f64).sqrt(),
+            Role::Bias | Role::Mean => return vec![0.0; count as usize],
+            Role::Scale | Role::Variance => return vec![1.0; count as usize],
+        };
+        let mut random = Random::of_text(self.seed, name);
+        random.spread(count as usize, deviation).into_iter().map(|value| value as f32).collect()
+    }
+}
+
+impl Source for FirstWeights {
+    fn tensor(&mut self, name: &str, shape: &[i64], role: Role) -> Result<Tensor> {
+        let values = match self.known.get(name) {
+            Some((path, array)) => {
+                let found: Vec<i64> = array.shape.iter().map(|&side| side as i64).collect();
+                if found != shape {
+                    return Err(Error::Tensor {
+                        path: path.clone(),
+                        tensor: name.into(),
+                        expected: format!("shape {shape:?}, as the recipe describes the network"),
+                        found: format!("shape {found:?}"),
+                    });
+                }
+                array.values.clone()
+            }
+            None => self.values(name, shape, role),
+        };
+        Tensor::f_from_slice(&values)
+            .and_then(|tensor| tensor.f_to_kind(Kind::Float)?.f_reshape(shape)?.f_to_device(self.device))
+            .map_err(Error::torch("making the first weights"))
+    }
+}
