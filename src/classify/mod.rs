@@ -1,5 +1,16 @@
 //! The command `classify`: what a network answers for the pictures of a corpus, and how often that is right.
+//!
+//! In: a network, pictures, and if there are any the labels that people gave. Out: a run directory whose records are
+//! the answers; tables of answers, and where there are labels accuracy, recall, precision and the confusion matrix.
 
 mod confusion;
+mod pass;
+mod record;
+mod report;
+mod truth;
 
 pub use confusion::{Confusion, Share};
+pub use pass::{ClassifyStage, ClassifyWorker};
+pub use record::ClassifyRecord;
+pub use report::{write, Judged};
+pub use truth::{labels, LabelMap};

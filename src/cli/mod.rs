@@ -15,6 +15,7 @@ macro_rules! say {
 mod analyze;
 mod associate;
 mod bench;
+mod classify;
 mod corpus;
 mod demo;
 mod evaluate;
@@ -72,6 +73,7 @@ struct Cli {
 enum Command {
     Analyze(analyze::Args),
     Associate(associate::Args),
+    Classify(classify::Args),
     Evaluate(evaluate::Args),
     Paste(paste::Args),
     #[command(hide = true)]
@@ -112,6 +114,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Analyze(args) => analyze::run(args),
         Command::Associate(args) => associate::run(args),
+        Command::Classify(args) => classify::run(args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Paste(args) => paste::run(args),
         Command::BenchDetector(args) => bench::run(args),

@@ -162,7 +162,7 @@ pub struct Settings {
     emotion_mean: Option<String>,
 
     /// The stream of a network with several (Multi-GAP) at whose last convolution it is explained [default: its first]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Emotion model")]
     stream: Option<String>,
 
     /// Class activation maps, separated by commas [default: grad-cam; of explain: paper]

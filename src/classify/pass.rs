@@ -1,0 +1,100 @@
+//! What happens to a picture: it is brought to the network's input, and the network answers.
+
+use super::record::ClassifyRecord;
+use crate::config::Config;
+use crate::corpus::{Enough, Source};
+use crate::image::{Fit, Rgb8, Size};
+use crate::networks::{predictions, Card, Classifier, Forward, Prediction};
+use crate::pipeline::{in_batches, Stage};
+use crate::run::{Failure, Timings};
+use crate::{Error, Result};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// The network, and how many pictures it takes at a time by now.
+#[derive(Debug)]
+pub struct ClassifyWorker {
+    /// The network.
+    pub network: Box<dyn Classifier>,
+    /// Pictures a batch.
+    pub batch: usize,
+}
+
+/// A picture brought to the network's input.
+#[derive(Debug)]
+pub struct PreparedPicture {
+    path: String,
+    input: Rgb8,
+}
+
+/// Classification, for a pass over pictures.
+#[derive(Debug)]
+pub struct ClassifyStage<'a> {
+    config: &'a Config,
+    fit: Fit,
+    card: Card,
+}
+
+impl<'a> ClassifyStage<'a> {
+    /// By this network.
+    pub fn new(network: &dyn Classifier, config: &'a Config) -> Self {
+        Self { config, fit: network.card().fit, card: network.card().clone() }
+    }
+
+    /// What the network and each of its streams answer for a batch.
+    fn answers(&self, network: &dyn Classifier, pictures: &[&Rgb8]) -> Result<Vec<(Prediction, Vec<usize>)>> {
+        let forward = Forward::of_pictures(network, pictures)?;
+        let whole = forward.predictions(&self.card)?;
+        let mut streams = vec![Vec::new(); whole.len()];
+        let _no_grad = tch::no_grad_guard();
+        let outputs = network.stream_outputs(&forward.activation).map_err(Error::torch("running the streams"))?;
+        for (_, outputs) in outputs {
+            let answers = predictions(&outputs, &self.card)?;
+            streams.iter_mut().zip(answers).for_each(|(own, answer)| own.push(answer.label));
+        }
+        Ok(whole.into_iter().zip(streams).collect())
+    }
+}
+
+impl Stage for ClassifyStage<'_> {
+    type Item = Source;
+    type Prepared = PreparedPicture;
+    type Worker = ClassifyWorker;
+    type Outcome = ClassifyRecord;
+
+    fn name(&self, source: &Source) -> (String, PathBuf) {
+        (source.path.clone(), source.place())
+    }
+
+    fn prepare(&self, source: &Source) -> Result<PreparedPicture, Failure> {
+        let options = self.config.corpus.decoding(Enough { letterboxed: None, fit: self.fit });
+        let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
+        Ok(PreparedPicture { path: source.path.clone(), input: self.fit.apply(&picture.pixels, picture.original) })
+    }
+
+    fn shape(&self, _: &PreparedPicture) -> Size {
+        self.fit.input
+    }
+
+    fn run(
+        &self,
+        worker: &mut ClassifyWorker,
+        batch: &[&PreparedPicture],
+        timings: &mut Timings,
+    ) -> Result<Vec<ClassifyRecord>> {
+        let clock = Instant::now();
+        let pictures: Vec<&Rgb8> = batch.iter().map(|picture| &picture.input).collect();
+        let ClassifyWorker { network, batch: size } = worker;
+        let answers = in_batches(&pictures, size, |filled| self.answers(&**network, filled))?;
+        timings.emotion += clock.elapsed().as_secs_f64();
+        let record = |(picture, (answer, streams)): (&&PreparedPicture, (Prediction, Vec<usize>))| {
+            let Prediction { label, probabilities, output } = answer;
+            ClassifyRecord { path: picture.path.clone(), label, probabilities, output, streams }
+        };
+        Ok(batch.iter().zip(answers).map(record).collect())
+    }
+
+    fn batch_size(&self, worker: &ClassifyWorker) -> usize {
+        worker.batch
+    }
+}

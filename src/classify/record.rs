@@ -1,0 +1,30 @@
+//! What is kept of a classified picture: a line of `records.jsonl`.
+
+use crate::run::record::Line;
+use serde::{Deserialize, Serialize};
+
+/// A picture's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifyRecord {
+    /// The picture's path, as in every table.
+    pub path: String,
+    /// Index of the most probable label; of a network with a single output the bin it lies in.
+    pub label: usize,
+    /// Softmax over the labels; empty for a network with a single output.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probabilities: Vec<f32>,
+    /// The single output of a network that has no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<f32>,
+    /// What each stream of a network with several answers alone, as an index.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<usize>,
+}
+
+impl Line for ClassifyRecord {
+    fn check(&self) -> Result<(), String> {
+        let fits = self.output.is_some() || self.label < self.probabilities.len();
+        fits.then_some(()).ok_or_else(|| format!("the label of {} is not among its probabilities", self.path))
+    }
+}

@@ -1,0 +1,170 @@
+//! `emocam classify`: what a network answers for a corpus, and how often that is right.
+
+use super::progress::Progress;
+use super::session::{
+    self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_smaller_batch, say_warning,
+    stop_on_interrupt,
+};
+use super::settings::Settings;
+use emocam::classify::{labels, write, ClassifyRecord, ClassifyStage, ClassifyWorker, Judged, LabelMap, Share};
+use emocam::corpus::Source;
+use emocam::load;
+use emocam::nn;
+use emocam::pipeline::Pass;
+use emocam::regions::SCORING_CANVAS;
+use emocam::run::record::{self, RecordWriter};
+use emocam::run::{write_failures, Experiment, Manifest, Outcome, Run};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+/// Ask a network what each image shows; with labels that people gave, how often it is right
+///
+/// The network is the one of --emotion-weights; no detector runs. Writes a run directory: records.jsonl and
+/// predictions.csv (the answer for every image, the probability of every label, the answer of every stream of a network
+/// with several), and with --labels confusion.csv, .png and .svg, labels.csv (recall and precision, with Wilson's
+/// intervals) and accuracy.json.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
+    #[arg(required = true)]
+    corpus: Vec<PathBuf>,
+
+    /// The run directory [default: <CORPUS NAME>-classify-emocam]
+    #[arg(long, value_name = "RUN")]
+    out: Option<PathBuf>,
+
+    /// Continue the run in the run directory, or start it if there is none yet
+    #[arg(long)]
+    resume: bool,
+
+    /// Only the first N images, in the order of their paths
+    #[arg(long, value_name = "N")]
+    limit: Option<NonZeroUsize>,
+
+    /// What the images show: a CSV file with the columns path (as in predictions.csv) and label, or `folder`: the name
+    /// of the folder that each lies in
+    #[arg(long, value_name = "FILE.csv|folder")]
+    labels: Option<PathBuf>,
+
+    /// How the network's labels are called in --labels, where they are called otherwise: a TOML file with a table
+    /// [labels], as configs/fi-to-webemo.toml
+    #[arg(long, value_name = "FILE.toml", requires = "labels")]
+    label_map: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Args { corpus: roots, out, resume, limit, labels: truth, label_map, settings } = args;
+    let (config, machine) = settings.resolve()?;
+    let mut corpus = super::corpus::images(&roots, limit)?;
+    let truth = truth.as_deref().map(|file| truth_of(file, &corpus.images)).transpose()?;
+    let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-classify-emocam", super::corpus::name(&roots[0]))));
+    let device = open_device(&machine)?;
+    let (network, files) = load::network(&config, &machine.models, device)?;
+    let map = label_map.as_deref().map(|file| LabelMap::read(file, &network.card().labels)).transpose()?;
+    nn::keep_freed_memory();
+    let corpus_info = corpus_info(&roots, &corpus)?;
+    let boxes: (&[String], _) = (&[], SCORING_CANVAS.into());
+    let manifest = session::manifest(&config, &files, device_name(device), network.card(), boxes, corpus_info);
+    let experiment = Experiment { command: "classify".into(), settings: BTreeMap::new() };
+    let manifest = Manifest { experiment: Some(experiment), ..manifest };
+    say_warning(manifest.warning.as_ref());
+    let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    tch::set_num_threads(run.manifest.network_threads);
+    let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
+    let mut done = HashSet::new();
+    record::for_each(&run.path("records.jsonl"), |record: ClassifyRecord| {
+        done.insert(record.path);
+        Ok(())
+    })?;
+    let images = &corpus.images;
+    let todo: Vec<Source> = images.iter().filter(|source| !done.contains(&source.path)).cloned().collect();
+    say!("{} images, {} already done; results in {}", images.len(), done.len(), folder.display());
+    let stop =
+        stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
+    let mut progress = Progress::new(images.len() as u64, "images").from(done.len() as u64);
+    let stage = ClassifyStage::new(&*network, &config);
+    let (batch, mut now_batch) = (config.compute.batch, config.compute.batch);
+    let streams = stream_names(&*network)?;
+    let mut workers = [ClassifyWorker { network, batch }];
+    let pass = Pass { stage: &stage, items: &todo, workers: &mut workers, batch, threads: machine.threads, stop };
+    let (failed, timings) = pass.run(&mut |pictures, now| {
+        let records: Vec<ClassifyRecord> = pictures.into_iter().map(|picture| picture.outcome).collect();
+        if !records.is_empty() {
+            writer.append(&records)?;
+        }
+        say_smaller_batch(&mut now_batch, now.batch, batch);
+        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
+        progress.at((done.len() + now.done + now.failed) as u64, note);
+        Ok(())
+    })?;
+    progress.finish();
+    if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
+        say!("stopped after {} images; the same command with --resume continues", done.len() + timings.images);
+        return Ok(ExitCode::from(130));
+    }
+    let failures = all_failures(std::mem::take(&mut corpus.problems), failed);
+    let judged = write(&run, &streams, truth.as_ref(), &map.unwrap_or_default())?;
+    write_failures(&run.path("failures.csv"), &failures)?;
+    let all = done.len() + timings.images;
+    run.manifest.outcome = Some(Outcome { done: all, failed: failures.len(), timings, ..Outcome::default() });
+    run.manifest.complete = true;
+    run.save()?;
+    print(summary(judged.as_ref(), all).as_bytes())?;
+    say!("{}", run.path("predictions.csv").display());
+    say_failures(&failures, &run.path("failures.csv"));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// What the images show, by their paths.
+fn truth_of(file: &Path, images: &[Source]) -> anyhow::Result<BTreeMap<String, String>> {
+    if file.as_os_str() != "folder" {
+        return Ok(labels(file)?);
+    }
+    let label = |source: &Source| {
+        let place = source.place();
+        let folder = place.parent()?.file_name()?.to_string_lossy().into_owned();
+        Some((source.path.clone(), folder))
+    };
+    Ok(images.iter().filter_map(label).collect())
+}
+
+/// Names of what a network with several streams answers besides, by asking it for a black picture.
+fn stream_names(network: &dyn emocam::networks::Classifier) -> anyhow::Result<Vec<String>> {
+    if network.streams().is_empty() {
+        return Ok(Vec::new());
+    }
+    let black = emocam::image::Rgb8::filled(network.card().input(), [0; 3]);
+    let activation = network.activation(&network.prepare(&[&black])?)?;
+    Ok(network.stream_outputs(&activation)?.into_iter().map(|(name, _)| name).collect())
+}
+
+fn summary(judged: Option<&Judged>, done: usize) -> String {
+    let Some(judged) = judged else { return format!("{done} images answered\n") };
+    let line = |name: &str, share: Option<Share>| match share {
+        Some(Share { hits, cases, share, interval: (lower, upper) }) => {
+            format!("{name:<24} {share:.3} [{lower:.3}, {upper:.3}]  {hits} of {cases}\n")
+        }
+        None => format!("{name:<24} no labelled image\n"),
+    };
+    let mut text = line("accuracy", judged.confusion.accuracy());
+    for (name, share) in &judged.streams {
+        text.push_str(&line(&format!("stream {name} alone"), *share));
+    }
+    for (label, name) in judged.confusion.labels.iter().enumerate() {
+        if let Some(recall) = judged.confusion.recall(label) {
+            text.push_str(&line(&format!("recall of {name}"), Some(recall)));
+        }
+    }
+    if judged.unlabelled > 0 {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{} images have no label that can be compared", judged.unlabelled);
+    }
+    text
+}
