@@ -2,7 +2,7 @@
 
 use crate::attribution::external::{check_different, MapFolder};
 use crate::attribution::{
-    ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Options, Sign, Target,
+    ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Needs, Options, Sign, Target,
 };
 use crate::corpus::{DecodeOptions, Enough};
 use crate::files::read_text;
@@ -131,14 +131,11 @@ pub struct EmotionConfig {
     /// The mean image's text file; empty: what the checkpoint or its description says, or `img_mean.txt` beside a
     /// checkpoint that needs one.
     pub mean: String,
-    /// The stream of a network with several at whose last convolution it is explained; empty: the first.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub stream: String,
 }
 
 impl Default for EmotionConfig {
     fn default() -> Self {
-        Self { weights: "emonet.pth".into(), mean: String::new(), stream: String::new() }
+        Self { weights: "emonet.pth".into(), mean: String::new() }
     }
 }
 
@@ -148,6 +145,10 @@ impl Default for EmotionConfig {
 pub struct CamConfig {
     /// One map a method.
     pub methods: Vec<Method>,
+    /// Of a network with several streams those at whose last convolution it is explained, each by all methods; empty: at
+    /// its first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<String>,
     /// Maps from elsewhere, each folder of them one more method, behind `methods`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub maps: Vec<MapFolder>,
@@ -186,6 +187,7 @@ impl Default for CamConfig {
         let options = Options::default();
         Self {
             methods: vec![Method::GRAD_CAM],
+            streams: Vec::new(),
             maps: Vec::new(),
             target: options.target,
             contrast: options.contrast,
@@ -206,10 +208,60 @@ impl Default for CamConfig {
 }
 
 impl CamConfig {
-    /// The names of all maps of a picture, in their order: of the methods, then of the maps from elsewhere.
+    /// The method of each map of a picture that is computed, in their order: all methods, for each stream.
+    pub fn methods_of_maps(&self) -> Vec<Method> {
+        self.methods.repeat(self.streams.len().max(1))
+    }
+
+    /// The names of all maps of a picture, in their order: of the methods, with `@` and the stream's name where there
+    /// are several streams, then of the maps from elsewhere.
     pub fn names(&self) -> Vec<String> {
-        let external = self.maps.iter().map(|maps| maps.name().to_string());
-        self.methods.iter().map(ToString::to_string).chain(external).collect()
+        let computed: Vec<String> = match self.streams.as_slice() {
+            [] | [_] => self.methods.iter().map(ToString::to_string).collect(),
+            streams => {
+                let names = |stream: &String| {
+                    self.methods.iter().map(|method| format!("{method}@{stream}")).collect::<Vec<_>>()
+                };
+                streams.iter().flat_map(names).collect()
+            }
+        };
+        computed.into_iter().chain(self.maps.iter().map(|maps| maps.name().to_string())).collect()
+    }
+
+    /// Refuses several streams, for commands that judge the maps of one.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] that names them.
+    pub fn check_one_stream(&self) -> Result<()> {
+        match self.streams.len() {
+            0 | 1 => Ok(()),
+            _ => {
+                Err(Error::Setting(format!("one stream is judged at a time: name one of {}", self.streams.join(", "))))
+            }
+        }
+    }
+
+    /// Refuses what cannot be with several streams.
+    fn check_streams(&self) -> Result<()> {
+        if let Some(twice) =
+            (1..self.streams.len()).find(|&number| self.streams[..number].contains(&self.streams[number]))
+        {
+            return Err(Error::Setting(format!("the stream {} is named twice", self.streams[twice])));
+        }
+        if self.streams.len() < 2 {
+            return Ok(());
+        }
+        if self.filters {
+            return Err(Error::Setting("filters are those of one stream: name one".into()));
+        }
+        let whole = |method: &&Method| matches!(method.row().needs, Needs::MaskedInputs | Needs::Regions);
+        match self.methods.iter().find(whole) {
+            Some(method) => Err(Error::Setting(format!(
+                "{method} asks the whole network what parts of the picture are worth, whatever the stream: name one stream, \
+                 or leave the method out"
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// What the methods are told.
@@ -370,6 +422,7 @@ impl Config {
             return Err(Error::Setting(format!("the CAM method {} is named twice", cam.methods[twice])));
         }
         cam.check_score()?;
+        cam.check_streams()?;
         check_different(&cam.maps).map_err(Error::Setting)?;
         if cam.filters && !cam.methods.iter().any(|method| method.weighs_channels()) {
             let able = Method::all().into_iter().filter(|method| method.weighs_channels());

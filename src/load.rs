@@ -28,6 +28,8 @@ pub struct Loaded {
     pub regions: Regions,
     /// The explained network.
     pub network: Box<dyn Classifier>,
+    /// The same network explained at its further streams, where several are asked for.
+    pub further_streams: Vec<Box<dyn Classifier>>,
     /// Maps from elsewhere.
     pub maps: Arc<ExternalMaps>,
     /// Every file, with its digest.
@@ -43,7 +45,9 @@ impl Loaded {
     /// No memory.
     pub fn on(&self, device: Device) -> Result<Self> {
         let (regions, network) = (self.regions.on(device)?, self.network.on(device)?);
-        Ok(Self { regions, network, maps: self.maps.clone(), files: self.files.clone(), class: self.class })
+        let further_streams = self.further_streams.iter().map(|network| network.on(device)).collect::<Result<_>>()?;
+        let (maps, files) = (self.maps.clone(), self.files.clone());
+        Ok(Self { regions, network, further_streams, maps, files, class: self.class })
     }
 }
 
@@ -59,8 +63,10 @@ pub fn load(config: &Config, folder: &Path, device: Device, paths: &[&str]) -> R
     attribution::check(&config.cam.methods, &config.cam.options(), &*network)?;
     files.extend(network_files);
     let class = config.cam.class.index(network.card())?;
+    let further = config.cam.streams.iter().skip(1).map(|stream| networks::at_stream(&*network, stream));
+    let further_streams = further.collect::<Result<_>>()?;
     files.extend(map_files);
-    Ok(Loaded { regions, network, maps, files, class })
+    Ok(Loaded { regions, network, further_streams, maps, files, class })
 }
 
 /// The maps from elsewhere of the pictures at `paths`, and their folders with a digest each: over the names of the
@@ -222,6 +228,19 @@ pub fn is_opaque(config: &Config, folder: &Path) -> bool {
         .is_ok_and(|weights| networks::is_opaque(&weights).unwrap_or(false))
 }
 
+/// Names of all streams of the configured network.
+///
+/// # Errors
+/// A card that cannot be read; a network that has no streams.
+pub fn streams(config: &Config, folder: &Path) -> Result<Vec<String>> {
+    let weights = models::locate(config.emotion.weights.as_ref(), folder)?;
+    let streams = networks::streams_of(&weights)?;
+    if streams.is_empty() {
+        return Err(Error::file(&weights, "this network has no streams: leave --stream out ([cam] streams)"));
+    }
+    Ok(streams)
+}
+
 /// Loads the explained network alone, with its files.
 ///
 /// # Errors
@@ -234,7 +253,10 @@ pub fn network(config: &Config, folder: &Path, device: Device) -> Result<(Box<dy
         name => Some(models::locate(name.as_ref(), folder)?),
     };
     let network = networks::open(&weights, mean.as_deref(), device)?;
-    let network = networks::at_stream(network, &config.emotion.stream)?;
+    let network = match config.cam.streams.first() {
+        Some(stream) => networks::at_stream(&*network, stream)?,
+        None => network,
+    };
     // A label that is not there is found out now, not at the first picture.
     let class = config.cam.class.index(network.card())?;
     let contrast = config.cam.options().contrast_index(network.card())?;

@@ -96,7 +96,7 @@ impl Matrices {
         let names = manifest.configuration.cam.names().into_iter();
         let methods = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
         let game = |method: &Method| (method.row().needs == Needs::Regions).then(Effects::default);
-        let effects = manifest.configuration.cam.methods.iter().map(game).collect();
+        let effects = manifest.configuration.cam.methods_of_maps().iter().map(game).collect();
         let seed = manifest.configuration.cam.seed;
         Self {
             methods,

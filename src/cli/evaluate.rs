@@ -202,6 +202,7 @@ impl Judging {
         let device = open_device(machine)?;
         let (network, mut files) = load::network(config, &machine.models, device)?;
         attribution::check(&config.cam.methods, &config.cam.options(), &*network)?;
+        config.cam.check_one_stream()?;
         if let Some(method) = config.cam.methods.iter().find(|method| method.row().needs == Needs::Regions) {
             let message = "gives one number a region and no map, and evaluate judges maps: leave it out";
             return Err(Error::Setting(format!("{method} {message}")).into());

@@ -161,9 +161,10 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
     emotion_mean: Option<String>,
 
-    /// The stream of a network with several (Multi-GAP) at whose last convolution it is explained [default: its first]
-    #[arg(long, value_name = "NAME", help_heading = "Emotion model")]
-    stream: Option<String>,
+    /// The streams of a network with several (Multi-GAP) at whose last convolution it is explained, separated by
+    /// commas; all: each of them, side by side [default: its first]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = "Emotion model")]
+    stream: Option<Vec<String>>,
 
     /// Class activation maps, separated by commas [default: grad-cam; of explain: paper]
     #[arg(long, value_name = "METHOD,...", value_parser = methods, help_heading = "Maps", long_help = methods_help())]
@@ -399,7 +400,7 @@ impl Settings {
         set(&mut resolved.regions.box_area, box_area);
         set(&mut resolved.emotion.weights, emotion_weights);
         set(&mut resolved.emotion.mean, emotion_mean);
-        set(&mut resolved.emotion.stream, stream);
+        set(&mut resolved.cam.streams, stream);
         set(&mut resolved.cam.methods, cam.map(|Methods(methods)| methods));
         set(&mut resolved.cam.maps, (!maps.is_empty()).then_some(maps));
         set_score(&mut resolved.cam, target, contrast, sign, class);
@@ -412,6 +413,9 @@ impl Settings {
         resolved.corpus.fast_decode |= fast_decode;
         association.apply(&mut resolved.association);
         let machine = compute.apply(&mut resolved, models.as_deref());
+        if resolved.cam.streams == ["all"] {
+            resolved.cam.streams = load::streams(&resolved, &machine.models)?;
+        }
         resolved.check()?;
         Ok((resolved, machine))
     }

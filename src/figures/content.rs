@@ -3,6 +3,7 @@
 use super::{ExaminedPhoto, Explainer};
 use crate::config::Config;
 use crate::image::BoundingBox;
+use crate::networks::Prediction;
 use crate::run::record::BoxRecord;
 use crate::run::ModelFile;
 use serde::{Serialize, Serializer};
@@ -28,6 +29,9 @@ pub struct Explained {
     /// Softmax, by label, in the order of the network's outputs; empty for a network with a single output.
     #[serde(serialize_with = "as_object")]
     pub probabilities: Vec<ExplainedLabel>,
+    /// What each stream of a network with several answers alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<ExplainedStream>,
     /// The output of a network with a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<f32>,
@@ -43,6 +47,16 @@ pub struct Explained {
     pub configuration: Config,
     /// Every file that shaped the networks.
     pub models: Vec<ModelFile>,
+}
+
+/// What one stream answers alone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExplainedStream {
+    /// Its name.
+    pub stream: String,
+    /// Its most probable label.
+    #[serde(flatten)]
+    pub answer: ExplainedLabel,
 }
 
 /// A label and its probability.
@@ -153,6 +167,7 @@ impl Explainer<'_> {
             predicted,
             explained,
             probabilities,
+            streams: of.streams.iter().map(|(stream, answer)| self.stream(stream, answer)).collect(),
             output: record.output,
             valence: record.valence,
             arousal: record.arousal,
@@ -161,6 +176,12 @@ impl Explainer<'_> {
             configuration: self.config.clone(),
             models: self.files.to_vec(),
         }
+    }
+
+    fn stream(&self, stream: &str, answer: &Prediction) -> ExplainedStream {
+        let answer =
+            ExplainedLabel { label: self.card.labels[answer.label].clone(), probability: answer.probability() };
+        ExplainedStream { stream: stream.into(), answer }
     }
 
     fn map(&self, of: &ExaminedPhoto, method: usize) -> ExplainedMap {
@@ -190,7 +211,7 @@ impl Explainer<'_> {
         let cam = &self.config.cam;
         ExplainedMap {
             method: map.method.clone(),
-            score: cam.methods.get(method).map(|method| match method.score(&cam.options()) {
+            score: cam.methods_of_maps().get(method).map(|method| match method.score(&cam.options()) {
                 _ if self.card.scalar.is_some() => "output",
                 score => score.name(),
             }),

@@ -1,6 +1,6 @@
 //! From an examined photo to its figure.
 
-use super::{ExaminedPhoto, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, Explainer};
+use super::{ExaminedPhoto, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, ExplainedStream, Explainer};
 use crate::attribution::Sign;
 use crate::config::CamConfig;
 use crate::image::{Mask, Size};
@@ -84,6 +84,14 @@ impl Explainer<'_> {
                 "Maps of Shapley values: red speaks for the answer, blue against it, grey is nothing. Of object-shap \
                           the number at a box is its value as a share of all positive ones.";
             notes.push(signed.into());
+        }
+        if !content.streams.is_empty() {
+            let answer = |of: &ExplainedStream| {
+                let percent = of.answer.probability.map_or(String::new(), |share| format!(" {:.1} %", 100.0 * share));
+                format!("{}: {}{percent}", of.stream, of.answer.label)
+            };
+            let answers: Vec<String> = content.streams.iter().map(answer).collect();
+            notes.push(format!("Each stream alone answers: {}.", answers.join("; ")));
         }
         if scales {
             let ends = "Valence and arousal: the ends are the least and the most this network can answer, when it is \

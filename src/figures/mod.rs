@@ -8,14 +8,14 @@ mod content;
 mod figure;
 mod names;
 
-pub use content::{Explained, ExplainedBox, ExplainedLabel, ExplainedMap};
+pub use content::{Explained, ExplainedBox, ExplainedLabel, ExplainedMap, ExplainedStream};
 pub use names::names;
 
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
 use crate::image::{Picture, Rgb8, Size};
 use crate::load::{warning, Loaded};
-use crate::networks::Card;
+use crate::networks::{Card, Prediction};
 use crate::pipeline::{Analysis, Examined, Prepared, Stage, Worker};
 use crate::run::record::ImageRecord;
 use crate::run::{write_maps, Failure, KeptMap, ModelFile, Timings};
@@ -49,6 +49,8 @@ pub struct ExaminedPhoto {
     record: ImageRecord,
     /// One a method.
     maps: Vec<KeptMap>,
+    /// What each stream of the network answers alone.
+    streams: Vec<(String, Prediction)>,
     size: Size,
 }
 
@@ -83,9 +85,9 @@ impl<'a> Explainer<'a> {
 
     /// A photo and what came of it, under its path in the corpus.
     pub fn examined(&self, path: &str, photo: Photo, examined: Examined) -> ExaminedPhoto {
-        let Examined { mut record, maps, filters: _ } = examined;
+        let Examined { mut record, maps, filters: _, streams } = examined;
         record.path = path.into();
-        ExaminedPhoto { pixels: photo.pixels, record, maps, size: self.card.input() }
+        ExaminedPhoto { pixels: photo.pixels, record, maps, streams, size: self.card.input() }
     }
 }
 

@@ -270,22 +270,28 @@ pub fn predict(network: &dyn Classifier, pictures: &[&Rgb8]) -> Result<Vec<Predi
     Forward::of_pictures(network, pictures)?.predictions(network.card())
 }
 
-/// `network` explained at the stream called `stream`; as it is where that is empty.
+/// `network` explained at the stream called `stream`.
 ///
 /// # Errors
 /// It has no such stream.
-pub fn at_stream(network: Box<dyn Classifier>, stream: &str) -> Result<Box<dyn Classifier>> {
-    if stream.is_empty() {
-        return Ok(network);
-    }
+pub fn at_stream(network: &dyn Classifier, stream: &str) -> Result<Box<dyn Classifier>> {
     let names = network.streams();
     match names.iter().position(|name| *name == stream) {
         Some(number) => network.explaining(number),
         None if names.is_empty() => Err(Error::Setting(format!(
-            "--stream {stream}: this network has no streams; leave the option out ([emotion] stream)"
+            "stream {stream}: this network has no streams; leave --stream out ([cam] streams)"
         ))),
         None => Err(Error::Setting(format!("there is no stream `{stream}`; this network has {}", names.join(", ")))),
     }
+}
+
+/// Names of the streams of the network in `weights`; none where it has no such thing.
+///
+/// # Errors
+/// A card that cannot be read.
+pub fn streams_of(weights: &Path) -> Result<Vec<String>> {
+    let description = Card::if_beside(weights)?.and_then(|card| card.multi_gap);
+    Ok(description.into_iter().flat_map(|of| of.streams).map(|stream| stream.name).collect())
 }
 
 /// Whether the layers of the network in `weights` from A to the outputs cannot be seen one by one.

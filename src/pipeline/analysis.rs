@@ -8,7 +8,7 @@ use crate::corpus::{Enough, Source};
 use crate::filters::{self, PictureBoxes, PictureFilters};
 use crate::image::{inside, BoundingBox, Extent, Fit, Mask, Picture, Placement, Region, Rgb8, Size};
 use crate::load::Loaded;
-use crate::networks::{Card, Forward, Prediction, Regression};
+use crate::networks::{predictions, Card, Classifier, Forward, Prediction, Regression};
 use crate::random::Random;
 use crate::regions::{scoring_letterbox, Finder, Located, Seen};
 use crate::run::record::{BoxRecord, GameRecord, ImageRecord, MapRecord};
@@ -64,6 +64,8 @@ pub struct Examined {
     pub maps: Vec<KeptMap>,
     /// How its channels lie in its boxes, where that is kept.
     pub filters: Option<PictureFilters>,
+    /// What each stream of a network with several answers alone, with its name, where maps are kept.
+    pub streams: Vec<(String, Prediction)>,
 }
 
 impl<'a> Analysis<'a> {
@@ -120,26 +122,28 @@ impl<'a> Analysis<'a> {
         let clock = Instant::now();
         let inputs: Vec<&Rgb8> = batch.iter().map(|prepared| &prepared.input).collect();
         let forward = Forward::of_pictures(network, &inputs)?;
-        let predictions = forward.predictions(network.card())?;
+        let answers = forward.predictions(network.card())?;
         timings.emotion += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
         let visible: Vec<VisibleRegions> =
             batch.iter().zip(located).map(|(prepared, regions)| VisibleRegions::new(prepared, regions)).collect();
         let explained = |prediction: &Prediction| loaded.class.unwrap_or_else(|| prediction.explained());
-        let classes: Vec<usize> = predictions.iter().map(explained).collect();
+        let classes: Vec<usize> = answers.iter().map(explained).collect();
         let seeds: Vec<u64> = batch.iter().map(|prepared| prepared.seed).collect();
-        let mut pass = HeadPass::new(network, &forward, self.config.cam.options(), &classes, &seeds)?;
-        let methods = self.config.cam.methods.iter();
-        let inside: Vec<Vec<InputRegion>>;
-        if methods.clone().any(|method| method.row().needs == Needs::Regions) {
-            let least = self.config.cam.player_confidence;
-            let places =
-                |(visible, prepared): (&VisibleRegions, &&Prepared)| visible.inside(&prepared.placement, least);
-            inside = visible.par_iter().zip(batch).map(places).collect();
-            pass = pass.with_regions(&inside);
+        let inside = self.inside(batch, &visible);
+        let all_maps = |network: &dyn Classifier, forward: &Forward| {
+            let options = self.config.cam.options();
+            let pass = HeadPass::new(network, forward, options, &classes, &seeds)?.with_regions(&inside);
+            let maps = self.config.cam.methods.iter().map(|&method| explain(method, &pass, self.fit.input));
+            Ok((maps.collect::<Result<Vec<_>>>()?, pass.a().shallow_clone()))
+        };
+        let (mut maps, activation) = all_maps(network, &forward)?;
+        let streams = self.stream_answers(network, &forward)?;
+        for further in &loaded.further_streams {
+            let forward = Forward::run(&**further, forward.input.shallow_clone())?;
+            maps.extend(all_maps(&**further, &forward)?.0);
         }
-        let mut maps = methods.map(|&method| explain(method, &pass, self.fit.input)).collect::<Result<Vec<_>>>()?;
         let external: Vec<&[Vec<f32>]> = batch.iter().map(|prepared| prepared.external.as_slice()).collect();
         maps.extend(self.external.finish(&external, self.fit.input, forward.input.device())?);
         timings.explain += clock.elapsed().as_secs_f64();
@@ -150,16 +154,45 @@ impl<'a> Analysis<'a> {
             true => maps.iter().map(kept_maps).collect::<Result<Vec<_>>>()?,
             false => Vec::new(),
         };
-        let mut filters = self.filters(batch, &visible, pass.a(), &maps)?.into_iter();
-        let examined = visible.into_iter().zip(predictions).zip(scored).enumerate();
+        let mut filters = self.filters(batch, &visible, &activation, &maps)?.into_iter();
+        let mut streams = streams.into_iter();
+        let examined = visible.into_iter().zip(answers).zip(scored).enumerate();
         let examined = examined.map(|(place, ((visible, prediction), scores))| Examined {
             record: visible.record(&prediction, network.card(), self.map_records(&maps, place, scores)),
             maps: kept.iter_mut().map(|maps| std::mem::take(&mut maps[place])).collect(),
             filters: filters.next(),
+            streams: streams.next().unwrap_or_default(),
         });
         let examined = examined.collect();
         timings.score += clock.elapsed().as_secs_f64();
         Ok(examined)
+    }
+
+    /// The regions of each picture in places of the network's input, where a method asks what these are worth.
+    fn inside(&self, batch: &[&Prepared], visible: &[VisibleRegions]) -> Vec<Vec<InputRegion>> {
+        if !self.config.cam.methods.iter().any(|method| method.row().needs == Needs::Regions) {
+            return vec![Vec::new(); batch.len()];
+        }
+        let least = self.config.cam.player_confidence;
+        let places = |(visible, prepared): (&VisibleRegions, &&Prepared)| visible.inside(&prepared.placement, least);
+        visible.par_iter().zip(batch).map(places).collect()
+    }
+
+    /// What each stream of the network answers alone, by picture; nothing where maps are not kept.
+    fn stream_answers(&self, network: &dyn Classifier, forward: &Forward) -> Result<Vec<Vec<(String, Prediction)>>> {
+        if !self.keep_maps {
+            return Ok(Vec::new());
+        }
+        let _no_grad = tch::no_grad_guard();
+        let outputs = network.stream_outputs(&forward.activation).map_err(Error::torch("running the streams"))?;
+        let mut answers = Vec::new();
+        for (name, outputs) in outputs {
+            for (place, answer) in predictions(&outputs, network.card())?.into_iter().enumerate() {
+                answers.resize_with(answers.len().max(place + 1), Vec::new);
+                answers[place].push((name.clone(), answer));
+            }
+        }
+        Ok(answers)
     }
 
     /// Scores by picture and method: where the maps are, on a GPU or on the processor's cores.

@@ -425,7 +425,7 @@ fn settings(then: &Config, now: &Config) -> Vec<(String, String, String)> {
         let detector = [&mut config.detector.cfg, &mut config.detector.weights, &mut config.detector.names];
         detector.into_iter().for_each(String::clear);
         [&mut config.regions.file, &mut config.regions.dataset].into_iter().for_each(String::clear);
-        config.emotion = crate::config::EmotionConfig { weights: String::new(), ..Default::default() };
+        config.emotion = crate::config::EmotionConfig { weights: String::new(), mean: String::new() };
         config.cam.maps.clear();
         config.association = AssociationConfig::default();
         // By way of the text, in which an f32 has its own few digits rather than those of an f64.
