@@ -40,6 +40,10 @@ fn shards_restarts_and_a_second_look_give_the_same_tables() {
     };
     ends(here().args(["merge", "shards", "--out", "merged"]), 0);
     assert_eq!(tables(&corpus.run("merged")), expected);
+    for kind in ["png", "svg"] {
+        let picture = |run: &Run| fs::read(run.path(&format!("grad-cam/filters.{kind}"))).unwrap();
+        assert!(picture(&corpus.run("merged")) == picture(&whole), "filters.{kind}");
+    }
     for run in ["merged", "whole"] {
         fs::remove_file(corpus.run(run).path("lime-cam/filters.csv")).unwrap();
         ends(here().args(["associate", run, "--importance", "0.1"]), 0);
@@ -56,6 +60,12 @@ fn shards_restarts_and_a_second_look_give_the_same_tables() {
     assert!(said.err.contains("images whose filters were not written before the end are done again"), "{}", said.err);
     ends(here().args(["merge", "shards", "--out", "again"]), 0);
     assert_eq!(tables(&corpus.run("again")), expected);
+    fs::rename(corpus.path("photos"), corpus.path("elsewhere")).unwrap();
+    let said = ends(here().args(["merge", "shards", "--out", "without"]), 0);
+    assert!(said.err.contains("no filters.png") && said.err.contains("photos: merge where they are"), "{}", said.err);
+    assert_eq!(tables(&corpus.run("without")), expected);
+    assert!(!corpus.run("without").path("grad-cam/filters.png").exists());
+    fs::rename(corpus.path("elsewhere"), corpus.path("photos")).unwrap();
     fs::write(parts, "torn").unwrap();
     refused(here().args(["merge", "shards", "--out", "torn"]), &["filters.safetensors", "not the sums"]);
     // More sums than records.

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus, Table};
+use common::corpus::{emocam, ends, refused, Corpus, Run, Table};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -72,10 +72,38 @@ fn a_run_has_values_and_the_matrix_of_effects() {
     assert!(at(&images, "object-shap_value_all").iter().all(|value| (0.0..=1.0).contains(value)));
     let effects = std::fs::read(run.path("object-shap/effects.csv")).unwrap();
     assert!(effects.starts_with(b"class,label,images,effect,low,high,most_important\n"));
-    assert!(!run.path("dnc-shap/effects.csv").exists());
+    assert!(!run.path("dnc-shap/effects.csv").exists() && !run.path("dnc-shap/effects_matrix.csv").exists());
+    matrices_have_the_table(&run);
     // From the records alone it is the same.
     ends(emocam().arg("associate").arg(corpus.path("run")).arg("--out").arg(corpus.path("again")), 0);
-    assert_eq!(std::fs::read(corpus.path("again/object-shap/effects.csv")).unwrap(), effects);
+    let names = ["effects.csv", "effects_matrix.csv", "most_important_matrix.csv"];
+    for name in names.into_iter().chain(["effects.png", "effects.svg", "most_important.png", "most_important.svg"]) {
+        let read = |run: &str| std::fs::read(corpus.path(run).join("object-shap").join(name)).unwrap();
+        assert!(read("again") == read("run"), "{name}");
+    }
+}
+
+/// The matrices of a run have what effects.csv has, and otherwise empty cells, or 0 for a class that is never the most
+/// important in the pictures of a label.
+fn matrices_have_the_table(run: &Run) {
+    let table = run.table("object-shap/effects.csv");
+    let cell = |row: &[String], name: &str| row[table.at(name)].clone();
+    let [effects, shares] =
+        ["effects", "most_important"].map(|name| run.table(&format!("object-shap/{name}_matrix.csv")));
+    let mut filled = 0;
+    for (row, share_row) in effects.rows.iter().zip(&shares.rows) {
+        for (column, label) in effects.header.iter().enumerate().skip(1) {
+            let known = table.rows.iter().find(|of| cell(of, "class") == row[0] && cell(of, "label") == *label);
+            assert_eq!(row[column], known.map(|of| cell(of, "effect")).unwrap_or_default());
+            match known {
+                Some(of) => assert_eq!(share_row[column], cell(of, "most_important")),
+                None => assert!(["", "0"].contains(&share_row[column].as_str()), "{}", share_row[column]),
+            }
+            filled += usize::from(known.is_some());
+        }
+    }
+    assert_eq!(filled, table.rows.len());
+    assert!(filled > 3, "{filled} cells");
 }
 
 #[test]

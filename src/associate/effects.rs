@@ -1,10 +1,12 @@
 //! What objects do to the answer: the mean value of every class in the pictures of every label, by a method that gives
 //! regions values.
 
+use super::Counts;
 use crate::run::record::{GameRecord, ImageRecord};
 use crate::run::table;
 use crate::stats::{mean, percentile_interval_of_mean};
 use crate::Result;
+use ndarray::Array2;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -55,6 +57,48 @@ impl Effects {
         }
     }
 
+    /// The mean value of every class in the pictures of every label that have it, classes x labels; `None` where none
+    /// has.
+    ///
+    /// # Panics
+    /// When a class or label that was added lies outside.
+    pub fn means(&self, classes: usize, labels: usize) -> Array2<Option<f64>> {
+        let mut means = Array2::from_elem((classes, labels), None);
+        for (&place, cell) in &self.cells {
+            means[place] = mean(&cell.values);
+        }
+        means
+    }
+
+    /// In how many pictures of every label every class's region is the most important object.
+    ///
+    /// # Panics
+    /// When a class or label that was added lies outside.
+    pub fn most_important(&self, classes: usize, labels: usize) -> Counts {
+        let mut counts = Counts::new(classes, labels);
+        for (&place, cell) in &self.cells {
+            counts.cells[place] = cell.top;
+        }
+        for (&label, &images) in &self.images {
+            counts.images[label] = images;
+        }
+        counts
+    }
+
+    /// The classes that move the answers of all pictures most, at most `top`: by the sum over labels of |mean value|
+    /// times the number of pictures, so that a class with one lucky picture does not come before one that counts in
+    /// hundreds. None whose sum is 0; the first of equals comes first.
+    pub fn strongest(&self, top: usize) -> Vec<usize> {
+        let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
+        for (&(class, _), cell) in &self.cells {
+            *sums.entry(class).or_default() += cell.values.iter().sum::<f64>().abs();
+        }
+        let mut classes: Vec<usize> = sums.keys().copied().filter(|class| sums[class] > 0.0).collect();
+        classes.sort_by(|a, b| sums[b].total_cmp(&sums[a]));
+        classes.truncate(top);
+        classes
+    }
+
     /// Writes a table with a row for every class and label of which there is a picture: how many pictures of the label
     /// have the class, the mean of its values in these with a bootstrap interval (95 %, percentiles; of one picture
     /// none), in units of the score, and the share of all pictures of the label in which it is the most important
@@ -87,7 +131,7 @@ impl Effects {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::image::BoundingBox;
     use crate::run::record::BoxRecord;
@@ -129,21 +173,43 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_table_by_hand() {
+    /// Two pictures of label 0 and one of label 2.
+    pub(in crate::associate) fn by_hand() -> Effects {
         let mut effects = Effects::default();
         // Two things of class 0, one of them under the name of class 1 too, and a region that is background.
         let of = record(&[(0, 0.9), (1, 0.8), (0, 0.7), (2, 0.6)]);
         effects.add(&of, 0, &game(&[1, 1, 2, 0], &[0.5, 0.5, 0.25, 0.0]), 0.0);
         effects.add(&record(&[(0, 0.9), (1, 0.01)]), 0, &game(&[1, 2], &[-0.25, 0.3]), 0.05);
+        effects.add(&record(&[(2, 0.9), (1, 0.8)]), 2, &game(&[1, 2], &[-0.5, 0.25]), 0.0);
+        effects
+    }
+
+    #[test]
+    fn a_table_by_hand() {
+        let effects = by_hand();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("effects.csv");
-        effects.write(&path, &["a", "b", "c"].map(String::from), &["x".to_string()], 1).unwrap();
+        effects.write(&path, &["a", "b", "c"].map(String::from), &["x", "y", "z"].map(String::from), 1).unwrap();
         let text = std::fs::read_to_string(path).unwrap();
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
         assert_eq!(rows[1][..4], ["a", "x", "2", "0.25"]);
         assert_eq!(rows[1][6], "0.5");
         assert_eq!(rows[2], ["b", "x", "1", "0.5", "", "", "0"]);
-        assert_eq!(rows.len(), 3);
+        assert_eq!(rows[4], ["c", "z", "1", "-0.5", "", "", "0"]);
+        assert_eq!(rows.len(), 5);
+    }
+
+    #[test]
+    fn matrices_by_hand() {
+        let effects = by_hand();
+        let means = effects.means(3, 3);
+        assert_eq!(means.row(0).to_vec(), [Some(0.25), None, None]);
+        assert_eq!(means.row(1).to_vec(), [Some(0.5), None, Some(0.25)]);
+        assert_eq!(means.row(2).to_vec(), [None, None, Some(-0.5)]);
+        let shares = effects.most_important(3, 3).association();
+        assert_eq!(shares.row(0).to_vec(), [Some(0.5), None, Some(0.0)]);
+        assert_eq!(shares.row(1).to_vec(), [Some(0.0), None, Some(1.0)]);
+        // The sums are 0.5, 0.5 + 0.25 and 0.5.
+        assert_eq!((effects.strongest(9), effects.strongest(2)), (vec![1, 0, 2], vec![1, 0]));
     }
 }

@@ -1,4 +1,7 @@
-//! Per method `association.csv`, `counts.csv` and the heatmap, recomputed from the records.
+//! Per method `association.csv`, `counts.csv` and the heatmap, recomputed from the records; by a method that gives
+//! regions values also what objects do to the answer.
+
+mod of_effects;
 
 use super::{Counts, Effects};
 use crate::attribution::{Method, Needs};
@@ -10,6 +13,7 @@ use crate::run::record::ImageRecord;
 use crate::run::{Manifest, Run};
 use crate::stats::quantile;
 use crate::{Error, Result};
+use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
 /// More columns no heatmap shows: its text would be too small to read.
@@ -143,77 +147,78 @@ impl Matrices {
     }
 
     /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `heatmap.png` and `heatmap.svg` for every method, and
-    /// returns the heatmaps' paths. A method by which no box counts has no heatmap; one that gives regions values has an
-    /// `effects.csv` too.
+    /// returns the pictures' paths. A method by which no box counts has no heatmap. One that gives regions values has
+    /// `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two `effects.png` and
+    /// `most_important.png` with their SVGs.
     ///
     /// # Errors
     /// A file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let written =
-            self.methods.iter().map(|(method, counts)| self.write_method(&folder.join(method), method, counts));
-        let heatmaps = written.collect::<Result<Vec<_>>>()?;
-        for ((method, _), effects) in self.methods.iter().zip(&self.effects) {
+        let mut pictures = Vec::new();
+        for ((method, counts), effects) in
+            self.methods.iter().zip(self.effects.iter().map(Option::as_ref).chain(std::iter::repeat(None)))
+        {
+            let folder = folder.join(method);
+            pictures.extend(self.write_method(&folder, method, counts)?);
             if let Some(effects) = effects {
-                let path = folder.join(method).join("effects.csv");
-                effects.write(&path, &self.classes, &self.labels, self.seed)?;
+                pictures.extend(self.write_effects(&folder, method, effects)?);
             }
         }
-        Ok(heatmaps.into_iter().flatten().collect())
+        Ok(pictures)
     }
 
     fn write_method(&self, folder: &Path, method: &str, counts: &Counts) -> Result<Option<PathBuf>> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let share = |share: &Option<f64>| share.map(|share| share.to_string()).unwrap_or_default();
-        let association = counts.association();
-        let rows = association.rows().into_iter().map(|row| row.iter().map(share).collect());
-        self.table(&folder.join("association.csv"), rows)?;
+        self.matrix(&folder.join("association.csv"), &counts.association())?;
         let rows = counts.cells.rows().into_iter().map(|row| row.iter().map(u64::to_string).collect());
         self.table(&folder.join("counts.csv"), rows.chain([counts.images.iter().map(u64::to_string).collect()]))?;
-        let (png, svg) = (folder.join("heatmap.png"), folder.join("heatmap.svg"));
-        let heatmap = self.heatmap(method, counts);
-        if !heatmap.rows.is_empty() {
-            plot::write(&heatmap.svg()?, &png, &svg)?;
-            return Ok(Some(png));
-        }
-        for outdated in [png, svg].into_iter().filter(|path| path.exists()) {
-            std::fs::remove_file(&outdated).map_err(Error::io("remove the outdated", &outdated))?;
-        }
-        Ok(None)
+        picture(&self.heatmap(method, counts), folder, "heatmap")
     }
 
     /// The paper's Fig. 2: the most prominent classes, every share with its denominator below the column.
     fn heatmap(&self, method: &str, counts: &Counts) -> Heatmap {
-        let association = counts.association();
         let classes = counts.prominent(self.rule.top);
         let images: u64 = counts.images.iter().sum();
-        let columns = shown(&counts.images);
-        let mut notes = vec![self.rule.described()];
+        let mut heatmap = self.drawn(&counts.association(), &classes, &counts.images, "association.csv");
+        heatmap.title = "Objects and emotions".into();
+        heatmap.subtitle = Some(format!(
+            "{method}, {images} images: share of an emotion's images in which a class is important; the {} most \
+             prominent of {} classes",
+            classes.len(),
+            self.classes.len()
+        ));
+        heatmap.value_label = "share of the images of an emotion".into();
+        heatmap.empty_label = "no image got this label".into();
+        heatmap.notes.insert(0, self.rule.described());
+        heatmap
+    }
+
+    /// The rows `classes` of a matrix of classes x labels, with each label's number of images below its column; `table`
+    /// is the file that has the whole matrix.
+    fn drawn(&self, matrix: &Array2<Option<f64>>, classes: &[usize], images: &[u64], table: &str) -> Heatmap {
+        let columns = shown(images);
+        let mut notes = Vec::new();
         if columns.len() < self.labels.len() {
             let (shown, all) = (columns.len(), self.labels.len());
-            notes.push(format!("The {shown} labels with the most images of {all}; association.csv has all."));
+            notes.push(format!("The {shown} labels with the most images of {all}; {table} has all."));
         }
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
+        let values = |&class: &usize| columns.iter().map(|&label| matrix[[class, label]]).collect();
         Heatmap {
-            title: "Objects and emotions".into(),
-            subtitle: Some(format!(
-                "{method}, {images} images: share of an emotion's images in which a class is important; the {} most \
-                 prominent of {} classes",
-                classes.len(),
-                self.classes.len()
-            )),
             rows: classes.iter().map(|&class| self.classes[class].clone()).collect(),
             columns: columns.iter().map(|&label| self.labels[label].clone()).collect(),
-            values: classes
-                .iter()
-                .map(|&class| columns.iter().map(|&label| association[[class, label]]).collect())
-                .collect(),
-            value_label: "share of the images of an emotion".into(),
-            empty_label: "no image got this label".into(),
-            column_notes: columns.iter().map(|&label| counts.images[label].to_string()).collect(),
+            values: classes.iter().map(values).collect(),
+            column_notes: columns.iter().map(|&label| images[label].to_string()).collect(),
             column_notes_label: "images".into(),
             notes,
             ..Heatmap::default()
         }
+    }
+
+    /// The table of a matrix of classes x labels.
+    fn matrix(&self, path: &Path, matrix: &Array2<Option<f64>>) -> Result<()> {
+        let cell = |value: &Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+        self.table(path, matrix.rows().into_iter().map(|row| row.iter().map(cell).collect()))
     }
 
     /// A table with the labels as header and the classes, then `images`, as first column.
@@ -229,4 +234,18 @@ impl Matrices {
             table.flush().map_err(Error::io("write", path))
         })
     }
+}
+
+/// Writes `<folder>/<name>.png` and `.svg` and returns the path of the PNG; of a picture without rows none, and one of
+/// an earlier look is removed.
+fn picture(heatmap: &Heatmap, folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let [png, svg] = ["png", "svg"].map(|kind| folder.join(format!("{name}.{kind}")));
+    if !heatmap.rows.is_empty() {
+        plot::write(&heatmap.svg()?, &png, &svg)?;
+        return Ok(Some(png));
+    }
+    for outdated in [png, svg].into_iter().filter(|path| path.exists()) {
+        std::fs::remove_file(&outdated).map_err(Error::io("remove the outdated", &outdated))?;
+    }
+    Ok(None)
 }

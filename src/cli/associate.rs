@@ -12,8 +12,9 @@ use std::process::ExitCode;
 /// Recompute the matrix and its pictures from a run's records, with other thresholds or scores; no networks
 ///
 /// Writes <METHOD>/association.csv, counts.csv, heatmap.png and heatmap.svg, and prints the most prominent classes.
-/// Works on unfinished runs too. What a run knows of filters (filters.csv) depends on no threshold: it is written as it
-/// was.
+/// By object-shap also effects.csv, and effects_matrix.csv and most_important_matrix.csv with their pictures. Works on
+/// unfinished runs too. What a run knows of filters (filters.csv) depends on no threshold: it is written as it was;
+/// filters.png is drawn by `emocam analyze --filters` and `emocam merge`, which see the photos.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A run directory of `emocam analyze`

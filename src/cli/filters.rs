@@ -1,12 +1,14 @@
-//! Filters in `emocam analyze`: sums that are kept while the pass goes on, tables and figures at its end.
+//! Filters in `emocam analyze`: sums that are kept while the pass goes on, tables and figures at its end; and the
+//! figures again of a run that `emocam merge` makes.
 
 use emocam::config::Config;
-use emocam::corpus::{DecodeOptions, Source};
+use emocam::corpus::{digest, find, DecodeOptions, Source};
 use emocam::filters::{figure, FilterSums, PictureFilters};
 use emocam::plot;
 use emocam::run::record::{count_lines, ImageRecord, RecordWriter};
 use emocam::run::Run;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Between two writings of the sums: what a kill costs at most, besides the batch at hand.
@@ -71,14 +73,43 @@ impl FilterKeeper {
     /// Writes tables and figures of a finished pass over `images`.
     pub fn finish(&self, run: &Run, config: &Config, images: &[&Source]) -> anyhow::Result<()> {
         self.sums.write_tables(run.folder())?;
-        let sources: HashMap<&str, &Source> = images.iter().map(|source| (source.path.as_str(), *source)).collect();
-        let options = DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let mut open = |path: &str| sources.get(path)?.decode(&options).ok().map(|picture| picture.pixels);
-        for (method, picture) in figure(&self.sums, run.manifest.warning.as_deref(), &mut open) {
-            let [png, svg] = ["filters.png", "filters.svg"].map(|name| run.path(&method).join(name));
-            plot::write(&picture.svg()?, &png, &svg)?;
-            say!("{}", png.display());
-        }
-        Ok(())
+        draw(&self.sums, run, config, images.iter().copied())
     }
+}
+
+/// Draws the figures of a merged run, whose photos are looked up where `run.json` says they are; says why where they
+/// are not there as they were.
+pub fn draw_again(run: &Run) -> anyhow::Result<()> {
+    let info = &run.manifest.corpus;
+    // What came from standard input cannot be asked for again.
+    let folders: Vec<PathBuf> = info.folders.iter().filter(|folder| *folder != "@-").map(PathBuf::from).collect();
+    let mut images = find(&folders).map(|found| found.images).unwrap_or_default();
+    images.truncate(info.images);
+    if folders.len() < info.folders.len() || digest(&images) != info.sha256 {
+        say!(
+            "filters.csv is that of all images; no filters.png: the photos are not, or no more the same, in {}: \
+             merge where they are",
+            info.folders.join(", ")
+        );
+        return Ok(());
+    }
+    draw(&FilterSums::open(run)?, run, &run.manifest.configuration, images.iter())
+}
+
+/// Draws `filters.png` and `.svg` of every method that has any, with photos from `images`.
+fn draw<'a>(
+    sums: &FilterSums,
+    run: &Run,
+    config: &Config,
+    images: impl Iterator<Item = &'a Source>,
+) -> anyhow::Result<()> {
+    let sources: HashMap<&str, &Source> = images.map(|source| (source.path.as_str(), source)).collect();
+    let options = DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() };
+    let mut open = |path: &str| sources.get(path)?.decode(&options).ok().map(|picture| picture.pixels);
+    for (method, picture) in figure(sums, run.manifest.warning.as_deref(), &mut open) {
+        let [png, svg] = ["filters.png", "filters.svg"].map(|name| run.path(&method).join(name));
+        plot::write(&picture.svg()?, &png, &svg)?;
+        say!("{}", png.display());
+    }
+    Ok(())
 }

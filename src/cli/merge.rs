@@ -2,6 +2,7 @@
 
 use super::analyze::say_flags;
 use super::associate::print_summary;
+use super::filters::draw_again;
 use super::progress::Progress;
 use super::session::{say_failures, say_warning};
 use emocam::merge::{MapsMoved, Shards};
@@ -16,7 +17,8 @@ use std::process::ExitCode;
 /// to the shards' where the file system allows it, else copies.
 ///
 /// All is written beside RUN and renamed at the end: whatever happens, there is a whole run or none. 1,000,000 images
-/// take less than a minute; memory does not depend on their number.
+/// take less than a minute; memory does not depend on their number. Of shards with --filters the figures come last:
+/// the corpus is listed once more, and where its photos are as they were <METHOD>/filters.png and .svg are drawn.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run directories of all shards, or a folder in which they lie
@@ -56,7 +58,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         say!("{}", picture.display());
     }
     if merged.run.manifest.configuration.cam.filters {
-        say!("filters.csv is that of all images; its figure is drawn by `emocam analyze` alone, which sees the photos");
+        draw_again(&merged.run)?;
     }
     if !shards.missing.is_empty() {
         say!("the run is not finished: `emocam analyze --resume --out {}` without --shard completes it", out.display());
