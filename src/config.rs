@@ -172,7 +172,7 @@ pub struct CamConfig {
     pub evaluations: usize,
     /// What dnc-shap and object-shap put in place of what they hide.
     pub fill: HiddenFill,
-    /// Where dnc-shap hides: in the picture, or in the explained activation.
+    /// Where dnc-shap hides: in the picture, in the explained activation, or in the output of a named layer.
     pub at_layer: HiddenPlace,
     /// Regions less confident than this are no players of object-shap.
     pub player_confidence: f32,
@@ -276,7 +276,7 @@ impl CamConfig {
             permutations: self.permutations,
             evaluations: self.evaluations,
             fill: self.fill,
-            at_layer: self.at_layer,
+            at_layer: self.at_layer.clone(),
         }
     }
 }

@@ -119,11 +119,42 @@ fn the_fill_and_the_layer_change_what_is_found() {
     for fill in ["black", "mean", "blur"] {
         found.push(run(fill, &["--fill", fill]));
     }
-    found.push(run("layer", &["--at-layer", "activation"]));
+    for layer in ["activation", "conv1", "conv2", "conv3", "conv4"] {
+        found.push(run(layer, &["--at-layer", layer]));
+        assert!(found[found.len() - 1].contains(&format!("\"layer\":\"{layer}\"")), "{layer}");
+    }
+    assert!(!found[0].contains("\"layer\""));
     found.push(run("published", &["--compat", "published"]));
     for (at, one) in found.iter().enumerate() {
         assert!(found[..at].iter().all(|other| other != one), "number {at} is another's");
     }
+}
+
+/// All files of two runs but the layer's name are the same.
+#[test]
+fn the_last_convolution_by_its_name_is_the_activation() {
+    let corpus = Corpus::small();
+    let run = |layer: &str| {
+        let mut command = corpus.analyze(layer);
+        command.args(["--limit", "3", "--cam", "dnc-shap", "--evaluations", "24", "--save-maps"]);
+        ends(command.args(["--at-layer", layer]), 0);
+        corpus.run(layer)
+    };
+    let (by_name, explained) = (run("conv5"), run("activation"));
+    let read = |run: &Run, name: &str| std::fs::read(run.path(name)).unwrap();
+    for name in ["images.csv", "objects.csv", "dnc-shap/association.csv", "dnc-shap/counts.csv"] {
+        assert_eq!(read(&by_name, name), read(&explained, name), "{name}");
+    }
+    let text = |run: &Run, name: &str| String::from_utf8(read(run, name)).unwrap();
+    let records = text(&explained, "records.jsonl").replace("\"layer\":\"activation\"", "\"layer\":\"conv5\"");
+    assert_eq!(text(&by_name, "records.jsonl"), records);
+    assert!(text(&by_name, "run.json").contains("\"at_layer\": \"conv5\""));
+    let maps = |run: &Run| -> Vec<Vec<u8>> {
+        let files = walkdir::WalkDir::new(run.path("maps")).sort_by_file_name().into_iter().map(Result::unwrap);
+        files.filter(|of| of.path().is_file()).map(|of| std::fs::read(of.path()).unwrap()).collect()
+    };
+    assert_eq!(maps(&by_name).len(), 3);
+    assert!(maps(&by_name) == maps(&explained));
 }
 
 #[test]
@@ -132,4 +163,9 @@ fn what_cannot_be_is_refused() {
     refused(corpus.analyze("run").args(["--cam", "dnc-shap", "--evaluations", "1"]), &["evaluations should be from 2"]);
     refused(corpus.analyze("run").args(["--player-confidence", "1.5"]), &["player_confidence should be from 0 to 1"]);
     refused(corpus.analyze("run").args(["--fill", "white"]), &["surroundings"]);
+    refused(
+        corpus.analyze("run").args(["--cam", "dnc-shap", "--at-layer", "fc6"]),
+        &["at-layer `fc6`", "has no layer of this name", "input, activation, conv1, conv2, conv3, conv4, conv5"],
+    );
+    assert!(!corpus.path("run").exists(), "refused before the pass");
 }

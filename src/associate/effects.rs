@@ -166,6 +166,7 @@ pub(super) mod tests {
             value_all: 0.9,
             value_nothing: 0.1,
             evaluations: 8,
+            layer: None,
             background: Some(0.0),
             players: players.to_vec(),
             values: values.to_vec(),

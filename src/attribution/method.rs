@@ -208,6 +208,7 @@ pub fn check(methods: &[Method], options: &Options, network: &dyn Classifier) ->
     if options.layer_point == LayerPoint::PostRelu && !starts_with_relu() {
         return Err(Error::Setting(pass::no_relu()));
     }
+    options.at_layer.check(network)?;
     options.contrast_index(network.card())?;
     check_regression(options, network.card())?;
     check_scores(methods, options, network)?;

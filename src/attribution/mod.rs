@@ -63,6 +63,8 @@ pub struct Game {
     pub nothing: f64,
     /// How often a score was evaluated.
     pub evaluations: usize,
+    /// Of which layer's output places were hidden; `None`: of the picture.
+    pub layer: Option<String>,
     /// Value of what lies outside all regions, where regions play.
     pub background: Option<f64>,
     /// The player that each region belongs to, 0 being the background.

@@ -1,6 +1,6 @@
 //! What is explained, and by which variant of a method.
 
-use crate::networks::{Card, Regression};
+use crate::networks::{Card, Classifier, Regression};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -176,15 +176,61 @@ pub enum LrpRule {
     ZPlus,
 }
 
-/// Of what places are hidden to see what they are worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Of what places are hidden to see what they are worth. In options by its name: "input", "activation", or the name of
+/// a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub enum HiddenPlace {
     /// Places of the picture.
     #[default]
     Input,
     /// Places of the explained activation A, which become 0.
     Activation,
+    /// Places of the output of an inner layer of this name, which become 0.
+    Layer(String),
+}
+
+impl HiddenPlace {
+    /// The name in options and records.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Input => "input",
+            Self::Activation => "activation",
+            Self::Layer(name) => name,
+        }
+    }
+
+    /// Refuses a layer that `network` does not name.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with all that are known.
+    pub fn check(&self, network: &dyn Classifier) -> Result<()> {
+        let Self::Layer(name) = self else { return Ok(()) };
+        let known = network.inner_layers();
+        if known.contains(&name.as_str()) {
+            return Ok(());
+        }
+        let file = network.files().first().map_or("this network".into(), |(_, path)| path.display().to_string());
+        let named = if known.is_empty() { "names no layers" } else { "has no layer of this name" };
+        let places = ["input", "activation"].into_iter().chain(known).collect::<Vec<_>>().join(", ");
+        Err(Error::Setting(format!("at-layer `{name}`: {file} {named}; places can be hidden of: {places}")))
+    }
+}
+
+impl From<String> for HiddenPlace {
+    fn from(name: String) -> Self {
+        match name.as_str() {
+            "input" => Self::Input,
+            "activation" => Self::Activation,
+            _ => Self::Layer(name),
+        }
+    }
+}
+
+impl From<HiddenPlace> for String {
+    fn from(place: HiddenPlace) -> Self {
+        place.name().into()
+    }
 }
 
 /// What stands in for hidden places of the picture.

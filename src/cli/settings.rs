@@ -85,7 +85,9 @@ struct Sampling {
     #[arg(long, value_name = "FILL", value_parser = by_name::<HiddenFill>, help_heading = "Maps")]
     fill: Option<HiddenFill>,
 
-    /// What dnc-shap hides: places of the input, or places of the explained activation, which become 0 [default: input]
+    /// What dnc-shap hides: places of the input; of the explained activation, which become 0; or likewise of the output
+    /// of a layer by its name, of an AlexNet (EmoNet) conv1 to conv5, before its ReLU (conv5 is activation). The map has
+    /// the layer's own rows and columns [default: input]
     #[arg(long, value_name = "LAYER", value_parser = by_name::<HiddenPlace>, help_heading = "Maps")]
     at_layer: Option<HiddenPlace>,
 

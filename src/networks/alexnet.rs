@@ -2,7 +2,7 @@
 //! with these eight layers fits: numbers of channels and groups are read off the weights.
 
 use super::input::Normalisation;
-use super::{Activation, Architecture, Card, Classifier, Flatten, Mean};
+use super::{no_inner_layer, Activation, Architecture, Card, Classifier, Flatten, Mean};
 use crate::image::Rgb8;
 use crate::nn::weights::{mean_image, safetensors, Array, StateDict};
 use crate::nn::{forward, Layer};
@@ -115,6 +115,14 @@ impl AlexNet {
         self.body.iter().chain(&self.head).map(count).sum()
     }
 
+    /// How many layers of the body there are up to the convolution `name`, its ReLU not among them.
+    fn behind(&self, name: &str) -> Result<usize> {
+        let known = self.inner_layers();
+        let convolutions = self.body.iter().zip(1..).filter(|(layer, _)| matches!(layer, Layer::Convolution { .. }));
+        let found = convolutions.zip(&known).find(|(_, known)| **known == name);
+        found.map(|((_, behind), _)| behind).ok_or_else(|| no_inner_layer(name, &known))
+    }
+
     /// The same network, its tensors on `device`.
     fn moved(&self, device: Device) -> Result<Self> {
         let layers = |layers: &[Layer]| layers.iter().map(|layer| layer.on(device)).collect::<Result<Vec<_>, _>>();
@@ -161,6 +169,24 @@ impl Classifier for AlexNet {
 
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError> {
         forward(&self.head, &activation.values)
+    }
+
+    fn inner_layers(&self) -> Vec<&str> {
+        LAYOUTS[0].layers[..CONVOLUTIONS.len()].to_vec()
+    }
+
+    fn inner(&self, name: &str, input: &Tensor) -> Result<Activation> {
+        let _no_grad = tch::no_grad_guard();
+        let (before, _) = self.body.split_at(self.behind(name)?);
+        let values = forward(before, input).and_then(|values| values.f_contiguous());
+        values.map(Activation::alone).map_err(Error::torch("running the emotion model"))
+    }
+
+    fn outputs_from(&self, name: &str, inner: &Activation) -> Result<Tensor> {
+        let _no_grad = tch::no_grad_guard();
+        let (_, after) = self.body.split_at(self.behind(name)?);
+        let a = forward(after, &inner.values).and_then(|a| a.f_contiguous());
+        a.and_then(|a| forward(&self.head, &a)).map_err(Error::torch("running the emotion model"))
     }
 
     fn layers(&self) -> Option<&[Layer]> {

@@ -51,6 +51,31 @@ pub trait Classifier: std::fmt::Debug + Send {
     /// The network could not be run.
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError>;
 
+    /// The names of the inner layers of which [`Self::inner`] gives the output, from the input to A. A network that
+    /// names none is explained all the same, but none of its inner layers can be asked for.
+    fn inner_layers(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// The output of the inner layer `name`, of a prepared input; without gradients.
+    ///
+    /// # Errors
+    /// It names no such layer; the network could not be run.
+    fn inner(&self, name: &str, input: &Tensor) -> Result<Activation> {
+        let _ = input;
+        Err(no_inner_layer(name, &self.inner_layers()))
+    }
+
+    /// The outputs (N, outputs), f32, of an output of the inner layer `name`, which may have been changed: what lies
+    /// behind it is run, A and the layers behind A too; without gradients.
+    ///
+    /// # Errors
+    /// It names no such layer; the network could not be run.
+    fn outputs_from(&self, name: &str, inner: &Activation) -> Result<Tensor> {
+        let _ = inner;
+        Err(no_inner_layer(name, &self.inner_layers()))
+    }
+
     /// The layers from A to the outputs, where the network shows them: LRP and DeepLIFT walk them, and leaving channels
     /// out is cheap. A's context is not used by such a network.
     fn layers(&self) -> Option<&[Layer]>;
@@ -103,7 +128,13 @@ pub trait Classifier: std::fmt::Debug + Send {
     }
 }
 
-/// The explained activation of a batch.
+/// What is said where an inner layer is asked for that the network does not name.
+pub(crate) fn no_inner_layer(name: &str, known: &[&str]) -> Error {
+    let known = if known.is_empty() { "it names none".into() } else { format!("known: {}", known.join(", ")) };
+    Error::Setting(format!("the network has no inner layer `{name}`; {known}"))
+}
+
+/// The explained activation of a batch, or the output of an inner layer.
 #[derive(Debug)]
 pub struct Activation {
     /// A: (N, K, rows, columns), f32.

@@ -98,6 +98,9 @@ pub struct GameRecord {
     pub value_nothing: f32,
     /// How often a score was evaluated.
     pub evaluations: usize,
+    /// Of which layer's output places were hidden, by its name; absent: of the picture.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub layer: Option<String>,
     /// Value of what lies outside all regions, where regions play.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub background: Option<f32>,
@@ -129,6 +132,7 @@ impl From<&Game> for GameRecord {
             value_all: game.all as f32,
             value_nothing: game.nothing as f32,
             evaluations: game.evaluations,
+            layer: game.layer.clone(),
             background: game.background.map(|value| value as f32),
             players: game.players.clone(),
             values: single(&game.values),

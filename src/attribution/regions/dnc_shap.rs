@@ -7,7 +7,7 @@ use super::hierarchy::{credits, Credit, Plan};
 use super::masking::Masking;
 use super::published;
 
-use crate::attribution::options::Compat;
+use crate::attribution::options::{Compat, HiddenPlace};
 use crate::attribution::{CamMethod, Explains, Game, HeadPass, MethodRow, Needs, RawMaps, Score};
 use tch::{TchError, Tensor};
 
@@ -32,7 +32,7 @@ struct DncShap;
 
 impl CamMethod for DncShap {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let masking = Masking::new(pass, score, pass.options.at_layer)?;
+        let masking = Masking::new(pass, score, &pass.options.at_layer)?;
         let (size, pictures) = (masking.size(), pass.classes.len());
         let evaluations = pass.options.evaluations;
         let credits = match pass.options.compat {
@@ -45,7 +45,11 @@ impl CamMethod for DncShap {
         let places: Vec<f32> = credits.iter().flat_map(|of| of.places.iter().map(|&credit| credit as f32)).collect();
         let shape = [pictures as i64, size.0 as i64, size.1 as i64];
         let maps = Tensor::f_from_slice(&places)?.f_reshape(shape)?.f_to_device(pass.a().device())?;
-        let game = |Credit { all, nothing, evaluations, .. }| Game { all, nothing, evaluations, ..Game::default() };
+        let layer = (pass.options.at_layer != HiddenPlace::Input).then(|| pass.options.at_layer.name().to_string());
+        let game = |Credit { all, nothing, evaluations, .. }| {
+            let layer = layer.clone();
+            Game { all, nothing, evaluations, layer, ..Game::default() }
+        };
         Ok(RawMaps { signed: true, games: Some(credits.into_iter().map(game).collect()), ..maps.into() })
     }
 }

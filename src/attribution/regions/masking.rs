@@ -4,7 +4,8 @@ use super::surroundings;
 use crate::attribution::options::{HiddenFill, HiddenPlace};
 use crate::attribution::{HeadPass, Score};
 use crate::image::Rgb8;
-use crate::networks::Classifier;
+use crate::networks::{Activation, Classifier};
+use crate::Error;
 use tch::{Kind, TchError, Tensor};
 
 /// Masked inputs that go through the network at a time, on the processor: it is as fast with more.
@@ -34,32 +35,33 @@ pub(super) struct Masking<'a, 'p> {
     pass: &'p HeadPass<'a>,
     score: Score,
     place: HiddenPlace,
-    /// What is masked: (N, channels, rows, columns).
-    whole: Tensor,
+    /// What is masked: (N, channels, rows, columns), with what by-passes it.
+    whole: Activation,
     /// What is there instead, of the same shape; `None` where it is made from what is shown.
     hidden: Option<Tensor>,
     at_a_time: usize,
 }
 
 impl<'a, 'p> Masking<'a, 'p> {
-    /// Hides places of the input, filled as the pass's options say, or of A, which become 0.
-    pub fn new(pass: &'p HeadPass<'a>, score: Score, place: HiddenPlace) -> Result<Self, TchError> {
-        let fill = pass.options.fill;
+    /// Hides places of the input, filled as the pass's options say, or of A or the output of an inner layer, which
+    /// become 0.
+    pub fn new(pass: &'p HeadPass<'a>, score: Score, place: &HiddenPlace) -> Result<Self, TchError> {
         let whole = match place {
-            HiddenPlace::Input => pass.input.shallow_clone(),
-            HiddenPlace::Activation => pass.a().shallow_clone(),
+            HiddenPlace::Input => Activation::alone(pass.input.shallow_clone()),
+            HiddenPlace::Activation => pass.activation.with_values(pass.a().shallow_clone()),
+            HiddenPlace::Layer(name) => pass.network.inner(name, pass.input).map_err(as_torch)?,
         };
-        let hidden = match (place, fill) {
-            (HiddenPlace::Activation, _) => Some(whole.f_zeros_like()?),
-            (HiddenPlace::Input, fill) => stand_in(pass.network, pass.input, fill)?,
+        let hidden = match place {
+            HiddenPlace::Input => stand_in(pass.network, pass.input, pass.options.fill)?,
+            HiddenPlace::Activation | HiddenPlace::Layer(_) => Some(whole.values.f_zeros_like()?),
         };
-        let at_a_time = if whole.device().is_cuda() { AT_A_TIME_ON_GPU } else { AT_A_TIME };
-        Ok(Self { pass, score, place, whole, hidden, at_a_time })
+        let at_a_time = if whole.values.device().is_cuda() { AT_A_TIME_ON_GPU } else { AT_A_TIME };
+        Ok(Self { pass, score, place: place.clone(), whole, hidden, at_a_time })
     }
 
     /// Rows and columns of what is masked.
     pub fn size(&self) -> (usize, usize) {
-        let size = self.whole.size();
+        let size = self.whole.values.size();
         (size[2] as usize, size[3] as usize)
     }
 
@@ -81,22 +83,26 @@ impl<'a, 'p> Masking<'a, 'p> {
             filled(at).show(of_one);
         }
         let pictures: Vec<i64> = (0..self.at_a_time).map(|at| filled(at).picture() as i64).collect();
-        let device = self.whole.device();
+        let device = self.whole.values.device();
         let shape = [self.at_a_time as i64, 1, rows as i64, columns as i64];
         let shown = Tensor::f_from_slice(&shown)?.f_reshape(shape)?.f_to_device(device)?;
         let pictures = Tensor::f_from_slice(&pictures)?.f_to_device(device)?;
-        let masked = shown_in_part(&self.whole, self.hidden.as_ref(), &pictures, &shown)?;
-        let activation = match self.place {
-            HiddenPlace::Activation => self.pass.activation.of_pictures(&pictures, masked)?,
-            HiddenPlace::Input => {
-                let activation = self.pass.network.activation(&masked);
-                activation.map_err(|error| TchError::Torch(error.to_string()))?
-            }
+        let masked = shown_in_part(&self.whole.values, self.hidden.as_ref(), &pictures, &shown)?;
+        let masked = self.whole.of_pictures(&pictures, masked)?;
+        let network = self.pass.network;
+        let outputs = match &self.place {
+            HiddenPlace::Input => network.outputs(&network.activation(&masked.values).map_err(as_torch)?)?,
+            HiddenPlace::Activation => network.outputs(&masked)?,
+            HiddenPlace::Layer(name) => network.outputs_from(name, &masked).map_err(as_torch)?,
         };
-        let outputs = self.pass.network.outputs(&activation)?;
         let scores = self.pass.scores_of(&outputs, &pictures, self.score)?;
         Vec::try_from(&scores.f_to_kind(Kind::Double)?.f_flatten(0, -1)?)
     }
+}
+
+/// An error of the network among libtorch's.
+fn as_torch(error: Error) -> TchError {
+    TchError::Torch(error.to_string())
 }
 
 /// Of `whole` (N, channels, rows, columns) the pictures `pictures` (M), each with the places `shown` (M, 1, rows,
@@ -127,7 +133,7 @@ pub(super) fn stand_in(
     }
     let size = network.card().fit.input;
     let black = Rgb8::new(size, vec![0; 3 * size.area()]);
-    let black = network.prepare(&[&black]).map_err(|error| TchError::Torch(error.to_string()))?;
+    let black = network.prepare(&[&black]).map_err(as_torch)?;
     let light = inputs.f_sub(&black)?;
     let light = match fill {
         HiddenFill::Black | HiddenFill::Surroundings => light.f_zeros_like()?,

@@ -36,7 +36,7 @@ impl CamMethod for ObjectShap {
         let Some(regions) = pass.regions else {
             return Err(TchError::Torch("object-shap needs the regions of the pictures".into()));
         };
-        let masking = Masking::new(pass, score, HiddenPlace::Input)?;
+        let masking = Masking::new(pass, score, &HiddenPlace::Input)?;
         let (rows, columns) = masking.size();
         let evaluations = pass.options.evaluations;
         let most = (evaluations / (2 * PAIRS)).clamp(EXACT, MOST);
@@ -77,6 +77,7 @@ impl Played {
             all,
             nothing,
             evaluations,
+            layer: None,
             background: Some(values[0]),
             players: players.of_region.iter().map(|player| player.unwrap_or(0)).collect(),
             values: players.of_region.iter().map(|player| of(&values, player)).collect(),
