@@ -49,7 +49,7 @@ impl<'a, 'p> Masking<'a, 'p> {
         let whole = match place {
             HiddenPlace::Input => Activation::alone(pass.input.shallow_clone()),
             HiddenPlace::Activation => pass.activation.with_values(pass.a().shallow_clone()),
-            HiddenPlace::Layer(name) => pass.network.inner(name, pass.input).map_err(as_torch)?,
+            HiddenPlace::Layer(name) => pass.network.inner(name, pass.input).map_err(|error| as_torch(&error))?,
         };
         let hidden = match place {
             HiddenPlace::Input => stand_in(pass.network, pass.input, pass.options.fill)?,
@@ -91,9 +91,11 @@ impl<'a, 'p> Masking<'a, 'p> {
         let masked = self.whole.of_pictures(&pictures, masked)?;
         let network = self.pass.network;
         let outputs = match &self.place {
-            HiddenPlace::Input => network.outputs(&network.activation(&masked.values).map_err(as_torch)?)?,
+            HiddenPlace::Input => {
+                network.outputs(&network.activation(&masked.values).map_err(|error| as_torch(&error))?)?
+            }
             HiddenPlace::Activation => network.outputs(&masked)?,
-            HiddenPlace::Layer(name) => network.outputs_from(name, &masked).map_err(as_torch)?,
+            HiddenPlace::Layer(name) => network.outputs_from(name, &masked).map_err(|error| as_torch(&error))?,
         };
         let scores = self.pass.scores_of(&outputs, &pictures, self.score)?;
         Vec::try_from(&scores.f_to_kind(Kind::Double)?.f_flatten(0, -1)?)
@@ -101,7 +103,7 @@ impl<'a, 'p> Masking<'a, 'p> {
 }
 
 /// An error of the network among libtorch's.
-fn as_torch(error: Error) -> TchError {
+fn as_torch(error: &Error) -> TchError {
     TchError::Torch(error.to_string())
 }
 
@@ -133,7 +135,7 @@ pub(super) fn stand_in(
     }
     let size = network.card().fit.input;
     let black = Rgb8::new(size, vec![0; 3 * size.area()]);
-    let black = network.prepare(&[&black]).map_err(as_torch)?;
+    let black = network.prepare(&[&black]).map_err(|error| as_torch(&error))?;
     let light = inputs.f_sub(&black)?;
     let light = match fill {
         HiddenFill::Black | HiddenFill::Surroundings => light.f_zeros_like()?,
