@@ -7,6 +7,7 @@
 use super::parameters::{Builder, Role, Source};
 use crate::Result;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use tch::{Kind, TchError, Tensor};
 
 /// Blocks of a whole backbone.
@@ -141,16 +142,16 @@ impl Backbone {
     /// # Errors
     /// No memory, or an input so small that nothing is left.
     pub fn forward(&self, x: &Tensor, training: bool) -> Result<Vec<Tensor>, TchError> {
-        self.forward_from(0, x, training)
+        self.forward_through(0..self.blocks.len(), x, training)
     }
 
-    /// The outputs of the blocks behind the first `done`, from what these gave.
+    /// The outputs of some blocks, by their numbers from 0, from what the block before them gave.
     ///
     /// # Errors
     /// As [`Self::forward`].
-    pub fn forward_from(&self, done: usize, x: &Tensor, training: bool) -> Result<Vec<Tensor>, TchError> {
+    pub fn forward_through(&self, blocks: Range<usize>, x: &Tensor, training: bool) -> Result<Vec<Tensor>, TchError> {
         let mut x = x.shallow_clone();
-        let blocks = self.blocks[done..].iter().map(|block| {
+        let blocks = self.blocks[blocks].iter().map(|block| {
             for unit in block {
                 x = unit.forward(&x, training)?;
             }

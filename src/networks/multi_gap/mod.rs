@@ -18,14 +18,17 @@ pub use stream::{Linear, Stream};
 
 use super::card::Card;
 use super::input::Normalisation;
-use super::{Activation, Classifier};
+use super::{no_inner_layer, Activation, Classifier};
 use crate::image::Rgb8;
 use crate::nn::weights::{safetensors, StateDict};
 use crate::{Error, Result};
-use backbone::pooled;
+use backbone::{pooled, BLOCKS};
 use parameters::Builder;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, TchError, Tensor};
+
+/// Names of the explained stream's blocks, from the picture on.
+const BLOCK_NAMES: [&str; BLOCKS] = ["block1", "block2", "block3", "block4", "block5"];
 
 /// The network.
 #[derive(Debug)]
@@ -168,6 +171,18 @@ impl MultiGap {
         names.chain(self.anp.iter().map(|_| "anp".to_string())).collect()
     }
 
+    /// How many blocks the explained stream has; 0 where no stream looks at pictures.
+    fn last_block(&self) -> usize {
+        self.streams.get(self.explained).map_or(0, |stream| stream.description.blocks)
+    }
+
+    /// The number, from 1, of one of the explained stream's blocks.
+    fn block(&self, name: &str) -> Result<usize> {
+        let known = self.inner_layers();
+        let place = known.iter().position(|known| *known == name);
+        place.map(|place| place + 1).ok_or_else(|| no_inner_layer(name, &known))
+    }
+
     /// The same network explained at the stream number `explained`, on `device`.
     fn again(&self, explained: usize, device: Device) -> Result<Self> {
         let mut source = OfNetwork::new(&self.parameters, device);
@@ -175,14 +190,19 @@ impl MultiGap {
         Ok(Self { explained, files: self.files.clone(), ..network })
     }
 
-    fn split(&self, pixels: &Tensor) -> Result<Activation, TchError> {
+    /// The output of the explained stream's block number `block`, from 1; by-passing it the means of the blocks before it
+    /// and of all blocks of the other streams.
+    fn split(&self, block: usize, pixels: &Tensor) -> Result<Activation, TchError> {
         let _no_grad = tch::no_grad_guard();
         let mut explained = None;
         let mut context = Vec::new();
         for (number, stream) in self.streams.iter().enumerate() {
-            let mut blocks = stream.blocks(pixels, false)?;
+            let mut blocks;
             if number == self.explained {
+                blocks = stream.first_blocks(block, pixels)?;
                 explained = blocks.pop();
+            } else {
+                blocks = stream.blocks(pixels, false)?;
             }
             context.extend(blocks.iter().map(pooled).collect::<Result<Vec<_>, _>>()?);
         }
@@ -190,16 +210,19 @@ impl MultiGap {
         Ok(Activation { values: values.f_to_kind(Kind::Float)?.f_contiguous()?, context })
     }
 
-    /// The means that an activation and what by-passes it stand for.
-    fn means_of(&self, activation: &Activation) -> Result<Means, TchError> {
+    /// The means that the output of a block and what by-passes it stand for.
+    fn means_from(&self, block: usize, activation: &Activation) -> Result<Means, TchError> {
         let mut context = activation.context.iter();
         let mut streams = Vec::new();
         for (number, stream) in self.streams.iter().enumerate() {
             let explained = number == self.explained;
-            let known = stream.description.blocks - usize::from(explained);
+            let known = if explained { block - 1 } else { stream.description.blocks };
             let mut means: Vec<Tensor> = context.by_ref().take(known).map(Tensor::shallow_clone).collect();
             if explained {
                 means.push(pooled(&activation.values)?);
+                let behind = block..stream.description.blocks;
+                let further = stream.backbone.forward_through(behind, &activation.values, false)?;
+                means.extend(further.iter().map(pooled).collect::<Result<Vec<_>, _>>()?);
             }
             streams.push(means);
         }
@@ -224,11 +247,25 @@ impl Classifier for MultiGap {
     }
 
     fn activation(&self, input: &Tensor) -> Result<Activation> {
-        self.split(input).map_err(Error::torch("running the emotion model"))
+        self.split(self.last_block(), input).map_err(Error::torch("running the emotion model"))
     }
 
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError> {
-        Ok(self.answers(&self.means_of(activation)?)?.fused)
+        Ok(self.answers(&self.means_from(self.last_block(), activation)?)?.fused)
+    }
+
+    fn inner_layers(&self) -> Vec<&str> {
+        BLOCK_NAMES[..self.last_block()].to_vec()
+    }
+
+    fn inner(&self, name: &str, input: &Tensor) -> Result<Activation> {
+        self.split(self.block(name)?, input).map_err(Error::torch("running the emotion model"))
+    }
+
+    fn outputs_from(&self, name: &str, inner: &Activation) -> Result<Tensor> {
+        let _no_grad = tch::no_grad_guard();
+        let answers = self.means_from(self.block(name)?, inner).and_then(|means| self.answers(&means));
+        Ok(answers.map_err(Error::torch("running the emotion model"))?.fused)
     }
 
     fn layers(&self) -> Option<&[crate::nn::Layer]> {
@@ -244,7 +281,7 @@ impl Classifier for MultiGap {
     }
 
     fn stream_outputs(&self, activation: &Activation) -> Result<Vec<(String, Tensor)>, TchError> {
-        let answers = self.answers(&self.means_of(activation)?)?;
+        let answers = self.answers(&self.means_from(self.last_block(), activation)?)?;
         Ok(self.stream_names().into_iter().zip(answers.streams).collect())
     }
 

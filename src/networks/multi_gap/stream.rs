@@ -107,6 +107,14 @@ impl Stream {
         self.backbone.forward(&self.normalised(pixels)?, training)
     }
 
+    /// The outputs of the first `count` blocks, as [`Self::blocks`]; without gradients of BatchNorm's batch.
+    ///
+    /// # Errors
+    /// No memory.
+    pub(super) fn first_blocks(&self, count: usize, pixels: &Tensor) -> Result<Vec<Tensor>, TchError> {
+        self.backbone.forward_through(0..count, &self.normalised(pixels)?, false)
+    }
+
     /// Means of every block's channels over the picture, (N, channels) a block: all that the rest of the stream reads,
     /// for a 1 x 1 convolution and the mean over all places may change their order.
     ///
