@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{assert_same_tables, emocam, ends, files_below, refused, Corpus, Run, Said};
+use common::corpus::{assert_same_runs, assert_same_tables, emocam, ends, files_below, refused, Corpus, Run, Said};
 use common::process::{finish, length_of_records, signal, start, wait_for_records};
 use std::fs;
 use std::process::Command;
@@ -22,24 +22,6 @@ fn merge(corpus: &Corpus, shards: &[&str]) -> Command {
     let mut command = emocam();
     command.current_dir(corpus.path("")).arg("merge").args(shards).args(["--out", "merged"]);
     command
-}
-
-/// `run.json` without what may differ between one run and a merged one.
-fn facts(run: &Run) -> serde_json::Value {
-    let mut manifest = run.manifest();
-    manifest.as_object_mut().unwrap().remove("merged");
-    manifest["outcome"].as_object_mut().unwrap().remove("timings");
-    manifest
-}
-
-/// Asserts that two runs are the same, byte for byte but for times.
-fn assert_same(whole: &Run, merged: &Run) {
-    assert_same_tables(whole, merged);
-    assert_eq!(whole.files(), merged.files());
-    for name in whole.files().into_iter().filter(|name| name != "run.json") {
-        assert!(fs::read(whole.path(&name)).unwrap() == fs::read(merged.path(&name)).unwrap(), "{name} differs");
-    }
-    assert_eq!(facts(whole), facts(merged));
 }
 
 #[test]
@@ -66,7 +48,7 @@ fn two_shards_merged_are_one_run_byte_for_byte() {
     }
     let said = ends(&mut merge(&corpus, &["shards"]), 1);
     let (whole, merged) = (corpus.run("whole"), corpus.run("merged"));
-    assert_same(&whole, &merged);
+    assert_same_runs(&whole, &merged);
     assert_eq!(said.out, one.out);
     assert!(said.err.contains("5 failed in all; see merged/failures.csv"), "{}", said.err);
     assert!(said.err.contains("merged/grad-cam/heatmap.png"), "{}", said.err);
@@ -84,7 +66,7 @@ fn two_shards_merged_are_one_run_byte_for_byte() {
     let said = ends(corpus.analyze("merged").args(methods).arg("--resume"), 1);
     assert!(said.err.contains("17 images, 15 already done"), "{}", said.err);
     assert_eq!(merged.manifest()["merged"][1]["folder"], "shards/2");
-    assert_same(&whole, &merged);
+    assert_same_runs(&whole, &merged);
 }
 
 #[test]
@@ -110,7 +92,7 @@ fn shards_without_an_image_are_runs_like_others() {
     }
     assert!(empty >= 2, "{empty}");
     ends(&mut merge(&corpus, &["shards/2", "shards/1", "shards/5", "shards/4", "shards/3"]), 0);
-    assert_same(&whole, &corpus.run("merged"));
+    assert_same_runs(&whole, &corpus.run("merged"));
 }
 
 #[test]
@@ -154,7 +136,7 @@ fn a_shard_killed_and_one_stopped_are_named_then_resumed_and_merged() {
     refused(&mut merge(&corpus, &["shards"]), &[&done(2)]);
     ends(shard(&corpus, 2, 2).arg("--resume"), 0);
     ends(&mut merge(&corpus, &["shards"]), 0);
-    assert_same(&whole, &corpus.run("merged"));
+    assert_same_runs(&whole, &corpus.run("merged"));
 }
 
 #[test]
@@ -186,7 +168,7 @@ fn a_picture_that_came_late_takes_its_place() {
     });
     assert!(late, "no record is out of order");
     ends(&mut merge(&corpus, &["shards"]), 0);
-    assert_same(&whole, &corpus.run("merged"));
+    assert_same_runs(&whole, &corpus.run("merged"));
 }
 
 #[test]
@@ -302,5 +284,5 @@ fn a_tar_is_read_by_one_shard_and_merged_all_the_same() {
         }
     }
     ends(&mut merge(&corpus, &["shards/1", "shards/2", "shards/3"]), 0);
-    assert_same(&whole, &corpus.run("merged"));
+    assert_same_runs(&whole, &corpus.run("merged"));
 }

@@ -8,18 +8,16 @@ use super::session::{
     say_warning, stop_on_interrupt,
 };
 use super::settings::Settings;
+use super::shard;
 use emocam::associate::matrices;
 use emocam::config::Config;
-use emocam::corpus::{Corpus, Shard, ShardChoice, Source};
+use emocam::corpus::{Corpus, ShardChoice, Source};
 use emocam::load::{load, Loaded};
 use emocam::nn;
 use emocam::pipeline::{Analysis, Pass, PassProgress, Worker};
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::record::{ImageRecord, RecordWriter};
-use emocam::run::{
-    failures_csv, images_and_objects_csv, save_maps, Failure, Manifest, Outcome, Run, ShardInfo, Timings,
-};
-use std::collections::HashSet;
+use emocam::run::{failures_csv, images_and_objects_csv, save_maps, Failure, Manifest, Outcome, Run, Timings};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -76,21 +74,20 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { corpus: roots, out, resume, limit, shard, save_maps, filters, settings } = args;
-    let shard = shard.map(|choice| choice.resolve(|name| std::env::var(name).ok())).transpose()?;
+    let Args { corpus: roots, out, resume, limit, shard: choice, save_maps, filters, settings } = args;
+    let shard = shard::resolve(choice)?;
     let (mut config, machine) = settings.resolve()?;
     config.cam.filters |= filters;
     config.check()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
-    let folder = out.unwrap_or_else(|| default_folder(&roots[0], shard));
-    let is_ours = |key: &str| shard.is_none_or(|shard| shard.contains(key));
-    corpus.problems.retain(|problem| is_ours(problem.shard_key()));
+    let folder = out.unwrap_or_else(|| shard::folder(format!("{}-emocam", super::corpus::name(&roots[0])), shard));
+    shard::keep_problems(&mut corpus, shard);
     tch::set_num_threads(nn::network_threads());
     let devices = nn::open_all(&machine.device)?;
     let mut workers = workers(&config, &machine.models, &devices, &corpus)?;
     nn::keep_freed_memory();
-    let ours: Vec<&Source> = corpus.images.iter().filter(|source| is_ours(source.shard_key())).collect();
-    let part = shard.map(|Shard { index, count }| ShardInfo { index, count, images: ours.len() });
+    let ours = shard::images(&corpus.images, shard);
+    let part = shard::info(shard, ours.len());
     let loaded = &workers[0].loaded;
     let manifest = Manifest { shard: part, ..manifest(&config, loaded, &devices, &roots, &corpus)? };
     say_warning(manifest.warning.as_ref());
@@ -100,11 +97,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     tch::set_num_threads(run.manifest.network_threads);
     let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
     let filters = FilterKeeper::begin(&run, &mut writer)?;
-    let mut done = HashSet::new();
-    run.for_each_record(|record| {
-        done.insert(record.path);
-        Ok(())
-    })?;
+    let done = run.recorded::<ImageRecord>()?;
     let todo: Vec<&Source> = ours.iter().copied().filter(|source| !done.contains(&source.path)).collect();
     announce(&run, ours.len(), done.len(), &devices);
 
@@ -279,15 +272,6 @@ fn outcome(run: &Run, failed: usize, timings: Timings) -> anyhow::Result<Outcome
     Ok(outcome)
 }
 
-/// Where a run goes that was given no place.
-fn default_folder(root: &Path, shard: Option<Shard>) -> PathBuf {
-    let name = format!("{}-emocam", super::corpus::name(root));
-    match shard {
-        Some(shard) => PathBuf::from(format!("{name}-shards")).join(shard.folder_name()),
-        None => name.into(),
-    }
-}
-
 fn manifest(
     config: &Config,
     loaded: &Loaded,
@@ -307,10 +291,7 @@ fn announce(run: &Run, images: usize, done: usize, devices: &[tch::Device]) {
         [_] => format!("CPU, {} threads", tch::get_num_threads()),
         _ => format!("{} GPUs", devices.len()),
     };
-    let manifest = &run.manifest;
-    let shard = manifest.shard.map_or(String::new(), |shard| {
-        format!(", shard {} of {} of a corpus of {}", shard.index, shard.count, manifest.corpus.images)
-    });
+    let shard = shard::in_words(&run.manifest);
     let already = if done > 0 { format!(", {done} already done") } else { String::new() };
     say!("{images} images{already}{shard}; {device}; results in {}", run.folder().display());
 }

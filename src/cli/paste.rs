@@ -2,31 +2,25 @@
 
 mod find;
 
-use super::progress::Progress;
+use super::experiment::{Recorded, Recording};
 use super::session::{
-    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined,
-    say_smaller_batch, say_warning, stop_on_interrupt,
+    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
 use super::settings::{Machine, Settings};
+use super::shard;
 use emocam::attribution;
 use emocam::config::Config;
-use emocam::corpus::{Corpus, Source};
+use emocam::corpus::{Corpus, Shard, ShardChoice};
 use emocam::image::Canvas;
 use emocam::load;
-use emocam::nn;
 use emocam::paste::{
-    write, Fill, ObjectInfo, PasteNetworks, PasteRecord, PasteSettings, PasteStage, PastedObject, Places, Positions,
-    Tally,
+    write, Fill, ObjectInfo, PasteNetworks, PasteSettings, PasteStage, PastedObject, Places, Positions, Tally,
 };
-use emocam::pipeline::Pass;
 use emocam::regions::SCORING_CANVAS;
-use emocam::run::record::{self, RecordWriter};
 use emocam::run::{write_failures, Failure, Manifest, ModelFile, Outcome, Run, Timings};
-use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 /// The value of `--controls`.
 #[derive(Debug, Clone)]
@@ -67,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", required = true)]
     object: Vec<PathBuf>,
 
-    /// The run directory [default: <CORPUS NAME>-paste-emocam]
+    /// The run directory [default: <CORPUS NAME>-paste-emocam; of a shard: <CORPUS NAME>-paste-emocam-shards/03-of-16]
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
 
@@ -78,6 +72,10 @@ pub struct Args {
     /// Only the first N images, in the order of their paths
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroUsize>,
+
+    /// Only the images of one of N shards, as for analyze. `emocam merge` makes one run of all
+    #[arg(long, value_name = "K/N")]
+    shard: Option<ShardChoice>,
 
     /// Height of the object, as a share of the image's
     #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
@@ -107,7 +105,7 @@ pub struct Args {
     /// Instead of a corpus, one photo: how its answer changes with the position of the object, on a grid and at a few
     /// scales. Writes into --out [default: <PHOTO NAME>-find-emocam] find.csv, a map for each object and scale, and the
     /// photo with the strongest switch
-    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["corpus", "resume", "limit", "scale", "positions", "at", "controls", "focus"])]
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["corpus", "resume", "limit", "shard", "scale", "positions", "at", "controls", "focus"])]
     find: Option<PathBuf>,
 
     /// Columns and rows of --find
@@ -143,14 +141,17 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(photo) = args.find.clone() {
         return find_in(args, &photo, &objects);
     }
-    let corpus = super::corpus::images(&args.corpus, args.limit)?;
+    let shard = shard::resolve(args.shard)?;
+    let mut corpus = super::corpus::images(&args.corpus, args.limit)?;
+    shard::keep_problems(&mut corpus, shard);
     let (roots, resume) = (args.corpus.clone(), args.resume);
-    let folder = args.out.clone().unwrap_or_else(|| default_folder(&roots[0], "paste"));
+    let folder = args.out.clone().unwrap_or_else(|| shard::folder(default_name(&roots[0], "paste"), shard));
     let mut experiment = prepare(args, objects, &corpus)?;
-    let manifest = manifest(&experiment, &roots, &corpus)?;
+    let part = shard::info(shard, shard::images(&corpus.images, shard).len());
+    let manifest = Manifest { shard: part, ..manifest(&experiment, &roots, &corpus)? };
     say_warning(manifest.warning.as_ref());
     let run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
-    execute(&mut experiment, corpus, run)
+    execute(&mut experiment, corpus, shard, run)
 }
 
 /// [`Settings::resolve`]; maps from elsewhere are of the photos as they were.
@@ -172,6 +173,7 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
         out: _,
         resume: _,
         limit: _,
+        shard: _,
         find: _,
         grid: _,
         scales: _,
@@ -223,53 +225,24 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
 }
 
 /// Runs what of the experiment is still to be done.
-fn execute(experiment: &mut Experiment, corpus: Corpus, mut run: Run) -> anyhow::Result<ExitCode> {
+fn execute(
+    experiment: &mut Experiment,
+    corpus: Corpus,
+    shard: Option<Shard>,
+    mut run: Run,
+) -> anyhow::Result<ExitCode> {
     let Experiment { config, machine, networks, objects, settings, indices, .. } = experiment;
-    nn::keep_freed_memory();
-    tch::set_num_threads(run.manifest.network_threads);
-    let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
-    let mut done = HashSet::new();
-    record::for_each(&run.path("records.jsonl"), |record: PasteRecord| {
-        done.insert(record.path);
-        Ok(())
-    })?;
-    let todo: Vec<&Source> = corpus.images.iter().filter(|source| !done.contains(&source.path)).collect();
-    let already = if done.is_empty() { String::new() } else { format!(", {} already done", done.len()) };
-    say!("{} images{already}; results in {}", corpus.images.len(), run.folder().display());
-    let stop =
-        stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
-    let mut progress = Progress::new(corpus.images.len() as u64, "images").from(done.len() as u64);
     let stage = PasteStage::new(networks, objects, settings, config, indices.clone())?;
-    let (batch, threads) = (stage.photos(networks), machine.threads);
-    let (mut inputs, configured) = (networks.inputs(), networks.inputs());
-    let workers = std::slice::from_mut(networks);
-    let pass = Pass { stage: &stage, items: &todo, workers, batch, threads, stop };
-    let (failed, timings) = pass.run(&mut |photos, now| {
-        let records: Vec<PasteRecord> = photos.into_iter().map(|photo| photo.outcome).collect();
-        if !records.is_empty() {
-            writer.append(&records)?;
-        }
-        say_smaller_batch(&mut inputs, now.batch, configured);
-        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
-        progress.at((done.len() + now.done + now.failed) as u64, note);
-        Ok(())
-    })?;
-    progress.finish();
-    if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
-        say!(
-            "stopped after {} of {} images; the same command with --resume continues",
-            done.len() + timings.images,
-            corpus.images.len()
-        );
-        return Ok(ExitCode::from(130));
-    }
+    let (batch, threads, items) = (stage.photos(networks), machine.threads, shard::images(&corpus.images, shard));
+    let recording = Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit: "images" };
+    let Some(Recorded { failed, timings, .. }) = recording.record()? else { return Ok(ExitCode::from(130)) };
     finish(&mut run, settings, &all_failures(corpus.problems, failed), timings)
 }
 
 /// `--find`.
 fn find_in(args: Args, photo: &Path, objects: &[PastedObject]) -> anyhow::Result<ExitCode> {
     let (config, machine) = resolve(args.settings)?;
-    let folder = args.out.unwrap_or_else(|| default_folder(&photo.with_extension(""), "find"));
+    let folder = args.out.unwrap_or_else(|| default_name(&photo.with_extension(""), "find").into());
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
     let network = PasteNetworks::new(network, None, &config)?;
@@ -296,10 +269,17 @@ fn finish(run: &mut Run, settings: &PasteSettings, failures: &[Failure], timings
         Some(Outcome { done: tally.images as usize, failed: failures.len(), timings, ..Outcome::default() });
     run.manifest.complete = true;
     run.save()?;
-    print(summary(settings, &tally, &run.manifest.labels).as_bytes())?;
+    print_results(settings, &tally, &run.manifest.labels)?;
     for picture in pictures {
         say!("{}", picture.display());
     }
+    say_failures(failures, &run.path("failures.csv"));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// The counts in short, and which classes of --at are nowhere.
+pub(super) fn print_results(settings: &PasteSettings, tally: &Tally, labels: &[String]) -> anyhow::Result<()> {
+    print(summary(settings, tally, labels).as_bytes())?;
     if let Places::Classes(classes) = &settings.places {
         let none = |position: &usize| tally.cell(0, 0, *position).pastes == 0;
         for position in (0..classes.len()).filter(none) {
@@ -310,8 +290,7 @@ fn finish(run: &mut Run, settings: &PasteSettings, failures: &[Failure], timings
             );
         }
     }
-    say_failures(failures, &run.path("failures.csv"));
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(())
 }
 
 /// Per object and fill, over all positions: how many labels changed, and where most.
@@ -343,8 +322,8 @@ fn summary(settings: &PasteSettings, tally: &Tally, labels: &[String]) -> String
 }
 
 /// `photos-paste-emocam` for a corpus `data/photos`.
-fn default_folder(root: &Path, what: &str) -> PathBuf {
-    PathBuf::from(format!("{}-{what}-emocam", super::corpus::name(root)))
+fn default_name(root: &Path, what: &str) -> String {
+    format!("{}-{what}-emocam", super::corpus::name(root))
 }
 
 fn manifest(experiment: &Experiment, roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<Manifest> {

@@ -1,31 +1,26 @@
 //! `emocam remove`: regions taken away and kept alone, over a corpus or in the drawn world.
 
-use super::progress::Progress;
+use super::experiment::{Recorded, Recording};
 use super::session::{
-    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined,
-    say_smaller_batch, say_warning, stop_on_interrupt,
+    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
 use super::settings::{by_name, Machine, Settings};
+use super::shard;
 use super::world::StyleName;
 use emocam::attribution::{ClassChoice, HiddenFill};
 use emocam::config::Config;
-use emocam::corpus::{Corpus, Problem};
+use emocam::corpus::{Corpus, Problem, Shard, ShardChoice};
 use emocam::demo::use_models;
 use emocam::files::sha256;
 use emocam::image::Canvas;
 use emocam::load;
-use emocam::nn;
-use emocam::pipeline::Pass;
 use emocam::regions::SCORING_CANVAS;
-use emocam::removal::{write, DrawnScenes, RemovalNetworks, RemovalRecord, RemovalSettings, RemovalStage, Subject};
-use emocam::run::record::{self, RecordWriter};
+use emocam::removal::{write, DrawnScenes, RemovalNetworks, RemovalSettings, RemovalStage, Subject};
 use emocam::run::{write_failures, CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings};
 use emocam::world::{CLASSES, LABELS};
-use std::collections::HashSet;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 /// Take every region of every image away, and keep it alone, and see how the answer changes
 ///
@@ -45,9 +40,9 @@ pub struct Args {
     #[arg(required_unless_present = "drawn")]
     corpus: Vec<PathBuf>,
 
-    /// The run directory
-    #[arg(long, value_name = "RUN", default_value = "emocam-removal")]
-    out: PathBuf,
+    /// The run directory [default: emocam-removal; of a shard: emocam-removal-shards/03-of-16]
+    #[arg(long, value_name = "RUN")]
+    out: Option<PathBuf>,
 
     /// Continue the run in the run directory, or start it if there is none yet
     #[arg(long)]
@@ -56,6 +51,10 @@ pub struct Args {
     /// Only the first N images, in the order of their paths
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroUsize>,
+
+    /// Only the images of one of N shards, as for analyze. `emocam merge` makes one run of all
+    #[arg(long, value_name = "K/N")]
+    shard: Option<ShardChoice>,
 
     /// What stands in for hidden places, one after the other: some of black, mean (the image's mean colour), blur, and
     /// surroundings (the colours around them). Each costs as much as the first. --fill is for dnc-shap and object-shap
@@ -71,7 +70,7 @@ pub struct Args {
     /// Instead of a corpus, N drawn scenes with the exact boxes of their objects. They can also be drawn again without
     /// an object: redrawing.csv says per fill how far the two effects are apart and how they correlate. The model is
     /// the small one that comes with the program, copied to RUN-models, unless --emotion-weights names another
-    #[arg(long, value_name = "N", conflicts_with_all = ["corpus", "limit", "regions", "detector"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["corpus", "limit", "shard", "regions", "detector"])]
     drawn: Option<NonZeroU64>,
 
     /// Which stream of scenes --drawn draws; the models were trained on others
@@ -88,7 +87,8 @@ pub struct Args {
 
 /// The pictures of an experiment.
 enum Pictures {
-    Photos(Corpus),
+    /// Of a corpus those of a shard, or all.
+    Photos(Corpus, Option<Shard>),
     Scenes(u64),
 }
 
@@ -102,16 +102,19 @@ struct Experiment {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (folder, resume) = (args.out.clone(), args.resume);
-    let (mut experiment, manifest) = prepare(args)?;
+    let (resume, shard) = (args.resume, shard::resolve(args.shard)?);
+    let folder = args.out.clone().unwrap_or_else(|| shard::folder("emocam-removal".into(), shard));
+    let (mut experiment, manifest) = prepare(args, shard, &folder)?;
     say_warning(manifest.warning.as_ref());
     let run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     execute(&mut experiment, run)
 }
 
 /// Loads what the arguments name and resolves what they mean.
-fn prepare(args: Args) -> anyhow::Result<(Experiment, Manifest)> {
-    let Args { corpus: roots, out, resume: _, limit, fills, max_regions, drawn, world, style, settings } = args;
+fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(Experiment, Manifest)> {
+    // The others were seen to by the caller; a new one does not compile until it is named here.
+    let Args { corpus: roots, out: _, resume: _, shard: _, limit, fills, max_regions, drawn, world, style, settings } =
+        args;
     let drawn_scenes = drawn.map(|_| DrawnScenes { world, style: style.into() });
     let removal = RemovalSettings { fills, max_regions, drawn: drawn_scenes };
     removal.check()?;
@@ -126,15 +129,19 @@ fn prepare(args: Args) -> anyhow::Result<(Experiment, Manifest)> {
     );
     let pictures = match drawn {
         Some(count) => Pictures::Scenes(count.get()),
-        None => Pictures::Photos(super::corpus::images(&roots, limit)?),
+        None => {
+            let mut corpus = super::corpus::images(&roots, limit)?;
+            shard::keep_problems(&mut corpus, shard);
+            Pictures::Photos(corpus, shard)
+        }
     };
     if drawn.is_some() {
-        use_world(&mut config, &out)?;
+        use_world(&mut config, folder)?;
     }
     let device = open_device(&machine)?;
     let (network, mut files) = load::network(&config, &machine.models, device)?;
     let (regions, corpus) = match &pictures {
-        Pictures::Photos(corpus) => {
+        Pictures::Photos(corpus, _) => {
             let (found, own) = load::regions(&config, &machine.models, device, &paths(&corpus.images))?;
             say_joined(&found);
             files.extend(own);
@@ -156,6 +163,11 @@ fn prepare(args: Args) -> anyhow::Result<(Experiment, Manifest)> {
     let canvas = view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
     let networks = RemovalNetworks::new(network, regions, &config)?;
     let manifest = manifest(&config, &networks, &files, device, (&classes, canvas), corpus, &removal)?;
+    let part = match &pictures {
+        Pictures::Photos(corpus, shard) => shard::info(*shard, shard::images(&corpus.images, *shard).len()),
+        Pictures::Scenes(_) => None,
+    };
+    let manifest = Manifest { shard: part, ..manifest };
     Ok((Experiment { config, machine, networks, settings: removal, pictures }, manifest))
 }
 
@@ -196,69 +208,44 @@ fn manifest(
 /// Runs what of the experiment is still to be done.
 fn execute(experiment: &mut Experiment, mut run: Run) -> anyhow::Result<ExitCode> {
     let Experiment { config, machine, networks, settings, pictures } = experiment;
-    nn::keep_freed_memory();
-    tch::set_num_threads(run.manifest.network_threads);
-    let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
-    let mut done = HashSet::new();
-    record::for_each(&run.path("records.jsonl"), |record: RemovalRecord| {
-        done.insert(record.path);
-        Ok(())
-    })?;
-    let (all, unit): (Vec<Subject<'_>>, _) = match &*pictures {
-        Pictures::Photos(corpus) => (corpus.images.iter().map(Subject::Photo).collect(), "images"),
+    let (items, unit): (Vec<Subject<'_>>, _) = match &*pictures {
+        Pictures::Photos(corpus, shard) => {
+            (shard::images(&corpus.images, *shard).into_iter().map(Subject::Photo).collect(), "images")
+        }
         Pictures::Scenes(count) => ((0..*count).map(Subject::Scene).collect(), "scenes"),
     };
-    let total = all.len();
-    let todo: Vec<Subject<'_>> = all.into_iter().filter(|subject| !done.contains(&subject.path())).collect();
-    let already = if done.is_empty() { String::new() } else { format!(", {} already done", done.len()) };
-    say!("{total} {unit}{already}; results in {}", run.folder().display());
-    let stop =
-        stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
-    let mut progress = Progress::new(total as u64, unit).from(done.len() as u64);
     let stage = RemovalStage::new(networks, settings, config);
-    let (mut inputs, configured) = (networks.inputs(), networks.inputs());
     let (batch, threads) = (config.compute.batch, machine.threads);
-    let pass = Pass { stage: &stage, items: &todo, workers: std::slice::from_mut(networks), batch, threads, stop };
-    let (failed, timings) = pass.run(&mut |pictures, now| {
-        let records: Vec<RemovalRecord> = pictures.into_iter().map(|picture| picture.outcome).collect();
-        if !records.is_empty() {
-            writer.append(&records)?;
-        }
-        say_smaller_batch(&mut inputs, now.batch, configured);
-        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
-        progress.at((done.len() + now.done + now.failed) as u64, note);
-        Ok(())
-    })?;
-    progress.finish();
-    if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
-        let so_far = done.len() + timings.images;
-        say!("stopped after {so_far} of {total} {unit}; the same command with --resume continues");
-        return Ok(ExitCode::from(130));
-    }
-    finish(&mut run, &all_failures(problems(pictures), failed), done.len(), timings)
+    let recording = Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit };
+    let Some(Recorded { done, failed, timings }) = recording.record()? else { return Ok(ExitCode::from(130)) };
+    finish(&mut run, &all_failures(problems(pictures), failed), done, timings)
 }
 
 /// What of the corpus could not be looked at.
 fn problems(pictures: &mut Pictures) -> Vec<Problem> {
     match pictures {
-        Pictures::Photos(corpus) => std::mem::take(&mut corpus.problems),
+        Pictures::Photos(corpus, _) => std::mem::take(&mut corpus.problems),
         Pictures::Scenes(_) => Vec::new(),
     }
 }
 
 /// Writes tables, the picture and `run.json`, and says what came out.
-fn finish(run: &mut Run, failures: &[Failure], already: usize, timings: Timings) -> anyhow::Result<ExitCode> {
+fn finish(run: &mut Run, failures: &[Failure], done: usize, timings: Timings) -> anyhow::Result<ExitCode> {
     let (summary, picture) = write(run)?;
     write_failures(&run.path("failures.csv"), failures)?;
-    let done = already + timings.images;
     run.manifest.outcome = Some(Outcome { done, failed: failures.len(), timings, ..Outcome::default() });
     run.manifest.complete = true;
     run.save()?;
     print(summary.as_bytes())?;
+    say_picture(picture.as_deref());
+    say_failures(failures, &run.path("failures.csv"));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Where the picture is, if there is one.
+pub(super) fn say_picture(picture: Option<&Path>) {
     match picture {
         Some(picture) => say!("{}", picture.display()),
         None => say!("no region with a control: no picture"),
     }
-    say_failures(failures, &run.path("failures.csv"));
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -1,14 +1,13 @@
 //! Whether every shard has what its `run.json` says, before anything is written.
 
-use super::{refuse_if_any, Shards};
-use crate::filters::FilterSums;
+use super::{refuse_if_any, MergeRecord, Shards};
 use crate::run::{read_failures, Failure, Manifest, MergedShard, Ordered, Run, Timings};
 use crate::Result;
 
-/// Shards whose records have all been read once and found whole.
-pub struct Checked<'a> {
+/// Shards whose records `R` have all been read once and found whole.
+pub struct Checked<'a, R> {
     pub(super) shards: &'a Shards,
-    pub(super) ordered: Ordered<'a>,
+    pub(super) ordered: Ordered<'a, R>,
     /// Records, a number a shard.
     done: Vec<usize>,
     /// Of the finished shards, in the order of the corpus.
@@ -21,13 +20,14 @@ impl Shards {
         self.runs.iter().filter_map(|run| run.manifest.shard).map(|shard| shard.images).sum()
     }
 
-    /// Reads every record and failure once; `report` is told how many records have been read.
+    /// Reads every record and failure once; `report` is told how many records have been read. `R` are the records of
+    /// the command that made the shards.
     ///
     /// # Errors
     /// In one error, of every shard: records or failures that are damaged, missing or too many.
-    pub fn check(&self, report: &mut dyn FnMut(u64)) -> Result<Checked<'_>> {
+    pub fn check<R: MergeRecord>(&self, report: &mut dyn FnMut(u64)) -> Result<Checked<'_, R>> {
         let (mut complaints, mut read) = (Vec::new(), 0);
-        let mut checked = Checked { shards: self, ordered: Ordered::default(), done: Vec::new(), failures: Vec::new() };
+        let mut checked = Checked { shards: self, ordered: Ordered::new(), done: Vec::new(), failures: Vec::new() };
         for run in &self.runs {
             let (before, has_records) = (read, run.path("records.jsonl").exists());
             if has_records || run.manifest.complete {
@@ -37,13 +37,13 @@ impl Shards {
                     Ok(())
                 });
                 if let Err(error) = counted {
-                    complaints.push(in_full(&error));
+                    complaints.push(error.in_one_line());
                     continue;
                 }
             }
             let done = (read - before) as usize;
             checked.done.push(done);
-            complaints.extend(without_filters(run, done));
+            complaints.extend(R::complaint(run, done));
             if run.manifest.complete {
                 match finished(run, done) {
                     Ok(failures) => checked.failures.extend(failures),
@@ -61,32 +61,15 @@ impl Shards {
     }
 }
 
-/// What is wrong with a run whose filters are not those of its records.
-fn without_filters(run: &Run, done: usize) -> Option<String> {
-    if !run.manifest.configuration.cam.filters {
-        return None;
-    }
-    let folder = run.folder().display();
-    match FilterSums::open(run) {
-        Err(error) => Some(in_full(&error)),
-        Ok(sums) if sums.pictures as usize == done => None,
-        Ok(sums) => Some(format!(
-            "{folder}: filters.safetensors has {} images, expected {done}; the same `emocam analyze` with \
-             --resume does what is missing",
-            sums.pictures
-        )),
-    }
-}
-
 /// The failures of a finished run with so many records, or what is wrong.
 fn finished(run: &Run, done: usize) -> Result<Vec<Failure>, String> {
     let folder = run.folder().display();
     let outcome = run.manifest.outcome.as_ref().ok_or_else(|| format!("{folder}: run.json has no outcome"))?;
-    let again = "the same `emocam analyze` with --resume does what is missing";
+    let again = format!("the same `{}` with --resume does what is missing", run.manifest.command());
     if done != outcome.done {
         return Err(format!("{folder}: records.jsonl has {done} whole records, expected {}; {again}", outcome.done));
     }
-    let failures = read_failures(&run.path("failures.csv")).map_err(|error| in_full(&error))?;
+    let failures = read_failures(&run.path("failures.csv")).map_err(|error| error.in_one_line())?;
     if failures.len() != outcome.failed {
         return Err(format!(
             "{folder}: failures.csv has {} rows, expected {}; {again}",
@@ -103,11 +86,7 @@ fn finished(run: &Run, done: usize) -> Result<Vec<Failure>, String> {
     Ok(failures)
 }
 
-fn in_full(error: &crate::Error) -> String {
-    error.in_one_line()
-}
-
-impl Checked<'_> {
+impl<R> Checked<'_, R> {
     /// Whether nothing is missing.
     pub(super) fn is_complete(&self) -> bool {
         self.shards.missing.is_empty()

@@ -1,24 +1,27 @@
 //! One run from the runs of its shards.
 //!
-//! In: run folders of `emocam analyze --shard`, in any order. Out: the run folder that one `emocam analyze` over the
-//! whole corpus would have left, byte for byte but for `run.json`, which sums the times and says which shards there
-//! were. First everything is checked and everything that is wrong is named; then all files are written to a hidden
-//! folder beside the target, which takes the target's name at the very end. Memory depends on the number of failures,
-//! not on that of pictures. Networks are not needed.
+//! In: run folders of `emocam analyze --shard`, or of `paste` or `remove`, in any order. Out: the run folder that the
+//! same command over the whole corpus would have left, byte for byte but for `run.json`, which sums the times and says
+//! which shards there were. First everything is checked and everything that is wrong is named; then all files are
+//! written to a hidden folder beside the target, which takes the target's name at the very end. Memory depends on the
+//! number of failures, not on that of pictures, but for `remove`, whose tables need a few numbers of each picture.
+//! Networks are not needed.
+//!
+//! What differs from command to command is [`MergeRecord`]: what a record is, and what tables are made of the records.
 
 mod check;
 mod maps;
 mod pending;
 mod shards;
+mod tables;
 
 pub use check::Checked;
 pub use maps::MapsMoved;
-pub use shards::Shards;
+pub use shards::{RunKind, Shards};
+pub use tables::{MergeRecord, Results, Tables};
 
-use crate::associate::Matrices;
 use crate::files::write_whole;
-use crate::filters::FilterSums;
-use crate::run::{failures_csv, write_tables, Failure, Outcome, Run};
+use crate::run::{failures_csv, Failure, Outcome, Run};
 use crate::{Error, Result};
 use pending::Pending;
 use std::io::Write;
@@ -48,9 +51,9 @@ fn refuse_if_any(complaints: &[String]) -> Result<()> {
 pub struct Merged {
     /// The run; complete unless something was missing and that was allowed.
     pub run: Run,
-    /// Its matrices.
-    pub matrices: Matrices,
-    /// Its heatmaps.
+    /// What its tables say.
+    pub results: Results,
+    /// Its figures.
     pub pictures: Vec<PathBuf>,
     /// What could not be analysed, in the order of the corpus.
     pub failures: Vec<Failure>,
@@ -58,7 +61,7 @@ pub struct Merged {
     pub maps: MapsMoved,
 }
 
-impl Checked<'_> {
+impl<R: MergeRecord> Checked<'_, R> {
     /// Writes the merged run to `target`, which must not exist or be empty; `report` is told how many records are
     /// written.
     ///
@@ -67,58 +70,45 @@ impl Checked<'_> {
     pub fn write(self, target: &Path, report: &mut dyn FnMut(u64)) -> Result<Merged> {
         let pending = Pending::begin(target)?;
         let mut run = Run::create(pending.folder(), self.manifest())?;
-        let (outcome, matrices) = self.write_records(&run, report)?;
+        let Tables { outcome, results, pictures } = R::write(&self, &run, report)?;
         if self.is_complete() {
             failures_csv(&run, &self.failures)?;
         }
-        let pictures = matrices.write(run.folder())?;
-        self.write_filters(&run)?;
         let maps = maps::gather(&self.shards.runs, &run.path("maps"))?;
+        let outcome = Outcome { failed: self.failures.len(), timings: self.timings(), ..outcome };
         run.manifest.complete = self.is_complete();
         run.manifest.outcome = self.is_complete().then_some(outcome);
         run.save()?;
         let placed = |path: PathBuf| path.strip_prefix(pending.folder()).map(|name| target.join(name)).unwrap_or(path);
         let pictures = pictures.into_iter().map(placed).collect();
         pending.finish()?;
-        Ok(Merged { run: Run::open(target)?, matrices, pictures, failures: self.failures, maps })
+        Ok(Merged { run: Run::open(target)?, results, pictures, failures: self.failures, maps })
     }
 
-    /// The sums of all shards' filters, and their tables, where the shards have them.
-    fn write_filters(&self, run: &Run) -> Result<()> {
-        if !run.manifest.configuration.cam.filters {
-            return Ok(());
-        }
-        let mut sums = FilterSums::new(&run.manifest);
-        for shard in &self.shards.runs {
-            sums.merge(&FilterSums::open(shard)?);
-        }
-        sums.save(run)?;
-        sums.write_tables(run.folder())
-    }
-
-    /// Records and tables in one reading, counting what is read.
-    fn write_records(&self, run: &Run, report: &mut dyn FnMut(u64)) -> Result<(Outcome, Matrices)> {
+    /// Writes `records.jsonl` in the order of the corpus, handing every record to `take`; returns how many there are.
+    fn copy_records(
+        &self,
+        run: &Run,
+        report: &mut dyn FnMut(u64),
+        mut take: impl FnMut(&R) -> Result<()>,
+    ) -> Result<usize> {
         let path = run.path("records.jsonl");
-        let mut matrices = Matrices::new(&run.manifest, &run.manifest.configuration.association);
-        let mut outcome = Outcome { failed: self.failures.len(), timings: self.timings(), ..Outcome::default() };
         let mut last: Option<String> = None;
+        let mut done = 0;
         write_whole(&path, |file| {
-            write_tables(run, |row| {
-                self.ordered.for_each(|line, record| {
-                    if last.as_ref() == Some(&record.path) {
-                        let message = format!("{} is there twice, in one shard or in two", record.path);
-                        return Err(Error::Setting(message));
-                    }
-                    last.get_or_insert_default().clone_from(&record.path);
-                    file.write_all(line).map_err(Error::io("write", &path))?;
-                    row(record)?;
-                    matrices.add(record);
-                    outcome.add(record);
-                    report(outcome.done as u64);
-                    Ok(())
-                })
+            self.ordered.for_each(|line, record| {
+                if last.as_deref() == Some(record.path()) {
+                    let message = format!("{} is there twice, in one shard or in two", record.path());
+                    return Err(Error::Setting(message));
+                }
+                record.path().clone_into(last.get_or_insert_default());
+                file.write_all(line).map_err(Error::io("write", &path))?;
+                take(record)?;
+                done += 1;
+                report(done as u64);
+                Ok(())
             })
         })?;
-        Ok((outcome, matrices))
+        Ok(done)
     }
 }

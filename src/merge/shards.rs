@@ -3,15 +3,40 @@
 use super::refuse_if_any;
 use crate::corpus::Shard;
 use crate::run::{Manifest, Run};
-use crate::{Error, Result};
+use crate::{paste, removal, Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// The commands that do a corpus in shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunKind {
+    /// `emocam analyze`.
+    Analyze,
+    /// `emocam paste`.
+    Paste,
+    /// `emocam remove`.
+    Remove,
+}
+
+impl RunKind {
+    /// Which of them made a run; none when another command did.
+    pub fn new(manifest: &Manifest) -> Option<Self> {
+        match manifest.experiment.as_ref().map(|experiment| experiment.command.as_str()) {
+            None => Some(Self::Analyze),
+            Some(paste::COMMAND) => Some(Self::Paste),
+            Some(removal::COMMAND) => Some(Self::Remove),
+            Some(_) => None,
+        }
+    }
+}
 
 /// The shards of one run, which agree with each other.
 #[derive(Debug)]
 pub struct Shards {
     /// By their numbers, each once, at least one.
     pub(super) runs: Vec<Run>,
+    /// The command that made all of them.
+    pub kind: RunKind,
     /// What whoever merges them should know, a sentence each.
     pub notes: Vec<String>,
     /// What is missing, when that is allowed.
@@ -24,7 +49,7 @@ impl Shards {
     ///
     /// # Errors
     /// Everything that is wrong, in one error: what is no run or no shard; numbers that are missing or there twice;
-    /// versions, settings, kinds of device, models or corpora that differ; shards that are not finished.
+    /// commands, versions, settings, kinds of device, models or corpora that differ; shards that are not finished.
     pub fn open(paths: &[PathBuf], partial: bool) -> Result<Self> {
         let mut complaints = Vec::new();
         let (runs, count) = sorted(paths, &mut complaints)?;
@@ -32,6 +57,7 @@ impl Shards {
             refuse_if_any(&complaints)?;
             return Err(Error::Setting("no shards to merge".into()));
         };
+        let kind = RunKind::new(&first.manifest).expect("runs of other commands are refused");
         for other in &runs[1..] {
             let words = [first, other].map(|run| format!("in {}", run.folder().display()));
             let differences = comparable(first).differences(&comparable(other), [&words[0], &words[1]]);
@@ -45,7 +71,7 @@ impl Shards {
             complaints.append(&mut missing);
         }
         refuse_if_any(&complaints)?;
-        Ok(Self { notes: notes(&runs), runs, missing })
+        Ok(Self { notes: notes(&runs, kind), runs, kind, missing })
     }
 }
 
@@ -54,6 +80,7 @@ impl Shards {
 fn sorted(paths: &[PathBuf], complaints: &mut Vec<String>) -> Result<(Vec<Run>, u64)> {
     let mut by_number: BTreeMap<u64, Run> = BTreeMap::new();
     let mut counts: BTreeMap<u64, PathBuf> = BTreeMap::new();
+    let mut commands: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for folder in folders(paths)? {
         // What cannot be found is named when it is opened.
@@ -71,8 +98,10 @@ fn sorted(paths: &[PathBuf], complaints: &mut Vec<String>) -> Result<(Vec<Run>, 
         match shard_of_run(&run) {
             Err(complaint) => complaints.push(format!("{} {complaint}", folder.display())),
             Ok(shard) => {
+                commands.entry(run.manifest.command()).or_insert_with(|| folder.clone());
                 counts.entry(shard.count).or_insert(folder);
-                if let Some(other) = by_number.get(&shard.index).filter(|_| counts.len() == 1) {
+                let comparable = counts.len() == 1 && commands.len() == 1;
+                if let Some(other) = by_number.get(&shard.index).filter(|_| comparable) {
                     let [a, b] = [other, &run].map(|run| run.folder().display().to_string());
                     complaints.push(format!("shard {} of {} is there twice: {a} and {b}", shard.index, shard.count));
                 }
@@ -80,10 +109,17 @@ fn sorted(paths: &[PathBuf], complaints: &mut Vec<String>) -> Result<(Vec<Run>, 
             }
         }
     }
+    if commands.len() > 1 {
+        let all = commands.iter().map(|(command, folder)| format!("`{command}` in {}", folder.display()));
+        let all = all.collect::<Vec<_>>().join(", ");
+        complaints.push(format!("they are runs of different commands: {all}; merge those of each by themselves"));
+    }
     if counts.len() > 1 {
         let all = counts.iter().map(|(count, folder)| format!("of {count} in {}", folder.display()));
         let all = all.collect::<Vec<_>>().join(", ");
         complaints.push(format!("they are shards of different divisions: {all}"));
+    }
+    if commands.len() > 1 || counts.len() > 1 {
         // What else there is to say would follow from that.
         refuse_if_any(complaints)?;
     }
@@ -113,8 +149,8 @@ fn folders(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn shard_of_run(run: &Run) -> Result<Shard, String> {
-    if let Some(experiment) = &run.manifest.experiment {
-        return Err(format!("is a run of `emocam {}`, which is not made in shards", experiment.command));
+    if RunKind::new(&run.manifest).is_none() {
+        return Err(format!("is a run of `{}`, which is not made in shards", run.manifest.command()));
     }
     match run.manifest.shard {
         None => Err("is no shard: it was made without --shard".into()),
@@ -125,10 +161,10 @@ fn shard_of_run(run: &Run) -> Result<Shard, String> {
 /// What must agree. Of the device the kind: its number says only where in a machine it was, while the last digits of a
 /// processor and a GPU differ, and one run has one of them.
 fn comparable(run: &Run) -> Manifest {
-    Manifest { device: kind(&run.manifest.device).into(), shard: None, ..run.manifest.clone() }
+    Manifest { device: device_kind(&run.manifest.device).into(), shard: None, ..run.manifest.clone() }
 }
 
-fn kind(device: &str) -> &str {
+fn device_kind(device: &str) -> &str {
     device.split(':').next().unwrap_or(device)
 }
 
@@ -160,15 +196,18 @@ fn unfinished(run: &Run) -> Result<String> {
     let done = if path.exists() { crate::run::record::count_lines(&path)? } else { 0 };
     let (folder, shard) = (run.folder().display(), run.manifest.shard.expect("runs without are refused"));
     Ok(format!(
-        "shard {} of {} ({folder}) is not finished: {done} of {} images; the same `emocam analyze` with --resume continues it",
-        shard.index, shard.count, shard.images
+        "shard {} of {} ({folder}) is not finished: {done} of {} images; the same `{}` with --resume continues it",
+        shard.index,
+        shard.count,
+        shard.images,
+        run.manifest.command()
     ))
 }
 
 /// Differences that shards may have and whoever merges them should know of.
-fn notes(runs: &[Run]) -> Vec<String> {
+fn notes(runs: &[Run], kind: RunKind) -> Vec<String> {
     let (first, mut notes) = (&runs[0].manifest, Vec::new());
-    let on_cpu = kind(&first.device) == "cpu";
+    let on_cpu = device_kind(&first.device) == "cpu";
     if let Some(other) = runs.iter().find(|run| on_cpu && run.manifest.network_threads != first.network_threads) {
         notes.push(format!(
             "the networks had {} threads in {} and {} in {}: the last digits differ from those of one run \
@@ -179,14 +218,23 @@ fn notes(runs: &[Run]) -> Vec<String> {
             other.folder().display()
         ));
     }
-    if let Some(other) =
-        runs.iter().find(|run| run.manifest.configuration.association != first.configuration.association)
-    {
-        notes.push(format!(
-            "{} and {} count boxes differently; the matrix is made as in the first (`emocam associate` makes it anew)",
-            runs[0].folder().display(),
-            other.folder().display()
-        ));
+    // What is counted, and how many classes a figure shows, are settings that records do not depend on.
+    let counting = &first.configuration.association;
+    let differs = |other: &Run| match (kind, &other.manifest.configuration.association) {
+        (RunKind::Analyze, own) => own != counting,
+        (RunKind::Paste, _) => false,
+        (RunKind::Remove, own) => own.top != counting.top,
+    };
+    if let Some(other) = runs.iter().find(|run| differs(run)) {
+        let [one, other] = [&runs[0], other].map(|run| run.folder().display());
+        notes.push(if kind == RunKind::Analyze {
+            format!(
+                "{one} and {other} count boxes differently; the matrix is made as in the first (`emocam associate` \
+                 makes it anew)"
+            )
+        } else {
+            format!("{one} and {other} show other numbers of classes (--top); the figure is made as in the first")
+        });
     }
     notes
 }

@@ -26,5 +26,5 @@ pub use pass::{PasteNetworks, PasteStage};
 pub use positions::{Position, Positions};
 pub use record::{Focus, PasteRecord, Pasted, Spot};
 pub use report::write;
-pub use settings::{Fill, ObjectInfo, PasteSettings, Places};
+pub use settings::{Fill, ObjectInfo, PasteSettings, Places, COMMAND};
 pub use tally::{Blocks, Cell, Sum, Tally};

@@ -3,7 +3,8 @@
 
 use super::settings::PasteSettings;
 use crate::image::BoundingBox;
-use crate::run::record::Line;
+use crate::run::record::{Line, RunRecord};
+use crate::run::Manifest;
 use serde::{Deserialize, Serialize};
 
 /// One photo.
@@ -84,9 +85,20 @@ impl Line for PasteRecord {
     }
 }
 
+impl RunRecord for PasteRecord {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn fits(manifest: &Manifest) -> Result<impl Fn(&Self) -> Result<(), String>, String> {
+        let (settings, labels) = (PasteSettings::read(manifest)?, manifest.labels.len());
+        Ok(move |record: &Self| record.check_against(&settings, labels))
+    }
+}
+
 impl PasteRecord {
     /// Refuses a record that does not fit the experiment.
-    pub(super) fn check_against(&self, settings: &PasteSettings, labels: usize) -> Result<(), String> {
+    fn check_against(&self, settings: &PasteSettings, labels: usize) -> Result<(), String> {
         let positions = settings.places.names().len();
         let fits = self.probabilities.len() == labels
             && self.spots.iter().all(|spot| spot.position < positions)

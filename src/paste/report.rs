@@ -4,7 +4,6 @@ use super::record::PasteRecord;
 use super::settings::{Fill, PasteSettings, Places};
 use super::tally::{Cell, Tally};
 use crate::plot::{self, Bar, BarPanel, Bars, Spots};
-use crate::run::record;
 use crate::run::{table, Run};
 use crate::stats::{cochran_q, holm, mcnemar, wilson};
 use crate::{Error, Result};
@@ -28,12 +27,7 @@ pub fn write(run: &Run) -> Result<(Tally, Vec<PathBuf>)> {
     let manifest = &run.manifest;
     let settings = &PasteSettings::read(manifest).map_err(|message| Error::file(run.folder(), message))?;
     let mut tally = Tally::new(settings, manifest.labels.len());
-    let path = run.path("records.jsonl");
-    let mut line = 0;
-    record::for_each(&path, |record: PasteRecord| {
-        line += 1;
-        let fits = record.check_against(settings, manifest.labels.len());
-        fits.map_err(|cause| Error::line(&path, line, cause))?;
+    run.for_each_record_of(|record: PasteRecord| {
         tally.add(&record);
         Ok(())
     })?;

@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The subcommand whose settings these are.
-const COMMAND: &str = "paste";
+pub const COMMAND: &str = "paste";
 
 /// What is seen through the object's outline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 
 use super::settings::{RemovalKind, RemovalSettings};
 use crate::image::BoundingBox;
-use crate::run::record::Line;
+use crate::run::record::{Line, RunRecord};
+use crate::run::Manifest;
 use serde::{Deserialize, Serialize};
 
 /// One picture.
@@ -120,12 +121,7 @@ impl RemovalRecord {
     }
 
     /// Refuses a record that does not fit the experiment.
-    pub(super) fn check_against(
-        &self,
-        settings: &RemovalSettings,
-        labels: usize,
-        classes: usize,
-    ) -> Result<(), String> {
+    fn check_against(&self, settings: &RemovalSettings, labels: usize, classes: usize) -> Result<(), String> {
         let region = |region: &RegionRecord| region.class < classes && region.answers.len() == settings.fills.len();
         let fits = self.probabilities.len() == labels && self.regions.iter().all(region);
         fits.then_some(())
@@ -140,5 +136,17 @@ impl Line for RemovalRecord {
         let fits = self.label < labels && answers.into_iter().all(|answer| answer.label < labels);
         fits.then_some(())
             .ok_or_else(|| format!("labels of {} that are not among its {labels} probabilities", self.path))
+    }
+}
+
+impl RunRecord for RemovalRecord {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn fits(manifest: &Manifest) -> Result<impl Fn(&Self) -> Result<(), String>, String> {
+        let (labels, classes) = (manifest.labels.len(), manifest.classes.len());
+        let settings = RemovalSettings::read(manifest)?;
+        Ok(move |record: &Self| record.check_against(&settings, labels, classes))
     }
 }

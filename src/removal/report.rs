@@ -5,7 +5,7 @@ use super::redrawing::{Redrawing, RedrawingAgreement, COMPARED};
 use super::settings::{RemovalKind, RemovalSettings};
 use super::tally::{Group, RemovalMeasure, RemovalTally};
 use crate::plot::{self, Dot, Panel, Panels, Series};
-use crate::run::{record, table, Run};
+use crate::run::{table, Run};
 use crate::stats::{mean, percentile_interval_of_mean, wilson};
 use crate::{Error, Result};
 use std::path::PathBuf;
@@ -69,8 +69,6 @@ fn ends(interval: Option<(f64, f64)>) -> [String; 2] {
 impl Report<'_> {
     /// Writes the rows as the records are read, and counts them.
     fn removal_csv(&mut self, run: &Run) -> Result<()> {
-        let path = run.path("records.jsonl");
-        let mut line = 0;
         table(&run.path("removal.csv"), |table| {
             table.row([
                 "path",
@@ -93,19 +91,23 @@ impl Report<'_> {
                 "label_then",
                 "flip",
             ])?;
-            record::for_each(&path, |record: RemovalRecord| {
-                line += 1;
-                let fits = record.check_against(self.settings, self.labels.len(), self.classes.len());
-                fits.map_err(|cause| Error::line(&path, line, cause))?;
+            let drawn = self.settings.drawn.is_some();
+            let mut take = |record: &RemovalRecord| {
                 for (number, region) in record.regions.iter().enumerate() {
-                    self.rows(&record, number, region).into_iter().try_for_each(|row| table.row(row))?;
+                    self.rows(record, number, region).into_iter().try_for_each(|row| table.row(row))?;
                 }
-                self.tally.add(&record);
-                if self.settings.drawn.is_some() {
-                    self.redrawing.add(&record);
+                self.tally.add(record);
+                if drawn {
+                    self.redrawing.add(record);
                 }
                 Ok(())
-            })
+            };
+            if drawn {
+                // Scenes by their numbers, not by the digits of these.
+                run.for_each_record_of(|record| take(&record))
+            } else {
+                run.for_each_record_in_order(take)
+            }
         })
     }
 

@@ -333,8 +333,8 @@ impl Manifest {
     }
 
     /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty when nothing does.
-    /// The association settings may differ: they are applied to records that are there. `words` tell the two apart, as
-    /// "then" and "now".
+    /// The association settings may differ where they are applied to records that are there. `words` tell the two apart,
+    /// as "then" and "now".
     pub fn differences(&self, now: &Self, words: [&str; 2]) -> Vec<String> {
         let mut found = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {
@@ -369,6 +369,11 @@ impl Manifest {
             };
             compare(key, &text(&then), &text(&today));
         }
+        if self.experiment.is_some() && now.experiment.is_some() {
+            // In an experiment it says which boxes objects are pasted on.
+            let least = |manifest: &Self| manifest.configuration.association.min_confidence.to_string();
+            compare("setting association.min_confidence", &least(self), &least(now));
+        }
         for file in &self.models {
             compare(&format!("{} ({}), SHA-256", file.role, file.path), &file.sha256, now.digest_of(&file.role));
         }
@@ -385,8 +390,8 @@ impl Manifest {
         found
     }
 
-    /// The subcommand that made the run.
-    fn command(&self) -> String {
+    /// The command that made the run, as `emocam analyze`.
+    pub fn command(&self) -> String {
         format!("emocam {}", self.experiment.as_ref().map_or("analyze", |experiment| &experiment.command))
     }
 

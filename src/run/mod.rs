@@ -16,9 +16,10 @@ pub(crate) use order::Ordered;
 pub use tables::{failures_csv, images_and_objects_csv, read_failures, write_failures, Failure};
 pub(crate) use tables::{table, write_tables};
 
-use self::record::ImageRecord;
+use self::record::{ImageRecord, RunRecord};
 use crate::files::{read_text, write_bytes};
 use crate::{Error, Result};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// An existing run directory.
@@ -117,24 +118,39 @@ impl Run {
     ///
     /// # Errors
     /// As [`record::for_each`]; a record that does not fit the run.
-    pub fn for_each_record(&self, mut take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
+    pub fn for_each_record(&self, take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
+        self.for_each_record_of(take)
+    }
+
+    /// [`Run::for_each_record`] of a run of any command, whose records are of the type `R`.
+    ///
+    /// # Errors
+    /// As [`Run::for_each_record`]; another command has made the run.
+    pub fn for_each_record_of<R: RunRecord>(&self, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
         self.for_each_line(|_, record| take(record))
     }
 
-    /// [`Run::for_each_record`] with the record's line as it is in the file, line feed included.
-    fn for_each_line(&self, mut take: impl FnMut(&[u8], ImageRecord) -> Result<()>) -> Result<()> {
-        if let Some(experiment) = &self.manifest.experiment {
-            let message = format!(
-                "is a run of `emocam {}`, whose records have no boxes: name a run of `emocam analyze`",
-                experiment.command
-            );
-            return Err(Error::file(&self.folder, message));
-        }
+    /// Paths of the pictures that have a record.
+    ///
+    /// # Errors
+    /// As [`Run::for_each_record_of`].
+    pub fn recorded<R: RunRecord>(&self) -> Result<HashSet<String>> {
+        let mut paths = HashSet::new();
+        self.for_each_record_of(|record: R| {
+            paths.insert(record.path().to_string());
+            Ok(())
+        })?;
+        Ok(paths)
+    }
+
+    /// [`Run::for_each_record_of`] with the record's line as it is in the file, line feed included.
+    fn for_each_line<R: RunRecord>(&self, mut take: impl FnMut(&[u8], R) -> Result<()>) -> Result<()> {
+        let fits = R::fits(&self.manifest).map_err(|message| Error::file(&self.folder, message))?;
         let path = self.path("records.jsonl");
         let mut number = 0;
-        record::for_each_line(&path, |line, record: ImageRecord| {
+        record::for_each_line(&path, |line, record: R| {
             number += 1;
-            self.manifest.check_record(&record).map_err(|cause| Error::line(&path, number, cause))?;
+            fits(&record).map_err(|cause| Error::line(&path, number, cause))?;
             take(line, record)
         })
     }

@@ -5,20 +5,33 @@
 //! held open, and memory depends neither on the number of records nor on that of late ones.
 
 use super::Run;
-use crate::run::record::{self, ImageRecord};
+use crate::run::record::{self, RunRecord};
 use crate::{Error, Result};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::marker::PhantomData;
 
 /// Bytes of lines held, shared by the stretches.
 const HELD: usize = 64 << 20;
 
-/// Runs whose records are to be read in one order.
-#[derive(Default)]
-pub(crate) struct Ordered<'a> {
+/// Runs of one command, whose records `R` are to be read in one order.
+pub(crate) struct Ordered<'a, R> {
     stretches: Vec<Stretch<'a>>,
+    records: PhantomData<fn() -> R>,
+}
+
+impl Run {
+    /// [`Run::for_each_record_of`] in byte order of the paths, whatever the order in the file.
+    ///
+    /// # Errors
+    /// As [`Run::for_each_record_of`].
+    pub fn for_each_record_in_order<R: RunRecord>(&self, mut take: impl FnMut(&R) -> Result<()>) -> Result<()> {
+        let mut ordered = Ordered::new();
+        ordered.add(self, |_| Ok(()))?;
+        ordered.for_each(|_, record| take(record))
+    }
 }
 
 /// Lines of a `records.jsonl` in ascending order of their paths.
@@ -32,22 +45,27 @@ struct Stretch<'a> {
     lines: usize,
 }
 
-impl<'a> Ordered<'a> {
+impl<'a, R: RunRecord> Ordered<'a, R> {
+    /// No runs yet.
+    pub fn new() -> Self {
+        Self { stretches: Vec::new(), records: PhantomData }
+    }
+
     /// Adds the records of a run, reading each once for `take`.
     ///
     /// # Errors
-    /// As [`Run::for_each_record`].
-    pub fn add(&mut self, run: &'a Run, mut take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
+    /// As [`Run::for_each_record_of`].
+    pub fn add(&mut self, run: &'a Run, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
         let mut last: Option<String> = None;
         let (mut at, mut lines) = (0, 0);
-        run.for_each_line(|line, record| {
-            if last.as_ref().is_none_or(|last| record.path < *last) {
+        run.for_each_line(|line, record: R| {
+            if last.as_ref().is_none_or(|last| record.path() < last.as_str()) {
                 self.stretches.push(Stretch { run, start: at, end: at, lines });
             }
             at += line.len() as u64;
             lines += 1;
             self.stretches.last_mut().expect("the first line has begun one").end = at;
-            last.get_or_insert_default().clone_from(&record.path);
+            record.path().clone_into(last.get_or_insert_default());
             take(record)
         })
     }
@@ -56,10 +74,11 @@ impl<'a> Ordered<'a> {
     /// run that was added first comes first.
     ///
     /// # Errors
-    /// As [`Run::for_each_record`]; whatever `take` returns.
-    pub fn for_each(&self, mut take: impl FnMut(&[u8], &ImageRecord) -> Result<()>) -> Result<()> {
+    /// As [`Run::for_each_record_of`]; whatever `take` returns.
+    pub fn for_each(&self, mut take: impl FnMut(&[u8], &R) -> Result<()>) -> Result<()> {
         let bytes = (HELD / self.stretches.len().max(1)).clamp(4 << 10, 4 << 20);
-        let mut cursors: Vec<Cursor<'_>> = self.stretches.iter().map(|stretch| Cursor::new(stretch, bytes)).collect();
+        let mut cursors: Vec<Cursor<'_, R>> =
+            self.stretches.iter().map(|stretch| Cursor::new(stretch, bytes)).collect();
         let mut heads = BinaryHeap::with_capacity(cursors.len());
         for (from, cursor) in cursors.iter_mut().enumerate() {
             heads.extend(cursor.next()?.map(|(line, record)| Head { line, record, from }));
@@ -73,47 +92,47 @@ impl<'a> Ordered<'a> {
 }
 
 /// The next record of a stretch. The greatest is the one whose path comes first.
-struct Head {
+struct Head<R> {
     line: Vec<u8>,
-    record: ImageRecord,
+    record: R,
     from: usize,
 }
 
-impl Ord for Head {
+impl<R: RunRecord> Ord for Head<R> {
     fn cmp(&self, other: &Self) -> Ordering {
-        (&other.record.path, other.from).cmp(&(&self.record.path, self.from))
+        (other.record.path(), other.from).cmp(&(self.record.path(), self.from))
     }
 }
 
-impl PartialOrd for Head {
+impl<R: RunRecord> PartialOrd for Head<R> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Head {
+impl<R: RunRecord> PartialEq for Head<R> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Head {}
+impl<R: RunRecord> Eq for Head<R> {}
 
 /// How far a stretch has been read.
-struct Cursor<'a> {
+struct Cursor<'a, R> {
     /// What is still to be read.
     rest: Stretch<'a>,
-    ahead: VecDeque<(Vec<u8>, ImageRecord)>,
+    ahead: VecDeque<(Vec<u8>, R)>,
     /// Bytes to read at a time.
     bytes: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a, R: RunRecord> Cursor<'a, R> {
     fn new(stretch: &Stretch<'a>, bytes: usize) -> Self {
         Self { rest: stretch.clone(), ahead: VecDeque::new(), bytes }
     }
 
-    fn next(&mut self) -> Result<Option<(Vec<u8>, ImageRecord)>> {
+    fn next(&mut self) -> Result<Option<(Vec<u8>, R)>> {
         if self.ahead.is_empty() && self.rest.start < self.rest.end {
             self.read()?;
         }
@@ -130,8 +149,9 @@ impl<'a> Cursor<'a> {
         if self.ahead.is_empty() {
             return Err(Error::file(&path, "has become shorter while it was read: is another emocam writing to it?"));
         }
+        let fits = R::fits(&run.manifest).map_err(|message| Error::file(run.folder(), message))?;
         for (number, (line, record)) in (lines + 1..).zip(&self.ahead) {
-            run.manifest.check_record(record).map_err(|cause| Error::line(&path, number, cause))?;
+            fits(record).map_err(|cause| Error::line(&path, number, cause))?;
             self.rest.start += line.len() as u64;
         }
         self.rest.lines += self.ahead.len();

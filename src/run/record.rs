@@ -3,6 +3,7 @@
 //! `records.jsonl` holds one JSON object a line, appended as the pass goes. A line that a kill tore is dropped when the
 //! run is resumed; any other damage is an error that names the line. Knows nothing of networks.
 
+use super::Manifest;
 use crate::attribution::Game;
 use crate::image::{BoundingBox, Extent};
 use crate::score::BoxScore;
@@ -160,6 +161,18 @@ pub trait Line: Serialize + DeserializeOwned + Send {
     /// # Errors
     /// What contradicts itself.
     fn check(&self) -> Result<(), String>;
+}
+
+/// A line that is about one picture, in the `records.jsonl` of one of the commands that make run directories.
+pub trait RunRecord: Line {
+    /// The picture's path, as in every table.
+    fn path(&self) -> &str;
+
+    /// What tells whether a record fits the run that `manifest` describes, in words where it does not.
+    ///
+    /// # Errors
+    /// Another command has made the run, or its settings cannot be read; the message goes behind the run's name.
+    fn fits(manifest: &Manifest) -> Result<impl Fn(&Self) -> Result<(), String>, String>;
 }
 
 /// Appends to a `records.jsonl`.
@@ -343,6 +356,22 @@ impl Line for ImageRecord {
             }
         }
         Ok(())
+    }
+}
+
+impl RunRecord for ImageRecord {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn fits(manifest: &Manifest) -> Result<impl Fn(&Self) -> Result<(), String>, String> {
+        match &manifest.experiment {
+            None => Ok(|record: &Self| manifest.check_record(record)),
+            Some(_) => Err(format!(
+                "is a run of `{}`, whose records have no boxes: name a run of `emocam analyze`",
+                manifest.command()
+            )),
+        }
     }
 }
 

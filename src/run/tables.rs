@@ -1,6 +1,6 @@
 //! `images.csv`, `objects.csv` and `failures.csv`, in the order of the corpus.
 
-use super::{Manifest, Ordered, Run};
+use super::{Manifest, Run};
 use crate::attribution::Needs;
 use crate::files::write_whole;
 use crate::image::{Mask, Size};
@@ -64,9 +64,7 @@ pub(crate) fn table(path: &Path, fill: impl FnOnce(&mut Table<'_>) -> Result<()>
 /// # Errors
 /// Records that cannot be read, a table that cannot be written.
 pub fn images_and_objects_csv(run: &Run) -> Result<()> {
-    let mut ordered = Ordered::default();
-    ordered.add(run, |_| Ok(()))?;
-    write_tables(run, |row| ordered.for_each(|_, record| row(record)))
+    write_tables(run, |row| run.for_each_record_in_order(row))
 }
 
 /// [`images_and_objects_csv`] of the records that `records` hands on, in the order of the corpus.

@@ -227,6 +227,22 @@ pub fn assert_same_tables(a: &Run, b: &Run) {
     }
 }
 
+/// Asserts that a run and one merged from shards are the same, byte for byte but for times and the shards' names.
+pub fn assert_same_runs(whole: &Run, merged: &Run) {
+    assert_eq!(whole.files(), merged.files());
+    for name in whole.files().into_iter().filter(|name| name != "run.json") {
+        let [left, right] = [whole, merged].map(|run| std::fs::read(run.path(&name)).unwrap());
+        assert!(left == right, "{name} differs between {} and {}", whole.folder.display(), merged.folder.display());
+    }
+    let facts = |run: &Run| {
+        let mut manifest = run.manifest();
+        manifest.as_object_mut().unwrap().remove("merged");
+        manifest["outcome"].as_object_mut().unwrap().remove("timings");
+        manifest
+    };
+    assert_eq!(facts(whole), facts(merged));
+}
+
 /// A CSV file.
 pub struct Table {
     pub header: Vec<String>,
