@@ -16,13 +16,14 @@ use std::process::ExitCode;
 /// Make one run of the runs that `analyze`, `paste` or `remove` made with --shard; no networks
 ///
 /// The result is what the same command over the whole corpus would have left, byte for byte; run.json adds up the times
-/// and names the shards. Refused, naming everything that is wrong, when shards are missing, unfinished, damaged or there
-/// twice, or differ in command, version, settings, models, corpus or kind of device. Maps (--save-maps) are hard links
-/// to the shards' where the file system allows it, else copies.
+/// and names the shards. Refused, naming everything that is wrong, when shards are missing, unfinished, damaged or
+/// there twice, or differ in command, version, settings, models, corpus or kind of device. Maps (--save-maps) are hard
+/// links to the shards' where the file system allows it, else copies.
 ///
 /// All is written beside RUN and renamed at the end: whatever happens, there is a whole run or none. 1,000,000 images
-/// take less than a minute; memory does not depend on their number. Of shards with --filters the figures come last:
-/// the corpus is listed once more, and where its photos are as they were <METHOD>/filters.png and .svg are drawn.
+/// take less than a minute; memory does not depend on their number (but for shards of remove). Of shards with --filters
+/// the figures come last: the corpus is listed once more, and where its photos are as they were <METHOD>/filters.png and
+/// .svg are drawn.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run directories of all shards, or a folder in which they lie

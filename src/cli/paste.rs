@@ -105,7 +105,8 @@ pub struct Args {
     /// Instead of a corpus, one photo: how its answer changes with the position of the object, on a grid and at a few
     /// scales. Writes into --out [default: <PHOTO NAME>-find-emocam] find.csv, a map for each object and scale, and the
     /// photo with the strongest switch
-    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["corpus", "resume", "limit", "shard", "scale", "positions", "at", "controls", "focus"])]
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["corpus", "resume", "limit", "shard", "scale", "positions",
+        "at", "controls", "focus"])]
     find: Option<PathBuf>,
 
     /// Columns and rows of --find

@@ -333,8 +333,8 @@ impl Manifest {
     }
 
     /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty when nothing does.
-    /// The association settings may differ where they are applied to records that are there. `words` tell the two apart,
-    /// as "then" and "now".
+    /// The association settings may differ where they are applied to records that are there. `words` tell the two
+    /// apart, as "then" and "now".
     pub fn differences(&self, now: &Self, words: [&str; 2]) -> Vec<String> {
         let mut found = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {
