@@ -15,9 +15,11 @@ A tensor is summed up as {shape, mean, size: mean absolute value, largest: absol
 the flattened tensor, values: of these}. Files:
   torchvision.json  [{network, width, inputs: [{name, shape, taps: [summary, ...], logits: summary}]}], eval mode; the
                     taps are features.{1,3,6,13,17} of mobilenet_v2 and features.{3,8,15,22,29} of vgg16
-  training.json     [{card, pixels, shape, targets, loss, changes: {tensor: {norm, largest, places, values}}}]: one step
-                    of SGD at RATE, without momentum, of the cross-entropy in train mode; running statistics are changes
-                    too
+  training.json     [{card, pixels, shape, targets, rate, loss, changes: {tensor: {norm, largest, places, values}},
+                    logits_after: summary}]: one step of SGD at RATE, without momentum, of the cross-entropy in train
+                    mode. Changes are -RATE times the gradient, and what running statistics are more than before (a
+                    difference of the tensors themselves would be their rounding); `logits_after` of the same pixels
+                    with all that is changed, in eval mode
   gru.json          [{card, rows, means: [channels of each block], features: summary}]: from the means of blocks, which
                     are drawn with deviation 1 as `<card's name> means <block>`
   fusion.json       [{card, pixels, shape, pairs, features: [summary], streams: [summary], fused, fused_without}]; the
@@ -105,20 +107,24 @@ def training():
     targets = torch.tensor([1, 5, 0, 3])
     for name, keys, shape in cases:
         text = card([("object", keys)])
-        network = prepared(text).train()
-        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        loss = nn.functional.cross_entropy(network(drawn(name, shape, 70.0, 127.5)), targets)
+        network, pixels = prepared(text).train(), drawn(name, shape, 70.0, 127.5)
+        before = {name: tensor.double() for name, tensor in network.named_buffers()}
+        loss = nn.functional.cross_entropy(network(pixels), targets)
         loss.backward()
+        found = {name: -RATE * parameter.grad.double() for name, parameter in network.named_parameters()}
+        found |= {name: tensor.double() - before[name] for name, tensor in network.named_buffers()
+                  if not name.endswith("num_batches_tracked")}
         torch.optim.SGD(network.parameters(), RATE).step()
         changes = {}
-        for key, after in network.state_dict().items():
-            if not key.endswith("num_batches_tracked"):
-                change = (after.double() - before[key].double()).flatten()
-                chosen = places(len(change), 2)
-                changes[key] = {"norm": rounded(change.norm(), 7), "largest": rounded(change.abs().max(), 7),
-                                "places": chosen, "values": [rounded(change[i], 7) for i in chosen]}
+        for key, change in found.items():
+            change = change.flatten()
+            chosen = places(len(change), 2)
+            changes[key] = {"norm": rounded(change.norm(), 7), "largest": rounded(change.abs().max(), 7),
+                            "places": chosen, "values": [rounded(change[i], 7) for i in chosen]}
+        with torch.no_grad():
+            after = network.eval()(pixels)
         yield {"card": text, "pixels": name, "shape": shape, "targets": targets.tolist(), "rate": RATE,
-               "loss": rounded(loss.detach()), "changes": changes}
+               "loss": rounded(loss.detach()), "changes": changes, "logits_after": summary(after, 32)}
 
 
 def recurrent():
@@ -160,11 +166,17 @@ def truncated():
             yield answered(text, "truncated pixels", (2, 3, 72, 104))
 
 
+def squashed(path, rows, columns):
+    """A picture, across first, then down, as emocam and Pillow before 13 do."""
+    picture = Image.open(path).convert("RGB")
+    return picture.resize((columns, picture.height), Image.BICUBIC).resize((columns, rows), Image.BICUBIC)
+
+
 def grad_cam(folder):
     text = card([("object", MOBILENET + COLOURS), ("places", VGG + CAFFE)], "fusion = 'early'\n")
     network, (rows, columns) = prepared(text), (100, 148)
-    squashed = [Image.open(folder / name).convert("RGB").resize((columns, rows), Image.BICUBIC) for name in PICTURES]
-    pixels = torch.from_numpy(np.stack([np.asarray(picture) for picture in squashed])).permute(0, 3, 1, 2).float()
+    pixels = np.stack([np.asarray(squashed(folder / name, rows, columns)) for name in PICTURES])
+    pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
     logits, maps = network(pixels).detach(), []
     ranked = logits.argsort(1, descending=True)
     for stream, number in [("object", 17), ("places", 29)]:

@@ -235,7 +235,7 @@ impl Convolution {
             Activation::None => Ok(y),
             Activation::Relu => y.f_relu_(),
             // Not a clamp, whose gradient at the edges is 1 where that of ReLU6 is 0.
-            Activation::Relu6 => y.f_hardtanh_(),
+            Activation::Relu6 => y.f_relu6_(),
         }
     }
 }

@@ -1,0 +1,375 @@
+//! Multi-GAP networks against torchvision, the same networks written in plain PyTorch, and pytorch-grad-cam
+//! (scripts/reference/multi_gap.py); and what must hold between their parts.
+//!
+//! No weights are committed: both sides make them by a formula from a tensor's name ([`Formula`]).
+
+// The lint's exception for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{json, reference};
+use emocam::attribution::{explain, HeadPass, Options, Target};
+use emocam::corpus::{decode, DecodeOptions};
+use emocam::networks::multi_gap::backbone::{BackboneKind, TorchVision};
+use emocam::networks::multi_gap::{Means, Role, Source};
+use emocam::networks::{open, Activation, Card, Classifier, Forward, MultiGap};
+use emocam::random::Random;
+use serde_json::Value;
+use std::path::Path;
+use tch::{Device, Kind, Reduction, Tensor};
+
+const SEED: u64 = 13;
+
+/// A tensor of uniform numbers of this deviation about `added`, drawn from `name`.
+fn drawn(name: &str, shape: &[i64], deviation: f64, added: f64) -> Tensor {
+    const CHUNK: usize = 1 << 20;
+    let count = shape.iter().product::<i64>() as usize;
+    let mut random = Random::of_text(SEED, name);
+    let mut values: Vec<f32> = Vec::with_capacity(count);
+    while values.len() < count {
+        let some = random.spread(CHUNK.min(count - values.len()), deviation);
+        values.extend(some.iter().map(|value| (value + added) as f32));
+    }
+    Tensor::from_slice(&values).reshape(shape)
+}
+
+/// Tensors as the reference makes them.
+struct Formula;
+
+impl Source for Formula {
+    fn tensor(&mut self, name: &str, shape: &[i64], role: Role) -> emocam::Result<Tensor> {
+        let (deviation, added) = match role {
+            Role::Kernel | Role::Matrix => ((2.0 / shape[1..].iter().product::<i64>() as f64).sqrt(), 0.0),
+            Role::Recurrent => (1.0 / ((shape[0] / 3) as f64).sqrt(), 0.0),
+            Role::Bias | Role::Mean => (0.1, 0.0),
+            Role::Scale => (0.1, 1.0),
+            Role::Variance => (0.2, 1.0),
+        };
+        Ok(drawn(name, shape, deviation, added))
+    }
+}
+
+/// The network that a card's text describes.
+fn network(card: &Value) -> MultiGap {
+    let card = Card::from_toml(card.as_str().unwrap(), Path::new("card.toml")).unwrap();
+    MultiGap::build(card, &mut Formula, Device::Cpu).unwrap()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+fn integers(value: &Value) -> Vec<i64> {
+    list(value).iter().map(|number| number.as_i64().unwrap()).collect()
+}
+
+fn floats(tensor: &Tensor) -> Vec<f64> {
+    Vec::<f64>::try_from(&tensor.detach().to_kind(Kind::Double).contiguous().flatten(0, -1)).unwrap()
+}
+
+/// The same numbers, to the byte.
+fn same(found: &Tensor, wanted: &Tensor) -> bool {
+    found.size() == wanted.size() && found.equal(wanted)
+}
+
+/// The largest difference at the places that `wanted` names, as a share of `unit`.
+fn off_at_places(found: &[f64], wanted: &Value, unit: f64) -> f64 {
+    let pairs = integers(&wanted["places"]).into_iter().zip(list(&wanted["values"]));
+    pairs.fold(0.0, |worst: f64, (place, value)| {
+        worst.max((found[place as usize] - value.as_f64().unwrap()).abs() / unit)
+    })
+}
+
+/// How far a tensor is from its summary, as a share of its largest absolute value: entries, mean and mean absolute
+/// value.
+fn off(found: &Tensor, wanted: &Value) -> f64 {
+    assert_eq!(found.size(), integers(&wanted["shape"]));
+    let number = |name: &str| wanted[name].as_f64().unwrap();
+    let (values, unit) = (floats(found), number("largest"));
+    let mean = |of: fn(f64) -> f64| values.iter().map(|&value| of(value)).sum::<f64>() / values.len() as f64;
+    let means = [mean(|value| value) - number("mean"), mean(f64::abs) - number("size")];
+    let entries = off_at_places(&values, wanted, unit);
+    assert!(entries.is_finite(), "a number is none");
+    means.into_iter().fold(entries, |worst, difference| worst.max(difference.abs() / unit))
+}
+
+/// The pixels of a case.
+fn pixels(case: &Value) -> Tensor {
+    drawn(case["pixels"].as_str().unwrap(), &integers(&case["shape"]), 70.0, 127.5)
+}
+
+#[test]
+fn backbones_are_torchvisions() {
+    for case in list(&json("multi_gap/torchvision.json")) {
+        let (name, width) = (case["network"].as_str().unwrap(), case["width"].as_f64().unwrap());
+        let kind = if name == "vgg16" { BackboneKind::Vgg16 } else { BackboneKind::MobilenetV2 };
+        let network = TorchVision::build(kind, width, 1000, &mut Formula).unwrap();
+        for input in list(&case["inputs"]) {
+            let x = drawn(input["name"].as_str().unwrap(), &integers(&input["shape"]), 1.0, 0.0);
+            let taps = network.backbone.forward(&x, false).unwrap();
+            assert_eq!(taps.len(), 5);
+            let taps = taps.iter().zip(list(&input["taps"])).map(|(tap, wanted)| off(tap, wanted));
+            let taps = taps.fold(0.0, f64::max);
+            let logits = off(&network.logits(&x).unwrap(), &input["logits"]);
+            eprintln!("{name} x {width}, {}: taps within {taps:.1e}, logits {logits:.1e}", input["shape"]);
+            // Measured:
+            assert!(taps < 1e-5 && logits < 1e-5, "{name} x {width}");
+        }
+    }
+}
+
+/// A step of gradient descent on all that is learnt: the loss, and what is added to each tensor, running statistics too.
+fn step(network: &MultiGap, case: &Value, pixels: &Tensor) -> (f64, Vec<Vec<f64>>) {
+    let before: Vec<Tensor> = network.parameters().iter().map(|parameter| parameter.tensor.copy()).collect();
+    for parameter in network.parameters().iter().filter(|parameter| parameter.role.is_learnt()) {
+        let _ = parameter.tensor.set_requires_grad(true);
+    }
+    let logits = network.answers(&network.means(pixels, None, true).unwrap()).unwrap().fused;
+    let targets = Tensor::from_slice(&integers(&case["targets"]));
+    let loss = logits.cross_entropy_loss::<Tensor>(&targets, None, Reduction::Mean, -100, 0.0);
+    loss.backward();
+    let _no_grad = tch::no_grad_guard();
+    let rate = case["rate"].as_f64().unwrap();
+    let changes = network.parameters().iter().zip(&before).map(|(parameter, before)| {
+        let (mut tensor, double) = (parameter.tensor.shallow_clone(), Kind::Double);
+        if parameter.role.is_learnt() {
+            let change = tensor.grad().to_kind(double) * -rate;
+            let _ = tensor.f_sub_(&(tensor.grad() * rate)).unwrap();
+            return floats(&change);
+        }
+        floats(&(tensor.to_kind(double) - before.to_kind(double)))
+    });
+    let changes = changes.collect();
+    (loss.double_value(&[]), changes)
+}
+
+/// Changes below this are rounding: the mathematics says zero, as for a bias that the next BatchNorm takes away.
+const NOTHING: f64 = 1e-6;
+
+#[test]
+fn a_step_of_training_changes_the_same_as_in_pytorch() {
+    for case in list(&json("multi_gap/training.json")) {
+        let (network, pixels) = (network(&case["card"]), pixels(case));
+        let (loss, found) = step(&network, case, &pixels);
+        let loss = (loss / case["loss"].as_f64().unwrap() - 1.0).abs();
+        let changes = case["changes"].as_object().unwrap();
+        assert_eq!(changes.len(), found.len());
+        let (mut worst, mut worst_name, mut nothing) = (0.0, "", 0);
+        for (parameter, change) in network.parameters().iter().zip(found) {
+            let wanted = &changes[&parameter.name];
+            let norm = change.iter().map(|value| value * value).sum::<f64>().sqrt();
+            let wanted_norm = wanted["norm"].as_f64().unwrap();
+            if wanted_norm < NOTHING {
+                assert!(norm < NOTHING, "{}: changed by {norm:.1e}", parameter.name);
+                nothing += 1;
+                continue;
+            }
+            let entries = off_at_places(&change, wanted, wanted["largest"].as_f64().unwrap());
+            let difference = entries.max((norm / wanted_norm - 1.0).abs());
+            if difference > worst {
+                (worst, worst_name) = (difference, &parameter.name);
+            }
+        }
+        let after = network.answers(&network.means(&pixels, None, false).unwrap()).unwrap().fused;
+        let (name, after) = (&case["pixels"], off(&after, &case["logits_after"]));
+        eprintln!(
+            "{name}: loss within {loss:.1e}, changes {worst:.1e} ({worst_name}), logits {after:.1e}; {nothing} nothing"
+        );
+        // Measured:
+        assert!(loss < 1e-6 && worst < 1e-4 && after < 1e-4, "{name}");
+        assert!(nothing * 10 < changes.len(), "{name}: {nothing} tensors are not compared");
+    }
+}
+
+#[test]
+fn the_recurrent_layer_and_its_attention_are_pytorchs_and_the_papers() {
+    for case in list(&json("multi_gap/gru.json")) {
+        let (network, name, rows) = (network(&case["card"]), case["name"].as_str().unwrap(), case["rows"].as_i64());
+        let channels = integers(&case["means"]);
+        let mean = |(block, &channels): (usize, &i64)| {
+            drawn(&format!("{name} means {block}"), &[rows.unwrap(), channels], 1.0, 0.0)
+        };
+        let means: Vec<Tensor> = channels.iter().enumerate().map(mean).collect();
+        let features = off(&network.streams()[0].features(&means).unwrap(), &case["features"]);
+        eprintln!("{name}: features within {features:.1e}");
+        // Measured:
+        assert!(features < 1e-6, "{name}");
+    }
+}
+
+/// Features, all answers, and the answer where the pairs are not known.
+fn assert_answers(case: &Value) {
+    let (network, pixels) = (network(&case["card"]), pixels(case));
+    let name = case["pixels"].as_str().unwrap();
+    let pairs = match case["pairs"].as_i64().unwrap() {
+        0 => None,
+        count => Some(drawn(&format!("{name} pairs"), &[pixels.size()[0], count], 0.25, 0.5)),
+    };
+    let means = network.means(&pixels, pairs, false).unwrap();
+    let mut features: Vec<Tensor> =
+        network.streams().iter().zip(&means.streams).map(|(stream, means)| stream.features(means).unwrap()).collect();
+    features.extend(network.anp().map(|anp| anp.features(means.pairs.as_ref(), 1).unwrap()));
+    let answers = network.answers(&means).unwrap();
+    let compared = |found: &[Tensor], wanted: &Value| {
+        assert_eq!(found.len(), list(wanted).len());
+        found.iter().zip(list(wanted)).map(|(found, wanted)| off(found, wanted)).fold(0.0, f64::max)
+    };
+    let (features, streams) = (compared(&features, &case["features"]), compared(&answers.streams, &case["streams"]));
+    let fused = off(&answers.fused, &case["fused"]);
+    let without = Means { streams: means.streams, pairs: None };
+    let without = off(&network.answers(&without).unwrap().fused, &case["fused_without"]);
+    eprintln!("{name}: features within {features:.1e}, streams {streams:.1e}, fused {fused:.1e} and {without:.1e}");
+    // Measured:
+    assert!([features, streams, fused, without].iter().all(|&difference| difference < 1e-5), "{name}");
+}
+
+#[test]
+fn streams_are_fused_as_defined_and_a_mean_stands_in_for_pairs() {
+    for case in list(&json("multi_gap/fusion.json")) {
+        assert_answers(case);
+    }
+}
+
+/// The card of a single stream with so many blocks.
+fn single(backbone: &str, width: f64, blocks: usize) -> Value {
+    let stream = format!("name = 'object'\nbackbone = '{backbone}'\nwidth = {width}\nblocks = {blocks}\n");
+    let head = "network = 'multi_gap'\nlabels = ['a', 'b', 'c']\ninput = [72, 104]\n";
+    format!("{head}[[multi_gap.streams]]\n{stream}").into()
+}
+
+#[test]
+fn a_network_of_fewer_blocks_has_the_whole_ones_first_features() {
+    for case in list(&json("multi_gap/truncated.json")) {
+        assert_answers(case);
+    }
+    let pixels = drawn("truncated pixels", &[2, 3, 72, 104], 70.0, 127.5);
+    for (backbone, width) in [("mobilenet_v2", 0.35), ("vgg16", 0.125)] {
+        let features = |blocks| {
+            let network = network(&single(backbone, width, blocks));
+            let stream = &network.streams()[0];
+            stream.features(&stream.means(&pixels, false).unwrap()).unwrap()
+        };
+        let whole = features(5);
+        for blocks in 1..=4 {
+            let first = whole.narrow(1, 0, 64 * blocks as i64);
+            assert!(same(&features(blocks), &first), "{backbone}, {blocks} blocks");
+        }
+    }
+}
+
+#[test]
+fn each_stream_is_explained_as_pytorch_grad_cam_does() {
+    let expected = json("multi_gap/grad_cam.json");
+    let whole = network(&expected["card"]);
+    let picture = |name: &Value| {
+        let name = name.as_str().unwrap();
+        let pixels = decode(&reference("emonet").join(name), &DecodeOptions::default()).unwrap();
+        whole.card().fit.apply(&pixels, pixels.size())
+    };
+    let pictures: Vec<_> = list(&expected["pictures"]).iter().map(picture).collect();
+    let wanted_logits: Vec<f64> =
+        list(&expected["logits"]).iter().flat_map(list).map(|value| value.as_f64().unwrap()).collect();
+    let step = expected["step"].as_i64().unwrap();
+    for (place, case) in list(&expected["maps"]).iter().enumerate() {
+        let name = case["stream"].as_str().unwrap();
+        let stream = whole.streams().iter().position(|stream| stream.name() == name).unwrap();
+        let network = whole.explaining(stream).unwrap();
+        let forward = Forward::of_pictures(&*network, &pictures.iter().collect::<Vec<_>>()).unwrap();
+        let found = floats(forward.outputs());
+        let largest = wanted_logits.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        assert_eq!(found.len(), wanted_logits.len());
+        let differences = found.iter().zip(&wanted_logits).map(|(a, b)| (a - b).abs() / largest);
+        let logits = differences.fold(0.0, f64::max);
+        assert_eq!(forward.activation.values.size()[2..], integers(&case["grid"]), "{name}");
+        let labels: Vec<usize> = integers(&case["labels"]).iter().map(|&label| label as usize).collect();
+        if place % 2 == 0 {
+            let answers = forward.predictions(network.card()).unwrap();
+            assert_eq!(answers.iter().map(|answer| answer.explained()).collect::<Vec<_>>(), labels, "{name}");
+        }
+        let options = Options { target: Target::Logit, ..Options::default() };
+        let seeds = vec![0; labels.len()];
+        let pass = HeadPass::new(&*network, &forward, options, &labels, &seeds).unwrap();
+        let maps = explain("grad-cam".parse().unwrap(), &pass, network.card().input()).unwrap();
+        let found = floats(&maps.tensor().slice(1, None, None, step).slice(2, None, None, step));
+        let wanted: Vec<f64> =
+            list(&case["maps"]).iter().flat_map(list).flat_map(list).map(|value| value.as_f64().unwrap()).collect();
+        assert_eq!(found.len(), wanted.len());
+        let maps = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        eprintln!("{name}, labels {labels:?}: logits within {logits:.1e}, maps {maps:.1e}");
+        // Measured:
+        assert!(logits < 1e-5 && maps < 1e-3, "{name}");
+    }
+}
+
+/// Cards of all kinds: fusion, recurrent layers, truncation and pairs.
+fn cards() -> Vec<Value> {
+    let fused = json("multi_gap/fusion.json");
+    let fused = list(&fused).iter().map(|case| case["card"].clone());
+    fused.chain([single("mobilenet_v2", 0.35, 5), single("vgg16", 0.125, 2)]).collect()
+}
+
+/// A copy of an activation.
+fn copied(activation: &Activation) -> Activation {
+    activation.with_values(activation.values.shallow_clone())
+}
+
+#[test]
+fn the_activation_of_every_stream_leads_to_the_same_answers() {
+    let pixels = drawn("any pixels", &[3, 3, 100, 148], 70.0, 127.5);
+    for card in cards() {
+        let whole = network(&card);
+        let answers = whole.answers(&whole.means(&pixels, None, false).unwrap()).unwrap();
+        for (stream, name) in Classifier::streams(&whole).into_iter().enumerate() {
+            let explained = whole.explaining(stream).unwrap();
+            assert_eq!(explained.streams(), Classifier::streams(&whole));
+            let activation = explained.activation(&pixels).unwrap();
+            let (channels, blocks) = (activation.values.size()[1], whole.streams()[stream].means(&pixels, false));
+            assert_eq!(channels, blocks.unwrap().last().unwrap().size()[1], "{name}: another stream's activation");
+            assert!(same(&explained.outputs(&activation).unwrap(), &answers.fused), "{name}");
+            let alone = explained.stream_outputs(&activation).unwrap();
+            assert_eq!(alone.len(), answers.streams.len());
+            for ((name, found), (wanted_name, wanted)) in
+                alone.iter().zip(whole.stream_names().iter().zip(&answers.streams))
+            {
+                assert_eq!(name, wanted_name);
+                assert!(same(found, wanted), "{name}");
+            }
+            // It is this stream that the answer is asked of, and a row of the batch sees no other.
+            let changed = explained.outputs(&copied(&activation).with_values(&activation.values * 1.5)).unwrap();
+            assert!(!changed.allclose(&answers.fused, 1e-3, 1e-3, false), "{name}");
+            let variants = activation.values.narrow(0, 1, 1).repeat([2, 1, 1, 1]);
+            let second = explained.outputs(&activation.changed(1, variants).unwrap()).unwrap();
+            let wanted = answers.fused.narrow(0, 1, 1).repeat([2, 1]);
+            assert!(second.allclose(&wanted, 1e-5, 1e-5, false), "{name}");
+        }
+    }
+}
+
+#[test]
+fn copies_and_files_answer_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let pixels = drawn("any pixels", &[2, 3, 100, 148], 70.0, 127.5);
+    for (number, card) in cards().iter().enumerate() {
+        let whole = network(card);
+        let outputs = |network: &dyn Classifier| network.outputs(&network.activation(&pixels).unwrap()).unwrap();
+        let wanted = outputs(&whole);
+        let weights = folder.path().join(format!("{number}.safetensors"));
+        whole.save(&weights).unwrap();
+        let loaded = open(&weights, None, Device::Cpu).unwrap();
+        assert_eq!(loaded.card(), whole.card());
+        let roles: Vec<&str> = loaded.files().iter().map(|(role, _)| *role).collect();
+        assert_eq!(roles, ["emotion.weights", "emotion.card"]);
+        let last = Classifier::streams(&whole).len() - 1;
+        for (name, copy) in [
+            ("on", whole.on(Device::Cpu).unwrap()),
+            ("explaining", whole.explaining(last).unwrap().explaining(0).unwrap()),
+            ("explaining on", whole.explaining(last).unwrap().on(Device::Cpu).unwrap()),
+            ("loaded on", loaded.on(Device::Cpu).unwrap()),
+            ("loaded", loaded),
+        ] {
+            assert!(same(&outputs(&*copy), &wanted), "{name}: {card}");
+            assert_eq!(copy.card(), whole.card(), "{name}");
+        }
+    }
+}
