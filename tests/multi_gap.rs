@@ -34,8 +34,8 @@ fn drawn(name: &str, shape: &[i64], deviation: f64, added: f64) -> Tensor {
     Tensor::from_slice(&values).reshape(shape)
 }
 
-/// Tensors as the reference makes them.
-struct Formula;
+/// Tensors as the reference makes them: f32 numbers, of this kind.
+struct Formula(Kind);
 
 impl Source for Formula {
     fn tensor(&mut self, name: &str, shape: &[i64], role: Role) -> emocam::Result<Tensor> {
@@ -46,14 +46,18 @@ impl Source for Formula {
             Role::Scale => (0.1, 1.0),
             Role::Variance => (0.2, 1.0),
         };
-        Ok(drawn(name, shape, deviation, added))
+        Ok(drawn(name, shape, deviation, added).to_kind(self.0))
     }
 }
 
 /// The network that a card's text describes.
 fn network(card: &Value) -> MultiGap {
+    network_in(Kind::Float, card)
+}
+
+fn network_in(kind: Kind, card: &Value) -> MultiGap {
     let card = Card::from_toml(card.as_str().unwrap(), Path::new("card.toml")).unwrap();
-    MultiGap::build(card, &mut Formula, Device::Cpu).unwrap()
+    MultiGap::build(card, &mut Formula(kind), Device::Cpu).unwrap()
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -87,7 +91,7 @@ fn off(found: &Tensor, wanted: &Value) -> f64 {
     assert_eq!(found.size(), integers(&wanted["shape"]));
     let number = |name: &str| wanted[name].as_f64().unwrap();
     let (values, unit) = (floats(found), number("largest"));
-    let mean = |of: fn(f64) -> f64| values.iter().map(|&value| of(value)).sum::<f64>() / values.len() as f64;
+    let mean = |part: fn(f64) -> f64| values.iter().map(|&value| part(value)).sum::<f64>() / values.len() as f64;
     let means = [mean(|value| value) - number("mean"), mean(f64::abs) - number("size")];
     let entries = off_at_places(&values, wanted, unit);
     assert!(entries.is_finite(), "a number is none");
@@ -99,27 +103,35 @@ fn pixels(case: &Value) -> Tensor {
     drawn(case["pixels"].as_str().unwrap(), &integers(&case["shape"]), 70.0, 127.5)
 }
 
+/// The largest differences of taps and logits from torchvision's, for one input.
+fn off_torchvision(network: &TorchVision, kind: Kind, input: &Value) -> (f64, f64) {
+    let x = drawn(input["name"].as_str().unwrap(), &integers(&input["shape"]), 1.0, 0.0).to_kind(kind);
+    let taps = network.backbone.forward(&x, false).unwrap();
+    assert_eq!(taps.len(), 5);
+    let taps = taps.iter().zip(list(&input["taps"])).map(|(tap, wanted)| off(tap, wanted)).fold(0.0, f64::max);
+    (taps, off(&network.logits(&x).unwrap(), &input["logits"]))
+}
+
+/// In f64, where only the reference's nine digits differ, and as it is used.
 #[test]
 fn backbones_are_torchvisions() {
     for case in list(&json("multi_gap/torchvision.json")) {
         let (name, width) = (case["network"].as_str().unwrap(), case["width"].as_f64().unwrap());
-        let kind = if name == "vgg16" { BackboneKind::Vgg16 } else { BackboneKind::MobilenetV2 };
-        let network = TorchVision::build(kind, width, 1000, &mut Formula).unwrap();
-        for input in list(&case["inputs"]) {
-            let x = drawn(input["name"].as_str().unwrap(), &integers(&input["shape"]), 1.0, 0.0);
-            let taps = network.backbone.forward(&x, false).unwrap();
-            assert_eq!(taps.len(), 5);
-            let taps = taps.iter().zip(list(&input["taps"])).map(|(tap, wanted)| off(tap, wanted));
-            let taps = taps.fold(0.0, f64::max);
-            let logits = off(&network.logits(&x).unwrap(), &input["logits"]);
-            eprintln!("{name} x {width}, {}: taps within {taps:.1e}, logits {logits:.1e}", input["shape"]);
-            // Measured:
-            assert!(taps < 1e-5 && logits < 1e-5, "{name} x {width}");
+        let backbone = if name == "vgg16" { BackboneKind::Vgg16 } else { BackboneKind::MobilenetV2 };
+        // Measured at most 3.3e-9 and 1.0e-5, the latter for MobileNetV2 on instruction sets from SSE4.1 to AVX-512.
+        for (kind, tolerance) in [(Kind::Double, 9e-9), (Kind::Float, 2e-5)] {
+            let network = TorchVision::build(backbone, width, 1000, &mut Formula(kind)).unwrap();
+            for input in list(&case["inputs"]) {
+                let (taps, logits) = off_torchvision(&network, kind, input);
+                eprintln!("{name} x {width}, {}, {kind:?}: taps {taps:.1e}, logits {logits:.1e}", input["shape"]);
+                assert!(taps < tolerance && logits < tolerance, "{name} x {width}, {kind:?}");
+            }
         }
     }
 }
 
-/// A step of gradient descent on all that is learnt: the loss, and what is added to each tensor, running statistics too.
+/// A step of gradient descent on all that is learnt: the loss, and what is added to each tensor, running statistics
+/// too.
 fn step(network: &MultiGap, case: &Value, pixels: &Tensor) -> (f64, Vec<Vec<f64>>) {
     let before: Vec<Tensor> = network.parameters().iter().map(|parameter| parameter.tensor.copy()).collect();
     for parameter in network.parameters().iter().filter(|parameter| parameter.role.is_learnt()) {
@@ -132,25 +144,25 @@ fn step(network: &MultiGap, case: &Value, pixels: &Tensor) -> (f64, Vec<Vec<f64>
     let _no_grad = tch::no_grad_guard();
     let rate = case["rate"].as_f64().unwrap();
     let changes = network.parameters().iter().zip(&before).map(|(parameter, before)| {
-        let (mut tensor, double) = (parameter.tensor.shallow_clone(), Kind::Double);
+        let mut tensor = parameter.tensor.shallow_clone();
         if parameter.role.is_learnt() {
-            let change = tensor.grad().to_kind(double) * -rate;
             let _ = tensor.f_sub_(&(tensor.grad() * rate)).unwrap();
-            return floats(&change);
         }
-        floats(&(tensor.to_kind(double) - before.to_kind(double)))
+        floats(&(tensor - before))
     });
     let changes = changes.collect();
     (loss.double_value(&[]), changes)
 }
 
 /// Changes below this are rounding: the mathematics says zero, as for a bias that the next BatchNorm takes away.
-const NOTHING: f64 = 1e-6;
+const NOTHING: f64 = 1e-12;
 
+/// In f64: a step in f32 depends on the machine by up to a hundredth, for a place of a map may come to lie on the other
+/// side of a ReLU6's edge.
 #[test]
 fn a_step_of_training_changes_the_same_as_in_pytorch() {
     for case in list(&json("multi_gap/training.json")) {
-        let (network, pixels) = (network(&case["card"]), pixels(case));
+        let (network, pixels) = (network_in(Kind::Double, &case["card"]), pixels(case).to_kind(Kind::Double));
         let (loss, found) = step(&network, case, &pixels);
         let loss = (loss / case["loss"].as_f64().unwrap() - 1.0).abs();
         let changes = case["changes"].as_object().unwrap();
@@ -176,8 +188,8 @@ fn a_step_of_training_changes_the_same_as_in_pytorch() {
         eprintln!(
             "{name}: loss within {loss:.1e}, changes {worst:.1e} ({worst_name}), logits {after:.1e}; {nothing} nothing"
         );
-        // Measured:
-        assert!(loss < 1e-6 && worst < 1e-4 && after < 1e-4, "{name}");
+        // Measured at most 4.7e-9: the reference's nine digits.
+        assert!([loss, worst, after].iter().all(|&difference| difference < 1e-8), "{name}");
         assert!(nothing * 10 < changes.len(), "{name}: {nothing} tensors are not compared");
     }
 }
@@ -193,13 +205,13 @@ fn the_recurrent_layer_and_its_attention_are_pytorchs_and_the_papers() {
         let means: Vec<Tensor> = channels.iter().enumerate().map(mean).collect();
         let features = off(&network.streams()[0].features(&means).unwrap(), &case["features"]);
         eprintln!("{name}: features within {features:.1e}");
-        // Measured:
-        assert!(features < 1e-6, "{name}");
+        // Measured at most 3.3e-7.
+        assert!(features < 9e-7, "{name}");
     }
 }
 
 /// Features, all answers, and the answer where the pairs are not known.
-fn assert_answers(case: &Value) {
+fn assert_answers(case: &Value, tolerance: f64) {
     let (network, pixels) = (network(&case["card"]), pixels(case));
     let name = case["pixels"].as_str().unwrap();
     let pairs = match case["pairs"].as_i64().unwrap() {
@@ -220,14 +232,14 @@ fn assert_answers(case: &Value) {
     let without = Means { streams: means.streams, pairs: None };
     let without = off(&network.answers(&without).unwrap().fused, &case["fused_without"]);
     eprintln!("{name}: features within {features:.1e}, streams {streams:.1e}, fused {fused:.1e} and {without:.1e}");
-    // Measured:
-    assert!([features, streams, fused, without].iter().all(|&difference| difference < 1e-5), "{name}");
+    assert!([features, streams, fused, without].iter().all(|&difference| difference < tolerance), "{name}");
 }
 
 #[test]
 fn streams_are_fused_as_defined_and_a_mean_stands_in_for_pairs() {
     for case in list(&json("multi_gap/fusion.json")) {
-        assert_answers(case);
+        // Measured at most 3.9e-6.
+        assert_answers(case, 1e-5);
     }
 }
 
@@ -241,7 +253,8 @@ fn single(backbone: &str, width: f64, blocks: usize) -> Value {
 #[test]
 fn a_network_of_fewer_blocks_has_the_whole_ones_first_features() {
     for case in list(&json("multi_gap/truncated.json")) {
-        assert_answers(case);
+        // Measured at most 6.7e-7.
+        assert_answers(case, 2e-6);
     }
     let pixels = drawn("truncated pixels", &[2, 3, 72, 104], 70.0, 127.5);
     for (backbone, width) in [("mobilenet_v2", 0.35), ("vgg16", 0.125)] {
@@ -297,16 +310,21 @@ fn each_stream_is_explained_as_pytorch_grad_cam_does() {
         assert_eq!(found.len(), wanted.len());
         let maps = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         eprintln!("{name}, labels {labels:?}: logits within {logits:.1e}, maps {maps:.1e}");
-        // Measured:
-        assert!(logits < 1e-5 && maps < 1e-3, "{name}");
+        // Measured at most 1.3e-6 and 1.0e-4.
+        assert!(logits < 3e-6 && maps < 3e-4, "{name}");
     }
 }
 
-/// Cards of all kinds: fusion, recurrent layers, truncation and pairs.
+/// Cards of all kinds: fusion, recurrent layers, truncation and pairs; the first says all that a card can.
 fn cards() -> Vec<Value> {
     let fused = json("multi_gap/fusion.json");
-    let fused = list(&fused).iter().map(|case| case["card"].clone());
-    fused.chain([single("mobilenet_v2", 0.35, 5), single("vgg16", 0.125, 2)]).collect()
+    let mut fused: Vec<Value> = list(&fused).iter().map(|case| case["card"].clone()).collect();
+    let more = "layer = 'features.17'\nsource = 'drawn'\nresize = 'letterbox'\nfilter = 'bilinear'\ncrop = 0.5\n";
+    let answers = "[valence]\nbias = 1\nweights = [1, 2, 3, 4, 5, 6, 7, 8]\n[[reference]]\ninput = 'ramp'\n\
+                   outputs = [1, 2, 3, 4, 5, 6, 7, 8]\n[[published]]\npicture = 'one.png'\nrelative_tolerance = 0.1\n\
+                   probabilities = [1, 0, 0, 0, 0, 0, 0, 0]\n";
+    fused[0] = fused[0].as_str().unwrap().replace("[multi_gap]", &format!("{more}{answers}[multi_gap]")).into();
+    fused.into_iter().chain([single("mobilenet_v2", 0.35, 5), single("vgg16", 0.125, 2)]).collect()
 }
 
 /// A copy of an activation.

@@ -8,8 +8,9 @@ No weights are committed: both sides make them by a formula. A tensor's numbers 
 that goes with what the tensor is (`deviation`), drawn by SplitMix64 from SEED and the tensor's name; scales and
 variances have 1 added. Inputs are drawn likewise from a name (`drawn`): of torchvision's networks prepared ones of
 deviation 1, of Multi-GAP networks pixels 127.5 + deviation 70, of adjective-noun pairs 0.5 + deviation 0.25. A network
-is described by a card in TOML, which is committed too. multi_gap_model.py is the network, in the paper's order: a 1 x 1
-convolution of each block, then the mean over all places.
+is described by a card in TOML, which is committed too. All numbers are f32; all is computed in f64, so that what
+machines and orders of addition make of f32 is no part of the reference. multi_gap_model.py is the network, in the
+paper's order: a 1 x 1 convolution of each block, then the mean over all places.
 
 A tensor is summed up as {shape, mean, size: mean absolute value, largest: absolute value, places: of some entries in
 the flattened tensor, values: of these}. Files:
@@ -17,9 +18,8 @@ the flattened tensor, values: of these}. Files:
                     taps are features.{1,3,6,13,17} of mobilenet_v2 and features.{3,8,15,22,29} of vgg16
   training.json     [{card, pixels, shape, targets, rate, loss, changes: {tensor: {norm, largest, places, values}},
                     logits_after: summary}]: one step of SGD at RATE, without momentum, of the cross-entropy in train
-                    mode. Changes are -RATE times the gradient, and what running statistics are more than before (a
-                    difference of the tensors themselves would be their rounding); `logits_after` of the same pixels
-                    with all that is changed, in eval mode
+                    mode. Changes are -RATE times the gradient, and what running statistics are more than before;
+                    `logits_after` of the same pixels with all that is changed, in eval mode
   gru.json          [{card, rows, means: [channels of each block], features: summary}]: from the means of blocks, which
                     are drawn with deviation 1 as `<card's name> means <block>`
   fusion.json       [{card, pixels, shape, pairs, features: [summary], streams: [summary], fused, fused_without}]; the
@@ -54,8 +54,8 @@ CAFFE = "scale = 1\nchannels = 'bgr'\nmean = [105.0, 114.0, 116.0]\nstd = [60.0,
 MOBILENET, VGG = "backbone = 'mobilenet_v2'\n", "backbone = 'vgg16'\n"
 
 
-def rounded(value, digits=9):
-    return float(f"{float(value):.{digits}g}")
+def rounded(value):
+    return float(f"{float(value):.9g}")
 
 
 def places(count, wanted):
@@ -79,7 +79,7 @@ def card(streams, rest="", head="", sides=(100, 148)):
 
 
 def prepared(text):
-    return fill(MultiGap(text)).eval()
+    return fill(MultiGap(text))
 
 
 def torchvision_networks():
@@ -88,7 +88,7 @@ def torchvision_networks():
              ("vgg16", 1.0, [(1, 3, 160, 224), (2, 3, 97, 64), (1, 3, 64, 256)])]
     for name, width, shapes in cases:
         options = {"width_mult": width} if name == "mobilenet_v2" else {"init_weights": False}
-        network = fill(getattr(torchvision.models, name)(weights=None, **options)).eval()
+        network = fill(getattr(torchvision.models, name)(weights=None, **options))
         inputs = []
         for number, shape in enumerate(shapes):
             x = drawn(f"{name} input {number}", shape, 1.0)
@@ -108,19 +108,19 @@ def training():
     for name, keys, shape in cases:
         text = card([("object", keys)])
         network, pixels = prepared(text).train(), drawn(name, shape, 70.0, 127.5)
-        before = {name: tensor.double() for name, tensor in network.named_buffers()}
+        before = {name: tensor.clone() for name, tensor in network.named_buffers()}
         loss = nn.functional.cross_entropy(network(pixels), targets)
         loss.backward()
-        found = {name: -RATE * parameter.grad.double() for name, parameter in network.named_parameters()}
-        found |= {name: tensor.double() - before[name] for name, tensor in network.named_buffers()
+        found = {name: -RATE * parameter.grad for name, parameter in network.named_parameters()}
+        found |= {name: tensor - before[name] for name, tensor in network.named_buffers()
                   if not name.endswith("num_batches_tracked")}
         torch.optim.SGD(network.parameters(), RATE).step()
         changes = {}
         for key, change in found.items():
             change = change.flatten()
             chosen = places(len(change), 2)
-            changes[key] = {"norm": rounded(change.norm(), 7), "largest": rounded(change.abs().max(), 7),
-                            "places": chosen, "values": [rounded(change[i], 7) for i in chosen]}
+            changes[key] = {"norm": rounded(change.norm()), "largest": rounded(change.abs().max()),
+                            "places": chosen, "values": [rounded(change[i]) for i in chosen]}
         with torch.no_grad():
             after = network.eval()(pixels)
         yield {"card": text, "pixels": name, "shape": shape, "targets": targets.tolist(), "rate": RATE,
@@ -176,7 +176,7 @@ def grad_cam(folder):
     text = card([("object", MOBILENET + COLOURS), ("places", VGG + CAFFE)], "fusion = 'early'\n")
     network, (rows, columns) = prepared(text), (100, 148)
     pixels = np.stack([np.asarray(squashed(folder / name, rows, columns)) for name in PICTURES])
-    pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+    pixels = torch.from_numpy(pixels).permute(0, 3, 1, 2).double()
     logits, maps = network(pixels).detach(), []
     ranked = logits.argsort(1, descending=True)
     for stream, number in [("object", 17), ("places", 29)]:

@@ -22,7 +22,7 @@ def start(name):
 
 
 def drawn(name, shape, deviation, added=0.0):
-    """A tensor, f32, of uniform numbers of this deviation about `added`."""
+    """A tensor, f64, of uniform numbers of this deviation about `added`, rounded to f32."""
     count, half, state = int(np.prod(shape)), np.sqrt(3.0) * deviation, np.uint64(start(name))
     values = np.empty(count, np.float32)
     for first in range(0, count, CHUNK):
@@ -32,7 +32,7 @@ def drawn(name, shape, deviation, added=0.0):
         z = z ^ (z >> np.uint64(31))
         uniform = (z >> np.uint64(11)).astype(np.float64) / 2.0**53
         values[first:first + CHUNK] = -half + (half + half) * uniform + added
-    return torch.from_numpy(values).reshape(shape)
+    return torch.from_numpy(values).reshape(shape).double()
 
 
 def deviation(module, name, tensor):
@@ -47,7 +47,7 @@ def deviation(module, name, tensor):
 
 
 def fill(network):
-    """Gives every tensor of `network` its numbers, by its name in the state dict."""
+    """`network` in f64 and eval mode, every tensor with its numbers, by its name in the state dict."""
     with torch.no_grad():
         for path, module in network.named_modules():
             own = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
@@ -55,7 +55,7 @@ def fill(network):
                 if name != "num_batches_tracked":
                     full = f"{path}.{name}" if path else name
                     tensor.copy_(drawn(full, tuple(tensor.shape), *deviation(module, name, tensor)))
-    return network
+    return network.double().eval()
 
 
 def taps_of(features, backbone, x, blocks):

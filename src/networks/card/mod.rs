@@ -327,7 +327,10 @@ impl Card {
             }
         }
         match (self.architecture, &self.multi_gap) {
-            (Architecture::MultiGap, Some(description)) => description.check()?,
+            (Architecture::MultiGap, Some(description)) => {
+                self.check_streams_own()?;
+                description.check()?;
+            }
             (Architecture::MultiGap, None) => {
                 return Err("`network = \"multi_gap\"` needs a table `[multi_gap]` with its streams".into());
             }
@@ -335,6 +338,25 @@ impl Card {
             (_, None) => {}
         }
         self.check_answers()
+    }
+
+    /// Refuses what a Multi-GAP network would not use, since each of its streams has its own.
+    fn check_streams_own(&self) -> Result<(), String> {
+        if self.scalar.is_some() {
+            return Err("a Multi-GAP network answers `labels`, not a single `output`".into());
+        }
+        let plain = self.scale == 1.0 && self.mean.is_none() && self.std.is_none();
+        if !plain || self.channels != ChannelOrder::Rgb {
+            return Err(
+                "`scale`, `mean`, `std` or `channels` stands at the top of the card: in a Multi-GAP network each \
+                        stream has its own, below `[[multi_gap.streams]]`"
+                    .into(),
+            );
+        }
+        if self.layout != Layout::Nchw || self.flatten.is_some() {
+            return Err("a Multi-GAP network has no `layout` or `flatten` of its own: leave them out".into());
+        }
+        Ok(())
     }
 
     /// Whatever is said of the outputs goes with their number.
@@ -410,6 +432,15 @@ mod tests {
             ("labels = ['a', 'b']\ninput = 9\nlayout = 'tokens'\n", "needs `grid`"),
             ("labels = ['a', 'b']\ninput = 9\ngrid = [2, 2]\n", "belong to"),
             ("labels = ['a', 'b']\ninput = 9\nnetwork = 'torchscript'\nmean = 'mean.txt'\n", "not a file"),
+            (
+                "labels = ['a', 'b']\ninput = 9\nnetwork = 'multi_gap'\nscale = 255\n[multi_gap]\nanp = 3\n",
+                "stream has its own",
+            ),
+            (
+                "labels = ['a', 'b']\ninput = 9\nnetwork = 'multi_gap'\nlayout = 'nhwc'\n[multi_gap]\nanp = 3\n",
+                "`layout`",
+            ),
+            ("output = 'x'\ninput = 9\nnetwork = 'multi_gap'\n[multi_gap]\nanp = 3\n", "answers `labels`"),
         ] {
             let message = Card::from_toml(text, Path::new("mine.toml")).unwrap_err().to_string();
             assert!(message.contains("mine.toml") && message.contains(phrase), "{message}");

@@ -54,6 +54,16 @@ pub(super) struct TrainedCard<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    layer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valence: Option<&'a Regression>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arousal: Option<&'a Regression>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    published: &'a [Published],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    reference: &'a [ReferenceAnswer],
+    #[serde(skip_serializing_if = "Option::is_none")]
     multi_gap: Option<&'a Description>,
 }
 
@@ -68,12 +78,17 @@ impl<'a> TrainedCard<'a> {
             crop,
             filter,
             source: card.source.as_deref(),
+            layer: card.layer.as_deref(),
+            valence: card.valence.as_ref(),
+            arousal: card.arousal.as_ref(),
+            published: &card.published,
+            reference: &card.reference,
             multi_gap: card.multi_gap.as_ref(),
         }
     }
 
     pub(super) fn to_toml(&self) -> String {
-        toml::to_string(self).expect("plain keys, then a table")
+        toml::to_string(self).expect("plain keys, then tables")
     }
 }
 

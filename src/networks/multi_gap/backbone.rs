@@ -8,7 +8,7 @@ use super::parameters::{Builder, Role, Source};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
-use tch::{Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 /// Blocks of a whole backbone.
 pub const BLOCKS: usize = 5;
@@ -373,5 +373,5 @@ fn vgg16(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Backbone> {
 
 /// The mean over all places of a map: (N, channels, rows, columns) to (N, channels).
 pub(super) fn pooled(map: &Tensor) -> Result<Tensor, TchError> {
-    map.f_mean_dim([2_i64, 3].as_slice(), false, Kind::Float)
+    map.f_mean_dim([2_i64, 3].as_slice(), false, map.kind())
 }
