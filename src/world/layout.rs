@@ -35,6 +35,12 @@ pub fn place(random: &mut Random, size: Size, style: Style, kinds: &[(usize, Var
     objects
 }
 
+/// How an object of a class is turned.
+pub fn turn(random: &mut Random, class: usize) -> f64 {
+    let most = objects::of(class).turn;
+    random.uniform(-most, most)
+}
+
 /// One layout, and whether every object found a good place.
 fn attempt(
     random: &mut Random,

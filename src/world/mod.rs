@@ -10,6 +10,7 @@
 mod graph;
 mod hand;
 mod layout;
+mod lesson;
 mod object;
 mod objects;
 mod pen;
@@ -18,6 +19,7 @@ mod scene;
 mod setting;
 
 pub use graph::{graph, Bystander, CausalGraph, Cause, Confounder, Role, LABELS};
+pub use lesson::{kind_name, kinds, Lesson};
 pub use object::{Object, Place, Style, Variant};
 pub use objects::CLASSES;
 pub use render::Painting;

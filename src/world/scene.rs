@@ -106,7 +106,7 @@ pub fn below(random: &mut Random, count: usize) -> usize {
 }
 
 /// Never square: from 4:3 to 16:9, upright or lying; the shorter side has 240 pixels or more, the longer 480 or less.
-fn picture_size(random: &mut Random) -> Size {
+pub(super) fn picture_size(random: &mut Random) -> Size {
     let ratio = random.uniform(4.0 / 3.0, 16.0 / 9.0);
     let long = random.uniform(240.0 * ratio, 480.0);
     let (long, short) = (long.round() as u32, (long / ratio).round() as u32);

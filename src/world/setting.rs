@@ -10,6 +10,15 @@ use crate::image::Size;
 use crate::random::Random;
 use resvg::tiny_skia::{Path, Pixmap, Transform};
 
+/// Names of the settings of the standard style.
+pub const NAMES: [&str; 5] = ["sky and ground", "wall and floor", "stripes", "plain", "dots"];
+
+/// Which of [`NAMES`] the scene of this seed has in the standard style.
+pub fn standard(seed: u64) -> usize {
+    // The first is twice as frequent.
+    below(&mut Random::of_text(seed, "background"), 6).saturating_sub(1)
+}
+
 /// Draws what is behind the objects.
 struct Backdrop {
     random: Random,

@@ -8,6 +8,7 @@ use crate::run::Failure;
 use crate::train::stream;
 use crate::Result;
 use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
 
 /// `[augmentation]`: how pictures are changed while they are learnt from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,15 +47,22 @@ impl Augmentation {
         }
     }
 
-    /// `picture` as it is shown once: a part of it, in other light, perhaps mirrored, of the size `input`.
-    fn apply(&self, picture: &Picture, fit: &Fit, random: &mut Random) -> Rgb8 {
-        let mut shown = match self.crop {
-            1.0 => fit.apply(&picture.pixels, picture.original),
-            least => {
-                let part = cut(&picture.pixels, least, random);
-                fit.apply(&part, part.size())
-            }
-        };
+    /// Whether all of a picture is shown.
+    fn is_whole(&self) -> bool {
+        self.crop == 1.0
+    }
+
+    /// A picture brought to the network's input: all of it, or a part.
+    fn part(&self, picture: &Picture, fit: &Fit, random: &mut Random) -> Rgb8 {
+        if self.is_whole() {
+            return fit.apply(&picture.pixels, picture.original);
+        }
+        let part = cut(&picture.pixels, self.crop, random);
+        fit.apply(&part, part.size())
+    }
+
+    /// The input as it is shown once: in other light, perhaps mirrored.
+    fn changed(&self, mut shown: Rgb8, random: &mut Random) -> Rgb8 {
         if self.mirror && random.uniform(0.0, 1.0) < 0.5 {
             let row = 3 * shown.size().width as usize;
             shown.data_mut().chunks_exact_mut(row).for_each(|row| row.as_chunks_mut::<3>().0.reverse());
@@ -105,6 +113,8 @@ pub struct Feed<'a> {
     pub threads: usize,
     /// Of their order and their changes.
     pub seed: u64,
+    /// Room for pictures of the input's size, one an item, where they are kept.
+    pub kept: Option<Vec<OnceLock<Rgb8>>>,
 }
 
 /// Pictures as a network takes them.
@@ -154,17 +164,25 @@ impl Feed<'_> {
 
     fn batch(&self, numbers: &[usize], salt: &str) -> Shown {
         // A cut-out is smaller than the picture: then all its pixels are needed.
-        let whole = self.augmentation.crop == 1.0;
+        let whole = self.augmentation.is_whole();
         let enough = self.fit.filter(|_| whole).map(|fit| Enough { letterboxed: None, fit });
         let options = DecodeOptions { enough, ..DecodeOptions::default() };
         let mut shown = Shown::default();
         for &number in numbers {
             let item = &self.items[number];
             if let Some(fit) = &self.fit {
-                match item.picture(&options) {
-                    Ok(picture) => {
-                        let mut random = Random::of_text(self.seed, &format!("{salt}{}", item.path));
-                        shown.pictures.push(self.augmentation.apply(&picture, fit, &mut random));
+                let mut random = Random::of_text(self.seed, &format!("{salt}{}", item.path));
+                let kept = self.kept.as_ref().filter(|_| whole).map(|kept| &kept[number]);
+                let input = match kept.and_then(OnceLock::get) {
+                    Some(input) => Ok(input.clone()),
+                    None => item.picture(&options).map(|picture| self.augmentation.part(&picture, fit, &mut random)),
+                };
+                match input {
+                    Ok(input) => {
+                        if let Some(kept) = kept {
+                            kept.get_or_init(|| input.clone());
+                        }
+                        shown.pictures.push(self.augmentation.changed(input, &mut random));
                     }
                     Err(error) => {
                         shown.failures.push(Failure::new(&item.path, "decode", &error));

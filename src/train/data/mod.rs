@@ -18,7 +18,7 @@ pub use split::{SplitConfig, Splits};
 use crate::corpus::{DecodeOptions, Source};
 use crate::image::Picture;
 use crate::run::Failure;
-use crate::world::{Scene, Style, LABELS};
+use crate::world::{Lesson, Scene};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Item {
 #[derive(Debug, Clone)]
 enum Place {
     File(Arc<Source>),
-    Scene { seed: u64, number: u64 },
+    Scene { lesson: Lesson, seed: u64, number: u64 },
 }
 
 impl Item {
@@ -54,7 +54,7 @@ impl Item {
     /// The scene of the drawn world that it is.
     pub fn scene(&self) -> Option<Scene> {
         match self.place {
-            Place::Scene { seed, number } => Some(Scene::draw(seed, number, Style::Standard)),
+            Place::Scene { lesson, seed, number } => Some(lesson.scene(seed, number, 0.0).0),
             Place::File(_) => None,
         }
     }
@@ -142,11 +142,11 @@ impl Default for DrawnConfig {
 const OTHER_SEEDS: [u64; 2] = [1_000_003, 2_000_003];
 
 impl DrawnConfig {
-    /// The scenes. Labels are EmoNet's twenty, of which nine occur.
+    /// The scenes of a lesson. Emotions are EmoNet's twenty labels, of which nine occur.
     ///
     /// # Errors
     /// A share that is none, or no scene at all.
-    pub fn draw(&self) -> Result<Divided> {
+    pub fn draw(&self, lesson: Lesson) -> Result<Divided> {
         for (key, share) in [("label_noise", self.label_noise), ("pair_noise", self.pair_noise)] {
             if !(0.0..=1.0).contains(&share) {
                 return Err(Error::Setting(format!("[drawn] {key} should be from 0 to 1, found {share}")));
@@ -157,14 +157,14 @@ impl DrawnConfig {
         }
         let scenes = |name: &str, seed: u64, count: u64, noise: f64| -> Vec<Item> {
             let item = |number: u64| {
-                let label = Scene::draw(seed, number, Style::Standard).noisy_label(noise);
-                Item { path: format!("{name}/scene-{number:06}"), label, place: Place::Scene { seed, number } }
+                let (_, label) = lesson.scene(seed, number, noise);
+                Item { path: format!("{name}/scene-{number:06}"), label, place: Place::Scene { lesson, seed, number } }
             };
             (0..count).map(item).collect()
         };
         let other = OTHER_SEEDS.map(|more| self.seed.wrapping_add(more));
         Ok(Divided {
-            labels: LABELS.map(String::from).to_vec(),
+            labels: lesson.labels(),
             train: scenes("train", self.seed, self.train, self.label_noise),
             validation: scenes("validation", other[0], self.validation, 0.0),
             test: scenes("test", other[1], self.test, 0.0),

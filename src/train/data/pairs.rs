@@ -9,7 +9,7 @@ use super::{DrawnConfig, Item};
 use crate::attribution::external::npy_matrix;
 use crate::files::read_text;
 use crate::random::Random;
-use crate::world::{graph, Variant, CLASSES};
+use crate::world::{kind_name, kinds, Variant};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -173,18 +173,13 @@ fn joined(file: &Path, names: Vec<String>, rows: impl Iterator<Item = (String, V
     Ok(Pairs { names, known: Known::ByPath(known) })
 }
 
-/// All classes of the drawn world with their variants.
-fn kinds() -> Vec<(usize, Variant)> {
-    (0..CLASSES.len())
-        .flat_map(|class| graph().variants(class).into_iter().map(move |variant| (class, variant)))
-        .collect()
-}
-
+/// "smiling human face"; things that have no variant are "plain".
 fn pair_name(class: usize, variant: Variant) -> String {
-    let noun = CLASSES[class].to_lowercase();
-    match variant {
-        Variant::Plain => format!("plain {noun}"),
-        variant => format!("{} {noun}", variant.name()),
+    let name = kind_name(class, variant);
+    if variant == Variant::Plain {
+        format!("plain {name}")
+    } else {
+        name
     }
 }
 

@@ -27,22 +27,34 @@ impl FirstWeights {
     /// # Errors
     /// The file cannot be read.
     pub fn add_network(&mut self, weights: &Path) -> Result<()> {
-        self.add(weights, String::clone)
+        self.add(weights, |name| Some(name.clone()))
     }
 
-    /// Adds a backbone's tensors, with torchvision's names, as those of the stream `stream`. What the network does not
-    /// have (the classifier) is not used.
+    /// Adds a backbone's tensors as those of the stream `stream`: from a file with torchvision's names, or from a network
+    /// that was trained here and has a stream of this name. What does not belong to the backbone is not used.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn add_backbone(&mut self, stream: &str, weights: &Path) -> Result<()> {
-        self.add(weights, |name| format!("streams.{stream}.backbone.{name}"))
+        let own = format!("streams.{stream}.backbone.");
+        self.add(weights, |name| match name.strip_prefix(&own) {
+            Some(_) => Some(name.clone()),
+            None if name.starts_with("features.") => Some(format!("{own}{name}")),
+            None => None,
+        })?;
+        match self.known.keys().any(|name| name.starts_with(&own)) {
+            true => Ok(()),
+            false => Err(Error::file(
+                weights,
+                format!("has no weights of a backbone: neither torchvision's (features.*) nor a stream `{stream}`"),
+            )),
+        }
     }
 
-    fn add(&mut self, weights: &Path, named: impl Fn(&String) -> String) -> Result<()> {
+    fn add(&mut self, weights: &Path, named: impl Fn(&String) -> Option<String>) -> Result<()> {
         let state = StateDict::open(weights)?;
-        let entry = |(name, array): (String, Array)| (named(&name), (weights.to_path_buf(), array));
-        self.known.extend(state.arrays.into_iter().map(entry));
+        let entry = |(name, array): (String, Array)| Some((named(&name)?, (weights.to_path_buf(), array)));
+        self.known.extend(state.arrays.into_iter().filter_map(entry));
         Ok(())
     }
 

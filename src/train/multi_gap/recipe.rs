@@ -107,7 +107,8 @@ pub enum Part {
 pub struct StreamConfig {
     /// What it is built on.
     pub backbone: BackboneKind,
-    /// The backbone's first weights, with torchvision's names; empty: random numbers.
+    /// The backbone's first weights, with torchvision's names or of a network that was trained here; empty: random
+    /// numbers.
     #[serde(default)]
     pub weights: String,
     /// Channels as a multiple of the published network's.
@@ -202,6 +203,9 @@ pub struct DataConfig {
     pub labels_from: LabelsFrom,
     /// The labels in the order of the outputs; empty: those that occur, in alphabetical order.
     pub labels: Vec<String>,
+    /// Keep pictures in memory as they enter the network, where nothing is cut out of them: each is read once, and takes
+    /// its input's bytes (150 kB at 224 x 224).
+    pub keep: bool,
 }
 
 /// `[study]`

@@ -60,7 +60,7 @@ fn every_network_of_both_studies_is_trained_and_known_the_second_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut recipe = tiny();
     recipe.study.variants = Part::Heads;
-    let (data, stop) = (recipe.drawn.draw().unwrap(), AtomicBool::new(false));
+    let (data, stop) = (recipe.drawn.draw(crate::world::Lesson::Emotions).unwrap(), AtomicBool::new(false));
     let pairs = Pairs::drawn(&recipe.drawn);
     let run = |study: Study| {
         let mut workshop = Workshop::new(&recipe, &data, Some(&pairs), (Device::Cpu, 1), folder.path(), &stop);

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
+use std::sync::OnceLock;
 use tch::{no_grad, Device, Kind, Tensor};
 
 /// The file that says that a training is over.
@@ -308,7 +309,9 @@ impl<'a> Workshop<'a> {
         pairs: Option<&'a Pairs>,
     ) -> Pictures<'a> {
         let (fit, threads) = (Some(self.recipe.network.fit()), self.threads);
-        let feed = Feed { items: self.items(number), pairs, fit, augmentation, batch, threads, seed };
+        let items = self.items(number);
+        let kept = self.recipe.data.keep.then(|| items.iter().map(|_| OnceLock::new()).collect());
+        let feed = Feed { items, pairs, fit, augmentation, batch, threads, seed, kept };
         Pictures { feed, device: self.device }
     }
 
