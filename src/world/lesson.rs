@@ -24,7 +24,7 @@ pub enum Lesson {
 }
 
 /// Largest and least longest side of the object that is shown, relative to the picture's shorter side.
-const SIDES: (f64, f64) = (0.25, 0.95);
+const SIDES: (f64, f64) = (0.2, 0.7);
 
 /// All classes with their variants.
 pub fn kinds() -> Vec<(usize, Variant)> {
