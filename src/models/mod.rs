@@ -124,7 +124,7 @@ mod tests {
     fn the_catalogue_is_sound() {
         let models = catalogue().unwrap();
         let names: Vec<_> = models.iter().map(|model| model.name.as_str()).collect();
-        assert_eq!(names, ["yolov3-openimages", "emonet", "emonet-ecco"]);
+        assert_eq!(names, ["yolov3-openimages", "emonet", "emonet-ecco", "mobilenet_v2", "vgg16", "vgg16-places365"]);
         let mut files = BTreeSet::new();
         for file in models.iter().flat_map(|model| &model.files) {
             assert!(files.insert(&file.name), "{} belongs to two models", file.name);

@@ -353,7 +353,13 @@ pub fn open(weights: &Path, mean: Option<&Path>, device: Device) -> Result<Box<d
                     "a Multi-GAP network has a mean colour per stream in its card, not a file",
                 ));
             }
-            Ok(Box::new(MultiGap::load(weights, card, device)?))
+            let network = MultiGap::load(weights, card, device)?;
+            if network.streams().is_empty() {
+                let message =
+                    "reads adjective-noun pairs alone and does not look at pictures: fuse it with a stream that does";
+                return Err(Error::file(weights, message));
+            }
+            Ok(Box::new(network))
         }
         _ => Ok(Box::new(AlexNet::load(weights, mean, device)?)),
     }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use emocam::models::digest;
 use emocam::networks::torchscript::{examine, is_one};
-use emocam::networks::{AlexNet, Card, Classifier, Layout, TorchScript};
+use emocam::networks::{AlexNet, Architecture, Card, Classifier, Layout, MultiGap, TorchScript};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,9 +11,14 @@ use std::process::ExitCode;
 /// Examines the network in `file`, prints every check, and says by its exit status whether all held.
 pub fn run(file: &Path, mean: Option<&Path>) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
-    let sound = match is_one(file)? {
-        true => script(file, &mut text)?,
-        false => {
+    let card = Card::if_beside(file)?;
+    let sound = match card {
+        _ if is_one(file)? => script(file, &mut text)?,
+        Some(card) if card.architecture == Architecture::MultiGap => {
+            multi_gap(file, card, &mut text)?;
+            true
+        }
+        _ => {
             alexnet(file, mean, &mut text)?;
             true
         }
@@ -79,6 +84,16 @@ fn script(file: &Path, text: &mut String) -> anyhow::Result<bool> {
         writeln!(text, "usable with every method that needs no visible layers: all but lrp-cam and lift-cam")?;
     }
     Ok(sound)
+}
+
+/// Weights of a Multi-GAP network: reading them is the check.
+fn multi_gap(file: &Path, card: Card, text: &mut String) -> anyhow::Result<()> {
+    let network = MultiGap::load(file, card, tch::Device::Cpu)?;
+    head(file, "weights of a Multi-GAP network", network.card(), text)?;
+    let numbers: usize = network.parameters().iter().map(|one| one.tensor.numel()).sum();
+    writeln!(text, "ok     structure: {numbers} numbers; streams: {}", network.stream_names().join(", "))?;
+    writeln!(text, "usable with every method that needs no visible layers: all but lrp-cam and lift-cam")?;
+    Ok(())
 }
 
 /// Weights of an AlexNet: reading them is the check.

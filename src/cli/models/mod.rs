@@ -10,7 +10,10 @@ use emocam::load;
 use emocam::models::digest::{self, Remembered};
 use emocam::models::fetch::{fetch, Fetched};
 use emocam::models::{catalogue, folder, locate, Model};
+use emocam::networks::multi_gap::backbone::{BackboneKind, TorchVision};
+use emocam::networks::multi_gap::OfFile;
 use emocam::networks::{predict, AlexNet, Card, Classifier};
+use emocam::nn::weights::StateDict;
 use emocam::regions::darknet::{Cfg, Darknet};
 use emocam::regions::Detector;
 use emocam::synthesize;
@@ -219,17 +222,26 @@ fn check_detector(cfg: Option<String>, weights: &Path, folder: &Path) -> anyhow:
     Ok(format!("{}: fits {}, {parameters} numbers{random}", weights.display(), cfg.path.display()))
 }
 
+/// Backbones with torchvision's names, and their classes.
+const BACKBONES: [(&str, BackboneKind, i64); 3] = [
+    ("mobilenet_v2", BackboneKind::MobilenetV2, 1000),
+    ("vgg16", BackboneKind::Vgg16, 1000),
+    ("vgg16-places365", BackboneKind::Vgg16, 365),
+];
+
 fn verify(folder: &Path) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let mut wrong = 0;
     let mut found = 0;
-    for file in catalogue()?.into_iter().flat_map(|model| model.files) {
+    let known = catalogue()?;
+    let files = known.iter().flat_map(|model| model.files.iter().map(move |file| (model.name.as_str(), file)));
+    for (model, file) in files {
         let path = folder.join(&file.name);
         if !path.exists() {
             continue;
         }
         found += 1;
-        let verdict = verify_file(folder, &file.name, file.sha256.as_deref());
+        let verdict = verify_file(folder, model, &file.name, file.sha256.as_deref());
         wrong += usize::from(verdict.is_err());
         match verdict {
             Ok(line) => writeln!(out, "ok     {}: {line}", file.name)?,
@@ -242,7 +254,7 @@ fn verify(folder: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(wrong > 0)))
 }
 
-fn verify_file(folder: &Path, name: &str, published: Option<&str>) -> anyhow::Result<String> {
+fn verify_file(folder: &Path, model: &str, name: &str, published: Option<&str>) -> anyhow::Result<String> {
     let path = folder.join(name);
     let digest = match digest::remember(folder, name)? {
         Remembered::First(now) => format!("SHA-256 {} recorded", &now.sha256[..16]),
@@ -257,6 +269,12 @@ fn verify_file(folder: &Path, name: &str, published: Option<&str>) -> anyhow::Re
     if let Some(published) = published {
         let found = digest::sha256_file(&path)?;
         anyhow::ensure!(found == published, "SHA-256 {found}, published is {published}: fetch it again");
+    }
+    if let Some(&(_, kind, classes)) = BACKBONES.iter().find(|(known, ..)| *known == model) {
+        let mut state = StateDict::open(&path)?;
+        TorchVision::build(kind, 1.0, classes, &mut OfFile { state: &mut state, device: tch::Device::Cpu })?;
+        state.finish()?;
+        return Ok(format!("{}: fits {model}; {digest}", path.display()));
     }
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("weights") => Ok(format!("{}; {digest}", check_detector(None, &path, folder)?)),

@@ -13,6 +13,7 @@ mod tests;
 use crate::networks::multi_gap::Parameter;
 use crate::nn::weights::Array;
 use crate::run::Failure;
+use crate::stats::quantile;
 use crate::{Error, Result};
 use checkpoint::State;
 use descent::{Descent, Optimiser, Rule};
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 use tch::{Kind, Reduction, TchError, Tensor};
 
 /// The checkpoint's name in a training's folder.
@@ -227,8 +229,8 @@ pub struct StepDone {
     pub validation: Option<f64>,
 }
 
-/// What a training came to.
-#[derive(Debug, Clone, PartialEq)]
+/// What a training came to; the default is that of none.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trained {
     /// All epochs.
     pub epochs: Vec<Epoch>,
@@ -236,6 +238,32 @@ pub struct Trained {
     pub best: u64,
     /// Pictures that could not be read, each once, in the order of their paths.
     pub failures: Vec<Failure>,
+    /// Of this process.
+    pub clock: StepClock,
+}
+
+/// Where the time of a training went.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StepClock {
+    /// Seconds of every step down the gradient.
+    steps: Vec<f64>,
+    /// Seconds in which pictures were waited for.
+    waited: f64,
+}
+
+impl StepClock {
+    /// The median of a step's seconds; `None`: no step was done.
+    pub fn step_seconds(&self) -> Option<f64> {
+        let mut sorted = self.steps.clone();
+        sorted.sort_by(f64::total_cmp);
+        (!sorted.is_empty()).then(|| quantile(&sorted, 0.5))
+    }
+
+    /// Of the time of all steps and of waiting for pictures the share that was waiting.
+    pub fn waited_share(&self) -> Option<f64> {
+        let all = self.waited + self.steps.iter().sum::<f64>();
+        (all > 0.0).then(|| self.waited / all)
+    }
 }
 
 /// Sums over pictures.
@@ -277,8 +305,10 @@ impl Training<'_> {
         let known = checkpoint::read(&path, self.fingerprint, parameters, (&trained, &mut descent))?;
         let (mut state, mut best) = known
             .unwrap_or_else(|| (State { fingerprint: self.fingerprint.into(), ..State::default() }, BTreeMap::new()));
+        let mut clock = StepClock::default();
         while !self.is_over(&state) {
-            let Some(epoch) = self.epoch(&state, &trained, &mut descent, told)? else { return Ok(None) };
+            let epoch = self.epoch(&state, (&trained, &mut descent), &mut clock, told)?;
+            let Some(epoch) = epoch else { return Ok(None) };
             let (epoch, failures) = epoch;
             if state.epochs.iter().all(|before| before.validation_accuracy < epoch.validation_accuracy) {
                 state.best = epoch.epoch;
@@ -296,7 +326,7 @@ impl Training<'_> {
         }
         history::write_log(&self.folder.join("log.csv"), &state.epochs)?;
         history::draw(self.folder, "Training", &state.epochs)?;
-        Ok(Some(Trained { epochs: state.epochs, best: state.best, failures: state.failures }))
+        Ok(Some(Trained { epochs: state.epochs, best: state.best, failures: state.failures, clock }))
     }
 
     fn is_over(&self, state: &State) -> bool {
@@ -308,8 +338,8 @@ impl Training<'_> {
     fn epoch(
         &self,
         state: &State,
-        trained: &[&Parameter],
-        descent: &mut Descent,
+        (trained, descent): (&[&Parameter], &mut Descent),
+        clock: &mut StepClock,
         told: &mut dyn FnMut(StepDone),
     ) -> Result<Option<(Epoch, Vec<Failure>)>> {
         let number = state.epochs.len() as u64 + 1;
@@ -318,7 +348,9 @@ impl Training<'_> {
         let (mut sums, mut failures) = (Sums::default(), Vec::new());
         let mut recent: Option<(f64, f64)> = None;
         let mut stopped = false;
+        let mut waiting = Instant::now();
         let shown = self.lessons.epoch(number, &mut |mut batch| {
+            clock.waited += waiting.elapsed().as_secs_f64();
             stopped |= self.stop.load(Ordering::Relaxed);
             failures.append(&mut batch.failures);
             if stopped {
@@ -331,7 +363,9 @@ impl Training<'_> {
                 return Ok(());
             }
             let rate = self.config.rate_at(step - 1, steps);
+            let begun = Instant::now();
             let (loss, right) = self.step(&batch, trained, descent, (number, rate))?;
+            clock.steps.push(begun.elapsed().as_secs_f64());
             sums.add(count, loss, right);
             let share = right as f64 / count as f64;
             let (mean, accuracy) = recent.map_or((loss, share), |(mean, accuracy): (f64, f64)| {
@@ -340,6 +374,7 @@ impl Training<'_> {
             recent = Some((mean, accuracy));
             let validation = state.epochs.last().map(|epoch| epoch.validation_accuracy);
             told(StepDone { step, steps, loss: mean, accuracy, validation });
+            waiting = Instant::now();
             Ok(())
         });
         if stopped {

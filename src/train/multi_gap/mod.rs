@@ -11,6 +11,7 @@ pub mod recipe;
 mod study;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod workshop;
 
 pub use recipe::Recipe;

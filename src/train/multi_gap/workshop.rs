@@ -1,25 +1,23 @@
 //! One network from its plan to its weights and its figures.
 
 use super::first::FirstWeights;
-use super::lessons::{means_of, KeptMeans, PartOf, Pictures};
+use super::lessons::PartOf;
+use super::uses::KeptBlock;
 use super::recipe::{Part, Recipe, ANP};
 use crate::classify::{Confusion, Share};
-use crate::files::{hexadecimal, read_text, sha256, write_bytes};
-use crate::networks::multi_gap::{Description, Fusion, MultiGap, Stream, StreamDescription};
+use crate::files::{read_text, sha256, write_bytes};
+use crate::models;
+use crate::networks::multi_gap::{Description, Fusion, MultiGap, Parameter, StreamDescription};
 use crate::networks::{Architecture, Card};
 use crate::run::{table, write_failures, Failure};
-use crate::train::data::feed::{Augmentation, Feed};
 use crate::train::data::pairs::Pairs;
-use crate::train::data::{Divided, Item};
-use crate::train::fitting::{Learner, Lessons, StepDone, Training, TrainingConfig};
+use crate::train::data::Divided;
+use crate::train::fitting::{Learner, Lessons, StepDone, Trained, Training, TrainingConfig};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
-use std::sync::OnceLock;
 use tch::{no_grad, Device, Kind, Tensor};
 
 /// The file that says that a training is over.
@@ -66,6 +64,12 @@ pub struct TrainingResult {
     pub numbers: usize,
     /// Seconds of this process.
     pub seconds: f64,
+    /// The median of a training step's seconds, where this process trained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_seconds: Option<f64>,
+    /// Of the time of training steps and of waiting for pictures the share that was waiting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_share: Option<f64>,
 }
 
 /// How far a workshop is.
@@ -96,19 +100,7 @@ pub struct Workshop<'a> {
     /// Ends the training after the step at hand.
     pub stop: &'a AtomicBool,
     /// By the digest of a backbone's tensors up to the block.
-    kept: BTreeMap<String, [KeptBlock; 3]>,
-}
-
-/// What a block has made of the pictures of one use.
-struct KeptBlock {
-    means: Tensor,
-    readable: Rc<Readable>,
-}
-
-/// Numbers of the pictures that could be read, and why the others could not.
-struct Readable {
-    numbers: Vec<usize>,
-    failures: Vec<Failure>,
+    pub(super) kept: BTreeMap<String, [KeptBlock; 3]>,
 }
 
 impl<'a> Workshop<'a> {
@@ -155,9 +147,8 @@ impl<'a> Workshop<'a> {
         let part = plan.part.unwrap_or(Part::Fusion);
         let learner = PartOf { network: &network, part };
         let config = self.config(plan);
-        let uses = [&self.data.train, &self.data.validation, &self.data.test];
-        let (mut epochs, mut best_epoch, mut failures) = (0, 0, Vec::new());
         let lessons = self.lessons(plan, &network, config, told)?;
+        let mut trained = Trained::default();
         if plan.part.is_some() {
             let training = Training {
                 learner: &learner,
@@ -169,70 +160,95 @@ impl<'a> Workshop<'a> {
                 fingerprint: &fingerprint,
                 stop: self.stop,
             };
-            let Some(trained) = training.run(&mut |step| told(Told::Step(step)))? else { return Ok(None) };
-            (epochs, best_epoch, failures) = (trained.epochs.len() as u64, trained.best, trained.failures);
+            match training.run(&mut |step| told(Told::Step(step)))? {
+                Some(ended) => trained = ended,
+                None => return Ok(None),
+            }
         }
-        let confusion = self.measure(&learner, &*lessons[2], &folder, &mut failures)?;
-        failures.extend(self.data.failures.iter().cloned());
-        failures.sort_by(|a, b| a.path.cmp(&b.path));
-        failures.dedup_by(|a, b| a.path == b.path);
-        write_failures(&folder.join("failures.csv"), &failures)?;
-        confusion.write(&folder, &format!("Confusion matrix: {}", title(plan)))?;
+        let result = self.measured(plan, &learner, &*lessons[2], trained)?;
         network.save(&folder.join(WEIGHTS))?;
-        let accuracy = confusion.accuracy();
-        let count = |trained: bool| {
-            let counted = network.parameters().iter().filter(|one| !trained || learner.is_trained(one));
-            counted.map(|one| one.tensor.numel()).sum::<usize>()
-        };
-        let result = TrainingResult {
-            name: plan.name.clone(),
-            fingerprint,
-            pictures: uses.map(Vec::len),
-            epochs,
-            best_epoch,
-            accuracy: accuracy.ok_or_else(|| Error::Setting("no picture to measure with can be read".into()))?,
-            trained_numbers: if plan.part.is_some() { count(true) } else { 0 },
-            numbers: count(false),
-            seconds: clock.elapsed().as_secs_f64(),
-        };
+        let result = TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..result };
         let json = serde_json::to_vec_pretty(&result).expect("numbers and texts");
         write_bytes(&folder.join(RESULT), &json)?;
         Ok(Some(result))
     }
 
+    /// Measures a trained network on the pictures that nothing was learnt from, and writes all tables and figures.
+    fn measured(
+        &self,
+        plan: &Plan,
+        learner: &PartOf<'_>,
+        test: &dyn Lessons,
+        trained: Trained,
+    ) -> Result<TrainingResult> {
+        let folder = self.folder.join(&plan.name);
+        let Trained { epochs, best, mut failures, clock } = trained;
+        let confusion = self.measure(learner, test, &folder, &mut failures)?;
+        failures.extend(self.data.failures.iter().cloned());
+        failures.sort_by(|a, b| a.path.cmp(&b.path));
+        failures.dedup_by(|a, b| a.path == b.path);
+        write_failures(&folder.join("failures.csv"), &failures)?;
+        confusion.write(&folder, &format!("Confusion matrix: {}", title(plan)))?;
+        let accuracy = confusion.accuracy();
+        let parameters = learner.network.parameters().iter();
+        let numbers = |one: &Parameter| one.tensor.numel();
+        let changed = parameters.clone().filter(|one| plan.part.is_some() && learner.is_trained(one));
+        Ok(TrainingResult {
+            name: plan.name.clone(),
+            fingerprint: String::new(),
+            pictures: [&self.data.train, &self.data.validation, &self.data.test].map(Vec::len),
+            epochs: epochs.len() as u64,
+            best_epoch: best,
+            accuracy: accuracy.ok_or_else(|| Error::Setting("no picture to measure with can be read".into()))?,
+            trained_numbers: changed.map(numbers).sum(),
+            numbers: parameters.map(numbers).sum(),
+            seconds: 0.0,
+            step_seconds: clock.step_seconds(),
+            waited_share: clock.waited_share(),
+        })
+    }
+
     /// What must be the same for a training to go on: the plan, the recipe's part that it uses, the pictures, and the
     /// contents of files that it begins from.
     fn fingerprint(&self, plan: &Plan) -> Result<String> {
-        let mut text = format!("{plan:?}\n{:?}\n{:?}\n", self.config(plan), self.recipe.network.fit());
+        // Files count by their contents, wherever they lie.
+        let moved = Plan { initial: Vec::new(), ..plan.clone() };
+        let mut text = format!("{moved:?}\n{:?}\n{:?}\n", self.config(plan), self.recipe.network.fit());
         if plan.part == Some(Part::All) {
             text.push_str(&format!("{:?}\n", self.recipe.augmentation));
         }
         if let Some(pairs) = self.pairs.filter(|_| plan.anp) {
             text.push_str(&format!("{:?}\n{:?}\n", pairs.names, self.recipe.drawn));
+            if !self.recipe.anp.file.is_empty() {
+                text.push_str(&models::digest::sha256_file(self.recipe.anp.file.as_ref())?);
+            }
         }
         text.push_str(&self.data.digest());
-        for file in self.files(plan) {
-            text.push_str(&crate::models::digest::sha256_file(&file)?);
+        for file in self.files(plan)? {
+            text.push_str(&models::digest::sha256_file(&file)?);
         }
         Ok(sha256(text.as_bytes()))
     }
 
     /// Files that the first weights come from.
-    fn files(&self, plan: &Plan) -> Vec<PathBuf> {
-        let backbones = plan.streams.iter().filter_map(|stream| self.backbone_file(&stream.name));
-        plan.initial.iter().cloned().chain(backbones).collect()
+    fn files(&self, plan: &Plan) -> Result<Vec<PathBuf>> {
+        let backbones = plan.streams.iter().filter_map(|stream| self.backbone_file(&stream.name).transpose());
+        plan.initial.iter().cloned().map(Ok).chain(backbones).collect()
     }
 
-    fn backbone_file(&self, stream: &str) -> Option<PathBuf> {
-        let file = self.recipe.stream.get(stream).map(|stream| PathBuf::from(&stream.weights));
-        file.filter(|file| !file.as_os_str().is_empty())
+    /// The file with a backbone's first weights, by its path or its name in the models folder.
+    fn backbone_file(&self, stream: &str) -> Result<Option<PathBuf>> {
+        let file = self.recipe.stream.get(stream).map(|stream| stream.weights.as_str());
+        file.filter(|file| !file.is_empty())
+            .map(|file| models::locate(file.as_ref(), &models::folder(None)))
+            .transpose()
     }
 
     /// The network with its first weights.
     fn first(&self, plan: &Plan) -> Result<MultiGap> {
         let mut source = FirstWeights::random(self.config(plan).seed, self.device);
         for stream in &plan.streams {
-            if let Some(file) = self.backbone_file(&stream.name) {
+            if let Some(file) = self.backbone_file(&stream.name)? {
                 source.add_backbone(&stream.name, &file)?;
             }
         }
@@ -297,108 +313,6 @@ impl<'a> Workshop<'a> {
             .map_err(Error::torch("weighing the labels"))
     }
 
-    fn items(&self, number: usize) -> &'a [Item] {
-        [&self.data.train, &self.data.validation, &self.data.test][number]
-    }
-
-    fn pictures(
-        &self,
-        number: usize,
-        (batch, seed): (usize, u64),
-        augmentation: Augmentation,
-        pairs: Option<&'a Pairs>,
-    ) -> Pictures<'a> {
-        let (fit, threads) = (Some(self.recipe.network.fit()), self.threads);
-        let items = self.items(number);
-        let kept = self.recipe.data.keep.then(|| items.iter().map(|_| OnceLock::new()).collect());
-        let feed = Feed { items, pairs, fit, augmentation, batch, threads, seed, kept };
-        Pictures { feed, device: self.device }
-    }
-
-    /// What is learnt from, chosen by and measured with.
-    fn lessons(
-        &mut self,
-        plan: &Plan,
-        network: &MultiGap,
-        config: &TrainingConfig,
-        told: &mut dyn FnMut(Told),
-    ) -> Result<[Box<dyn Lessons + 'a>; 3]> {
-        if plan.part == Some(Part::All) && !plan.streams.is_empty() {
-            let pictures = |number| {
-                let learnt = number == 0;
-                let augmentation = if learnt { self.recipe.augmentation.clone() } else { Augmentation::NONE };
-                self.pictures(number, (config.batch, config.seed), augmentation, self.pairs.filter(|_| plan.anp))
-            };
-            return Ok([0, 1, 2].map(|number| Box::new(pictures(number)) as Box<dyn Lessons>));
-        }
-        let mut keys = Vec::new();
-        for stream in network.streams() {
-            let own = block_digests(network, stream)?;
-            if own.iter().any(|key| !self.kept.contains_key(key)) {
-                self.run_backbone(stream, &own, told)?;
-            }
-            keys.push(own);
-        }
-        let mut lessons = Vec::new();
-        for number in 0..3 {
-            lessons.push(Box::new(self.kept_means(plan, &keys, number, config)?) as Box<dyn Lessons>);
-        }
-        lessons.try_into().map_err(|_| Error::Setting("there are three uses of pictures".into()))
-    }
-
-    /// Keeps what the backbone of a stream makes of all pictures.
-    fn run_backbone(&mut self, stream: &Stream, keys: &[String], told: &mut dyn FnMut(Told)) -> Result<()> {
-        let batch = self.recipe.training.batch;
-        let pictures = [0, 1, 2].map(|number| self.pictures(number, (batch, 0), Augmentation::NONE, None));
-        let batches: u64 = pictures.iter().map(Lessons::batches).sum();
-        let (mut uses, mut done) = (Vec::new(), 0);
-        for pictures in &pictures {
-            let (blocks, numbers, failures) =
-                means_of(stream, pictures, &mut |more| told(Told::Features(done + more, batches)))?;
-            done += pictures.batches();
-            uses.push((blocks, Rc::new(Readable { numbers, failures })));
-        }
-        for (block, key) in keys.iter().enumerate() {
-            let kept = [0, 1, 2].map(|number| {
-                let (blocks, readable) = &uses[number];
-                KeptBlock { means: blocks[block].shallow_clone(), readable: readable.clone() }
-            });
-            self.kept.insert(key.clone(), kept);
-        }
-        Ok(())
-    }
-
-    fn kept_means(
-        &self,
-        plan: &Plan,
-        keys: &[Vec<String>],
-        number: usize,
-        config: &TrainingConfig,
-    ) -> Result<KeptMeans> {
-        let items = self.items(number);
-        let kept = |keys: &Vec<String>| keys.iter().map(|key| &self.kept[key][number]).collect::<Vec<_>>();
-        let kept: Vec<Vec<&KeptBlock>> = keys.iter().map(kept).collect();
-        // The same pictures can be read by all streams.
-        let (numbers, failures) = match kept.first().and_then(|blocks| blocks.first()) {
-            Some(first) => (first.readable.numbers.clone(), first.readable.failures.clone()),
-            None => ((0..items.len()).collect(), Vec::new()),
-        };
-        let labels: Vec<i64> = numbers.iter().map(|&number| items[number].label as i64).collect();
-        let pairs = self.pairs.filter(|_| plan.anp);
-        let tensors = || {
-            let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.device)?;
-            let pairs = pairs.map(|pairs| {
-                let values: Vec<f32> = numbers.iter().flat_map(|&number| pairs.of(&items[number])).collect();
-                Tensor::f_from_slice(&values)?.f_reshape([numbers.len() as i64, -1])?.f_to_device(self.device)
-            });
-            Ok((labels, pairs.transpose()?))
-        };
-        let (labels, pairs) = tensors().map_err(Error::torch("keeping labels and pairs"))?;
-        let means = |blocks: &Vec<&KeptBlock>| blocks.iter().map(|block| block.means.shallow_clone()).collect();
-        let (batch, seed) = (config.batch, config.seed);
-        Ok(KeptMeans { streams: kept.iter().map(means).collect(), pairs, labels, numbers, failures, batch, seed })
-    }
-
     /// What the network answers for the pictures to measure with: `predictions.csv`, and the confusion.
     fn measure(
         &self,
@@ -439,20 +353,6 @@ impl<'a> Workshop<'a> {
         })?;
         Ok(confusion)
     }
-}
-
-/// SHA-256 of a stream's backbone up to each of its blocks: what names the features that it gives.
-fn block_digests(network: &MultiGap, stream: &Stream) -> Result<Vec<String>> {
-    // Two streams of one backbone may want their pixels otherwise.
-    let begun = Sha256::new().chain_update(stream.normalisation());
-    let mut digests = vec![begun; stream.blocks_count()];
-    for parameter in network.parameters() {
-        let Some(block) = stream.block_of(&parameter.name) else { continue };
-        let array = parameter.to_array()?;
-        let bytes: Vec<u8> = array.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        digests[block..].iter_mut().for_each(|digest| digest.update(&bytes));
-    }
-    Ok(digests.into_iter().map(|digest| hexadecimal(&digest.finalize())).collect())
 }
 
 fn title(plan: &Plan) -> String {
