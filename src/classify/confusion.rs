@@ -101,10 +101,10 @@ impl Confusion {
             for (label, name) in self.labels.iter().enumerate() {
                 let (recall, precision) = (self.recall(label), self.precision(label));
                 let mut cells = vec![name.clone()];
-                cells.push(recall.map_or(0, |of| of.cases).to_string());
+                cells.push(recall.map_or(0, |share| share.cases).to_string());
                 cells.push(self.counts[label][label].to_string());
                 cells.extend(cells_of(recall));
-                cells.push(precision.map_or(0, |of| of.cases).to_string());
+                cells.push(precision.map_or(0, |share| share.cases).to_string());
                 cells.extend(cells_of(precision));
                 table.row(cells)?;
             }
@@ -124,9 +124,9 @@ impl Confusion {
             shown.iter().map(share).collect()
         };
         let names = || shown.iter().map(|&label| self.labels[label].clone()).collect();
-        let subtitle = self.accuracy().map(|of| {
-            let (lower, upper) = of.interval;
-            format!("{} of {} right: {:.3} [{lower:.3}, {upper:.3}]", of.hits, of.cases, of.share)
+        let subtitle = self.accuracy().map(|right| {
+            let (lower, upper) = right.interval;
+            format!("{} of {} right: {:.3} [{lower:.3}, {upper:.3}]", right.hits, right.cases, right.share)
         });
         let heatmap = Heatmap {
             title: title.into(),
@@ -176,9 +176,9 @@ mod tests {
         for (label, answer) in [(0, 0), (0, 1), (0, 1), (1, 1)] {
             confusion.add(label, answer);
         }
-        assert_eq!(confusion.accuracy().map(|of| (of.hits, of.cases)), Some((2, 4)));
-        assert_eq!(confusion.recall(0).map(|of| (of.hits, of.cases)), Some((1, 3)));
-        assert_eq!(confusion.precision(1).map(|of| (of.hits, of.cases)), Some((1, 3)));
+        assert_eq!(confusion.accuracy().map(|share| (share.hits, share.cases)), Some((2, 4)));
+        assert_eq!(confusion.recall(0).map(|share| (share.hits, share.cases)), Some((1, 3)));
+        assert_eq!(confusion.precision(1).map(|share| (share.hits, share.cases)), Some((1, 3)));
         assert_eq!((confusion.recall(2), confusion.precision(2)), (None, None));
         let folder = tempfile::tempdir().unwrap();
         confusion.write(folder.path(), "Confusion").unwrap();

@@ -131,7 +131,8 @@ mod tests {
             (judged.confusion.counts.clone(), judged.unlabelled),
             (vec![vec![2, 0, 0], vec![0; 3], vec![0; 3]], 2)
         );
-        let shares: Vec<_> = judged.streams.iter().map(|(_, share)| share.map(|of| (of.hits, of.cases))).collect();
+        let shares: Vec<_> =
+            judged.streams.iter().map(|(_, share)| share.map(|share| (share.hits, share.cases))).collect();
         assert_eq!(shares, [Some((2, 2)), Some((2, 2))]);
     }
 }

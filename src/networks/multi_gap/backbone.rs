@@ -241,6 +241,7 @@ impl Convolution {
 }
 
 /// Of a convolution without bias.
+#[derive(Clone, Copy)]
 struct Shape {
     inputs: i64,
     outputs: i64,

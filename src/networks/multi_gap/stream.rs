@@ -137,8 +137,8 @@ impl Stream {
             (steps, _) = steps.f_gru(&start, gru, true, 1, 0.0, true, true, true)?;
         }
         if !self.attention.is_empty() {
-            let weighed = self.attention.iter().enumerate().map(|(at, attention)| {
-                let step = steps.f_select(1, at as i64)?;
+            let weighed = self.attention.iter().enumerate().map(|(block, attention)| {
+                let step = steps.f_select(1, block as i64)?;
                 attention.forward(&step)?.f_tanh()?.f_square()?.f_mul(&step)
             });
             steps = Tensor::f_stack(&weighed.collect::<Result<Vec<_>, _>>()?, 1)?;

@@ -23,6 +23,9 @@ pub enum LabelsFrom {
     Name,
 }
 
+/// A picture and its label.
+type Named = (Source, String);
+
 /// What a CSV file says of a picture.
 #[derive(Debug, Deserialize)]
 struct Row {
@@ -51,7 +54,7 @@ pub fn collect(roots: &[PathBuf], from: LabelsFrom, labels: &[String]) -> Result
         [] => named.iter().map(|(_, label)| label.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
         labels => labels.to_vec(),
     };
-    let index: BTreeMap<&str, usize> = known.iter().enumerate().map(|(at, label)| (label.as_str(), at)).collect();
+    let index: BTreeMap<&str, usize> = known.iter().enumerate().map(|(place, label)| (label.as_str(), place)).collect();
     let mut items = Vec::new();
     for (source, label) in &named {
         let Some(&label) = index.get(label.as_str()) else {
@@ -91,7 +94,7 @@ fn check(labels: &[String], items: &[Item], roots: &[PathBuf]) -> Result<()> {
 }
 
 /// Pictures with the label that their place says.
-fn below(corpus: Corpus, from: LabelsFrom) -> (Vec<(Source, String)>, Vec<Failure>) {
+fn below(corpus: Corpus, from: LabelsFrom) -> (Vec<Named>, Vec<Failure>) {
     let failure = |path: &str, cause: String| Failure { path: path.into(), stage: "find".into(), cause };
     let mut failures: Vec<Failure> =
         corpus.problems.iter().map(|problem| failure(&problem.path, problem.cause.clone())).collect();
@@ -129,7 +132,7 @@ fn prefix_of(source: &Source) -> Option<String> {
 }
 
 /// Pictures and labels of a CSV file; those that are not there are failures.
-fn table_rows(table: &Path) -> Result<(Vec<(Source, String)>, Vec<Failure>)> {
+fn table_rows(table: &Path) -> Result<(Vec<Named>, Vec<Failure>)> {
     let text = read_text(table)?;
     let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let folder = table.parent().unwrap_or(Path::new(""));

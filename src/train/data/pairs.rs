@@ -61,7 +61,7 @@ impl Pairs {
             "csv" => table(file),
             "npy" => {
                 let (columns, values) = npy_matrix(file, length)?;
-                matrix(config, file, columns, values)
+                matrix(config, file, columns, &values)
             }
             "dat" => {
                 let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
@@ -71,7 +71,7 @@ impl Pairs {
                     let message = format!("{length} bytes are no whole rows of {columns} 32-bit floats, one a name");
                     return Err(Error::file(file, message));
                 }
-                matrix(config, file, columns, values)
+                matrix(config, file, columns, &values)
             }
             _ => Err(Error::file(file, "expected adjective-noun pairs as .csv, .npy or .dat")),
         }
@@ -125,7 +125,7 @@ fn names(config: &PairsConfig, file: &Path) -> Result<Vec<String>> {
         .map_err(|error| Error::file(path, format!("not a JSON list of the pairs' names: {error}")))
 }
 
-fn matrix(config: &PairsConfig, file: &Path, columns: usize, values: Vec<f32>) -> Result<Pairs> {
+fn matrix(config: &PairsConfig, file: &Path, columns: usize, values: &[f32]) -> Result<Pairs> {
     let names = names(config, file)?;
     if names.len() != columns {
         return Err(Error::file(file, format!("has {columns} columns, {} has {} names", config.names, names.len())));

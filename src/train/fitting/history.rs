@@ -30,10 +30,11 @@ pub struct Epoch {
 pub fn write_log(path: &Path, epochs: &[Epoch]) -> Result<()> {
     table(path, |table| {
         table.row(["epoch", "rate", "training_loss", "training_accuracy", "validation_loss", "validation_accuracy"])?;
-        for of in epochs {
-            let shares = [of.training_loss, of.training_accuracy, of.validation_loss, of.validation_accuracy];
+        for epoch in epochs {
+            let shares =
+                [epoch.training_loss, epoch.training_accuracy, epoch.validation_loss, epoch.validation_accuracy];
             let numbers = shares.map(|number| format!("{number:.6}"));
-            table.row([of.epoch.to_string(), format!("{:.6e}", of.rate)].into_iter().chain(numbers))?;
+            table.row([epoch.epoch.to_string(), format!("{:.6e}", epoch.rate)].into_iter().chain(numbers))?;
         }
         Ok(())
     })
@@ -49,7 +50,10 @@ pub fn draw(folder: &Path, title: &str, epochs: &[Epoch]) -> Result<()> {
         title: title.into(),
         across: "epoch".into(),
         up: title.into(),
-        lines: values.into_iter().map(|value| epochs.iter().map(|of| (of.epoch as f64, value(of))).collect()).collect(),
+        lines: values
+            .into_iter()
+            .map(|value| epochs.iter().map(|epoch| (epoch.epoch as f64, value(epoch))).collect())
+            .collect(),
         whole_numbers: true,
     };
     let panels = Panels {
@@ -57,8 +61,8 @@ pub fn draw(folder: &Path, title: &str, epochs: &[Epoch]) -> Result<()> {
         subtitle: "of every epoch, on the pictures learnt from and on those to choose by".into(),
         series: vec![series("training"), series("validation")],
         panels: vec![
-            panel("loss", [|of| of.training_loss, |of| of.validation_loss]),
-            panel("accuracy", [|of| of.training_accuracy, |of| of.validation_accuracy]),
+            panel("loss", [|epoch| epoch.training_loss, |epoch| epoch.validation_loss]),
+            panel("accuracy", [|epoch| epoch.training_accuracy, |epoch| epoch.validation_accuracy]),
         ],
         notes: Vec::new(),
     };

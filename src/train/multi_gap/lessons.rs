@@ -148,10 +148,10 @@ impl KeptMeans {
         let select = || {
             let index: Vec<i64> = places.iter().map(|&place| place as i64).collect();
             let index = Tensor::f_from_slice(&index)?.f_to_device(self.labels.device())?;
-            let of = |tensor: &Tensor| tensor.f_index_select(0, &index);
-            let means = self.streams.iter().map(|blocks| blocks.iter().map(of).collect::<Result<Vec<_>, _>>());
-            let pairs = self.pairs.as_ref().map(of).transpose()?;
-            Ok((means.collect::<Result<_, _>>()?, pairs, of(&self.labels)?))
+            let taken = |tensor: &Tensor| tensor.f_index_select(0, &index);
+            let means = self.streams.iter().map(|blocks| blocks.iter().map(taken).collect::<Result<Vec<_>, _>>());
+            let pairs = self.pairs.as_ref().map(taken).transpose()?;
+            Ok((means.collect::<Result<_, _>>()?, pairs, taken(&self.labels)?))
         };
         let (means, pairs, labels) = select().map_err(Error::torch("preparing a batch"))?;
         let numbers = places.iter().map(|&place| self.numbers[place]).collect();

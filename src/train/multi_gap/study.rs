@@ -147,13 +147,13 @@ impl Maker<'_, '_> {
     }
 
     /// Trained networks together.
-    fn fused(&self, name: &str, fusion: Fusion, of: &[&Plan]) -> Plan {
+    fn fused(&self, name: &str, fusion: Fusion, plans: &[&Plan]) -> Plan {
         Plan {
             name: name.into(),
-            streams: of.iter().flat_map(|plan| plan.streams.clone()).collect(),
-            anp: of.iter().any(|plan| plan.anp),
+            streams: plans.iter().flat_map(|plan| plan.streams.clone()).collect(),
+            anp: plans.iter().any(|plan| plan.anp),
             fusion,
-            initial: of.iter().map(|plan| self.weights(&plan.name)).collect(),
+            initial: plans.iter().map(|plan| self.weights(&plan.name)).collect(),
             part: (fusion == Fusion::Early).then_some(Part::Fusion),
         }
     }
@@ -190,11 +190,11 @@ impl Maker<'_, '_> {
     }
 
     fn truncation(&self) -> Vec<Plan> {
-        let of = |stream: &&str| {
+        let shortened = |stream: &&str| {
             let stream = *stream;
             (1..=BLOCKS).rev().map(move |blocks| self.single(stream, Dependency::None, blocks)).collect::<Vec<_>>()
         };
-        STREAMS.iter().flat_map(of).collect()
+        STREAMS.iter().flat_map(shortened).collect()
     }
 }
 
@@ -225,7 +225,7 @@ fn table1_picture(results: &[TrainingResult]) -> Panels {
 }
 
 fn truncation_picture(results: &[TrainingResult]) -> Panels {
-    let of = |stream: &str| -> Vec<(f64, f64)> {
+    let line = |stream: &str| -> Vec<(f64, f64)> {
         let blocks = |name: &str| match name.strip_prefix(stream)? {
             "" => Some(BLOCKS as f64),
             rest => rest.strip_prefix("-gap-")?.parse().ok(),
@@ -243,7 +243,7 @@ fn truncation_picture(results: &[TrainingResult]) -> Panels {
             title: "accuracy".into(),
             across: "blocks".into(),
             up: "accuracy".into(),
-            lines: STREAMS.map(of).into(),
+            lines: STREAMS.map(line).into(),
             whole_numbers: true,
         }],
         notes: Vec::new(),

@@ -2,8 +2,8 @@
 
 use super::first::FirstWeights;
 use super::lessons::PartOf;
-use super::uses::KeptBlock;
 use super::recipe::{Part, Recipe, ANP};
+use super::uses::KeptBlock;
 use crate::classify::{Confusion, Share};
 use crate::files::{read_text, sha256, write_bytes};
 use crate::models;
