@@ -22,7 +22,8 @@ impl FirstWeights {
         Self { known: BTreeMap::new(), seed, device }
     }
 
-    /// Adds the tensors of a network that was trained here, under their own names.
+    /// Adds the tensors of a network that was trained here, under their own names. What stands on its backbones and has
+    /// another shape in the new network, which may have fewer blocks or other labels, begins from random numbers.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -76,25 +77,32 @@ impl FirstWeights {
     }
 }
 
-impl Source for FirstWeights {
-    fn tensor(&mut self, name: &str, shape: &[i64], role: Role) -> Result<Tensor> {
-        let values = match self.known.get(name) {
-            Some((path, array)) => {
-                let found: Vec<i64> = array.shape.iter().map(|&side| side as i64).collect();
-                if found != shape {
-                    return Err(Error::Tensor {
-                        path: path.clone(),
-                        tensor: name.into(),
-                        expected: format!("shape {shape:?}, as the recipe describes the network"),
-                        found: format!("shape {found:?}"),
-                    });
-                }
-                array.values.clone()
-            }
-            None => self.values(name, shape, role),
-        };
-        Tensor::f_from_slice(&values)
+impl FirstWeights {
+    fn place(&self, values: &[f32], shape: &[i64]) -> Result<Tensor> {
+        Tensor::f_from_slice(values)
             .and_then(|tensor| tensor.f_to_kind(Kind::Float)?.f_reshape(shape)?.f_to_device(self.device))
             .map_err(Error::torch("making the first weights"))
     }
+}
+
+impl Source for FirstWeights {
+    fn tensor(&mut self, name: &str, shape: &[i64], role: Role) -> Result<Tensor> {
+        match self.known.get(name) {
+            Some((_, array)) if !name.contains(".backbone.") && !has_shape(array, shape) => {
+                self.place(&self.values(name, shape, role), shape)
+            }
+            Some((_, array)) if has_shape(array, shape) => self.place(&array.values, shape),
+            Some((path, array)) => Err(Error::Tensor {
+                path: path.clone(),
+                tensor: name.into(),
+                expected: format!("shape {shape:?}, as the recipe describes the network"),
+                found: format!("shape {:?}", array.shape),
+            }),
+            None => self.place(&self.values(name, shape, role), shape),
+        }
+    }
+}
+
+fn has_shape(array: &Array, shape: &[i64]) -> bool {
+    array.shape.iter().map(|&side| side as i64).eq(shape.iter().copied())
 }
