@@ -96,7 +96,8 @@ fn a_training_killed_five_times_ends_in_the_same_bytes() {
 #[test]
 fn a_stopped_training_says_how_to_go_on() {
     let corpus = corpus();
-    let child = start(&mut train(&corpus, "drawn", "run"));
+    let mut command = train(&corpus, "drawn", "run");
+    let child = start(&mut command);
     std::thread::sleep(Duration::from_millis(700));
     signal(&child, "-INT");
     let (status, said) = finish(child);
@@ -179,7 +180,8 @@ fn a_full_disk_ends_a_training_and_it_goes_on_when_there_is_room() {
     let corpus = corpus();
     ends(&mut train(&corpus, "drawn", "whole"), 0);
     let size = fs::metadata(corpus.path("whole/checkpoint.safetensors")).unwrap().len() / 1024;
-    let Some(disk) = Disk::mount(&corpus.path("disk"), size / 2) else {
+    let folder = corpus.path("disk");
+    let Some(disk) = Disk::mount(&folder, size / 2) else {
         eprintln!("skipped: this user may not mount a file system");
         return;
     };
