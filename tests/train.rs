@@ -242,7 +242,8 @@ fn a_trained_network_is_explained_by_stream_and_classified() {
         "labels do not change answers"
     );
 
-    refused(&mut with("analyze", "data", &["--stream", "sky", "--out", "no"]), &["no stream `sky`", "object, places"]);
+    let sky = ["--regions", "regions.jsonl", "--stream", "sky", "--out", "no"];
+    refused(&mut with("analyze", "data", &sky), &["no stream `sky`", "object, places"]);
     let wrong = ["--regions", "regions.jsonl", "--cam", "lrp-cam", "--out", "no"];
     refused(&mut with("analyze", "data", &wrong), &["lrp-cam"]);
 }
