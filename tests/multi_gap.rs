@@ -12,7 +12,7 @@ use common::{json, reference};
 use emocam::attribution::{explain, HeadPass, Options, Target};
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::networks::multi_gap::backbone::{BackboneKind, TorchVision};
-use emocam::networks::multi_gap::{Means, Role, Source};
+use emocam::networks::multi_gap::{Means, TensorRole, TensorSource};
 use emocam::networks::{open, Activation, Card, Classifier, Forward, MultiGap};
 use emocam::random::Random;
 use serde_json::Value;
@@ -37,14 +37,14 @@ fn drawn(name: &str, shape: &[i64], deviation: f64, added: f64) -> Tensor {
 /// Tensors as the reference makes them: f32 numbers, of this kind.
 struct Formula(Kind);
 
-impl Source for Formula {
-    fn tensor(&mut self, name: &str, shape: &[i64], role: Role) -> emocam::Result<Tensor> {
+impl TensorSource for Formula {
+    fn tensor(&mut self, name: &str, shape: &[i64], role: TensorRole) -> emocam::Result<Tensor> {
         let (deviation, added) = match role {
-            Role::Kernel | Role::Matrix => ((2.0 / shape[1..].iter().product::<i64>() as f64).sqrt(), 0.0),
-            Role::Recurrent => (1.0 / ((shape[0] / 3) as f64).sqrt(), 0.0),
-            Role::Bias | Role::Mean => (0.1, 0.0),
-            Role::Scale => (0.1, 1.0),
-            Role::Variance => (0.2, 1.0),
+            TensorRole::Kernel | TensorRole::Matrix => ((2.0 / shape[1..].iter().product::<i64>() as f64).sqrt(), 0.0),
+            TensorRole::Recurrent => (1.0 / ((shape[0] / 3) as f64).sqrt(), 0.0),
+            TensorRole::Bias | TensorRole::Mean => (0.1, 0.0),
+            TensorRole::Scale => (0.1, 1.0),
+            TensorRole::Variance => (0.2, 1.0),
         };
         Ok(drawn(name, shape, deviation, added).to_kind(self.0))
     }

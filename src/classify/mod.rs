@@ -11,6 +11,6 @@ mod truth;
 
 pub use confusion::{Confusion, Share};
 pub use pass::{ClassifyStage, ClassifyWorker};
-pub use record::ClassifyRecord;
-pub use report::{write, Judged};
+pub use record::{ClassifyRecord, COMMAND};
+pub use report::{write, JudgedAnswers};
 pub use truth::{labels, LabelMap};

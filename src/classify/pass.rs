@@ -22,7 +22,7 @@ pub struct ClassifyWorker {
 
 /// A picture brought to the network's input.
 #[derive(Debug)]
-pub struct PreparedPicture {
+pub struct PreparedInput {
     path: String,
     input: Rgb8,
 }
@@ -58,7 +58,7 @@ impl<'a> ClassifyStage<'a> {
 
 impl Stage for ClassifyStage<'_> {
     type Item = Source;
-    type Prepared = PreparedPicture;
+    type Prepared = PreparedInput;
     type Worker = ClassifyWorker;
     type Outcome = ClassifyRecord;
 
@@ -66,20 +66,20 @@ impl Stage for ClassifyStage<'_> {
         (source.path.clone(), source.place())
     }
 
-    fn prepare(&self, source: &Source) -> Result<PreparedPicture, Failure> {
+    fn prepare(&self, source: &Source) -> Result<PreparedInput, Failure> {
         let options = self.config.corpus.decoding(Enough { letterboxed: None, fit: self.fit });
         let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
-        Ok(PreparedPicture { path: source.path.clone(), input: self.fit.apply(&picture.pixels, picture.original) })
+        Ok(PreparedInput { path: source.path.clone(), input: self.fit.apply(&picture.pixels, picture.original) })
     }
 
-    fn shape(&self, _: &PreparedPicture) -> Size {
+    fn shape(&self, _: &PreparedInput) -> Size {
         self.fit.input
     }
 
     fn run(
         &self,
         worker: &mut ClassifyWorker,
-        batch: &[&PreparedPicture],
+        batch: &[&PreparedInput],
         timings: &mut Timings,
     ) -> Result<Vec<ClassifyRecord>> {
         let clock = Instant::now();
@@ -87,7 +87,7 @@ impl Stage for ClassifyStage<'_> {
         let ClassifyWorker { network, batch: size } = worker;
         let answers = in_batches(&pictures, size, |filled| self.answers(&**network, filled))?;
         timings.emotion += clock.elapsed().as_secs_f64();
-        let record = |(picture, (answer, streams)): (&&PreparedPicture, (Prediction, Vec<usize>))| {
+        let record = |(picture, (answer, streams)): (&&PreparedInput, (Prediction, Vec<usize>))| {
             let Prediction { label, probabilities, output } = answer;
             ClassifyRecord { path: picture.path.clone(), label, probabilities, output, streams }
         };

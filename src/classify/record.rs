@@ -1,6 +1,7 @@
 //! What is kept of a classified picture: a line of `records.jsonl`.
 
-use crate::run::record::Line;
+use crate::run::record::{Line, RunRecord};
+use crate::run::Manifest;
 use serde::{Deserialize, Serialize};
 
 /// A picture's answer.
@@ -26,5 +27,28 @@ impl Line for ClassifyRecord {
     fn check(&self) -> Result<(), String> {
         let fits = self.output.is_some() || self.label < self.probabilities.len();
         fits.then_some(()).ok_or_else(|| format!("the label of {} is not among its probabilities", self.path))
+    }
+}
+
+/// The command by which `run.json` knows its runs.
+pub const COMMAND: &str = "classify";
+
+impl RunRecord for ClassifyRecord {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn fits(manifest: &Manifest) -> Result<impl Fn(&Self) -> Result<(), String>, String> {
+        if manifest.experiment.as_ref().is_none_or(|experiment| experiment.command != COMMAND) {
+            return Err("is no run of `emocam classify`".into());
+        }
+        let (labels, scalar) = (manifest.labels.len(), manifest.output.is_some());
+        Ok(move |record: &Self| {
+            let probabilities = if scalar { 0 } else { labels };
+            let answers = record.streams.iter().chain([&record.label]);
+            let fits = record.probabilities.len() == probabilities && answers.into_iter().all(|&label| label < labels);
+            fits.then_some(())
+                .ok_or_else(|| format!("the record of {} does not fit run.json: other labels", record.path))
+        })
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How right the answers were.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
+pub struct JudgedAnswers {
     /// The confusion of the network's answers, by the data set's labels.
     pub confusion: Confusion,
     /// The accuracy of each stream alone.
@@ -28,7 +28,7 @@ pub fn write(
     streams: &[String],
     truth: Option<&BTreeMap<String, String>>,
     map: &LabelMap,
-) -> Result<Option<Judged>> {
+) -> Result<Option<JudgedAnswers>> {
     let mut records = Vec::new();
     record::for_each(&run.path("records.jsonl"), |record: ClassifyRecord| {
         records.push(record);
@@ -72,7 +72,7 @@ fn judge(
     streams: &[String],
     truth: &BTreeMap<String, String>,
     map: &LabelMap,
-) -> Judged {
+) -> JudgedAnswers {
     let mapped: Vec<&str> = labels.iter().map(|label| map.map(label)).collect();
     // The network's labels in their order, then those that only pictures have.
     let mut names: Vec<String> = Vec::new();
@@ -102,7 +102,7 @@ fn judge(
         }
     }
     let shares = streams.iter().zip(right).map(|(name, right)| (name.clone(), Share::of(right, cases)));
-    Judged { streams: shares.collect(), confusion, unlabelled }
+    JudgedAnswers { streams: shares.collect(), confusion, unlabelled }
 }
 
 #[cfg(test)]

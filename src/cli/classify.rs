@@ -1,25 +1,18 @@
 //! `emocam classify`: what a network answers for a corpus, and how often that is right.
 
-use super::progress::Progress;
-use super::session::{
-    self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_smaller_batch, say_warning,
-    stop_on_interrupt,
-};
+use super::experiment::{RecordedPictures, Recording};
+use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
 use super::settings::Settings;
-use emocam::classify::{labels, write, ClassifyRecord, ClassifyStage, ClassifyWorker, Judged, LabelMap, Share};
+use emocam::classify::{labels, write, ClassifyStage, ClassifyWorker, JudgedAnswers, LabelMap, Share, COMMAND};
 use emocam::corpus::Source;
 use emocam::load;
-use emocam::nn;
-use emocam::pipeline::Pass;
 use emocam::regions::SCORING_CANVAS;
-use emocam::run::record::{self, RecordWriter};
 use emocam::run::{write_failures, Experiment, Manifest, Outcome, Run};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 
 /// Ask a network what each image shows; with labels that people gave, how often it is right
 ///
@@ -68,55 +61,26 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
     let map = label_map.as_deref().map(|file| LabelMap::read(file, &network.card().labels)).transpose()?;
-    nn::keep_freed_memory();
-    let corpus_info = corpus_info(&roots, &corpus)?;
     let boxes: (&[String], _) = (&[], SCORING_CANVAS.into());
-    let manifest = session::manifest(&config, &files, device_name(device), network.card(), boxes, corpus_info);
-    let experiment = Experiment { command: "classify".into(), settings: BTreeMap::new() };
+    let info = corpus_info(&roots, &corpus)?;
+    let manifest = session::manifest(&config, &files, device_name(device), network.card(), boxes, info);
+    let experiment = Experiment { command: COMMAND.into(), settings: BTreeMap::new() };
     let manifest = Manifest { experiment: Some(experiment), ..manifest };
     say_warning(manifest.warning.as_ref());
     let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
-    tch::set_num_threads(run.manifest.network_threads);
-    let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
-    let mut done = HashSet::new();
-    record::for_each(&run.path("records.jsonl"), |record: ClassifyRecord| {
-        done.insert(record.path);
-        Ok(())
-    })?;
-    let images = &corpus.images;
-    let todo: Vec<Source> = images.iter().filter(|source| !done.contains(&source.path)).cloned().collect();
-    say!("{} images, {} already done; results in {}", images.len(), done.len(), folder.display());
-    let stop =
-        stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
-    let mut progress = Progress::new(images.len() as u64, "images").from(done.len() as u64);
-    let stage = ClassifyStage::new(&*network, &config);
-    let (batch, mut now_batch) = (config.compute.batch, config.compute.batch);
-    let streams = stream_names(&*network)?;
-    let mut workers = [ClassifyWorker { network, batch }];
-    let pass = Pass { stage: &stage, items: &todo, workers: &mut workers, batch, threads: machine.threads, stop };
-    let (failed, timings) = pass.run(&mut |pictures, now| {
-        let records: Vec<ClassifyRecord> = pictures.into_iter().map(|picture| picture.outcome).collect();
-        if !records.is_empty() {
-            writer.append(&records)?;
-        }
-        say_smaller_batch(&mut now_batch, now.batch, batch);
-        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
-        progress.at((done.len() + now.done + now.failed) as u64, note);
-        Ok(())
-    })?;
-    progress.finish();
-    if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
-        say!("stopped after {} images; the same command with --resume continues", done.len() + timings.images);
-        return Ok(ExitCode::from(130));
-    }
-    let failures = all_failures(std::mem::take(&mut corpus.problems), failed);
+    let (stage, streams) = (ClassifyStage::new(&*network, &config), stream_names(&*network)?);
+    let batch = config.compute.batch;
+    let mut worker = ClassifyWorker { network, batch };
+    let (items, threads) = (std::mem::take(&mut corpus.images), machine.threads);
+    let recording = Recording { run: &run, stage: &stage, items, worker: &mut worker, batch, threads, unit: "images" };
+    let Some(RecordedPictures { done, failed, timings }) = recording.record()? else { return Ok(ExitCode::from(130)) };
+    let failures = all_failures(corpus.problems, failed);
     let judged = write(&run, &streams, truth.as_ref(), &map.unwrap_or_default())?;
     write_failures(&run.path("failures.csv"), &failures)?;
-    let all = done.len() + timings.images;
-    run.manifest.outcome = Some(Outcome { done: all, failed: failures.len(), timings, ..Outcome::default() });
+    run.manifest.outcome = Some(Outcome { done, failed: failures.len(), timings, ..Outcome::default() });
     run.manifest.complete = true;
     run.save()?;
-    print(summary(judged.as_ref(), all).as_bytes())?;
+    print(summary(judged.as_ref(), done).as_bytes())?;
     say!("{}", run.path("predictions.csv").display());
     say_failures(&failures, &run.path("failures.csv"));
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -145,7 +109,7 @@ fn stream_names(network: &dyn emocam::networks::Classifier) -> anyhow::Result<Ve
     Ok(network.stream_outputs(&activation)?.into_iter().map(|(name, _)| name).collect())
 }
 
-fn summary(judged: Option<&Judged>, done: usize) -> String {
+fn summary(judged: Option<&JudgedAnswers>, done: usize) -> String {
     let Some(judged) = judged else { return format!("{done} images answered\n") };
     let line = |name: &str, share: Option<Share>| match share {
         Some(Share { hits, cases, share, interval: (lower, upper) }) => {

@@ -25,7 +25,7 @@ pub struct Recording<'a, S: Stage> {
 }
 
 /// What came of it.
-pub struct Recorded {
+pub struct RecordedPictures {
     /// Pictures with a record, those of earlier processes among them.
     pub done: usize,
     pub failed: Vec<Failure>,
@@ -34,7 +34,7 @@ pub struct Recorded {
 
 impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
     /// Appends a record of each picture that has none yet; `None` when Ctrl-C ended that early.
-    pub fn record(self) -> anyhow::Result<Option<Recorded>> {
+    pub fn record(self) -> anyhow::Result<Option<RecordedPictures>> {
         let Self { run, stage, items, worker, batch, threads, unit } = self;
         nn::keep_freed_memory();
         tch::set_num_threads(run.manifest.network_threads);
@@ -68,6 +68,6 @@ impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
             say!("stopped after {so_far} of {total} {unit}; the same command with --resume continues");
             return Ok(None);
         }
-        Ok(Some(Recorded { done: so_far, failed, timings }))
+        Ok(Some(RecordedPictures { done: so_far, failed, timings }))
     }
 }

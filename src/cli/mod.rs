@@ -88,7 +88,7 @@ enum Command {
     Remove(remove::Args),
     Rsa(rsa::Args),
     #[command(subcommand)]
-    Train(train::Command),
+    Train(train::TrainCommand),
     #[command(hide = true)]
     TrainDemo(train::demo::Args),
     Validate(validate::Args),

@@ -2,7 +2,7 @@
 
 mod find;
 
-use super::experiment::{Recorded, Recording};
+use super::experiment::{RecordedPictures, Recording};
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
@@ -236,7 +236,7 @@ fn execute(
     let stage = PasteStage::new(networks, objects, settings, config, indices.clone())?;
     let (batch, threads, items) = (stage.photos(networks), machine.threads, shard::images(&corpus.images, shard));
     let recording = Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit: "images" };
-    let Some(Recorded { failed, timings, .. }) = recording.record()? else { return Ok(ExitCode::from(130)) };
+    let Some(RecordedPictures { failed, timings, .. }) = recording.record()? else { return Ok(ExitCode::from(130)) };
     finish(&mut run, settings, &all_failures(corpus.problems, failed), timings)
 }
 

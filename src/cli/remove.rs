@@ -1,6 +1,6 @@
 //! `emocam remove`: regions taken away and kept alone, over a corpus or in the drawn world.
 
-use super::experiment::{Recorded, Recording};
+use super::experiment::{RecordedPictures, Recording};
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
@@ -217,7 +217,7 @@ fn execute(experiment: &mut Experiment, mut run: Run) -> anyhow::Result<ExitCode
     let stage = RemovalStage::new(networks, settings, config);
     let (batch, threads) = (config.compute.batch, machine.threads);
     let recording = Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit };
-    let Some(Recorded { done, failed, timings }) = recording.record()? else { return Ok(ExitCode::from(130)) };
+    let Some(RecordedPictures { done, failed, timings }) = recording.record()? else { return Ok(ExitCode::from(130)) };
     finish(&mut run, &all_failures(problems(pictures), failed), done, timings)
 }
 

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 /// Train a network on labelled pictures; every command then reads it like any other
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum TrainCommand {
     MultiGap(multi_gap::Args),
 }
 
-pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+pub fn run(command: TrainCommand) -> anyhow::Result<ExitCode> {
     match command {
-        Command::MultiGap(args) => multi_gap::run(args),
+        TrainCommand::MultiGap(args) => multi_gap::run(args),
     }
 }

@@ -1,7 +1,7 @@
 //! Adjective-noun pairs ("smiling face", "red flower") as one more stream: how probable each pair is in the picture
 //! (DeepSentiBank: 2,089 pairs), through 1,024 and 512 units to the labels.
 
-use super::parameters::{Builder, Role};
+use super::parameters::{Builder, TensorRole};
 use super::Linear;
 use crate::Result;
 use tch::{TchError, Tensor};
@@ -21,7 +21,7 @@ pub struct Anp {
 impl Anp {
     pub(super) fn build(pairs: i64, labels: i64, from: &mut Builder<'_>) -> Result<Self> {
         let mut from = from.below("anp");
-        let mean = from.get("mean", &[pairs], Role::Mean)?;
+        let mean = from.get("mean", &[pairs], TensorRole::Mean)?;
         let hidden = [from.linear("0", pairs, HIDDEN[0])?, from.linear("1", HIDDEN[0], HIDDEN[1])?];
         Ok(Self { hidden, classifier: from.linear("classifier", HIDDEN[1], labels)?, mean })
     }

@@ -4,7 +4,7 @@
 //! Blocks are where the resolution is about to be halved: of MobileNetV2 `features.{1, 3, 6, 13, 17}`, of VGG16 the last
 //! ReLU before each pooling. The paper does not name its blocks; these are ours.
 
-use super::parameters::{Builder, Role, Source};
+use super::parameters::{Builder, TensorRole, TensorSource};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -94,7 +94,7 @@ impl TorchVision {
     ///
     /// # Errors
     /// Whatever the source reports.
-    pub fn build(kind: BackboneKind, width: f64, classes: i64, source: &mut dyn Source) -> Result<Self> {
+    pub fn build(kind: BackboneKind, width: f64, classes: i64, source: &mut dyn TensorSource) -> Result<Self> {
         let mut given = Vec::new();
         let mut from = Builder::new(source, &mut given);
         let backbone = Backbone::build(kind, width, BLOCKS, &mut from)?;
@@ -258,13 +258,13 @@ fn normed(
     after: Activation,
 ) -> Result<Convolution> {
     let Shape { inputs, outputs, side, stride, groups } = shape;
-    let kernel = from.below(kernel).get("weight", &[outputs, inputs / groups, side, side], Role::Kernel)?;
+    let kernel = from.below(kernel).get("weight", &[outputs, inputs / groups, side, side], TensorRole::Kernel)?;
     let mut from = from.below(norm);
     let norm = Norm {
-        scale: from.get("weight", &[outputs], Role::Scale)?,
-        bias: from.get("bias", &[outputs], Role::Bias)?,
-        mean: from.get("running_mean", &[outputs], Role::Mean)?,
-        variance: from.get("running_var", &[outputs], Role::Variance)?,
+        scale: from.get("weight", &[outputs], TensorRole::Scale)?,
+        bias: from.get("bias", &[outputs], TensorRole::Bias)?,
+        mean: from.get("running_mean", &[outputs], TensorRole::Mean)?,
+        variance: from.get("running_var", &[outputs], TensorRole::Variance)?,
     };
     Ok(Convolution { kernel, bias: None, norm: Some(norm), stride, groups, after })
 }
@@ -358,8 +358,8 @@ fn vgg16(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Backbone> {
         }
         for _ in 0..convolutions {
             let mut from = from.below(&number.to_string());
-            let kernel = from.get("weight", &[outputs, inputs, 3, 3], Role::Kernel)?;
-            let bias = Some(from.get("bias", &[outputs], Role::Bias)?);
+            let kernel = from.get("weight", &[outputs, inputs, 3, 3], TensorRole::Kernel)?;
+            let bias = Some(from.get("bias", &[outputs], TensorRole::Bias)?);
             let after = Activation::Relu;
             block.push(Unit::Convolution(Convolution { kernel, bias, norm: None, stride: 1, groups: 1, after }));
             inputs = outputs;

@@ -13,7 +13,7 @@ mod stream;
 
 pub use anp::Anp;
 pub use description::{Dependency, Description, Fusion, StreamDescription};
-pub use parameters::{OfFile, OfNetwork, Parameter, Role, Source};
+pub use parameters::{OfFile, OfNetwork, Parameter, TensorRole, TensorSource};
 pub use stream::{Linear, Stream};
 
 use super::card::Card;
@@ -71,7 +71,7 @@ impl MultiGap {
     ///
     /// # Panics
     /// The card has no `[multi_gap]`: a mistake of the caller.
-    pub fn build(card: Card, source: &mut dyn Source, device: Device) -> Result<Self> {
+    pub fn build(card: Card, source: &mut dyn TensorSource, device: Device) -> Result<Self> {
         let description = card.multi_gap.clone().expect("the caller looked at the card");
         let mut parameters = Vec::new();
         let mut from = Builder::new(source, &mut parameters);

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 /// What a tensor is to its layer, from which follow its first values and whether it is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum TensorRole {
     /// The kernel of a convolution, (out, in / groups, rows, columns).
     Kernel,
     /// The weight of a linear layer, (out, in).
@@ -24,7 +24,7 @@ pub enum Role {
     Variance,
 }
 
-impl Role {
+impl TensorRole {
     /// Whether a gradient changes it.
     pub fn is_learnt(self) -> bool {
         !matches!(self, Self::Mean | Self::Variance)
@@ -37,7 +37,7 @@ pub struct Parameter {
     /// As in the file: `streams.object.backbone.features.0.0.weight`.
     pub name: String,
     /// What it is.
-    pub role: Role,
+    pub role: TensorRole,
     /// f32, on the network's device.
     pub tensor: Tensor,
 }
@@ -58,12 +58,12 @@ impl Parameter {
 }
 
 /// Where a network's tensors come from while it is built.
-pub trait Source {
+pub trait TensorSource {
     /// The tensor `name`, of this shape, on the network's device.
     ///
     /// # Errors
     /// There is none, or it has another shape.
-    fn tensor(&mut self, name: &str, shape: &[i64], role: Role) -> Result<Tensor>;
+    fn tensor(&mut self, name: &str, shape: &[i64], role: TensorRole) -> Result<Tensor>;
 }
 
 /// The tensors of a file.
@@ -75,8 +75,8 @@ pub struct OfFile<'a> {
     pub device: Device,
 }
 
-impl Source for OfFile<'_> {
-    fn tensor(&mut self, name: &str, shape: &[i64], _: Role) -> Result<Tensor> {
+impl TensorSource for OfFile<'_> {
+    fn tensor(&mut self, name: &str, shape: &[i64], _: TensorRole) -> Result<Tensor> {
         let sides: Vec<usize> = shape.iter().map(|&side| side as usize).collect();
         let values = self.state.take(name, &sides)?;
         Tensor::f_from_slice(&values)
@@ -100,21 +100,21 @@ impl<'a> OfNetwork<'a> {
     }
 }
 
-impl Source for OfNetwork<'_> {
-    fn tensor(&mut self, name: &str, _: &[i64], _: Role) -> Result<Tensor> {
+impl TensorSource for OfNetwork<'_> {
+    fn tensor(&mut self, name: &str, _: &[i64], _: TensorRole) -> Result<Tensor> {
         self.by_name[name].f_to_device(self.device).map_err(Error::torch("sharing the network"))
     }
 }
 
 /// A source below a name, noting what it gave.
 pub(super) struct Builder<'a> {
-    source: &'a mut dyn Source,
+    source: &'a mut dyn TensorSource,
     prefix: String,
     given: &'a mut Vec<Parameter>,
 }
 
 impl<'a> Builder<'a> {
-    pub fn new(source: &'a mut dyn Source, given: &'a mut Vec<Parameter>) -> Self {
+    pub fn new(source: &'a mut dyn TensorSource, given: &'a mut Vec<Parameter>) -> Self {
         Self { source, prefix: String::new(), given }
     }
 
@@ -124,7 +124,7 @@ impl<'a> Builder<'a> {
         Builder { source: self.source, prefix, given: self.given }
     }
 
-    pub fn get(&mut self, name: &str, shape: &[i64], role: Role) -> Result<Tensor> {
+    pub fn get(&mut self, name: &str, shape: &[i64], role: TensorRole) -> Result<Tensor> {
         let name = format!("{}{name}", self.prefix);
         let tensor = self.source.tensor(&name, shape, role)?;
         self.given.push(Parameter { name, role, tensor: tensor.shallow_clone() });
@@ -134,7 +134,7 @@ impl<'a> Builder<'a> {
     /// Weight (outputs, inputs) and bias of a linear layer.
     pub fn linear(&mut self, name: &str, inputs: i64, outputs: i64) -> Result<super::Linear> {
         let mut below = self.below(name);
-        let weight = below.get("weight", &[outputs, inputs], Role::Matrix)?;
-        Ok(super::Linear { weight, bias: below.get("bias", &[outputs], Role::Bias)? })
+        let weight = below.get("weight", &[outputs, inputs], TensorRole::Matrix)?;
+        Ok(super::Linear { weight, bias: below.get("bias", &[outputs], TensorRole::Bias)? })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::backbone::{pooled, Backbone};
 use super::description::{Dependency, StreamDescription};
-use super::parameters::{Builder, Role};
+use super::parameters::{Builder, TensorRole};
 use crate::networks::card::ChannelOrder;
 use crate::{Error, Result};
 use tch::{Device, TchError, Tensor};
@@ -187,7 +187,7 @@ fn recurrent(from: &mut Builder<'_>, units: i64) -> Result<Vec<Tensor>> {
                 "weight_hh_l0" => &[3 * units, units],
                 _ => &[3 * units],
             };
-            tensors.push(from.get(&format!("{name}{direction}"), shape, Role::Recurrent)?);
+            tensors.push(from.get(&format!("{name}{direction}"), shape, TensorRole::Recurrent)?);
         }
     }
     Ok(tensors)

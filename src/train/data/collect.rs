@@ -1,8 +1,8 @@
 //! From folders and tables to labelled pictures.
 
-use super::{DataSet, Item, Place};
+use super::{DataSet, LabelledPicture, Place};
+use crate::classify;
 use crate::corpus::{find, Corpus, Source};
-use crate::files::read_text;
 use crate::run::Failure;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -25,13 +25,6 @@ pub enum LabelsFrom {
 
 /// A picture and its label.
 type Named = (Source, String);
-
-/// What a CSV file says of a picture.
-#[derive(Debug, Deserialize)]
-struct Row {
-    path: String,
-    label: String,
-}
 
 /// The labelled pictures below `roots` (what [`find`] takes: folders, tars, lists), or those of one CSV file with the
 /// columns `path` (relative to the file) and `label`. Labels are in alphabetical order, unless `labels` names them.
@@ -63,14 +56,14 @@ pub fn collect(roots: &[PathBuf], from: LabelsFrom, labels: &[String]) -> Result
                 format!("its label `{label}` is none of the network's: {}", known.join(", ")),
             ));
         };
-        items.push(Item { path: source.path.clone(), label, place: Place::File(Arc::new(source.clone())) });
+        items.push(LabelledPicture { path: source.path.clone(), label, place: Place::File(Arc::new(source.clone())) });
     }
     items.sort_by(|a, b| a.path.cmp(&b.path));
     check(&known, &items, roots)?;
     Ok(DataSet { labels: known, items, failures: problems })
 }
 
-fn check(labels: &[String], items: &[Item], roots: &[PathBuf]) -> Result<()> {
+fn check(labels: &[String], items: &[LabelledPicture], roots: &[PathBuf]) -> Result<()> {
     let place = roots.first().map_or(Path::new("."), PathBuf::as_path);
     if items.is_empty() {
         return Err(Error::file(
@@ -133,17 +126,9 @@ fn prefix_of(source: &Source) -> Option<String> {
 
 /// Pictures and labels of a CSV file; those that are not there are failures.
 fn table_rows(table: &Path) -> Result<(Vec<Named>, Vec<Failure>)> {
-    let text = read_text(table)?;
-    let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let folder = table.parent().unwrap_or(Path::new(""));
-    let (mut named, mut failures, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for row in reader.deserialize() {
-        let Row { path, label } = row.map_err(|error| {
-            Error::file(table, format!("not a table of pictures with the columns path and label: {error}"))
-        })?;
-        if !seen.insert(path.clone()) {
-            return Err(Error::file(table, format!("names {path} twice")));
-        }
+    let (mut named, mut failures) = (Vec::new(), Vec::new());
+    for (path, label) in classify::labels(table)? {
         let file = folder.join(&path);
         match std::fs::metadata(&file) {
             Ok(metadata) => {

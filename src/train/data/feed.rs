@@ -1,6 +1,6 @@
 //! Pictures as batches, made ahead by threads of their own and handed over in a fixed order.
 
-use super::{pairs::Pairs, Item};
+use super::{pairs::Pairs, LabelledPicture};
 use crate::corpus::{DecodeOptions, Enough};
 use crate::image::{Fit, Picture, Rgb8, Size};
 use crate::random::Random;
@@ -100,7 +100,7 @@ fn cut(pixels: &Rgb8, least: f64, random: &mut Random) -> Rgb8 {
 #[derive(Debug)]
 pub struct Feed<'a> {
     /// The pictures.
-    pub items: &'a [Item],
+    pub items: &'a [LabelledPicture],
     /// Their adjective-noun pairs, where they are asked for.
     pub pairs: Option<&'a Pairs>,
     /// How they are brought to the network's input; `None`: no pixels are wanted.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// A labelled picture.
 #[derive(Debug, Clone)]
-pub struct Item {
+pub struct LabelledPicture {
     /// Its name in every table.
     pub path: String,
     /// Index of its label.
@@ -39,7 +39,7 @@ enum Place {
     Scene { lesson: Lesson, seed: u64, number: u64 },
 }
 
-impl Item {
+impl LabelledPicture {
     /// The picture.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ pub struct DataSet {
     /// Names of the labels, in the order of a network's outputs.
     pub labels: Vec<String>,
     /// In ascending order of their paths.
-    pub items: Vec<Item>,
+    pub items: Vec<LabelledPicture>,
     /// What could not be looked at.
     pub failures: Vec<Failure>,
 }
@@ -85,11 +85,11 @@ pub struct Divided {
     /// Names of the labels.
     pub labels: Vec<String>,
     /// To learn from.
-    pub train: Vec<Item>,
+    pub train: Vec<LabelledPicture>,
     /// To choose the best epoch by.
-    pub validation: Vec<Item>,
+    pub validation: Vec<LabelledPicture>,
     /// To measure with, once.
-    pub test: Vec<Item>,
+    pub test: Vec<LabelledPicture>,
     /// What could not be looked at.
     pub failures: Vec<Failure>,
 }
@@ -155,10 +155,14 @@ impl DrawnConfig {
         if self.train == 0 || self.validation == 0 || self.test == 0 {
             return Err(Error::Setting("[drawn] train, validation and test should each be at least 1".into()));
         }
-        let scenes = |name: &str, seed: u64, count: u64, noise: f64| -> Vec<Item> {
+        let scenes = |name: &str, seed: u64, count: u64, noise: f64| -> Vec<LabelledPicture> {
             let item = |number: u64| {
                 let (_, label) = lesson.scene(seed, number, noise);
-                Item { path: format!("{name}/scene-{number:06}"), label, place: Place::Scene { lesson, seed, number } }
+                LabelledPicture {
+                    path: format!("{name}/scene-{number:06}"),
+                    label,
+                    place: Place::Scene { lesson, seed, number },
+                }
             };
             (0..count).map(item).collect()
         };

@@ -5,7 +5,7 @@
 //! pairs' names beside it and a list of the pictures in the order of the rows. Of scenes of the drawn world the pairs
 //! are known; they are made less certain on purpose.
 
-use super::{DrawnConfig, Item};
+use super::{DrawnConfig, LabelledPicture};
 use crate::attribution::external::npy_matrix;
 use crate::files::read_text;
 use crate::random::Random;
@@ -88,7 +88,7 @@ impl Pairs {
     ///
     /// # Panics
     /// They are not known: [`Self::check`] says so before.
-    pub fn of(&self, item: &Item) -> Vec<f32> {
+    pub fn of(&self, item: &LabelledPicture) -> Vec<f32> {
         match &self.known {
             Known::ByPath(known) => known[&item.path].clone(),
             Known::Drawn { noise } => drawn_pairs(item, *noise),
@@ -99,12 +99,12 @@ impl Pairs {
     ///
     /// # Errors
     /// The first picture without pairs, and how many there are.
-    pub fn check(&self, file: &str, items: &[Item]) -> Result<()> {
-        let missing = |item: &&Item| match &self.known {
+    pub fn check(&self, file: &str, items: &[LabelledPicture]) -> Result<()> {
+        let missing = |item: &&LabelledPicture| match &self.known {
             Known::ByPath(known) => !known.contains_key(&item.path),
             Known::Drawn { .. } => item.scene().is_none(),
         };
-        let without: Vec<&Item> = items.iter().filter(missing).collect();
+        let without: Vec<&LabelledPicture> = items.iter().filter(missing).collect();
         match without.first() {
             Some(first) => Err(Error::file(
                 Path::new(file),
@@ -183,7 +183,7 @@ fn pair_name(class: usize, variant: Variant) -> String {
     }
 }
 
-fn drawn_pairs(item: &Item, noise: f64) -> Vec<f32> {
+fn drawn_pairs(item: &LabelledPicture, noise: f64) -> Vec<f32> {
     let scene = item.scene().expect("only scenes have drawn pairs");
     let mut random = Random::of_text(scene.seed, "pairs");
     let claim = |(class, variant): (usize, Variant)| {

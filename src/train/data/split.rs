@@ -1,6 +1,6 @@
 //! Which pictures are learnt from, which the best epoch is chosen by, and which are measured with.
 
-use super::{DataSet, Divided, Item};
+use super::{DataSet, Divided, LabelledPicture};
 use crate::files::read_text;
 use crate::random::Random;
 use crate::{Error, Result};
@@ -52,7 +52,7 @@ impl SplitConfig {
             folder => Splits::read(Path::new(folder), &data)?,
         };
         let (labels, failures) = (data.labels, data.failures);
-        let mut parts: [Vec<Item>; 3] = Default::default();
+        let mut parts: [Vec<LabelledPicture>; 3] = Default::default();
         for item in data.items {
             if let Some(&number) = uses.0.get(&item.path) {
                 parts[number].push(item);

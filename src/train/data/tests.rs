@@ -2,7 +2,7 @@
 
 use super::feed::{Augmentation, Feed};
 use super::pairs::{Pairs, PairsConfig};
-use super::{DataSet, DrawnConfig, Item, Place, SplitConfig};
+use super::{DataSet, DrawnConfig, LabelledPicture, Place, SplitConfig};
 use crate::image::{Fit, Size};
 use crate::world::Lesson;
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ use std::path::Path;
 fn data(counts: &[usize]) -> DataSet {
     let labels = (0..counts.len()).map(|label| format!("label {label}")).collect();
     let of_label = |(label, &count): (usize, &usize)| {
-        let item = move |number: usize| Item {
+        let item = move |number: usize| LabelledPicture {
             path: format!("{label}/{number:04}"),
             label,
             place: Place::Scene { lesson: Lesson::Emotions, seed: 1, number: number as u64 },
@@ -69,8 +69,8 @@ fn pairs_files(folder: &Path) -> Vec<PairsConfig> {
     vec![PairsConfig { file: file("pairs.csv"), ..PairsConfig::default() }, with("pairs_prob.dat"), with("pairs.npy")]
 }
 
-fn item(path: &str) -> Item {
-    Item { path: path.into(), ..data(&[1]).items.remove(0) }
+fn item(path: &str) -> LabelledPicture {
+    LabelledPicture { path: path.into(), ..data(&[1]).items.remove(0) }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! tch has both, but cannot say what they remember, without which a training that was killed does not go on to the same
 //! weights. So they are written out here, with what they remember at hand.
 
-use crate::networks::multi_gap::{Parameter, Role};
+use crate::networks::multi_gap::{Parameter, TensorRole};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::{no_grad, TchError, Tensor};
@@ -15,7 +15,7 @@ const EPSILON: f64 = 1e-8;
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Optimiser {
+pub enum DescentKind {
     /// Adam with weight decay apart from the gradient (Loshchilov & Hutter 2019).
     #[default]
     AdamW,
@@ -27,7 +27,7 @@ pub enum Optimiser {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rule {
     /// Which way.
-    pub optimiser: Optimiser,
+    pub optimiser: DescentKind,
     /// SGD's share of the last step in the next.
     pub momentum: f64,
     /// How fast kernels and matrices are drawn towards 0, per step and unit of learning rate. Biases and BatchNorm's
@@ -75,13 +75,13 @@ impl Descent {
                 let _ = gradient.f_mul_scalar_(shrink)?;
             }
             let decay = match parameter.role {
-                Role::Kernel | Role::Matrix | Role::Recurrent => self.rule.weight_decay,
+                TensorRole::Kernel | TensorRole::Matrix | TensorRole::Recurrent => self.rule.weight_decay,
                 _ => 0.0,
             };
             let mut values = parameter.tensor.shallow_clone();
             match self.rule.optimiser {
-                Optimiser::Sgd => sgd(&mut values, &gradient, memory, (rate, self.rule.momentum, decay))?,
-                Optimiser::AdamW => adam_w(&mut values, &gradient, memory, (rate, decay), self.steps)?,
+                DescentKind::Sgd => sgd(&mut values, &gradient, memory, (rate, self.rule.momentum, decay))?,
+                DescentKind::AdamW => adam_w(&mut values, &gradient, memory, (rate, decay), self.steps)?,
             }
             let _ = gradient.f_zero_()?;
         }

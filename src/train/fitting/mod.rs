@@ -1,4 +1,4 @@
-//! Training of a classifier, whatever it is: epochs of batches down the gradient of the cross-entropy, the best epoch
+//! TrainingRun of a classifier, whatever it is: epochs of batches down the gradient of the cross-entropy, the best epoch
 //! by pictures that are not learnt from, a checkpoint after every epoch.
 //!
 //! A training that was killed goes on from its last epoch to the same bytes, for the order of pictures and their changes
@@ -16,7 +16,7 @@ use crate::run::Failure;
 use crate::stats::quantile;
 use crate::{Error, Result};
 use checkpoint::State;
-use descent::{Descent, Optimiser, Rule};
+use descent::{Descent, DescentKind, Rule};
 use history::Epoch;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,11 +37,11 @@ pub struct TrainingConfig {
     /// Pictures a step.
     pub batch: usize,
     /// Which way down.
-    pub optimiser: Optimiser,
+    pub optimiser: DescentKind,
     /// The highest learning rate.
     pub rate: f64,
     /// How it changes.
-    pub schedule: Schedule,
+    pub schedule: RateSchedule,
     /// Share of the steps in which the rate rises from 0.
     pub warm_up: f64,
     /// SGD's momentum.
@@ -63,7 +63,7 @@ pub struct TrainingConfig {
 /// How the learning rate changes after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Schedule {
+pub enum RateSchedule {
     /// Half a cosine, to 0.
     #[default]
     Cosine,
@@ -76,9 +76,9 @@ impl Default for TrainingConfig {
         Self {
             epochs: 30,
             batch: 32,
-            optimiser: Optimiser::AdamW,
+            optimiser: DescentKind::AdamW,
             rate: 3e-4,
-            schedule: Schedule::Cosine,
+            schedule: RateSchedule::Cosine,
             warm_up: 0.05,
             momentum: 0.9,
             weight_decay: 0.01,
@@ -125,8 +125,8 @@ impl TrainingConfig {
         let share = (step as f64 + 0.5) / steps as f64;
         let rise = if self.warm_up > 0.0 { (share / self.warm_up).min(1.0) } else { 1.0 };
         let fall = match self.schedule {
-            Schedule::Constant => 1.0,
-            Schedule::Cosine => {
+            RateSchedule::Constant => 1.0,
+            RateSchedule::Cosine => {
                 let after = ((share - self.warm_up) / (1.0 - self.warm_up)).max(0.0);
                 0.5 * (1.0 + (std::f64::consts::PI * after).cos())
             }
@@ -195,7 +195,7 @@ pub trait Lessons {
 }
 
 /// A training.
-pub struct Training<'a> {
+pub struct TrainingRun<'a> {
     /// What is trained.
     pub learner: &'a dyn Learner,
     /// What it learns from.
@@ -286,7 +286,7 @@ impl Sums {
     }
 }
 
-impl Training<'_> {
+impl TrainingRun<'_> {
     /// Runs to the end, from the checkpoint in the folder where there is one; the network then has the weights of the
     /// best epoch. `None`: stopped before the end.
     ///
@@ -325,7 +325,7 @@ impl Training<'_> {
             let _ = parameter.tensor.set_requires_grad(false);
         }
         history::write_log(&self.folder.join("log.csv"), &state.epochs)?;
-        history::draw(self.folder, "Training", &state.epochs)?;
+        history::draw(self.folder, "TrainingRun", &state.epochs)?;
         Ok(Some(Trained { epochs: state.epochs, best: state.best, failures: state.failures, clock }))
     }
 

@@ -1,8 +1,8 @@
 //! Tests of the descent against PyTorch, and of what a training remembers.
 
-use super::descent::{Descent, Optimiser, Rule};
-use super::{Schedule, TrainingConfig};
-use crate::networks::multi_gap::{Parameter, Role};
+use super::descent::{Descent, DescentKind, Rule};
+use super::{RateSchedule, TrainingConfig};
+use crate::networks::multi_gap::{Parameter, TensorRole};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tch::Tensor;
@@ -22,7 +22,7 @@ fn reference() -> Reference {
 }
 
 fn parameters(first: &[Vec<f32>]) -> Vec<Parameter> {
-    let made = first.iter().zip([Role::Kernel, Role::Bias]).map(|(values, role)| {
+    let made = first.iter().zip([TensorRole::Kernel, TensorRole::Bias]).map(|(values, role)| {
         let tensor = Tensor::from_slice(values).set_requires_grad(true);
         Parameter { name: format!("{role:?}"), role, tensor }
     });
@@ -36,7 +36,7 @@ fn set_gradients(parameters: &[Parameter], gradients: &[Vec<f32>]) {
     terms.reduce(|a, b| a + b).unwrap().backward();
 }
 
-fn rule(optimiser: Optimiser, momentum: f64, weight_decay: f64) -> Rule {
+fn rule(optimiser: DescentKind, momentum: f64, weight_decay: f64) -> Rule {
     Rule { optimiser, momentum, weight_decay, largest_norm: 0.0 }
 }
 
@@ -45,9 +45,9 @@ fn five_steps_are_pytorchs() {
     let reference = reference();
     // Differences of 6e-8, at values up to 2, were seen.
     for (name, rule) in [
-        ("sgd", rule(Optimiser::Sgd, 0.0, reference.weight_decay)),
-        ("sgd_momentum", rule(Optimiser::Sgd, 0.9, reference.weight_decay)),
-        ("adamw", rule(Optimiser::AdamW, 0.9, reference.weight_decay)),
+        ("sgd", rule(DescentKind::Sgd, 0.0, reference.weight_decay)),
+        ("sgd_momentum", rule(DescentKind::Sgd, 0.9, reference.weight_decay)),
+        ("adamw", rule(DescentKind::AdamW, 0.9, reference.weight_decay)),
     ] {
         let parameters = parameters(&reference.first);
         let all: Vec<&Parameter> = parameters.iter().collect();
@@ -72,7 +72,7 @@ fn gradients_are_shortened_to_the_largest_norm_and_those_that_are_short_stay() {
         let all: Vec<&Parameter> = parameters.iter().collect();
         set_gradients(&parameters, &reference.gradients[0]);
         let norm = reference.gradients[0].iter().flatten().map(|value| value * value).sum::<f32>().sqrt();
-        let mut descent = Descent::new(Rule { largest_norm, ..rule(Optimiser::Sgd, 0.0, 0.0) });
+        let mut descent = Descent::new(Rule { largest_norm, ..rule(DescentKind::Sgd, 0.0, 0.0) });
         descent.step(&all, 1.0).unwrap();
         let share = if shortened { 0.5 / norm } else { 1.0 };
         for ((one, first), gradient) in parameters.iter().zip(&reference.first).zip(&reference.gradients[0]) {
@@ -90,6 +90,6 @@ fn the_rate_rises_and_falls_or_stays() {
     assert!(rates[..100].windows(2).all(|pair| pair[0] < pair[1]));
     assert!(rates[100..].windows(2).all(|pair| pair[0] > pair[1]));
     assert!(rates[999] < 1e-6 && rates[0] > 0.0);
-    let constant = TrainingConfig { schedule: Schedule::Constant, warm_up: 0.0, ..config };
+    let constant = TrainingConfig { schedule: RateSchedule::Constant, warm_up: 0.0, ..config };
     assert!((0..1000).all(|step| constant.rate_at(step, 1000) == 0.01));
 }

@@ -1,6 +1,6 @@
 //! The first weights of a network: of networks trained before, of published backbones, and random numbers.
 
-use crate::networks::multi_gap::{Role, Source};
+use crate::networks::multi_gap::{TensorRole, TensorSource};
 use crate::nn::weights::{Array, StateDict};
 use crate::random::Random;
 use crate::{Error, Result};
@@ -61,16 +61,16 @@ impl FirstWeights {
 
     /// Random numbers by which no layer makes its input larger or smaller: He et al. (2015) before a ReLU; the bounds of
     /// PyTorch's GRU; no answer preferred.
-    fn values(&self, name: &str, shape: &[i64], role: Role) -> Vec<f32> {
+    fn values(&self, name: &str, shape: &[i64], role: TensorRole) -> Vec<f32> {
         let count: i64 = shape.iter().product();
         let inputs: i64 = shape.iter().skip(1).product::<i64>().max(1);
         let deviation = match role {
-            Role::Kernel => (2.0 / inputs as f64).sqrt(),
-            Role::Matrix => (1.0 / inputs as f64).sqrt(),
+            TensorRole::Kernel => (2.0 / inputs as f64).sqrt(),
+            TensorRole::Matrix => (1.0 / inputs as f64).sqrt(),
             // Uniform to 1 / root of the units, of which there are a third as many as rows.
-            Role::Recurrent => (1.0 / shape[0] as f64).sqrt(),
-            Role::Bias | Role::Mean => return vec![0.0; count as usize],
-            Role::Scale | Role::Variance => return vec![1.0; count as usize],
+            TensorRole::Recurrent => (1.0 / shape[0] as f64).sqrt(),
+            TensorRole::Bias | TensorRole::Mean => return vec![0.0; count as usize],
+            TensorRole::Scale | TensorRole::Variance => return vec![1.0; count as usize],
         };
         let mut random = Random::of_text(self.seed, name);
         random.spread(count as usize, deviation).into_iter().map(|value| value as f32).collect()
@@ -85,8 +85,8 @@ impl FirstWeights {
     }
 }
 
-impl Source for FirstWeights {
-    fn tensor(&mut self, name: &str, shape: &[i64], role: Role) -> Result<Tensor> {
+impl TensorSource for FirstWeights {
+    fn tensor(&mut self, name: &str, shape: &[i64], role: TensorRole) -> Result<Tensor> {
         match self.known.get(name) {
             Some((_, array)) if !name.contains(".backbone.") && !has_shape(array, shape) => {
                 self.place(&self.values(name, shape, role), shape)

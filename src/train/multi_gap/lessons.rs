@@ -47,16 +47,16 @@ impl Learner for PartOf<'_> {
     }
 }
 
-/// Pictures as they are shown.
+/// PictureLessons as they are shown.
 #[derive(Debug)]
-pub struct Pictures<'a> {
+pub struct PictureLessons<'a> {
     /// Where they come from.
     pub feed: Feed<'a>,
     /// Where the network is.
     pub device: Device,
 }
 
-impl Pictures<'_> {
+impl PictureLessons<'_> {
     fn batch(&self, shown: Shown) -> Result<Batch> {
         let count = shown.labels.len() as i64;
         let tensors = || {
@@ -79,7 +79,7 @@ impl Pictures<'_> {
     }
 }
 
-impl Lessons for Pictures<'_> {
+impl Lessons for PictureLessons<'_> {
     fn batches(&self) -> u64 {
         self.feed.batches()
     }
@@ -104,9 +104,9 @@ pub struct KeptMeans {
     pub labels: Tensor,
     /// Numbers of the pictures among the items.
     pub numbers: Vec<usize>,
-    /// Pictures that could not be read.
+    /// PictureLessons that could not be read.
     pub failures: Vec<Failure>,
-    /// Pictures a batch.
+    /// PictureLessons a batch.
     pub batch: usize,
     /// Of their order.
     pub seed: u64,
@@ -119,7 +119,7 @@ pub struct KeptMeans {
 /// The network could not be run; none of the pictures can be read.
 pub fn means_of(
     stream: &Stream,
-    pictures: &Pictures<'_>,
+    pictures: &PictureLessons<'_>,
     told: &mut dyn FnMut(u64),
 ) -> Result<(Vec<Tensor>, Vec<usize>, Vec<Failure>)> {
     let mut blocks: Vec<Vec<Tensor>> = Vec::new();

@@ -16,4 +16,4 @@ mod workshop;
 
 pub use recipe::Recipe;
 pub use study::Study;
-pub use workshop::{Plan, Told, TrainingResult, Workshop, WEIGHTS};
+pub use workshop::{NetworkPlan, Told, TrainingResult, Workshop, WEIGHTS};

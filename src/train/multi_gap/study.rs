@@ -2,7 +2,7 @@
 //! taken off one by one).
 
 use super::recipe::Part;
-use super::workshop::{Plan, Told, TrainingResult, Workshop, WEIGHTS};
+use super::workshop::{NetworkPlan, Told, TrainingResult, Workshop, WEIGHTS};
 use crate::classify::Share;
 use crate::networks::multi_gap::backbone::BLOCKS;
 use crate::networks::multi_gap::{Dependency, Fusion};
@@ -50,7 +50,7 @@ impl Study {
     ///
     /// # Errors
     /// The recipe lacks one of the streams.
-    pub fn plans(self, workshop: &Workshop<'_>) -> Result<Vec<Plan>> {
+    pub fn plans(self, workshop: &Workshop<'_>) -> Result<Vec<NetworkPlan>> {
         if let Some(missing) = STREAMS.iter().find(|name| !workshop.recipe.stream.contains_key(**name)) {
             return Err(Error::Setting(format!("the study needs [stream.{missing}] in the recipe")));
         }
@@ -118,7 +118,7 @@ struct Maker<'a, 'b> {
 
 impl Maker<'_, '_> {
     /// A stream with its own classifier.
-    fn single(&self, stream: &str, dependency: Dependency, blocks: usize) -> Plan {
+    fn single(&self, stream: &str, dependency: Dependency, blocks: usize) -> NetworkPlan {
         let mut description = self.workshop.recipe.stream[stream].describe(stream);
         let plain = description.dependency == dependency && blocks == description.blocks;
         description.dependency = dependency;
@@ -135,10 +135,10 @@ impl Maker<'_, '_> {
         // What only stands on a backbone begins where the plain network ended.
         let part = if plain { self.workshop.recipe.network.trained } else { self.workshop.recipe.study.variants };
         let initial = if !plain && part == Part::Heads { vec![self.weights(stream)] } else { Vec::new() };
-        Plan { name, streams: vec![description], anp: false, fusion: Fusion::Single, initial, part: Some(part) }
+        NetworkPlan { name, streams: vec![description], anp: false, fusion: Fusion::Single, initial, part: Some(part) }
     }
 
-    fn plain(&self, stream: &str) -> Plan {
+    fn plain(&self, stream: &str) -> NetworkPlan {
         self.single(stream, Dependency::None, BLOCKS)
     }
 
@@ -147,8 +147,8 @@ impl Maker<'_, '_> {
     }
 
     /// Trained networks together.
-    fn fused(&self, name: &str, fusion: Fusion, plans: &[&Plan]) -> Plan {
-        Plan {
+    fn fused(&self, name: &str, fusion: Fusion, plans: &[&NetworkPlan]) -> NetworkPlan {
+        NetworkPlan {
             name: name.into(),
             streams: plans.iter().flat_map(|plan| plan.streams.clone()).collect(),
             anp: plans.iter().any(|plan| plan.anp),
@@ -158,9 +158,9 @@ impl Maker<'_, '_> {
         }
     }
 
-    fn table1(&self) -> Vec<Plan> {
+    fn table1(&self) -> Vec<NetworkPlan> {
         let [object, places] = STREAMS.map(|stream| self.plain(stream));
-        let anp = Plan {
+        let anp = NetworkPlan {
             name: "anp".into(),
             streams: Vec::new(),
             anp: true,
@@ -171,7 +171,7 @@ impl Maker<'_, '_> {
         let gru = self.single("object", Dependency::Gru, BLOCKS);
         let [object_attention, places_attention] =
             STREAMS.map(|stream| self.single(stream, Dependency::GruAttention, BLOCKS));
-        let mut all: Vec<&Plan> = vec![&object, &places];
+        let mut all: Vec<&NetworkPlan> = vec![&object, &places];
         if self.workshop.pairs.is_some() {
             all.push(&anp);
         }
@@ -181,15 +181,15 @@ impl Maker<'_, '_> {
             self.fused("late-fusion-object-places", Fusion::Late, &all[..2]),
             self.fused("late-fusion-gru-attention", Fusion::Late, &[&object_attention, &places_attention]),
         ];
-        let mut plans: Vec<Plan> = all.into_iter().cloned().collect();
+        let mut plans: Vec<NetworkPlan> = all.into_iter().cloned().collect();
         plans.extend([gru, object_attention, places_attention]);
         // Without adjective-noun pairs the two late fusions of plain streams are one.
-        let twice = |plan: &Plan| self.workshop.pairs.is_none() && plan.name == "late-fusion-object-places";
+        let twice = |plan: &NetworkPlan| self.workshop.pairs.is_none() && plan.name == "late-fusion-object-places";
         plans.extend(fused.into_iter().filter(|plan| !twice(plan)));
         plans
     }
 
-    fn truncation(&self) -> Vec<Plan> {
+    fn truncation(&self) -> Vec<NetworkPlan> {
         let shortened = |stream: &&str| {
             let stream = *stream;
             (1..=BLOCKS).rev().map(move |blocks| self.single(stream, Dependency::None, blocks)).collect::<Vec<_>>()

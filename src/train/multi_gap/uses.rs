@@ -1,15 +1,15 @@
 //! What a network is trained, chosen and measured with: pictures as they are shown, or what backbones that stay as they are
 //! have made of them, which is kept for all networks that stand on the same backbone.
 
-use super::lessons::{means_of, KeptMeans, Pictures};
+use super::lessons::{means_of, KeptMeans, PictureLessons};
 use super::recipe::Part;
-use super::workshop::{Plan, Told, Workshop};
+use super::workshop::{NetworkPlan, Told, Workshop};
 use crate::files::hexadecimal;
 use crate::networks::multi_gap::{MultiGap, Stream};
 use crate::run::Failure;
 use crate::train::data::feed::{Augmentation, Feed};
 use crate::train::data::pairs::Pairs;
-use crate::train::data::Item;
+use crate::train::data::LabelledPicture;
 use crate::train::fitting::{Lessons, TrainingConfig};
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -30,7 +30,7 @@ struct Readable {
 }
 
 impl<'a> Workshop<'a> {
-    fn items(&self, number: usize) -> &'a [Item] {
+    fn items(&self, number: usize) -> &'a [LabelledPicture] {
         [&self.data.train, &self.data.validation, &self.data.test][number]
     }
 
@@ -40,18 +40,18 @@ impl<'a> Workshop<'a> {
         (batch, seed): (usize, u64),
         augmentation: Augmentation,
         pairs: Option<&'a Pairs>,
-    ) -> Pictures<'a> {
+    ) -> PictureLessons<'a> {
         let (fit, threads) = (Some(self.recipe.network.fit()), self.threads);
         let items = self.items(number);
         let kept = self.recipe.data.keep.then(|| items.iter().map(|_| OnceLock::new()).collect());
         let feed = Feed { items, pairs, fit, augmentation, batch, threads, seed, kept };
-        Pictures { feed, device: self.device }
+        PictureLessons { feed, device: self.device }
     }
 
     /// What is learnt from, chosen by and measured with.
     pub(super) fn lessons(
         &mut self,
-        plan: &Plan,
+        plan: &NetworkPlan,
         network: &MultiGap,
         config: &TrainingConfig,
         told: &mut dyn FnMut(Told),
@@ -103,7 +103,7 @@ impl<'a> Workshop<'a> {
 
     fn kept_means(
         &self,
-        plan: &Plan,
+        plan: &NetworkPlan,
         keys: &[Vec<String>],
         number: usize,
         config: &TrainingConfig,

@@ -12,7 +12,7 @@ use crate::networks::{Architecture, Card};
 use crate::run::{table, write_failures, Failure};
 use crate::train::data::pairs::Pairs;
 use crate::train::data::Divided;
-use crate::train::fitting::{Learner, Lessons, StepDone, Trained, Training, TrainingConfig};
+use crate::train::fitting::{Learner, Lessons, StepDone, Trained, TrainingConfig, TrainingRun};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub const WEIGHTS: &str = "model.safetensors";
 
 /// A network that is to be trained.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct NetworkPlan {
     /// Its folder's name below the study's; empty: the study's own.
     pub name: String,
     /// Its streams that look at pixels.
@@ -117,10 +117,10 @@ impl<'a> Workshop<'a> {
     }
 
     /// The plan of the recipe's own network.
-    pub fn own_plan(&self) -> Plan {
+    pub fn own_plan(&self) -> NetworkPlan {
         let network = &self.recipe.network;
         let names = network.streams.iter().filter(|name| *name != ANP);
-        Plan {
+        NetworkPlan {
             name: String::new(),
             streams: names.map(|name| self.recipe.stream[name].describe(name)).collect(),
             anp: network.streams.iter().any(|name| name == ANP),
@@ -134,7 +134,7 @@ impl<'a> Workshop<'a> {
     ///
     /// # Errors
     /// The folder holds another training; files that cannot be read or written; a loss that is no number.
-    pub fn train(&mut self, plan: &Plan, told: &mut dyn FnMut(Told)) -> Result<Option<TrainingResult>> {
+    pub fn train(&mut self, plan: &NetworkPlan, told: &mut dyn FnMut(Told)) -> Result<Option<TrainingResult>> {
         let folder = self.folder.join(&plan.name);
         let fingerprint = self.fingerprint(plan)?;
         if let Some(done) = known_result(&folder, &fingerprint)? {
@@ -150,7 +150,7 @@ impl<'a> Workshop<'a> {
         let lessons = self.lessons(plan, &network, config, told)?;
         let mut trained = Trained::default();
         if plan.part.is_some() {
-            let training = Training {
+            let training = TrainingRun {
                 learner: &learner,
                 lessons: &*lessons[0],
                 validation: &*lessons[1],
@@ -176,7 +176,7 @@ impl<'a> Workshop<'a> {
     /// Measures a trained network on the pictures that nothing was learnt from, and writes all tables and figures.
     fn measured(
         &self,
-        plan: &Plan,
+        plan: &NetworkPlan,
         learner: &PartOf<'_>,
         test: &dyn Lessons,
         trained: Trained,
@@ -210,9 +210,9 @@ impl<'a> Workshop<'a> {
 
     /// What must be the same for a training to go on: the plan, the recipe's part that it uses, the pictures, and the
     /// contents of files that it begins from.
-    fn fingerprint(&self, plan: &Plan) -> Result<String> {
+    fn fingerprint(&self, plan: &NetworkPlan) -> Result<String> {
         // Files count by their contents, wherever they lie.
-        let moved = Plan { initial: Vec::new(), ..plan.clone() };
+        let moved = NetworkPlan { initial: Vec::new(), ..plan.clone() };
         let mut text = format!("{moved:?}\n{:?}\n{:?}\n", self.config(plan), self.recipe.network.fit());
         if plan.part == Some(Part::All) {
             text.push_str(&format!("{:?}\n", self.recipe.augmentation));
@@ -231,7 +231,7 @@ impl<'a> Workshop<'a> {
     }
 
     /// Files that the first weights come from.
-    fn files(&self, plan: &Plan) -> Result<Vec<PathBuf>> {
+    fn files(&self, plan: &NetworkPlan) -> Result<Vec<PathBuf>> {
         let backbones = plan.streams.iter().filter_map(|stream| self.backbone_file(&stream.name).transpose());
         plan.initial.iter().cloned().map(Ok).chain(backbones).collect()
     }
@@ -245,7 +245,7 @@ impl<'a> Workshop<'a> {
     }
 
     /// The network with its first weights.
-    fn first(&self, plan: &Plan) -> Result<MultiGap> {
+    fn first(&self, plan: &NetworkPlan) -> Result<MultiGap> {
         let mut source = FirstWeights::random(self.config(plan).seed, self.device);
         for stream in &plan.streams {
             if let Some(file) = self.backbone_file(&stream.name)? {
@@ -294,7 +294,7 @@ impl<'a> Workshop<'a> {
     }
 
     /// Whole networks are trained by one set of numbers, what stands on fixed features by another.
-    fn config(&self, plan: &Plan) -> &'a TrainingConfig {
+    fn config(&self, plan: &NetworkPlan) -> &'a TrainingConfig {
         match plan.part {
             Some(Part::All) if !plan.streams.is_empty() => &self.recipe.training,
             _ => &self.recipe.heads,
@@ -355,7 +355,7 @@ impl<'a> Workshop<'a> {
     }
 }
 
-fn title(plan: &Plan) -> String {
+fn title(plan: &NetworkPlan) -> String {
     match plan.name.as_str() {
         "" => "Multi-GAP".into(),
         name => name.replace('-', " "),
