@@ -16,11 +16,19 @@ const FILES: [(&str, &[u8]); 6] = [
     ("README.md", include_bytes!("../models/demo/README.md")),
 ];
 
-/// Writes the models into `folder`, which is made if need be, and names them in `config` by their absolute paths.
+/// Writes the models into `folder`, which is made if need be, and names them in `config` by their absolute paths, each
+/// where `config` names none of its own.
 ///
 /// # Errors
 /// A file cannot be written; the folder's name is not UTF-8.
 pub fn use_models(config: &mut Config, folder: &Path) -> Result<()> {
+    let published = Config::default();
+    let files = |config: &Config| (config.detector.cfg.clone(), config.detector.weights.clone());
+    let own_detector = files(config) != files(&published);
+    let own_network = config.emotion.weights != published.emotion.weights;
+    if own_detector && own_network {
+        return Ok(());
+    }
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     for (name, contents) in FILES {
         write_bytes(&folder.join(name), contents)?;
@@ -31,11 +39,15 @@ pub fn use_models(config: &mut Config, folder: &Path) -> Result<()> {
         let text = path.to_str().ok_or_else(|| Error::file(&folder, "its name is not UTF-8: name another folder"))?;
         Ok(text.to_string())
     };
-    config.detector.cfg = path("detector.cfg")?;
-    config.detector.weights = path("detector.weights")?;
-    config.detector.names = path("detector.names")?;
-    config.emotion.weights = path("emotion.safetensors")?;
-    config.emotion.mean = String::new();
+    if !own_detector {
+        config.detector.cfg = path("detector.cfg")?;
+        config.detector.weights = path("detector.weights")?;
+        config.detector.names = path("detector.names")?;
+    }
+    if !own_network {
+        config.emotion.weights = path("emotion.safetensors")?;
+        config.emotion.mean = String::new();
+    }
     Ok(())
 }
 

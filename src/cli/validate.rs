@@ -5,7 +5,6 @@ use super::session::{self, print, say_smaller_batch, stop_on_interrupt};
 use super::settings::Settings;
 use super::world::StyleName;
 use anyhow::Context;
-use emocam::config::Config;
 use emocam::demo::use_models;
 use emocam::ground_truth::{trials, BoxJudge, Validation, World};
 use emocam::pipeline::Worker;
@@ -20,8 +19,8 @@ use std::sync::atomic::Ordering;
 /// Draws scenes, takes every object out of each and asks the model again: what makes its answer fall is what the answer
 /// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
 /// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says
-/// otherwise; models are the small ones that come with the program, copied to DIR/models, unless others that know the
-/// drawn world are named.
+/// otherwise; detector and emotion model are the small ones that come with the program, copied to DIR/models, each unless
+/// another that knows the drawn world is named.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Write here
@@ -57,10 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         "scenes are drawn as they are needed: no folder has maps of them; leave out --maps"
     );
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
-    let published = Config::default();
-    if config.detector.weights == published.detector.weights && config.emotion.weights == published.emotion.weights {
-        use_models(&mut config, &out.join("models"))?;
-    }
+    use_models(&mut config, &out.join("models"))?;
     anyhow::ensure!(
         config.regions.file.is_empty(),
         "scenes are drawn as they are needed: no file has their regions; leave out --regions"

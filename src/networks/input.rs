@@ -6,6 +6,9 @@ use crate::nn::stack;
 use crate::{Error, Result};
 use tch::{Device, Kind, TchError, Tensor};
 
+/// ITU-R BT.601's weights of red, green and blue in the perceived brightness.
+const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
+
 /// The last steps of a network's preparation, on its device: order of the channels, then (x / scale - mean) / std.
 #[derive(Debug)]
 pub(super) struct Normalisation {
@@ -14,7 +17,7 @@ pub(super) struct Normalisation {
     mean: Option<Tensor>,
     /// (3, 1, 1)
     std: Option<Tensor>,
-    reversed: bool,
+    channels: ChannelOrder,
     device: Device,
 }
 
@@ -32,8 +35,7 @@ impl Normalisation {
             (None, _) => None,
         };
         let std = card.std.as_ref().map(per_channel).transpose().map_err(failed())?;
-        let reversed = card.channels == ChannelOrder::Bgr;
-        Ok(Self { scale: card.scale.into(), mean, std, reversed, device })
+        Ok(Self { scale: card.scale.into(), mean, std, channels: card.channels, device })
     }
 
     /// The same on `device`.
@@ -68,23 +70,42 @@ impl Normalisation {
     /// No memory.
     pub(super) fn prepare(&self, pictures: &[&Rgb8], card: &Card) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
-        let prepared = || {
-            let mut x = stack(pictures, card.input(), self.device)?.f_to_kind(Kind::Float)?;
-            if self.reversed {
-                x = x.f_flip([1])?;
-            }
-            if self.scale != 1.0 {
-                x = x.f_div_scalar(self.scale)?;
-            }
-            if let Some(mean) = &self.mean {
-                x = x.f_sub(mean)?;
-            }
-            if let Some(std) = &self.std {
-                x = x.f_div(std)?;
-            }
-            Ok(x)
-        };
+        let prepared = || self.apply(&stack(pictures, card.input(), self.device)?.f_to_kind(Kind::Float)?);
         prepared().map_err(Error::torch("preparing the network's input"))
+    }
+
+    /// The same from pixels (N, 3, rows, columns), R, G, B, 0..255, f32.
+    ///
+    /// # Errors
+    /// No memory.
+    pub(super) fn apply(&self, pixels: &Tensor) -> Result<Tensor, TchError> {
+        let mut x = in_order(pixels, self.channels)?;
+        if self.scale != 1.0 {
+            x = x.f_div_scalar(self.scale)?;
+        }
+        if let Some(mean) = &self.mean {
+            x = x.f_sub(mean)?;
+        }
+        if let Some(std) = &self.std {
+            x = x.f_div(std)?;
+        }
+        Ok(x)
+    }
+}
+
+/// Pixels (N, 3, rows, columns), R, G, B, with their channels as a network wants them.
+///
+/// # Errors
+/// No memory.
+pub(super) fn in_order(pixels: &Tensor, channels: ChannelOrder) -> Result<Tensor, TchError> {
+    match channels {
+        ChannelOrder::Rgb => Ok(pixels.shallow_clone()),
+        ChannelOrder::Bgr => pixels.f_flip([1]),
+        ChannelOrder::Grey => {
+            let weights = Tensor::f_from_slice(&LUMA)?.f_to_device(pixels.device())?.f_reshape([3, 1, 1])?;
+            let grey = pixels.f_mul(&weights)?.f_sum_dim_intlist([1_i64].as_slice(), true, Kind::Float)?;
+            grey.f_expand_as(pixels)?.f_contiguous()
+        }
     }
 }
 

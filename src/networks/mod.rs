@@ -5,11 +5,14 @@
 //! a file here and a row in [`open`]. Knows nothing of regions.
 
 mod alexnet;
+pub mod backbone;
 mod card;
+pub mod fer_net;
 mod input;
 pub mod multi_gap;
 #[cfg(test)]
 pub(crate) mod narrow;
+pub mod parameters;
 pub mod torchscript;
 
 pub use alexnet::AlexNet;
@@ -18,6 +21,7 @@ pub use card::{
     Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar,
     SyntheticInput,
 };
+pub use fer_net::FerNet;
 pub use multi_gap::MultiGap;
 pub use torchscript::TorchScript;
 
@@ -51,7 +55,7 @@ pub trait Classifier: std::fmt::Debug + Send {
     /// The network could not be run.
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError>;
 
-    /// The names of the inner layers of which [`Self::inner`] gives the output, from the input to A. A network that
+    /// The names of the inner layers of which [`Self::inner`] gives the output, from the input on. A network that
     /// names none is explained all the same, but none of its inner layers can be asked for.
     fn inner_layers(&self) -> Vec<&str> {
         Vec::new()
@@ -90,7 +94,8 @@ pub trait Classifier: std::fmt::Debug + Send {
         Ok(None)
     }
 
-    /// Names of the streams at whose last convolution it can be explained; none where there is only one place.
+    /// Names of the places at which it can be explained (the streams of a network that has several, at their last
+    /// convolutions); none where there is only one.
     fn streams(&self) -> Vec<&str> {
         Vec::new()
     }
@@ -321,8 +326,11 @@ pub fn at_stream(network: &dyn Classifier, stream: &str) -> Result<Box<dyn Class
 /// # Errors
 /// A card that cannot be read.
 pub fn streams_of(weights: &Path) -> Result<Vec<String>> {
-    let description = Card::if_beside(weights)?.and_then(|card| card.multi_gap);
-    Ok(description.into_iter().flat_map(|of| of.streams).map(|stream| stream.name).collect())
+    let Some(card) = Card::if_beside(weights)? else { return Ok(Vec::new()) };
+    if card.architecture == Architecture::FerNet {
+        return Ok(fer_net::PLACES.map(String::from).to_vec());
+    }
+    Ok(card.multi_gap.into_iter().flat_map(|description| description.streams).map(|stream| stream.name).collect())
 }
 
 /// Whether the layers of the network in `weights` from A to the outputs cannot be seen one by one.
@@ -331,7 +339,8 @@ pub fn streams_of(weights: &Path) -> Result<Vec<String>> {
 /// A file that cannot be read.
 pub fn is_opaque(weights: &Path) -> Result<bool> {
     let card = Card::if_beside(weights)?;
-    Ok(torchscript::is_one(weights)? || card.is_some_and(|card| card.architecture == Architecture::MultiGap))
+    Ok(torchscript::is_one(weights)?
+        || card.is_some_and(|card| matches!(card.architecture, Architecture::MultiGap | Architecture::FerNet)))
 }
 
 /// Reads the network in `weights`, whatever it is; `mean` is an AlexNet's mean image, where it is named.
@@ -361,6 +370,10 @@ pub fn open(weights: &Path, mean: Option<&Path>, device: Device) -> Result<Box<d
             }
             Ok(Box::new(network))
         }
+        Some(card) if card.architecture == Architecture::FerNet => match mean {
+            Some(mean) => Err(Error::file(mean, "a network of facial expressions has its mean colour in its card")),
+            None => Ok(Box::new(FerNet::load(weights, card, device)?)),
+        },
         _ => Ok(Box::new(AlexNet::load(weights, mean, device)?)),
     }
 }

@@ -6,7 +6,7 @@
 
 mod written;
 
-use super::multi_gap;
+use super::{fer_net, multi_gap};
 use crate::files::read_text;
 use crate::image::{Fit, Size};
 use crate::{Error, Result};
@@ -32,6 +32,9 @@ pub enum Architecture {
     /// Weights of a Multi-GAP network, whose layers are this program's.
     #[serde(rename = "multi_gap")]
     MultiGap,
+    /// Weights of a network of facial expressions, whose layers are this program's.
+    #[serde(rename = "fer_net")]
+    FerNet,
 }
 
 /// A network's description, resolved and checked.
@@ -41,6 +44,8 @@ pub struct Card {
     pub architecture: Architecture,
     /// The streams of a Multi-GAP network.
     pub multi_gap: Option<multi_gap::Description>,
+    /// The sizes of a network of facial expressions.
+    pub fer_net: Option<fer_net::FerNetDescription>,
     /// Names of the matrix's columns: the network's outputs in their order, or of a single output its bins.
     pub labels: Vec<String>,
     /// What a network with a single number as its output answers; `None`: it has one logit for each label.
@@ -115,6 +120,8 @@ pub enum ChannelOrder {
     Rgb,
     /// Blue, green, red, as networks from Caffe want them.
     Bgr,
+    /// The brightness three times, as networks want it that have seen grey pictures only.
+    Grey,
 }
 
 /// How an activation lies in a tensor.
@@ -198,6 +205,7 @@ impl Card {
         Self {
             architecture: Architecture::AlexNet,
             multi_gap: None,
+            fer_net: None,
             labels: Vec::new(),
             scalar: None,
             fit: Fit::squash(Size::new(1, 1)),
@@ -337,6 +345,14 @@ impl Card {
             (_, Some(_)) => return Err("`[multi_gap]` belongs to `network = \"multi_gap\"`".into()),
             (_, None) => {}
         }
+        match (self.architecture, &self.fer_net) {
+            (Architecture::FerNet, Some(description)) => self.check_fer_net(description)?,
+            (Architecture::FerNet, None) => {
+                return Err("`network = \"fer_net\"` needs a table `[fer_net]` with its width and units".into());
+            }
+            (_, Some(_)) => return Err("`[fer_net]` belongs to `network = \"fer_net\"`".into()),
+            (_, None) => {}
+        }
         self.check_answers()
     }
 
@@ -357,6 +373,19 @@ impl Card {
             return Err("a Multi-GAP network has no `layout` or `flatten` of its own: leave them out".into());
         }
         Ok(())
+    }
+
+    /// Refuses what a network of facial expressions cannot be or would not use.
+    fn check_fer_net(&self, description: &fer_net::FerNetDescription) -> Result<(), String> {
+        if self.scalar.is_some() {
+            return Err("a network of facial expressions answers `labels`, not a single `output`".into());
+        }
+        if self.layout != Layout::Nchw || self.flatten.is_some() || matches!(self.mean, Some(Mean::File(_))) {
+            let message =
+                "a network of facial expressions has no `layout`, no `flatten` and no mean image: leave them out";
+            return Err(message.into());
+        }
+        description.check(self.fit.input)
     }
 
     /// Whatever is said of the outputs goes with their number.

@@ -3,6 +3,7 @@
 use super::{Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar};
 use crate::files::read_text;
 use crate::image::{Filter, Fit, Resize, Size};
+use crate::networks::fer_net::FerNetDescription;
 use crate::networks::multi_gap::Description;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,7 @@ pub(super) struct WrittenCard {
     layer: Option<String>,
     source: Option<String>,
     multi_gap: Option<Description>,
+    fer_net: Option<FerNetDescription>,
 }
 
 /// The keys that a network trained here needs.
@@ -51,6 +53,14 @@ pub(super) struct TrainedCard<'a> {
     resize: Resize,
     crop: f64,
     filter: Filter,
+    #[serde(skip_serializing_if = "is_one")]
+    scale: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean: Option<&'a Mean>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    std: Option<[f32; 3]>,
+    #[serde(skip_serializing_if = "is_rgb")]
+    channels: ChannelOrder,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +75,16 @@ pub(super) struct TrainedCard<'a> {
     reference: &'a [ReferenceAnswer],
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_gap: Option<&'a Description>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fer_net: Option<&'a FerNetDescription>,
+}
+
+fn is_one(scale: &f32) -> bool {
+    *scale == 1.0
+}
+
+fn is_rgb(channels: &ChannelOrder) -> bool {
+    *channels == ChannelOrder::Rgb
 }
 
 impl<'a> TrainedCard<'a> {
@@ -77,6 +97,10 @@ impl<'a> TrainedCard<'a> {
             resize,
             crop,
             filter,
+            scale: card.scale,
+            mean: card.mean.as_ref(),
+            std: card.std,
+            channels: card.channels,
             source: card.source.as_deref(),
             layer: card.layer.as_deref(),
             valence: card.valence.as_ref(),
@@ -84,6 +108,7 @@ impl<'a> TrainedCard<'a> {
             published: &card.published,
             reference: &card.reference,
             multi_gap: card.multi_gap.as_ref(),
+            fer_net: card.fer_net.as_ref(),
         }
     }
 
@@ -136,6 +161,7 @@ impl WrittenCard {
             layer,
             source,
             multi_gap,
+            fer_net,
         } = self;
         let labels = labels.map(|labels| labels.read(path)).transpose()?;
         let refuse = |message: String| Error::file(path, message);
@@ -149,6 +175,7 @@ impl WrittenCard {
         let card = Card {
             architecture: network,
             multi_gap,
+            fer_net,
             labels,
             scalar,
             fit,

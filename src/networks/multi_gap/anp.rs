@@ -1,8 +1,7 @@
 //! Adjective-noun pairs ("smiling face", "red flower") as one more stream: how probable each pair is in the picture
 //! (DeepSentiBank: 2,089 pairs), through 1,024 and 512 units to the labels.
 
-use super::parameters::{Builder, TensorRole};
-use super::Linear;
+use crate::networks::parameters::{Builder, Linear, TensorRole};
 use crate::Result;
 use tch::{TchError, Tensor};
 

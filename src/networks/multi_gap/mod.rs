@@ -6,24 +6,21 @@
 //! by-passes that activation. What the paper leaves open (taps, units, classifiers) is ours and named as such.
 
 mod anp;
-pub mod backbone;
 mod description;
-mod parameters;
 mod stream;
 
 pub use anp::Anp;
 pub use description::{Dependency, Description, Fusion, StreamDescription};
-pub use parameters::{OfFile, OfNetwork, Parameter, TensorRole, TensorSource};
-pub use stream::{Linear, Stream};
+pub use stream::Stream;
 
+use super::backbone::{pooled, BLOCKS};
 use super::card::Card;
 use super::input::Normalisation;
+use super::parameters::{write_network, Builder, Linear, OfFile, OfNetwork, Parameter, TensorSource};
 use super::{no_inner_layer, Activation, Classifier};
 use crate::image::Rgb8;
-use crate::nn::weights::{safetensors, StateDict};
+use crate::nn::weights::StateDict;
 use crate::{Error, Result};
-use backbone::{pooled, BLOCKS};
-use parameters::Builder;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -112,9 +109,7 @@ impl MultiGap {
     /// # Errors
     /// A file cannot be written.
     pub fn save(&self, weights: &Path) -> Result<()> {
-        let tensors = self.parameters.iter().map(|one| Ok((one.name.clone(), one.to_array()?)));
-        safetensors::write(weights, &tensors.collect::<Result<Vec<_>>>()?, &Default::default())?;
-        crate::files::write_bytes(&Card::path_beside(weights), self.card.to_toml().as_bytes())
+        write_network(weights, &self.card, &self.parameters)
     }
 
     /// All tensors, in the order of the layers.

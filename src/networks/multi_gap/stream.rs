@@ -1,34 +1,15 @@
 //! From a picture to one stream's features and answer: MG = [GAP(conv_1x1(block_1)), …] (the paper's section 2), and
 //! what lets the blocks know of each other.
 
-use super::backbone::{pooled, Backbone};
 use super::description::{Dependency, StreamDescription};
-use super::parameters::{Builder, TensorRole};
-use crate::networks::card::ChannelOrder;
+use crate::networks::backbone::{pooled, Backbone};
+use crate::networks::input::in_order;
+use crate::networks::parameters::{Builder, Linear, TensorRole};
 use crate::{Error, Result};
 use tch::{Device, TchError, Tensor};
 
 /// Channels that every block is brought to.
 pub const FEATURES: i64 = 64;
-
-/// x W^T + b
-#[derive(Debug)]
-pub struct Linear {
-    /// (outputs, inputs)
-    pub weight: Tensor,
-    /// (outputs)
-    pub bias: Tensor,
-}
-
-impl Linear {
-    /// (N, inputs) to (N, outputs).
-    ///
-    /// # Errors
-    /// No memory.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
-        x.f_linear(&self.weight, Some(&self.bias))
-    }
-}
 
 /// The GRU's tensors in the order in which libtorch takes them.
 const GRU: [&str; 4] = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"];
@@ -92,10 +73,7 @@ impl Stream {
 
     /// What enters the backbone, from pixels (N, 3, rows, columns), R, G, B, 0..255.
     fn normalised(&self, pixels: &Tensor) -> Result<Tensor, TchError> {
-        let x = match self.description.channels {
-            ChannelOrder::Rgb => pixels.f_div_scalar(f64::from(self.description.scale))?,
-            ChannelOrder::Bgr => pixels.f_flip([1])?.f_div_scalar(f64::from(self.description.scale))?,
-        };
+        let x = in_order(pixels, self.description.channels)?.f_div_scalar(f64::from(self.description.scale))?;
         x.f_sub(&self.mean)?.f_div(&self.std)
     }
 

@@ -2,7 +2,7 @@
 
 use super::descent::Descent;
 use super::history::Epoch;
-use crate::networks::multi_gap::Parameter;
+use crate::networks::parameters::Parameter;
 use crate::nn::weights::{safetensors, Array, StateDict};
 use crate::run::Failure;
 use crate::{Error, Result};

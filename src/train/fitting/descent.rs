@@ -3,7 +3,7 @@
 //! tch has both, but cannot say what they remember, without which a training that was killed does not go on to the same
 //! weights. So they are written out here, with what they remember at hand.
 
-use crate::networks::multi_gap::{Parameter, TensorRole};
+use crate::networks::parameters::{Parameter, TensorRole};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::{no_grad, TchError, Tensor};

@@ -10,7 +10,7 @@ pub mod history;
 #[cfg(test)]
 mod tests;
 
-use crate::networks::multi_gap::Parameter;
+use crate::networks::parameters::Parameter;
 use crate::nn::weights::Array;
 use crate::run::Failure;
 use crate::stats::quantile;

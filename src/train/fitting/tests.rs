@@ -2,7 +2,7 @@
 
 use super::descent::{Descent, DescentKind, Rule};
 use super::{RateSchedule, TrainingConfig};
-use crate::networks::multi_gap::{Parameter, TensorRole};
+use crate::networks::parameters::{Parameter, TensorRole};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tch::Tensor;

@@ -1,6 +1,6 @@
 //! The first weights of a network: of networks trained before, of published backbones, and random numbers.
 
-use crate::networks::multi_gap::{TensorRole, TensorSource};
+use crate::networks::parameters::{TensorRole, TensorSource};
 use crate::nn::weights::{Array, StateDict};
 use crate::random::Random;
 use crate::{Error, Result};

@@ -2,7 +2,8 @@
 
 use super::recipe::Part;
 use crate::image::Rgb8;
-use crate::networks::multi_gap::{Means, MultiGap, Parameter, Stream};
+use crate::networks::multi_gap::{Means, MultiGap, Stream};
+use crate::networks::parameters::Parameter;
 use crate::nn::stack;
 use crate::random::Random;
 use crate::run::Failure;

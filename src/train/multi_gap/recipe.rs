@@ -2,7 +2,7 @@
 
 use crate::files::read_text;
 use crate::image::{Filter, Fit, Resize, Size};
-use crate::networks::multi_gap::backbone::BackboneKind;
+use crate::networks::backbone::BackboneKind;
 use crate::networks::multi_gap::{Dependency, Fusion, StreamDescription};
 use crate::networks::ChannelOrder;
 use crate::train::data::feed::Augmentation;

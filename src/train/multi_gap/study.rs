@@ -4,7 +4,7 @@
 use super::recipe::Part;
 use super::workshop::{NetworkPlan, Told, TrainingResult, Workshop, WEIGHTS};
 use crate::classify::Share;
-use crate::networks::multi_gap::backbone::BLOCKS;
+use crate::networks::backbone::BLOCKS;
 use crate::networks::multi_gap::{Dependency, Fusion};
 use crate::plot::{write, Dot, Panel, Panels, Series};
 use crate::run::table;

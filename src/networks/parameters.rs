@@ -1,9 +1,12 @@
 //! The tensors of a network by name: where they come from, and what each is.
 
-use crate::nn::weights::{Array, StateDict};
+use super::card::Card;
+use crate::files::write_bytes;
+use crate::nn::weights::{safetensors, Array, StateDict};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
-use tch::{Device, Kind, Tensor};
+use std::path::Path;
+use tch::{Device, Kind, TchError, Tensor};
 
 /// What a tensor is to its layer, from which follow its first values and whether it is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,25 @@ impl Parameter {
     }
 }
 
+/// x W^T + b
+#[derive(Debug)]
+pub struct Linear {
+    /// (outputs, inputs)
+    pub weight: Tensor,
+    /// (outputs)
+    pub bias: Tensor,
+}
+
+impl Linear {
+    /// (N, inputs) to (N, outputs).
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        x.f_linear(&self.weight, Some(&self.bias))
+    }
+}
+
 /// Where a network's tensors come from while it is built.
 pub trait TensorSource {
     /// The tensor `name`, of this shape, on the network's device.
@@ -106,6 +128,16 @@ impl TensorSource for OfNetwork<'_> {
     }
 }
 
+/// Writes a network's tensors as safetensors to `weights` and its card beside them.
+///
+/// # Errors
+/// A file cannot be written.
+pub(super) fn write_network(weights: &Path, card: &Card, parameters: &[Parameter]) -> Result<()> {
+    let tensors = parameters.iter().map(|one| Ok((one.name.clone(), one.to_array()?)));
+    safetensors::write(weights, &tensors.collect::<Result<Vec<_>>>()?, &Default::default())?;
+    write_bytes(&Card::path_beside(weights), card.to_toml().as_bytes())
+}
+
 /// A source below a name, noting what it gave.
 pub(super) struct Builder<'a> {
     source: &'a mut dyn TensorSource,
@@ -132,9 +164,9 @@ impl<'a> Builder<'a> {
     }
 
     /// Weight (outputs, inputs) and bias of a linear layer.
-    pub fn linear(&mut self, name: &str, inputs: i64, outputs: i64) -> Result<super::Linear> {
+    pub fn linear(&mut self, name: &str, inputs: i64, outputs: i64) -> Result<Linear> {
         let mut below = self.below(name);
         let weight = below.get("weight", &[outputs, inputs], TensorRole::Matrix)?;
-        Ok(super::Linear { weight, bias: below.get("bias", &[outputs], TensorRole::Bias)? })
+        Ok(Linear { weight, bias: below.get("bias", &[outputs], TensorRole::Bias)? })
     }
 }

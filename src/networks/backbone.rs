@@ -1,10 +1,10 @@
-//! The two backbones, layer for layer as torchvision has them and under its names: MobileNetV2 (Sandler et al. 2018)
+//! The two backbones of Multi-GAP and of the network of facial expressions, layer for layer as torchvision has them and under its names: MobileNetV2 (Sandler et al. 2018)
 //! and VGG16 (Simonyan & Zisserman 2015), cut into five blocks.
 //!
 //! Blocks are where the resolution is about to be halved: of MobileNetV2 `features.{1, 3, 6, 13, 17}`, of VGG16 the last
 //! ReLU before each pooling. The paper does not name its blocks; these are ours.
 
-use super::parameters::{Builder, TensorRole, TensorSource};
+use super::parameters::{Builder, Linear, TensorRole, TensorSource};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -118,7 +118,7 @@ struct Top {
     last: Option<Convolution>,
     /// Sides of the pooled map.
     pooled: i64,
-    layers: Vec<super::Linear>,
+    layers: Vec<Linear>,
 }
 
 impl Backbone {
@@ -159,6 +159,15 @@ impl Backbone {
         });
         blocks.collect()
     }
+
+    /// The output of VGG16's block number `block`, from 1, from what the block before it gave, pooled already.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub(super) fn behind_pooling(&self, block: usize, pooled: &Tensor) -> Result<Tensor, TchError> {
+        let units = self.blocks[block].iter().filter(|unit| !matches!(unit, Unit::MaxPool));
+        units.into_iter().try_fold(pooled.shallow_clone(), |x, unit| unit.forward(&x, false))
+    }
 }
 
 impl Top {
@@ -193,7 +202,7 @@ impl Top {
         let mut x = match &self.last {
             Some(convolution) => convolution.forward(block, false)?,
             // Here the last block ends before the pooling.
-            None => block.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?,
+            None => max_pooled(block)?,
         };
         x = x.f_adaptive_avg_pool2d([self.pooled, self.pooled])?.f_flatten(1, -1)?;
         for (number, layer) in self.layers.iter().enumerate() {
@@ -217,7 +226,7 @@ impl Unit {
                 }
                 y.f_add(x)
             }
-            Self::MaxPool => x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false),
+            Self::MaxPool => max_pooled(x),
         }
     }
 }
@@ -370,6 +379,11 @@ fn vgg16(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Backbone> {
         backbone.channels.push(outputs);
     }
     Ok(backbone)
+}
+
+/// The maxima of 2 x 2 windows: (N, channels, rows, columns) to half as many rows and columns.
+pub(super) fn max_pooled(map: &Tensor) -> Result<Tensor, TchError> {
+    map.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)
 }
 
 /// The mean over all places of a map: (N, channels, rows, columns) to (N, channels).
