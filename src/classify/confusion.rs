@@ -3,7 +3,7 @@
 use crate::files::write_bytes;
 use crate::plot::{write, Heatmap};
 use crate::run::table;
-use crate::stats::wilson;
+use crate::stats::Share;
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -15,26 +15,6 @@ pub struct Confusion {
     pub labels: Vec<String>,
     /// Pictures by their label (row) and the label that was answered (column).
     pub counts: Vec<Vec<u64>>,
-}
-
-/// A share with its interval (Wilson 1927, 95 %).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Share {
-    /// Cases that count.
-    pub hits: u64,
-    /// All cases.
-    pub cases: u64,
-    /// hits / cases.
-    pub share: f64,
-    /// Lower and upper end.
-    pub interval: (f64, f64),
-}
-
-impl Share {
-    /// `None` for no cases.
-    pub fn of(hits: u64, cases: u64) -> Option<Self> {
-        Some(Self { hits, cases, share: hits as f64 / cases as f64, interval: wilson(hits, cases)? })
-    }
 }
 
 impl Confusion {

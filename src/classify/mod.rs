@@ -9,7 +9,8 @@ mod record;
 mod report;
 mod truth;
 
-pub use confusion::{Confusion, Share};
+pub use crate::stats::Share;
+pub use confusion::Confusion;
 pub use pass::{ClassifyStage, ClassifyWorker};
 pub use record::{ClassifyRecord, COMMAND};
 pub use report::{write, JudgedAnswers};

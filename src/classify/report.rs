@@ -1,9 +1,10 @@
 //! Tables and pictures of a classified corpus.
 
-use super::confusion::{Confusion, Share};
+use super::confusion::Confusion;
 use super::record::ClassifyRecord;
 use super::truth::LabelMap;
 use crate::run::{record, table, Run};
+use crate::stats::Share;
 use crate::Result;
 use std::collections::{BTreeMap, BTreeSet};
 

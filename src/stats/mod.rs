@@ -1,6 +1,6 @@
 //! Statistics on plain numbers: ranks, correlations, bootstrap, intervals, tests, multiplicity, linear solvers.
 //!
-//! In: slices of numbers and counts. Out: numbers, `None` where a statistic is not defined, never NaN. Every file names
+//! In: slices and matrices of numbers, and counts. Out: numbers, `None` where a statistic is not defined, never NaN. Every file names
 //! the source of what it computes and the order in which it adds, since the tables of a run are compared byte for byte.
 //! Knows no tensors, no files and no other room but [`random`](crate::random).
 
@@ -8,8 +8,10 @@ mod bootstrap;
 mod conjugate_gradients;
 mod descriptive;
 mod discrimination;
+mod domains;
 mod kendall;
 mod lasso;
+mod logistic;
 mod matched;
 mod multiplicity;
 mod noise_ceiling;
@@ -22,12 +24,14 @@ pub use bootstrap::{bias_spanning_interval, percentile_interval_of_mean, Bootstr
 pub use conjugate_gradients::{conjugate_gradients, PositiveDefinite};
 pub use descriptive::{mean, quantile};
 pub use discrimination::{average_precision, roc_area};
+pub use domains::{domain_accuracy, proxy_a_distance};
 pub use kendall::{kendall, Kendall};
 pub use lasso::lasso;
+pub use logistic::{logistic_regression, LogisticModel};
 pub use matched::{cochran_q, mcnemar, Cochran};
 pub use multiplicity::holm;
 pub use noise_ceiling::{noise_ceiling, spearman_brown};
 pub use partial::{partial_correlation, partial_correlation_given_two, Given};
 pub use permutation::{permutation_p, strata, STRATUM};
-pub use proportion::wilson;
+pub use proportion::{wilson, Share};
 pub use rank::{spearman_p, Ranks};

@@ -1,6 +1,8 @@
 //! How sure a share of counted cases is.
 //!
-//! In: counts. Out: the ends of an interval for the share, in `[0, 1]`.
+//! In: counts. Out: the share and the ends of an interval for it, in `[0, 1]`.
+
+use serde::{Deserialize, Serialize};
 
 /// The normal distribution's quantile at 0.975: intervals hold 95 %.
 const Z: f64 = 1.959_963_984_540_054;
@@ -17,6 +19,26 @@ pub fn wilson(hits: u64, cases: u64) -> Option<(f64, f64)> {
     let lower = if hits == 0 { 0.0 } else { (centre - reach).max(0.0) };
     let upper = if hits == cases { 1.0 } else { (centre + reach).min(1.0) };
     Some((lower, upper))
+}
+
+/// A share with its interval (Wilson 1927, 95 %).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// Cases that count.
+    pub hits: u64,
+    /// All cases.
+    pub cases: u64,
+    /// hits / cases.
+    pub share: f64,
+    /// Lower and upper end.
+    pub interval: (f64, f64),
+}
+
+impl Share {
+    /// `None` for no cases.
+    pub fn of(hits: u64, cases: u64) -> Option<Self> {
+        Some(Self { hits, cases, share: hits as f64 / cases as f64, interval: wilson(hits, cases)? })
+    }
 }
 
 #[cfg(test)]
