@@ -15,10 +15,13 @@ pub mod detector;
 mod drawn;
 pub mod emotion;
 pub mod evaluate;
+pub mod first;
 pub mod fitting;
+mod lessons;
 pub mod multi_gap;
 mod norm;
 mod optimiser;
+pub mod outcome;
 mod stream;
 #[cfg(test)]
 mod tests;

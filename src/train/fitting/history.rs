@@ -21,20 +21,27 @@ pub struct Epoch {
     pub validation_loss: f64,
     /// Share of them answered rightly.
     pub validation_accuracy: f64,
+    /// Mean distance of two domains' features over the steps, where a training makes it small.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discrepancy: Option<f64>,
 }
 
-/// Writes `log.csv`: a row an epoch.
+/// Writes `log.csv`: a row an epoch. The column of the discrepancy is there where a training has one.
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn write_log(path: &Path, epochs: &[Epoch]) -> Result<()> {
     table(path, |table| {
-        table.row(["epoch", "rate", "training_loss", "training_accuracy", "validation_loss", "validation_accuracy"])?;
+        let adapted = epochs.iter().any(|epoch| epoch.discrepancy.is_some());
+        let names = ["epoch", "rate", "training_loss", "training_accuracy", "validation_loss", "validation_accuracy"];
+        table.row(names.into_iter().chain(adapted.then_some("discrepancy")))?;
         for epoch in epochs {
             let shares =
                 [epoch.training_loss, epoch.training_accuracy, epoch.validation_loss, epoch.validation_accuracy];
             let numbers = shares.map(|number| format!("{number:.6}"));
-            table.row([epoch.epoch.to_string(), format!("{:.6e}", epoch.rate)].into_iter().chain(numbers))?;
+            let discrepancy = epoch.discrepancy.map_or(String::new(), |number| format!("{number:.6e}"));
+            let head = [epoch.epoch.to_string(), format!("{:.6e}", epoch.rate)];
+            table.row(head.into_iter().chain(numbers).chain(adapted.then_some(discrepancy)))?;
         }
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! TrainingRun of a classifier, whatever it is: epochs of batches down the gradient of the cross-entropy, the best epoch
+//! Training of a classifier, whatever it is: epochs of batches down the gradient of the cross-entropy, the best epoch
 //! by pictures that are not learnt from, a checkpoint after every epoch.
 //!
 //! A training that was killed goes on from its last epoch to the same bytes, for the order of pictures and their changes
@@ -56,6 +56,10 @@ pub struct TrainingConfig {
     pub label_smoothing: f64,
     /// The training ends when so many epochs have brought nothing better; 0: it does not.
     pub patience: u64,
+    /// Which epoch's weights the network has at the end.
+    pub keep: KeptEpoch,
+    /// Of `schedule = "plateau"`.
+    pub plateau: Plateau,
     /// Of the first weights, the order of pictures, and their changes.
     pub seed: u64,
 }
@@ -69,6 +73,55 @@ pub enum RateSchedule {
     Cosine,
     /// Not at all.
     Constant,
+    /// Lower whenever some epochs have brought nothing better ([`Plateau`]).
+    Plateau,
+}
+
+/// `[training.plateau]`: how the rate falls where the validation accuracy no longer rises.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plateau {
+    /// After so many epochs without a better one,
+    pub epochs: u64,
+    /// the rate is multiplied by this,
+    pub factor: f64,
+    /// but never falls below this.
+    pub least: f64,
+}
+
+impl Default for Plateau {
+    fn default() -> Self {
+        Self { epochs: 10, factor: 0.6, least: 8e-5 }
+    }
+}
+
+impl Plateau {
+    /// How often the rate has fallen by the end of `epochs`.
+    fn falls(&self, epochs: &[Epoch]) -> i32 {
+        let (mut best, mut waited, mut falls) = (f64::NEG_INFINITY, 0, 0);
+        for epoch in epochs {
+            if epoch.validation_accuracy > best {
+                (best, waited) = (epoch.validation_accuracy, 0);
+                continue;
+            }
+            waited += 1;
+            if waited == self.epochs {
+                (waited, falls) = (0, falls + 1);
+            }
+        }
+        falls
+    }
+}
+
+/// Which epoch's weights are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeptEpoch {
+    /// The one with the highest validation accuracy, of equal ones the first.
+    #[default]
+    Best,
+    /// The last one, where the validation pictures' labels are not to be used.
+    Last,
 }
 
 impl Default for TrainingConfig {
@@ -86,6 +139,8 @@ impl Default for TrainingConfig {
             class_weights: false,
             label_smoothing: 0.0,
             patience: 0,
+            keep: KeptEpoch::Best,
+            plateau: Plateau::default(),
             seed: 1,
         }
     }
@@ -114,18 +169,28 @@ impl TrainingConfig {
                 return refuse(format!("{key} should be from 0 to below 1, found {value}"));
             }
         }
+        let Plateau { epochs, factor, least } = self.plateau;
+        if epochs == 0 || !(factor > 0.0 && factor < 1.0) || !(least >= 0.0) {
+            return refuse(format!(
+                "plateau should have epochs over 0, a factor between 0 and 1 and a least rate, found {epochs}, {factor}, {least}"
+            ));
+        }
         match self.largest_norm.is_finite() && self.largest_norm >= 0.0 {
             true => Ok(()),
             false => refuse(format!("largest_norm should be 0 or more, found {}", self.largest_norm)),
         }
     }
 
-    /// The learning rate of step `step`, from 0, of `steps`.
-    fn rate_at(&self, step: u64, steps: u64) -> f64 {
+    /// The learning rate of step `step`, from 0, of `steps`, after these epochs.
+    fn rate_at(&self, step: u64, steps: u64, epochs: &[Epoch]) -> f64 {
         let share = (step as f64 + 0.5) / steps as f64;
         let rise = if self.warm_up > 0.0 { (share / self.warm_up).min(1.0) } else { 1.0 };
         let fall = match self.schedule {
             RateSchedule::Constant => 1.0,
+            RateSchedule::Plateau => {
+                let fallen = self.rate * self.plateau.factor.powi(self.plateau.falls(epochs));
+                fallen.max(self.plateau.least.min(self.rate)) / self.rate
+            }
             RateSchedule::Cosine => {
                 let after = ((share - self.warm_up) / (1.0 - self.warm_up)).max(0.0);
                 0.5 * (1.0 + (std::f64::consts::PI * after).cos())
@@ -174,6 +239,25 @@ pub trait Learner {
     /// # Errors
     /// The network could not be run.
     fn logits(&self, batch: &Batch, training: bool) -> Result<Tensor, TchError>;
+
+    /// What a step of the training goes by, when the share `done` of all steps is done: the logits alone, unless more is
+    /// to be made small than the classification's loss.
+    ///
+    /// # Errors
+    /// The network could not be run.
+    fn answer(&self, batch: &Batch, done: f64) -> Result<Answer, TchError> {
+        let _ = done;
+        Ok(Answer { logits: self.logits(batch, true)?, discrepancy: None })
+    }
+}
+
+/// What a step of the training goes by; with gradients.
+#[derive(Debug)]
+pub struct Answer {
+    /// (N, labels)
+    pub logits: Tensor,
+    /// How far two domains' features lie apart (a single number), and its weight beside the classification's loss.
+    pub discrepancy: Option<(Tensor, f64)>,
 }
 
 /// What is learnt from.
@@ -310,7 +394,8 @@ impl TrainingRun<'_> {
             let epoch = self.epoch(&state, (&trained, &mut descent), &mut clock, told)?;
             let Some(epoch) = epoch else { return Ok(None) };
             let (epoch, failures) = epoch;
-            if state.epochs.iter().all(|before| before.validation_accuracy < epoch.validation_accuracy) {
+            let is_best = state.epochs.iter().all(|before| before.validation_accuracy < epoch.validation_accuracy);
+            if is_best || self.config.keep == KeptEpoch::Last {
                 state.best = epoch.epoch;
                 best = arrays(parameters)?;
             }
@@ -325,7 +410,7 @@ impl TrainingRun<'_> {
             let _ = parameter.tensor.set_requires_grad(false);
         }
         history::write_log(&self.folder.join("log.csv"), &state.epochs)?;
-        history::draw(self.folder, "TrainingRun", &state.epochs)?;
+        history::draw(self.folder, "Training", &state.epochs)?;
         Ok(Some(Trained { epochs: state.epochs, best: state.best, failures: state.failures, clock }))
     }
 
@@ -345,7 +430,7 @@ impl TrainingRun<'_> {
         let number = state.epochs.len() as u64 + 1;
         let steps = self.lessons.batches() * self.config.epochs;
         let mut step = self.lessons.batches() * (number - 1);
-        let (mut sums, mut failures) = (Sums::default(), Vec::new());
+        let (mut sums, mut failures, mut discrepancies) = (Sums::default(), Vec::new(), Vec::new());
         let mut recent: Option<(f64, f64)> = None;
         let mut stopped = false;
         let mut waiting = Instant::now();
@@ -362,11 +447,16 @@ impl TrainingRun<'_> {
             if count == 0 {
                 return Ok(());
             }
-            let rate = self.config.rate_at(step - 1, steps);
+            let now = Moment {
+                epoch: number,
+                rate: self.config.rate_at(step - 1, steps, &state.epochs),
+                done: step as f64 / steps as f64,
+            };
             let begun = Instant::now();
-            let (loss, right) = self.step(&batch, trained, descent, (number, rate))?;
+            let (loss, right, discrepancy) = self.step(&batch, trained, descent, now)?;
             clock.steps.push(begun.elapsed().as_secs_f64());
             sums.add(count, loss, right);
+            discrepancies.extend(discrepancy);
             let share = right as f64 / count as f64;
             let (mean, accuracy) = recent.map_or((loss, share), |(mean, accuracy): (f64, f64)| {
                 (mean + (loss - mean) / 50.0, accuracy + (share - accuracy) / 50.0)
@@ -386,29 +476,43 @@ impl TrainingRun<'_> {
         if !validation_loss.is_finite() {
             return Err(diverged(number, validation_loss, self.config.rate));
         }
-        let rate = self.config.rate_at(step.max(1) - 1, steps);
-        let epoch =
-            Epoch { epoch: number, rate, training_loss, training_accuracy, validation_loss, validation_accuracy };
+        let count = discrepancies.len() as f64;
+        let epoch = Epoch {
+            epoch: number,
+            rate: self.config.rate_at(step.max(1) - 1, steps, &state.epochs),
+            training_loss,
+            training_accuracy,
+            validation_loss,
+            validation_accuracy,
+            discrepancy: (count > 0.0).then(|| discrepancies.iter().sum::<f64>() / count),
+        };
         Ok(Some((epoch, failures)))
     }
 
-    /// One step down; its loss, and how many pictures were answered rightly before it.
+    /// One step down; before it the loss of the classification, how many pictures were answered rightly, and the
+    /// discrepancy, where there is one.
     fn step(
         &self,
         batch: &Batch,
         trained: &[&Parameter],
         descent: &mut Descent,
-        (epoch, rate): (u64, f64),
-    ) -> Result<(f64, i64)> {
-        let logits = self.learner.logits(batch, true).map_err(Error::torch("running the network"))?;
-        let (loss, right) = self.loss(&logits, &batch.labels).map_err(Error::torch("computing the loss"))?;
-        let value = loss.f_double_value(&[]).map_err(Error::torch("reading the loss"))?;
-        if !value.is_finite() {
-            return Err(diverged(epoch, value, rate));
+        now: Moment,
+    ) -> Result<(f64, i64, Option<f64>)> {
+        let answer = self.learner.answer(batch, now.done).map_err(Error::torch("running the network"))?;
+        let losses = || {
+            let (loss, right) = self.loss(&answer.logits, &batch.labels)?;
+            let value = loss.f_double_value(&[])?;
+            let Some((discrepancy, weight)) = &answer.discrepancy else { return Ok((loss, value, right, None)) };
+            let all = loss.f_add(&discrepancy.f_mul_scalar(*weight)?)?;
+            Ok((all, value, right, Some(discrepancy.f_double_value(&[])?)))
+        };
+        let (all, loss, right, discrepancy) = losses().map_err(Error::torch("computing the loss"))?;
+        if let Some(wrong) = [Some(loss), discrepancy].into_iter().flatten().find(|value| !value.is_finite()) {
+            return Err(diverged(now.epoch, wrong, now.rate));
         }
-        loss.f_backward().map_err(Error::torch("computing the gradient"))?;
-        descent.step(trained, rate)?;
-        Ok((value, right))
+        all.f_backward().map_err(Error::torch("computing the gradient"))?;
+        descent.step(trained, now.rate)?;
+        Ok((loss, right, discrepancy))
     }
 
     fn loss(&self, logits: &Tensor, labels: &Tensor) -> Result<(Tensor, i64), TchError> {
@@ -437,6 +541,16 @@ impl TrainingRun<'_> {
         })?;
         Ok(sums.means())
     }
+}
+
+/// Where a training is.
+#[derive(Clone, Copy)]
+struct Moment {
+    /// The epoch's number, from 1.
+    epoch: u64,
+    rate: f64,
+    /// Share of all steps.
+    done: f64,
 }
 
 fn diverged(epoch: u64, loss: f64, rate: f64) -> Error {

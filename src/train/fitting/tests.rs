@@ -86,10 +86,10 @@ fn gradients_are_shortened_to_the_largest_norm_and_those_that_are_short_stay() {
 #[test]
 fn the_rate_rises_and_falls_or_stays() {
     let config = TrainingConfig { rate: 0.01, warm_up: 0.1, ..TrainingConfig::default() };
-    let rates: Vec<f64> = (0..1000).map(|step| config.rate_at(step, 1000)).collect();
+    let rates: Vec<f64> = (0..1000).map(|step| config.rate_at(step, 1000, &[])).collect();
     assert!(rates[..100].windows(2).all(|pair| pair[0] < pair[1]));
     assert!(rates[100..].windows(2).all(|pair| pair[0] > pair[1]));
     assert!(rates[999] < 1e-6 && rates[0] > 0.0);
     let constant = TrainingConfig { schedule: RateSchedule::Constant, warm_up: 0.0, ..config };
-    assert!((0..1000).all(|step| constant.rate_at(step, 1000) == 0.01));
+    assert!((0..1000).all(|step| constant.rate_at(step, 1000, &[]) == 0.01));
 }

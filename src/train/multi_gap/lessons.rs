@@ -1,16 +1,14 @@
 //! What a Multi-GAP network learns from: pictures, or what its backbones have made of them.
 
 use super::recipe::Part;
-use crate::image::Rgb8;
 use crate::networks::multi_gap::{Means, MultiGap, Stream};
 use crate::networks::parameters::Parameter;
-use crate::nn::stack;
 use crate::random::Random;
 use crate::run::Failure;
-use crate::train::data::feed::{Feed, Shown};
 use crate::train::fitting::{Batch, Learner, Lessons};
+use crate::train::lessons::PictureLessons;
 use crate::{Error, Result};
-use tch::{no_grad, Device, Kind, TchError, Tensor};
+use tch::{no_grad, TchError, Tensor};
 
 /// A network of which a part is trained.
 #[derive(Debug)]
@@ -48,52 +46,6 @@ impl Learner for PartOf<'_> {
     }
 }
 
-/// PictureLessons as they are shown.
-#[derive(Debug)]
-pub struct PictureLessons<'a> {
-    /// Where they come from.
-    pub feed: Feed<'a>,
-    /// Where the network is.
-    pub device: Device,
-}
-
-impl PictureLessons<'_> {
-    fn batch(&self, shown: Shown) -> Result<Batch> {
-        let count = shown.labels.len() as i64;
-        let tensors = || {
-            let pixels = match (&self.feed.fit, count) {
-                (Some(fit), 1..) => {
-                    let pictures: Vec<&Rgb8> = shown.pictures.iter().collect();
-                    // In NCHW order, as the convolutions' own results.
-                    Some(stack(&pictures, fit.input, self.device)?.f_to_kind(Kind::Float)?.f_contiguous()?)
-                }
-                _ => None,
-            };
-            let pairs = match self.feed.pairs {
-                Some(_) => Some(Tensor::f_from_slice(&shown.pairs)?.f_reshape([count, -1])?.f_to_device(self.device)?),
-                None => None,
-            };
-            Ok((pixels, pairs, Tensor::f_from_slice(&shown.labels)?.f_to_device(self.device)?))
-        };
-        let (pixels, pairs, labels) = tensors().map_err(Error::torch("preparing a batch"))?;
-        Ok(Batch { pixels, pairs, means: Vec::new(), labels, numbers: shown.numbers, failures: shown.failures })
-    }
-}
-
-impl Lessons for PictureLessons<'_> {
-    fn batches(&self) -> u64 {
-        self.feed.batches()
-    }
-
-    fn epoch(&self, epoch: u64, take: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()> {
-        self.feed.epoch(epoch, |_, shown| take(self.batch(shown)?))
-    }
-
-    fn in_order(&self, take: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()> {
-        self.feed.in_order(|_, shown| take(self.batch(shown)?))
-    }
-}
-
 /// What backbones have made of pictures, once and for all.
 #[derive(Debug)]
 pub struct KeptMeans {
@@ -105,9 +57,9 @@ pub struct KeptMeans {
     pub labels: Tensor,
     /// Numbers of the pictures among the items.
     pub numbers: Vec<usize>,
-    /// PictureLessons that could not be read.
+    /// Pictures that could not be read.
     pub failures: Vec<Failure>,
-    /// PictureLessons a batch.
+    /// Pictures a batch.
     pub batch: usize,
     /// Of their order.
     pub seed: u64,

@@ -5,7 +5,6 @@
 //! picture by a backbone that is not trained is computed once, however many networks stand on it: the mean over all
 //! places may be taken before the 1 x 1 convolution, so that a few hundred numbers a picture are all they read.
 
-mod first;
 mod lessons;
 pub mod recipe;
 mod study;
@@ -16,4 +15,4 @@ mod workshop;
 
 pub use recipe::Recipe;
 pub use study::Study;
-pub use workshop::{NetworkPlan, Told, TrainingResult, Workshop, WEIGHTS};
+pub use workshop::{NetworkPlan, Workshop};

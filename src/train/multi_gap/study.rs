@@ -2,12 +2,13 @@
 //! taken off one by one).
 
 use super::recipe::Part;
-use super::workshop::{NetworkPlan, Told, TrainingResult, Workshop, WEIGHTS};
+use super::workshop::{NetworkPlan, Workshop};
 use crate::classify::Share;
 use crate::networks::backbone::BLOCKS;
 use crate::networks::multi_gap::{Dependency, Fusion};
 use crate::plot::{write, Dot, Panel, Panels, Series};
 use crate::run::table;
+use crate::train::outcome::{Told, TrainingResult, WEIGHTS};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 

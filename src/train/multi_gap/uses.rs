@@ -1,9 +1,9 @@
 //! What a network is trained, chosen and measured with: pictures as they are shown, or what backbones that stay as they are
 //! have made of them, which is kept for all networks that stand on the same backbone.
 
-use super::lessons::{means_of, KeptMeans, PictureLessons};
+use super::lessons::{means_of, KeptMeans};
 use super::recipe::Part;
-use super::workshop::{NetworkPlan, Told, Workshop};
+use super::workshop::{NetworkPlan, Workshop};
 use crate::files::hexadecimal;
 use crate::networks::multi_gap::{MultiGap, Stream};
 use crate::run::Failure;
@@ -11,6 +11,8 @@ use crate::train::data::feed::{Augmentation, Feed};
 use crate::train::data::pairs::Pairs;
 use crate::train::data::LabelledPicture;
 use crate::train::fitting::{Lessons, TrainingConfig};
+use crate::train::lessons::PictureLessons;
+use crate::train::outcome::Told;
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::rc::Rc;

@@ -1,31 +1,22 @@
 //! One network from its plan to its weights and its figures.
 
-use super::first::FirstWeights;
 use super::lessons::PartOf;
 use super::recipe::{Part, Recipe, ANP};
 use super::uses::KeptBlock;
-use crate::classify::{Confusion, Share};
-use crate::files::{read_text, sha256, write_bytes};
+use crate::files::sha256;
 use crate::models;
 use crate::networks::multi_gap::{Description, Fusion, MultiGap, StreamDescription};
-use crate::networks::parameters::Parameter;
 use crate::networks::{Architecture, Card};
-use crate::run::{table, write_failures, Failure};
 use crate::train::data::pairs::Pairs;
 use crate::train::data::Divided;
-use crate::train::fitting::{Learner, Lessons, StepDone, Trained, TrainingConfig, TrainingRun};
+use crate::train::first::FirstWeights;
+use crate::train::fitting::{Trained, TrainingConfig, TrainingRun};
+use crate::train::outcome::{known_result, label_weights, write_result, Examination, Told, TrainingResult, WEIGHTS};
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use tch::{no_grad, Device, Kind, Tensor};
-
-/// The file that says that a training is over.
-const RESULT: &str = "result.json";
-
-/// Names of a training's files.
-pub const WEIGHTS: &str = "model.safetensors";
+use tch::{no_grad, Device, Tensor};
 
 /// A network that is to be trained.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,46 +33,6 @@ pub struct NetworkPlan {
     pub initial: Vec<PathBuf>,
     /// What is trained; `None`: nothing, as late fusion of trained networks.
     pub part: Option<Part>,
-}
-
-/// What a training came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TrainingResult {
-    /// The network's name in a study.
-    pub name: String,
-    /// What must be the same for it to count as done.
-    fingerprint: String,
-    /// Pictures that were learnt from, chosen by, and measured with.
-    pub pictures: [usize; 3],
-    /// Epochs, and the one whose weights were kept; 0 where nothing was trained.
-    pub epochs: u64,
-    /// See `epochs`.
-    pub best_epoch: u64,
-    /// On the pictures to measure with.
-    pub accuracy: Share,
-    /// Numbers that were trained, of all.
-    pub trained_numbers: usize,
-    /// Numbers in the network.
-    pub numbers: usize,
-    /// Seconds of this process.
-    pub seconds: f64,
-    /// The median of a training step's seconds, where this process trained.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step_seconds: Option<f64>,
-    /// Of the time of training steps and of waiting for pictures the share that was waiting.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waited_share: Option<f64>,
-}
-
-/// How far a workshop is.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Told {
-    /// A network's turn has come.
-    Network(String),
-    /// The backbones are run over so many batches, of so many.
-    Features(u64, u64),
-    /// A step of the training.
-    Step(StepDone),
 }
 
 /// Everything that networks are trained with.
@@ -138,7 +89,7 @@ impl<'a> Workshop<'a> {
     pub fn train(&mut self, plan: &NetworkPlan, told: &mut dyn FnMut(Told)) -> Result<Option<TrainingResult>> {
         let folder = self.folder.join(&plan.name);
         let fingerprint = self.fingerprint(plan)?;
-        if let Some(done) = known_result(&folder, &fingerprint)? {
+        if let Some(done) = known_result(&folder, &fingerprint, |result: &TrainingResult| &result.fingerprint)? {
             return Ok(Some(done));
         }
         told(Told::Network(plan.name.clone()));
@@ -156,7 +107,7 @@ impl<'a> Workshop<'a> {
                 lessons: &*lessons[0],
                 validation: &*lessons[1],
                 config,
-                label_weights: config.class_weights.then(|| self.label_weights()).transpose()?,
+                label_weights: config.class_weights.then(|| label_weights(self.data, self.device)).transpose()?,
                 folder: &folder,
                 fingerprint: &fingerprint,
                 stop: self.stop,
@@ -166,47 +117,13 @@ impl<'a> Workshop<'a> {
                 None => return Ok(None),
             }
         }
-        let result = self.measured(plan, &learner, &*lessons[2], trained)?;
+        let (lessons, name, title) = (&*lessons[2], plan.name.as_str(), &title(plan));
+        let examination = Examination { learner: &learner, lessons, data: self.data, folder: &folder, name, title };
+        let result = examination.run(trained)?;
         network.save(&folder.join(WEIGHTS))?;
         let result = TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..result };
-        let json = serde_json::to_vec_pretty(&result).expect("numbers and texts");
-        write_bytes(&folder.join(RESULT), &json)?;
+        write_result(&folder, &result)?;
         Ok(Some(result))
-    }
-
-    /// Measures a trained network on the pictures that nothing was learnt from, and writes all tables and figures.
-    fn measured(
-        &self,
-        plan: &NetworkPlan,
-        learner: &PartOf<'_>,
-        test: &dyn Lessons,
-        trained: Trained,
-    ) -> Result<TrainingResult> {
-        let folder = self.folder.join(&plan.name);
-        let Trained { epochs, best, mut failures, clock } = trained;
-        let confusion = self.measure(learner, test, &folder, &mut failures)?;
-        failures.extend(self.data.failures.iter().cloned());
-        failures.sort_by(|a, b| a.path.cmp(&b.path));
-        failures.dedup_by(|a, b| a.path == b.path);
-        write_failures(&folder.join("failures.csv"), &failures)?;
-        confusion.write(&folder, &format!("Confusion matrix: {}", title(plan)))?;
-        let accuracy = confusion.accuracy();
-        let parameters = learner.network.parameters().iter();
-        let numbers = |one: &Parameter| one.tensor.numel();
-        let changed = parameters.clone().filter(|one| plan.part.is_some() && learner.is_trained(one));
-        Ok(TrainingResult {
-            name: plan.name.clone(),
-            fingerprint: String::new(),
-            pictures: [&self.data.train, &self.data.validation, &self.data.test].map(Vec::len),
-            epochs: epochs.len() as u64,
-            best_epoch: best,
-            accuracy: accuracy.ok_or_else(|| Error::Setting("no picture to measure with can be read".into()))?,
-            trained_numbers: changed.map(numbers).sum(),
-            numbers: parameters.map(numbers).sum(),
-            seconds: 0.0,
-            step_seconds: clock.step_seconds(),
-            waited_share: clock.waited_share(),
-        })
     }
 
     /// What must be the same for a training to go on: the plan, the recipe's part that it uses, the pictures, and the
@@ -247,10 +164,10 @@ impl<'a> Workshop<'a> {
 
     /// The network with its first weights.
     fn first(&self, plan: &NetworkPlan) -> Result<MultiGap> {
-        let mut source = FirstWeights::random(self.config(plan).seed, self.device);
+        let mut source = FirstWeights::random(self.config(plan).seed, self.device, |name| name.contains(".backbone."));
         for stream in &plan.streams {
             if let Some(file) = self.backbone_file(&stream.name)? {
-                source.add_backbone(&stream.name, &file)?;
+                source.add_backbone(&backbone_prefix(&stream.name), &file)?;
             }
         }
         for weights in &plan.initial {
@@ -301,81 +218,16 @@ impl<'a> Workshop<'a> {
             _ => &self.recipe.heads,
         }
     }
+}
 
-    /// Labels in inverse proportion to their pictures, their mean over pictures 1.
-    fn label_weights(&self) -> Result<Tensor> {
-        let counts = self.data.training_counts();
-        let occurring = counts.iter().filter(|&&count| count > 0).count();
-        let all = self.data.train.len() as f32;
-        let weight = |&count: &usize| if count == 0 { 0.0 } else { all / (occurring as f32 * count as f32) };
-        let weights: Vec<f32> = counts.iter().map(weight).collect();
-        Tensor::f_from_slice(&weights)
-            .and_then(|weights| weights.f_to_device(self.device))
-            .map_err(Error::torch("weighing the labels"))
-    }
-
-    /// What the network answers for the pictures to measure with: `predictions.csv`, and the confusion.
-    fn measure(
-        &self,
-        learner: &dyn Learner,
-        lessons: &dyn Lessons,
-        folder: &Path,
-        failures: &mut Vec<Failure>,
-    ) -> Result<Confusion> {
-        let _no_grad = tch::no_grad_guard();
-        let labels = &self.data.labels;
-        let mut confusion = Confusion::new(labels);
-        let mut rows = Vec::new();
-        lessons.in_order(&mut |mut batch| {
-            failures.append(&mut batch.failures);
-            if batch.numbers.is_empty() {
-                return Ok(());
-            }
-            let answer = || -> Result<_, tch::TchError> {
-                let probabilities = learner.logits(&batch, false)?.f_softmax(1, Kind::Float)?;
-                let (highest, answers) = probabilities.f_max_dim(1, false)?;
-                Ok((Vec::<f32>::try_from(&highest)?, Vec::<i64>::try_from(&answers)?))
-            };
-            let (highest, answers) = answer().map_err(Error::torch("reading the network's answers"))?;
-            for ((&number, answer), probability) in batch.numbers.iter().zip(answers).zip(highest) {
-                let item = &self.data.test[number];
-                confusion.add(item.label, answer as usize);
-                rows.push((number, answer as usize, probability));
-            }
-            Ok(())
-        })?;
-        table(&folder.join("predictions.csv"), |table| {
-            table.row(["path", "label", "answer", "probability"])?;
-            for &(number, answer, probability) in &rows {
-                let item = &self.data.test[number];
-                table.row([&item.path, &labels[item.label], &labels[answer], &format!("{probability:.6}")])?;
-            }
-            Ok(())
-        })?;
-        Ok(confusion)
-    }
+/// What stands before the names of the tensors of a stream's backbone.
+fn backbone_prefix(stream: &str) -> String {
+    format!("streams.{stream}.backbone.")
 }
 
 fn title(plan: &NetworkPlan) -> String {
     match plan.name.as_str() {
         "" => "Multi-GAP".into(),
         name => name.replace('-', " "),
-    }
-}
-
-/// What a finished training of this plan came to; `None` where there is none yet.
-fn known_result(folder: &Path, fingerprint: &str) -> Result<Option<TrainingResult>> {
-    let path = folder.join(RESULT);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let result: TrainingResult = serde_json::from_str(&read_text(&path)?)
-        .map_err(|error| Error::file(&path, format!("is not the result of a training: {error}")))?;
-    match result.fingerprint == fingerprint {
-        true => Ok(Some(result)),
-        false => Err(Error::file(
-            folder,
-            "holds a training with other settings or other data: name another folder with --out",
-        )),
     }
 }

@@ -14,12 +14,15 @@ pub struct FirstWeights {
     known: BTreeMap<String, (PathBuf, Array)>,
     seed: u64,
     device: Device,
+    /// Whether a tensor, by its name, belongs to a backbone, whose shapes must be those of its file.
+    is_backbone: fn(&str) -> bool,
 }
 
 impl FirstWeights {
-    /// Random numbers alone, from `seed`.
-    pub fn random(seed: u64, device: Device) -> Self {
-        Self { known: BTreeMap::new(), seed, device }
+    /// Random numbers alone, from `seed`. `is_backbone` tells by a tensor's name whether it belongs to a backbone, whose
+    /// shapes must be those of its file.
+    pub fn random(seed: u64, device: Device, is_backbone: fn(&str) -> bool) -> Self {
+        Self { known: BTreeMap::new(), seed, device, is_backbone }
     }
 
     /// Adds the tensors of a network that was trained here, under their own names. What stands on its backbones and has
@@ -31,23 +34,22 @@ impl FirstWeights {
         self.add(weights, |name| Some(name.clone()))
     }
 
-    /// Adds a backbone's tensors as those of the stream `stream`: from a file with torchvision's names, or from a network
-    /// that was trained here and has a stream of this name. What does not belong to the backbone is not used.
+    /// Adds a backbone's tensors as those whose names begin with `prefix`: from a file with torchvision's names, or from a
+    /// network that was trained here and has such tensors. What does not belong to the backbone is not used.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn add_backbone(&mut self, stream: &str, weights: &Path) -> Result<()> {
-        let own = format!("streams.{stream}.backbone.");
-        self.add(weights, |name| match name.strip_prefix(&own) {
+    pub fn add_backbone(&mut self, prefix: &str, weights: &Path) -> Result<()> {
+        self.add(weights, |name| match name.strip_prefix(prefix) {
             Some(_) => Some(name.clone()),
-            None if name.starts_with("features.") => Some(format!("{own}{name}")),
+            None if name.starts_with("features.") => Some(format!("{prefix}{name}")),
             None => None,
         })?;
-        match self.known.keys().any(|name| name.starts_with(&own)) {
+        match self.known.keys().any(|name| name.starts_with(prefix)) {
             true => Ok(()),
             false => Err(Error::file(
                 weights,
-                format!("has no weights of a backbone: neither torchvision's (features.*) nor a stream `{stream}`"),
+                format!("has no weights of a backbone: neither torchvision's (features.*) nor `{prefix}features.*`"),
             )),
         }
     }
@@ -88,7 +90,7 @@ impl FirstWeights {
 impl TensorSource for FirstWeights {
     fn tensor(&mut self, name: &str, shape: &[i64], role: TensorRole) -> Result<Tensor> {
         match self.known.get(name) {
-            Some((_, array)) if !name.contains(".backbone.") && !has_shape(array, shape) => {
+            Some((_, array)) if !(self.is_backbone)(name) && !has_shape(array, shape) => {
                 self.place(&self.values(name, shape, role), shape)
             }
             Some((_, array)) if has_shape(array, shape) => self.place(&array.values, shape),
