@@ -154,7 +154,7 @@ fn read(roots: &[PathBuf], recipe: &Recipe) -> anyhow::Result<(Divided, Option<P
     if let [Some((_, lesson))] = roots.iter().map(drawn).collect::<Vec<_>>()[..] {
         return Ok((recipe.drawn.draw(lesson)?, Some(Pairs::drawn(&recipe.drawn))));
     }
-    let data = collect(roots, recipe.data.labels_from, &recipe.data.labels)?;
+    let data = collect(roots, &recipe.data)?;
     let divided = recipe.split.divide(data)?;
     if recipe.anp.file.is_empty() {
         return Ok((divided, None));

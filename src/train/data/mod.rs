@@ -1,18 +1,19 @@
 //! Labelled pictures to learn from and to measure with.
 //!
-//! In: a folder a label, file names that begin with the label, a CSV file of paths and labels, or a stream of the drawn
-//! world. Out: a [`DataSet`], divided once and for all into pictures to train with, to choose by and to measure with.
+//! In: a folder a label, file names that begin with the label, a pattern that finds the label in the path, a CSV file of
+//! paths and labels or of pixels (FER-2013), or a stream of the drawn world. Out: a [`DataSet`], divided once and for all into pictures to train with, to choose by and to measure with.
 //! Pixels are read when a picture's turn comes, in [`feed`], and a picture that cannot be read is a row in
 //! `failures.csv`, never the end of a training.
 
 mod collect;
 pub mod feed;
 pub mod pairs;
+mod pixels;
 mod split;
 #[cfg(test)]
 mod tests;
 
-pub use collect::{collect, LabelsFrom};
+pub use collect::{collect, DataConfig, LabelsFrom};
 pub use split::{SplitConfig, Splits};
 
 use crate::corpus::{DecodeOptions, Source};
@@ -21,6 +22,7 @@ use crate::run::Failure;
 use crate::world::{Lesson, Scene};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A labelled picture.
@@ -36,7 +38,13 @@ pub struct LabelledPicture {
 #[derive(Debug, Clone)]
 enum Place {
     File(Arc<Source>),
-    Scene { lesson: Lesson, seed: u64, number: u64 },
+    /// Grey values 0..255 of a square.
+    Pixels(Arc<[u8]>),
+    Scene {
+        lesson: Lesson,
+        seed: u64,
+        number: u64,
+    },
 }
 
 impl LabelledPicture {
@@ -47,6 +55,7 @@ impl LabelledPicture {
     pub fn picture(&self, options: &DecodeOptions) -> Result<Picture> {
         match &self.place {
             Place::File(source) => source.decode(options),
+            Place::Pixels(grey) => Ok(pixels::picture(grey)),
             Place::Scene { .. } => Ok(self.scene().expect("it is one").render().into()),
         }
     }
@@ -55,14 +64,15 @@ impl LabelledPicture {
     pub fn scene(&self) -> Option<Scene> {
         match self.place {
             Place::Scene { lesson, seed, number } => Some(lesson.scene(seed, number, 0.0).0),
-            Place::File(_) => None,
+            Place::File(_) | Place::Pixels(_) => None,
         }
     }
 
-    /// Bytes of its file, 0 of a scene: whether a data set is still the same.
+    /// Bytes of its file, grey values of a picture in a table, 0 of a scene: whether a data set is still the same.
     pub fn size(&self) -> u64 {
         match &self.place {
             Place::File(source) => source.size,
+            Place::Pixels(grey) => grey.len() as u64,
             Place::Scene { .. } => 0,
         }
     }
@@ -77,6 +87,8 @@ pub struct DataSet {
     pub items: Vec<LabelledPicture>,
     /// What could not be looked at.
     pub failures: Vec<Failure>,
+    /// What pictures are for, where the data say so: 0 to learn from, 1 to choose by, 2 to measure with.
+    pub uses: BTreeMap<String, usize>,
 }
 
 /// Pictures for each of the three uses.

@@ -40,17 +40,70 @@ impl SplitConfig {
     /// # Errors
     /// Shares that leave nothing; files that cannot be read, name a picture twice, or one that is not there.
     pub fn divide(&self, data: DataSet) -> Result<Divided> {
+        let given = self.files.is_empty() && !data.uses.is_empty();
         let shares = self.test > 0.0 && self.validation > 0.0 && self.test + self.validation < 1.0;
-        if !shares && self.files.is_empty() {
+        if !shares && !given && self.files.is_empty() {
             return Err(Error::Setting(format!(
                 "[split] test and validation should be over 0 and below 1 together, found {} and {}",
                 self.test, self.validation
             )));
         }
         let uses = match self.files.as_str() {
+            "" if given => Splits(data.uses.clone()),
             "" => self.drawn(&data),
             folder => Splits::read(Path::new(folder), &data)?,
         };
+        uses.divide(data)
+    }
+
+    /// Divides `data` for fold number `fold`, from 0, of `folds`: a fold's part of every label to measure with, and of the
+    /// rest the share `validation` to choose by.
+    ///
+    /// # Errors
+    /// A fold or a use without pictures.
+    pub fn fold(&self, data: DataSet, fold: usize, folds: usize) -> Result<Divided> {
+        let mut uses = BTreeMap::new();
+        for label in 0..data.labels.len() {
+            let paths = self.shuffled(&data, label);
+            let (test, rest): (Vec<_>, Vec<_>) =
+                paths.into_iter().enumerate().partition(|(place, _)| place % folds == fold);
+            let validation = (self.validation * rest.len() as f64).ceil() as usize;
+            uses.extend(test.into_iter().map(|(_, path)| (path, 2)));
+            let number = |place: usize| usize::from(place < validation);
+            uses.extend(rest.into_iter().enumerate().map(|(place, (_, path))| (path, number(place))));
+        }
+        Splits(uses).divide(data)
+    }
+
+    /// The paths of a label's pictures in an order drawn from the seed and the label's name.
+    fn shuffled(&self, data: &DataSet, label: usize) -> Vec<String> {
+        let own = data.items.iter().filter(|item| item.label == label);
+        let mut paths: Vec<String> = own.map(|item| item.path.clone()).collect();
+        Random::of_text(self.seed, &format!("split/{}", data.labels[label])).shuffle(&mut paths);
+        paths
+    }
+
+    /// Of each label's pictures, in an order drawn from the seed and the label's name, the first are for testing, the
+    /// next for validation; numbers are rounded to the nearest, halves up.
+    fn drawn(&self, data: &DataSet) -> Splits {
+        let mut uses = BTreeMap::new();
+        for label in 0..data.labels.len() {
+            let paths = self.shuffled(data, label);
+            let count = |share: f64| (share * paths.len() as f64 + 0.5) as usize;
+            let (test, validation) = (count(self.test), count(self.validation));
+            for (place, path) in paths.into_iter().enumerate() {
+                let number = if place < test { 2 } else { usize::from(place < test + validation) };
+                uses.insert(path, number);
+            }
+        }
+        Splits(uses)
+    }
+}
+
+impl Splits {
+    /// The pictures for each use.
+    fn divide(self, data: DataSet) -> Result<Divided> {
+        let uses = self;
         let (labels, failures) = (data.labels, data.failures);
         let mut parts: [Vec<LabelledPicture>; 3] = Default::default();
         for item in data.items {
@@ -75,26 +128,7 @@ impl SplitConfig {
         }
     }
 
-    /// Of each label's pictures, in an order drawn from the seed and the label's name, the first are for testing, the
-    /// next for validation; numbers are rounded to the nearest, halves up.
-    fn drawn(&self, data: &DataSet) -> Splits {
-        let mut uses = BTreeMap::new();
-        for (label, name) in data.labels.iter().enumerate() {
-            let mut paths: Vec<&str> =
-                data.items.iter().filter(|item| item.label == label).map(|item| item.path.as_str()).collect();
-            Random::of_text(self.seed, &format!("split/{name}")).shuffle(&mut paths);
-            let count = |share: f64| (share * paths.len() as f64 + 0.5) as usize;
-            let (test, validation) = (count(self.test), count(self.validation));
-            for (place, path) in paths.iter().enumerate() {
-                let number = if place < test { 2 } else { usize::from(place < test + validation) };
-                uses.insert((*path).to_string(), number);
-            }
-        }
-        Splits(uses)
-    }
-}
-
-impl Splits {
+    /// Those of three files in a folder.
     fn read(folder: &Path, data: &DataSet) -> Result<Self> {
         let known: BTreeMap<&str, ()> = data.items.iter().map(|item| (item.path.as_str(), ())).collect();
         let unreadable: Vec<&str> = data.failures.iter().map(|failure| failure.path.as_str()).collect();

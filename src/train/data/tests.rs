@@ -6,7 +6,7 @@ use super::{DataSet, DrawnConfig, LabelledPicture, Place, SplitConfig};
 use crate::image::{Fit, Size};
 use crate::world::Lesson;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 fn data(counts: &[usize]) -> DataSet {
@@ -19,7 +19,12 @@ fn data(counts: &[usize]) -> DataSet {
         };
         (0..count).map(item).collect::<Vec<_>>()
     };
-    DataSet { labels, items: counts.iter().enumerate().flat_map(of_label).collect(), failures: Vec::new() }
+    DataSet {
+        labels,
+        items: counts.iter().enumerate().flat_map(of_label).collect(),
+        failures: Vec::new(),
+        uses: BTreeMap::new(),
+    }
 }
 
 proptest! {

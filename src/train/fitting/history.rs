@@ -53,24 +53,28 @@ pub fn write_log(path: &Path, epochs: &[Epoch]) -> Result<()> {
 /// The files cannot be written.
 pub fn draw(folder: &Path, title: &str, epochs: &[Epoch]) -> Result<()> {
     let series = |name: &str| Series { name: name.into(), baseline: false };
-    let panel = |title: &str, values: [fn(&Epoch) -> f64; 2]| Panel::Lines {
+    let panel = |title: &str, values: &[fn(&Epoch) -> Option<f64>]| Panel::Lines {
         title: title.into(),
         across: "epoch".into(),
         up: title.into(),
         lines: values
-            .into_iter()
-            .map(|value| epochs.iter().map(|epoch| (epoch.epoch as f64, value(epoch))).collect())
+            .iter()
+            .map(|value| epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, value(epoch)?))).collect())
             .collect(),
         whole_numbers: true,
     };
+    let mut panels = vec![
+        panel("loss", &[|epoch| Some(epoch.training_loss), |epoch| Some(epoch.validation_loss)]),
+        panel("accuracy", &[|epoch| Some(epoch.training_accuracy), |epoch| Some(epoch.validation_accuracy)]),
+    ];
+    if epochs.iter().any(|epoch| epoch.discrepancy.is_some()) {
+        panels.push(panel("discrepancy", &[|epoch| epoch.discrepancy]));
+    }
     let panels = Panels {
         title: title.into(),
         subtitle: "of every epoch, on the pictures learnt from and on those to choose by".into(),
         series: vec![series("training"), series("validation")],
-        panels: vec![
-            panel("loss", [|epoch| epoch.training_loss, |epoch| epoch.validation_loss]),
-            panel("accuracy", [|epoch| epoch.training_accuracy, |epoch| epoch.validation_accuracy]),
-        ],
+        panels,
         notes: Vec::new(),
     };
     write(&panels.svg()?, &folder.join("curves.png"), &folder.join("curves.svg"))

@@ -25,6 +25,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tch::{Kind, Reduction, TchError, Tensor};
 
+/// The label of a picture that has none.
+pub const UNLABELLED: i64 = -100;
+
 /// The checkpoint's name in a training's folder.
 const CHECKPOINT: &str = "checkpoint.safetensors";
 
@@ -218,7 +221,7 @@ pub struct Batch {
     pub pairs: Option<Tensor>,
     /// What was computed of the pictures before: per stream and block (N, channels).
     pub means: Vec<Vec<Tensor>>,
-    /// (N), the indices of the labels.
+    /// (N), the indices of the labels, or [`UNLABELLED`].
     pub labels: Tensor,
     /// Numbers of the pictures (N) in their list.
     pub numbers: Vec<usize>,
@@ -350,6 +353,17 @@ impl StepClock {
     }
 }
 
+/// What was seen of a batch.
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    /// Mean over the pictures with a label.
+    loss: f64,
+    /// How many these are.
+    cases: i64,
+    /// How many of them were answered rightly.
+    right: i64,
+}
+
 /// Sums over pictures.
 #[derive(Debug, Default, Clone, Copy)]
 struct Sums {
@@ -359,9 +373,9 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, count: i64, loss: f64, right: i64) {
-        self.pictures += count as f64;
-        self.loss += loss * count as f64;
+    fn add(&mut self, Counted { loss, cases, right }: Counted) {
+        self.pictures += cases as f64;
+        self.loss += loss * cases as f64;
         self.right += right as f64;
     }
 
@@ -453,11 +467,12 @@ impl TrainingRun<'_> {
                 done: step as f64 / steps as f64,
             };
             let begun = Instant::now();
-            let (loss, right, discrepancy) = self.step(&batch, trained, descent, now)?;
+            let (counted, discrepancy) = self.step(&batch, trained, descent, now)?;
             clock.steps.push(begun.elapsed().as_secs_f64());
-            sums.add(count, loss, right);
+            sums.add(counted);
             discrepancies.extend(discrepancy);
-            let share = right as f64 / count as f64;
+            let Counted { loss, cases, right } = counted;
+            let share = right as f64 / cases.max(1) as f64;
             let (mean, accuracy) = recent.map_or((loss, share), |(mean, accuracy): (f64, f64)| {
                 (mean + (loss - mean) / 50.0, accuracy + (share - accuracy) / 50.0)
             });
@@ -489,37 +504,40 @@ impl TrainingRun<'_> {
         Ok(Some((epoch, failures)))
     }
 
-    /// One step down; before it the loss of the classification, how many pictures were answered rightly, and the
-    /// discrepancy, where there is one.
+    /// One step down; what was seen before it, and the discrepancy, where there is one.
     fn step(
         &self,
         batch: &Batch,
         trained: &[&Parameter],
         descent: &mut Descent,
         now: Moment,
-    ) -> Result<(f64, i64, Option<f64>)> {
+    ) -> Result<(Counted, Option<f64>)> {
         let answer = self.learner.answer(batch, now.done).map_err(Error::torch("running the network"))?;
         let losses = || {
-            let (loss, right) = self.loss(&answer.logits, &batch.labels)?;
-            let value = loss.f_double_value(&[])?;
-            let Some((discrepancy, weight)) = &answer.discrepancy else { return Ok((loss, value, right, None)) };
+            let (loss, counted) = self.loss(&answer.logits, &batch.labels)?;
+            let Some((discrepancy, weight)) = &answer.discrepancy else { return Ok((loss, counted, None)) };
             let all = loss.f_add(&discrepancy.f_mul_scalar(*weight)?)?;
-            Ok((all, value, right, Some(discrepancy.f_double_value(&[])?)))
+            Ok((all, counted, Some(discrepancy.f_double_value(&[])?)))
         };
-        let (all, loss, right, discrepancy) = losses().map_err(Error::torch("computing the loss"))?;
-        if let Some(wrong) = [Some(loss), discrepancy].into_iter().flatten().find(|value| !value.is_finite()) {
+        let (all, counted, discrepancy) = losses().map_err(Error::torch("computing the loss"))?;
+        if let Some(wrong) = [Some(counted.loss), discrepancy].into_iter().flatten().find(|value| !value.is_finite()) {
             return Err(diverged(now.epoch, wrong, now.rate));
         }
         all.f_backward().map_err(Error::torch("computing the gradient"))?;
         descent.step(trained, now.rate)?;
-        Ok((loss, right, discrepancy))
+        Ok((counted, discrepancy))
     }
 
-    fn loss(&self, logits: &Tensor, labels: &Tensor) -> Result<(Tensor, i64), TchError> {
+    /// The mean loss over the pictures with a label, for the gradient and as a number.
+    fn loss(&self, logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Counted), TchError> {
         let weights = self.label_weights.as_ref();
-        let loss = logits.f_cross_entropy_loss(labels, weights, Reduction::Mean, -100, self.config.label_smoothing)?;
-        let right = logits.f_argmax(1, false)?.f_eq_tensor(labels)?.f_sum(Kind::Int64)?.f_int64_value(&[])?;
-        Ok((loss, right))
+        let smoothing = self.config.label_smoothing;
+        let loss = logits.f_cross_entropy_loss(labels, weights, Reduction::Mean, UNLABELLED, smoothing)?;
+        let count = |tensor: Tensor| tensor.f_sum(Kind::Int64)?.f_int64_value(&[]);
+        let cases = count(labels.f_ge(0)?)?;
+        let right = count(logits.f_argmax(1, false)?.f_eq_tensor(labels)?)?;
+        let counted = Counted { loss: loss.f_double_value(&[])?, cases, right };
+        Ok((loss, counted))
     }
 
     /// Mean loss and accuracy on the pictures to choose by.
@@ -530,12 +548,9 @@ impl TrainingRun<'_> {
             failures.append(&mut batch.failures);
             let count = batch.labels.size()[0];
             if count > 0 {
-                let measure = || {
-                    let (loss, right) = self.loss(&self.learner.logits(&batch, false)?, &batch.labels)?;
-                    Ok((loss.f_double_value(&[])?, right))
-                };
-                let (loss, right) = measure().map_err(Error::torch("running the network"))?;
-                sums.add(count, loss, right);
+                let measure = || self.loss(&self.learner.logits(&batch, false)?, &batch.labels);
+                let (_, counted) = measure().map_err(Error::torch("running the network"))?;
+                sums.add(counted);
             }
             Ok(())
         })?;

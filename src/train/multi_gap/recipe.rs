@@ -7,7 +7,7 @@ use crate::networks::multi_gap::{Dependency, Fusion, StreamDescription};
 use crate::networks::ChannelOrder;
 use crate::train::data::feed::Augmentation;
 use crate::train::data::pairs::PairsConfig;
-use crate::train::data::{DrawnConfig, LabelsFrom, SplitConfig};
+use crate::train::data::{DataConfig, DrawnConfig, SplitConfig};
 use crate::train::fitting::TrainingConfig;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -193,19 +193,6 @@ impl StreamConfig {
             channels: self.channels,
         }
     }
-}
-
-/// `[data]`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataConfig {
-    /// Where a picture's label stands.
-    pub labels_from: LabelsFrom,
-    /// The labels in the order of the outputs; empty: those that occur, in alphabetical order.
-    pub labels: Vec<String>,
-    /// Keep pictures in memory as they enter the network, where nothing is cut out of them: each is read once, and takes
-    /// its input's bytes (150 kB at 224 x 224).
-    pub keep: bool,
 }
 
 /// `[study]`

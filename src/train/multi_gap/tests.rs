@@ -66,7 +66,7 @@ fn every_network_of_both_studies_is_trained_and_known_the_second_time() {
         let mut workshop = Workshop::new(&recipe, &data, Some(&pairs), (Device::Cpu, 1), folder.path(), &stop);
         let mut begun = Vec::new();
         let results = study.run(&mut workshop, &mut |told| {
-            if let super::Told::Network(name) = told {
+            if let crate::train::outcome::Told::Network(name) = told {
                 begun.push(name);
             }
         });
