@@ -22,7 +22,7 @@ mod rank;
 
 pub use bootstrap::{bias_spanning_interval, percentile_interval_of_mean, BootstrapInterval};
 pub use conjugate_gradients::{conjugate_gradients, PositiveDefinite};
-pub use descriptive::{mean, quantile};
+pub use descriptive::{mean, mean_interval, quantile, Interval};
 pub use discrimination::{average_precision, roc_area};
 pub use domains::{domain_accuracy, proxy_a_distance};
 pub use kendall::{kendall, Kendall};

@@ -54,11 +54,27 @@ impl FirstWeights {
         }
     }
 
+    /// Takes what is known of the tensors whose names begin with `prefix` for unknown.
+    pub fn forget(&mut self, prefix: &str) {
+        self.known.retain(|name, _| !name.starts_with(prefix));
+    }
+
+    /// Adds one tensor; `weights` is the file that it comes from.
+    pub fn set(&mut self, name: &str, weights: &Path, array: Array) {
+        self.known.insert(name.into(), (weights.to_path_buf(), array));
+    }
+
     fn add(&mut self, weights: &Path, named: impl Fn(&String) -> Option<String>) -> Result<()> {
         let state = StateDict::open(weights)?;
         let entry = |(name, array): (String, Array)| Some((named(&name)?, (weights.to_path_buf(), array)));
         self.known.extend(state.arrays.into_iter().filter_map(entry));
         Ok(())
+    }
+
+    /// The random numbers that the last layer's tensor `name`, of which nothing is known, begins from.
+    pub fn values_of(&self, name: &str, shape: &[i64]) -> Vec<f32> {
+        let role = if shape.len() > 1 { TensorRole::Matrix } else { TensorRole::Bias };
+        self.values(name, shape, role)
     }
 
     /// Random numbers by which no layer makes its input larger or smaller: He et al. (2015) before a ReLU; the bounds of

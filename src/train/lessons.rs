@@ -17,7 +17,11 @@ pub struct PictureLessons<'a> {
 }
 
 impl PictureLessons<'_> {
-    fn batch(&self, shown: Shown) -> Result<Batch> {
+    /// Pictures as they were shown, as a batch.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn batch(&self, shown: Shown) -> Result<Batch> {
         let count = shown.labels.len() as i64;
         let tensors = || {
             let pixels = match (&self.feed.fit, count) {

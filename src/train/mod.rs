@@ -7,6 +7,7 @@
 //! with the same number of threads of libtorch, gives the same weights; elsewhere the last digits of each sum differ,
 //! and training makes more of them.
 
+pub mod adapt;
 mod augment;
 pub mod average_precision;
 pub mod card;
@@ -15,6 +16,7 @@ pub mod detector;
 mod drawn;
 pub mod emotion;
 pub mod evaluate;
+pub mod fer;
 pub mod first;
 pub mod fitting;
 mod lessons;
@@ -31,6 +33,7 @@ pub use drawn::Drawn;
 
 use crate::image::{BoundingBox, Rgb8};
 use crate::random::Random;
+use std::path::Path;
 
 /// A labelled picture.
 #[derive(Debug, Clone)]
@@ -59,6 +62,17 @@ fn augmented(examples: &dyn Examples, seed: u64, number: u64) -> Example {
     let mut example = examples.example(number);
     augment(&mut example, &mut Random::of_text(seed, &format!("augment/{number}")));
     example
+}
+
+/// Names of files in the recipe `file` that exist relative to it become paths from here.
+fn relative_to<'a>(file: &Path, names: impl IntoIterator<Item = &'a mut String>) {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    for name in names {
+        let beside = folder.join(&*name);
+        if !name.is_empty() && beside.exists() {
+            *name = beside.to_string_lossy().into_owned();
+        }
+    }
 }
 
 /// How long, how fast and from which random numbers a network is trained.

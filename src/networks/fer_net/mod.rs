@@ -25,6 +25,9 @@ use tch::{Device, TchError, Tensor};
 /// Names of the tensors of the trunk, before torchvision's own.
 pub const TRUNK: &str = "trunk.";
 
+/// The name of the last layer's tensors, before weight and bias.
+pub const CLASSIFIER: &str = "classifier.";
+
 /// Where it can be explained: at the last convolution of B5, and where trunk and branches are added up.
 pub(super) const PLACES: [&str; 2] = ["b5", "sum"];
 
@@ -138,6 +141,12 @@ impl FerNet {
     /// All tensors, in the order of the layers.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// The number, from 0, of the trunk's block that the tensor called `name` belongs to; `None`: to none.
+    pub fn block(&self, name: &str) -> Option<usize> {
+        let feature: usize = name.strip_prefix(TRUNK)?.strip_prefix("features.")?.split('.').next()?.parse().ok()?;
+        BackboneKind::Vgg16.ends().iter().position(|&end| feature <= end)
     }
 
     /// What enters the trunk, from pixels (N, 3, rows, columns), R, G, B, 0..255.

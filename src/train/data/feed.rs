@@ -154,7 +154,16 @@ impl Feed<'_> {
     pub fn epoch(&self, epoch: u64, take: impl FnMut(u64, Shown) -> Result<()>) -> Result<()> {
         let mut order: Vec<usize> = (0..self.items.len()).collect();
         Random::of_text(self.seed, &format!("epoch/{epoch}")).shuffle(&mut order);
-        self.shown(&order, &format!("epoch/{epoch}/"), take)
+        self.epoch_in(epoch, &order, take)
+    }
+
+    /// Shows the pictures with these numbers, batch after batch, with changes of epoch number `epoch` alone. A picture may
+    /// be there twice.
+    ///
+    /// # Errors
+    /// The first error of `take`.
+    pub fn epoch_in(&self, epoch: u64, order: &[usize], take: impl FnMut(u64, Shown) -> Result<()>) -> Result<()> {
+        self.shown(order, &format!("epoch/{epoch}/"), take)
     }
 
     fn shown(&self, order: &[usize], salt: &str, take: impl FnMut(u64, Shown) -> Result<()>) -> Result<()> {

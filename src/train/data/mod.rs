@@ -48,6 +48,11 @@ enum Place {
 }
 
 impl LabelledPicture {
+    /// The same picture with another label.
+    pub fn labelled(self, label: usize) -> Self {
+        Self { label, ..self }
+    }
+
     /// The picture.
     ///
     /// # Errors

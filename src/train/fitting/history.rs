@@ -68,7 +68,7 @@ pub fn draw(folder: &Path, title: &str, epochs: &[Epoch]) -> Result<()> {
         panel("accuracy", &[|epoch| Some(epoch.training_accuracy), |epoch| Some(epoch.validation_accuracy)]),
     ];
     if epochs.iter().any(|epoch| epoch.discrepancy.is_some()) {
-        panels.push(panel("discrepancy", &[|epoch| epoch.discrepancy]));
+        panels.push(panel("discrepancy", &[|epoch| epoch.discrepancy, |_| None]));
     }
     let panels = Panels {
         title: title.into(),

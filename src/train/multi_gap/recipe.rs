@@ -9,6 +9,7 @@ use crate::train::data::feed::Augmentation;
 use crate::train::data::pairs::PairsConfig;
 use crate::train::data::{DataConfig, DrawnConfig, SplitConfig};
 use crate::train::fitting::TrainingConfig;
+use crate::train::relative_to;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -230,16 +231,10 @@ impl Recipe {
     pub fn load(file: &Path) -> Result<Self> {
         let mut recipe: Self = toml::from_str(&read_text(file)?)
             .map_err(|error| Error::file(file, format!("not a recipe of a Multi-GAP network: {error}")))?;
-        let folder = file.parent().unwrap_or(Path::new(""));
         let PairsConfig { file: pairs, names, pictures } = &mut recipe.anp;
         let weights = recipe.stream.values_mut().map(|stream| &mut stream.weights);
         let files = [pairs, names, pictures, &mut recipe.split.files].into_iter();
-        for name in files.chain(weights).chain(&mut recipe.network.initial) {
-            let beside = folder.join(&*name);
-            if !name.is_empty() && beside.exists() {
-                *name = beside.to_string_lossy().into_owned();
-            }
-        }
+        relative_to(file, files.chain(weights).chain(&mut recipe.network.initial));
         recipe.check()?;
         Ok(recipe)
     }

@@ -1,0 +1,145 @@
+//! One network from its recipe to its weights and its figures.
+
+use super::learner::{FerLearner, IS_BACKBONE};
+use super::recipe::FerRecipe;
+use crate::files::sha256;
+use crate::models;
+use crate::networks::fer_net::{FerNet, CLASSIFIER, TRUNK};
+use crate::networks::Card;
+use crate::train::data::feed::{Augmentation, Feed};
+use crate::train::data::{Divided, LabelledPicture};
+use crate::train::first::FirstWeights;
+use crate::train::fitting::{TrainingConfig, TrainingRun};
+use crate::train::lessons::PictureLessons;
+use crate::train::outcome::{known_result, label_weights, write_result, Examination, Told, TrainingResult, WEIGHTS};
+use crate::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::OnceLock;
+use tch::Device;
+
+/// Everything that a network is trained with.
+pub struct FerTraining<'a> {
+    /// How.
+    pub recipe: &'a FerRecipe,
+    /// The pictures.
+    pub data: &'a Divided,
+    /// Weights of a network that was trained before, from which this one goes on.
+    pub initial: Option<&'a Path>,
+    /// Where the network runs.
+    pub device: Device,
+    /// Threads that read pictures.
+    pub threads: usize,
+    /// Where everything goes.
+    pub folder: &'a Path,
+    /// Ends the training after the step at hand.
+    pub stop: &'a AtomicBool,
+}
+
+impl FerTraining<'_> {
+    /// Trains the network called `name`, or goes on with it, or reads what it came to; `None`: stopped before the end.
+    ///
+    /// # Errors
+    /// The folder holds another training; files that cannot be read or written; a loss that is no number.
+    pub fn run(
+        &self,
+        name: &str,
+        config: &TrainingConfig,
+        told: &mut dyn FnMut(Told),
+    ) -> Result<Option<TrainingResult>> {
+        let trunk = self.trunk_file()?;
+        let fingerprint = self.fingerprint(config, trunk.as_deref())?;
+        if let Some(done) = known_result(self.folder, &fingerprint, |result: &TrainingResult| &result.fingerprint)? {
+            return Ok(Some(done));
+        }
+        told(Told::Network(name.into()));
+        std::fs::create_dir_all(self.folder).map_err(Error::io("create", self.folder))?;
+        let clock = std::time::Instant::now();
+        let network = self.first(config.seed, trunk.as_deref())?;
+        let learner = FerLearner { network: &network, frozen_blocks: self.recipe.network.frozen_blocks };
+        let augmentation = &self.recipe.augmentation;
+        let lessons = |items, augmentation: &Augmentation| self.lessons(&network, config, items, augmentation);
+        let training = TrainingRun {
+            learner: &learner,
+            lessons: &lessons(&self.data.train, augmentation),
+            validation: &lessons(&self.data.validation, &Augmentation::NONE),
+            config,
+            label_weights: config.class_weights.then(|| label_weights(self.data, self.device)).transpose()?,
+            folder: self.folder,
+            fingerprint: &fingerprint,
+            stop: self.stop,
+        };
+        let Some(trained) = training.run(&mut |step| told(Told::Step(step)))? else { return Ok(None) };
+        let examination = Examination {
+            learner: &learner,
+            lessons: &lessons(&self.data.test, &Augmentation::NONE),
+            data: self.data,
+            folder: self.folder,
+            name,
+            title: if name.is_empty() { "facial expressions" } else { name },
+        };
+        let result = examination.run(trained)?;
+        network.save(&self.folder.join(WEIGHTS))?;
+        let result = TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..result };
+        write_result(self.folder, &result)?;
+        Ok(Some(result))
+    }
+
+    fn lessons<'b>(
+        &self,
+        network: &FerNet,
+        config: &TrainingConfig,
+        items: &'b [LabelledPicture],
+        augmentation: &Augmentation,
+    ) -> PictureLessons<'b> {
+        use crate::networks::Classifier as _;
+        let kept = self.recipe.data.keep.then(|| items.iter().map(|_| OnceLock::new()).collect());
+        let feed = Feed {
+            items,
+            pairs: None,
+            fit: Some(network.card().fit),
+            augmentation: augmentation.clone(),
+            batch: config.batch,
+            threads: self.threads,
+            seed: config.seed,
+            kept,
+        };
+        PictureLessons { feed, device: self.device }
+    }
+
+    /// The file with the trunk's first weights, by its path or its name in the models folder.
+    fn trunk_file(&self) -> Result<Option<PathBuf>> {
+        let file = Some(self.recipe.network.weights.as_str()).filter(|file| !file.is_empty());
+        file.map(|file| models::locate(file.as_ref(), &models::folder(None))).transpose()
+    }
+
+    /// The network with its first weights.
+    fn first(&self, seed: u64, trunk: Option<&Path>) -> Result<FerNet> {
+        let mut source = FirstWeights::random(seed, self.device, IS_BACKBONE);
+        if let Some(file) = trunk {
+            source.add_backbone(TRUNK, file)?;
+        }
+        let card = self.recipe.network.card(&self.data.labels)?;
+        if let Some(weights) = self.initial {
+            source.add_network(weights)?;
+            if Card::beside(weights)?.labels != card.labels {
+                // Its answers are other ones.
+                source.forget(CLASSIFIER);
+            }
+        }
+        FerNet::build(card, &mut source, self.device)
+    }
+
+    /// What must be the same for a training to go on: the recipe's part that it uses, the pictures, and the contents of
+    /// files that it begins from.
+    fn fingerprint(&self, config: &TrainingConfig, trunk: Option<&Path>) -> Result<String> {
+        let FerRecipe { network, augmentation, .. } = self.recipe;
+        let card = network.card(&self.data.labels)?;
+        let mut text = format!("{card:?}\n{}\n{config:?}\n{augmentation:?}\n", network.frozen_blocks);
+        text.push_str(&self.data.digest());
+        for file in trunk.into_iter().chain(self.initial) {
+            text.push_str(&models::digest::sha256_file(file)?);
+        }
+        Ok(sha256(text.as_bytes()))
+    }
+}
