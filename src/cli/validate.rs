@@ -3,15 +3,15 @@
 use super::progress::Progress;
 use super::session::{self, print, say_smaller_batch, stop_on_interrupt};
 use super::settings::Settings;
-use super::world::StyleName;
+use super::world::{graph_or_standard, StyleName};
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::demo::use_models;
 use emocam::ground_truth::{trials, BoxJudge, Validation, World};
 use emocam::pipeline::Worker;
-use emocam::world::{CLASSES, LABELS};
+use emocam::world::CLASSES;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
@@ -21,7 +21,8 @@ use std::sync::atomic::Ordering;
 /// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
 /// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says
 /// otherwise; models are the small ones that come with the program, copied to DIR/models, unless others that know the
-/// drawn world are named.
+/// drawn world are named. The small emotion model has the labels of the built-in causal graph: for another --graph name
+/// one that was trained on it, as with `emocam train multi-gap drawn=FILE.toml`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Write here
@@ -40,6 +41,11 @@ pub struct Args {
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = StyleName::Standard)]
     style: StyleName,
 
+    /// The causal graph to draw from, as for `emocam world`; its labels must be the emotion model's [default: the
+    /// built-in one]
+    #[arg(long, value_name = "FILE.toml")]
+    graph: Option<PathBuf>,
+
     /// Bootstrap resamples over scenes
     #[arg(long, value_name = "N", default_value_t = 1000)]
     resamples: u64,
@@ -49,7 +55,8 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { out, scenes, world, style, resamples, settings } = args;
+    let Args { out, scenes, world, style, graph, resamples, settings } = args;
+    let graph = graph_or_standard(graph.as_deref())?;
     let (mut config, machine) = settings.resolve_or_paper_methods()?;
     config.cam.check_explains_label()?;
     anyhow::ensure!(
@@ -57,10 +64,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         "scenes are drawn as they are needed: no folder has maps of them; leave out --maps"
     );
     std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
-    let published = Config::default();
-    if config.detector.weights == published.detector.weights && config.emotion.weights == published.emotion.weights {
-        use_models(&mut config, &out.join("models"))?;
-    }
+    use_small_models(&mut config, &out.join("models"))?;
     anyhow::ensure!(
         config.regions.file.is_empty(),
         "scenes are drawn as they are needed: no file has their regions; leave out --regions"
@@ -76,14 +80,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         CLASSES[0]
     );
     let labels = loaded.network.card().labels.clone();
-    anyhow::ensure!(
-        labels == LABELS,
-        "the emotion model's labels are not EmoNet's, in which the drawn world is described"
-    );
+    graph.check_network(&labels)?;
     let stop = stop_on_interrupt("stopping after this batch; what was found so far is lost")?;
     let mut worker = Worker { loaded, batch: config.compute.batch };
     let mut progress = Progress::new(scenes.get(), "scenes");
-    let world = World { seed: world, style: style.into() };
+    let world = World { graph: &graph, seed: world, style: style.into() };
     let report = &mut |done| progress.at(done, String::new());
     let found = trials(world, scenes.get(), &mut worker, &config, machine.threads, stop, report)?;
     progress.finish();
@@ -94,9 +95,22 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     say_smaller_batch(&mut config.compute.batch.clone(), worker.batch, config.compute.batch);
     let methods = config.cam.names();
     let judges = BoxJudge::all(&methods, config.association.importance, &found);
-    let validation = Validation::new(&found, judges, labels.len(), resamples, config.cam.seed);
+    let validation = Validation::new(&found, judges, &graph, resamples, config.cam.seed);
     validation.write(&out, &labels)?;
     print(validation.summary().as_bytes())?;
     say!("{}", out.join("validity.png").display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The small models in place of those that are not named: an emotion model that was trained on another graph needs the
+/// small detector too.
+fn use_small_models(config: &mut Config, folder: &Path) -> anyhow::Result<()> {
+    let (published, emotion) = (Config::default(), config.emotion.clone());
+    if config.detector.weights == published.detector.weights {
+        use_models(config, folder)?;
+        if emotion.weights != published.emotion.weights {
+            config.emotion = emotion;
+        }
+    }
+    Ok(())
 }
