@@ -12,7 +12,7 @@ use emocam::corpus::{decode, DecodeOptions};
 use emocam::image::{resize, Filter, Rgb8, Size};
 use emocam::networks::{predict, AlexNet, Classifier, Forward, Prediction};
 use emocam::removal::{RegionRecord, RemovalKind, RemovalRecord};
-use emocam::world::{Scene, Style};
+use emocam::world::{graph, Scene, Style};
 use std::fs;
 use std::process::Command;
 use tch::{Device, Kind as Number, Tensor};
@@ -272,7 +272,7 @@ fn drawn_scenes_are_compared_with_drawing_again() {
     let network = AlexNet::load(&corpus.path("run-models/emotion.safetensors"), None, Device::Cpu).unwrap();
     let mut objects = 0;
     for (number, record) in records(&run).iter().enumerate().take(4) {
-        let scene = Scene::draw(7, number as u64, Style::Standard);
+        let scene = Scene::draw(graph(), 7, number as u64, Style::Standard);
         let boxes = scene.boxes();
         assert_eq!((record.path.as_str(), record.regions.len()), (format!("scene {number}").as_str(), boxes.len()));
         for (region, (object, bounding_box)) in record.regions.iter().zip(boxes) {

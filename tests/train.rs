@@ -9,7 +9,7 @@ mod common;
 use common::corpus::{emocam, ends, files_below, refused, Corpus};
 use common::process::{finish, signal, start, Disk};
 use emocam::random::Random;
-use emocam::world::{Scene, Style};
+use emocam::world::{graph, Scene, Style};
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -47,7 +47,7 @@ fn corpus() -> Corpus {
     let corpus = Corpus::empty();
     corpus.write("recipe.toml", RECIPE);
     for number in 0..30 {
-        let scene = Scene::draw(5, number, Style::Standard).render();
+        let scene = Scene::draw(graph(), 5, number, Style::Standard).render();
         let size = scene.size();
         let pixels = image::RgbImage::from_raw(size.width, size.height, scene.data().to_vec()).unwrap();
         let folder = corpus.path("data").join(["calm", "glad", "sad"][number as usize % 3]);

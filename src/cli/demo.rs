@@ -84,8 +84,9 @@ fn step(arguments: &[&str]) -> anyhow::Result<()> {
 /// The first scene of each of the labels in `EXPLAINED`.
 fn explained(scenes: u64, folder: &Path) -> Vec<String> {
     let first = |label: &&str| {
+        let label = LABELS.iter().position(|name| name == label);
         let number =
-            (0..scenes).find(|&number| LABELS[Scene::draw(SEED, number, Style::Standard).label()] == *label)?;
+            (0..scenes).find(|&number| graph().label(&Scene::draw(graph(), SEED, number, Style::Standard)) == label)?;
         Some(folder.join(format!("scene-{number:05}.png")).display().to_string())
     };
     EXPLAINED.iter().filter_map(first).collect()

@@ -17,7 +17,7 @@ use emocam::load;
 use emocam::regions::SCORING_CANVAS;
 use emocam::removal::{write, DrawnScenes, RemovalNetworks, RemovalSettings, RemovalStage, Subject};
 use emocam::run::{write_failures, CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings};
-use emocam::world::{CLASSES, LABELS};
+use emocam::world::{graph, CLASSES};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -148,10 +148,7 @@ fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(E
             (Some(found), corpus_info(&roots, corpus)?)
         }
         Pictures::Scenes(count) => {
-            anyhow::ensure!(
-                network.card().labels == LABELS,
-                "the emotion model's labels are not EmoNet's, in which the drawn world is described"
-            );
+            graph().check_network(&network.card().labels)?;
             (None, scenes_info(*count, &removal)?)
         }
     };

@@ -4,7 +4,7 @@ use super::box_judge::BoxJudge;
 use super::trial::Trial;
 use crate::random::Random;
 use crate::stats::{average_precision, bias_spanning_interval, mean, roc_area, Ranks};
-use crate::world::{graph, CLASSES};
+use crate::world::{CausalGraph, CLASSES};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -99,11 +99,12 @@ struct Digest {
 }
 
 impl Validation {
-    /// Measures `judges` on `trials` with `labels` labels; `resamples` bootstrap resamples over scenes from `seed`.
-    pub fn new(trials: &[Trial], judges: Vec<BoxJudge>, labels: usize, resamples: u64, seed: u64) -> Self {
+    /// Measures `judges` on `trials` of scenes of the graph; `resamples` bootstrap resamples over scenes from `seed`.
+    pub fn new(trials: &[Trial], judges: Vec<BoxJudge>, graph: &CausalGraph, resamples: u64, seed: u64) -> Self {
+        let labels = graph.labels.len();
         let digests: Vec<Digest> = trials.par_iter().map(|trial| digest(trial, &judges)).collect();
         let once = vec![1.0; trials.len()];
-        let values = measure_all(&digests, &once, judges.len(), labels);
+        let values = measure_all(&digests, &once, judges.len(), graph);
         let resampled: Vec<Vec<[Option<f64>; MEASURES]>> = (0..resamples)
             .into_par_iter()
             .map(|number| {
@@ -112,7 +113,7 @@ impl Validation {
                 for _ in 0..digests.len() {
                     weights[random.uniform(0.0, digests.len() as f64) as usize] += 1.0;
                 }
-                measure_all(&digests, &weights, judges.len(), labels)
+                measure_all(&digests, &weights, judges.len(), graph)
             })
             .collect();
         let recovery = |(at, judge): (usize, BoxJudge)| Recovery {
@@ -137,16 +138,6 @@ impl Validation {
             recoveries: judges.into_iter().enumerate().map(recovery).collect(),
         }
     }
-}
-
-/// Whether an object of the class causes the label, whatever its variant.
-fn is_cause(class: usize, label: usize) -> bool {
-    graph().causes.iter().any(|cause| (cause.class, cause.label) == (class, label))
-}
-
-/// Whether anything causes the label.
-fn has_cause(label: usize) -> bool {
-    graph().causes.iter().any(|cause| cause.label == label)
 }
 
 fn digest(trial: &Trial, judges: &[BoxJudge]) -> Digest {
@@ -206,7 +197,13 @@ fn weighted_mean(digests: &[Digest], weights: &[f64], of: impl Fn(&Digest) -> Op
 }
 
 /// Every judge's measures, with scenes counted `weights` times.
-fn measure_all(digests: &[Digest], weights: &[f64], judges: usize, labels: usize) -> Vec<[Option<f64>; MEASURES]> {
+fn measure_all(
+    digests: &[Digest],
+    weights: &[f64],
+    judges: usize,
+    graph: &CausalGraph,
+) -> Vec<[Option<f64>; MEASURES]> {
+    let labels = graph.labels.len();
     let [truth, _] = effect_matrices(digests, weights, labels);
     let effects: Vec<f64> = truth.iter().flatten().copied().collect();
     let of_judge = |judge: usize| {
@@ -216,8 +213,8 @@ fn measure_all(digests: &[Digest], weights: &[f64], judges: usize, labels: usize
         let cells: Vec<f64> = association.iter().flatten().copied().collect();
         let cases: Vec<(f64, bool)> = association
             .indexed_iter()
-            .filter(|((_, label), _)| has_cause(*label))
-            .filter_map(|((class, label), share)| share.map(|share| (share, is_cause(class, label))))
+            .filter(|((_, label), _)| graph.has_cause(*label))
+            .filter_map(|((class, label), share)| share.map(|share| (share, graph.is_cause(class, label))))
             .collect();
         let hits = weighted_mean(digests, weights, |digest| digest.hits[judge].map(|hit| f64::from(u8::from(hit))));
         let valued = digests.iter().any(|digest| digest.values[judge].is_some());
@@ -248,8 +245,7 @@ mod tests {
     use crate::image::BoundingBox;
     use crate::run::record::BoxRecord;
     use crate::score::BoxScore;
-
-    const LABELS: usize = 20;
+    use crate::world::graph;
 
     /// A scene with a cause and two other objects side by side; the map lies on box number `lit`, and the model answers
     /// `label` because of box 0.
@@ -292,7 +288,7 @@ mod tests {
     /// Every declared cause, in scenes with two classes that cause nothing: one always goes with the label.
     fn scenes(lit: usize) -> Vec<Trial> {
         let idle: Vec<usize> =
-            (0..CLASSES.len()).filter(|&class| (0..LABELS).all(|label| !is_cause(class, label))).collect();
+            (0..CLASSES.len()).filter(|&class| graph().causes.iter().all(|cause| cause.class != class)).collect();
         let causes: Vec<(usize, usize)> = graph().causes.iter().map(|cause| (cause.label, cause.class)).collect();
         (0..60)
             .map(|at| {
@@ -305,7 +301,7 @@ mod tests {
     fn validation(trials: &[Trial]) -> Validation {
         let judges = BoxJudge::all(&["oracle".to_string()], 0.3, trials);
         assert_eq!(judges.len(), 3 + 3 + 2, "a method and a random map by three rules, and detections, all and sure");
-        Validation::new(trials, judges, LABELS, 200, 1)
+        Validation::new(trials, judges, graph(), 200, 1)
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::regions::{scoring_letterbox, View};
 use crate::run::record::BoxRecord;
 use crate::run::{Failure, Timings};
 use crate::score::{BoxScore, Scorer};
-use crate::world::{Scene, Style};
+use crate::world::{CausalGraph, Scene, Style};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +22,9 @@ const RANDOM_SIDE: usize = 13;
 
 /// Which scenes.
 #[derive(Debug, Clone, Copy)]
-pub struct World {
+pub struct World<'a> {
+    /// The causal graph they are drawn from.
+    pub graph: &'a CausalGraph,
     /// Seed of the stream of scenes.
     pub seed: u64,
     /// How they are drawn.
@@ -69,7 +71,7 @@ impl Trial {
 /// Draws scenes and takes every object out of each: the stage of `validate` for a pass over the numbers of scenes.
 #[derive(Debug)]
 pub struct TrialStage<'a> {
-    world: World,
+    world: World<'a>,
     config: &'a Config,
     analysis: Analysis<'a>,
     fit: Fit,
@@ -78,7 +80,7 @@ pub struct TrialStage<'a> {
 
 impl<'a> TrialStage<'a> {
     /// In this world, with these networks.
-    pub fn new(world: World, loaded: &Loaded, config: &'a Config) -> Self {
+    pub fn new(world: World<'a>, loaded: &Loaded, config: &'a Config) -> Self {
         let (fit, view) = (loaded.network.card().fit, loaded.regions.finder().view);
         Self { world, config, analysis: Analysis::new(loaded, config, false), fit, view }
     }
@@ -105,7 +107,7 @@ impl<'a> TrialStage<'a> {
 /// # Errors
 /// A network could not be run.
 pub fn trials(
-    world: World,
+    world: World<'_>,
     count: u64,
     worker: &mut Worker,
     config: &Config,
@@ -156,7 +158,9 @@ impl Stage for TrialStage<'_> {
     }
 
     fn prepare(&self, &number: &u64) -> Result<StagedScene, Failure> {
-        let scene = Scene::draw(self.world.seed, number, self.world.style);
+        let World { graph, seed, style } = self.world;
+        let scene = Scene::draw(graph, seed, number, style);
+        let truth = graph.label(&scene).expect("what is drawn from a graph has a label by it");
         let picture = scene.render();
         let size = picture.size();
         let visible = scene.boxes().into_iter().map(|(object, bounding_box)| Visible {
@@ -167,7 +171,7 @@ impl Stage for TrialStage<'_> {
         let visible = visible.collect();
         let name = format!("scene {number}");
         let prepared = self.analysis.prepare(&picture.into(), &name)?;
-        Ok(StagedScene { number, size, prepared, truth: scene.label(), visible })
+        Ok(StagedScene { number, size, prepared, truth, visible })
     }
 
     fn shape(&self, scene: &StagedScene) -> Size {

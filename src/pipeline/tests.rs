@@ -6,7 +6,7 @@ use crate::ground_truth::{trials, Trial, World};
 use crate::image::Size;
 use crate::load::{load, Loaded};
 use crate::networks::narrow::Narrow;
-use crate::world::{Scene, Style};
+use crate::world::{graph, Scene, Style};
 use crate::Result;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ fn corpus(folder: &Path) -> (Vec<Source>, Config) {
     let pictures = folder.join("pictures");
     std::fs::create_dir(&pictures).unwrap();
     for number in 0..SCENES {
-        let picture = Scene::draw(30, number, Style::Standard).render();
+        let picture = Scene::draw(graph(), 30, number, Style::Standard).render();
         let Size { width, height } = picture.size();
         let file = pictures.join(format!("{number:02}.png"));
         ::image::RgbImage::from_raw(width, height, picture.data().to_vec()).unwrap().save(&file).unwrap();

@@ -14,7 +14,7 @@ use crate::networks::{predict, Classifier, Prediction};
 use crate::pipeline::{in_batches, Stage};
 use crate::regions::{Finder, Located, Regions, Seen};
 use crate::run::{Failure, Timings};
-use crate::world::Scene;
+use crate::world::{graph, Scene};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
@@ -114,7 +114,7 @@ impl<'a> RemovalStage<'a> {
     fn scene(&self, number: u64, path: String) -> PreparedPicture {
         let drawn = self.settings.drawn.as_ref();
         let (world, style) = drawn.map_or((0, crate::world::Style::Standard), |drawn| (drawn.world, drawn.style));
-        let scene = Scene::draw(world, number, style);
+        let scene = Scene::draw(graph(), world, number, style);
         let painting = scene.paint();
         let located = painting.boxes.iter().map(|&(object, bounding_box)| Located {
             class: scene.objects[object].class,

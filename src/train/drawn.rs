@@ -1,7 +1,7 @@
-//! The drawn world as a stream of examples.
+//! The drawn world as a stream of examples, by its built-in causal graph.
 
 use super::{Example, Examples};
-use crate::world::{Scene, Style, Variant, CLASSES};
+use crate::world::{graph, Scene, Style, Variant, CLASSES};
 
 /// Scenes 0, 1, 2 ... of one seed and style.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ fn kind(class: usize, variant: Variant) -> usize {
 
 impl Examples for Drawn {
     fn example(&self, number: u64) -> Example {
-        let scene = Scene::draw(self.seed, number, self.style);
+        let scene = Scene::draw(graph(), self.seed, number, self.style);
         let painting = scene.paint();
         let of = |name: fn(usize, Variant) -> usize| {
             let named = |&(object, place): &(usize, _)| {
@@ -36,7 +36,7 @@ impl Examples for Drawn {
         Example {
             boxes: of(|class, _| class),
             kinds: of(kind),
-            label: scene.noisy_label(self.label_noise),
+            label: graph().noisy_label(&scene, self.label_noise).expect("the built-in graph has a neutral label"),
             picture: painting.picture,
         }
     }
@@ -54,8 +54,8 @@ mod tests {
     fn an_example_is_its_scene() {
         let drawn = Drawn { seed: 4, style: Style::Standard, label_noise: 0.0 };
         for number in 0..8 {
-            let (scene, example) = (Scene::draw(4, number, Style::Standard), drawn.example(number));
-            assert_eq!((example.picture, example.label), (scene.render(), scene.label()));
+            let (scene, example) = (Scene::draw(graph(), 4, number, Style::Standard), drawn.example(number));
+            assert_eq!((example.picture, Some(example.label)), (scene.render(), graph().label(&scene)));
             let classes: Vec<_> = scene.boxes().into_iter().map(|(at, b)| (scene.objects[at].class, b)).collect();
             assert_eq!(example.boxes, classes);
             assert_eq!(example.kinds.len(), example.boxes.len());

@@ -1,11 +1,12 @@
 //! A world whose causes are known: seeded scenes of drawn objects, each with its label by a declared causal graph.
 //!
-//! In: a seed, the number of a scene, a [`Style`]. Out: a [`Scene`], its pixels ([`Scene::render`]), exact boxes
-//! ([`Scene::boxes`]), its label ([`Scene::label`]), and the same scene with an object taken out, moved or replaced.
-//! All are pure functions: the same scene gives the same bytes, whatever was drawn before.
+//! In: a causal graph, a seed, the number of a scene, a [`Style`]. Out: a [`Scene`], its pixels ([`Scene::render`]),
+//! exact boxes ([`Scene::boxes`]), its label ([`CausalGraph::label`]), and the same scene with an object taken out, moved
+//! or replaced. All are pure functions: the same scene gives the same bytes, whatever was drawn before.
 //!
-//! [`graph()`] says which objects cause a label, which only go along with it, and which do neither. A network trained
-//! on these pictures can thus be asked whether an explanation of its answers finds the cause or the confounder.
+//! A [`CausalGraph`] says which objects cause a label, which only go along with it, and which do neither. A network
+//! trained on these pictures can thus be asked whether an explanation of its answers finds the cause or the confounder.
+//! [`graph()`] is the built-in one, [`face_graph()`] that of pictures of a single face; others come from files.
 
 mod graph;
 mod hand;
@@ -14,12 +15,13 @@ mod lesson;
 mod object;
 mod objects;
 mod pen;
+mod portrait;
 mod render;
 mod scene;
 mod setting;
 
-pub use graph::{graph, Bystander, CausalGraph, Cause, Confounder, Role, LABELS};
-pub use lesson::{kind_name, kinds, Lesson};
+pub use graph::{face_graph, graph, Bystander, CausalGraph, Cause, Confounder, Role, LABELS};
+pub use lesson::{kind_name, Lesson};
 pub use object::{Object, Place, Style, Variant};
 pub use objects::CLASSES;
 pub use render::Painting;

@@ -24,6 +24,11 @@ pub enum Variant {
     Blue,
     /// A violet flower.
     Violet,
+    // Numbers of variants are kinds of objects in trained networks: new ones come last.
+    /// A face with lowered brows and bared or pressed teeth.
+    Angry,
+    /// A face with a wrinkled nose and a crooked mouth.
+    Disgusted,
 }
 
 impl Variant {
@@ -39,6 +44,8 @@ impl Variant {
             Self::White => "white",
             Self::Blue => "blue",
             Self::Violet => "violet",
+            Self::Angry => "angry",
+            Self::Disgusted => "disgusted",
         }
     }
 }

@@ -1,18 +1,11 @@
-//! A scene as data: what is in it and where; drawn from the causal graph, edited one object at a time, labelled.
+//! A scene as data: what is in it and where; drawn from a causal graph, edited one object at a time.
 
-use super::graph::{graph, Role};
+use super::graph::CausalGraph;
 use super::layout;
 use super::object::{Object, Place, Style, Variant};
 use crate::image::Size;
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
-
-impl Object {
-    /// What it is to the labels.
-    pub fn role(&self) -> Role {
-        graph().role(self.class, self.variant)
-    }
-}
 
 /// A scene.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,12 +21,12 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Scene `number` of the stream `seed`, drawn from the causal graph. It has two to six objects, one of them a
-    /// cause, or none in scenes of the neutral label.
-    pub fn draw(seed: u64, number: u64, style: Style) -> Self {
+    /// Scene `number` of the stream `seed`, drawn from a causal graph. It has at most six objects, by the built-in graph
+    /// at least two, one of them a cause, or none in scenes of the neutral label.
+    pub fn draw(graph: &CausalGraph, seed: u64, number: u64, style: Style) -> Self {
         let mut random = Random::of_text(seed, &format!("scene {number}"));
         let size = picture_size(&mut random);
-        let mut kinds = kinds(&mut random);
+        let mut kinds = kinds(&mut random, graph);
         for last in (1..kinds.len()).rev() {
             kinds.swap(last, below(&mut random, last + 1));
         }
@@ -71,33 +64,6 @@ impl Scene {
         scene.objects[object].place = place;
         scene
     }
-
-    /// The object that causes the label: of several, as only edited scenes have, the largest; of equals the last.
-    pub fn cause(&self) -> Option<usize> {
-        let causes = self.objects.iter().enumerate().filter(|(_, object)| matches!(object.role(), Role::Cause(_)));
-        causes.max_by(|(_, a), (_, b)| a.place.size.total_cmp(&b.place.size)).map(|(at, _)| at)
-    }
-
-    /// The label by the causal graph, as an index among [`LABELS`](super::LABELS).
-    pub fn label(&self) -> usize {
-        match self.cause().map(|cause| self.objects[cause].role()) {
-            Some(Role::Cause(label)) => label,
-            _ => graph().neutral,
-        }
-    }
-
-    /// The label, or in a share of `rate` of scenes any other of the graph's labels. Which scenes these are follows
-    /// from their seeds: those of a lower rate are among those of a higher.
-    pub fn noisy_label(&self, rate: f64) -> usize {
-        let mut random = Random::of_text(self.seed, "label");
-        let label = self.label();
-        if random.uniform(0.0, 1.0) >= rate {
-            return label;
-        }
-        let mut others = graph().labels();
-        others.retain(|&other| other != label);
-        others[below(&mut random, others.len())]
-    }
 }
 
 /// A whole number below `count`.
@@ -119,24 +85,23 @@ pub(super) fn picture_size(random: &mut Random) -> Size {
 
 /// Class and variant of every object.
 ///
-/// The label is uniform among those of the graph, its cause among its causes. All else is drawn by systematic sampling
-/// in random order (Madow 1949): each kind occurs at exactly its declared rate, and the number of objects stays within
-/// two to six. To vary that number the bystanders' rates are scaled by a factor of mean 1.
-fn kinds(random: &mut Random) -> Vec<(usize, Variant)> {
-    let graph = graph();
-    let labels = graph.labels();
+/// The label is uniform among those that occur, its cause among its causes. All else is drawn by systematic sampling in
+/// random order (Madow 1949): each kind occurs at exactly its declared rate, and the number of objects is one of the two
+/// around the sum of all rates. To vary that number the bystanders' rates are scaled by a factor of mean 1.
+fn kinds(random: &mut Random, graph: &CausalGraph) -> Vec<(usize, Variant)> {
+    let labels = graph.occurring();
     let label = labels[below(random, labels.len())];
     let causes: Vec<_> = graph.causes.iter().filter(|cause| cause.label == label).collect();
     let cause = (!causes.is_empty()).then(|| causes[below(random, causes.len())]);
-    let spread = if cause.is_some() { 0.8 } else { 0.19 };
+    let spread = graph.density_spread(cause.is_some());
     let density = random.uniform(1.0 - spread, 1.0 + spread);
 
     let mut others: Vec<(usize, Variant, f64)> = Vec::new();
-    for confounder in graph.confounders {
+    for confounder in &graph.confounders {
         let rate = if confounder.with == label { confounder.rate } else { confounder.base };
         others.push((confounder.class, Variant::Plain, rate));
     }
-    for bystander in graph.bystanders {
+    for bystander in &graph.bystanders {
         let variant = bystander.variants[below(random, bystander.variants.len())];
         others.push((bystander.class, variant, bystander.rate * density));
     }

@@ -1,5 +1,6 @@
 //! `emocam train`: networks of the published systems from labelled pictures.
 
+mod data;
 pub mod demo;
 mod multi_gap;
 

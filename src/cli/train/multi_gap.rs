@@ -1,5 +1,6 @@
 //! `emocam train multi-gap`: the system of Lim et al. (ICIP 2020).
 
+use super::data::drawn_lesson;
 use crate::cli::progress::Progress;
 use crate::cli::session::{print, say_failures, stop_on_interrupt};
 use emocam::classify::Share;
@@ -8,15 +9,10 @@ use emocam::train::data::pairs::Pairs;
 use emocam::train::data::{collect, Divided};
 use emocam::train::multi_gap::{Recipe, Study, Workshop};
 use emocam::train::outcome::{Told, TrainingResult, WEIGHTS};
-use emocam::world::Lesson;
 use emocam::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// The words for the drawn world in place of pictures.
-const DRAWN: [(&str, Lesson); 3] =
-    [("drawn", Lesson::Emotions), ("drawn-objects", Lesson::Objects), ("drawn-places", Lesson::Places)];
 
 /// The copy of the recipe in a training's folder.
 const RECIPE: &str = "recipe.toml";
@@ -25,7 +21,8 @@ const RECIPE: &str = "recipe.toml";
 ///
 /// DATA is a folder with a folder for each label (FI, EmoSet; .tar files of such folders and @LISTs too), files named
 /// LABEL_NUMBER.jpg (ArtPhoto), one CSV file with the columns path and label, or a word for the drawn world: `drawn` for
-/// its emotions, `drawn-objects` and `drawn-places` for what backbones can be taught before.
+/// its emotions, `drawn=FILE.toml` for those of another causal graph (as `emocam world --graph`), `drawn-objects`,
+/// `drawn-places` and `drawn-faces` for what backbones can be taught before.
 /// Pictures are divided into 80 % to learn from, 15 % to measure with and 5 % to choose the best epoch by, unless the
 /// recipe says otherwise.
 ///
@@ -150,9 +147,11 @@ fn begin(out: &Path, recipe: &Recipe, resume: bool) -> anyhow::Result<()> {
 
 /// The pictures for each use, and their adjective-noun pairs where these are known.
 fn read(roots: &[PathBuf], recipe: &Recipe) -> anyhow::Result<(Divided, Option<Pairs>)> {
-    let drawn = |root: &PathBuf| DRAWN.into_iter().find(|(name, _)| root.as_os_str() == *name);
-    if let [Some((_, lesson))] = roots.iter().map(drawn).collect::<Vec<_>>()[..] {
-        return Ok((recipe.drawn.draw(lesson)?, Some(Pairs::drawn(&recipe.drawn))));
+    if let [root] = roots {
+        if let Some(lesson) = drawn_lesson(root) {
+            let lesson = lesson?;
+            return Ok((recipe.drawn.draw(&lesson)?, Some(Pairs::drawn(&recipe.drawn, &lesson))));
+        }
     }
     let data = collect(roots, &recipe.data)?;
     let divided = recipe.split.divide(data)?;

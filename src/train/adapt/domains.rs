@@ -87,7 +87,7 @@ impl TwoDomains {
         }
         let Divided { train, validation, test, failures, .. } = source;
         let mapped = |items: Vec<LabelledPicture>| -> Vec<LabelledPicture> {
-            let item = |item: LabelledPicture| Some(item.labelled(map[item.label]?));
+            let item = |item: LabelledPicture| map[item.label].map(|label| item.labelled(label));
             items.into_iter().filter_map(item).collect()
         };
         let labels = target.labels.clone();

@@ -67,8 +67,8 @@ impl LabelledPicture {
 
     /// The scene of the drawn world that it is.
     pub fn scene(&self) -> Option<Scene> {
-        match self.place {
-            Place::Scene { lesson, seed, number } => Some(lesson.scene(seed, number, 0.0).0),
+        match &self.place {
+            Place::Scene { lesson, seed, number } => Some(lesson.scene(*seed, *number, 0.0).0),
             Place::File(_) | Place::Pixels(_) => None,
         }
     }
@@ -159,11 +159,12 @@ impl Default for DrawnConfig {
 const OTHER_SEEDS: [u64; 2] = [1_000_003, 2_000_003];
 
 impl DrawnConfig {
-    /// The scenes of a lesson. Emotions are EmoNet's twenty labels, of which nine occur.
+    /// The scenes of a lesson. Emotions have all labels of their graph: of the built-in one EmoNet's twenty, of which nine
+    /// occur.
     ///
     /// # Errors
     /// A share that is none, or no scene at all.
-    pub fn draw(&self, lesson: Lesson) -> Result<Divided> {
+    pub fn draw(&self, lesson: &Lesson) -> Result<Divided> {
         for (key, share) in [("label_noise", self.label_noise), ("pair_noise", self.pair_noise)] {
             if !(0.0..=1.0).contains(&share) {
                 return Err(Error::Setting(format!("[drawn] {key} should be from 0 to 1, found {share}")));
@@ -178,7 +179,7 @@ impl DrawnConfig {
                 LabelledPicture {
                     path: format!("{name}/scene-{number:06}"),
                     label,
-                    place: Place::Scene { lesson, seed, number },
+                    place: Place::Scene { lesson: lesson.clone(), seed, number },
                 }
             };
             (0..count).map(item).collect()

@@ -9,7 +9,7 @@ use super::{DrawnConfig, LabelledPicture};
 use crate::attribution::external::npy_matrix;
 use crate::files::read_text;
 use crate::random::Random;
-use crate::world::{kind_name, kinds, Variant};
+use crate::world::{kind_name, Lesson, Variant};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ pub struct Pairs {
 #[derive(Debug, Clone)]
 enum Known {
     ByPath(BTreeMap<String, Vec<f32>>),
-    Drawn { noise: f64 },
+    Drawn { kinds: Vec<(usize, Variant)>, noise: f64 },
 }
 
 impl Pairs {
@@ -77,11 +77,12 @@ impl Pairs {
         }
     }
 
-    /// Those of scenes of the drawn world: each that is there or not there is taken for the opposite in a share of
+    /// Those of the scenes of a lesson: each that is there or not there is taken for the opposite in a share of
     /// `pair_noise`, and is then claimed with a probability from 0.5 to 1, or below 0.5.
-    pub fn drawn(config: &DrawnConfig) -> Self {
-        let names = kinds().iter().map(|&(class, variant)| pair_name(class, variant)).collect();
-        Self { names, known: Known::Drawn { noise: config.pair_noise } }
+    pub fn drawn(config: &DrawnConfig, lesson: &Lesson) -> Self {
+        let kinds = lesson.kinds();
+        let names = kinds.iter().map(|&(class, variant)| pair_name(class, variant)).collect();
+        Self { names, known: Known::Drawn { kinds, noise: config.pair_noise } }
     }
 
     /// Those of a picture.
@@ -91,7 +92,7 @@ impl Pairs {
     pub fn of(&self, item: &LabelledPicture) -> Vec<f32> {
         match &self.known {
             Known::ByPath(known) => known[&item.path].clone(),
-            Known::Drawn { noise } => drawn_pairs(item, *noise),
+            Known::Drawn { kinds, noise } => drawn_pairs(item, kinds, *noise),
         }
     }
 
@@ -183,13 +184,13 @@ fn pair_name(class: usize, variant: Variant) -> String {
     }
 }
 
-fn drawn_pairs(item: &LabelledPicture, noise: f64) -> Vec<f32> {
+fn drawn_pairs(item: &LabelledPicture, kinds: &[(usize, Variant)], noise: f64) -> Vec<f32> {
     let scene = item.scene().expect("only scenes have drawn pairs");
     let mut random = Random::of_text(scene.seed, "pairs");
-    let claim = |(class, variant): (usize, Variant)| {
+    let claim = |&(class, variant): &(usize, Variant)| {
         let there = scene.objects.iter().any(|object| object.class == class && object.variant == variant);
         let claimed = there != (random.uniform(0.0, 1.0) < noise);
         random.uniform(0.0, 0.5) as f32 + if claimed { 0.5 } else { 0.0 }
     };
-    kinds().into_iter().map(claim).collect()
+    kinds.iter().map(claim).collect()
 }

@@ -4,7 +4,7 @@ use super::feed::{Augmentation, Feed};
 use super::pairs::{Pairs, PairsConfig};
 use super::{DataSet, DrawnConfig, LabelledPicture, Place, SplitConfig};
 use crate::image::{Fit, Size};
-use crate::world::Lesson;
+use crate::world::{graph, Lesson};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -15,7 +15,7 @@ fn data(counts: &[usize]) -> DataSet {
         let item = move |number: usize| LabelledPicture {
             path: format!("{label}/{number:04}"),
             label,
-            place: Place::Scene { lesson: Lesson::Emotions, seed: 1, number: number as u64 },
+            place: Place::Scene { lesson: Lesson::Emotions(graph().clone()), seed: 1, number: number as u64 },
         };
         (0..count).map(item).collect::<Vec<_>>()
     };
@@ -119,8 +119,9 @@ fn pairs_that_do_not_go_together_are_refused() {
 #[test]
 fn drawn_pairs_without_noise_are_what_is_in_the_scene() {
     let config = DrawnConfig { train: 30, validation: 1, test: 1, pair_noise: 0.0, ..DrawnConfig::default() };
-    let pairs = Pairs::drawn(&config);
-    for item in &config.draw(Lesson::Emotions).unwrap().train {
+    let lesson = Lesson::Emotions(graph().clone());
+    let pairs = Pairs::drawn(&config, &lesson);
+    for item in &config.draw(&lesson).unwrap().train {
         let scene = item.scene().unwrap();
         let claimed: BTreeSet<&str> = pairs
             .names
@@ -138,7 +139,7 @@ fn drawn_pairs_without_noise_are_what_is_in_the_scene() {
 #[test]
 fn every_picture_is_shown_once_and_kept_pictures_are_the_same() {
     let config = DrawnConfig { train: 10, validation: 1, test: 1, ..DrawnConfig::default() };
-    let items = config.draw(Lesson::Emotions).unwrap().train;
+    let items = config.draw(&Lesson::Emotions(graph().clone())).unwrap().train;
     let fit = Fit::squash(Size::new(40, 32));
     let augmentation = Augmentation { mirror: true, crop: 1.0, colour: 0.2 };
     let feed = |threads: usize, kept: bool| Feed {

@@ -60,8 +60,9 @@ fn every_network_of_both_studies_is_trained_and_known_the_second_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut recipe = tiny();
     recipe.study.variants = Part::Heads;
-    let (data, stop) = (recipe.drawn.draw(crate::world::Lesson::Emotions).unwrap(), AtomicBool::new(false));
-    let pairs = Pairs::drawn(&recipe.drawn);
+    let lesson = crate::world::Lesson::Emotions(crate::world::graph().clone());
+    let (data, stop) = (recipe.drawn.draw(&lesson).unwrap(), AtomicBool::new(false));
+    let pairs = Pairs::drawn(&recipe.drawn, &lesson);
     let run = |study: Study| {
         let mut workshop = Workshop::new(&recipe, &data, Some(&pairs), (Device::Cpu, 1), folder.path(), &stop);
         let mut begun = Vec::new();

@@ -2,6 +2,8 @@
 
 mod animals;
 mod balls;
+mod expressions;
+mod faces;
 mod home;
 mod outdoors;
 mod people;
@@ -9,7 +11,7 @@ mod plants;
 mod things;
 
 use super::hand::Hand;
-use super::object::{Object, Style};
+use super::object::{Object, Style, Variant};
 use super::pen::Drawing;
 
 /// How a class is drawn and placed.
@@ -24,6 +26,8 @@ pub struct Kind {
     pub height: (f64, f64),
     /// The part that must stay in sight, relative to the object's box: left, top, right, bottom.
     pub decisive: [f64; 4],
+    /// What there is of it.
+    variants: &'static [Variant],
 }
 
 const ANYWHERE: (f64, f64) = (0.0, 1.0);
@@ -34,8 +38,20 @@ const CORE: [f64; 4] = [0.15, 0.15, 0.85, 0.85];
 const WHOLE: [f64; 4] = [0.0, 0.0, 1.0, 1.0];
 
 const fn kind(draw: fn(&mut Hand), least: f64, turn: f64, height: (f64, f64), decisive: [f64; 4]) -> Kind {
-    Kind { draw, least, turn, height, decisive }
+    Kind { draw, least, turn, height, decisive, variants: &[Variant::Plain] }
 }
+
+impl Kind {
+    /// The same kind, of which there are these.
+    const fn of_variants(self, variants: &'static [Variant]) -> Self {
+        Self { variants, ..self }
+    }
+}
+
+/// Expressions of faces.
+const EXPRESSIONS: &[Variant] = &[Variant::Smiling, Variant::Sad, Variant::Neutral, Variant::Angry, Variant::Disgusted];
+/// Colours of flowers.
+const COLOURS: &[Variant] = &[Variant::Red, Variant::Yellow, Variant::White, Variant::Blue, Variant::Violet];
 
 /// Names in Open Images' spelling.
 pub const CLASSES: &[&str] = &[
@@ -63,10 +79,10 @@ pub const CLASSES: &[&str] = &[
 
 /// One for each of [`CLASSES`].
 static KINDS: [Kind; CLASSES.len()] = [
-    kind(people::face, 0.28, 12.0, ANYWHERE, [0.08, 0.28, 0.92, 1.0]),
+    kind(faces::face, 0.28, 12.0, ANYWHERE, [0.08, 0.28, 0.92, 1.0]).of_variants(EXPRESSIONS),
     kind(people::person, 0.32, 6.0, GROUND, CORE),
     kind(balls::football, 0.18, 180.0, ANYWHERE, CORE),
-    kind(plants::flower, 0.24, 25.0, ANYWHERE, WHOLE),
+    kind(plants::flower, 0.24, 25.0, ANYWHERE, WHOLE).of_variants(COLOURS),
     kind(home::cake, 0.22, 8.0, GROUND, CORE),
     kind(plants::tree, 0.26, 6.0, GROUND, CORE),
     kind(outdoors::car, 0.24, 8.0, GROUND, CORE),
@@ -90,44 +106,14 @@ pub fn of(class: usize) -> &'static Kind {
     &KINDS[class]
 }
 
+/// The variants that there are of the class of this index.
+pub fn variants_of(class: usize) -> &'static [Variant] {
+    KINDS[class].variants
+}
+
 /// The name of the class of this index.
 pub fn class_name(class: usize) -> &'static str {
     CLASSES[class]
-}
-
-/// The index of a class; a wrong name in a constant does not compile.
-pub const fn class(name: &str) -> usize {
-    position(CLASSES, name)
-}
-
-/// The index of `name` among `names`.
-///
-/// # Panics
-/// It is not among them. Used for constants only, where it is an error of the compiler.
-pub const fn position(names: &[&str], name: &str) -> usize {
-    let mut at = 0;
-    while at < names.len() {
-        if equal(names[at].as_bytes(), name.as_bytes()) {
-            return at;
-        }
-        at += 1;
-    }
-    panic!("no such name")
-}
-
-/// `==` for constants.
-const fn equal(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut at = 0;
-    while at < a.len() {
-        if a[at] != b[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
 }
 
 /// The object's drawing, in units of its own.
