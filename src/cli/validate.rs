@@ -10,7 +10,7 @@ use emocam::ground_truth::{trials, BoxJudge, Validation, World};
 use emocam::pipeline::Worker;
 use emocam::world::CLASSES;
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 

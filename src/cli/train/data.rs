@@ -1,8 +1,9 @@
 //! The words that stand for the drawn world where a training takes pictures.
 
+use emocam::train::data::{collect, DataConfig, Divided, DrawnConfig, SplitConfig};
 use emocam::world::{graph, CausalGraph, Lesson};
 use emocam::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What `drawn=FILE.toml` begins with.
@@ -25,6 +26,16 @@ pub fn drawn_lesson(root: &Path) -> Option<Result<Lesson>> {
         "drawn-faces" => Some(Ok(Lesson::Faces)),
         _ => None,
     }
+}
+
+/// The pictures for each use: of folders and tables as `data` and `split` say, or as many scenes as `drawn` says.
+pub fn divided(roots: &[PathBuf], (data, split, drawn): (&DataConfig, &SplitConfig, &DrawnConfig)) -> Result<Divided> {
+    if let [root] = roots {
+        if let Some(lesson) = drawn_lesson(root) {
+            return drawn.draw(&lesson?);
+        }
+    }
+    split.divide(collect(roots, data)?)
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! `emocam train`: networks of the published systems from labelled pictures.
 
+mod adapt;
 mod data;
 pub mod demo;
+mod fer;
 mod multi_gap;
+mod session;
 
 use std::process::ExitCode;
 
@@ -10,10 +13,14 @@ use std::process::ExitCode;
 #[derive(Debug, clap::Subcommand)]
 pub enum TrainCommand {
     MultiGap(multi_gap::Args),
+    Fer(fer::Args),
+    Adapt(adapt::Args),
 }
 
 pub fn run(command: TrainCommand) -> anyhow::Result<ExitCode> {
     match command {
         TrainCommand::MultiGap(args) => multi_gap::run(args),
+        TrainCommand::Fer(args) => fer::run(args),
+        TrainCommand::Adapt(args) => adapt::run(args),
     }
 }
