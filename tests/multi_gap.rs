@@ -8,48 +8,16 @@
 
 mod common;
 
+use common::formula::{assert_step, drawn, floats, integers, list, off, pixels, Formula};
 use common::{json, reference};
 use emocam::attribution::{explain, HeadPass, Options, Target};
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::networks::backbone::{BackboneKind, TorchVision};
 use emocam::networks::multi_gap::Means;
-use emocam::networks::parameters::{TensorRole, TensorSource};
 use emocam::networks::{open, Activation, Card, Classifier, Forward, MultiGap};
-use emocam::random::Random;
 use serde_json::Value;
 use std::path::Path;
-use tch::{Device, Kind, Reduction, Tensor};
-
-const SEED: u64 = 13;
-
-/// A tensor of uniform numbers of this deviation about `added`, drawn from `name`.
-fn drawn(name: &str, shape: &[i64], deviation: f64, added: f64) -> Tensor {
-    const CHUNK: usize = 1 << 20;
-    let count = shape.iter().product::<i64>() as usize;
-    let mut random = Random::of_text(SEED, name);
-    let mut values: Vec<f32> = Vec::with_capacity(count);
-    while values.len() < count {
-        let some = random.spread(CHUNK.min(count - values.len()), deviation);
-        values.extend(some.iter().map(|value| (value + added) as f32));
-    }
-    Tensor::from_slice(&values).reshape(shape)
-}
-
-/// Tensors as the reference makes them: f32 numbers, of this kind.
-struct Formula(Kind);
-
-impl TensorSource for Formula {
-    fn tensor(&mut self, name: &str, shape: &[i64], role: TensorRole) -> emocam::Result<Tensor> {
-        let (deviation, added) = match role {
-            TensorRole::Kernel | TensorRole::Matrix => ((2.0 / shape[1..].iter().product::<i64>() as f64).sqrt(), 0.0),
-            TensorRole::Recurrent => (1.0 / ((shape[0] / 3) as f64).sqrt(), 0.0),
-            TensorRole::Bias | TensorRole::Mean => (0.1, 0.0),
-            TensorRole::Scale => (0.1, 1.0),
-            TensorRole::Variance => (0.2, 1.0),
-        };
-        Ok(drawn(name, shape, deviation, added).to_kind(self.0))
-    }
-}
+use tch::{Device, Kind, Tensor};
 
 /// The network that a card's text describes.
 fn network(card: &Value) -> MultiGap {
@@ -61,47 +29,9 @@ fn network_in(kind: Kind, card: &Value) -> MultiGap {
     MultiGap::build(card, &mut Formula(kind), Device::Cpu).unwrap()
 }
 
-fn list(value: &Value) -> &[Value] {
-    value.as_array().unwrap()
-}
-
-fn integers(value: &Value) -> Vec<i64> {
-    list(value).iter().map(|number| number.as_i64().unwrap()).collect()
-}
-
-fn floats(tensor: &Tensor) -> Vec<f64> {
-    Vec::<f64>::try_from(&tensor.detach().to_kind(Kind::Double).contiguous().flatten(0, -1)).unwrap()
-}
-
 /// The same numbers, to the byte.
 fn same(found: &Tensor, wanted: &Tensor) -> bool {
     found.size() == wanted.size() && found.equal(wanted)
-}
-
-/// The largest difference at the places that `wanted` names, as a share of `unit`.
-fn off_at_places(found: &[f64], wanted: &Value, unit: f64) -> f64 {
-    let pairs = integers(&wanted["places"]).into_iter().zip(list(&wanted["values"]));
-    pairs.fold(0.0, |worst: f64, (place, value)| {
-        worst.max((found[place as usize] - value.as_f64().unwrap()).abs() / unit)
-    })
-}
-
-/// How far a tensor is from its summary, as a share of its largest absolute value: entries, mean and mean absolute
-/// value.
-fn off(found: &Tensor, wanted: &Value) -> f64 {
-    assert_eq!(found.size(), integers(&wanted["shape"]));
-    let number = |name: &str| wanted[name].as_f64().unwrap();
-    let (values, unit) = (floats(found), number("largest"));
-    let mean = |part: fn(f64) -> f64| values.iter().map(|&value| part(value)).sum::<f64>() / values.len() as f64;
-    let means = [mean(|value| value) - number("mean"), mean(f64::abs) - number("size")];
-    let entries = off_at_places(&values, wanted, unit);
-    assert!(entries.is_finite(), "a number is none");
-    means.into_iter().fold(entries, |worst, difference| worst.max(difference.abs() / unit))
-}
-
-/// The pixels of a case.
-fn pixels(case: &Value) -> Tensor {
-    drawn(case["pixels"].as_str().unwrap(), &integers(&case["shape"]), 70.0, 127.5)
 }
 
 /// The largest differences of taps and logits from torchvision's, for one input.
@@ -131,67 +61,15 @@ fn backbones_are_torchvisions() {
     }
 }
 
-/// A step of gradient descent on all that is learnt: the loss, and what is added to each tensor, running statistics
-/// too.
-fn step(network: &MultiGap, case: &Value, pixels: &Tensor) -> (f64, Vec<Vec<f64>>) {
-    let before: Vec<Tensor> = network.parameters().iter().map(|parameter| parameter.tensor.copy()).collect();
-    for parameter in network.parameters().iter().filter(|parameter| parameter.role.is_learnt()) {
-        let _ = parameter.tensor.set_requires_grad(true);
-    }
-    let logits = network.answers(&network.means(pixels, None, true).unwrap()).unwrap().fused;
-    let targets = Tensor::from_slice(&integers(&case["targets"]));
-    let loss = logits.cross_entropy_loss::<Tensor>(&targets, None, Reduction::Mean, -100, 0.0);
-    loss.backward();
-    let _no_grad = tch::no_grad_guard();
-    let rate = case["rate"].as_f64().unwrap();
-    let changes = network.parameters().iter().zip(&before).map(|(parameter, before)| {
-        let mut tensor = parameter.tensor.shallow_clone();
-        if parameter.role.is_learnt() {
-            let _ = tensor.f_sub_(&(tensor.grad() * rate)).unwrap();
-        }
-        floats(&(tensor - before))
-    });
-    let changes = changes.collect();
-    (loss.double_value(&[]), changes)
-}
-
-/// Changes below this are rounding: the mathematics says zero, as for a bias that the next BatchNorm takes away.
-const NOTHING: f64 = 1e-12;
-
 /// In f64: a step in f32 depends on the machine by up to a hundredth, for a place of a map may come to lie on the other
 /// side of a ReLU6's edge.
 #[test]
 fn a_step_of_training_changes_the_same_as_in_pytorch() {
     for case in list(&json("multi_gap/training.json")) {
         let (network, pixels) = (network_in(Kind::Double, &case["card"]), pixels(case).to_kind(Kind::Double));
-        let (loss, found) = step(&network, case, &pixels);
-        let loss = (loss / case["loss"].as_f64().unwrap() - 1.0).abs();
-        let changes = case["changes"].as_object().unwrap();
-        assert_eq!(changes.len(), found.len());
-        let (mut worst, mut worst_name, mut nothing) = (0.0, "", 0);
-        for (parameter, change) in network.parameters().iter().zip(found) {
-            let wanted = &changes[&parameter.name];
-            let norm = change.iter().map(|value| value * value).sum::<f64>().sqrt();
-            let wanted_norm = wanted["norm"].as_f64().unwrap();
-            if wanted_norm < NOTHING {
-                assert!(norm < NOTHING, "{}: changed by {norm:.1e}", parameter.name);
-                nothing += 1;
-                continue;
-            }
-            let entries = off_at_places(&change, wanted, wanted["largest"].as_f64().unwrap());
-            let difference = entries.max((norm / wanted_norm - 1.0).abs());
-            if difference > worst {
-                (worst, worst_name) = (difference, &parameter.name);
-            }
-        }
-        let after = network.answers(&network.means(&pixels, None, false).unwrap()).unwrap().fused;
-        let (name, after) = (&case["pixels"], off(&after, &case["logits_after"]));
-        eprintln!(
-            "{name}: loss within {loss:.1e}, changes {worst:.1e} ({worst_name}), logits {after:.1e}; {nothing} nothing"
-        );
+        let logits = |training| network.answers(&network.means(&pixels, None, training).unwrap()).unwrap().fused;
         // Measured at most 4.7e-9: the reference's nine digits.
-        assert!([loss, worst, after].iter().all(|&difference| difference < 1e-8), "{name}");
-        assert!(nothing * 10 < changes.len(), "{name}: {nothing} tensors are not compared");
+        assert_step(network.parameters(), logits, case, 1e-8);
     }
 }
 

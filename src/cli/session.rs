@@ -149,7 +149,9 @@ pub fn stop_on_interrupt(note: &'static str) -> anyhow::Result<&'static AtomicBo
     static STOP: AtomicBool = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
+            // SAFETY: it takes nothing and does not return. Not `exit`, which would take libtorch's tables away from the
+            // threads that are still computing.
+            unsafe { libc::_exit(130) };
         }
         say!("\n{note}");
     })

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "every test file uses a part of it; unwrap is the test")]
 
 pub mod corpus;
+pub mod formula;
 pub mod invented;
 pub mod odd;
 pub mod process;
