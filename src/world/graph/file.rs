@@ -1,8 +1,9 @@
-//! A causal graph as a TOML file: names in, a checked graph with indices out; and the graphs that come with the program.
+//! A causal graph as a TOML file: names in, a checked graph with indices out; and the graphs that come with the
+//! program.
 //!
-//! The keys are those of `graph.json`, and `labels` beside them; `configs/graphs/standard.toml` explains each. A file is
-//! refused when scenes drawn from it would not have what it declares: an object with two roles, a share that is none,
-//! more objects than find a place.
+//! The keys are those of `graph.json`, and `labels` beside them; `configs/graphs/standard.toml` explains each. A file
+//! is refused when scenes drawn from it would not have what it declares: an object with two roles, a share that is
+//! none, more objects than find a place.
 
 use super::{Bystander, CausalGraph, Cause, Confounder};
 use crate::files::read_text;
@@ -149,8 +150,8 @@ impl CausalGraph {
             if most > MOST_OBJECTS {
                 let name = &self.labels[label];
                 return Err(format!(
-                    "rates: a scene of `{name}` would have up to {most} objects, and {MOST_OBJECTS} find a place: lower \
-                     some of the confounders' and bystanders'"
+                    "rates: a scene of `{name}` would have up to {most} objects, and {MOST_OBJECTS} find a place: \
+                     lower some of the confounders' and bystanders'"
                 ));
             }
         }
