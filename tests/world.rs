@@ -1,6 +1,9 @@
 //! The drawn world: the same bytes everywhere, exact boxes, edits that change nothing else, declared rates, other
 //! causal graphs, faces, and the files of `emocam world`.
 
+// The lint's exception for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used)]
+
 use assert_cmd::assert::OutputAssertExt;
 use emocam::files::sha256;
 use emocam::image::{BoundingBox, Rgb8, Size};
@@ -463,7 +466,7 @@ fn the_command_draws_faces_as_a_labelled_corpus() {
         assert_eq!([&row[0], &row[1], &row[2], &row[3], &row[4]], [&item.path, "0", "Human face", shown, "cause"]);
         let [left, top, right, bottom] = [5, 6, 7, 8].map(|cell| row[cell].parse::<f32>().unwrap());
         let longest = (right - left).max(bottom - top) / scene.size.width as f32;
-        assert!((0.7..1.1).contains(&longest), "{} of the width", longest);
+        assert!((0.7..1.1).contains(&longest), "{longest} of the width");
     }
 }
 

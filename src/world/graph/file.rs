@@ -103,16 +103,8 @@ impl CausalGraph {
         Ok(graph)
     }
 
-    /// Labels are distinct names, and those of two can be told apart.
+    /// Two labels can be told apart, and the neutral one is caused by nothing.
     fn check_labels(&self) -> Result<(), String> {
-        for (number, label) in self.labels.iter().enumerate() {
-            if label.trim().is_empty() {
-                return Err(format!("labels[{number}] is empty: a label has a name"));
-            }
-            if self.labels[..number].contains(label) {
-                return Err(format!("labels[{number}]: `{label}` is named twice"));
-            }
-        }
         if let Some(neutral) = self.neutral.filter(|&label| self.has_cause(label)) {
             let name = &self.labels[neutral];
             return Err(format!("neutral: `{name}` has causes, and the neutral label is that of scenes without one"));
@@ -162,6 +154,7 @@ impl CausalGraph {
 impl GraphFile {
     fn resolve(self) -> Result<CausalGraph, String> {
         let Self { labels, neutral, causes, confounders, bystanders } = self;
+        check_names(&labels)?;
         let neutral = neutral.map(|name| position(&labels, "neutral", &name)).transpose()?;
         let cause = |(number, entry): (usize, &CauseEntry)| {
             let key = |name: &str| format!("causes[{number}].{name}");
@@ -202,6 +195,19 @@ impl GraphFile {
             labels,
         })
     }
+}
+
+/// Labels have distinct names.
+fn check_names(labels: &[String]) -> Result<(), String> {
+    for (number, label) in labels.iter().enumerate() {
+        if label.trim().is_empty() {
+            return Err(format!("labels[{number}] is empty: a label has a name"));
+        }
+        if labels[..number].contains(label) {
+            return Err(format!("labels[{number}]: `{label}` is named twice"));
+        }
+    }
+    Ok(())
 }
 
 /// The index of the name `found` under `key` among those that are known.
