@@ -14,7 +14,7 @@ use emocam::demo::use_models;
 use emocam::files::sha256;
 use emocam::image::Canvas;
 use emocam::load;
-use emocam::regions::SCORING_CANVAS;
+use emocam::regions::{Regions, SCORING_CANVAS};
 use emocam::removal::{write, DrawnScenes, RemovalNetworks, RemovalSettings, RemovalStage, Subject};
 use emocam::run::{write_failures, CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings};
 use emocam::world::{CausalGraph, CLASSES};
@@ -138,14 +138,7 @@ fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(E
     let removal = RemovalSettings { fills, max_regions, drawn: drawn_scenes };
     removal.check()?;
     let (mut config, machine) = settings.resolve()?;
-    anyhow::ensure!(
-        config.cam.maps.is_empty(),
-        "removing regions changes the images, and no folder has maps of the changed ones; leave out --maps"
-    );
-    anyhow::ensure!(
-        config.cam.class == ClassChoice::Predicted,
-        "removing regions measures the probability of each image's own label; leave --class out"
-    );
+    check_settings(&config)?;
     let pictures = match drawn {
         Some(count) => Pictures::Scenes(graph_or_standard(graph.as_deref())?, count.get()),
         None => {
@@ -172,10 +165,7 @@ fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(E
             (None, scenes_info(*count, &removal)?)
         }
     };
-    let classes = match &regions {
-        Some(regions) => regions.classes().to_vec(),
-        None => CLASSES.iter().map(|name| (*name).to_string()).collect(),
-    };
+    let classes = class_names(regions.as_ref());
     let view = regions.as_ref().and_then(|regions| regions.finder().view);
     let canvas = view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
     let networks = RemovalNetworks::new(network, regions, &config)?;
@@ -186,6 +176,27 @@ fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(E
     };
     let manifest = Manifest { shard: part, ..manifest };
     Ok((Experiment { config, machine, networks, settings: removal, pictures }, manifest))
+}
+
+/// Refuses maps and a choice of answers that removing regions has no use for.
+fn check_settings(config: &Config) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.cam.maps.is_empty(),
+        "removing regions changes the images, and no folder has maps of the changed ones; leave out --maps"
+    );
+    anyhow::ensure!(
+        config.cam.class == ClassChoice::Predicted,
+        "removing regions measures the probability of each image's own label; leave --class out"
+    );
+    Ok(())
+}
+
+/// The classes of the regions; of drawn scenes, which say their objects themselves, those of the drawn world.
+fn class_names(regions: Option<&Regions>) -> Vec<String> {
+    match regions {
+        Some(regions) => regions.classes().to_vec(),
+        None => CLASSES.iter().map(|name| (*name).to_string()).collect(),
+    }
 }
 
 /// The embedded models, beside the run, for drawn scenes where none is named; regions are known.
