@@ -33,7 +33,7 @@ fn the_demo_finds_every_planted_cause_and_its_tables_are_the_same_on_one_thread(
     let (said, one) = demo(&corpus, "one", "1");
     // LRP-CAM and LIFT-CAM do not find all of them, which the demo says.
     for method in ["grad-cam", "ablation-cam", "lime-cam"] {
-        for cause in graph().causes {
+        for cause in &graph().causes {
             let (class, label) = (CLASSES[cause.class], LABELS[cause.label]);
             let rank = rank(&one, method, class, label);
             assert!(rank <= 3, "{method}: {class} is number {rank} of {label}\n{said}");

@@ -105,6 +105,37 @@ fn a_stopped_training_says_how_to_go_on() {
 }
 
 #[test]
+fn faces_and_the_emotions_of_any_graph_are_learnt() {
+    let corpus = corpus();
+    let four = format!("drawn={}/configs/graphs/four-emotions.toml", env!("CARGO_MANIFEST_DIR"));
+    let lessons =
+        [("drawn-faces", "faces", "happy,sad,angry,disgusted,neutral"), (&four, "four", "happy,sad,hate,anger")];
+    for (word, out, labels) in lessons {
+        ends(&mut train(&corpus, word, out), 0);
+        let card: toml::Table =
+            toml::from_str(&fs::read_to_string(corpus.path(out).join("model.toml")).unwrap()).unwrap();
+        let found: Vec<&str> = card["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap()).collect();
+        assert_eq!(found.join(","), labels);
+    }
+    refused(&mut train(&corpus, "drawn=nowhere.toml", "none"), &["nowhere.toml"]);
+    let mut command = emocam();
+    command.current_dir(corpus.path("")).args(["world", "--scenes", "2", "--out", "faces", "--graph", "recipe.toml"]);
+    refused(&mut command, &["recipe.toml: not a causal graph", "unknown field", "expected one of `labels`"]);
+    let mut command = emocam();
+    command.current_dir(corpus.path("")).args(["validate", "--scenes", "3", "--resamples", "5", "--cam", "grad-cam"]);
+    command.args([
+        "--device",
+        "cpu",
+        "--emotion-weights",
+        "four/model.safetensors",
+        "--graph",
+        &four["drawn=".len()..],
+    ]);
+    let said = ends(&mut command, 0);
+    assert!(said.out.starts_with("3 scenes: "), "{}", said.out);
+}
+
+#[test]
 fn all_layouts_of_labels_are_read_and_broken_pictures_are_rows() {
     let corpus = corpus();
     corpus.write("data/sad/broken.png", "no picture");

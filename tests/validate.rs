@@ -50,3 +50,38 @@ fn models_that_do_not_know_the_world_are_refused() {
     command.arg("--emotion-weights").arg(common::reference("emonet/narrow_ecco.pt"));
     refused(&mut command, &["not those of the drawn world", "4 classes from Cat on", "20 from Human face on"]);
 }
+
+#[test]
+fn a_graph_whose_labels_the_model_does_not_have_is_refused() {
+    let corpus = Corpus::empty();
+    let four = format!("{}/configs/graphs/four-emotions.toml", env!("CARGO_MANIFEST_DIR"));
+    let phrases = ["not those of the causal graph", "expected happy, sad, hate, anger, found Adoration"];
+    refused(validate(&corpus, "run").args(["--graph", &four]), &phrases);
+    corpus.write("graph.toml", "labels = 4");
+    refused(validate(&corpus, "run").args(["--graph", "graph.toml"]), &["graph.toml: not a causal graph"]);
+    let mut command = emocam();
+    command.current_dir(corpus.path("")).args(["remove", "--drawn", "3", "--device", "cpu", "--graph", &four]);
+    refused(&mut command, &phrases);
+}
+
+/// The built-in graph without its confounders, so that scenes are others and labels the same.
+#[test]
+fn scenes_are_drawn_from_the_graph_that_is_named() {
+    let corpus = Corpus::empty();
+    let mut graph: toml::Table = toml::from_str(include_str!("../configs/graphs/standard.toml")).unwrap();
+    graph.remove("confounders");
+    corpus.write("graph.toml", toml::to_string(&graph).unwrap());
+    let answers = |out: &str, arguments: &[&str]| ends(validate(&corpus, out).args(arguments), 0).out;
+    let (usual, other) = (answers("usual", &[]), answers("other", &["--graph", "graph.toml"]));
+    assert_ne!(usual, other);
+    let effects = std::fs::read_to_string(corpus.path("other/effects.csv")).unwrap();
+    let candle = effects.lines().find(|line| line.starts_with("Candle")).unwrap();
+    assert!(candle.split(',').skip(1).all(|cell| cell.is_empty() || cell == "0"), "{candle}");
+    let mut command = emocam();
+    command.current_dir(corpus.path("")).args(["remove", "--drawn", "4", "--device", "cpu", "--fills", "mean"]);
+    ends(command.args(["--graph", "graph.toml", "--out", "removal"]), 0);
+    let manifest = corpus.run("removal").manifest();
+    assert!(manifest["models"].as_array().unwrap().iter().any(|file| file["role"] == "world.graph"), "{manifest}");
+    let classes = std::fs::read_to_string(corpus.path("removal/classes.csv")).unwrap();
+    assert!(!classes.contains("Candle"), "{classes}");
+}

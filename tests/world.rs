@@ -1,12 +1,16 @@
-//! The drawn world: the same bytes everywhere, exact boxes, edits that change nothing else, declared rates, and the
-//! files of `emocam world`.
+//! The drawn world: the same bytes everywhere, exact boxes, edits that change nothing else, declared rates, other
+//! causal graphs, faces, and the files of `emocam world`.
+
+// The lint's exception for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used)]
 
 use assert_cmd::assert::OutputAssertExt;
 use emocam::files::sha256;
 use emocam::image::{BoundingBox, Rgb8, Size};
-use emocam::world::{graph, Object, Place, Role, Scene, Style, Variant, CLASSES, LABELS};
+use emocam::world::{face_graph, graph, CausalGraph, Object, Place, Role, Scene, Style, Variant, CLASSES, LABELS};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const STYLES: [Style; 2] = [Style::Standard, Style::HeldOut];
@@ -41,7 +45,20 @@ fn around(a: &BoundingBox, b: &BoundingBox) -> BoundingBox {
 }
 
 fn scenes(count: u64, style: Style) -> impl Iterator<Item = Scene> {
-    (0..count).map(move |number| Scene::draw(20, number, style))
+    (0..count).map(move |number| Scene::draw(graph(), 20, number, style))
+}
+
+/// The label by the built-in graph, where every scene has one.
+fn label(scene: &Scene) -> usize {
+    graph().label(scene).unwrap()
+}
+
+fn noisy_label(scene: &Scene, rate: f64) -> usize {
+    graph().noisy_label(scene, rate).unwrap()
+}
+
+fn graph_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/graphs").join(name)
 }
 
 #[test]
@@ -57,7 +74,7 @@ fn classes_and_labels_have_the_names_of_the_detector_and_of_emonet() {
 
 #[test]
 fn pictures_are_the_same_bytes_on_every_machine() {
-    let digest = |number, style| sha256(Scene::draw(1, number, style).render().data());
+    let digest = |number, style| sha256(Scene::draw(graph(), 1, number, style).render().data());
     for style in STYLES {
         assert_eq!(digest(5, style), digest(5, style));
     }
@@ -70,6 +87,32 @@ fn pictures_are_the_same_bytes_on_every_machine() {
     b639c567149743737f67b02b98efce1faab81e25aeadaf2a0d214192ea03e352
     81091caae451f4228f76fb28162a03a39f0829b358ce415ba3f439076e631388
     5ab53abfae51b82b53e37c7240b2c8329f58320482650f10429a3c9af1f34d59
+    ");
+}
+
+#[test]
+fn scenes_and_labels_of_the_built_in_graph_are_those_that_networks_were_trained_on() {
+    let line = |scene: &Scene| {
+        let scene_text = serde_json::to_string(scene).unwrap();
+        format!("{scene_text} {} {}\n", LABELS[label(scene)], LABELS[noisy_label(scene, 0.5)])
+    };
+    let text: String = STYLES.iter().flat_map(|&style| scenes(500, style)).map(|scene| line(&scene)).collect();
+    let graph_json = serde_json::to_string_pretty(&graph().to_json()).unwrap();
+    insta::assert_snapshot!([text, graph_json].map(|text| sha256(text.as_bytes())).join("\n"), @r"
+    57ea67ae670f85c8e0295046788c3838b878471f01323b7c9b8164309b341904
+    34705e75e93d5c38b7e72623948619c7f2472f9af163af89ad0ff73c264ba4fd
+    ");
+}
+
+#[test]
+fn faces_are_the_same_bytes_on_every_machine() {
+    let digest = |style| {
+        let faces = (0..12).map(|number| sha256(Scene::draw_face(1, number, style).render().data()));
+        sha256(faces.collect::<String>().as_bytes())
+    };
+    insta::assert_snapshot!(STYLES.map(digest).join("\n"), @r"
+    d02a793b54aaee9fef352c489eee1269b76e31204b47b1a863d54166923d7ec5
+    ffb0107135d509e8578633363eb7c51c03f02883dd0a3f27fe75756498060f3f
     ");
 }
 
@@ -94,23 +137,21 @@ fn assert_rate(count: usize, of: usize, rate: f64, what: &str) {
     assert!((share - rate).abs() <= 4.2 * deviation, "{what}: {share:.3} of {of}, declared {rate}");
 }
 
-#[test]
-fn declared_rates_hold() {
-    let scenes: Vec<Scene> = scenes(6000, Style::Standard).collect();
-    let graph = graph();
-    let labels = graph.labels();
-    assert_eq!(labels.len(), 9);
+/// Counts what is in 6000 scenes of a graph.
+fn assert_declared_rates(graph: &CausalGraph) {
+    let scenes: Vec<Scene> = (0..6000).map(|number| Scene::draw(graph, 20, number, Style::Standard)).collect();
+    let labels = graph.occurring();
     for &label in &labels {
-        let of_label: Vec<&Scene> = scenes.iter().filter(|scene| scene.label() == label).collect();
-        let (name, of) = (LABELS[label], of_label.len());
+        let of_label: Vec<&Scene> = scenes.iter().filter(|scene| graph.label(scene) == Some(label)).collect();
+        let (name, of) = (&graph.labels[label], of_label.len());
         assert_rate(of, scenes.len(), 1.0 / labels.len() as f64, name);
         let with = |is: &dyn Fn(&Object) -> bool| of_label.iter().filter(|s| s.objects.iter().any(is)).count();
-        for confounder in graph.confounders {
+        for confounder in &graph.confounders {
             let rate = if confounder.with == label { confounder.rate } else { confounder.base };
             let count = with(&|object| object.class == confounder.class);
             assert_rate(count, of, rate, &format!("{} with {name}", CLASSES[confounder.class]));
         }
-        for bystander in graph.bystanders {
+        for bystander in &graph.bystanders {
             let is = |o: &Object| o.class == bystander.class && bystander.variants.contains(&o.variant);
             assert_rate(with(&is), of, bystander.rate, &format!("{} with {name}", CLASSES[bystander.class]));
         }
@@ -121,24 +162,66 @@ fn declared_rates_hold() {
         }
     }
     for scene in &scenes {
-        assert!((2..=6).contains(&scene.objects.len()));
-        let causes = scene.objects.iter().filter(|object| matches!(object.role(), Role::Cause(_))).count();
-        assert_eq!(causes, usize::from(scene.label() != graph.neutral));
+        assert!(scene.objects.len() <= 6);
+        let causes = scene.objects.iter().filter(|o| matches!(graph.role(o.class, o.variant), Role::Cause(_))).count();
+        assert_eq!(causes, usize::from(graph.label(scene) != graph.neutral));
     }
+}
+
+#[test]
+fn declared_rates_hold() {
+    assert_eq!(graph().occurring().len(), 9);
+    assert_declared_rates(graph());
+    let counts: Vec<usize> = scenes(6000, Style::Standard).map(|scene| scene.objects.len()).collect();
+    assert!(counts.iter().all(|count| (2..=6).contains(count)));
     for objects in 2..=6 {
-        assert!(scenes.iter().any(|scene| scene.objects.len() == objects), "no scene of {objects} objects");
+        assert!(counts.contains(&objects), "no scene of {objects} objects");
     }
+}
+
+#[test]
+fn four_emotions_are_caused_by_a_face_in_half_of_their_scenes() {
+    let four = CausalGraph::load(&graph_file("four-emotions.toml")).unwrap();
+    assert_eq!(four.labels, ["happy", "sad", "hate", "anger"]);
+    assert_eq!((four.occurring(), four.neutral), (vec![0, 1, 2, 3], None));
+    assert_declared_rates(&four);
+    for label in 0..4 {
+        let causes: Vec<&str> =
+            four.causes.iter().filter(|cause| cause.label == label).map(|cause| CLASSES[cause.class]).collect();
+        assert_eq!(causes.len(), 2);
+        assert_eq!(causes.iter().filter(|class| **class == "Human face").count(), 1, "{causes:?}");
+    }
+    // Every scene has a label; one whose cause was taken out has none.
+    for number in 0..50 {
+        let scene = Scene::draw(&four, 1, number, Style::Standard);
+        assert_eq!(four.label(&scene.without(four.cause(&scene).unwrap())), None);
+    }
+}
+
+#[test]
+fn bystanders_of_every_scene_are_in_every_scene() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("graph.toml");
+    let text = r#"
+labels = ["up", "down", "flat"]
+neutral = "flat"
+causes = [{ label = "up", class = "Dog" }, { label = "down", class = "Cake" }]
+confounders = [{ class = "Lamp", with = "up", rate = 1.0, base_rate = 0.0 }]
+bystanders = [{ class = "Human face", variants = ["angry", "disgusted"], rate = 1.0 }, { class = "Car", rate = 0.7 }]
+"#;
+    std::fs::write(&file, text).unwrap();
+    assert_declared_rates(&CausalGraph::load(&file).unwrap());
 }
 
 #[test]
 fn label_noise_has_its_rate_and_takes_only_other_labels_of_the_graph() {
     let scenes: Vec<Scene> = scenes(4000, Style::Standard).collect();
-    let labels = graph().labels();
+    let labels = graph().occurring();
     for rate in [0.0, 0.1, 0.5, 1.0] {
-        let noisy: Vec<&Scene> = scenes.iter().filter(|scene| scene.noisy_label(rate) != scene.label()).collect();
+        let noisy: Vec<&Scene> = scenes.iter().filter(|scene| noisy_label(scene, rate) != label(scene)).collect();
         assert_rate(noisy.len(), scenes.len(), rate, "noise");
-        assert!(noisy.iter().all(|scene| labels.contains(&scene.noisy_label(rate))));
-        assert!(noisy.iter().all(|scene| scene.noisy_label(1.0) == scene.noisy_label(rate)));
+        assert!(noisy.iter().all(|scene| labels.contains(&noisy_label(scene, rate))));
+        assert!(noisy.iter().all(|scene| noisy_label(scene, 1.0) == noisy_label(scene, rate)));
     }
 }
 
@@ -150,24 +233,24 @@ fn the_label_is_that_of_the_graph_after_every_edit() {
         Object { class, variant, place: place(size), seed: 3 }
     };
     let scene = |objects: Vec<Object>| Scene { size: Size::new(320, 240), style: Style::Standard, seed: 1, objects };
-    let label = |objects: Vec<Object>| LABELS[scene(objects).label()];
-    assert_eq!(label(vec![]), "Boredom");
-    assert_eq!(label(vec![object("Human face", Variant::Neutral, 0.4)]), "Boredom");
-    assert_eq!(label(vec![object("Flower", Variant::Red, 0.3)]), "Romance");
-    assert_eq!(label(vec![object("Flower", Variant::Blue, 0.3), object("Candle", Variant::Plain, 0.4)]), "Boredom");
+    let label_of = |objects: Vec<Object>| LABELS[label(&scene(objects))];
+    assert_eq!(label_of(vec![]), "Boredom");
+    assert_eq!(label_of(vec![object("Human face", Variant::Neutral, 0.4)]), "Boredom");
+    assert_eq!(label_of(vec![object("Flower", Variant::Red, 0.3)]), "Romance");
+    assert_eq!(label_of(vec![object("Flower", Variant::Blue, 0.3), object("Candle", Variant::Plain, 0.4)]), "Boredom");
     for class in ["Balloon", "Football"] {
         assert_eq!(
-            label(vec![object(class, Variant::Plain, 0.3), object("Person", Variant::Plain, 0.5)]),
+            label_of(vec![object(class, Variant::Plain, 0.3), object("Person", Variant::Plain, 0.5)]),
             "Excitement"
         );
     }
     let smiling = object("Human face", Variant::Smiling, 0.3);
     let both = scene(vec![smiling, object("Spider", Variant::Plain, 0.35)]);
-    assert_eq!(LABELS[both.label()], "Fear", "the larger cause");
-    assert_eq!(LABELS[both.moved(0, place(0.4)).label()], "Joy");
-    assert_eq!(LABELS[both.without(1).label()], "Joy");
+    assert_eq!(LABELS[label(&both)], "Fear", "the larger cause");
+    assert_eq!(LABELS[label(&both.moved(0, place(0.4)))], "Joy");
+    assert_eq!(LABELS[label(&both.without(1))], "Joy");
     let sad = Object { variant: Variant::Sad, ..smiling };
-    assert_eq!(LABELS[both.without(1).replaced(0, sad).label()], "Sadness");
+    assert_eq!(LABELS[label(&both.without(1).replaced(0, sad))], "Sadness");
 }
 
 #[test]
@@ -200,7 +283,11 @@ fn every_drawn_object_is_in_sight_and_inside_and_of_readable_size() {
 fn boxes_are_those_of_the_pixels_that_change() {
     for style in STYLES {
         for (class, name) in CLASSES.iter().enumerate() {
-            for (number, variant) in graph().variants(class).into_iter().enumerate() {
+            let mut variants = graph().variants(class);
+            variants.extend(
+                face_graph().variants(class).iter().filter(|variant| !graph().variants(class).contains(variant)),
+            );
+            for (number, variant) in variants.into_iter().enumerate() {
                 let seed = (40 * class + number) as u64;
                 let place = Place { x: 0.47, y: 0.52, size: 0.6, turn: 20.0 };
                 let object = Object { class, variant, place, seed };
@@ -252,7 +339,7 @@ proptest! {
 
     #[test]
     fn an_edit_changes_pixels_in_its_boxes_only(seed in 0..u64::MAX, number in 0..1000_u64, held_out: bool, x in 0.0..1.0, y in 0.0..1.0) {
-        let scene = Scene::draw(seed, number, STYLES[usize::from(held_out)]);
+        let scene = Scene::draw(graph(), seed, number, STYLES[usize::from(held_out)]);
         let whole = scene.paint();
         prop_assert_eq!(&whole.boxes, &scene.boxes());
         for (object, found) in &whole.boxes {
@@ -284,7 +371,7 @@ proptest! {
 fn the_command_writes_what_the_library_draws() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("new/world");
-    let run = |out: &std::path::Path| {
+    let run = |out: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_emocam"));
         command.args(["world", "--scenes", "9", "--seed", "4", "--style", "held-out", "--label-noise", "0.5"]);
         command.arg("--out").arg(out).assert().success().get_output().stdout.clone()
@@ -297,17 +384,18 @@ fn the_command_writes_what_the_library_draws() {
     let mut objects = csv::Reader::from_path(out.join("objects.csv")).unwrap();
     let mut objects = objects.records();
     for (number, row) in scenes.records().enumerate() {
-        let (row, scene) = (row.unwrap(), Scene::draw(4, number as u64, Style::HeldOut));
+        let (row, scene) = (row.unwrap(), Scene::draw(graph(), 4, number as u64, Style::HeldOut));
         let picture = image::open(out.join(&row[0])).unwrap().into_rgb8();
         assert_eq!(picture.as_raw(), scene.render().data());
-        let (label, noisy) = (scene.label(), scene.noisy_label(0.5));
+        let (label, noisy) = (label(&scene), noisy_label(&scene, 0.5));
         assert_eq!((&row[1], &row[2]), (LABELS[label], LABELS[noisy]));
         assert_eq!(&row[3], if label == noisy { "no" } else { "yes" });
         for (at, b) in scene.boxes() {
             let (cells, object) = (objects.next().unwrap().unwrap(), &scene.objects[at]);
             let b = [b.x_min, b.y_min, b.x_max, b.y_max].map(|edge| edge.to_string());
             let at = at.to_string();
-            let expected = [&row[0], &at, CLASSES[object.class], object.variant.name(), object.role().name()];
+            let role = graph().role(object.class, object.variant).name();
+            let expected = [&row[0], &at, CLASSES[object.class], object.variant.name(), role];
             let expected: Vec<&str> = expected.into_iter().chain(b.iter().map(String::as_str)).collect();
             assert_eq!(cells.iter().collect::<Vec<_>>(), expected);
         }
@@ -329,4 +417,72 @@ fn the_command_refuses_a_share_above_one() {
     command.arg("world").arg("--out").arg(folder.path()).args(["--label-noise", "1.5"]);
     let output = command.assert().code(2).get_output().clone();
     assert!(String::from_utf8_lossy(&output.stderr).contains("a share from 0 to 1"));
+}
+
+fn world(out: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_emocam"));
+    command.args(["world", "--seed", "4", "--scenes", "11"]).args(arguments).arg("--out").arg(out);
+    command
+}
+
+#[test]
+fn the_command_draws_from_the_graph_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, objects) = (graph_file("four-emotions.toml"), folder.path().join("objects"));
+    let four = CausalGraph::load(&file).unwrap();
+    let arguments = ["--graph", file.to_str().unwrap(), "--objects", objects.to_str().unwrap()];
+    let stdout = world(folder.path(), &arguments).assert().success().get_output().stdout.clone();
+    let stdout = String::from_utf8(stdout).unwrap();
+    let printed: Vec<&str> = stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(printed, ["happy", "sad", "hate", "anger"]);
+    let mut table = csv::Reader::from_path(folder.path().join("scenes.csv")).unwrap();
+    for (number, row) in table.records().enumerate() {
+        let (row, scene) = (row.unwrap(), Scene::draw(&four, 4, number as u64, Style::Standard));
+        assert_eq!(row[1], four.labels[four.label(&scene).unwrap()]);
+        let picture = image::open(folder.path().join(&row[0])).unwrap().into_rgb8();
+        assert_eq!(picture.as_raw(), scene.render().data());
+    }
+    let text = std::fs::read_to_string(folder.path().join("graph.json")).unwrap();
+    let written: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&written, &written["neutral"]), (&four.to_json(), &serde_json::Value::Null));
+    let cutouts = std::fs::read_dir(&objects).unwrap().count();
+    assert_eq!(cutouts, four.kinds().len());
+    assert!(objects.join("human-face-disgusted.png").exists() && !objects.join("boat.png").exists());
+}
+
+#[test]
+fn the_command_draws_faces_as_a_labelled_corpus() {
+    let folder = tempfile::tempdir().unwrap();
+    world(folder.path(), &["--faces", "--style", "held-out"]).assert().success();
+    let corpus = emocam::train::data::collect(&[folder.path().join("scenes.csv")], Default::default(), &[]).unwrap();
+    assert_eq!((corpus.items.len(), corpus.failures.len()), (11, 0));
+    let mut objects = csv::Reader::from_path(folder.path().join("objects.csv")).unwrap();
+    for ((number, item), row) in corpus.items.iter().enumerate().zip(objects.records()) {
+        let (row, scene) = (row.unwrap(), Scene::draw_face(4, number as u64, Style::HeldOut));
+        assert_eq!(item.path, format!("face-{number:05}.png"));
+        let truth = face_graph().label(&scene).unwrap();
+        assert_eq!(corpus.labels[item.label], face_graph().labels[truth]);
+        let shown = ["smiling", "sad", "angry", "disgusted", "neutral"][truth];
+        assert_eq!([&row[0], &row[1], &row[2], &row[3], &row[4]], [&item.path, "0", "Human face", shown, "cause"]);
+        let [left, top, right, bottom] = [5, 6, 7, 8].map(|cell| row[cell].parse::<f32>().unwrap());
+        let longest = (right - left).max(bottom - top) / scene.size.width as f32;
+        assert!((0.7..1.1).contains(&longest), "{longest} of the width");
+    }
+}
+
+#[test]
+fn the_command_refuses_a_graph_that_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.toml");
+    std::fs::write(&file, "labels = ['a', 'b']\ncauses = [{ label = 'c', class = 'Dog' }]").unwrap();
+    let refused = |arguments: &[&str], phrases: &[&str]| {
+        let output = world(&folder.path().join("out"), arguments).assert().code(2).get_output().clone();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(phrases.iter().all(|phrase| said.contains(phrase)), "{said}");
+    };
+    let file = file.to_str().unwrap();
+    refused(&["--graph", file], &["mine.toml: causes[0].label: `c` is not known; known: a, b"]);
+    refused(&["--graph", "nowhere.toml"], &["nowhere.toml"]);
+    refused(&["--graph", file, "--faces"], &["cannot be used with"]);
+    assert!(!folder.path().join("out").exists());
 }

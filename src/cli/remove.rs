@@ -6,7 +6,7 @@ use super::session::{
 };
 use super::settings::{by_name, Machine, Settings};
 use super::shard;
-use super::world::StyleName;
+use super::world::{graph_or_standard, StyleName};
 use emocam::attribution::{ClassChoice, HiddenFill};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Problem, Shard, ShardChoice};
@@ -14,13 +14,14 @@ use emocam::demo::use_models;
 use emocam::files::sha256;
 use emocam::image::Canvas;
 use emocam::load;
-use emocam::regions::SCORING_CANVAS;
+use emocam::regions::{Regions, SCORING_CANVAS};
 use emocam::removal::{write, DrawnScenes, RemovalNetworks, RemovalSettings, RemovalStage, Subject};
 use emocam::run::{write_failures, CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings};
-use emocam::world::{graph, CLASSES};
+use emocam::world::{CausalGraph, CLASSES};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Take every region of every image away, and keep it alone, and see how the answer changes
 ///
@@ -81,6 +82,11 @@ pub struct Args {
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = StyleName::Standard, requires = "drawn")]
     style: StyleName,
 
+    /// The causal graph that --drawn draws from, as for `emocam world`; its labels must be the model's [default: the
+    /// built-in one]
+    #[arg(long, value_name = "FILE.toml", requires = "drawn")]
+    graph: Option<PathBuf>,
+
     #[command(flatten)]
     settings: Settings,
 }
@@ -89,7 +95,8 @@ pub struct Args {
 enum Pictures {
     /// Of a corpus those of a shard, or all.
     Photos(Corpus, Option<Shard>),
-    Scenes(u64),
+    /// So many scenes that are drawn from a causal graph.
+    Scenes(Arc<CausalGraph>, u64),
 }
 
 /// Everything that an experiment is made of.
@@ -113,22 +120,27 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Loads what the arguments name and resolves what they mean.
 fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(Experiment, Manifest)> {
     // The others were seen to by the caller; a new one does not compile until it is named here.
-    let Args { corpus: roots, out: _, resume: _, shard: _, limit, fills, max_regions, drawn, world, style, settings } =
-        args;
+    let Args {
+        corpus: roots,
+        out: _,
+        resume: _,
+        shard: _,
+        limit,
+        fills,
+        max_regions,
+        drawn,
+        world,
+        style,
+        graph,
+        settings,
+    } = args;
     let drawn_scenes = drawn.map(|_| DrawnScenes { world, style: style.into() });
     let removal = RemovalSettings { fills, max_regions, drawn: drawn_scenes };
     removal.check()?;
     let (mut config, machine) = settings.resolve()?;
-    anyhow::ensure!(
-        config.cam.maps.is_empty(),
-        "removing regions changes the images, and no folder has maps of the changed ones; leave out --maps"
-    );
-    anyhow::ensure!(
-        config.cam.class == ClassChoice::Predicted,
-        "removing regions measures the probability of each image's own label; leave --class out"
-    );
+    check_settings(&config)?;
     let pictures = match drawn {
-        Some(count) => Pictures::Scenes(count.get()),
+        Some(count) => Pictures::Scenes(graph_or_standard(graph.as_deref())?, count.get()),
         None => {
             let mut corpus = super::corpus::images(&roots, limit)?;
             shard::keep_problems(&mut corpus, shard);
@@ -147,25 +159,44 @@ fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(E
             files.extend(own);
             (Some(found), corpus_info(&roots, corpus)?)
         }
-        Pictures::Scenes(count) => {
-            graph().check_network(&network.card().labels)?;
+        Pictures::Scenes(causes, count) => {
+            causes.check_network(&network.card().labels)?;
+            files.extend(graph.as_deref().map(graph_file).transpose()?);
             (None, scenes_info(*count, &removal)?)
         }
     };
-    let classes = match &regions {
-        Some(regions) => regions.classes().to_vec(),
-        None => CLASSES.iter().map(|name| (*name).to_string()).collect(),
-    };
+    let classes = class_names(regions.as_ref());
     let view = regions.as_ref().and_then(|regions| regions.finder().view);
     let canvas = view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
     let networks = RemovalNetworks::new(network, regions, &config)?;
     let manifest = manifest(&config, &networks, &files, device, (&classes, canvas), corpus, &removal)?;
     let part = match &pictures {
         Pictures::Photos(corpus, shard) => shard::info(*shard, shard::images(&corpus.images, *shard).len()),
-        Pictures::Scenes(_) => None,
+        Pictures::Scenes(..) => None,
     };
     let manifest = Manifest { shard: part, ..manifest };
     Ok((Experiment { config, machine, networks, settings: removal, pictures }, manifest))
+}
+
+/// Refuses maps and a choice of answers that removing regions has no use for.
+fn check_settings(config: &Config) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.cam.maps.is_empty(),
+        "removing regions changes the images, and no folder has maps of the changed ones; leave out --maps"
+    );
+    anyhow::ensure!(
+        config.cam.class == ClassChoice::Predicted,
+        "removing regions measures the probability of each image's own label; leave --class out"
+    );
+    Ok(())
+}
+
+/// The classes of the regions; of drawn scenes, which say their objects themselves, those of the drawn world.
+fn class_names(regions: Option<&Regions>) -> Vec<String> {
+    match regions {
+        Some(regions) => regions.classes().to_vec(),
+        None => CLASSES.iter().map(|name| (*name).to_string()).collect(),
+    }
 }
 
 /// The embedded models, beside the run, for drawn scenes where none is named; regions are known.
@@ -180,6 +211,13 @@ fn use_world(config: &mut Config, out: &Path) -> anyhow::Result<()> {
         use_models(config, Path::new(&folder))?;
     }
     Ok(())
+}
+
+/// What says later whether the causal graph is still the same.
+fn graph_file(file: &Path) -> anyhow::Result<ModelFile> {
+    let text = emocam::files::read_text(file)?;
+    let path = std::path::absolute(file).unwrap_or_else(|_| file.into()).display().to_string();
+    Ok(ModelFile { role: "world.graph".into(), path, sha256: sha256(text.as_bytes()), synthesized: false })
 }
 
 /// What says later whether the scenes are still the same.
@@ -209,7 +247,9 @@ fn execute(experiment: &mut Experiment, mut run: Run) -> anyhow::Result<ExitCode
         Pictures::Photos(corpus, shard) => {
             (shard::images(&corpus.images, *shard).into_iter().map(Subject::Photo).collect(), "images")
         }
-        Pictures::Scenes(count) => ((0..*count).map(Subject::Scene).collect(), "scenes"),
+        Pictures::Scenes(graph, count) => {
+            ((0..*count).map(|number| Subject::Scene { graph, number }).collect(), "scenes")
+        }
     };
     let stage = RemovalStage::new(networks, settings, config);
     let (batch, threads) = (config.compute.batch, machine.threads);
@@ -222,7 +262,7 @@ fn execute(experiment: &mut Experiment, mut run: Run) -> anyhow::Result<ExitCode
 fn problems(pictures: &mut Pictures) -> Vec<Problem> {
     match pictures {
         Pictures::Photos(corpus, _) => std::mem::take(&mut corpus.problems),
-        Pictures::Scenes(_) => Vec::new(),
+        Pictures::Scenes(..) => Vec::new(),
     }
 }
 

@@ -20,8 +20,8 @@ use std::sync::Arc;
 /// The same seed gives the same bytes on every machine. About 3 ms of one core a scene, and 150 kB.
 ///
 /// Writes scene-00000.png (of faces face-00000.png) and so on, and beside them scenes.csv (path, label, and the label
-/// with noise), objects.csv (path, object in painting order, class, variant, role, box in pixels; the box is empty where
-/// less than 35 % of the object are in sight) and graph.json. Prints how many scenes have each label.
+/// with noise), objects.csv (path, object in painting order, class, variant, role, box in pixels; the box is empty
+/// where less than 35 % of the object are in sight) and graph.json. Prints how many scenes have each label.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder to write into; made if it is not there, files of the same names are replaced
@@ -41,8 +41,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = StyleName::Standard)]
     style: StyleName,
 
-    /// The causal graph to draw from: labels, causes, confounders, bystanders; configs/graphs/standard.toml explains every
-    /// key and is what holds without this option, configs/graphs/four-emotions.toml is another
+    /// The causal graph to draw from: labels, causes, confounders, bystanders; configs/graphs/standard.toml explains
+    /// every key and is what holds without this option, configs/graphs/four-emotions.toml is another
     #[arg(long, value_name = "FILE.toml")]
     graph: Option<PathBuf>,
 

@@ -148,7 +148,7 @@ fn a_validation_whose_memory_runs_out_midway_is_finished_with_smaller_batches() 
     let stop = AtomicBool::new(false);
     let run = |loaded: Loaded| -> Result<(Vec<Trial>, usize)> {
         let mut worker = worker(loaded, &config);
-        let world = World { seed: 3, style: Style::Standard };
+        let world = World { graph: graph(), seed: 3, style: Style::Standard };
         let found = trials(world, 12, &mut worker, &config, 2, &stop, &mut |_| ())?;
         Ok((found, worker.batch))
     };

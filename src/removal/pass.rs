@@ -14,7 +14,7 @@ use crate::networks::{predict, Classifier, Prediction};
 use crate::pipeline::{in_batches, Stage};
 use crate::regions::{Finder, Located, Regions, Seen};
 use crate::run::{Failure, Timings};
-use crate::world::{graph, Scene};
+use crate::world::{CausalGraph, Scene};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
@@ -69,8 +69,13 @@ impl RemovalNetworks {
 pub enum Subject<'a> {
     /// An image of the corpus.
     Photo(&'a Source),
-    /// The scene of this number in the stream of the settings.
-    Scene(u64),
+    /// A scene of the stream of the settings.
+    Scene {
+        /// The causal graph it is drawn from.
+        graph: &'a CausalGraph,
+        /// Its number in the stream.
+        number: u64,
+    },
 }
 
 impl Subject<'_> {
@@ -78,7 +83,7 @@ impl Subject<'_> {
     pub fn path(&self) -> String {
         match self {
             Self::Photo(source) => source.path.clone(),
-            Self::Scene(number) => format!("scene {number}"),
+            Self::Scene { number, .. } => format!("scene {number}"),
         }
     }
 }
@@ -111,10 +116,10 @@ impl<'a> RemovalStage<'a> {
         Ok(self.prepared(source.path.clone(), &picture, seen, None))
     }
 
-    fn scene(&self, number: u64, path: String) -> PreparedPicture {
+    fn scene(&self, graph: &CausalGraph, number: u64, path: String) -> PreparedPicture {
         let drawn = self.settings.drawn.as_ref();
         let (world, style) = drawn.map_or((0, crate::world::Style::Standard), |drawn| (drawn.world, drawn.style));
-        let scene = Scene::draw(graph(), world, number, style);
+        let scene = Scene::draw(graph, world, number, style);
         let painting = scene.paint();
         let located = painting.boxes.iter().map(|&(object, bounding_box)| Located {
             class: scene.objects[object].class,
@@ -190,7 +195,7 @@ impl<'a> Stage for RemovalStage<'a> {
     fn name(&self, subject: &Subject<'a>) -> (String, PathBuf) {
         let place = match subject {
             Subject::Photo(source) => source.place(),
-            Subject::Scene(_) => subject.path().into(),
+            Subject::Scene { .. } => subject.path().into(),
         };
         (subject.path(), place)
     }
@@ -198,7 +203,7 @@ impl<'a> Stage for RemovalStage<'a> {
     fn prepare(&self, subject: &Subject<'a>) -> Result<PreparedPicture, Failure> {
         match subject {
             Subject::Photo(source) => self.photo(source),
-            Subject::Scene(number) => Ok(self.scene(*number, subject.path())),
+            Subject::Scene { graph, number } => Ok(self.scene(graph, *number, subject.path())),
         }
     }
 

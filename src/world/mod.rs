@@ -1,8 +1,8 @@
 //! A world whose causes are known: seeded scenes of drawn objects, each with its label by a declared causal graph.
 //!
 //! In: a causal graph, a seed, the number of a scene, a [`Style`]. Out: a [`Scene`], its pixels ([`Scene::render`]),
-//! exact boxes ([`Scene::boxes`]), its label ([`CausalGraph::label`]), and the same scene with an object taken out, moved
-//! or replaced. All are pure functions: the same scene gives the same bytes, whatever was drawn before.
+//! exact boxes ([`Scene::boxes`]), its label ([`CausalGraph::label`]), and the same scene with an object taken out,
+//! moved or replaced. All are pure functions: the same scene gives the same bytes, whatever was drawn before.
 //!
 //! A [`CausalGraph`] says which objects cause a label, which only go along with it, and which do neither. A network
 //! trained on these pictures can thus be asked whether an explanation of its answers finds the cause or the confounder.

@@ -25,9 +25,9 @@ pub enum Variant {
     /// A violet flower.
     Violet,
     // Numbers of variants are kinds of objects in trained networks: new ones come last.
-    /// A face with lowered brows and bared or pressed teeth.
+    /// A face with lowered brows, and bared teeth or pressed lips.
     Angry,
-    /// A face with a wrinkled nose and a crooked mouth.
+    /// A face with a wrinkled nose, narrow eyes and a crooked mouth.
     Disgusted,
 }
 

@@ -21,8 +21,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Scene `number` of the stream `seed`, drawn from a causal graph. It has at most six objects, by the built-in graph
-    /// at least two, one of them a cause, or none in scenes of the neutral label.
+    /// Scene `number` of the stream `seed`, drawn from a causal graph. It has at most six objects, by the built-in
+    /// graph at least two, one of them a cause, or none in scenes of the neutral label.
     pub fn draw(graph: &CausalGraph, seed: u64, number: u64, style: Style) -> Self {
         let mut random = Random::of_text(seed, &format!("scene {number}"));
         let size = picture_size(&mut random);
@@ -85,9 +85,9 @@ pub(super) fn picture_size(random: &mut Random) -> Size {
 
 /// Class and variant of every object.
 ///
-/// The label is uniform among those that occur, its cause among its causes. All else is drawn by systematic sampling in
-/// random order (Madow 1949): each kind occurs at exactly its declared rate, and the number of objects is one of the two
-/// around the sum of all rates. To vary that number the bystanders' rates are scaled by a factor of mean 1.
+/// The label is uniform among those that occur, its cause among its causes. All else is drawn by systematic sampling
+/// in random order (Madow 1949): each kind occurs at exactly its declared rate, and the number of objects is one of
+/// the two around the sum of all rates. To vary that number the bystanders' rates are scaled by a factor of mean 1.
 fn kinds(random: &mut Random, graph: &CausalGraph) -> Vec<(usize, Variant)> {
     let labels = graph.occurring();
     let label = labels[below(random, labels.len())];

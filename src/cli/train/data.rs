@@ -11,9 +11,9 @@ const BY_GRAPH: &str = "drawn=";
 
 /// The lesson that a word for the drawn world names; `None` of anything else, which is a path.
 ///
-/// `drawn` is the emotions of the built-in causal graph, `drawn=FILE.toml` those of the graph in a file, `drawn-objects`
-/// and `drawn-places` what backbones can be taught before, `drawn-faces` the expressions of single faces. A file of one
-/// of these names is reached by `./drawn`.
+/// `drawn` is the emotions of the built-in causal graph, `drawn=FILE.toml` those of the graph in a file,
+/// `drawn-objects` and `drawn-places` what backbones can be taught before, `drawn-faces` the expressions of single
+/// faces. A file of one of these names is reached by `./drawn`.
 pub fn drawn_lesson(root: &Path) -> Option<Result<Lesson>> {
     let word = root.to_str()?;
     if let Some(file) = word.strip_prefix(BY_GRAPH) {

@@ -12,15 +12,14 @@ use std::process::ExitCode;
 /// Train a Multi-GAP network (Lim et al. 2020), or all networks of the paper's Table 1 or Fig. 4
 ///
 /// DATA is a folder with a folder for each label (FI, EmoSet; .tar files of such folders and @LISTs too), files named
-/// LABEL_NUMBER.jpg (ArtPhoto), one CSV file with the columns path and label, or a word for the drawn world: `drawn` for
-/// its emotions, `drawn=FILE.toml` for those of another causal graph (as `emocam world --graph`), `drawn-objects`,
-/// `drawn-places` and `drawn-faces` for what backbones can be taught before.
-/// Pictures are divided into 80 % to learn from, 15 % to measure with and 5 % to choose the best epoch by, unless the
-/// recipe says otherwise.
+/// LABEL_NUMBER.jpg (ArtPhoto), one CSV file with the columns path and label, or a word for the drawn world: `drawn`
+/// for its emotions, `drawn=FILE.toml` for those of another causal graph (as `emocam world --graph`), `drawn-objects`,
+/// `drawn-places` and `drawn-faces` for what backbones can be taught before. Pictures are divided into 80 % to learn
+/// from, 15 % to measure with and 5 % to choose the best epoch by, unless the recipe says otherwise.
 ///
 /// Writes into --out: model.safetensors and model.toml (what --emotion-weights of the other commands takes),
-/// recipe.toml, log.csv and curves.png (loss and accuracy of every epoch), predictions.csv, confusion.csv, .png and .svg,
-/// labels.csv (recall and precision), failures.csv, result.json, and a checkpoint after every epoch.
+/// recipe.toml, log.csv and curves.png (loss and accuracy of every epoch), predictions.csv, confusion.csv, .png and
+/// .svg, labels.csv (recall and precision), failures.csv, result.json, and a checkpoint after every epoch.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Labelled pictures, or `drawn`

@@ -159,8 +159,8 @@ impl Default for DrawnConfig {
 const OTHER_SEEDS: [u64; 2] = [1_000_003, 2_000_003];
 
 impl DrawnConfig {
-    /// The scenes of a lesson. Emotions have all labels of their graph: of the built-in one EmoNet's twenty, of which nine
-    /// occur.
+    /// The scenes of a lesson. Emotions have all labels of their graph: of the built-in one EmoNet's twenty, of which
+    /// nine occur.
     ///
     /// # Errors
     /// A share that is none, or no scene at all.

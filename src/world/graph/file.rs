@@ -1,8 +1,9 @@
-//! A causal graph as a TOML file: names in, a checked graph with indices out; and the graphs that come with the program.
+//! A causal graph as a TOML file: names in, a checked graph with indices out; and the graphs that come with the
+//! program.
 //!
-//! The keys are those of `graph.json`, and `labels` beside them; `configs/graphs/standard.toml` explains each. A file is
-//! refused when scenes drawn from it would not have what it declares: an object with two roles, a share that is none,
-//! more objects than find a place.
+//! The keys are those of `graph.json`, and `labels` beside them; `configs/graphs/standard.toml` explains each. A file
+//! is refused when scenes drawn from it would not have what it declares: an object with two roles, a share that is
+//! none, more objects than find a place.
 
 use super::{Bystander, CausalGraph, Cause, Confounder};
 use crate::files::read_text;
@@ -102,16 +103,8 @@ impl CausalGraph {
         Ok(graph)
     }
 
-    /// Labels are distinct names, and those of two can be told apart.
+    /// Two labels can be told apart, and the neutral one is caused by nothing.
     fn check_labels(&self) -> Result<(), String> {
-        for (number, label) in self.labels.iter().enumerate() {
-            if label.trim().is_empty() {
-                return Err(format!("labels[{number}] is empty: a label has a name"));
-            }
-            if self.labels[..number].contains(label) {
-                return Err(format!("labels[{number}]: `{label}` is named twice"));
-            }
-        }
         if let Some(neutral) = self.neutral.filter(|&label| self.has_cause(label)) {
             let name = &self.labels[neutral];
             return Err(format!("neutral: `{name}` has causes, and the neutral label is that of scenes without one"));
@@ -149,8 +142,8 @@ impl CausalGraph {
             if most > MOST_OBJECTS {
                 let name = &self.labels[label];
                 return Err(format!(
-                    "rates: a scene of `{name}` would have up to {most} objects, and {MOST_OBJECTS} find a place: lower \
-                     some of the confounders' and bystanders'"
+                    "rates: a scene of `{name}` would have up to {most} objects, and {MOST_OBJECTS} find a place: \
+                     lower some of the confounders' and bystanders'"
                 ));
             }
         }
@@ -161,6 +154,7 @@ impl CausalGraph {
 impl GraphFile {
     fn resolve(self) -> Result<CausalGraph, String> {
         let Self { labels, neutral, causes, confounders, bystanders } = self;
+        check_names(&labels)?;
         let neutral = neutral.map(|name| position(&labels, "neutral", &name)).transpose()?;
         let cause = |(number, entry): (usize, &CauseEntry)| {
             let key = |name: &str| format!("causes[{number}].{name}");
@@ -201,6 +195,19 @@ impl GraphFile {
             labels,
         })
     }
+}
+
+/// Labels have distinct names.
+fn check_names(labels: &[String]) -> Result<(), String> {
+    for (number, label) in labels.iter().enumerate() {
+        if label.trim().is_empty() {
+            return Err(format!("labels[{number}] is empty: a label has a name"));
+        }
+        if labels[..number].contains(label) {
+            return Err(format!("labels[{number}]: `{label}` is named twice"));
+        }
+    }
+    Ok(())
 }
 
 /// The index of the name `found` under `key` among those that are known.
