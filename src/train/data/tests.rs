@@ -2,7 +2,8 @@
 
 use super::feed::{Augmentation, Feed};
 use super::pairs::{Pairs, PairsConfig};
-use super::{DataSet, DrawnConfig, LabelledPicture, Place, SplitConfig};
+use super::{collect, DataConfig, DataSet, DrawnConfig, LabelledPicture, LabelsFrom, Place, SplitConfig};
+use crate::corpus::DecodeOptions;
 use crate::image::{Fit, Size};
 use crate::world::{graph, Lesson};
 use proptest::prelude::*;
@@ -179,4 +180,71 @@ fn every_picture_is_shown_once_and_kept_pictures_are_the_same() {
             Ok(())
         })
         .unwrap();
+}
+
+fn in_folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_pattern_finds_labels_in_the_names_of_published_data_sets() {
+    let folder = in_folder(&[
+        ("jaffe/KA.AN1.39.tiff", ""),
+        ("jaffe/KA.HA2.30.tiff", ""),
+        ("jaffe/README.png", ""),
+        ("ferg/aia/aia_anger/aia_anger_1.png", ""),
+        ("ferg/mery/mery_joy/mery_joy_12.png", ""),
+    ]);
+    let labels = |name: &str, pattern: &str| {
+        let config = DataConfig { labels_from: LabelsFrom::Pattern, pattern: pattern.into(), ..DataConfig::default() };
+        collect(&[folder.path().join(name)], &config)
+    };
+    let jaffe = labels("jaffe", r"\.([A-Z]{2})[0-9]\.").unwrap();
+    assert_eq!(jaffe.labels, ["AN", "HA"]);
+    assert_eq!(jaffe.failures.len(), 1);
+    assert_eq!(labels("ferg", "/[a-z]+_([a-z]+)/[^/]*$").unwrap().labels, ["anger", "joy"]);
+    for (pattern, phrase) in [("[", "pattern"), ("abc", "no group"), ("", "go together")] {
+        let message = labels("ferg", pattern).unwrap_err().to_string();
+        assert!(message.contains(phrase), "{message}");
+    }
+}
+
+#[test]
+fn fer_2013s_table_is_read_with_its_own_split() {
+    let square = |value: u8| vec![value.to_string(); 9].join(" ");
+    let mut table = String::from("emotion,pixels,Usage\n");
+    for (emotion, value, usage) in [
+        (0, 1, "Training"),
+        (3, 2, "Training"),
+        (0, 3, "PublicTest"),
+        (3, 4, "PrivateTest"),
+        (9, 5, "Training"),
+        (3, 6, "Test"),
+    ] {
+        table.push_str(&format!("{emotion},{},{usage}\n", square(value)));
+    }
+    table.push_str("3,1 2 3,Training\n3,1 2 300 4,Training\n");
+    let folder = in_folder(&[("fer2013.csv", table.as_str()), ("other.csv", "emotion,pixels\nhappy,1\n")]);
+    let read = |name: &str| collect(&[folder.path().join(name)], &DataConfig::default());
+    let data = read("fer2013.csv").unwrap();
+    assert_eq!(data.labels, ["angry", "happy"]);
+    let causes: Vec<&str> = data.failures.iter().map(|failure| failure.cause.as_str()).collect();
+    assert_eq!(causes.len(), 4, "{causes:?}");
+    assert!(causes[0].contains("from 0 to 6") && causes[1].contains("Usage") && causes[2].contains("no square"));
+    let divided = SplitConfig::default().divide(data).unwrap();
+    let paths = |items: &[LabelledPicture]| items.iter().map(|item| item.path.clone()).collect::<Vec<_>>();
+    assert_eq!(paths(&divided.train), ["row-00001", "row-00002"]);
+    assert_eq!(
+        (paths(&divided.validation), paths(&divided.test)),
+        (vec!["row-00003".into()], vec!["row-00004".into()])
+    );
+    let picture = divided.test[0].picture(&DecodeOptions::default()).unwrap();
+    assert_eq!((picture.pixels.size(), picture.pixels.data()), (Size::new(3, 3), [4; 27].as_slice()));
+    assert!(read("other.csv").unwrap_err().to_string().contains("other.csv"));
 }

@@ -185,7 +185,7 @@ impl TrainingConfig {
     }
 
     /// The learning rate of step `step`, from 0, of `steps`, after these epochs.
-    fn rate_at(&self, step: u64, steps: u64, epochs: &[Epoch]) -> f64 {
+    pub(super) fn rate_at(&self, step: u64, steps: u64, epochs: &[Epoch]) -> f64 {
         let share = (step as f64 + 0.5) / steps as f64;
         let rise = if self.warm_up > 0.0 { (share / self.warm_up).min(1.0) } else { 1.0 };
         let fall = match self.schedule {
