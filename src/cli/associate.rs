@@ -4,15 +4,17 @@ use super::session::{print, say_warning};
 use super::settings::Association;
 use emocam::associate::{matrices, quantile_bins, Matrices};
 use emocam::filters::FilterSums;
+use emocam::load::{class_index, label_index};
 use emocam::run::Run;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Recompute the matrix and its pictures from a run's records, with other thresholds or scores; no networks
+/// Recompute the matrix, its statistics and pictures from a run's records, with other thresholds or scores; no networks
 ///
-/// Writes <METHOD>/association.csv, counts.csv, heatmap.png and heatmap.svg, and prints the most prominent classes.
-/// By object-shap also effects.csv, and effects_matrix.csv and most_important_matrix.csv with their pictures. Works on
+/// Writes <METHOD>/association.csv, counts.csv, statistics.csv (share, base rate, odds ratio, p, q, what the detector alone
+/// makes of it, and what the map adds, for every cell), heatmap.png and forest.png (the surest cells) with their SVGs, and
+/// prints the most prominent classes. By object-shap also effects.csv, and effects_matrix.csv and most_important_matrix.csv with their pictures. Works on
 /// unfinished runs too. What a run knows of filters (filters.csv) depends on no threshold: it is written as it was;
 /// filters.png is drawn by `emocam analyze --filters` and `emocam merge`, which see the photos.
 #[derive(Debug, clap::Args)]
@@ -29,12 +31,16 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1000), requires = "out")]
     bins: Option<u16>,
 
+    /// Say what the cell of CLASS and LABEL means, by every method, in sentences made of its numbers; nothing is written
+    #[arg(long, num_args = 2, value_names = ["CLASS", "LABEL"], conflicts_with = "out")]
+    explain_cell: Option<Vec<String>>,
+
     #[command(flatten)]
     association: Association,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { run, out, bins, association } = args;
+    let Args { run, out, bins, explain_cell, association } = args;
     let mut run = Run::open(&run)?;
     let mut config = run.manifest.configuration.clone();
     association.apply(&mut config.association);
@@ -43,6 +49,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let columns_are_labels = bins.is_none();
     let bins = bins.map(|count| quantile_bins(&run, count.into())).transpose()?;
     let matrices = matrices(&run, &config.association, bins)?;
+    if let Some([class, label]) = explain_cell.as_deref() {
+        let [class, label] = [class_index(class, matrices.classes())?, label_index(label, matrices.labels())?];
+        print(matrices.explain_cell(class, label).as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let pictures = matrices.write(out.as_deref().unwrap_or(run.folder()))?;
     if run.manifest.configuration.cam.filters && columns_are_labels {
         FilterSums::open(&run)?.write_tables(out.as_deref().unwrap_or(run.folder()))?;
