@@ -1,5 +1,5 @@
-//! Statistics of cells: `statistics.csv` against scipy and statsmodels (`scripts/reference/cell_statistics.py`), and what
-//! the commands make of it.
+//! Statistics of cells: `statistics.csv` against scipy and statsmodels (`scripts/reference/cell_statistics.py`), and
+//! what the commands make of it.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -202,7 +202,7 @@ fn a_cell_is_said_in_words_and_nothing_is_written() {
     let said = ends(associate(&run).args(["--explain-cell", "owl", &label.to_lowercase(), "--min-images", "1"]), 0);
     assert!(said.out.starts_with(&format!("grad-cam: Owl, {label}\n")), "{}", said.out);
     for words in ["of 15 images are labelled", "Meaning: ", "It does not mean", "A box counts when its score"] {
-        assert!(said.out.contains(words), "{words}: {}", said.out);
+        assert!(said.out.replace("\n  ", " ").contains(words), "{words}: {}", said.out);
     }
     assert!(!said.out.contains("NaN") && said.err.is_empty(), "{}", said.err);
     assert_eq!(run.files(), before);
@@ -226,4 +226,30 @@ fn the_same_bytes_for_any_number_of_threads_and_quickly() {
     let statistics = run.table("grad-cam/statistics.csv");
     assert_eq!(statistics.rows.len(), 601 * 19, "the last label does not occur");
     assert!(statistics.rows.iter().flatten().all(|cell| cell != "NaN" && cell != "inf"));
+}
+
+#[test]
+fn curves_pass_through_the_statistics_of_their_threshold() {
+    let corpus = Corpus::empty();
+    let run = large(&corpus);
+    let cell = ["--curve", "class 7", "Joy", "--curve", "Class 300", "Awe", "--min-images", "1"];
+    let said = ends(associate(&run).args(cell), 0);
+    assert!(said.err.contains("grad-cam/curves.png"), "{}", said.err);
+    let curves = run.table("grad-cam/curves.csv");
+    assert_eq!(curves.rows.len(), 2 * 17);
+    for threshold in ["0.3", "0.55"] {
+        ends(associate(&run).args(["--min-images", "1", "--importance", threshold]), 0);
+        let statistics = run.table("grad-cam/statistics.csv");
+        let at = curves.at("threshold");
+        for curve in curves.rows.iter().filter(|row| row[at] == threshold) {
+            let row = statistics.rows.iter().find(|row| row[..2] == curve[..2]).unwrap();
+            for column in curves.header.iter().filter(|name| statistics.header.contains(name)) {
+                assert_eq!(curve[curves.at(column)], row[statistics.at(column)], "{column}");
+            }
+        }
+    }
+    let shares: Vec<f64> = curves.column("share")[..17].iter().map(|cell| cell.parse().unwrap()).collect();
+    assert!(shares.windows(2).all(|pair| pair[0] >= pair[1]), "{shares:?}");
+    refused(associate(&run).args(["--curve", "Class 7", "Bliss"]), &["no label `Bliss`"]);
+    refused(associate(&run).args(["--curve", "Class 7"]), &["2 values required"]);
 }

@@ -3,14 +3,15 @@
 
 Usage: cell_statistics.py OUT.json        (committed: tests/reference/statistics/cells.json)
 
-Three count tables (classes x labels; images of each label, images in which a class is detected, in which it is important):
+Three count tables (classes x labels; images of each label, in which a class is detected, in which it is important):
 `small` with zeros, empty labels and cells of a few images; `corpus` as a run over 25,000 images; `huge` with millions.
 For every cell of a class that is important in at least `min_images` images and every label that occurs:
 
 share: proportion_confint(method="wilson"). difference, contrast: confint_proportions_2indep(compare="diff",
 method="newcomb"). risk_ratio: proportions as they are. log_odds: statsmodels Table2x2 of the counts + 1/2. test, p:
 scipy fisher_exact where an expected count (scipy expected_freq) is below 5, else chi2_contingency(correction=False,
-lambda_="log-likelihood"), its statistic summed anew with mpmath. q, q_strict: multipletests(method="fdr_bh", "fdr_by"), over the cells with a test.
+lambda_="log-likelihood"), its statistic summed anew with mpmath. q, q_strict: multipletests(method="fdr_bh", "fdr_by"),
+over the cells with a test.
 
 Also p-values alone, for the two corrections: `multiple`.
 
@@ -57,8 +58,8 @@ def independence(table):
         return [None, None]
     if expected_freq(table).min() < 5:
         return ["fisher", float(fisher_exact(table).pvalue)]
-    # Where a table is as good as independent, the terms of G cancel: scipy's double precision then leaves errors of 2e-9
-    # in p. So G is summed with 50 digits, and must be scipy's as far as that goes.
+    # Where a table is as good as independent, the terms of G cancel: scipy's double precision then leaves errors of
+    # 2e-9 in p. So G is summed with 50 digits, and must be scipy's as far as that goes.
     n, rows, columns = int(table.sum()), table.sum(axis=1), table.sum(axis=0)
     cells = [(int(table[i, j]), int(rows[i]), int(columns[j])) for i in range(2) for j in range(2)]
     g = 2 * mpmath.fsum(o * mpmath.log(mpmath.mpf(o) * n / (row * column)) for o, row, column in cells if o)
@@ -153,7 +154,8 @@ def tables(rng):
                            [1, 0, 0, 0, 0], [0, 0, 0, 0, 7]]}
     images = rng.multinomial(25000, rng.dirichlet(np.full(20, 2.0)))
     detected, important = drawn(rng, images, 10.0 ** rng.uniform(-3.5, -0.1, 16), 0.5, 0.2)
-    corpus = {"images": images.tolist(), "min_images": 10, "detected": detected.tolist(), "important": important.tolist()}
+    corpus = {"images": images.tolist(), "min_images": 10,
+              "detected": detected.tolist(), "important": important.tolist()}
     images = np.array([3_000_000, 1_200_000, 40_000, 900, 7])
     detected, important = drawn(rng, images, [0.7, 0.3, 0.01, 1e-4, 2e-6], 0.6, 0.003)
     huge = {"images": images.tolist(), "min_images": 3, "detected": detected.tolist(), "important": important.tolist()}

@@ -2,11 +2,11 @@
 //!
 //! In: numbers of pictures. Out: three comparisons of the pictures of the label with all others.
 //!
-//! * `important`: in which share is the class important? This is the cell of the matrix, and how far it is more than the
-//!   class would have anyway.
+//! * `important`: in which share is the class important? This is the cell of the matrix, and how far it is more than
+//!   the class would have anyway.
 //! * `detected`: in which share is the class detected at all? What the detector alone makes of the label.
-//! * `contrast`: in which share of the pictures in which the class is detected is it important? What the map adds: it is
-//!   0 where the map takes no part, however much oftener the class is in the pictures of the label.
+//! * `contrast`: in which share of the pictures in which the class is detected is it important? What the map adds: it
+//!   is 0 where the map takes no part, however much oftener the class is in the pictures of the label.
 
 use super::Counts;
 use crate::stats::{
@@ -134,8 +134,8 @@ impl Cell {
         Self::new(class, label, counts)
     }
 
-    /// The contrast's interval at 95 % by resampling pictures: each brings its label, whether the class is detected in it
-    /// and whether it is important there. `None` where the contrast is not defined, or hardly ever in resamples.
+    /// The contrast's interval at 95 % by resampling pictures: each brings its label, whether the class is detected in
+    /// it and whether it is important there. `None` where the contrast is not defined, or hardly ever in resamples.
     pub fn resampled_contrast(&self, resamples: usize, seed: u64) -> Option<(f64, f64)> {
         let CellCounts { images, images_with_label, detected, detected_with_label, important, important_with_label } =
             self.counts;

@@ -1,5 +1,5 @@
-//! All cells of a method's matrix whose classes are important often enough: their statistics, corrected for their number,
-//! as a table.
+//! All cells of a method's matrix whose classes are important often enough: their statistics, corrected for their
+//! number, as a table.
 
 use super::cell::Margins;
 use super::{Cell, Comparison, Counts};
@@ -23,8 +23,8 @@ const CORRECTED: [Part; 3] = [|cell| &mut cell.important, |cell| &mut cell.detec
 impl CellTable {
     /// The cells of all classes that are important in at least `min_images` pictures, with all labels that occur.
     ///
-    /// That condition is on the sum over labels alone, which says nothing of how the pictures are spread over the labels:
-    /// so it may choose what is tested without spoiling the q-values (Bourgon, Gentleman and Huber 2010).
+    /// That condition is on the sum over labels alone, which says nothing of how the pictures are spread over the
+    /// labels: so it may choose what is tested without spoiling the q-values (Bourgon, Gentleman and Huber 2010).
     ///
     /// # Panics
     /// When the two matrices are not of the same pictures.
@@ -168,7 +168,8 @@ pub const COLUMNS: [Column; 41] = [
     ("contrast_q_strict", |cell| number(cell.contrast.q_strict)),
 ];
 
-/// Shortest text that reads back as the same number; none where there is no number. Exponents, since p-values are small.
+/// Shortest text that reads back as the same number; none where there is no number. Exponents, since p-values are
+/// small.
 fn number(value: Option<f64>) -> String {
     value
         .map(|value| if value != 0.0 && value.abs() < 1e-5 { format!("{value:e}") } else { value.to_string() })
@@ -258,8 +259,8 @@ mod tests {
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
     }
 
-    /// A corpus in which labels have nothing to do with objects. Class 0 is a person, 1 and 2 are women and men, which are
-    /// persons, and share their boxes; and so on. A map lies on a place of the picture, whatever is there.
+    /// A corpus in which labels have nothing to do with objects. Class 0 is a person, 1 and 2 are women and men, which
+    /// are persons, and share their boxes; and so on. A map lies on a place of the picture, whatever is there.
     fn null_corpus(number: u64) -> CellTable {
         const GROUPS: usize = 12;
         let mut random = Random::new(23, number);

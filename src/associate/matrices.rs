@@ -1,5 +1,5 @@
-//! Per method `association.csv`, `counts.csv`, `statistics.csv`, heatmap and forest plot, recomputed from the records; by
-//! a method that gives regions values also what objects do to the answer.
+//! Per method `association.csv`, `counts.csv`, `statistics.csv`, heatmap and forest plot, recomputed from the records;
+//! by a method that gives regions values also what objects do to the answer.
 
 mod of_cells;
 mod of_effects;
@@ -160,8 +160,9 @@ impl Matrices {
     }
 
     /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `statistics.csv`, `heatmap.png` and `forest.png` with
-    /// their SVGs for every method, and returns the pictures' paths. A method by which no box counts has no heatmap, and
-    /// one without a class that is important often enough no forest plot. One that gives regions values has `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two `effects.png` and
+    /// their SVGs for every method, and returns the pictures' paths. A method by which no box counts has no heatmap,
+    /// and one without a class that is important often enough no forest plot. One that gives regions values has
+    /// `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two `effects.png` and
     /// `most_important.png` with their SVGs.
     ///
     /// # Errors
@@ -275,8 +276,8 @@ impl Matrices {
     }
 }
 
-/// Writes `<folder>/<name>.png` and `.svg` and returns the path of the PNG; of a picture that is empty none, and one of an
-/// earlier look is removed.
+/// Writes `<folder>/<name>.png` and `.svg` and returns the path of the PNG; of a picture that is empty none, and one of
+/// an earlier look is removed.
 fn picture(folder: &Path, name: &str, empty: bool, draw: impl FnOnce() -> Result<Svg>) -> Result<Option<PathBuf>> {
     let [png, svg] = ["png", "svg"].map(|kind| folder.join(format!("{name}.{kind}")));
     if !empty {

@@ -3,11 +3,13 @@
 
 mod cell;
 mod cells;
+mod curves;
 mod effects;
 mod matrices;
 
 pub use cell::{Cell, CellCounts, Comparison};
 pub use cells::{CellTable, COLUMNS};
+pub use curves::Curves;
 pub use effects::Effects;
 pub use matrices::{matrices, quantile_bins, Matrices};
 

@@ -61,17 +61,28 @@ impl AssociationConfig {
 
     /// [`Self::counts`] as a sentence, for notes below pictures.
     pub fn described(&self) -> String {
-        let Self { importance, min_confidence, score, .. } = self;
-        let rule = match score {
+        let (rule, confident) = self.score_and_confidence();
+        format!("A box counts when its score ({rule}) is over {}{confident}.", self.importance)
+    }
+
+    /// [`Self::counts`] as a sentence where the threshold is any.
+    pub fn score_described(&self) -> String {
+        let (rule, confident) = self.score_and_confidence();
+        format!("A box counts when its score ({rule}) is over the threshold{confident}.")
+    }
+
+    /// What a box's score is, and what else is asked of it.
+    fn score_and_confidence(&self) -> (&'static str, String) {
+        let rule = match self.score {
             ScoreRule::Mean => "mean of the map in the box",
             ScoreRule::Max => "maximum of the map in the box",
             ScoreRule::Mass => "share of the map in the box",
         };
-        let confident = match min_confidence {
+        let confident = match self.min_confidence {
             0.0 => String::new(),
             over => format!(" and its confidence over {over}"),
         };
-        format!("A box counts when its score ({rule}) is over {importance}{confident}.")
+        (rule, confident)
     }
 
     /// Whether a picture counts whose label leads the next one by `margin`; `None`: the network has no probabilities.

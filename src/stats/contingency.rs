@@ -153,8 +153,8 @@ impl TwoByTwo {
         erfc(sum.max(0.0).sqrt())
     }
 
-    /// The p-value of Fisher's exact test, two-sided: the probability, given all margins, of all tables that are no more
-    /// probable than this one.
+    /// The p-value of Fisher's exact test, two-sided: the probability, given all margins, of all tables that are no
+    /// more probable than this one.
     ///
     /// Neighbouring probabilities have a ratio of small numbers, so that no factorial is needed: everything is relative
     /// to the most probable table and exact to the last few digits, however large the counts. The steps from there to

@@ -1,8 +1,8 @@
 //! Many tests at once.
 //!
 //! [`holm`] adjusts p-values so that the chance of any false positive among them stays at the level.
-//! [`benjamini_hochberg`] and [`benjamini_yekutieli`] give q-values: of all tests with q at most 0.05, on average at most
-//! one in twenty is a false positive.
+//! [`benjamini_hochberg`] and [`benjamini_yekutieli`] give q-values: of all tests with q at most 0.05, on average at
+//! most one in twenty is a false positive.
 //!
 //! In: p-values. Out: as many adjusted ones, in the same order.
 
@@ -19,15 +19,15 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// The step-up adjustment of Benjamini and Hochberg 1995: the q-value of the test of rank k among m is the least of p m /
-/// k over its own and all higher ranks. It holds for independent tests, and for those with positive regression
+/// The step-up adjustment of Benjamini and Hochberg 1995: the q-value of the test of rank k among m is the least of p m
+/// / k over its own and all higher ranks. It holds for independent tests, and for those with positive regression
 /// dependence.
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     step_up(p_values, 1.0)
 }
 
-/// The adjustment of Benjamini and Yekutieli 2001, which holds however the tests depend on each other: that of Benjamini
-/// and Hochberg times the sum of 1/k over all ranks.
+/// The adjustment of Benjamini and Yekutieli 2001, which holds however the tests depend on each other: that of
+/// Benjamini and Hochberg times the sum of 1/k over all ranks.
 pub fn benjamini_yekutieli(p_values: &[f64]) -> Vec<f64> {
     step_up(p_values, (1..=p_values.len()).map(|rank| 1.0 / rank as f64).sum())
 }

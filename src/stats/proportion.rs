@@ -30,9 +30,9 @@ pub struct ValueWithInterval {
     pub upper: f64,
 }
 
-/// The share of the first group's cases that are hits less that of the second's, with the hybrid score interval (Newcombe
-/// 1998, method 10): it is made of the two groups' Wilson intervals, so that it does not shrink to a point where a group
-/// is small or has no hits. In are hits and cases of either group; `None` where a group has no cases.
+/// The share of the first group's cases that are hits less that of the second's, with the hybrid score interval
+/// (Newcombe 1998, method 10): it is made of the two groups' Wilson intervals, so that it does not shrink to a point
+/// where a group is small or has no hits. In are hits and cases of either group; `None` where a group has no cases.
 pub fn difference_of_shares(first: [u64; 2], second: [u64; 2]) -> Option<ValueWithInterval> {
     let share = |[hits, cases]: [u64; 2]| wilson(hits, cases).map(|ends| (hits as f64 / cases as f64, ends));
     let ((first, first_ends), (second, second_ends)) = (share(first)?, share(second)?);

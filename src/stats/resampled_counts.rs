@@ -1,9 +1,9 @@
 //! The bootstrap over cases that fall into a few kinds.
 //!
-//! A resample of cases, drawn with replacement, changes a statistic of counts only by how many cases of each kind it has,
-//! and these numbers are multinomial. So the counts themselves are drawn: the same interval as from the list of all
-//! cases, in a time that does not grow with it. What belongs to one case (its label, what was detected, what was kept)
-//! stays together, as its kind.
+//! A resample of cases, drawn with replacement, changes a statistic of counts only by how many cases of each kind it
+//! has, and these numbers are multinomial. So the counts themselves are drawn: the same interval as from the list of
+//! all cases, in a time that does not grow with it. What belongs to one case (its label, what was detected, what was
+//! kept) stays together, as its kind.
 //!
 //! In: the number of cases of each kind, a statistic of such numbers. Out: the ends of an interval at 95 %, in the unit
 //! of the statistic.
@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn of_a_hundred_paired_intervals_93_to_97_hold_the_truth() {
-        // A picture has the label in 0.2; the class is then detected in 0.5, else in 0.3; where it is, it is kept in 0.6
-        // and in 0.4.
+        // A picture has the label in 0.2; the class is then detected in 0.5, else in 0.3; where it is, it is kept in
+        // 0.6 and in 0.4.
         let chances: [f64; 6] =
             [0.2 * 0.5 * 0.6, 0.2 * 0.5 * 0.4, 0.2 * 0.5, 0.8 * 0.3 * 0.4, 0.8 * 0.3 * 0.6, 0.8 * 0.7];
         let truth = 0.6 - 0.4;

@@ -56,8 +56,8 @@ impl Matrices {
         };
         heatmap.title = format!("Objects and emotions: {name}");
         heatmap.subtitle = Some(format!(
-            "{method}, {} images: how much more often a class is important in an emotion's images than in all others; the \
-             {} classes with the surest cells of {}",
+            "{method}, {} images: how much more often a class is important in an emotion's images than in all others; \
+             the {} classes with the surest cells of {}",
             counts.images.iter().sum::<u64>(),
             classes.len(),
             self.classes.len()
@@ -96,9 +96,9 @@ impl Matrices {
         };
         let rows: Vec<ForestRow> = strongest.iter().filter_map(row).collect();
         let mut notes = vec![
-            "Filled: q < 0.05 (Benjamini-Hochberg, over all cells in statistics.csv). Grey stroke: the log odds ratio of \
-             mere detection, which the detector alone accounts for. Right: images of the label in which the class is \
-             important."
+            "Filled: q < 0.05 (Benjamini-Hochberg, over all cells in statistics.csv). Grey stroke: the log odds ratio \
+             of mere detection, which the detector alone accounts for. Right: images of the label in which the class \
+             is important."
                 .to_string(),
             self.rule.described(),
             self.enough_described(),
@@ -108,8 +108,8 @@ impl Matrices {
         Forest {
             title: "The surest associations of objects and emotions".into(),
             subtitle: format!(
-                "{method}: log odds ratio with its interval at 95 %, an emotion's images against all others; the {} surest \
-                 of {} cells",
+                "{method}: log odds ratio with its interval at 95 %, an emotion's images against all others; the {} \
+                 surest of {} cells",
                 rows.len(),
                 cells.tested()
             ),

@@ -9,6 +9,9 @@ use crate::stats::{IndependenceTest, ValueWithInterval};
 /// Resamples of the pictures behind the contrast's second interval.
 const RESAMPLES: usize = 2000;
 
+/// Letters in a line.
+const LINE_WIDTH: usize = 100;
+
 /// What comes before every cell.
 const HOW_TO_READ: &str =
     "Brackets hold intervals at 95 %. Of all cells with this q or less, about the share q are chance \
@@ -55,7 +58,7 @@ impl Told<'_> {
         let numbers =
             [Some(self.counts()), self.share(), self.odds(), self.chance(), self.detection(), self.contrast()];
         let meaning = [Some(format!("Meaning: {}", self.meaning())), Some(NOT_SAID.to_string())];
-        counted.into_iter().chain(numbers).chain(meaning).flatten().collect()
+        counted.into_iter().chain(numbers).chain(meaning).flatten().map(|sentence| wrapped(&sentence)).collect()
     }
 
     fn counts(&self) -> String {
@@ -176,12 +179,12 @@ impl Told<'_> {
         let same_side = contrast.difference.is_some_and(|added| (added.value > 0.0) == (difference.value > 0.0));
         match (contrast.is_significant(), same_side) {
             (true, true) => format!(
-                "{beginning}, and the detector does not account for all of it: where it is detected, the map lies on it \
-                 {often} often than elsewhere."
+                "{beginning}, and the detector does not account for all of it: where it is detected, the map lies on \
+                 it {often} often than elsewhere."
             ),
             (true, false) => format!(
-                "{beginning}, but that is the detector's doing: where it is detected, the map lies on it {opposite} often \
-                 than elsewhere."
+                "{beginning}, but that is the detector's doing: where it is detected, the map lies on it {opposite} \
+                 often than elsewhere."
             ),
             (false, _) => format!(
                 "{beginning}, but the detector alone may account for that: where it is detected, the map does not \
@@ -189,6 +192,20 @@ impl Told<'_> {
             ),
         }
     }
+}
+
+/// The text in lines that fit a terminal, all but the first indented.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut() {
+            Some(last) if last.is_empty() => last.push_str(word),
+            Some(last) if line + 1 + word.chars().count() <= LINE_WIDTH => *last += &format!(" {word}"),
+            _ => lines.push(format!("  {word}")),
+        }
+    }
+    lines.join("\n")
 }
 
 /// The odds ratio with its interval.
@@ -241,20 +258,31 @@ mod tests {
     fn an_association_that_the_map_makes() {
         let text = told([1500, 300, 900, 240, 391, 151], Some(1e-20), Some(0.001));
         insta::assert_snapshot!(text, @r"
-        Brackets hold intervals at 95 %. Of all cells with this q or less, about the share q are chance findings. A class is important in an image where one of its boxes counts. A box counts when its score (mean of the map in the box) is over 0.3.
-        300 of 1500 images are labelled Joy; Human face is important in 151 of these, and in 391 of all images.
-        That is a share of 0.50 [0.45, 0.56] of the images of Joy, and 0.20 of all others: 0.30 [0.24, 0.36] more, 2.52 times the share of the others and 1.93 times what independence would give.
+        Brackets hold intervals at 95 %. Of all cells with this q or less, about the share q are chance
+          findings. A class is important in an image where one of its boxes counts. A box counts when its
+          score (mean of the map in the box) is over 0.3.
+        300 of 1500 images are labelled Joy; Human face is important in 151 of these, and in 391 of all
+          images.
+        That is a share of 0.50 [0.45, 0.56] of the images of Joy, and 0.20 of all others: 0.30 [0.24, 0.36]
+          more, 2.52 times the share of the others and 1.93 times what independence would give.
         The odds ratio is 4.05 [3.10, 5.28] (1 would be no association; 1/2 is added to each count).
-        Chance alone gives so much or more with p = 1.6e-24 (G test); among the 420 cells that are tested q = 1.0e-20 (Benjamini-Hochberg), strictly 6.0e-20 (Benjamini-Yekutieli).
-        The detector alone: Human face is detected in 0.80 [0.75, 0.84] of the images of Joy and in 0.55 of all others, whatever the map says; odds ratio 3.25 [2.40, 4.41].
-        The map: of the 240 images of Joy in which it is detected it is important in 0.63 [0.57, 0.69], of the 660 others in 0.36: 0.27 [0.19, 0.33] more (resampling the images: 0.20 to 0.34), q = 0.001.
-        Meaning: Human face is important more often where the network answers Joy than chance explains, and the detector does not account for all of it: where it is detected, the map lies on it more often than elsewhere.
-        It does not mean that this object makes the network answer so: what stands beside it in the images may do that, and `emocam remove` and `emocam paste` ask. Nor is anything said of what people feel.
+        Chance alone gives so much or more with p = 1.6e-24 (G test); among the 420 cells that are tested q
+          = 1.0e-20 (Benjamini-Hochberg), strictly 6.0e-20 (Benjamini-Yekutieli).
+        The detector alone: Human face is detected in 0.80 [0.75, 0.84] of the images of Joy and in 0.55 of
+          all others, whatever the map says; odds ratio 3.25 [2.40, 4.41].
+        The map: of the 240 images of Joy in which it is detected it is important in 0.63 [0.57, 0.69], of
+          the 660 others in 0.36: 0.27 [0.19, 0.33] more (resampling the images: 0.20 to 0.34), q = 0.001.
+        Meaning: Human face is important more often where the network answers Joy than chance explains, and
+          the detector does not account for all of it: where it is detected, the map lies on it more often
+          than elsewhere.
+        It does not mean that this object makes the network answer so: what stands beside it in the images
+          may do that, and `emocam remove` and `emocam paste` ask. Nor is anything said of what people feel.
         ");
     }
 
     #[test]
     fn what_is_said_follows_the_numbers() {
+        let told = |counts, q, contrast_q| told(counts, q, contrast_q).replace("\n  ", " ");
         let counts = [1500, 300, 900, 240, 391, 151];
         assert!(told(counts, Some(0.001), Some(0.3)).contains("the detector alone may account for that"));
         assert!(told(counts, Some(0.3), Some(0.001)).contains("do not tell whether Human face and Joy go together"));
