@@ -6,6 +6,7 @@ use super::{Cell, Comparison, Counts};
 use crate::run::table;
 use crate::stats::{benjamini_hochberg, benjamini_yekutieli, ValueWithInterval};
 use crate::Result;
+use std::cmp::Reverse;
 use std::path::Path;
 
 /// The cells of a matrix, by class, then label.
@@ -20,23 +21,37 @@ type Part = fn(&mut Cell) -> &mut Comparison;
 /// The comparisons whose tests are corrected, each for itself.
 const CORRECTED: [Part; 3] = [|cell| &mut cell.important, |cell| &mut cell.detected, |cell| &mut cell.contrast];
 
+/// More cells no table has: at 600 bytes a row it would be too large to open.
+const MOST_CELLS: usize = 200_000;
+
 impl CellTable {
-    /// The cells of all classes that are important in at least `min_images` pictures, with all labels that occur.
+    /// The cells of all classes that are important in at least `min_images` pictures, with all labels that occur; of
+    /// many labels those with the most pictures.
     ///
-    /// That condition is on the sum over labels alone, which says nothing of how the pictures are spread over the
-    /// labels: so it may choose what is tested without spoiling the q-values (Bourgon, Gentleman and Huber 2010).
+    /// Both conditions are on sums of rows and columns alone, which say nothing of how the pictures of a class are
+    /// spread over the labels: so they may choose what is tested without spoiling the q-values (Bourgon, Gentleman and
+    /// Huber 2010).
     ///
     /// # Panics
     /// When the two matrices are not of the same pictures.
     pub fn new(important: &Counts, detected: &Counts, min_images: u64) -> Self {
+        Self::of_most(important, detected, min_images, MOST_CELLS)
+    }
+
+    /// [`CellTable::new`] with at most `most` cells, but of every class at least one.
+    fn of_most(important: &Counts, detected: &Counts, min_images: u64, most: usize) -> Self {
         assert_eq!(important.images, detected.images, "both matrices are of the same pictures");
         let margins = Margins::new(important, detected);
-        let (classes, labels) = important.cells.dim();
-        let mut cells = Vec::new();
-        for class in (0..classes).filter(|&class| margins.important_of_class[class] >= min_images) {
-            let present = (0..labels).filter(|&label| important.images[label] > 0);
-            cells.extend(present.map(|label| Cell::of(class, label, &margins)));
-        }
+        let enough = margins.important_of_class.iter().enumerate().filter(|(_, &images)| images >= min_images);
+        let classes: Vec<usize> = enough.map(|(class, _)| class).collect();
+        let images = &important.images;
+        let mut labels: Vec<usize> = (0..images.len()).filter(|&label| images[label] > 0).collect();
+        labels.sort_by_key(|&label| Reverse(images[label]));
+        labels.truncate((most / classes.len().max(1)).max(1));
+        labels.sort_unstable();
+        let of_class = |&class: &usize| labels.iter().map(move |&label| (class, label));
+        let places = classes.iter().flat_map(of_class);
+        let mut cells: Vec<Cell> = places.map(|(class, label)| Cell::of(class, label, &margins)).collect();
         CORRECTED.into_iter().for_each(|part| correct(&mut cells, part));
         Self { cells }
     }
@@ -233,6 +248,16 @@ mod tests {
         // The third class is important wherever it is detected: the contrast is 0, and nothing is left to test.
         let contrast = cells.cell(2, 0).unwrap().contrast;
         assert_eq!((contrast.difference.unwrap().value, contrast.independence, contrast.q), (0.0, None, None));
+    }
+
+    #[test]
+    fn of_many_labels_those_with_the_most_pictures_are_tested() {
+        let important = counts(&[[20, 5, 10], [3, 9, 3]], [30, 40, 70]);
+        let table = CellTable::of_most(&important, &important, 1, 5);
+        let places: Vec<(usize, usize)> = table.cells().iter().map(|cell| (cell.class, cell.label)).collect();
+        assert_eq!(places, [(0, 1), (0, 2), (1, 1), (1, 2)]);
+        assert_eq!(table.cell(0, 2).unwrap().counts.images, 140, "the others are still the others");
+        assert_eq!(CellTable::of_most(&important, &important, 1, 0).cells().len(), 2);
     }
 
     #[test]

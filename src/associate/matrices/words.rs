@@ -108,7 +108,7 @@ impl Told<'_> {
                 small(strict)
             )),
             _ => text.push_str(&format!(
-                "; without a correction, since the class is important in fewer than {} images (--min-images).",
+                "; without a correction, since the cell is not in statistics.csv (--min-images {}).",
                 self.rule.min_images
             )),
         }
@@ -163,7 +163,8 @@ impl Told<'_> {
                 .into();
         };
         if important.q.is_none() {
-            return "the class is important too rarely for a finding; the numbers describe these images and no others."
+            return "the cell is not among those that are tested, where the class is important often enough; the \
+                    numbers describe these images and no others."
                 .into();
         }
         if !important.is_significant() {
@@ -286,7 +287,7 @@ mod tests {
         let counts = [1500, 300, 900, 240, 391, 151];
         assert!(told(counts, Some(0.001), Some(0.3)).contains("the detector alone may account for that"));
         assert!(told(counts, Some(0.3), Some(0.001)).contains("do not tell whether Human face and Joy go together"));
-        assert!(told(counts, None, None).contains("important too rarely"));
+        assert!(told(counts, None, None).contains("not among those that are tested"));
         assert!(
             told([1500, 300, 900, 299, 391, 100], Some(0.001), Some(0.001)).contains("that is the detector's doing")
         );
