@@ -1,5 +1,9 @@
 //! What a run does: the paper's preset, changed by a TOML file, changed by flags.
 
+mod association;
+
+pub use association::{AssociationConfig, HeatmapKind};
+
 use crate::attribution::external::{check_different, MapFolder};
 use crate::attribution::{
     ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Needs, Options, Sign, Target,
@@ -9,7 +13,7 @@ use crate::files::read_text;
 use crate::image::LetterboxFilter;
 use crate::nn::Precision;
 use crate::regions::darknet::{ClassScores, DarknetSettings, Thresholds};
-use crate::score::{BoxArea, BoxScore, ScoreRule};
+use crate::score::BoxArea;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -331,48 +335,6 @@ impl Default for ComputeConfig {
     }
 }
 
-/// `[association]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AssociationConfig {
-    /// Boxes must score more than this.
-    pub importance: f32,
-    /// Labels must be more confident than this.
-    pub min_confidence: f32,
-    /// Which score of a box counts.
-    pub score: ScoreRule,
-    /// Classes in the heatmap.
-    pub top: usize,
-}
-
-impl Default for AssociationConfig {
-    fn default() -> Self {
-        Self { importance: 0.3, min_confidence: 0.0, score: ScoreRule::Mean, top: 25 }
-    }
-}
-
-impl AssociationConfig {
-    /// Whether a box of this confidence and score counts.
-    pub fn counts(&self, confidence: f32, score: &BoxScore) -> bool {
-        confidence > self.min_confidence && self.score.pick(score) > self.importance
-    }
-
-    /// [`Self::counts`] as a sentence, for notes below pictures.
-    pub fn described(&self) -> String {
-        let Self { importance, min_confidence, score, .. } = self;
-        let rule = match score {
-            ScoreRule::Mean => "mean of the map in the box",
-            ScoreRule::Max => "maximum of the map in the box",
-            ScoreRule::Mass => "share of the map in the box",
-        };
-        let confident = match min_confidence {
-            0.0 => String::new(),
-            over => format!(" and its confidence over {over}"),
-        };
-        format!("A box counts when its score ({rule}) is over {importance}{confident}.")
-    }
-}
-
 impl Config {
     /// The preset, changed by what `file` says. Paths in it that exist relative to it become paths from here; other
     /// names are left to be looked up in the models folder.
@@ -410,6 +372,7 @@ impl Config {
             ("player_confidence", cam.player_confidence),
             ("importance", association.importance),
             ("min_confidence", association.min_confidence),
+            ("min_margin", association.min_margin),
         ] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(Error::Setting(format!("{key} should be from 0 to 1, found {value}")));

@@ -11,8 +11,8 @@
 //!   of a map lies on a region;
 //! * [`run`]: the folder that is left behind, and what is kept of a picture; [`load`]: from names in a configuration to
 //!   both ends; [`pipeline`]: the one pass over pictures, which every command that runs networks uses;
-//! * [`filters`]: which channels respond to which objects; [`associate`]: the object-emotion matrix; [`rsa`]: whether such matrices agree; [`merge`]: one run from those of
-//!   its shards;
+//! * [`filters`]: which channels respond to which objects; [`associate`]: the object-emotion matrix and its statistics;
+//!   [`rsa`]: whether such matrices agree; [`merge`]: one run from those of its shards;
 //! * [`figures`]: single photos; [`faithfulness`]: whether a method's maps are any good; [`mod@paste`]: objects pasted
 //!   into photos, [`removal`]: regions taken out of them, and what that changes; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known; [`train`]: the two small networks that know them;

@@ -276,27 +276,40 @@ pub fn network(config: &Config, folder: &Path, device: Device) -> Result<(Box<dy
 /// # Errors
 /// There is none; names that are like it are suggested.
 pub fn class_index(name: &str, classes: &[String]) -> Result<usize> {
-    let (sought, lower) = (name.to_lowercase(), |class: &String| class.to_lowercase());
-    if let Some(found) = classes.iter().position(|class| lower(class) == sought) {
+    index_of(name, classes, ["class", "classes"])
+}
+
+/// The label named `name` among `labels`, whatever the case of its letters.
+///
+/// # Errors
+/// There is none; names that are like it are suggested.
+pub fn label_index(name: &str, labels: &[String]) -> Result<usize> {
+    index_of(name, labels, ["label", "labels"])
+}
+
+/// The place of `name` among `names`, which are of a kind that is called `[one, many]`.
+fn index_of(name: &str, names: &[String], [one, many]: [&str; 2]) -> Result<usize> {
+    let (sought, lower) = (name.to_lowercase(), |name: &String| name.to_lowercase());
+    if let Some(found) = names.iter().position(|name| lower(name) == sought) {
         return Ok(found);
     }
-    let mut near: Vec<(f64, &String)> = classes
+    let mut near: Vec<(f64, &String)> = names
         .iter()
-        .map(|class| {
-            let contained = lower(class).contains(&sought) || sought.contains(&lower(class));
-            (strsim::jaro_winkler(&lower(class), &sought).max(f64::from(u8::from(contained))), class)
+        .map(|name| {
+            let contained = lower(name).contains(&sought) || sought.contains(&lower(name));
+            (strsim::jaro_winkler(&lower(name), &sought).max(f64::from(u8::from(contained))), name)
         })
         .filter(|(likeness, _)| *likeness > 0.8)
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let near: Vec<&str> = near.iter().take(5).map(|(_, class)| class.as_str()).collect();
+    let near: Vec<&str> = near.iter().take(5).map(|(_, name)| name.as_str()).collect();
     let hint = match near.as_slice() {
         [] => {
-            format!("there are {} classes, from {} on", classes.len(), classes.first().map_or("none", String::as_str))
+            format!("there are {} {many}, from {} on", names.len(), names.first().map_or("none", String::as_str))
         }
         near => format!("did you mean {}?", near.join(", ")),
     };
-    Err(Error::Setting(format!("there is no class `{name}`; {hint}")))
+    Err(Error::Setting(format!("there is no {one} `{name}`; {hint}")))
 }
 
 /// What every reader must know of results made with `files`: which weights are random numbers.

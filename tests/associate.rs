@@ -77,7 +77,8 @@ fn written_elsewhere_the_run_stays_as_it_is() {
     let said = ends(associate(&run).args(["--importance", "0.6", "--top", "2"]).arg("--out").arg(&out), 0);
     assert!(said.err.contains("new/folder/grad-cam/heatmap.png"), "{}", said.err);
     assert_eq!(said.out.lines().count(), 2 + 4, "the table shows more than the picture: {}", said.out);
-    let files = ["association.csv", "counts.csv", "heatmap.png", "heatmap.svg"].map(|name| format!("grad-cam/{name}"));
+    let files = ["association.csv", "counts.csv", "heatmap.png", "heatmap.svg", "statistics.csv"]
+        .map(|name| format!("grad-cam/{name}"));
     assert_eq!(common::corpus::files_below(&out), files);
     assert_counts(&out.join("grad-cam"), &recount(&run, "grad-cam", |score, _| score > 0.6));
     assert_eq!(run.tables(), before);

@@ -454,7 +454,7 @@ fn the_command_draws_from_the_graph_in_a_file() {
 fn the_command_draws_faces_as_a_labelled_corpus() {
     let folder = tempfile::tempdir().unwrap();
     world(folder.path(), &["--faces", "--style", "held-out"]).assert().success();
-    let corpus = emocam::train::data::collect(&[folder.path().join("scenes.csv")], Default::default(), &[]).unwrap();
+    let corpus = emocam::train::data::collect(&[folder.path().join("scenes.csv")], &Default::default()).unwrap();
     assert_eq!((corpus.items.len(), corpus.failures.len()), (11, 0));
     let mut objects = csv::Reader::from_path(folder.path().join("objects.csv")).unwrap();
     for ((number, item), row) in corpus.items.iter().enumerate().zip(objects.records()) {

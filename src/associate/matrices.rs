@@ -1,14 +1,16 @@
-//! Per method `association.csv`, `counts.csv` and the heatmap, recomputed from the records; by a method that gives
-//! regions values also what objects do to the answer.
+//! Per method `association.csv`, `counts.csv`, `statistics.csv`, heatmap and forest plot, recomputed from the records;
+//! by a method that gives regions values also what objects do to the answer.
 
+mod of_cells;
 mod of_effects;
+mod words;
 
-use super::{Counts, Effects};
+use super::{check_margin, detected_classes, important_classes, CellTable, Counts, Effects};
 use crate::attribution::{Method, Needs};
-use crate::config::AssociationConfig;
+use crate::config::{AssociationConfig, HeatmapKind};
 use crate::files::write_whole;
 use crate::networks::Scalar;
-use crate::plot::{self, Heatmap};
+use crate::plot::{self, Heatmap, Svg};
 use crate::run::record::ImageRecord;
 use crate::run::{Manifest, Run};
 use crate::stats::quantile;
@@ -23,6 +25,8 @@ const MOST_COLUMNS: usize = 100;
 #[derive(Debug)]
 pub struct Matrices {
     methods: Vec<(String, Counts)>,
+    /// In which pictures classes are detected, whatever the map says.
+    detected: Counts,
     /// Of methods whose regions have values, one a method.
     effects: Vec<Option<Effects>>,
     seed: u64,
@@ -38,12 +42,14 @@ pub struct Matrices {
 /// labels.
 ///
 /// # Errors
-/// The records cannot be read.
+/// The records cannot be read; the rule does not fit the run's network.
 pub fn matrices(run: &Run, rule: &AssociationConfig, bins: Option<Scalar>) -> Result<Matrices> {
+    check_margin(&run.manifest, rule)?;
     let mut matrices = Matrices::new(&run.manifest, rule);
     if let Some(scalar) = &bins {
         let labels = Scalar::bins(&scalar.name, &scalar.thresholds);
-        for (_, counts) in &mut matrices.methods {
+        let all = matrices.methods.iter_mut().map(|(_, counts)| counts).chain([&mut matrices.detected]);
+        for counts in all {
             *counts = Counts::new(matrices.classes.len(), labels.len());
         }
         matrices.labels = labels;
@@ -104,6 +110,7 @@ impl Matrices {
         let seed = manifest.configuration.cam.seed;
         Self {
             methods,
+            detected: Counts::new(classes.len(), labels.len()),
             effects,
             seed,
             rule: rule.clone(),
@@ -114,16 +121,22 @@ impl Matrices {
         }
     }
 
-    /// Counts a picture.
+    /// Counts a picture, if its label is sure enough.
     ///
     /// # Panics
     /// When the record does not fit the manifest; [`Run`] has checked those it reads.
     pub fn add(&mut self, record: &ImageRecord) {
+        if !self.rule.takes(record.margin()) {
+            return;
+        }
         let label = match (&self.bins, record.output) {
             (Some(scalar), Some(output)) => scalar.bin(output),
             _ => record.label,
         };
-        self.methods.iter_mut().enumerate().for_each(|(at, (_, counts))| counts.add(record, label, at, &self.rule));
+        self.detected.add(label, &detected_classes(record, &self.rule));
+        for (method, (_, counts)) in self.methods.iter_mut().enumerate() {
+            counts.add(label, &important_classes(record, method, &self.rule));
+        }
         for (effects, map) in self.effects.iter_mut().zip(&record.maps) {
             if let (Some(effects), Some(game)) = (effects, map.game_of_regions()) {
                 effects.add(record, label, game, self.rule.min_confidence);
@@ -146,8 +159,9 @@ impl Matrices {
         &self.classes
     }
 
-    /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `heatmap.png` and `heatmap.svg` for every method, and
-    /// returns the pictures' paths. A method by which no box counts has no heatmap. One that gives regions values has
+    /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `statistics.csv`, `heatmap.png` and `forest.png` with
+    /// their SVGs for every method, and returns the pictures' paths. A method by which no box counts has no heatmap,
+    /// and one without a class that is important often enough no forest plot. One that gives regions values has
     /// `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two `effects.png` and
     /// `most_important.png` with their SVGs.
     ///
@@ -167,19 +181,45 @@ impl Matrices {
         Ok(pictures)
     }
 
-    fn write_method(&self, folder: &Path, method: &str, counts: &Counts) -> Result<Option<PathBuf>> {
+    /// The statistics of a method's cells.
+    pub fn cells(&self, counts: &Counts) -> CellTable {
+        CellTable::new(counts, &self.detected, self.rule.min_images)
+    }
+
+    fn write_method(&self, folder: &Path, method: &str, counts: &Counts) -> Result<Vec<PathBuf>> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         self.matrix(&folder.join("association.csv"), &counts.association())?;
         let rows = counts.cells.rows().into_iter().map(|row| row.iter().map(u64::to_string).collect());
         self.table(&folder.join("counts.csv"), rows.chain([counts.images.iter().map(u64::to_string).collect()]))?;
-        picture(&self.heatmap(method, counts), folder, "heatmap")
+        let cells = self.cells(counts);
+        cells.write(&folder.join("statistics.csv"), &self.classes, &self.labels)?;
+        let heatmap = self.heatmap(method, counts, &cells);
+        let forest = self.forest(method, &cells);
+        let pictures = [
+            picture(folder, "heatmap", heatmap.rows.is_empty(), || heatmap.svg())?,
+            picture(folder, "forest", forest.rows.is_empty(), || forest.svg())?,
+        ];
+        Ok(pictures.into_iter().flatten().collect())
+    }
+
+    /// What the configuration wants to see in the cells.
+    fn heatmap(&self, method: &str, counts: &Counts, cells: &CellTable) -> Heatmap {
+        let classes = self.heatmap_classes(counts, cells);
+        let mut heatmap = match self.rule.heatmap {
+            HeatmapKind::Shares => self.heatmap_of_shares(method, counts, &classes),
+            HeatmapKind::Difference | HeatmapKind::LogOdds => self.heatmap_of_cells(method, counts, cells, &classes),
+        };
+        if self.rule.mark || self.rule.heatmap != HeatmapKind::Shares {
+            self.mark(&mut heatmap, counts, cells, &classes);
+        }
+        heatmap.notes.extend(self.rule.images_described());
+        heatmap
     }
 
     /// The paper's Fig. 2: the most prominent classes, every share with its denominator below the column.
-    fn heatmap(&self, method: &str, counts: &Counts) -> Heatmap {
-        let classes = counts.prominent(self.rule.top);
+    fn heatmap_of_shares(&self, method: &str, counts: &Counts, classes: &[usize]) -> Heatmap {
         let images: u64 = counts.images.iter().sum();
-        let mut heatmap = self.drawn(&counts.association(), &classes, &counts.images, "association.csv");
+        let mut heatmap = self.drawn(&counts.association(), classes, &counts.images, "association.csv");
         heatmap.title = "Objects and emotions".into();
         heatmap.subtitle = Some(format!(
             "{method}, {images} images: share of an emotion's images in which a class is important; the {} most \
@@ -236,12 +276,12 @@ impl Matrices {
     }
 }
 
-/// Writes `<folder>/<name>.png` and `.svg` and returns the path of the PNG; of a picture without rows none, and one of
+/// Writes `<folder>/<name>.png` and `.svg` and returns the path of the PNG; of a picture that is empty none, and one of
 /// an earlier look is removed.
-fn picture(heatmap: &Heatmap, folder: &Path, name: &str) -> Result<Option<PathBuf>> {
+fn picture(folder: &Path, name: &str, empty: bool, draw: impl FnOnce() -> Result<Svg>) -> Result<Option<PathBuf>> {
     let [png, svg] = ["png", "svg"].map(|kind| folder.join(format!("{name}.{kind}")));
-    if !heatmap.rows.is_empty() {
-        plot::write(&heatmap.svg()?, &png, &svg)?;
+    if !empty {
+        plot::write(&draw()?, &png, &svg)?;
         return Ok(Some(png));
     }
     for outdated in [png, svg].into_iter().filter(|path| path.exists()) {

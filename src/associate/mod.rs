@@ -1,28 +1,55 @@
 //! From records to the object-emotion association matrix (paper, section 2): which classes of objects are important
 //! in the pictures of which emotion. Knows nothing of networks.
 
+mod cell;
+mod cells;
+mod curves;
 mod effects;
 mod matrices;
 
+pub use cell::{Cell, CellCounts, Comparison};
+pub use cells::{CellTable, COLUMNS};
+pub use curves::Curves;
 pub use effects::Effects;
 pub use matrices::{matrices, quantile_bins, Matrices};
 
 use crate::config::AssociationConfig;
 use crate::run::record::ImageRecord;
+use crate::run::Manifest;
+use crate::{Error, Result};
 use ndarray::Array2;
+
+/// Refuses a least margin between probabilities for a network that has none.
+///
+/// # Errors
+/// [`Error::Setting`].
+pub fn check_margin(manifest: &Manifest, rule: &AssociationConfig) -> Result<()> {
+    match (&manifest.output, rule.min_margin > 0.0) {
+        (Some(output), true) => Err(Error::Setting(format!(
+            "min_margin is between the probabilities of labels, and this network has a single output ({output}): leave \
+             it out"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The classes that are detected in a picture, each once, ascending.
+pub fn detected_classes(record: &ImageRecord, rule: &AssociationConfig) -> Vec<usize> {
+    let sure = record.boxes.iter().filter(|region| region.confidence > rule.min_confidence);
+    each_once(sure.map(|region| region.class).collect())
+}
 
 /// The classes that are important in a picture by the map at `method` in the record's list, each once, ascending.
 pub fn important_classes(record: &ImageRecord, method: usize, rule: &AssociationConfig) -> Vec<usize> {
-    let mut important: Vec<usize> = record
-        .boxes
-        .iter()
-        .enumerate()
-        .filter(|(index, region)| rule.counts(region.confidence, record.maps[method].score(*index)))
-        .map(|(_, region)| region.class)
-        .collect();
-    important.sort_unstable();
-    important.dedup();
-    important
+    let regions = record.boxes.iter().enumerate();
+    let important = regions.filter(|(index, region)| rule.counts(region.confidence, record.maps[method].score(*index)));
+    each_once(important.map(|(_, region)| region.class).collect())
+}
+
+fn each_once(mut classes: Vec<usize>) -> Vec<usize> {
+    classes.sort_unstable();
+    classes.dedup();
+    classes
 }
 
 /// Counts over pictures. A commutative monoid: the counts of two corpora merge into those of both, and [`Counts::new`]
@@ -41,13 +68,13 @@ impl Counts {
         Self { cells: Array2::zeros((classes, labels)), images: vec![0; labels] }
     }
 
-    /// Counts one picture in the column `label`, by the map at `method` in the record's list.
+    /// Counts one picture in the column `label`, in the rows of different `classes`.
     ///
     /// # Panics
     /// When a class or label lies outside the matrix; [`crate::run::Run`] has checked the records.
-    pub fn add(&mut self, record: &ImageRecord, label: usize, method: usize, rule: &AssociationConfig) {
+    pub fn add(&mut self, label: usize, classes: &[usize]) {
         self.images[label] += 1;
-        for class in important_classes(record, method, rule) {
+        for &class in classes {
             self.cells[[class, label]] += 1;
         }
     }
@@ -132,7 +159,7 @@ mod tests {
 
     fn count(records: &[ImageRecord], rule: &AssociationConfig) -> Counts {
         let mut counts = Counts::new(4, 3);
-        records.iter().for_each(|record| counts.add(record, record.label, 0, rule));
+        records.iter().for_each(|record| counts.add(record.label, &important_classes(record, 0, rule)));
         counts
     }
 

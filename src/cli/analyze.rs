@@ -9,7 +9,7 @@ use super::session::{
 };
 use super::settings::Settings;
 use super::shard;
-use emocam::associate::matrices;
+use emocam::associate::{check_margin, matrices};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, ShardChoice, Source};
 use emocam::load::{load, Loaded};
@@ -90,6 +90,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let part = shard::info(shard, ours.len());
     let loaded = &workers[0].loaded;
     let manifest = Manifest { shard: part, ..manifest(&config, loaded, &devices, &roots, &corpus)? };
+    check_margin(&manifest, &config.association)?;
     say_warning(manifest.warning.as_ref());
     say_joined(&loaded.regions);
     say_unused_maps(&loaded.maps);

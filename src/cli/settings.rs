@@ -5,7 +5,7 @@ use emocam::attribution::external::MapFolder;
 use emocam::attribution::{
     ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Needs, Sign, Target,
 };
-use emocam::config::{AssociationConfig, CamConfig, Config};
+use emocam::config::{AssociationConfig, CamConfig, Config, HeatmapKind};
 use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
 use emocam::regions::darknet::ClassScores;
@@ -238,19 +238,33 @@ pub struct Settings {
     compute: Compute,
 }
 
-/// Which boxes count, and how many classes are shown.
+/// Which boxes count, and what is shown.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Association")]
 pub struct Association {
     #[command(flatten)]
     counting: Counting,
 
-    /// Classes in the heatmap [default: 25]
+    /// Classes that are important in at least N images have statistics (statistics.csv); q-values are corrected for
+    /// the cells of these [default: 10]
+    #[arg(long, value_name = "N")]
+    min_images: Option<u64>,
+
+    /// Classes in the heatmap, cells in the forest plot [default: 25]
     #[arg(long, value_name = "N")]
     top: Option<usize>,
+
+    /// What the heatmap shows: shares (the paper's), difference (of a label's share from that of all other labels) or
+    /// log-odds (the log odds ratio of the two), with zero in the middle of the colours [default: shares]
+    #[arg(long, value_name = "KIND", value_parser = by_name::<HeatmapKind>)]
+    heatmap: Option<HeatmapKind>,
+
+    /// Mark cells with q < 0.05 in the heatmap of shares too; in those of difference and log-odds they always are
+    #[arg(long)]
+    mark: bool,
 }
 
-/// Which boxes count.
+/// Which boxes and images count.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Association")]
 pub struct Counting {
@@ -265,24 +279,33 @@ pub struct Counting {
     /// A box's score: mean of the map in it (the paper), max, or mass (its share of the whole map) [default: mean]
     #[arg(long, value_name = "RULE", value_parser = by_name::<ScoreRule>)]
     score: Option<ScoreRule>,
+
+    /// Only images that the network is sure of: the probability of their label is greater than that of the next by more
+    /// than this, 0 to 1 [default: 0, all images]
+    #[arg(long, value_name = "P")]
+    min_margin: Option<f32>,
 }
 
 impl Association {
     /// Changes what was given.
     pub fn apply(self, config: &mut AssociationConfig) {
-        let Self { counting, top } = self;
+        let Self { counting, min_images, top, heatmap, mark } = self;
         counting.apply(config);
+        set(&mut config.min_images, min_images);
         set(&mut config.top, top);
+        set(&mut config.heatmap, heatmap);
+        config.mark |= mark;
     }
 }
 
 impl Counting {
     /// Changes what was given.
     pub fn apply(self, config: &mut AssociationConfig) {
-        let Self { importance, min_confidence, score } = self;
+        let Self { importance, min_confidence, score, min_margin } = self;
         set(&mut config.importance, importance);
         set(&mut config.min_confidence, min_confidence);
         set(&mut config.score, score);
+        set(&mut config.min_margin, min_margin);
     }
 }
 

@@ -19,6 +19,10 @@ const LABEL: Font = Font::regular(10.0);
 const VALUE: Font = Font::regular(9.0);
 const SMALL: Font = Font::regular(8.5);
 
+/// The dot of a marked cell, and how far its middle is from the cell's edges.
+const MARK_RADIUS: f64 = 1.4;
+const MARK_INSET: f64 = 3.2;
+
 const GREY: Rgb = [0x44; 3];
 const AXIS: Rgb = [0x66; 3];
 const EMPTY: Rgb = [0xf4; 3];
@@ -50,6 +54,8 @@ pub struct Heatmap {
     pub column_notes: Vec<String>,
     /// What the column notes are, at their left.
     pub column_notes_label: String,
+    /// Cells that get a dot in their upper right corner, as (row, column); what it means is for the notes to say.
+    pub marks: Vec<(usize, usize)>,
     /// Lines of small print below everything.
     pub notes: Vec<String>,
 }
@@ -67,6 +73,7 @@ impl Default for Heatmap {
             empty_label: "no data".into(),
             column_notes: Vec::new(),
             column_notes_label: String::new(),
+            marks: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -154,6 +161,9 @@ impl Heatmap {
                 let at = (area.x + area.width / 2.0, area.y + area.height / 2.0 + VALUE.drop());
                 let (content, fill) = (&layout::cell_text(value), readable_on(colour));
                 canvas.text(&Text { content, at, font: VALUE, anchor: Anchor::Middle, turn: 0.0, fill });
+                if self.marks.contains(&(row, column)) {
+                    canvas.spot((area.right() - MARK_INSET, area.y + MARK_INSET), MARK_RADIUS, fill);
+                }
             }
         }
     }

@@ -6,6 +6,7 @@
 mod bars;
 mod colour;
 mod explanation;
+mod forest;
 mod heatmap;
 mod markup;
 mod outline;
@@ -19,6 +20,7 @@ pub use bars::{Bar, BarPanel, Bars};
 pub use explanation::{
     Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PartValue, Ranked, ValueBars, PHOTO_SCALE,
 };
+pub use forest::{Forest, ForestRow};
 pub use heatmap::Heatmap;
 pub use panels::{Dot, Panel, Panels, Series};
 pub use photo_rows::{PhotoRow, PhotoRows, RingedPhoto};

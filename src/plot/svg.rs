@@ -109,6 +109,12 @@ impl Canvas {
         ));
     }
 
+    /// A filled disc without an outline.
+    pub fn spot(&mut self, at: (f64, f64), radius: f64, colour: Rgb) {
+        let ([x, y, radius], colour) = ([at.0, at.1, radius].map(number), hex(colour));
+        self.element(format_args!(r#"<circle cx="{x}" cy="{y}" r="{radius}" fill="{colour}"/>"#));
+    }
+
     /// A ring that shows what is inside.
     pub fn ring(&mut self, at: (f64, f64), radius: f64, colour: Rgb) {
         let ([x, y, radius], colour) = ([at.0, at.1, radius].map(number), hex(colour));

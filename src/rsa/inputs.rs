@@ -149,6 +149,10 @@ impl Inputs {
         let pictures = Pictures::read(run, &rule, &numbering)?;
         let folder = run.folder().display();
         self.warnings.extend(manifest.warning.iter().map(|warning| format!("{folder}: {warning}")));
+        if pictures.is_empty() && rule.min_margin > 0.0 {
+            let margin = rule.min_margin;
+            return Err(Error::file(run.folder(), format!("has no image whose label leads by more than {margin}")));
+        }
         if pictures.is_empty() {
             return Err(Error::file(run.folder(), "has no records yet: nothing to compare"));
         }

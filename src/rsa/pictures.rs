@@ -2,7 +2,7 @@
 //!
 //! About four bytes a picture, method and important class, besides the paths; the records themselves are read once.
 
-use crate::associate::important_classes;
+use crate::associate::{check_margin, detected_classes, important_classes};
 use crate::config::AssociationConfig;
 use crate::run::record::ImageRecord;
 use crate::run::Run;
@@ -55,15 +55,19 @@ impl Pictures {
         Ok(Self { paths: Vec::new(), labels: Vec::new(), lists, size: (classes, labels) })
     }
 
-    /// Reads a run's records; a box counts by `rule`, and is a detection when it is confident enough by it.
+    /// Reads a run's records; pictures and boxes count by `rule`, and a box is a detection when it is confident enough by
+    /// it.
     ///
     /// # Errors
-    /// The records cannot be read.
+    /// The records cannot be read; the rule does not fit the run's network.
     pub fn read(run: &Run, rule: &AssociationConfig, numbering: &Numbering) -> Result<Self> {
         let Numbering { classes, labels } = numbering;
+        check_margin(&run.manifest, rule)?;
         let mut pictures = Self::new(classes.len(), labels.len(), run.manifest.configuration.cam.names().len())?;
         run.for_each_record(|record| {
-            pictures.push(&record, rule, numbering);
+            if rule.takes(record.margin()) {
+                pictures.push(&record, rule, numbering);
+            }
             Ok(())
         })?;
         Ok(pictures)
@@ -72,10 +76,7 @@ impl Pictures {
     fn push(&mut self, record: &ImageRecord, rule: &AssociationConfig, numbering: &Numbering) {
         let label = numbering.labels[record.label];
         let numbered = |classes: Vec<usize>| classes.into_iter().map(|class| numbering.classes[class]);
-        let mut detected: Vec<usize> =
-            record.boxes.iter().filter(|of| of.confidence > rule.min_confidence).map(|of| of.class).collect();
-        detected.sort_unstable();
-        detected.dedup();
+        let detected = detected_classes(record, rule);
         let methods = (0..record.maps.len()).map(|method| important_classes(record, method, rule));
         self.add(record.path.clone(), label, methods.chain([detected]).map(numbered));
     }

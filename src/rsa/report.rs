@@ -64,6 +64,9 @@ struct BoxRule<'a> {
     importance: f32,
     min_confidence: f32,
     score: &'a crate::score::ScoreRule,
+    /// Of images that count, where not all do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_margin: Option<f32>,
 }
 
 #[derive(Serialize)]
@@ -129,8 +132,19 @@ impl Agreement {
 
     fn summary<'a>(&'a self, inputs: &'a Inputs) -> Summary<'a> {
         let rule = |of: &'a AssociationConfig| {
-            let AssociationConfig { importance, min_confidence, score, top: _ } = of;
-            BoxRule { importance: *importance, min_confidence: *min_confidence, score }
+            // The others are about statistics and pictures of a single run.
+            let AssociationConfig {
+                importance,
+                min_confidence,
+                score,
+                min_margin,
+                min_images: _,
+                top: _,
+                heatmap: _,
+                mark: _,
+            } = of;
+            let min_margin = (*min_margin > 0.0).then_some(*min_margin);
+            BoxRule { importance: *importance, min_confidence: *min_confidence, score, min_margin }
         };
         let item = |(at, of): (usize, &'a super::Compared)| ItemSummary {
             name: &of.name,

@@ -142,6 +142,16 @@ impl From<&Game> for GameRecord {
     }
 }
 
+impl ImageRecord {
+    /// By how much the label's probability is greater than that of the next label; `None` for a network without
+    /// probabilities, or with a single label.
+    pub fn margin(&self) -> Option<f32> {
+        let own = *self.probabilities.get(self.label)?;
+        let others = self.probabilities.iter().enumerate().filter(|(label, _)| *label != self.label);
+        others.map(|(_, &probability)| own - probability).min_by(f32::total_cmp)
+    }
+}
+
 impl MapRecord {
     /// The game, where regions played it.
     pub fn game_of_regions(&self) -> Option<&GameRecord> {

@@ -20,10 +20,10 @@ const LEVEL: f64 = 0.95;
 
 /// The share of resampled means below a percentile interval. As computed it is 2e-17 more than the literal 0.025 that
 /// [`bias_spanning_interval`] uses, and the last digits of tables depend on it: the two stay apart.
-const TAIL: f64 = (1.0 - LEVEL) / 2.0;
+pub(super) const TAIL: f64 = (1.0 - LEVEL) / 2.0;
 
 /// A [`bias_spanning_interval`] is `None` when more than this share of the resamples has no value.
-const MOST_UNDEFINED: f64 = 0.05;
+pub(super) const MOST_UNDEFINED: f64 = 0.05;
 
 /// The 2.5th and 97.5th percentile of the means of `resamples` samples drawn from `values` with replacement; `None` for
 /// fewer than two values or no resample. What is drawn depends on `seed` and on the number of values alone, so that

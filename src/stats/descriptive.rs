@@ -2,6 +2,7 @@
 //!
 //! In: a list. Out: one number of the same unit. Sums run in the order of the list.
 
+use super::proportion::ValueWithInterval;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// The mean; `None` of an empty list.
@@ -9,25 +10,14 @@ pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// A mean and the interval that holds it with 95 % certainty.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
-    /// The mean.
-    pub mean: f64,
-    /// Lower end.
-    pub lower: f64,
-    /// Upper end.
-    pub upper: f64,
-}
-
 /// The mean of independent repetitions with Student's 95 % interval; `None` of fewer than two.
-pub fn mean_interval(values: &[f64]) -> Option<Interval> {
+pub fn mean_interval(values: &[f64]) -> Option<ValueWithInterval> {
     let count = values.len() as f64;
     let mean = mean(values).filter(|_| count >= 2.0)?;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
     let student = StudentsT::new(0.0, 1.0, count - 1.0).ok()?;
     let reach = student.inverse_cdf(0.975) * (variance / count).sqrt();
-    Some(Interval { mean, lower: mean - reach, upper: mean + reach })
+    Some(ValueWithInterval { value: mean, lower: mean - reach, upper: mean + reach })
 }
 
 /// The quantile of an ascending list at a `share` in `[0, 1]`, linear between neighbours, the first number being at 0
@@ -56,7 +46,7 @@ mod tests {
     #[test]
     fn the_interval_of_a_mean_by_a_table_of_student() {
         // t(0.975, 4) = 2.776445 (tables); the standard error of 1 to 5 is the root of 0.5.
-        let Interval { mean, lower, upper } = mean_interval(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        let ValueWithInterval { value: mean, lower, upper } = mean_interval(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         approx::assert_abs_diff_eq!(mean, 3.0, epsilon = 1e-12);
         approx::assert_abs_diff_eq!(upper - 3.0, 2.776_445 * 0.5_f64.sqrt(), epsilon = 1e-6);
         approx::assert_abs_diff_eq!(3.0 - lower, upper - 3.0, epsilon = 1e-12);

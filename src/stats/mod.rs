@@ -6,6 +6,7 @@
 
 mod bootstrap;
 mod conjugate_gradients;
+mod contingency;
 mod descriptive;
 mod discrimination;
 mod domains;
@@ -19,19 +20,22 @@ mod partial;
 mod permutation;
 mod proportion;
 mod rank;
+mod resampled_counts;
 
 pub use bootstrap::{bias_spanning_interval, percentile_interval_of_mean, BootstrapInterval};
 pub use conjugate_gradients::{conjugate_gradients, PositiveDefinite};
-pub use descriptive::{mean, mean_interval, quantile, Interval};
+pub use contingency::{Independence, IndependenceTest, LogOdds, TwoByTwo};
+pub use descriptive::{mean, mean_interval, quantile};
 pub use discrimination::{average_precision, roc_area};
 pub use domains::{domain_accuracy, proxy_a_distance};
 pub use kendall::{kendall, Kendall};
 pub use lasso::lasso;
 pub use logistic::{logistic_regression, LogisticModel};
 pub use matched::{cochran_q, mcnemar, Cochran};
-pub use multiplicity::holm;
+pub use multiplicity::{benjamini_hochberg, benjamini_yekutieli, holm};
 pub use noise_ceiling::{noise_ceiling, spearman_brown};
 pub use partial::{partial_correlation, partial_correlation_given_two, Given};
 pub use permutation::{permutation_p, strata, STRATUM};
-pub use proportion::{wilson, Share};
+pub use proportion::{difference_of_shares, wilson, Share, ValueWithInterval};
 pub use rank::{spearman_p, Ranks};
+pub use resampled_counts::percentile_interval_of_counts;

@@ -18,9 +18,10 @@ impl Matrices {
         self.matrix(&folder.join("effects_matrix.csv"), &effects.means(classes, labels))?;
         let shares = effects.most_important(classes, labels).association();
         self.matrix(&folder.join("most_important_matrix.csv"), &shares)?;
+        let [values, most] = [self.effects_heatmap(method, effects), self.most_important_heatmap(method, effects)];
         let pictures = [
-            picture(&self.effects_heatmap(method, effects), folder, "effects")?,
-            picture(&self.most_important_heatmap(method, effects), folder, "most_important")?,
+            picture(folder, "effects", values.rows.is_empty(), || values.svg())?,
+            picture(folder, "most_important", most.rows.is_empty(), || most.svg())?,
         ];
         Ok(pictures.into_iter().flatten().collect())
     }
@@ -92,6 +93,7 @@ mod tests {
         let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<String>>();
         Matrices {
             methods: vec![("object-shap".into(), Counts::new(4, 3))],
+            detected: Counts::new(4, 3),
             effects: vec![Some(by_hand())],
             seed: 1,
             rule: AssociationConfig::default(),
@@ -145,7 +147,7 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        let tables = ["association", "counts", "effects", "effects_matrix", "most_important_matrix"];
+        let tables = ["association", "counts", "effects", "effects_matrix", "most_important_matrix", "statistics"];
         assert_eq!(names, tables.map(|name| format!("{name}.csv")));
     }
 }

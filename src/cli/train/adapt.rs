@@ -3,7 +3,7 @@
 use super::data::divided;
 use super::session::{ended, say_data, stopped, Teller, TrainingArgs};
 use crate::cli::session::{print, stop_on_interrupt};
-use emocam::stats::Interval;
+use emocam::stats::ValueWithInterval;
 use emocam::train::adapt::{
     AdaptPlan, AdaptRecipe, AdaptResult, Adaptation, DomainConfig, Labelled, Study, StudyRow, TwoDomains,
 };
@@ -129,10 +129,10 @@ fn distances(result: &AdaptResult) -> String {
 fn study_table(rows: &[StudyRow]) -> String {
     let mut text = String::new();
     for row in rows {
-        let Interval { mean, lower, upper } = row.mean;
+        let ValueWithInterval { value: mean, lower, upper } = row.mean;
         let gain = row.gain.filter(|_| row.way != "none");
         let gain = gain.map_or(String::new(), |gain| {
-            format!("  against labels alone {:+.3} [{:+.3}, {:+.3}]", gain.mean, gain.lower, gain.upper)
+            format!("  against labels alone {:+.3} [{:+.3}, {:+.3}]", gain.value, gain.lower, gain.upper)
         });
         let domains = row.domain_accuracy.map_or(String::new(), |share| format!("  domains told apart {share:.3}"));
         let _ = writeln!(

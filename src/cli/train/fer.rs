@@ -3,7 +3,7 @@
 use super::data::{divided, drawn_lesson};
 use super::session::{ended, say_data, stopped, table, Teller, TrainingArgs};
 use crate::cli::session::{print, stop_on_interrupt};
-use emocam::stats::Interval;
+use emocam::stats::ValueWithInterval;
 use emocam::train::data::collect;
 use emocam::train::fer::{FerRecipe, FerTraining, Folds};
 use std::path::PathBuf;
@@ -92,7 +92,7 @@ fn run_folds(
     let result = work.run(&mut |told| teller.tell(told))?;
     teller.finish();
     let Some(result) = result else { return Ok(stopped()) };
-    let Interval { mean, lower, upper } = result.mean;
+    let ValueWithInterval { value: mean, lower, upper } = result.mean;
     let mut text = table(&result.folds);
     text.push_str(&format!(
         "{:<28} {mean:.3} [{lower:.3}, {upper:.3}]  Student's interval over {count} folds\n",

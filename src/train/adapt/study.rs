@@ -7,7 +7,7 @@ use super::domains::Labelled;
 use super::recipe::StudyConfig;
 use crate::plot::{write, Dot, Panel, Panels, Series};
 use crate::run::table;
-use crate::stats::{mean_interval, Interval};
+use crate::stats::{mean_interval, ValueWithInterval};
 use crate::train::outcome::Told;
 use crate::Result;
 use std::path::Path;
@@ -31,11 +31,11 @@ pub struct StudyRow {
     /// One a repetition.
     pub accuracies: Vec<f64>,
     /// Their mean with Student's interval; of a network that is measured once Wilson's over the pictures.
-    pub mean: Interval,
+    pub mean: ValueWithInterval,
     /// A linear classifier's accuracy in telling the domains apart at the last compared layer, the mean of the repetitions.
     pub domain_accuracy: Option<f64>,
     /// The mean paired difference to what labels alone teach, by the same seeds, with Student's interval.
-    pub gain: Option<Interval>,
+    pub gain: Option<ValueWithInterval>,
 }
 
 impl Study<'_> {
@@ -89,7 +89,7 @@ fn rows(results: &[AdaptResult]) -> Vec<StudyRow> {
         let first = &group[0];
         let once = first.training.accuracy;
         let (lower, upper) = once.interval;
-        let mean = mean_interval(&accuracies).unwrap_or(Interval { mean: once.share, lower, upper });
+        let mean = mean_interval(&accuracies).unwrap_or(ValueWithInterval { value: once.share, lower, upper });
         let domains = group.iter().filter_map(|result| Some(result.after.last()?.domain_accuracy.share));
         let domains: Vec<f64> = domains.collect();
         let alone = rows.iter().find(|row| row.way == "none" && row.labelled == first.labelled);
@@ -114,10 +114,10 @@ fn write_table(folder: &Path, rows: &[StudyRow]) -> Result<()> {
                 .iter()
                 .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), &one| (least.min(one), most.max(one)));
             let mut cells = vec![row.way.clone(), row.labelled.to_string(), row.accuracies.len().to_string()];
-            let Interval { mean, lower, upper } = row.mean;
+            let ValueWithInterval { value: mean, lower, upper } = row.mean;
             cells.extend([mean, lower, upper, least, most].map(|share| format!("{share:.6}")));
             cells.push(row.domain_accuracy.map_or(String::new(), |share| format!("{share:.6}")));
-            let gain = row.gain.map(|gain| [gain.mean, gain.lower, gain.upper].map(|one| format!("{one:.6}")));
+            let gain = row.gain.map(|gain| [gain.value, gain.lower, gain.upper].map(|one| format!("{one:.6}")));
             cells.extend(gain.unwrap_or_default());
             table.row(cells)?;
         }
@@ -132,7 +132,7 @@ fn draw(folder: &Path, rows: &[StudyRow]) -> Result<()> {
         way => format!("{way}, {}", row.labelled),
     };
     let dot = |value, interval| Some(Dot { value, interval, mark: "" });
-    let accuracy = |row: &StudyRow| dot(row.mean.mean, Some((row.mean.lower, row.mean.upper)));
+    let accuracy = |row: &StudyRow| dot(row.mean.value, Some((row.mean.lower, row.mean.upper)));
     let panel = |title: &str, scale: &str, better: &str, dots, reference| Panel::Dots {
         title: title.into(),
         scale: scale.into(),

@@ -3,7 +3,7 @@
 use super::recipe::FerRecipe;
 use super::training::FerTraining;
 use crate::run::table;
-use crate::stats::{mean_interval, Interval};
+use crate::stats::{mean_interval, ValueWithInterval};
 use crate::train::data::DataSet;
 use crate::train::fitting::TrainingConfig;
 use crate::train::outcome::{Told, TrainingResult};
@@ -38,7 +38,7 @@ pub struct FoldsResult {
     /// One a fold.
     pub folds: Vec<TrainingResult>,
     /// The mean of the folds' accuracies.
-    pub mean: Interval,
+    pub mean: ValueWithInterval,
 }
 
 impl Folds<'_> {
@@ -82,7 +82,7 @@ impl FoldsResult {
                 let counts = [accuracy.hits, accuracy.cases, result.epochs, result.best_epoch].map(|n| n.to_string());
                 table.row([result.name.clone()].into_iter().chain(shares).chain(counts))?;
             }
-            let Interval { mean, lower, upper } = self.mean;
+            let ValueWithInterval { value: mean, lower, upper } = self.mean;
             let shares = [mean, lower, upper].map(|share| format!("{share:.6}"));
             table.row(["mean".to_string()].into_iter().chain(shares).chain([const { String::new() }; 4]))
         })

@@ -1,0 +1,126 @@
+//! Pictures of the statistics of cells: heatmaps of differences and of log odds, marks of what chance hardly gives, and
+//! the forest plot.
+
+use super::{shown, Matrices};
+use crate::associate::{Cell, CellTable, Counts};
+use crate::config::HeatmapKind;
+use crate::plot::{Forest, ForestRow, Heatmap};
+use crate::stats::ValueWithInterval;
+use ndarray::Array2;
+
+/// What a mark says.
+const MARK_NOTE: &str = "A dot: q < 0.05 (Benjamini-Hochberg, over all cells in statistics.csv).";
+
+fn log_odds(cell: &Cell) -> Option<ValueWithInterval> {
+    cell.important.log_odds.map(|odds| odds.with_interval())
+}
+
+/// The interval of a cell whose value a kind of heatmap shows.
+fn interval_of(kind: HeatmapKind) -> fn(&Cell) -> Option<ValueWithInterval> {
+    match kind {
+        HeatmapKind::Shares => |cell| cell.important.share,
+        HeatmapKind::Difference => |cell| cell.important.difference,
+        HeatmapKind::LogOdds => log_odds,
+    }
+}
+
+impl Matrices {
+    /// The rows of the heatmap: of shares the most prominent classes, else those of the surest cells.
+    pub(super) fn heatmap_classes(&self, counts: &Counts, cells: &CellTable) -> Vec<usize> {
+        match self.rule.heatmap {
+            HeatmapKind::Shares => counts.prominent(self.rule.top),
+            kind => cells.strongest_classes(self.rule.top, interval_of(kind)),
+        }
+    }
+
+    /// Differences or log odds of classes, red where a label has more and blue where it has less than the others.
+    pub(super) fn heatmap_of_cells(
+        &self,
+        method: &str,
+        counts: &Counts,
+        cells: &CellTable,
+        classes: &[usize],
+    ) -> Heatmap {
+        let interval = interval_of(self.rule.heatmap);
+        let mut matrix = Array2::from_elem(counts.cells.dim(), None);
+        for cell in cells.cells() {
+            matrix[[cell.class, cell.label]] = interval(cell).map(|interval| interval.value);
+        }
+        let mut heatmap = self.drawn(&matrix, classes, &counts.images, "statistics.csv");
+        let reach = heatmap.values.iter().flatten().flatten().map(|value| value.abs()).fold(0.0, f64::max);
+        let reach = if reach > 0.0 { reach } else { 1.0 };
+        heatmap.range = (-reach, reach);
+        let (name, value_label) = match self.rule.heatmap {
+            HeatmapKind::LogOdds => ("log odds ratios", "log odds ratio, a label's images against all others"),
+            _ => ("differences of shares", "share of a label's images less that of all others"),
+        };
+        heatmap.title = format!("Objects and emotions: {name}");
+        heatmap.subtitle = Some(format!(
+            "{method}, {} images: how much more often a class is important in an emotion's images than in all others; \
+             the {} classes with the surest cells of {}",
+            counts.images.iter().sum::<u64>(),
+            classes.len(),
+            self.classes.len()
+        ));
+        heatmap.value_label = value_label.into();
+        heatmap.empty_label = "no image got this label, or no other".into();
+        heatmap.notes.insert(0, self.rule.described());
+        heatmap.notes.insert(1, self.enough_described());
+        heatmap
+    }
+
+    /// Marks the cells of `classes`, the heatmap's rows, that chance hardly gives.
+    pub(super) fn mark(&self, heatmap: &mut Heatmap, counts: &Counts, cells: &CellTable, classes: &[usize]) {
+        let columns = shown(&counts.images);
+        let is_marked = |class, label| cells.cell(class, label).is_some_and(|cell| cell.important.is_significant());
+        heatmap.marks = (0..classes.len())
+            .flat_map(|row| (0..columns.len()).map(move |column| (row, column)))
+            .filter(|&(row, column)| is_marked(classes[row], columns[column]))
+            .collect();
+        heatmap.notes.push(MARK_NOTE.into());
+    }
+
+    /// The cells whose log odds ratios are surest to be large or small.
+    pub(super) fn forest(&self, method: &str, cells: &CellTable) -> Forest {
+        let strongest = cells.strongest(self.rule.top, log_odds);
+        let row = |cell: &&Cell| {
+            let interval = log_odds(cell)?;
+            Some(ForestRow {
+                label: format!("{}, {}", self.classes[cell.class], self.labels[cell.label]),
+                value: interval.value,
+                interval: (interval.lower, interval.upper),
+                filled: cell.important.is_significant(),
+                reference: cell.detected.log_odds.map(|odds| odds.value),
+                remark: format!("{} of {}", cell.counts.important_with_label, cell.counts.images_with_label),
+            })
+        };
+        let rows: Vec<ForestRow> = strongest.iter().filter_map(row).collect();
+        let mut notes = vec![
+            "Filled: q < 0.05 (Benjamini-Hochberg, over all cells in statistics.csv). Grey stroke: the log odds ratio \
+             of mere detection, which the detector alone accounts for. Right: images of the label in which the class \
+             is important."
+                .to_string(),
+            self.rule.described(),
+            self.enough_described(),
+        ];
+        notes.extend(self.rule.images_described());
+        notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
+        Forest {
+            title: "The surest associations of objects and emotions".into(),
+            subtitle: format!(
+                "{method}: log odds ratio with its interval at 95 %, an emotion's images against all others; the {} \
+                 surest of {} cells",
+                rows.len(),
+                cells.tested()
+            ),
+            value_label: "log odds ratio".into(),
+            rows,
+            notes,
+        }
+    }
+
+    /// The sentence that says which classes have statistics.
+    fn enough_described(&self) -> String {
+        format!("Classes that are important in at least {} images.", self.rule.min_images)
+    }
+}

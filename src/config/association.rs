@@ -1,0 +1,98 @@
+//! `[association]`: from records to matrices, statistics and their pictures.
+
+use crate::score::{BoxScore, ScoreRule};
+use serde::{Deserialize, Serialize};
+
+/// What stands in the cells of the heatmap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeatmapKind {
+    /// The share of a label's pictures in which a class is important, as in the paper's Fig. 2.
+    Shares,
+    /// That share less the share of the pictures of all other labels.
+    Difference,
+    /// The logarithm of the odds ratio of the two.
+    LogOdds,
+}
+
+/// `[association]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AssociationConfig {
+    /// Boxes must score more than this.
+    pub importance: f32,
+    /// Labels must be more confident than this.
+    pub min_confidence: f32,
+    /// Which score of a box counts.
+    pub score: ScoreRule,
+    /// Pictures count when the probability of their label is greater than that of the next by more than this; 0: all
+    /// pictures count.
+    pub min_margin: f32,
+    /// A class has statistics when it is important in at least so many pictures.
+    pub min_images: u64,
+    /// Classes in the heatmap, cells in the forest plot.
+    pub top: usize,
+    /// What stands in the cells of the heatmap.
+    pub heatmap: HeatmapKind,
+    /// Whether cells of the heatmap that chance hardly gives are marked; those of other kinds than shares always are.
+    pub mark: bool,
+}
+
+impl Default for AssociationConfig {
+    fn default() -> Self {
+        Self {
+            importance: 0.3,
+            min_confidence: 0.0,
+            score: ScoreRule::Mean,
+            min_margin: 0.0,
+            min_images: 10,
+            top: 25,
+            heatmap: HeatmapKind::Shares,
+            mark: false,
+        }
+    }
+}
+
+impl AssociationConfig {
+    /// Whether a box of this confidence and score counts.
+    pub fn counts(&self, confidence: f32, score: &BoxScore) -> bool {
+        confidence > self.min_confidence && self.score.pick(score) > self.importance
+    }
+
+    /// [`Self::counts`] as a sentence, for notes below pictures.
+    pub fn described(&self) -> String {
+        let (rule, confident) = self.score_and_confidence();
+        format!("A box counts when its score ({rule}) is over {}{confident}.", self.importance)
+    }
+
+    /// [`Self::counts`] as a sentence where the threshold is any.
+    pub fn score_described(&self) -> String {
+        let (rule, confident) = self.score_and_confidence();
+        format!("A box counts when its score ({rule}) is over the threshold{confident}.")
+    }
+
+    /// What a box's score is, and what else is asked of it.
+    fn score_and_confidence(&self) -> (&'static str, String) {
+        let rule = match self.score {
+            ScoreRule::Mean => "mean of the map in the box",
+            ScoreRule::Max => "maximum of the map in the box",
+            ScoreRule::Mass => "share of the map in the box",
+        };
+        let confident = match self.min_confidence {
+            0.0 => String::new(),
+            over => format!(" and its confidence over {over}"),
+        };
+        (rule, confident)
+    }
+
+    /// Whether a picture counts whose label leads the next one by `margin`; `None`: the network has no probabilities.
+    pub fn takes(&self, margin: Option<f32>) -> bool {
+        self.min_margin == 0.0 || margin.is_some_and(|margin| margin > self.min_margin)
+    }
+
+    /// [`Self::takes`] as a sentence, where it is not all pictures.
+    pub fn images_described(&self) -> Option<String> {
+        let margin = self.min_margin;
+        (margin > 0.0).then(|| format!("Only images whose label leads the next one by more than {margin}."))
+    }
+}
