@@ -144,7 +144,7 @@ fn cell(value: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribution::external::npy;
+    use crate::attribution::external::npy_matrix;
 
     #[test]
     fn the_matrix_is_read_again_as_it_was() {
@@ -153,7 +153,7 @@ mod tests {
         let matrix = Array2::from_shape_fn((3, 5), |(row, column)| row as f32 - 0.3 * column as f32);
         write_npy(&path, &matrix).unwrap();
         let length = std::fs::metadata(&path).unwrap().len();
-        let (columns, values) = npy::matrix(&path, length).unwrap();
+        let (columns, values) = npy_matrix(&path, length).unwrap();
         assert_eq!((columns, values), (5, matrix.iter().copied().collect()));
         assert_eq!((length - 60) % 64, 0);
     }
