@@ -41,8 +41,8 @@ impl<'a> ClassifyStage<'a> {
         Self { config, fit: network.card().fit, card: network.card().clone() }
     }
 
-    /// The records of a batch of pictures, each with what `also` makes of it: `also` sees the batch on its way through the
-    /// network and gives an entry a picture.
+    /// The records of a batch of pictures, each with what `also` makes of it: `also` sees the batch on its way through
+    /// the network and gives an entry a picture.
     ///
     /// # Errors
     /// The network cannot be run; whatever `also` reports.

@@ -35,16 +35,16 @@ Examples:
 /// Every CORPUS is a domain. Writes a run directory with a folder for each layer: embedding.png and .svg (PCA and t-SNE
 /// side by side, coloured by label, marked by domain or by right and wrong), embedding.csv (path, domain, label, answer
 /// and the four coordinates), features.npy (f32, the rows of embedding.csv), numbers.csv (silhouette; accuracy of the
-/// nearest neighbours, each image left out of its own vote, with Wilson's interval; the share of the most frequent label
-/// to compare it with; explained variance; trustworthiness of both planes) and, of several corpora, domains.csv: for
-/// every two domains the accuracy of a linear classifier that tells them apart (logistic regression, cross-validation in
-/// five parts, as many images of both, at most 2,000 of each), the proxy A-distance 2 (1 - 2 error), and the distance of
-/// the means in standard deviations.
+/// nearest neighbours, each image left out of its own vote, with Wilson's interval; the share of the most frequent
+/// label to compare it with; explained variance; trustworthiness of both planes) and, of several corpora, domains.csv:
+/// for every two domains the accuracy of a linear classifier that tells them apart (logistic regression,
+/// cross-validation in five parts, as many images of both, at most 2,000 of each), the proxy A-distance 2 (1 - 2
+/// error), and the distance of the means in standard deviations.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// The network: whatever --emotion-weights of the other commands takes (EmoNet, Multi-GAP, what `emocam train` leaves,
-    /// a TorchScript file with its card)
+    /// The network: whatever --emotion-weights of the other commands takes (EmoNet, Multi-GAP, what `emocam train`
+    /// leaves, a TorchScript file with its card)
     model: String,
 
     /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze; each is a domain
@@ -55,9 +55,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "list_layers")]
     out: Option<PathBuf>,
 
-    /// Layers by their names, separated by commas or given several times: inner layers that the network names (mean over
-    /// all places), `activation` (the explained activation, likewise), linear layers behind it where the network shows
-    /// them (fc6 and fc7 of an AlexNet, behind their ReLU), `outputs`. --list-layers lists them [default: activation]
+    /// Layers by their names, separated by commas or given several times: inner layers that the network names (mean
+    /// over all places), `activation` (the explained activation, likewise), linear layers behind it where the network
+    /// shows them (fc6 and fc7 of an AlexNet, behind their ReLU), `outputs`. --list-layers lists them [default:
+    /// activation]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     layer: Vec<String>,
 
@@ -75,8 +76,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE.toml", requires = "labels")]
     label_map: Option<PathBuf>,
 
-    /// What the marks of the points tell: the domain, whether the answer is right, or nothing [default: domain for several
-    /// corpora, else right with --labels]
+    /// What the marks of the points tell: the domain, whether the answer is right, or nothing [default: domain for
+    /// several corpora, else right with --labels]
     #[arg(long, value_enum, value_name = "WHAT")]
     mark: Option<MarkName>,
 
@@ -95,7 +96,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     emotion_mean: Option<String>,
 
-    /// The stream of a network with several (Multi-GAP) whose last block is the explained activation [default: its first]
+    /// The stream of a network with several (Multi-GAP) whose last block is the explained activation [default: its
+    /// first]
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
 
@@ -111,8 +113,8 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Embedding")]
 struct Embedding {
-    /// Of t-SNE: about how many neighbours of each image matter; at most a third of the other images [default: 30, or the
-    /// largest that so few images allow; no t-SNE below 2]
+    /// Of t-SNE: about how many neighbours of each image matter; at most a third of the other images [default: 30, or
+    /// the largest that so few images allow; no t-SNE below 2]
     #[arg(long, value_name = "N")]
     perplexity: Option<f64>,
 

@@ -72,8 +72,8 @@ impl MarkBy {
         }
     }
 
-    /// What is told where nobody asks for anything: the domain where there are several, else whether the answer is right
-    /// where that is known.
+    /// What is told where nobody asks for anything: the domain where there are several, else whether the answer is
+    /// right where that is known.
     pub fn usual(domains: usize, labelled: bool) -> Self {
         match (domains, labelled) {
             (2.., _) => Self::Domain,
@@ -84,8 +84,8 @@ impl MarkBy {
 }
 
 impl FeatureSet {
-    /// The pictures that went through the network, with the number of the domain of each. One with a feature that is not
-    /// finite is a failure.
+    /// The pictures that went through the network, with the number of the domain of each. One with a feature that is
+    /// not finite is a failure.
     ///
     /// # Errors
     /// A layer gives pictures different numbers of features.

@@ -8,9 +8,9 @@ use ndarray::Array2;
 /// Pairs of domains that the picture names; `domains.csv` has all.
 const MOST_PAIRS: usize = 3;
 
-/// The picture of a layer called `name`; `warning` is what every reader must know.
+/// The picture called `title` of a layer; `warning` is what every reader must know.
 pub(super) fn picture(
-    name: &str,
+    title: String,
     set: &FeatureSet,
     embedding: &LayerEmbedding,
     settings: &EmbedSettings,
@@ -27,7 +27,7 @@ pub(super) fn picture(
         ScatterPoint { group: picture.group, mark: of_picture }
     });
     Scatter {
-        title: format!("Features of the layer {name}"),
+        title,
         subtitle: format!("{}, {coloured}", counted(set)),
         panels: panels(embedding, settings, set.pictures.len()),
         points: points.collect(),
@@ -91,11 +91,12 @@ fn panels(embedding: &LayerEmbedding, settings: &EmbedSettings, pictures: usize)
     };
     let how = embedding.perplexity.map_or(String::new(), |perplexity| {
         let EmbedSettings { iterations, seed, .. } = settings;
-        format!(" (perplexity {perplexity}, {iterations} iterations, seed {seed}, {} components)", embedding.components)
+        let components = embedding.components;
+        format!("perplexity {perplexity}, {iterations} iterations, seed {seed}, on {components} principal components")
     });
     vec![
-        ScatterPanel { title: "PCA".into(), axes: Some([axis(0), axis(1)]), places: plane },
-        ScatterPanel { title: format!("t-SNE{how}"), axes: None, places: t_sne.ok_or(missing) },
+        ScatterPanel { title: "PCA".into(), caption: axis(0), up: Some(axis(1)), places: plane },
+        ScatterPanel { title: "t-SNE".into(), caption: how, up: None, places: t_sne.ok_or(missing) },
     ]
 }
 
@@ -115,8 +116,8 @@ fn notes(set: &FeatureSet, embedding: &LayerEmbedding, warning: Option<&str>) ->
         |space| embedding.find(Measure::Trustworthiness, space, "").and_then(|one| Some((one.value?, one.neighbours?)));
     if let (Some((pca, neighbours)), Some((t_sne, _))) = (trusted(Space::Pca), trusted(Space::Tsne)) {
         notes.push(format!(
-            "Trustworthiness ({neighbours} neighbours): PCA {pca:.3}, t-SNE {t_sne:.3}. t-SNE keeps neighbourhoods; sizes of \
-             clusters and distances between them mean little."
+            "Trustworthiness ({neighbours} neighbours): PCA {pca:.3}, t-SNE {t_sne:.3}. t-SNE keeps neighbourhoods; \
+             sizes of clusters and distances between them mean little."
         ));
     }
     for pair in embedding.domains.iter().take(MOST_PAIRS) {
@@ -151,8 +152,8 @@ fn separation_note(embedding: &LayerEmbedding, by: &str) -> Option<String> {
     let (share, (lower, upper)) = (accuracy.value?, accuracy.interval?);
     let largest = value(Measure::LargestGroup, Space::Features)?;
     Some(format!(
-        "By {by}: silhouette: {}. The {} nearest neighbours among the features name the {by} in {share:.3} [{lower:.3}, \
-         {upper:.3}] of {} images (the most frequent one: {largest:.3}).",
+        "By {by}: silhouette: {}. The {} nearest neighbours among the features name the {by} in {share:.3} \
+         [{lower:.3}, {upper:.3}] of {} images (the most frequent one: {largest:.3}).",
         in_spaces(Measure::Silhouette),
         accuracy.neighbours?,
         accuracy.pictures

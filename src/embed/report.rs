@@ -44,7 +44,10 @@ pub fn write_layer(run: &Run, report: &LayerReport<'_>) -> Result<PathBuf> {
     if set.domains.len() > 1 {
         write_domains(&folder.join("domains.csv"), set, &embedding.domains)?;
     }
-    let drawing = picture(&layer.name, set, embedding, settings, mark, run.manifest.warning.as_deref());
+    let weights = Path::new(&run.manifest.configuration.emotion.weights);
+    let model = weights.file_name().map_or(String::new(), |name| format!(" of {}", name.to_string_lossy()));
+    let title = format!("Features of the layer {}{model}", layer.name);
+    let drawing = picture(title, set, embedding, settings, mark, run.manifest.warning.as_deref());
     plot::write(&drawing.svg()?, &folder.join("embedding.png"), &folder.join("embedding.svg"))?;
     Ok(folder)
 }

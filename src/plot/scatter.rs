@@ -66,8 +66,10 @@ pub struct Scatter {
 pub struct ScatterPanel {
     /// Above it.
     pub title: String,
-    /// Below the horizontal axis and along the vertical one; `None` where places alone mean nothing.
-    pub axes: Option<[String; 2]>,
+    /// Below it.
+    pub caption: String,
+    /// Along the vertical axis; `None` where coordinates mean nothing, so that there are no ticks either.
+    pub up: Option<String>,
     /// One a point; none: what is missing, and why.
     pub places: Result<Vec<(f64, f64)>, String>,
 }
@@ -213,9 +215,12 @@ impl Scatter {
             }
         };
         let view = View::of(places, area);
-        if let Some([across, up]) = &panel.axes {
-            draw_axes(&view, across, up, canvas);
+        if let Some(up) = &panel.up {
+            draw_axes(&view, up, canvas);
         }
+        let drop = if panel.up.is_some() { LABEL_DROP } else { TICK_DROP };
+        let below = (area.x + area.width / 2.0, area.bottom() + drop);
+        text(canvas, &panel.caption, below, TICK, Anchor::Middle, GREY);
         canvas.frame(area, AXIS, 0.8, false);
         for &point in order {
             let ScatterPoint { group, mark } = self.points[point];
@@ -272,7 +277,7 @@ impl View {
     }
 }
 
-fn draw_axes(view: &View, across: &str, up: &str, canvas: &mut Canvas) {
+fn draw_axes(view: &View, up: &str, canvas: &mut Canvas) {
     let (area, (x, y)) = (view.area, view.centre);
     for (value, label) in ticks((x - view.reach, x + view.reach)) {
         let at = view.place((value, y)).0;
@@ -284,7 +289,6 @@ fn draw_axes(view: &View, across: &str, up: &str, canvas: &mut Canvas) {
         canvas.line((area.x, at), (area.right(), at), GRID, 0.8);
         text(canvas, &label, (area.x - 4.0, at + TICK.drop()), TICK, Anchor::End, GREY);
     }
-    text(canvas, across, (area.x + area.width / 2.0, area.bottom() + LABEL_DROP), TICK, Anchor::Middle, GREY);
     let at = (area.x - 38.0, area.y + area.height / 2.0);
     canvas.text(&Text { content: up, at, font: TICK, anchor: Anchor::Middle, turn: -90.0, fill: GREY });
 }
@@ -317,10 +321,15 @@ mod tests {
 
     fn picture() -> Scatter {
         let places = vec![(0.0, 0.0), (3.0, 1.0), (-2.0, 0.5)];
-        let axes = ["component 1", "component 2"].map(String::from);
+        let (caption, up) = ("component 1".to_string(), Some("component 2".to_string()));
         let panels = vec![
-            ScatterPanel { title: "PCA".into(), axes: Some(axes), places: Ok(places) },
-            ScatterPanel { title: "t-SNE".into(), axes: None, places: Err("too few images".into()) },
+            ScatterPanel { title: "PCA".into(), caption, up, places: Ok(places) },
+            ScatterPanel {
+                title: "t-SNE".into(),
+                caption: String::new(),
+                up: None,
+                places: Err("too few images".into()),
+            },
         ];
         let point = |group, mark| ScatterPoint { group, mark };
         Scatter {

@@ -2,8 +2,8 @@
 //! are looked at and not kept.
 //!
 //! In: rows of numbers. Out: whatever is made of each row's distances, in the order of the rows. A squared distance is
-//! |a|² + |b|² - 2ab of the rows less their mean; that of equal rows is exactly 0. Blocks have a fixed size, so that the
-//! result is the same for any number of threads.
+//! |a|² + |b|² - 2ab of the rows less their mean; that of equal rows is exactly 0. Blocks have a fixed size, so that
+//! the result is the same for any number of threads.
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{s, Array1, Array2, ArrayView2, Axis};

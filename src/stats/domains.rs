@@ -2,8 +2,8 @@
 //!
 //! In: features of pictures of two domains, one row a picture. Out: the classifier's accuracy on pictures that it was
 //! not fitted to, 1/2 where it cannot tell them apart and 1 where it can. From it follows the proxy A-distance
-//! (Ben-David, Blitzer, Crammer, Pereira 2007), by which methods of domain adaptation are compared. Beside it the distance
-//! of the means.
+//! (Ben-David, Blitzer, Crammer, Pereira 2007), by which methods of domain adaptation are compared. Beside it the
+//! distance of the means.
 
 use super::logistic::logistic_regression;
 use super::proportion::Share;
@@ -14,8 +14,8 @@ use rayon::prelude::*;
 /// Parts of the cross-validation.
 const FOLDS: usize = 5;
 
-/// Most rows of a domain that are looked at: the interval of the accuracy then reaches 0.015 to each side at most, and a
-/// look takes seconds, whatever the size of the corpus.
+/// Most rows of a domain that are looked at: the interval of the accuracy then reaches 0.015 to each side at most, and
+/// a look takes seconds, whatever the size of the corpus.
 const MOST_ROWS: usize = 2_000;
 
 /// scikit-learn's default for the weight of the rows against the penalty.
@@ -39,16 +39,16 @@ pub fn domain_accuracy(source: &Array2<f32>, target: &Array2<f32>, seed: u64) ->
     Share::of(hits, 2 * count as u64)
 }
 
-/// 2 (1 - 2 error) of a classifier that tells two domains apart with this accuracy: 0 where it is no better than chance,
-/// 2 where it errs never. Chance may bring it a little below 0.
+/// 2 (1 - 2 error) of a classifier that tells two domains apart with this accuracy: 0 where it is no better than
+/// chance, 2 where it errs never. Chance may bring it a little below 0.
 pub fn proxy_a_distance(accuracy: f64) -> f64 {
     2.0 * (1.0 - 2.0 * (1.0 - accuracy))
 }
 
-/// How far apart the means of two domains lie, in units of the standard deviation within them (the root of the
-/// variance summed over the columns, a mean of both domains): the root of the unbiased estimate of the squared distance, 0 where that
-/// is below 0. `None` when a domain has fewer than two rows, the two have different numbers of columns or none, a number is
-/// not finite, or nothing varies within the domains.
+/// How far apart the means of two domains lie, in units of the standard deviation within them (the root of the variance
+/// summed over the columns, a mean of both domains): the root of the unbiased estimate of the squared distance, 0 where
+/// that is below 0. `None` when a domain has fewer than two rows, the two have different numbers of columns or none, a
+/// number is not finite, or nothing varies within the domains.
 ///
 /// It is what maximum mean discrepancy measures with a linear kernel, and has no bandwidth to choose: beside the
 /// classifier's accuracy, which ends at 1, it says how far apart two domains are that are wholly apart.

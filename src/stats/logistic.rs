@@ -16,8 +16,8 @@ const TOLERANCE: f64 = 1e-9;
 /// How exactly a Newton step is solved, as a share of the gradient's length.
 const STEP_TOLERANCE: f64 = 1e-3;
 
-/// The largest number of conjugate gradients in a step. Fewer than there are unknowns do, because the penalty bounds the
-/// least curvature.
+/// The largest number of conjugate gradients in a step. Fewer than there are unknowns do, because the penalty bounds
+/// the least curvature.
 const CONJUGATE_STEPS: usize = 2_000;
 
 /// What the decrease of a step must be at least, as a share of what the gradient promises (Armijo).

@@ -1,10 +1,10 @@
 //! Principal components (Pearson 1901; Jolliffe 2002), by Lanczos' method with full reorthogonalisation (Golub and Van
 //! Loan, Matrix Computations, 4th edition, sections 10.1 and 10.3).
 //!
-//! In: rows of numbers. Out: the directions of largest variance, the variance along each, and where the rows lie on them.
-//! Only products with the rows are needed, so that a few components of many columns cost little; in the worst case there
-//! are as many steps as columns, and the result is exact. Sums run over blocks of rows of a fixed size in their order, so
-//! that it is the same for any number of threads.
+//! In: rows of numbers. Out: the directions of largest variance, the variance along each, and where the rows lie on
+//! them. Only products with the rows are needed, so that a few components of many columns cost little; in the worst
+//! case there are as many steps as columns, and the result is exact. Sums run over blocks of rows of a fixed size in
+//! their order, so that it is the same for any number of threads.
 
 use super::tridiagonal::eigenvectors;
 use crate::random::Random;
@@ -44,8 +44,8 @@ impl PrincipalComponents {
     }
 }
 
-/// The first `count` components of `rows`, fewer where there are no more: rows that are all alike have none. `None` when
-/// there are fewer than two rows or a number is not finite.
+/// The first `count` components of `rows`, fewer where there are no more: rows that are all alike have none. `None`
+/// when there are fewer than two rows or a number is not finite.
 pub fn principal_components(rows: ArrayView2<'_, f64>, count: usize) -> Option<PrincipalComponents> {
     if rows.nrows() < 2 || rows.iter().any(|value| !value.is_finite()) {
         return None;
@@ -255,7 +255,8 @@ mod tests {
             for ((row, column), product) in products.indexed_iter() {
                 let same = f64::from(u8::from(row == column));
                 prop_assert!((product - same).abs() < 1e-9);
-                prop_assert!((covariances[[row, column]] - same * found.variances[row]).abs() < 1e-8 * found.variances[0]);
+                let covariance = covariances[[row, column]] - same * found.variances[row];
+                prop_assert!(covariance.abs() < 1e-8 * found.variances[0]);
             }
             for component in found.components.outer_iter() {
                 let largest = component.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap();

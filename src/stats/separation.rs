@@ -1,8 +1,8 @@
 //! How well groups of rows are apart: silhouette (Rousseeuw 1987) and the accuracy of the nearest neighbours' vote (Fix
 //! and Hodges 1951), both as scikit-learn defines them.
 //!
-//! In: rows of numbers, and the group of each. Out: a silhouette in `[-1, 1]`, and how many rows are given the right group
-//! by their neighbours.
+//! In: rows of numbers, and the group of each. Out: a silhouette in `[-1, 1]`, and how many rows are given the right
+//! group by their neighbours.
 
 use super::distances::{by_row, nearest, RowNeighbour};
 use super::proportion::Share;

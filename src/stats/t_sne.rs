@@ -2,8 +2,8 @@
 //! computes it, made the same at every run and for any number of threads.
 //!
 //! In: rows of numbers, the columns in the order of their importance. Out: a point of the plane for each row. The crate
-//! by itself draws a start and the vantage points of its neighbour search from the operating system's random numbers, and
-//! its last digits follow the number of threads; so it is given the exact neighbours and the start, and one thread.
+//! by itself draws a start and the vantage points of its neighbour search from the operating system's random numbers,
+//! and its last digits follow the number of threads; so it is given the exact neighbours and the start, and one thread.
 
 use super::distances::{by_row, nearest};
 use crate::random::Random;
@@ -16,8 +16,8 @@ const ANGLE: f64 = 0.5;
 /// Standard deviation of the start's first column (Kobak and Berens 2019; scikit-learn's, too).
 const START: f64 = 1e-4;
 
-/// What is drawn by the seed beside it: a hundredth, so that equal rows do not begin at one point, from where they would
-/// never part.
+/// What is drawn by the seed beside it: a hundredth, so that equal rows do not begin at one point, from where they
+/// would never part.
 const NOISE: f64 = 1e-6;
 
 /// The fewest iterations: the first 250 draw the rows together with exaggerated forces, and what follows lets them go.
@@ -39,8 +39,8 @@ pub struct TsneSettings {
 pub struct TsneEmbedding {
     /// One a row (rows, 2).
     pub points: Array2<f64>,
-    /// What is minimised: the divergence (Kullback and Leibler 1951) of the neighbourhoods in the plane from those of the
-    /// data.
+    /// What is minimised: the divergence (Kullback and Leibler 1951) of the neighbourhoods in the plane from those of
+    /// the data.
     pub divergence: Option<f64>,
 }
 

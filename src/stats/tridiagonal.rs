@@ -9,8 +9,8 @@ use ndarray::Array2;
 const STEPS: usize = 60;
 
 /// Eigenvalues, the largest first, and in the rows of a matrix their eigenvectors of length 1, of the matrix with this
-/// diagonal and the numbers `below` it; `None` when an eigenvalue is not found, which happens only where a number is not
-/// finite.
+/// diagonal and the numbers `below` it; `None` when an eigenvalue is not found, which happens only where a number is
+/// not finite.
 ///
 /// # Panics
 /// `below` has not one number fewer than `diagonal`.

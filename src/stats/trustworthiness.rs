@@ -1,15 +1,15 @@
-//! Whether an embedding can be trusted: whether those that are near in the picture are near in the data (Venna and Kaski
-//! 2001; van der Maaten 2009), as scikit-learn defines it.
+//! Whether an embedding can be trusted: whether those that are near in the picture are near in the data (Venna and
+//! Kaski 2001; van der Maaten 2009), as scikit-learn defines it.
 //!
-//! In: rows of numbers, and embeddings of them. Out: a number in `[0, 1]` for each embedding, 1 where all neighbours in it
-//! are neighbours in the data too.
+//! In: rows of numbers, and embeddings of them. Out: a number in `[0, 1]` for each embedding, 1 where all neighbours in
+//! it are neighbours in the data too.
 
 use super::distances::{by_row, nearest};
 use ndarray::{Array2, ArrayView2};
 
-/// The trustworthiness of each embedding of `rows` by `count` neighbours: 1 less the sum, over rows and their neighbours in
-/// the embedding, of how many places beyond `count` the neighbour has in the order of distances in the data, as a share of
-/// the largest such sum. `None` when `count` is 0 or not below half the number of rows.
+/// The trustworthiness of each embedding of `rows` by `count` neighbours: 1 less the sum, over rows and their
+/// neighbours in the embedding, of how many places beyond `count` the neighbour has in the order of distances in the
+/// data, as a share of the largest such sum. `None` when `count` is 0 or not below half the number of rows.
 ///
 /// # Panics
 /// An embedding has not as many rows.
