@@ -37,8 +37,7 @@ fn reference() -> (serde_json::Value, Array2<f64>, Vec<usize>) {
 #[test]
 fn principal_components_are_those_of_scikit_learn_in_their_signs_too() {
     let (values, rows, _) = reference();
-    let PrincipalComponents { components, variances, total_variance, scores } =
-        principal_components(rows.view(), 5).unwrap();
+    let PrincipalComponents { components, variances, total_variance, scores } = principal_components(&rows, 5).unwrap();
     let shares: Vec<f64> = variances.iter().map(|variance| variance / total_variance).collect();
     assert!(furthest(&components, &matrix(&values["components"])) < 1e-10);
     assert!(furthest(&scores, &matrix(&values["scores"])) < 1e-10);
@@ -49,14 +48,14 @@ fn principal_components_are_those_of_scikit_learn_in_their_signs_too() {
 #[test]
 fn groups_are_apart_as_scikit_learn_says() {
     let (values, rows, groups) = reference();
-    let plane = principal_components(rows.view(), 2).unwrap().scores;
+    let plane = principal_components(&rows, 2).unwrap().scores;
     for (rows, silhouette, right) in [(&rows, "silhouette", "right"), (&plane, "silhouette_2", "right_2")] {
-        let Separation { silhouette: found, neighbours } = separation(rows.view(), &groups, 5).unwrap();
+        let Separation { silhouette: found, neighbours } = separation(rows, &groups, 5).unwrap();
         let expected = values[silhouette].as_f64().unwrap();
         assert!((found - expected).abs() < 1e-10, "{silhouette}: {found}, scikit-learn {expected}");
         assert_eq!(Some(neighbours.hits), values[right].as_u64());
     }
-    let found = trustworthiness(rows.view(), &[&plane], 5).unwrap()[0];
+    let found = trustworthiness(&rows, &[&plane], 5).unwrap()[0];
     let expected = values["trustworthiness_2"].as_f64().unwrap();
     assert!((found - expected).abs() < 1e-10, "{found}, scikit-learn {expected}");
 }
@@ -65,7 +64,7 @@ fn groups_are_apart_as_scikit_learn_says() {
 fn the_plane_between_two_domains_is_that_of_scikit_learn() {
     let (values, rows, groups) = reference();
     let positive: Vec<bool> = groups.iter().map(|group| *group > 1).collect();
-    let model = logistic_regression(rows.view(), &positive, 1.0);
+    let model = logistic_regression(&rows, &positive, 1.0);
     assert!(furthest(&model.weights, &numbers(&values["weights"])) < 1e-6, "{model:?}");
     assert!((model.intercept - values["intercept"].as_f64().unwrap()).abs() < 1e-5, "{model:?}");
 }
@@ -74,11 +73,11 @@ fn the_plane_between_two_domains_is_that_of_scikit_learn() {
 fn t_sne_can_be_trusted_as_much_as_scikit_learns() {
     let (values, rows, _) = reference();
     let worst = numbers(&values["t_sne"]).into_iter().fold(1.0, f64::min);
-    let scores = principal_components(rows.view(), 50).unwrap().scores;
+    let scores = principal_components(&rows, 50).unwrap().scores;
     for seed in 0..3 {
         let settings = TsneSettings { perplexity: 20.0, iterations: 1000, seed };
-        let points = t_sne(scores.view(), settings).unwrap().points;
-        let found = trustworthiness(rows.view(), &[&points], 5).unwrap()[0];
+        let points = t_sne(&scores, settings).unwrap().points;
+        let found = trustworthiness(&rows, &[&points], 5).unwrap()[0];
         assert!(found >= worst - 0.02, "seed {seed}: {found}, scikit-learn {worst}");
     }
 }
@@ -98,18 +97,18 @@ fn ten_thousand_rows_of_512_take_less_than_two_minutes() {
     let clock = Instant::now();
     let said = |step: &str| println!("{:.1} s: {step}", clock.elapsed().as_secs_f64());
     pool.install(|| {
-        let found = principal_components(rows.view(), 50).unwrap();
+        let found = principal_components(&rows, 50).unwrap();
         said("principal components");
         let settings = TsneSettings { perplexity: 30.0, iterations: 1000, seed: 1 };
-        let points = t_sne(found.scores.view(), settings).unwrap().points;
+        let points = t_sne(&found.scores, settings).unwrap().points;
         said("t-SNE");
         let plane = found.scores.slice(s![.., ..2]).to_owned();
-        let trusted = trustworthiness(rows.view(), &[&plane, &points], 5).unwrap();
+        let trusted = trustworthiness(&rows, &[&plane, &points], 5).unwrap();
         said(&format!("trustworthiness {trusted:.4?}"));
-        let apart = separation(rows.view(), &groups, 5).unwrap();
+        let apart = separation(&rows, &groups, 5).unwrap();
         said(&format!("separation: silhouette {:.4}, neighbours {:.4}", apart.silhouette, apart.neighbours.share));
-        separation(points.view(), &groups, 5).unwrap();
-        separation(plane.view(), &groups, 5).unwrap();
+        separation(&points, &groups, 5).unwrap();
+        separation(&plane, &groups, 5).unwrap();
         said("separation in the two planes");
     });
     assert!(clock.elapsed().as_secs() < 120);

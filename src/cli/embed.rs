@@ -167,8 +167,8 @@ struct Plan {
     layers: Vec<FeatureLayer>,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let (config, machine, settings) = resolve(&args)?;
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let (config, machine, settings) = resolve(args)?;
     if args.list_layers {
         let (network, _) = load::network(&config, &machine.models, open_device(&machine)?)?;
         let line = |layer: FeatureLayer| format!("{:<20} {}\n", layer.name, layer.description());

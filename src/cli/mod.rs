@@ -124,7 +124,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Paste(args) => paste::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Demo(args) => demo::run(&args),
-        Command::Embed(args) => embed::run(args),
+        Command::Embed(args) => embed::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Models(command) => models::run(command),

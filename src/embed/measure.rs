@@ -9,7 +9,7 @@ use crate::stats::{
     trustworthiness, Share, TsneSettings,
 };
 use crate::{Error, Result};
-use ndarray::{s, Array2, ArrayView2, Axis};
+use ndarray::{s, Array2, Axis};
 
 /// The fewest pictures that make a picture.
 pub const FEWEST_PICTURES: usize = 4;
@@ -178,14 +178,14 @@ pub fn measure(set: &FeatureSet, layer: usize, settings: &EmbedSettings) -> Resu
     let too_few =
         || Error::Setting(format!("an embedding needs at least {FEWEST_PICTURES} images; there are {pictures}"));
     let components =
-        principal_components(features.view(), settings.components.max(2)).filter(|_| pictures >= FEWEST_PICTURES);
+        principal_components(&features, settings.components.max(2)).filter(|_| pictures >= FEWEST_PICTURES);
     let components = components.ok_or_else(too_few)?;
     let explained: Vec<f64> = (0..2).filter_map(|component| components.explained(component)).collect();
     let before = components.scores.ncols().min(settings.components);
     let perplexity = settings.perplexity_for(pictures).filter(|_| before > 0);
     let embedded = perplexity.and_then(|perplexity| {
         let tsne_settings = TsneSettings { perplexity, iterations: settings.iterations, seed: settings.seed };
-        t_sne(components.scores.slice(s![.., ..before]), tsne_settings)
+        t_sne(&components.scores.slice(s![.., ..before]).to_owned(), tsne_settings)
     });
     let plane = components.scores.slice(s![.., ..explained.len()]).to_owned();
     let divergence = embedded.as_ref().and_then(|embedded| embedded.divergence);
@@ -200,7 +200,7 @@ pub fn measure(set: &FeatureSet, layer: usize, settings: &EmbedSettings) -> Resu
     let unmeasured = Measurement::new(Measure::Divergence, Space::Tsne, "", pictures);
     measurements.push(Measurement { value: divergence, ..unmeasured });
     for (space, rows) in spaces {
-        measurements.extend(separations(set, space, rows.map(|rows| rows.view()), settings.neighbours));
+        measurements.extend(separations(set, space, rows, settings.neighbours));
     }
     let domains = domain_pairs(set, layer, settings.seed);
     Ok(LayerEmbedding { plane, explained, t_sne, perplexity, components: before, measurements, domains })
@@ -225,7 +225,7 @@ fn explained_variances(explained: &[f64], pictures: usize) -> Vec<Measurement> {
 fn trust(spaces: &[(Space, Option<&Array2<f64>>); 3], neighbours: usize) -> Vec<Measurement> {
     let [(_, features), planes @ ..] = spaces;
     let there: Vec<&Array2<f64>> = planes.iter().filter_map(|(_, plane)| *plane).collect();
-    let trusted = features.and_then(|features| trustworthiness(features.view(), &there, neighbours));
+    let trusted = features.and_then(|features| trustworthiness(features, &there, neighbours));
     let mut trusted = trusted.unwrap_or_default().into_iter();
     let pictures = features.map_or(0, |features| features.nrows());
     let of_plane = |(space, plane): &(Space, Option<&Array2<f64>>)| Measurement {
@@ -237,12 +237,7 @@ fn trust(spaces: &[(Space, Option<&Array2<f64>>); 3], neighbours: usize) -> Vec<
 }
 
 /// How well labels, and where there are several domains these, are apart in a space.
-fn separations(
-    set: &FeatureSet,
-    space: Space,
-    rows: Option<ArrayView2<'_, f64>>,
-    neighbours: usize,
-) -> Vec<Measurement> {
+fn separations(set: &FeatureSet, space: Space, rows: Option<&Array2<f64>>, neighbours: usize) -> Vec<Measurement> {
     let groups: Vec<Option<usize>> = set.pictures.iter().map(|picture| picture.group).collect();
     let mut found = of_groups(space, rows, set.grouped_by(), &groups, neighbours).to_vec();
     if set.domains.len() > 1 {
@@ -255,14 +250,14 @@ fn separations(
 /// Silhouette, accuracy of neighbours and what it is to be compared with, among rows that have a group.
 fn of_groups(
     space: Space,
-    rows: Option<ArrayView2<'_, f64>>,
+    rows: Option<&Array2<f64>>,
     by: &'static str,
     groups: &[Option<usize>],
     neighbours: usize,
 ) -> [Measurement; 3] {
     let (grouped, groups): (Vec<usize>, Vec<usize>) =
         groups.iter().enumerate().filter_map(|(row, group)| Some((row, (*group)?))).unzip();
-    let apart = rows.and_then(|rows| separation(rows.select(Axis(0), &grouped).view(), &groups, neighbours));
+    let apart = rows.and_then(|rows| separation(&rows.select(Axis(0), &grouped), &groups, neighbours));
     let mut sizes = vec![0_u64; groups.iter().max().map_or(0, |last| last + 1)];
     groups.iter().for_each(|&group| sizes[group] += 1);
     let largest = sizes.iter().max().and_then(|largest| Share::of(*largest, groups.len() as u64));

@@ -6,7 +6,7 @@
 //! the result is the same for any number of threads.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{s, Array1, Array2, ArrayView2, Axis};
+use ndarray::{s, Array1, Array2, Axis};
 use rayon::prelude::*;
 
 /// Rows of a block: its distances to 10,000 rows take 10 MB.
@@ -14,9 +14,9 @@ const BLOCK: usize = 128;
 
 /// What `visit` makes of the squared Euclidean distances of each row, whose number it is given, to all rows, itself
 /// included. The numbers must be finite.
-pub fn by_row<R: Send>(rows: ArrayView2<'_, f64>, visit: impl Fn(usize, &[f64]) -> R + Sync) -> Vec<R> {
+pub fn by_row<R: Send>(rows: &Array2<f64>, visit: impl Fn(usize, &[f64]) -> R + Sync) -> Vec<R> {
     let Some(mean) = rows.mean_axis(Axis(0)) else { return Vec::new() };
-    let rows: Array2<f64> = &rows - &mean;
+    let rows: Array2<f64> = rows - &mean;
     let starts: Vec<usize> = (0..rows.nrows()).step_by(BLOCK).collect();
     let block = |start: usize| rows.slice(s![start..(start + BLOCK).min(rows.nrows()), ..]);
     // By the same product as below: so that what is subtracted from itself leaves nothing.
@@ -81,7 +81,7 @@ mod tests {
         });
         let of_all = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| by_row(rows.view(), |_, squares| squares.to_vec()))
+            pool.install(|| by_row(&rows, |_, squares| squares.to_vec()))
         };
         let found = of_all(1);
         assert!(found == of_all(3));

@@ -8,7 +8,7 @@
 use super::logistic::logistic_regression;
 use super::proportion::Share;
 use crate::random::Random;
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 /// Parts of the cross-validation.
@@ -35,7 +35,7 @@ pub fn domain_accuracy(source: &Array2<f32>, target: &Array2<f32>, seed: u64) ->
         return None;
     }
     let [source, target] = [(source, "source"), (target, "target")].map(|(rows, name)| drawn(rows, count, seed, name));
-    let hits = (0..FOLDS).into_par_iter().map(|fold| hits_of_fold(source.view(), target.view(), fold)).sum();
+    let hits = (0..FOLDS).into_par_iter().map(|fold| hits_of_fold(&source, &target, fold)).sum();
     Share::of(hits, 2 * count as u64)
 }
 
@@ -60,7 +60,7 @@ pub fn mean_distance(source: &Array2<f32>, target: &Array2<f32>) -> Option<f64> 
     let [(mean_a, variance_a), (mean_b, variance_b)] = [source, target].map(|rows| {
         let rows = rows.mapv(f64::from);
         let mean = rows.mean_axis(Axis(0)).expect("there are rows");
-        let square = |row: ndarray::ArrayView1<'_, f64>| (&row - &mean).mapv(|value| value * value).sum();
+        let square = |row: ArrayView1<'_, f64>| (&row - &mean).mapv(|value| value * value).sum();
         let squares: f64 = rows.outer_iter().map(square).sum();
         (mean, squares / (rows.nrows() - 1) as f64)
     });
@@ -79,7 +79,7 @@ fn drawn(rows: &Array2<f32>, count: usize, seed: u64, name: &str) -> Array2<f32>
 }
 
 /// Rows of part `fold` (every fifth) that a classifier fitted to the other parts judges rightly.
-fn hits_of_fold(source: ArrayView2<'_, f32>, target: ArrayView2<'_, f32>, fold: usize) -> u64 {
+fn hits_of_fold(source: &Array2<f32>, target: &Array2<f32>, fold: usize) -> u64 {
     let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..source.nrows()).partition(|row| row % FOLDS == fold);
     let stacked = |rows: &[usize]| {
         let parts = [source, target].map(|domain| domain.select(Axis(0), rows));
@@ -87,11 +87,11 @@ fn hits_of_fold(source: ArrayView2<'_, f32>, target: ArrayView2<'_, f32>, fold: 
     };
     let is_target = |rows: &[usize]| (0..2 * rows.len()).map(|row| row >= rows.len()).collect::<Vec<bool>>();
     let (mut fitted_rows, mut held_out_rows) = (stacked(&fitted), stacked(&held_out));
-    let scale = ColumnScale::of(fitted_rows.view());
+    let scale = ColumnScale::of(&fitted_rows);
     scale.apply(&mut fitted_rows);
     scale.apply(&mut held_out_rows);
-    let model = logistic_regression(fitted_rows.view(), &is_target(&fitted), C);
-    let right = |(row, is_target): (_, bool)| (model.log_odds(row) > 0.0) == is_target;
+    let model = logistic_regression(&fitted_rows, &is_target(&fitted), C);
+    let right = |(row, is_target): (_, bool)| (model.log_odds(&row) > 0.0) == is_target;
     held_out_rows.outer_iter().zip(is_target(&held_out)).filter(|(row, of)| right((*row, *of))).count() as u64
 }
 
@@ -102,7 +102,7 @@ struct ColumnScale {
 }
 
 impl ColumnScale {
-    fn of(rows: ArrayView2<'_, f64>) -> Self {
+    fn of(rows: &Array2<f64>) -> Self {
         let count = rows.nrows() as f64;
         let mean = rows.sum_axis(Axis(0)) / count;
         let mut squares = Array1::<f64>::zeros(rows.ncols());

@@ -46,12 +46,12 @@ impl PrincipalComponents {
 
 /// The first `count` components of `rows`, fewer where there are no more: rows that are all alike have none. `None`
 /// when there are fewer than two rows or a number is not finite.
-pub fn principal_components(rows: ArrayView2<'_, f64>, count: usize) -> Option<PrincipalComponents> {
+pub fn principal_components(rows: &Array2<f64>, count: usize) -> Option<PrincipalComponents> {
     if rows.nrows() < 2 || rows.iter().any(|value| !value.is_finite()) {
         return None;
     }
     let mean = rows.mean_axis(Axis(0)).expect("there are rows");
-    let covariance = Covariance { centred: &rows - &mean };
+    let covariance = Covariance { centred: rows - &mean };
     let total_variance = covariance.total();
     let rounding = 1e-24 * mean.dot(&mean);
     let (variances, components) = match total_variance > rounding {
@@ -198,7 +198,7 @@ mod tests {
     fn by_hand() {
         // Two points 2 apart along (3, 4): one component, variance 2.
         let rows = Array2::from_shape_vec((2, 2), vec![1.0, 1.0, 2.2, 2.6]).unwrap();
-        let found = principal_components(rows.view(), 2).unwrap();
+        let found = principal_components(&rows, 2).unwrap();
         assert_eq!(found.variances.len(), 1);
         assert!((found.variances[0] - 2.0).abs() < 1e-12 && (found.total_variance - 2.0).abs() < 1e-12);
         assert!((found.components[[0, 0]] - 0.6).abs() < 1e-12 && (found.components[[0, 1]] - 0.8).abs() < 1e-12);
@@ -209,10 +209,10 @@ mod tests {
 
     #[test]
     fn rows_that_are_alike_have_no_component_and_broken_ones_no_answer() {
-        let same = principal_components(Array2::from_elem((5, 3), 0.1).view(), 2).unwrap();
+        let same = principal_components(&Array2::from_elem((5, 3), 0.1), 2).unwrap();
         assert_eq!((same.components.dim(), same.scores.dim()), ((0, 3), (5, 0)));
-        assert!(principal_components(Array2::zeros((1, 3)).view(), 2).is_none());
-        assert!(principal_components(Array2::from_elem((4, 3), f64::NAN).view(), 2).is_none());
+        assert!(principal_components(&Array2::zeros((1, 3)), 2).is_none());
+        assert!(principal_components(&Array2::from_elem((4, 3), f64::NAN), 2).is_none());
     }
 
     #[test]
@@ -223,7 +223,7 @@ mod tests {
             true => -1.0,
             false => 0.0,
         });
-        let found = principal_components(rows.view(), 3).unwrap();
+        let found = principal_components(&rows, 3).unwrap();
         assert_eq!(found.variances.len(), 3);
         assert!(found.variances.iter().all(|variance| (variance - 0.4).abs() < 1e-12), "{:?}", found.variances);
     }
@@ -233,7 +233,7 @@ mod tests {
         let rows = random_rows(9, 700, 40);
         let with = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| principal_components(rows.view(), 5))
+            pool.install(|| principal_components(&rows, 5))
         };
         assert_eq!(with(1), with(3));
     }
@@ -245,7 +245,7 @@ mod tests {
             seed in any::<u64>(), rows in 2..40_usize, columns in 1..12_usize, count in 1..12_usize,
         ) {
             let data = random_rows(seed, rows, columns);
-            let found = principal_components(data.view(), count).unwrap();
+            let found = principal_components(&data, count).unwrap();
             let expected = count.min(columns).min(rows - 1);
             prop_assert_eq!(found.variances.len(), expected);
             prop_assert!(found.variances.windows(2).all(|pair| pair[0] >= pair[1]));

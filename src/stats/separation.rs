@@ -6,7 +6,7 @@
 
 use super::distances::{by_row, nearest, RowNeighbour};
 use super::proportion::Share;
-use ndarray::ArrayView2;
+use ndarray::Array2;
 
 /// How well groups are apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,7 +24,7 @@ pub struct Separation {
 ///
 /// # Panics
 /// There are not as many groups as rows.
-pub fn separation(rows: ArrayView2<'_, f64>, groups: &[usize], count: usize) -> Option<Separation> {
+pub fn separation(rows: &Array2<f64>, groups: &[usize], count: usize) -> Option<Separation> {
     assert_eq!(rows.nrows(), groups.len(), "every row has its group");
     let mut sizes = vec![0_usize; groups.iter().max()? + 1];
     groups.iter().for_each(|&group| sizes[group] += 1);
@@ -71,28 +71,27 @@ fn vote(neighbours: &[RowNeighbour], groups: &[usize], number_of_groups: usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array2;
 
     #[test]
     fn by_hand() {
         let rows = Array2::from_shape_vec((4, 1), vec![0.0, 1.0, 4.0, 5.0]).unwrap();
-        let found = separation(rows.view(), &[0, 0, 1, 1], 1).unwrap();
+        let found = separation(&rows, &[0, 0, 1, 1], 1).unwrap();
         // Distances within are 1; between, 4.5 at the outer rows and 3.5 at the inner ones.
         let expected = (2.0 * (3.5 / 4.5) + 2.0 * (2.5 / 3.5)) / 4.0;
         assert!((found.silhouette - expected).abs() < 1e-12, "{found:?}");
         assert_eq!((found.neighbours.hits, found.neighbours.cases), (4, 4));
         // A group that is alone counts 0, and nobody votes for it.
-        let found = separation(rows.view(), &[0, 0, 0, 2], 3).unwrap();
+        let found = separation(&rows, &[0, 0, 0, 2], 3).unwrap();
         assert_eq!(found.neighbours.hits, 3);
     }
 
     #[test]
     fn what_has_no_separation() {
         let rows = Array2::from_shape_vec((3, 1), vec![0.0, 1.0, 4.0]).unwrap();
-        assert_eq!(separation(rows.view(), &[1, 1, 1], 2), None, "one group");
-        assert_eq!(separation(rows.view(), &[0, 1, 2], 2), None, "every row a group");
-        assert_eq!(separation(Array2::zeros((0, 1)).view(), &[], 2), None);
-        let same = separation(Array2::zeros((4, 2)).view(), &[0, 0, 1, 1], 2).unwrap();
+        assert_eq!(separation(&rows, &[1, 1, 1], 2), None, "one group");
+        assert_eq!(separation(&rows, &[0, 1, 2], 2), None, "every row a group");
+        assert_eq!(separation(&Array2::zeros((0, 1)), &[], 2), None);
+        let same = separation(&Array2::zeros((4, 2)), &[0, 0, 1, 1], 2).unwrap();
         assert_eq!(same.silhouette, 0.0);
     }
 }

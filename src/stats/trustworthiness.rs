@@ -5,7 +5,7 @@
 //! it are neighbours in the data too.
 
 use super::distances::{by_row, nearest};
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 
 /// The trustworthiness of each embedding of `rows` by `count` neighbours: 1 less the sum, over rows and their
 /// neighbours in the embedding, of how many places beyond `count` the neighbour has in the order of distances in the
@@ -13,14 +13,14 @@ use ndarray::{Array2, ArrayView2};
 ///
 /// # Panics
 /// An embedding has not as many rows.
-pub fn trustworthiness(rows: ArrayView2<'_, f64>, embeddings: &[&Array2<f64>], count: usize) -> Option<Vec<f64>> {
+pub fn trustworthiness(rows: &Array2<f64>, embeddings: &[&Array2<f64>], count: usize) -> Option<Vec<f64>> {
     let n = rows.nrows();
     if count == 0 || 2 * count >= n {
         return None;
     }
     let near = |embedding: &&Array2<f64>| {
         assert_eq!(embedding.nrows(), n, "every row is embedded");
-        by_row(embedding.view(), |row, squares| nearest(row, squares, count))
+        by_row(embedding, |row, squares| nearest(row, squares, count))
     };
     let near: Vec<_> = embeddings.iter().map(near).collect();
     let of_rows = by_row(rows, |row, squares| {
@@ -52,7 +52,7 @@ mod tests {
         let mut random = Random::new(4, 0);
         let rows = Array2::from_shape_fn((60, 3), |_| random.uniform(0.0, 1.0));
         let noise = Array2::from_shape_fn((60, 2), |_| random.uniform(0.0, 1.0));
-        let found = trustworthiness(rows.view(), &[&rows, &noise], 5).unwrap();
+        let found = trustworthiness(&rows, &[&rows, &noise], 5).unwrap();
         assert_eq!(found[0], 1.0);
         assert!((found[1] - 0.5).abs() < 0.15, "{found:?}");
     }
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn too_many_neighbours_have_no_trust() {
         let rows = Array2::zeros((10, 2));
-        assert_eq!(trustworthiness(rows.view(), &[&rows], 5), None);
-        assert_eq!(trustworthiness(rows.view(), &[&rows], 0), None);
+        assert_eq!(trustworthiness(&rows, &[&rows], 5), None);
+        assert_eq!(trustworthiness(&rows, &[&rows], 0), None);
     }
 }
