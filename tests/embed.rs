@@ -105,6 +105,7 @@ fn one_corpus_is_marked_by_right_and_wrong_and_without_labels_coloured_by_answer
     let said =
         ends(&mut embed(&corpus, &["photos", "--labels", "labels.csv", "--out", "run", "--iterations", "500"]), 1);
     assert!(said.err.contains("failed: broken.png (decode)"), "{}", said.err);
+    assert!(said.err.contains("2 images have no label"), "{}", said.err);
     let run = corpus.run("run");
     no_nan(&run);
     assert_eq!(run.table("failures.csv").column("path"), ["broken.png"]);

@@ -298,6 +298,10 @@ fn pass(
 
 /// Embeds, measures and writes every layer, and says the most important numbers on stdout.
 fn report(run: &Run, plan: &Plan, set: &FeatureSet, mark: MarkBy) -> anyhow::Result<()> {
+    let unlabelled = set.pictures.iter().filter(|picture| picture.group.is_none()).count();
+    if unlabelled > 0 {
+        say!("{unlabelled} images have no label in --labels: they are grey, and left out of what is measured by label");
+    }
     let settings = &plan.settings;
     for (number, layer) in plan.layers.iter().enumerate() {
         let embedding = &measure(set, number, settings)?;
