@@ -13,6 +13,7 @@
 //!   both ends; [`pipeline`]: the one pass over pictures, which every command that runs networks uses;
 //! * [`filters`]: which channels respond to which objects; [`associate`]: the object-emotion matrix and its statistics;
 //!   [`rsa`]: whether such matrices agree; [`merge`]: one run from those of its shards;
+//! * [`classify`]: what a network answers, and how often that is right; [`embed`]: its features in the plane;
 //! * [`figures`]: single photos; [`faithfulness`]: whether a method's maps are any good; [`mod@paste`]: objects pasted
 //!   into photos, [`removal`]: regions taken out of them, and what that changes; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known; [`train`]: the two small networks that know them;
@@ -25,6 +26,7 @@ pub mod classify;
 pub mod config;
 pub mod corpus;
 pub mod demo;
+pub mod embed;
 pub mod error;
 pub mod faithfulness;
 pub mod figures;

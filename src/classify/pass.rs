@@ -41,9 +41,35 @@ impl<'a> ClassifyStage<'a> {
         Self { config, fit: network.card().fit, card: network.card().clone() }
     }
 
+    /// The records of a batch of pictures, each with what `also` makes of it: `also` sees the batch on its way through
+    /// the network and gives an entry a picture.
+    ///
+    /// # Errors
+    /// The network cannot be run; whatever `also` reports.
+    pub(crate) fn answer<R>(
+        &self,
+        worker: &mut ClassifyWorker,
+        batch: &[&PreparedInput],
+        timings: &mut Timings,
+        also: impl Fn(&dyn Classifier, &Forward) -> Result<Vec<R>>,
+    ) -> Result<Vec<(ClassifyRecord, R)>> {
+        let clock = Instant::now();
+        let pictures: Vec<&Rgb8> = batch.iter().map(|picture| &picture.input).collect();
+        let ClassifyWorker { network, batch: size } = worker;
+        let answers = in_batches(&pictures, size, |filled| {
+            let forward = Forward::of_pictures(&**network, filled)?;
+            Ok(self.answers(&**network, &forward)?.into_iter().zip(also(&**network, &forward)?).collect())
+        })?;
+        timings.emotion += clock.elapsed().as_secs_f64();
+        let record = |(picture, ((answer, streams), more)): (&&PreparedInput, ((Prediction, Vec<usize>), R))| {
+            let Prediction { label, probabilities, output } = answer;
+            (ClassifyRecord { path: picture.path.clone(), label, probabilities, output, streams }, more)
+        };
+        Ok(batch.iter().zip(answers).map(record).collect())
+    }
+
     /// What the network and each of its streams answer for a batch.
-    fn answers(&self, network: &dyn Classifier, pictures: &[&Rgb8]) -> Result<Vec<(Prediction, Vec<usize>)>> {
-        let forward = Forward::of_pictures(network, pictures)?;
+    fn answers(&self, network: &dyn Classifier, forward: &Forward) -> Result<Vec<(Prediction, Vec<usize>)>> {
         let whole = forward.predictions(&self.card)?;
         let mut streams = vec![Vec::new(); whole.len()];
         let _no_grad = tch::no_grad_guard();
@@ -82,16 +108,9 @@ impl Stage for ClassifyStage<'_> {
         batch: &[&PreparedInput],
         timings: &mut Timings,
     ) -> Result<Vec<ClassifyRecord>> {
-        let clock = Instant::now();
-        let pictures: Vec<&Rgb8> = batch.iter().map(|picture| &picture.input).collect();
-        let ClassifyWorker { network, batch: size } = worker;
-        let answers = in_batches(&pictures, size, |filled| self.answers(&**network, filled))?;
-        timings.emotion += clock.elapsed().as_secs_f64();
-        let record = |(picture, (answer, streams)): (&&PreparedInput, (Prediction, Vec<usize>))| {
-            let Prediction { label, probabilities, output } = answer;
-            ClassifyRecord { path: picture.path.clone(), label, probabilities, output, streams }
-        };
-        Ok(batch.iter().zip(answers).map(record).collect())
+        let answered =
+            self.answer(worker, batch, timings, |_, forward| Ok(vec![(); forward.outputs().size()[0] as usize]))?;
+        Ok(answered.into_iter().map(|(record, ())| record).collect())
     }
 
     fn batch_size(&self, worker: &ClassifyWorker) -> usize {

@@ -3,15 +3,14 @@
 use super::experiment::{RecordedPictures, Recording};
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
 use super::settings::Settings;
-use emocam::classify::{labels, write, ClassifyStage, ClassifyWorker, JudgedAnswers, LabelMap, Share, COMMAND};
-use emocam::corpus::Source;
+use emocam::classify::{write, ClassifyStage, ClassifyWorker, JudgedAnswers, LabelMap, Share, COMMAND};
 use emocam::load;
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::{write_failures, Experiment, Manifest, Outcome, Run};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Ask a network what each image shows; with labels that people gave, how often it is right
@@ -56,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, resume, limit, labels: truth, label_map, settings } = args;
     let (config, machine) = settings.resolve()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
-    let truth = truth.as_deref().map(|file| truth_of(file, &corpus.images)).transpose()?;
+    let truth = truth.as_deref().map(|file| super::corpus::truth(file, &corpus.images)).transpose()?;
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-classify-emocam", super::corpus::name(&roots[0]))));
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
@@ -84,19 +83,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     say!("{}", run.path("predictions.csv").display());
     say_failures(&failures, &run.path("failures.csv"));
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// What the images show, by their paths.
-fn truth_of(file: &Path, images: &[Source]) -> anyhow::Result<BTreeMap<String, String>> {
-    if file.as_os_str() != "folder" {
-        return Ok(labels(file)?);
-    }
-    let label = |source: &Source| {
-        let place = source.place();
-        let folder = place.parent()?.file_name()?.to_string_lossy().into_owned();
-        Some((source.path.clone(), folder))
-    };
-    Ok(images.iter().filter_map(label).collect())
 }
 
 /// Names of what a network with several streams answers besides, by asking it for a black picture.

@@ -18,6 +18,7 @@ mod bench;
 mod classify;
 mod corpus;
 mod demo;
+mod embed;
 mod evaluate;
 mod experiment;
 mod explain;
@@ -50,6 +51,7 @@ Examples:
   emocam rsa photos-emocam               do the methods agree?
   emocam evaluate photos --cam paper     which of the methods tell what the model does
   emocam paste photos --object ball.png  does the label change when a ball lies in the photo, and where?
+  emocam embed emonet.pth photos --out e are labels apart among a layer's features, and domains together?
   emocam remove photos                   does the answer change when a detected object is taken away?
 
 Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2 could not run; 130 stopped by Ctrl-C
@@ -81,6 +83,7 @@ enum Command {
     #[command(hide = true)]
     BenchDetector(bench::Args),
     Demo(demo::Args),
+    Embed(embed::Args),
     Explain(explain::Args),
     Merge(merge::Args),
     #[command(subcommand)]
@@ -121,6 +124,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Paste(args) => paste::run(args),
         Command::BenchDetector(args) => bench::run(args),
         Command::Demo(args) => demo::run(&args),
+        Command::Embed(args) => embed::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Models(command) => models::run(command),

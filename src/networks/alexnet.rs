@@ -2,7 +2,7 @@
 //! with these eight layers fits: numbers of channels and groups are read off the weights.
 
 use super::input::Normalisation;
-use super::{no_inner_layer, Activation, Architecture, Card, Classifier, Flatten, Mean};
+use super::{linear_layers, no_inner_layer, Activation, Architecture, Card, Classifier, Flatten, Mean};
 use crate::image::Rgb8;
 use crate::nn::weights::{mean_image, safetensors, Array, StateDict};
 use crate::nn::{forward, Layer};
@@ -191,6 +191,11 @@ impl Classifier for AlexNet {
 
     fn layers(&self) -> Option<&[Layer]> {
         Some(&self.head)
+    }
+
+    fn head_layers(&self) -> Vec<(String, usize)> {
+        let names = LAYOUTS[0].layers[CONVOLUTIONS.len()..].iter().map(ToString::to_string);
+        names.zip(linear_layers(&self.head)).collect()
     }
 
     fn with_layers(&self, layers: Vec<Layer>) -> Result<Option<Box<dyn Classifier>>> {

@@ -84,6 +84,14 @@ pub trait Classifier: std::fmt::Debug + Send {
     /// out is cheap. A's context is not used by such a network.
     fn layers(&self) -> Option<&[Layer]>;
 
+    /// Names of layers between A and the outputs that are of use as features, each with its number in [`Self::layers`]:
+    /// the linear ones but for the last, whose output is the network's, each behind its nonlinearity. A network whose
+    /// layers have names of their own gives these.
+    fn head_layers(&self) -> Vec<(String, usize)> {
+        let linear = linear_layers(self.layers().unwrap_or_default());
+        (1..).zip(linear).map(|(number, layer)| (format!("linear{number}"), layer)).collect()
+    }
+
     /// The same network with other layers from A to the outputs, where it shows them.
     ///
     /// # Errors
@@ -137,6 +145,15 @@ pub trait Classifier: std::fmt::Debug + Send {
 pub(crate) fn no_inner_layer(name: &str, known: &[&str]) -> Error {
     let known = if known.is_empty() { "it names none".into() } else { format!("known: {}", known.join(", ")) };
     Error::Setting(format!("the network has no inner layer `{name}`; {known}"))
+}
+
+/// Of the linear layers but the last the numbers of the functions behind them, or their own where there are none.
+fn linear_layers(layers: &[Layer]) -> Vec<usize> {
+    let linear = |layer: &usize| matches!(layers[*layer], Layer::Linear { .. });
+    let mut found: Vec<usize> = (0..layers.len()).filter(linear).collect();
+    found.pop();
+    let behind = |layer: usize| layer + usize::from(matches!(layers.get(layer + 1), Some(Layer::Pointwise(_))));
+    found.into_iter().map(behind).collect()
 }
 
 /// The explained activation of a batch, or the output of an inner layer.

@@ -12,6 +12,7 @@ mod markup;
 mod outline;
 mod panels;
 mod photo_rows;
+mod scatter;
 mod spots;
 mod svg;
 mod text;
@@ -24,6 +25,7 @@ pub use forest::{Forest, ForestRow};
 pub use heatmap::Heatmap;
 pub use panels::{Dot, Panel, Panels, Series};
 pub use photo_rows::{PhotoRow, PhotoRows, RingedPhoto};
+pub use scatter::{Mark, Scatter, ScatterPanel, ScatterPoint};
 pub use spots::Spots;
 
 use crate::{files, Error, Result};

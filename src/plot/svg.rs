@@ -115,6 +115,21 @@ impl Canvas {
         self.element(format_args!(r#"<circle cx="{x}" cy="{y}" r="{radius}" fill="{colour}"/>"#));
     }
 
+    /// A filled polygon with a thin white edge, by which those that overlap are told apart.
+    pub fn polygon(&mut self, corners: &[(f64, f64)], fill: Rgb) {
+        let path: Vec<String> = corners.iter().map(|(x, y)| format!("{} {}", number(*x), number(*y))).collect();
+        let (path, fill) = (path.join("L"), hex(fill));
+        self.element(format_args!(r##"<path d="M{path}Z" fill="{fill}" stroke="#ffffff" stroke-width="0.4"/>"##));
+    }
+
+    /// A disc with a thin white edge, as [`Canvas::polygon`].
+    pub fn disc(&mut self, at: (f64, f64), radius: f64, fill: Rgb) {
+        let ([x, y, radius], fill) = ([at.0, at.1, radius].map(number), hex(fill));
+        self.element(format_args!(
+            r##"<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="#ffffff" stroke-width="0.4"/>"##
+        ));
+    }
+
     /// A ring that shows what is inside.
     pub fn ring(&mut self, at: (f64, f64), radius: f64, colour: Rgb) {
         let ([x, y, radius], colour) = ([at.0, at.1, radius].map(number), hex(colour));

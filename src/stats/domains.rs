@@ -2,20 +2,21 @@
 //!
 //! In: features of pictures of two domains, one row a picture. Out: the classifier's accuracy on pictures that it was
 //! not fitted to, 1/2 where it cannot tell them apart and 1 where it can. From it follows the proxy A-distance
-//! (Ben-David, Blitzer, Crammer, Pereira 2007), by which methods of domain adaptation are compared.
+//! (Ben-David, Blitzer, Crammer, Pereira 2007), by which methods of domain adaptation are compared. Beside it the
+//! distance of the means.
 
 use super::logistic::logistic_regression;
 use super::proportion::Share;
 use crate::random::Random;
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rayon::prelude::*;
 
 /// Parts of the cross-validation.
 const FOLDS: usize = 5;
 
-/// Most rows of a domain that are looked at: the interval of the accuracy then reaches 0.015 to each side at most, and a
-/// look takes seconds, whatever the size of the corpus.
-pub(super) const MOST_ROWS: usize = 2_000;
+/// Most rows of a domain that are looked at: the interval of the accuracy then reaches 0.015 to each side at most, and
+/// a look takes seconds, whatever the size of the corpus.
+const MOST_ROWS: usize = 2_000;
 
 /// scikit-learn's default for the weight of the rows against the penalty.
 const C: f64 = 1.0;
@@ -34,14 +35,40 @@ pub fn domain_accuracy(source: &Array2<f32>, target: &Array2<f32>, seed: u64) ->
         return None;
     }
     let [source, target] = [(source, "source"), (target, "target")].map(|(rows, name)| drawn(rows, count, seed, name));
-    let hits = (0..FOLDS).into_par_iter().map(|fold| hits_of_fold(source.view(), target.view(), fold)).sum();
+    let hits = (0..FOLDS).into_par_iter().map(|fold| hits_of_fold(&source, &target, fold)).sum();
     Share::of(hits, 2 * count as u64)
 }
 
-/// 2 (1 - 2 error) of a classifier that tells two domains apart with this accuracy: 0 where it is no better than chance,
-/// 2 where it errs never. Chance may bring it a little below 0.
+/// 2 (1 - 2 error) of a classifier that tells two domains apart with this accuracy: 0 where it is no better than
+/// chance, 2 where it errs never. Chance may bring it a little below 0.
 pub fn proxy_a_distance(accuracy: f64) -> f64 {
     2.0 * (1.0 - 2.0 * (1.0 - accuracy))
+}
+
+/// How far apart the means of two domains lie, in units of the standard deviation within them (the root of the variance
+/// summed over the columns, a mean of both domains): the root of the unbiased estimate of the squared distance, 0 where
+/// that is below 0. `None` when a domain has fewer than two rows, the two have different numbers of columns or none, a
+/// number is not finite, or nothing varies within the domains.
+///
+/// It is what maximum mean discrepancy measures with a linear kernel, and has no bandwidth to choose: beside the
+/// classifier's accuracy, which ends at 1, it says how far apart two domains are that are wholly apart.
+pub fn mean_distance(source: &Array2<f32>, target: &Array2<f32>) -> Option<f64> {
+    if source.ncols() != target.ncols() || source.nrows().min(target.nrows()) < 2 {
+        return None;
+    }
+    // Of each domain the mean, and the sum over columns of the variance.
+    let [(mean_a, variance_a), (mean_b, variance_b)] = [source, target].map(|rows| {
+        let rows = rows.mapv(f64::from);
+        let mean = rows.mean_axis(Axis(0)).expect("there are rows");
+        let square = |row: ArrayView1<'_, f64>| (&row - &mean).mapv(|value| value * value).sum();
+        let squares: f64 = rows.outer_iter().map(square).sum();
+        (mean, squares / (rows.nrows() - 1) as f64)
+    });
+    let between: f64 = (mean_a - mean_b).mapv(|value| value * value).sum();
+    let unbiased = between - variance_a / source.nrows() as f64 - variance_b / target.nrows() as f64;
+    let within = (variance_a + variance_b) / 2.0;
+    let distance = (unbiased.max(0.0) / within).sqrt();
+    distance.is_finite().then_some(distance)
 }
 
 /// `count` rows in an order drawn by `seed`, for the two domains independently.
@@ -52,7 +79,7 @@ fn drawn(rows: &Array2<f32>, count: usize, seed: u64, name: &str) -> Array2<f32>
 }
 
 /// Rows of part `fold` (every fifth) that a classifier fitted to the other parts judges rightly.
-fn hits_of_fold(source: ArrayView2<'_, f32>, target: ArrayView2<'_, f32>, fold: usize) -> u64 {
+fn hits_of_fold(source: &Array2<f32>, target: &Array2<f32>, fold: usize) -> u64 {
     let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..source.nrows()).partition(|row| row % FOLDS == fold);
     let stacked = |rows: &[usize]| {
         let parts = [source, target].map(|domain| domain.select(Axis(0), rows));
@@ -60,11 +87,11 @@ fn hits_of_fold(source: ArrayView2<'_, f32>, target: ArrayView2<'_, f32>, fold: 
     };
     let is_target = |rows: &[usize]| (0..2 * rows.len()).map(|row| row >= rows.len()).collect::<Vec<bool>>();
     let (mut fitted_rows, mut held_out_rows) = (stacked(&fitted), stacked(&held_out));
-    let scale = ColumnScale::of(fitted_rows.view());
+    let scale = ColumnScale::of(&fitted_rows);
     scale.apply(&mut fitted_rows);
     scale.apply(&mut held_out_rows);
-    let model = logistic_regression(fitted_rows.view(), &is_target(&fitted), C);
-    let right = |(row, is_target): (_, bool)| (model.log_odds(row) > 0.0) == is_target;
+    let model = logistic_regression(&fitted_rows, &is_target(&fitted), C);
+    let right = |(row, is_target): (_, bool)| (model.log_odds(&row) > 0.0) == is_target;
     held_out_rows.outer_iter().zip(is_target(&held_out)).filter(|(row, of)| right((*row, *of))).count() as u64
 }
 
@@ -75,7 +102,7 @@ struct ColumnScale {
 }
 
 impl ColumnScale {
-    fn of(rows: ArrayView2<'_, f64>) -> Self {
+    fn of(rows: &Array2<f64>) -> Self {
         let count = rows.nrows() as f64;
         let mean = rows.sum_axis(Axis(0)) / count;
         let mut squares = Array1::<f64>::zeros(rows.ncols());
@@ -149,12 +176,26 @@ mod tests {
     }
 
     #[test]
+    fn means_are_as_far_apart_as_they_were_put() {
+        let (source, near) = (cloud(400, 3, 0.0, 1), cloud(300, 3, 0.0, 2));
+        assert!(mean_distance(&source, &near).unwrap() < 0.15);
+        // Each column has variance 1, so that the deviation within is the root of 3.
+        let far = mean_distance(&source, &cloud(300, 3, 6.0, 2)).unwrap();
+        assert!((far - 6.0 / 3.0_f64.sqrt()).abs() < 0.2, "{far}");
+        let same = Array2::from_elem((20, 4), 0.1_f32);
+        assert_eq!(mean_distance(&same, &same), None);
+    }
+
+    #[test]
     fn what_cannot_be_told_is_none() {
         let (rows, few, narrow) = (cloud(20, 4, 0.0, 1), cloud(4, 4, 0.0, 1), cloud(20, 3, 0.0, 1));
         let mut broken = rows.clone();
         broken[[3, 2]] = f32::NAN;
         for other in [&few, &narrow, &broken] {
             assert_eq!(domain_accuracy(&rows, other, 1), None);
+        }
+        for other in [&narrow, &broken] {
+            assert_eq!(mean_distance(&rows, other), None);
         }
     }
 }

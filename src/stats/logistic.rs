@@ -5,7 +5,7 @@
 //! run in the order of the rows.
 
 use super::conjugate_gradients::{conjugate_gradients, PositiveDefinite};
-use ndarray::{Array1, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1};
 
 /// The largest number of Newton steps.
 const STEPS: usize = 100;
@@ -16,8 +16,8 @@ const TOLERANCE: f64 = 1e-9;
 /// How exactly a Newton step is solved, as a share of the gradient's length.
 const STEP_TOLERANCE: f64 = 1e-3;
 
-/// The largest number of conjugate gradients in a step. Fewer than there are unknowns do, because the penalty bounds the
-/// least curvature.
+/// The largest number of conjugate gradients in a step. Fewer than there are unknowns do, because the penalty bounds
+/// the least curvature.
 const CONJUGATE_STEPS: usize = 2_000;
 
 /// What the decrease of a step must be at least, as a share of what the gradient promises (Armijo).
@@ -37,8 +37,8 @@ pub struct LogisticModel {
 
 impl LogisticModel {
     /// The logarithm of the odds that a row is of the positive class.
-    pub fn log_odds(&self, row: ArrayView1<'_, f64>) -> f64 {
-        self.weights.dot(&row) + self.intercept
+    pub fn log_odds(&self, row: &ArrayView1<'_, f64>) -> f64 {
+        self.weights.dot(row) + self.intercept
     }
 }
 
@@ -48,7 +48,7 @@ impl LogisticModel {
 ///
 /// # Panics
 /// There are not as many rows as classes, or a number is not finite.
-pub fn logistic_regression(rows: ArrayView2<'_, f64>, positive: &[bool], c: f64) -> LogisticModel {
+pub fn logistic_regression(rows: &Array2<f64>, positive: &[bool], c: f64) -> LogisticModel {
     assert_eq!(rows.nrows(), positive.len(), "every row has its class");
     assert!(rows.iter().all(|value| value.is_finite()), "every number is finite");
     let problem = Problem { rows, positive, c };
@@ -81,7 +81,7 @@ pub fn logistic_regression(rows: ArrayView2<'_, f64>, positive: &[bool], c: f64)
 
 /// What is minimised. Its unknowns are the weights, then the intercept.
 struct Problem<'a> {
-    rows: ArrayView2<'a, f64>,
+    rows: &'a Array2<f64>,
     positive: &'a [bool],
     c: f64,
 }
@@ -135,7 +135,7 @@ impl Problem<'_> {
 
 /// The matrix of second derivatives.
 struct Hessian<'a> {
-    rows: ArrayView2<'a, f64>,
+    rows: &'a Array2<f64>,
     /// Of every row's loss by its margin.
     curvatures: Array1<f64>,
     /// Its diagonal, which preconditions it.
@@ -161,7 +161,7 @@ impl PositiveDefinite<1> for Hessian<'_> {
 }
 
 /// Adds every row times its factor to `sums`, and the factor itself to the last of these, the intercept's.
-fn add_rows(rows: ArrayView2<'_, f64>, factors: &Array1<f64>, sums: &mut Array1<f64>) {
+fn add_rows(rows: &Array2<f64>, factors: &Array1<f64>, sums: &mut Array1<f64>) {
     let columns = rows.ncols();
     for (row, &factor) in rows.outer_iter().zip(factors) {
         sums.slice_mut(ndarray::s![..columns]).scaled_add(factor, &row);
@@ -177,14 +177,13 @@ fn sigmoid(margin: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::random::Random;
-    use ndarray::Array2;
     use proptest::prelude::*;
 
     #[test]
     fn one_column_by_hand() {
         // Two rows at -1 and 1: by symmetry b = 0, and w = 2 / (1 + exp(w)), the root of which is 0.4010581375.
         let rows = Array2::from_shape_vec((2, 1), vec![-1.0, 1.0]).unwrap();
-        let model = logistic_regression(rows.view(), &[false, true], 1.0);
+        let model = logistic_regression(&rows, &[false, true], 1.0);
         let w = model.weights[0];
         assert!((w - 2.0 / (1.0 + w.exp())).abs() < 1e-9 && model.intercept.abs() < 1e-12, "{model:?}");
     }
@@ -192,12 +191,12 @@ mod tests {
     #[test]
     fn rows_that_are_all_alike_and_classes_far_apart_have_a_plane_too() {
         let same = Array2::from_elem((6, 3), 0.0);
-        let model = logistic_regression(same.view(), &[true, true, true, true, false, false], 1.0);
+        let model = logistic_regression(&same, &[true, true, true, true, false, false], 1.0);
         assert!((model.intercept - 2.0_f64.ln()).abs() < 1e-6, "the odds are 4 to 2: {model:?}");
         let rows = Array2::from_shape_fn((40, 2), |(row, column)| if row < 20 { -50.0 } else { 50.0 + column as f64 });
         let positive: Vec<bool> = (0..40).map(|row| row >= 20).collect();
-        let model = logistic_regression(rows.view(), &positive, 1.0);
-        let right = |row: usize| (model.log_odds(rows.row(row)) > 0.0) == positive[row];
+        let model = logistic_regression(&rows, &positive, 1.0);
+        let right = |row: usize| (model.log_odds(&rows.row(row)) > 0.0) == positive[row];
         assert!((0..40).all(right));
     }
 
@@ -208,8 +207,8 @@ mod tests {
             let mut random = Random::new(seed, 0);
             let rows = Array2::from_shape_fn((count, columns), |_| random.uniform(-2.0, 2.0));
             let positive: Vec<bool> = (0..count).map(|row| row == 0 || (row != 1 && random.below(2) == 0)).collect();
-            let model = logistic_regression(rows.view(), &positive, 1.0);
-            let problem = Problem { rows: rows.view(), positive: &positive, c: 1.0 };
+            let model = logistic_regression(&rows, &positive, 1.0);
+            let problem = Problem { rows: &rows, positive: &positive, c: 1.0 };
             let mut unknowns = model.weights.to_vec();
             unknowns.push(model.intercept);
             let unknowns = Array1::from(unknowns);

@@ -1,14 +1,15 @@
 //! Statistics on plain numbers: ranks, correlations, bootstrap, intervals, tests, multiplicity, linear solvers.
 //!
-//! In: slices and matrices of numbers, and counts. Out: numbers, `None` where a statistic is not defined, never NaN. Every file names
-//! the source of what it computes and the order in which it adds, since the tables of a run are compared byte for byte.
-//! Knows no tensors, no files and no other room but [`random`](crate::random).
+//! In: slices and matrices of numbers, and counts. Out: numbers, `None` where a statistic is not defined, never NaN.
+//! Every file names the source of what it computes and the order in which it adds, since the tables of a run are
+//! compared byte for byte. Knows no tensors, no files and no other room but [`random`](crate::random).
 
 mod bootstrap;
 mod conjugate_gradients;
 mod contingency;
 mod descriptive;
 mod discrimination;
+mod distances;
 mod domains;
 mod kendall;
 mod lasso;
@@ -18,16 +19,21 @@ mod multiplicity;
 mod noise_ceiling;
 mod partial;
 mod permutation;
+mod principal_components;
 mod proportion;
 mod rank;
 mod resampled_counts;
+mod separation;
+mod t_sne;
+mod tridiagonal;
+mod trustworthiness;
 
 pub use bootstrap::{bias_spanning_interval, percentile_interval_of_mean, BootstrapInterval};
 pub use conjugate_gradients::{conjugate_gradients, PositiveDefinite};
 pub use contingency::{Independence, IndependenceTest, LogOdds, TwoByTwo};
 pub use descriptive::{mean, mean_interval, quantile};
 pub use discrimination::{average_precision, roc_area};
-pub use domains::{domain_accuracy, proxy_a_distance};
+pub use domains::{domain_accuracy, mean_distance, proxy_a_distance};
 pub use kendall::{kendall, Kendall};
 pub use lasso::lasso;
 pub use logistic::{logistic_regression, LogisticModel};
@@ -36,6 +42,10 @@ pub use multiplicity::{benjamini_hochberg, benjamini_yekutieli, holm};
 pub use noise_ceiling::{noise_ceiling, spearman_brown};
 pub use partial::{partial_correlation, partial_correlation_given_two, Given};
 pub use permutation::{permutation_p, strata, STRATUM};
+pub use principal_components::{principal_components, PrincipalComponents};
 pub use proportion::{difference_of_shares, wilson, Share, ValueWithInterval};
 pub use rank::{spearman_p, Ranks};
 pub use resampled_counts::percentile_interval_of_counts;
+pub use separation::{separation, Separation};
+pub use t_sne::{largest_perplexity, t_sne, TsneEmbedding, TsneSettings, FEWEST_ITERATIONS};
+pub use trustworthiness::trustworthiness;
