@@ -149,8 +149,8 @@ impl Default for EmotionConfig {
 pub struct CamConfig {
     /// One map a method.
     pub methods: Vec<Method>,
-    /// Of a network with several streams those at whose last convolution it is explained, each by all methods; empty: at
-    /// its first.
+    /// Of a network with several streams those at whose last convolution it is explained, each by all methods; empty:
+    /// at its first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<String>,
     /// Maps from elsewhere, each folder of them one more method, behind `methods`.

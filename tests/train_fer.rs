@@ -82,6 +82,14 @@ fn text(corpus: &Corpus, name: &str) -> String {
     String::from_utf8(bytes(corpus, name)).unwrap()
 }
 
+/// Writes a scene of the drawn world.
+fn save(corpus: &Corpus, number: u64, name: &str) {
+    let scene = Scene::draw(graph(), 5, number, Style::Standard).render();
+    let size = scene.size();
+    let pixels = image::RgbImage::from_raw(size.width, size.height, scene.data().to_vec()).unwrap();
+    pixels.save(corpus.path(name)).unwrap();
+}
+
 /// Files that a training leaves, killed or not.
 const FILES: [&str; 5] = ["model.safetensors", "model.toml", "log.csv", "predictions.csv", "curves.svg"];
 
@@ -137,11 +145,10 @@ fn an_adapted_network_is_explained_like_any_other() {
     let corpus = corpus();
     ends(&mut fer(&corpus, "drawn-faces", "faces"), 0);
     ends(&mut adapt(&corpus, "adapted"), 0);
+    let said = ends(emocam().current_dir(corpus.path("")).args(["models", "check", "adapted/model.safetensors"]), 0);
+    assert!(said.out.contains("facial expressions") && said.out.contains("happy, sad, hate, anger"), "{}", said.out);
     for number in 0..3 {
-        let scene = Scene::draw(graph(), 5, number, Style::Standard).render();
-        let size = scene.size();
-        let pixels = image::RgbImage::from_raw(size.width, size.height, scene.data().to_vec()).unwrap();
-        pixels.save(corpus.path(&format!("photo-{number}.png"))).unwrap();
+        save(&corpus, number, &format!("photo-{number}.png"));
     }
     corpus.write("none.jsonl", "");
     let mut command = emocam();
@@ -171,12 +178,9 @@ fn an_adapted_network_is_explained_like_any_other() {
 fn folds_and_the_study_have_their_tables() {
     let corpus = corpus();
     for number in 0..30 {
-        let scene = Scene::draw(graph(), 5, number, Style::Standard).render();
-        let size = scene.size();
-        let pixels = image::RgbImage::from_raw(size.width, size.height, scene.data().to_vec()).unwrap();
-        let folder = corpus.path("data").join(["calm", "glad", "sad"][number as usize % 3]);
-        fs::create_dir_all(&folder).unwrap();
-        pixels.save(folder.join(format!("{number:02}.png"))).unwrap();
+        let label = ["calm", "glad", "sad"][number as usize % 3];
+        fs::create_dir_all(corpus.path("data").join(label)).unwrap();
+        save(&corpus, number, &format!("data/{label}/{number:02}.png"));
     }
     let said = ends(fer(&corpus, "data", "folds").args(["--folds", "3"]), 0);
     assert!(said.out.contains("fold-3") && said.out.contains("mean"), "{}", said.out);

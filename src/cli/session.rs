@@ -149,8 +149,8 @@ pub fn stop_on_interrupt(note: &'static str) -> anyhow::Result<&'static AtomicBo
     static STOP: AtomicBool = AtomicBool::new(false);
     ctrlc::set_handler(move || {
         if STOP.swap(true, Ordering::Relaxed) {
-            // SAFETY: it takes nothing and does not return. Not `exit`, which would take libtorch's tables away from the
-            // threads that are still computing.
+            // SAFETY: it takes nothing and does not return. Not `exit`, which would take libtorch's tables away from
+            // the threads that are still computing.
             unsafe { libc::_exit(130) };
         }
         say!("\n{note}");

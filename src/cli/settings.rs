@@ -80,19 +80,20 @@ struct Sampling {
     #[arg(long, value_name = "N", help_heading = "Maps")]
     evaluations: Option<usize>,
 
-    /// What dnc-shap and object-shap put in place of what they hide: black (as DnCShap was released), mean (the picture's
-    /// mean colour), blur, or surroundings (the colours around it) [default: surroundings]
+    /// What dnc-shap and object-shap put in place of what they hide: black (as DnCShap was released), mean (the
+    /// picture's mean colour), blur, or surroundings (the colours around it) [default: surroundings]
     #[arg(long, value_name = "FILL", value_parser = by_name::<HiddenFill>, help_heading = "Maps")]
     fill: Option<HiddenFill>,
 
     /// What dnc-shap hides: places of the input; of the explained activation, which become 0; or likewise of the output
-    /// of a layer by its name, of an AlexNet (EmoNet) conv1 to conv5, before its ReLU (conv5 is activation). The map has
-    /// the layer's own rows and columns [default: input]
+    /// of a layer by its name: of an AlexNet (EmoNet) conv1 to conv5, before its ReLU (conv5 is activation), of a
+    /// Multi-GAP network block1 to block5, of a network of facial expressions b1 to b5. The map has the layer's own
+    /// rows and columns [default: input]
     #[arg(long, value_name = "LAYER", value_parser = by_name::<HiddenPlace>, help_heading = "Maps")]
     at_layer: Option<HiddenPlace>,
 
-    /// Regions less confident than this are no players of object-shap; they are background, or another name of the surer
-    /// player that they overlap most of [default: 0.25]
+    /// Regions less confident than this are no players of object-shap; they are background, or another name of the
+    /// surer player that they overlap most of [default: 0.25]
     #[arg(long, value_name = "SHARE", help_heading = "Maps")]
     player_confidence: Option<f32>,
 }
@@ -163,8 +164,9 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Emotion model")]
     emotion_mean: Option<String>,
 
-    /// The streams of a network with several (Multi-GAP) at whose last convolution it is explained, separated by
-    /// commas; all: each of them, side by side [default: its first]
+    /// Where a network with several places is explained, separated by commas: streams of a Multi-GAP network, at their
+    /// last convolutions; b5 (the trunk's last convolution) or sum (of trunk and branches) of a network of facial
+    /// expressions; all: each of them, side by side [default: its first]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = "Emotion model")]
     stream: Option<Vec<String>>,
 
@@ -177,10 +179,10 @@ pub struct Settings {
     /// DIR/a/x.jpg.npy, or .safetensors (one tensor, or the one named `map`), or .png (grey, 8 or 16 bits)
     ///
     /// A map has two dimensions (rows, columns), any size, and covers the whole upright image. It is finished as all
-    /// maps are: its positive part, scaled to 0 to 1, brought to the network's input bilinearly (as the image is: where the
-    /// network crops the image, the map is resized and cropped likewise; bars are 0), scaled to 0 to 1 again. An image
-    /// whose map is missing or damaged is a row of failures.csv. All files are read once more at the start, for the
-    /// digest by which --resume and merge notice changes.
+    /// maps are: its positive part, scaled to 0 to 1, brought to the network's input bilinearly (as the image is: where
+    /// the network crops the image, the map is resized and cropped likewise; bars are 0), scaled to 0 to 1 again. An
+    /// image whose map is missing or damaged is a row of failures.csv. All files are read once more at the start, for
+    /// the digest by which --resume and merge notice changes.
     #[arg(long, value_name = "[NAME=]DIR", help_heading = "Maps")]
     maps: Vec<MapFolder>,
 

@@ -19,9 +19,9 @@ use std::sync::atomic::Ordering;
 /// Draws scenes, takes every object out of each and asks the model again: what makes its answer fall is what the answer
 /// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
 /// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says
-/// otherwise; detector and emotion model are the small ones that come with the program, copied to DIR/models, each unless
-/// another that knows the drawn world is named. The small emotion model has the labels of the built-in causal graph: for
-/// another --graph name one that was trained on it, as with `emocam train multi-gap drawn=FILE.toml`.
+/// otherwise; detector and emotion model are the small ones that come with the program, copied to DIR/models, each
+/// unless another that knows the drawn world is named. The small emotion model has the labels of the built-in causal
+/// graph: for another --graph name one that was trained on it, as with `emocam train multi-gap drawn=FILE.toml`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Write here

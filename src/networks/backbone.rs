@@ -1,8 +1,8 @@
-//! The two backbones of Multi-GAP and of the network of facial expressions, layer for layer as torchvision has them and under its names: MobileNetV2 (Sandler et al. 2018)
-//! and VGG16 (Simonyan & Zisserman 2015), cut into five blocks.
+//! The two backbones of Multi-GAP and of the network of facial expressions, layer for layer as torchvision has them and
+//! under its names: MobileNetV2 (Sandler et al. 2018) and VGG16 (Simonyan & Zisserman 2015), cut into five blocks.
 //!
-//! Blocks are where the resolution is about to be halved: of MobileNetV2 `features.{1, 3, 6, 13, 17}`, of VGG16 the last
-//! ReLU before each pooling. The paper does not name its blocks; these are ours.
+//! Blocks are where the resolution is about to be halved: of MobileNetV2 `features.{1, 3, 6, 13, 17}`, of VGG16 the
+//! last ReLU before each pooling. The paper does not name its blocks; these are ours.
 
 use super::parameters::{Builder, Linear, TensorRole, TensorSource};
 use crate::Result;
@@ -136,8 +136,8 @@ impl Backbone {
         &self.channels
     }
 
-    /// The outputs (N, channels, rows, columns) of all blocks for `x` (N, 3, rows, columns). While `training`, BatchNorm
-    /// uses the batch's own mean and variance and notes them.
+    /// The outputs (N, channels, rows, columns) of all blocks for `x` (N, 3, rows, columns). While `training`,
+    /// BatchNorm uses the batch's own mean and variance and notes them.
     ///
     /// # Errors
     /// No memory, or an input so small that nothing is left.
@@ -239,7 +239,8 @@ impl Convolution {
             let (scale, bias, mean, variance) = (Some(scale), Some(bias), Some(mean), Some(variance));
             y = y.f_batch_norm(scale, bias, mean, variance, training, MOMENTUM, EPSILON, true)?;
         }
-        // What was just made belongs to nobody else; autograd of a convolution and of BatchNorm needs their inputs only.
+        // What was just made belongs to nobody else; autograd of a convolution and of BatchNorm needs their inputs
+        // only.
         match self.after {
             Activation::None => Ok(y),
             Activation::Relu => y.f_relu_(),

@@ -55,8 +55,8 @@ impl Pictures {
         Ok(Self { paths: Vec::new(), labels: Vec::new(), lists, size: (classes, labels) })
     }
 
-    /// Reads a run's records; pictures and boxes count by `rule`, and a box is a detection when it is confident enough by
-    /// it.
+    /// Reads a run's records; pictures and boxes count by `rule`, and a box is a detection when it is confident enough
+    /// by it.
     ///
     /// # Errors
     /// The records cannot be read; the rule does not fit the run's network.

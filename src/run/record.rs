@@ -77,8 +77,8 @@ pub struct MapRecord {
     pub error: Option<f32>,
     /// Mean over the map, in `[0, 1]`.
     pub mean: f32,
-    /// One score a box, in the order of the boxes. Of a method that gives one number a region instead of a map, its value
-    /// as a share of all positive ones, in place of each of the three.
+    /// One score a box, in the order of the boxes. Of a method that gives one number a region instead of a map, its
+    /// value as a share of all positive ones, in place of each of the three.
     pub scores: Vec<BoxScore>,
     /// Of the regions with pixels of their own their scores on these, in the order of the boxes; absent where no region
     /// of the picture has any.

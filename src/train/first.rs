@@ -19,8 +19,8 @@ pub struct FirstWeights {
 }
 
 impl FirstWeights {
-    /// Random numbers alone, from `seed`. `is_backbone` tells by a tensor's name whether it belongs to a backbone, whose
-    /// shapes must be those of its file.
+    /// Random numbers alone, from `seed`. `is_backbone` tells by a tensor's name whether it belongs to a backbone,
+    /// whose shapes must be those of its file.
     pub fn random(seed: u64, device: Device, is_backbone: fn(&str) -> bool) -> Self {
         Self { known: BTreeMap::new(), seed, device, is_backbone }
     }
@@ -34,8 +34,8 @@ impl FirstWeights {
         self.add(weights, |name| Some(name.clone()))
     }
 
-    /// Adds a backbone's tensors as those whose names begin with `prefix`: from a file with torchvision's names, or from a
-    /// network that was trained here and has such tensors. What does not belong to the backbone is not used.
+    /// Adds a backbone's tensors as those whose names begin with `prefix`: from a file with torchvision's names, or
+    /// from a network that was trained here and has such tensors. What does not belong to the backbone is not used.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -77,8 +77,8 @@ impl FirstWeights {
         self.values(name, shape, role)
     }
 
-    /// Random numbers by which no layer makes its input larger or smaller: He et al. (2015) before a ReLU; the bounds of
-    /// PyTorch's GRU; no answer preferred.
+    /// Random numbers by which no layer makes its input larger or smaller: He et al. (2015) before a ReLU; the bounds
+    /// of PyTorch's GRU; no answer preferred.
     fn values(&self, name: &str, shape: &[i64], role: TensorRole) -> Vec<f32> {
         let count: i64 = shape.iter().product();
         let inputs: i64 = shape.iter().skip(1).product::<i64>().max(1);

@@ -101,8 +101,8 @@ fn step(parameters: &[Parameter], logits: impl Fn(bool) -> Tensor, case: &Value)
     (loss.double_value(&[]), changes)
 }
 
-/// Loss, changes of all tensors and logits afterwards are the reference's. `logits` of the case's pixels, while training
-/// or not.
+/// Loss, changes of all tensors and logits afterwards are the reference's. `logits` of the case's pixels, while
+/// training or not.
 pub fn assert_step(parameters: &[Parameter], logits: impl Fn(bool) -> Tensor, case: &Value, tolerance: f64) {
     let (loss, found) = step(parameters, &logits, case);
     let loss = (loss / case["loss"].as_f64().unwrap() - 1.0).abs();

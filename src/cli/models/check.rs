@@ -3,7 +3,7 @@
 use anyhow::Context;
 use emocam::models::digest;
 use emocam::networks::torchscript::{examine, is_one};
-use emocam::networks::{AlexNet, Architecture, Card, Classifier, Layout, MultiGap, TorchScript};
+use emocam::networks::{AlexNet, Architecture, Card, Classifier, FerNet, Layout, MultiGap, TorchScript};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,6 +16,10 @@ pub fn run(file: &Path, mean: Option<&Path>) -> anyhow::Result<ExitCode> {
         _ if is_one(file)? => script(file, &mut text)?,
         Some(card) if card.architecture == Architecture::MultiGap => {
             multi_gap(file, card, &mut text)?;
+            true
+        }
+        Some(card) if card.architecture == Architecture::FerNet => {
+            fer_net(file, card, &mut text)?;
             true
         }
         _ => {
@@ -92,6 +96,16 @@ fn multi_gap(file: &Path, card: Card, text: &mut String) -> anyhow::Result<()> {
     head(file, "weights of a Multi-GAP network", network.card(), text)?;
     let numbers: usize = network.parameters().iter().map(|one| one.tensor.numel()).sum();
     writeln!(text, "ok     structure: {numbers} numbers; streams: {}", network.stream_names().join(", "))?;
+    writeln!(text, "usable with every method that needs no visible layers: all but lrp-cam and lift-cam")?;
+    Ok(())
+}
+
+/// Weights of a network of facial expressions: reading them is the check.
+fn fer_net(file: &Path, card: Card, text: &mut String) -> anyhow::Result<()> {
+    let network = FerNet::load(file, card, tch::Device::Cpu)?;
+    head(file, "weights of a network of facial expressions", network.card(), text)?;
+    let numbers: usize = network.parameters().iter().map(|one| one.tensor.numel()).sum();
+    writeln!(text, "ok     structure: {numbers} numbers; explained at: {}", network.streams().join(", "))?;
     writeln!(text, "usable with every method that needs no visible layers: all but lrp-cam and lift-cam")?;
     Ok(())
 }

@@ -14,17 +14,18 @@ use std::process::ExitCode;
 
 /// Adapt a network of facial expressions to pictures of anything, by a discrepancy loss (Kumar & Raman)
 ///
-/// The network learns from labelled faces (--source) and from those pictures (--target) that have a label, while the features
-/// of both are drawn together. The paper's formula, the layers and the weight are not published: multi-kernel MMD (or CORAL)
-/// on the sum of trunk and branches and on both hidden layers is our choice; configs/adapt.toml explains every key. Pictures
-/// of a domain are named as for `emocam train fer`.
+/// The network learns from labelled faces (--source) and from those pictures (--target) that have a label, while the
+/// features of both are drawn together. The paper's formula, the layers and the weight are not published: multi-kernel
+/// MMD (or CORAL) on the sum of trunk and branches and on both hidden layers is our choice; configs/adapt.toml explains
+/// every key. Pictures of a domain are named as for `emocam train fer`.
 ///
-/// Writes into --out what `emocam train fer` writes, measured on the target; log.csv has the discrepancy of every epoch, and
-/// result.json says how well a linear classifier tells the two domains apart on pictures it has not seen, before and after:
+/// Writes into --out what `emocam train fer` writes, measured on the target; log.csv has the discrepancy of every
+/// epoch, and result.json says how well a linear classifier tells the two domains apart on pictures it has not seen,
+/// before and after:
 /// 0.5 is chance. A discrepancy that falls while that stays high has not made the domains alike.
 ///
-/// With --study: the network as it is, what it learns from labels alone, and what the discrepancy loss adds, with few and many
-/// labelled pictures and several seeds ([study] in the recipe), as adaptation.csv, .png and .svg.
+/// With --study: the network as it is, what it learns from labels alone, and what the discrepancy loss adds, with few
+/// and many labelled pictures and several seeds ([study] in the recipe), as adaptation.csv, .png and .svg.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The network of facial expressions: model.safetensors of `emocam train fer`
@@ -43,8 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "all", conflicts_with = "study")]
     labelled: Labelled,
 
-    /// Which emotion each expression stands for: a TOML file with a table [labels], as configs/expressions-to-emotions.toml
-    /// [default: the one of the same name]
+    /// Which emotion each expression stands for: a TOML file with a table [labels], as
+    /// configs/expressions-to-emotions.toml [default: the one of the same name]
     #[arg(long, value_name = "FILE.toml")]
     label_map: Option<PathBuf>,
 

@@ -11,31 +11,35 @@ use std::process::ExitCode;
 
 /// Train a network of facial expressions (VGG16 with residual branches; Malik, Kumar, Raman 2021)
 ///
-/// DATA is a folder with a folder for each label, files named LABEL_NUMBER.jpg, a pattern over paths ([data] pattern in the
-/// recipe), one CSV file with the columns path and label, FER-2013's fer2013.csv with its own split, or a word for the drawn
-/// world: `drawn-faces`, or `drawn=FILE.toml` for the emotions of a causal graph. Layouts of the published data sets:
-///   FER-2013  fer2013.csv as it is (columns emotion, pixels, Usage)
-///   JAFFE     labels_from = "pattern", pattern = '\\.([A-Z]{2})[0-9]\\.'  (KA.AN1.39.tiff)
-///   FERG      labels_from = "pattern", pattern = '/[a-z]+_([a-z]+)/[^/]*$'  (aia/aia_anger/aia_anger_1.png)
-///   CK+       a folder for each label, or a CSV file with path and label
+/// DATA is a folder with a folder for each label, files named LABEL_NUMBER.jpg, paths with a pattern ([data] pattern in
+/// the recipe), one CSV file with the columns path and label, FER-2013's fer2013.csv with its own split, or a word for
+/// the drawn world: `drawn-faces`, or `drawn=FILE.toml` for the emotions of a causal graph. Published data sets:
 ///
-/// Writes into --out: model.safetensors and model.toml (what --emotion-weights of the other commands takes), recipe.toml,
-/// log.csv and curves.png (loss and accuracy of every epoch), predictions.csv, confusion.csv, .png and .svg, labels.csv
-/// (recall and precision), failures.csv, result.json, and a checkpoint after every epoch; with --folds a folder for each
-/// fold, and folds.csv.
+/// FER-2013: fer2013.csv as it is (columns emotion, pixels, Usage).
+///
+/// JAFFE (KA.AN1.39.tiff): labels_from = "pattern" and pattern = '\.([A-Z]{2})[0-9]\.' in [data].
+///
+/// FERG (aia/aia_anger/aia_anger_1.png): labels_from = "pattern" and pattern = '/[a-z]+_([a-z]+)/[^/]*$'.
+///
+/// CK+: a folder for each label, or a CSV file with path and label.
+///
+/// Writes into --out: model.safetensors and model.toml (what --emotion-weights of the other commands takes),
+/// recipe.toml, log.csv and curves.png (loss and accuracy of every epoch), predictions.csv, confusion.csv, .png and
+/// .svg, labels.csv (recall and precision), failures.csv, result.json, and a checkpoint after every epoch; with --folds
+/// a folder for each fold, and folds.csv.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Labelled pictures, or `drawn-faces`
     #[arg(required_unless_present = "on", value_name = "DATA")]
     data: Vec<PathBuf>,
 
-    /// Other pictures than faces to go on with: what --from has learnt of faces is learnt anew on these alone, without a
-    /// discrepancy loss (what `emocam train adapt` is compared with)
+    /// Other pictures than faces to go on with: what --from has learnt of faces is learnt anew on these alone, without
+    /// a discrepancy loss (what `emocam train adapt` is compared with)
     #[arg(long, value_name = "IMAGES", conflicts_with = "data", requires = "initial")]
     on: Vec<PathBuf>,
 
-    /// Go on from the weights of a network that was trained before (of the same sizes); where its labels are other ones its
-    /// last layer begins anew
+    /// Go on from the weights of a network that was trained before (of the same sizes); where its labels are other ones
+    /// its last layer begins anew
     #[arg(long = "from", value_name = "model.safetensors")]
     initial: Option<PathBuf>,
 

@@ -2,9 +2,9 @@
 //! trunk B1 to B5, and a residual branch from each of the first four blocks to the last.
 //!
 //! In: pixels. Out: logits. Every block ends with a pooling; branch k brings the output of block k to the last block's
-//! size (poolings, a 3 x 3 convolution with ReLU, a pooling), and the sum of all five goes through two hidden layers. As
-//! a [`Classifier`] it is explained at the trunk's last convolution, the branches being what by-passes it (`b5`), or at
-//! the sum (`sum`).
+//! size (poolings, a 3 x 3 convolution with ReLU, a pooling), and the sum of all five goes through two hidden layers.
+//! As a [`Classifier`] it is explained at the trunk's last convolution, the branches being what by-passes it (`b5`), or
+//! at the sum (`sum`).
 
 mod description;
 

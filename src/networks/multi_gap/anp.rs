@@ -25,7 +25,8 @@ impl Anp {
         Ok(Self { hidden, classifier: from.linear("classifier", HIDDEN[1], labels)?, mean })
     }
 
-    /// The features (N, 512) of pictures with these pairs (N, pairs); of `count` pictures without, where there are none.
+    /// The features (N, 512) of pictures with these pairs (N, pairs); of `count` pictures without, where there are
+    /// none.
     ///
     /// # Errors
     /// No memory.

@@ -185,8 +185,8 @@ impl MultiGap {
         Ok(Self { explained, files: self.files.clone(), ..network })
     }
 
-    /// The output of the explained stream's block number `block`, from 1; by-passing it the means of the blocks before it
-    /// and of all blocks of the other streams.
+    /// The output of the explained stream's block number `block`, from 1; by-passing it the means of the blocks before
+    /// it and of all blocks of the other streams.
     fn split(&self, block: usize, pixels: &Tensor) -> Result<Activation, TchError> {
         let _no_grad = tch::no_grad_guard();
         let mut explained = None;

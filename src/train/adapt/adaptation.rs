@@ -183,8 +183,8 @@ impl Adaptation<'_> {
         distances(learner, &self.recipe.discrepancy.layers, lessons, config.seed)
     }
 
-    /// The network of facial expressions with the target's labels: an emotion's row of the last layer is the mean of those
-    /// of the expressions that stand for it, and random where none does.
+    /// The network of facial expressions with the target's labels: an emotion's row of the last layer is the mean of
+    /// those of the expressions that stand for it, and random where none does.
     fn first(&self, seed: u64) -> Result<FerNet> {
         let card = Card::beside(self.initial)?;
         if card.architecture != Architecture::FerNet {
@@ -230,7 +230,8 @@ impl Adaptation<'_> {
         Array { shape, values }
     }
 
-    /// What must be the same for a training to go on: plan, recipe, pictures of both domains, and the network it begins from.
+    /// What must be the same for a training to go on: plan, recipe, pictures of both domains, and the network it begins
+    /// from.
     fn fingerprint(
         &self,
         plan: &AdaptPlan,

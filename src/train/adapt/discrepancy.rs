@@ -27,8 +27,8 @@ const LEAST_BANDWIDTH: f64 = 1e-12;
 
 /// The unbiased estimate of the squared maximum mean discrepancy (Gretton et al. 2012, equation 3) of the rows of
 /// `source` (n, features) and `target` (m, features), n and m at least 2: a single number, around 0 where both are of one
-/// distribution, with gradients. The kernel is the mean of exp(-d^2 / (b median)) over the bandwidths b; d^2 is the squared
-/// distance, its median is over all pairs of rows of both and taken as a constant.
+/// distribution, with gradients. The kernel is the mean of exp(-d^2 / (b median)) over the bandwidths b; d^2 is the
+/// squared distance, its median is over all pairs of rows of both and taken as a constant.
 ///
 /// # Errors
 /// No memory.
@@ -77,7 +77,8 @@ pub fn coral(source: &Tensor, target: &Tensor) -> Result<Tensor, TchError> {
 }
 
 impl DiscrepancyKind {
-    /// The distance of the rows of both, a single number; `None` without a distance, or where one has fewer than two rows.
+    /// The distance of the rows of both, a single number; `None` without a distance, or where one has fewer than two
+    /// rows.
     ///
     /// # Errors
     /// No memory.

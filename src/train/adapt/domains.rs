@@ -98,8 +98,8 @@ impl TwoDomains {
         Ok(Self { source: Divided { labels, train, validation, test, failures }, target, map })
     }
 
-    /// Numbers of the target's pictures to learn from that have a label: of every label as many as its share, drawn by the
-    /// seed.
+    /// Numbers of the target's pictures to learn from that have a label: of every label as many as its share, drawn by
+    /// the seed.
     ///
     /// # Errors
     /// There are not so many.

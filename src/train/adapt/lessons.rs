@@ -30,8 +30,9 @@ pub struct Shares {
 }
 
 impl Shares {
-    /// Of a batch of `batch`, where so many pictures have a label and so many have none. Half are faces; where some pictures
-    /// have a label and some have none, a quarter each, and pictures without one are there only where they are `compared`.
+    /// Of a batch of `batch`, where so many pictures have a label and so many have none. Half are faces; where some
+    /// pictures have a label and some have none, a quarter each, and pictures without one are there only where they are
+    /// `compared`.
     pub fn new(batch: usize, labelled: usize, unlabelled: usize, compared: bool) -> Self {
         let half = batch / 2;
         let quarter = half / 2;
@@ -49,8 +50,8 @@ impl Shares {
     }
 }
 
-/// Faces and pictures as they are shown. An epoch shows every face once; pictures go on where the last epoch ended, in an
-/// order that is drawn anew whenever all have been shown.
+/// Faces and pictures as they are shown. An epoch shows every face once; pictures go on where the last epoch ended, in
+/// an order that is drawn anew whenever all have been shown.
 #[derive(Debug)]
 pub struct TwoDomainLessons<'a> {
     /// All faces, then all pictures; its batch is that of all shares.

@@ -1,5 +1,5 @@
-//! What the adaptation is worth: the network as it is, what it learns from labels alone, and what the discrepancy loss adds,
-//! each with few and with many labelled pictures, each several times.
+//! What the adaptation is worth: the network as it is, what it learns from labels alone, and what the discrepancy loss
+//! adds, each with few and with many labelled pictures, each several times.
 
 use super::adaptation::{AdaptPlan, AdaptResult, Adaptation};
 use super::discrepancy::DiscrepancyKind;
@@ -32,7 +32,8 @@ pub struct StudyRow {
     pub accuracies: Vec<f64>,
     /// Their mean with Student's interval; of a network that is measured once Wilson's over the pictures.
     pub mean: ValueWithInterval,
-    /// A linear classifier's accuracy in telling the domains apart at the last compared layer, the mean of the repetitions.
+    /// A linear classifier's accuracy in telling the domains apart at the last compared layer, the mean of the
+    /// repetitions.
     pub domain_accuracy: Option<f64>,
     /// The mean paired difference to what labels alone teach, by the same seeds, with Student's interval.
     pub gain: Option<ValueWithInterval>,

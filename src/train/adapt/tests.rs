@@ -1,5 +1,5 @@
-//! Tests of the distances against their definitions (scripts/reference/discrepancy.py), of what a batch is made of, and of
-//! which pictures have a label.
+//! Tests of the distances against their definitions (scripts/reference/discrepancy.py), of what a batch is made of, and
+//! of which pictures have a label.
 
 use super::discrepancy::{coral, mmd};
 use super::domains::{Labelled, TwoDomains};

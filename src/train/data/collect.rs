@@ -21,8 +21,8 @@ pub struct DataConfig {
     pub pattern: String,
     /// The labels in the order of the outputs; empty: those that occur, in alphabetical order.
     pub labels: Vec<String>,
-    /// Keep pictures in memory as they enter the network, where nothing is cut out of them: each is read once, and takes
-    /// its input's bytes (150 kB at 224 x 224).
+    /// Keep pictures in memory as they enter the network, where nothing is cut out of them: each is read once, and
+    /// takes its input's bytes (150 kB at 224 x 224).
     pub keep: bool,
 }
 

@@ -157,8 +157,8 @@ impl Feed<'_> {
         self.epoch_in(epoch, &order, take)
     }
 
-    /// Shows the pictures with these numbers, batch after batch, with changes of epoch number `epoch` alone. A picture may
-    /// be there twice.
+    /// Shows the pictures with these numbers, batch after batch, with changes of epoch number `epoch` alone. A picture
+    /// may be there twice.
     ///
     /// # Errors
     /// The first error of `take`.

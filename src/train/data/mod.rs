@@ -1,8 +1,9 @@
 //! Labelled pictures to learn from and to measure with.
 //!
-//! In: a folder a label, file names that begin with the label, a pattern that finds the label in the path, a CSV file of
-//! paths and labels or of pixels (FER-2013), or a stream of the drawn world. Out: a [`DataSet`], divided once and for all into pictures to train with, to choose by and to measure with.
-//! Pixels are read when a picture's turn comes, in [`feed`], and a picture that cannot be read is a row in
+//! In: a folder a label, file names that begin with the label, a pattern that finds the label in the path, a CSV file
+//! of paths and labels or of pixels (FER-2013), or a stream of the drawn world. Out: a [`DataSet`], divided once and
+//! for all into pictures to train with, to choose by and to measure with. Pixels are read when a picture's turn comes,
+//! in [`feed`], and a picture that cannot be read is a row in
 //! `failures.csv`, never the end of a training.
 
 mod collect;

@@ -15,7 +15,8 @@ use std::path::Path;
 /// FER-2013's expressions by their numbers (Goodfellow et al. 2013).
 const EXPRESSIONS: [&str; 7] = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"];
 
-/// What the data set's own split calls its parts, in the order of our uses: to learn from, to choose by, to measure with.
+/// What the data set's own split calls its parts, in the order of our uses: to learn from, to choose by, to measure
+/// with.
 const USES: [&str; 3] = ["Training", "PublicTest", "PrivateTest"];
 
 /// The longest side of a square that is believed.

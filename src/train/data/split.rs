@@ -56,8 +56,8 @@ impl SplitConfig {
         uses.divide(data)
     }
 
-    /// Divides `data` for fold number `fold`, from 0, of `folds`: a fold's part of every label to measure with, and of the
-    /// rest the share `validation` to choose by.
+    /// Divides `data` for fold number `fold`, from 0, of `folds`: a fold's part of every label to measure with, and of
+    /// the rest the share `validation` to choose by.
     ///
     /// # Errors
     /// A fold or a use without pictures.

@@ -1,8 +1,9 @@
 //! Training of a classifier, whatever it is: epochs of batches down the gradient of the cross-entropy, the best epoch
 //! by pictures that are not learnt from, a checkpoint after every epoch.
 //!
-//! A training that was killed goes on from its last epoch to the same bytes, for the order of pictures and their changes
-//! follow from the seed and the number of the epoch alone, and all that the descent remembers is in the checkpoint.
+//! A training that was killed goes on from its last epoch to the same bytes, for the order of pictures and their
+//! changes follow from the seed and the number of the epoch alone, and all that the descent remembers is in the
+//! checkpoint.
 
 mod checkpoint;
 pub mod descent;
@@ -243,8 +244,8 @@ pub trait Learner {
     /// The network could not be run.
     fn logits(&self, batch: &Batch, training: bool) -> Result<Tensor, TchError>;
 
-    /// What a step of the training goes by, when the share `done` of all steps is done: the logits alone, unless more is
-    /// to be made small than the classification's loss.
+    /// What a step of the training goes by, when the share `done` of all steps is done: the logits alone, unless more
+    /// is to be made small than the classification's loss.
     ///
     /// # Errors
     /// The network could not be run.

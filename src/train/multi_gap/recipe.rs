@@ -200,8 +200,8 @@ impl StreamConfig {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudyConfig {
-    /// What of the networks with a GRU, with attention and with fewer blocks is trained: all of it, anew; or what stands
-    /// on the backbone that the stream's plain network has learnt.
+    /// What of the networks with a GRU, with attention and with fewer blocks is trained: all of it, anew; or what
+    /// stands on the backbone that the stream's plain network has learnt.
     pub variants: Part,
 }
 

@@ -1,5 +1,5 @@
-//! What a network is trained, chosen and measured with: pictures as they are shown, or what backbones that stay as they are
-//! have made of them, which is kept for all networks that stand on the same backbone.
+//! What a network is trained, chosen and measured with: pictures as they are shown, or what backbones that stay as they
+//! are have made of them, which is kept for all networks that stand on the same backbone.
 
 use super::lessons::{means_of, KeptMeans};
 use super::recipe::Part;
