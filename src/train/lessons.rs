@@ -1,10 +1,12 @@
 //! Pictures as lessons: what a training learns from and is measured with, as batches of pixels.
 
-use super::data::feed::{Feed, Shown};
+use super::data::feed::{Augmentation, Feed, Shown};
+use super::data::LabelledPicture;
 use super::fitting::{Batch, Lessons};
-use crate::image::Rgb8;
+use crate::image::{Fit, Rgb8};
 use crate::nn::stack;
 use crate::{Error, Result};
+use std::sync::OnceLock;
 use tch::{Device, Kind, Tensor};
 
 /// Pictures as they are shown.
@@ -14,6 +16,34 @@ pub struct PictureLessons<'a> {
     pub feed: Feed<'a>,
     /// Where the network is.
     pub device: Device,
+}
+
+/// How pictures are shown, whatever they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Showing {
+    /// How they are brought to the network's input.
+    pub fit: Fit,
+    /// Pictures a batch.
+    pub batch: usize,
+    /// Of their order and their changes.
+    pub seed: u64,
+    /// Threads that read them.
+    pub threads: usize,
+    /// Whether they are kept in memory as they enter the network, where nothing is cut out of them.
+    pub keep: bool,
+    /// Where the network is.
+    pub device: Device,
+}
+
+impl Showing {
+    /// These pictures, changed like this while they are learnt from.
+    pub fn lessons<'a>(self, items: &'a [LabelledPicture], augmentation: &Augmentation) -> PictureLessons<'a> {
+        let Self { fit, batch, seed, threads, keep, device } = self;
+        let kept = keep.then(|| items.iter().map(|_| OnceLock::new()).collect());
+        let augmentation = augmentation.clone();
+        let feed = Feed { items, pairs: None, fit: Some(fit), augmentation, batch, threads, seed, kept };
+        PictureLessons { feed, device }
+    }
 }
 
 impl PictureLessons<'_> {

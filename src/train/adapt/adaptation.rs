@@ -7,20 +7,18 @@ use super::recipe::{AdaptRecipe, DiscrepancyConfig};
 use crate::files::sha256;
 use crate::models;
 use crate::networks::fer_net::{FerNet, CLASSIFIER};
-use crate::networks::{Architecture, Card};
+use crate::networks::{Architecture, Card, Classifier};
 use crate::nn::weights::{Array, StateDict};
-use crate::train::data::feed::{Augmentation, Feed};
-use crate::train::data::LabelledPicture;
+use crate::train::data::feed::Augmentation;
 use crate::train::fer::{FerLearner, IS_BACKBONE};
 use crate::train::first::FirstWeights;
-use crate::train::fitting::{Lessons, Trained, TrainingConfig, TrainingRun};
-use crate::train::lessons::PictureLessons;
+use crate::train::fitting::{Trained, TrainingConfig, TrainingRun};
+use crate::train::lessons::Showing;
 use crate::train::outcome::{known_result, label_weights, write_result, Examination, Told, TrainingResult, WEIGHTS};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::OnceLock;
 use tch::Device;
 
 /// What is adapted, and how.
@@ -89,7 +87,8 @@ impl Adaptation<'_> {
         let network = self.first(config.seed)?;
         let fer = || FerLearner { network: &network, frozen_blocks: self.recipe.network.frozen_blocks };
         let learner = AdaptLearner { fer: fer(), discrepancy, faces: self.domains.source.train.len() };
-        let before = self.distances(&fer(), config)?;
+        let measured = self.showing(&network, config.batch, config.seed);
+        let before = self.distances(&fer(), measured)?;
         let mut trained = Trained::default();
         let labelled = match plan.labelled {
             Some(labelled) => self.domains.labelled(labelled, config.seed)?,
@@ -104,9 +103,10 @@ impl Adaptation<'_> {
                 self.domains.target.train.len() - count,
                 plan.kind != DiscrepancyKind::None,
             );
-            let pictures = self.lessons(&network, shares.all(), config.seed, (&items, &self.recipe.augmentation));
+            let showing = self.showing(&network, shares.all(), config.seed);
+            let pictures = showing.lessons(&items, &self.recipe.augmentation);
             let lessons = TwoDomainLessons { pictures, faces: learner.faces, labelled, shares };
-            let validation = self.measured(&network, config, &self.domains.target.validation);
+            let validation = measured.lessons(&self.domains.target.validation, &Augmentation::NONE);
             let training = TrainingRun {
                 learner: &learner,
                 lessons: &lessons,
@@ -124,14 +124,14 @@ impl Adaptation<'_> {
         }
         let examination = Examination {
             learner: &learner,
-            lessons: &self.measured(&network, config, &self.domains.target.test),
+            lessons: &measured.lessons(&self.domains.target.test, &Augmentation::NONE),
             data: &self.domains.target,
             folder: &folder,
             name: &plan.name,
             title: if plan.name.is_empty() { "emotions of pictures" } else { &plan.name },
         };
         let training = examination.run(trained)?;
-        let after = if plan.labelled.is_some() { self.distances(&fer(), config)? } else { before.clone() };
+        let after = if plan.labelled.is_some() { self.distances(&fer(), measured)? } else { before.clone() };
         network.save(&folder.join(WEIGHTS))?;
         let training = TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..training };
         let discrepancy = plan.kind.name().into();
@@ -144,43 +144,18 @@ impl Adaptation<'_> {
         config.class_weights.then(|| label_weights(&self.domains.source, self.device)).transpose()
     }
 
-    fn lessons<'b>(
-        &self,
-        network: &FerNet,
-        batch: usize,
-        seed: u64,
-        (items, augmentation): (&'b [LabelledPicture], &Augmentation),
-    ) -> PictureLessons<'b> {
-        use crate::networks::Classifier as _;
-        let keep = self.recipe.target.data.keep && self.recipe.source.data.keep;
-        let feed = Feed {
-            items,
-            pairs: None,
-            fit: Some(network.card().fit),
-            augmentation: augmentation.clone(),
-            batch,
-            threads: self.threads,
-            seed,
-            kept: keep.then(|| items.iter().map(|_| OnceLock::new()).collect()),
-        };
-        PictureLessons { feed, device: self.device }
-    }
-
-    fn measured<'b>(
-        &self,
-        network: &FerNet,
-        config: &TrainingConfig,
-        items: &'b [LabelledPicture],
-    ) -> PictureLessons<'b> {
-        self.lessons(network, config.batch, config.seed, (items, &Augmentation::NONE))
+    /// Pictures of both domains as `network` takes them.
+    fn showing(&self, network: &FerNet, batch: usize, seed: u64) -> Showing {
+        let AdaptRecipe { source, target, .. } = self.recipe;
+        let (fit, keep) = (network.card().fit, target.data.keep && source.data.keep);
+        Showing { fit, batch, seed, threads: self.threads, keep, device: self.device }
     }
 
     /// How far the domains lie apart on pictures that nothing is learnt from.
-    fn distances(&self, learner: &FerLearner<'_>, config: &TrainingConfig) -> Result<Vec<LayerDistance>> {
+    fn distances(&self, learner: &FerLearner<'_>, measured: Showing) -> Result<Vec<LayerDistance>> {
         let items = [&self.domains.source.test, &self.domains.target.test].map(|items| sample(items));
-        let [source, target] = [0, 1].map(|number: usize| self.measured(learner.network, config, &items[number]));
-        let lessons: [&dyn Lessons; 2] = [&source, &target];
-        distances(learner, &self.recipe.discrepancy.layers, lessons, config.seed)
+        let [source, target] = items.each_ref().map(|items| measured.lessons(items, &Augmentation::NONE));
+        distances(learner, &self.recipe.discrepancy.layers, [&source, &target], measured.seed)
     }
 
     /// The network of facial expressions with the target's labels: an emotion's row of the last layer is the mean of

@@ -5,17 +5,16 @@ use super::recipe::FerRecipe;
 use crate::files::sha256;
 use crate::models;
 use crate::networks::fer_net::{FerNet, CLASSIFIER, TRUNK};
-use crate::networks::Card;
-use crate::train::data::feed::{Augmentation, Feed};
-use crate::train::data::{Divided, LabelledPicture};
+use crate::networks::{Card, Classifier};
+use crate::train::data::feed::Augmentation;
+use crate::train::data::Divided;
 use crate::train::first::FirstWeights;
 use crate::train::fitting::{TrainingConfig, TrainingRun};
-use crate::train::lessons::PictureLessons;
+use crate::train::lessons::Showing;
 use crate::train::outcome::{known_result, label_weights, write_result, Examination, Told, TrainingResult, WEIGHTS};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::OnceLock;
 use tch::Device;
 
 /// Everything that a network is trained with.
@@ -57,12 +56,13 @@ impl FerTraining<'_> {
         let clock = std::time::Instant::now();
         let network = self.first(config.seed, trunk.as_deref())?;
         let learner = FerLearner { network: &network, frozen_blocks: self.recipe.network.frozen_blocks };
-        let augmentation = &self.recipe.augmentation;
-        let lessons = |items, augmentation: &Augmentation| self.lessons(&network, config, items, augmentation);
+        let (fit, keep) = (network.card().fit, self.recipe.data.keep);
+        let &TrainingConfig { batch, seed, .. } = config;
+        let showing = Showing { fit, batch, seed, threads: self.threads, keep, device: self.device };
         let training = TrainingRun {
             learner: &learner,
-            lessons: &lessons(&self.data.train, augmentation),
-            validation: &lessons(&self.data.validation, &Augmentation::NONE),
+            lessons: &showing.lessons(&self.data.train, &self.recipe.augmentation),
+            validation: &showing.lessons(&self.data.validation, &Augmentation::NONE),
             config,
             label_weights: config.class_weights.then(|| label_weights(self.data, self.device)).transpose()?,
             folder: self.folder,
@@ -72,7 +72,7 @@ impl FerTraining<'_> {
         let Some(trained) = training.run(&mut |step| told(Told::Step(step)))? else { return Ok(None) };
         let examination = Examination {
             learner: &learner,
-            lessons: &lessons(&self.data.test, &Augmentation::NONE),
+            lessons: &showing.lessons(&self.data.test, &Augmentation::NONE),
             data: self.data,
             folder: self.folder,
             name,
@@ -83,28 +83,6 @@ impl FerTraining<'_> {
         let result = TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..result };
         write_result(self.folder, &result)?;
         Ok(Some(result))
-    }
-
-    fn lessons<'b>(
-        &self,
-        network: &FerNet,
-        config: &TrainingConfig,
-        items: &'b [LabelledPicture],
-        augmentation: &Augmentation,
-    ) -> PictureLessons<'b> {
-        use crate::networks::Classifier as _;
-        let kept = self.recipe.data.keep.then(|| items.iter().map(|_| OnceLock::new()).collect());
-        let feed = Feed {
-            items,
-            pairs: None,
-            fit: Some(network.card().fit),
-            augmentation: augmentation.clone(),
-            batch: config.batch,
-            threads: self.threads,
-            seed: config.seed,
-            kept,
-        };
-        PictureLessons { feed, device: self.device }
     }
 
     /// The file with the trunk's first weights, by its path or its name in the models folder.

@@ -7,16 +7,15 @@ use super::workshop::{NetworkPlan, Workshop};
 use crate::files::hexadecimal;
 use crate::networks::multi_gap::{MultiGap, Stream};
 use crate::run::Failure;
-use crate::train::data::feed::{Augmentation, Feed};
+use crate::train::data::feed::Augmentation;
 use crate::train::data::pairs::Pairs;
 use crate::train::data::LabelledPicture;
 use crate::train::fitting::{Lessons, TrainingConfig};
-use crate::train::lessons::PictureLessons;
+use crate::train::lessons::{PictureLessons, Showing};
 use crate::train::outcome::Told;
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
-use std::sync::OnceLock;
 use tch::Tensor;
 
 /// What a block has made of the pictures of one use.
@@ -43,11 +42,11 @@ impl<'a> Workshop<'a> {
         augmentation: Augmentation,
         pairs: Option<&'a Pairs>,
     ) -> PictureLessons<'a> {
-        let (fit, threads) = (Some(self.recipe.network.fit()), self.threads);
-        let items = self.items(number);
-        let kept = self.recipe.data.keep.then(|| items.iter().map(|_| OnceLock::new()).collect());
-        let feed = Feed { items, pairs, fit, augmentation, batch, threads, seed, kept };
-        PictureLessons { feed, device: self.device }
+        let (fit, threads, device) = (self.recipe.network.fit(), self.threads, self.device);
+        let showing = Showing { fit, batch, seed, threads, keep: self.recipe.data.keep, device };
+        let mut lessons = showing.lessons(self.items(number), &augmentation);
+        lessons.feed.pairs = pairs;
+        lessons
     }
 
     /// What is learnt from, chosen by and measured with.
