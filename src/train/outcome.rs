@@ -143,15 +143,15 @@ impl Examination<'_> {
     }
 }
 
-/// Labels in inverse proportion to their pictures, their mean over pictures 1: (labels).
+/// Labels in inverse proportion to how many pictures each has, the mean over pictures 1, and 1 for a label that has none:
+/// (labels).
 ///
 /// # Errors
 /// No memory.
-pub fn label_weights(data: &Divided, device: Device) -> Result<Tensor> {
-    let counts = data.training_counts();
+pub fn label_weights(counts: &[usize], device: Device) -> Result<Tensor> {
     let occurring = counts.iter().filter(|&&count| count > 0).count();
-    let all = data.train.len() as f32;
-    let weight = |&count: &usize| if count == 0 { 0.0 } else { all / (occurring as f32 * count as f32) };
+    let all = counts.iter().sum::<usize>() as f32;
+    let weight = |&count: &usize| if count == 0 { 1.0 } else { all / (occurring as f32 * count as f32) };
     let weights: Vec<f32> = counts.iter().map(weight).collect();
     Tensor::f_from_slice(&weights)
         .and_then(|weights| weights.f_to_device(device))

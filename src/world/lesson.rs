@@ -39,6 +39,14 @@ pub fn kind_name(class: usize, variant: Variant) -> String {
 }
 
 impl Lesson {
+    /// What scenes are drawn by, as a text that differs where that differs.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Emotions(graph) => graph.to_json().to_string(),
+            other => format!("{other:?}"),
+        }
+    }
+
     /// Names of what there is to tell apart.
     pub fn labels(&self) -> Vec<String> {
         match self {

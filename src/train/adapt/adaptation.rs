@@ -97,6 +97,8 @@ impl Adaptation<'_> {
         let count = labelled.len();
         if plan.labelled.is_some() {
             let items = joined(self.domains);
+            let mut counts = self.domains.source.training_counts();
+            labelled.iter().for_each(|&number| counts[self.domains.target.train[number].label] += 1);
             let shares = Shares::new(
                 config.batch,
                 count,
@@ -112,7 +114,7 @@ impl Adaptation<'_> {
                 lessons: &lessons,
                 validation: &validation,
                 config,
-                label_weights: self.label_weights(config)?,
+                label_weights: config.class_weights.then(|| label_weights(&counts, self.device)).transpose()?,
                 folder: &folder,
                 fingerprint: &fingerprint,
                 stop: self.stop,
@@ -122,6 +124,7 @@ impl Adaptation<'_> {
                 None => return Ok(None),
             }
         }
+        trained.failures.extend(self.domains.source.failures.iter().cloned());
         let examination = Examination {
             learner: &learner,
             lessons: &measured.lessons(&self.domains.target.test, &Augmentation::NONE),
@@ -138,10 +141,6 @@ impl Adaptation<'_> {
         let result = AdaptResult { training, discrepancy, labelled: count, before, after };
         write_result(&folder, &result)?;
         Ok(Some(result))
-    }
-
-    fn label_weights(&self, config: &TrainingConfig) -> Result<Option<tch::Tensor>> {
-        config.class_weights.then(|| label_weights(&self.domains.source, self.device)).transpose()
     }
 
     /// Pictures of both domains as `network` takes them.
@@ -168,32 +167,44 @@ impl Adaptation<'_> {
                 "is no network of facial expressions with its card: name the model.safetensors of emocam train fer",
             ));
         }
-        if card.labels.len() != self.domains.map.len() {
+        let known = |label: &String| self.domains.map.iter().any(|(name, _)| name == label);
+        if let Some(missing) = self.domains.map.iter().find(|(name, _)| !card.labels.contains(name)) {
             return Err(Error::file(
                 &Card::path_beside(self.initial),
-                format!("has {} labels, the faces {}", card.labels.len(), self.domains.map.len()),
+                format!(
+                    "the faces have the label `{}`, which is none of the network's: {}",
+                    missing.0,
+                    card.labels.join(", ")
+                ),
+            ));
+        }
+        if let Some(missing) = card.labels.iter().find(|label| !known(label)) {
+            return Err(Error::file(
+                &Card::path_beside(self.initial),
+                format!("has the label `{missing}`, of which there are no faces"),
             ));
         }
         let mut source = FirstWeights::random(seed, self.device, IS_BACKBONE);
         source.add_network(self.initial)?;
         source.forget(CLASSIFIER);
         let mut state = StateDict::open(self.initial)?;
-        let labels = self.domains.target.labels.len();
         for name in ["weight", "bias"].map(|name| format!("{CLASSIFIER}{name}")) {
             let Some(array) = state.arrays.remove(&name) else { continue };
-            let mapped = self.mapped(&array, labels, |shape| source.values_of(&name, shape));
+            let mapped = self.mapped(&array, &card.labels, |shape| source.values_of(&name, shape));
             source.set(&name, self.initial, mapped);
         }
         FerNet::build(Card { labels: self.domains.target.labels.clone(), ..card }, &mut source, self.device)
     }
 
-    /// Rows of the last layer for the target's labels.
-    fn mapped(&self, array: &Array, labels: usize, random: impl Fn(&[i64]) -> Vec<f32>) -> Array {
+    /// Rows of the last layer for the target's labels, from those for the `expressions`.
+    fn mapped(&self, array: &Array, expressions: &[String], random: impl Fn(&[i64]) -> Vec<f32>) -> Array {
+        let labels = self.domains.target.labels.len();
         let width: usize = array.shape.iter().skip(1).product();
         let shape: Vec<usize> = [labels].into_iter().chain(array.shape.iter().skip(1).copied()).collect();
         let mut values = random(&shape.iter().map(|&side| side as i64).collect::<Vec<_>>());
         for label in 0..labels {
-            let standing = self.domains.map.iter().enumerate().filter(|(_, place)| **place == Some(label));
+            let stands = |name: &String| self.domains.map.contains(&(name.clone(), Some(label)));
+            let standing = expressions.iter().enumerate().filter(|(_, name)| stands(name));
             let rows: Vec<&[f32]> = standing.map(|(row, _)| &array.values[row * width..(row + 1) * width]).collect();
             if rows.is_empty() {
                 continue;
@@ -219,6 +230,7 @@ impl Adaptation<'_> {
         text.push_str(&self.domains.source.digest());
         text.push_str(&self.domains.target.digest());
         text.push_str(&models::digest::sha256_file(self.initial)?);
+        text.push_str(&format!("{:?}", Card::if_beside(self.initial)?));
         Ok(sha256(text.as_bytes()))
     }
 }

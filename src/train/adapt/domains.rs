@@ -57,8 +57,8 @@ pub struct TwoDomains {
     pub source: Divided,
     /// Pictures.
     pub target: Divided,
-    /// Index of the target's label of each of the source's; `None`: it stands for none.
-    pub map: Vec<Option<usize>>,
+    /// Each label of the source with the index of the target's label that it stands for; `None`: it stands for none.
+    pub map: Vec<(String, Option<usize>)>,
 }
 
 impl TwoDomains {
@@ -76,9 +76,9 @@ impl TwoDomains {
                 let known = target.labels.join(", ");
                 return Err(Error::file(file, format!("`{label}` is mapped to `{name}`; the target has {known}")));
             }
-            map.push(place);
+            map.push((label.clone(), place));
         }
-        if map.iter().flatten().next().is_none() {
+        if map.iter().all(|(_, place)| place.is_none()) {
             return Err(Error::Setting(format!(
                 "no label of the source ({}) is one of the target's ({}): map them with --label-map",
                 source.labels.join(", "),
@@ -87,7 +87,7 @@ impl TwoDomains {
         }
         let Divided { train, validation, test, failures, .. } = source;
         let mapped = |items: Vec<LabelledPicture>| -> Vec<LabelledPicture> {
-            let item = |item: LabelledPicture| map[item.label].map(|label| item.labelled(label));
+            let item = |item: LabelledPicture| map[item.label].1.map(|label| item.labelled(label));
             items.into_iter().filter_map(item).collect()
         };
         let labels = target.labels.clone();

@@ -169,8 +169,8 @@ impl AdaptRecipe {
         self.training.check()?;
         check_frozen(self.network.frozen_blocks)?;
         let refuse = |message: String| Err(Error::Setting(message));
-        let DiscrepancyConfig { kind, layers, weight, warm_up } = &self.discrepancy;
-        if *kind != DiscrepancyKind::None && layers.is_empty() {
+        let DiscrepancyConfig { layers, weight, warm_up, .. } = &self.discrepancy;
+        if layers.is_empty() {
             return refuse("[discrepancy] layers should name a layer or more: sum, hidden1, hidden2".into());
         }
         if !(weight.is_finite() && *weight >= 0.0) || !(0.0..=1.0).contains(warm_up) {
@@ -184,9 +184,15 @@ impl AdaptRecipe {
                 self.training.batch
             ));
         }
-        match self.study.repeats >= 2 && !self.study.labelled.is_empty() && !self.study.kinds.is_empty() {
-            true => Ok(()),
-            false => refuse("[study] should have labelled, kinds, and repeats of at least 2".into()),
+        let StudyConfig { labelled, repeats, kinds } = &self.study;
+        if *repeats < 2 || labelled.is_empty() || kinds.is_empty() {
+            return refuse("[study] should have labelled, kinds, and repeats of at least 2".into());
+        }
+        let twice = (1..labelled.len()).any(|place| labelled[..place].contains(&labelled[place]))
+            || (1..kinds.len()).any(|place| kinds[..place].contains(&kinds[place]));
+        match twice {
+            true => refuse("[study] labelled and kinds should name each number and each distance once".into()),
+            false => Ok(()),
         }
     }
 }

@@ -64,6 +64,11 @@ impl Study<'_> {
     /// # Errors
     /// As [`Adaptation::run`].
     pub fn run(&self, told: &mut dyn FnMut(Told)) -> Result<Option<Vec<StudyRow>>> {
+        let &Adaptation { recipe, domains, .. } = self.adaptation;
+        for &count in &recipe.study.labelled {
+            // Not after hours that there are too few.
+            domains.labelled(Labelled::Some(count), recipe.training.seed)?;
+        }
         let mut results = Vec::new();
         for plan in self.plans() {
             match self.adaptation.run(&plan, told)? {
@@ -93,13 +98,24 @@ fn rows(results: &[AdaptResult]) -> Vec<StudyRow> {
         let mean = mean_interval(&accuracies).unwrap_or(ValueWithInterval { value: once.share, lower, upper });
         let domains = group.iter().filter_map(|result| Some(result.after.last()?.domain_accuracy.share));
         let domains: Vec<f64> = domains.collect();
-        let alone = rows.iter().find(|row| row.way == "none" && row.labelled == first.labelled);
-        let gain = alone.filter(|row| row.accuracies.len() == accuracies.len()).and_then(|row| {
-            let differences = accuracies.iter().zip(&row.accuracies).map(|(with, without)| with - without);
+        let domain_accuracy = crate::stats::mean(&domains);
+        rows.push(StudyRow {
+            way: way(first),
+            labelled: first.labelled,
+            accuracies,
+            mean,
+            domain_accuracy,
+            gain: None,
+        });
+    }
+    let alone: Vec<StudyRow> = rows.iter().filter(|row| row.way == "none").cloned().collect();
+    for row in rows.iter_mut().filter(|row| row.way != "none") {
+        let same =
+            alone.iter().find(|alone| (alone.labelled, alone.accuracies.len()) == (row.labelled, row.accuracies.len()));
+        row.gain = same.and_then(|alone| {
+            let differences = row.accuracies.iter().zip(&alone.accuracies).map(|(with, without)| with - without);
             mean_interval(&differences.collect::<Vec<_>>())
         });
-        let domain_accuracy = crate::stats::mean(&domains);
-        rows.push(StudyRow { way: way(first), labelled: first.labelled, accuracies, mean, domain_accuracy, gain });
     }
     rows
 }

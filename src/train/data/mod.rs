@@ -74,12 +74,13 @@ impl LabelledPicture {
         }
     }
 
-    /// Bytes of its file, grey values of a picture in a table, 0 of a scene: whether a data set is still the same.
-    pub fn size(&self) -> u64 {
+    /// What says whether it is still the same picture: the bytes of its file, the digest of its pixels in a table, the
+    /// lesson and the seed of a scene.
+    fn identity(&self) -> String {
         match &self.place {
-            Place::File(source) => source.size,
-            Place::Pixels(grey) => grey.len() as u64,
-            Place::Scene { .. } => 0,
+            Place::File(source) => source.size.to_string(),
+            Place::Pixels(grey) => crate::files::sha256(grey),
+            Place::Scene { lesson, seed, .. } => format!("{} {seed}", lesson.identity()),
         }
     }
 }
@@ -113,12 +114,12 @@ pub struct Divided {
 }
 
 impl Divided {
-    /// SHA-256 over uses, paths, sizes and labels: whether it is still the same data.
+    /// SHA-256 over uses, paths, identities and labels: whether it is still the same data.
     pub fn digest(&self) -> String {
         let mut lines = self.labels.join("\t");
         for (name, items) in [("train", &self.train), ("validation", &self.validation), ("test", &self.test)] {
             for item in items {
-                lines.push_str(&format!("\n{name}\t{}\t{}\t{}", item.label, item.size(), item.path));
+                lines.push_str(&format!("\n{name}\t{}\t{}\t{}", item.label, item.identity(), item.path));
             }
         }
         crate::files::sha256(lines.as_bytes())

@@ -24,7 +24,7 @@ const MAX_SIDE: usize = 1024;
 
 #[derive(Deserialize)]
 struct Row {
-    emotion: usize,
+    emotion: String,
     pixels: String,
     #[serde(rename = "Usage")]
     usage: Option<String>,
@@ -55,7 +55,7 @@ pub(super) fn read(table: &Path) -> Result<Read> {
             Error::file(table, format!("not FER-2013's table with the columns emotion, pixels and Usage: {error}"))
         })?;
         let path = format!("row-{:05}", number + 1);
-        match grey(&row.pixels).and_then(|grey| Ok((grey, expression(row.emotion)?, used(row.usage.as_deref())?))) {
+        match grey(&row.pixels).and_then(|grey| Ok((grey, expression(&row.emotion)?, used(row.usage.as_deref())?))) {
             Ok((grey, label, place)) => {
                 uses.extend(place.map(|place| (path.clone(), place)));
                 pictures.push((path, label.into(), Place::Pixels(grey.into())));
@@ -66,8 +66,9 @@ pub(super) fn read(table: &Path) -> Result<Read> {
     Ok((pictures, uses, failures))
 }
 
-fn expression(number: usize) -> Result<&'static str, String> {
-    EXPRESSIONS.get(number).copied().ok_or_else(|| format!("emotion should be from 0 to 6, found {number}"))
+fn expression(number: &str) -> Result<&'static str, String> {
+    let place = number.trim().parse().ok().and_then(|place: usize| EXPRESSIONS.get(place));
+    place.copied().ok_or_else(|| format!("emotion should be from 0 to 6, found {number}"))
 }
 
 fn used(usage: Option<&str>) -> Result<Option<usize>, String> {

@@ -62,11 +62,20 @@ impl SplitConfig {
     /// # Errors
     /// A fold or a use without pictures.
     pub fn fold(&self, data: DataSet, fold: usize, folds: usize) -> Result<Divided> {
+        if !self.files.is_empty() || !data.uses.is_empty() {
+            let message = "the pictures are divided already, by [split] files or their table: leave out --folds";
+            return Err(Error::Setting(message.into()));
+        }
+        if !(self.validation > 0.0 && self.validation < 1.0) {
+            let message = format!("[split] validation should be over 0 and below 1, found {}", self.validation);
+            return Err(Error::Setting(message));
+        }
         let mut uses = BTreeMap::new();
         for label in 0..data.labels.len() {
             let paths = self.shuffled(&data, label);
             let (test, rest): (Vec<_>, Vec<_>) =
-                paths.into_iter().enumerate().partition(|(place, _)| place % folds == fold);
+                // What is left over goes to other folds with every label.
+                paths.into_iter().enumerate().partition(|(place, _)| (place + label) % folds == fold);
             let validation = (self.validation * rest.len() as f64).ceil() as usize;
             uses.extend(test.into_iter().map(|(_, path)| (path, 2)));
             let number = |place: usize| usize::from(place < validation);

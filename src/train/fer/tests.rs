@@ -12,7 +12,11 @@ fn the_explained_recipes_are_what_holds_without_one() {
     assert_eq!(toml::from_str::<FerRecipe>(include_str!("../../../configs/fer.toml")).unwrap(), FerRecipe::default());
     let adapt = toml::from_str::<AdaptRecipe>(include_str!("../../../configs/adapt.toml")).unwrap();
     assert_eq!(adapt, AdaptRecipe::default());
-    toml::from_str::<FerRecipe>(include_str!("../../../configs/fer-drawn.toml")).unwrap().check().unwrap();
+    for recipe in
+        [include_str!("../../../configs/fer-drawn.toml"), include_str!("../../../configs/fer-drawn-objects.toml")]
+    {
+        toml::from_str::<FerRecipe>(recipe).unwrap().check().unwrap();
+    }
     toml::from_str::<AdaptRecipe>(include_str!("../../../configs/adapt-drawn.toml")).unwrap().check().unwrap();
 }
 

@@ -5,7 +5,7 @@ use super::recipe::FerRecipe;
 use crate::files::sha256;
 use crate::models;
 use crate::networks::fer_net::{FerNet, CLASSIFIER, TRUNK};
-use crate::networks::{Card, Classifier};
+use crate::networks::{Architecture, Card, Classifier};
 use crate::train::data::feed::Augmentation;
 use crate::train::data::Divided;
 use crate::train::first::FirstWeights;
@@ -64,7 +64,10 @@ impl FerTraining<'_> {
             lessons: &showing.lessons(&self.data.train, &self.recipe.augmentation),
             validation: &showing.lessons(&self.data.validation, &Augmentation::NONE),
             config,
-            label_weights: config.class_weights.then(|| label_weights(self.data, self.device)).transpose()?,
+            label_weights: config
+                .class_weights
+                .then(|| label_weights(&self.data.training_counts(), self.device))
+                .transpose()?,
             folder: self.folder,
             fingerprint: &fingerprint,
             stop: self.stop,
@@ -99,13 +102,34 @@ impl FerTraining<'_> {
         }
         let card = self.recipe.network.card(&self.data.labels)?;
         if let Some(weights) = self.initial {
+            let before = self.card_of(weights)?;
             source.add_network(weights)?;
-            if Card::beside(weights)?.labels != card.labels {
+            if before.labels != card.labels {
                 // Its answers are other ones.
                 source.forget(CLASSIFIER);
             }
         }
         FerNet::build(card, &mut source, self.device)
+    }
+
+    /// The card of the network to go on from, which must have the recipe's sizes.
+    fn card_of(&self, weights: &Path) -> Result<Card> {
+        let card = Card::if_beside(weights)?.filter(|card| card.architecture == Architecture::FerNet);
+        let card = card.ok_or_else(|| {
+            Error::file(
+                weights,
+                "is no network of facial expressions with its card: name the model.safetensors of emocam train fer (the \
+                 trunk of another network is named as [network] weights)",
+            )
+        })?;
+        let wanted = self.recipe.network.card(&self.data.labels)?;
+        match card.fer_net == wanted.fer_net && card.input() == wanted.input() {
+            true => Ok(card),
+            false => Err(Error::file(
+                &Card::path_beside(weights),
+                "has another width, input or number of units than the recipe: give [network] the same ones",
+            )),
+        }
     }
 
     /// What must be the same for a training to go on: the recipe's part that it uses, the pictures, and the contents of
@@ -115,6 +139,9 @@ impl FerTraining<'_> {
         let card = network.card(&self.data.labels)?;
         let mut text = format!("{card:?}\n{}\n{config:?}\n{augmentation:?}\n", network.frozen_blocks);
         text.push_str(&self.data.digest());
+        if let Some(weights) = self.initial {
+            text.push_str(&format!("{:?}\n", self.card_of(weights)?));
+        }
         for file in trunk.into_iter().chain(self.initial) {
             text.push_str(&models::digest::sha256_file(file)?);
         }

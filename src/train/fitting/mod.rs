@@ -431,7 +431,7 @@ impl TrainingRun<'_> {
 
     fn is_over(&self, state: &State) -> bool {
         let (done, patience) = (state.epochs.len() as u64, self.config.patience);
-        done >= self.config.epochs || (patience > 0 && done >= state.best + patience)
+        done >= self.config.epochs || (patience > 0 && done >= highest(&state.epochs) + patience)
     }
 
     /// One epoch; `None`: stopped in it.
@@ -557,6 +557,17 @@ impl TrainingRun<'_> {
         })?;
         Ok(sums.means())
     }
+}
+
+/// The number of the first epoch with the highest validation accuracy; 0 before the first.
+fn highest(epochs: &[Epoch]) -> u64 {
+    let mut best: Option<&Epoch> = None;
+    for epoch in epochs {
+        if best.is_none_or(|best| epoch.validation_accuracy > best.validation_accuracy) {
+            best = Some(epoch);
+        }
+    }
+    best.map_or(0, |epoch| epoch.epoch)
 }
 
 /// Where a training is.

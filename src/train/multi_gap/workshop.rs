@@ -107,7 +107,10 @@ impl<'a> Workshop<'a> {
                 lessons: &*lessons[0],
                 validation: &*lessons[1],
                 config,
-                label_weights: config.class_weights.then(|| label_weights(self.data, self.device)).transpose()?,
+                label_weights: config
+                    .class_weights
+                    .then(|| label_weights(&self.data.training_counts(), self.device))
+                    .transpose()?,
                 folder: &folder,
                 fingerprint: &fingerprint,
                 stop: self.stop,
