@@ -23,6 +23,9 @@ pub(super) fn read(file: &Path) -> Result<(Size, Vec<f32>)> {
     tensor(&bytes).map_err(|cause| Error::file(file, cause))
 }
 
+/// What follows a method's name where `--save-maps` keeps a map's sign.
+const SIGNED: &str = "-signed";
+
 /// [`read`] of bytes.
 pub(super) fn tensor(bytes: &[u8]) -> Result<(Size, Vec<f32>), String> {
     let header = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
@@ -40,6 +43,9 @@ pub(super) fn tensor(bytes: &[u8]) -> Result<(Size, Vec<f32>), String> {
 
 fn the_map<'a>(tensors: &SafeTensors<'a>) -> Result<(String, TensorView<'a>), String> {
     let mut all = tensors.tensors();
+    // A run's own maps of a method with a sign come twice, and the one without is what is scored.
+    let names: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
+    all.retain(|(name, _)| name.strip_suffix(SIGNED).is_none_or(|plain| !names.iter().any(|name| name == plain)));
     if all.len() > 1 {
         if let Some(map) = all.iter().position(|(name, _)| name == NAME) {
             return Ok(all.swap_remove(map));

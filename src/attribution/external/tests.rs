@@ -82,6 +82,20 @@ fn arrays_that_are_no_maps_are_refused_in_words() {
 }
 
 #[test]
+fn of_a_runs_own_map_with_a_sign_the_one_without_is_read() {
+    let values: Vec<u8> = (0..6).flat_map(|value| (value as f32).to_le_bytes()).collect();
+    let [plain, signed] = [&values, &[0; 24].to_vec()]
+        .map(|bytes| ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, vec![2, 3], bytes).unwrap());
+    let file = |names: [&str; 2]| {
+        let tensors = [(names[0], &plain), (names[1], &signed)];
+        safetensors::tensor(&::safetensors::serialize(tensors, None).unwrap())
+    };
+    let (size, found) = file(["dnc-shap", "dnc-shap-signed"]).unwrap();
+    assert_eq!((size, found), (Size::new(3, 2), vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]));
+    assert!(file(["dnc-shap", "other-signed"]).unwrap_err().contains("found 2"));
+}
+
+#[test]
 fn safetensors_and_pictures_that_are_no_maps_are_refused_in_words() {
     let named = std::fs::read(reference("named.safetensors")).unwrap();
     let text = |from: &str, to: &str| {
