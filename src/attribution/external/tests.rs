@@ -84,7 +84,8 @@ fn arrays_that_are_no_maps_are_refused_in_words() {
 #[test]
 fn of_a_runs_own_map_with_a_sign_the_one_without_is_read() {
     let values: Vec<u8> = (0..6).flat_map(|value| (value as f32).to_le_bytes()).collect();
-    let [plain, signed] = [&values, &[0; 24].to_vec()]
+    let zeros = vec![0; 24];
+    let [plain, signed] = [&values, &zeros]
         .map(|bytes| ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, vec![2, 3], bytes).unwrap());
     let file = |names: [&str; 2]| {
         let tensors = [(names[0], &plain), (names[1], &signed)];
