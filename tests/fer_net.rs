@@ -29,7 +29,7 @@ fn difference(a: &Tensor, b: &Tensor) -> f64 {
 #[test]
 fn blocks_branches_sum_and_logits_are_pytorchs() {
     for case in list(&json("fer_net/forward.json")) {
-        for (kind, tolerance) in [(Kind::Double, 1e-8), (Kind::Float, 1e-5)] {
+        for (kind, tolerance) in [(Kind::Double, 1e-8), (Kind::Float, 4e-6)] {
             let network = network(kind, &case["card"]);
             let input = network.normalised(&pixels(case).to_kind(kind)).unwrap();
             let mut worst = 0.0_f64;
@@ -49,7 +49,7 @@ fn blocks_branches_sum_and_logits_are_pytorchs() {
             }
             worst = worst.max(off(&features.logits, &case["logits"]));
             eprintln!("{}, {kind:?}: within {worst:.1e}", case["pixels"]);
-            // Measured at most 4.4e-9 in f64 and 3.4e-6 in f32.
+            // Measured at most 3.5e-9 in f64 and 1.4e-6 in f32.
             assert!(worst < tolerance, "{} {kind:?}", case["pixels"]);
         }
     }
@@ -60,7 +60,8 @@ fn a_step_of_training_changes_the_same_as_in_pytorch() {
     for case in list(&json("fer_net/training.json")) {
         let (network, pixels) = (network(Kind::Double, &case["card"]), pixels(case).to_kind(Kind::Double));
         let input = network.normalised(&pixels).unwrap();
-        assert_step(network.parameters(), |_| network.features(&input).unwrap().logits, case, 1e-8);
+        // Measured at most 3.0e-9: the reference's nine digits.
+        assert_step(network.parameters(), |_| network.features(&input).unwrap().logits, case, 9e-9);
     }
 }
 
@@ -73,7 +74,10 @@ fn from_every_layer_the_network_goes_on_to_the_same_logits() {
     for name in network.inner_layers() {
         let inner = network.inner(name, &input).unwrap();
         let again = network.outputs_from(name, &inner).unwrap();
-        assert!(difference(&again, &logits) < 1e-5, "{name}");
+        let off = difference(&again, &logits);
+        eprintln!("{name}: within {off:.1e}");
+        // Measured at most 5e-7: another order of the same sums.
+        assert!(off < 1e-6, "{name}");
         // And something hangs on it.
         let without = inner.with_values(inner.values.zeros_like());
         assert!(difference(&network.outputs_from(name, &without).unwrap(), &logits) > 1e-3, "{name}");
@@ -121,7 +125,10 @@ fn grad_cam_at_both_places_is_its_definition_and_files_are_read_again() {
         let found = explain("grad-cam".parse().unwrap(), &pass, size).unwrap();
         let wanted = grad_cam(&*network, &forward.activation, label as i64);
         let (least, most) = (wanted.min(), wanted.max());
-        assert!(difference(found.tensor(), &((&wanted - &least) / (most - least))) < 1e-4, "{number}");
+        let off = difference(found.tensor(), &((&wanted - &least) / (most - least)));
+        eprintln!("Grad-CAM at place {number}: within {off:.1e}");
+        // Measured at most 1e-6.
+        assert!(off < 3e-6, "{number}");
     }
 }
 
@@ -156,8 +163,8 @@ fn the_full_size_explains_photos() {
                 [fer_net]\n";
     let network = network(Kind::Float, &card.into());
     let numbers: usize = network.parameters().iter().map(|parameter| parameter.tensor.numel()).sum();
-    // 14.7 million of VGG16, 4.4 of the branches, 25,088 x 2,048 and 2,048 x 2,048 of the hidden layers.
-    assert_eq!(numbers, 74_727_239);
+    // VGG16's convolutions 14,714,688, the branches 4,425,728, hidden layers 51,382,272 and 4,196,352, the last 14,343.
+    assert_eq!(numbers, 74_733_383);
     let mut names: Vec<_> = std::fs::read_dir(photos).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     for path in names.iter().filter(|path| path.extension().is_some_and(|kind| kind == "jpg")).take(3) {

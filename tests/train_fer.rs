@@ -150,22 +150,27 @@ fn an_adapted_network_is_explained_like_any_other() {
     for number in 0..3 {
         save(&corpus, number, &format!("photo-{number}.png"));
     }
-    corpus.write("none.jsonl", "");
+    let line = |number: usize| {
+        format!(
+            "{{\"file\": \"photo-{number}.png\", \"label\": \"Thing\", \"score\": 0.9, \"box\": [10, 20, 150, 120]}}\n"
+        )
+    };
+    corpus.write("regions.jsonl", (0..3).map(line).collect::<String>());
     let mut command = emocam();
     command.current_dir(corpus.path("")).args(["analyze", "photo-0.png", "photo-1.png", "--device", "cpu"]);
-    command.args(["--emotion-weights", "adapted/model.safetensors", "--regions", "none.jsonl"]);
+    command.args(["--emotion-weights", "adapted/model.safetensors", "--regions", "regions.jsonl"]);
     command.args(["--cam", "grad-cam", "--stream", "all", "--out", "run"]);
     ends(&mut command, 0);
     let record = text(&corpus, "run/records.jsonl");
     assert!(record.contains("grad-cam@b5") && record.contains("grad-cam@sum"), "{record}");
     let mut command = emocam();
     command.current_dir(corpus.path("")).args(["explain", "photo-2.png", "--device", "cpu", "--out", "shown"]);
-    command.args(["--emotion-weights", "adapted/model.safetensors", "--regions", "none.jsonl"]);
+    command.args(["--emotion-weights", "adapted/model.safetensors", "--regions", "regions.jsonl"]);
     command.args(["--cam", "dnc-shap", "--at-layer", "b3", "--evaluations", "20"]);
     ends(&mut command, 0);
     let lrp = emocam()
         .current_dir(corpus.path(""))
-        .args(["analyze", "photo-0.png", "--regions", "none.jsonl", "--device", "cpu", "--cam", "lrp-cam"])
+        .args(["analyze", "photo-0.png", "--regions", "regions.jsonl", "--device", "cpu", "--cam", "lrp-cam"])
         .args(["--emotion-weights", "adapted/model.safetensors", "--out", "no"])
         .output()
         .unwrap();
@@ -207,10 +212,10 @@ fn folds_and_the_study_have_their_tables() {
 #[test]
 fn what_cannot_be_is_said_before_anything_is_trained() {
     let corpus = corpus();
-    corpus.write("bad.toml", &FER.replace("[32, 64]", "[33, 64]"));
+    corpus.write("bad.toml", FER.replace("[32, 64]", "[33, 64]"));
     corpus
         .write("map.toml", "[labels]\nhappy = \"glee\"\nsad = \"\"\nangry = \"\"\ndisgusted = \"\"\nneutral = \"\"\n");
-    corpus.write("wild.toml", &format!("{FER}rate = 1e6\nlargest_norm = 0.0\n"));
+    corpus.write("wild.toml", format!("{FER}rate = 1e6\nlargest_norm = 0.0\n"));
     fs::create_dir_all(corpus.path("empty/label")).unwrap();
     fs::write(corpus.path("empty/label/none.txt"), "").unwrap();
     ends(&mut fer(&corpus, "drawn-faces", "faces"), 0);

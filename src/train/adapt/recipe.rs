@@ -173,7 +173,7 @@ impl AdaptRecipe {
         if layers.is_empty() {
             return refuse("[discrepancy] layers should name a layer or more: sum, hidden1, hidden2".into());
         }
-        if !(weight.is_finite() && *weight >= 0.0) || !(0.0..=1.0).contains(warm_up) {
+        if !(weight.is_finite() && *weight >= 0.0 && (0.0..=1.0).contains(warm_up)) {
             return refuse(format!(
                 "[discrepancy] weight should be 0 or more and warm_up from 0 to 1, found {weight} and {warm_up}"
             ));

@@ -163,7 +163,7 @@ fn draw(folder: &Path, rows: &[StudyRow]) -> Result<()> {
         subtitle: "By the number of pictures of the target that have a label".into(),
         series: rows.iter().map(|row| Series { name: name(row), baseline: row.way == AS_IT_IS }).collect(),
         panels: vec![
-            panel("emotions of pictures", "accuracy", "higher is better", rows.iter().map(accuracy).collect(), None),
+            panel("emotions", "accuracy", "higher is better", rows.iter().map(accuracy).collect(), None),
             panel("faces or pictures?", "accuracy of a linear classifier", "0.5 is chance", domains, Some(0.5)),
         ],
         notes: vec![

@@ -39,12 +39,12 @@ impl<'a> Workshop<'a> {
         &self,
         number: usize,
         (batch, seed): (usize, u64),
-        augmentation: Augmentation,
+        augmentation: &Augmentation,
         pairs: Option<&'a Pairs>,
     ) -> PictureLessons<'a> {
         let (fit, threads, device) = (self.recipe.network.fit(), self.threads, self.device);
         let showing = Showing { fit, batch, seed, threads, keep: self.recipe.data.keep, device };
-        let mut lessons = showing.lessons(self.items(number), &augmentation);
+        let mut lessons = showing.lessons(self.items(number), augmentation);
         lessons.feed.pairs = pairs;
         lessons
     }
@@ -60,7 +60,7 @@ impl<'a> Workshop<'a> {
         if plan.part == Some(Part::All) && !plan.streams.is_empty() {
             let pictures = |number| {
                 let learnt = number == 0;
-                let augmentation = if learnt { self.recipe.augmentation.clone() } else { Augmentation::NONE };
+                let augmentation = if learnt { &self.recipe.augmentation } else { &Augmentation::NONE };
                 self.pictures(number, (config.batch, config.seed), augmentation, self.pairs.filter(|_| plan.anp))
             };
             return Ok([0, 1, 2].map(|number| Box::new(pictures(number)) as Box<dyn Lessons>));
@@ -83,7 +83,7 @@ impl<'a> Workshop<'a> {
     /// Keeps what the backbone of a stream makes of all pictures.
     fn run_backbone(&mut self, stream: &Stream, keys: &[String], told: &mut dyn FnMut(Told)) -> Result<()> {
         let batch = self.recipe.training.batch;
-        let pictures = [0, 1, 2].map(|number| self.pictures(number, (batch, 0), Augmentation::NONE, None));
+        let pictures = [0, 1, 2].map(|number| self.pictures(number, (batch, 0), &Augmentation::NONE, None));
         let batches: u64 = pictures.iter().map(Lessons::batches).sum();
         let (mut uses, mut done) = (Vec::new(), 0);
         for pictures in &pictures {
