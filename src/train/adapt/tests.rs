@@ -47,7 +47,8 @@ fn found(distance: fn(&Tensor, &Tensor) -> Result<Tensor, TchError>, case: &Case
 #[test]
 fn distances_and_their_gradients_are_those_of_the_definitions() {
     let cases: Vec<Case> = serde_json::from_str(include_str!("../../../tests/reference/discrepancy.json")).unwrap();
-    for (kind, tolerance) in [(Kind::Double, 1e-12), (Kind::Float, 1e-6)] {
+    // Measured 6.7e-16 and 4.4e-7; gradients relative to the largest.
+    for (kind, tolerance) in [(Kind::Double, 2e-15), (Kind::Float, 1.3e-6)] {
         let mut worst = 0.0_f64;
         for case in &cases {
             for (distance, value, source, target) in [
