@@ -78,7 +78,7 @@ impl Comparison {
 
 /// A class and a label.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Cell {
+pub struct MatrixCell {
     /// Index of the class.
     pub class: usize,
     /// Index of the label.
@@ -95,7 +95,7 @@ pub struct Cell {
     pub contrast: Comparison,
 }
 
-impl Cell {
+impl MatrixCell {
     /// Of these counts of all pictures; q-values are those of a [`CellTable`](super::CellTable).
     ///
     /// # Panics
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_cell_by_hand() {
-        let cell = Cell::new(3, 1, counts());
+        let cell = MatrixCell::new(3, 1, counts());
         let close =
             |found: Option<f64>, expected: f64| approx::assert_abs_diff_eq!(found.unwrap(), expected, epsilon = 1e-12);
         close(cell.important.share.map(|share| share.value), 12.0 / 20.0);
@@ -214,17 +214,17 @@ mod tests {
     #[test]
     fn what_is_not_defined_is_missing() {
         let all = CellCounts { images_with_label: 100, detected_with_label: 50, important_with_label: 30, ..counts() };
-        let cell = Cell::new(0, 0, all);
+        let cell = MatrixCell::new(0, 0, all);
         assert_eq!((cell.important.other_share, cell.important.difference, cell.important.ratio), (None, None, None));
         assert_eq!((cell.important.log_odds, cell.important.independence), (None, None));
         assert_eq!(cell.resampled_contrast(100, 1), None);
         let none =
             CellCounts { detected: 30, detected_with_label: 0, important: 30, important_with_label: 0, ..counts() };
-        let cell = Cell::new(0, 0, none);
+        let cell = MatrixCell::new(0, 0, none);
         assert_eq!(cell.contrast.share, None);
         assert_eq!(cell.important.ratio, Some(0.0));
         assert!(cell.important.log_odds.unwrap().value < 0.0);
         let nowhere = CellCounts { important: 0, important_with_label: 0, ..counts() };
-        assert_eq!((Cell::new(0, 0, nowhere).lift, Cell::new(0, 0, nowhere).important.ratio), (None, None));
+        assert_eq!((MatrixCell::new(0, 0, nowhere).lift, MatrixCell::new(0, 0, nowhere).important.ratio), (None, None));
     }
 }

@@ -2,7 +2,7 @@
 //! number, as a table.
 
 use super::cell::Margins;
-use super::{Cell, Comparison, Counts};
+use super::{Comparison, Counts, MatrixCell};
 use crate::run::table;
 use crate::stats::{benjamini_hochberg, benjamini_yekutieli, ValueWithInterval};
 use crate::Result;
@@ -12,11 +12,11 @@ use std::path::Path;
 /// The cells of a matrix, by class, then label.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellTable {
-    cells: Vec<Cell>,
+    cells: Vec<MatrixCell>,
 }
 
 /// One of a cell's comparisons.
-type Part = fn(&mut Cell) -> &mut Comparison;
+type Part = fn(&mut MatrixCell) -> &mut Comparison;
 
 /// The comparisons whose tests are corrected, each for itself.
 const CORRECTED: [Part; 3] = [|cell| &mut cell.important, |cell| &mut cell.detected, |cell| &mut cell.contrast];
@@ -51,18 +51,18 @@ impl CellTable {
         labels.sort_unstable();
         let of_class = |&class: &usize| labels.iter().map(move |&label| (class, label));
         let places = classes.iter().flat_map(of_class);
-        let mut cells: Vec<Cell> = places.map(|(class, label)| Cell::of(class, label, &margins)).collect();
+        let mut cells: Vec<MatrixCell> = places.map(|(class, label)| MatrixCell::of(class, label, &margins)).collect();
         CORRECTED.into_iter().for_each(|part| correct(&mut cells, part));
         Self { cells }
     }
 
     /// The cells.
-    pub fn cells(&self) -> &[Cell] {
+    pub fn cells(&self) -> &[MatrixCell] {
         &self.cells
     }
 
     /// The cell of a class and label, if the class is important often enough and the label occurs.
-    pub fn cell(&self, class: usize, label: usize) -> Option<&Cell> {
+    pub fn cell(&self, class: usize, label: usize) -> Option<&MatrixCell> {
         let place = self.cells.binary_search_by_key(&(class, label), |cell| (cell.class, cell.label));
         place.ok().map(|index| &self.cells[index])
     }
@@ -74,9 +74,13 @@ impl CellTable {
 
     /// The `count` cells whose intervals lie farthest from 0, by falling value; of equals the first. `interval` is that
     /// of a cell, where it has one.
-    pub fn strongest(&self, count: usize, interval: impl Fn(&Cell) -> Option<ValueWithInterval>) -> Vec<&Cell> {
+    pub fn strongest(
+        &self,
+        count: usize,
+        interval: impl Fn(&MatrixCell) -> Option<ValueWithInterval>,
+    ) -> Vec<&MatrixCell> {
         let with_interval = self.cells.iter().filter_map(|cell| interval(cell).map(|interval| (cell, interval)));
-        let mut found: Vec<(&Cell, ValueWithInterval)> = with_interval.collect();
+        let mut found: Vec<(&MatrixCell, ValueWithInterval)> = with_interval.collect();
         found.sort_by(|(_, a), (_, b)| distance_from_zero(b).total_cmp(&distance_from_zero(a)));
         found.truncate(count);
         found.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
@@ -84,7 +88,11 @@ impl CellTable {
     }
 
     /// The `count` classes that have the cells whose intervals lie farthest from 0, the farthest first.
-    pub fn strongest_classes(&self, count: usize, interval: impl Fn(&Cell) -> Option<ValueWithInterval>) -> Vec<usize> {
+    pub fn strongest_classes(
+        &self,
+        count: usize,
+        interval: impl Fn(&MatrixCell) -> Option<ValueWithInterval>,
+    ) -> Vec<usize> {
         let mut classes: Vec<(usize, f64)> = Vec::new();
         for (class, distance) in
             self.cells.iter().filter_map(|cell| interval(cell).map(|ends| (cell.class, distance_from_zero(&ends))))
@@ -123,7 +131,7 @@ fn distance_from_zero(interval: &ValueWithInterval) -> f64 {
 }
 
 /// Gives the tests of one comparison their q-values.
-fn correct(cells: &mut [Cell], part: Part) {
+fn correct(cells: &mut [MatrixCell], part: Part) {
     let tested: Vec<(usize, f64)> = (0..cells.len())
         .filter_map(|index| part(&mut cells[index]).independence.map(|test| (index, test.p_value)))
         .collect();
@@ -136,7 +144,7 @@ fn correct(cells: &mut [Cell], part: Part) {
 }
 
 /// A column's name, and a cell's text in it.
-type Column = (&'static str, fn(&Cell) -> String);
+type Column = (&'static str, fn(&MatrixCell) -> String);
 
 /// The columns of `statistics.csv` behind class and label, in their order.
 pub const COLUMNS: [Column; 41] = [

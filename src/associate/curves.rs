@@ -3,7 +3,7 @@
 //!
 //! In: the records of a run, classes and labels. Out: per method `curves.csv` and a picture.
 
-use super::{check_margin, Cell, CellCounts, COLUMNS};
+use super::{check_margin, CellCounts, MatrixCell, COLUMNS};
 use crate::config::AssociationConfig;
 use crate::plot::{self, Panel, Panels, Series};
 use crate::run::record::ImageRecord;
@@ -43,7 +43,7 @@ impl Tally {
     }
 
     /// The cell at a threshold.
-    fn cell(&self, (class, label): (usize, usize), threshold: usize) -> Cell {
+    fn cell(&self, (class, label): (usize, usize), threshold: usize) -> MatrixCell {
         let [with_label, other] = self.important[threshold];
         let counts = CellCounts {
             images: self.images.iter().sum(),
@@ -53,7 +53,7 @@ impl Tally {
             important: with_label + other,
             important_with_label: with_label,
         };
-        Cell::new(class, label, counts)
+        MatrixCell::new(class, label, counts)
     }
 }
 
@@ -148,7 +148,7 @@ impl Curves {
 
     fn picture(&self, method: &str, tallies: &[Tally]) -> Panels {
         let panel = |((&place, [class, label]), tally): ((&(usize, usize), &[String; 2]), &Tally)| {
-            let line = |value: fn(&Cell) -> Option<f64>| -> Vec<(f64, f64)> {
+            let line = |value: fn(&MatrixCell) -> Option<f64>| -> Vec<(f64, f64)> {
                 let point = |(number, threshold): (usize, f32)| {
                     value(&tally.cell(place, number)).map(|share| (f64::from(threshold), share))
                 };
@@ -178,7 +178,7 @@ impl Curves {
 }
 
 /// The share of all pictures in which the class is important; a label that has nothing to do with it gets the same.
-fn chance(cell: &Cell) -> Option<f64> {
+fn chance(cell: &MatrixCell) -> Option<f64> {
     let counts = &cell.counts;
     (counts.images > 0).then(|| counts.important as f64 / counts.images as f64)
 }

@@ -7,7 +7,7 @@ mod curves;
 mod effects;
 mod matrices;
 
-pub use cell::{Cell, CellCounts, Comparison};
+pub use cell::{CellCounts, Comparison, MatrixCell};
 pub use cells::{CellTable, COLUMNS};
 pub use curves::Curves;
 pub use effects::Effects;

@@ -8,8 +8,8 @@ use emocam::classify::{ClassifyWorker, LabelMap};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
 use emocam::embed::{
-    choose, feature_layers, measure, write_layer, EmbedSettings, EmbedStage, EmbeddedPicture, FeatureLayer, FeatureSet,
-    Judgement, LayerEmbedding, LayerReport, MarkBy, Measure, Space, COMMAND, FEWEST_PICTURES,
+    choose, feature_layers, measure, write_layer, EmbedSettings, EmbedStage, EmbeddedPicture, EmbeddingMeasure,
+    FeatureLayer, FeatureSet, Judgement, LayerEmbedding, LayerReport, MarkBy, Space, COMMAND, FEWEST_PICTURES,
 };
 use emocam::networks::Classifier;
 use emocam::nn::{self, DeviceChoice};
@@ -324,11 +324,11 @@ fn summary(layer: &str, set: &FeatureSet, embedding: &LayerEmbedding) -> String 
         let _ = writeln!(text, "{layer:<16} {name:<44} {value:.3}{interval}");
     };
     let named = [
-        (Measure::Silhouette, Space::Features, set.grouped_by(), "silhouette"),
-        (Measure::NeighbourAccuracy, Space::Features, set.grouped_by(), "accuracy of nearest neighbours"),
-        (Measure::LargestGroup, Space::Features, set.grouped_by(), "share of the most frequent"),
-        (Measure::Trustworthiness, Space::Tsne, "", "trustworthiness of t-SNE"),
-        (Measure::Trustworthiness, Space::Pca, "", "trustworthiness of PCA"),
+        (EmbeddingMeasure::Silhouette, Space::Features, set.grouped_by(), "silhouette"),
+        (EmbeddingMeasure::NeighbourAccuracy, Space::Features, set.grouped_by(), "accuracy of nearest neighbours"),
+        (EmbeddingMeasure::LargestGroup, Space::Features, set.grouped_by(), "share of the most frequent"),
+        (EmbeddingMeasure::Trustworthiness, Space::Tsne, "", "trustworthiness of t-SNE"),
+        (EmbeddingMeasure::Trustworthiness, Space::Pca, "", "trustworthiness of PCA"),
     ];
     for (measure, space, by, name) in named {
         let name = if by.is_empty() { name.to_string() } else { format!("{name} ({by})") };

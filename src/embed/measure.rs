@@ -79,7 +79,7 @@ impl Space {
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
+pub enum EmbeddingMeasure {
     /// How well groups are apart, in `[-1, 1]`.
     Silhouette,
     /// How often a picture's nearest neighbours vote for its group.
@@ -94,7 +94,7 @@ pub enum Measure {
     Divergence,
 }
 
-impl Measure {
+impl EmbeddingMeasure {
     /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ impl Measure {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measurement {
     /// What is measured.
-    pub measure: Measure,
+    pub measure: EmbeddingMeasure,
     /// Where.
     pub space: Space,
     /// Of what: "label", "answer" or "domain", or the component; empty where it is of all.
@@ -163,7 +163,7 @@ pub struct LayerEmbedding {
 
 impl LayerEmbedding {
     /// The number of this measure, space and kind of group.
-    pub fn find(&self, measure: Measure, space: Space, by: &str) -> Option<&Measurement> {
+    pub fn find(&self, measure: EmbeddingMeasure, space: Space, by: &str) -> Option<&Measurement> {
         self.measurements.iter().find(|one| one.measure == measure && one.space == space && one.by == by)
     }
 }
@@ -197,7 +197,7 @@ pub fn measure(set: &FeatureSet, layer: usize, settings: &EmbedSettings) -> Resu
         (Space::Tsne, t_sne.as_ref()),
     ];
     measurements.extend(trust(&spaces, settings.neighbours));
-    let unmeasured = Measurement::new(Measure::Divergence, Space::Tsne, "", pictures);
+    let unmeasured = Measurement::new(EmbeddingMeasure::Divergence, Space::Tsne, "", pictures);
     measurements.push(Measurement { value: divergence, ..unmeasured });
     for (space, rows) in spaces {
         measurements.extend(separations(set, space, rows, settings.neighbours));
@@ -208,7 +208,7 @@ pub fn measure(set: &FeatureSet, layer: usize, settings: &EmbedSettings) -> Resu
 
 impl Measurement {
     /// Without a value yet.
-    fn new(measure: Measure, space: Space, by: &'static str, pictures: usize) -> Self {
+    fn new(measure: EmbeddingMeasure, space: Space, by: &'static str, pictures: usize) -> Self {
         Self { measure, space, by, value: None, interval: None, pictures, neighbours: None }
     }
 }
@@ -216,7 +216,7 @@ impl Measurement {
 fn explained_variances(explained: &[f64], pictures: usize) -> Vec<Measurement> {
     let of_component = |(component, by)| Measurement {
         value: explained.get(component).copied(),
-        ..Measurement::new(Measure::ExplainedVariance, Space::Pca, by, pictures)
+        ..Measurement::new(EmbeddingMeasure::ExplainedVariance, Space::Pca, by, pictures)
     };
     [(0, "pca_1"), (1, "pca_2")].map(of_component).into()
 }
@@ -231,7 +231,7 @@ fn trust(spaces: &[(Space, Option<&Array2<f64>>); 3], neighbours: usize) -> Vec<
     let of_plane = |(space, plane): &(Space, Option<&Array2<f64>>)| Measurement {
         value: plane.and_then(|_| trusted.next()),
         neighbours: Some(neighbours),
-        ..Measurement::new(Measure::Trustworthiness, *space, "", pictures)
+        ..Measurement::new(EmbeddingMeasure::Trustworthiness, *space, "", pictures)
     };
     planes.iter().map(of_plane).collect()
 }
@@ -267,11 +267,11 @@ fn of_groups(
         interval: share.map(|share| share.interval),
         ..empty(measure)
     };
-    let accuracy = share(Measure::NeighbourAccuracy, apart.map(|apart| apart.neighbours));
+    let accuracy = share(EmbeddingMeasure::NeighbourAccuracy, apart.map(|apart| apart.neighbours));
     [
-        Measurement { value: apart.map(|apart| apart.silhouette), ..empty(Measure::Silhouette) },
+        Measurement { value: apart.map(|apart| apart.silhouette), ..empty(EmbeddingMeasure::Silhouette) },
         Measurement { neighbours: Some(neighbours), ..accuracy },
-        share(Measure::LargestGroup, largest.filter(|_| apart.is_some())),
+        share(EmbeddingMeasure::LargestGroup, largest.filter(|_| apart.is_some())),
     ]
 }
 
@@ -332,12 +332,12 @@ mod tests {
         };
         let found = measure(&set(120, apart), 0, &SETTINGS).unwrap();
         let value = |measure, space, by| found.find(measure, space, by).unwrap().value;
-        assert!(value(Measure::Silhouette, Space::Features, "label").unwrap() > 0.2);
-        assert_eq!(value(Measure::NeighbourAccuracy, Space::Features, "label"), Some(1.0));
-        assert_eq!(found.find(Measure::NeighbourAccuracy, Space::Features, "label").unwrap().pictures, 108);
-        assert!(value(Measure::Silhouette, Space::Pca, "domain").unwrap() > 0.4);
-        assert!(value(Measure::Trustworthiness, Space::Tsne, "").unwrap() > 0.8);
-        assert!(value(Measure::Divergence, Space::Tsne, "").unwrap() > 0.0);
+        assert!(value(EmbeddingMeasure::Silhouette, Space::Features, "label").unwrap() > 0.2);
+        assert_eq!(value(EmbeddingMeasure::NeighbourAccuracy, Space::Features, "label"), Some(1.0));
+        assert_eq!(found.find(EmbeddingMeasure::NeighbourAccuracy, Space::Features, "label").unwrap().pictures, 108);
+        assert!(value(EmbeddingMeasure::Silhouette, Space::Pca, "domain").unwrap() > 0.4);
+        assert!(value(EmbeddingMeasure::Trustworthiness, Space::Tsne, "").unwrap() > 0.8);
+        assert!(value(EmbeddingMeasure::Divergence, Space::Tsne, "").unwrap() > 0.0);
         assert_eq!(found.perplexity, Some(30.0));
         let [pair] = found.domains[..] else { panic!("{:?}", found.domains) };
         assert_eq!((pair.pictures, pair.proxy_a_distance), ([60, 60], Some(2.0)));
@@ -350,7 +350,7 @@ mod tests {
         assert_eq!((found.perplexity, found.t_sne.is_some()), (Some(4.0), true));
         let found = measure(&set(6, |_, _, noise| noise), 0, &SETTINGS).unwrap();
         assert_eq!((found.perplexity, found.t_sne.is_some(), found.plane.dim()), (None, false, (6, 2)));
-        assert_eq!(found.find(Measure::Trustworthiness, Space::Pca, "").unwrap().value, None);
+        assert_eq!(found.find(EmbeddingMeasure::Trustworthiness, Space::Pca, "").unwrap().value, None);
         assert!(measure(&set(3, |_, _, noise| noise), 0, &SETTINGS).is_err());
         let asked = EmbedSettings { perplexity: Some(30.0), ..SETTINGS };
         assert!(asked.check(90).unwrap_err().to_string().contains("29"));

@@ -13,7 +13,9 @@ mod report;
 
 pub use features::{FeatureSet, Judgement, MarkBy, PictureRow};
 pub use layers::{choose, feature_layers, FeatureLayer};
-pub use measure::{measure, DomainPair, EmbedSettings, LayerEmbedding, Measure, Measurement, Space, FEWEST_PICTURES};
+pub use measure::{
+    measure, DomainPair, EmbedSettings, EmbeddingMeasure, LayerEmbedding, Measurement, Space, FEWEST_PICTURES,
+};
 pub use pass::{EmbedStage, EmbeddedPicture};
 pub use report::{write_layer, LayerReport};
 

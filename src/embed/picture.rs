@@ -1,7 +1,7 @@
 //! A layer's picture: both planes, and below them the numbers by which the eye is checked.
 
 use super::features::{FeatureSet, MarkBy};
-use super::measure::{EmbedSettings, LayerEmbedding, Measure, Space};
+use super::measure::{EmbedSettings, EmbeddingMeasure, LayerEmbedding, Space};
 use crate::plot::{Mark, Scatter, ScatterPanel, ScatterPoint};
 use ndarray::Array2;
 
@@ -112,8 +112,9 @@ fn notes(set: &FeatureSet, embedding: &LayerEmbedding, warning: Option<&str>) ->
     for by in kinds {
         notes.extend(separation_note(embedding, by));
     }
-    let trusted =
-        |space| embedding.find(Measure::Trustworthiness, space, "").and_then(|one| Some((one.value?, one.neighbours?)));
+    let trusted = |space| {
+        embedding.find(EmbeddingMeasure::Trustworthiness, space, "").and_then(|one| Some((one.value?, one.neighbours?)))
+    };
     if let (Some((pca, neighbours)), Some((t_sne, _))) = (trusted(Space::Pca), trusted(Space::Tsne)) {
         notes.push(format!(
             "Trustworthiness ({neighbours} neighbours): PCA {pca:.3}, t-SNE {t_sne:.3}. t-SNE keeps neighbourhoods; \
@@ -148,13 +149,13 @@ fn separation_note(embedding: &LayerEmbedding, by: &str) -> Option<String> {
         let shown = named.iter().filter_map(|(space, name)| Some(format!("{name} {:.3}", value(measure, *space)?)));
         shown.collect::<Vec<String>>().join(", ")
     };
-    let accuracy = embedding.find(Measure::NeighbourAccuracy, Space::Features, by)?;
+    let accuracy = embedding.find(EmbeddingMeasure::NeighbourAccuracy, Space::Features, by)?;
     let (share, (lower, upper)) = (accuracy.value?, accuracy.interval?);
-    let largest = value(Measure::LargestGroup, Space::Features)?;
+    let largest = value(EmbeddingMeasure::LargestGroup, Space::Features)?;
     Some(format!(
         "By {by}: silhouette: {}. The {} nearest neighbours among the features name the {by} in {share:.3} \
          [{lower:.3}, {upper:.3}] of {} images (the most frequent one: {largest:.3}).",
-        in_spaces(Measure::Silhouette),
+        in_spaces(EmbeddingMeasure::Silhouette),
         accuracy.neighbours?,
         accuracy.pictures
     ))

@@ -2,7 +2,7 @@
 //! the forest plot.
 
 use super::{shown, Matrices};
-use crate::associate::{Cell, CellTable, Counts};
+use crate::associate::{CellTable, Counts, MatrixCell};
 use crate::config::HeatmapKind;
 use crate::plot::{Forest, ForestRow, Heatmap};
 use crate::stats::ValueWithInterval;
@@ -11,12 +11,12 @@ use ndarray::Array2;
 /// What a mark says.
 const MARK_NOTE: &str = "A dot: q < 0.05 (Benjamini-Hochberg, over all cells in statistics.csv).";
 
-fn log_odds(cell: &Cell) -> Option<ValueWithInterval> {
+fn log_odds(cell: &MatrixCell) -> Option<ValueWithInterval> {
     cell.important.log_odds.map(|odds| odds.with_interval())
 }
 
 /// The interval of a cell whose value a kind of heatmap shows.
-fn interval_of(kind: HeatmapKind) -> fn(&Cell) -> Option<ValueWithInterval> {
+fn interval_of(kind: HeatmapKind) -> fn(&MatrixCell) -> Option<ValueWithInterval> {
     match kind {
         HeatmapKind::Shares => |cell| cell.important.share,
         HeatmapKind::Difference => |cell| cell.important.difference,
@@ -83,7 +83,7 @@ impl Matrices {
     /// The cells whose log odds ratios are surest to be large or small.
     pub(super) fn forest(&self, method: &str, cells: &CellTable) -> Forest {
         let strongest = cells.strongest(self.rule.top, log_odds);
-        let row = |cell: &&Cell| {
+        let row = |cell: &&MatrixCell| {
             let interval = log_odds(cell)?;
             Some(ForestRow {
                 label: format!("{}, {}", self.classes[cell.class], self.labels[cell.label]),

@@ -2,7 +2,7 @@
 
 use super::Matrices;
 use crate::associate::cell::Margins;
-use crate::associate::{Cell, Comparison, Counts};
+use crate::associate::{Comparison, Counts, MatrixCell};
 use crate::config::AssociationConfig;
 use crate::stats::{IndependenceTest, ValueWithInterval};
 
@@ -24,7 +24,7 @@ const NOT_SAID: &str = "It does not mean that this object makes the network answ
 
 /// A cell among those of a method.
 struct Told<'a> {
-    cell: &'a Cell,
+    cell: &'a MatrixCell,
     class: &'a str,
     label: &'a str,
     rule: &'a AssociationConfig,
@@ -41,7 +41,7 @@ impl Matrices {
     pub fn explain_cell(&self, class: usize, label: usize) -> String {
         let explain = |(method, counts): &(String, Counts)| {
             let table = self.cells(counts);
-            let outside = || Cell::of(class, label, &Margins::new(counts, &self.detected));
+            let outside = || MatrixCell::of(class, label, &Margins::new(counts, &self.detected));
             let cell = table.cell(class, label).copied().unwrap_or_else(outside);
             let (class, label) = (self.classes[class].as_str(), self.labels[label].as_str());
             let (cell, rule, tested, seed) = (&cell, &self.rule, table.tested(), self.seed);
@@ -248,7 +248,7 @@ mod tests {
         let [images, images_with_label, detected, detected_with_label, important, important_with_label] = counts;
         let counts =
             CellCounts { images, images_with_label, detected, detected_with_label, important, important_with_label };
-        let mut cell = Cell::new(0, 0, counts);
+        let mut cell = MatrixCell::new(0, 0, counts);
         (cell.important.q, cell.important.q_strict, cell.contrast.q) = (q, q.map(|q| (6.0 * q).min(1.0)), contrast_q);
         let rule = AssociationConfig::default();
         let told = Told { cell: &cell, class: "Human face", label: "Joy", rule: &rule, tested: 420, seed: 1 };

@@ -5,7 +5,7 @@ use super::session::{ended, say_data, stopped, Teller, TrainingArgs};
 use crate::cli::session::{print, stop_on_interrupt};
 use emocam::stats::ValueWithInterval;
 use emocam::train::adapt::{
-    AdaptPlan, AdaptRecipe, AdaptResult, Adaptation, DomainConfig, Labelled, Study, StudyRow, TwoDomains,
+    AdaptPlan, AdaptRecipe, AdaptResult, AdaptStudy, AdaptStudyRow, Adaptation, DomainConfig, Labelled, TwoDomains,
 };
 use emocam::train::data::Divided;
 use std::fmt::Write as _;
@@ -79,7 +79,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let initial = initial.as_path();
     let adaptation = Adaptation { recipe: &recipe, domains: &domains, initial, device, threads, folder, stop };
     if study {
-        let rows = Study { adaptation: &adaptation }.run(&mut |told| teller.tell(told))?;
+        let rows = AdaptStudy { adaptation: &adaptation }.run(&mut |told| teller.tell(told))?;
         teller.finish();
         let Some(rows) = rows else { return Ok(stopped()) };
         print(study_table(&rows).as_bytes())?;
@@ -127,7 +127,7 @@ fn distances(result: &AdaptResult) -> String {
     text
 }
 
-fn study_table(rows: &[StudyRow]) -> String {
+fn study_table(rows: &[AdaptStudyRow]) -> String {
     let mut text = String::new();
     for row in rows {
         let ValueWithInterval { value: mean, lower, upper } = row.mean;

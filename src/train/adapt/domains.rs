@@ -1,7 +1,7 @@
 //! The two domains: faces whose expressions stand for emotions, and pictures of which some have a label.
 
 use super::discrepancy::DiscrepancyKind;
-use super::recipe::Layer;
+use super::recipe::ComparedLayer;
 use crate::classify::LabelMap;
 use crate::networks::fer_net::FerNet;
 use crate::random::Random;
@@ -153,7 +153,7 @@ pub fn sample(items: &[LabelledPicture]) -> Vec<LabelledPicture> {
 /// The network could not be run; too few pictures.
 pub fn distances(
     learner: &FerLearner<'_>,
-    layers: &[Layer],
+    layers: &[ComparedLayer],
     [source, target]: [&dyn Lessons; 2],
     seed: u64,
 ) -> Result<Vec<LayerDistance>> {
@@ -173,7 +173,7 @@ pub fn distances(
 }
 
 /// Features (pictures, numbers), one tensor a layer.
-fn features(learner: &FerLearner<'_>, layers: &[Layer], lessons: &dyn Lessons) -> Result<Vec<Tensor>> {
+fn features(learner: &FerLearner<'_>, layers: &[ComparedLayer], lessons: &dyn Lessons) -> Result<Vec<Tensor>> {
     let network: &FerNet = learner.network;
     let mut parts: Vec<Vec<Tensor>> = layers.iter().map(|_| Vec::new()).collect();
     lessons.in_order(&mut |batch| {

@@ -1,13 +1,13 @@
 //! Batches of both domains: half faces, half pictures, of which half have a label where only some have.
 
 use super::domains::TwoDomains;
-use super::recipe::{DiscrepancyConfig, Layer};
+use super::recipe::{ComparedLayer, DiscrepancyConfig};
 use crate::networks::parameters::Parameter;
 use crate::random::Random;
 use crate::train::data::feed::Feed;
 use crate::train::data::LabelledPicture;
 use crate::train::fer::FerLearner;
-use crate::train::fitting::{Answer, Batch, Learner, Lessons, UNLABELLED};
+use crate::train::fitting::{Batch, Learner, Lessons, StepAnswer, UNLABELLED};
 use crate::train::lessons::PictureLessons;
 use crate::{Error, Result};
 use std::collections::BTreeSet;
@@ -161,7 +161,7 @@ impl AdaptLearner<'_> {
             Tensor::f_from_slice(&places)?.f_to_device(all.logits.device())
         };
         let (source, target) = (rows(true)?, rows(false)?);
-        let distance = |layer: &Layer| {
+        let distance = |layer: &ComparedLayer| {
             let features = layer.features(all)?;
             let select = |rows: &Tensor| features.f_index_select(0, rows);
             self.discrepancy.kind.distance(&select(&source)?, &select(&target)?)
@@ -184,11 +184,11 @@ impl Learner for AdaptLearner<'_> {
         self.fer.logits(batch, training)
     }
 
-    fn answer(&self, batch: &Batch, done: f64) -> Result<Answer, TchError> {
+    fn answer(&self, batch: &Batch, done: f64) -> Result<StepAnswer, TchError> {
         let all = self.fer.network.features(&self.fer.input(batch)?)?;
         let DiscrepancyConfig { weight, warm_up, .. } = *self.discrepancy;
         let weight = if done < warm_up { weight * done / warm_up } else { weight };
         let discrepancy = self.distance(&all, &batch.numbers)?.map(|distance| (distance, weight));
-        Ok(Answer { logits: all.logits, discrepancy })
+        Ok(StepAnswer { logits: all.logits, discrepancy })
     }
 }

@@ -17,5 +17,5 @@ mod tests;
 
 pub use adaptation::{AdaptPlan, AdaptResult, Adaptation};
 pub use domains::{Labelled, LayerDistance, TwoDomains};
-pub use recipe::{AdaptRecipe, DiscrepancyConfig, DomainConfig, Layer};
-pub use study::{Study, StudyRow};
+pub use recipe::{AdaptRecipe, ComparedLayer, DiscrepancyConfig, DomainConfig};
+pub use study::{AdaptStudy, AdaptStudyRow};

@@ -30,7 +30,7 @@ pub struct AdaptRecipe {
     /// How long, how fast, with which loss.
     pub training: TrainingConfig,
     /// What `--study` compares.
-    pub study: StudyConfig,
+    pub study: AdaptStudyConfig,
 }
 
 /// `[source]` and `[target]`: where labels stand, and which pictures are for what.
@@ -60,7 +60,7 @@ pub struct DiscrepancyConfig {
     /// Which distance.
     pub kind: DiscrepancyKind,
     /// Of which layers' features; the distances are added up.
-    pub layers: Vec<Layer>,
+    pub layers: Vec<ComparedLayer>,
     /// Beside the classification's loss.
     pub weight: f64,
     /// Share of the steps in which the weight rises from 0.
@@ -69,7 +69,7 @@ pub struct DiscrepancyConfig {
 
 impl Default for DiscrepancyConfig {
     fn default() -> Self {
-        let layers = vec![Layer::Sum, Layer::Hidden1, Layer::Hidden2];
+        let layers = vec![ComparedLayer::Sum, ComparedLayer::Hidden1, ComparedLayer::Hidden2];
         Self { kind: DiscrepancyKind::Mmd, layers, weight: 1.0, warm_up: 0.3 }
     }
 }
@@ -77,7 +77,7 @@ impl Default for DiscrepancyConfig {
 /// A layer whose features are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Layer {
+pub enum ComparedLayer {
     /// Trunk and branches added up, the mean over all places.
     Sum,
     /// The first hidden layer.
@@ -86,7 +86,7 @@ pub enum Layer {
     Hidden2,
 }
 
-impl Layer {
+impl ComparedLayer {
     /// Its name, as the network's inner layer has it.
     pub fn name(self) -> &'static str {
         match self {
@@ -112,7 +112,7 @@ impl Layer {
 /// `[study]`: what `--study` compares.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct StudyConfig {
+pub struct AdaptStudyConfig {
     /// How many pictures of the target have a label.
     pub labelled: Vec<usize>,
     /// How often each network is trained, by seeds from `[training] seed` on.
@@ -121,7 +121,7 @@ pub struct StudyConfig {
     pub kinds: Vec<DiscrepancyKind>,
 }
 
-impl Default for StudyConfig {
+impl Default for AdaptStudyConfig {
     fn default() -> Self {
         let kinds = vec![DiscrepancyKind::None, DiscrepancyKind::Mmd];
         Self { labelled: vec![50, 200, 1000], repeats: 5, kinds }
@@ -142,7 +142,7 @@ impl Default for AdaptRecipe {
                 keep: KeptEpoch::Last,
                 ..TrainingConfig::default()
             },
-            study: StudyConfig::default(),
+            study: AdaptStudyConfig::default(),
         }
     }
 }
@@ -184,7 +184,7 @@ impl AdaptRecipe {
                 self.training.batch
             ));
         }
-        let StudyConfig { labelled, repeats, kinds } = &self.study;
+        let AdaptStudyConfig { labelled, repeats, kinds } = &self.study;
         if *repeats < 2 || labelled.is_empty() || kinds.is_empty() {
             return refuse("[study] should have labelled, kinds, and repeats of at least 2".into());
         }

@@ -4,7 +4,7 @@
 use super::adaptation::{AdaptPlan, AdaptResult, Adaptation};
 use super::discrepancy::DiscrepancyKind;
 use super::domains::Labelled;
-use super::recipe::StudyConfig;
+use super::recipe::AdaptStudyConfig;
 use crate::plot::{write, Dot, Panel, Panels, Series};
 use crate::run::table;
 use crate::stats::{mean_interval, ValueWithInterval};
@@ -16,14 +16,14 @@ use std::path::Path;
 const AS_IT_IS: &str = "as-it-is";
 
 /// The study.
-pub struct Study<'a> {
+pub struct AdaptStudy<'a> {
     /// What every network is adapted with.
     pub adaptation: &'a Adaptation<'a>,
 }
 
 /// One way and one number of labelled pictures.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StudyRow {
+pub struct AdaptStudyRow {
     /// The distance by its name, or that nothing was taught.
     pub way: String,
     /// How many pictures had a label.
@@ -39,10 +39,10 @@ pub struct StudyRow {
     pub gain: Option<ValueWithInterval>,
 }
 
-impl Study<'_> {
+impl AdaptStudy<'_> {
     /// All networks, in the order of the rows.
     pub fn plans(&self) -> Vec<AdaptPlan> {
-        let StudyConfig { labelled, repeats, kinds } = &self.adaptation.recipe.study;
+        let AdaptStudyConfig { labelled, repeats, kinds } = &self.adaptation.recipe.study;
         let first = self.adaptation.recipe.training.seed;
         let mut plans =
             vec![AdaptPlan { name: AS_IT_IS.into(), labelled: None, kind: DiscrepancyKind::None, seed: first }];
@@ -63,7 +63,7 @@ impl Study<'_> {
     ///
     /// # Errors
     /// As [`Adaptation::run`].
-    pub fn run(&self, told: &mut dyn FnMut(Told)) -> Result<Option<Vec<StudyRow>>> {
+    pub fn run(&self, told: &mut dyn FnMut(Told)) -> Result<Option<Vec<AdaptStudyRow>>> {
         let &Adaptation { recipe, domains, .. } = self.adaptation;
         for &count in &recipe.study.labelled {
             // Not after hours that there are too few.
@@ -84,8 +84,8 @@ impl Study<'_> {
 }
 
 /// Networks of one way and one number of labels together.
-fn rows(results: &[AdaptResult]) -> Vec<StudyRow> {
-    let mut rows: Vec<StudyRow> = Vec::new();
+fn rows(results: &[AdaptResult]) -> Vec<AdaptStudyRow> {
+    let mut rows: Vec<AdaptStudyRow> = Vec::new();
     let way = |result: &AdaptResult| match result.training.name == AS_IT_IS {
         true => AS_IT_IS.to_string(),
         false => result.discrepancy.clone(),
@@ -99,7 +99,7 @@ fn rows(results: &[AdaptResult]) -> Vec<StudyRow> {
         let domains = group.iter().filter_map(|result| Some(result.after.last()?.domain_accuracy.share));
         let domains: Vec<f64> = domains.collect();
         let domain_accuracy = crate::stats::mean(&domains);
-        rows.push(StudyRow {
+        rows.push(AdaptStudyRow {
             way: way(first),
             labelled: first.labelled,
             accuracies,
@@ -108,7 +108,7 @@ fn rows(results: &[AdaptResult]) -> Vec<StudyRow> {
             gain: None,
         });
     }
-    let alone: Vec<StudyRow> = rows.iter().filter(|row| row.way == "none").cloned().collect();
+    let alone: Vec<AdaptStudyRow> = rows.iter().filter(|row| row.way == "none").cloned().collect();
     for row in rows.iter_mut().filter(|row| row.way != "none") {
         let same =
             alone.iter().find(|alone| (alone.labelled, alone.accuracies.len()) == (row.labelled, row.accuracies.len()));
@@ -120,7 +120,7 @@ fn rows(results: &[AdaptResult]) -> Vec<StudyRow> {
     rows
 }
 
-fn write_table(folder: &Path, rows: &[StudyRow]) -> Result<()> {
+fn write_table(folder: &Path, rows: &[AdaptStudyRow]) -> Result<()> {
     table(&folder.join("adaptation.csv"), |table| {
         let mut header = vec!["discrepancy", "labelled", "repeats", "accuracy", "lower", "upper", "least", "most"];
         header.extend(["domain_accuracy", "gain", "gain_lower", "gain_upper"]);
@@ -142,14 +142,14 @@ fn write_table(folder: &Path, rows: &[StudyRow]) -> Result<()> {
     })
 }
 
-fn draw(folder: &Path, rows: &[StudyRow]) -> Result<()> {
-    let name = |row: &StudyRow| match row.way.as_str() {
+fn draw(folder: &Path, rows: &[AdaptStudyRow]) -> Result<()> {
+    let name = |row: &AdaptStudyRow| match row.way.as_str() {
         AS_IT_IS => "the network as it is".to_string(),
         "none" => format!("labels alone, {}", row.labelled),
         way => format!("{way}, {}", row.labelled),
     };
     let dot = |value, interval| Some(Dot { value, interval, mark: "" });
-    let accuracy = |row: &StudyRow| dot(row.mean.value, Some((row.mean.lower, row.mean.upper)));
+    let accuracy = |row: &AdaptStudyRow| dot(row.mean.value, Some((row.mean.lower, row.mean.upper)));
     let panel = |title: &str, scale: &str, better: &str, dots, reference| Panel::Dots {
         title: title.into(),
         scale: scale.into(),
