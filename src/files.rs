@@ -36,6 +36,22 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write_whole(path, |writer| writer.write_all(bytes).map_err(Error::io("write", path)))
 }
 
+/// Removes the temporary files in `folder` that processes left there when they were killed in [`write_whole`], where their
+/// name begins with `start` (`.` for all). No other process may be writing there. A folder that is not there has none.
+///
+/// # Errors
+/// Such a file cannot be removed.
+pub fn remove_leftovers(folder: &Path, start: &str) -> Result<()> {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(start) && name.ends_with(".part") {
+            fs::remove_file(entry.path()).map_err(Error::io("remove the unfinished", entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
 /// A whole text file.
 ///
 /// # Errors
@@ -76,5 +92,19 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(read_text(&path).unwrap(), "old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".table.csv.17.part", ".run.json.17.part", "mine.part", ".mine"] {
+            fs::write(folder.path().join(name), "half").unwrap();
+        }
+        remove_leftovers(folder.path(), ".run.json.").unwrap();
+        assert!(folder.path().join(".table.csv.17.part").exists() && !folder.path().join(".run.json.17.part").exists());
+        remove_leftovers(folder.path(), ".").unwrap();
+        assert!(!folder.path().join(".table.csv.17.part").exists());
+        assert!(folder.path().join("mine.part").exists() && folder.path().join(".mine").exists());
+        remove_leftovers(&folder.path().join("none"), ".").unwrap();
     }
 }

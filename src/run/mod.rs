@@ -17,7 +17,7 @@ pub use tables::{failures_csv, images_and_objects_csv, read_failures, write_fail
 pub(crate) use tables::{table, write_tables};
 
 use self::record::{ImageRecord, RunRecord};
-use crate::files::{read_text, write_bytes};
+use crate::files::{read_text, remove_leftovers, write_bytes};
 use crate::{Error, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -154,16 +154,4 @@ impl Run {
             take(line, record)
         })
     }
-}
-
-/// Removes the files `<start>*.part` of `folder`, which a killed process left half written.
-fn remove_leftovers(folder: &Path, start: &str) -> Result<()> {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(start) && name.ends_with(".part") {
-            std::fs::remove_file(entry.path()).map_err(Error::io("remove the unfinished", entry.path()))?;
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::data::Divided;
 use super::fitting::{Learner, Lessons, StepDone, Trained};
 use crate::classify::Confusion;
-use crate::files::{read_text, write_bytes};
+use crate::files::{read_text, remove_leftovers, write_bytes};
 use crate::networks::parameters::Parameter;
 use crate::run::{table, write_failures, Failure};
 use crate::stats::Share;
@@ -167,10 +167,11 @@ pub fn write_result(folder: &Path, result: &impl Serialize) -> Result<()> {
     write_bytes(&folder.join(RESULT), &json)
 }
 
-/// What a finished training in `folder` came to; `None` where there is none yet.
+/// What a finished training in `folder` came to; `None` where there is none yet: then the folder is ready for one, made if
+/// need be and without what a killed process left half written.
 ///
 /// # Errors
-/// The file cannot be read, or has another fingerprint, which `fingerprint_of` finds in it.
+/// The file cannot be read, or has another fingerprint, which `fingerprint_of` finds in it; the folder cannot be made.
 pub fn known_result<T: DeserializeOwned>(
     folder: &Path,
     fingerprint: &str,
@@ -178,6 +179,8 @@ pub fn known_result<T: DeserializeOwned>(
 ) -> Result<Option<T>> {
     let path = folder.join(RESULT);
     if !path.exists() {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        remove_leftovers(folder, ".")?;
         return Ok(None);
     }
     let result: T = serde_json::from_str(&read_text(&path)?)

@@ -85,6 +85,7 @@ pub fn ended(out: &Path, result: &TrainingResult) -> anyhow::Result<ExitCode> {
 /// Makes the folder, with a copy of the recipe; refuses one that was begun with another, or without `--resume`.
 fn begin(out: &Path, recipe: &impl Serialize, resume: bool) -> anyhow::Result<()> {
     std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
+    emocam::files::remove_leftovers(out, ".")?;
     let path = out.join(RECIPE);
     let text = toml::to_string(recipe)?;
     if path.exists() {

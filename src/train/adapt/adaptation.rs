@@ -82,7 +82,6 @@ impl Adaptation<'_> {
             return Ok(Some(done));
         }
         told(Told::Network(plan.name.clone()));
-        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         let clock = std::time::Instant::now();
         let network = self.first(config.seed)?;
         let fer = || FerLearner { network: &network, frozen_blocks: self.recipe.network.frozen_blocks };

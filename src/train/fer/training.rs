@@ -52,7 +52,6 @@ impl FerTraining<'_> {
             return Ok(Some(done));
         }
         told(Told::Network(name.into()));
-        std::fs::create_dir_all(self.folder).map_err(Error::io("create", self.folder))?;
         let clock = std::time::Instant::now();
         let network = self.first(config.seed, trunk.as_deref())?;
         let learner = FerLearner { network: &network, frozen_blocks: self.recipe.network.frozen_blocks };

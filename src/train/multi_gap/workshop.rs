@@ -93,7 +93,6 @@ impl<'a> Workshop<'a> {
             return Ok(Some(done));
         }
         told(Told::Network(plan.name.clone()));
-        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         let clock = std::time::Instant::now();
         let network = self.first(plan)?;
         let part = plan.part.unwrap_or(Part::Fusion);
