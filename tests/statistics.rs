@@ -10,7 +10,7 @@ use common::corpus::{emocam, ends, refused, Corpus, Run, Table};
 use common::invented::invent_records;
 use common::json;
 use emocam::associate::{CellTable, Counts, COLUMNS};
-use emocam::stats::{benjamini_hochberg, benjamini_yekutieli};
+use emocam::stats::{benjamini_hochberg, benjamini_yekutieli, cohens_kappa, stratified, PairedShares, TwoByTwo};
 use ndarray::Array2;
 use serde_json::Value;
 use std::fs;
@@ -24,6 +24,49 @@ fn counts(table: &Value, of: &str) -> Counts {
     let images: Vec<u64> = serde_json::from_value(table["images"].clone()).unwrap();
     let rows: Vec<Vec<u64>> = serde_json::from_value(table[of].clone()).unwrap();
     Counts { cells: Array2::from_shape_fn((rows.len(), images.len()), |(row, column)| rows[row][column]), images }
+}
+
+/// A number of the reference, or that there is none.
+fn same(found: Option<f64>, expected: &Value, what: &str) {
+    assert_eq!(found.is_some(), expected.is_number(), "{what}: {found:?}, expected {expected}");
+    if let (Some(found), Some(expected)) = (found, expected.as_f64()) {
+        assert!((found - expected).abs() <= TOLERANCE * expected.abs().max(1.0), "{what}: {found}, expected {expected}");
+    }
+}
+
+/// `scripts/reference/agreement_statistics.py`
+#[test]
+fn kappa_strata_and_exchanges_are_statsmodels_and_scipys() {
+    let reference = json("statistics/agreement.json");
+    for case in reference["kappa"].as_array().unwrap() {
+        let counts: Vec<Vec<u64>> = serde_json::from_value(case["counts"].clone()).unwrap();
+        let found = cohens_kappa(&counts).unwrap();
+        for (value, name) in [(found.value, "value"), (found.lower, "low"), (found.upper, "high")] {
+            same(Some(value), &case[name], name);
+        }
+    }
+    for case in reference["stratified"].as_array().unwrap() {
+        let tables: Vec<[u64; 4]> = serde_json::from_value(case["tables"].clone()).unwrap();
+        let table = |&[first_with, first_without, second_with, second_without]: &[u64; 4]| TwoByTwo {
+            first_with,
+            first_without,
+            second_with,
+            second_without,
+        };
+        let found = stratified(&tables.iter().map(table).collect::<Vec<_>>()).unwrap();
+        assert_eq!(found.strata as u64, case["strata"].as_u64().unwrap());
+        let odds = found.odds_ratio.unwrap();
+        for (value, place) in [(odds.value, 0), (odds.lower, 1), (odds.upper, 2)] {
+            same(Some(value), &case["odds_ratio"][place], "odds ratio");
+        }
+        same(Some(found.p_value), &case["p"], "p");
+        same(found.homogeneity_p_value, &case["homogeneity_p"], "p of homogeneity");
+    }
+    for case in reference["exchange"].as_array().unwrap() {
+        let paired = PairedShares { counts: serde_json::from_value(case["counts"].clone()).unwrap() };
+        same(paired.difference(), &case["difference"], "difference");
+        same(paired.p_value(), &case["p"], "p of exchanges");
+    }
 }
 
 fn names(kind: &str, count: usize) -> Vec<String> {
