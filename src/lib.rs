@@ -11,8 +11,8 @@
 //!   of a map lies on a region;
 //! * [`run`]: the folder that is left behind, and what is kept of a picture; [`load`]: from names in a configuration to
 //!   both ends; [`pipeline`]: the one pass over pictures, which every command that runs networks uses;
-//! * [`filters`]: which channels respond to which objects; [`associate`]: the object-emotion matrix and its statistics;
-//!   [`rsa`]: whether such matrices agree; [`merge`]: one run from those of its shards;
+//! * [`annotations`]: what people say the pictures show; [`filters`]: which channels respond to which objects; [`associate`]: the object-emotion matrix and its statistics;
+//!   [`rsa`]: whether such matrices agree; [`compare`]: what differs between two runs; [`merge`]: one run from those of its shards;
 //! * [`classify`]: what a network answers, and how often that is right; [`embed`]: its features in the plane;
 //! * [`figures`]: single photos; [`faithfulness`]: whether a method's maps are any good; [`mod@paste`]: objects pasted
 //!   into photos, [`removal`]: regions taken out of them, and what that changes; [`plot`]: pictures of all of them;
@@ -20,9 +20,11 @@
 //!   [`ground_truth`]: the maps against interventions in that world; [`demo`]: the two networks, embedded;
 //! * [`config`], [`models`], [`synthesize`]: what a run is told, and where its networks come from.
 
+pub mod annotations;
 pub mod associate;
 pub mod attribution;
 pub mod classify;
+pub mod compare;
 pub mod config;
 pub mod corpus;
 pub mod demo;

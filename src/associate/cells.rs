@@ -123,7 +123,7 @@ impl CellTable {
 }
 
 /// How far the interval's nearer end is from 0, on the side of the value; negative where 0 is inside.
-fn distance_from_zero(interval: &ValueWithInterval) -> f64 {
+pub(super) fn distance_from_zero(interval: &ValueWithInterval) -> f64 {
     match interval.value < 0.0 {
         true => -interval.upper,
         false => interval.lower,
@@ -132,15 +132,19 @@ fn distance_from_zero(interval: &ValueWithInterval) -> f64 {
 
 /// Gives the tests of one comparison their q-values.
 fn correct(cells: &mut [MatrixCell], part: Part) {
-    let tested: Vec<(usize, f64)> = (0..cells.len())
-        .filter_map(|index| part(&mut cells[index]).independence.map(|test| (index, test.p_value)))
-        .collect();
-    let p_values: Vec<f64> = tested.iter().map(|(_, p_value)| *p_value).collect();
-    let q_values = benjamini_hochberg(&p_values).into_iter().zip(benjamini_yekutieli(&p_values));
-    for ((index, _), (q, q_strict)) in tested.into_iter().zip(q_values) {
-        let comparison = part(&mut cells[index]);
-        (comparison.q, comparison.q_strict) = (Some(q), Some(q_strict));
+    let p_values: Vec<Option<f64>> =
+        cells.iter_mut().map(|cell| part(cell).independence.map(|test| test.p_value)).collect();
+    for (cell, q_values) in cells.iter_mut().zip(q_values(&p_values)) {
+        let comparison = part(cell);
+        (comparison.q, comparison.q_strict) = q_values.unzip();
     }
+}
+
+/// The q-values of tests by Benjamini and Hochberg and by Benjamini and Yekutieli, where there is a test.
+pub(super) fn q_values(p_values: &[Option<f64>]) -> Vec<Option<(f64, f64)>> {
+    let tested: Vec<f64> = p_values.iter().copied().flatten().collect();
+    let mut q_values = benjamini_hochberg(&tested).into_iter().zip(benjamini_yekutieli(&tested));
+    p_values.iter().map(|p_value| p_value.and_then(|_| q_values.next())).collect()
 }
 
 /// A column's name, and a cell's text in it.
@@ -193,7 +197,7 @@ pub const COLUMNS: [Column; 41] = [
 
 /// Shortest text that reads back as the same number; none where there is no number. Exponents, since p-values are
 /// small.
-fn number(value: Option<f64>) -> String {
+pub(super) fn number(value: Option<f64>) -> String {
     value
         .map(|value| if value != 0.0 && value.abs() < 1e-5 { format!("{value:e}") } else { value.to_string() })
         .unwrap_or_default()

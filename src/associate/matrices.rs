@@ -5,6 +5,7 @@ mod of_cells;
 mod of_effects;
 mod words;
 
+use crate::annotations::Truth;
 use super::{check_margin, detected_classes, important_classes, CellTable, Counts, Effects};
 use crate::attribution::{Method, Needs};
 use crate::config::{AssociationConfig, HeatmapKind};
@@ -17,9 +18,47 @@ use crate::stats::quantile;
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// More columns no heatmap shows: its text would be too small to read.
 const MOST_COLUMNS: usize = 100;
+
+/// What the columns of matrices are.
+#[derive(Debug, Clone, Default)]
+pub enum Columns {
+    /// What the network answers.
+    #[default]
+    Answers,
+    /// Bins of the answers of a network with a single output, in place of those of its card.
+    Bins(Scalar),
+    /// Labels that people gave; pictures without one do not count.
+    People(Arc<Truth>),
+}
+
+impl Columns {
+    /// Their names; `answers` are the run's.
+    pub(crate) fn names(&self, answers: &[String]) -> Vec<String> {
+        match self {
+            Self::Answers => answers.to_vec(),
+            Self::Bins(scalar) => Scalar::bins(&scalar.name, &scalar.thresholds),
+            Self::People(truth) => truth.names.clone(),
+        }
+    }
+
+    /// The column that a picture belongs to.
+    pub(crate) fn of(&self, record: &ImageRecord) -> Option<usize> {
+        match (self, record.output) {
+            (Self::Bins(scalar), Some(output)) => Some(scalar.bin(output)),
+            (Self::People(truth), _) => truth.of_picture(&record.path),
+            _ => Some(record.label),
+        }
+    }
+
+    /// What the columns are, for notes below pictures, where it is not what goes without saying.
+    pub(crate) fn described(&self) -> Option<String> {
+        matches!(self, Self::People(_)).then(|| "Columns: labels that people gave.".into())
+    }
+}
 
 /// The counts of every method of a run.
 #[derive(Debug)]
@@ -33,28 +72,17 @@ pub struct Matrices {
     rule: AssociationConfig,
     labels: Vec<String>,
     classes: Vec<String>,
-    /// What stands in for the records' labels.
-    bins: Option<Scalar>,
+    columns: Columns,
     warning: Option<String>,
 }
 
-/// Counts a run's records by `rule`, for every method at once; with `bins` the columns are these in place of the run's
-/// labels.
+/// Counts a run's records by `rule`, for every method at once.
 ///
 /// # Errors
 /// The records cannot be read; the rule does not fit the run's network.
-pub fn matrices(run: &Run, rule: &AssociationConfig, bins: Option<Scalar>) -> Result<Matrices> {
+pub fn matrices(run: &Run, rule: &AssociationConfig, columns: Columns) -> Result<Matrices> {
     check_margin(&run.manifest, rule)?;
-    let mut matrices = Matrices::new(&run.manifest, rule);
-    if let Some(scalar) = &bins {
-        let labels = Scalar::bins(&scalar.name, &scalar.thresholds);
-        let all = matrices.methods.iter_mut().map(|(_, counts)| counts).chain([&mut matrices.detected]);
-        for counts in all {
-            *counts = Counts::new(matrices.classes.len(), labels.len());
-        }
-        matrices.labels = labels;
-    }
-    matrices.bins = bins;
+    let mut matrices = Matrices::new(&run.manifest, rule, columns);
     run.for_each_record(|record| {
         matrices.add(&record);
         Ok(())
@@ -101,8 +129,8 @@ fn shown(images: &[u64]) -> Vec<usize> {
 
 impl Matrices {
     /// Of no picture yet.
-    pub fn new(manifest: &Manifest, rule: &AssociationConfig) -> Self {
-        let (labels, classes) = (manifest.labels.clone(), manifest.classes.clone());
+    pub fn new(manifest: &Manifest, rule: &AssociationConfig, columns: Columns) -> Self {
+        let (labels, classes) = (columns.names(&manifest.labels), manifest.classes.clone());
         let names = manifest.configuration.cam.names().into_iter();
         let methods = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
         let game = |method: &Method| (method.row().needs == Needs::Regions).then(Effects::default);
@@ -116,12 +144,12 @@ impl Matrices {
             rule: rule.clone(),
             labels,
             classes,
-            bins: None,
+            columns,
             warning: manifest.warning.clone(),
         }
     }
 
-    /// Counts a picture, if its label is sure enough.
+    /// Counts a picture, if its label is sure enough and it belongs to a column.
     ///
     /// # Panics
     /// When the record does not fit the manifest; [`Run`] has checked those it reads.
@@ -129,10 +157,7 @@ impl Matrices {
         if !self.rule.takes(record.margin()) {
             return;
         }
-        let label = match (&self.bins, record.output) {
-            (Some(scalar), Some(output)) => scalar.bin(output),
-            _ => record.label,
-        };
+        let Some(label) = self.columns.of(record) else { return };
         self.detected.add(label, &detected_classes(record, &self.rule));
         for (method, (_, counts)) in self.methods.iter_mut().enumerate() {
             counts.add(label, &important_classes(record, method, &self.rule));
@@ -142,6 +167,11 @@ impl Matrices {
                 effects.add(record, label, game, self.rule.min_confidence);
             }
         }
+    }
+
+    /// In how many pictures of each column each class is detected.
+    pub fn detected(&self) -> &Counts {
+        &self.detected
     }
 
     /// Every method's name and counts.
@@ -242,6 +272,7 @@ impl Matrices {
             let (shown, all) = (columns.len(), self.labels.len());
             notes.push(format!("The {shown} labels with the most images of {all}; {table} has all."));
         }
+        notes.extend(self.columns.described());
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
         let values = |&class: &usize| columns.iter().map(|&label| matrix[[class, label]]).collect();
         Heatmap {
@@ -278,7 +309,7 @@ impl Matrices {
 
 /// Writes `<folder>/<name>.png` and `.svg` and returns the path of the PNG; of a picture that is empty none, and one of
 /// an earlier look is removed.
-fn picture(folder: &Path, name: &str, empty: bool, draw: impl FnOnce() -> Result<Svg>) -> Result<Option<PathBuf>> {
+pub(super) fn picture(folder: &Path, name: &str, empty: bool, draw: impl FnOnce() -> Result<Svg>) -> Result<Option<PathBuf>> {
     let [png, svg] = ["png", "svg"].map(|kind| folder.join(format!("{name}.{kind}")));
     if !empty {
         plot::write(&draw()?, &png, &svg)?;

@@ -4,14 +4,20 @@
 mod cell;
 mod cells;
 mod curves;
+mod differences;
 mod effects;
 mod matrices;
+mod people;
+mod strata;
 
 pub use cell::{CellCounts, Comparison, MatrixCell};
 pub use cells::{CellTable, COLUMNS};
 pub use curves::Curves;
+pub use differences::{CellDifference, DifferenceTable, PairedCounts, SeenPicture};
 pub use effects::Effects;
-pub use matrices::{matrices, quantile_bins, Matrices};
+pub use matrices::{matrices, quantile_bins, Columns, Matrices};
+pub use people::{BesidePeople, FOLDER as PEOPLE_FOLDER};
+pub use strata::StrataReport;
 
 use crate::config::AssociationConfig;
 use crate::run::record::ImageRecord;

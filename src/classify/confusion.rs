@@ -3,7 +3,7 @@
 use crate::files::write_bytes;
 use crate::plot::{write, Heatmap};
 use crate::run::table;
-use crate::stats::Share;
+use crate::stats::{cohens_kappa, Share, ValueWithInterval};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -32,6 +32,11 @@ impl Confusion {
     pub fn accuracy(&self) -> Option<Share> {
         let right = (0..self.labels.len()).map(|label| self.counts[label][label]).sum();
         Share::of(right, self.counts.iter().flatten().sum())
+    }
+
+    /// How far pictures' labels and answers agree beyond what chance gives.
+    pub fn kappa(&self) -> Option<ValueWithInterval> {
+        cohens_kappa(&self.counts)
     }
 
     /// Of a label's pictures those that were answered rightly.
@@ -129,6 +134,7 @@ impl Confusion {
     pub fn write_json(&self, path: &Path) -> Result<()> {
         let mut json = serde_json::to_vec_pretty(&serde_json::json!({
             "accuracy": self.accuracy(),
+            "kappa": self.kappa().map(|kappa| [kappa.value, kappa.lower, kappa.upper]),
             "labels": self.labels,
             "counts": self.counts,
         }))

@@ -7,11 +7,9 @@ mod confusion;
 mod pass;
 mod record;
 mod report;
-mod truth;
 
 pub use crate::stats::Share;
 pub use confusion::Confusion;
 pub use pass::{ClassifyStage, ClassifyWorker, PreparedInput};
 pub use record::{ClassifyRecord, COMMAND};
 pub use report::{write, JudgedAnswers};
-pub use truth::{labels, LabelMap};

@@ -2,11 +2,10 @@
 
 use super::confusion::Confusion;
 use super::record::ClassifyRecord;
-use super::truth::LabelMap;
+use crate::annotations::Truth;
 use crate::run::{record, table, Run};
 use crate::stats::Share;
 use crate::Result;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// How right the answers were.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +26,7 @@ pub struct JudgedAnswers {
 pub fn write(
     run: &Run,
     streams: &[String],
-    truth: Option<&BTreeMap<String, String>>,
-    map: &LabelMap,
+    truth: Option<&Truth>,
 ) -> Result<Option<JudgedAnswers>> {
     let mut records = Vec::new();
     record::for_each(&run.path("records.jsonl"), |record: ClassifyRecord| {
@@ -37,7 +35,8 @@ pub fn write(
     })?;
     records.sort_by(|a, b| a.path.cmp(&b.path));
     let labels = &run.manifest.labels;
-    let shown = |record: &ClassifyRecord| truth.and_then(|truth| truth.get(&record.path));
+    let shown =
+        |record: &ClassifyRecord| truth.and_then(|truth| Some(&truth.names[truth.of_picture(&record.path)?]));
     table(&run.path("predictions.csv"), |table| {
         let mut header = vec!["path".to_string()];
         header.extend(truth.map(|_| "label".to_string()));
@@ -61,7 +60,7 @@ pub fn write(
         Ok(())
     })?;
     let Some(truth) = truth else { return Ok(None) };
-    let judged = judge(&records, labels, streams, truth, map);
+    let judged = judge(&records, streams, truth);
     judged.confusion.write(run.folder(), "Confusion matrix")?;
     judged.confusion.write_json(&run.path("accuracy.json"))?;
     Ok(Some(judged))
@@ -69,29 +68,17 @@ pub fn write(
 
 fn judge(
     records: &[ClassifyRecord],
-    labels: &[String],
     streams: &[String],
-    truth: &BTreeMap<String, String>,
-    map: &LabelMap,
+    truth: &Truth,
 ) -> JudgedAnswers {
-    let mapped: Vec<&str> = labels.iter().map(|label| map.map(label)).collect();
-    // The network's labels in their order, then those that only pictures have.
-    let mut names: Vec<String> = Vec::new();
-    let of_pictures: BTreeSet<&str> = truth.values().map(String::as_str).collect();
-    for name in mapped.iter().copied().chain(of_pictures) {
-        if !name.is_empty() && !names.iter().any(|known| known == name) {
-            names.push(name.to_string());
-        }
-    }
-    let place = |name: &str| names.iter().position(|known| known == name);
-    let mut confusion = Confusion::new(&names);
+    let mut confusion = Confusion::new(&truth.names);
     let (mut unlabelled, mut right, mut cases) = (0, vec![0; streams.len()], 0);
     for record in records {
-        let Some(label) = truth.get(&record.path).and_then(|label| place(label)) else {
+        let Some(label) = truth.of_picture(&record.path) else {
             unlabelled += 1;
             continue;
         };
-        let Some(answer) = place(mapped[record.label]) else {
+        let Some(answer) = truth.of_network[record.label] else {
             // The network means something that the data set has no word for.
             unlabelled += 1;
             continue;
@@ -99,7 +86,7 @@ fn judge(
         confusion.add(label, answer);
         cases += 1;
         for (right, &answer) in right.iter_mut().zip(&record.streams) {
-            *right += u64::from(place(mapped[answer]) == Some(label));
+            *right += u64::from(truth.of_network[answer] == Some(label));
         }
     }
     let shares = streams.iter().zip(right).map(|(name, right)| (name.clone(), Share::of(right, cases)));
@@ -109,6 +96,7 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::annotations::LabelMap;
 
     #[test]
     fn answers_are_mapped_and_streams_are_counted() {
@@ -124,8 +112,9 @@ mod tests {
         let truth = truth.map(|(path, label)| (path.to_string(), label.to_string())).into();
         let labels = ["amusement", "contentment", "fear"].map(String::from);
         let map = [("amusement", "joy"), ("contentment", "joy"), ("fear", "")];
-        let map = LabelMap { labels: map.map(|(from, to)| (from.to_string(), to.to_string())).into() };
-        let judged = judge(&records, &labels, &["object".into(), "places".into()], &truth, &map);
+        let map = map.map(|(from, to)| (from.to_string(), to.to_string())).into();
+        let map = LabelMap { labels: map, ..LabelMap::default() };
+        let judged = judge(&records, &["object".into(), "places".into()], &Truth::new(&truth, &labels, &map));
         assert_eq!(judged.confusion.labels, ["joy", "anger", "fear"]);
         // c is answered with a label that the data set does not have, d has no label.
         assert_eq!(

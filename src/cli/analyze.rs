@@ -9,7 +9,7 @@ use super::session::{
 };
 use super::settings::Settings;
 use super::shard;
-use emocam::associate::{check_margin, matrices};
+use emocam::associate::{check_margin, matrices, Columns};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, ShardChoice, Source};
 use emocam::load::{load, Loaded};
@@ -209,7 +209,7 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
     run.manifest.outcome = Some(outcome(run, failures.len(), timings)?);
     failures_csv(run, failures)?;
     images_and_objects_csv(run)?;
-    let matrices = matrices(run, &run.manifest.configuration.association, None)?;
+    let matrices = matrices(run, &run.manifest.configuration.association, Columns::Answers)?;
     let pictures = matrices.write(run.folder())?;
     run.manifest.complete = true;
     run.save()?;

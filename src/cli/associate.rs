@@ -1,14 +1,22 @@
 //! `emocam associate`: a second look at a run, without networks.
 
+use super::labels::{of_run, read_column, LabelArgs};
 use super::session::{print, say_warning};
 use super::settings::Association;
-use emocam::associate::{matrices, quantile_bins, Curves, Matrices};
+use anyhow::Context;
+use emocam::annotations::{GivenLabels, Truth};
+use emocam::associate::{
+    matrices, quantile_bins, BesidePeople, Columns, Curves, Matrices, StrataReport, PEOPLE_FOLDER,
+};
+use emocam::config::AssociationConfig;
 use emocam::filters::FilterSums;
 use emocam::load::{class_index, label_index};
 use emocam::run::Run;
+use emocam::stats::Share;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Recompute the matrix, its statistics and pictures from a run's records, with other thresholds or scores; no networks
 ///
@@ -18,6 +26,11 @@ use std::process::ExitCode;
 /// most_important_matrix.csv with their pictures. Works on unfinished runs too. What a run knows of filters
 /// (filters.csv) depends on no threshold: it is written as it was; filters.png is drawn by `emocam analyze --filters`
 /// and `emocam merge`, which see the photos.
+///
+/// With --labels also people/: all of this with people's labels as columns; confusion.csv with its picture, labels.csv
+/// and accuracy.json (with Cohen's kappa); <METHOD>/right_or_wrong.csv and .png (what is important when the network is
+/// wrong); unjoined.csv (images without a label, labels without an image). With --by also by-<COLUMN>/<METHOD>/strata.csv
+/// and mantel_haenszel.csv (odds ratios within groups of images, and whether they are the same in all).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A run directory of `emocam analyze`
@@ -43,47 +56,159 @@ pub struct Args {
         conflicts_with_all = ["explain_cell", "bins"])]
     curve: Vec<String>,
 
+    /// Group the images by a column of --by-file, and ask whether classes and labels go together within the groups too:
+    /// who is seen, the source, the year
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["explain_cell", "bins"],
+        help_heading = "Labels that people gave")]
+    by: Option<String>,
+
+    /// A table with a column for the images' paths and the one of --by [default: --labels]
+    #[arg(long, value_name = "FILE", requires = "by", help_heading = "Labels that people gave")]
+    by_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    labels: LabelArgs,
+
     #[command(flatten)]
     association: Association,
 }
 
+/// What is said of the run's images beside its records.
+#[derive(Default)]
+struct Said {
+    people: Option<(GivenLabels, Arc<Truth>)>,
+    groups: Option<GivenLabels>,
+}
+
+impl Said {
+    fn read(run: &Run, args: &Args) -> anyhow::Result<Self> {
+        if args.labels.labels.is_none() && args.by.is_none() {
+            return Ok(Self::default());
+        }
+        let pictures = of_run(run)?;
+        let beside = |given: GivenLabels| {
+            let truth = args.labels.beside(&given, &run.manifest.labels)?;
+            Ok::<_, anyhow::Error>((given, Arc::new(truth)))
+        };
+        let people = args.labels.given(&pictures)?.map(beside).transpose()?;
+        let groups = |column: &String| {
+            let file = args.by_file.as_ref().or(args.labels.labels.as_ref());
+            let file = file.filter(|file| file.as_os_str() != "folder");
+            let file = file.with_context(|| format!("--by {column}: name the table with this column as --by-file"))?;
+            read_column(file, args.labels.path_column.as_ref(), Some(column), &pictures)
+        };
+        Ok(Self { people, groups: args.by.as_ref().map(groups).transpose()? })
+    }
+
+    /// What the columns of a cell that is asked for are.
+    fn columns(&self) -> Columns {
+        self.people.as_ref().map_or(Columns::Answers, |(_, truth)| Columns::People(truth.clone()))
+    }
+}
+
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { run, out, bins, explain_cell, curve, association } = args;
-    let mut run = Run::open(&run)?;
+    let mut run = Run::open(&args.run)?;
     let mut config = run.manifest.configuration.clone();
-    association.apply(&mut config.association);
+    args.association.clone().apply(&mut config.association);
     config.check()?;
     say_warning(run.manifest.warning.as_ref());
-    let columns_are_labels = bins.is_none();
-    let bins = bins.map(|count| quantile_bins(&run, count.into())).transpose()?;
-    let matrices = matrices(&run, &config.association, bins)?;
-    let place = |class: &str, label: &str| {
+    let said = Said::read(&run, &args)?;
+    let place = |class: &str, label: &str, matrices: &Matrices| {
         Ok::<_, emocam::Error>((class_index(class, matrices.classes())?, label_index(label, matrices.labels())?))
     };
-    if let Some([class, label]) = explain_cell.as_deref() {
-        let (class, label) = place(class, label)?;
+    if let Some([class, label]) = args.explain_cell.as_deref() {
+        let matrices = matrices(&run, &config.association, said.columns())?;
+        let (class, label) = place(class, label, &matrices)?;
         print(matrices.explain_cell(class, label).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let places = curve.chunks_exact(2).map(|names| place(&names[0], &names[1])).collect::<Result<Vec<_>, _>>()?;
-    let mut pictures = matrices.write(out.as_deref().unwrap_or(run.folder()))?;
+    let bins = args.bins.map(|count| quantile_bins(&run, count.into())).transpose()?;
+    let columns = bins.map_or(Columns::Answers, Columns::Bins);
+    let matrices = matrices(&run, &config.association, columns)?;
+    let pairs = args.curve.chunks_exact(2);
+    let places = pairs.map(|names| place(&names[0], &names[1], &matrices)).collect::<Result<Vec<_>, _>>()?;
+    let folder = args.out.as_deref().unwrap_or(run.folder());
+    let mut pictures = matrices.write(folder)?;
     if !places.is_empty() {
-        let curves = Curves::read(&run, &config.association, places)?;
-        pictures.extend(curves.write(out.as_deref().unwrap_or(run.folder()))?);
+        pictures.extend(Curves::read(&run, &config.association, places)?.write(folder)?);
     }
-    if run.manifest.configuration.cam.filters && columns_are_labels {
-        FilterSums::open(&run)?.write_tables(out.as_deref().unwrap_or(run.folder()))?;
+    if run.manifest.configuration.cam.filters && args.bins.is_none() {
+        FilterSums::open(&run)?.write_tables(folder)?;
     }
-    if out.is_none() {
+    let beside = said.write(&run, &config.association, args.by.as_ref(), folder, &mut pictures)?;
+    if args.out.is_none() {
         let changed = config.association != run.manifest.configuration.association;
         run.manifest.matrices = changed.then_some(config.association);
         run.save()?;
     }
     print_summary(&matrices)?;
+    if let Some(beside) = beside {
+        print(people_summary(&beside, &run).as_bytes())?;
+    }
     for picture in pictures {
         say!("{}", picture.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Said {
+    /// Writes what people's labels and groups of images add.
+    fn write(
+        &self,
+        run: &Run,
+        rule: &AssociationConfig,
+        by: Option<&String>,
+        folder: &Path,
+        pictures: &mut Vec<PathBuf>,
+    ) -> anyhow::Result<Option<BesidePeople>> {
+        let people = folder.join(PEOPLE_FOLDER);
+        let mut looks = vec![(folder.to_path_buf(), Columns::Answers)];
+        let mut beside = None;
+        if let Some((given, truth)) = &self.people {
+            let found = BesidePeople::read(run, rule, truth)?;
+            pictures.extend(found.write(&people)?);
+            given.write_unjoined(&people.join("unjoined.csv"))?;
+            looks.push((people, Columns::People(truth.clone())));
+            beside = Some(found);
+        }
+        if let Some((given, column)) = self.groups.as_ref().zip(by) {
+            let name: String = column.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
+            for (folder, columns) in looks {
+                let report = StrataReport::read(run, rule, &columns, column, given)?;
+                pictures.extend(report.write(&folder.join(format!("by-{name}")))?);
+                if matches!(columns, Columns::Answers) {
+                    let groups: Vec<String> =
+                        report.groups().iter().take(8).map(|(name, images)| format!("{name} ({images})")).collect();
+                    say!("by {column}: {} groups, as {}; {} images in none", report.groups().len(), groups.join(", "),
+                        report.left_out);
+                }
+            }
+        }
+        Ok(beside)
+    }
+}
+
+/// How far the network agrees with people, and what is important where it does not.
+fn people_summary(beside: &BesidePeople, run: &Run) -> String {
+    const SHOWN: usize = 5;
+    let mut text = String::new();
+    if let Some(Share { share, interval: (lower, upper), hits, cases }) = beside.confusion.accuracy() {
+        text.push_str(&format!("accuracy {share:.3} [{lower:.3}, {upper:.3}], {hits} of {cases} images"));
+    }
+    if let Some(kappa) = beside.kappa() {
+        text.push_str(&format!("; kappa {:.3} [{:.3}, {:.3}]", kappa.value, kappa.lower, kappa.upper));
+    }
+    text.push_str(&format!("\n{} images have no label, {} an answer without a word for it\n", beside.unlabelled, beside.incomparable));
+    for (method, table) in beside.right_or_wrong() {
+        let found = table.significant();
+        text.push_str(&format!("{method}: {} of {} cells differ between wrong and right answers (q < 0.05)\n", found.len(), table.cells().len()));
+        for cell in found.into_iter().take(SHOWN) {
+            let [right, wrong] = cell.shares().map(|share| share.unwrap_or_default());
+            let (class, label) = (&run.manifest.classes[cell.class], &run.manifest.labels[cell.label]);
+            text.push_str(&format!("  {class}, answer {label}: important in {wrong:.2} of the wrong, {right:.2} of the right\n"));
+        }
+    }
+    text
 }
 
 /// The classes of each method with the highest mean share, as a table on stdout.

@@ -1,9 +1,10 @@
 //! `emocam classify`: what a network answers for a corpus, and how often that is right.
 
 use super::experiment::{RecordedPictures, Recording};
+use super::labels::{of_sources, LabelArgs};
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
 use super::settings::Settings;
-use emocam::classify::{write, ClassifyStage, ClassifyWorker, JudgedAnswers, LabelMap, Share, COMMAND};
+use emocam::classify::{write, ClassifyStage, ClassifyWorker, JudgedAnswers, Share, COMMAND};
 use emocam::load;
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::{write_failures, Experiment, Manifest, Outcome, Run};
@@ -37,29 +38,23 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     limit: Option<NonZeroUsize>,
 
-    /// What the images show: a CSV file with the columns path (as in predictions.csv) and label, or `folder`: the name
-    /// of the folder that each lies in
-    #[arg(long, value_name = "FILE.csv|folder")]
-    labels: Option<PathBuf>,
-
-    /// How the network's labels are called in --labels, where they are called otherwise: a TOML file with a table
-    /// [labels], as configs/fi-to-webemo.toml
-    #[arg(long, value_name = "FILE.toml", requires = "labels")]
-    label_map: Option<PathBuf>,
+    #[command(flatten)]
+    labels: LabelArgs,
 
     #[command(flatten)]
     settings: Settings,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { corpus: roots, out, resume, limit, labels: truth, label_map, settings } = args;
+    let Args { corpus: roots, out, resume, limit, labels: given, settings } = args;
     let (config, machine) = settings.resolve()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
-    let truth = truth.as_deref().map(|file| super::corpus::truth(file, &corpus.images)).transpose()?;
+    let pictures = of_sources(&corpus.images);
+    let known = given.given(&pictures)?;
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-classify-emocam", super::corpus::name(&roots[0]))));
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
-    let map = label_map.as_deref().map(|file| LabelMap::read(file, &network.card().labels)).transpose()?;
+    let truth = known.map(|known| given.beside(&known, &network.card().labels)).transpose()?;
     let boxes: (&[String], _) = (&[], SCORING_CANVAS.into());
     let info = corpus_info(&roots, &corpus)?;
     let manifest = session::manifest(&config, &files, device_name(device), network.card(), boxes, info);
@@ -74,7 +69,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let recording = Recording { run: &run, stage: &stage, items, worker: &mut worker, batch, threads, unit: "images" };
     let Some(RecordedPictures { done, failed, timings }) = recording.record()? else { return Ok(ExitCode::from(130)) };
     let failures = all_failures(corpus.problems, failed);
-    let judged = write(&run, &streams, truth.as_ref(), &map.unwrap_or_default())?;
+    let judged = write(&run, &streams, truth.as_ref())?;
     write_failures(&run.path("failures.csv"), &failures)?;
     run.manifest.outcome = Some(Outcome { done, failed: failures.len(), timings, ..Outcome::default() });
     run.manifest.complete = true;

@@ -1,8 +1,6 @@
 //! The images a command is given, as all commands over a corpus find and name them.
 
-use emocam::classify::labels;
-use emocam::corpus::{find, Corpus, Source};
-use std::collections::BTreeMap;
+use emocam::corpus::{find, Corpus};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -34,20 +32,6 @@ pub fn name(root: &Path) -> String {
     };
     let absolute = std::path::absolute(&plain).unwrap_or(plain);
     absolute.file_name().map_or("corpus".into(), |name| name.to_string_lossy().into_owned())
-}
-
-/// What `images` show, by their paths: from a CSV file with the columns path and label, or, where `file` is the word
-/// `folder`, the name of the folder that each lies in.
-pub fn truth(file: &Path, images: &[Source]) -> anyhow::Result<BTreeMap<String, String>> {
-    if file.as_os_str() != "folder" {
-        return Ok(labels(file)?);
-    }
-    let label = |source: &Source| {
-        let place = source.place();
-        let folder = place.parent()?.file_name()?.to_string_lossy().into_owned();
-        Some((source.path.clone(), folder))
-    };
-    Ok(images.iter().filter_map(label).collect())
 }
 
 /// A root made absolute, for `run.json`.

@@ -2,7 +2,7 @@
 
 use super::run_arguments;
 use anyhow::Context;
-use emocam::associate::{matrices, Matrices};
+use emocam::associate::{matrices, Columns, Matrices};
 use emocam::config::{AssociationConfig, Config};
 use emocam::demo::{to_toml, use_models};
 use emocam::files::write_bytes;
@@ -95,9 +95,9 @@ fn explained(scenes: u64, folder: &Path) -> Vec<String> {
 /// What was planted and what was found: a line a cause, with the rank of its class in its label's column.
 fn summary(run: &Run, out: &Path) -> anyhow::Result<String> {
     let rule = &run.manifest.configuration.association;
-    let found = matrices(run, rule, None)?;
+    let found = matrices(run, rule, Columns::Answers)?;
     let detected = AssociationConfig { importance: f32::NEG_INFINITY, min_confidence: DETECTED, ..rule.clone() };
-    let detected = matrices(run, &detected, None)?;
+    let detected = matrices(run, &detected, Columns::Answers)?;
     let mut names = vec!["detected"];
     names.extend(found.methods().iter().map(|(name, _)| name.as_str()));
     let ranks = |cause: &Cause| -> Vec<Option<usize>> {

@@ -1,10 +1,11 @@
 //! `emocam embed`: features of a network's layers over one or several corpora, in the plane and in numbers.
 
 use super::progress::Progress;
+use super::labels::{of_sources, LabelArgs};
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
 use super::session::{make_empty, say_smaller_batch, stop_on_interrupt};
 use super::settings::Machine;
-use emocam::classify::{ClassifyWorker, LabelMap};
+use emocam::classify::ClassifyWorker;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
 use emocam::embed::{
@@ -66,15 +67,8 @@ pub struct Args {
     #[arg(long)]
     list_layers: bool,
 
-    /// What the images show: a CSV file with the columns path (as in embedding.csv) and label, or `folder`: the name of
-    /// the folder that each lies in. Without it the colour is the network's own answer
-    #[arg(long, value_name = "FILE.csv|folder")]
-    labels: Option<PathBuf>,
-
-    /// How the network's labels are called in --labels, where they are called otherwise: a TOML file with a table
-    /// [labels], as configs/fi-to-webemo.toml
-    #[arg(long, value_name = "FILE.toml", requires = "labels")]
-    label_map: Option<PathBuf>,
+    #[command(flatten)]
+    labels: LabelArgs,
 
     /// What the marks of the points tell: the domain, whether the answer is right, or nothing [default: domain for
     /// several corpora, else right with --labels]
@@ -184,12 +178,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         corpus.images.len()
     );
     settings.check(corpus.images.len())?;
-    let truth = args.labels.as_deref().map(|file| super::corpus::truth(file, &corpus.images)).transpose()?;
-    let mark = mark(args.mark, names.len(), truth.is_some())?;
+    let given = args.labels.given(&of_sources(&corpus.images))?;
+    let mark = mark(args.mark, names.len(), given.is_some())?;
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
     let labels = network.card().labels.clone();
-    let map = args.label_map.as_deref().map(|file| LabelMap::read(file, &labels)).transpose()?.unwrap_or_default();
+    let truth = given.map(|given| args.labels.beside(&given, &labels)).transpose()?;
     let layers = choose(&*network, &args.layer)?;
     let (info, card) = (corpus_info(&args.corpus, corpus)?, network.card());
     let manifest = session::manifest(&config, &files, device_name(device), card, (&[], SCORING_CANVAS.into()), info);
@@ -202,7 +196,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(130));
     };
     let pictures = pictures.into_iter().map(|picture| domains.with_domain(picture)).collect();
-    let judgement = Judgement { truth: truth.as_ref(), map: &map, labels: &labels };
+    let judgement = Judgement { truth: truth.as_ref(), labels: &labels };
     let (set, broken) = FeatureSet::collect(pictures, names, judgement)?;
     let failures = all_failures(corpus.problems.clone(), failed.into_iter().chain(broken).collect());
     let mut run = Run::create(&folder, manifest)?;

@@ -16,6 +16,7 @@ mod analyze;
 mod associate;
 mod bench;
 mod classify;
+mod compare;
 mod corpus;
 mod demo;
 mod embed;
@@ -23,6 +24,7 @@ mod evaluate;
 mod experiment;
 mod explain;
 mod filters;
+mod labels;
 mod merge;
 mod models;
 mod paste;
@@ -49,6 +51,7 @@ Examples:
   emocam associate photos-emocam --importance 0.5 --top 40
   emocam explain photos/dog.jpg          maps of the paper's five methods side by side, in explained/
   emocam rsa photos-emocam               do the methods agree?
+  emocam compare old-emocam new-emocam   what differs between two runs, image by image and cell by cell
   emocam evaluate photos --cam paper     which of the methods tell what the model does
   emocam paste photos --object ball.png  does the label change when a ball lies in the photo, and where?
   emocam embed emonet.pth photos --out e are labels apart among a layer's features, and domains together?
@@ -78,6 +81,7 @@ enum Command {
     Analyze(analyze::Args),
     Associate(associate::Args),
     Classify(classify::Args),
+    Compare(compare::Args),
     Evaluate(evaluate::Args),
     Paste(paste::Args),
     #[command(hide = true)]
@@ -120,6 +124,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Analyze(args) => analyze::run(args),
         Command::Associate(args) => associate::run(args),
         Command::Classify(args) => classify::run(args),
+        Command::Compare(args) => compare::run(&args),
         Command::Evaluate(args) => evaluate::run(args),
         Command::Paste(args) => paste::run(args),
         Command::BenchDetector(args) => bench::run(args),

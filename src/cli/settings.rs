@@ -241,7 +241,7 @@ pub struct Settings {
 }
 
 /// Which boxes count, and what is shown.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Association")]
 pub struct Association {
     #[command(flatten)]

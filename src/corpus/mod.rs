@@ -7,6 +7,7 @@
 
 mod decode;
 mod find;
+mod join;
 mod jpeg;
 mod list;
 mod names;
@@ -17,6 +18,7 @@ mod tar;
 
 pub use decode::decode;
 pub use find::{check, find, Corpus, Problem, FIGURES};
+pub use join::Joined;
 pub(crate) use names::beneath;
 pub use options::{DecodeOptions, Enough};
 pub use shard::{shard_of, Shard, ShardChoice};

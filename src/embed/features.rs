@@ -1,11 +1,11 @@
 //! The pictures of an embedding, one a row: their domains, labels, answers, and at every layer their features.
 
 use super::pass::EmbeddedPicture;
-use crate::classify::LabelMap;
+use crate::annotations::Truth;
 use crate::run::Failure;
 use crate::{Error, Result};
 use ndarray::Array2;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Pictures and their features.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,10 +43,8 @@ pub struct PictureRow {
 /// By what pictures are judged: labels that people gave, and how the network's are called there.
 #[derive(Debug, Clone, Copy)]
 pub struct Judgement<'a> {
-    /// Labels by the pictures' paths; `None`: there are none.
-    pub truth: Option<&'a BTreeMap<String, String>>,
-    /// From the network's labels to these.
-    pub map: &'a LabelMap,
+    /// What people say; `None`: nothing.
+    pub truth: Option<&'a Truth>,
     /// The network's labels.
     pub labels: &'a [String],
 }
@@ -148,11 +146,11 @@ fn layers(pictures: Vec<(EmbeddedPicture, usize)>) -> Result<Vec<Array2<f32>>> {
 impl Judgement<'_> {
     fn row(&self, picture: &EmbeddedPicture, domain: usize) -> PictureRow {
         let path = picture.answer.path.clone();
-        let label = self.truth.and_then(|truth| truth.get(&path)).cloned();
         let answer = self.labels[picture.answer.label].clone();
-        let mapped = self.map.map(&answer);
-        // An empty name: people have no word for what the network means.
-        let right = label.as_ref().filter(|_| !mapped.is_empty()).map(|label| label == mapped);
+        let said = self.truth.and_then(|truth| Some((truth, truth.of_picture(&path)?)));
+        let label = said.map(|(truth, label)| truth.names[label].clone());
+        // People may have no word for what the network means.
+        let right = said.and_then(|(truth, label)| Some(truth.of_network[picture.answer.label]? == label));
         PictureRow { path, domain, label, answer, group: None, right }
     }
 
@@ -162,20 +160,15 @@ impl Judgement<'_> {
             Some(_) => rows.iter().filter_map(|row| row.label.as_deref()).collect(),
             None => rows.iter().map(|row| row.answer.as_str()).collect(),
         };
-        let own = self.labels.iter().map(|label| if self.truth.is_some() { self.map.map(label) } else { label });
-        let mut groups: Vec<String> = Vec::new();
-        for name in own.filter(|name| occurring.contains(name)).chain(occurring.iter().copied()) {
-            if !groups.iter().any(|known| known == name) {
-                groups.push(name.into());
-            }
-        }
-        groups
+        let names = self.truth.map_or(self.labels, |truth| &truth.names);
+        names.iter().filter(|name| occurring.contains(name.as_str())).cloned().collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::annotations::LabelMap;
     use crate::classify::ClassifyRecord;
 
     fn picture(path: &str, label: usize, features: &[f32]) -> (EmbeddedPicture, usize) {
@@ -188,9 +181,11 @@ mod tests {
     fn labels_are_joined_mapped_and_put_in_order_and_broken_features_are_failures() {
         let labels = ["sad", "glad", "calm"].map(String::from);
         let map = [("sad", "sadness"), ("glad", "joy"), ("calm", "")];
-        let map = LabelMap { labels: map.map(|(from, to)| (from.to_string(), to.to_string())).into() };
+        let map = map.map(|(from, to)| (from.to_string(), to.to_string())).into();
+        let map = LabelMap { labels: map, ..LabelMap::default() };
         let truth = [("a", "joy"), ("b", "awe"), ("c", "sadness"), ("d", "joy")];
         let truth = truth.map(|(path, label)| (path.to_string(), label.to_string())).into();
+        let truth = Truth::new(&truth, &labels, &map);
         let pictures = vec![
             picture("a", 1, &[1.0, 2.0]),
             picture("b", 2, &[3.0, 4.0]),
@@ -199,7 +194,7 @@ mod tests {
             picture("e", 0, &[7.0, 8.0]),
         ];
         let domains = ["here", "there"].map(String::from);
-        let judgement = Judgement { truth: Some(&truth), map: &map, labels: &labels };
+        let judgement = Judgement { truth: Some(&truth), labels: &labels };
         let (set, failures) = FeatureSet::collect(pictures.clone(), &domains, judgement).unwrap();
         assert_eq!(set.groups, ["sadness", "joy", "awe"]);
         let group: Vec<_> = set.pictures.iter().map(|picture| picture.group).collect();
@@ -210,7 +205,7 @@ mod tests {
         assert_eq!((failures.len(), failures[0].path.as_str(), failures[0].stage.as_str()), (1, "d", "features"));
         assert_eq!(set.of_domain(0), [0, 1]);
         // Without labels the groups are the answers.
-        let judgement = Judgement { truth: None, map: &LabelMap::default(), labels: &labels };
+        let judgement = Judgement { truth: None, labels: &labels };
         let (set, _) = FeatureSet::collect(pictures, &domains, judgement).unwrap();
         assert_eq!((set.groups, set.labelled), (labels.to_vec(), false));
     }

@@ -1,7 +1,7 @@
 //! What a merged run holds beside its records, by the command that made its shards.
 
 use super::Checked;
-use crate::associate::Matrices;
+use crate::associate::{Columns, Matrices};
 use crate::filters::FilterSums;
 use crate::paste::{self, PasteRecord, Tally};
 use crate::removal::{self, RemovalRecord};
@@ -50,7 +50,7 @@ pub trait MergeRecord: RunRecord + Sized {
 impl MergeRecord for ImageRecord {
     /// Records and tables in one reading.
     fn write(checked: &Checked<'_, Self>, run: &Run, report: &mut dyn FnMut(u64)) -> Result<Tables> {
-        let mut matrices = Matrices::new(&run.manifest, &run.manifest.configuration.association);
+        let mut matrices = Matrices::new(&run.manifest, &run.manifest.configuration.association, Columns::Answers);
         let mut outcome = Outcome::default();
         write_tables(run, |row| {
             let copied = checked.copy_records(run, report, |record| {

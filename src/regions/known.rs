@@ -1,7 +1,7 @@
 //! The regions of all pictures, as a file has them.
 
-use super::join::{self, Joined};
 use super::Located;
+use crate::corpus::Joined;
 use crate::image::Size;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -89,19 +89,15 @@ impl KnownRegions {
         &self.pictures
     }
 
-    /// Joins the pictures with those of a corpus, for [`Self::regions`]: a picture belongs to the
-    /// entry with its path; else to the one with its file name, if no other picture and no other
-    /// entry has that; else likewise by the name without its extension. Where a path decided for
-    /// one picture of a name, the name decides for no other.
+    /// Joins the pictures with those of a corpus, for [`Self::regions`], by the rule of [`Joined::by_name`].
     ///
     /// # Errors
     /// Several pictures or several entries compete by name; the error names two.
     pub fn join(&mut self, paths: &[&str]) -> Result<&Joined> {
         let names: Vec<_> = self.pictures.keys().map(String::as_str).collect();
-        let entries = join::entries(paths, &names).map_err(|cause| Error::file(&self.file, cause))?;
-        let joined = Joined::new(paths, &names, &entries);
-        let pairs = paths.iter().zip(&entries);
-        let found = pairs.filter_map(|(path, entry)| entry.map(|entry| (path.to_string(), names[entry].to_string())));
+        let joined = Joined::by_name(paths, &names).map_err(|cause| Error::file(&self.file, cause))?;
+        let pairs = paths.iter().zip(&joined.entries);
+        let found = pairs.filter_map(|(path, entry)| Some((path.to_string(), entry.clone()?)));
         self.joined = Some(found.collect());
         Ok(self.fit.insert(joined))
     }

@@ -8,7 +8,6 @@ mod check;
 mod coco;
 pub mod darknet;
 mod formats;
-mod join;
 mod known;
 mod lines;
 mod opening;
@@ -18,7 +17,6 @@ mod tests;
 mod yolo_torchscript;
 
 pub use formats::{read, Format, FORMATS};
-pub use join::Joined;
 pub use known::{KnownPicture, KnownRegions, MAX_REGIONS};
 pub use yolo_torchscript::{BoxThresholds, YoloTorchScript};
 

@@ -5,7 +5,7 @@ use crate::files::write_bytes;
 use crate::image::Size;
 use crate::run::record::ImageRecord;
 use crate::{Error, Result};
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -53,4 +53,24 @@ pub fn write_maps(path: &Path, record: &ImageRecord, size: Size, maps: &[KeptMap
         .map_err(failed)?;
     let metadata = HashMap::from([("path".to_string(), record.path.clone())]);
     write_bytes(path, &safetensors::serialize(views, Some(metadata)).map_err(failed)?)
+}
+
+/// The map of a method in a file that [`save_maps`] has written: its rows and columns, and its values. `None` where there
+/// is no such file, or no such method in it.
+///
+/// # Errors
+/// The file cannot be read, or is no file of maps.
+pub fn read_map(file: &Path, method: &str) -> Result<Option<([usize; 2], Vec<f32>)>> {
+    let bytes = match std::fs::read(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(Error::io("read", file))?,
+    };
+    let refuse = |message: &str| Error::file(file, format!("holds no maps of emocam: {message}"));
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|error| refuse(&error.to_string()))?;
+    let Ok(view) = tensors.tensor(method) else { return Ok(None) };
+    let (&[rows, columns], Dtype::F32) = (view.shape(), view.dtype()) else {
+        return Err(refuse(&format!("{method} has the shape {:?}", view.shape())));
+    };
+    let values = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+    Ok(Some(([rows, columns], values.collect())))
 }

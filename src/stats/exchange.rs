@@ -6,7 +6,7 @@
 //!
 //! In: numbers of cases. Out: a difference in `[-1, 1]`, its interval, and a p-value in `[0, 1]`.
 
-use super::{percentile_interval_of_counts, ValueWithInterval};
+use super::percentile_interval_of_counts;
 use statrs::function::erf::erfc;
 use statrs::function::factorial::ln_binomial;
 
@@ -56,12 +56,10 @@ impl PairedShares {
         Self::difference_of(self.counts.as_flattened())
     }
 
-    /// [`Self::difference`] with its interval at 95 % by resampling the cases.
-    pub fn difference_with_interval(&self, resamples: usize, seed: u64) -> Option<ValueWithInterval> {
-        let value = self.difference()?;
-        let (lower, upper) =
-            percentile_interval_of_counts(self.counts.as_flattened(), Self::difference_of, resamples, seed)?;
-        Some(ValueWithInterval { value, lower, upper })
+    /// The interval of [`Self::difference`] at 95 % by resampling the cases; `None` too where a resample often has no
+    /// difference.
+    pub fn interval(&self, resamples: usize, seed: u64) -> Option<(f64, f64)> {
+        percentile_interval_of_counts(self.counts.as_flattened(), Self::difference_of, resamples, seed)
     }
 
     /// The two-sided p-value of a test by exchange: if the judges were alike, which of them said what of a case would be

@@ -104,6 +104,7 @@ impl Matrices {
             self.enough_described(),
         ];
         notes.extend(self.rule.images_described());
+        notes.extend(self.columns.described());
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
         Forest {
             title: "The surest associations of objects and emotions".into(),

@@ -99,7 +99,7 @@ mod tests {
             rule: AssociationConfig::default(),
             labels: strings(&["Joy", "Awe", "Fear"]),
             classes: strings(&["Tree", "Cat", "Car", "Hat"]),
-            bins: None,
+            columns: crate::associate::Columns::Answers,
             warning: None,
         }
     }

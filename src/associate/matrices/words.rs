@@ -1,6 +1,6 @@
 //! A cell in words: its numbers as sentences, what they mean, and what they do not.
 
-use super::Matrices;
+use super::{Columns, Matrices};
 use crate::associate::cell::Margins;
 use crate::associate::{Comparison, Counts, MatrixCell};
 use crate::config::AssociationConfig;
@@ -31,6 +31,8 @@ struct Told<'a> {
     /// The number of cells with a test.
     tested: usize,
     seed: u64,
+    /// Who gives the labels, and does so.
+    who: &'static str,
 }
 
 impl Matrices {
@@ -45,7 +47,8 @@ impl Matrices {
             let cell = table.cell(class, label).copied().unwrap_or_else(outside);
             let (class, label) = (self.classes[class].as_str(), self.labels[label].as_str());
             let (cell, rule, tested, seed) = (&cell, &self.rule, table.tested(), self.seed);
-            let told = Told { cell, class, label, rule, tested, seed };
+            let who = if matches!(self.columns, Columns::People(_)) { "people say" } else { "the network answers" };
+            let told = Told { cell, class, label, rule, tested, seed, who };
             format!("{method}: {class}, {label}\n{}\n", told.sentences().join("\n"))
         };
         self.methods.iter().map(explain).collect::<Vec<_>>().join("\n")
@@ -176,7 +179,7 @@ impl Told<'_> {
         }
         let (often, opposite) = if difference.value > 0.0 { ("more", "less") } else { ("less", "more") };
         let beginning =
-            format!("{class} is important {often} often where the network answers {label} than chance explains");
+            format!("{class} is important {often} often where {who} {label} than chance explains", who = self.who);
         let same_side = contrast.difference.is_some_and(|added| (added.value > 0.0) == (difference.value > 0.0));
         match (contrast.is_significant(), same_side) {
             (true, true) => format!(
@@ -251,7 +254,7 @@ mod tests {
         let mut cell = MatrixCell::new(0, 0, counts);
         (cell.important.q, cell.important.q_strict, cell.contrast.q) = (q, q.map(|q| (6.0 * q).min(1.0)), contrast_q);
         let rule = AssociationConfig::default();
-        let told = Told { cell: &cell, class: "Human face", label: "Joy", rule: &rule, tested: 420, seed: 1 };
+        let told = Told { cell: &cell, class: "Human face", label: "Joy", rule: &rule, tested: 420, seed: 1, who: "the network answers" };
         told.sentences().join("\n")
     }
 

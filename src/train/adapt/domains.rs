@@ -2,7 +2,7 @@
 
 use super::discrepancy::DiscrepancyKind;
 use super::recipe::ComparedLayer;
-use crate::classify::LabelMap;
+use crate::annotations::LabelMap;
 use crate::networks::fer_net::FerNet;
 use crate::random::Random;
 use crate::stats::{domain_accuracy, Share};

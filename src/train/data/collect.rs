@@ -1,7 +1,7 @@
 //! From folders and tables to labelled pictures.
 
 use super::{pixels, DataSet, LabelledPicture, Place};
-use crate::classify;
+use crate::annotations::{AnnotationColumns, Annotations};
 use crate::corpus::{find, Corpus, Source};
 use crate::run::Failure;
 use crate::{Error, Result};
@@ -192,8 +192,8 @@ fn prefix_of(source: &Source) -> Option<String> {
 fn table_rows(table: &Path) -> Result<(Vec<Named>, Vec<Failure>)> {
     let folder = table.parent().unwrap_or(Path::new(""));
     let (mut named, mut failures) = (Vec::new(), Vec::new());
-    for (path, label) in classify::labels(table)? {
-        let file = folder.join(&path);
+    for (path, label) in Annotations::read(table, &AnnotationColumns::default())?.of_one_label()? {
+        let (file, path, label) = (folder.join(path), path.to_string(), label.to_string());
         match std::fs::metadata(&file) {
             Ok(metadata) => {
                 let source = Source { path, file: file.as_path().into(), size: metadata.len(), member: None };

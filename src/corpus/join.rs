@@ -1,6 +1,6 @@
 //! Which entry of a file belongs to which picture of a corpus, by their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Names of each side that are kept for messages.
 const EXAMPLES: usize = 3;
@@ -21,8 +21,20 @@ pub struct Joined {
 }
 
 impl Joined {
+    /// How the pictures `paths` and the entries `names`, which are in order and all different, fit together: a picture
+    /// belongs to the entry with its path; else to the one that names more or fewer of the folders above it, if there is
+    /// one such entry and one such picture; else to the one with its file name, if no other picture and no other entry has
+    /// that; else likewise by the name without its extension. Where a path decided for one picture of a name, the name
+    /// decides for no other.
+    ///
+    /// # Errors
+    /// Several paths or several entries compete by name; the message names two.
+    pub fn by_name(paths: &[&str], names: &[&str]) -> Result<Self, String> {
+        Ok(Self::new(paths, names, &entries(paths, names)?))
+    }
+
     /// From the place in `names` that [`entries`] found for each of `paths`.
-    pub(super) fn new(paths: &[&str], names: &[&str], entries: &[Option<usize>]) -> Self {
+    fn new(paths: &[&str], names: &[&str], entries: &[Option<usize>]) -> Self {
         let mut used = vec![false; names.len()];
         entries.iter().flatten().for_each(|&entry| used[entry] = true);
         let lonely_pictures = || paths.iter().zip(entries).filter(|(_, entry)| entry.is_none()).map(|(path, _)| path);
@@ -37,15 +49,12 @@ impl Joined {
     }
 }
 
-/// Of every path of the corpus, the place of its entry in `names`, which are in order and all
-/// different. The rule is that of [`super::KnownRegions::join`].
-///
-/// # Errors
-/// Several paths or several entries compete by name.
-pub(super) fn entries(paths: &[&str], names: &[&str]) -> Result<Vec<Option<usize>>, String> {
+/// Of every path of the corpus, the place of its entry in `names`, by the rule of [`Joined::by_name`].
+fn entries(paths: &[&str], names: &[&str]) -> Result<Vec<Option<usize>>, String> {
     let mut entries: Vec<_> = paths.iter().map(|path| names.binary_search(path).ok()).collect();
     let mut used = vec![false; names.len()];
     entries.iter().flatten().for_each(|&entry| used[entry] = true);
+    by_folders(paths, names, &mut entries, &mut used);
     for (what, part) in [("file name", file_name as fn(&str) -> &str), ("file name without extension", stem)] {
         if entries.iter().all(Option::is_some) || used.iter().all(|&used| used) {
             break;
@@ -72,6 +81,36 @@ pub(super) fn entries(paths: &[&str], names: &[&str]) -> Result<Vec<Option<usize
         }
     }
     Ok(entries)
+}
+
+/// Decides for paths and entries of which one ends with the whole of the other, where there is one of each.
+fn by_folders(paths: &[&str], names: &[&str], entries: &mut [Option<usize>], used: &mut [bool]) {
+    let mut ends: HashMap<&str, Vec<usize>> = HashMap::new();
+    for name in (0..names.len()).filter(|&name| !used[name]) {
+        endings(names[name]).for_each(|end| ends.entry(end).or_default().push(name));
+    }
+    let mut candidates: Vec<Vec<usize>> = vec![Vec::new(); paths.len()];
+    let mut wanted = vec![0_usize; names.len()];
+    for (path, found) in candidates.iter_mut().enumerate().filter(|(path, _)| entries[*path].is_none()) {
+        let path = paths[path];
+        found.extend(ends.get(path).into_iter().flatten());
+        let shorter = endings(path).skip(1).filter_map(|end| names.binary_search(&end).ok());
+        found.extend(shorter.filter(|&name| !used[name]));
+        found.iter().for_each(|&name| wanted[name] += 1);
+    }
+    for (entry, found) in entries.iter_mut().zip(&candidates) {
+        if let &[name] = found.as_slice() {
+            if wanted[name] == 1 {
+                *entry = Some(name);
+                used[name] = true;
+            }
+        }
+    }
+}
+
+/// The whole path, then what follows each of its strokes.
+fn endings(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::once(path).chain(path.match_indices('/').map(|(at, _)| &path[at + 1..]))
 }
 
 /// The first two of `places`.
@@ -113,6 +152,15 @@ mod tests {
     fn paths_decide_before_names_and_names_before_stems() {
         let found =
             joined(&["a/x.jpg", "a/y.jpg", "z.v2.png", "w.jpg"], &["a/x.jpg", "b/y.jpg", "c/z.v2.jpg", "q.jpg"]);
+        assert_eq!(found, Ok(vec![Some(0), Some(1), Some(2), None]));
+    }
+
+    #[test]
+    fn more_or_fewer_folders_decide_before_names() {
+        let names = ["data/images/joy/1.jpg", "data/images/sad/1.jpg", "x/2.jpg", "x/3.jpg", "y/3.jpg"];
+        let found = joined(&["joy/1.jpg", "sad/1.jpg", "all/x/2.jpg", "3.jpg"], &names);
+        assert!(found.unwrap_err().contains("`3.jpg`"));
+        let found = joined(&["joy/1.jpg", "sad/1.jpg", "all/x/2.jpg", "z/4.jpg"], &names);
         assert_eq!(found, Ok(vec![Some(0), Some(1), Some(2), None]));
     }
 
