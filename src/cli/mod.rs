@@ -23,6 +23,7 @@ mod embed;
 mod evaluate;
 mod experiment;
 mod explain;
+mod export;
 mod filters;
 mod labels;
 mod merge;
@@ -89,6 +90,7 @@ enum Command {
     Demo(demo::Args),
     Embed(embed::Args),
     Explain(explain::Args),
+    Export(export::Args),
     Merge(merge::Args),
     #[command(subcommand)]
     Models(models::Command),
@@ -131,6 +133,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Embed(args) => embed::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Export(args) => export::run(args),
         Command::Merge(args) => merge::run(args),
         Command::Models(command) => models::run(command),
         Command::Remove(args) => remove::run(args),
