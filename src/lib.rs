@@ -14,7 +14,7 @@
 //! * [`annotations`]: what people say the pictures show; [`filters`]: which channels respond to which objects; [`associate`]: the object-emotion matrix and its statistics;
 //!   [`rsa`]: whether such matrices agree; [`compare`]: what differs between two runs; [`merge`]: one run from those of its shards;
 //! * [`classify`]: what a network answers, and how often that is right; [`embed`]: its features in the plane;
-//! * [`export`]: a run in other tools' formats; [`figures`]: single photos; [`faithfulness`]: whether a method's maps are any good; [`mod@paste`]: objects pasted
+//! * [`report`]: runs as a page; [`export`]: in other tools' formats; [`figures`]: single photos; [`faithfulness`]: whether a method's maps are any good; [`mod@paste`]: objects pasted
 //!   into photos, [`removal`]: regions taken out of them, and what that changes; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known; [`train`]: the two small networks that know them;
 //!   [`ground_truth`]: the maps against interventions in that world; [`demo`]: the two networks, embedded;
@@ -48,6 +48,7 @@ pub mod plot;
 pub mod random;
 pub mod regions;
 pub mod removal;
+pub mod report;
 pub mod rsa;
 pub mod run;
 pub mod score;

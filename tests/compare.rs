@@ -101,7 +101,8 @@ fn thresholds_methods_and_people_are_sides_too() {
     let mut people = compare(&corpus, &run, &run, "people");
     ends(people.args(["--columns", "answers,people", "--labels"]).arg(corpus.path("labels.csv")), 0);
     let comparison = json(&corpus, "people/comparison.json");
-    assert_eq!((comparison["significant_cells"].as_u64(), comparison["agreement"]["kappa_of_labels"][0].as_f64()), (Some(0), Some(1.0)));
+    assert_eq!(comparison["significant_cells"].as_u64(), Some(0));
+    assert!(comparison["agreement"]["kappa_of_labels"][0].as_f64().unwrap() > 1.0 - 1e-12);
     assert_eq!(comparison["agreement"]["distance_of_probabilities"], Value::Null);
     refused(compare(&corpus, &run, &run, "none").args(["--columns", "people"]), &["--columns people", "--labels"]);
     refused(compare(&corpus, &run, &run, "none").args(["--cam", "lime-cam"]), &["has no method lime-cam, but grad-cam"]);

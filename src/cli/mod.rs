@@ -31,6 +31,7 @@ mod models;
 mod paste;
 mod progress;
 mod remove;
+mod report;
 mod rsa;
 mod session;
 mod settings;
@@ -50,6 +51,7 @@ Examples:
   emocam analyze photos                  the paper's configuration; results in photos-emocam/
   emocam analyze photos --cam paper      all five methods of the paper in one pass
   emocam associate photos-emocam --importance 0.5 --top 40
+  emocam report photos-emocam            a page of the run to read, click through and send on
   emocam explain photos/dog.jpg          maps of the paper's five methods side by side, in explained/
   emocam rsa photos-emocam               do the methods agree?
   emocam compare old-emocam new-emocam   what differs between two runs, image by image and cell by cell
@@ -95,6 +97,7 @@ enum Command {
     #[command(subcommand)]
     Models(models::Command),
     Remove(remove::Args),
+    Report(report::Args),
     Rsa(rsa::Args),
     #[command(subcommand)]
     Train(train::TrainCommand),
@@ -137,6 +140,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
         Command::Merge(args) => merge::run(args),
         Command::Models(command) => models::run(command),
         Command::Remove(args) => remove::run(args),
+        Command::Report(args) => report::run(&args),
         Command::Rsa(args) => rsa::run(args),
         Command::Train(command) => train::run(command),
         Command::TrainDemo(args) => train::demo::run(&args),

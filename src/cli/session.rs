@@ -134,9 +134,12 @@ pub fn all_failures(problems: Vec<Problem>, failed: Vec<Failure>) -> Vec<Failure
     failures
 }
 
+/// Failures that are said one by one.
+pub const SAID_FAILURES: usize = 3;
+
 /// The first failures, and where all of them are.
 pub fn say_failures(failures: &[Failure], table: &Path) {
-    for failure in failures.iter().take(3) {
+    for failure in failures.iter().take(SAID_FAILURES) {
         say!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
     }
     if !failures.is_empty() {

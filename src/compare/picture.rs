@@ -1,9 +1,8 @@
 //! One picture in both looks.
 
 use crate::associate::SeenPicture;
-use crate::corpus::beneath;
 use crate::image::BoundingBox;
-use crate::run::read_map;
+use crate::run::{map_file, read_map};
 use crate::stats::Ranks;
 use crate::Result;
 use std::collections::BTreeMap;
@@ -116,10 +115,7 @@ fn matched(first: &[(usize, BoundingBox, f32)], second: &[(usize, BoundingBox, f
 /// # Errors
 /// A file that cannot be read.
 pub(super) fn maps_agree(folders: [&Path; 2], methods: [&str; 2], path: &str) -> Result<Option<f64>> {
-    let read = |side: usize| {
-        let file = folders[side].join(format!("{}.safetensors", beneath(path)));
-        read_map(&file, methods[side])
-    };
+    let read = |side: usize| read_map(&map_file(folders[side], path), methods[side]);
     let (Some((size, first)), Some((other_size, second))) = (read(0)?, read(1)?) else { return Ok(None) };
     Ok((size == other_size).then(|| Ranks::of(&first).spearman(&Ranks::of(&second))).flatten())
 }

@@ -105,6 +105,17 @@ impl Svg {
     }
 }
 
+/// The colour of a value of an activation map, 0 to 1, dark to light: red, green, blue.
+pub fn map_colour(value: f64) -> [u8; 3] {
+    colour::inferno(value)
+}
+
+/// The colours of a heatmap's cell and of the text in it: red, green, blue.
+pub fn cell_colours(value: f64, range: (f64, f64)) -> [[u8; 3]; 2] {
+    let colour = colour::Scale::new(range).colour(value);
+    [colour, colour::readable_on(colour)]
+}
+
 /// [`write_scaled`] at [`PRINT_SCALE`].
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use super::record::ImageRecord;
 use crate::attribution::external::MapFolder;
 use crate::config::{AssociationConfig, Config};
-use crate::image::{Canvas, Fit, Letterbox, LetterboxRule, Resize, Size};
+use crate::image::{Canvas, Filter, Fit, Letterbox, LetterboxRule, Placement, Resize, Size};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -86,6 +86,15 @@ pub struct InputInfo {
     pub resize: Resize,
     /// Of a center crop the share that is kept.
     pub crop: f64,
+}
+
+impl InputInfo {
+    /// Where a picture lies in the input.
+    pub fn placement(self, picture: Size) -> Placement {
+        let Self { width, height, resize, crop } = self;
+        // The filter has no part in where things lie.
+        Fit { resize, crop, input: Size::new(width, height), filter: Filter::Bilinear }.placement(picture)
+    }
 }
 
 impl From<Fit> for InputInfo {

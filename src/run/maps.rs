@@ -7,7 +7,7 @@ use crate::run::record::ImageRecord;
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is kept of a method's map of a picture, row by row, of the network's input size.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,11 +24,16 @@ pub struct KeptMap {
 /// # Errors
 /// The file cannot be written.
 pub fn save_maps(folder: &Path, record: &ImageRecord, size: Size, maps: &[KeptMap]) -> Result<()> {
-    let path = folder.join(format!("{}.safetensors", beneath(&record.path)));
+    let path = map_file(folder, &record.path);
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
     }
     write_maps(&path, record, size, maps)
+}
+
+/// The file of a picture's maps in a folder that [`save_maps`] writes to.
+pub fn map_file(folder: &Path, path: &str) -> PathBuf {
+    folder.join(format!("{}.safetensors", beneath(path)))
 }
 
 /// [`save_maps`] to a file of any name, in a folder that exists.

@@ -11,7 +11,7 @@ pub use manifest::{
     CorpusInfo, Experiment, InputInfo, Manifest, MergedShard, ModelFile, Outcome, ScoringInfo, ShardInfo, Timings,
     FORMAT,
 };
-pub use maps::{read_map, save_maps, write_maps, KeptMap};
+pub use maps::{map_file, read_map, save_maps, write_maps, KeptMap};
 pub(crate) use order::Ordered;
 pub use tables::{failures_csv, images_and_objects_csv, read_failures, write_failures, Failure};
 pub(crate) use tables::{table, write_tables};

@@ -1,0 +1,150 @@
+//! Which pictures are shown for a class: those in which it is most important for each label, those in which it is
+//! detected and least important, and some at random, so that nobody sees the best ones alone.
+
+use crate::associate::{detected_classes, Columns};
+use crate::config::AssociationConfig;
+use crate::image::{BoundingBox, Size};
+use crate::random::Random;
+use crate::run::record::{BoxRecord, ImageRecord};
+use crate::run::Run;
+use crate::Result;
+use std::collections::HashMap;
+
+/// A picture that is shown for a class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// Its path.
+    pub path: String,
+    /// Width and height of the upright picture.
+    pub size: Size,
+    /// Its column.
+    pub label: usize,
+    /// The probability of the network's answer, where there is one.
+    pub probability: Option<f32>,
+    /// The highest score of a box of the class.
+    pub score: f32,
+    /// The boxes of the class, and whether each counts.
+    pub boxes: Vec<(BoundingBox, bool)>,
+}
+
+/// What is shown for a class.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClassEvidence {
+    /// For labels, the most frequent ones of the class first: the pictures with the highest scores.
+    pub strongest: Vec<(usize, Vec<Example>)>,
+    /// Pictures in which the class is detected, with the lowest scores.
+    pub weakest: Vec<Example>,
+    /// Pictures in which the class is detected, at random.
+    pub random: Vec<Example>,
+}
+
+impl ClassEvidence {
+    /// All pictures.
+    pub fn examples(&self) -> impl Iterator<Item = &Example> {
+        self.strongest.iter().flat_map(|(_, examples)| examples).chain(&self.weakest).chain(&self.random)
+    }
+}
+
+/// The best few of many, by a key and then by path; smaller keys are better.
+#[derive(Debug, Default)]
+struct Best {
+    kept: Vec<(f64, Example)>,
+}
+
+impl Best {
+    fn offer(&mut self, most: usize, key: f64, example: &dyn Fn() -> Example, path: &str) {
+        let place = self.kept.partition_point(|(known, kept)| {
+            known.total_cmp(&key).then_with(|| kept.path.as_str().cmp(path)).is_lt()
+        });
+        if place < most {
+            self.kept.insert(place, (key, example()));
+            self.kept.truncate(most);
+        }
+    }
+
+    fn into_examples(self) -> Vec<Example> {
+        self.kept.into_iter().map(|(_, example)| example).collect()
+    }
+}
+
+/// How many pictures are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EvidenceSettings {
+    /// Pictures of a kind.
+    pub examples: usize,
+    /// Labels of a class with pictures of their own.
+    pub labels: usize,
+    /// Seed of those at random.
+    pub seed: u64,
+}
+
+/// For each method, for each of its `classes`, what is shown.
+///
+/// # Errors
+/// The records cannot be read.
+pub(super) fn collect(
+    run: &Run,
+    rule: &AssociationConfig,
+    columns: &Columns,
+    classes: &[Vec<usize>],
+    settings: EvidenceSettings,
+) -> Result<Vec<HashMap<usize, ClassEvidence>>> {
+    #[derive(Default)]
+    struct Found {
+        by_label: HashMap<usize, (u64, Best)>,
+        weakest: Best,
+        random: Best,
+    }
+    let mut found: Vec<HashMap<usize, Found>> =
+        classes.iter().map(|classes| classes.iter().map(|&class| (class, Found::default())).collect()).collect();
+    run.for_each_record(|record: ImageRecord| {
+        let Some(label) = columns.of(&record).filter(|_| rule.takes(record.margin())) else { return Ok(()) };
+        // A number for each picture, whatever the order of the records.
+        let lot = Random::of_text(settings.seed, &record.path).uniform(0.0, 1.0);
+        let detected = detected_classes(&record, rule);
+        for (method, found) in found.iter_mut().enumerate() {
+            for &class in &detected {
+                let Some(found) = found.get_mut(&class) else { continue };
+                let map = &record.maps[method];
+                let of_class = |(at, region): (usize, &BoxRecord)| {
+                    let score = map.score(at);
+                    (region.class == class && region.confidence > rule.min_confidence).then(|| {
+                        (region.bounding_box, rule.counts(region.confidence, score), rule.score.pick(score))
+                    })
+                };
+                let boxes: Vec<(BoundingBox, bool, f32)> = record.boxes.iter().enumerate().filter_map(of_class).collect();
+                let score = boxes.iter().map(|&(.., score)| score).fold(f32::MIN, f32::max);
+                let example = || Example {
+                    path: record.path.clone(),
+                    size: Size::new(record.width, record.height),
+                    label,
+                    probability: record.probabilities.get(record.label).copied(),
+                    score,
+                    boxes: boxes.iter().map(|&(at, counts, _)| (at, counts)).collect(),
+                };
+                let (most, path) = (settings.examples, record.path.as_str());
+                if boxes.iter().any(|&(_, counts, _)| counts) {
+                    let (count, best) = found.by_label.entry(label).or_default();
+                    *count += 1;
+                    best.offer(most, -f64::from(score), &example, path);
+                }
+                found.weakest.offer(most, f64::from(score), &example, path);
+                found.random.offer(most, lot, &example, path);
+            }
+        }
+        Ok(())
+    })?;
+    let evidence = |found: Found| {
+        let mut labels: Vec<(usize, (u64, Best))> = found.by_label.into_iter().collect();
+        labels.sort_by(|(label, (a, _)), (other, (b, _))| b.cmp(a).then(label.cmp(other)));
+        labels.truncate(settings.labels);
+        ClassEvidence {
+            strongest: labels.into_iter().map(|(label, (_, best))| (label, best.into_examples())).collect(),
+            weakest: found.weakest.into_examples(),
+            random: found.random.into_examples(),
+        }
+    };
+    let of_method =
+        |found: HashMap<usize, Found>| found.into_iter().map(|(class, found)| (class, evidence(found))).collect();
+    Ok(found.into_iter().map(of_method).collect())
+}

@@ -1,0 +1,151 @@
+//! The command `report`: runs as a page to read, click through and send on.
+//!
+//! In: runs, and their photos where they are still there. Out: `index.html` with what was done, what was found and the
+//! matrix as a table; a page for each prominent class with its numbers and with photos, the strongest and the weakest and
+//! some at random; the photos. No script runs in the pages, and they ask no other machine for anything; names of files,
+//! classes and labels are text in them, whatever they contain. The same runs give the same bytes.
+
+mod drawing;
+mod evidence;
+mod findings;
+mod gallery;
+mod page;
+
+pub use evidence::EvidenceSettings;
+pub use gallery::PhotoSource;
+
+use self::evidence::ClassEvidence;
+use self::gallery::Gallery;
+use self::page::Pages;
+use crate::associate::{matrices, BesidePeople, Columns, Matrices};
+use crate::config::AssociationConfig;
+use crate::files::{remove_leftovers, write_bytes};
+use crate::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
+use crate::run::{read_failures, Failure, Run};
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// What a report shows, and how much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportSettings {
+    /// Classes of each method that are shown: the most prominent ones.
+    pub top: usize,
+    /// Photos of each class.
+    pub evidence: EvidenceSettings,
+    /// Everything in one file: at most so many bytes.
+    pub embed: Option<usize>,
+}
+
+/// A run to report on.
+#[derive(Debug)]
+pub struct ReportInput<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// What is important in a picture.
+    pub rule: AssociationConfig,
+    /// People's labels beside it.
+    pub people: Option<BesidePeople>,
+    /// Where its photos come from; `None`: no photo is shown.
+    pub photos: Option<&'a dyn PhotoSource>,
+}
+
+/// A run, and all that is told of it.
+struct ReportedRun<'a> {
+    /// What it is called.
+    name: String,
+    run: &'a Run,
+    rule: AssociationConfig,
+    matrices: Matrices,
+    /// For each method the classes that are shown.
+    classes: Vec<Vec<usize>>,
+    /// For each method and class what is shown.
+    evidence: Vec<HashMap<usize, ClassEvidence>>,
+    /// Rank correlations of the methods.
+    agreement: Option<Agreement>,
+    people: Option<BesidePeople>,
+    failures: Vec<Failure>,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenReport {
+    /// The page to open.
+    pub index: PathBuf,
+    /// Photos that are shown.
+    pub photos: usize,
+    /// Photos that could not be shown, with why.
+    pub missing: Vec<Failure>,
+    /// Photos that were left out of a single file for its size.
+    pub left_out: usize,
+}
+
+/// Writes a report of `inputs` into `folder`, which is made; what an earlier report left there is replaced.
+///
+/// # Errors
+/// A run cannot be read; a file cannot be written; a single file without photos would be too large already.
+pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettings) -> Result<WrittenReport> {
+    let photos: Vec<Option<&dyn PhotoSource>> = inputs.iter().map(|input| input.photos).collect();
+    let runs = inputs.into_iter().map(|input| ReportedRun::read(input, settings)).collect::<Result<Vec<_>>>()?;
+    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    remove_leftovers(folder, ".")?;
+    let index = folder.join("index.html");
+    let mut gallery = Gallery::of(&runs);
+    gallery.draw(&runs, &photos, (settings.embed.is_none()).then_some(folder))?;
+    let mut left_out = 0;
+    match settings.embed {
+        Some(budget) => {
+            left_out = gallery.keep_within(budget)?;
+            let pages = Pages { runs: &runs, gallery: &gallery, embedded: true };
+            let page = pages.index();
+            if page.len() > budget {
+                return Err(Error::Setting(format!(
+                    "the page has {} bytes without photos, and --budget allows {budget}: show fewer classes with --top, or \
+                     leave out --embed",
+                    page.len()
+                )));
+            }
+            write_bytes(&index, page.as_bytes())?;
+        }
+        None => {
+            let pages = Pages { runs: &runs, gallery: &gallery, embedded: false };
+            for (path, page) in pages.class_pages() {
+                let path = folder.join(path);
+                let parent = path.parent().expect("it lies in the report's folder");
+                std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+                write_bytes(&path, page.as_bytes())?;
+            }
+            write_bytes(&index, pages.index().as_bytes())?;
+        }
+    }
+    let (photos, missing) = gallery.into_counts();
+    Ok(WrittenReport { index, photos, missing, left_out })
+}
+
+impl<'a> ReportedRun<'a> {
+    fn read(input: ReportInput<'a>, settings: ReportSettings) -> Result<Self> {
+        let ReportInput { run, rule, people, photos: _ } = input;
+        let found = matrices(run, &rule, Columns::Answers)?;
+        let classes: Vec<Vec<usize>> =
+            found.methods().iter().map(|(_, counts)| counts.prominent(settings.top)).collect();
+        let evidence = evidence::collect(run, &rule, &Columns::Answers, &classes, settings.evidence)?;
+        let agreement = match found.methods().len() {
+            0 | 1 => None,
+            _ => {
+                let again = Input::Run(Box::new(Run::open(run.folder())?), rule.clone());
+                let inputs = Inputs::read(vec![again], MatrixKind::Counts)?;
+                let plan = ResamplingPlan { resamples: 0, permutations: 0, splits: 0, ..ResamplingPlan::default() };
+                Some(compare(&inputs, plan, |_| ())?)
+            }
+        };
+        let failures = run.path("failures.csv");
+        let failures = if failures.exists() { read_failures(&failures)? } else { Vec::new() };
+        let name = std::path::absolute(run.folder()).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let name = name.unwrap_or_else(|| "run".into());
+        Ok(Self { name, run, rule, matrices: found, classes, evidence, agreement, people, failures })
+    }
+
+    fn method(&self, method: usize) -> &str {
+        &self.matrices.methods()[method].0
+    }
+}

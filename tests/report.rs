@@ -1,0 +1,198 @@
+//! `emocam report`: runs as a page.
+
+// The lint's exception for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::corpus::{emocam, ends, files_below, refused, Corpus, Run, Table};
+use common::invented::{invent_records, invented};
+use emocam::run::record::RecordWriter;
+use regex::Regex;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn report(run: &Run) -> Command {
+    let mut command = emocam();
+    command.arg("report").arg(&run.folder);
+    command
+}
+
+fn page(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+/// What an HTML text says.
+fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+}
+
+/// All pages of a report.
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    files_below(folder).iter().filter(|name| name.ends_with(".html")).map(|name| folder.join(name)).collect()
+}
+
+/// Every link and source of a page leads somewhere: to a file, and in it to the anchor.
+fn assert_links(folder: &Path) -> usize {
+    let links = Regex::new(r#"(?:href|src)="([^"]*)""#).unwrap();
+    let mut count = 0;
+    for path in pages(folder) {
+        for link in links.captures_iter(&page(&path)) {
+            let link = unescaped(&link[1]);
+            if link.starts_with("data:image/jpeg;base64,") {
+                continue;
+            }
+            assert!(!link.contains(':'), "{link} leaves the report");
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.is_file(), "{}: {link} leads nowhere", path.display());
+            if !anchor.is_empty() {
+                assert!(page(&target).contains(&format!("id=\"{anchor}\"")), "{}: {link} has no place", path.display());
+            }
+            count += 1;
+        }
+    }
+    count
+}
+
+/// The matrix of a page: rows of texts.
+fn matrix(html: &str) -> Vec<Vec<String>> {
+    let table = html.split("<table class=\"heat\">").nth(1).unwrap().split("</table>").next().unwrap();
+    let body = table.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
+    let cell = Regex::new(r"(?s)<t[hd][^>]*>(.*?)</t[hd]>").unwrap();
+    let tag = Regex::new(r"<[^>]*>").unwrap();
+    let texts = |row: &str| cell.captures_iter(row).map(|of| unescaped(tag.replace_all(&of[1], "").trim())).collect();
+    body.split("</tr>").filter(|row| row.contains("<td")).map(texts).collect()
+}
+
+#[test]
+fn the_page_says_what_the_tables_say_and_every_link_leads_somewhere() {
+    let corpus = Corpus::small();
+    ends(corpus.analyze("run").args(["--save-maps", "--cam", "grad-cam,ablation-cam"]), 0);
+    let run = corpus.run("run");
+    let said = ends(&mut report(&run), 0);
+    let folder = run.path("report");
+    let html = page(&folder.join("index.html"));
+    assert!(assert_links(&folder) > 50);
+    let photos = files_below(&folder.join("photos"));
+    assert!(photos.len() > 20 && photos.iter().any(|name| name.ends_with("-small.jpg")), "{photos:?}");
+    assert!(said.err.contains(&format!("with {} photos", photos.len() / 2)), "{}", said.err);
+    // The matrix is association.csv, rounded.
+    let table = run.table("grad-cam/association.csv");
+    let rows = matrix(&html);
+    assert!(!rows.is_empty());
+    for row in rows {
+        let expected = table.rows.iter().find(|found| found[0] == row[0]).unwrap();
+        for (found, expected) in row.iter().zip(expected).skip(1) {
+            match expected.as_str() {
+                "" => assert_eq!(found, ""),
+                number => assert_eq!(*found, format!("{:.2}", number.parse::<f64>().unwrap())),
+            }
+        }
+    }
+    // No script, nothing from elsewhere, every picture with a text.
+    let mut images = 0;
+    for path in pages(&folder) {
+        let html = page(&path);
+        assert!(!html.contains("<script") && !html.contains("javascript:") && html.contains("default-src 'none'"));
+        assert_eq!(html.matches("<img ").count(), html.matches(" alt=\"").count());
+        assert_eq!(html.matches("<table").count(), html.matches("<caption>").count());
+        images += html.matches("<img ").count();
+    }
+    // A photo may be among the strongest and at random too.
+    assert!(images >= photos.len() / 2);
+    assert!(html.contains("Spearman"), "two methods are compared");
+}
+
+#[test]
+fn the_same_bytes_for_any_number_of_threads() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    for (threads, out) in [("1", "one"), ("3", "three")] {
+        ends(report(&run).arg("--out").arg(corpus.path(out)).env("RAYON_NUM_THREADS", threads), 0);
+    }
+    let (one, three) = (corpus.path("one"), corpus.path("three"));
+    let files = files_below(&one);
+    assert_eq!(files, files_below(&three));
+    for file in files {
+        assert!(fs::read(one.join(&file)).unwrap() == fs::read(three.join(&file)).unwrap(), "{file} differs");
+    }
+}
+
+#[test]
+fn names_are_text_whatever_they_contain() {
+    let corpus = Corpus::empty();
+    for name in ["<script>alert(1)</script>.png", "\"'&quot;.png", "new\nline.png", "\u{202e}gnp.png", "a/x.png"] {
+        corpus.add(name, "emonet/picture_0.png");
+    }
+    let run = corpus.analyzed("run");
+    let mut manifest = run.manifest();
+    for (place, name) in ["<img src=x onerror=alert(1)>", "a\"b", "</table>"].iter().enumerate() {
+        manifest["classes"][place] = serde_json::Value::from(*name);
+        manifest["labels"][place] = serde_json::Value::from(format!("<b>{place}</b>"));
+    }
+    fs::write(run.path("run.json"), manifest.to_string()).unwrap();
+    ends(report(&run).arg("--importance=-1"), 0);
+    assert_links(&run.path("report"));
+    let allowed: BTreeSet<&str> = [
+        "!DOCTYPE", "html", "head", "meta", "title", "style", "body", "a", "h1", "h2", "h3", "h4", "nav", "ul", "li", "main",
+        "footer", "p", "section", "div", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "span", "img", "br",
+        "strong", "code", "dl", "dt", "dd", "details", "summary", "pre",
+    ]
+    .into();
+    let tags = Regex::new(r"<([!a-zA-Z][a-zA-Z0-9]*)").unwrap();
+    let events = Regex::new(r#"<[^>]* on[a-z]+="#).unwrap();
+    for path in pages(&run.path("report")) {
+        let html = page(&path);
+        for tag in tags.captures_iter(&html) {
+            assert!(allowed.contains(&tag[1]), "{}: <{}", path.display(), &tag[1]);
+        }
+        assert!(!events.is_match(&html));
+        assert_eq!(html.matches("<img ").count(), html.matches("loading=\"lazy\"").count());
+    }
+    let html = page(&run.path("report/index.html"));
+    assert!(html.contains("&lt;b&gt;0&lt;/b&gt;"), "a label is text");
+}
+
+#[test]
+fn one_file_holds_everything_within_its_budget() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    ends(report(&run).arg("--embed").arg("--out").arg(corpus.path("single")), 0);
+    let single = corpus.path("single");
+    assert_eq!(files_below(&single), ["index.html"]);
+    assert!(assert_links(&single) > 20);
+    let html = page(&single.join("index.html"));
+    assert!(html.contains("data:image/jpeg;base64,") && html.len() < 20_000_000);
+    // Without photos where they are gone.
+    fs::remove_dir_all(corpus.path("photos")).unwrap();
+    let said = ends(report(&run).arg("--out").arg(corpus.path("bare")), 0);
+    assert!(said.err.contains("no photos: they are not, or no more the same"), "{}", said.err);
+    assert!(said.err.contains("with 0 photos"), "{}", said.err);
+    assert_links(&corpus.path("bare"));
+    refused(report(&run).args(["--top", "0"]), &["--top"]);
+}
+
+#[test]
+fn a_hundred_thousand_records_make_a_small_page() {
+    let corpus = Corpus::empty();
+    corpus.add("a.png", "emonet/picture_0.png");
+    let run = corpus.analyzed("run");
+    invent_records(&run, 12);
+    let methods = ["grad-cam".to_string()];
+    let mut writer = RecordWriter::open(&run.path("records.jsonl")).unwrap();
+    for chunk in 25..100 {
+        let records: Vec<_> = (0..1000).map(|at| invented(1000 * chunk + at, 12, 601, &methods)).collect();
+        writer.append(&records).unwrap();
+    }
+    drop(writer);
+    ends(&mut report(&run), 0);
+    let html = page(&run.path("report/index.html"));
+    assert!(html.len() < 2_000_000, "{}", html.len());
+    let table: Table = run.table("grad-cam/association.csv");
+    assert_eq!(matrix(&html)[0].len(), table.header.len());
+    // The last label has no image.
+    assert!(matrix(&html).iter().all(|row| row[20].is_empty()) && html.contains("<td class=\"none\">"));
+}
