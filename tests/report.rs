@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::browser::Browser;
 use common::corpus::{emocam, ends, files_below, refused, Corpus, Run, Table};
 use common::invented::{invent_records, invented};
 use emocam::run::record::RecordWriter;
@@ -134,7 +135,7 @@ fn names_are_text_whatever_they_contain() {
         manifest["labels"][place] = serde_json::Value::from(format!("<b>{place}</b>"));
     }
     fs::write(run.path("run.json"), manifest.to_string()).unwrap();
-    ends(report(&run).arg("--importance=-1"), 0);
+    ends(report(&run).args(["--importance", "0"]), 0);
     assert_links(&run.path("report"));
     let allowed: BTreeSet<&str> = [
         "!DOCTYPE", "html", "head", "meta", "title", "style", "body", "a", "h1", "h2", "h3", "h4", "nav", "ul", "li", "main",
@@ -195,4 +196,37 @@ fn a_hundred_thousand_records_make_a_small_page() {
     assert_eq!(matrix(&html)[0].len(), table.header.len());
     // The last label has no image.
     assert!(matrix(&html).iter().all(|row| row[20].is_empty()) && html.contains("<td class=\"none\">"));
+}
+
+#[test]
+fn a_browser_shows_it_without_complaint_and_leads_to_the_photos_by_keyboard_alone() {
+    let corpus = Corpus::small();
+    ends(corpus.analyze("run").arg("--save-maps"), 0);
+    let run = corpus.run("run");
+    ends(&mut report(&run), 0);
+    ends(report(&run).arg("--embed").arg("--out").arg(corpus.path("single")), 0);
+    for width in [360, 1600] {
+        let Some(mut browser) = Browser::start(width) else { return };
+        for page in [run.path("report/index.html"), corpus.path("single/index.html")] {
+            browser.open(&page);
+            let overflow = browser.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            assert_eq!(overflow, 0, "{} is wider than {width} pixels", page.display());
+        }
+        browser.open(&run.path("report/index.html"));
+        browser.tab_until("element.closest('table.heat td') && element.textContent > '0.00'");
+        let share = browser.value("document.activeElement.textContent");
+        browser.enter();
+        let place = browser.value("location.href");
+        assert!(place.as_str().unwrap().contains("/class-") && place.as_str().unwrap().contains("-label-"), "{place}");
+        // The numbers of the cell are in the row that it leads to.
+        let row = browser.value("document.querySelector(':target').children[3].textContent");
+        assert!(row.as_str().unwrap().starts_with(share.as_str().unwrap()), "{row}, {share}");
+        let overflow = browser.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        assert_eq!(overflow, 0, "a page of a class is wider than {width} pixels");
+        browser.tab_until("element.matches('a') && element.querySelector('img') !== null");
+        browser.enter();
+        assert!(browser.value("location.href").as_str().unwrap().ends_with(".jpg"));
+        assert_eq!(browser.value("document.images[0].naturalWidth > 0"), true);
+        assert_eq!(browser.complaints(), [""; 0]);
+    }
 }

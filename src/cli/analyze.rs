@@ -61,6 +61,10 @@ pub struct Args {
     #[arg(long)]
     save_maps: bool,
 
+    /// Also make a page of the run at the end, as `emocam report RUN` does
+    #[arg(long)]
+    report: bool,
+
     /// Also measure which filters (channels of the explained activation) respond to which objects:
     /// <METHOD>/filters.csv, filter_weights.csv and a figure, by every method that weighs channels
     ///
@@ -74,7 +78,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { corpus: roots, out, resume, limit, shard: choice, save_maps, filters, settings } = args;
+    let Args { corpus: roots, out, resume, limit, shard: choice, save_maps, report, filters, settings } = args;
     let shard = shard::resolve(choice)?;
     let (mut config, machine) = settings.resolve()?;
     config.cam.filters |= filters;
@@ -125,7 +129,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(filters) = kept.filters {
         filters.finish(&run, &config, &ours)?;
     }
-    finish(&mut run, &failures, timings)
+    let status = finish(&mut run, &failures, timings)?;
+    if report {
+        super::report::of(run.folder())?;
+    }
+    Ok(status)
 }
 
 /// Where goes what comes of the pictures.

@@ -1,6 +1,7 @@
 //! The images a command is given, as all commands over a corpus find and name them.
 
-use emocam::corpus::{find, Corpus};
+use emocam::corpus::{digest, find, Corpus, Source};
+use emocam::run::CorpusInfo;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,15 @@ pub fn images(roots: &[PathBuf], limit: Option<NonZeroUsize>) -> anyhow::Result<
         );
     }
     Ok(corpus)
+}
+
+/// The images of a run's corpus; `None` where they are not there any more, or no more the same.
+pub fn again(info: &CorpusInfo) -> Option<Vec<Source>> {
+    // What came from standard input cannot be asked for again.
+    let folders: Vec<PathBuf> = info.folders.iter().filter(|folder| *folder != "@-").map(PathBuf::from).collect();
+    let mut images = find(&folders).map(|found| found.images).unwrap_or_default();
+    images.truncate(info.images);
+    (folders.len() == info.folders.len() && digest(&images) == info.sha256).then_some(images)
 }
 
 /// `photos` for a corpus `data/photos`: its run goes to `photos-emocam` in the current folder. Of a list or a tar the

@@ -68,6 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     explain.extend(["--config", &config_file, "--cam", "paper", "--device", "cpu"]);
     explain.extend(["--corpus", &pictures, "--out", &explained]);
     step(&explain)?;
+    step(&["report", &run, "--compute-maps", "--device", "cpu", "--examples", "2", "--example-labels", "3"])?;
     let summary = summary(&Run::open(&out.join("run"))?, out)?;
     std::io::stdout().lock().write_all(summary.as_bytes()).context("cannot write to stdout")?;
     Ok(ExitCode::SUCCESS)
@@ -139,9 +140,10 @@ fn places(found: &Matrices, out: &Path) -> String {
     let of = |name: &str| out.join(name).display().to_string();
     let first = found.methods().first().map_or("grad-cam", |(name, _)| name);
     format!(
-        "  {}  which objects go with which emotion\n  {}  whether the methods agree\n  {}  single scenes\n  {}  what causes \
+        "  {}  all of it as a page\n  {}  which objects go with which emotion\n  {}  whether the methods agree\n  {}  single scenes\n  {}  what causes \
          what\n`emocam validate` measures with interventions how right the maps are. The models know nothing but these \
          drawn\nscenes; for photos: `emocam models fetch`, `emocam analyze photos`.\n",
+        of("run/report/index.html"),
         of(&format!("run/{first}/heatmap.png")),
         of("run/rsa/heatmap.png"),
         of("explained"),

@@ -2,13 +2,12 @@
 //! figures again of a run that `emocam merge` makes.
 
 use emocam::config::Config;
-use emocam::corpus::{digest, find, DecodeOptions, Source};
+use emocam::corpus::{DecodeOptions, Source};
 use emocam::filters::{figure, FilterSums, PictureFilters};
 use emocam::plot;
 use emocam::run::record::{count_lines, ImageRecord, RecordWriter};
 use emocam::run::Run;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Between two writings of the sums: what a kill costs at most, besides the batch at hand.
@@ -81,18 +80,14 @@ impl FilterKeeper {
 /// are not there as they were.
 pub fn draw_again(run: &Run) -> anyhow::Result<()> {
     let info = &run.manifest.corpus;
-    // What came from standard input cannot be asked for again.
-    let folders: Vec<PathBuf> = info.folders.iter().filter(|folder| *folder != "@-").map(PathBuf::from).collect();
-    let mut images = find(&folders).map(|found| found.images).unwrap_or_default();
-    images.truncate(info.images);
-    if folders.len() < info.folders.len() || digest(&images) != info.sha256 {
+    let Some(images) = super::corpus::again(info) else {
         say!(
             "filters.csv is that of all images; no filters.png: the photos are not, or no more the same, in {}: \
              merge where they are",
             info.folders.join(", ")
         );
         return Ok(());
-    }
+    };
     draw(&FilterSums::open(run)?, run, &run.manifest.configuration, images.iter())
 }
 

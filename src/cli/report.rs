@@ -1,25 +1,29 @@
 //! `emocam report`: runs as a page.
 
 use super::labels::{of_run, LabelArgs};
-use super::session::{say_warning, SAID_FAILURES};
-use super::settings::Counting;
+use super::progress::Progress;
+use super::session::{self, say_warning, SAID_FAILURES};
+use super::settings::{Counting, Machine};
 use emocam::associate::BesidePeople;
-use emocam::corpus::{digest, find, DecodeOptions, Source};
+use emocam::corpus::{DecodeOptions, Source};
 use emocam::image::{Rgb8, Size};
+use emocam::nn::DeviceChoice;
+use emocam::pipeline::{Analysis, Pass, Worker};
 use emocam::report::{write, EvidenceSettings, PhotoSource, ReportInput, ReportSettings};
-use emocam::run::{read_map, InputInfo, Run};
+use emocam::run::{map_file, read_map, KeptMap, Run};
 use emocam::Error;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 /// Make a page of a run to read, click through and send on: what was done, what was found, the photos behind it
 ///
 /// index.html has the findings in sentences, the object-emotion matrix as a table whose cells lead to their numbers and
 /// photos, what people say (--labels), how far methods agree, failures, and everything that was set. Photos are read
-/// from where the run found them, with the map over them where the run kept maps (analyze --save-maps). The pages need
-/// no script and no network.
+/// from where the run found them, with the map over them where the run kept maps (analyze --save-maps) or with
+/// --compute-maps. Two runs are put beside each other first. The pages need no script and no network.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Run directories of `emocam analyze`
@@ -54,6 +58,18 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
+    /// Compute the maps of the photos that are shown, with the run's networks, where the run kept none
+    #[arg(long)]
+    compute_maps: bool,
+
+    /// Folder of model files that are named without a path [default: $EMOCAM_MODELS, else ~/.local/share/emocam/models]
+    #[arg(long, value_name = "DIR", requires = "compute_maps")]
+    models: Option<PathBuf>,
+
+    /// Where the networks compute: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto", requires = "compute_maps")]
+    device: DeviceChoice,
+
     #[command(flatten)]
     labels: LabelArgs,
 
@@ -63,50 +79,125 @@ pub struct Args {
 
 /// The photos of a run's corpus.
 #[derive(Debug)]
-struct RunPhotos {
+struct RunPhotos<'a> {
+    run: &'a Run,
     sources: HashMap<String, Source>,
     options: DecodeOptions,
     maps: Option<PathBuf>,
-    input: InputInfo,
+    /// What computes maps, where the run kept none.
+    machine: Option<Machine>,
+    /// Maps that were computed: of each photo one a method, of the network's input, as levels of 255.
+    computed: OnceLock<HashMap<String, Vec<Vec<u8>>>>,
 }
 
-impl RunPhotos {
+impl<'a> RunPhotos<'a> {
     /// Finds the photos; `None` where they are not there any more, or no more the same, which is said.
-    fn find(run: &Run) -> Option<Self> {
+    fn find(run: &'a Run, args: &Args) -> Option<Self> {
         let info = &run.manifest.corpus;
-        // What came from standard input cannot be asked for again.
-        let folders: Vec<PathBuf> = info.folders.iter().filter(|folder| *folder != "@-").map(PathBuf::from).collect();
-        let mut images = find(&folders).map(|found| found.images).unwrap_or_default();
-        images.truncate(info.images);
-        if folders.len() < info.folders.len() || digest(&images) != info.sha256 {
+        let Some(images) = super::corpus::again(info) else {
             say!("no photos: they are not, or no more the same, in {}", info.folders.join(", "));
             return None;
-        }
+        };
         let config = &run.manifest.configuration;
-        let maps = run.path("maps");
+        let folder = run.path("maps");
+        let maps = folder.is_dir().then_some(folder);
+        let machine = (args.compute_maps && maps.is_none()).then(|| Machine {
+            models: emocam::models::folder(args.models.as_deref()),
+            device: args.device.clone(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        });
         Some(Self {
+            run,
             sources: images.into_iter().map(|source| (source.path.clone(), source)).collect(),
             options: DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() },
-            maps: maps.is_dir().then_some(maps),
-            input: run.manifest.input,
+            maps,
+            machine,
+            computed: OnceLock::new(),
         })
+    }
+
+    /// The maps of these photos, by the run's networks.
+    fn compute(&self, machine: &Machine, paths: &BTreeSet<&str>) -> anyhow::Result<HashMap<String, Vec<Vec<u8>>>> {
+        let config = &self.run.manifest.configuration;
+        let sources: Vec<Source> = paths.iter().filter_map(|path| self.sources.get(*path).cloned()).collect();
+        let (loaded, _) = session::load(config, machine, &sources)?;
+        for file in &loaded.files {
+            let known = self.run.manifest.models.iter().find(|known| known.role == file.role);
+            anyhow::ensure!(
+                known.is_none_or(|known| known.sha256 == file.sha256),
+                "{}: is another file than the one the run was made with: maps would not be the run's",
+                file.path
+            );
+        }
+        let wanted: Vec<&Source> = sources.iter().collect();
+        let analysis = Analysis::new(&loaded, config, true);
+        let (batch, stop) = (config.compute.batch, AtomicBool::new(false));
+        let mut workers = [Worker { loaded, batch }];
+        let mut progress = Progress::new(sources.len() as u64, "maps");
+        let mut computed = HashMap::new();
+        let threads = machine.threads;
+        let pass = Pass { stage: &analysis, items: &wanted, workers: &mut workers, batch, threads, stop: &stop };
+        let (failed, _) = pass.run(&mut |done, now| {
+            for picture in done {
+                let levels = |map: &KeptMap| map.values.iter().map(|value| (255.0 * value).round() as u8).collect();
+                computed.insert(picture.item.path.clone(), picture.outcome.maps.iter().map(levels).collect());
+            }
+            progress.at((now.done + now.failed) as u64, String::new());
+            Ok(())
+        })?;
+        progress.finish();
+        for failure in failed.iter().take(SAID_FAILURES) {
+            say!("no map: {} ({}): {}", failure.path, failure.stage, failure.cause);
+        }
+        Ok(computed)
     }
 }
 
-impl PhotoSource for RunPhotos {
+impl PhotoSource for RunPhotos<'_> {
+    fn expect(&self, paths: &BTreeSet<&str>) -> Result<(), Error> {
+        if let Some(machine) = &self.machine {
+            let computed = self.compute(machine, paths).map_err(|error| match error.downcast() {
+                Ok(known) => known,
+                Err(other) => Error::Setting(format!("{other:#}")),
+            })?;
+            self.computed.get_or_init(|| computed);
+        }
+        Ok(())
+    }
+
     fn photo(&self, path: &str) -> Result<Rgb8, Error> {
         let source = self.sources.get(path).ok_or_else(|| Error::file(path.as_ref(), "is no more in the corpus"))?;
         Ok(source.decode(&self.options)?.pixels)
     }
 
     fn map(&self, path: &str, method: &str, photo: Size) -> Result<Option<(Size, Vec<f32>)>, Error> {
-        let Some(folder) = &self.maps else { return Ok(None) };
-        let Some(([rows, columns], values)) = read_map(&emocam::run::map_file(folder, path), method)? else {
-            return Ok(None);
+        let input = self.run.manifest.input;
+        let found = match (&self.maps, self.computed.get().and_then(|computed| computed.get(path))) {
+            (Some(folder), _) => read_map(&map_file(folder, path), method)?
+                .map(|([rows, columns], values)| (Size::new(columns as u32, rows as u32), values)),
+            (None, Some(maps)) => {
+                let names = self.run.manifest.configuration.cam.names();
+                let place = names.iter().position(|name| name == method);
+                place.and_then(|place| maps.get(place)).map(|levels| {
+                    let values = levels.iter().map(|&level| f32::from(level) / 255.0).collect();
+                    (Size::new(input.width, input.height), values)
+                })
+            }
+            (None, None) => None,
         };
-        let size = Size::new(columns as u32, rows as u32);
-        Ok(Some(self.input.placement(photo).over_picture(&values, size)))
+        Ok(found.map(|(size, values)| input.placement(photo).over_picture(&values, size)))
     }
+}
+
+/// The report of a run that has just been made, as without any flags.
+pub fn of(run: &std::path::Path) -> anyhow::Result<ExitCode> {
+    #[derive(clap::Parser)]
+    struct Plain {
+        #[command(flatten)]
+        args: Args,
+    }
+    let arguments = [std::ffi::OsStr::new("report"), run.as_os_str()];
+    self::run(&<Plain as clap::Parser>::try_parse_from(arguments)?.args)
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -118,7 +209,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let out = args.out.clone().unwrap_or(default);
     let photos: Vec<Option<RunPhotos>> = match args.examples {
         0 => runs.iter().map(|_| None).collect(),
-        _ => runs.iter().map(RunPhotos::find).collect(),
+        _ => runs.iter().map(|run| RunPhotos::find(run, args)).collect(),
     };
     let mut inputs = Vec::new();
     for (run, photos) in runs.iter().zip(&photos) {

@@ -14,6 +14,15 @@ use std::path::Path;
 
 /// Where photos and maps come from.
 pub trait PhotoSource: std::fmt::Debug + Sync {
+    /// Is told beforehand, once, which photos will be asked for.
+    ///
+    /// # Errors
+    /// What has to be done for all of them at once fails.
+    fn expect(&self, paths: &BTreeSet<&str>) -> Result<()> {
+        let _ = paths;
+        Ok(())
+    }
+
     /// The upright photo.
     ///
     /// # Errors
@@ -90,6 +99,10 @@ impl<'a> Gallery<'a> {
         if let Some(folder) = folder {
             let folder = folder.join("photos");
             std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        }
+        for (number, source) in photos.iter().enumerate() {
+            let Some(source) = source else { continue };
+            source.expect(&by_photo.keys().filter(|(run, _)| *run == number).map(|(_, path)| *path).collect())?;
         }
         let names: BTreeMap<Key<'a>, String> =
             self.examples.keys().zip(1..).map(|(key, number)| (*key, format!("{number:05}"))).collect();

@@ -18,6 +18,7 @@ use self::evidence::ClassEvidence;
 use self::gallery::Gallery;
 use self::page::Pages;
 use crate::associate::{matrices, BesidePeople, Columns, Matrices};
+use crate::compare::{Comparison, ComparisonSettings, Look};
 use crate::config::AssociationConfig;
 use crate::files::{remove_leftovers, write_bytes};
 use crate::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
@@ -90,13 +91,18 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     remove_leftovers(folder, ".")?;
     let index = folder.join("index.html");
+    let comparison = match runs.as_slice() {
+        [first, second] => Some(beside_each_other(first, second)?),
+        _ => None,
+    };
+    let comparison = comparison.as_ref();
     let mut gallery = Gallery::of(&runs);
     gallery.draw(&runs, &photos, (settings.embed.is_none()).then_some(folder))?;
     let mut left_out = 0;
     match settings.embed {
         Some(budget) => {
             left_out = gallery.keep_within(budget)?;
-            let pages = Pages { runs: &runs, gallery: &gallery, embedded: true };
+            let pages = Pages { runs: &runs, gallery: &gallery, comparison, embedded: true };
             let page = pages.index();
             if page.len() > budget {
                 return Err(Error::Setting(format!(
@@ -108,7 +114,7 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
             write_bytes(&index, page.as_bytes())?;
         }
         None => {
-            let pages = Pages { runs: &runs, gallery: &gallery, embedded: false };
+            let pages = Pages { runs: &runs, gallery: &gallery, comparison, embedded: false };
             for (path, page) in pages.class_pages() {
                 let path = folder.join(path);
                 let parent = path.parent().expect("it lies in the report's folder");
@@ -120,6 +126,18 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
     }
     let (photos, missing) = gallery.into_counts();
     Ok(WrittenReport { index, photos, missing, left_out })
+}
+
+/// Two runs, by the first method of each.
+fn beside_each_other(first: &ReportedRun<'_>, second: &ReportedRun<'_>) -> Result<Comparison> {
+    let names = match first.name == second.name {
+        true => [format!("{} (A)", first.name), format!("{} (B)", second.name)],
+        false => [first.name.clone(), second.name.clone()],
+    };
+    let [a, b] = names;
+    let looks = [first.look(a), second.look(b)];
+    let min_images = first.rule.min_images.max(second.rule.min_images);
+    Comparison::of(&looks, ComparisonSettings { resamples: 1000, seed: 0, min_images, top: 0 })
 }
 
 impl<'a> ReportedRun<'a> {
@@ -143,6 +161,11 @@ impl<'a> ReportedRun<'a> {
         let name = std::path::absolute(run.folder()).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         let name = name.unwrap_or_else(|| "run".into());
         Ok(Self { name, run, rule, matrices: found, classes, evidence, agreement, people, failures })
+    }
+
+    /// Its first method, as `name`.
+    fn look(&self, name: String) -> Look<'_> {
+        Look { name, run: self.run, method: 0, rule: self.rule.clone(), columns: Columns::Answers }
     }
 
     fn method(&self, method: usize) -> &str {

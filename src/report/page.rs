@@ -4,8 +4,11 @@ use super::evidence::Example;
 use super::findings::{of_method, of_run, plural, small};
 use super::gallery::Gallery;
 use super::ReportedRun;
-use crate::associate::{Counts, MatrixCell};
+use crate::associate::{BesidePeople, Counts, MatrixCell};
+use crate::compare::Comparison;
 use crate::plot::cell_colours;
+use crate::rsa::Agreement;
+use crate::stats::wilson;
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 use std::path::Path;
 
@@ -21,6 +24,8 @@ const FAILURES: usize = 20;
 pub(super) struct Pages<'a> {
     pub runs: &'a [ReportedRun<'a>],
     pub gallery: &'a Gallery<'a>,
+    /// Two runs beside each other.
+    pub comparison: Option<&'a Comparison>,
     /// Whether everything is in one page.
     pub embedded: bool,
 }
@@ -90,7 +95,10 @@ impl Pages<'_> {
                     @for (number, run) in self.runs.iter().enumerate() { li { a href={ "#run-" (number + 1) } { (run.name) } } }
                 } }
             }
-            main { @for number in 0..self.runs.len() { (self.run(number)) } }
+            main {
+                @if let Some(comparison) = self.comparison { (comparison_section(comparison)) }
+                @for number in 0..self.runs.len() { (self.run(number)) }
+            }
             footer { p.note {
                 "Made by emocam " (env!("CARGO_PKG_VERSION"))
                 ". What goes together with an answer need not be its cause; nothing here says what people feel."
@@ -125,7 +133,7 @@ impl Pages<'_> {
             section id={ "run-" (number + 1) } {
                 @if self.runs.len() > 1 { h2 { (run.name) } }
                 @for warning in warnings(run) { p.warning { strong { "Warning: " } (warning) } }
-                h2 id=[(number == 0).then_some("found")] { "What was found" }
+                (self.found_heading(number))
                 ul { @for sentence in of_run(run) { li { (sentence) } } }
                 @for method in 0..run.matrices.methods().len() { (self.method(number, method)) }
                 @if let Some(people) = &run.people { (people_section(people)) }
@@ -146,6 +154,12 @@ impl Pages<'_> {
                 }
             }
         }
+    }
+
+    fn found_heading(&self, number: usize) -> Markup {
+        let id = (number == 0).then_some("found");
+        // Below the heading of the run, where there are several.
+        html! { @if self.runs.len() > 1 { h3 id=[id] { "What was found" } } @else { h2 id=[id] { "What was found" } } }
     }
 
     /// Where a cell, or without a label a row, leads.
@@ -283,7 +297,7 @@ impl Pages<'_> {
 
 fn label_row(name: &str, counts: &Counts, class: usize, label: usize, cell: Option<&MatrixCell>) -> Markup {
     let (hits, images) = (counts.cells[[class, label]], counts.images[label]);
-    let share = crate::stats::wilson(hits, images).map(|(low, high)| (hits as f64 / images as f64, low, high));
+    let share = wilson(hits, images).map(|(low, high)| (hits as f64 / images as f64, low, high));
     let contrast = cell.and_then(|cell| cell.contrast.difference).map(|ends| (ends.value, ends.lower, ends.upper));
     html! {
         th scope="row" { (name) }
@@ -329,7 +343,47 @@ fn files(run: &ReportedRun<'_>, method: &str) -> Markup {
     } }
 }
 
-fn people_section(people: &crate::associate::BesidePeople) -> Markup {
+fn comparison_section(comparison: &Comparison) -> Markup {
+    const SHOWN: usize = 20;
+    let [first, second] = &comparison.names;
+    let found = comparison.table.significant();
+    html! {
+        h2 { "The two runs beside each other" }
+        p { (comparison.pairing_described()) " By the first method of each run." }
+        div.scroll tabindex="0" role="region" aria-label="Agreement of the runs" {
+            table.list {
+                caption { "Agreement, means over images with intervals at 95 %" }
+                thead { tr { th.text scope="col" { "Of" } th scope="col" { "Value" } } }
+                tbody { @for (name, value) in comparison.agreement() {
+                    @if let Some(ends) = value {
+                        tr { th scope="row" { (name) } td { (bracketed(Some((ends.value, ends.lower, ends.upper)))) } }
+                    }
+                } }
+            }
+        }
+        p { (found.len()) " of " (comparison.table.cells().len()) " cells of the matrices differ (q < 0.05)." }
+        @if !found.is_empty() {
+            div.scroll tabindex="0" role="region" aria-label="Cells that differ" {
+                table.list {
+                    caption { "The surest differences: share of a label's images in which a class is important" }
+                    thead { tr {
+                        th.text scope="col" { "Class" } th.text scope="col" { "Label" } th scope="col" { (first) }
+                        th scope="col" { (second) } th scope="col" { "Difference" } th scope="col" { "q" }
+                    } }
+                    tbody { @for cell in found.into_iter().take(SHOWN) { tr {
+                        th scope="row" { (comparison.classes.names[cell.class]) }
+                        td.text { (comparison.labels.names[cell.label]) }
+                        @for share in cell.shares() { td { (share.map_or("–".into(), |share| format!("{share:.2}"))) } }
+                        td { (bracketed(cell.difference.zip(cell.interval).map(|(value, (low, high))| (value, low, high)))) }
+                        td { (cell.q.map_or("–".into(), small)) }
+                    } } }
+                }
+            }
+        }
+    }
+}
+
+fn people_section(people: &BesidePeople) -> Markup {
     let confusion = &people.confusion;
     html! {
         h3 { "What people say" }
@@ -361,7 +415,7 @@ fn people_section(people: &crate::associate::BesidePeople) -> Markup {
     }
 }
 
-fn agreement_section(agreement: &crate::rsa::Agreement) -> Markup {
+fn agreement_section(agreement: &Agreement) -> Markup {
     let count = agreement.items.len();
     html! {
         h3 { "Do the methods agree?" }

@@ -1,6 +1,7 @@
 //! What the integration tests share: reference values, odd files, corpora and the command line.
 #![allow(dead_code, clippy::unwrap_used, reason = "every test file uses a part of it; unwrap is the test")]
 
+pub mod browser;
 pub mod corpus;
 pub mod formula;
 pub mod invented;
