@@ -189,10 +189,10 @@ fn at_the_extremes_results_are_defined_flagged_and_finite() {
     assert_eq!(none.table("images.csv").rows.len(), 15);
 }
 
-/// The README's table has a row for every method, in the order of the program's table, and no other.
+/// The table of configs/README.md has a row for every method, in the order of the program's table, and no other.
 #[test]
 fn the_readme_knows_every_method() {
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../configs/README.md");
     let rows = readme.split("| `--cam` |").nth(1).unwrap().lines().skip(2).take_while(|line| line.starts_with('|'));
     let names: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
     assert_eq!(names, Method::all().iter().map(|method| method.name()).collect::<Vec<_>>());

@@ -135,7 +135,7 @@ pub struct Settings {
     nms_iou: Option<f32>,
 
     /// Run the detector on the picture alone, without bars, its sides rounded up to the network's stride: a third less
-    /// arithmetic for photos of 3:2; boxes and confidences change slightly (README: Rectangular inference)
+    /// arithmetic for photos of 3:2; boxes and confidences change slightly (scripts/README.md: Rectangular inference)
     #[arg(long, help_heading = "Detector")]
     rect: bool,
 
@@ -229,7 +229,7 @@ pub struct Settings {
     ignore_exif: bool,
 
     /// Decode JPEGs much larger than the networks' inputs at 1/2, 1/4 or 1/8 of their size (analyze and explain; the
-    /// other commands look at whole photos): faster, and pixels change a little (README: Fast decoding)
+    /// other commands look at whole photos): faster, and pixels change a little (scripts/README.md: Fast decoding)
     #[arg(long)]
     fast_decode: bool,
 

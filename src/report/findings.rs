@@ -75,24 +75,24 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
         };
         let adds = if by_map(&&cell) { "the map adds to that" } else { "the detector alone may account for that" };
         sentences.push(format!(
-            "{} is important in {:.2} [{:.2}, {:.2}] of the images of {}, and in {other:.2} of all others (q {}); {adds}.",
+            "{} is important in {:.2} [{:.2}, {:.2}] of the images of {}, and in {other:.2} of all others (q\u{a0}{}); {adds}.",
             classes[cell.class],
             share.value,
             share.lower,
             share.upper,
             labels[cell.label],
-            small(q)
+            if q < 0.001 { small(q) } else { format!("= {}", small(q)) }
         ));
     }
     sentences
 }
 
-/// `= 0.012` or `< 0.001`.
+/// `0.012` or `< 0.001`, whose parts stay on one line.
 pub(super) fn small(q: f64) -> String {
     if q < 0.001 {
-        "< 0.001".into()
+        "<\u{a0}0.001".into()
     } else {
-        format!("= {q:.3}")
+        format!("{q:.3}")
     }
 }
 
