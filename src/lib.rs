@@ -18,7 +18,8 @@
 //!   into photos, [`removal`]: regions taken out of them, and what that changes; [`plot`]: pictures of all of them;
 //! * [`world`]: drawn scenes whose causes are known; [`train`]: the two small networks that know them;
 //!   [`ground_truth`]: the maps against interventions in that world; [`demo`]: the two networks, embedded;
-//! * [`config`], [`models`], [`synthesize`]: what a run is told, and where its networks come from.
+//! * [`config`], [`models`], [`synthesize`]: what a run is told, and where its networks come from; [`names`]: those of
+//!   classes and labels.
 
 pub mod annotations;
 pub mod associate;
@@ -40,6 +41,7 @@ pub mod image;
 pub mod load;
 pub mod merge;
 pub mod models;
+pub mod names;
 pub mod networks;
 pub mod nn;
 pub mod paste;

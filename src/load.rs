@@ -9,6 +9,7 @@ use crate::networks::{self, Classifier};
 use crate::regions::darknet::{Cfg, Darknet};
 use crate::regions::{self, BoxThresholds, Detector, KnownRegions, Regions, YoloTorchScript};
 use crate::run::{ModelFile, Run};
+use crate::names::check_names;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -142,7 +143,9 @@ fn known(config: &Config) -> Result<(KnownRegions, Vec<ModelFile>)> {
     if let Some(dataset) = dataset {
         files.push(model_file("regions.dataset", dataset, false)?);
     }
-    Ok((regions::read(file, dataset)?, files))
+    let known = regions::read(file, dataset)?;
+    check_names(known.classes(), "class").map_err(|message| Error::file(dataset.unwrap_or(file), message))?;
+    Ok((known, files))
 }
 
 /// The detector's description, and its text.
@@ -162,7 +165,8 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
     let (cfg, cfg_text) = cfg(config, folder)?;
     let (names_path, names_text) = text(&config.detector.names, folder)?;
     let classes: Vec<String> =
-        names_text.lines().map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect();
+        names_text.trim_start_matches('\u{feff}').lines().map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect();
+    check_names(&classes, "class").map_err(|message| Error::file(&names_path, message))?;
     if classes.len() != cfg.classes() {
         return Err(Error::file(
             &names_path,

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Err(error) if cli::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Not `eprintln!`, which panics where stderr is closed: the status must be 2.
-            let _ = writeln!(std::io::stderr(), "emocam: {error:#}");
+            let _ = writeln!(std::io::stderr(), "emocam: {}", cli::printable_error(&error));
             ExitCode::from(2)
         }
     }

@@ -296,3 +296,49 @@ fn curves_pass_through_the_statistics_of_their_threshold() {
     refused(associate(&run).args(["--curve", "Class 7", "Bliss"]), &["no label `Bliss`"]);
     refused(associate(&run).args(["--curve", "Class 7"]), &["2 values required"]);
 }
+
+#[test]
+fn boxes_on_maps_of_other_images_say_what_chance_would_give() {
+    let corpus = Corpus::small();
+    ends(corpus.analyze("run").args(["--save-maps", "--cam", "grad-cam,eigen-cam"]), 0);
+    let run = corpus.run("run");
+    // On its own map a picture's boxes have the record's scores.
+    let opened = emocam::run::Run::open(&run.folder).unwrap();
+    let mut scored = 0;
+    opened
+        .for_each_record(|record| {
+            for method in 0..2 {
+                let again = emocam::associate::scores_from_kept_map(&opened, &record, method)?;
+                for (found, expected) in again.iter().zip(&record.maps[method].scores) {
+                    assert!((found.mean - expected.mean).abs() < 1e-5 && (found.max - expected.max).abs() < 1e-5);
+                    scored += 1;
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert!(scored > 20, "{scored}");
+    ends(associate(&run).args(["--chance", "40"]), 0);
+    let chance = run.table("grad-cam/chance.csv");
+    let counts = run.table("grad-cam/counts.csv");
+    let (mut cells, mut moved) = (0, 0);
+    for row in &chance.rows {
+        let cell = |name: &str| row[chance.at(name)].parse::<f64>().unwrap();
+        assert!(cell("by_chance") <= cell("detected") && cell("important") <= cell("detected"));
+        assert!(cell("p") >= 1.0 / 41.0 && cell("p") <= 1.0);
+        let of_class = counts.rows.iter().find(|of| of[0] == row[0]).unwrap();
+        let important: f64 = match row[1].as_str() {
+            "(all)" => of_class[1..].iter().map(|cell| cell.parse::<f64>().unwrap()).sum(),
+            label => of_class[counts.at(label)].parse().unwrap(),
+        };
+        assert_eq!(cell("important"), important);
+        cells += 1;
+        moved += usize::from((cell("by_chance") - cell("important")).abs() > 1e-9);
+    }
+    assert!(cells > 4 && moved > 0, "{moved} of {cells}");
+    let once = fs::read(run.path("grad-cam/chance.csv")).unwrap();
+    ends(associate(&run).args(["--chance", "40"]).env("RAYON_NUM_THREADS", "1"), 0);
+    assert!(once == fs::read(run.path("grad-cam/chance.csv")).unwrap());
+    let bare = corpus.analyzed("bare");
+    refused(associate(&bare).args(["--chance", "5"]), &["kept no maps", "--save-maps"]);
+}

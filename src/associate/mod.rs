@@ -3,6 +3,7 @@
 
 mod cell;
 mod cells;
+mod chance;
 mod curves;
 mod differences;
 mod effects;
@@ -12,6 +13,7 @@ mod strata;
 
 pub use cell::{CellCounts, Comparison, MatrixCell};
 pub use cells::{CellTable, COLUMNS};
+pub use chance::{scores_from_kept_map, ChanceLevels};
 pub use curves::Curves;
 pub use differences::{CellDifference, DifferenceTable, PairedCounts, SeenPicture};
 pub use effects::Effects;

@@ -1,12 +1,13 @@
 //! `emocam associate`: a second look at a run, without networks.
 
+use super::progress::Progress;
 use super::labels::{of_run, read_column, LabelArgs};
 use super::session::{print, say_warning};
 use super::settings::Association;
 use anyhow::Context;
 use emocam::annotations::{GivenLabels, Truth};
 use emocam::associate::{
-    matrices, quantile_bins, BesidePeople, Columns, Curves, Matrices, StrataReport, PEOPLE_FOLDER,
+    matrices, quantile_bins, BesidePeople, ChanceLevels, Columns, Curves, Matrices, StrataReport, PEOPLE_FOLDER,
 };
 use emocam::config::AssociationConfig;
 use emocam::filters::FilterSums;
@@ -55,6 +56,12 @@ pub struct Args {
     #[arg(long, num_args = 2, value_names = ["CLASS", "LABEL"], action = clap::ArgAction::Append,
         conflicts_with_all = ["explain_cell", "bins"])]
     curve: Vec<String>,
+
+    /// Also write <METHOD>/chance.csv: in how many images each class would be important if its boxes lay on the maps of
+    /// other images, drawn at random N times. From the maps that the run kept (analyze --save-maps)
+    #[arg(long, value_name = "N", conflicts_with_all = ["explain_cell", "bins"],
+        value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    chance: Option<u16>,
 
     /// Group the images by a column of --by-file, and ask whether classes and labels go together within the groups too:
     /// who is seen, the source, the year
@@ -134,6 +141,14 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if run.manifest.configuration.cam.filters && args.bins.is_none() {
         FilterSums::open(&run)?.write_tables(folder)?;
+    }
+    if let Some(draws) = args.chance {
+        let images = run.manifest.outcome.as_ref().map_or(0, |outcome| outcome.done);
+        let mut progress = Progress::new(images as u64, "images");
+        let told = &mut |done: usize| progress.at(done as u64, String::new());
+        let levels = ChanceLevels::read(&run, &config.association, &Columns::Answers, draws.into(), told)?;
+        progress.finish();
+        pictures.extend(levels.write(folder)?);
     }
     let beside = said.write(&run, &config.association, args.by.as_ref(), folder, &mut pictures)?;
     if args.out.is_none() {

@@ -8,8 +8,28 @@
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($text)*);
+        let _ = writeln!(std::io::stderr(), "{}", $crate::cli::printable(&format!($($text)*)));
     }};
+}
+
+/// A text without what would command the terminal: names of files and members of tars are anybody's.
+pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+    let commands = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    match text.contains(commands) {
+        true => text.replace(commands, "\u{fffd}").into(),
+        false => text.into(),
+    }
+}
+
+/// An error's text: printable, and of lines that are too long, as a whole file echoed by a parser, the beginning.
+pub fn printable_error(error: &anyhow::Error) -> String {
+    const MOST_LETTERS: usize = 1000;
+    let text = format!("{error:#}");
+    let shortened = |line: &str| match line.char_indices().nth(MOST_LETTERS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_string(),
+    };
+    printable(&text.lines().map(shortened).collect::<Vec<_>>().join("\n")).into_owned()
 }
 
 mod analyze;
@@ -166,6 +186,14 @@ pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_that_is_said_commands_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\u{7}\tc\nd"), "a\u{fffd}[31mb\u{fffd}\tc\nd");
+        assert_eq!(printable("übung"), "übung");
+        let text = printable_error(&anyhow::anyhow!("{}\nshort", "x".repeat(200_000)));
+        assert!(text.len() < 1100 && text.ends_with("…\nshort"), "{}", text.len());
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -175,7 +175,7 @@ pub fn say_smaller_batch(batch: &mut usize, now: usize, configured: usize) {
 
 /// Text to stdout. A reader that has seen enough is no failure: the files are written, and the exit status is theirs.
 pub fn print(text: &[u8]) -> anyhow::Result<()> {
-    match std::io::stdout().lock().write_all(text) {
+    match std::io::stdout().lock().write_all(super::printable(&String::from_utf8_lossy(text)).as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
     }

@@ -24,6 +24,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// Bytes read at a time: most photos in a few reads.
 const BUFFER: usize = 1 << 18;
@@ -124,19 +125,32 @@ fn name(format: ImageFormat) -> &'static str {
     }
 }
 
+/// What a decoder may take beside the picture: headers, profiles, tables.
+const HEADER_BYTES: u64 = 64 << 20;
+
+/// A picture of more bytes is large: it waits for others that are.
+const LARGE_BYTES: usize = 256 << 20;
+
+/// Held while a large picture is decoded. What was decoded before a panic is not looked at: there is nothing to poison.
+static LARGE: Mutex<()> = Mutex::new(());
+
 /// PNG, WebP, BMP, TIFF.
 fn decode_other(reader: impl BufRead + Seek, format: ImageFormat, max_pixels: u64) -> Result<Decoded, String> {
     let mut reader = ImageReader::with_format(reader, format);
     let mut limits = Limits::no_limits();
-    // 16-bit RGBA and a working copy.
-    limits.max_alloc = Some(max_pixels.saturating_mul(16));
-    reader.limits(limits);
+    limits.max_alloc = Some(HEADER_BYTES);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(text)?;
     let (width, height) = decoder.dimensions();
     let size = check_size(width, height, max_pixels)?;
+    // A working copy as large as the picture's samples, whatever the file says it needs.
+    limits.max_alloc = Some(decoder.total_bytes().saturating_mul(2).saturating_add(HEADER_BYTES));
+    decoder.set_limits(limits).map_err(text)?;
     let orientation = decoder.orientation().map_err(text)?;
     let color = decoder.color_type();
     let bytes = usize::try_from(decoder.total_bytes()).map_err(|e| e.to_string())?;
+    // Large pictures one after the other, however many threads decode.
+    let _turn = (bytes > LARGE_BYTES).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
     let mut samples = Vec::new();
     samples.try_reserve_exact(bytes).map_err(|e| e.to_string())?;
     samples.resize(bytes, 0);
@@ -159,21 +173,37 @@ fn text(error: ImageError) -> String {
     }
 }
 
-/// Samples as a decoder gives them (16-bit ones in the machine's byte order) to RGB.
-fn to_rgb(samples: Vec<u8>, color: ColorType) -> Result<Vec<u8>, String> {
-    let samples = match color {
+/// Samples as a decoder gives them (16-bit ones in the machine's byte order) to RGB, in the memory that they have; grey
+/// alone needs more.
+fn to_rgb(mut samples: Vec<u8>, color: ColorType) -> Result<Vec<u8>, String> {
+    match color {
         ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
-            samples.chunks_exact(2).map(|pair| (u16::from_ne_bytes([pair[0], pair[1]]) >> 8) as u8).collect()
+            let count = samples.len() / 2;
+            for place in 0..count {
+                samples[place] = (u16::from_ne_bytes([samples[2 * place], samples[2 * place + 1]]) >> 8) as u8;
+            }
+            samples.truncate(count);
         }
-        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => samples,
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {}
         other => return Err(format!("its samples ({other:?}) have no defined white")),
-    };
-    Ok(match color.channel_count() {
-        1 => samples.iter().flat_map(|&grey| [grey; 3]).collect(),
-        2 => samples.chunks_exact(2).flat_map(|grey_alpha| [grey_alpha[0]; 3]).collect(),
-        4 => samples.chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]).collect(),
-        _ => samples,
-    })
+    }
+    let channels = usize::from(color.channel_count());
+    let pixels = samples.len() / channels;
+    if channels < 3 {
+        let mut rgb = Vec::new();
+        rgb.try_reserve_exact(3 * pixels).map_err(|e| e.to_string())?;
+        rgb.extend(samples.chunks_exact(channels).flat_map(|pixel| [pixel[0]; 3]));
+        return Ok(rgb);
+    }
+    if channels == 4 {
+        for pixel in 0..pixels {
+            samples.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel);
+        }
+        samples.truncate(3 * pixels);
+    }
+    // What transparency or the lower bytes took is given back.
+    samples.shrink_to_fit();
+    Ok(samples)
 }
 
 fn turn(decoded: Decoded, as_stored: bool) -> Picture {

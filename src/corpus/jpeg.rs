@@ -17,6 +17,12 @@ use std::io::BufRead;
 /// a few bytes costs a pass over the whole picture.
 const MOST_SCANS: c_long = 1000;
 
+/// Pixels times scans likewise: a picture of 200 million pixels may have 20 scans.
+const MOST_SCANNED: u64 = 4_000_000_000;
+
+/// So many scans every picture may have.
+const SCANS_OF_ANY: c_long = 16;
+
 /// Every EXIF segment starts with this.
 const EXIF: &[u8] = b"Exif\0\0";
 
@@ -103,8 +109,11 @@ extern "C-unwind" fn on_message(state: &mut ffi::jpeg_common_struct, level: c_in
     if level >= 0 {
         if is(ffi::JTRC_SOS) {
             manager.num_warnings += 1;
-            if manager.num_warnings > MOST_SCANS {
-                stop(format!("more than {MOST_SCANS} scans"));
+            let scans = manager.num_warnings;
+            let pixels = pixels(state).max(1);
+            let most = ((MOST_SCANNED / pixels) as c_long).clamp(SCANS_OF_ANY, MOST_SCANS);
+            if scans > most {
+                stop(format!("more than {most} scans of {pixels} pixels"));
             }
         }
     } else if is(ffi::JWRN_JPEG_EOF) {
@@ -114,6 +123,17 @@ extern "C-unwind" fn on_message(state: &mut ffi::jpeg_common_struct, level: c_in
     } else if is(ffi::JWRN_HUFF_BAD_CODE) || is(ffi::JWRN_MUST_RESYNC) {
         stop(format!("the picture is damaged ({})", message(state)));
     }
+}
+
+/// How many pixels the picture has that is decoded; 0 before its size is known.
+fn pixels(state: &ffi::jpeg_common_struct) -> u64 {
+    if state.is_decompressor == 0 {
+        return 0;
+    }
+    // SAFETY: the two structures begin with the same fields, and libjpeg says by `is_decompressor` that this one is the
+    // larger; callbacks get what the decoder was made with.
+    let decoder = unsafe { &*std::ptr::from_ref(state).cast::<ffi::jpeg_decompress_struct>() };
+    u64::from(decoder.image_width) * u64::from(decoder.image_height)
 }
 
 /// libjpeg's text for what it is reporting.

@@ -253,6 +253,14 @@ pub(crate) fn layers(path: &Path, get: impl Fn(String) -> Result<Tensor>) -> Res
     Ok((body, head))
 }
 
+/// How many places a window of `size` has on a side; 0 where it is larger than that.
+fn windows(side: i64, size: i64, stride: i64) -> i64 {
+    if side < size {
+        return 0;
+    }
+    (side - size) / stride + 1
+}
+
 /// Reads a checkpoint of any layout into the project's own, which is what `models import` writes.
 ///
 /// # Errors
@@ -276,12 +284,17 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
         let mut weight = take_weight(&mut state, &format!("{layer}.weight"), at, layout.name)?;
         if at < 5 {
             for side in [&mut rows, &mut columns] {
-                *side = (*side + 2 * CONVOLUTIONS[at].1 - weight.shape[2] as i64) / CONVOLUTIONS[at].0 + 1;
-                *side = if at == 2 || at == 3 { *side } else { (*side - 3) / 2 + 1 };
+                let (stride, padding) = CONVOLUTIONS[at];
+                *side = windows(*side + 2 * padding, weight.shape[2] as i64, stride);
+                *side = if at == 2 || at == 3 { *side } else { windows(*side, 3, 2) };
+            }
+            if rows == 0 || columns == 0 {
+                let message = format!("an input of {input} (width x height) leaves nothing behind {layer}: name a larger one");
+                return Err(Error::file(&Card::path_beside(path), message));
             }
             features = weight.shape[0] as i64;
         } else {
-            let wanted = if at == 5 { features * rows.max(0) * columns.max(0) } else { features };
+            let wanted = if at == 5 { features * rows * columns } else { features };
             fully_connected(&mut weight, path, layer, wanted, (at == 7).then_some(card.outputs()))?;
             if at == 5 && flatten == Flatten::ChannelsColumnsRows {
                 swap_rows_and_columns(&mut weight, features as usize, rows as usize, columns as usize);

@@ -3,6 +3,7 @@
 use super::record::ImageRecord;
 use crate::attribution::external::MapFolder;
 use crate::config::{AssociationConfig, Config};
+use crate::names::check_names;
 use crate::image::{Canvas, Filter, Fit, Letterbox, LetterboxRule, Placement, Resize, Size};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -338,7 +339,11 @@ impl Manifest {
                  run `emocam analyze` again, or use the version that made it"
             ));
         }
-        serde_json::from_str(text).map_err(|error| format!("not a run.json of this version of emocam: {error}"))
+        let manifest: Self =
+            serde_json::from_str(text).map_err(|error| format!("not a run.json of this version of emocam: {error}"))?;
+        check_names(&manifest.labels, "label")?;
+        check_names(&manifest.classes, "class")?;
+        Ok(manifest)
     }
 
     /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty when nothing does.

@@ -60,22 +60,36 @@ pub fn write_maps(path: &Path, record: &ImageRecord, size: Size, maps: &[KeptMap
     write_bytes(path, &safetensors::serialize(views, Some(metadata)).map_err(failed)?)
 }
 
-/// The map of a method in a file that [`save_maps`] has written: its rows and columns, and its values. `None` where there
-/// is no such file, or no such method in it.
+/// A map as it is kept: its rows and columns, and its values row by row.
+pub type ReadMap = ([usize; 2], Vec<f32>);
+
+/// The maps of methods in a file that [`save_maps`] has written; `None` where there is no such file, or no such method in
+/// it.
 ///
 /// # Errors
 /// The file cannot be read, or is no file of maps.
-pub fn read_map(file: &Path, method: &str) -> Result<Option<([usize; 2], Vec<f32>)>> {
+pub fn read_maps(file: &Path, methods: &[impl AsRef<str>]) -> Result<Vec<Option<ReadMap>>> {
     let bytes = match std::fs::read(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![None; methods.len()]),
         read => read.map_err(Error::io("read", file))?,
     };
     let refuse = |message: &str| Error::file(file, format!("holds no maps of emocam: {message}"));
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| refuse(&error.to_string()))?;
-    let Ok(view) = tensors.tensor(method) else { return Ok(None) };
-    let (&[rows, columns], Dtype::F32) = (view.shape(), view.dtype()) else {
-        return Err(refuse(&format!("{method} has the shape {:?}", view.shape())));
+    let map = |method: &str| {
+        let Ok(view) = tensors.tensor(method) else { return Ok(None) };
+        let (&[rows, columns], Dtype::F32) = (view.shape(), view.dtype()) else {
+            return Err(refuse(&format!("{method} has the shape {:?}", view.shape())));
+        };
+        let values = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        Ok(Some(([rows, columns], values.collect())))
     };
-    let values = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
-    Ok(Some(([rows, columns], values.collect())))
+    methods.iter().map(|method| map(method.as_ref())).collect()
+}
+
+/// [`read_maps`] of one method.
+///
+/// # Errors
+/// As [`read_maps`].
+pub fn read_map(file: &Path, method: &str) -> Result<Option<ReadMap>> {
+    Ok(read_maps(file, &[method])?.pop().flatten())
 }

@@ -11,7 +11,7 @@ pub use manifest::{
     CorpusInfo, Experiment, InputInfo, Manifest, MergedShard, ModelFile, Outcome, ScoringInfo, ShardInfo, Timings,
     FORMAT,
 };
-pub use maps::{map_file, read_map, save_maps, write_maps, KeptMap};
+pub use maps::{map_file, read_map, read_maps, save_maps, write_maps, KeptMap};
 pub(crate) use order::Ordered;
 pub use tables::{failures_csv, images_and_objects_csv, read_failures, write_failures, Failure};
 pub(crate) use tables::{table, write_tables};
@@ -136,9 +136,9 @@ impl Run {
     /// As [`Run::for_each_record_of`].
     pub fn recorded<R: RunRecord>(&self) -> Result<HashSet<String>> {
         let mut paths = HashSet::new();
-        self.for_each_record_of(|record: R| {
-            paths.insert(record.path().to_string());
-            Ok(())
+        self.for_each_record_of(|record: R| match paths.insert(record.path().to_string()) {
+            true => Ok(()),
+            false => Err(Error::file(&self.path("records.jsonl"), format!("has two records of {}", record.path()))),
         })?;
         Ok(paths)
     }

@@ -30,7 +30,15 @@ impl Run {
     pub fn for_each_record_in_order<R: RunRecord>(&self, mut take: impl FnMut(&R) -> Result<()>) -> Result<()> {
         let mut ordered = Ordered::new();
         ordered.add(self, |_| Ok(()))?;
-        ordered.for_each(|_, record| take(record))
+        let mut last = String::new();
+        ordered.for_each(|_, record: &R| {
+            if record.path() == last {
+                let message = format!("has two records of {last}: what follows from them would count it twice");
+                return Err(Error::file(&self.path("records.jsonl"), message));
+            }
+            record.path().clone_into(&mut last);
+            take(record)
+        })
     }
 }
 

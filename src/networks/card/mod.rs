@@ -9,6 +9,7 @@ mod tests;
 mod written;
 
 use super::{fer_net, multi_gap};
+use crate::names::check_names;
 use crate::files::read_text;
 use crate::image::{Fit, Size};
 use crate::{Error, Result};
@@ -305,9 +306,7 @@ impl Card {
         if self.scalar.is_none() && !(2..=MAX_LABELS).contains(&count) {
             return Err(format!("a network has from 2 to {MAX_LABELS} labels, found {count}"));
         }
-        if let Some(twice) = duplicate(&self.labels) {
-            return Err(format!("the label `{twice}` is there twice: every output needs a name of its own"));
-        }
+        check_names(&self.labels, "label")?;
         let Size { width, height } = self.fit.input;
         if !(1..=MAX_SIDE).contains(&width) || !(1..=MAX_SIDE).contains(&height) {
             return Err(format!("`input` should have sides from 1 to {MAX_SIDE} pixels, found {height} x {width}"));
@@ -319,12 +318,14 @@ impl Card {
             ));
         }
         let divisors = [self.scale].into_iter().chain(self.std.into_iter().flatten());
-        if let Some(wrong) = divisors.into_iter().find(|value| !(value.is_finite() && *value > 0.0)) {
-            return Err(format!("pixels are divided by `scale` and `std`, which should be over 0, found {wrong}"));
+        if let Some(wrong) = divisors.into_iter().find(|value| !(LEAST_DIVISOR..=MOST_PIXEL).contains(value)) {
+            return Err(format!(
+                "pixels are divided by `scale` and `std`, which should be from {LEAST_DIVISOR} to {MOST_PIXEL}, found {wrong}"
+            ));
         }
         match &self.mean {
-            Some(Mean::Colour(colour)) if !colour.iter().all(|value| value.is_finite()) => {
-                return Err(format!("`mean` should be three finite numbers, found {colour:?}"));
+            Some(Mean::Colour(colour)) if !colour.iter().all(|value| value.abs() <= MOST_PIXEL) => {
+                return Err(format!("`mean` should be three numbers of at most {MOST_PIXEL}, found {colour:?}"));
             }
             Some(Mean::File(_)) if self.architecture == Architecture::TorchScript => {
                 return Err("`mean` of a TorchScript network is three numbers, not a file".into());
@@ -403,8 +404,10 @@ impl Card {
             if regression.weights.len() != count {
                 return Err(format!("`{name}` has {} weights for {count} labels", regression.weights.len()));
             }
-            if !regression.weights.iter().chain([&regression.bias]).all(|weight| weight.is_finite()) {
-                return Err(format!("`{name}` has a weight that is no finite number"));
+            if let Some(wrong) =
+                regression.weights.iter().chain([&regression.bias]).find(|weight| !(weight.abs() <= MOST_WEIGHT))
+            {
+                return Err(format!("`{name}` has the weight {wrong}; weights are numbers of at most {MOST_WEIGHT}"));
             }
         }
         if let Some(known) = self.published.iter().find(|known| known.probabilities.len() != count) {
@@ -420,8 +423,9 @@ impl Card {
     }
 }
 
-/// The first name that is there twice.
-fn duplicate(names: &[String]) -> Option<&String> {
-    let mut seen = std::collections::BTreeSet::new();
-    names.iter().find(|name| !seen.insert(name.as_str()))
-}
+/// The largest number that stands for a pixel's level in a card, and the least that levels are divided by.
+const MOST_PIXEL: f32 = 1e6;
+const LEAST_DIVISOR: f32 = 1e-6;
+
+/// The largest weight of a regression on probabilities.
+const MOST_WEIGHT: f64 = 1e6;

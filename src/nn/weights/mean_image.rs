@@ -22,7 +22,11 @@ const MAX_BYTES: u64 = 64 << 20;
 /// first line's, or where something is no finite number, with the number's place and its column (counted in
 /// characters from 1).
 pub fn read(path: &Path) -> Result<Array> {
-    let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
+    let found = std::fs::metadata(path).map_err(Error::io("read", path))?;
+    if !found.is_file() {
+        return Err(Error::file(path, "expected a mean image, found no regular file"));
+    }
+    let length = found.len();
     if length > MAX_BYTES {
         let message = format!("{length} bytes; mean images of more than {MAX_BYTES} bytes are not read");
         return Err(Error::file(path, message));

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 use pytorch_reader::{DType, PytorchReader, Tensor};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read, Seek, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -32,6 +32,9 @@ const PARALLEL: &str = "module.";
 /// How many pickles open a legacy file: magic number, protocol, system, the objects, the keys of the storages.
 const LEGACY_PICKLES: usize = 5;
 
+/// Where a tar says that it is one, and how.
+const TAR_MARK: (u64, &[u8]) = (257, b"ustar");
+
 /// Reads a state dict; integer and boolean tensors are left out.
 ///
 /// # Errors
@@ -39,15 +42,17 @@ const LEGACY_PICKLES: usize = 5;
 /// tensors; its tensors claim more bytes than the file has; it holds no float tensor.
 pub fn read(path: &Path) -> Result<StateDict> {
     let length = file_length(path)?;
-    let note = match content::of_file(path)? {
-        content::Content::LegacyCheckpoint => check_legacy(path).map(|()| Vec::new()),
+    let checked = match content::of_file(path)? {
+        content::Content::LegacyCheckpoint => check_legacy(path).map(|()| CheckedZip::default()),
         _ => check_zip(path, length),
-    }
-    .map_err(|reason| Error::file(path, format!("not a PyTorch checkpoint that can be read: {reason}")))
-    .map(|comment| note(&comment))?;
+    };
+    let CheckedZip { comment, largest } =
+        checked.map_err(|reason| Error::file(path, format!("not a PyTorch checkpoint that can be read: {reason}")))?;
+    let note = note(&comment);
     let reader = PytorchReader::new(path).map_err(|e| Error::file(path, format!("damaged PyTorch checkpoint: {e}")))?;
     let tensors: BTreeMap<String, Tensor> = reader.into_tensors().into_iter().collect();
     check_total(path, &tensors, length)?;
+    check_views(path, tensors.len(), largest, length)?;
     let mut dict = StateDict::new(path, BTreeMap::new());
     dict.metadata.extend(note);
     for (name, tensor) in own_names(tensors) {
@@ -70,13 +75,22 @@ fn note(comment: &[u8]) -> Option<(String, String)> {
     Some((key.into(), value.into()))
 }
 
-/// All entries stored, within the file, and one pickle that passes the gate. Returns the archive's comment.
-fn check_zip(path: &Path, file_length: u64) -> Result<Vec<u8>, String> {
+/// What a zip file has said of itself.
+#[derive(Default)]
+struct CheckedZip {
+    /// The archive's comment.
+    comment: Vec<u8>,
+    /// Bytes of its largest entry.
+    largest: u64,
+}
+
+/// All entries stored, within the file, and one pickle that passes the gate.
+fn check_zip(path: &Path, file_length: u64) -> Result<CheckedZip, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| format!("{e} (truncated?)"))?;
     let comment = archive.comment().to_vec();
     let mut pickles = Vec::new();
-    let mut total = 0_u64;
+    let (mut total, mut largest) = (0_u64, 0);
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(|e| e.to_string())?;
         let name = entry.name().map_err(|e| e.to_string())?.into_owned();
@@ -84,6 +98,7 @@ fn check_zip(path: &Path, file_length: u64) -> Result<Vec<u8>, String> {
             return Err(format!("entry `{name}` is compressed, which `torch.save` never does"));
         }
         total = total.saturating_add(entry.size());
+        largest = largest.max(entry.size());
         if name == "data.pkl" || name.ends_with("/data.pkl") {
             pickles.push(index);
         }
@@ -102,7 +117,7 @@ fn check_zip(path: &Path, file_length: u64) -> Result<Vec<u8>, String> {
     pickle::walk(&mut rest)?;
     // Bytes behind STOP would be carried along unseen.
     match rest.read(&mut [0]).map_err(|e| e.to_string())? {
-        0 => Ok(comment),
+        0 => Ok(CheckedZip { comment, largest }),
         _ => Err("bytes behind the end of its pickle".into()),
     }
 }
@@ -110,6 +125,13 @@ fn check_zip(path: &Path, file_length: u64) -> Result<Vec<u8>, String> {
 /// The pickles of a legacy file pass the gate; the storages behind them are checked by the reader.
 fn check_legacy(path: &Path) -> Result<(), String> {
     let mut reader = BufReader::new(File::open(path).map_err(|e| e.to_string())?);
+    // What the reader would take for the tar that PyTorch wrote before 2018: it has pickles of its own, which no gate sees.
+    let mut start = Vec::new();
+    reader.by_ref().take(TAR_MARK.0 + TAR_MARK.1.len() as u64).read_to_end(&mut start).map_err(|e| e.to_string())?;
+    if start.get(TAR_MARK.0 as usize..).is_some_and(|mark| mark == TAR_MARK.1) {
+        return Err("a tar, as PyTorch wrote before 2018: load it there and save it again".into());
+    }
+    reader.rewind().map_err(|e| e.to_string())?;
     (0..LEGACY_PICKLES).try_for_each(|_| pickle::walk(&mut reader))
 }
 
@@ -122,6 +144,22 @@ fn check_total(path: &Path, tensors: &BTreeMap<String, Tensor>, file_length: u64
     let message = format!(
         "its {} tensors claim {total} bytes, the file has {file_length}: expanded or shared tensors are not read",
         tensors.len()
+    );
+    Err(Error::file(path, message))
+}
+
+/// A view that is not contiguous is gathered from its whole storage: thousands of small views over one large storage would
+/// be read for minutes. Networks have their largest tensors once.
+fn check_views(path: &Path, tensors: usize, largest: u64, file_length: u64) -> Result<()> {
+    /// So often the file may be read, and so much is always allowed.
+    const MOST_READ: (u64, u64) = (64, 2 << 30);
+    let most = file_length.saturating_mul(MOST_READ.0).max(MOST_READ.1);
+    if largest.saturating_mul(tensors as u64) <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "its {tensors} tensors may be views over a storage of {largest} bytes, each read whole: save contiguous tensors, as \
+         {{name: tensor.clone() for name, tensor in state.items()}}"
     );
     Err(Error::file(path, message))
 }

@@ -160,6 +160,9 @@ const IGNORED: &[&str] = &[
     "workspace_size_limit_MB",
 ];
 
+/// More sections no network has: YOLOv4-P7 has about 400.
+const MOST_SECTIONS: usize = 2000;
+
 /// A section's options, each with its line, taken out one by one so that what is left is unknown.
 struct Section<'a> {
     path: &'a Path,
@@ -272,10 +275,20 @@ impl Cfg {
             .enumerate()
             .map(|(number, section)| Ok(CfgLayer { line: section.line, kind: layer_kind(section, number)? }))
             .collect::<Result<Vec<_>>>()?;
-        if !layers.iter().any(|layer| matches!(layer.kind, LayerKind::Yolo { .. })) {
+        let cfg = Self { path: path.to_path_buf(), input, layers };
+        let of_head = |layer: &CfgLayer| match layer.kind {
+            LayerKind::Yolo { classes, .. } => Some((layer.line, classes)),
+            _ => None,
+        };
+        let mut heads = cfg.layers.iter().filter_map(of_head);
+        let Some((first, classes)) = heads.next() else {
             return Err(Error::file(path, "has no [yolo] layer: not a YOLO detector of version 3 or later"));
+        };
+        if let Some((line, other)) = heads.find(|(_, other)| *other != classes) {
+            let message = format!("[yolo] has {other} classes, and that of line {first} {classes}: all heads need the same");
+            return Err(Error::line(path, line, message));
         }
-        Ok(Self { path: path.to_path_buf(), input, layers })
+        Ok(cfg)
     }
 
     /// Number of classes of the `[yolo]` layers.
@@ -292,6 +305,9 @@ fn sections<'a>(text: &str, path: &'a Path) -> Result<Vec<Section<'a>>> {
     let mut sections: Vec<Section<'a>> = Vec::new();
     for (at, raw) in text.lines().enumerate() {
         let line = at + 1;
+        if sections.len() > MOST_SECTIONS {
+            return Err(Error::line(path, line, format!("more than {MOST_SECTIONS} sections: no detector has so many")));
+        }
         // Darknet removes all white space; a comment begins with # or ;.
         let content: String =
             raw.split(['#', ';']).next().unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
@@ -417,7 +433,12 @@ fn yolo(section: &mut Section<'_>) -> Result<LayerKind> {
         .collect::<Result<Vec<_>>>()?;
     section.only("new_coords", "0")?;
     section.only("embedding_layer", "")?;
-    let scale_x_y = section.number::<f32>("scale_x_y")?.map_or(1.0, |(_, scale)| scale);
+    let scale_x_y = match section.number::<f32>("scale_x_y")? {
+        Some((line, scale)) if !(0.1..=10.0).contains(&scale) => {
+            return Err(section.error(line, format!("`scale_x_y` should be from 0.1 to 10, found {scale}")));
+        }
+        found => found.map_or(1.0, |(_, scale)| scale),
+    };
     Ok(LayerKind::Yolo { anchors, classes, scale_x_y })
 }
 

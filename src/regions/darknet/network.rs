@@ -40,6 +40,23 @@ pub(super) struct Shape {
     pub width: i64,
 }
 
+/// More values no layer's output has for one picture: 1 GiB in single precision. YOLOv3's largest has 12 million.
+const MOST_VALUES: i64 = 1 << 28;
+
+impl Shape {
+    fn values(self) -> i64 {
+        self.channels.saturating_mul(self.height).saturating_mul(self.width)
+    }
+}
+
+/// How many places a window of `size` has on a side with its padding; 0 where it is larger than that.
+fn steps(side: i64, size: i64, stride: i64) -> i64 {
+    if side < size {
+        return 0;
+    }
+    (side - size) / stride + 1
+}
+
 /// The output shape of every layer.
 ///
 /// # Errors
@@ -58,11 +75,11 @@ pub(super) fn shapes(cfg: &Cfg) -> Result<Vec<Shape>> {
                         from.channels
                     )));
                 }
-                let side = |side: i64| (side + 2 * padding - size) / stride + 1;
+                let side = |side: i64| steps(side + 2 * padding, size, stride);
                 Shape { channels: filters, height: side(from.height), width: side(from.width) }
             }
             &LayerKind::Maxpool { size, stride, padding } => {
-                let side = |side: i64| (side + padding - size) / stride + 1;
+                let side = |side: i64| steps(side + padding, size, stride);
                 Shape { height: side(from.height), width: side(from.width), ..from }
             }
             &LayerKind::Upsample { stride } => {
@@ -88,8 +105,11 @@ pub(super) fn shapes(cfg: &Cfg) -> Result<Vec<Shape>> {
                 from
             }
         };
-        if to.height < 1 || to.width < 1 || to.channels.saturating_mul(to.height).saturating_mul(to.width) > 1 << 31 {
-            return Err(wrong(format!("the layer's output would be {to:?}: too small or too large")));
+        if to.height < 1 || to.width < 1 || to.values() > MOST_VALUES {
+            return Err(wrong(format!(
+                "the layer's output would be {to:?}: it needs at least one row and column, and has at most {MOST_VALUES} \
+                 values"
+            )));
         }
         shapes.push(to);
     }

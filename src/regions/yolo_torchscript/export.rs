@@ -1,5 +1,6 @@
 //! What an export says of itself: the JSON text that Ultralytics puts into the file's entry `config.txt`.
 
+use crate::names::check_names;
 use crate::image::Size;
 use crate::nn::script::ScriptArchive;
 use crate::{Error, Result};
@@ -81,7 +82,9 @@ impl Export {
         if !(1..=MAX_BATCH).contains(&batch) {
             return Err(format!("batch should be from 1 to {MAX_BATCH}, found {batch}"));
         }
-        Ok(Self { classes: classes(written.names)?, input: Size::new(width, height), batch })
+        let classes = classes(written.names)?;
+        check_names(&classes, "class")?;
+        Ok(Self { classes, input: Size::new(width, height), batch })
     }
 }
 

@@ -1,0 +1,63 @@
+//! Names of classes and labels, from whatever file: they become rows and columns of tables and text in pictures and in
+//! the terminal.
+
+use std::collections::BTreeSet;
+
+/// Longer names are a mistake, and too long to draw.
+const MOST_LETTERS: usize = 200;
+
+/// The row of `counts.csv` below the classes.
+const RESERVED: &str = "images";
+
+/// Refuses names that could not be told apart or shown; `kind` is `class` or `label`. The message goes behind a file's
+/// name.
+///
+/// # Errors
+/// A name that is empty, longer than 200 letters, has control characters, or is there twice; a class named `images`.
+pub fn check_names(names: &[String], kind: &str) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    for (number, name) in (1..).zip(names) {
+        let letters = name.chars().count();
+        if name.trim().is_empty() {
+            return Err(format!("{kind} {number} has no name"));
+        }
+        if letters > MOST_LETTERS {
+            let start: String = name.chars().take(20).collect();
+            return Err(format!("{kind} {number}, `{start}…`, has a name of {letters} letters: at most {MOST_LETTERS}"));
+        }
+        if name.chars().any(char::is_control) {
+            return Err(format!("{kind} {number}, `{}`, has control characters in its name", name.escape_debug()));
+        }
+        if kind == "class" && name == RESERVED {
+            return Err(format!("{kind} {number} is named `{RESERVED}`, as the last row of counts.csv: give it another name"));
+        }
+        if !seen.insert(name) {
+            return Err(format!("the {kind} `{name}` is there twice: each needs a name of its own"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_cannot_be_shown_or_told_apart_are_refused() {
+        let check = |names: &[&str], kind| check_names(&names.iter().map(ToString::to_string).collect::<Vec<_>>(), kind);
+        assert_eq!(check(&["Cat", "Big, bad dog", "猫", "images of cats"], "class"), Ok(()));
+        assert_eq!(check(&["images"], "label"), Ok(()));
+        for (names, named) in [
+            (&["Cat", " "][..], "class 2 has no name"),
+            (&["Cat", "Cat"], "`Cat` is there twice"),
+            (&["images"], "counts.csv"),
+            (&["a\u{1b}[31m"], "\\u{1b}"),
+        ] {
+            let message = check(names, "class").unwrap_err();
+            assert!(message.contains(named), "{message}");
+        }
+        let long = "x".repeat(20_000);
+        let message = check(&[&long], "label").unwrap_err();
+        assert!(message.contains("20000 letters") && message.len() < 200, "{message}");
+    }
+}
