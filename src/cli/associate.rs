@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::labels::{of_run, read_column, LabelArgs};
-use super::session::{print, say_warning};
+use super::session::{make_figures_folder, print, say_warning};
 use super::settings::Association;
 use anyhow::Context;
 use emocam::annotations::{GivenLabels, Truth};
@@ -135,6 +135,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let pairs = args.curve.chunks_exact(2);
     let places = pairs.map(|names| place(&names[0], &names[1], &matrices)).collect::<Result<Vec<_>, _>>()?;
     let folder = args.out.as_deref().unwrap_or(run.folder());
+    make_figures_folder(folder)?;
     let mut pictures = matrices.write(folder)?;
     if !places.is_empty() {
         pictures.extend(Curves::read(&run, &config.association, places)?.write(folder)?);

@@ -1,7 +1,7 @@
 //! `emocam compare`: what differs between two looks at pictures.
 
 use super::labels::{of_run, LabelArgs};
-use super::session::{print, say_warning};
+use super::session::{make_figures_folder, print, say_warning};
 use super::settings::by_name;
 use emocam::associate::{matrices, Columns};
 use emocam::compare::{Comparison, ComparisonSettings, Look, PublishedMatrix};
@@ -106,6 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         top: args.top,
     };
     let comparison = Comparison::of(&[a, b], settings)?;
+    make_figures_folder(&args.out)?;
     comparison.write(&args.out)?;
     print(summary(&comparison).as_bytes())?;
     say!("{}", args.out.join("differences.csv").display());
@@ -200,6 +201,7 @@ fn beside_published(args: &Args, run: &Run) -> anyhow::Result<ExitCode> {
     let (_, counts) = &matrices.methods()[method];
     let found = published.compare(counts, matrices.classes(), matrices.labels())?;
     let other = args.run_b.file_stem().map_or("published".into(), |name| name.to_string_lossy().into_owned());
+    make_figures_folder(&args.out)?;
     found.write(&args.out, [&name_of(run.folder()), &other])?;
     let mut text = format!("{} cells in common\n", found.cells.len());
     if let Some(rho) = found.spearman {

@@ -4,7 +4,7 @@ use super::session::{self, print};
 use super::settings::Settings;
 use anyhow::Context;
 use emocam::config::Config;
-use emocam::corpus::{check, find, Source, FIGURES};
+use emocam::corpus::{check, find, Source};
 use emocam::figures::{names, ExaminedPhoto, Explained, Explainer};
 use emocam::files::write_bytes;
 use emocam::pipeline::{Pass, Worker};
@@ -84,7 +84,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let files = files(&sources, &out)?;
     let (loaded, _) = session::load(&config, &machine, &sources)?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build()?;
-    make_folder(&out)?;
+    session::make_figures_folder(&out)?;
     let explainer = Explainer::new(&loaded, &config);
     let (batch, stop) = (config.compute.batch, AtomicBool::new(false));
     let mut workers = [Worker { loaded, batch }];
@@ -176,19 +176,6 @@ fn files(sources: &[Source], out: &Path) -> anyhow::Result<BTreeMap<String, Path
             Ok((path, files))
         })
         .collect()
-}
-
-/// Makes the folder for the figures, marked, so that none is taken for a photo when a folder above is looked through.
-/// One that is there already is left unmarked: it may hold photos.
-fn make_folder(out: &Path) -> anyhow::Result<()> {
-    if !out.exists() {
-        std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
-        write_bytes(
-            &out.join(FIGURES),
-            b"Made by emocam explain: the pictures in this folder are figures, not photos.\n",
-        )?;
-    }
-    Ok(())
 }
 
 /// Adds an extension; `Path::with_extension` would take a part of the name for one.

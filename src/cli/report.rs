@@ -233,6 +233,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let evidence =
         EvidenceSettings { examples: args.examples.into(), labels: args.example_labels.into(), seed: args.seed };
     let embed = args.embed.then_some(args.budget as usize * 1_000_000);
+    session::make_figures_folder(&out)?;
     let written = write(inputs, &out, ReportSettings { top: args.top.into(), evidence, embed })?;
     for failure in written.missing.iter().take(SAID_FAILURES) {
         say!("not shown: {}: {}", failure.path, failure.cause);

@@ -1,7 +1,7 @@
 //! `emocam rsa`: do the matrices of methods, models or corpora agree?
 
 use super::progress::Progress;
-use super::session::print;
+use super::session::{make_figures_folder, print};
 use super::settings::by_name;
 use super::settings::Counting;
 use emocam::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
@@ -66,6 +66,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     for warning in &agreement.warnings {
         say!("warning: {warning}");
     }
+    make_figures_folder(&out)?;
     agreement.write(&inputs, &out)?;
     print(&summary(&agreement)?)?;
     say!("{}", out.join("heatmap.png").display());

@@ -1,10 +1,9 @@
 //! `emocam validate`: the association matrix against interventions, in the drawn world.
 
 use super::progress::Progress;
-use super::session::{self, print, say_smaller_batch, stop_on_interrupt};
+use super::session::{self, make_figures_folder, print, say_smaller_batch, stop_on_interrupt};
 use super::settings::Settings;
 use super::world::{graph_or_standard, StyleName};
-use anyhow::Context;
 use emocam::demo::use_models;
 use emocam::ground_truth::{trials, BoxJudge, Validation, World};
 use emocam::pipeline::Worker;
@@ -62,7 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         config.cam.maps.is_empty(),
         "scenes are drawn as they are needed: no folder has maps of them; leave out --maps"
     );
-    std::fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
+    make_figures_folder(&out)?;
     use_models(&mut config, &out.join("models"))?;
     anyhow::ensure!(
         config.regions.file.is_empty(),

@@ -1,11 +1,11 @@
 //! Which images a corpus has: a walk over files, folders, lists and tars, in an order that depends on names alone.
 
 use super::list;
-use super::names::{has_extension, is_compressed_tar, is_image, is_tar};
+use super::names::{has_extension, is_compressed_tar, is_image, is_other_image, is_tar};
 use super::source::{Member, Source};
 use super::tar::{self, Index};
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, FileType, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,7 +57,8 @@ pub struct Corpus {
 /// "._photo.jpg", ".thumbnails"), except as a root; so are run directories and folders with a file [`FIGURES`], whose
 /// pictures are no photos. Loops of links, links to nothing, unreadable folders, names that are not UTF-8, and pipes,
 /// sockets and devices that are named like images (opening one could wait for ever) become [`Corpus::problems`]; so do
-/// listed files that are not there, and what of a tar cannot be read. An image met twice under one name counts once.
+/// listed files that are not there, what of a tar cannot be read, and pictures of formats that are not read. An image met
+/// twice counts once: under one name, or by several roots under several names, of which the first stays.
 ///
 /// # Errors
 /// A root that does not exist or cannot be examined, a list that cannot be read, a compressed tar as a root.
@@ -71,7 +72,24 @@ pub fn find(roots: &[PathBuf]) -> Result<Corpus> {
             Root::There(metadata) => found.file(root, root, &metadata),
         }
     }
-    found.into_corpus()
+    let mut corpus = found.into_corpus()?;
+    if !alone {
+        each_file_once(&mut corpus.images);
+    }
+    Ok(corpus)
+}
+
+/// Of images that several roots reach by several names the first name.
+fn each_file_once(images: &mut Vec<Source>) {
+    let mut files: HashMap<Arc<Path>, PathBuf> = HashMap::new();
+    let mut seen = HashSet::new();
+    images.retain(|image| {
+        // The members of a tar share its file.
+        let whole = files
+            .entry(image.file.clone())
+            .or_insert_with(|| fs::canonicalize(&image.file).unwrap_or_else(|_| image.file.to_path_buf()));
+        seen.insert((whole.clone(), image.member.map(|member| member.offset)))
+    });
 }
 
 /// Whether [`find`] would take `root`.
@@ -144,6 +162,11 @@ impl Found {
                         Ok(metadata) => self.file(&shown(entry.path()), entry.path(), &metadata),
                         Err(error) => self.problem(&shown(entry.path()), cause(&error)),
                     }
+                }
+                Ok(entry) if entry.file_type().is_file() && is_other_image(entry.path()) => {
+                    let ending = entry.path().extension().unwrap_or_default().to_string_lossy().into_owned();
+                    let cause = format!("a picture of the format {ending}: JPEG, PNG, WebP, BMP and TIFF are read");
+                    self.problem(&shown(entry.path()), cause);
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -347,6 +370,24 @@ mod tests {
         let corpus = find(&[b.clone(), a.clone(), b.clone()]).unwrap();
         let expected = [a, b].map(|root| format!("{}/x.jpg", root.display()));
         assert_eq!(names(&corpus), expected);
+    }
+
+    #[test]
+    fn roots_that_are_the_same_folder_count_once() {
+        let folder = folder(&["a/x.jpg", "a/y.jpg"]);
+        let [plain, dotted] = ["a", "./a/../a"].map(|name| folder.path().join(name));
+        let corpus = find(&[plain.clone(), dotted, plain.join("x.jpg")]).unwrap();
+        assert_eq!(corpus.images.len(), 2);
+    }
+
+    #[test]
+    fn pictures_of_other_formats_are_counted_problems() {
+        let folder = folder(&["a.gif", "b.HEIC", "c.txt", "d.png"]);
+        let corpus = find_in(&folder);
+        assert_eq!(names(&corpus), ["d.png"]);
+        let problems: Vec<_> = corpus.problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(problems, ["a.gif", "b.HEIC"]);
+        assert!(corpus.problems[0].cause.contains("format gif"));
     }
 
     #[test]

@@ -6,6 +6,14 @@ use std::path::{Component, Path};
 /// Names that end in one of these, in any case, are images; what is in them is found out when they are decoded.
 const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"];
 
+/// Images that are not read.
+const OTHERS: [&str; 8] = ["gif", "heic", "heif", "avif", "jxl", "jp2", "psd", "svg"];
+
+/// Whether a name is that of an image of a format that is not read.
+pub(super) fn is_other_image(path: &Path) -> bool {
+    has_extension(path, &OTHERS)
+}
+
 /// Whether a name is an image's.
 pub(super) fn is_image(path: &Path) -> bool {
     has_extension(path, &EXTENSIONS)

@@ -1,7 +1,8 @@
 //! What trainings share: the folder that one goes on in, what is said of it, and how it ends.
 
 use crate::cli::progress::Progress;
-use crate::cli::session::{print, say_failures};
+use crate::cli::session::{make_figures_folder, print, say_failures};
+use emocam::corpus::FIGURES;
 use emocam::nn::{self, DeviceChoice};
 use emocam::stats::Share;
 use emocam::train::data::Divided;
@@ -84,7 +85,7 @@ pub fn ended(out: &Path, result: &TrainingResult) -> anyhow::Result<ExitCode> {
 
 /// Makes the folder, with a copy of the recipe; refuses one that was begun with another, or without `--resume`.
 fn begin(out: &Path, recipe: &impl Serialize, resume: bool) -> anyhow::Result<()> {
-    std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
+    make_figures_folder(out)?;
     emocam::files::remove_leftovers(out, ".")?;
     let path = out.join(RECIPE);
     let text = toml::to_string(recipe)?;
@@ -103,7 +104,8 @@ fn begin(out: &Path, recipe: &impl Serialize, resume: bool) -> anyhow::Result<()
         );
         return Ok(());
     }
-    let empty = std::fs::read_dir(out).map_err(Error::io("read", out))?.next().is_none();
+    let entries = std::fs::read_dir(out).map_err(Error::io("read", out))?;
+    let empty = entries.flatten().all(|entry| entry.file_name() == FIGURES);
     anyhow::ensure!(empty, "{} is not empty and holds no training: name another folder with --out", out.display());
     Ok(emocam::files::write_bytes(&path, text.as_bytes())?)
 }
