@@ -5,11 +5,11 @@ use crate::attribution::external::{ExternalMaps, MapFiles, MAX_FILE_BYTES};
 use crate::config::{Config, DetectorConfig};
 use crate::files::{read_text, sha256};
 use crate::models::{self, digest};
+use crate::names::check_names;
 use crate::networks::{self, Classifier};
 use crate::regions::darknet::{Cfg, Darknet};
 use crate::regions::{self, BoxThresholds, Detector, KnownRegions, Regions, YoloTorchScript};
 use crate::run::{ModelFile, Run};
-use crate::names::check_names;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -164,8 +164,12 @@ pub fn cfg(config: &Config, folder: &Path) -> Result<(Cfg, String)> {
 pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, Vec<ModelFile>)> {
     let (cfg, cfg_text) = cfg(config, folder)?;
     let (names_path, names_text) = text(&config.detector.names, folder)?;
-    let classes: Vec<String> =
-        names_text.trim_start_matches('\u{feff}').lines().map(|name| name.trim().to_string()).filter(|name| !name.is_empty()).collect();
+    let classes: Vec<String> = names_text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .map(|name| name.trim().to_string())
+        .filter(|name| !name.is_empty())
+        .collect();
     check_names(&classes, "class").map_err(|message| Error::file(&names_path, message))?;
     if classes.len() != cfg.classes() {
         return Err(Error::file(

@@ -23,13 +23,17 @@ pub fn check_names(names: &[String], kind: &str) -> Result<(), String> {
         }
         if letters > MOST_LETTERS {
             let start: String = name.chars().take(20).collect();
-            return Err(format!("{kind} {number}, `{start}…`, has a name of {letters} letters: at most {MOST_LETTERS}"));
+            return Err(format!(
+                "{kind} {number}, `{start}…`, has a name of {letters} letters: at most {MOST_LETTERS}"
+            ));
         }
         if name.chars().any(char::is_control) {
             return Err(format!("{kind} {number}, `{}`, has control characters in its name", name.escape_debug()));
         }
         if kind == "class" && name == RESERVED {
-            return Err(format!("{kind} {number} is named `{RESERVED}`, as the last row of counts.csv: give it another name"));
+            return Err(format!(
+                "{kind} {number} is named `{RESERVED}`, as the last row of counts.csv: give it another name"
+            ));
         }
         if !seen.insert(name) {
             return Err(format!("the {kind} `{name}` is there twice: each needs a name of its own"));
@@ -44,7 +48,8 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_shown_or_told_apart_are_refused() {
-        let check = |names: &[&str], kind| check_names(&names.iter().map(ToString::to_string).collect::<Vec<_>>(), kind);
+        let check =
+            |names: &[&str], kind| check_names(&names.iter().map(ToString::to_string).collect::<Vec<_>>(), kind);
         assert_eq!(check(&["Cat", "Big, bad dog", "猫", "images of cats"], "class"), Ok(()));
         assert_eq!(check(&["images"], "label"), Ok(()));
         for (names, named) in [

@@ -105,7 +105,10 @@ fn thresholds_methods_and_people_are_sides_too() {
     assert!(comparison["agreement"]["kappa_of_labels"][0].as_f64().unwrap() > 1.0 - 1e-12);
     assert_eq!(comparison["agreement"]["distance_of_probabilities"], Value::Null);
     refused(compare(&corpus, &run, &run, "none").args(["--columns", "people"]), &["--columns people", "--labels"]);
-    refused(compare(&corpus, &run, &run, "none").args(["--cam", "lime-cam"]), &["has no method lime-cam, but grad-cam"]);
+    refused(
+        compare(&corpus, &run, &run, "none").args(["--cam", "lime-cam"]),
+        &["has no method lime-cam, but grad-cam"],
+    );
     refused(compare(&corpus, &run, &run, "none").args(["--importance", "0.1,0.2,0.3"]), &["--importance has 3 values"]);
 }
 
@@ -136,9 +139,17 @@ fn runs_over_different_images_are_two_samples_and_a_published_matrix_is_shares()
     // 20 labels but the last, which no invented record has; five of the second row are not legible, two of the third.
     let cells = table(&corpus, "published/differences.csv");
     let legible = std::fs::read_to_string(figure).unwrap();
-    let known: usize = legible.lines().skip(1).take(3).map(|row| row.split(',').skip(1).take(19).filter(|cell| !cell.is_empty()).count()).sum();
+    let known: usize = legible
+        .lines()
+        .skip(1)
+        .take(3)
+        .map(|row| row.split(',').skip(1).take(19).filter(|cell| !cell.is_empty()).count())
+        .sum();
     assert_eq!(cells.rows.len(), known);
     assert!(said.out.contains(&format!("{known} cells in common")), "{}", said.out);
     assert_eq!(cells.rows[0][cells.at("published")], "0.52");
-    refused(emocam().arg("compare").arg(&second.folder).arg(figure).current_dir(corpus.path("")), &["emocam-fig2.csv", "no cell in common"]);
+    refused(
+        emocam().arg("compare").arg(&second.folder).arg(figure).current_dir(corpus.path("")),
+        &["emocam-fig2.csv", "no cell in common"],
+    );
 }

@@ -62,7 +62,8 @@ fn a_long_table_has_a_row_for_every_object_and_method() {
     ends(export(&run, "long").args(["--importance", "0.5", "--out"]).arg(corpus.path("long.csv")), 0);
     let long = Table::read(&corpus.path("long.csv"));
     let objects = run.table("objects.csv");
-    let empty = run.table("images.csv").rows.len() - objects.rows.iter().map(|row| &row[0]).collect::<std::collections::BTreeSet<_>>().len();
+    let empty = run.table("images.csv").rows.len()
+        - objects.rows.iter().map(|row| &row[0]).collect::<std::collections::BTreeSet<_>>().len();
     assert_eq!(long.rows.len(), 2 * objects.rows.len() + empty);
     let of_objects = long.rows.iter().filter(|row| !row[long.at("class")].is_empty());
     for (place, row) in of_objects.enumerate() {
@@ -109,10 +110,15 @@ fn wrong(schema: &Value, value: &Value, root: &Value, place: &str) -> Option<Str
     }
     if let Some(items) = value.as_array() {
         let count = items.len() as u64;
-        if schema["minItems"].as_u64().is_some_and(|least| count < least) || schema["maxItems"].as_u64().is_some_and(|most| count > most) {
+        if schema["minItems"].as_u64().is_some_and(|least| count < least)
+            || schema["maxItems"].as_u64().is_some_and(|most| count > most)
+        {
             return no("another number of items");
         }
-        return items.iter().enumerate().find_map(|(at, item)| wrong(&schema["items"], item, root, &format!("{place}[{at}]")));
+        return items
+            .iter()
+            .enumerate()
+            .find_map(|(at, item)| wrong(&schema["items"], item, root, &format!("{place}[{at}]")));
     }
     let entries = value.as_object()?;
     for name in schema["required"].as_array().unwrap() {
@@ -140,7 +146,9 @@ fn records_are_as_the_schema_says() {
             assert_eq!(wrong(&schema, &record, &schema, "record"), None);
             lines += 1;
             // The check can fail.
-            for (name, other) in [("path", Value::Null), ("width", (-1).into()), ("boxes", "x".into()), ("more", 1.into())] {
+            for (name, other) in
+                [("path", Value::Null), ("width", (-1).into()), ("boxes", "x".into()), ("more", 1.into())]
+            {
                 let mut broken = record.clone();
                 broken[name] = other;
                 assert!(wrong(&schema, &broken, &schema, "record").is_some(), "{name}");

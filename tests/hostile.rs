@@ -121,9 +121,11 @@ fn analyze_with(corpus: &Corpus, cfg: &str, names: &str) -> Command {
 fn descriptions_of_detectors_that_cannot_be_are_refused_by_their_line() {
     let corpus = Corpus::empty();
     corpus.add("a.png", "emonet/picture_0.png");
-    let convolution = |filters: u32, more: &str| format!("[convolutional]\nfilters={filters}\nactivation=linear\n{more}");
+    let convolution =
+        |filters: u32, more: &str| format!("[convolutional]\nfilters={filters}\nactivation=linear\n{more}");
     let yolo = "[yolo]\nclasses=1\nanchors=10,12\n";
-    let two_heads = format!("{}{yolo}{}[yolo]\nclasses=2\nanchors=10,12\n", convolution(6, "size=1\n"), convolution(7, "size=1\n"));
+    let two_heads =
+        format!("{}{yolo}{}[yolo]\nclasses=2\nanchors=10,12\n", convolution(6, "size=1\n"), convolution(7, "size=1\n"));
     let nan = convolution(6, "size=1\n") + yolo + "scale_x_y=nan\n";
     let infinite = nan.replace("nan", "inf");
     let large = format!("{}{}{yolo}", convolution(8, "size=1\n"), convolution(6, "size=1\nstride=64\n"));
@@ -224,7 +226,10 @@ fn records_that_contradict_themselves_are_refused_by_their_line() {
     };
     type Change = fn(&mut serde_json::Value);
     let changes: [(Change, &str); 6] = [
-        (|record| record["label"] = ((record["label"].as_u64().unwrap() + 1) % 20).into(), "its label has the probability"),
+        (
+            |record| record["label"] = ((record["label"].as_u64().unwrap() + 1) % 20).into(),
+            "its label has the probability",
+        ),
         (|record| record["probabilities"][0] = 7.5.into(), "a probability of 7.5"),
         (|record| record["probabilities"] = vec![0.01; 20].into(), "whose sum is"),
         (|record| record["boxes"][0]["box"] = vec![30.0, 0.0, 10.0, 9.0].into(), "is no box in a picture"),

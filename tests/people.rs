@@ -59,19 +59,21 @@ fn matrices_by_people_and_of_right_and_wrong_answers_are_those_counted_by_hand()
     }
     file.push_str("elsewhere/x.jpg;Joy\n");
     corpus.write("labels.csv", file);
-    let found = ends(
-        associate(&run).args(["--labels"]).arg(corpus.path("labels.csv")).args(["--label-column", "feeling"]),
-        0,
-    );
+    let found =
+        ends(associate(&run).args(["--labels"]).arg(corpus.path("labels.csv")).args(["--label-column", "feeling"]), 0);
     assert!(found.err.contains("3572 images have no label that counts"), "{}", found.err);
     assert!(found.err.contains("1 entries belong to no image (elsewhere/x.jpg)"), "{}", found.err);
     assert!(found.out.contains("kappa"), "{}", found.out);
     let unjoined = run.table("people/unjoined.csv");
-    assert_eq!((unjoined.rows.len(), unjoined.rows[3572].clone()), (3573, ["annotation", "elsewhere/x.jpg", "the corpus has no such image"].map(String::from).to_vec()));
+    assert_eq!(
+        (unjoined.rows.len(), unjoined.rows[3572].clone()),
+        (3573, ["annotation", "elsewhere/x.jpg", "the corpus has no such image"].map(String::from).to_vec())
+    );
 
     // Counted again: by what people say, and by the answer where it is right and where it is wrong.
     type Counts = BTreeMap<(usize, String), u64>;
-    let (mut images, mut right, mut wrong) = (Counts::new(), [Counts::new(), Counts::new()], [Counts::new(), Counts::new()]);
+    let (mut images, mut right, mut wrong) =
+        (Counts::new(), [Counts::new(), Counts::new()], [Counts::new(), Counts::new()]);
     let mut by_people = Counts::new();
     let (mut hits, mut cases) = (0, 0);
     for (number, record) in records.iter().enumerate() {
@@ -97,7 +99,8 @@ fn matrices_by_people_and_of_right_and_wrong_answers_are_those_counted_by_hand()
     let table = run.table("people/grad-cam/right_or_wrong.csv");
     for class in [0, 17, 600] {
         for label in &labels[..11] {
-            let of = |counts: &Counts, class| counts.get(&(class, label.clone())).copied().unwrap_or_default().to_string();
+            let of =
+                |counts: &Counts, class| counts.get(&(class, label.clone())).copied().unwrap_or_default().to_string();
             assert_eq!(counts.rows[class][counts.at(label)], of(&by_people, class));
             assert_eq!(counts.rows[601][counts.at(label)], of(&images, 0));
             let cell = row(&table, &format!("Class {class}"), label);
@@ -107,14 +110,20 @@ fn matrices_by_people_and_of_right_and_wrong_answers_are_those_counted_by_hand()
             assert_eq!(cell[table.at("wrong_important")], of(&wrong[1], class));
         }
     }
-    let accuracy: serde_json::Value = serde_json::from_slice(&std::fs::read(run.path("people/accuracy.json")).unwrap()).unwrap();
-    assert_eq!((accuracy["accuracy"]["hits"].as_u64(), accuracy["accuracy"]["cases"].as_u64()), (Some(hits), Some(cases)));
+    let accuracy: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run.path("people/accuracy.json")).unwrap()).unwrap();
+    assert_eq!(
+        (accuracy["accuracy"]["hits"].as_u64(), accuracy["accuracy"]["cases"].as_u64()),
+        (Some(hits), Some(cases))
+    );
     assert!(accuracy["kappa"][0].as_f64().unwrap() > 0.3);
     // Nothing was made to depend on whether the answer is right.
     let found = table.column("q").iter().filter(|q| !q.is_empty() && q.parse::<f64>().unwrap() < 0.05).count();
     assert!(found * 100 < table.rows.len(), "{found} of {}", table.rows.len());
     let words = ends(
-        associate(&run).args(["--explain-cell", "class 3", "joy", "--labels"]).arg(corpus.path("labels.csv"))
+        associate(&run)
+            .args(["--explain-cell", "class 3", "joy", "--labels"])
+            .arg(corpus.path("labels.csv"))
             .args(["--label-column", "Feeling"]),
         0,
     );
@@ -128,7 +137,11 @@ fn groups_show_what_the_sum_of_them_hides() {
     let mut file = "path,year\n".to_string();
     for (number, record) in records.iter().enumerate() {
         // The year goes with one class and one label, which have nothing to do with each other.
-        let has = record.boxes.iter().zip(&record.maps[0].scores).any(|(region, score)| region.class == 5 && score.mean > 0.3);
+        let has = record
+            .boxes
+            .iter()
+            .zip(&record.maps[0].scores)
+            .any(|(region, score)| region.class == 5 && score.mean > 0.3);
         let old = has == (number % 10 != 0) && (record.label == 2) == (number % 10 != 1);
         file.push_str(&format!("{},{}\n", record.path, if old { 1990 } else { 2020 }));
     }
@@ -167,12 +180,18 @@ fn a_data_sets_own_file_is_read_and_what_is_not_there_is_said() {
     let mut file = "index,user,image_path,reject,valence,arousal,emotion\n".to_string();
     for (number, path) in paths.iter().enumerate() {
         let reject = if number == 1 { "Reject" } else { "Keep" };
-        file.push_str(&format!("{number},u,\"/{path}\",{reject},1,2,{}\n", if number % 2 == 0 { "Joy" } else { "Rage" }));
+        file.push_str(&format!(
+            "{number},u,\"/{path}\",{reject},1,2,{}\n",
+            if number % 2 == 0 { "Joy" } else { "Rage" }
+        ));
     }
     corpus.write("annotations_single.ann", file);
     corpus.write("words.toml", "[annotations]\nRage = \"Horror\"\n");
     let found = ends(
-        associate(&run).arg("--labels").arg(corpus.path("annotations_single.ann")).arg("--label-map")
+        associate(&run)
+            .arg("--labels")
+            .arg(corpus.path("annotations_single.ann"))
+            .arg("--label-map")
             .arg(corpus.path("words.toml")),
         0,
     );
@@ -189,10 +208,7 @@ fn a_data_sets_own_file_is_read_and_what_is_not_there_is_said() {
     corpus.write("train.json", format!("[{}]", entries.join(",")));
     let found = ends(associate(&run).arg("--labels").arg(corpus.path("train.json")), 0);
     assert!(!found.err.contains("no label that counts"), "{}", found.err);
-    refused(
-        associate(&run).arg("--labels").arg(corpus.path("words.toml")),
-        &["words.toml", "--path-column"],
-    );
+    refused(associate(&run).arg("--labels").arg(corpus.path("words.toml")), &["words.toml", "--path-column"]);
     corpus.write("other.csv", "path,label\nnowhere.jpg,Joy\n");
     refused(associate(&run).arg("--labels").arg(corpus.path("other.csv")), &["other.csv", "says nothing of any of"]);
 }

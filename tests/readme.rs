@@ -35,9 +35,13 @@ fn text(path: &Path) -> String {
 
 /// The anchors of a page's headings, as code hosts make them.
 fn anchors(page: &str) -> BTreeSet<String> {
-    let headings = page.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
+    let headings = page
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
     let kept = |letter: char| letter.is_alphanumeric() || letter == '-' || letter == '_' || letter == ' ';
-    headings.map(|name| name.to_lowercase().chars().filter(|&letter| kept(letter)).collect::<String>().replace(' ', "-")).collect()
+    headings
+        .map(|name| name.to_lowercase().chars().filter(|&letter| kept(letter)).collect::<String>().replace(' ', "-"))
+        .collect()
 }
 
 #[test]
@@ -69,14 +73,15 @@ fn every_link_leads_somewhere() {
 /// Commands of emocam in the shell blocks of a page, each as its words.
 fn examples(page: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
+    // Words between quotation marks are one.
+    let words = Regex::new(r#""([^"]*)"|'([^']*)'|(\S+)"#).unwrap();
     for block in page.split("```").skip(1).step_by(2).filter(|block| block.starts_with("sh\n")) {
         let joined = block.replace("\\\n", " ");
         for line in joined.lines() {
-            let line = line.split(" #").next().unwrap_or_default().replace("scripts/emocam", "emocam").replace("$ ", "");
+            let line =
+                line.split(" #").next().unwrap_or_default().replace("scripts/emocam", "emocam").replace("$ ", "");
             let line = line.split([';', '|', '&', '>']).next().unwrap_or_default();
             let Some(line) = line.trim().strip_prefix("emocam ") else { continue };
-            // Words between quotation marks are one.
-            let words = Regex::new(r#""([^"]*)"|'([^']*)'|(\S+)"#).unwrap();
             let word = |of: regex::Captures<'_>| (1..4).find_map(|group| of.get(group)).unwrap().as_str().to_string();
             found.push(words.captures_iter(line).map(word).collect());
         }
@@ -93,7 +98,12 @@ fn every_example_is_understood() {
             let words: Vec<String> = words.iter().map(|word| word.replace("$SLURM_ARRAY_TASK_ID", "1")).collect();
             let output = emocam().args(&words).arg("--no-such-flag").output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
-            assert!(said.contains("unexpected argument '--no-such-flag'"), "{}: emocam {}: {said}", path.display(), words.join(" "));
+            assert!(
+                said.contains("unexpected argument '--no-such-flag'"),
+                "{}: emocam {}: {said}",
+                path.display(),
+                words.join(" ")
+            );
             count += 1;
         }
     }

@@ -30,7 +30,10 @@ fn counts(table: &Value, of: &str) -> Counts {
 fn same(found: Option<f64>, expected: &Value, what: &str) {
     assert_eq!(found.is_some(), expected.is_number(), "{what}: {found:?}, expected {expected}");
     if let (Some(found), Some(expected)) = (found, expected.as_f64()) {
-        assert!((found - expected).abs() <= TOLERANCE * expected.abs().max(1.0), "{what}: {found}, expected {expected}");
+        assert!(
+            (found - expected).abs() <= TOLERANCE * expected.abs().max(1.0),
+            "{what}: {found}, expected {expected}"
+        );
     }
 }
 

@@ -149,7 +149,8 @@ impl LabelPlace {
                 let mut best: Option<(&str, f64)> = None;
                 for (name, column) in emotions {
                     let text = row.get(*column).unwrap_or_default();
-                    let share: f64 = text.trim().parse().map_err(|_| format!("`{text}` is no probability of {name}"))?;
+                    let share: f64 =
+                        text.trim().parse().map_err(|_| format!("`{text}` is no probability of {name}"))?;
                     if best.is_none_or(|(_, most)| share > most) {
                         best = Some((name, share));
                     }

@@ -24,8 +24,9 @@ impl LabelMap {
     /// # Errors
     /// The file cannot be read; a label of the network that it does not map, or one that the network does not have.
     pub fn read(file: &Path, network: &[String]) -> Result<Self> {
-        let map: Self = toml::from_str(&read_text(file)?)
-            .map_err(|error| Error::file(file, format!("not a map of labels (tables [labels] and [annotations]): {error}")))?;
+        let map: Self = toml::from_str(&read_text(file)?).map_err(|error| {
+            Error::file(file, format!("not a map of labels (tables [labels] and [annotations]): {error}"))
+        })?;
         if map.labels.is_empty() && !map.annotations.is_empty() {
             return Ok(map);
         }

@@ -266,7 +266,8 @@ mod tests {
                          ["fear", "f2", "image/fear/fear_2.jpg", "annotation/fear/fear_2.json"]]"#;
         let paths = ["awe/awe_00001.jpg", "fear/fear_2.jpg"];
         assert_eq!(given(emoset, &paths), pairs(&[(paths[0], "awe"), (paths[1], "fear")]));
-        let emotion6 = "[image_filename]\t[valence]\t[arousal]\t[prob. anger]\t[prob. joy]\nanger/1.jpg\t3.2\t5\t0.6\t0.4\n";
+        let emotion6 =
+            "[image_filename]\t[valence]\t[arousal]\t[prob. anger]\t[prob. joy]\nanger/1.jpg\t3.2\t5\t0.6\t0.4\n";
         assert_eq!(given(emotion6, &["anger/1.jpg"]), pairs(&[("anger/1.jpg", "anger")]));
     }
 
@@ -276,7 +277,7 @@ mod tests {
             ("", "no header"),
             ("picture,label\na,b\n", "picture"),
             ("path,mood\na.jpg,b\n", "mood"),
-            ("path,label\na.jpg\n", "line 2"),
+            ("path,label\na.jpg\n", "line: 2"),
             ("path,label\n", "no label"),
             ("[[\"joy\"]]", "entry 1"),
             ("[[1, 2", "JSON"),
@@ -306,10 +307,13 @@ mod tests {
             annotations: [("dread", "fear"), ("bored", "")].map(|(from, to)| (from.into(), to.into())).into(),
         };
         let truth = Truth::new(&labels, &["Awe".into(), "Joy".into()], &map);
-        assert_eq!((truth.names.as_slice(), truth.of_network.as_slice()), (
-            &["joy", "calm", "fear"].map(String::from)[..],
-            &[None, Some(0)][..]
-        ));
-        assert_eq!(["a", "b", "c", "d", "e"].map(|path| truth.of_picture(path)), [Some(0), Some(1), Some(2), None, None]);
+        assert_eq!(
+            (truth.names.as_slice(), truth.of_network.as_slice()),
+            (&["joy", "calm", "fear"].map(String::from)[..], &[None, Some(0)][..])
+        );
+        assert_eq!(
+            ["a", "b", "c", "d", "e"].map(|path| truth.of_picture(path)),
+            [Some(0), Some(1), Some(2), None, None]
+        );
     }
 }

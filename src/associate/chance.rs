@@ -95,7 +95,8 @@ impl ChanceLevels {
         let draw = Draw { run, rule, folder: &folder, methods: &levels.methods.clone(), paths: &paths, draws };
         let (mut chunk, mut done) = (Vec::with_capacity(CHUNK), 0);
         let mut score = |chunk: &mut Vec<(usize, ImageRecord)>, levels: &mut Self| -> Result<()> {
-            let found = chunk.par_iter().map(|(label, record)| draw.levels(*label, record)).collect::<Result<Vec<_>>>()?;
+            let found =
+                chunk.par_iter().map(|(label, record)| draw.levels(*label, record)).collect::<Result<Vec<_>>>()?;
             done += chunk.len();
             chunk.clear();
             found.iter().for_each(|picture| levels.add(picture));
@@ -106,7 +107,11 @@ impl ChanceLevels {
             if let Some(label) = columns.of(&record).filter(|_| rule.takes(record.margin())) {
                 chunk.push((label, record));
             }
-            if chunk.len() == CHUNK { score(&mut chunk, &mut levels) } else { Ok(()) }
+            if chunk.len() == CHUNK {
+                score(&mut chunk, &mut levels)
+            } else {
+                Ok(())
+            }
         })?;
         score(&mut chunk, &mut levels)?;
         Ok(levels)
@@ -204,7 +209,8 @@ impl Draw<'_> {
                 }
             }
         }
-        let important = (0..self.methods.len()).map(|method| super::important_classes(record, method, self.rule)).collect();
+        let important =
+            (0..self.methods.len()).map(|method| super::important_classes(record, method, self.rule)).collect();
         Ok(PictureLevels { label, detected: detected_classes(record, self.rule), important, drawn })
     }
 }
@@ -219,8 +225,10 @@ fn important_on(
 ) -> Result<Vec<usize>> {
     let scores = scores_on(manifest, record, Size::new(columns as u32, rows as u32), values)?;
     let regions = record.boxes.iter().zip(scores);
-    let mut classes: Vec<usize> =
-        regions.filter(|(region, score)| rule.counts(region.confidence, score)).map(|(region, _)| region.class).collect();
+    let mut classes: Vec<usize> = regions
+        .filter(|(region, score)| rule.counts(region.confidence, score))
+        .map(|(region, _)| region.class)
+        .collect();
     classes.sort_unstable();
     classes.dedup();
     Ok(classes)
@@ -235,7 +243,8 @@ fn scores_on(manifest: &Manifest, record: &ImageRecord, size: Size, values: &[f3
     let placed = Scorer::new(&placement, size, manifest.scoring.letterbox(picture), area).place(values);
     let mut scores: Vec<BoxScore> = record.boxes.iter().map(|region| placed.score(&region.extent)).collect();
     let mask = |rle: &String| {
-        Mask::from_compressed(picture, rle).map_err(|cause| Error::Setting(format!("a mask of {}: {cause}", record.path)))
+        Mask::from_compressed(picture, rle)
+            .map_err(|cause| Error::Setting(format!("a mask of {}: {cause}", record.path)))
     };
     let masks: Vec<Option<Mask>> =
         record.boxes.iter().map(|region| region.rle.as_ref().map(mask).transpose()).collect::<Result<_>>()?;

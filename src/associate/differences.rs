@@ -7,7 +7,9 @@ use super::cells::{distance_from_zero, number, q_values};
 use super::Counts;
 use crate::plot::Heatmap;
 use crate::run::table;
-use crate::stats::{difference_of_shares, PairedShares, TwoByTwo, ValueWithInterval, HIT, NOT_OF_THE_KIND, OF_THE_KIND};
+use crate::stats::{
+    difference_of_shares, PairedShares, TwoByTwo, ValueWithInterval, HIT, NOT_OF_THE_KIND, OF_THE_KIND,
+};
 use crate::Result;
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -275,7 +277,9 @@ impl DifferenceTable {
         };
         for cell in &self.cells {
             let place = rows.iter().position(|&(class, _)| class == cell.class);
-            let Some((row, column)) = place.zip(columns.iter().position(|&label| label == cell.label)) else { continue };
+            let Some((row, column)) = place.zip(columns.iter().position(|&label| label == cell.label)) else {
+                continue;
+            };
             heatmap.values[row][column] = cell.difference;
             if cell.is_significant() {
                 heatmap.marks.push((row, column));

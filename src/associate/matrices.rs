@@ -5,8 +5,8 @@ mod of_cells;
 mod of_effects;
 mod words;
 
-use crate::annotations::Truth;
 use super::{check_margin, detected_classes, important_classes, CellTable, Counts, Effects};
+use crate::annotations::Truth;
 use crate::attribution::{Method, Needs};
 use crate::config::{AssociationConfig, HeatmapKind};
 use crate::files::write_whole;
@@ -309,7 +309,12 @@ impl Matrices {
 
 /// Writes `<folder>/<name>.png` and `.svg` and returns the path of the PNG; of a picture that is empty none, and one of
 /// an earlier look is removed.
-pub(super) fn picture(folder: &Path, name: &str, empty: bool, draw: impl FnOnce() -> Result<Svg>) -> Result<Option<PathBuf>> {
+pub(super) fn picture(
+    folder: &Path,
+    name: &str,
+    empty: bool,
+    draw: impl FnOnce() -> Result<Svg>,
+) -> Result<Option<PathBuf>> {
     let [png, svg] = ["png", "svg"].map(|kind| folder.join(format!("{name}.{kind}")));
     if !empty {
         plot::write(&draw()?, &png, &svg)?;

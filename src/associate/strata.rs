@@ -102,10 +102,10 @@ impl StrataReport {
 
     /// Cells of classes that are important in at least so many pictures as the rule asks, with labels that occur.
     fn often(&self, groups: &[(&str, &Counts)]) -> Vec<(usize, usize)> {
-        let important = |class| groups.iter().map(|(_, counts)| counts.cells.index_axis(Axis(0), class).sum()).sum::<u64>();
-        let labels: Vec<usize> = (0..self.labels.len())
-            .filter(|&label| groups.iter().any(|(_, counts)| counts.images[label] > 0))
-            .collect();
+        let important =
+            |class| groups.iter().map(|(_, counts)| counts.cells.index_axis(Axis(0), class).sum()).sum::<u64>();
+        let labels: Vec<usize> =
+            (0..self.labels.len()).filter(|&label| groups.iter().any(|(_, counts)| counts.images[label] > 0)).collect();
         let classes = (0..self.classes.len()).filter(|&class| important(class) >= self.rule.min_images);
         classes.flat_map(|class| labels.iter().map(move |&label| (class, label))).collect()
     }
@@ -146,7 +146,8 @@ impl StrataReport {
             })
             .collect();
         let p_values: Vec<Option<f64>> = found.iter().map(|one| one.map(|one| one.p_value)).collect();
-        let homogeneity: Vec<Option<f64>> = found.iter().map(|one| one.and_then(|one| one.homogeneity_p_value)).collect();
+        let homogeneity: Vec<Option<f64>> =
+            found.iter().map(|one| one.and_then(|one| one.homogeneity_p_value)).collect();
         let (q, homogeneity_q) = (q_values(&p_values), q_values(&homogeneity));
         table(path, |table| {
             table.row([
@@ -165,7 +166,9 @@ impl StrataReport {
                 let odds = found[place].and_then(|one| one.odds_ratio);
                 let mut row = vec![self.classes[class].clone(), self.labels[label].clone()];
                 row.push(found[place].map_or(0, |one| one.strata).to_string());
-                row.extend([odds.map(|odds| odds.value), odds.map(|odds| odds.lower), odds.map(|odds| odds.upper)].map(number));
+                row.extend(
+                    [odds.map(|odds| odds.value), odds.map(|odds| odds.lower), odds.map(|odds| odds.upper)].map(number),
+                );
                 row.extend([p_values[place], q[place].map(|(q, _)| q)].map(number));
                 row.extend([homogeneity[place], homogeneity_q[place].map(|(q, _)| q)].map(number));
                 table.row(row)?;

@@ -23,11 +23,7 @@ pub struct JudgedAnswers {
 ///
 /// # Errors
 /// A file cannot be read or written.
-pub fn write(
-    run: &Run,
-    streams: &[String],
-    truth: Option<&Truth>,
-) -> Result<Option<JudgedAnswers>> {
+pub fn write(run: &Run, streams: &[String], truth: Option<&Truth>) -> Result<Option<JudgedAnswers>> {
     let mut records = Vec::new();
     record::for_each(&run.path("records.jsonl"), |record: ClassifyRecord| {
         records.push(record);
@@ -35,8 +31,7 @@ pub fn write(
     })?;
     records.sort_by(|a, b| a.path.cmp(&b.path));
     let labels = &run.manifest.labels;
-    let shown =
-        |record: &ClassifyRecord| truth.and_then(|truth| Some(&truth.names[truth.of_picture(&record.path)?]));
+    let shown = |record: &ClassifyRecord| truth.and_then(|truth| Some(&truth.names[truth.of_picture(&record.path)?]));
     table(&run.path("predictions.csv"), |table| {
         let mut header = vec!["path".to_string()];
         header.extend(truth.map(|_| "label".to_string()));
@@ -66,11 +61,7 @@ pub fn write(
     Ok(Some(judged))
 }
 
-fn judge(
-    records: &[ClassifyRecord],
-    streams: &[String],
-    truth: &Truth,
-) -> JudgedAnswers {
+fn judge(records: &[ClassifyRecord], streams: &[String], truth: &Truth) -> JudgedAnswers {
     let mut confusion = Confusion::new(&truth.names);
     let (mut unlabelled, mut right, mut cases) = (0, vec![0; streams.len()], 0);
     for record in records {

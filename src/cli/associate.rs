@@ -1,7 +1,7 @@
 //! `emocam associate`: a second look at a run, without networks.
 
-use super::progress::Progress;
 use super::labels::{of_run, read_column, LabelArgs};
+use super::progress::Progress;
 use super::session::{make_figures_folder, print, say_warning};
 use super::settings::Association;
 use anyhow::Context;
@@ -113,13 +113,13 @@ impl Said {
     }
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut run = Run::open(&args.run)?;
     let mut config = run.manifest.configuration.clone();
     args.association.clone().apply(&mut config.association);
     config.check()?;
     say_warning(run.manifest.warning.as_ref());
-    let said = Said::read(&run, &args)?;
+    let said = Said::read(&run, args)?;
     let place = |class: &str, label: &str, matrices: &Matrices| {
         Ok::<_, emocam::Error>((class_index(class, matrices.classes())?, label_index(label, matrices.labels())?))
     };
@@ -188,15 +188,20 @@ impl Said {
             beside = Some(found);
         }
         if let Some((given, column)) = self.groups.as_ref().zip(by) {
-            let name: String = column.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
+            let name: String =
+                column.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
             for (folder, columns) in looks {
                 let report = StrataReport::read(run, rule, &columns, column, given)?;
                 pictures.extend(report.write(&folder.join(format!("by-{name}")))?);
                 if matches!(columns, Columns::Answers) {
                     let groups: Vec<String> =
                         report.groups().iter().take(8).map(|(name, images)| format!("{name} ({images})")).collect();
-                    say!("by {column}: {} groups, as {}; {} images in none", report.groups().len(), groups.join(", "),
-                        report.left_out);
+                    say!(
+                        "by {column}: {} groups, as {}; {} images in none",
+                        report.groups().len(),
+                        groups.join(", "),
+                        report.left_out
+                    );
                 }
             }
         }
@@ -214,14 +219,23 @@ fn people_summary(beside: &BesidePeople, run: &Run) -> String {
     if let Some(kappa) = beside.kappa() {
         text.push_str(&format!("; kappa {:.3} [{:.3}, {:.3}]", kappa.value, kappa.lower, kappa.upper));
     }
-    text.push_str(&format!("\n{} images have no label, {} an answer without a word for it\n", beside.unlabelled, beside.incomparable));
+    text.push_str(&format!(
+        "\n{} images have no label, {} an answer without a word for it\n",
+        beside.unlabelled, beside.incomparable
+    ));
     for (method, table) in beside.right_or_wrong() {
         let found = table.significant();
-        text.push_str(&format!("{method}: {} of {} cells differ between wrong and right answers (q < 0.05)\n", found.len(), table.cells().len()));
+        text.push_str(&format!(
+            "{method}: {} of {} cells differ between wrong and right answers (q < 0.05)\n",
+            found.len(),
+            table.cells().len()
+        ));
         for cell in found.into_iter().take(SHOWN) {
             let [right, wrong] = cell.shares().map(|share| share.unwrap_or_default());
             let (class, label) = (&run.manifest.classes[cell.class], &run.manifest.labels[cell.label]);
-            text.push_str(&format!("  {class}, answer {label}: important in {wrong:.2} of the wrong, {right:.2} of the right\n"));
+            text.push_str(&format!(
+                "  {class}, answer {label}: important in {wrong:.2} of the wrong, {right:.2} of the right\n"
+            ));
         }
     }
     text

@@ -149,7 +149,8 @@ fn look<'a>(args: &Args, run: &'a Run, side: usize) -> anyhow::Result<Look<'a>> 
     let columns = match of_side(&args.columns, side, "--columns")? {
         Some(ColumnChoice::People) => {
             let given = args.labels.given(&of_run(run)?)?;
-            let given = given.ok_or_else(|| anyhow::anyhow!("--columns people: name the file of their labels as --labels"))?;
+            let given =
+                given.ok_or_else(|| anyhow::anyhow!("--columns people: name the file of their labels as --labels"))?;
             Columns::People(Arc::new(args.labels.beside(&given, &run.manifest.labels)?))
         }
         _ => Columns::Answers,
@@ -194,7 +195,10 @@ fn summary(comparison: &Comparison) -> String {
 }
 
 fn beside_published(args: &Args, run: &Run) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(args.columns == [ColumnChoice::Answers], "--columns: a published matrix is compared with the network's answers");
+    anyhow::ensure!(
+        args.columns == [ColumnChoice::Answers],
+        "--columns: a published matrix is compared with the network's answers"
+    );
     let published = PublishedMatrix::read(&args.run_b)?;
     let (rule, method) = rule(args, run, 0)?;
     let matrices = matrices(run, &rule, Columns::Answers)?;

@@ -1,7 +1,7 @@
 //! `emocam embed`: features of a network's layers over one or several corpora, in the plane and in numbers.
 
-use super::progress::Progress;
 use super::labels::{of_sources, LabelArgs};
+use super::progress::Progress;
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
 use super::session::{make_empty, say_smaller_batch, stop_on_interrupt};
 use super::settings::Machine;

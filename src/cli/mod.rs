@@ -147,7 +147,7 @@ fn run_arguments(arguments: &[&str]) -> anyhow::Result<ExitCode> {
 fn run_command(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Analyze(args) => analyze::run(args),
-        Command::Associate(args) => associate::run(args),
+        Command::Associate(args) => associate::run(&args),
         Command::Classify(args) => classify::run(args),
         Command::Compare(args) => compare::run(&args),
         Command::Evaluate(args) => evaluate::run(args),

@@ -228,7 +228,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 truth.map(|truth| BesidePeople::read(run, &rule, &Arc::new(truth))).transpose()?
             }
         };
-        inputs.push(ReportInput { run, rule, people, photos: photos.as_ref().map(|photos| photos as &dyn PhotoSource) });
+        inputs.push(ReportInput {
+            run,
+            rule,
+            people,
+            photos: photos.as_ref().map(|photos| photos as &dyn PhotoSource),
+        });
     }
     let evidence =
         EvidenceSettings { examples: args.examples.into(), labels: args.example_labels.into(), seed: args.seed };

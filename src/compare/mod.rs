@@ -228,7 +228,12 @@ impl Look<'_> {
                 boxes: boxes.collect(),
                 // Of people's labels the network's probabilities say nothing.
                 probabilities: if matches!(self.columns, Columns::Answers) {
-                    places.labels.iter().zip(&record.probabilities).filter_map(|(place, &p)| place.map(|at| (at, p))).collect()
+                    places
+                        .labels
+                        .iter()
+                        .zip(&record.probabilities)
+                        .filter_map(|(place, &p)| place.map(|at| (at, p)))
+                        .collect()
                 } else {
                     BTreeMap::new()
                 },

@@ -100,7 +100,11 @@ fn matched(first: &[(usize, BoundingBox, f32)], second: &[(usize, BoundingBox, f
         let overlap = |(place, (other, at, _)): (usize, &(usize, BoundingBox, f32))| {
             (free[place] && other == class).then(|| (bounding_box.iou(at), place))
         };
-        let best = second.iter().enumerate().filter_map(overlap).max_by(|(a, at), (b, other)| a.total_cmp(b).then(other.cmp(at)));
+        let best = second
+            .iter()
+            .enumerate()
+            .filter_map(overlap)
+            .max_by(|(a, at), (b, other)| a.total_cmp(b).then(other.cmp(at)));
         if let Some((_, place)) = best.filter(|(overlap, _)| *overlap >= SAME_THING) {
             free[place] = false;
             scores.push((*score, second[place].2));
@@ -129,7 +133,10 @@ mod tests {
             label: Some(0),
             name: name.into(),
             classes: classes.to_vec(),
-            boxes: boxes.iter().map(|&(class, x, score)| (class, BoundingBox::new(x, 0.0, x + 10.0, 10.0), score)).collect(),
+            boxes: boxes
+                .iter()
+                .map(|&(class, x, score)| (class, BoundingBox::new(x, 0.0, x + 10.0, 10.0), score))
+                .collect(),
             probabilities: probabilities.iter().copied().enumerate().collect(),
         }
     }

@@ -111,7 +111,17 @@ impl BesidePublished {
     pub fn write(&self, folder: &Path, names: [&str; 2]) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         table(&folder.join("differences.csv"), |table| {
-            table.row(["class", "label", "images", "important", "share", "share_low", "share_high", "published", "difference"])?;
+            table.row([
+                "class",
+                "label",
+                "images",
+                "important",
+                "share",
+                "share_low",
+                "share_high",
+                "published",
+                "difference",
+            ])?;
             self.cells.iter().try_for_each(|&(class, label, [hits, images], published)| {
                 let share = hits as f64 / images as f64;
                 let (low, high) = wilson(hits, images).expect("there are images");
@@ -156,11 +166,12 @@ mod tests {
         let path = folder.path().join("matrix.csv");
         std::fs::write(&path, "class,Joy,Awe\nPerson,0.50,\nTree,0.10,0.20\nKite,0.3,0.3\n").unwrap();
         let matrix = PublishedMatrix::read(&path).unwrap();
-        let counts = Counts { cells: Array2::from_shape_vec((2, 3), vec![1, 0, 5, 9, 0, 30]).unwrap(), images: vec![10, 0, 60] };
+        let counts =
+            Counts { cells: Array2::from_shape_vec((2, 3), vec![1, 0, 5, 9, 0, 30]).unwrap(), images: vec![10, 0, 60] };
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         let found = matrix.compare(&counts, &names(&["tree", "person"]), &names(&["Awe", "Fear", "Joy"])).unwrap();
         assert_eq!(found.cells, [(0, 0, [1, 10], 0.2), (0, 1, [5, 60], 0.1), (1, 1, [30, 60], 0.5)]);
-        assert_eq!((found.spearman, found.outside), (Some(0.5), 0));
+        assert_eq!((found.spearman, found.outside), (Some(1.0), 0));
         found.write(&folder.path().join("out"), ["run", "paper"]).unwrap();
         assert!(matrix.compare(&counts, &names(&["Hat", "Cat"]), &names(&["Awe", "Fear", "Joy"])).is_err());
         std::fs::write(&path, "class,Joy\nPerson,1.5\n").unwrap();

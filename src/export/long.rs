@@ -22,7 +22,8 @@ pub fn write_long(run: &Run, rule: &AssociationConfig, path: &Path) -> Result<()
             let number = |value: Option<f32>| value.map(|value| value.to_string()).unwrap_or_default();
             let mut of_picture = vec![record.path.clone(), record.width.to_string(), record.height.to_string()];
             of_picture.push(labels[record.label].clone());
-            of_picture.extend([record.probabilities.get(record.label).copied(), record.output, record.margin()].map(number));
+            of_picture
+                .extend([record.probabilities.get(record.label).copied(), record.output, record.margin()].map(number));
             if record.boxes.is_empty() {
                 return table.row(of_picture.into_iter().chain(vec![String::new(); object.len() + map.len()]));
             }

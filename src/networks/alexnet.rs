@@ -289,7 +289,8 @@ pub(crate) fn canonical(path: &Path, mean: Option<&Path>, card: &Card) -> Result
                 *side = if at == 2 || at == 3 { *side } else { windows(*side, 3, 2) };
             }
             if rows == 0 || columns == 0 {
-                let message = format!("an input of {input} (width x height) leaves nothing behind {layer}: name a larger one");
+                let message =
+                    format!("an input of {input} (width x height) leaves nothing behind {layer}: name a larger one");
                 return Err(Error::file(&Card::path_beside(path), message));
             }
             features = weight.shape[0] as i64;

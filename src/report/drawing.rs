@@ -24,7 +24,12 @@ pub(super) type MapOverPhoto = (Size, Vec<f32>);
 ///
 /// # Errors
 /// The encoder refuses it.
-pub(super) fn draw(photo: &Rgb8, map: Option<&MapOverPhoto>, example: &Example, longest: u32) -> Result<(Size, Vec<u8>)> {
+pub(super) fn draw(
+    photo: &Rgb8,
+    map: Option<&MapOverPhoto>,
+    example: &Example,
+    longest: u32,
+) -> Result<(Size, Vec<u8>)> {
     let Size { width, height } = photo.size();
     let scale = (f64::from(longest) / f64::from(width.max(height))).min(1.0);
     let side = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
@@ -103,7 +108,10 @@ mod tests {
             label: 0,
             probability: None,
             score: 0.5,
-            boxes: vec![(BoundingBox::new(200.0, 0.0, 500.0, 200.0), true), (BoundingBox::new(0.0, 0.0, 1.0, 1.0), false)],
+            boxes: vec![
+                (BoundingBox::new(200.0, 0.0, 500.0, 200.0), true),
+                (BoundingBox::new(0.0, 0.0, 1.0, 1.0), false),
+            ],
         };
         let photo = Rgb8::filled(Size::new(400, 200), [100; 3]);
         let map = (Size::new(2, 1), vec![0.0, 1.0]);
@@ -112,7 +120,10 @@ mod tests {
         let drawn = image::load_from_memory(&bytes).unwrap().to_rgb8();
         assert_eq!(drawn.dimensions(), (160, 80));
         let brightness = |x, y| drawn.get_pixel(x, y).0.iter().map(|&level| u32::from(level)).sum::<u32>();
-        assert!(brightness(40, 40) < 300 && brightness(120, 40) > 400, "the map is dark at the left, light at the right");
+        assert!(
+            brightness(40, 40) < 300 && brightness(120, 40) > 400,
+            "the map is dark at the left, light at the right"
+        );
         let alone = draw(&photo, None, &Example { boxes: Vec::new(), ..example }, LARGE).unwrap();
         assert_eq!(alone.0, Size::new(400, 200));
     }

@@ -53,9 +53,9 @@ struct Best {
 
 impl Best {
     fn offer(&mut self, most: usize, key: f64, example: &dyn Fn() -> Example, path: &str) {
-        let place = self.kept.partition_point(|(known, kept)| {
-            known.total_cmp(&key).then_with(|| kept.path.as_str().cmp(path)).is_lt()
-        });
+        let place = self
+            .kept
+            .partition_point(|(known, kept)| known.total_cmp(&key).then_with(|| kept.path.as_str().cmp(path)).is_lt());
         if place < most {
             self.kept.insert(place, (key, example()));
             self.kept.truncate(most);
@@ -108,11 +108,11 @@ pub(super) fn collect(
                 let map = &record.maps[method];
                 let of_class = |(at, region): (usize, &BoxRecord)| {
                     let score = map.score(at);
-                    (region.class == class && region.confidence > rule.min_confidence).then(|| {
-                        (region.bounding_box, rule.counts(region.confidence, score), rule.score.pick(score))
-                    })
+                    (region.class == class && region.confidence > rule.min_confidence)
+                        .then(|| (region.bounding_box, rule.counts(region.confidence, score), rule.score.pick(score)))
                 };
-                let boxes: Vec<(BoundingBox, bool, f32)> = record.boxes.iter().enumerate().filter_map(of_class).collect();
+                let boxes: Vec<(BoundingBox, bool, f32)> =
+                    record.boxes.iter().enumerate().filter_map(of_class).collect();
                 let score = boxes.iter().map(|&(.., score)| score).fold(f32::MIN, f32::max);
                 let example = || Example {
                     path: record.path.clone(),

@@ -11,14 +11,29 @@ pub(super) fn of_run(run: &ReportedRun<'_>) -> Vec<String> {
     let counts = run.matrices.detected();
     let labels = run.matrices.labels();
     let images: u64 = counts.images.iter().sum();
-    let mut sentences = vec![format!("{} {}, {} labels, {} classes of objects.", images, plural(images, "image"), labels.len(), run.matrices.classes().len())];
+    let mut sentences = vec![format!(
+        "{} {}, {} labels, {} classes of objects.",
+        images,
+        plural(images, "image"),
+        labels.len(),
+        run.matrices.classes().len()
+    )];
     let most = (0..labels.len()).max_by_key(|&label| (counts.images[label], std::cmp::Reverse(label)));
     if let Some(label) = most.filter(|&label| counts.images[label] > 0) {
         let share = counts.images[label] as f64 / images as f64;
-        sentences.push(format!("{} is the most frequent answer: {} {} ({share:.2} of all).", labels[label], counts.images[label], plural(counts.images[label], "image")));
+        sentences.push(format!(
+            "{} is the most frequent answer: {} {} ({share:.2} of all).",
+            labels[label],
+            counts.images[label],
+            plural(counts.images[label], "image")
+        ));
     }
-    let never: Vec<&str> =
-        labels.iter().zip(&counts.images).filter(|(_, images)| **images == 0).map(|(label, _)| label.as_str()).collect();
+    let never: Vec<&str> = labels
+        .iter()
+        .zip(&counts.images)
+        .filter(|(_, images)| **images == 0)
+        .map(|(label, _)| label.as_str())
+        .collect();
     if !never.is_empty() {
         sentences.push(format!("No image was answered with {}.", never.join(", ")));
     }
@@ -41,7 +56,9 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
     let table = run.matrices.cells(counts);
     let significant: Vec<&MatrixCell> = table.cells().iter().filter(|cell| cell.important.is_significant()).collect();
     let more = |cell: &&&MatrixCell| cell.important.difference.is_some_and(|ends| ends.value > 0.0);
-    let by_map = |cell: &&&MatrixCell| cell.contrast.is_significant() && cell.contrast.difference.is_some_and(|ends| ends.value > 0.0);
+    let by_map = |cell: &&&MatrixCell| {
+        cell.contrast.is_significant() && cell.contrast.difference.is_some_and(|ends| ends.value > 0.0)
+    };
     let positive: Vec<&MatrixCell> = significant.iter().filter(more).copied().collect();
     let mut sentences = Vec::new();
     if let Some(&class) = counts.prominent(1).first() {
@@ -69,8 +86,11 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
         positive.iter().filter(by_map).count()
     ));
     let strongest = table.strongest(usize::MAX, |cell| cell.important.difference);
-    for cell in strongest.into_iter().filter(|cell| cell.important.is_significant()).filter(|cell| more(&cell)).take(TOLD) {
-        let (Some(share), Some(other), Some(q)) = (cell.important.share, cell.important.other_share, cell.important.q) else {
+    for cell in
+        strongest.into_iter().filter(|cell| cell.important.is_significant()).filter(|cell| more(&cell)).take(TOLD)
+    {
+        let (Some(share), Some(other), Some(q)) = (cell.important.share, cell.important.other_share, cell.important.q)
+        else {
             continue;
         };
         let adds = if by_map(&&cell) { "the map adds to that" } else { "the detector alone may account for that" };

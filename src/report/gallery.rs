@@ -195,7 +195,9 @@ impl Shown {
     /// The small picture as a page's source.
     pub fn source(&self, prefix: &str, embedded: bool) -> String {
         match embedded {
-            true => format!("data:image/jpeg;base64,{}", base64::engine::general_purpose::STANDARD.encode(&self.embedded)),
+            true => {
+                format!("data:image/jpeg;base64,{}", base64::engine::general_purpose::STANDARD.encode(&self.embedded))
+            }
             false => format!("{prefix}photos/{}-small.jpg", self.name),
         }
     }

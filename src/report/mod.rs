@@ -158,7 +158,9 @@ impl<'a> ReportedRun<'a> {
         };
         let failures = run.path("failures.csv");
         let failures = if failures.exists() { read_failures(&failures)? } else { Vec::new() };
-        let name = std::path::absolute(run.folder()).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let name = std::path::absolute(run.folder())
+            .ok()
+            .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         let name = name.unwrap_or_else(|| "run".into());
         Ok(Self { name, run, rule, matrices: found, classes, evidence, agreement, people, failures })
     }

@@ -15,7 +15,8 @@ use std::path::Path;
 const STYLE: &str = include_str!("style.css");
 
 /// Nothing from anywhere but the page's own folder and the page itself; no script.
-const POLICY: &str = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+const POLICY: &str =
+    "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// Failures that are listed; the table has all.
 const FAILURES: usize = 20;
@@ -460,7 +461,8 @@ fn done_section(run: &ReportedRun<'_>) -> Markup {
         ("emocam", manifest.emocam.clone()),
         ("libtorch", manifest.libtorch.clone()),
     ];
-    let file_name = |path: &str| Path::new(path).file_name().map_or(path.into(), |name| name.to_string_lossy().into_owned());
+    let file_name =
+        |path: &str| Path::new(path).file_name().map_or(path.into(), |name| name.to_string_lossy().into_owned());
     let settings = toml::to_string(&manifest.configuration).unwrap_or_else(|error| error.to_string());
     html! {
         h3 { "What was done" }

@@ -3,8 +3,8 @@
 use super::record::ImageRecord;
 use crate::attribution::external::MapFolder;
 use crate::config::{AssociationConfig, Config};
-use crate::names::check_names;
 use crate::image::{Canvas, Filter, Fit, Letterbox, LetterboxRule, Placement, Resize, Size};
+use crate::names::check_names;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

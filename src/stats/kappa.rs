@@ -22,7 +22,7 @@ pub fn cohens_kappa(counts: &[Vec<u64>]) -> Option<ValueWithInterval> {
     let expected: f64 = rows.iter().zip(&columns).map(|(row, column)| row * column).sum();
     let rest = 1.0 - expected;
     // No case gives NaN.
-    if !(rest > 1e-12) {
+    if rest.is_nan() || rest <= 1e-12 {
         return None;
     }
     let kappa = (observed - expected) / rest;

@@ -41,7 +41,8 @@ impl Browser {
         let path = |name: &str| folder.path().join(name);
         let made = Command::new("mkfifo").args([path("orders"), path("answers")]).status().unwrap();
         assert!(made.success());
-        let script = "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe \
+        let script =
+            "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe \
                       --user-data-dir=\"$1/profile\" about:blank 3<\"$1/orders\" 4>\"$1/answers\"";
         let child = Command::new("sh")
             .args(["-c", script, "sh"])
@@ -63,16 +64,23 @@ impl Browser {
                 }
             }
         });
-        let mut browser =
-            Self { child, orders, answers: receiver, session: Value::Null, number: 0, events: Vec::new(), _folder: folder };
-        let target = browser.ask("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
-        let attached = browser.ask("Target.attachToTarget", json!({ "targetId": target, "flatten": true }));
+        let mut browser = Self {
+            child,
+            orders,
+            answers: receiver,
+            session: Value::Null,
+            number: 0,
+            events: Vec::new(),
+            _folder: folder,
+        };
+        let target = browser.ask("Target.createTarget", &json!({ "url": "about:blank" }))["targetId"].clone();
+        let attached = browser.ask("Target.attachToTarget", &json!({ "targetId": target, "flatten": true }));
         browser.session = attached["sessionId"].clone();
         for room in ["Page", "Runtime", "Log", "Network"] {
-            browser.ask(&format!("{room}.enable"), json!({}));
+            browser.ask(&format!("{room}.enable"), &json!({}));
         }
         let screen = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        browser.ask("Emulation.setDeviceMetricsOverride", screen);
+        browser.ask("Emulation.setDeviceMetricsOverride", &screen);
         Some(browser)
     }
 
@@ -81,7 +89,7 @@ impl Browser {
     }
 
     /// Gives an order and waits for its answer.
-    pub fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.number += 1;
         let mut order = json!({ "id": self.number, "method": method, "params": params });
         if !self.session.is_null() {
@@ -109,22 +117,22 @@ impl Browser {
     /// Opens a file.
     pub fn open(&mut self, file: &Path) {
         let seen = self.events.len();
-        self.ask("Page.navigate", json!({ "url": format!("file://{}", file.display()) }));
+        self.ask("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
         self.loaded(seen);
     }
 
     /// What an expression is in the page.
     pub fn value(&mut self, expression: &str) -> Value {
-        let answer = self.ask("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true }));
+        let answer = self.ask("Runtime.evaluate", &json!({ "expression": expression, "returnByValue": true }));
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].clone()
     }
 
     fn key(&mut self, name: &str, code: u32, text: &str) {
         let key = json!({ "type": "keyDown", "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text });
-        self.ask("Input.dispatchKeyEvent", key);
+        self.ask("Input.dispatchKeyEvent", &key);
         let key = json!({ "type": "keyUp", "key": name, "code": name, "windowsVirtualKeyCode": code });
-        self.ask("Input.dispatchKeyEvent", key);
+        self.ask("Input.dispatchKeyEvent", &key);
     }
 
     /// Goes on with the tabulator until `wanted` is true of the element that has the focus.

@@ -254,7 +254,15 @@ mod tests {
         let mut cell = MatrixCell::new(0, 0, counts);
         (cell.important.q, cell.important.q_strict, cell.contrast.q) = (q, q.map(|q| (6.0 * q).min(1.0)), contrast_q);
         let rule = AssociationConfig::default();
-        let told = Told { cell: &cell, class: "Human face", label: "Joy", rule: &rule, tested: 420, seed: 1, who: "the network answers" };
+        let told = Told {
+            cell: &cell,
+            class: "Human face",
+            label: "Joy",
+            rule: &rule,
+            tested: 420,
+            seed: 1,
+            who: "the network answers",
+        };
         told.sentences().join("\n")
     }
 

@@ -9,9 +9,9 @@ mod tests;
 mod written;
 
 use super::{fer_net, multi_gap};
-use crate::names::check_names;
 use crate::files::read_text;
 use crate::image::{Fit, Size};
+use crate::names::check_names;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -404,8 +404,11 @@ impl Card {
             if regression.weights.len() != count {
                 return Err(format!("`{name}` has {} weights for {count} labels", regression.weights.len()));
             }
-            if let Some(wrong) =
-                regression.weights.iter().chain([&regression.bias]).find(|weight| !(weight.abs() <= MOST_WEIGHT))
+            if let Some(wrong) = regression
+                .weights
+                .iter()
+                .chain([&regression.bias])
+                .find(|weight| weight.is_nan() || weight.abs() > MOST_WEIGHT)
             {
                 return Err(format!("`{name}` has the weight {wrong}; weights are numbers of at most {MOST_WEIGHT}"));
             }

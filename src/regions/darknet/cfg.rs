@@ -285,7 +285,8 @@ impl Cfg {
             return Err(Error::file(path, "has no [yolo] layer: not a YOLO detector of version 3 or later"));
         };
         if let Some((line, other)) = heads.find(|(_, other)| *other != classes) {
-            let message = format!("[yolo] has {other} classes, and that of line {first} {classes}: all heads need the same");
+            let message =
+                format!("[yolo] has {other} classes, and that of line {first} {classes}: all heads need the same");
             return Err(Error::line(path, line, message));
         }
         Ok(cfg)
@@ -306,7 +307,11 @@ fn sections<'a>(text: &str, path: &'a Path) -> Result<Vec<Section<'a>>> {
     for (at, raw) in text.lines().enumerate() {
         let line = at + 1;
         if sections.len() > MOST_SECTIONS {
-            return Err(Error::line(path, line, format!("more than {MOST_SECTIONS} sections: no detector has so many")));
+            return Err(Error::line(
+                path,
+                line,
+                format!("more than {MOST_SECTIONS} sections: no detector has so many"),
+            ));
         }
         // Darknet removes all white space; a comment begins with # or ;.
         let content: String =

@@ -63,7 +63,10 @@ impl Rivals {
         let side = f64::from(level).exp2();
         let [x_min, y_min, ..] = edges(&own);
         let grid = self.grids.entry(level).or_default();
-        grid.cells.entry(((x_min / side).floor() as i64, (y_min / side).floor() as i64)).or_default().push(grid.all.len());
+        grid.cells
+            .entry(((x_min / side).floor() as i64, (y_min / side).floor() as i64))
+            .or_default()
+            .push(grid.all.len());
         grid.all.push(own);
     }
 

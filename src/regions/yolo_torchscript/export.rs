@@ -1,7 +1,7 @@
 //! What an export says of itself: the JSON text that Ultralytics puts into the file's entry `config.txt`.
 
-use crate::names::check_names;
 use crate::image::Size;
+use crate::names::check_names;
 use crate::nn::script::ScriptArchive;
 use crate::{Error, Result};
 use serde::Deserialize;
