@@ -174,6 +174,15 @@ fn one_file_holds_everything_within_its_budget() {
     assert!(said.err.contains("with 0 photos"), "{}", said.err);
     assert_links(&corpus.path("bare"));
     refused(report(&run).args(["--top", "0"]), &["--top"]);
+    // An earlier report goes, and what somebody else has made stays.
+    assert!(single.join("index.html").is_file());
+    ends(report(&run).arg("--out").arg(&single), 0);
+    assert!(files_below(&single).len() > 1);
+    ends(report(&run).arg("--embed").arg("--out").arg(&single), 0);
+    assert_eq!(files_below(&single), ["index.html"]);
+    corpus.write("mine/index.html", "my page");
+    refused(report(&run).arg("--out").arg(corpus.path("mine")), &["mine/index.html", "not made by emocam"]);
+    assert_eq!(page(&corpus.path("mine/index.html")), "my page");
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(super) fn of_run(run: &ReportedRun<'_>) -> Vec<String> {
 pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
     let (name, counts) = &run.matrices.methods()[method];
     let (classes, labels) = (run.matrices.classes(), run.matrices.labels());
-    let table = run.matrices.cells(counts);
+    let table = &run.cells[method];
     let significant: Vec<&MatrixCell> = table.cells().iter().filter(|cell| cell.important.is_significant()).collect();
     let more = |cell: &&&MatrixCell| cell.important.difference.is_some_and(|ends| ends.value > 0.0);
     let by_map = |cell: &&&MatrixCell| {

@@ -17,10 +17,10 @@ pub use gallery::PhotoSource;
 use self::evidence::ClassEvidence;
 use self::gallery::Gallery;
 use self::page::Pages;
-use crate::associate::{matrices, BesidePeople, Columns, Matrices};
+use crate::associate::{matrices, BesidePeople, CellTable, Columns, Matrices};
 use crate::compare::{Comparison, ComparisonSettings, Look};
 use crate::config::AssociationConfig;
-use crate::files::{remove_leftovers, write_bytes};
+use crate::files::{read_text, remove_leftovers, write_bytes};
 use crate::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
 use crate::run::{read_failures, Failure, Run};
 use crate::{Error, Result};
@@ -58,6 +58,8 @@ struct ReportedRun<'a> {
     run: &'a Run,
     rule: AssociationConfig,
     matrices: Matrices,
+    /// For each method the statistics of its cells.
+    cells: Vec<CellTable>,
     /// For each method the classes that are shown.
     classes: Vec<Vec<usize>>,
     /// For each method and class what is shown.
@@ -84,13 +86,15 @@ pub struct WrittenReport {
 /// Writes a report of `inputs` into `folder`, which is made; what an earlier report left there is replaced.
 ///
 /// # Errors
-/// A run cannot be read; a file cannot be written; a single file without photos would be too large already.
+/// A run cannot be read; a file cannot be written; the folder has an `index.html` of somebody else; a single file without
+/// photos would be too large already.
 pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettings) -> Result<WrittenReport> {
     let photos: Vec<Option<&dyn PhotoSource>> = inputs.iter().map(|input| input.photos).collect();
     let runs = inputs.into_iter().map(|input| ReportedRun::read(input, settings)).collect::<Result<Vec<_>>>()?;
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     remove_leftovers(folder, ".")?;
     let index = folder.join("index.html");
+    remove_earlier(folder, &index)?;
     let comparison = match runs.as_slice() {
         [first, second] => Some(beside_each_other(first, second)?),
         _ => None,
@@ -128,6 +132,25 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
     Ok(WrittenReport { index, photos, missing, left_out })
 }
 
+/// Removes the pages and photos of an earlier report, whose index goes first: without it the rest is nobody's.
+fn remove_earlier(folder: &Path, index: &Path) -> Result<()> {
+    if !index.exists() {
+        return Ok(());
+    }
+    if !read_text(index)?.contains(page::GENERATOR) {
+        return Err(Error::file(index, "is there already and was not made by emocam: name another folder with --out"));
+    }
+    std::fs::remove_file(index).map_err(Error::io("remove the earlier", index))?;
+    for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))?.flatten() {
+        let name = entry.file_name();
+        let ours = name == "photos" || name.to_string_lossy().starts_with("run-");
+        if ours && entry.path().is_dir() {
+            std::fs::remove_dir_all(entry.path()).map_err(Error::io("remove the earlier", entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Two runs, by the first method of each.
 fn beside_each_other(first: &ReportedRun<'_>, second: &ReportedRun<'_>) -> Result<Comparison> {
     let names = match first.name == second.name {
@@ -144,6 +167,7 @@ impl<'a> ReportedRun<'a> {
     fn read(input: ReportInput<'a>, settings: ReportSettings) -> Result<Self> {
         let ReportInput { run, rule, people, photos: _ } = input;
         let found = matrices(run, &rule, Columns::Answers)?;
+        let cells = found.methods().iter().map(|(_, counts)| found.cells(counts)).collect();
         let classes: Vec<Vec<usize>> =
             found.methods().iter().map(|(_, counts)| counts.prominent(settings.top)).collect();
         let evidence = evidence::collect(run, &rule, &Columns::Answers, &classes, settings.evidence)?;
@@ -162,7 +186,7 @@ impl<'a> ReportedRun<'a> {
             .ok()
             .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         let name = name.unwrap_or_else(|| "run".into());
-        Ok(Self { name, run, rule, matrices: found, classes, evidence, agreement, people, failures })
+        Ok(Self { name, run, rule, matrices: found, cells, classes, evidence, agreement, people, failures })
     }
 
     /// Its first method, as `name`.

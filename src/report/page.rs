@@ -12,6 +12,9 @@ use crate::stats::wilson;
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 use std::path::Path;
 
+/// What tells a page that was made here.
+pub(super) const GENERATOR: &str = "name=\"generator\" content=\"emocam ";
+
 const STYLE: &str = include_str!("style.css");
 
 /// Nothing from anywhere but the page's own folder and the page itself; no script.
@@ -192,7 +195,7 @@ impl Pages<'_> {
     fn heatmap(&self, number: usize, method: usize, counts: &Counts, classes: &[usize]) -> Markup {
         let run = &self.runs[number];
         let association = counts.association();
-        let cells = run.matrices.cells(counts);
+        let cells = &run.cells[method];
         let labels = run.matrices.labels();
         let is_marked = |class, label| cells.cell(class, label).is_some_and(|cell| cell.important.is_significant());
         html! {
@@ -239,7 +242,7 @@ impl Pages<'_> {
         let Place { run: number, method, class } = place;
         let run = &self.runs[number];
         let (_, counts) = &run.matrices.methods()[method];
-        let cells = run.matrices.cells(counts);
+        let cells = &run.cells[method];
         let labels = run.matrices.labels();
         let found = run.evidence[method].get(&class);
         html! {
