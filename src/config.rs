@@ -335,6 +335,14 @@ impl Default for ComputeConfig {
     }
 }
 
+impl ComputeConfig {
+    /// With batches no larger than `images` fill, but for the usual size: what is missing of a batch is filled up with
+    /// copies, so that its size never follows how many pictures happen to be left.
+    pub fn for_images(&mut self, images: usize) {
+        self.batch = self.batch.min(images.max(Self::default().batch));
+    }
+}
+
 impl Config {
     /// The preset, changed by what `file` says. Paths in it that exist relative to it become paths from here; other
     /// names are left to be looked up in the models folder.

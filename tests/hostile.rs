@@ -266,3 +266,23 @@ fn nothing_that_files_say_commands_the_terminal() {
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stderr.len() < 10_000, "{}", output.stderr.len());
 }
+
+#[test]
+fn memory_follows_the_work_and_not_the_flag() {
+    let corpus = Corpus::empty();
+    corpus.add("a.png", "emonet/picture_0.png");
+    for (batch, out) in [("4", "four"), ("4096", "many")] {
+        let mut command = corpus.analyze(out);
+        in_time("a batch", || ends(command.args(["--batch", batch]), 0));
+    }
+    let (four, many) = (corpus.run("four"), corpus.run("many"));
+    assert_eq!(four.tables(), many.tables());
+    assert_eq!(many.manifest()["configuration"]["compute"]["batch"], 4);
+    refused(corpus.analyze("more").args(["--batch", "100000"]), &["batch should be from 1 to 4096"]);
+    let rsa = |flag: &str| {
+        let mut command = emocam();
+        refused(command.arg("rsa").arg(&four.folder).args([flag, "100000000000"]), &[flag, "is not in 0..="]);
+    };
+    rsa("--resamples");
+    rsa("--permutations");
+}

@@ -84,6 +84,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     config.cam.filters |= filters;
     config.check()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
+    config.compute.for_images(corpus.images.len());
     let folder = out.unwrap_or_else(|| shard::folder(format!("{}-emocam", super::corpus::name(&roots[0])), shard));
     shard::keep_problems(&mut corpus, shard);
     tch::set_num_threads(nn::network_threads());

@@ -47,8 +47,9 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, resume, limit, labels: given, settings } = args;
-    let (config, machine) = settings.resolve()?;
+    let (mut config, machine) = settings.resolve()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
+    config.compute.for_images(corpus.images.len());
     let pictures = of_sources(&corpus.images);
     let known = given.given(&pictures)?;
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-classify-emocam", super::corpus::name(&roots[0]))));

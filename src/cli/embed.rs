@@ -162,7 +162,7 @@ struct Plan {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let (config, machine, settings) = resolve(args)?;
+    let (mut config, machine, settings) = resolve(args)?;
     if args.list_layers {
         let (network, _) = load::network(&config, &machine.models, open_device(&machine)?)?;
         let line = |layer: FeatureLayer| format!("{:<20} {}\n", layer.name, layer.description());
@@ -178,6 +178,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         corpus.images.len()
     );
     settings.check(corpus.images.len())?;
+    config.compute.for_images(corpus.images.len());
     let given = args.labels.given(&of_sources(&corpus.images))?;
     let mark = mark(args.mark, names.len(), given.is_some())?;
     let device = open_device(&machine)?;

@@ -5,7 +5,7 @@ use super::session::{
     self, all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined,
     say_unused_maps, say_warning, stop_on_interrupt,
 };
-use super::settings::{by_name, Machine, Settings};
+use super::settings::{by_name, up_to, Machine, Settings};
 use anyhow::Context;
 use emocam::attribution::external::ExternalMaps;
 use emocam::attribution::{self, Needs};
@@ -69,7 +69,7 @@ pub struct Args {
     pointing_confidence: f32,
 
     /// Bootstrap samples for the intervals; 0 leaves them out
-    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Evaluation")]
+    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Evaluation", value_parser = up_to(1_000_000))]
     resamples: usize,
 
     #[command(flatten)]
@@ -105,7 +105,7 @@ fn judged(
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, limit, metrics, steps, pointing, pointing_confidence, resamples, settings } = args;
-    let (config, machine) = settings.resolve()?;
+    let (mut config, machine) = settings.resolve()?;
     // Before anything else runs on many threads.
     rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build_global().context("cannot start threads")?;
     if config.corpus.fast_decode {
@@ -117,6 +117,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut plan = Plan { measures, steps, pointing, resamples };
     plan.check()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
+    config.compute.for_images(corpus.images.len());
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam-evaluation", super::corpus::name(&roots[0]))));
     let Judging { mut networks, pointer, maps, files, device, labels } =
         Judging::load(&config, &mut plan, metrics.is_none(), &machine, &corpus)?;

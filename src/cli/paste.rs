@@ -185,7 +185,8 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
         focus,
         settings,
     } = args;
-    let (config, machine) = resolve(settings)?;
+    let (mut config, machine) = resolve(settings)?;
+    config.compute.for_images(corpus.images.len());
     if config.corpus.fast_decode {
         say!("warning: fast decoding is for analyze and explain: objects are pasted on whole photos");
     }

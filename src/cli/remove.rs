@@ -143,6 +143,7 @@ fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(E
         Some(count) => Pictures::Scenes(graph_or_standard(graph.as_deref())?, count.get()),
         None => {
             let mut corpus = super::corpus::images(&roots, limit)?;
+            config.compute.for_images(corpus.images.len());
             shard::keep_problems(&mut corpus, shard);
             Pictures::Photos(corpus, shard)
         }

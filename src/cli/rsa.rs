@@ -2,8 +2,7 @@
 
 use super::progress::Progress;
 use super::session::{make_figures_folder, print};
-use super::settings::by_name;
-use super::settings::Counting;
+use super::settings::{by_name, up_to, Counting};
 use emocam::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
 use emocam::run::Run;
 use std::io::Write;
@@ -37,11 +36,12 @@ pub struct Args {
     matrix: MatrixKind,
 
     /// Resamples of the images for the intervals, 100 or more; 0: none. 2000 of 25,000 images take seconds
-    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().resamples)]
+    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().resamples, value_parser = up_to(1_000_000))]
     resamples: usize,
 
     /// Permutations of the rows for p_permutation, whose smallest value is 1/(N+1); 0: none
-    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().permutations)]
+    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().permutations,
+        value_parser = up_to(100_000_000))]
     permutations: usize,
 
     /// Seed of everything that is drawn

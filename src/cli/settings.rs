@@ -18,6 +18,11 @@ pub fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> 
     T::deserialize(plain).map_err(|error| error.to_string())
 }
 
+/// A number from 0 to `most`.
+pub fn up_to(most: u64) -> clap::builder::RangedU64ValueParser<usize> {
+    clap::builder::RangedU64ValueParser::new().range(0..=most)
+}
+
 /// The value of `--cam`.
 #[derive(Debug, Clone)]
 struct Methods(Vec<Method>);

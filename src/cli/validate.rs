@@ -45,7 +45,7 @@ pub struct Args {
     graph: Option<PathBuf>,
 
     /// Bootstrap resamples over scenes
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     resamples: u64,
 
     #[command(flatten)]
@@ -61,6 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         config.cam.maps.is_empty(),
         "scenes are drawn as they are needed: no folder has maps of them; leave out --maps"
     );
+    config.compute.for_images(usize::try_from(scenes.get()).unwrap_or(usize::MAX));
     make_figures_folder(&out)?;
     use_models(&mut config, &out.join("models"))?;
     anyhow::ensure!(
