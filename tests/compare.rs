@@ -153,3 +153,38 @@ fn runs_over_different_images_are_two_samples_and_a_published_matrix_is_shares()
         &["emocam-fig2.csv", "no cell in common"],
     );
 }
+
+#[test]
+fn two_networks_differ_in_the_planted_cells_and_only_there() {
+    let corpus = Corpus::empty();
+    let demo = |name: &str| concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo/").to_string() + name;
+    ends(emocam().args(["world", "--scenes", "300", "--seed", "11", "--out"]).arg(corpus.path("scenes")), 0);
+    // The same network, which says Craving for Fear and Fear for Craving.
+    let card = std::fs::read_to_string(demo("emotion.toml")).unwrap();
+    let swapped = card.replace("\"Fear\"", "\"?\"").replace("\"Craving\"", "\"Fear\"").replace("\"?\"", "\"Craving\"");
+    corpus.write("other/emotion.toml", swapped);
+    std::fs::copy(demo("emotion.safetensors"), corpus.path("other/emotion.safetensors")).unwrap();
+    let other = corpus.path("other/emotion.safetensors").display().to_string();
+    for (weights, out) in [(demo("emotion.safetensors"), "first"), (other, "second")] {
+        let mut command = emocam();
+        command.arg("analyze").arg(corpus.path("scenes")).arg("--out").arg(corpus.path(out)).args(["--device", "cpu"]);
+        command.args(["--detector", &demo("detector.cfg"), "--detector-weights", &demo("detector.weights")]);
+        ends(command.args(["--class-names", &demo("detector.names"), "--emotion-weights", &weights]), 0);
+    }
+    let (first, second) = (corpus.run("first"), corpus.run("second"));
+    ends(&mut compare(&corpus, &first, &second, "out"), 0);
+    let cells = table(&corpus, "out/differences.csv");
+    let significant: Vec<(&str, &str)> = cells
+        .rows
+        .iter()
+        .filter(|row| row[cells.at("q")].parse::<f64>().is_ok_and(|q| q < 0.05))
+        .map(|row| (row[0].as_str(), row[1].as_str()))
+        .collect();
+    // What causes the two labels, and nothing of any other label.
+    for planted in [("Spider", "Fear"), ("Spider", "Craving"), ("Cake", "Fear"), ("Cake", "Craving")] {
+        assert!(significant.contains(&planted), "{planted:?} is not among {significant:?}");
+    }
+    assert!(significant.iter().all(|(_, label)| ["Fear", "Craving"].contains(label)), "{significant:?}");
+    let other: Vec<_> = significant.iter().filter(|(class, _)| !["Spider", "Cake"].contains(class)).collect();
+    assert!(other.len() <= 1, "at most a chance finding besides: {other:?}");
+}

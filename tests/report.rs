@@ -241,3 +241,37 @@ fn a_browser_shows_it_without_complaint_and_leads_to_the_photos_by_keyboard_alon
         assert_eq!(browser.complaints(), [""; 0]);
     }
 }
+
+#[test]
+fn channels_and_what_lies_outside_all_regions_are_told_where_the_run_knows_them() {
+    let corpus = Corpus::small();
+    ends(corpus.analyze("run").args(["--filters", "--cam", "grad-cam,object-shap"]), 0);
+    let run = corpus.run("run");
+    ends(report(&run).args(["--examples", "0"]), 0);
+    let html = page(&run.path("report/index.html"));
+    assert!(
+        html.contains("(background)") && !html.contains("Channels that respond"),
+        "fewer than ten images have a class"
+    );
+    let mut manifest = run.manifest();
+    manifest["configuration"]["association"]["min_images"] = 1.into();
+    fs::write(run.path("run.json"), manifest.to_string()).unwrap();
+    ends(report(&run).args(["--examples", "0"]), 0);
+    let html = page(&run.path("report/index.html"));
+    let filters = run.table("grad-cam/filters.csv");
+    let best = filters
+        .rows
+        .iter()
+        .filter(|row| row[filters.at("active_images")] != "0")
+        .max_by(|a, b| {
+            let excess = |row: &[String]| {
+                let cell = |name: &str| row[filters.at(name)].parse::<f64>().unwrap();
+                cell("share") - cell("area_share")
+            };
+            excess(a).total_cmp(&excess(b))
+        })
+        .unwrap();
+    let rows = html.split("Channels that respond").nth(1).unwrap();
+    let first = rows.split("<tbody>").nth(1).unwrap().split("</tr>").next().unwrap();
+    assert!(first.contains(&format!("<th scope=\"row\">{}</th><td>{}</td>", best[0], best[1])), "{first}, {best:?}");
+}

@@ -1,5 +1,6 @@
 //! What was found, in sentences made from the numbers.
 
+use super::extras::BackgroundShare;
 use super::ReportedRun;
 use crate::associate::MatrixCell;
 
@@ -67,6 +68,13 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
         sentences.push(format!(
             "{} is the class that is most often important: in {important} of {images} {}, whatever the label.",
             classes[class],
+            plural(images, "image")
+        ));
+    }
+    if let Some(BackgroundShare { images, background, whole }) = run.backgrounds[method] {
+        sentences.push(format!(
+            "What lies outside all regions, (background), adds {background:.2} to the answer's score, mean over {images} {}; the \
+             whole picture {whole:.2}. The more of it is background, the less do objects explain the answer.",
             plural(images, "image")
         ));
     }

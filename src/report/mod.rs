@@ -7,6 +7,7 @@
 
 mod drawing;
 mod evidence;
+mod extras;
 mod findings;
 mod gallery;
 mod page;
@@ -15,9 +16,11 @@ pub use evidence::EvidenceSettings;
 pub use gallery::PhotoSource;
 
 use self::evidence::ClassEvidence;
+use self::extras::{BackgroundShare, FilterRow};
 use self::gallery::Gallery;
 use self::page::Pages;
 use crate::associate::{matrices, BesidePeople, CellTable, Columns, Matrices};
+use crate::attribution::Needs;
 use crate::compare::{Comparison, ComparisonSettings, Look};
 use crate::config::AssociationConfig;
 use crate::files::{read_text, remove_leftovers, write_bytes};
@@ -64,6 +67,10 @@ struct ReportedRun<'a> {
     classes: Vec<Vec<usize>>,
     /// For each method and class what is shown.
     evidence: Vec<HashMap<usize, ClassEvidence>>,
+    /// For each method the channels that respond most to some class.
+    filters: Vec<Vec<FilterRow>>,
+    /// For each method that gives regions values that of what lies outside them.
+    backgrounds: Vec<Option<BackgroundShare>>,
     /// Rank correlations of the methods.
     agreement: Option<Agreement>,
     people: Option<BesidePeople>,
@@ -171,6 +178,11 @@ impl<'a> ReportedRun<'a> {
         let classes: Vec<Vec<usize>> =
             found.methods().iter().map(|(_, counts)| counts.prominent(settings.top)).collect();
         let evidence = evidence::collect(run, &rule, &Columns::Answers, &classes, settings.evidence)?;
+        let names = found.methods().iter().map(|(name, _)| name.as_str());
+        let filters = names.map(|name| extras::filters(run, name, rule.min_images)).collect::<Result<_>>()?;
+        let games = run.manifest.configuration.cam.methods.iter().any(|method| method.row().needs == Needs::Regions);
+        let count = found.methods().len();
+        let backgrounds = if games { extras::backgrounds(run, count)? } else { vec![None; count] };
         let agreement = match found.methods().len() {
             0 | 1 => None,
             _ => {
@@ -186,7 +198,20 @@ impl<'a> ReportedRun<'a> {
             .ok()
             .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
         let name = name.unwrap_or_else(|| "run".into());
-        Ok(Self { name, run, rule, matrices: found, cells, classes, evidence, agreement, people, failures })
+        Ok(Self {
+            name,
+            run,
+            rule,
+            matrices: found,
+            cells,
+            classes,
+            evidence,
+            filters,
+            backgrounds,
+            agreement,
+            people,
+            failures,
+        })
     }
 
     /// Its first method, as `name`.

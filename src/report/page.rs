@@ -1,6 +1,7 @@
 //! The pages' markup.
 
 use super::evidence::Example;
+use super::extras::FilterRow;
 use super::findings::{of_method, of_run, plural, small};
 use super::gallery::Gallery;
 use super::ReportedRun;
@@ -189,6 +190,7 @@ impl Pages<'_> {
                 (self.heatmap(number, method, counts, classes))
                 (files(run, name))
             }
+            (filters_section(&run.filters[method], name))
         }
     }
 
@@ -417,6 +419,26 @@ fn people_section(people: &BesidePeople) -> Markup {
                 " cells differ between wrong and right answers (q < 0.05)." }
         }
     }
+}
+
+fn filters_section(rows: &[FilterRow], method: &str) -> Markup {
+    let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.2}"));
+    html! { @if !rows.is_empty() {
+        div.scroll tabindex="0" role="region" aria-label={ "Channels by " (method) } {
+            table.list {
+                caption { "Channels that respond most to a class: share of their weighted activation in its boxes, beside the share of \
+                    the picture that these cover; " code { (method) "/filters.csv" } " has all" }
+                thead { tr {
+                    th.text scope="col" { "Class" } th scope="col" { "Channel" } th scope="col" { "Images" }
+                    th scope="col" { "Share" } th scope="col" { "Of the area" }
+                } }
+                tbody { @for row in rows { tr {
+                    th scope="row" { (row.class) } td { (row.channel) } td { (row.active_images) " of " (row.images) }
+                    td { (number(row.share)) } td { (number(row.area_share)) }
+                } } }
+            }
+        }
+    } }
 }
 
 fn agreement_section(agreement: &Agreement) -> Markup {
