@@ -303,3 +303,46 @@ fn scaled_model(corpus: &Corpus, name: &str, change: impl Fn(&str, f32) -> f32) 
 fn flat_model(corpus: &Corpus) {
     scaled_model(corpus, "flat.safetensors", |name, value| if name == "conv5.weight" { 0.0 } else { value });
 }
+
+#[test]
+fn right_and_wrong_answers_are_judged_apart() {
+    let corpus = Corpus::small();
+    let mut command = evaluate(&corpus);
+    ends(command.args(["--cam", "grad-cam", "--metrics", "average-drop,increase"]), 0);
+    let images = corpus.run("judged").table("images.csv");
+    // People who say the same of every second picture, nothing of every fifth, and else something that it is not.
+    let mut paths: Vec<(&str, &str)> = images.column("path").into_iter().zip(images.column("label")).collect();
+    paths.dedup();
+    let mut file = "path,label\n".to_string();
+    let mut expected = BTreeMap::from([("right", Vec::new()), ("wrong", Vec::new())]);
+    let drop_of = |path: &str| {
+        let row = images.rows.iter().find(|row| row[0] == path && row[images.at("method")] == "grad-cam").unwrap();
+        row[images.at("average-drop")].parse::<f64>().unwrap()
+    };
+    for (number, (path, label)) in paths.iter().enumerate() {
+        let (said, group) = match (number % 5, number % 2) {
+            (0, _) => continue,
+            (_, 0) => (*label, "right"),
+            _ => ("Somehow", "wrong"),
+        };
+        file.push_str(&format!("{path},{said}\n"));
+        expected.get_mut(group).unwrap().push(drop_of(path));
+    }
+    corpus.write("labels.csv", file);
+    let mut command = evaluate_into(&corpus, "again", &common::reference("emonet/narrow_ecco.pt"));
+    command.args(["--cam", "grad-cam", "--metrics", "average-drop,increase", "--labels", "labels.csv"]);
+    let said = ends(&mut command, 0);
+    assert!(said.err.contains("images have no label that counts"), "{}", said.err);
+    let again = corpus.run("again");
+    assert_eq!(corpus.run("judged").table("evaluation.csv").rows, again.table("evaluation.csv").rows);
+    let answers = again.table("answers.csv");
+    for (group, values) in expected {
+        let wanted = |row: &&Vec<String>| {
+            row[0] == group && row[answers.at("method")] == "grad-cam" && row[answers.at("metric")] == "average-drop"
+        };
+        let row = answers.rows.iter().find(wanted).unwrap();
+        assert_eq!(row[answers.at("n")], values.len().to_string());
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        assert!((row[answers.at("mean")].parse::<f64>().unwrap() - mean).abs() < 1e-9);
+    }
+}

@@ -1,5 +1,6 @@
 //! `emocam evaluate`: is a method any good?
 
+use super::labels::{of_sources, LabelArgs};
 use super::progress::Progress;
 use super::session::{
     self, all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined,
@@ -12,8 +13,8 @@ use emocam::attribution::{self, Needs};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
 use emocam::faithfulness::{
-    self, Document, Evaluation, EvaluationOutcome, Judge, JudgingNetworks, Measure, MetricEstimate, Plan, Pointer,
-    Pointing, Seconds,
+    self, Document, Evaluation, EvaluationOutcome, Judge, Judged, JudgingNetworks, Measure, MetricEstimate, Plan,
+    Pointer, Pointing, Seconds,
 };
 use emocam::networks::Classifier;
 use emocam::pipeline::PassProgress;
@@ -32,7 +33,7 @@ use std::time::Instant;
 /// Changes each image as its map says and asks the emotion model again, some 50 times for each image and method, and
 /// does the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes
 /// evaluation.csv (means with 95 % bootstrap intervals), images.csv, curves.csv, failures.csv, evaluate.json and a
-/// picture. What the metrics measure is whether a map agrees with what the model does, not whether the model is right.
+/// picture; with --labels answers.csv, the means over images that are answered rightly and wrongly. What the metrics measure is whether a map agrees with what the model does, not whether the model is right.
 /// Costs 1.6 s of processor time for each image and map, baselines included. Not needed: a detector, unless for
 /// --pointing.
 #[derive(Debug, clap::Args)]
@@ -73,6 +74,9 @@ pub struct Args {
     resamples: usize,
 
     #[command(flatten)]
+    labels: LabelArgs,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -104,7 +108,18 @@ fn judged(
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { corpus: roots, out, limit, metrics, steps, pointing, pointing_confidence, resamples, settings } = args;
+    let Args {
+        corpus: roots,
+        out,
+        limit,
+        metrics,
+        steps,
+        pointing,
+        pointing_confidence,
+        resamples,
+        labels: given,
+        settings,
+    } = args;
     let (mut config, machine) = settings.resolve()?;
     // Before anything else runs on many threads.
     rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build_global().context("cannot start threads")?;
@@ -121,6 +136,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam-evaluation", super::corpus::name(&roots[0]))));
     let Judging { mut networks, pointer, maps, files, device, labels } =
         Judging::load(&config, &mut plan, metrics.is_none(), &machine, &corpus)?;
+    let truth = given.given(&of_sources(&corpus.images))?.map(|known| given.beside(&known, &labels)).transpose()?;
     let judge = Judge::new(&networks, pointer, maps, &config, &plan)?;
     make_empty(&folder)?;
     let warning = load::warning(&files);
@@ -134,6 +150,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let failures = all_failures(std::mem::take(&mut corpus.problems), failed);
     let estimates = evaluation.estimates(plan.resamples, config.cam.seed);
+    let groups = truth.map(|truth| {
+        // Whether the answer is what people say; `None`: nobody says anything, or has no word for it.
+        let is_right = |picture: &Judged| Some(truth.of_picture(&picture.path)? == truth.of_network[picture.class]?);
+        let group = |right: bool| evaluation.of_pictures(|picture| is_right(picture) == Some(right));
+        let estimates = |group: Evaluation| group.estimates(plan.resamples, config.cam.seed);
+        [("right", estimates(group(true))), ("wrong", estimates(group(false)))]
+    });
     let document = Document {
         emocam: env!("CARGO_PKG_VERSION").into(),
         libtorch: "2.11".into(),
@@ -153,6 +176,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         configuration: config,
     };
     faithfulness::write(&folder, &document, &evaluation, &estimates, &labels, &failures)?;
+    if let Some(groups) = groups {
+        faithfulness::write_groups(&folder, &groups)?;
+        say!("{}", folder.join("answers.csv").display());
+    }
     print_means(&evaluation, &estimates)?;
     say_flags(&document, &folder);
     say_failures(&failures, &folder.join("failures.csv"));

@@ -64,6 +64,16 @@ impl Evaluation {
         self.pictures.push(judged);
     }
 
+    /// Of the pictures for which `keep` says so; their curves are not known by themselves.
+    pub fn of_pictures(&self, keep: impl Fn(&Judged) -> bool) -> Self {
+        Self {
+            contenders: self.contenders.clone(),
+            metrics: self.metrics.clone(),
+            pictures: self.pictures.iter().filter(|picture| keep(picture)).cloned().collect(),
+            curves: vec![Vec::new(); self.contenders.len()],
+        }
+    }
+
     /// The pictures, without their curves.
     pub fn pictures(&self) -> &[Judged] {
         &self.pictures

@@ -105,28 +105,47 @@ fn cell(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-fn evaluation_csv(path: &Path, estimates: &[MetricEstimate]) -> Result<()> {
-    table(path, |table| {
-        let head = "method,kind,metric,better,mean,lower,upper,n,over_random,over_random_lower,over_random_upper";
-        table.row(head.split(','))?;
-        estimates.iter().try_for_each(|estimate| {
-            let (interval, over) = (estimate.interval, estimate.over_random);
-            let over_interval = over.and_then(|over| over.interval);
-            table.row([
-                estimate.contender.name(),
-                kind(estimate.contender.is_baseline()).into(),
-                estimate.metric.name(),
-                estimate.metric.better().name().into(),
-                cell(estimate.mean),
-                cell(interval.map(|(lower, _)| lower)),
-                cell(interval.map(|(_, upper)| upper)),
-                estimate.n.to_string(),
-                cell(over.map(|over| over.mean)),
-                cell(over_interval.map(|(lower, _)| lower)),
-                cell(over_interval.map(|(_, upper)| upper)),
-            ])
+/// The columns of `evaluation.csv`.
+const COLUMNS: &str = "method,kind,metric,better,mean,lower,upper,n,over_random,over_random_lower,over_random_upper";
+
+/// Writes `answers.csv` into `folder`: the estimates over groups of pictures, as over those that are answered rightly and
+/// wrongly, with the group's name in the first column.
+///
+/// # Errors
+/// The table cannot be written.
+pub fn write_groups(folder: &Path, groups: &[(&str, Vec<MetricEstimate>)]) -> Result<()> {
+    table(&folder.join("answers.csv"), |table| {
+        table.row(["answer"].into_iter().chain(COLUMNS.split(',')))?;
+        groups.iter().try_for_each(|(name, estimates)| {
+            estimates.iter().try_for_each(|estimate| table.row([name.to_string()].into_iter().chain(cells(estimate))))
         })
     })
+}
+
+fn evaluation_csv(path: &Path, estimates: &[MetricEstimate]) -> Result<()> {
+    table(path, |table| {
+        table.row(COLUMNS.split(','))?;
+        estimates.iter().try_for_each(|estimate| table.row(cells(estimate)))
+    })
+}
+
+/// An estimate as a row of [`COLUMNS`].
+fn cells(estimate: &MetricEstimate) -> [String; 11] {
+    let (interval, over) = (estimate.interval, estimate.over_random);
+    let over_interval = over.and_then(|over| over.interval);
+    [
+        estimate.contender.name(),
+        kind(estimate.contender.is_baseline()).into(),
+        estimate.metric.name(),
+        estimate.metric.better().name().into(),
+        cell(estimate.mean),
+        cell(interval.map(|(lower, _)| lower)),
+        cell(interval.map(|(_, upper)| upper)),
+        estimate.n.to_string(),
+        cell(over.map(|over| over.mean)),
+        cell(over_interval.map(|(lower, _)| lower)),
+        cell(over_interval.map(|(_, upper)| upper)),
+    ]
 }
 
 fn images_csv(path: &Path, evaluation: &Evaluation, labels: &[String]) -> Result<()> {
