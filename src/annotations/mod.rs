@@ -174,7 +174,7 @@ impl GivenLabels {
 
 /// Labels that people gave beside those of a network, under one set of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Truth {
+pub struct PeopleLabels {
     /// The network's labels as people call them, in their order, then those that people alone use.
     pub names: Vec<String>,
     /// Of each of the network's labels the place in `names`; `None`: people have no word for it.
@@ -182,7 +182,7 @@ pub struct Truth {
     labels: HashMap<String, usize>,
 }
 
-impl Truth {
+impl PeopleLabels {
     /// Labels by the pictures' paths, beside the network's, which `map` translates. Names are the same that differ in
     /// case alone.
     pub fn new(labels: &BTreeMap<String, String>, network: &[String], map: &LabelMap) -> Self {
@@ -306,7 +306,7 @@ mod tests {
             labels: [("Joy", "joy"), ("Awe", "")].map(|(from, to)| (from.into(), to.into())).into(),
             annotations: [("dread", "fear"), ("bored", "")].map(|(from, to)| (from.into(), to.into())).into(),
         };
-        let truth = Truth::new(&labels, &["Awe".into(), "Joy".into()], &map);
+        let truth = PeopleLabels::new(&labels, &["Awe".into(), "Joy".into()], &map);
         assert_eq!(
             (truth.names.as_slice(), truth.of_network.as_slice()),
             (&["joy", "calm", "fear"].map(String::from)[..], &[None, Some(0)][..])

@@ -6,7 +6,7 @@ mod of_effects;
 mod words;
 
 use super::{check_margin, detected_classes, important_classes, CellTable, Counts, Effects};
-use crate::annotations::Truth;
+use crate::annotations::PeopleLabels;
 use crate::attribution::{Method, Needs};
 use crate::config::{AssociationConfig, HeatmapKind};
 use crate::files::write_whole;
@@ -32,7 +32,7 @@ pub enum Columns {
     /// Bins of the answers of a network with a single output, in place of those of its card.
     Bins(Scalar),
     /// Labels that people gave; pictures without one do not count.
-    People(Arc<Truth>),
+    People(Arc<PeopleLabels>),
 }
 
 impl Columns {

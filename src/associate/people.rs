@@ -6,7 +6,7 @@
 
 use super::matrices::picture;
 use super::{check_margin, Columns, Counts, DifferenceTable, Matrices};
-use crate::annotations::Truth;
+use crate::annotations::PeopleLabels;
 use crate::classify::Confusion;
 use crate::config::AssociationConfig;
 use crate::run::Run;
@@ -42,7 +42,7 @@ impl BesidePeople {
     ///
     /// # Errors
     /// The records cannot be read; the rule does not fit the run's network; the network names no labels.
-    pub fn read(run: &Run, rule: &AssociationConfig, truth: &Arc<Truth>) -> Result<Self> {
+    pub fn read(run: &Run, rule: &AssociationConfig, truth: &Arc<PeopleLabels>) -> Result<Self> {
         check_margin(&run.manifest, rule)?;
         if let Some(output) = &run.manifest.output {
             let message = format!("its network has a single output ({output}), with which no labels can be compared");

@@ -2,7 +2,7 @@
 
 use super::confusion::Confusion;
 use super::record::ClassifyRecord;
-use crate::annotations::Truth;
+use crate::annotations::PeopleLabels;
 use crate::run::{record, table, Run};
 use crate::stats::Share;
 use crate::Result;
@@ -23,7 +23,7 @@ pub struct JudgedAnswers {
 ///
 /// # Errors
 /// A file cannot be read or written.
-pub fn write(run: &Run, streams: &[String], truth: Option<&Truth>) -> Result<Option<JudgedAnswers>> {
+pub fn write(run: &Run, streams: &[String], truth: Option<&PeopleLabels>) -> Result<Option<JudgedAnswers>> {
     let mut records = Vec::new();
     record::for_each(&run.path("records.jsonl"), |record: ClassifyRecord| {
         records.push(record);
@@ -61,7 +61,7 @@ pub fn write(run: &Run, streams: &[String], truth: Option<&Truth>) -> Result<Opt
     Ok(Some(judged))
 }
 
-fn judge(records: &[ClassifyRecord], streams: &[String], truth: &Truth) -> JudgedAnswers {
+fn judge(records: &[ClassifyRecord], streams: &[String], truth: &PeopleLabels) -> JudgedAnswers {
     let mut confusion = Confusion::new(&truth.names);
     let (mut unlabelled, mut right, mut cases) = (0, vec![0; streams.len()], 0);
     for record in records {
@@ -105,7 +105,7 @@ mod tests {
         let map = [("amusement", "joy"), ("contentment", "joy"), ("fear", "")];
         let map = map.map(|(from, to)| (from.to_string(), to.to_string())).into();
         let map = LabelMap { labels: map, ..LabelMap::default() };
-        let judged = judge(&records, &["object".into(), "places".into()], &Truth::new(&truth, &labels, &map));
+        let judged = judge(&records, &["object".into(), "places".into()], &PeopleLabels::new(&truth, &labels, &map));
         assert_eq!(judged.confusion.labels, ["joy", "anger", "fear"]);
         // c is answered with a label that the data set does not have, d has no label.
         assert_eq!(

@@ -5,7 +5,7 @@ use super::progress::Progress;
 use super::session::{make_figures_folder, print, say_warning};
 use super::settings::Association;
 use anyhow::Context;
-use emocam::annotations::{GivenLabels, Truth};
+use emocam::annotations::{GivenLabels, PeopleLabels};
 use emocam::associate::{
     matrices, quantile_bins, BesidePeople, ChanceLevels, Columns, Curves, Matrices, StrataReport, PEOPLE_FOLDER,
 };
@@ -83,7 +83,7 @@ pub struct Args {
 /// What is said of the run's images beside its records.
 #[derive(Default)]
 struct Said {
-    people: Option<(GivenLabels, Arc<Truth>)>,
+    people: Option<(GivenLabels, Arc<PeopleLabels>)>,
     groups: Option<GivenLabels>,
 }
 

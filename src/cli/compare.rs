@@ -4,7 +4,7 @@ use super::labels::{of_run, LabelArgs};
 use super::session::{make_figures_folder, print, say_warning};
 use super::settings::by_name;
 use emocam::associate::{matrices, Columns};
-use emocam::compare::{Comparison, ComparisonSettings, Look, PublishedMatrix};
+use emocam::compare::{ComparedLook, ComparisonSettings, PublishedMatrix, RunComparison};
 use emocam::config::AssociationConfig;
 use emocam::run::Run;
 use emocam::score::ScoreRule;
@@ -105,7 +105,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         min_images: args.min_images,
         top: args.top,
     };
-    let comparison = Comparison::of(&[a, b], settings)?;
+    let comparison = RunComparison::of(&[a, b], settings)?;
     make_figures_folder(&args.out)?;
     comparison.write(&args.out)?;
     print(summary(&comparison).as_bytes())?;
@@ -144,7 +144,7 @@ fn rule(args: &Args, run: &Run, side: usize) -> anyhow::Result<(AssociationConfi
 }
 
 /// One of the two looks.
-fn look<'a>(args: &Args, run: &'a Run, side: usize) -> anyhow::Result<Look<'a>> {
+fn look<'a>(args: &Args, run: &'a Run, side: usize) -> anyhow::Result<ComparedLook<'a>> {
     let (rule, method) = rule(args, run, side)?;
     let columns = match of_side(&args.columns, side, "--columns")? {
         Some(ColumnChoice::People) => {
@@ -166,7 +166,7 @@ fn look<'a>(args: &Args, run: &'a Run, side: usize) -> anyhow::Result<Look<'a>> 
     if args.columns.len() > 1 && matches!(columns, Columns::People(_)) {
         name.push_str(", people");
     }
-    Ok(Look { name, run, method, rule, columns })
+    Ok(ComparedLook { name, run, method, rule, columns })
 }
 
 fn name_of(path: &Path) -> String {
@@ -174,7 +174,7 @@ fn name_of(path: &Path) -> String {
     absolute.file_name().map_or("run".into(), |name| name.to_string_lossy().into_owned())
 }
 
-fn summary(comparison: &Comparison) -> String {
+fn summary(comparison: &RunComparison) -> String {
     const SHOWN: usize = 10;
     let [first, second] = &comparison.names;
     let mut text = format!("A: {first}\nB: {second}\n{}\n", comparison.pairing_described());

@@ -1,7 +1,7 @@
 //! Flags for labels that people gave, and what is said when they do not fit a corpus.
 
 use clap::Args;
-use emocam::annotations::{AnnotationColumns, Annotations, GivenLabels, LabelMap, Truth};
+use emocam::annotations::{AnnotationColumns, Annotations, GivenLabels, LabelMap, PeopleLabels};
 use emocam::corpus::Source;
 use emocam::run::Run;
 use std::path::{Path, PathBuf};
@@ -67,9 +67,9 @@ impl LabelArgs {
     }
 
     /// Labels that were given beside those of a network.
-    pub fn beside(&self, given: &GivenLabels, network: &[String]) -> anyhow::Result<Truth> {
+    pub fn beside(&self, given: &GivenLabels, network: &[String]) -> anyhow::Result<PeopleLabels> {
         let map = self.label_map.as_deref().map(|file| LabelMap::read(file, network)).transpose()?;
-        Ok(Truth::new(&given.labels, network, &map.unwrap_or_default()))
+        Ok(PeopleLabels::new(&given.labels, network, &map.unwrap_or_default()))
     }
 }
 

@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// One of the two looks.
 #[derive(Debug)]
-pub struct Look<'a> {
+pub struct ComparedLook<'a> {
     /// What it is called.
     pub name: String,
     /// The run.
@@ -99,7 +99,7 @@ pub enum Pairing {
 
 /// Two looks compared.
 #[derive(Debug)]
-pub struct Comparison {
+pub struct RunComparison {
     /// What the looks are called.
     pub names: [String; 2],
     /// Classes of both.
@@ -118,14 +118,14 @@ pub struct Comparison {
     rules: [String; 2],
 }
 
-impl Comparison {
+impl RunComparison {
     /// Compares two looks.
     ///
     /// # Errors
     /// Records or maps that cannot be read; a rule that does not fit its network; no class or no label in common.
-    pub fn of(looks: &[Look<'_>; 2], settings: ComparisonSettings) -> Result<Self> {
+    pub fn of(looks: &[ComparedLook<'_>; 2], settings: ComparisonSettings) -> Result<Self> {
         let [first, second] = looks;
-        let names = |look: &Look<'_>| look.columns.names(&look.run.manifest.labels);
+        let names = |look: &ComparedLook<'_>| look.columns.names(&look.run.manifest.labels);
         let labels = CommonNames::new(&names(first), &names(second));
         let classes = CommonNames::new(&first.run.manifest.classes, &second.run.manifest.classes);
         for (what, common) in [("class", &classes), ("label", &labels)] {
@@ -172,7 +172,7 @@ impl Comparison {
             table = DifferenceTable::paired(&paired, classes.names.len(), min_images, resamples, seed);
             pictures = changes(looks, &both)?;
         }
-        let described = |look: &Look<'_>| {
+        let described = |look: &ComparedLook<'_>| {
             let notes = [Some(look.rule.described()), look.rule.images_described(), look.columns.described()];
             format!("{}: {}", look.name, notes.into_iter().flatten().collect::<Vec<_>>().join(" "))
         };
@@ -183,7 +183,7 @@ impl Comparison {
 }
 
 /// What changed in each picture, the most changed first.
-fn changes(looks: &[Look<'_>; 2], both: &[(&String, &LookedAt, &LookedAt)]) -> Result<Vec<PictureChange>> {
+fn changes(looks: &[ComparedLook<'_>; 2], both: &[(&String, &LookedAt, &LookedAt)]) -> Result<Vec<PictureChange>> {
     let maps = looks.each_ref().map(|look| (look.run.path("maps"), look.run.manifest.configuration.cam.names()));
     let files = maps.each_ref().map(|(folder, _)| folder.as_path());
     let methods = [&maps[0].1[looks[0].method], &maps[1].1[looks[1].method]].map(String::as_str);
@@ -203,7 +203,7 @@ struct Places<'a> {
     labels: &'a [Option<usize>],
 }
 
-impl Look<'_> {
+impl ComparedLook<'_> {
     /// The pictures that its rule takes and that have a label.
     fn read(&self, places: &Places<'_>) -> Result<HashMap<String, LookedAt>> {
         check_margin(&self.run.manifest, &self.rule)?;

@@ -1,6 +1,6 @@
 //! What a comparison leaves behind.
 
-use super::{Comparison, Pairing, PictureChange};
+use super::{Pairing, PictureChange, RunComparison};
 use crate::files::write_bytes;
 use crate::plot::write;
 use crate::run::table;
@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use serde_json::{json, Value};
 use std::path::Path;
 
-impl Comparison {
+impl RunComparison {
     /// The mean over pictures with its interval at 95 % by resampling them.
     fn mean_of(&self, value: impl Fn(&PictureChange) -> Option<f64>) -> Option<ValueWithInterval> {
         // Sorted by change, pictures of the same change stand by path: the order is the same in every run.

@@ -1,7 +1,7 @@
 //! The pictures of an embedding, one a row: their domains, labels, answers, and at every layer their features.
 
 use super::pass::EmbeddedPicture;
-use crate::annotations::Truth;
+use crate::annotations::PeopleLabels;
 use crate::run::Failure;
 use crate::{Error, Result};
 use ndarray::Array2;
@@ -44,7 +44,7 @@ pub struct PictureRow {
 #[derive(Debug, Clone, Copy)]
 pub struct Judgement<'a> {
     /// What people say; `None`: nothing.
-    pub truth: Option<&'a Truth>,
+    pub truth: Option<&'a PeopleLabels>,
     /// The network's labels.
     pub labels: &'a [String],
 }
@@ -185,7 +185,7 @@ mod tests {
         let map = LabelMap { labels: map, ..LabelMap::default() };
         let truth = [("a", "joy"), ("b", "awe"), ("c", "sadness"), ("d", "joy")];
         let truth = truth.map(|(path, label)| (path.to_string(), label.to_string())).into();
-        let truth = Truth::new(&truth, &labels, &map);
+        let truth = PeopleLabels::new(&truth, &labels, &map);
         let pictures = vec![
             picture("a", 1, &[1.0, 2.0]),
             picture("b", 2, &[3.0, 4.0]),

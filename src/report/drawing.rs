@@ -1,6 +1,6 @@
 //! Pictures of the evidence: a photo with a method's map laid over it and the boxes of one class.
 
-use super::evidence::Example;
+use super::evidence::ShownExample;
 use crate::image::{resize, Filter, Rgb8, Size};
 use crate::plot::map_colour;
 use crate::{Error, Result};
@@ -27,7 +27,7 @@ pub(super) type MapOverPhoto = (Size, Vec<f32>);
 pub(super) fn draw(
     photo: &Rgb8,
     map: Option<&MapOverPhoto>,
-    example: &Example,
+    example: &ShownExample,
     longest: u32,
 ) -> Result<(Size, Vec<u8>)> {
     let Size { width, height } = photo.size();
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn maps_and_boxes_are_drawn_and_nothing_beyond_the_photo() {
-        let example = Example {
+        let example = ShownExample {
             path: "a.jpg".into(),
             size: Size::new(400, 200),
             label: 0,
@@ -124,7 +124,7 @@ mod tests {
             brightness(40, 40) < 300 && brightness(120, 40) > 400,
             "the map is dark at the left, light at the right"
         );
-        let alone = draw(&photo, None, &Example { boxes: Vec::new(), ..example }, LARGE).unwrap();
+        let alone = draw(&photo, None, &ShownExample { boxes: Vec::new(), ..example }, LARGE).unwrap();
         assert_eq!(alone.0, Size::new(400, 200));
     }
 }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// A picture that is shown for a class.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Example {
+pub struct ShownExample {
     /// Its path.
     pub path: String,
     /// Width and height of the upright picture.
@@ -31,16 +31,16 @@ pub struct Example {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClassEvidence {
     /// For labels, the most frequent ones of the class first: the pictures with the highest scores.
-    pub strongest: Vec<(usize, Vec<Example>)>,
+    pub strongest: Vec<(usize, Vec<ShownExample>)>,
     /// Pictures in which the class is detected, with the lowest scores.
-    pub weakest: Vec<Example>,
+    pub weakest: Vec<ShownExample>,
     /// Pictures in which the class is detected, at random.
-    pub random: Vec<Example>,
+    pub random: Vec<ShownExample>,
 }
 
 impl ClassEvidence {
     /// All pictures.
-    pub fn examples(&self) -> impl Iterator<Item = &Example> {
+    pub fn examples(&self) -> impl Iterator<Item = &ShownExample> {
         self.strongest.iter().flat_map(|(_, examples)| examples).chain(&self.weakest).chain(&self.random)
     }
 }
@@ -48,11 +48,11 @@ impl ClassEvidence {
 /// The best few of many, by a key and then by path; smaller keys are better.
 #[derive(Debug, Default)]
 struct Best {
-    kept: Vec<(f64, Example)>,
+    kept: Vec<(f64, ShownExample)>,
 }
 
 impl Best {
-    fn offer(&mut self, most: usize, key: f64, example: &dyn Fn() -> Example, path: &str) {
+    fn offer(&mut self, most: usize, key: f64, example: &dyn Fn() -> ShownExample, path: &str) {
         let place = self
             .kept
             .partition_point(|(known, kept)| known.total_cmp(&key).then_with(|| kept.path.as_str().cmp(path)).is_lt());
@@ -62,7 +62,7 @@ impl Best {
         }
     }
 
-    fn into_examples(self) -> Vec<Example> {
+    fn into_examples(self) -> Vec<ShownExample> {
         self.kept.into_iter().map(|(_, example)| example).collect()
     }
 }
@@ -114,7 +114,7 @@ pub(super) fn collect(
                 let boxes: Vec<(BoundingBox, bool, f32)> =
                     record.boxes.iter().enumerate().filter_map(of_class).collect();
                 let score = boxes.iter().map(|&(.., score)| score).fold(f32::MIN, f32::max);
-                let example = || Example {
+                let example = || ShownExample {
                     path: record.path.clone(),
                     size: Size::new(record.width, record.height),
                     label,

@@ -1,7 +1,7 @@
 //! All photos of a report: each is decoded once, drawn for every class and method that shows it, and written.
 
 use super::drawing::{draw, MapOverPhoto, LARGE, SMALL};
-use super::evidence::Example;
+use super::evidence::ShownExample;
 use super::ReportedRun;
 use crate::files::write_bytes;
 use crate::image::{Rgb8, Size};
@@ -60,7 +60,7 @@ type Drawn = Result<(Size, Vec<u8>, bool)>;
 /// All pictures of a report.
 #[derive(Debug, Default)]
 pub(super) struct Gallery<'a> {
-    examples: BTreeMap<Key<'a>, &'a Example>,
+    examples: BTreeMap<Key<'a>, &'a ShownExample>,
     /// By run, method and class, then by path.
     shown: BTreeMap<(usize, usize, usize), BTreeMap<String, Shown>>,
     missing: Vec<Failure>,

@@ -11,6 +11,7 @@ mod extras;
 mod findings;
 mod gallery;
 mod page;
+mod sections;
 
 pub use evidence::EvidenceSettings;
 pub use gallery::PhotoSource;
@@ -21,7 +22,7 @@ use self::gallery::Gallery;
 use self::page::Pages;
 use crate::associate::{matrices, BesidePeople, CellTable, Columns, Matrices};
 use crate::attribution::Needs;
-use crate::compare::{Comparison, ComparisonSettings, Look};
+use crate::compare::{ComparedLook, ComparisonSettings, RunComparison};
 use crate::config::AssociationConfig;
 use crate::files::{read_text, remove_leftovers, write_bytes};
 use crate::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
@@ -159,7 +160,7 @@ fn remove_earlier(folder: &Path, index: &Path) -> Result<()> {
 }
 
 /// Two runs, by the first method of each.
-fn beside_each_other(first: &ReportedRun<'_>, second: &ReportedRun<'_>) -> Result<Comparison> {
+fn beside_each_other(first: &ReportedRun<'_>, second: &ReportedRun<'_>) -> Result<RunComparison> {
     let names = match first.name == second.name {
         true => [format!("{} (A)", first.name), format!("{} (B)", second.name)],
         false => [first.name.clone(), second.name.clone()],
@@ -167,7 +168,7 @@ fn beside_each_other(first: &ReportedRun<'_>, second: &ReportedRun<'_>) -> Resul
     let [a, b] = names;
     let looks = [first.look(a), second.look(b)];
     let min_images = first.rule.min_images.max(second.rule.min_images);
-    Comparison::of(&looks, ComparisonSettings { resamples: 1000, seed: 0, min_images, top: 0 })
+    RunComparison::of(&looks, ComparisonSettings { resamples: 1000, seed: 0, min_images, top: 0 })
 }
 
 impl<'a> ReportedRun<'a> {
@@ -215,8 +216,8 @@ impl<'a> ReportedRun<'a> {
     }
 
     /// Its first method, as `name`.
-    fn look(&self, name: String) -> Look<'_> {
-        Look { name, run: self.run, method: 0, rule: self.rule.clone(), columns: Columns::Answers }
+    fn look(&self, name: String) -> ComparedLook<'_> {
+        ComparedLook { name, run: self.run, method: 0, rule: self.rule.clone(), columns: Columns::Answers }
     }
 
     fn method(&self, method: usize) -> &str {

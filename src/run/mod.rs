@@ -1,5 +1,6 @@
 //! The run directory: what a pass over a corpus leaves behind, and what must agree before it is continued.
 
+mod contradictions;
 mod manifest;
 mod maps;
 mod order;

@@ -152,41 +152,6 @@ impl ImageRecord {
     }
 }
 
-impl ImageRecord {
-    /// Refuses what is no distribution, and a label that is not the most probable one.
-    fn check_probabilities(&self) -> Result<(), String> {
-        /// How far the sum of the most labels may be from 1 in single precision.
-        const ROUNDING: f32 = 1e-3;
-        let Some(own) = self.probabilities.get(self.label) else { return Ok(()) };
-        if let Some(wrong) = self.probabilities.iter().find(|p| !(0.0..=1.0 + ROUNDING).contains(*p)) {
-            return Err(format!("a probability of {wrong}"));
-        }
-        let sum: f32 = self.probabilities.iter().sum();
-        if (sum - 1.0).abs() > ROUNDING {
-            return Err(format!("probabilities whose sum is {sum}"));
-        }
-        match self.probabilities.iter().find(|p| *p > own) {
-            Some(higher) => Err(format!("its label has the probability {own}, and another one {higher}")),
-            None => Ok(()),
-        }
-    }
-}
-
-impl BoxRecord {
-    /// Refuses what is no box of a picture of this width and height.
-    fn check(&self, (width, height): (u32, u32)) -> Result<(), String> {
-        let edges @ [x_min, y_min, x_max, y_max] = <[f32; 4]>::from(self.bounding_box);
-        let inside = x_min >= 0.0 && y_min >= 0.0 && x_max <= width as f32 && y_max <= height as f32;
-        if !(inside && x_min <= x_max && y_min <= y_max) {
-            return Err(format!("{edges:?} is no box in a picture of {width} x {height}"));
-        }
-        if !(0.0..=1.0).contains(&self.confidence) {
-            return Err(format!("a confidence of {}", self.confidence));
-        }
-        Ok(())
-    }
-}
-
 impl MapRecord {
     /// The game, where regions played it.
     pub fn game_of_regions(&self) -> Option<&GameRecord> {
