@@ -8,6 +8,7 @@ use super::session::{
 };
 use super::settings::{by_name, up_to, Machine, Settings};
 use anyhow::Context;
+use emocam::annotations::PeopleLabels;
 use emocam::attribution::external::ExternalMaps;
 use emocam::attribution::{self, Needs};
 use emocam::config::Config;
@@ -150,13 +151,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
     let failures = all_failures(std::mem::take(&mut corpus.problems), failed);
     let estimates = evaluation.estimates(plan.resamples, config.cam.seed);
-    let groups = truth.map(|truth| {
-        // Whether the answer is what people say; `None`: nobody says anything, or has no word for it.
-        let is_right = |picture: &Judged| Some(truth.of_picture(&picture.path)? == truth.of_network[picture.class]?);
-        let group = |right: bool| evaluation.of_pictures(|picture| is_right(picture) == Some(right));
-        let estimates = |group: Evaluation| group.estimates(plan.resamples, config.cam.seed);
-        [("right", estimates(group(true))), ("wrong", estimates(group(false)))]
-    });
+    let groups = truth.map(|truth| by_answer(&evaluation, &truth, plan.resamples, config.cam.seed));
     let document = Document {
         emocam: env!("CARGO_PKG_VERSION").into(),
         libtorch: "2.11".into(),
@@ -187,6 +182,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         (false, _) => ExitCode::from(130),
         (true, true) => ExitCode::SUCCESS,
         (true, false) => ExitCode::from(1),
+    })
+}
+
+/// The estimates over images whose answer is what people say, and over those whose answer is not.
+fn by_answer(
+    evaluation: &Evaluation,
+    truth: &PeopleLabels,
+    resamples: usize,
+    seed: u64,
+) -> [(&'static str, Vec<MetricEstimate>); 2] {
+    // `None`: nobody says anything, or has no word for the answer.
+    let is_right = |picture: &Judged| Some(truth.of_picture(&picture.path)? == truth.of_network[picture.class]?);
+    [("right", true), ("wrong", false)].map(|(name, right)| {
+        let group = evaluation.of_pictures(|picture| is_right(picture) == Some(right));
+        (name, group.estimates(resamples, seed))
     })
 }
 

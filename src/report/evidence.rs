@@ -78,6 +78,63 @@ pub struct EvidenceSettings {
     pub seed: u64,
 }
 
+/// What was found for a class so far.
+#[derive(Debug, Default)]
+struct Found {
+    by_label: HashMap<usize, (u64, Best)>,
+    weakest: Best,
+    random: Best,
+}
+
+impl Found {
+    /// A picture in which the class is detected; `lot` is its number among those at random.
+    fn add(
+        &mut self,
+        record: &ImageRecord,
+        (method, class, label): (usize, usize, usize),
+        rule: &AssociationConfig,
+        lot: f64,
+        most: usize,
+    ) {
+        let map = &record.maps[method];
+        let of_class = |(at, region): (usize, &BoxRecord)| {
+            let score = map.score(at);
+            (region.class == class && region.confidence > rule.min_confidence)
+                .then(|| (region.bounding_box, rule.counts(region.confidence, score), rule.score.pick(score)))
+        };
+        let boxes: Vec<(BoundingBox, bool, f32)> = record.boxes.iter().enumerate().filter_map(of_class).collect();
+        let score = boxes.iter().map(|&(.., score)| score).fold(f32::MIN, f32::max);
+        let example = || ShownExample {
+            path: record.path.clone(),
+            size: Size::new(record.width, record.height),
+            label,
+            probability: record.probabilities.get(record.label).copied(),
+            score,
+            boxes: boxes.iter().map(|&(at, counts, _)| (at, counts)).collect(),
+        };
+        let path = record.path.as_str();
+        if boxes.iter().any(|&(_, counts, _)| counts) {
+            let (count, best) = self.by_label.entry(label).or_default();
+            *count += 1;
+            best.offer(most, -f64::from(score), &example, path);
+        }
+        self.weakest.offer(most, f64::from(score), &example, path);
+        self.random.offer(most, lot, &example, path);
+    }
+
+    /// The pictures, of the `most` labels that have the most.
+    fn into_evidence(self, most: usize) -> ClassEvidence {
+        let mut labels: Vec<(usize, (u64, Best))> = self.by_label.into_iter().collect();
+        labels.sort_by(|(label, (a, _)), (other, (b, _))| b.cmp(a).then(label.cmp(other)));
+        labels.truncate(most);
+        ClassEvidence {
+            strongest: labels.into_iter().map(|(label, (_, best))| (label, best.into_examples())).collect(),
+            weakest: self.weakest.into_examples(),
+            random: self.random.into_examples(),
+        }
+    }
+}
+
 /// For each method, for each of its `classes`, what is shown.
 ///
 /// # Errors
@@ -89,12 +146,6 @@ pub(super) fn collect(
     classes: &[Vec<usize>],
     settings: EvidenceSettings,
 ) -> Result<Vec<HashMap<usize, ClassEvidence>>> {
-    #[derive(Default)]
-    struct Found {
-        by_label: HashMap<usize, (u64, Best)>,
-        weakest: Best,
-        random: Best,
-    }
     let mut found: Vec<HashMap<usize, Found>> =
         classes.iter().map(|classes| classes.iter().map(|&class| (class, Found::default())).collect()).collect();
     run.for_each_record(|record: ImageRecord| {
@@ -105,46 +156,13 @@ pub(super) fn collect(
         for (method, found) in found.iter_mut().enumerate() {
             for &class in &detected {
                 let Some(found) = found.get_mut(&class) else { continue };
-                let map = &record.maps[method];
-                let of_class = |(at, region): (usize, &BoxRecord)| {
-                    let score = map.score(at);
-                    (region.class == class && region.confidence > rule.min_confidence)
-                        .then(|| (region.bounding_box, rule.counts(region.confidence, score), rule.score.pick(score)))
-                };
-                let boxes: Vec<(BoundingBox, bool, f32)> =
-                    record.boxes.iter().enumerate().filter_map(of_class).collect();
-                let score = boxes.iter().map(|&(.., score)| score).fold(f32::MIN, f32::max);
-                let example = || ShownExample {
-                    path: record.path.clone(),
-                    size: Size::new(record.width, record.height),
-                    label,
-                    probability: record.probabilities.get(record.label).copied(),
-                    score,
-                    boxes: boxes.iter().map(|&(at, counts, _)| (at, counts)).collect(),
-                };
-                let (most, path) = (settings.examples, record.path.as_str());
-                if boxes.iter().any(|&(_, counts, _)| counts) {
-                    let (count, best) = found.by_label.entry(label).or_default();
-                    *count += 1;
-                    best.offer(most, -f64::from(score), &example, path);
-                }
-                found.weakest.offer(most, f64::from(score), &example, path);
-                found.random.offer(most, lot, &example, path);
+                found.add(&record, (method, class, label), rule, lot, settings.examples);
             }
         }
         Ok(())
     })?;
-    let evidence = |found: Found| {
-        let mut labels: Vec<(usize, (u64, Best))> = found.by_label.into_iter().collect();
-        labels.sort_by(|(label, (a, _)), (other, (b, _))| b.cmp(a).then(label.cmp(other)));
-        labels.truncate(settings.labels);
-        ClassEvidence {
-            strongest: labels.into_iter().map(|(label, (_, best))| (label, best.into_examples())).collect(),
-            weakest: found.weakest.into_examples(),
-            random: found.random.into_examples(),
-        }
+    let of_method = |found: HashMap<usize, Found>| {
+        found.into_iter().map(|(class, found)| (class, found.into_evidence(settings.labels))).collect()
     };
-    let of_method =
-        |found: HashMap<usize, Found>| found.into_iter().map(|(class, found)| (class, evidence(found))).collect();
     Ok(found.into_iter().map(of_method).collect())
 }

@@ -53,7 +53,7 @@ pub(super) fn of_run(run: &ReportedRun<'_>) -> Vec<String> {
 /// Sentences about a method's matrix.
 pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
     let (name, counts) = &run.matrices.methods()[method];
-    let (classes, labels) = (run.matrices.classes(), run.matrices.labels());
+    let classes = run.matrices.classes();
     let table = &run.cells[method];
     let significant: Vec<&MatrixCell> = table.cells().iter().filter(|cell| cell.important.is_significant()).collect();
     let more = |cell: &&&MatrixCell| cell.important.difference.is_some_and(|ends| ends.value > 0.0);
@@ -93,26 +93,25 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
         positive.len(),
         positive.iter().filter(by_map).count()
     ));
-    let strongest = table.strongest(usize::MAX, |cell| cell.important.difference);
-    for cell in
-        strongest.into_iter().filter(|cell| cell.important.is_significant()).filter(|cell| more(&cell)).take(TOLD)
-    {
-        let (Some(share), Some(other), Some(q)) = (cell.important.share, cell.important.other_share, cell.important.q)
-        else {
-            continue;
-        };
-        let adds = if by_map(&&cell) { "the map adds to that" } else { "the detector alone may account for that" };
-        sentences.push(format!(
-            "{} is important in {:.2} [{:.2}, {:.2}] of the images of {}, and in {other:.2} of all others (q\u{a0}{}); {adds}.",
-            classes[cell.class],
-            share.value,
-            share.lower,
-            share.upper,
-            labels[cell.label],
-            if q < 0.001 { small(q) } else { format!("= {}", small(q)) }
-        ));
-    }
+    let strongest = table.strongest(usize::MAX, |cell| cell.important.difference).into_iter();
+    let upwards = strongest.filter(|cell| cell.important.is_significant() && more(&cell));
+    sentences.extend(upwards.take(TOLD).filter_map(|cell| told(run, cell, by_map(&&cell))));
     sentences
+}
+
+/// A cell in a sentence; `map_adds`: whether the map adds to what the detector accounts for.
+fn told(run: &ReportedRun<'_>, cell: &MatrixCell, map_adds: bool) -> Option<String> {
+    let (share, other, q) = (cell.important.share?, cell.important.other_share?, cell.important.q?);
+    let adds = if map_adds { "the map adds to that" } else { "the detector alone may account for that" };
+    Some(format!(
+        "{} is important in {:.2} [{:.2}, {:.2}] of the images of {}, and in {other:.2} of all others (q\u{a0}{}); {adds}.",
+        run.matrices.classes()[cell.class],
+        share.value,
+        share.lower,
+        share.upper,
+        run.matrices.labels()[cell.label],
+        if q < 0.001 { small(q) } else { format!("= {}", small(q)) }
+    ))
 }
 
 /// `0.012` or `< 0.001`, whose parts stay on one line.

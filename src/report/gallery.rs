@@ -9,6 +9,7 @@ use crate::run::Failure;
 use crate::{Error, Result};
 use base64::Engine;
 use rayon::prelude::*;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -106,36 +107,10 @@ impl<'a> Gallery<'a> {
         }
         let names: BTreeMap<Key<'a>, String> =
             self.examples.keys().zip(1..).map(|(key, number)| (*key, format!("{number:05}"))).collect();
-        let of_photo = |((run, path), keys): (&(usize, &str), &Vec<Key<'a>>)| -> Result<Vec<(Key<'a>, Drawn)>> {
-            let Some(source) = photos[*run] else { return Ok(Vec::new()) };
-            let photo = match source.photo(path) {
-                Ok(photo) => photo,
-                Err(error) => return Ok(keys.first().map(|key| (*key, Err(error))).into_iter().collect()),
-            };
-            let mut maps: BTreeMap<usize, Option<MapOverPhoto>> = BTreeMap::new();
-            let mut drawn = Vec::new();
-            for key in keys {
-                let example = self.examples[key];
-                if let std::collections::btree_map::Entry::Vacant(place) = maps.entry(key.1) {
-                    match source.map(path, runs[*run].method(key.1), photo.size()) {
-                        Ok(map) => place.insert(map),
-                        Err(error) => {
-                            drawn.push((*key, Err(error)));
-                            continue;
-                        }
-                    };
-                }
-                let map = maps[&key.1].as_ref();
-                let (size, small) = draw(&photo, map, example, SMALL)?;
-                if let Some(folder) = folder {
-                    let (_, large) = draw(&photo, map, example, LARGE)?;
-                    let name = &names[key];
-                    write_bytes(&folder.join(format!("photos/{name}-small.jpg")), &small)?;
-                    write_bytes(&folder.join(format!("photos/{name}.jpg")), &large)?;
-                }
-                drawn.push((*key, Ok((size, if folder.is_some() { Vec::new() } else { small }, map.is_some()))));
-            }
-            Ok(drawn)
+        let task = DrawingTask { examples: &self.examples, names: &names, runs, folder };
+        let of_photo = |(&(run, path), keys): (&(usize, &str), &Vec<Key<'a>>)| match photos[run] {
+            Some(source) => task.draw(source, run, path, keys),
+            None => Ok(Vec::new()),
         };
         let drawn: Vec<Vec<(Key<'a>, Drawn)>> = by_photo.par_iter().map(of_photo).collect::<Result<_>>()?;
         let mut failed = BTreeSet::new();
@@ -188,6 +163,57 @@ impl<'a> Gallery<'a> {
     /// How many are shown, and what could not be.
     pub fn into_counts(self) -> (usize, Vec<Failure>) {
         (self.all().filter(|shown| shown.kept).count(), self.missing)
+    }
+}
+
+/// What drawing all classes and methods of a photo needs.
+struct DrawingTask<'a, 'b> {
+    examples: &'b BTreeMap<Key<'a>, &'a ShownExample>,
+    names: &'b BTreeMap<Key<'a>, String>,
+    runs: &'b [ReportedRun<'b>],
+    /// Where both sizes are written.
+    folder: Option<&'b Path>,
+}
+
+impl<'a> DrawingTask<'a, '_> {
+    /// Decodes the photo and draws it for each of `keys`; what cannot be read is in their place.
+    fn draw(
+        &self,
+        source: &dyn PhotoSource,
+        run: usize,
+        path: &str,
+        keys: &[Key<'a>],
+    ) -> Result<Vec<(Key<'a>, Drawn)>> {
+        let photo = match source.photo(path) {
+            Ok(photo) => photo,
+            Err(error) => return Ok(keys.first().map(|key| (*key, Err(error))).into_iter().collect()),
+        };
+        let mut maps: BTreeMap<usize, Option<MapOverPhoto>> = BTreeMap::new();
+        let mut drawn = Vec::new();
+        for key in keys {
+            if let Entry::Vacant(place) = maps.entry(key.1) {
+                match source.map(path, self.runs[run].method(key.1), photo.size()) {
+                    Ok(map) => place.insert(map),
+                    Err(error) => {
+                        drawn.push((*key, Err(error)));
+                        continue;
+                    }
+                };
+            }
+            drawn.push((*key, Ok(self.draw_one(&photo, maps[&key.1].as_ref(), key)?)));
+        }
+        Ok(drawn)
+    }
+
+    fn draw_one(&self, photo: &Rgb8, map: Option<&MapOverPhoto>, key: &Key<'a>) -> Result<(Size, Vec<u8>, bool)> {
+        let example = self.examples[key];
+        let (size, small) = draw(photo, map, example, SMALL)?;
+        let Some(folder) = self.folder else { return Ok((size, small, map.is_some())) };
+        let (_, large) = draw(photo, map, example, LARGE)?;
+        let name = &self.names[key];
+        write_bytes(&folder.join(format!("photos/{name}-small.jpg")), &small)?;
+        write_bytes(&folder.join(format!("photos/{name}.jpg")), &large)?;
+        Ok((size, Vec::new(), map.is_some()))
     }
 }
 
