@@ -36,8 +36,9 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write_whole(path, |writer| writer.write_all(bytes).map_err(Error::io("write", path)))
 }
 
-/// Removes the temporary files in `folder` that processes left there when they were killed in [`write_whole`], where their
-/// name begins with `start` (`.` for all). No other process may be writing there. A folder that is not there has none.
+/// Removes the temporary files in `folder` that processes left there when they were killed in [`write_whole`], where
+/// their name begins with `start` (`.` for all). No other process may be writing there. A folder that is not there has
+/// none.
 ///
 /// # Errors
 /// Such a file cannot be removed.

@@ -102,8 +102,8 @@ impl Annotations {
     }
 
     /// Labels for the pictures `paths`, found by their paths, else by file names that no other picture has (the rule of
-    /// [`KnownRegions::join`](crate::regions::KnownRegions::join)). Of several labels of a picture the one that is named
-    /// most often counts, and of equals none.
+    /// [`KnownRegions::join`](crate::regions::KnownRegions::join)). Of several labels of a picture the one that is
+    /// named most often counts, and of equals none.
     ///
     /// # Errors
     /// Several pictures or several entries compete by name.

@@ -1,9 +1,9 @@
 //! How often a class would be important by chance: its boxes scored on the maps of other pictures.
 //!
 //! Pictures have their motif in the middle, maps are high in the middle, and large boxes hold some of any map. So each
-//! picture's boxes are laid on the map that another picture, drawn at random, has in the same run: boxes keep their sizes
-//! and places, maps their shapes, and what they have to do with each other is gone. The draws are whole: in each of them
-//! every picture has one map of another.
+//! picture's boxes are laid on the map that another picture, drawn at random, has in the same run: boxes keep their
+//! sizes and places, maps their shapes, and what they have to do with each other is gone. The draws are whole: in each
+//! of them every picture has one map of another.
 //!
 //! In: a run that kept its maps. Out: per method and cell the number of pictures in which the class is important beside
 //! that number by chance. No network runs.
@@ -161,9 +161,9 @@ impl ChanceLevels {
 }
 
 impl ChanceCell {
-    /// The mean over the draws, their standard deviation, how many times as many pictures there are as by chance, how many
-    /// deviations more, and the share of draws, the pictures themselves among them, that have as many (Phipson and Smyth
-    /// 2010).
+    /// The mean over the draws, their standard deviation, how many times as many pictures there are as by chance, how
+    /// many deviations more, and the share of draws, the pictures themselves among them, that have as many (Phipson and
+    /// Smyth 2010).
     fn numbers(&self) -> [Option<f64>; 5] {
         let count = self.drawn.len() as f64;
         let mean = self.drawn.iter().sum::<u64>() as f64 / count;

@@ -173,8 +173,8 @@ impl DifferenceTable {
     }
 
     /// Of the same pictures seen twice: the interval by resampling them, and the test by exchanging the two looks
-    /// ([`PairedShares::p_value`]). Taken are classes that are important in at least `min_images` pictures of both looks
-    /// together.
+    /// ([`PairedShares::p_value`]). Taken are classes that are important in at least `min_images` pictures of both
+    /// looks together.
     pub fn paired(counts: &PairedCounts, classes: usize, min_images: u64, resamples: usize, seed: u64) -> Self {
         let labels = counts.labelled.len();
         let of_class = |class: usize| {

@@ -101,9 +101,9 @@ impl BesidePeople {
         self.right.methods().iter().map(|(name, _)| name.as_str()).zip(pairs.map(table)).collect()
     }
 
-    /// Writes into `folder`: `confusion.csv`, `.png` and `.svg`, `labels.csv` and `accuracy.json`; for every method what
-    /// [`Matrices::write`] does, with people's labels as columns, and `right_or_wrong.csv` and `.png` with its SVG.
-    /// Returns the paths of the pictures.
+    /// Writes into `folder`: `confusion.csv`, `.png` and `.svg`, `labels.csv` and `accuracy.json`; for every method
+    /// what [`Matrices::write`] does, with people's labels as columns, and `right_or_wrong.csv` and `.png` with its
+    /// SVG. Returns the paths of the pictures.
     ///
     /// # Errors
     /// A file cannot be written.

@@ -1,5 +1,5 @@
-//! Associations within groups of pictures, as by the year or by who is seen: does an object go with a label only because
-//! both are more frequent in some group, and does it in all groups alike?
+//! Associations within groups of pictures, as by the year or by who is seen: does an object go with a label only
+//! because both are more frequent in some group, and does it in all groups alike?
 //!
 //! In: records, a word for each picture. Out: per method and cell the odds ratio of Mantel and Haenszel over the groups
 //! with tests, and the shares in every group.
@@ -78,8 +78,8 @@ impl StrataReport {
         self.strata.iter().map(|(name, matrices)| (name.as_str(), images(matrices))).collect()
     }
 
-    /// Writes for every method `<folder>/<method>/strata.csv`, a row for each cell and group, and `mantel_haenszel.csv`,
-    /// a row for each cell, and returns the paths of the latter.
+    /// Writes for every method `<folder>/<method>/strata.csv`, a row for each cell and group, and
+    /// `mantel_haenszel.csv`, a row for each cell, and returns the paths of the latter.
     ///
     /// # Errors
     /// A table cannot be written.

@@ -30,8 +30,9 @@ use std::sync::Arc;
 ///
 /// With --labels also people/: all of this with people's labels as columns; confusion.csv with its picture, labels.csv
 /// and accuracy.json (with Cohen's kappa); <METHOD>/right_or_wrong.csv and .png (what is important when the network is
-/// wrong); unjoined.csv (images without a label, labels without an image). With --by also by-<COLUMN>/<METHOD>/strata.csv
-/// and mantel_haenszel.csv (odds ratios within groups of images, and whether they are the same in all).
+/// wrong); unjoined.csv (images without a label, labels without an image). With --by also
+/// by-<COLUMN>/<METHOD>/strata.csv and mantel_haenszel.csv (odds ratios within groups of images, and whether they are
+/// the same in all).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A run directory of `emocam analyze`

@@ -16,12 +16,12 @@ use std::sync::Arc;
 /// Say what differs between two runs, methods, thresholds or label sources; no networks
 ///
 /// Of runs over the same images each image is compared with itself: how often the label is the same, whether boxes are,
-/// how far scores and maps (--save-maps of both runs) agree by rank, and which cells of the object-emotion matrix differ,
-/// with intervals by resampling the images and q-values of a test that exchanges the two runs. Runs over different images
-/// are compared as two samples. Classes and labels are compared that both have by name.
+/// how far scores and maps (--save-maps of both runs) agree by rank, and which cells of the object-emotion matrix
+/// differ, with intervals by resampling the images and q-values of a test that exchanges the two runs. Runs over
+/// different images are compared as two samples. Classes and labels are compared that both have by name.
 ///
-/// An option with two values, as `--importance 0.3,0.5`, has one for each side; with one value it is for both. RUN_B may
-/// be a table of published shares, as configs/emocam-fig2.csv (the EmoCAM paper's Fig. 2 as far as it is legible).
+/// An option with two values, as `--importance 0.3,0.5`, has one for each side; with one value it is for both. RUN_B
+/// may be a table of published shares, as configs/emocam-fig2.csv (the EmoCAM paper's Fig. 2 as far as it is legible).
 ///
 /// Writes differences.csv, differences.png and .svg, comparison.json, and of runs over the same images images.csv (the
 /// most changed first) and confusion.csv with its picture (labels of RUN_A in rows).

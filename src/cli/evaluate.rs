@@ -34,8 +34,9 @@ use std::time::Instant;
 /// Changes each image as its map says and asks the emotion model again, some 50 times for each image and method, and
 /// does the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes
 /// evaluation.csv (means with 95 % bootstrap intervals), images.csv, curves.csv, failures.csv, evaluate.json and a
-/// picture; with --labels answers.csv, the means over images that are answered rightly and wrongly. What the metrics measure is whether a map agrees with what the model does, not whether the model is right.
-/// Costs 1.6 s of processor time for each image and map, baselines included. Not needed: a detector, unless for
+/// picture; with --labels answers.csv, the means over images that are answered rightly and wrongly. What the metrics
+/// measure is whether a map agrees with what the model does, not whether the model is right. Costs 1.6 s of processor
+/// time for each image and map, baselines included. Not needed: a detector, unless for
 /// --pointing.
 #[derive(Debug, clap::Args)]
 pub struct Args {

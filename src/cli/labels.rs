@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Labels that people gave")]
 pub struct LabelArgs {
-    /// What the images show: a table with a column for the images' paths and one for their labels (CSV, TSV, FindingEmo's
-    /// annotations, EMOTIC's, Emotion6's), EmoSet's JSON, or `folder`: the name of the folder that each lies in
+    /// What the images show: a table with a column for the images' paths and one for their labels (CSV, TSV,
+    /// FindingEmo's annotations, EMOTIC's, Emotion6's), EmoSet's JSON, or `folder`: the name of the folder that each
+    /// lies in
     #[arg(long, value_name = "FILE|folder")]
     pub labels: Option<PathBuf>,
 
-    /// The column with the images' paths [default: path, image_path, filename and the like; EMOTIC's Folder and Filename]
+    /// The column with the images' paths [default: path, image_path, filename and the like; EMOTIC's Folder and
+    /// Filename]
     #[arg(long, value_name = "NAME", requires = "labels")]
     pub path_column: Option<String>,
 

@@ -182,8 +182,8 @@ pub fn print(text: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Makes `folder` where there is none yet, and marks it: pictures in it are figures, which no walk takes for photos. One
-/// that is there already is the user's, and stays unmarked.
+/// Makes `folder` where there is none yet, and marks it: pictures in it are figures, which no walk takes for photos.
+/// One that is there already is the user's, and stays unmarked.
 pub fn make_figures_folder(folder: &Path) -> anyhow::Result<()> {
     if !folder.exists() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;

@@ -1,4 +1,5 @@
-//! The command `compare`: two looks at pictures, as by two networks, methods, thresholds, or by a network and by people.
+//! The command `compare`: two looks at pictures, as by two networks, methods, thresholds, or by a network and by
+//! people.
 //!
 //! In: two runs, each with a method, a rule for what is important and what its columns are. Out: how far labels, boxes
 //! and maps agree, the cells of the matrices that differ, and the pictures that changed most. Of runs over the same

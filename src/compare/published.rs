@@ -103,8 +103,8 @@ impl BesidePublished {
         spearman_p(self.spearman?, self.cells.len())
     }
 
-    /// Writes `differences.csv`, `differences.png` and `.svg` into `folder`, which is made; `names` are those of the run
-    /// and of the published matrix.
+    /// Writes `differences.csv`, `differences.png` and `.svg` into `folder`, which is made; `names` are those of the
+    /// run and of the published matrix.
     ///
     /// # Errors
     /// A file cannot be written.

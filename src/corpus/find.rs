@@ -57,8 +57,8 @@ pub struct Corpus {
 /// "._photo.jpg", ".thumbnails"), except as a root; so are run directories and folders with a file [`FIGURES`], whose
 /// pictures are no photos. Loops of links, links to nothing, unreadable folders, names that are not UTF-8, and pipes,
 /// sockets and devices that are named like images (opening one could wait for ever) become [`Corpus::problems`]; so do
-/// listed files that are not there, what of a tar cannot be read, and pictures of formats that are not read. An image met
-/// twice counts once: under one name, or by several roots under several names, of which the first stays.
+/// listed files that are not there, what of a tar cannot be read, and pictures of formats that are not read. An image
+/// met twice counts once: under one name, or by several roots under several names, of which the first stays.
 ///
 /// # Errors
 /// A root that does not exist or cannot be examined, a list that cannot be read, a compressed tar as a root.

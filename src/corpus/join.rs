@@ -22,10 +22,10 @@ pub struct Joined {
 
 impl Joined {
     /// How the pictures `paths` and the entries `names`, which are in order and all different, fit together: a picture
-    /// belongs to the entry with its path; else to the one that names more or fewer of the folders above it, if there is
-    /// one such entry and one such picture; else to the one with its file name, if no other picture and no other entry has
-    /// that; else likewise by the name without its extension. Where a path decided for one picture of a name, the name
-    /// decides for no other.
+    /// belongs to the entry with its path; else to the one that names more or fewer of the folders above it, if there
+    /// is one such entry and one such picture; else to the one with its file name, if no other picture and no other
+    /// entry has that; else likewise by the name without its extension. Where a path decided for one picture of a name,
+    /// the name decides for no other.
     ///
     /// # Errors
     /// Several paths or several entries compete by name; the message names two.

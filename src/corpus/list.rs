@@ -15,7 +15,8 @@ pub(super) fn folder(list: &Path) -> &Path {
 }
 
 /// The paths of a list: its lines without line ends, empty ones and comments, which begin with `#` (a file whose name
-/// does is `./#name`); of a `.csv` the cells of its column `path`. What is not UTF-8 is an `Err` with what can be shown.
+/// does is `./#name`); of a `.csv` the cells of its column `path`. What is not UTF-8 is an `Err` with what can be
+/// shown.
 ///
 /// # Errors
 /// The list cannot be read, or is a table without such a column.

@@ -108,8 +108,8 @@ fn cell(value: Option<f64>) -> String {
 /// The columns of `evaluation.csv`.
 const COLUMNS: &str = "method,kind,metric,better,mean,lower,upper,n,over_random,over_random_lower,over_random_upper";
 
-/// Writes `answers.csv` into `folder`: the estimates over groups of pictures, as over those that are answered rightly and
-/// wrongly, with the group's name in the first column.
+/// Writes `answers.csv` into `folder`: the estimates over groups of pictures, as over those that are answered rightly
+/// and wrongly, with the group's name in the first column.
 ///
 /// # Errors
 /// The table cannot be written.

@@ -73,7 +73,8 @@ fn lay_over(pixels: &mut Rgb8, (grid, values): &MapOverPhoto) {
     }
 }
 
-/// A frame of two colours, so that it stands out on any ground: a box that counts white in black, another grey and thin.
+/// A frame of two colours, so that it stands out on any ground: a box that counts white in black, another grey and
+/// thin.
 fn frame(pixels: &mut Rgb8, [x_min, y_min, x_max, y_max]: [f64; 4], counts: bool) {
     let lines: &[(i64, [u8; 3])] =
         if counts { &[(0, [0; 3]), (1, [255; 3]), (2, [255; 3]), (3, [0; 3])] } else { &[(0, [90; 3]), (1, [200; 3])] };

@@ -129,8 +129,8 @@ impl<'a> Gallery<'a> {
         Ok(())
     }
 
-    /// Of pictures in the page itself keeps as many as fit into three quarters of `budget`, spread evenly over them; says
-    /// how many were left out.
+    /// Of pictures in the page itself keeps as many as fit into three quarters of `budget`, spread evenly over them;
+    /// says how many were left out.
     pub fn keep_within(&mut self, budget: usize) -> Result<usize> {
         let room = budget / 4 * 3;
         let all: usize = self.all().map(|shown| shown.embedded.len().div_ceil(3) * 4).sum();

@@ -1,9 +1,9 @@
 //! The command `report`: runs as a page to read, click through and send on.
 //!
 //! In: runs, and their photos where they are still there. Out: `index.html` with what was done, what was found and the
-//! matrix as a table; a page for each prominent class with its numbers and with photos, the strongest and the weakest and
-//! some at random; the photos. No script runs in the pages, and they ask no other machine for anything; names of files,
-//! classes and labels are text in them, whatever they contain. The same runs give the same bytes.
+//! matrix as a table; a page for each prominent class with its numbers and with photos, the strongest and the weakest
+//! and some at random; the photos. No script runs in the pages, and they ask no other machine for anything; names of
+//! files, classes and labels are text in them, whatever they contain. The same runs give the same bytes.
 
 mod drawing;
 mod evidence;
@@ -94,8 +94,8 @@ pub struct WrittenReport {
 /// Writes a report of `inputs` into `folder`, which is made; what an earlier report left there is replaced.
 ///
 /// # Errors
-/// A run cannot be read; a file cannot be written; the folder has an `index.html` of somebody else; a single file without
-/// photos would be too large already.
+/// A run cannot be read; a file cannot be written; the folder has an `index.html` of somebody else; a single file
+/// without photos would be too large already.
 pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettings) -> Result<WrittenReport> {
     let photos: Vec<Option<&dyn PhotoSource>> = inputs.iter().map(|input| input.photos).collect();
     let runs = inputs.into_iter().map(|input| ReportedRun::read(input, settings)).collect::<Result<Vec<_>>>()?;

@@ -19,7 +19,8 @@ pub struct KeptMap {
 }
 
 /// Writes `<folder>/<path of the picture>.safetensors`: per method a tensor (rows, columns), f32 in `[0, 1]`, of the
-/// emotion model's input size, named after the method; of a signed method also `<method>-signed`, in units of the score.
+/// emotion model's input size, named after the method; of a signed method also `<method>-signed`, in units of the
+/// score.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -63,8 +64,8 @@ pub fn write_maps(path: &Path, record: &ImageRecord, size: Size, maps: &[KeptMap
 /// A map as it is kept: its rows and columns, and its values row by row.
 pub type ReadMap = ([usize; 2], Vec<f32>);
 
-/// The maps of methods in a file that [`save_maps`] has written; `None` where there is no such file, or no such method in
-/// it.
+/// The maps of methods in a file that [`save_maps`] has written; `None` where there is no such file, or no such method
+/// in it.
 ///
 /// # Errors
 /// The file cannot be read, or is no file of maps.

@@ -1,8 +1,8 @@
 //! A share before two judges of the same cases: does it differ between them?
 //!
 //! Each judge chooses which cases are of a kind, and which of those are hits; compared are the judges' shares of hits
-//! among the cases of the kind. For two networks: the cases are pictures, of the kind are those with a label, hits those
-//! in which a class is important.
+//! among the cases of the kind. For two networks: the cases are pictures, of the kind are those with a label, hits
+//! those in which a class is important.
 //!
 //! In: numbers of cases. Out: a difference in `[-1, 1]`, its interval, and a p-value in `[0, 1]`.
 
@@ -62,9 +62,9 @@ impl PairedShares {
         percentile_interval_of_counts(self.counts.as_flattened(), Self::difference_of, resamples, seed)
     }
 
-    /// The two-sided p-value of a test by exchange: if the judges were alike, which of them said what of a case would be
-    /// chance. The statistic is the number of hits of the second judge less those that the common share would give, less
-    /// the same of the first. `None` where one of them names no case.
+    /// The two-sided p-value of a test by exchange: if the judges were alike, which of them said what of a case would
+    /// be chance. The statistic is the number of hits of the second judge less those that the common share would give,
+    /// less the same of the first. `None` where one of them names no case.
     ///
     /// Where both judges name the same cases it is the exact test of McNemar. Of few cases on which they differ, all
     /// exchanges are counted; of many, the statistic is normal.

@@ -16,8 +16,8 @@ pub struct Stratified {
     /// The common odds ratio (Mantel and Haenszel 1959) with its interval at 95 % (Robins, Breslow and Greenland 1986);
     /// `None` where it is 0 or infinite.
     pub odds_ratio: Option<ValueWithInterval>,
-    /// Whether chance alone could make the association within the strata: the p-value of the test of Cochran, Mantel and
-    /// Haenszel, without a correction for continuity.
+    /// Whether chance alone could make the association within the strata: the p-value of the test of Cochran, Mantel
+    /// and Haenszel, without a correction for continuity.
     pub p_value: f64,
     /// Whether the odds ratio could be the same in all: the p-value of the test of Breslow and Day (1980) with Tarone's
     /// correction (1985); `None` for a single stratum, or without a common odds ratio.
@@ -96,8 +96,8 @@ fn breslow_day_tarone(tables: &[([f64; 4], f64)], odds: f64) -> f64 {
     statistic - distance * distance / variances
 }
 
-/// The first count of a table with these margins whose odds ratio is `odds`: x (rest + x) = odds (group - x) (with - x),
-/// where `rest` is the last count less the first.
+/// The first count of a table with these margins whose odds ratio is `odds`: x (rest + x) = odds (group - x) (with -
+/// x), where `rest` is the last count less the first.
 fn expected_with(group: f64, with: f64, rest: f64, odds: f64) -> f64 {
     let (square, linear, constant) = (1.0 - odds, rest + odds * (group + with), -odds * group * with);
     // The root between 0 and both margins, in the form that does not cancel; of odds 1 the equation is linear.

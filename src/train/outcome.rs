@@ -143,8 +143,8 @@ impl Examination<'_> {
     }
 }
 
-/// Labels in inverse proportion to how many pictures each has, the mean over pictures 1, and 1 for a label that has none:
-/// (labels).
+/// Labels in inverse proportion to how many pictures each has, the mean over pictures 1, and 1 for a label that has
+/// none: (labels).
 ///
 /// # Errors
 /// No memory.
@@ -167,8 +167,8 @@ pub fn write_result(folder: &Path, result: &impl Serialize) -> Result<()> {
     write_bytes(&folder.join(RESULT), &json)
 }
 
-/// What a finished training in `folder` came to; `None` where there is none yet: then the folder is ready for one, made if
-/// need be and without what a killed process left half written.
+/// What a finished training in `folder` came to; `None` where there is none yet: then the folder is ready for one, made
+/// if need be and without what a killed process left half written.
 ///
 /// # Errors
 /// The file cannot be read, or has another fingerprint, which `fingerprint_of` finds in it; the folder cannot be made.

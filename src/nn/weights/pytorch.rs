@@ -125,7 +125,8 @@ fn check_zip(path: &Path, file_length: u64) -> Result<CheckedZip, String> {
 /// The pickles of a legacy file pass the gate; the storages behind them are checked by the reader.
 fn check_legacy(path: &Path) -> Result<(), String> {
     let mut reader = BufReader::new(File::open(path).map_err(|e| e.to_string())?);
-    // What the reader would take for the tar that PyTorch wrote before 2018: it has pickles of its own, which no gate sees.
+    // What the reader would take for the tar that PyTorch wrote before 2018: it has pickles of its own, which no gate
+    // sees.
     let mut start = Vec::new();
     reader.by_ref().take(TAR_MARK.0 + TAR_MARK.1.len() as u64).read_to_end(&mut start).map_err(|e| e.to_string())?;
     if start.get(TAR_MARK.0 as usize..).is_some_and(|mark| mark == TAR_MARK.1) {
@@ -148,8 +149,8 @@ fn check_total(path: &Path, tensors: &BTreeMap<String, Tensor>, file_length: u64
     Err(Error::file(path, message))
 }
 
-/// A view that is not contiguous is gathered from its whole storage: thousands of small views over one large storage would
-/// be read for minutes. Networks have their largest tensors once.
+/// A view that is not contiguous is gathered from its whole storage: thousands of small views over one large storage
+/// would be read for minutes. Networks have their largest tensors once.
 fn check_views(path: &Path, tensors: usize, largest: u64, file_length: u64) -> Result<()> {
     /// So often the file may be read, and so much is always allowed.
     const MOST_READ: (u64, u64) = (64, 2 << 30);
