@@ -308,7 +308,7 @@ fn flat_model(corpus: &Corpus) {
 fn right_and_wrong_answers_are_judged_apart() {
     let corpus = Corpus::small();
     let mut command = evaluate(&corpus);
-    ends(command.args(["--cam", "grad-cam", "--metrics", "average-drop,increase"]), 0);
+    ends(command.args(["--cam", "grad-cam", "--metrics", "confidence"]), 0);
     let images = corpus.run("judged").table("images.csv");
     // People who say the same of every second picture, nothing of every fifth, and else something that it is not.
     let mut paths: Vec<(&str, &str)> = images.column("path").into_iter().zip(images.column("label")).collect();
@@ -330,7 +330,7 @@ fn right_and_wrong_answers_are_judged_apart() {
     }
     corpus.write("labels.csv", file);
     let mut command = evaluate_into(&corpus, "again", &common::reference("emonet/narrow_ecco.pt"));
-    command.args(["--cam", "grad-cam", "--metrics", "average-drop,increase", "--labels", "labels.csv"]);
+    command.args(["--cam", "grad-cam", "--metrics", "confidence", "--labels", "labels.csv"]);
     let said = ends(&mut command, 0);
     assert!(said.err.contains("images have no label that counts"), "{}", said.err);
     let again = corpus.run("again");
