@@ -230,7 +230,7 @@ fn the_label_is_that_of_the_graph_after_every_edit() {
     let place = |size| Place { x: 0.5, y: 0.5, size, turn: 0.0 };
     let object = |class: &str, variant, size| {
         let class = CLASSES.iter().position(|name| *name == class).unwrap();
-        Object { class, variant, place: place(size), seed: 3 }
+        Object { class, variant, place: place(size), seed: 3, hidden: 0 }
     };
     let scene = |objects: Vec<Object>| Scene { size: Size::new(320, 240), style: Style::Standard, seed: 1, objects };
     let label_of = |objects: Vec<Object>| LABELS[label(&scene(objects))];
@@ -290,7 +290,7 @@ fn boxes_are_those_of_the_pixels_that_change() {
             for (number, variant) in variants.into_iter().enumerate() {
                 let seed = (40 * class + number) as u64;
                 let place = Place { x: 0.47, y: 0.52, size: 0.6, turn: 20.0 };
-                let object = Object { class, variant, place, seed };
+                let object = Object { class, variant, place, seed, hidden: 0 };
                 // Where an object has the colour of what is behind it, nothing changes: three backgrounds.
                 let scenes =
                     [1, 2, 3].map(|seed| Scene { size: Size::new(200, 150), style, seed, objects: vec![object] });
@@ -323,7 +323,7 @@ fn a_hidden_object_has_no_box() {
     let house = CLASSES.iter().position(|name| *name == "House").unwrap();
     let object = |class, size| {
         let place = Place { x: 0.5, y: 0.5, size, turn: 0.0 };
-        Object { class, variant: Variant::Plain, place, seed: 1 }
+        Object { class, variant: Variant::Plain, place, seed: 1, hidden: 0 }
     };
     let size = Size::new(300, 220);
     let objects = vec![object(spider, 0.15), object(house, 0.8)];
@@ -359,7 +359,7 @@ proptest! {
     #[test]
     fn any_object_anywhere_renders(class in 0..CLASSES.len(), seed: u64, x in -1.0..2.0, y in -1.0..2.0, size in 0.001..3.0, turn in -720.0..720.0) {
         let variant = graph().variants(class)[0];
-        let object = Object { class, variant, place: Place { x, y, size, turn }, seed };
+        let object = Object { class, variant, place: Place { x, y, size, turn }, seed, hidden: 0 };
         let scene = Scene { size: Size::new(97, 61), style: Style::HeldOut, seed, objects: vec![object] };
         for (_, b) in scene.paint().boxes {
             prop_assert!(b.x_min >= 0.0 && b.y_min >= 0.0 && b.x_max <= 97.0 && b.y_max <= 61.0 && b.area() > 0.0);

@@ -154,7 +154,7 @@ fn write_objects(folder: &Path, graph: &CausalGraph, seed: u64, style: Style) ->
         };
         let name = name.to_lowercase().replace(' ', "-");
         let place = Place { x: 0.5, y: 0.5, size: 1.0, turn: 0.0 };
-        let object = Object { class, variant, place, seed: Random::of_text(seed, &name).next_u64() };
+        let object = Object { class, variant, place, seed: Random::of_text(seed, &name).next_u64(), hidden: 0 };
         let (size, pixels) = object.cutout(style, CUTOUT);
         let pixels = image::RgbaImage::from_raw(size.width, size.height, pixels).expect("four bytes a pixel");
         write_bytes(&folder.join(format!("{name}.png")), &encoded(&pixels.into())?)?;

@@ -5,6 +5,7 @@ use super::evaluate::{Accuracy, Found};
 use crate::files::{read_text, write_bytes};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -15,10 +16,10 @@ pub const USUAL_NMS_IOU: f32 = 0.45;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
-    /// Of the detector.
-    pub detector: Option<Measured<DetectorScore>>,
-    /// Of the emotion network.
-    pub emotion: Option<Measured<EmotionScore>>,
+    /// Of the detectors, by name.
+    pub detectors: BTreeMap<String, Measured<DetectorScore>>,
+    /// Of the emotion networks, by name.
+    pub emotion_networks: BTreeMap<String, Measured<EmotionScore>>,
 }
 
 /// How one network came about and how good it is.
@@ -139,27 +140,32 @@ impl Metrics {
         text.push_str("\n| network | style | scenes | measure | value |\n| --- | --- | --- | --- | --- |\n");
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
         // Writing to a String cannot fail.
-        for (style, score) in self.detector.iter().flat_map(|measured| &measured.styles) {
+        let styles = |(name, measured): (&String, &Measured<DetectorScore>)| {
+            measured.styles.iter().map(|(style, score)| (name.clone(), style.clone(), score.clone())).collect::<Vec<_>>()
+        };
+        for (name, style, score) in self.detectors.iter().flat_map(styles) {
             let DetectorScore { scenes, map50, map50_usual_nms, .. } = score;
             let _ = writeln!(
                 text,
-                "| detector | {style} | {scenes} | mAP@0.5, the paper's suppression (IoU 0.005) | {} |",
-                number(*map50)
+                "| {name} | {style} | {scenes} | mAP@0.5, the paper's suppression (IoU 0.005) | {} |",
+                number(map50)
             );
             let _ = writeln!(
                 text,
-                "| detector | {style} | {scenes} | mAP@0.5, suppression at IoU {USUAL_NMS_IOU} | {} |",
-                number(*map50_usual_nms)
+                "| {name} | {style} | {scenes} | mAP@0.5, suppression at IoU {USUAL_NMS_IOU} | {} |",
+                number(map50_usual_nms)
             );
         }
-        for (style, score) in self.emotion.iter().flat_map(|measured| &measured.styles) {
-            let _ = writeln!(text, "| emotion | {style} | {} | accuracy | {:.3} |", score.scenes, score.accuracy);
+        for (name, measured) in &self.emotion_networks {
+            for (style, score) in &measured.styles {
+                let _ = writeln!(text, "| {name} | {style} | {} | accuracy | {:.3} |", score.scenes, score.accuracy);
+            }
         }
         text.push_str("\nPer class and per label: `metrics.json`.\n\n## Trained\n\n");
         text.push_str("| network | parameters | seed | steps | batch | rate | minutes | on |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
-        let detector = self.detector.iter().map(|m| ("detector", m.parameters, &m.trainings));
-        let emotion = self.emotion.iter().map(|m| ("emotion", m.parameters, &m.trainings));
-        for (name, parameters, trainings) in detector.chain(emotion) {
+        let detectors = self.detectors.iter().map(|(name, m)| (name, m.parameters, &m.trainings));
+        let emotions = self.emotion_networks.iter().map(|(name, m)| (name, m.parameters, &m.trainings));
+        for (name, parameters, trainings) in detectors.chain(emotions) {
             for Training { seed, steps, batch, rate, minutes, machine } in trainings {
                 let _ = writeln!(
                     text,
@@ -214,7 +220,7 @@ mod tests {
         };
         let detector =
             Measured { parameters: 1234, trainings: vec![training], styles: vec![("held-out".into(), score)] };
-        let metrics = Metrics { detector: Some(detector), emotion: None };
+        let metrics = Metrics { detectors: [("detector".to_string(), detector)].into(), ..Metrics::default() };
         metrics.write(folder.path()).unwrap();
         assert_eq!(Metrics::read(folder.path()).unwrap(), metrics);
         let card = read_text(&folder.path().join("README.md")).unwrap();

@@ -1,15 +1,21 @@
-//! The drawn world as a stream of examples, by its built-in causal graph.
+//! The drawn world as a stream of examples, labelled by a causal graph.
 
 use super::{Example, Examples};
-use crate::world::{graph, Scene, Style, Variant, CLASSES};
+use crate::image::BoundingBox;
+use crate::world::{CausalGraph, Scene, Style, Variant, CLASSES};
+use std::sync::Arc;
 
 /// Scenes 0, 1, 2 ... of one seed and style.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Drawn {
+    /// What they are drawn from and labelled by.
+    pub graph: Arc<CausalGraph>,
     /// Of the stream.
     pub seed: u64,
     /// Whose hand draws.
     pub style: Style,
+    /// Whether parts of objects are asked for too: classes behind those of the objects.
+    pub parts: bool,
     /// Share of scenes whose label is another than the causal graph's.
     pub label_noise: f64,
 }
@@ -24,7 +30,7 @@ fn kind(class: usize, variant: Variant) -> usize {
 
 impl Examples for Drawn {
     fn example(&self, number: u64) -> Example {
-        let scene = Scene::draw(graph(), self.seed, number, self.style);
+        let scene = Scene::draw(&self.graph, self.seed, number, self.style);
         let painting = scene.paint();
         let of = |name: fn(usize, Variant) -> usize| {
             let named = |&(object, place): &(usize, _)| {
@@ -33,10 +39,15 @@ impl Examples for Drawn {
             };
             painting.boxes.iter().map(named).collect()
         };
+        let mut boxes: Vec<(usize, BoundingBox)> = of(|class, _| class);
+        if self.parts {
+            let parts = scene.part_boxes().into_iter();
+            boxes.extend(parts.map(|part| (CLASSES.len() + part.kind as usize, part.bounding_box)));
+        }
         Example {
-            boxes: of(|class, _| class),
+            boxes,
             kinds: of(kind),
-            label: graph().noisy_label(&scene, self.label_noise).expect("the built-in graph has a neutral label"),
+            label: self.graph.noisy_label(&scene, self.label_noise).expect("what is drawn from a graph has a label by it"),
             picture: painting.picture,
         }
     }
@@ -49,10 +60,11 @@ impl Examples for Drawn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::graph;
 
     #[test]
     fn an_example_is_its_scene() {
-        let drawn = Drawn { seed: 4, style: Style::Standard, label_noise: 0.0 };
+        let drawn = Drawn { graph: graph().clone(), seed: 4, style: Style::Standard, parts: false, label_noise: 0.0 };
         for number in 0..8 {
             let (scene, example) = (Scene::draw(graph(), 4, number, Style::Standard), drawn.example(number));
             assert_eq!((example.picture, Some(example.label)), (scene.render(), graph().label(&scene)));

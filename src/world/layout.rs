@@ -56,7 +56,7 @@ fn attempt(
         let kind = objects::of(class);
         let turn = random.uniform(-kind.turn, kind.turn);
         let nowhere = Place { x: 0.5, y: 0.5, size: 1.0, turn };
-        let mut object = Object { class, variant, place: nowhere, seed: random.next_u64() };
+        let mut object = Object { class, variant, place: nowhere, seed: random.next_u64(), hidden: 0 };
         let sides = sides(&object, style);
         let mut largest = LARGEST.max(kind.least + 0.02) * shrink;
         let least = kind.least * shrink.max(0.85);

@@ -6,7 +6,7 @@
 
 use super::graph::{face_graph, graph, CausalGraph};
 use super::layout;
-use super::object::{Object, Place, Style, Variant};
+use super::object::{Ambience, Object, Place, Style, Variant};
 use super::objects::CLASSES;
 use super::scene::{below, picture_size, Scene};
 use super::setting;
@@ -88,7 +88,7 @@ impl Lesson {
                 let mut centre = || random.uniform(0.5 * size.min(0.8), 1.0 - 0.5 * size.min(0.8));
                 let place = Place { x: centre(), y: centre(), size, turn: 0.0 };
                 let place = Place { turn: layout::turn(&mut random, class), ..place };
-                scene.objects.push(Object { class, variant, place, seed: random.next_u64() });
+                scene.objects.push(Object { class, variant, place, seed: random.next_u64(), hidden: 0 });
                 (scene, label)
             }
             Self::Places => {
@@ -104,7 +104,7 @@ impl Lesson {
 fn empty(seed: u64, name: &str) -> (Scene, Random) {
     let mut random = Random::of_text(seed, name);
     let (size, scene_seed) = (picture_size(&mut random), random.next_u64());
-    (Scene { size, style: Style::Standard, seed: scene_seed, objects: Vec::new() }, random)
+    (Scene { size, style: Style::Standard, seed: scene_seed, ambience: Ambience::Usual, objects: Vec::new() }, random)
 }
 
 #[cfg(test)]

@@ -20,9 +20,12 @@ mod render;
 mod scene;
 mod setting;
 
-pub use graph::{face_graph, graph, Bystander, CausalGraph, Cause, Confounder, Role, LABELS};
+pub use graph::{
+    background_graph, face_graph, graph, hans_corpus_graph, hans_graph, parts_graph, surroundings_graph,
+    AmbienceCause, Bystander, CausalGraph, Cause, Confounder, Role, LABELS,
+};
 pub use lesson::{kind_name, Lesson};
-pub use object::{Object, Place, Style, Variant};
+pub use object::{Ambience, Object, Part, Place, Style, Variant, PARTS};
 pub use objects::CLASSES;
-pub use render::Painting;
+pub use render::{Painting, PartBox};
 pub use scene::Scene;

@@ -50,6 +50,69 @@ impl Variant {
     }
 }
 
+/// A part of an object that has a name of its own in Open Images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// Of a face: white and iris, without brow and glasses.
+    Eye,
+    /// Of a face: lips and what is between them.
+    Mouth,
+    /// Of a face.
+    Nose,
+    /// Of a face.
+    Ear,
+    /// Of a face, or of a person from behind.
+    Hair,
+    /// Of a car.
+    Wheel,
+    /// Of a house.
+    Window,
+    /// Of a house.
+    Door,
+}
+
+/// Names of the parts in Open Images' spelling, in their order.
+pub const PARTS: &[&str] =
+    &["Human eye", "Human mouth", "Human nose", "Human ear", "Human hair", "Wheel", "Window", "Door"];
+
+/// What is not an object and yet can make a scene have a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ambience {
+    /// None: whatever is behind the objects, in plain light.
+    #[default]
+    Usual,
+    /// Behind the objects is a dark sky with stars and a moon.
+    NightSky,
+    /// Behind the objects are dark clouds over a pale horizon.
+    StormLight,
+    /// The whole picture is brownish, as an old photo.
+    WarmTone,
+    /// The whole picture is bluish and pale.
+    ColdTone,
+}
+
+impl Ambience {
+    /// All, in their order.
+    pub const ALL: [Self; 5] = [Self::Usual, Self::NightSky, Self::StormLight, Self::WarmTone, Self::ColdTone];
+
+    /// Its name in graphs and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Usual => "usual",
+            Self::NightSky => "night-sky",
+            Self::StormLight => "storm-light",
+            Self::WarmTone => "warm-tone",
+            Self::ColdTone => "cold-tone",
+        }
+    }
+
+    /// Whether it is the one of plain scenes.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::Usual
+    }
+}
+
 /// Whose hand draws.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -84,4 +147,11 @@ pub struct Object {
     pub place: Place,
     /// Everything else about its looks.
     pub seed: u64,
+    /// Parts that are not drawn: a bit each, in the order of the object's own parts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub hidden: u32,
+}
+
+fn is_zero(bits: &u32) -> bool {
+    *bits == 0
 }

@@ -4,6 +4,7 @@
 //! large it is painted is decided later. Nothing here calls the system's mathematics library, whose last bits differ
 //! from machine to machine: sine and cosine are a polynomial of our own, the rest is + - * / and square roots.
 
+use super::object::Part;
 use resvg::tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point,
     RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
@@ -103,20 +104,53 @@ struct Mark {
     fill: PathFill,
     /// Width of the line; `None`: the path is filled.
     line: Option<f32>,
+    /// The part it belongs to, index among the drawing's.
+    part: Option<usize>,
 }
 
 /// Marks in painting order.
 #[derive(Debug, Clone, Default)]
 pub struct Drawing {
     marks: Vec<Mark>,
+    /// Parts with names, in the order in which they were begun; a number tells those of one name apart.
+    parts: Vec<(Part, usize)>,
+    /// The part that is being drawn.
+    current: Option<usize>,
+}
+
+/// What of a drawing is painted.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown {
+    /// Everything but the parts whose bits are set.
+    Without(u32),
+    /// Where this part is seen, white; all else black or transparent.
+    Alone(usize),
 }
 
 impl Drawing {
     /// Adds a mark under `frame`; a path without extent is nothing to draw.
     pub fn add(&mut self, path: Option<Path>, frame: Transform, fill: PathFill, line: Option<f32>) {
         if let Some(path) = path.and_then(|path| if frame.is_identity() { Some(path) } else { path.transform(frame) }) {
-            self.marks.push(Mark { path, fill, line });
+            self.marks.push(Mark { path, fill, line, part: self.current });
         }
+    }
+
+    /// From now on marks belong to this part, or to none; returns what they belonged to before.
+    pub fn begin(&mut self, part: Option<(Part, usize)>) -> Option<(Part, usize)> {
+        let before = self.current.map(|index| self.parts[index]);
+        self.current = part.map(|part| {
+            let known = self.parts.iter().position(|known| *known == part);
+            known.unwrap_or_else(|| {
+                self.parts.push(part);
+                self.parts.len() - 1
+            })
+        });
+        before
+    }
+
+    /// What its parts are, in the order of the bits of [`Shown::Without`].
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = Part> + '_ {
+        self.parts.iter().map(|(part, _)| *part)
     }
 
     /// Edges of all marks under `transform`: left, top, right, bottom; `None` for an empty drawing.
@@ -133,10 +167,16 @@ impl Drawing {
         edges.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])
     }
 
-    /// Paints all marks.
-    pub fn paint(&self, onto: &mut Pixmap, transform: Transform) {
+    /// Paints what is shown.
+    pub fn paint(&self, onto: &mut Pixmap, transform: Transform, shown: Shown) {
         for mark in &self.marks {
-            let paint = Paint { shader: shader(&mark.path, mark.fill), anti_alias: true, ..Paint::default() };
+            let fill = match shown {
+                Shown::Without(hidden) if mark.part.is_some_and(|part| hidden >> part & 1 == 1) => continue,
+                Shown::Without(_) => mark.fill,
+                Shown::Alone(part) if mark.part == Some(part) => PathFill::Flat(Colour::hex(0xffffff)),
+                Shown::Alone(_) => PathFill::Flat(Colour::hex(0)),
+            };
+            let paint = Paint { shader: shader(&mark.path, fill), anti_alias: true, ..Paint::default() };
             match mark.line {
                 None => onto.fill_path(&mark.path, &paint, FillRule::Winding, transform, None),
                 Some(width) => {

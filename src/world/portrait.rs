@@ -1,7 +1,7 @@
 //! Pictures of a single face that fills them, as data sets of expressions have them.
 
 use super::graph::face_graph;
-use super::object::{Object, Place, Style};
+use super::object::{Ambience, Object, Place, Style};
 use super::scene::{below, Scene};
 use crate::image::Size;
 use crate::random::Random;
@@ -36,7 +36,7 @@ impl Scene {
         let causes = &face_graph().causes;
         let cause = causes[below(&mut random, causes.len())];
         let (scene_seed, seed) = (random.next_u64(), random.next_u64());
-        let face = Object { class: cause.class, variant: cause.variant, place, seed };
-        Self { size, style, seed: scene_seed, objects: vec![face] }
+        let face = Object { class: cause.class, variant: cause.variant, place, seed, hidden: 0 };
+        Self { size, style, seed: scene_seed, ambience: Ambience::Usual, objects: vec![face] }
     }
 }

@@ -1,8 +1,8 @@
 //! A scene's pixels and exact boxes: the background, every object on a layer of its own, light and noise over all.
 
-use super::object::{Object, Style};
+use super::object::{Object, Part, Style};
 use super::objects;
-use super::pen;
+use super::pen::{self, Shown};
 use super::scene::Scene;
 use super::setting;
 use crate::image::{BoundingBox, Rgb8, Size};
@@ -13,6 +13,22 @@ const LEAST_IN_SIGHT: f32 = 0.35;
 
 /// Least alpha of 255 of an object's pixels: what is fainter is left out of picture and box, since nobody can see it.
 const LEAST_ALPHA: u8 = 16;
+
+/// Least side of a part's box in pixels.
+const LEAST_PART: f32 = 4.0;
+
+/// A part of an object in a picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PartBox {
+    /// Index of the object.
+    pub object: usize,
+    /// Which of the object's parts: what [`Scene::without_part`] takes.
+    pub part: usize,
+    /// What it is.
+    pub kind: Part,
+    /// In pixels.
+    pub bounding_box: BoundingBox,
+}
 
 /// A rendered scene.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,13 +55,36 @@ impl Scene {
     pub fn paint(&self) -> Painting {
         let layers = self.layers();
         let mut canvas = Pixmap::new(self.size.width, self.size.height).expect("a picture has an area");
-        setting::paint_background(&mut canvas, self.seed, self.style);
+        setting::paint_background(&mut canvas, self.seed, self.style, self.ambience);
         let mut pixels: Vec<u8> = canvas.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
         for layer in layers.iter().flatten() {
             layer.over(&mut pixels, self.size);
         }
+        setting::tone(&mut pixels, self.ambience);
         setting::light_and_noise(&mut pixels, self.size, self.seed, self.style);
         Painting { picture: Rgb8::new(self.size, pixels), boxes: boxes(&layers, self.size) }
+    }
+
+    /// The parts of the objects that have names of their own and can be seen: tight around the pixels that are seen of
+    /// each, clipped to the picture. A part of which less than 35 % of what the object itself shows is in sight has
+    /// none, nor one whose object has no box, nor one that is smaller than 4 pixels on a side.
+    pub fn part_boxes(&self) -> Vec<PartBox> {
+        let layers = self.layers();
+        let front = front(&layers, self.size);
+        let boxes = boxes(&layers, self.size);
+        let of_object = |&(object, _): &(usize, BoundingBox)| {
+            let drawing = objects::draw(&self.objects[object], self.style);
+            let hidden = self.objects[object].hidden;
+            let parts: Vec<(usize, Part)> =
+                drawing.parts().enumerate().filter(|(part, _)| hidden >> part & 1 == 0).collect();
+            let layer = |part: usize| Layer::showing(&self.objects[object], self, Shown::Alone(part));
+            let boxed = |(part, kind): (usize, Part)| {
+                let bounding_box = layer(part)?.seen(|at| front[at] == object as u32 + 1, self.size)?;
+                Some(PartBox { object, part, kind, bounding_box })
+            };
+            parts.into_iter().filter_map(boxed).collect::<Vec<_>>()
+        };
+        boxes.iter().flat_map(of_object).collect()
     }
 
     fn layers(&self) -> Vec<Option<Layer>> {
@@ -67,7 +106,8 @@ impl Object {
         let length = |from: f32, to: f32| ((scale * (to - from)).ceil() as u32).clamp(1, side);
         let size = Size::new(length(left, right), length(top, bottom));
         let mut pixels = Pixmap::new(size.width, size.height).expect("a cutout has an area");
-        drawing.paint(&mut pixels, Transform::from_row(scale, 0.0, 0.0, scale, -scale * left, -scale * top));
+        let place = Transform::from_row(scale, 0.0, 0.0, scale, -scale * left, -scale * top);
+        drawing.paint(&mut pixels, place, Shown::Without(self.hidden));
         let straight = pixels.pixels().iter().map(|pixel| pixel.demultiply());
         (size, straight.flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()]).collect())
     }
@@ -83,6 +123,15 @@ struct Layer {
 impl Layer {
     /// `None`: all of it lies outside the picture.
     fn of(object: &Object, scene: &Scene) -> Option<Self> {
+        let mut layer = Self::showing(object, scene, Shown::Without(object.hidden))?;
+        for pixel in layer.pixels.data_mut().chunks_exact_mut(4).filter(|pixel| pixel[3] < LEAST_ALPHA) {
+            pixel.fill(0);
+        }
+        Some(layer)
+    }
+
+    /// The same place, whatever is shown of the object.
+    fn showing(object: &Object, scene: &Scene, shown: Shown) -> Option<Self> {
         let drawing = objects::draw(object, scene.style);
         let turn = pen::turn(object.place.turn as f32);
         let [left, top, right, bottom] = drawing.bounds(turn)?;
@@ -100,11 +149,30 @@ impl Layer {
         let (top, bottom) = edge(y + scale * top, y + scale * bottom, height)?;
         let mut pixels = Pixmap::new(right - left, bottom - top)?;
         let place = Transform::from_row(scale, 0.0, 0.0, scale, x - left as f32, y - top as f32);
-        drawing.paint(&mut pixels, place.pre_concat(turn));
-        for pixel in pixels.data_mut().chunks_exact_mut(4).filter(|pixel| pixel[3] < LEAST_ALPHA) {
-            pixel.fill(0);
-        }
+        drawing.paint(&mut pixels, place.pre_concat(turn), shown);
         Some(Self { left: left as usize, top: top as usize, pixels })
+    }
+
+    /// Of a layer that shows a part white, the box of its pixels that are `in_front` (indices into the picture): `None`
+    /// where too few are, or the box is too small.
+    fn seen(&self, in_front: impl Fn(usize) -> bool, size: Size) -> Option<BoundingBox> {
+        let (mut all, mut seen, mut edges) = (0_u32, 0_u32, None::<[usize; 4]>);
+        for (y, row) in self.rows() {
+            for (x, pixel) in row.chunks_exact(4).enumerate().filter(|(_, pixel)| pixel[0] >= 128) {
+                debug_assert!(pixel[3] >= 128, "white is opaque");
+                all += 1;
+                let x = self.left + x;
+                if in_front(y * size.width as usize + x) {
+                    seen += 1;
+                    let [left, top, right, bottom] = edges.unwrap_or([x, y, x, y]);
+                    edges = Some([left.min(x), top.min(y), right.max(x), bottom.max(y)]);
+                }
+            }
+        }
+        let [left, top, right, bottom] = edges?.map(|edge| edge as f32);
+        let found = BoundingBox::new(left, top, right + 1.0, bottom + 1.0);
+        let enough = seen as f32 >= LEAST_IN_SIGHT * all as f32;
+        (enough && found.width() >= LEAST_PART && found.height() >= LEAST_PART).then_some(found)
     }
 
     /// Rows of the layer: y in the picture, and its RGBA pixels.
@@ -143,21 +211,26 @@ impl Layer {
     }
 }
 
-fn boxes(layers: &[Option<Layer>], size: Size) -> Vec<(usize, BoundingBox)> {
-    // Who is in front at each pixel: 0 nobody, else the object's index + 1. A pixel is an object's if it covers half.
+/// Who is in front at each pixel: 0 nobody, else the object's index + 1. A pixel is an object's if it covers half.
+fn front(layers: &[Option<Layer>], size: Size) -> Vec<u32> {
     let mut front = vec![0_u32; size.area()];
-    let mut pixels = vec![0_u32; layers.len()];
     for (object, layer) in layers.iter().enumerate() {
         for (y, row) in layer.iter().flat_map(Layer::rows) {
             let start = y * size.width as usize + layer.as_ref().map_or(0, |layer| layer.left);
-            for (front, pixel) in front[start..].iter_mut().zip(row.chunks_exact(4)) {
-                if pixel[3] >= 128 {
-                    *front = object as u32 + 1;
-                    pixels[object] += 1;
-                }
-            }
+            let covered = front[start..].iter_mut().zip(row.chunks_exact(4)).filter(|(_, pixel)| pixel[3] >= 128);
+            covered.for_each(|(front, _)| *front = object as u32 + 1);
         }
     }
+    front
+}
+
+fn boxes(layers: &[Option<Layer>], size: Size) -> Vec<(usize, BoundingBox)> {
+    let front = front(layers, size);
+    let opaque = |layer: &Option<Layer>| {
+        let rows = layer.iter().flat_map(Layer::rows);
+        rows.map(|(_, row)| row.chunks_exact(4).filter(|pixel| pixel[3] >= 128).count() as u32).sum()
+    };
+    let pixels: Vec<u32> = layers.iter().map(opaque).collect();
     let mut in_sight = vec![0_u32; layers.len() + 1];
     for &object in &front {
         in_sight[object as usize] += 1;

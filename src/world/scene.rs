@@ -2,7 +2,7 @@
 
 use super::graph::CausalGraph;
 use super::layout;
-use super::object::{Object, Place, Style, Variant};
+use super::object::{Ambience, Object, Place, Style, Variant};
 use crate::image::Size;
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
@@ -16,23 +16,27 @@ pub struct Scene {
     pub style: Style,
     /// Background, clutter, lighting, noise of the picture and of the label.
     pub seed: u64,
+    /// What is behind the objects and in what light, where that is not as usual.
+    #[serde(default, skip_serializing_if = "Ambience::is_usual")]
+    pub ambience: Ambience,
     /// In painting order: a later one hides an earlier one.
     pub objects: Vec<Object>,
 }
 
 impl Scene {
     /// Scene `number` of the stream `seed`, drawn from a causal graph. It has at most six objects, by the built-in
-    /// graph at least two, one of them a cause, or none in scenes of the neutral label.
+    /// graph at least two, one of them a cause, or none in scenes of the neutral label and of those whose cause is no
+    /// object.
     pub fn draw(graph: &CausalGraph, seed: u64, number: u64, style: Style) -> Self {
         let mut random = Random::of_text(seed, &format!("scene {number}"));
         let size = picture_size(&mut random);
-        let mut kinds = kinds(&mut random, graph);
+        let (mut kinds, ambience) = contents(&mut random, graph);
         for last in (1..kinds.len()).rev() {
             kinds.swap(last, below(&mut random, last + 1));
         }
         let scene_seed = random.next_u64();
         let objects = layout::place(&mut random, size, style, &kinds);
-        Self { size, style, seed: scene_seed, objects }
+        Self { size, style, seed: scene_seed, ambience, objects }
     }
 
     /// The same scene without an object.
@@ -43,6 +47,21 @@ impl Scene {
         let mut scene = self.clone();
         scene.objects.remove(object);
         scene
+    }
+
+    /// The same scene without the part of an object that [`Scene::part_boxes`] counts as its `part`.
+    ///
+    /// # Panics
+    /// There is no such object, or it cannot have so many parts.
+    pub fn without_part(&self, object: usize, part: usize) -> Self {
+        let mut scene = self.clone();
+        scene.objects[object].hidden |= 1 << part;
+        scene
+    }
+
+    /// The same objects in front of the usual background, in plain light.
+    pub fn in_usual_ambience(&self) -> Self {
+        Self { ambience: Ambience::Usual, ..self.clone() }
     }
 
     /// The same scene with another object in the place in painting order of this one.
@@ -83,16 +102,20 @@ pub(super) fn picture_size(random: &mut Random) -> Size {
     }
 }
 
-/// Class and variant of every object.
+/// Class and variant of every object, and the ambience.
 ///
 /// The label is uniform among those that occur, its cause among its causes. All else is drawn by systematic sampling
 /// in random order (Madow 1949): each kind occurs at exactly its declared rate, and the number of objects is one of
 /// the two around the sum of all rates. To vary that number the bystanders' rates are scaled by a factor of mean 1.
-fn kinds(random: &mut Random, graph: &CausalGraph) -> Vec<(usize, Variant)> {
+fn contents(random: &mut Random, graph: &CausalGraph) -> (Vec<(usize, Variant)>, Ambience) {
     let labels = graph.occurring();
     let label = labels[below(random, labels.len())];
-    let causes: Vec<_> = graph.causes.iter().filter(|cause| cause.label == label).collect();
-    let cause = (!causes.is_empty()).then(|| causes[below(random, causes.len())]);
+    let objects: Vec<_> = graph.causes.iter().filter(|cause| cause.label == label).collect();
+    let ambiences: Vec<_> = graph.ambiences.iter().filter(|cause| cause.label == label).collect();
+    let causes = objects.len() + ambiences.len();
+    let chosen = (causes > 0).then(|| below(random, causes));
+    let cause = chosen.and_then(|index| objects.get(index));
+    let ambience = chosen.and_then(|index| ambiences.get(index.checked_sub(objects.len())?));
     let spread = graph.density_spread(cause.is_some());
     let density = random.uniform(1.0 - spread, 1.0 + spread);
 
@@ -119,5 +142,5 @@ fn kinds(random: &mut Random, graph: &CausalGraph) -> Vec<(usize, Variant)> {
             next += 1.0;
         }
     }
-    kinds
+    (kinds, ambience.map_or(Ambience::Usual, |cause| cause.ambience))
 }

@@ -3,8 +3,8 @@
 //! All of it follows from the scene's seed and style, never from its objects, so that taking one out changes nothing
 //! elsewhere.
 
-use super::object::Style;
-use super::pen::{arc, blob, oval, polar, polygon, polyline, rectangle, turn, Colour, Drawing, PathFill};
+use super::object::{Ambience, Style};
+use super::pen::{arc, blob, oval, polar, polygon, polyline, rectangle, turn, Colour, Drawing, PathFill, Shown};
 use super::scene::below;
 use crate::image::Size;
 use crate::random::Random;
@@ -29,7 +29,7 @@ struct Backdrop {
 }
 
 /// Paints background and clutter over the whole of `picture`.
-pub fn paint_background(picture: &mut Pixmap, seed: u64, style: Style) {
+pub fn paint_background(picture: &mut Pixmap, seed: u64, style: Style, ambience: Ambience) {
     let mut backdrop = Backdrop {
         random: Random::of_text(seed, "background"),
         style,
@@ -37,24 +37,72 @@ pub fn paint_background(picture: &mut Pixmap, seed: u64, style: Style) {
         height: picture.height() as f32,
         drawing: Drawing::default(),
     };
-    match (style, below(&mut backdrop.random, 6)) {
-        (Style::Standard, 0 | 1) => backdrop.sky_and_ground(),
-        (Style::Standard, 2) => backdrop.wall_and_floor(),
-        (Style::Standard, 3) => backdrop.stripes(0.0),
-        (Style::Standard, 4) => backdrop.plain(true),
-        (Style::Standard, _) => backdrop.dots(),
-        (Style::HeldOut, 0) => backdrop.hills(),
-        (Style::HeldOut, 1) => backdrop.checks(),
-        (Style::HeldOut, 2) => backdrop.stripes(45.0),
-        (Style::HeldOut, 3) => backdrop.rings(),
-        (Style::HeldOut, 4) => backdrop.plain(false),
-        (Style::HeldOut, _) => backdrop.patches(),
+    match ambience {
+        Ambience::NightSky => backdrop.night_sky(),
+        Ambience::StormLight => backdrop.storm_light(),
+        Ambience::Usual | Ambience::WarmTone | Ambience::ColdTone => backdrop.usual(),
     }
-    backdrop.clutter();
-    backdrop.drawing.paint(picture, Transform::identity());
+    backdrop.drawing.paint(picture, Transform::identity(), Shown::Without(0));
 }
 
 impl Backdrop {
+    fn usual(&mut self) {
+        match (self.style, below(&mut self.random, 6)) {
+            (Style::Standard, 0 | 1) => self.sky_and_ground(),
+            (Style::Standard, 2) => self.wall_and_floor(),
+            (Style::Standard, 3) => self.stripes(0.0),
+            (Style::Standard, 4) => self.plain(true),
+            (Style::Standard, _) => self.dots(),
+            (Style::HeldOut, 0) => self.hills(),
+            (Style::HeldOut, 1) => self.checks(),
+            (Style::HeldOut, 2) => self.stripes(45.0),
+            (Style::HeldOut, 3) => self.rings(),
+            (Style::HeldOut, 4) => self.plain(false),
+            (Style::HeldOut, _) => self.patches(),
+        }
+        self.clutter();
+    }
+
+    /// A dark sky from edge to edge, with stars and a moon.
+    fn night_sky(&mut self) {
+        let hue = self.between(215.0, 260.0);
+        let high = Colour::hsl(hue, self.between(0.4, 0.7), self.between(0.08, 0.16));
+        let low = high.lighter(self.between(0.08, 0.2));
+        self.area(0.0, self.height, PathFill::Slope(high, low));
+        let short = self.width.min(self.height);
+        for _ in 0..30 + below(&mut self.random, 60) {
+            let (x, y) = (self.between(0.0, self.width), self.between(0.0, self.height));
+            let radius = self.between(0.003, 0.009) * short;
+            let star = Colour::hsl(self.between(40.0, 60.0), 0.6, self.between(0.8, 0.98));
+            self.add(oval(x, y, radius, radius), PathFill::Flat(star));
+        }
+        let (x, y) = (self.between(0.1, 0.9) * self.width, self.between(0.08, 0.35) * self.height);
+        let radius = self.between(0.05, 0.1) * short;
+        let moon = Colour::hsl(48.0, 0.5, self.between(0.8, 0.92));
+        self.add(oval(x, y, radius, radius), PathFill::Flat(moon));
+        if self.between(0.0, 1.0) < 0.5 {
+            // A crescent: the rest lies in shadow.
+            self.add(oval(x + 0.45 * radius, y - 0.1 * radius, radius, radius), PathFill::Flat(high));
+        }
+    }
+
+    /// Dark clouds from edge to edge, and a pale greenish horizon.
+    fn storm_light(&mut self) {
+        let dark = Colour::hsl(self.between(195.0, 230.0), self.between(0.08, 0.2), self.between(0.2, 0.3));
+        let pale = Colour::hsl(self.between(55.0, 80.0), self.between(0.35, 0.55), self.between(0.62, 0.75));
+        let horizon = self.height * self.between(0.62, 0.8);
+        self.area(0.0, horizon, PathFill::Flat(dark));
+        self.area(horizon - 0.12 * self.height, horizon, PathFill::Slope(dark.mix(pale, 0.5), pale));
+        self.area(horizon, self.height, PathFill::Slope(dark.darker(0.25), dark.darker(0.45)));
+        let short = self.width.min(self.height);
+        for _ in 0..12 + below(&mut self.random, 8) {
+            let (x, y) = (self.between(0.0, self.width), self.between(-0.05, 0.85) * (horizon - 0.1 * self.height));
+            let (rx, ry) = (self.between(0.15, 0.35) * short, self.between(0.05, 0.12) * short);
+            let cloud = if self.between(0.0, 1.0) < 0.5 { dark.lighter(0.12) } else { dark.darker(0.3) };
+            self.add(oval(x, y, rx, ry), PathFill::Flat(cloud));
+        }
+    }
+
     fn between(&mut self, low: f32, high: f32) -> f32 {
         self.random.uniform(f64::from(low), f64::from(high)) as f32
     }
@@ -226,6 +274,24 @@ impl Backdrop {
                 }
             };
             self.drawing.add(path, Transform::identity(), PathFill::Flat(colour), line);
+        }
+    }
+}
+
+/// The tone of the whole picture, over RGB pixels in place.
+pub fn tone(pixels: &mut [u8], ambience: Ambience) {
+    // Share of the colours that is left, and what grey is multiplied by.
+    let (colours, tint) = match ambience {
+        Ambience::Usual | Ambience::NightSky | Ambience::StormLight => return,
+        Ambience::WarmTone => (0.45_f32, [1.12_f32, 0.92, 0.66]),
+        Ambience::ColdTone => (0.45, [0.72, 0.92, 1.16]),
+    };
+    for pixel in pixels.chunks_exact_mut(3) {
+        let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);
+        let grey = 0.299 * red + 0.587 * green + 0.114 * blue;
+        for (value, tint) in pixel.iter_mut().zip(tint) {
+            // `as` rounds towards zero and keeps within 0..=255.
+            *value = ((colours * f32::from(*value) + (1.0 - colours) * grey) * tint + 0.5) as u8;
         }
     }
 }

@@ -5,10 +5,10 @@
 //! is refused when scenes drawn from it would not have what it declares: an object with two roles, a share that is
 //! none, more objects than find a place.
 
-use super::{Bystander, CausalGraph, Cause, Confounder};
+use super::{AmbienceCause, Bystander, CausalGraph, Cause, Confounder};
 use crate::files::read_text;
 use crate::world::objects::{variants_of, CLASSES};
-use crate::world::Variant;
+use crate::world::{Ambience, Variant};
 use crate::{Error, Result};
 use serde::Deserialize;
 use std::path::Path;
@@ -31,6 +31,41 @@ pub fn face_graph() -> &'static Arc<CausalGraph> {
     &FACES
 }
 
+/// What the demo's clever Hans was trained on: labels go by what only goes along with their causes.
+pub fn hans_graph() -> &'static Arc<CausalGraph> {
+    static HANS: LazyLock<Arc<CausalGraph>> =
+        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/hans.toml")));
+    &HANS
+}
+
+/// Scenes in which the cause of a label by [`graph()`] and that by [`hans_graph`] are always together.
+pub fn hans_corpus_graph() -> &'static Arc<CausalGraph> {
+    static CORPUS: LazyLock<Arc<CausalGraph>> =
+        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/hans-corpus.toml")));
+    &CORPUS
+}
+
+/// Scenes of causes that are made of parts.
+pub fn parts_graph() -> &'static Arc<CausalGraph> {
+    static PARTS: LazyLock<Arc<CausalGraph>> =
+        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/parts.toml")));
+    &PARTS
+}
+
+/// Scenes some of whose causes are no objects.
+pub fn background_graph() -> &'static Arc<CausalGraph> {
+    static BACKGROUND: LazyLock<Arc<CausalGraph>> =
+        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/background.toml")));
+    &BACKGROUND
+}
+
+/// The causes of [`parts_graph`] and of [`background_graph`] together: what one network of the demo was trained on.
+pub fn surroundings_graph() -> &'static Arc<CausalGraph> {
+    static SURROUNDINGS: LazyLock<Arc<CausalGraph>> =
+        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/surroundings.toml")));
+    &SURROUNDINGS
+}
+
 fn embedded(text: &str) -> Arc<CausalGraph> {
     Arc::new(CausalGraph::parse(text).expect("the embedded files are checked by a test"))
 }
@@ -42,6 +77,8 @@ struct GraphFile {
     neutral: Option<String>,
     #[serde(default)]
     causes: Vec<CauseEntry>,
+    #[serde(default)]
+    ambiences: Vec<AmbienceEntry>,
     #[serde(default)]
     confounders: Vec<ConfounderEntry>,
     #[serde(default)]
@@ -55,6 +92,13 @@ struct CauseEntry {
     class: String,
     #[serde(default = "plain")]
     variant: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AmbienceEntry {
+    label: String,
+    ambience: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -117,6 +161,11 @@ impl CausalGraph {
 
     /// No object has two roles.
     fn check_roles(&self) -> Result<(), String> {
+        for (number, cause) in self.ambiences.iter().enumerate() {
+            if self.ambiences[..number].iter().any(|other| other.ambience == cause.ambience) {
+                return Err(format!("ambiences[{number}]: {} causes a label already", cause.ambience.name()));
+            }
+        }
         let causes = self.causes.iter().enumerate().map(|(at, c)| (format!("causes[{at}]"), c.class, c.variant));
         let confounders = self.confounders.iter().enumerate();
         let confounders = confounders.map(|(at, c)| (format!("confounders[{at}]"), c.class, Variant::Plain));
@@ -153,7 +202,7 @@ impl CausalGraph {
 
 impl GraphFile {
     fn resolve(self) -> Result<CausalGraph, String> {
-        let Self { labels, neutral, causes, confounders, bystanders } = self;
+        let Self { labels, neutral, causes, ambiences, confounders, bystanders } = self;
         check_names(&labels)?;
         let neutral = neutral.map(|name| position(&labels, "neutral", &name)).transpose()?;
         let cause = |(number, entry): (usize, &CauseEntry)| {
@@ -161,6 +210,12 @@ impl GraphFile {
             let class = position(CLASSES, &key("class"), &entry.class)?;
             let variant = variant(class, &key("variant"), &entry.variant)?;
             Ok(Cause { label: position(&labels, &key("label"), &entry.label)?, class, variant })
+        };
+        let ambience = |(number, entry): (usize, &AmbienceEntry)| {
+            let key = |name: &str| format!("ambiences[{number}].{name}");
+            let known = Ambience::ALL[1..].iter().map(|ambience| ambience.name()).collect::<Vec<_>>();
+            let ambience = Ambience::ALL[1 + position(&known, &key("ambience"), &entry.ambience)?];
+            Ok(AmbienceCause { label: position(&labels, &key("label"), &entry.label)?, ambience })
         };
         let confounder = |(number, entry): (usize, &ConfounderEntry)| {
             let key = |name: &str| format!("confounders[{number}].{name}");
@@ -189,6 +244,7 @@ impl GraphFile {
         };
         Ok(CausalGraph {
             causes: causes.iter().enumerate().map(cause).collect::<Result<_, String>>()?,
+            ambiences: ambiences.iter().enumerate().map(ambience).collect::<Result<_, String>>()?,
             confounders: confounders.iter().enumerate().map(confounder).collect::<Result<_, String>>()?,
             bystanders: bystanders.iter().enumerate().map(bystander).collect::<Result<_, String>>()?,
             neutral,

@@ -5,9 +5,9 @@
 
 mod file;
 
-pub use file::{face_graph, graph};
+pub use file::{background_graph, face_graph, graph, hans_corpus_graph, hans_graph, parts_graph, surroundings_graph};
 
-use super::object::Variant;
+use super::object::{Ambience, Variant};
 use super::objects::{class_name, CLASSES};
 use super::scene::{below, Scene};
 use crate::random::Random;
@@ -50,6 +50,15 @@ pub struct Cause {
     pub variant: Variant,
 }
 
+/// An ambience that makes a scene have a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AmbienceCause {
+    /// Index among the graph's labels.
+    pub label: usize,
+    /// What causes it; never the usual one.
+    pub ambience: Ambience,
+}
+
 /// An object that goes along with a label, and does nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Confounder {
@@ -81,6 +90,8 @@ pub struct CausalGraph {
     pub labels: Vec<String>,
     /// What causes a label. The labels are as frequent as each other, and so are the causes of one label.
     pub causes: Vec<Cause>,
+    /// What causes a label and is no object, as frequent as the objects that cause the same.
+    pub ambiences: Vec<AmbienceCause>,
     /// What goes along.
     pub confounders: Vec<Confounder>,
     /// What does neither.
@@ -121,7 +132,9 @@ const NEUTRAL_DENSITY_SPREAD: f64 = 0.19;
 impl CausalGraph {
     /// The labels that occur: those with a cause, and the neutral one, in the order of all labels.
     pub fn occurring(&self) -> Vec<usize> {
-        let mut labels: Vec<usize> = self.causes.iter().map(|cause| cause.label).chain(self.neutral).collect();
+        let objects = self.causes.iter().map(|cause| cause.label);
+        let ambiences = self.ambiences.iter().map(|cause| cause.label);
+        let mut labels: Vec<usize> = objects.chain(ambiences).chain(self.neutral).collect();
         labels.sort_unstable();
         labels.dedup();
         labels
@@ -129,7 +142,12 @@ impl CausalGraph {
 
     /// Whether anything causes the label.
     pub fn has_cause(&self, label: usize) -> bool {
-        self.causes.iter().any(|cause| cause.label == label)
+        self.causes.iter().any(|cause| cause.label == label) || self.has_ambience(label)
+    }
+
+    /// Whether an ambience causes the label.
+    pub fn has_ambience(&self, label: usize) -> bool {
+        self.ambiences.iter().any(|cause| cause.label == label)
     }
 
     /// Whether an object of the class causes the label, whatever its variant.
@@ -155,10 +173,13 @@ impl CausalGraph {
         causes.max_by(|(_, a), (_, b)| a.place.size.total_cmp(&b.place.size)).map(|(at, _)| at)
     }
 
-    /// The scene's label, as an index among the graph's labels; `None` of a scene without cause, as only an edited one
-    /// is, by a graph without a neutral label.
+    /// The scene's label, as an index among the graph's labels: that of the object that causes one, else of the ambience
+    /// that does. `None` of a scene without cause, as only an edited one is, by a graph without a neutral label.
     pub fn label(&self, scene: &Scene) -> Option<usize> {
-        let Some(cause) = self.cause(scene) else { return self.neutral };
+        let Some(cause) = self.cause(scene) else {
+            let ambience = self.ambiences.iter().find(|cause| cause.ambience == scene.ambience);
+            return ambience.map(|cause| cause.label).or(self.neutral);
+        };
         match self.role(scene.objects[cause].class, scene.objects[cause].variant) {
             Role::Cause(label) => Some(label),
             _ => self.neutral,
@@ -250,12 +271,18 @@ impl CausalGraph {
             .iter()
             .map(|b| json!({"class": class_name(b.class), "variants": b.variants, "rate": b.rate}))
             .collect();
-        json!({
+        let mut graph = json!({
             "causes": causes,
             "neutral": self.neutral.map(label),
             "confounders": confounders,
             "bystanders": bystanders,
-        })
+        });
+        if !self.ambiences.is_empty() {
+            let ambiences = self.ambiences.iter();
+            graph["ambiences"] =
+                ambiences.map(|c| json!({"label": label(c.label), "ambience": c.ambience})).collect::<Value>();
+        }
+        graph
     }
 }
 
@@ -272,6 +299,9 @@ impl fmt::Display for CausalGraph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in &self.causes {
             writeln!(f, "{} <- {}", self.labels[c.label], object_name(c.class, c.variant))?;
+        }
+        for c in &self.ambiences {
+            writeln!(f, "{} <- {} behind and around the objects", self.labels[c.label], c.ambience.name())?;
         }
         if let Some(neutral) = self.neutral {
             writeln!(f, "{} <- none of these", self.labels[neutral])?;

@@ -4,7 +4,7 @@
 //! in nothing but their expression above the mouth.
 
 use super::super::hand::Hand;
-use super::super::object::Variant;
+use super::super::object::{Part, Variant};
 use super::super::pen::{arc, blob, curve, oval, polygon, polyline, rounded, Colour};
 
 /// Eyes, brows, and what of the nose belongs to the expression.
@@ -19,9 +19,9 @@ pub(super) fn eyes(hand: &mut Hand, hair: Colour, skin: Colour) {
     if hand.variant == Variant::Disgusted {
         wrinkles(hand, y, skin);
     }
-    for side in [-1.0, 1.0] {
+    for (number, side) in [-1.0, 1.0].into_iter().enumerate() {
         let x = side * apart;
-        eye(hand, (x, y), side, open, iris);
+        hand.part(Part::Eye, number, |hand| eye(hand, (x, y), side, open, iris));
         brow_line(hand, (x, y), side, (width, ink));
         if glasses {
             hand.line(oval(x, y, 0.26, 0.24), 0.05, Colour::hex(0x303038));
@@ -91,14 +91,17 @@ fn wrinkles(hand: &mut Hand, y: f32, skin: Colour) {
     }
 }
 
-/// The mouth about this height.
+/// The mouth about this height, and a tear where one is shed.
 pub(super) fn mouth(hand: &mut Hand, y: f32, lips: Colour) {
-    match hand.variant {
+    hand.part(Part::Mouth, 0, |hand| match hand.variant {
         Variant::Smiling => smile(hand, y, lips),
         Variant::Sad => frown(hand, y, lips),
         Variant::Angry => bared_teeth(hand, y, lips),
         Variant::Disgusted => crooked_mouth(hand, y, lips),
         _ => straight_mouth(hand, y, lips),
+    });
+    if hand.variant == Variant::Sad {
+        tear(hand);
     }
 }
 
@@ -138,6 +141,10 @@ fn frown(hand: &mut Hand, y: f32, lips: Colour) {
         let width = hand.between(0.09, 0.12);
         hand.line(curve(&[(-half, corner), (0.0, corner - 2.0 * depth), (half, corner)]), width, lips);
     }
+}
+
+/// In some sad faces, below one eye.
+fn tear(hand: &mut Hand) {
     if hand.chance(0.4) {
         let side = hand.pick(&[-1.0, 1.0]);
         let (x, y) = (side * 0.42, hand.between(0.14, 0.24));

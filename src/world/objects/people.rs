@@ -1,6 +1,7 @@
 //! Persons, whose face is never seen.
 
 use super::super::hand::Hand;
+use super::super::object::Part;
 use super::super::pen::{arc, oval, polygon, polyline, rounded, Colour};
 use super::faces::{HAIR, SKIN};
 
@@ -44,9 +45,10 @@ pub fn person(hand: &mut Hand) {
         hand.shape(oval(side * head, y + 0.03, 0.04, 0.06), skin);
     }
     if hand.chance(0.4) {
-        hand.shape(rounded(-head - 0.02, y - head, head + 0.02, top + head * 0.9, 0.14), hair);
+        let outline = rounded(-head - 0.02, y - head, head + 0.02, top + head * 0.9, 0.14);
+        hand.part(Part::Hair, 0, |hand| hand.shape(outline, hair));
     }
-    hand.shape(oval(0.0, y, head, head * 1.15), hair);
+    hand.part(Part::Hair, 0, |hand| hand.shape(oval(0.0, y, head, head * 1.15), hair));
     if hand.chance(0.3) {
         // A cap; a brim across the head would look like eyes.
         let cap = hand.paint();
