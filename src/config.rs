@@ -350,8 +350,13 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or has a key or value that is not known, with its line.
     pub fn load(file: &Path) -> Result<Self> {
-        let mut config: Self = toml::from_str(&read_text(file)?)
-            .map_err(|error| Error::file(file, format!("not a configuration: {error}")))?;
+        let failed = |error: toml::de::Error| Error::file(file, format!("not a configuration: {error}"));
+        let text = read_text(file)?;
+        let mut config: Self = toml::from_str(&text).map_err(failed)?;
+        let written: toml::Table = toml::from_str(&text).map_err(failed)?;
+        if written.get("association").is_none_or(|association| association.get("importance").is_none()) {
+            config.association.importance = config.association.score.default_importance();
+        }
         let folder = file.parent().unwrap_or(Path::new(""));
         let DetectorConfig { cfg, weights, names, .. } = &mut config.detector;
         let RegionsConfig { file: regions, dataset, .. } = &mut config.regions;
@@ -378,7 +383,6 @@ impl Config {
             ("nms_iou", detector.nms_iou),
             ("letterbox_fill", detector.letterbox_fill),
             ("player_confidence", cam.player_confidence),
-            ("importance", association.importance),
             ("min_confidence", association.min_confidence),
             ("min_margin", association.min_margin),
         ] {
@@ -414,10 +418,7 @@ impl Config {
         if !(1..=4096).contains(&compute.batch) {
             return Err(Error::Setting(format!("batch should be from 1 to 4096, found {}", compute.batch)));
         }
-        if association.top == 0 {
-            return Err(Error::Setting("top should be at least 1".into()));
-        }
-        Ok(())
+        association.check()
     }
 }
 

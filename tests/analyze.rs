@@ -28,7 +28,11 @@ fn a_run_directory_has_the_files_and_columns_of_the_design() {
     let run = corpus.run("run");
     let mut files = vec!["failures.csv"];
     let names = ["association.csv", "counts.csv", "forest.png", "forest.svg", "heatmap.png", "heatmap.svg"];
-    let method = names.iter().chain(&["statistics.csv"]).map(|name| format!("grad-cam/{name}")).collect::<Vec<_>>();
+    let method = names
+        .iter()
+        .chain(&["mean_scores.csv", "statistics.csv"])
+        .map(|name| format!("grad-cam/{name}"))
+        .collect::<Vec<_>>();
     files.extend(method.iter().map(String::as_str));
     files.extend(["images.csv", "objects.csv", "records.jsonl", "run.json"]);
     assert_eq!(run.files(), files);

@@ -19,28 +19,118 @@ fn associate(run: &Run) -> Command {
     command
 }
 
-/// Counts of the records themselves; `important` sees confidence, mean, maximum and mass.
-fn recount_records(run: &Run, important: impl Fn(f32, [f32; 3]) -> bool) -> (BTreeMap<String, u64>, Cells) {
+fn records(run: &Run) -> Vec<ImageRecord> {
+    let text = fs::read_to_string(run.path("records.jsonl")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Counts of the records themselves; `important` sees a record and the number of a box, whose scores are in
+/// [`scores`].
+fn recount_records(run: &Run, important: impl Fn(&ImageRecord, usize) -> bool) -> (BTreeMap<String, u64>, Cells) {
     let manifest = run.manifest();
     let name = |list: &str, at: usize| manifest[list][at].as_str().unwrap().to_string();
     let (mut of_label, mut cells) = (BTreeMap::new(), Cells::new());
-    for line in fs::read_to_string(run.path("records.jsonl")).unwrap().lines() {
-        let record: ImageRecord = serde_json::from_str(line).unwrap();
+    for record in records(run) {
         let label = name("labels", record.label);
         *of_label.entry(label.clone()).or_default() += 1;
-        let scores = record.maps[0].scores.iter().map(|score| [score.mean, score.max, score.mass]);
-        let classes: BTreeSet<usize> = record
-            .boxes
-            .iter()
-            .zip(scores)
-            .filter(|(of, scores)| important(of.confidence, *scores))
-            .map(|(of, _)| of.class)
-            .collect();
+        let counts = (0..record.boxes.len()).filter(|&at| important(&record, at));
+        let classes: BTreeSet<usize> = counts.map(|at| record.boxes[at].class).collect();
         for class in classes {
             *cells.entry((name("classes", class), label.clone())).or_default() += 1;
         }
     }
     (of_label, cells)
+}
+
+/// Mean, maximum, mass, contrast, z and lift of a box by the first method.
+fn scores(record: &ImageRecord, at: usize) -> [f32; 6] {
+    record.maps[0].scores[at].into()
+}
+
+/// 1 less the share of other pictures with as much in the box's place on their grids, equal ones by half.
+fn chance(all: &[ImageRecord], record: &ImageRecord, at: usize) -> f64 {
+    let [x_min, y_min, x_max, y_max] = <[f32; 4]>::from(record.boxes[at].bounding_box).map(f64::from);
+    let overlap = |cell: usize, start: f64, end: f64, side: u32| {
+        let step = f64::from(side) / 8.0;
+        (end.min((cell + 1) as f64 * step) - start.max(cell as f64 * step)).max(0.0)
+    };
+    let inside = |of: &ImageRecord| {
+        let text = String::from(of.maps[0].grid.unwrap());
+        let value = |cell: usize| {
+            let value = u8::from_str_radix(&text[2 * cell..2 * cell + 2], 16).unwrap();
+            let across = overlap(cell % 8, x_min, x_max, record.width);
+            f64::from(value) * across * overlap(cell / 8, y_min, y_max, record.height)
+        };
+        (0..64).map(value).sum::<f64>()
+    };
+    let own = inside(record);
+    let others: Vec<f64> = all.iter().filter(|of| of.path != record.path).map(inside).collect();
+    let share = |other: &f64| match other - own {
+        difference if difference.abs() < 1e-3 => 0.5,
+        difference => f64::from(u8::from(difference > 0.0)),
+    };
+    1.0 - others.iter().map(share).sum::<f64>() / others.len() as f64
+}
+
+#[test]
+fn scores_that_know_the_size_count_as_they_say() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    let all = records(&run);
+    let mut sums = BTreeSet::new();
+    let mut check = |flags: &[&str], important: &dyn Fn(&ImageRecord, usize) -> bool| {
+        ends(associate(&run).args(flags), 0);
+        let expected = recount_records(&run, important);
+        assert_counts(&run.path("grad-cam"), &expected);
+        sums.insert(expected.1.values().sum::<u64>());
+    };
+    check(&["--score", "contrast"], &|record, at| scores(record, at)[3] > 0.1);
+    check(&["--score", "contrast", "--importance=-0.05"], &|record, at| scores(record, at)[3] > -0.05);
+    check(&["--score", "z"], &|record, at| scores(record, at)[4] > 1.0);
+    check(&["--score", "z", "--importance", "0.2"], &|record, at| scores(record, at)[4] > 0.2);
+    check(&["--score", "lift"], &|record, at| scores(record, at)[5] > 1.5);
+    check(&["--score", "chance", "--importance", "0.6"], &|record, at| chance(&all, record, at) > 0.6 + 1e-6);
+    check(&["--score", "chance"], &|record, at| chance(&all, record, at) > 0.95);
+    assert!(sums.len() >= 4, "the settings make a difference: {sums:?}");
+    assert_eq!(run.manifest()["matrices"]["importance"].as_f64().map(|it| it as f32), Some(0.95));
+    refused(associate(&run).args(["--score", "contrast", "--importance", "1.5"]), &["from -1 to 1"]);
+    refused(associate(&run).args(["--score", "chance", "--chance", "5"]), &["choose another score"]);
+    fs::write(
+        run.path("records.jsonl"),
+        fs::read_to_string(run.path("records.jsonl")).unwrap().lines().next().unwrap().to_owned() + "\n",
+    )
+    .unwrap();
+    refused(associate(&run).args(["--score", "chance"]), &["fewer than two images"]);
+}
+
+#[test]
+fn the_matrix_without_a_threshold_is_the_mean_of_the_greatest_scores() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    for (score, place) in [("mean", 0), ("z", 4)] {
+        ends(associate(&run).args(["--score", score, "--min-confidence", "0.01"]), 0);
+        let table = run.table("grad-cam/mean_scores.csv");
+        let manifest = run.manifest();
+        for (class, row) in table.rows.iter().enumerate() {
+            assert_eq!(manifest["classes"][class].as_str().unwrap(), row[0]);
+            for (label, cell) in row[1..].iter().enumerate() {
+                let best = |record: &ImageRecord| {
+                    let boxes = record.boxes.iter().enumerate();
+                    let own = boxes.filter(|(_, region)| region.class == class && region.confidence > 0.01);
+                    own.map(|(at, _)| scores(record, at)[place]).max_by(f32::total_cmp).map_or(0.0, f64::from)
+                };
+                let of_label: Vec<f64> =
+                    records(&run).iter().filter(|record| record.label == label).map(best).collect();
+                match of_label.len() {
+                    0 => assert_eq!(cell, ""),
+                    images => {
+                        let mean = of_label.iter().sum::<f64>() / images as f64;
+                        assert!((cell.parse::<f64>().unwrap() - mean).abs() < 1e-9, "{score}: {cell} {mean}");
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -58,9 +148,9 @@ fn other_thresholds_and_scores_give_the_counts_they_say() {
     check(&["--importance", "0.05"], recount(&run, "grad-cam", |score, _| score > 0.05));
     check(&["--importance", "0.7"], recount(&run, "grad-cam", |score, _| score > 0.7));
     check(&["--min-confidence", "0.9"], recount(&run, "grad-cam", |score, confidence| score > 0.3 && confidence > 0.9));
-    check(&["--score", "mean"], recount_records(&run, |_, [mean, _, _]| mean > 0.3));
-    check(&["--score", "max", "--importance", "0.6"], recount_records(&run, |_, [_, max, _]| max > 0.6));
-    check(&["--score", "mass", "--importance", "0.4"], recount_records(&run, |_, [_, _, mass]| mass > 0.4));
+    check(&["--score", "mean"], recount_records(&run, |record, at| scores(record, at)[0] > 0.3));
+    check(&["--score", "max", "--importance", "0.6"], recount_records(&run, |record, at| scores(record, at)[1] > 0.6));
+    check(&["--score", "mass", "--importance", "0.4"], recount_records(&run, |record, at| scores(record, at)[2] > 0.4));
     assert!(sums.len() >= 4, "the settings make a difference: {sums:?}");
     // What the networks said is untouched, and the settings of the run hold again without flags.
     assert!(run.tables()["objects.csv"] == objects);
@@ -77,7 +167,7 @@ fn written_elsewhere_the_run_stays_as_it_is() {
     let said = ends(associate(&run).args(["--importance", "0.6", "--top", "2"]).arg("--out").arg(&out), 0);
     assert!(said.err.contains("new/folder/grad-cam/heatmap.png"), "{}", said.err);
     assert_eq!(said.out.lines().count(), 2 + 4, "the table shows more than the picture: {}", said.out);
-    let files = ["association.csv", "counts.csv", "heatmap.png", "heatmap.svg", "statistics.csv"]
+    let files = ["association.csv", "counts.csv", "heatmap.png", "heatmap.svg", "mean_scores.csv", "statistics.csv"]
         .map(|name| format!("grad-cam/{name}"));
     assert_eq!(common::corpus::files_below(&out), files);
     assert_counts(&out.join("grad-cam"), &recount(&run, "grad-cam", |score, _| score > 0.6));
@@ -174,11 +264,14 @@ fn twenty_five_thousand_records_are_counted() {
     let said = ends(&mut associate(&run), 0);
     let took = clock.elapsed();
     assert!(said.out.starts_with("grad-cam: 25000 images"), "{}", said.out);
-    assert_counts(&run.path("grad-cam"), &recount_records(&run, |_, [mean, _, _]| mean > 0.3));
+    assert_counts(&run.path("grad-cam"), &recount_records(&run, |record, at| scores(record, at)[0] > 0.3));
     let association = run.table("grad-cam/association.csv");
     assert!(association.column("Surprise").iter().all(|cell| cell.is_empty()), "no image got the last label");
     // A figure to look at, not to fail by: in a release build on a quiet machine it is below a second.
     eprintln!("associate, 25,000 records of 12 boxes: {took:?}");
+    let clock = Instant::now();
+    ends(associate(&run).args(["--score", "chance"]), 0);
+    eprintln!("... by the score chance: {:?}", clock.elapsed());
 }
 
 #[test]

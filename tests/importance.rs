@@ -7,7 +7,7 @@ mod common;
 
 use common::json;
 use emocam::image::{BoundingBox, Fit, Letterbox, Mask, Size};
-use emocam::score::{BoxArea, MaskScorer, Scorer};
+use emocam::score::{BoxArea, BoxScore, MaskScorer, Scorer};
 use tch::Tensor;
 
 #[test]
@@ -56,7 +56,9 @@ fn importances_on_masks_agree_with_numpy() {
         let found = case["masks"].as_array().unwrap();
         let mask = |of: &serde_json::Value| Mask::from_compressed(original, of["counts"].as_str().unwrap()).unwrap();
         let masks: Vec<Mask> = found.iter().map(mask).collect();
-        let scores = scorer.scores(&rows.concat(), &masks.iter().collect::<Vec<_>>());
+        let of_box = BoxScore::default();
+        let with_boxes: Vec<(&Mask, &BoxScore)> = masks.iter().map(|mask| (mask, &of_box)).collect();
+        let scores = scorer.scores(&rows.concat(), &with_boxes);
         for (score, wanted) in scores.iter().zip(found) {
             let numbers = [(score.mean, "mean"), (score.max, "max"), (score.mass, "mass")];
             for (worst, (score, name)) in worst.iter_mut().zip(numbers) {

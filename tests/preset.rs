@@ -15,12 +15,12 @@ use std::process::Command;
 
 const METHODS: [&str; 5] = ["grad-cam", "ablation-cam", "lime-cam", "lrp-cam", "lift-cam"];
 
-/// The tables of a folder as they were: without `statistics.csv`, which has come since, and of `objects.csv` without
+/// The tables of a folder as they were: without `statistics.csv` and `mean_scores.csv`, which have come since, and of `objects.csv` without
 /// the columns that were added behind.
 fn tables(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let tables = Run { folder: folder.to_path_buf() }.tables().into_iter();
     tables
-        .filter(|(name, _)| !name.ends_with("/statistics.csv"))
+        .filter(|(name, _)| !name.ends_with("/statistics.csv") && !name.ends_with("/mean_scores.csv"))
         .map(|(name, bytes)| {
             if name != "objects.csv" || !String::from_utf8_lossy(&bytes).contains("extent_x_min") {
                 return (name, bytes);

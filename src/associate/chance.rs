@@ -9,13 +9,13 @@
 //! that number by chance. No network runs.
 
 use super::cells::number;
-use super::{detected_classes, Columns};
+use super::{detected_classes, Columns, Importance};
 use crate::config::AssociationConfig;
 use crate::image::{Mask, Size};
 use crate::random::Random;
 use crate::run::record::ImageRecord;
 use crate::run::{map_file, read_maps, table, Manifest, Run};
-use crate::score::{BoxScore, MaskScorer, Scorer};
+use crate::score::{BoxScore, MaskScorer, ScoreRule, Scorer};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -66,6 +66,14 @@ impl ChanceLevels {
         draws: usize,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Self> {
+        if rule.score == ScoreRule::Chance {
+            return Err(Error::Setting(
+                "chance levels lay boxes on other images' maps, and the score chance does so already: choose another \
+                 score (--score mean, z, ...)"
+                    .into(),
+            ));
+        }
+        let importance = Importance::of_run(run, rule)?;
         let folder = run.path("maps");
         if !folder.is_dir() {
             return Err(Error::file(
@@ -92,7 +100,14 @@ impl ChanceLevels {
             classes: run.manifest.classes.clone(),
             labels,
         };
-        let draw = Draw { run, rule, folder: &folder, methods: &levels.methods.clone(), paths: &paths, draws };
+        let draw = Draw {
+            run,
+            importance: &importance,
+            folder: &folder,
+            methods: &levels.methods.clone(),
+            paths: &paths,
+            draws,
+        };
         let (mut chunk, mut done) = (Vec::with_capacity(CHUNK), 0);
         let mut score = |chunk: &mut Vec<(usize, ImageRecord)>, levels: &mut Self| -> Result<()> {
             let found =
@@ -179,7 +194,7 @@ impl ChanceCell {
 /// What all pictures share.
 struct Draw<'a> {
     run: &'a Run,
-    rule: &'a AssociationConfig,
+    importance: &'a Importance,
     folder: &'a Path,
     methods: &'a [String],
     paths: &'a [String],
@@ -200,7 +215,9 @@ impl Draw<'_> {
                 let maps = read_maps(&file, self.methods)?;
                 for ((map, method), drawn) in maps.iter().zip(self.methods).zip(&mut drawn) {
                     drawn.push(match map {
-                        Some((size, values)) => important_on(&self.run.manifest, self.rule, record, *size, values)?,
+                        Some((size, values)) => {
+                            important_on(&self.run.manifest, self.importance.rule(), record, *size, values)?
+                        }
                         None if file.is_file() => Vec::new(),
                         None => {
                             return Err(Error::file(&file, format!("is missing: the map of {method} of this image")));
@@ -209,9 +226,8 @@ impl Draw<'_> {
                 }
             }
         }
-        let important =
-            (0..self.methods.len()).map(|method| super::important_classes(record, method, self.rule)).collect();
-        Ok(PictureLevels { label, detected: detected_classes(record, self.rule), important, drawn })
+        let important = (0..self.methods.len()).map(|method| self.importance.classes(record, method)).collect();
+        Ok(PictureLevels { label, detected: detected_classes(record, self.importance.rule()), important, drawn })
     }
 }
 
@@ -225,13 +241,8 @@ fn important_on(
 ) -> Result<Vec<usize>> {
     let scores = scores_on(manifest, record, Size::new(columns as u32, rows as u32), values)?;
     let regions = record.boxes.iter().zip(scores);
-    let mut classes: Vec<usize> = regions
-        .filter(|(region, score)| rule.counts(region.confidence, score))
-        .map(|(region, _)| region.class)
-        .collect();
-    classes.sort_unstable();
-    classes.dedup();
-    Ok(classes)
+    let important = regions.filter(|(region, score)| rule.counts(region.confidence, score));
+    Ok(super::each_once(important.map(|(region, _)| region.class).collect()))
 }
 
 /// The scores of a picture's regions on a map over the network's input, as the pass computes them: on their own pixels
@@ -248,7 +259,8 @@ fn scores_on(manifest: &Manifest, record: &ImageRecord, size: Size, values: &[f3
     };
     let masks: Vec<Option<Mask>> =
         record.boxes.iter().map(|region| region.rle.as_ref().map(mask).transpose()).collect::<Result<_>>()?;
-    let known: Vec<&Mask> = masks.iter().flatten().collect();
+    let known = masks.iter().zip(&scores).filter_map(|(mask, score)| Some((mask.as_ref()?, score)));
+    let known: Vec<(&Mask, &BoxScore)> = known.collect();
     if !known.is_empty() {
         let mut of_masks = MaskScorer::new(&placement, size).scores(values, &known).into_iter();
         for (score, _) in scores.iter_mut().zip(&masks).filter(|(_, mask)| mask.is_some()) {

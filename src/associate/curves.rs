@@ -1,43 +1,56 @@
-//! How cells change with the threshold over which a box counts: shares at thresholds from 0.1 to 0.9, beside the share
-//! in the whole corpus, which is what a label gets by chance.
+//! How cells change with the threshold over which a box counts: shares at 17 thresholds, from 0.1 to 0.9 where scores
+//! are shares, beside the share in the whole corpus, which is what a label gets by chance.
 //!
 //! In: the records of a run, classes and labels. Out: per method `curves.csv` and a picture.
 
-use super::{check_margin, CellCounts, MatrixCell, COLUMNS};
+use super::{CellCounts, Importance, MatrixCell, COLUMNS};
+use crate::attribution::Needs;
 use crate::config::AssociationConfig;
 use crate::plot::{self, Panel, Panels, Series};
 use crate::run::record::ImageRecord;
 use crate::run::{table, Run};
+use crate::score::ScoreRule;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// The number of thresholds, and the distance between two.
+/// The number of thresholds.
 const THRESHOLDS: usize = 17;
-const STEP: f32 = 0.05;
 
-/// The thresholds, ascending. Of whole steps, so that 0.3 is the 0.3 of the configuration.
-fn thresholds() -> [f32; THRESHOLDS] {
-    std::array::from_fn(|number| ((number + 2) as f32 * STEP * 100.0).round() / 100.0)
+/// The thresholds, ascending. Of whole thousandths, so that 0.3 is the 0.3 of the configuration.
+fn thresholds(score: ScoreRule) -> [f32; THRESHOLDS] {
+    let (first, step) = match score {
+        ScoreRule::Mean | ScoreRule::Max | ScoreRule::Mass => (2, 50),
+        ScoreRule::Contrast => (2, 25),
+        ScoreRule::Z | ScoreRule::Lift => (2, 250),
+        ScoreRule::Chance => (3, 50),
+    };
+    std::array::from_fn(|number| ((number + first) * step) as f32 / 1000.0)
 }
 
 /// Numbers of pictures with a label, and of all others.
 type Pair = [u64; 2];
 
 /// A class and a label over all thresholds, by one method.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Tally {
+    thresholds: [f32; THRESHOLDS],
     images: Pair,
     detected: Pair,
     important: [Pair; THRESHOLDS],
 }
 
 impl Tally {
+    fn new(score: ScoreRule) -> Self {
+        let nothing = [0; 2];
+        Self { thresholds: thresholds(score), images: nothing, detected: nothing, important: [nothing; THRESHOLDS] }
+    }
+
     /// Adds a picture: `group` is 0 for one of the label; `best` is the highest score of a detected box of the class.
     fn add(&mut self, group: usize, best: Option<f32>) {
         self.images[group] += 1;
         let Some(best) = best else { return };
         self.detected[group] += 1;
-        for (important, threshold) in self.important.iter_mut().zip(thresholds()) {
+        for (important, threshold) in self.important.iter_mut().zip(self.thresholds) {
             important[group] += u64::from(best > threshold);
         }
     }
@@ -79,23 +92,29 @@ impl Curves {
     /// When a class or label is not one of the run's.
     pub fn read(run: &Run, rule: &AssociationConfig, places: Vec<(usize, usize)>) -> Result<Self> {
         let manifest = &run.manifest;
-        check_margin(manifest, rule)?;
+        let importance = Importance::of_run(run, rule)?;
         let name = |&(class, label): &(usize, usize)| [manifest.classes[class].clone(), manifest.labels[label].clone()];
-        let methods = manifest.configuration.cam.names().into_iter();
+        let cam = &manifest.configuration.cam;
+        // Values of regions are shares, whatever the rule.
+        let score = |method: usize| match cam.methods_of_maps().get(method) {
+            Some(method) if method.row().needs == Needs::Regions => ScoreRule::Mean,
+            _ => rule.score,
+        };
+        let methods = cam.names().into_iter().enumerate();
         let mut curves = Self {
             names: places.iter().map(name).collect(),
-            methods: methods.map(|method| (method, vec![Tally::default(); places.len()])).collect(),
+            methods: methods.map(|(at, name)| (name, vec![Tally::new(score(at)); places.len()])).collect(),
             places,
             rule: rule.clone(),
         };
         run.for_each_record(|record| {
-            curves.add(&record);
+            curves.add(&record, &importance);
             Ok(())
         })?;
         Ok(curves)
     }
 
-    fn add(&mut self, record: &ImageRecord) {
+    fn add(&mut self, record: &ImageRecord, importance: &Importance) {
         let Self { places, methods, rule, .. } = self;
         if !rule.takes(record.margin()) {
             return;
@@ -105,7 +124,7 @@ impl Curves {
                 let detected = record.boxes.iter().enumerate();
                 let detected =
                     detected.filter(|(_, found)| found.class == class && found.confidence > rule.min_confidence);
-                let scores = detected.map(|(index, _)| rule.score.pick(record.maps[method].score(index)));
+                let scores = detected.map(|(index, _)| importance.number(record, method, index));
                 tally.add(usize::from(record.label != label), scores.max_by(f32::total_cmp));
             }
         }
@@ -135,7 +154,7 @@ impl Curves {
             let head = ["class", "label", "threshold", "chance"].into_iter();
             table.row(head.chain(columns.clone().map(|(name, _)| *name)))?;
             for ((&place, [class, label]), tally) in self.places.iter().zip(&self.names).zip(tallies) {
-                for (number, threshold) in thresholds().into_iter().enumerate() {
+                for (number, threshold) in tally.thresholds.into_iter().enumerate() {
                     let cell = tally.cell(place, number);
                     let chance = chance(&cell).map(|share| share.to_string()).unwrap_or_default();
                     let head = [class.clone(), label.clone(), threshold.to_string(), chance].into_iter();
@@ -152,7 +171,7 @@ impl Curves {
                 let point = |(number, threshold): (usize, f32)| {
                     value(&tally.cell(place, number)).map(|share| (f64::from(threshold), share))
                 };
-                thresholds().into_iter().enumerate().filter_map(point).collect()
+                tally.thresholds.into_iter().enumerate().filter_map(point).collect()
             };
             Panel::Lines {
                 title: format!("{class}, {label}"),
@@ -189,14 +208,16 @@ mod tests {
 
     #[test]
     fn thresholds_are_those_of_the_configuration() {
-        let all = thresholds();
+        let all = thresholds(ScoreRule::Mean);
         assert_eq!((all[0], all[4], all[16]), (0.1, 0.3, 0.9));
-        assert!(all.contains(&AssociationConfig::default().importance));
+        for score in ScoreRule::ALL {
+            assert!(thresholds(score).contains(&score.default_importance()), "{score:?}");
+        }
     }
 
     #[test]
     fn a_tally_by_hand() {
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(ScoreRule::Mean);
         for (group, best) in [(0, Some(0.31)), (0, None), (1, Some(0.3)), (1, Some(0.95)), (1, None)] {
             tally.add(group, best);
         }
@@ -207,6 +228,6 @@ mod tests {
         assert_eq!(cell.counts.important_with_label, 1);
         assert_eq!(chance(&cell), Some(0.4));
         assert_eq!(tally.cell((3, 1), 16).counts.important, 1);
-        assert_eq!(chance(&Tally::default().cell((0, 0), 0)), None);
+        assert_eq!(chance(&Tally::new(ScoreRule::Mean).cell((0, 0), 0)), None);
     }
 }

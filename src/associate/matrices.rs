@@ -5,7 +5,8 @@ mod of_cells;
 mod of_effects;
 mod words;
 
-use super::{check_margin, detected_classes, important_classes, CellTable, Counts, Effects};
+use super::mean_scores::ScoreSums;
+use super::{detected_classes, CellTable, Counts, Effects, Importance};
 use crate::annotations::PeopleLabels;
 use crate::attribution::{Method, Needs};
 use crate::config::{AssociationConfig, HeatmapKind};
@@ -64,12 +65,14 @@ impl Columns {
 #[derive(Debug)]
 pub struct Matrices {
     methods: Vec<(String, Counts)>,
+    /// The scores themselves, one a method.
+    scores: Vec<ScoreSums>,
     /// In which pictures classes are detected, whatever the map says.
     detected: Counts,
     /// Of methods whose regions have values, one a method.
     effects: Vec<Option<Effects>>,
     seed: u64,
-    rule: AssociationConfig,
+    importance: Importance,
     labels: Vec<String>,
     classes: Vec<String>,
     columns: Columns,
@@ -81,8 +84,7 @@ pub struct Matrices {
 /// # Errors
 /// The records cannot be read; the rule does not fit the run's network.
 pub fn matrices(run: &Run, rule: &AssociationConfig, columns: Columns) -> Result<Matrices> {
-    check_margin(&run.manifest, rule)?;
-    let mut matrices = Matrices::new(&run.manifest, rule, columns);
+    let mut matrices = Matrices::new(&run.manifest, &Importance::of_run(run, rule)?, columns);
     run.for_each_record(|record| {
         matrices.add(&record);
         Ok(())
@@ -129,19 +131,20 @@ fn shown(images: &[u64]) -> Vec<usize> {
 
 impl Matrices {
     /// Of no picture yet.
-    pub fn new(manifest: &Manifest, rule: &AssociationConfig, columns: Columns) -> Self {
+    pub fn new(manifest: &Manifest, importance: &Importance, columns: Columns) -> Self {
         let (labels, classes) = (columns.names(&manifest.labels), manifest.classes.clone());
         let names = manifest.configuration.cam.names().into_iter();
-        let methods = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
+        let methods: Vec<_> = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
         let game = |method: &Method| (method.row().needs == Needs::Regions).then(Effects::default);
         let effects = manifest.configuration.cam.methods_of_maps().iter().map(game).collect();
         let seed = manifest.configuration.cam.seed;
         Self {
+            scores: vec![ScoreSums::new(classes.len(), labels.len()); methods.len()],
             methods,
             detected: Counts::new(classes.len(), labels.len()),
             effects,
             seed,
-            rule: rule.clone(),
+            importance: importance.clone(),
             labels,
             classes,
             columns,
@@ -154,17 +157,18 @@ impl Matrices {
     /// # Panics
     /// When the record does not fit the manifest; [`Run`] has checked those it reads.
     pub fn add(&mut self, record: &ImageRecord) {
-        if !self.rule.takes(record.margin()) {
+        if !self.importance.rule().takes(record.margin()) {
             return;
         }
         let Some(label) = self.columns.of(record) else { return };
-        self.detected.add(label, &detected_classes(record, &self.rule));
-        for (method, (_, counts)) in self.methods.iter_mut().enumerate() {
-            counts.add(label, &important_classes(record, method, &self.rule));
+        self.detected.add(label, &detected_classes(record, &self.importance.rule()));
+        for (method, ((_, counts), scores)) in self.methods.iter_mut().zip(&mut self.scores).enumerate() {
+            counts.add(label, &self.importance.classes(record, method));
+            scores.add(record, method, label, &self.importance);
         }
         for (effects, map) in self.effects.iter_mut().zip(&record.maps) {
             if let (Some(effects), Some(game)) = (effects, map.game_of_regions()) {
-                effects.add(record, label, game, self.rule.min_confidence);
+                effects.add(record, label, game, self.importance.rule().min_confidence);
             }
         }
     }
@@ -189,8 +193,8 @@ impl Matrices {
         &self.classes
     }
 
-    /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `statistics.csv`, `heatmap.png` and `forest.png` with
-    /// their SVGs for every method, and returns the pictures' paths. A method by which no box counts has no heatmap,
+    /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `mean_scores.csv`, `statistics.csv`, `heatmap.png` and
+    /// `forest.png` with their SVGs for every method, and returns the pictures' paths. A method by which no box counts has no heatmap,
     /// and one without a class that is important often enough no forest plot. One that gives regions values has
     /// `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two `effects.png` and
     /// `most_important.png` with their SVGs.
@@ -199,11 +203,10 @@ impl Matrices {
     /// A file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let mut pictures = Vec::new();
-        for ((method, counts), effects) in
-            self.methods.iter().zip(self.effects.iter().map(Option::as_ref).chain(std::iter::repeat(None)))
-        {
+        let effects = self.effects.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+        for (((method, counts), scores), effects) in self.methods.iter().zip(&self.scores).zip(effects) {
             let folder = folder.join(method);
-            pictures.extend(self.write_method(&folder, method, counts)?);
+            pictures.extend(self.write_method(&folder, method, counts, scores)?);
             if let Some(effects) = effects {
                 pictures.extend(self.write_effects(&folder, method, effects)?);
             }
@@ -213,14 +216,15 @@ impl Matrices {
 
     /// The statistics of a method's cells.
     pub fn cells(&self, counts: &Counts) -> CellTable {
-        CellTable::new(counts, &self.detected, self.rule.min_images)
+        CellTable::new(counts, &self.detected, self.importance.rule().min_images)
     }
 
-    fn write_method(&self, folder: &Path, method: &str, counts: &Counts) -> Result<Vec<PathBuf>> {
+    fn write_method(&self, folder: &Path, method: &str, counts: &Counts, scores: &ScoreSums) -> Result<Vec<PathBuf>> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         self.matrix(&folder.join("association.csv"), &counts.association())?;
         let rows = counts.cells.rows().into_iter().map(|row| row.iter().map(u64::to_string).collect());
         self.table(&folder.join("counts.csv"), rows.chain([counts.images.iter().map(u64::to_string).collect()]))?;
+        self.matrix(&folder.join("mean_scores.csv"), &scores.means(&counts.images))?;
         let cells = self.cells(counts);
         cells.write(&folder.join("statistics.csv"), &self.classes, &self.labels)?;
         let heatmap = self.heatmap(method, counts, &cells);
@@ -235,14 +239,14 @@ impl Matrices {
     /// What the configuration wants to see in the cells.
     fn heatmap(&self, method: &str, counts: &Counts, cells: &CellTable) -> Heatmap {
         let classes = self.heatmap_classes(counts, cells);
-        let mut heatmap = match self.rule.heatmap {
+        let mut heatmap = match self.importance.rule().heatmap {
             HeatmapKind::Shares => self.heatmap_of_shares(method, counts, &classes),
             HeatmapKind::Difference | HeatmapKind::LogOdds => self.heatmap_of_cells(method, counts, cells, &classes),
         };
-        if self.rule.mark || self.rule.heatmap != HeatmapKind::Shares {
+        if self.importance.rule().mark || self.importance.rule().heatmap != HeatmapKind::Shares {
             self.mark(&mut heatmap, counts, cells, &classes);
         }
-        heatmap.notes.extend(self.rule.images_described());
+        heatmap.notes.extend(self.importance.rule().images_described());
         heatmap
     }
 
@@ -259,7 +263,7 @@ impl Matrices {
         ));
         heatmap.value_label = "share of the images of an emotion".into();
         heatmap.empty_label = "no image got this label".into();
-        heatmap.notes.insert(0, self.rule.described());
+        heatmap.notes.insert(0, self.importance.rule().described());
         heatmap
     }
 

@@ -7,7 +7,9 @@ mod chance;
 mod curves;
 mod differences;
 mod effects;
+mod importance;
 mod matrices;
+mod mean_scores;
 mod people;
 mod strata;
 
@@ -17,6 +19,7 @@ pub use chance::{scores_from_kept_map, ChanceLevels};
 pub use curves::Curves;
 pub use differences::{CellDifference, DifferenceTable, PairedCounts, SeenPicture};
 pub use effects::Effects;
+pub use importance::Importance;
 pub use matrices::{matrices, quantile_bins, Columns, Matrices};
 pub use people::{BesidePeople, FOLDER as PEOPLE_FOLDER};
 pub use strata::StrataReport;
@@ -45,13 +48,6 @@ pub fn check_margin(manifest: &Manifest, rule: &AssociationConfig) -> Result<()>
 pub fn detected_classes(record: &ImageRecord, rule: &AssociationConfig) -> Vec<usize> {
     let sure = record.boxes.iter().filter(|region| region.confidence > rule.min_confidence);
     each_once(sure.map(|region| region.class).collect())
-}
-
-/// The classes that are important in a picture by the map at `method` in the record's list, each once, ascending.
-pub fn important_classes(record: &ImageRecord, method: usize, rule: &AssociationConfig) -> Vec<usize> {
-    let regions = record.boxes.iter().enumerate();
-    let important = regions.filter(|(index, region)| rule.counts(region.confidence, record.maps[method].score(*index)));
-    each_once(important.map(|(_, region)| region.class).collect())
 }
 
 fn each_once(mut classes: Vec<usize>) -> Vec<usize> {
@@ -158,16 +154,17 @@ mod tests {
                 flat: false,
                 error: None,
                 mean: 0.0,
-                scores: boxes.iter().map(|&(_, _, mean)| BoxScore { mean, max: 1.0, mass: 0.0 }).collect(),
+                scores: boxes.iter().map(|&(_, _, mean)| BoxScore { mean, max: 1.0, ..BoxScore::default() }).collect(),
                 mask_scores: Vec::new(),
+                grid: None,
                 game: None,
             }],
         }
     }
 
     fn count(records: &[ImageRecord], rule: &AssociationConfig) -> Counts {
-        let mut counts = Counts::new(4, 3);
-        records.iter().for_each(|record| counts.add(record.label, &important_classes(record, 0, rule)));
+        let (mut counts, importance) = (Counts::new(4, 3), Importance::of_picture(rule).unwrap());
+        records.iter().for_each(|record| counts.add(record.label, &importance.classes(record, 0)));
         counts
     }
 

@@ -5,7 +5,7 @@
 //! difference between pictures for which it is wrong and those for which it is right. No network runs.
 
 use super::matrices::picture;
-use super::{check_margin, Columns, Counts, DifferenceTable, Matrices};
+use super::{Columns, Counts, DifferenceTable, Importance, Matrices};
 use crate::annotations::PeopleLabels;
 use crate::classify::Confusion;
 use crate::config::AssociationConfig;
@@ -43,12 +43,12 @@ impl BesidePeople {
     /// # Errors
     /// The records cannot be read; the rule does not fit the run's network; the network names no labels.
     pub fn read(run: &Run, rule: &AssociationConfig, truth: &Arc<PeopleLabels>) -> Result<Self> {
-        check_margin(&run.manifest, rule)?;
+        let importance = Importance::of_run(run, rule)?;
         if let Some(output) = &run.manifest.output {
             let message = format!("its network has a single output ({output}), with which no labels can be compared");
             return Err(Error::file(run.folder(), message));
         }
-        let new = |columns| Matrices::new(&run.manifest, rule, columns);
+        let new = |columns| Matrices::new(&run.manifest, &importance, columns);
         let mut beside = Self {
             by_people: new(Columns::People(truth.clone())),
             right: new(Columns::Answers),

@@ -5,7 +5,7 @@
 //! with tests, and the shares in every group.
 
 use super::cells::{number, q_values};
-use super::{check_margin, Columns, Counts, Matrices};
+use super::{Columns, Counts, Importance, Matrices};
 use crate::annotations::GivenLabels;
 use crate::config::AssociationConfig;
 use crate::run::{table, Run};
@@ -43,14 +43,14 @@ impl StrataReport {
         column: &str,
         given: &GivenLabels,
     ) -> Result<Self> {
-        check_margin(&run.manifest, rule)?;
+        let importance = Importance::of_run(run, rule)?;
         let mut strata: BTreeMap<&str, Matrices> = BTreeMap::new();
         let mut left_out = 0;
         run.for_each_record(|record| {
             match given.labels.get(&record.path) {
                 Some(group) => strata
                     .entry(group)
-                    .or_insert_with(|| Matrices::new(&run.manifest, rule, columns.clone()))
+                    .or_insert_with(|| Matrices::new(&run.manifest, &importance, columns.clone()))
                     .add(&record),
                 None => left_out += 1,
             }
@@ -61,7 +61,7 @@ impl StrataReport {
                 false => Ok(()),
             }
         })?;
-        let whole = Matrices::new(&run.manifest, rule, columns.clone());
+        let whole = Matrices::new(&run.manifest, &importance, columns.clone());
         Ok(Self {
             column: column.into(),
             strata: strata.into_iter().map(|(name, matrices)| (name.to_string(), matrices)).collect(),

@@ -21,7 +21,8 @@ use std::sync::Arc;
 
 /// Recompute the matrix, its statistics and pictures from a run's records, with other thresholds or scores; no networks
 ///
-/// Writes <METHOD>/association.csv, counts.csv, statistics.csv (share, base rate, odds ratio, p, q, what the detector
+/// Writes <METHOD>/association.csv, counts.csv, mean_scores.csv (mean of each class's greatest score, without a
+/// threshold), statistics.csv (share, base rate, odds ratio, p, q, what the detector
 /// alone makes of it, and what the map adds, for every cell), heatmap.png and forest.png (the surest cells) with their
 /// SVGs, and prints the most prominent classes. By object-shap also effects.csv, and effects_matrix.csv and
 /// most_important_matrix.csv with their pictures. Works on unfinished runs too. What a run knows of filters
@@ -53,7 +54,8 @@ pub struct Args {
     explain_cell: Option<Vec<String>>,
 
     /// Also write <METHOD>/curves.csv and curves.png with its SVG: how the cell of CLASS and LABEL changes with the
-    /// score over which a box counts, from 0.1 to 0.9, beside what chance would give; may be given several times
+    /// score over which a box counts, from 0.1 to 0.9 (contrast 0.05 to 0.45, z and lift 0.5 to 4.5, chance 0.15 to
+    /// 0.95), beside what chance would give; may be given several times
     #[arg(long, num_args = 2, value_names = ["CLASS", "LABEL"], action = clap::ArgAction::Append,
         conflicts_with_all = ["explain_cell", "bins"])]
     curve: Vec<String>,

@@ -42,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "METHOD[,METHOD]", value_delimiter = ',')]
     cam: Vec<String>,
 
-    /// A box counts when its score is over this [default: that of each run]
+    /// A box counts when its score is over this [default: that of each run, or of another --score its own]
     #[arg(long, value_name = "SCORE[,SCORE]", value_delimiter = ',')]
     importance: Vec<f32>,
 
@@ -50,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "P[,P]", value_delimiter = ',')]
     min_confidence: Vec<f32>,
 
-    /// A box's score: mean, max or mass [default: that of each run]
+    /// A box's score: mean, max, mass, contrast, z, lift or chance [default: that of each run]
     #[arg(long, value_name = "RULE[,RULE]", value_delimiter = ',', value_parser = by_name::<ScoreRule>)]
     score: Vec<ScoreRule>,
 
@@ -123,14 +123,14 @@ fn of_side<'a, T>(values: &'a [T], side: usize, flag: &str) -> anyhow::Result<Op
 fn rule(args: &Args, run: &Run, side: usize) -> anyhow::Result<(AssociationConfig, usize)> {
     let mut config = run.manifest.configuration.clone();
     let rule = &mut config.association;
+    if let Some(&score) = of_side(&args.score, side, "--score")? {
+        rule.choose(score);
+    }
     if let Some(&importance) = of_side(&args.importance, side, "--importance")? {
         rule.importance = importance;
     }
     if let Some(&confidence) = of_side(&args.min_confidence, side, "--min-confidence")? {
         rule.min_confidence = confidence;
-    }
-    if let Some(&score) = of_side(&args.score, side, "--score")? {
-        rule.score = score;
     }
     config.check()?;
     let methods = run.manifest.configuration.cam.names();

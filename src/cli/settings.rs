@@ -275,7 +275,7 @@ pub struct Association {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Association")]
 pub struct Counting {
-    /// A box counts when its score is over this [default: 0.3]
+    /// A box counts when its score is over this [default: 0.3; of contrast 0.1, z 1, lift 1.5, chance 0.95]
     #[arg(long, value_name = "SCORE")]
     importance: Option<f32>,
 
@@ -283,7 +283,13 @@ pub struct Counting {
     #[arg(long, value_name = "P")]
     min_confidence: Option<f32>,
 
-    /// A box's score: mean of the map in it (the paper), max, or mass (its share of the whole map) [default: mean]
+    /// A box's score: mean of the map in it (the paper), max, or mass (its share of the whole map); or one that knows
+    /// the box's size: contrast, z, lift or chance [default: mean]
+    ///
+    /// contrast: mean in the box less mean in a frame of equal area around it. z: standard deviations above windows of
+    /// the box's size elsewhere in the image. lift: share of the map over share of the area. chance: share of other
+    /// images' maps of the run that have less in the box's place (over 0.95: at most one in twenty does as well). The
+    /// values that object-shap gives objects are shares whatever the score; by the last four they count over 0.3.
     #[arg(long, value_name = "RULE", value_parser = by_name::<ScoreRule>)]
     score: Option<ScoreRule>,
 
@@ -309,9 +315,11 @@ impl Counting {
     /// Changes what was given.
     pub fn apply(self, config: &mut AssociationConfig) {
         let Self { importance, min_confidence, score, min_margin } = self;
+        if let Some(score) = score {
+            config.choose(score);
+        }
         set(&mut config.importance, importance);
         set(&mut config.min_confidence, min_confidence);
-        set(&mut config.score, score);
         set(&mut config.min_margin, min_margin);
     }
 }

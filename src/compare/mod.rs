@@ -13,7 +13,7 @@ pub use picture::PictureChange;
 pub use published::{BesidePublished, PublishedMatrix};
 
 use self::picture::LookedAt;
-use crate::associate::{check_margin, important_classes, Columns, Counts, DifferenceTable, PairedCounts};
+use crate::associate::{Columns, Counts, DifferenceTable, Importance, PairedCounts};
 use crate::classify::Confusion;
 use crate::config::AssociationConfig;
 use crate::run::Run;
@@ -207,7 +207,7 @@ struct Places<'a> {
 impl ComparedLook<'_> {
     /// The pictures that its rule takes and that have a label.
     fn read(&self, places: &Places<'_>) -> Result<HashMap<String, LookedAt>> {
-        check_margin(&self.run.manifest, &self.rule)?;
+        let importance = Importance::of_run(self.run, &self.rule)?;
         let answers = self.columns.names(&self.run.manifest.labels);
         let mut seen = HashMap::new();
         self.run.for_each_record(|record| {
@@ -215,12 +215,12 @@ impl ComparedLook<'_> {
                 return Ok(());
             }
             let Some(label) = self.columns.of(&record) else { return Ok(()) };
-            let classes = important_classes(&record, self.method, &self.rule);
+            let classes = importance.classes(&record, self.method);
             let mut classes: Vec<usize> = classes.into_iter().filter_map(|class| places.classes[class]).collect();
             classes.sort_unstable();
-            let scores = &record.maps[self.method];
             let boxes = record.boxes.iter().enumerate().filter_map(|(place, region)| {
-                Some((places.classes[region.class]?, region.bounding_box, self.rule.score.pick(scores.score(place))))
+                let number = || importance.number(&record, self.method, place);
+                Some((places.classes[region.class]?, region.bounding_box, number()))
             });
             let looked = LookedAt {
                 label: places.labels[label],

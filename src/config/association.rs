@@ -1,6 +1,7 @@
 //! `[association]`: from records to matrices, statistics and their pictures.
 
 use crate::score::{BoxScore, ScoreRule};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What stands in the cells of the heatmap.
@@ -19,7 +20,8 @@ pub enum HeatmapKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AssociationConfig {
-    /// Boxes must score more than this.
+    /// Boxes must score more than this; where a file names a score alone, that one's
+    /// [`ScoreRule::default_importance`].
     pub importance: f32,
     /// Labels must be more confident than this.
     pub min_confidence: f32,
@@ -54,9 +56,38 @@ impl Default for AssociationConfig {
 }
 
 impl AssociationConfig {
-    /// Whether a box of this confidence and score counts.
+    /// Whether a box of this confidence and score counts, by a rule of a picture's own map.
     pub fn counts(&self, confidence: f32, score: &BoxScore) -> bool {
-        confidence > self.min_confidence && self.score.pick(score) > self.importance
+        confidence > self.min_confidence && self.score.pick(score).is_some_and(|number| number > self.importance)
+    }
+
+    /// Refuses values no run can use.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], naming key, value and range.
+    pub fn check(&self) -> Result<()> {
+        let (score, importance) = (self.score.name(), self.importance);
+        let (range, fits) = match self.score {
+            ScoreRule::Contrast => ("from -1 to 1", (-1.0..=1.0).contains(&importance)),
+            ScoreRule::Z | ScoreRule::Lift => ("a number", importance.is_finite()),
+            _ => ("from 0 to 1", (0.0..=1.0).contains(&importance)),
+        };
+        if !fits {
+            let of_score = if self.score == ScoreRule::Mean { String::new() } else { format!(" of the score {score}") };
+            return Err(Error::Setting(format!("importance{of_score} should be {range}, found {importance}")));
+        }
+        if self.top == 0 {
+            return Err(Error::Setting("top should be at least 1".into()));
+        }
+        Ok(())
+    }
+
+    /// Takes another score, with its default threshold; the same one changes nothing.
+    pub fn choose(&mut self, score: ScoreRule) {
+        if score != self.score {
+            self.score = score;
+            self.importance = score.default_importance();
+        }
     }
 
     /// [`Self::counts`] as a sentence, for notes below pictures.
@@ -73,16 +104,11 @@ impl AssociationConfig {
 
     /// What a box's score is, and what else is asked of it.
     fn score_and_confidence(&self) -> (&'static str, String) {
-        let rule = match self.score {
-            ScoreRule::Mean => "mean of the map in the box",
-            ScoreRule::Max => "maximum of the map in the box",
-            ScoreRule::Mass => "share of the map in the box",
-        };
         let confident = match self.min_confidence {
             0.0 => String::new(),
             over => format!(" and its confidence over {over}"),
         };
-        (rule, confident)
+        (self.score.described(), confident)
     }
 
     /// Whether a picture counts whose label leads the next one by `margin`; `None`: the network has no probabilities.

@@ -1,6 +1,7 @@
 //! COCO's format for objects (<https://cocodataset.org/#format-data>), with what emocam knows of each as further keys,
 //! which readers of the format keep (FiftyOne as attributes) or pass over.
 
+use crate::associate::Importance;
 use crate::config::AssociationConfig;
 use crate::files::write_whole;
 use crate::run::record::ImageRecord;
@@ -22,6 +23,7 @@ fn key(method: &str) -> String {
 /// # Errors
 /// Records that cannot be read; a file that cannot be written.
 pub fn write_coco(run: &Run, rule: &AssociationConfig, path: &Path) -> Result<()> {
+    let importance = Importance::of_run(run, rule)?;
     write_whole(path, |file| {
         let mut write = |text: &str| file.write_all(text.as_bytes()).map_err(Error::io("write", path));
         let info = json!({ "description": format!("emocam {}: {}", run.manifest.emocam, run.folder().display()) });
@@ -39,7 +41,7 @@ pub fn write_coco(run: &Run, rule: &AssociationConfig, path: &Path) -> Result<()
             (0..record.boxes.len()).try_for_each(|at| {
                 object += 1;
                 let separator = if object > 1 { "," } else { "" };
-                write(&format!("{separator}\n{}", annotation(record, at, rule, [object, picture])))
+                write(&format!("{separator}\n{}", annotation(record, at, &importance, [object, picture])))
             })
         })?;
         let category = |(number, name): (u64, &String)| json!({ "id": number, "name": name });
@@ -60,7 +62,7 @@ fn image(run: &Run, number: u64, record: &ImageRecord) -> Value {
     })
 }
 
-fn annotation(record: &ImageRecord, at: usize, rule: &AssociationConfig, [object, picture]: [u64; 2]) -> Value {
+fn annotation(record: &ImageRecord, at: usize, importance: &Importance, [object, picture]: [u64; 2]) -> Value {
     let region = &record.boxes[at];
     let [x_min, y_min, x_max, y_max] = <[f32; 4]>::from(region.bounding_box);
     let (width, height) = (x_max - x_min, y_max - y_min);
@@ -75,11 +77,10 @@ fn annotation(record: &ImageRecord, at: usize, rule: &AssociationConfig, [object
         entry.insert("segmentation".into(), json!({ "counts": rle, "size": [record.height, record.width] }));
     }
     entry.insert("score".into(), json!(region.confidence));
-    for map in &record.maps {
-        let score = map.score(at);
-        let method = key(&map.method);
-        entry.insert(format!("importance_{method}"), json!(rule.score.pick(score)));
-        entry.insert(format!("important_{method}"), rule.counts(region.confidence, score).into());
+    for (method, map) in record.maps.iter().enumerate() {
+        let name = key(&map.method);
+        entry.insert(format!("importance_{name}"), json!(importance.number(record, method, at)));
+        entry.insert(format!("important_{name}"), importance.counts(record, method, at).into());
     }
     Value::Object(entry)
 }

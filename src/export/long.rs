@@ -1,5 +1,6 @@
 //! One long table, for pandas and R: a row for each picture, object and method.
 
+use crate::associate::Importance;
 use crate::config::AssociationConfig;
 use crate::run::record::ImageRecord;
 use crate::run::{table, Run};
@@ -13,10 +14,11 @@ use std::path::Path;
 /// Records that cannot be read; a table that cannot be written.
 pub fn write_long(run: &Run, rule: &AssociationConfig, path: &Path) -> Result<()> {
     let (labels, classes) = (&run.manifest.labels, &run.manifest.classes);
+    let importance = Importance::of_run(run, rule)?;
     table(path, |table| {
         let picture = ["path", "width", "height", "label", "probability", "output", "margin"];
         let object = ["object", "class", "confidence", "x_min", "y_min", "x_max", "y_max", "area_share"];
-        let map = ["method", "mean", "max", "mass", "important"];
+        let map = ["method", "mean", "max", "mass", "important", "contrast", "z", "lift"];
         table.row(picture.into_iter().chain(object).chain(map))?;
         run.for_each_record_in_order(|record: &ImageRecord| {
             let number = |value: Option<f32>| value.map(|value| value.to_string()).unwrap_or_default();
@@ -38,11 +40,11 @@ pub fn write_long(run: &Run, rule: &AssociationConfig, path: &Path) -> Result<()
                 if record.maps.is_empty() {
                     return table.row(of_object.into_iter().chain(vec![String::new(); map.len()]));
                 }
-                record.maps.iter().try_for_each(|map| {
-                    let score = map.score(at);
-                    let counts = u8::from(rule.counts(region.confidence, score)).to_string();
-                    let scores = [score.mean, score.max, score.mass].map(|score| score.to_string());
-                    let of_map = [map.method.clone()].into_iter().chain(scores).chain([counts]);
+                record.maps.iter().enumerate().try_for_each(|(method, map)| {
+                    let [mean, max, mass, contrast, z, lift] =
+                        <[f32; 6]>::from(*map.score(at)).map(|it| it.to_string());
+                    let counts = u8::from(importance.counts(record, method, at)).to_string();
+                    let of_map = [map.method.clone(), mean, max, mass, counts, contrast, z, lift].into_iter();
                     table.row(of_object.iter().cloned().chain(of_map))
                 })
             })

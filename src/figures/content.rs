@@ -120,7 +120,13 @@ pub struct ExplainedBox {
     pub max: f32,
     /// The box's share of the sum of the whole map.
     pub mass: f32,
-    /// The one of the three numbers that is configured to count.
+    /// Mean inside less mean in a frame of equal area around it.
+    pub contrast: f32,
+    /// Standard deviations above windows of the same size in the photo.
+    pub z: f32,
+    /// The box's share of the map over its share of the area.
+    pub lift: f32,
+    /// The one of the numbers that is configured to count.
     #[serde(skip)]
     pub importance: f32,
     /// The number of its player, where regions play: boxes of one number are one thing, which has its value once; 0 is
@@ -186,7 +192,6 @@ impl Explainer<'_> {
 
     fn map(&self, of: &ExaminedPhoto, method: usize) -> ExplainedMap {
         let map = &of.record.maps[method];
-        let association = &self.config.association;
         let game = map.game_of_regions();
         let named = |(index, region): (usize, &BoxRecord)| {
             let score = map.score(index);
@@ -199,11 +204,14 @@ impl Explainer<'_> {
                 mean: score.mean,
                 max: score.max,
                 mass: score.mass,
-                importance: association.score.pick(score),
+                contrast: score.contrast,
+                z: score.z,
+                lift: score.lift,
+                importance: self.importance.number(&of.record, method, index),
                 player: game.map(|game| game.players[index]),
                 shapley: game.map(|game| game.values[index]),
                 shapley_error: game.and_then(|game| game.errors.as_ref()).map(|errors| errors[index]),
-                counts: association.counts(region.confidence, score),
+                counts: self.importance.counts(&of.record, method, index),
             }
         };
         let mut boxes: Vec<ExplainedBox> = of.record.boxes.iter().enumerate().map(named).collect();

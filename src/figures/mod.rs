@@ -11,6 +11,7 @@ mod names;
 pub use content::{Explained, ExplainedBox, ExplainedLabel, ExplainedMap, ExplainedStream};
 pub use names::names;
 
+use crate::associate::Importance;
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
 use crate::image::{Picture, Rgb8, Size};
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Explainer<'a> {
     config: &'a Config,
+    importance: Importance,
     analysis: Analysis<'a>,
     card: Card,
     classes: Vec<String>,
@@ -55,10 +57,12 @@ pub struct ExaminedPhoto {
 }
 
 impl<'a> Explainer<'a> {
-    /// For these networks; `config` says what to do, the batch's size included, as in a run.
-    pub fn new(loaded: &Loaded, config: &'a Config) -> Self {
+    /// For these networks; `config` says what to do, the batch's size included, as in a run, and `importance` which
+    /// boxes count by it.
+    pub fn new(loaded: &Loaded, config: &'a Config, importance: Importance) -> Self {
         Self {
             config,
+            importance,
             analysis: Analysis::new(loaded, config, true),
             card: loaded.network.card().clone(),
             classes: loaded.regions.classes().to_vec(),

@@ -58,9 +58,7 @@ impl BoxJudge {
         match (self.scores, self.rule) {
             (None, _) if self.threshold.is_finite() => "over 0.5",
             (None, _) => "any",
-            (_, ScoreRule::Mean) => "mean",
-            (_, ScoreRule::Max) => "max",
-            (_, ScoreRule::Mass) => "mass",
+            (_, rule) => rule.name(),
         }
     }
 
@@ -71,7 +69,10 @@ impl BoxJudge {
 
     fn score(&self, trial: &Trial, at: usize) -> f64 {
         match self.scores {
-            Some(method) => f64::from(self.rule.pick(&trial.scores[method][at])),
+            Some(method) => {
+                let number = self.rule.pick(&trial.scores[method][at]);
+                f64::from(number.expect("judges know a picture's own map alone"))
+            }
             None => f64::from(trial.boxes[at].confidence),
         }
     }

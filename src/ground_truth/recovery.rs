@@ -252,7 +252,7 @@ mod tests {
     fn trial(label: usize, classes: [usize; 3], lit: usize) -> Trial {
         let place = |at: usize| BoundingBox::new(30.0 * at as f32, 2.0, 30.0 * at as f32 + 20.0, 31.0);
         let score = |at: usize| if at == lit { 0.9 } else { 0.05 };
-        let scores = |value: f32| BoxScore { mean: value, max: value, mass: value };
+        let scores = |value: f32| BoxScore::of_value(value);
         Trial {
             label,
             truth: label,

@@ -1,12 +1,13 @@
 //! What a merged run holds beside its records, by the command that made its shards.
 
 use super::Checked;
-use crate::associate::{Columns, Matrices};
+use crate::associate::{matrices, Columns, Importance, Matrices};
 use crate::filters::FilterSums;
 use crate::paste::{self, PasteRecord, Tally};
 use crate::removal::{self, RemovalRecord};
 use crate::run::record::{ImageRecord, RunRecord};
 use crate::run::{write_tables, Outcome, Run};
+use crate::score::ScoreRule;
 use crate::Result;
 use std::path::PathBuf;
 
@@ -50,17 +51,23 @@ pub trait MergeRecord: RunRecord + Sized {
 impl MergeRecord for ImageRecord {
     /// Records and tables in one reading.
     fn write(checked: &Checked<'_, Self>, run: &Run, report: &mut dyn FnMut(u64)) -> Result<Tables> {
-        let mut matrices = Matrices::new(&run.manifest, &run.manifest.configuration.association, Columns::Answers);
+        let rule = &run.manifest.configuration.association;
+        // Where pictures are compared with others, all records must be there first.
+        let mut counted = match rule.score {
+            ScoreRule::Chance => None,
+            _ => Some(Matrices::new(&run.manifest, &Importance::of_run(run, rule)?, Columns::Answers)),
+        };
         let mut outcome = Outcome::default();
         write_tables(run, |row| {
             let copied = checked.copy_records(run, report, |record| {
                 row(record)?;
-                matrices.add(record);
+                counted.iter_mut().for_each(|matrices| matrices.add(record));
                 outcome.add(record);
                 Ok(())
             });
             copied.map(drop)
         })?;
+        let matrices = counted.map_or_else(|| matrices(run, rule, Columns::Answers), Ok)?;
         let pictures = matrices.write(run.folder())?;
         write_filters(checked, run)?;
         Ok(Tables { outcome, results: Results::Matrices(Box::new(matrices)), pictures })

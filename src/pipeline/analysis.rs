@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::regions::{scoring_letterbox, Finder, Located, Seen};
 use crate::run::record::{BoxRecord, GameRecord, ImageRecord, MapRecord};
 use crate::run::{Failure, KeptMap, Timings};
-use crate::score::{scores_on_device, BoxScore, MaskScorer, Scorer};
+use crate::score::{scores_on_device, BoxScore, Grid, MapScores, MaskScorer, Scorer};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
@@ -207,25 +207,24 @@ impl<'a> Analysis<'a> {
             true => Vec::new(),
             false => maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?,
         };
-        let mut boxes: Vec<Vec<Vec<BoxScore>>> = if on_device {
+        let mut found: Vec<Vec<MapScores>> = if on_device {
             let extents: Vec<&[Extent]> = visible.iter().map(|regions| regions.extents.as_slice()).collect();
             scores_on_device(&scorers, &tensors, &extents).map_err(Error::torch("scoring boxes"))?
         } else {
             let picture = |place: usize| {
-                let by_method = values.iter().map(|maps| {
-                    let placed = scorers[place].place(&maps[place]);
-                    visible[place].extents.iter().map(|extent| placed.score(extent)).collect()
-                });
-                by_method.collect()
+                let placed = |maps: &Vec<Vec<f32>>| scorers[place].place(&maps[place]);
+                values.iter().map(|maps| placed(maps).scores(&visible[place].extents)).collect()
             };
             (0..batch.len()).into_par_iter().map(picture).collect()
         };
-        let picture = |(place, boxes): (usize, &mut Vec<Vec<BoxScore>>)| {
-            let masks = visible[place].mask_scores(&batch[place].placement, size, place, &values);
-            let by_method = boxes.drain(..).zip(masks.into_iter().chain(std::iter::repeat(Vec::new())));
-            by_method.map(|(boxes, masks)| RegionScores { boxes, masks }).collect()
+        let picture = |(place, found): (usize, &mut Vec<MapScores>)| {
+            let masks = visible[place].mask_scores(&batch[place].placement, (size, place), &values, found);
+            let by_method = found.drain(..).zip(masks.into_iter().chain(std::iter::repeat(Vec::new())));
+            by_method
+                .map(|(MapScores { boxes, grid }, masks)| RegionScores { boxes, masks, grid: Some(grid) })
+                .collect()
         };
-        Ok(boxes.par_iter_mut().enumerate().map(picture).collect())
+        Ok(found.par_iter_mut().enumerate().map(picture).collect())
     }
 
     /// How channels lie in boxes; nothing where that is not kept. `activation` is A of the batch.
@@ -264,9 +263,8 @@ impl<'a> Analysis<'a> {
         each.map(|((method, maps), mut scores)| {
             let game = maps.games.as_ref().map(|games| &games[place]);
             if let Some(game) = game.filter(|game| game.background.is_some()) {
-                let shares = game.shares.iter();
-                let boxes = shares.map(|&share| BoxScore { mean: share, max: share, mass: share }).collect();
-                scores = RegionScores { boxes, masks: Vec::new() };
+                let boxes = game.shares.iter().copied().map(BoxScore::of_value).collect();
+                scores = RegionScores { boxes, masks: Vec::new(), grid: None };
             }
             MapRecord {
                 method,
@@ -275,6 +273,7 @@ impl<'a> Analysis<'a> {
                 mean: maps.means[place],
                 scores: scores.boxes,
                 mask_scores: scores.masks,
+                grid: scores.grid,
                 game: game.map(GameRecord::from),
             }
         })
@@ -327,6 +326,8 @@ struct RegionScores {
     boxes: Vec<BoxScore>,
     /// Empty where no region has pixels of its own.
     masks: Vec<Option<BoxScore>>,
+    /// The map, coarsely, where there is one.
+    grid: Option<Grid>,
 }
 
 /// The regions of a picture that have a part in it.
@@ -377,21 +378,21 @@ impl VisibleRegions {
     }
 
     /// Scores on the regions' own pixels by method; nothing where no region has any. `values` are the maps by method
-    /// and picture, of which this is the one at `place`.
+    /// and picture, of which this is the one at `place`; `found` has its scores on boxes.
     fn mask_scores(
         &self,
         placement: &Placement,
-        map: Size,
-        place: usize,
+        (map, place): (Size, usize),
         values: &[Vec<Vec<f32>>],
+        found: &[MapScores],
     ) -> Vec<Vec<Option<BoxScore>>> {
-        let masks: Vec<&Mask> = self.masks.iter().flatten().collect();
-        if masks.is_empty() {
+        if self.masks.iter().all(Option::is_none) {
             return Vec::new();
         }
         let scorer = MaskScorer::new(placement, map);
-        let by_method = values.iter().map(|maps| {
-            let mut scores = scorer.scores(&maps[place], &masks).into_iter();
+        let by_method = values.iter().zip(found).map(|(maps, found)| {
+            let masks = self.masks.iter().zip(&found.boxes).filter_map(|(mask, score)| Some((mask.as_ref()?, score)));
+            let mut scores = scorer.scores(&maps[place], &masks.collect::<Vec<_>>()).into_iter();
             self.masks.iter().map(|mask| mask.as_ref().and_then(|_| scores.next())).collect()
         });
         by_method.collect()

@@ -1,7 +1,7 @@
 //! Which pictures are shown for a class: those in which it is most important for each label, those in which it is
 //! detected and least important, and some at random, so that nobody sees the best ones alone.
 
-use crate::associate::{detected_classes, Columns};
+use crate::associate::{detected_classes, Columns, Importance};
 use crate::config::AssociationConfig;
 use crate::image::{BoundingBox, Size};
 use crate::random::Random;
@@ -92,15 +92,14 @@ impl Found {
         &mut self,
         record: &ImageRecord,
         (method, class, label): (usize, usize, usize),
-        rule: &AssociationConfig,
+        importance: &Importance,
         lot: f64,
         most: usize,
     ) {
-        let map = &record.maps[method];
         let of_class = |(at, region): (usize, &BoxRecord)| {
-            let score = map.score(at);
-            (region.class == class && region.confidence > rule.min_confidence)
-                .then(|| (region.bounding_box, rule.counts(region.confidence, score), rule.score.pick(score)))
+            (region.class == class && region.confidence > importance.rule().min_confidence).then(|| {
+                (region.bounding_box, importance.counts(record, method, at), importance.number(record, method, at))
+            })
         };
         let boxes: Vec<(BoundingBox, bool, f32)> = record.boxes.iter().enumerate().filter_map(of_class).collect();
         let score = boxes.iter().map(|&(.., score)| score).fold(f32::MIN, f32::max);
@@ -148,6 +147,7 @@ pub(super) fn collect(
 ) -> Result<Vec<HashMap<usize, ClassEvidence>>> {
     let mut found: Vec<HashMap<usize, Found>> =
         classes.iter().map(|classes| classes.iter().map(|&class| (class, Found::default())).collect()).collect();
+    let importance = Importance::of_run(run, rule)?;
     run.for_each_record(|record: ImageRecord| {
         let Some(label) = columns.of(&record).filter(|_| rule.takes(record.margin())) else { return Ok(()) };
         // A number for each picture, whatever the order of the records.
@@ -156,7 +156,7 @@ pub(super) fn collect(
         for (method, found) in found.iter_mut().enumerate() {
             for &class in &detected {
                 let Some(found) = found.get_mut(&class) else { continue };
-                found.add(&record, (method, class, label), rule, lot, settings.examples);
+                found.add(&record, (method, class, label), &importance, lot, settings.examples);
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! About four bytes a picture, method and important class, besides the paths; the records themselves are read once.
 
-use crate::associate::{check_margin, detected_classes, important_classes};
+use crate::associate::{detected_classes, Importance};
 use crate::config::AssociationConfig;
 use crate::run::record::ImageRecord;
 use crate::run::Run;
@@ -62,22 +62,22 @@ impl Pictures {
     /// The records cannot be read; the rule does not fit the run's network.
     pub fn read(run: &Run, rule: &AssociationConfig, numbering: &Numbering) -> Result<Self> {
         let Numbering { classes, labels } = numbering;
-        check_margin(&run.manifest, rule)?;
+        let importance = Importance::of_run(run, rule)?;
         let mut pictures = Self::new(classes.len(), labels.len(), run.manifest.configuration.cam.names().len())?;
         run.for_each_record(|record| {
             if rule.takes(record.margin()) {
-                pictures.push(&record, rule, numbering);
+                pictures.push(&record, &importance, numbering);
             }
             Ok(())
         })?;
         Ok(pictures)
     }
 
-    fn push(&mut self, record: &ImageRecord, rule: &AssociationConfig, numbering: &Numbering) {
+    fn push(&mut self, record: &ImageRecord, importance: &Importance, numbering: &Numbering) {
         let label = numbering.labels[record.label];
         let numbered = |classes: Vec<usize>| classes.into_iter().map(|class| numbering.classes[class]);
-        let detected = detected_classes(record, rule);
-        let methods = (0..record.maps.len()).map(|method| important_classes(record, method, rule));
+        let detected = detected_classes(record, importance.rule());
+        let methods = (0..record.maps.len()).map(|method| importance.classes(record, method));
         self.add(record.path.clone(), label, methods.chain([detected]).map(numbered));
     }
 

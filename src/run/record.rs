@@ -6,7 +6,7 @@
 use super::Manifest;
 use crate::attribution::Game;
 use crate::image::{BoundingBox, Extent};
-use crate::score::BoxScore;
+use crate::score::{BoxScore, Grid};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
@@ -78,12 +78,15 @@ pub struct MapRecord {
     /// Mean over the map, in `[0, 1]`.
     pub mean: f32,
     /// One score a box, in the order of the boxes. Of a method that gives one number a region instead of a map, its
-    /// value as a share of all positive ones, in place of each of the three.
+    /// value as a share of all positive ones, in place of each number.
     pub scores: Vec<BoxScore>,
     /// Of the regions with pixels of their own their scores on these, in the order of the boxes; absent where no region
     /// of the picture has any.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mask_scores: Vec<Option<BoxScore>>,
+    /// The map itself, coarsely; absent where a method gives regions numbers instead of a map.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub grid: Option<Grid>,
     /// The game that a method of Shapley values of parts of the picture played.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub game: Option<GameRecord>,
@@ -420,8 +423,9 @@ mod tests {
                 flat: false,
                 error: None,
                 mean: 0.3,
-                scores: vec![BoxScore { mean: 0.31, max: 1.0, mass: 0.2 }],
+                scores: vec![BoxScore { mean: 0.31, max: 1.0, mass: 0.2, contrast: 0.1, z: -0.5, lift: 2.0 }],
                 mask_scores: Vec::new(),
+                grid: None,
                 game: None,
             }],
         }

@@ -136,9 +136,20 @@ fn object_cells(record: &ImageRecord, at: usize, labels: &[String], classes: &[S
     cells
 }
 
+/// The scores that know a region's size, by each method that makes maps, behind its name.
+const SIZE_AWARE: [&str; 3] = ["contrast", "z", "lift"];
+
+/// Names of the methods that make maps.
+fn maps_of(manifest: &Manifest) -> impl Iterator<Item = String> {
+    let cam = &manifest.configuration.cam;
+    let of_regions = cam.methods_of_maps().into_iter().map(|method| method.row().needs == Needs::Regions);
+    let names = cam.names().into_iter().zip(of_regions.chain(std::iter::repeat(false)));
+    names.filter(|(_, of_regions)| !of_regions).map(|(name, _)| name)
+}
+
 /// What is needed to compute each importance again from a saved map: the box as it was found, in pixels of the picture;
-/// what counts as its area; the size of the canvas on which it was scored; of a region with pixels of its own their
-/// number, and by every method the importance of its box, beside that of its pixels.
+/// what counts as its area; the size of the canvas on which it was scored; then [`SIZE_AWARE`]; of a region with pixels
+/// of its own their number, and by every method the importance of its box, beside that of its pixels.
 fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     let edges = ["extent_x_min", "extent_y_min", "extent_x_max", "extent_y_max"];
     let mut head: Vec<String> =
@@ -146,6 +157,7 @@ fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     let methods = manifest.configuration.cam.methods.iter();
     let games = methods.filter(|method| method.row().needs == Needs::Regions);
     head.extend(games.flat_map(|method| GAME_OF_REGION.map(|number| format!("{method}_{number}"))));
+    head.extend(maps_of(manifest).flat_map(|name| SIZE_AWARE.map(|number| format!("{name}_{number}"))));
     if masks {
         head.push("mask_pixels".into());
         head.extend(manifest.configuration.cam.names().iter().map(|method| format!("{method}_box")));
@@ -164,6 +176,10 @@ fn added_cells(record: &ImageRecord, index: usize, run: &Run, masks: bool) -> Re
     for game in record.maps.iter().filter_map(MapRecord::game_of_regions) {
         let error = game.errors.as_ref().map(|errors| errors[index].to_string());
         cells.extend([game.players[index].to_string(), game.values[index].to_string(), error.unwrap_or_default()]);
+    }
+    for map in record.maps.iter().filter(|map| map.game_of_regions().is_none()) {
+        let score = map.score(index);
+        cells.extend([score.contrast, score.z, score.lift].map(|number| number.to_string()));
     }
     if masks {
         let mask = found.rle.as_ref().map(|rle| Mask::from_compressed(picture, rle)).transpose();

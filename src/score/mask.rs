@@ -5,6 +5,7 @@
 //! between the rows of cells, so that the sum over a stretch comes from two running sums and its maximum lies at an end
 //! of a piece: neither the map nor the mask is ever unpacked to pixels.
 
+use super::rectangle::wider;
 use super::BoxScore;
 use crate::image::{Mask, Placement, Size};
 use std::ops::Range;
@@ -55,27 +56,47 @@ impl MaskScorer {
         Self { map, columns, pieces, fractions, piece_of, running }
     }
 
-    /// The scores of `masks`, which are of the pictures' size, on `map`, row by row.
-    pub fn scores(&self, map: &[f32], masks: &[&Mask]) -> Vec<BoxScore> {
+    /// The scores of `masks`, which are of the pictures' size, on `map`, row by row; each mask with the scores of its
+    /// box, of which z is its own.
+    pub fn scores(&self, map: &[f32], masks: &[(&Mask, &BoxScore)]) -> Vec<BoxScore> {
         let total = self.total(map);
         // Columns are made once for all masks, when the first asks.
         let mut profiles: Vec<Option<Profile>> = (0..self.columns.len()).map(|_| None).collect();
-        let score = |mask: &&Mask| {
-            let (mut sum, mut max) = (0.0, f64::NEG_INFINITY);
-            for span in mask.spans() {
-                let column = span.column as usize;
-                let profile = profiles[column].get_or_insert_with(|| self.profile(map, column));
-                let rows = span.rows.start as usize..span.rows.end as usize;
-                sum += self.below(profile, rows.end) - self.below(profile, rows.start);
-                max = self.maximum(profile, rows).max(max);
+        let mut sum_of = |column: usize, rows: &Range<usize>, max: Option<&mut f64>| {
+            let profile = profiles[column].get_or_insert_with(|| self.profile(map, column));
+            if let Some(max) = max {
+                *max = self.maximum(profile, rows.clone()).max(*max);
             }
-            match mask.area() {
-                0 => BoxScore::default(),
-                area => BoxScore {
-                    mean: (sum / area as f64) as f32,
-                    max: max as f32,
-                    mass: if total > 0.0 { (sum / total) as f32 } else { 0.0 },
-                },
+            self.below(profile, rows.end) - self.below(profile, rows.start)
+        };
+        let score = |(mask, of_box): &(&Mask, &BoxScore)| {
+            let area = mask.area() as f64;
+            let (mut sum, mut max) = (0.0, f64::NEG_INFINITY);
+            let mut bounds = [usize::MAX, 0, usize::MAX, 0];
+            for span in mask.spans() {
+                let (column, rows) = (span.column as usize, span.rows.start as usize..span.rows.end as usize);
+                sum += sum_of(column, &rows, Some(&mut max));
+                let [left, right, top, bottom] = bounds;
+                bounds = [left.min(column), right.max(column + 1), top.min(rows.start), bottom.max(rows.end)];
+            }
+            if area == 0.0 {
+                return BoxScore::default();
+            }
+            let [left, right, top, bottom] = bounds;
+            let (rows, columns) =
+                (wider(&(top..bottom), self.fractions.len()), wider(&(left..right), self.columns.len()));
+            let outside = (rows.len() * columns.len()) as f64 - area;
+            let frame: f64 = columns.map(|column| sum_of(column, &rows, None)).sum();
+            let contrast = if outside > 0.0 { sum / area - (frame - sum) / outside } else { 0.0 };
+            let mass = if total > 0.0 { sum / total } else { 0.0 };
+            let pixels = (self.columns.len() * self.fractions.len()) as f64;
+            BoxScore {
+                mean: (sum / area) as f32,
+                max: max as f32,
+                mass: mass as f32,
+                contrast: contrast as f32,
+                z: of_box.z,
+                lift: (mass * pixels / area) as f32,
             }
         };
         masks.iter().map(score).collect()
@@ -199,6 +220,25 @@ mod tests {
         values
     }
 
+    /// Values of the pixels that are not the mask's in a frame around it.
+    fn frame_less_mask(picture: Size, bits: &[bool], values: &[f64]) -> Vec<f64> {
+        let width = picture.width as usize;
+        let places: Vec<[usize; 2]> =
+            (0..bits.len()).filter(|&at| bits[at]).map(|at| [at / width, at % width]).collect();
+        let frame = [0, 1].map(|side| {
+            let along: Vec<usize> = places.iter().map(|place| place[side]).collect();
+            let (first, last) = (along.iter().min().unwrap(), along.iter().max().unwrap());
+            let length = (last + 1 - first) as f64;
+            let margin = ((2.0_f64.sqrt() * length - length) / 2.0).round().max(1.0);
+            (*first as f64 - margin, *last as f64 + margin)
+        });
+        let is_in = |at: usize, side: usize| {
+            let place = [at / width, at % width][side] as f64;
+            frame[side].0 <= place && place <= frame[side].1
+        };
+        (0..bits.len()).filter(|&at| !bits[at] && is_in(at, 0) && is_in(at, 1)).map(|at| values[at]).collect()
+    }
+
     proptest! {
         #[test]
         fn runs_say_what_pixels_say(
@@ -212,7 +252,8 @@ mod tests {
             let map: Vec<f32> = (0..size.area()).map(|_| random.uniform(0.0, 1.0) as f32).collect();
             let bits: Vec<bool> = (0..picture.area()).map(|_| random.uniform(0.0, 1.0) < density).collect();
             let mask = Mask::from_bits(picture, &bits).unwrap();
-            let found = MaskScorer::new(&placement, size).scores(&map, &[&mask])[0];
+            let of_box = BoxScore { z: 0.7, ..BoxScore::default() };
+            let found = MaskScorer::new(&placement, size).scores(&map, &[(&mask, &of_box)])[0];
             let values = unpacked(&placement, size, &map);
             let inside: Vec<f64> = values.iter().zip(&bits).filter(|(_, &bit)| bit).map(|(&value, _)| value).collect();
             if inside.is_empty() {
@@ -225,6 +266,13 @@ mod tests {
             prop_assert!((f64::from(found.max) - max).abs() < 1e-6);
             let mass = if total > 0.0 { sum / total } else { 0.0 };
             prop_assert!((f64::from(found.mass) - mass).abs() < 1e-6);
+            let lift = mass * values.len() as f64 / inside.len() as f64;
+            prop_assert!((f64::from(found.lift) - lift).abs() < 1e-5 * lift.max(1.0));
+            prop_assert_eq!(found.z, 0.7);
+            let outside = frame_less_mask(picture, &bits, &values);
+            let mean = sum / inside.len() as f64;
+            let contrast = if outside.is_empty() { 0.0 } else { mean - outside.iter().sum::<f64>() / outside.len() as f64 };
+            prop_assert!((f64::from(found.contrast) - contrast).abs() < 1e-6, "{} {}", found.contrast, contrast);
         }
     }
 }

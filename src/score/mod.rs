@@ -8,16 +8,22 @@
 //! by one product. Knows nothing of networks.
 
 mod channels;
+mod grid;
 mod mask;
 mod on_device;
+mod rectangle;
+mod rule;
 
 pub use channels::{channel_sums, ChannelScorer};
+pub use grid::{Grid, MapSample, OtherMaps};
 pub use mask::MaskScorer;
 pub use on_device::scores_on_device;
+pub use rule::ScoreRule;
+
+use rectangle::{Rectangle, Sums};
 
 use crate::image::{taps, Cover, Extent, Filter, Letterbox, Placement, Size};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// What of a box that reaches beyond the picture counts as its area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,9 +47,12 @@ impl BoxArea {
     }
 }
 
-/// How much of the map a region holds. In JSON: `[mean, max, mass]`.
+/// How much of the map a region holds. In JSON: `[mean, max, mass, contrast, z, lift]`.
+///
+/// The first three are the larger, the larger the map or the region; the others know the region's size. They are of the
+/// region's part in the picture, in whole pixels of the canvas, and 0 where it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(from = "[f32; 3]", into = "[f32; 3]")]
+#[serde(from = "[f32; 6]", into = "[f32; 6]")]
 pub struct BoxScore {
     /// Mean of the map over the box's pixels: the importance C_Act(b) of the paper (section 2). About `[0, 1]`; the
     /// bicubic filter overshoots a little.
@@ -52,42 +61,47 @@ pub struct BoxScore {
     pub max: f32,
     /// The box's share of the sum of the whole map, 0 for a map of zeros.
     pub mass: f32,
+    /// Mean inside less mean in a frame around it with as much area, about `[-1, 1]`. The frame's outer edges are the
+    /// region's, the sides longer by a factor of sqrt 2; of a frame that reaches over the picture's edge the part in
+    /// the picture counts, and where none is left the contrast is 0. Of a mask the frame is that of its bounding box,
+    /// and what of it is not the mask's counts as outside.
+    pub contrast: f32,
+    /// By how many standard deviations the mean inside is greater than the mean in a window of the same size somewhere
+    /// in the picture: 16 x 16 places, evenly spaced from edge to edge and rounded to whole pixels. 0 where the windows
+    /// do not differ, as for a constant map or a box as large as the picture. Of a mask that of its box.
+    pub z: f32,
+    /// Share of the map's sum over share of the picture's area: 1 where the map is everywhere the same, 0 for a map of
+    /// zeros.
+    pub lift: f32,
 }
 
-impl From<[f32; 3]> for BoxScore {
-    fn from([mean, max, mass]: [f32; 3]) -> Self {
-        Self { mean, max, mass }
+impl BoxScore {
+    /// What stands for a region that has a value in place of a map: the value's share of all positive ones, in place of
+    /// every number.
+    pub fn of_value(share: f32) -> Self {
+        Self::from([share; 6])
     }
 }
 
-impl From<BoxScore> for [f32; 3] {
+impl From<[f32; 6]> for BoxScore {
+    fn from([mean, max, mass, contrast, z, lift]: [f32; 6]) -> Self {
+        Self { mean, max, mass, contrast, z, lift }
+    }
+}
+
+impl From<BoxScore> for [f32; 6] {
     fn from(score: BoxScore) -> Self {
-        [score.mean, score.max, score.mass]
+        [score.mean, score.max, score.mass, score.contrast, score.z, score.lift]
     }
 }
 
-/// Which of a [`BoxScore`]'s numbers is compared with the threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScoreRule {
-    /// The paper's.
-    #[default]
-    Mean,
-    /// The highest point in the box.
-    Max,
-    /// The share of the map in the box.
-    Mass,
-}
-
-impl ScoreRule {
-    /// The number of `score` the rule names.
-    pub fn pick(self, score: &BoxScore) -> f32 {
-        match self {
-            Self::Mean => score.mean,
-            Self::Max => score.max,
-            Self::Mass => score.mass,
-        }
-    }
+/// What is kept of a picture's map by one method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MapScores {
+    /// One a box.
+    pub boxes: Vec<BoxScore>,
+    /// The map itself, coarsely.
+    pub grid: Grid,
 }
 
 /// A linear map along one axis: per output the first input and the weights from there on.
@@ -160,70 +174,32 @@ impl PlacedMap {
     /// box is clipped to the canvas first, and a box thinner than a pixel is scored on the pixel it lies in.
     pub fn score(&self, extent: &Extent) -> BoxScore {
         let rectangle = Rectangle::new(self.letterbox, self.area, extent);
-        let content = self.letterbox.content;
-        let stride = content.width as usize + 1;
-        let corners = rectangle.corners(stride).map(|corner| self.sums[corner]);
-        let total = self.sums[content.height as usize * stride + stride - 1];
+        let width = self.letterbox.content.width as usize;
+        let stride = width + 1;
         let columns = rectangle.columns.clone();
-        let rows = rectangle.rows.clone().map(|row| &self.values[row * content.width as usize..][columns.clone()]);
-        let max = maximum(rows);
-        rectangle.score(corners, total, max)
+        let rows = rectangle.rows.clone().map(|row| &self.values[row * width..][columns.clone()]);
+        let sums = Sums {
+            inside: at_corners(rectangle.corners(stride).map(|corner| self.sums[corner])),
+            frame: at_corners(rectangle.frame().corners(stride).map(|corner| self.sums[corner])),
+            total: self.sums[self.sums.len() - 1],
+            windows: rectangle.windows(&self.sums, stride),
+        };
+        rectangle.score(&sums, maximum(rows))
+    }
+
+    /// What is kept of the map of a picture with these regions.
+    pub fn scores(&self, extents: &[Extent]) -> MapScores {
+        let content = self.letterbox.content;
+        let means = Grid::cells(content).map(|cell| {
+            at_corners(cell.corners(content.width as usize + 1).map(|corner| self.sums[corner])) / cell.area()
+        });
+        MapScores { boxes: extents.iter().map(|extent| self.score(extent)).collect(), grid: Grid::new(means) }
     }
 }
 
-/// A box in whole pixels.
-pub(crate) struct Rectangle {
-    /// Rows of the content in it.
-    pub rows: Range<usize>,
-    /// Columns of the content in it.
-    pub columns: Range<usize>,
-    /// Its area, padding included.
-    pixels: f64,
-}
-
-impl Rectangle {
-    /// See [`PlacedMap::score`].
-    pub fn new(letterbox: Letterbox, area: BoxArea, extent: &Extent) -> Self {
-        let Letterbox { canvas, content, left, top, .. } = letterbox;
-        let on_canvas = letterbox.to_canvas(extent);
-        let whole = |from: f32, to: f32, side: u32| {
-            let from = (from.clamp(0.0, side as f32) as u32).min(side - 1);
-            (from, (to.clamp(0.0, side as f32) as u32).max(from + 1))
-        };
-        let (x0, x1) = whole(on_canvas.x_min, on_canvas.x_max, canvas.width);
-        let (y0, y1) = whole(on_canvas.y_min, on_canvas.y_max, canvas.height);
-        let inside = |edge: u32, start: u32, side: u32| edge.saturating_sub(start).min(side) as usize;
-        let rows = inside(y0, top, content.height)..inside(y1, top, content.height);
-        let columns = inside(x0, left, content.width)..inside(x1, left, content.width);
-        let pixels = match area {
-            BoxArea::Canvas => f64::from(x1 - x0) * f64::from(y1 - y0),
-            // A box without any pixel of the picture has a mean of 0, whatever it is divided by.
-            BoxArea::Picture => ((rows.len() * columns.len()) as f64).max(1.0),
-        };
-        Self { rows, columns, pixels }
-    }
-
-    /// Whether it has pixels of the content at all.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() || self.columns.is_empty()
-    }
-
-    /// Where in a table of sums with `stride` columns the four sums lie of which the first and the last count for it
-    /// and the others against it.
-    pub fn corners(&self, stride: usize) -> [usize; 4] {
-        let at = |row: usize, column: usize| row * stride + column;
-        let (Range { start: r0, end: r1 }, Range { start: c0, end: c1 }) = (&self.rows, &self.columns);
-        [at(*r1, *c1), at(*r0, *c1), at(*r1, *c0), at(*r0, *c0)]
-    }
-
-    /// From the sums at its corners, the sum of the whole map and its content's maximum.
-    pub fn score(&self, corners: [f64; 4], total: f64, max: f32) -> BoxScore {
-        let sum = corners[0] - corners[1] - corners[2] + corners[3];
-        let whole = (self.rows.len() * self.columns.len()) as f64 == self.pixels;
-        let max = if whole { max } else { max.max(0.0) };
-        let mass = if total > 0.0 { sum / total } else { 0.0 };
-        BoxScore { mean: (sum / self.pixels) as f32, max, mass: mass as f32 }
-    }
+/// From sums over all pixels above and to the left of a rectangle's corners the sum over the rectangle.
+fn at_corners([end, above, left, start]: [f64; 4]) -> f64 {
+    end - above - left + start
 }
 
 /// OpenCV's bilinear resizing from `map` cells over what the input covers to `original` pixels, then Pillow's bicubic
@@ -316,7 +292,7 @@ mod tests {
         let half_outside = on_canvas(&placed, [0.0, 0.0, 40.0, 20.0]);
         approx::assert_abs_diff_eq!(half_outside.mean, 0.5, epsilon = 1e-6);
         let padding = on_canvas(&placed, [-9.0, -9.0, 40.0, 5.0]);
-        assert_eq!(padding, BoxScore { mean: 0.0, max: 0.0, mass: 0.0 });
+        assert_eq!(padding, BoxScore::default());
     }
 
     #[test]
@@ -360,7 +336,7 @@ mod tests {
         // From row 0 to row 20, half of it above the content.
         approx::assert_abs_diff_eq!(on_canvas(&placed, [0.0, 0.0, 40.0, 20.0]).mean, 1.0, epsilon = 1e-6);
         let padding = on_canvas(&placed, [-9.0, -9.0, 40.0, 5.0]);
-        assert_eq!(padding, BoxScore { mean: 0.0, max: 0.0, mass: 0.0 });
+        assert_eq!(padding, BoxScore::default());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::corpus::Run;
 use emocam::image::BoundingBox;
 use emocam::run::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
-use emocam::score::BoxScore;
+use emocam::score::{BoxScore, Grid};
 
 /// Replaces the records of a run by 25,000 invented ones, of so many boxes and of 601 classes; no picture has the last
 /// label.
@@ -46,7 +46,12 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
     // Methods agree in part: half of a score is all methods' and half its own.
     let score = |of: u64, at: u64| {
         let part = |number| if of == 0 { share(number) } else { (share(number) + share(5000 * of + number)) / 2.0 };
-        BoxScore { mean: part(10 * at + 6), max: part(10 * at + 7), mass: part(10 * at + 8) }
+        let [mean, max, mass] = [6, 7, 8].map(|number| part(10 * at + number));
+        BoxScore { mean, max, mass, contrast: mean - max, z: 4.0 * mass - 2.0, lift: 3.0 * mean }
+    };
+    let grid = |of: u64| {
+        let cells = (0..64).map(|at| format!("{:02x}", part(2000 + 5000 * of + at, 256)));
+        Grid::try_from(cells.collect::<String>()).unwrap()
     };
     let map = |(of, method): (u64, &String)| MapRecord {
         method: method.clone(),
@@ -55,6 +60,7 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
         mean: share(901),
         scores: (0..boxes).map(|at| score(of, at)).collect(),
         mask_scores: Vec::new(),
+        grid: Some(grid(of)),
         game: None,
     };
     let label = part(999, 19);

@@ -27,9 +27,9 @@ fn interval_of(kind: HeatmapKind) -> fn(&MatrixCell) -> Option<ValueWithInterval
 impl Matrices {
     /// The rows of the heatmap: of shares the most prominent classes, else those of the surest cells.
     pub(super) fn heatmap_classes(&self, counts: &Counts, cells: &CellTable) -> Vec<usize> {
-        match self.rule.heatmap {
-            HeatmapKind::Shares => counts.prominent(self.rule.top),
-            kind => cells.strongest_classes(self.rule.top, interval_of(kind)),
+        match self.importance.rule().heatmap {
+            HeatmapKind::Shares => counts.prominent(self.importance.rule().top),
+            kind => cells.strongest_classes(self.importance.rule().top, interval_of(kind)),
         }
     }
 
@@ -41,7 +41,7 @@ impl Matrices {
         cells: &CellTable,
         classes: &[usize],
     ) -> Heatmap {
-        let interval = interval_of(self.rule.heatmap);
+        let interval = interval_of(self.importance.rule().heatmap);
         let mut matrix = Array2::from_elem(counts.cells.dim(), None);
         for cell in cells.cells() {
             matrix[[cell.class, cell.label]] = interval(cell).map(|interval| interval.value);
@@ -50,7 +50,7 @@ impl Matrices {
         let reach = heatmap.values.iter().flatten().flatten().map(|value| value.abs()).fold(0.0, f64::max);
         let reach = if reach > 0.0 { reach } else { 1.0 };
         heatmap.range = (-reach, reach);
-        let (name, value_label) = match self.rule.heatmap {
+        let (name, value_label) = match self.importance.rule().heatmap {
             HeatmapKind::LogOdds => ("log odds ratios", "log odds ratio, a label's images against all others"),
             _ => ("differences of shares", "share of a label's images less that of all others"),
         };
@@ -64,7 +64,7 @@ impl Matrices {
         ));
         heatmap.value_label = value_label.into();
         heatmap.empty_label = "no image got this label, or no other".into();
-        heatmap.notes.insert(0, self.rule.described());
+        heatmap.notes.insert(0, self.importance.rule().described());
         heatmap.notes.insert(1, self.enough_described());
         heatmap
     }
@@ -82,7 +82,7 @@ impl Matrices {
 
     /// The cells whose log odds ratios are surest to be large or small.
     pub(super) fn forest(&self, method: &str, cells: &CellTable) -> Forest {
-        let strongest = cells.strongest(self.rule.top, log_odds);
+        let strongest = cells.strongest(self.importance.rule().top, log_odds);
         let row = |cell: &&MatrixCell| {
             let interval = log_odds(cell)?;
             Some(ForestRow {
@@ -100,10 +100,10 @@ impl Matrices {
              of mere detection, which the detector alone accounts for. Right: images of the label in which the class \
              is important."
                 .to_string(),
-            self.rule.described(),
+            self.importance.rule().described(),
             self.enough_described(),
         ];
-        notes.extend(self.rule.images_described());
+        notes.extend(self.importance.rule().images_described());
         notes.extend(self.columns.described());
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
         Forest {
@@ -122,6 +122,6 @@ impl Matrices {
 
     /// The sentence that says which classes have statistics.
     fn enough_described(&self) -> String {
-        format!("Classes that are important in at least {} images.", self.rule.min_images)
+        format!("Classes that are important in at least {} images.", self.importance.rule().min_images)
     }
 }

@@ -28,7 +28,8 @@ impl Matrices {
 
     /// The classes that move the answers most, red where they speak for the answer and blue where against it.
     fn effects_heatmap(&self, method: &str, effects: &Effects) -> Heatmap {
-        let (means, classes) = (effects.means(self.classes.len(), self.labels.len()), effects.strongest(self.rule.top));
+        let (means, classes) =
+            (effects.means(self.classes.len(), self.labels.len()), effects.strongest(self.importance.rule().top));
         let images = effects.most_important(self.classes.len(), self.labels.len()).images;
         let mut heatmap = self.drawn(&means, &classes, &images, "effects_matrix.csv");
         let values = heatmap.values.iter().flatten().flatten();
@@ -54,7 +55,7 @@ impl Matrices {
     /// The classes that are the most important object most often.
     fn most_important_heatmap(&self, method: &str, effects: &Effects) -> Heatmap {
         let counts = effects.most_important(self.classes.len(), self.labels.len());
-        let classes = counts.prominent(self.rule.top);
+        let classes = counts.prominent(self.importance.rule().top);
         let table = "most_important_matrix.csv";
         let mut heatmap = self.drawn(&counts.association(), &classes, &counts.images, table);
         heatmap.title = "The most important objects".into();
@@ -74,7 +75,7 @@ impl Matrices {
 
     /// The sentence that says which regions count, where not all do.
     fn sure_regions(&self) -> String {
-        match self.rule.min_confidence {
+        match self.importance.rule().min_confidence {
             0.0 => String::new(),
             over => format!(" Regions of confidence over {over}."),
         }
@@ -85,7 +86,8 @@ impl Matrices {
 mod tests {
     use super::*;
     use crate::associate::effects::tests::by_hand;
-    use crate::associate::Counts;
+    use crate::associate::mean_scores::ScoreSums;
+    use crate::associate::{Counts, Importance};
     use crate::config::AssociationConfig;
     use std::fs;
 
@@ -93,10 +95,11 @@ mod tests {
         let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<String>>();
         Matrices {
             methods: vec![("object-shap".into(), Counts::new(4, 3))],
+            scores: vec![ScoreSums::new(4, 3)],
             detected: Counts::new(4, 3),
             effects: vec![Some(by_hand())],
             seed: 1,
-            rule: AssociationConfig::default(),
+            importance: Importance::of_picture(&AssociationConfig::default()).unwrap(),
             labels: strings(&["Joy", "Awe", "Fear"]),
             classes: strings(&["Tree", "Cat", "Car", "Hat"]),
             columns: crate::associate::Columns::Answers,

@@ -46,7 +46,7 @@ impl Matrices {
             let outside = || MatrixCell::of(class, label, &Margins::new(counts, &self.detected));
             let cell = table.cell(class, label).copied().unwrap_or_else(outside);
             let (class, label) = (self.classes[class].as_str(), self.labels[label].as_str());
-            let (cell, rule, tested, seed) = (&cell, &self.rule, table.tested(), self.seed);
+            let (cell, rule, tested, seed) = (&cell, self.importance.rule(), table.tested(), self.seed);
             let who = if matches!(self.columns, Columns::People(_)) { "people say" } else { "the network answers" };
             let told = Told { cell, class, label, rule, tested, seed, who };
             format!("{method}: {class}, {label}\n{}\n", told.sentences().join("\n"))

@@ -1,0 +1,105 @@
+//! Which boxes of a picture count: their numbers by the rule against its threshold.
+
+use super::check_margin;
+use crate::config::AssociationConfig;
+use crate::run::record::ImageRecord;
+use crate::run::Run;
+use crate::score::{MapSample, OtherMaps, ScoreRule};
+use crate::{Error, Result};
+use std::sync::Arc;
+
+/// A rule with what it needs of other pictures.
+#[derive(Debug, Clone)]
+pub struct Importance {
+    rule: AssociationConfig,
+    /// Maps of the run's pictures, where the rule compares with them.
+    maps: Option<Arc<MapSample>>,
+}
+
+impl Importance {
+    /// For the records of a run, which are read for it where the rule compares pictures with others.
+    ///
+    /// # Errors
+    /// The rule does not fit the run's network; it compares with other pictures, and there are none, or the records
+    /// cannot be read.
+    pub fn of_run(run: &Run, rule: &AssociationConfig) -> Result<Self> {
+        check_margin(&run.manifest, rule)?;
+        let maps = match rule.score {
+            ScoreRule::Chance => Some(Arc::new(sample(run)?)),
+            _ => None,
+        };
+        Ok(Self { rule: rule.clone(), maps })
+    }
+
+    /// For a picture alone.
+    ///
+    /// # Errors
+    /// The rule compares with other pictures.
+    pub fn of_picture(rule: &AssociationConfig) -> Result<Self> {
+        match rule.score {
+            ScoreRule::Chance => Err(Error::Setting(
+                "the score chance compares an image's map with those of the others of a run, and a single image has no \
+                 others: choose another score (--score mean, z, ...), or `emocam associate` a run by it"
+                    .into(),
+            )),
+            _ => Ok(Self { rule: rule.clone(), maps: None }),
+        }
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &AssociationConfig {
+        &self.rule
+    }
+
+    /// The number of the record's box `at` by the map `method` of its list: the larger, the more important. Where a
+    /// method gives regions values instead of maps, the value's share of all positive ones, whatever the rule.
+    pub fn number(&self, record: &ImageRecord, method: usize, at: usize) -> f32 {
+        let map = &record.maps[method];
+        let score = map.score(at);
+        if map.game_of_regions().is_some() {
+            return score.mean;
+        }
+        self.rule.score.pick(score).unwrap_or_else(|| {
+            let found = self.maps.as_ref().zip(map.grid.as_ref()).and_then(|(maps, grid)| {
+                let edges = <[f32; 4]>::from(record.boxes[at].bounding_box).map(f64::from);
+                let [width, height] = [record.width, record.height].map(f64::from);
+                let edges = [[edges[0] / width, edges[2] / width], [edges[1] / height, edges[3] / height]];
+                maps.score(method, &record.path, grid, edges)
+            });
+            found.expect("a rule that compares with other pictures is made with their maps, which every map has")
+        })
+    }
+
+    /// Whether the box is important: it is sure enough, and its number is over the threshold. Values of regions are
+    /// shares; where the rule's numbers are on another scale the default threshold of shares holds for them.
+    pub fn counts(&self, record: &ImageRecord, method: usize, at: usize) -> bool {
+        let rule = &self.rule;
+        let other_scale = !rule.score.is_share() && record.maps[method].game_of_regions().is_some();
+        let over = if other_scale { ScoreRule::Mean.default_importance() } else { rule.importance };
+        record.boxes[at].confidence > rule.min_confidence && self.number(record, method, at) > over
+    }
+
+    /// The classes that are important in a picture by the map `method` of its list, each once, ascending.
+    pub fn classes(&self, record: &ImageRecord, method: usize) -> Vec<usize> {
+        let important = (0..record.boxes.len()).filter(|&at| self.counts(record, method, at));
+        super::each_once(important.map(|at| record.boxes[at].class).collect())
+    }
+}
+
+/// Maps of the run's pictures.
+fn sample(run: &Run) -> Result<MapSample> {
+    let mut maps = OtherMaps::default();
+    run.for_each_record(|record| {
+        if let Some(map) = record.maps.iter().find(|map| map.grid.is_none() && map.game_of_regions().is_none()) {
+            let message =
+                format!("{}: no grid of the map of {}, which the score chance compares", record.path, map.method);
+            return Err(Error::file(&run.path("records.jsonl"), message));
+        }
+        maps.add(&record.path, record.maps.iter().map(|map| map.grid));
+        Ok(())
+    })?;
+    maps.sample().ok_or_else(|| {
+        let message = "has fewer than two images, so that the score chance has no other maps: choose another --score";
+        Error::file(run.folder(), message)
+    })
+}
