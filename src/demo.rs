@@ -6,22 +6,45 @@ use crate::files::write_bytes;
 use crate::{Error, Result};
 use std::path::Path;
 
-/// The detector's description, weights and class names, the emotion model, its description, the model card.
-const FILES: [(&str, &[u8]); 6] = [
+/// The files of every network by its name, see `models/demo/README.md`.
+const FILES: [(&str, &[u8]); 13] = [
     ("detector.cfg", include_bytes!("../models/demo/detector.cfg")),
     ("detector.weights", include_bytes!("../models/demo/detector.weights")),
     ("detector.names", include_bytes!("../models/demo/detector.names")),
     ("emotion.safetensors", include_bytes!("../models/demo/emotion.safetensors")),
     ("emotion.toml", include_bytes!("../models/demo/emotion.toml")),
+    ("parts.cfg", include_bytes!("../models/demo/parts.cfg")),
+    ("parts.weights", include_bytes!("../models/demo/parts.weights")),
+    ("parts.names", include_bytes!("../models/demo/parts.names")),
+    ("hans.safetensors", include_bytes!("../models/demo/hans.safetensors")),
+    ("hans.toml", include_bytes!("../models/demo/hans.toml")),
+    ("surroundings.safetensors", include_bytes!("../models/demo/surroundings.safetensors")),
+    ("surroundings.toml", include_bytes!("../models/demo/surroundings.toml")),
     ("README.md", include_bytes!("../models/demo/README.md")),
 ];
+
+/// Which networks.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoNetworks<'a> {
+    /// `emotion`, `hans` or `surroundings`.
+    pub emotion: &'a str,
+    /// `detector` or `parts`.
+    pub detector: &'a str,
+}
+
+impl Default for DemoNetworks<'_> {
+    /// The first of each, which the preset's demonstrations use.
+    fn default() -> Self {
+        Self { emotion: "emotion", detector: "detector" }
+    }
+}
 
 /// Writes the models into `folder`, which is made if need be, and names them in `config` by their absolute paths, each
 /// where `config` names none of its own.
 ///
 /// # Errors
 /// A file cannot be written; the folder's name is not UTF-8.
-pub fn use_models(config: &mut Config, folder: &Path) -> Result<()> {
+pub fn use_models(config: &mut Config, folder: &Path, networks: DemoNetworks<'_>) -> Result<()> {
     let published = Config::default();
     let files = |config: &Config| (config.detector.cfg.clone(), config.detector.weights.clone());
     let own_detector = files(config) != files(&published);
@@ -30,22 +53,24 @@ pub fn use_models(config: &mut Config, folder: &Path) -> Result<()> {
         return Ok(());
     }
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    for (name, contents) in FILES {
+    let DemoNetworks { emotion, detector } = networks;
+    let wanted = [emotion, detector, "README"];
+    for (name, contents) in FILES.iter().filter(|(name, _)| wanted.iter().any(|stem| name.split('.').next() == Some(stem))) {
         write_bytes(&folder.join(name), contents)?;
     }
     let folder = std::path::absolute(folder).map_err(Error::io("find", folder))?;
-    let path = |name: &str| {
-        let path = folder.join(name);
+    let path = |name: &str, ending: &str| {
+        let path = folder.join(name).with_extension(ending);
         let text = path.to_str().ok_or_else(|| Error::file(&folder, "its name is not UTF-8: name another folder"))?;
         Ok(text.to_string())
     };
     if !own_detector {
-        config.detector.cfg = path("detector.cfg")?;
-        config.detector.weights = path("detector.weights")?;
-        config.detector.names = path("detector.names")?;
+        config.detector.cfg = path(detector, "cfg")?;
+        config.detector.weights = path(detector, "weights")?;
+        config.detector.names = path(detector, "names")?;
     }
     if !own_network {
-        config.emotion.weights = path("emotion.safetensors")?;
+        config.emotion.weights = path(emotion, "safetensors")?;
         config.emotion.mean = String::new();
     }
     Ok(())
@@ -74,7 +99,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let models = folder.path().join("with \"quotes\"");
         let mut config = Config::default();
-        use_models(&mut config, &models).unwrap();
+        use_models(&mut config, &models, DemoNetworks::default()).unwrap();
         let file = folder.path().join("demo.toml");
         std::fs::write(&file, to_toml(&config)).unwrap();
         assert_eq!(Config::load(&file).unwrap(), config);

@@ -15,7 +15,7 @@ const SURE: f64 = 0.5;
 /// A rule that says which boxes are important.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoxJudge {
-    /// The CAM method, "random map", or "detection only".
+    /// The method, "random map", or "detection only".
     pub name: String,
     /// Index of its scores in a [`Trial`]; `None`: the detector's confidence alone.
     scores: Option<usize>,
@@ -28,8 +28,8 @@ pub struct BoxJudge {
 impl BoxJudge {
     /// Every method by every rule (one whose regions have values by these alone), a random map by every rule, detections
     /// alone: all that the maps are asked about, and those more confident than 1/2, a better adversary. The threshold of
-    /// the mean is `importance`; those of maximum and mass are set so that as many boxes are important as by the mean,
-    /// since the three are not on one scale.
+    /// the mean is `importance`; those of other scores are set so that as many boxes are important as by the mean, since
+    /// they are not on one scale.
     pub fn all(methods: &[String], importance: f32, trials: &[Trial]) -> Vec<Self> {
         let names = methods.iter().cloned().chain(["random map".to_string()]);
         let of_method = |(at, name): (usize, String)| {
@@ -39,13 +39,17 @@ impl BoxJudge {
                 return vec![mean];
             }
             let wanted = trials.iter().map(|trial| mean.important_boxes(trial).count()).sum();
-            let matched = |rule| {
+            let matched = |rule: &ScoreRule| {
+                let rule = *rule;
                 let mut judge = judge(rule, f64::NEG_INFINITY);
                 judge.threshold = judge.threshold_for(trials, wanted);
                 judge
             };
-            let (max, mass) = (matched(ScoreRule::Max), matched(ScoreRule::Mass));
-            vec![mean, max, mass]
+            let compares = |trial: &Trial| trial.chance.get(at).is_some_and(|chance| chance.len() == trial.boxes.len());
+            let comparable = trials.iter().all(compares);
+            let others = ScoreRule::ALL[1..].iter().filter(|rule| **rule != ScoreRule::Chance || comparable);
+            let others: Vec<Self> = others.map(matched).collect();
+            [mean].into_iter().chain(others).collect()
         };
         let detections =
             |threshold| Self { name: "detection only".into(), scores: None, rule: ScoreRule::Mean, threshold };
@@ -67,11 +71,11 @@ impl BoxJudge {
         self.threshold.is_finite().then_some(self.threshold)
     }
 
-    fn score(&self, trial: &Trial, at: usize) -> f64 {
+    pub(super) fn score(&self, trial: &Trial, at: usize) -> f64 {
         match self.scores {
             Some(method) => {
                 let number = self.rule.pick(&trial.scores[method][at]);
-                f64::from(number.expect("judges know a picture's own map alone"))
+                f64::from(number.unwrap_or_else(|| trial.chance[method][at]))
             }
             None => f64::from(trial.boxes[at].confidence),
         }
@@ -129,6 +133,6 @@ impl BoxJudge {
 }
 
 /// Whether a box is the object.
-fn matches(found: &BoxRecord, object: &Effect) -> bool {
+pub(super) fn matches(found: &BoxRecord, object: &Effect) -> bool {
     found.class == object.class && found.bounding_box.iou(&object.bounding_box) >= MATCH
 }

@@ -3,12 +3,23 @@
 //!
 //! [`trials`] asks the models about scenes, with every object and without each; [`Validation`] says, per method and
 //! rule for what counts as an important box, how well what the maps say recovers what the interventions show.
+//!
+//! There are several worlds ([`WORLDS`]), each with a question of its own; [`Decision`] holds all methods and scores
+//! against the truth in all of them, and [`HansReport`] two networks that answer alike for different reasons.
 
+mod answers;
 mod box_judge;
+mod decision;
+mod hans;
 mod recovery;
 mod tables;
 mod trial;
+mod worlds;
 
+pub use answers::Reading;
 pub use box_judge::BoxJudge;
+pub use decision::{Asked, Decision, Rightness};
+pub use hans::HansReport;
 pub use recovery::{Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
-pub use trial::{trials, Effect, Trial, World};
+pub use trial::{trials, Effect, Trial, World, BACKGROUND};
+pub use worlds::{DrawnWorld, Question, WORLDS};

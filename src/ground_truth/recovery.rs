@@ -1,10 +1,9 @@
 //! How well the association matrix recovers what interventions show.
 
 use super::box_judge::BoxJudge;
-use super::trial::Trial;
-use crate::random::Random;
+use super::decision::resampled;
+use super::trial::{Trial, World};
 use crate::stats::{average_precision, bias_spanning_interval, mean, roc_area, Ranks};
-use crate::world::{CausalGraph, CLASSES};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -76,10 +75,12 @@ pub struct Validation {
     pub correct: usize,
     /// Scenes in which taking out a single object changes the answer.
     pub decisive: usize,
-    /// Classes x labels: mean over the scenes of a predicted label of the greatest drop of its probability when an
+    /// Names of the rows: see [`World::things`].
+    pub things: Vec<String>,
+    /// Things x labels: mean over the scenes of a predicted label of the greatest drop of its probability when an
     /// object of the class is taken out (0 where there is none); `None` for labels never predicted.
     pub effects: Array2<Option<f64>>,
-    /// Classes x labels: share of the scenes of a label in which taking out an object of the class changes the answer.
+    /// Things x labels: share of the scenes of a label in which taking out an object of the class changes the answer.
     pub flips: Array2<Option<f64>>,
     /// One a judge.
     pub recoveries: Vec<Recovery>,
@@ -99,23 +100,15 @@ struct Digest {
 }
 
 impl Validation {
-    /// Measures `judges` on `trials` of scenes of the graph; `resamples` bootstrap resamples over scenes from `seed`.
-    pub fn new(trials: &[Trial], judges: Vec<BoxJudge>, graph: &CausalGraph, resamples: u64, seed: u64) -> Self {
-        let labels = graph.labels.len();
+    /// Measures `judges` on `trials` of scenes of the world; `resamples` bootstrap resamples over scenes from `seed`.
+    pub fn new(trials: &[Trial], judges: Vec<BoxJudge>, world: &World<'_>, resamples: u64, seed: u64) -> Self {
+        let (graph, things) = (world.graph, world.things());
+        let size = (things.len(), graph.labels.len());
         let digests: Vec<Digest> = trials.par_iter().map(|trial| digest(trial, &judges)).collect();
         let once = vec![1.0; trials.len()];
-        let values = measure_all(&digests, &once, judges.len(), graph);
-        let resampled: Vec<Vec<[Option<f64>; MEASURES]>> = (0..resamples)
-            .into_par_iter()
-            .map(|number| {
-                let mut random = Random::new(seed, number + 1);
-                let mut weights = vec![0.0; digests.len()];
-                for _ in 0..digests.len() {
-                    weights[random.uniform(0.0, digests.len() as f64) as usize] += 1.0;
-                }
-                measure_all(&digests, &weights, judges.len(), graph)
-            })
-            .collect();
+        let values = measure_all(&digests, &once, judges.len(), world);
+        let resampled =
+            resampled(digests.len(), resamples, seed, |weights| measure_all(&digests, weights, judges.len(), world));
         let recovery = |(at, judge): (usize, BoxJudge)| Recovery {
             judge,
             estimates: std::array::from_fn(|measure| {
@@ -126,13 +119,14 @@ impl Validation {
                 RecoveryEstimate { value, interval: interval.map(|ends| (ends.lower, ends.upper)) }
             }),
         };
-        let [effects, flips] = effect_matrices(&digests, &once, labels);
-        let mut images = vec![0; labels];
+        let [effects, flips] = effect_matrices(&digests, &once, size);
+        let mut images = vec![0; size.1];
         trials.iter().for_each(|trial| images[trial.label] += 1);
         Self {
             images,
             correct: trials.iter().filter(|trial| trial.label == trial.truth).count(),
             decisive: trials.iter().filter(|trial| trial.decisive().is_some()).count(),
+            things,
             effects,
             flips,
             recoveries: judges.into_iter().enumerate().map(recovery).collect(),
@@ -162,11 +156,11 @@ fn digest(trial: &Trial, judges: &[BoxJudge]) -> Digest {
 fn shares(
     digests: &[Digest],
     weights: &[f64],
-    labels: usize,
+    size: (usize, usize),
     add: impl Fn(&Digest, &mut dyn FnMut(usize, f64)),
 ) -> Array2<Option<f64>> {
-    let mut sums = Array2::<f64>::zeros((CLASSES.len(), labels));
-    let mut images = vec![0.0; labels];
+    let mut sums = Array2::<f64>::zeros(size);
+    let mut images = vec![0.0; size.1];
     for (digest, weight) in digests.iter().zip(weights) {
         images[digest.label] += weight;
         add(digest, &mut |class, value| sums[[class, digest.label]] += weight * value);
@@ -176,11 +170,11 @@ fn shares(
     })
 }
 
-fn effect_matrices(digests: &[Digest], weights: &[f64], labels: usize) -> [Array2<Option<f64>>; 2] {
-    let drops = shares(digests, weights, labels, |digest, add| {
+fn effect_matrices(digests: &[Digest], weights: &[f64], size: (usize, usize)) -> [Array2<Option<f64>>; 2] {
+    let drops = shares(digests, weights, size, |digest, add| {
         digest.effects.iter().for_each(|&(class, drop, _)| add(class, drop));
     });
-    let flips = shares(digests, weights, labels, |digest, add| {
+    let flips = shares(digests, weights, size, |digest, add| {
         digest.effects.iter().for_each(|&(class, _, flips)| add(class, f64::from(u8::from(flips))));
     });
     [drops, flips]
@@ -201,25 +195,26 @@ fn measure_all(
     digests: &[Digest],
     weights: &[f64],
     judges: usize,
-    graph: &CausalGraph,
+    world: &World<'_>,
 ) -> Vec<[Option<f64>; MEASURES]> {
-    let labels = graph.labels.len();
-    let [truth, _] = effect_matrices(digests, weights, labels);
+    let graph = world.graph;
+    let size = (world.things().len(), graph.labels.len());
+    let [truth, _] = effect_matrices(digests, weights, size);
     let effects: Vec<f64> = truth.iter().flatten().copied().collect();
     let of_judge = |judge: usize| {
-        let association = shares(digests, weights, labels, |digest, add| {
+        let association = shares(digests, weights, size, |digest, add| {
             digest.classes[judge].iter().for_each(|&class| add(class, 1.0));
         });
         let cells: Vec<f64> = association.iter().flatten().copied().collect();
         let cases: Vec<(f64, bool)> = association
             .indexed_iter()
             .filter(|((_, label), _)| graph.has_cause(*label))
-            .filter_map(|((class, label), share)| share.map(|share| (share, graph.is_cause(class, label))))
+            .filter_map(|((class, label), share)| share.map(|share| (share, world.is_cause(class, label))))
             .collect();
         let hits = weighted_mean(digests, weights, |digest| digest.hits[judge].map(|hit| f64::from(u8::from(hit))));
         let valued = digests.iter().any(|digest| digest.values[judge].is_some());
         let error = valued.then(|| {
-            let values = shares(digests, weights, labels, |digest, add| {
+            let values = shares(digests, weights, size, |digest, add| {
                 digest.values[judge].iter().flatten().for_each(|&(class, value)| add(class, value));
             });
             let differences: Vec<f64> =
@@ -245,7 +240,7 @@ mod tests {
     use crate::image::BoundingBox;
     use crate::run::record::BoxRecord;
     use crate::score::BoxScore;
-    use crate::world::graph;
+    use crate::world::{graph, Style, CLASSES};
 
     /// A scene with a cause and two other objects side by side; the map lies on box number `lit`, and the model answers
     /// `label` because of box 0.
@@ -261,6 +256,7 @@ mod tests {
                 .enumerate()
                 .map(|(at, &class)| Effect {
                     class,
+                    whole: None,
                     bounding_box: place(at),
                     drop: if at == 0 { 0.8 } else { 0.0 },
                     flips: at == 0,
@@ -278,6 +274,7 @@ mod tests {
                 })
                 .collect(),
             values: Vec::new(),
+            chance: vec![vec![0.5; 3]; 2],
             scores: vec![
                 (0..3).map(|at| scores(score(at))).collect(),
                 (0..3).map(|at| scores(score(2 - at))).collect(),
@@ -300,14 +297,15 @@ mod tests {
 
     fn validation(trials: &[Trial]) -> Validation {
         let judges = BoxJudge::all(&["oracle".to_string()], 0.3, trials);
-        assert_eq!(judges.len(), 3 + 3 + 2, "a method and a random map by three rules, and detections, all and sure");
-        Validation::new(trials, judges, graph(), 200, 1)
+        assert_eq!(judges.len(), 7 + 7 + 2, "a method and a random map by seven rules, and detections, all and sure");
+        let world = World { graph: graph(), seed: 1, style: Style::Standard, parts: false };
+        Validation::new(trials, judges, &world, 200, 1)
     }
 
     #[test]
     fn a_map_on_the_cause_recovers_it_and_a_map_elsewhere_does_not() {
         let good = validation(&scenes(0));
-        for recovery in &good.recoveries[..3] {
+        for recovery in &good.recoveries[..6] {
             let [spearman, roc, precision, hits, ..] = recovery.estimates;
             assert!(spearman.value.unwrap() > 0.7, "{spearman:?}");
             assert_eq!((roc.value, precision.value, hits.value), (Some(1.0), Some(1.0), Some(1.0)));
@@ -316,7 +314,6 @@ mod tests {
         let bad = validation(&scenes(1));
         assert_eq!(bad.recoveries[0].estimates[3].value, Some(0.0));
         assert!(bad.recoveries[0].estimates[1].value.unwrap() < 0.5);
-        // The three rules count as many boxes.
         assert_eq!(good.decisive, 60);
         assert_eq!(good.correct, 60);
     }
@@ -329,6 +326,7 @@ mod tests {
             let ghost = BoxRecord { class: at % CLASSES.len(), confidence: 0.1, ..trial.boxes[2].clone() };
             trial.boxes.push(ghost);
             trial.scores.iter_mut().for_each(|scores| scores.push(BoxScore::default()));
+            trial.chance.iter_mut().for_each(|chance| chance.push(0.0));
         }
         let of = validation(&trials);
         let [.., all, sure] = &of.recoveries[..] else { panic!() };
@@ -354,7 +352,7 @@ mod tests {
 
     #[test]
     fn without_scenes_or_boxes_nothing_is_defined_and_nothing_is_nan() {
-        for trials in [vec![], vec![Trial { boxes: vec![], scores: vec![vec![], vec![]], ..trial(0, [0, 1, 2], 0) }]] {
+        for trials in [vec![], vec![Trial { boxes: vec![], scores: vec![vec![]; 2], chance: vec![vec![]; 2], ..trial(0, [0, 1, 2], 0) }]] {
             let of = validation(&trials);
             for estimate in of.recoveries.iter().flat_map(|recovery| &recovery.estimates) {
                 assert!(estimate.value.is_none_or(f64::is_finite) && estimate.interval.is_none(), "{estimate:?}");

@@ -1,9 +1,12 @@
 //! What is written of a validation: tables and pictures.
 
-use super::recovery::{Recovery, RecoveryMeasure, Validation};
-use crate::files::{write_bytes, write_whole};
+use super::answers::Reading;
+use super::decision::{Decision, Rightness};
+use super::recovery::{Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
+use super::worlds::WORLDS;
+use crate::files::write_whole;
 use crate::plot::{self, Heatmap};
-use crate::{world, Error, Result};
+use crate::{Error, Result};
 use ndarray::Array2;
 use std::path::Path;
 
@@ -17,8 +20,8 @@ impl Validation {
     pub fn write(&self, folder: &Path, labels: &[String]) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         self.validity_csv(&folder.join("validity.csv"))?;
-        matrix_csv(&folder.join("effects.csv"), labels, &self.effects)?;
-        matrix_csv(&folder.join("flips.csv"), labels, &self.flips)?;
+        matrix_csv(&folder.join("effects.csv"), &self.things, labels, &self.effects)?;
+        matrix_csv(&folder.join("flips.csv"), &self.things, labels, &self.flips)?;
         let write = |picture: &Heatmap, name: &str| {
             plot::write(&picture.svg()?, &folder.join(format!("{name}.png")), &folder.join(format!("{name}.svg")))
         };
@@ -59,24 +62,16 @@ impl Validation {
     }
 
     fn validity_csv(&self, path: &Path) -> Result<()> {
-        let mut table = csv::Writer::from_writer(Vec::new());
-        let failed = |error: csv::Error| Error::file(path, format!("cannot be written: {error}"));
         let mut header = vec!["method".to_string(), "box_score".into(), "threshold".into()];
         for measure in RecoveryMeasure::ALL {
             header.extend(["", "_lower", "_upper"].map(|end| format!("{}{end}", measure.name())));
         }
-        table.write_record(&header).map_err(failed)?;
-        for Recovery { judge, estimates } in &self.recoveries {
-            let cell = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+        let rows = self.recoveries.iter().map(|Recovery { judge, estimates }| {
             let mut cells = vec![judge.name.clone(), judge.rule_name().into(), cell(judge.threshold())];
-            for estimate in estimates {
-                let ends = estimate.interval;
-                cells.extend([estimate.value, ends.map(|ends| ends.0), ends.map(|ends| ends.1)].map(cell));
-            }
-            table.write_record(&cells).map_err(failed)?;
-        }
-        let bytes = table.into_inner().map_err(|error| Error::file(path, format!("cannot be written: {error}")))?;
-        write_bytes(path, &bytes)
+            cells.extend(estimates.iter().flat_map(interval_cells));
+            cells
+        });
+        write_table(path, &header, rows)
     }
 
     fn effects_picture(&self, labels: &[String]) -> Heatmap {
@@ -85,7 +80,7 @@ impl Validation {
         Heatmap {
             title: "What taking an object out does".into(),
             subtitle: Some(format!("{scenes} scenes: mean fall of the predicted label's probability")),
-            rows: world::CLASSES.iter().map(ToString::to_string).collect(),
+            rows: self.things.clone(),
             columns: seen.iter().map(|&label| labels[label].clone()).collect(),
             values: self
                 .effects
@@ -136,16 +131,139 @@ impl Validation {
     }
 }
 
-/// Classes x labels, with empty cells where nothing is defined.
-fn matrix_csv(path: &Path, labels: &[String], matrix: &Array2<Option<f64>>) -> Result<()> {
+impl Decision {
+    /// Writes into `folder`: `decision.csv` (one row a world, method, score and reading, with what it is more than by
+    /// the paper's rule), `decision.png` and `.svg`.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let header = [
+            "world", "method", "score", "threshold", "reading", "right", "right_lower", "right_upper", "difference",
+            "difference_lower", "difference_upper",
+        ];
+        let row = |row: &Rightness| {
+            let mut cells = vec![row.world.to_string(), row.judge.name.clone(), row.judge.rule_name().into()];
+            cells.extend([cell(row.judge.threshold()), row.reading.name().into()]);
+            cells.extend(interval_cells(&row.estimate).into_iter().chain(interval_cells(&row.difference)));
+            cells
+        };
+        write_table(&folder.join("decision.csv"), &header, self.rows.iter().map(row))?;
+        plot::write(&self.picture().svg()?, &folder.join("decision.png"), &folder.join("decision.svg"))
+    }
+
+    /// Columns of the picture: every world by every reading.
+    fn columns(&self) -> Vec<(&'static str, Reading)> {
+        let worlds = WORLDS.iter().map(|world| world.name).filter(|name| self.rows.iter().any(|row| row.world == *name));
+        worlds.flat_map(|world| Reading::ALL.map(|reading| (world, reading))).collect()
+    }
+
+    /// Every method and score, with its numbers by column.
+    fn by_judge(&self) -> Vec<((String, &'static str), Vec<Option<&Rightness>>)> {
+        let mut names: Vec<(String, &'static str)> = Vec::new();
+        for row in &self.rows {
+            let name = (row.judge.name.clone(), row.judge.rule_name());
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let columns = self.columns();
+        let found = |name: &(String, &'static str), (world, reading): (&str, Reading)| {
+            self.rows.iter().find(|row| {
+                (row.world, row.reading) == (world, reading)
+                    && (row.judge.name.as_str(), row.judge.rule_name()) == (name.0.as_str(), name.1)
+            })
+        };
+        let numbers = |name: (String, &'static str)| {
+            let numbers = columns.iter().map(|&column| found(&name, column)).collect();
+            (name, numbers)
+        };
+        names.into_iter().map(numbers).collect()
+    }
+
+    fn picture(&self) -> Heatmap {
+        let judges = self.by_judge();
+        let value = |row: &Option<&Rightness>| row.and_then(|row| row.estimate.value);
+        Heatmap {
+            title: "How often a method's answer is right, by world".into(),
+            subtitle: Some("standard: average precision of the causes; others: share that is right".into()),
+            rows: judges.iter().map(|((method, score), _)| format!("{method}, {score}")).collect(),
+            columns: self.columns().iter().map(|(world, reading)| format!("{world}: {}", reading.name())).collect(),
+            values: judges.iter().map(|(_, numbers)| numbers.iter().map(value).collect()).collect(),
+            empty_label: "not defined".into(),
+            value_label: "0 to 1".into(),
+            notes: vec!["decision.csv has the intervals, and the differences to the paper's rule.".into()],
+            ..Heatmap::default()
+        }
+    }
+
+    /// The best of every column, and how far the paper's rule and each method's best score come in all of them.
+    pub fn summary(&self) -> String {
+        const SHOWN: usize = 12;
+        let columns = self.columns();
+        let mut judges = self.by_judge();
+        // By what they are worth where they are worst.
+        let worst = |numbers: &[Option<&Rightness>]| {
+            let values = numbers.iter().map(|row| row.and_then(|row| row.estimate.value).unwrap_or(0.0));
+            values.fold(f64::INFINITY, f64::min)
+        };
+        judges.sort_by(|(_, a), (_, b)| worst(b).total_cmp(&worst(a)));
+        let mut text = format!("{:<16} {:<9}", "method", "score");
+        for (world, reading) in &columns {
+            text.push_str(&format!(" {:>14}", format!("{world}/{}", reading.name().split(' ').next().unwrap_or(""))));
+        }
+        text.push('\n');
+        let is_paper = |name: &(String, &str)| name.0 == "grad-cam" && name.1 == "mean";
+        for (number, (name, numbers)) in judges.iter().enumerate().filter(|(at, (name, _))| *at < SHOWN || is_paper(name)) {
+            let note = if is_paper(name) { format!("  the paper's rule, place {}", number + 1) } else { String::new() };
+            text.push_str(&format!("{:<16} {:<9}", name.0, name.1));
+            for row in numbers {
+                let value = row.and_then(|row| row.estimate.value);
+                text.push_str(&format!(" {:>14}", value.map_or_else(|| "-".into(), |value| format!("{value:.2}"))));
+            }
+            text.push_str(&note);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// A number, or nothing.
+pub(super) fn cell(value: Option<f64>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// A number and the ends of its interval.
+pub(super) fn interval_cells(estimate: &RecoveryEstimate) -> [String; 3] {
+    let ends = estimate.interval;
+    [estimate.value, ends.map(|ends| ends.0), ends.map(|ends| ends.1)].map(cell)
+}
+
+/// Writes a CSV.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) fn write_table<H: AsRef<[u8]>>(
+    path: &Path,
+    header: &[H],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<()> {
     let failed = |error: csv::Error| Error::file(path, format!("cannot be written: {error}"));
     write_whole(path, |file| {
         let mut table = csv::Writer::from_writer(file);
-        table.write_record(["class"].into_iter().chain(labels.iter().map(String::as_str))).map_err(failed)?;
-        for (class, row) in world::CLASSES.iter().zip(matrix.rows()) {
-            let cells = row.iter().map(|value| value.map(|value| value.to_string()).unwrap_or_default());
-            table.write_record([(*class).to_string()].into_iter().chain(cells)).map_err(failed)?;
+        table.write_record(header).map_err(failed)?;
+        for cells in rows {
+            table.write_record(&cells).map_err(failed)?;
         }
         table.flush().map_err(Error::io("write", path))
     })
+}
+
+/// Things x labels, with empty cells where nothing is defined.
+fn matrix_csv(path: &Path, things: &[String], labels: &[String], matrix: &Array2<Option<f64>>) -> Result<()> {
+    let header: Vec<&str> = ["class"].into_iter().chain(labels.iter().map(String::as_str)).collect();
+    let row = |(thing, row): (&String, ndarray::ArrayView1<'_, Option<f64>>)| {
+        [thing.clone()].into_iter().chain(row.iter().copied().map(cell)).collect()
+    };
+    write_table(path, &header, things.iter().zip(matrix.rows()).map(row))
 }

@@ -2,7 +2,7 @@
 
 use crate::attribution::finish;
 use crate::config::Config;
-use crate::image::{BoundingBox, Fit, Rgb8, Size};
+use crate::image::{BoundingBox, Extent, Fit, Rgb8, Size};
 use crate::load::Loaded;
 use crate::networks::{predict, Prediction};
 use crate::pipeline::{in_batches, Analysis, Examined, Pass, Prepared, Stage, Worker};
@@ -10,8 +10,8 @@ use crate::random::Random;
 use crate::regions::{scoring_letterbox, View};
 use crate::run::record::BoxRecord;
 use crate::run::{Failure, Timings};
-use crate::score::{BoxScore, Scorer};
-use crate::world::{CausalGraph, Scene, Style};
+use crate::score::{BoxScore, Grid, MapScores, OtherMaps, Scorer};
+use crate::world::{CausalGraph, Scene, Style, CLASSES, PARTS};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -19,6 +19,9 @@ use tch::Tensor;
 
 /// Side of the random map's grid, that of conv5.
 const RANDOM_SIDE: usize = 13;
+
+/// What stands in tables for what no box holds.
+pub const BACKGROUND: &str = "(background)";
 
 /// Which scenes.
 #[derive(Debug, Clone, Copy)]
@@ -29,14 +32,41 @@ pub struct World<'a> {
     pub seed: u64,
     /// How they are drawn.
     pub style: Style,
+    /// Whether parts of objects are taken out too; the detector must know them.
+    pub parts: bool,
 }
 
-/// What taking an object out of the scene does to the model's answer.
+impl World<'_> {
+    /// Names of what can be taken out of a scene, in the order of their indices: classes, parts of objects where they
+    /// are asked about, and the background where something of it causes a label.
+    pub fn things(&self) -> Vec<String> {
+        let parts = if self.parts { PARTS } else { &[] };
+        let background = if self.has_background() { &[BACKGROUND] as &[&str] } else { &[] };
+        CLASSES.iter().chain(parts).chain(background).map(ToString::to_string).collect()
+    }
+
+    /// Whether the thing causes the label, by the graph.
+    pub fn is_cause(&self, thing: usize, label: usize) -> bool {
+        match CLASSES.get(thing) {
+            Some(_) => self.graph.is_cause(thing, label),
+            None => self.has_background() && thing + 1 == self.things().len() && self.graph.has_ambience(label),
+        }
+    }
+
+    /// Whether what is behind and around the objects is asked about.
+    fn has_background(&self) -> bool {
+        !self.graph.ambiences.is_empty()
+    }
+}
+
+/// What taking an object, a part of one, or the background out of the scene does to the model's answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Effect {
-    /// The object's class.
+    /// What it is, index among [`World::things`].
     pub class: usize,
-    /// Its box in the scene.
+    /// Of a part the class of its whole, and the place of the whole among the trial's effects.
+    pub whole: Option<(usize, usize)>,
+    /// Its box in the scene; of the background the whole picture.
     pub bounding_box: BoundingBox,
     /// By how much the probability of the predicted label falls, -1 to 1.
     pub drop: f64,
@@ -51,20 +81,39 @@ pub struct Trial {
     pub label: usize,
     /// The label the causal graph gives.
     pub truth: usize,
-    /// One entry an object that can be seen.
+    /// One entry an object that can be seen, then one a part that can be, then the background where it is not as usual.
     pub effects: Vec<Effect>,
-    /// What the detector found.
+    /// What the detector found; where the world asks about it, last the background: the whole picture, whose scores are
+    /// those of what no box holds.
     pub boxes: Vec<BoxRecord>,
     /// Per method, in the order of the configuration, and last for a random map: one score a box.
     pub scores: Vec<Vec<BoxScore>>,
+    /// Per method and box the score [`ScoreRule::Chance`](crate::score::ScoreRule::Chance), which compares scenes; empty
+    /// where there are too few, and of methods without maps.
+    pub chance: Vec<Vec<f32>>,
     /// Per method the value of every box, of methods whose regions have values.
     pub values: Vec<Option<Vec<f32>>>,
+}
+
+/// A trial before it is compared with others.
+#[derive(Debug)]
+pub struct Alone {
+    trial: Trial,
+    size: Size,
+    /// Per method the map, coarsely.
+    grids: Vec<Option<Grid>>,
 }
 
 impl Trial {
     /// The object that makes the answer: the one with the greatest drop, if taking it out changes the answer.
     pub fn decisive(&self) -> Option<&Effect> {
         self.effects.iter().max_by(|a, b| a.drop.total_cmp(&b.drop)).filter(|effect| effect.flips)
+    }
+
+    /// The same of whole objects alone, with its place among the effects.
+    pub fn decisive_whole(&self) -> Option<(usize, &Effect)> {
+        let wholes = self.effects.iter().enumerate().filter(|(_, effect)| effect.whole.is_none());
+        wholes.max_by(|(_, a), (_, b)| a.drop.total_cmp(&b.drop)).filter(|(_, effect)| effect.flips)
     }
 }
 
@@ -85,9 +134,8 @@ impl<'a> TrialStage<'a> {
         Self { world, config, analysis: Analysis::new(loaded, config, false), fit, view }
     }
 
-    /// Scores of the boxes by a map that knows nothing: uniform random numbers on conv5's grid, finished like any other
-    /// map.
-    fn random_scores(&self, staged: &StagedScene, boxes: &[BoxRecord]) -> Result<Vec<BoxScore>> {
+    /// What is kept of a map that knows nothing: uniform random numbers on conv5's grid, finished like any other map.
+    fn random_scores(&self, staged: &StagedScene, boxes: &[BoxRecord]) -> Result<MapScores> {
         let mut random = Random::of_text(self.world.seed, &format!("random map of scene {}", staged.number));
         let raw: Vec<f32> = (0..RANDOM_SIDE * RANDOM_SIDE).map(|_| random.uniform(0.0, 1.0) as f32).collect();
         let side = RANDOM_SIDE as i64;
@@ -97,8 +145,47 @@ impl<'a> TrialStage<'a> {
         let letterbox = scoring_letterbox(self.view, staged.size);
         let area = self.config.regions.box_area;
         let scorer = Scorer::new(&self.fit.placement(staged.size), maps.size(), letterbox, area);
-        let placed = scorer.place(&maps.values()?[0]);
-        Ok(boxes.iter().map(|found| placed.score(&found.bounding_box.into())).collect())
+        let extents: Vec<Extent> = boxes.iter().map(|found| found.bounding_box.into()).collect();
+        let cover = scorer.cover(extents.iter().map(|extent| (extent, None)));
+        Ok(scorer.place(&maps.values()?[0]).scores(&extents, &cover))
+    }
+}
+
+impl TrialStage<'_> {
+    /// What can be taken out of the scene.
+    fn visible(&self, scene: &Scene, size: Size) -> Vec<Visible> {
+        let without = |scene: Scene| self.fit.apply(&scene.render(), size);
+        let objects = scene.boxes();
+        let whole = |&(object, bounding_box): &(usize, BoundingBox)| Visible {
+            class: scene.objects[object].class,
+            whole: None,
+            bounding_box,
+            without: without(scene.without(object)),
+        };
+        let mut visible: Vec<Visible> = objects.iter().map(whole).collect();
+        if self.world.parts {
+            visible.extend(scene.part_boxes().into_iter().map(|part| Visible {
+                class: CLASSES.len() + part.kind as usize,
+                whole: objects
+                    .iter()
+                    .position(|(object, _)| *object == part.object)
+                    .map(|place| (scene.objects[part.object].class, place)),
+                bounding_box: part.bounding_box,
+                without: without(scene.without_part(part.object, part.part)),
+            }));
+        }
+        if self.world.has_background() && !scene.ambience.is_usual() {
+            let BoxRecord { class, bounding_box, .. } = self.background(size);
+            visible.push(Visible { class, whole: None, bounding_box, without: without(scene.in_usual_ambience()) });
+        }
+        visible
+    }
+
+    /// The background as if it had been found.
+    fn background(&self, size: Size) -> BoxRecord {
+        let bounding_box = BoundingBox::new(0.0, 0.0, size.width as f32, size.height as f32);
+        let class = self.world.things().len() - 1;
+        BoxRecord { class, confidence: 1.0, bounding_box, extent: bounding_box.into(), rle: None }
     }
 }
 
@@ -125,13 +212,37 @@ pub fn trials(
         report(progress.done as u64);
         Ok(())
     })?;
-    Ok(all)
+    Ok(compared(all))
 }
 
-/// An object that can be seen, and the scene without it as the explained network takes it.
+/// The trials with what a scene's maps are beside those of others.
+fn compared(alone: Vec<Alone>) -> Vec<Trial> {
+    let name = |number: usize| format!("scene {number}");
+    let mut maps = OtherMaps::default();
+    for (number, scene) in alone.iter().enumerate() {
+        maps.add(&name(number), scene.grids.iter().copied());
+    }
+    let sample = maps.sample();
+    let compare = |(number, Alone { mut trial, size, grids }): (usize, Alone)| {
+        let own = name(number);
+        let of_method = |(method, grid): (usize, &Option<Grid>)| {
+            let score = |found: &BoxRecord| {
+                let edges = found.bounding_box.shares(size);
+                sample.as_ref()?.score(method, &own, grid.as_ref()?, edges)
+            };
+            trial.boxes.iter().map_while(score).collect()
+        };
+        trial.chance = grids.iter().enumerate().map(of_method).collect();
+        trial
+    };
+    alone.into_iter().enumerate().map(compare).collect()
+}
+
+/// What can be seen and taken out, and the scene without it as the explained network takes it.
 #[derive(Debug)]
 struct Visible {
     class: usize,
+    whole: Option<(usize, usize)>,
     bounding_box: BoundingBox,
     without: Rgb8,
 }
@@ -150,7 +261,7 @@ impl Stage for TrialStage<'_> {
     type Item = u64;
     type Prepared = StagedScene;
     type Worker = Worker;
-    type Outcome = Trial;
+    type Outcome = Alone;
 
     fn name(&self, number: &u64) -> (String, PathBuf) {
         let name = format!("scene {number}");
@@ -158,17 +269,12 @@ impl Stage for TrialStage<'_> {
     }
 
     fn prepare(&self, &number: &u64) -> Result<StagedScene, Failure> {
-        let World { graph, seed, style } = self.world;
+        let World { graph, seed, style, .. } = self.world;
         let scene = Scene::draw(graph, seed, number, style);
         let truth = graph.label(&scene).expect("what is drawn from a graph has a label by it");
         let picture = scene.render();
         let size = picture.size();
-        let visible = scene.boxes().into_iter().map(|(object, bounding_box)| Visible {
-            class: scene.objects[object].class,
-            bounding_box,
-            without: self.fit.apply(&scene.without(object).render(), size),
-        });
-        let visible = visible.collect();
+        let visible = self.visible(&scene, size);
         let name = format!("scene {number}");
         let prepared = self.analysis.prepare(&picture.into(), &name)?;
         Ok(StagedScene { number, size, prepared, truth, visible })
@@ -178,7 +284,7 @@ impl Stage for TrialStage<'_> {
         self.analysis.shape(&scene.prepared)
     }
 
-    fn run(&self, worker: &mut Worker, scenes: &[&StagedScene], timings: &mut Timings) -> Result<Vec<Trial>> {
+    fn run(&self, worker: &mut Worker, scenes: &[&StagedScene], timings: &mut Timings) -> Result<Vec<Alone>> {
         let prepared: Vec<&Prepared> = scenes.iter().map(|scene| &scene.prepared).collect();
         let examined = self.analysis.examine(worker, &prepared, timings)?;
         let without: Vec<&Rgb8> =
@@ -187,19 +293,36 @@ impl Stage for TrialStage<'_> {
         let mut answers = in_batches(&without, batch, |batch| predict(&*loaded.network, batch))?.into_iter();
         let trial = |(examined, scene): (Examined, &&StagedScene)| {
             let record = examined.record;
-            let values = record.maps.iter().map(|map| map.game_of_regions().map(|game| game.values.clone())).collect();
-            let mut scores: Vec<Vec<BoxScore>> = record.maps.into_iter().map(|map| map.scores).collect();
-            scores.push(self.random_scores(scene, &record.boxes)?);
+            let random = self.random_scores(scene, &record.boxes)?;
+            let mut grids: Vec<Option<Grid>> = record.maps.iter().map(|map| map.grid).collect();
+            grids.push(Some(random.grid));
+            let mut backgrounds: Vec<BoxScore> = record.maps.iter().map(|map| map.background).collect();
+            backgrounds.push(random.background);
+            let mut values: Vec<Option<Vec<f32>>> = Vec::new();
+            let mut scores: Vec<Vec<BoxScore>> = Vec::new();
+            for map in record.maps {
+                let background = self.world.has_background().then(|| map.game.as_ref()?.background).flatten();
+                values.push(map.game_of_regions().map(|game| game.values.iter().copied().chain(background).collect()));
+                scores.push(map.scores);
+            }
+            scores.push(random.boxes);
+            let mut boxes = record.boxes;
+            if self.world.has_background() {
+                boxes.push(self.background(scene.size));
+                scores.iter_mut().zip(backgrounds).for_each(|(scores, background)| scores.push(background));
+            }
             let (label, probability) = (record.label, f64::from(record.probabilities[record.label]));
             let effect = |(object, answer): (&Visible, Prediction)| Effect {
                 class: object.class,
+                whole: object.whole,
                 bounding_box: object.bounding_box,
                 drop: probability - f64::from(answer.probabilities[label]),
                 flips: answer.label != label,
             };
             let own = answers.by_ref().take(scene.visible.len());
             let effects = scene.visible.iter().zip(own).map(effect).collect();
-            Ok(Trial { label, truth: scene.truth, effects, boxes: record.boxes, scores, values })
+            let trial = Trial { label, truth: scene.truth, effects, boxes, scores, chance: Vec::new(), values };
+            Ok(Alone { trial, size: scene.size, grids })
         };
         examined.into_iter().zip(scenes).map(trial).collect()
     }

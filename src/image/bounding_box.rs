@@ -1,5 +1,6 @@
 //! An axis-aligned box and its arithmetic.
 
+use super::Size;
 use serde::{Deserialize, Serialize};
 
 /// A box `[x_min, x_max) x [y_min, y_max)` in pixels, x to the right, y down; which grid the pixels belong to is said
@@ -41,6 +42,13 @@ impl BoundingBox {
     /// Width times height, 0 when either is not positive.
     pub fn area(&self) -> f32 {
         self.width().max(0.0) * self.height().max(0.0)
+    }
+
+    /// Both ends of its columns, then of its rows, in shares of the sides of a picture of this size.
+    pub fn shares(&self, size: Size) -> [[f64; 2]; 2] {
+        let share = |edge: f32, side: u32| f64::from(edge) / f64::from(side);
+        let columns = [self.x_min, self.x_max].map(|edge| share(edge, size.width));
+        [columns, [self.y_min, self.y_max].map(|edge| share(edge, size.height))]
     }
 
     /// Intersection over union in `[0, 1]`: areas of plain half-open boxes, no "+1". Two empty boxes have 0.

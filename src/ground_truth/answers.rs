@@ -1,0 +1,245 @@
+//! Right and wrong in a world whose causes are known: what a method's numbers say there, held against the truth, once
+//! for the matrix over all scenes and once scene by scene.
+
+use super::box_judge::{matches, BoxJudge};
+use super::trial::{Effect, Trial, World};
+use super::worlds::Question;
+use crate::stats::average_precision;
+use ndarray::Array2;
+use std::collections::BTreeMap;
+
+/// A part does nothing when the answer's probability falls by less than this without it.
+const IDLE_DROP: f64 = 0.1;
+
+/// A kind of part does nothing for a label when it makes the answer in less than this share of its scenes.
+const IDLE_SHARE: f64 = 0.1;
+
+/// What is read off a method's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// The association matrix: the share of the label's scenes in which a box of the class is over the threshold.
+    Counts,
+    /// The matrix without a threshold: the mean over the label's scenes of the greatest score of the class, 0 where it
+    /// is not found.
+    Means,
+    /// Single scenes.
+    Scenes,
+}
+
+impl Reading {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Counts, Self::Means, Self::Scenes];
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counts => "counting matrix",
+            Self::Means => "mean-score matrix",
+            Self::Scenes => "single scenes",
+        }
+    }
+}
+
+/// A comparison that the matrix should get right.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Pair {
+    /// Which network.
+    pub network: usize,
+    /// The column.
+    pub label: usize,
+    /// The thing that makes the answer.
+    pub cause: usize,
+    /// The thing that does not.
+    pub other: usize,
+}
+
+/// What a world's scenes ask, with the truth that was found by taking things out.
+#[derive(Debug)]
+pub(super) struct Truth {
+    question: Question,
+    things: usize,
+    labels: usize,
+    /// Things x labels: declared causes.
+    causes: Array2<bool>,
+    /// Labels with a cause.
+    caused: Vec<usize>,
+    /// What the matrices of shortcut and parts should get right.
+    pub pairs: Vec<Pair>,
+}
+
+/// What one judge says of a scene.
+#[derive(Debug, Clone)]
+pub(super) struct SceneNumbers {
+    label: usize,
+    /// By thing: the greatest score, and whether it is over the threshold. Each thing once.
+    things: Vec<(usize, f64, bool)>,
+    /// 1 right, 0 wrong, a half where equal; `None`: the scene does not ask.
+    verdict: Option<f64>,
+}
+
+impl Truth {
+    /// From the trials of every network, in the order of [`super::DrawnWorld::networks`].
+    pub fn new(question: Question, world: &World<'_>, networks: &[Vec<Trial>]) -> Self {
+        let (things, labels) = (world.things().len(), world.graph.labels.len());
+        let causes = Array2::from_shape_fn((things, labels), |(thing, label)| world.is_cause(thing, label));
+        let caused = (0..labels).filter(|&label| world.graph.has_cause(label)).collect();
+        let pairs = match question {
+            Question::Shortcut => shortcuts(world),
+            Question::Parts => idle_parts(&networks[0]),
+            Question::Causes | Question::Background => Vec::new(),
+        };
+        Self { question, things, labels, causes, caused, pairs }
+    }
+
+    /// What the judge says of the network's trials.
+    pub fn numbers(&self, judge: &BoxJudge, network: usize, trials: &[Trial]) -> Vec<SceneNumbers> {
+        let of_scene = |trial: &Trial| {
+            let mut things: BTreeMap<usize, f64> = BTreeMap::new();
+            for (at, found) in trial.boxes.iter().enumerate() {
+                let score = judge.score(trial, at);
+                things.entry(found.class).and_modify(|most| *most = most.max(score)).or_insert(score);
+            }
+            let over = judge.threshold().unwrap_or(f64::NEG_INFINITY);
+            let things = things.into_iter().map(|(thing, score)| (thing, score, score > over)).collect();
+            SceneNumbers { label: trial.label, things, verdict: self.verdict(judge, network, trial) }
+        };
+        trials.iter().map(of_scene).collect()
+    }
+
+    /// Whether the judge is right about the scene.
+    fn verdict(&self, judge: &BoxJudge, network: usize, trial: &Trial) -> Option<f64> {
+        match self.question {
+            Question::Causes | Question::Background => judge.hits(trial).map(|hit| f64::from(u8::from(hit))),
+            Question::Shortcut => {
+                let pair = self.pairs.iter().find(|pair| (pair.network, pair.label) == (network, trial.truth))?;
+                let score = |class| score_of(judge, trial, trial.effects.iter().find(|effect| effect.class == class)?);
+                Some(order(score(pair.cause)?, score(pair.other)?))
+            }
+            Question::Parts => {
+                let (place, whole) = trial.decisive_whole()?;
+                let own = trial.effects.iter().filter(|part| part.whole.is_some_and(|(_, of)| of == place));
+                let idle = own.filter(|part| !part.flips && part.drop < IDLE_DROP);
+                let scores = idle.filter_map(|part| score_of(judge, trial, part));
+                let highest = scores.max_by(f64::total_cmp)?;
+                Some(order(score_of(judge, trial, whole)?, highest))
+            }
+        }
+    }
+
+    /// How right the judge's matrices are, one a network, with scenes counted `weights` times; in `[0, 1]`.
+    pub fn rightness(&self, reading: Reading, networks: &[Vec<SceneNumbers>], weights: &[f64]) -> Option<f64> {
+        if reading == Reading::Scenes {
+            let scenes = networks.iter().flat_map(|scenes| scenes.iter().zip(weights));
+            let (sum, count) = scenes.fold((0.0, 0.0), |(sum, count), (scene, weight)| match scene.verdict {
+                Some(verdict) => (sum + weight * verdict, count + weight),
+                None => (sum, count),
+            });
+            return (count > 0.0).then(|| sum / count);
+        }
+        let matrices: Vec<Array2<Option<f64>>> =
+            networks.iter().map(|scenes| self.matrix(reading, scenes, weights)).collect();
+        match self.question {
+            Question::Causes => {
+                let cells = self.caused.iter().flat_map(|&label| (0..self.things).map(move |thing| (thing, label)));
+                let case = |place: (usize, usize)| Some((matrices[0][place]?, self.causes[place]));
+                average_precision(&cells.filter_map(case).collect::<Vec<_>>())
+            }
+            Question::Background => {
+                let found = self.caused.iter().filter_map(|&label| self.top_is_cause(&matrices[0], label));
+                mean_of(found)
+            }
+            Question::Shortcut | Question::Parts => {
+                let right = |pair: &Pair| {
+                    let matrix = &matrices[pair.network];
+                    Some(order(matrix[[pair.cause, pair.label]]?, matrix[[pair.other, pair.label]]?))
+                };
+                mean_of(self.pairs.iter().filter_map(right))
+            }
+        }
+    }
+
+    /// Share of the label's scenes that ask which the judge gets right, with scenes counted `weights` times.
+    pub fn scenes_right(&self, scenes: &[SceneNumbers], label: usize, weights: &[f64]) -> Option<f64> {
+        let of_label = scenes.iter().zip(weights).filter(|(scene, _)| scene.label == label);
+        let asked = of_label.filter_map(|(scene, weight)| Some((scene.verdict?, weight)));
+        let (sum, count) = asked.fold((0.0, 0.0), |(sum, count), (right, weight)| (sum + weight * right, count + weight));
+        (count > 0.0).then(|| sum / count)
+    }
+
+    /// Things x labels; `None` in the columns of labels that are never answered.
+    pub fn matrix(&self, reading: Reading, scenes: &[SceneNumbers], weights: &[f64]) -> Array2<Option<f64>> {
+        let mut sums = Array2::<f64>::zeros((self.things, self.labels));
+        let mut images = vec![0.0; self.labels];
+        for (scene, weight) in scenes.iter().zip(weights) {
+            images[scene.label] += weight;
+            for &(thing, score, over) in &scene.things {
+                let number = if reading == Reading::Counts { f64::from(u8::from(over)) } else { score };
+                sums[[thing, scene.label]] += weight * number;
+            }
+        }
+        Array2::from_shape_fn(sums.dim(), |(thing, label)| {
+            (images[label] > 0.0).then(|| sums[[thing, label]] / images[label])
+        })
+    }
+
+    /// Share of the highest cells of the column that are declared causes.
+    fn top_is_cause(&self, matrix: &Array2<Option<f64>>, label: usize) -> Option<f64> {
+        let column: Vec<f64> = matrix.column(label).iter().copied().collect::<Option<_>>()?;
+        let highest = column.iter().copied().max_by(f64::total_cmp)?;
+        let top = (0..column.len()).filter(|&thing| column[thing] == highest);
+        mean_of(top.map(|thing| f64::from(u8::from(self.causes[[thing, label]]))))
+    }
+}
+
+/// 1 where the first is greater, a half where they are equal.
+fn order(cause: f64, other: f64) -> f64 {
+    match cause.total_cmp(&other) {
+        std::cmp::Ordering::Greater => 1.0,
+        std::cmp::Ordering::Equal => 0.5,
+        std::cmp::Ordering::Less => 0.0,
+    }
+}
+
+fn mean_of(numbers: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = numbers.fold((0.0, 0.0), |(sum, count), number| (sum + number, count + 1.0));
+    (count > 0.0).then(|| sum / count)
+}
+
+/// The judge's score of the box that is the thing, if it was found.
+fn score_of(judge: &BoxJudge, trial: &Trial, thing: &Effect) -> Option<f64> {
+    let place = trial.boxes.iter().position(|found| matches(found, thing))?;
+    Some(judge.score(trial, place))
+}
+
+/// Per label its cause before its companion for the honest network, and the companion before the cause for the other.
+fn shortcuts(world: &World<'_>) -> Vec<Pair> {
+    let graph = world.graph;
+    let of_label = |confounder: &crate::world::Confounder| {
+        let cause = graph.causes.iter().find(|cause| cause.label == confounder.with)?;
+        Some((confounder.with, cause.class, confounder.class))
+    };
+    let known: Vec<(usize, usize, usize)> = graph.confounders.iter().filter_map(of_label).collect();
+    let honest = known.iter().map(|&(label, cause, other)| Pair { network: 0, label, cause, other });
+    let hans = known.iter().map(|&(label, other, cause)| Pair { network: 1, label, cause, other });
+    honest.chain(hans).collect()
+}
+
+/// Per label and class that makes its answers the kinds of its parts that do not.
+fn idle_parts(trials: &[Trial]) -> Vec<Pair> {
+    // By label, whole and part: scenes, and those in which the part alone makes the answer.
+    let mut seen: BTreeMap<(usize, usize, usize), (u64, u64)> = BTreeMap::new();
+    for trial in trials {
+        let Some((place, whole)) = trial.decisive_whole() else { continue };
+        for part in trial.effects.iter().filter(|part| part.whole.is_some_and(|(_, of)| of == place)) {
+            let (scenes, flips) = seen.entry((trial.label, whole.class, part.class)).or_default();
+            *scenes += 1;
+            *flips += u64::from(part.flips);
+        }
+    }
+    // A label that is given once in a while by mistake has no column to speak of.
+    const LEAST_SCENES: u64 = 5;
+    let idle = seen.into_iter().filter(|(_, (scenes, flips))| {
+        *scenes >= LEAST_SCENES && (*flips as f64) < IDLE_SHARE * *scenes as f64
+    });
+    idle.map(|((label, cause, other), _)| Pair { network: 0, label, cause, other }).collect()
+}
