@@ -2,7 +2,7 @@
 
 mod association;
 
-pub use association::{AssociationConfig, HeatmapKind};
+pub use association::{AssociationConfig, BackgroundRow, HeatmapKind};
 
 use crate::attribution::external::{check_different, MapFolder};
 use crate::attribution::{

@@ -6,14 +6,17 @@ use std::collections::BTreeSet;
 /// Longer names are a mistake, and too long to draw.
 const MOST_LETTERS: usize = 200;
 
-/// The row of `counts.csv` below the classes.
-const RESERVED: &str = "images";
+/// The row of matrices for what lies in no region.
+pub const BACKGROUND: &str = "(background)";
+
+/// Names of rows of `counts.csv` that are no classes: the last one, and the background.
+const RESERVED: [&str; 2] = ["images", BACKGROUND];
 
 /// Refuses names that could not be told apart or shown; `kind` is `class` or `label`. The message goes behind a file's
 /// name.
 ///
 /// # Errors
-/// A name that is empty, longer than 200 letters, has control characters, or is there twice; a class named `images`.
+/// A name that is empty, longer than 200 letters, has control characters, or is there twice; a class named `images` or `(background)`.
 pub fn check_names(names: &[String], kind: &str) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     for (number, name) in (1..).zip(names) {
@@ -30,9 +33,9 @@ pub fn check_names(names: &[String], kind: &str) -> Result<(), String> {
         if name.chars().any(char::is_control) {
             return Err(format!("{kind} {number}, `{}`, has control characters in its name", name.escape_debug()));
         }
-        if kind == "class" && name == RESERVED {
+        if kind == "class" && RESERVED.contains(&name.as_str()) {
             return Err(format!(
-                "{kind} {number} is named `{RESERVED}`, as the last row of counts.csv: give it another name"
+                "{kind} {number} is named `{name}`, as a row of counts.csv that is no class: give it another name"
             ));
         }
         if !seen.insert(name) {
@@ -56,6 +59,7 @@ mod tests {
             (&["Cat", " "][..], "class 2 has no name"),
             (&["Cat", "Cat"], "`Cat` is there twice"),
             (&["images"], "counts.csv"),
+            (&["Cat", BACKGROUND], "class 2 is named `(background)`"),
             (&["a\u{1b}[31m"], "\\u{1b}"),
         ] {
             let message = check(names, "class").unwrap_err();

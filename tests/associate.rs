@@ -104,6 +104,43 @@ fn scores_that_know_the_size_count_as_they_say() {
 }
 
 #[test]
+fn the_background_is_a_row_where_it_is_asked_for() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    let before = run.tables();
+    let all = records(&run);
+    ends(associate(&run).args(["--background", "row", "--importance", "0.2", "--min-images", "1"]), 0);
+    for name in ["association.csv", "counts.csv", "mean_scores.csv"] {
+        let table = run.table(&format!("grad-cam/{name}"));
+        let row = table.rows.iter().find(|row| row[0] == "(background)").unwrap();
+        for (label, cell) in row[1..].iter().enumerate() {
+            let means: Vec<f64> = all
+                .iter()
+                .filter(|record| record.label == label)
+                .map(|record| f64::from(record.maps[0].background.mean))
+                .collect();
+            let (count, images) = (means.iter().filter(|&&mean| mean > f64::from(0.2_f32)).count(), means.len() as f64);
+            let expected = match name {
+                "counts.csv" => count as f64,
+                "association.csv" => count as f64 / images,
+                _ => means.iter().sum::<f64>() / images,
+            };
+            match cell.as_str() {
+                "" => assert_eq!(images, 0.0),
+                cell => assert!((cell.parse::<f64>().unwrap() - expected).abs() < 1e-9, "{name}: {cell} {expected}"),
+            }
+        }
+    }
+    let statistics = run.table("grad-cam/statistics.csv");
+    let own: Vec<_> = statistics.rows.iter().filter(|row| row[0] == "(background)").collect();
+    assert!(!own.is_empty() && own.iter().all(|row| row[statistics.at("detected")] == row[statistics.at("images")]));
+    refused(associate(&run).args(["--background", "row", "--score", "z"]), &["the background has none"]);
+    refused(associate(&run).args(["--background", "row", "--curve", "(background)", "Joy"]), &["no curve"]);
+    ends(&mut associate(&run), 0);
+    assert_eq!(run.tables(), before);
+}
+
+#[test]
 fn the_matrix_without_a_threshold_is_the_mean_of_the_greatest_scores() {
     let corpus = Corpus::small();
     let run = corpus.analyzed("run");

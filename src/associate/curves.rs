@@ -6,6 +6,7 @@
 use super::{CellCounts, Importance, MatrixCell, COLUMNS};
 use crate::attribution::Needs;
 use crate::config::AssociationConfig;
+use crate::names::BACKGROUND;
 use crate::plot::{self, Panel, Panels, Series};
 use crate::run::record::ImageRecord;
 use crate::run::{table, Run};
@@ -92,6 +93,9 @@ impl Curves {
     /// When a class or label is not one of the run's.
     pub fn read(run: &Run, rule: &AssociationConfig, places: Vec<(usize, usize)>) -> Result<Self> {
         let manifest = &run.manifest;
+        if places.iter().any(|&(class, _)| class == manifest.classes.len()) {
+            return Err(Error::Setting(format!("no curve is drawn of {BACKGROUND}: name a class with --curve")));
+        }
         let importance = Importance::of_run(run, rule)?;
         let name = |&(class, label): &(usize, usize)| [manifest.classes[class].clone(), manifest.labels[label].clone()];
         let cam = &manifest.configuration.cam;

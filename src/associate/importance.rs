@@ -70,13 +70,36 @@ impl Importance {
         })
     }
 
-    /// Whether the box is important: it is sure enough, and its number is over the threshold. Values of regions are
-    /// shares; where the rule's numbers are on another scale the default threshold of shares holds for them.
+    /// Whether the box is important: it is sure enough, and its number is over the threshold.
     pub fn counts(&self, record: &ImageRecord, method: usize, at: usize) -> bool {
-        let rule = &self.rule;
-        let other_scale = !rule.score.is_share() && record.maps[method].game_of_regions().is_some();
-        let over = if other_scale { ScoreRule::Mean.default_importance() } else { rule.importance };
-        record.boxes[at].confidence > rule.min_confidence && self.number(record, method, at) > over
+        let is_sure = record.boxes[at].confidence > self.rule.min_confidence;
+        is_sure && self.number(record, method, at) > self.threshold(record, method)
+    }
+
+    /// The number of the background by the map `method`, likewise.
+    pub fn background_number(&self, record: &ImageRecord, method: usize) -> f32 {
+        let map = &record.maps[method];
+        match map.game_of_regions() {
+            Some(_) => map.background.mean,
+            // The rules for which there is none are refused with the background as a row.
+            None => self.rule.score.pick(&map.background).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the background is important.
+    pub fn background_counts(&self, record: &ImageRecord, method: usize) -> bool {
+        self.background_number(record, method) > self.threshold(record, method)
+    }
+
+    /// What a number has to be over. Values of regions are shares; where the rule's numbers are on another scale the
+    /// default threshold of shares holds for them.
+    fn threshold(&self, record: &ImageRecord, method: usize) -> f32 {
+        let other_scale = !self.rule.score.is_share() && record.maps[method].game_of_regions().is_some();
+        if other_scale {
+            ScoreRule::Mean.default_importance()
+        } else {
+            self.rule.importance
+        }
     }
 
     /// The classes that are important in a picture by the map `method` of its list, each once, ascending.

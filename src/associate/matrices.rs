@@ -9,8 +9,9 @@ use super::mean_scores::ScoreSums;
 use super::{detected_classes, CellTable, Counts, Effects, Importance};
 use crate::annotations::PeopleLabels;
 use crate::attribution::{Method, Needs};
-use crate::config::{AssociationConfig, HeatmapKind};
+use crate::config::{AssociationConfig, BackgroundRow, HeatmapKind};
 use crate::files::write_whole;
+use crate::names::BACKGROUND;
 use crate::networks::Scalar;
 use crate::plot::{self, Heatmap, Svg};
 use crate::run::record::ImageRecord;
@@ -74,7 +75,10 @@ pub struct Matrices {
     seed: u64,
     importance: Importance,
     labels: Vec<String>,
+    /// The last may be the background.
     classes: Vec<String>,
+    /// Its row.
+    background: Option<usize>,
     columns: Columns,
     warning: Option<String>,
 }
@@ -132,7 +136,9 @@ fn shown(images: &[u64]) -> Vec<usize> {
 impl Matrices {
     /// Of no picture yet.
     pub fn new(manifest: &Manifest, importance: &Importance, columns: Columns) -> Self {
-        let (labels, classes) = (columns.names(&manifest.labels), manifest.classes.clone());
+        let (labels, mut classes) = (columns.names(&manifest.labels), manifest.classes.clone());
+        let background = (importance.rule().background == BackgroundRow::Row).then_some(classes.len());
+        classes.extend(background.map(|_| BACKGROUND.into()));
         let names = manifest.configuration.cam.names().into_iter();
         let methods: Vec<_> = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
         let game = |method: &Method| (method.row().needs == Needs::Regions).then(Effects::default);
@@ -147,6 +153,7 @@ impl Matrices {
             importance: importance.clone(),
             labels,
             classes,
+            background,
             columns,
             warning: manifest.warning.clone(),
         }
@@ -161,10 +168,17 @@ impl Matrices {
             return;
         }
         let Some(label) = self.columns.of(record) else { return };
-        self.detected.add(label, &detected_classes(record, &self.importance.rule()));
+        let mut detected = detected_classes(record, self.importance.rule());
+        detected.extend(self.background);
+        self.detected.add(label, &detected);
         for (method, ((_, counts), scores)) in self.methods.iter_mut().zip(&mut self.scores).enumerate() {
-            counts.add(label, &self.importance.classes(record, method));
+            let mut important = self.importance.classes(record, method);
             scores.add(record, method, label, &self.importance);
+            if let Some(background) = self.background {
+                important.extend(self.importance.background_counts(record, method).then_some(background));
+                scores.add_number(background, label, self.importance.background_number(record, method));
+            }
+            counts.add(label, &important);
         }
         for (effects, map) in self.effects.iter_mut().zip(&record.maps) {
             if let (Some(effects), Some(game)) = (effects, map.game_of_regions()) {

@@ -156,6 +156,7 @@ mod tests {
                 mean: 0.0,
                 scores: boxes.iter().map(|&(_, _, mean)| BoxScore { mean, max: 1.0, ..BoxScore::default() }).collect(),
                 mask_scores: Vec::new(),
+                background: BoxScore::default(),
                 grid: None,
                 game: None,
             }],

@@ -57,7 +57,7 @@ impl BesidePeople {
             incomparable: 0,
             unlabelled: 0,
             rule: rule.clone(),
-            classes: run.manifest.classes.clone(),
+            classes: new(Columns::Answers).classes().to_vec(),
             answers: run.manifest.labels.clone(),
         };
         run.for_each_record(|record| {
@@ -79,6 +79,11 @@ impl BesidePeople {
             Ok(())
         })?;
         Ok(beside)
+    }
+
+    /// Names of the rows of its matrices.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
     }
 
     /// Cohen's kappa of people's labels and the network's answers.

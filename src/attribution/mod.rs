@@ -74,6 +74,8 @@ pub struct Game {
     /// Value of each region's player as a share of the sum of all players' positive values; negative where the region
     /// speaks against the answer.
     pub shares: Vec<f32>,
+    /// The background's share, likewise.
+    pub background_share: f32,
     /// Standard error of each value, where they were sampled.
     pub errors: Option<Vec<f64>>,
 }

@@ -235,7 +235,7 @@ fn people_summary(beside: &BesidePeople, run: &Run) -> String {
         ));
         for cell in found.into_iter().take(SHOWN) {
             let [right, wrong] = cell.shares().map(|share| share.unwrap_or_default());
-            let (class, label) = (&run.manifest.classes[cell.class], &run.manifest.labels[cell.label]);
+            let (class, label) = (&beside.classes()[cell.class], &run.manifest.labels[cell.label]);
             text.push_str(&format!(
                 "  {class}, answer {label}: important in {wrong:.2} of the wrong, {right:.2} of the right\n"
             ));

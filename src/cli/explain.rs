@@ -239,7 +239,9 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
             (false, boxes) if boxes.is_empty() => "no boxes".into(),
             (false, boxes) => boxes.join(", "),
         };
-        let _ = writeln!(text, "  {:<14} {said}", map.method);
+        let outside = map.outside.filter(|_| !map.flat && !map.boxes.is_empty());
+        let outside = outside.map(|share| format!("; {share:.2} of the map outside all boxes")).unwrap_or_default();
+        let _ = writeln!(text, "  {:<14} {said}{outside}", map.method);
     }
     let over = config.association.importance;
     if of.methods.iter().any(|map| !map.flat && map.boxes.iter().take(shown).any(|of| of.counts)) {

@@ -5,6 +5,7 @@ use super::progress::Progress;
 use super::session::{self, say_warning, SAID_FAILURES};
 use super::settings::{Counting, Machine};
 use emocam::associate::BesidePeople;
+use emocam::config::BackgroundRow;
 use emocam::corpus::{DecodeOptions, Source};
 use emocam::image::{Rgb8, Size};
 use emocam::nn::DeviceChoice;
@@ -217,6 +218,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let noted = run.manifest.matrices.clone();
         let mut config = run.manifest.configuration.clone();
         config.association = noted.unwrap_or(config.association);
+        // A page is about classes, with photos of each.
+        config.association.background = BackgroundRow::None;
         args.counting.clone().apply(&mut config.association);
         config.check()?;
         let rule = config.association;

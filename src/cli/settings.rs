@@ -5,7 +5,7 @@ use emocam::attribution::external::MapFolder;
 use emocam::attribution::{
     ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Needs, Sign, Target,
 };
-use emocam::config::{AssociationConfig, CamConfig, Config, HeatmapKind};
+use emocam::config::{AssociationConfig, BackgroundRow, CamConfig, Config, HeatmapKind};
 use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
 use emocam::regions::darknet::ClassScores;
@@ -269,6 +269,11 @@ pub struct Association {
     /// Mark cells with q < 0.05 in the heatmap of shares too; in those of difference and log-odds they always are
     #[arg(long)]
     mark: bool,
+
+    /// row: what lies in no box is one more row of the matrices, (background), as if it were a class that is detected in
+    /// every image; not by the scores z and chance [default: none]
+    #[arg(long, value_name = "none|row", value_parser = by_name::<BackgroundRow>)]
+    background: Option<BackgroundRow>,
 }
 
 /// Which boxes and images count.
@@ -302,12 +307,13 @@ pub struct Counting {
 impl Association {
     /// Changes what was given.
     pub fn apply(self, config: &mut AssociationConfig) {
-        let Self { counting, min_images, top, heatmap, mark } = self;
+        let Self { counting, min_images, top, heatmap, mark, background } = self;
         counting.apply(config);
         set(&mut config.min_images, min_images);
         set(&mut config.top, top);
         set(&mut config.heatmap, heatmap);
         config.mark |= mark;
+        set(&mut config.background, background);
     }
 }
 

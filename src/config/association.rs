@@ -16,6 +16,16 @@ pub enum HeatmapKind {
     LogOdds,
 }
 
+/// Whether what lies in no region is a row of the matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackgroundRow {
+    /// Classes alone, as in the paper.
+    None,
+    /// One more, below the classes.
+    Row,
+}
+
 /// `[association]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -38,6 +48,8 @@ pub struct AssociationConfig {
     pub heatmap: HeatmapKind,
     /// Whether cells of the heatmap that chance hardly gives are marked; those of other kinds than shares always are.
     pub mark: bool,
+    /// Whether what lies in no region is a row.
+    pub background: BackgroundRow,
 }
 
 impl Default for AssociationConfig {
@@ -51,6 +63,7 @@ impl Default for AssociationConfig {
             top: 25,
             heatmap: HeatmapKind::Shares,
             mark: false,
+            background: BackgroundRow::None,
         }
     }
 }
@@ -75,6 +88,12 @@ impl AssociationConfig {
         if !fits {
             let of_score = if self.score == ScoreRule::Mean { String::new() } else { format!(" of the score {score}") };
             return Err(Error::Setting(format!("importance{of_score} should be {range}, found {importance}")));
+        }
+        if self.background == BackgroundRow::Row && matches!(self.score, ScoreRule::Z | ScoreRule::Chance) {
+            return Err(Error::Setting(format!(
+                "the score {score} compares a box's place with others, and the background has none: leave out \
+                 --background row, or choose another --score"
+            )));
         }
         if self.top == 0 {
             return Err(Error::Setting("top should be at least 1".into()));

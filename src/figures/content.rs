@@ -95,6 +95,10 @@ pub struct ExplainedMap {
     /// Value of what lies outside all regions, where regions play.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background: Option<f32>,
+    /// Share of the map's sum that lies in no box, or on no pixels of regions with a mask; absent where a method gives
+    /// regions values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<f32>,
     /// All boxes by falling importance, by the configured score; of equal ones the more confident first.
     pub boxes: Vec<ExplainedBox>,
 }
@@ -229,6 +233,7 @@ impl Explainer<'_> {
             value_all: map.game.as_ref().map(|game| game.value_all),
             value_nothing: map.game.as_ref().map(|game| game.value_nothing),
             background: game.and_then(|game| game.background),
+            outside: game.is_none().then_some(map.background.mass),
             boxes,
         }
     }

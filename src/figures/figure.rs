@@ -79,6 +79,14 @@ impl Explainer<'_> {
         reading.push_str(&self.config.association.described());
         reading.push_str(" Every map is scaled to 0 to 1 by itself: colours tell places apart, not methods.");
         let mut notes = vec![reading];
+        let outside = |map: &ExplainedMap| {
+            let share = map.outside.filter(|_| !map.flat && !map.boxes.is_empty())?;
+            Some(format!("{} {:.0} %", map.method, 100.0 * share))
+        };
+        let outside: Vec<String> = content.methods.iter().filter_map(outside).collect();
+        if !outside.is_empty() {
+            notes.push(format!("Of the map lies outside all boxes: {}.", outside.join(", ")));
+        }
         if content.methods.iter().any(|map| map.value_all.is_some()) {
             let signed =
                 "Maps of Shapley values: red speaks for the answer, blue against it, grey is nothing. Of object-shap \

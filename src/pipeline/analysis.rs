@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::regions::{scoring_letterbox, Finder, Located, Seen};
 use crate::run::record::{BoxRecord, GameRecord, ImageRecord, MapRecord};
 use crate::run::{Failure, KeptMap, Timings};
-use crate::score::{scores_on_device, BoxScore, Grid, MapScores, MaskScorer, Scorer};
+use crate::score::{scores_on_device, BoxScore, Cover, Grid, MapScores, MaskScorer, Scorer};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
@@ -200,6 +200,10 @@ impl<'a> Analysis<'a> {
         let Some(size) = maps.first().map(Maps::size) else { return Ok(vec![Vec::new(); batch.len()]) };
         let scorer = |prepared: &&Prepared| self.scorer(prepared, size);
         let scorers: Vec<Scorer> = batch.par_iter().map(scorer).collect();
+        let cover = |(scorer, regions): (&Scorer, &VisibleRegions)| {
+            scorer.cover(regions.extents.iter().zip(regions.masks.iter().map(Option::as_ref)))
+        };
+        let covers: Vec<Cover> = scorers.par_iter().zip(visible).map(cover).collect();
         let tensors: Vec<&Tensor> = maps.iter().map(Maps::tensor).collect();
         let on_device = tensors.iter().all(|maps| maps.device().is_cuda());
         let has_masks = visible.iter().any(|regions| regions.masks.iter().any(Option::is_some));
@@ -209,11 +213,11 @@ impl<'a> Analysis<'a> {
         };
         let mut found: Vec<Vec<MapScores>> = if on_device {
             let extents: Vec<&[Extent]> = visible.iter().map(|regions| regions.extents.as_slice()).collect();
-            scores_on_device(&scorers, &tensors, &extents).map_err(Error::torch("scoring boxes"))?
+            scores_on_device(&scorers, &tensors, &extents, &covers).map_err(Error::torch("scoring boxes"))?
         } else {
             let picture = |place: usize| {
                 let placed = |maps: &Vec<Vec<f32>>| scorers[place].place(&maps[place]);
-                values.iter().map(|maps| placed(maps).scores(&visible[place].extents)).collect()
+                values.iter().map(|maps| placed(maps).scores(&visible[place].extents, &covers[place])).collect()
             };
             (0..batch.len()).into_par_iter().map(picture).collect()
         };
@@ -221,7 +225,12 @@ impl<'a> Analysis<'a> {
             let masks = visible[place].mask_scores(&batch[place].placement, (size, place), &values, found);
             let by_method = found.drain(..).zip(masks.into_iter().chain(std::iter::repeat(Vec::new())));
             by_method
-                .map(|(MapScores { boxes, grid }, masks)| RegionScores { boxes, masks, grid: Some(grid) })
+                .map(|(MapScores { boxes, background, grid }, masks)| RegionScores {
+                    boxes,
+                    masks,
+                    background,
+                    grid: Some(grid),
+                })
                 .collect()
         };
         Ok(found.par_iter_mut().enumerate().map(picture).collect())
@@ -264,7 +273,8 @@ impl<'a> Analysis<'a> {
             let game = maps.games.as_ref().map(|games| &games[place]);
             if let Some(game) = game.filter(|game| game.background.is_some()) {
                 let boxes = game.shares.iter().copied().map(BoxScore::of_value).collect();
-                scores = RegionScores { boxes, masks: Vec::new(), grid: None };
+                let background = BoxScore::of_value(game.background_share);
+                scores = RegionScores { boxes, masks: Vec::new(), background, grid: None };
             }
             MapRecord {
                 method,
@@ -273,6 +283,7 @@ impl<'a> Analysis<'a> {
                 mean: maps.means[place],
                 scores: scores.boxes,
                 mask_scores: scores.masks,
+                background: scores.background,
                 grid: scores.grid,
                 game: game.map(GameRecord::from),
             }
@@ -326,6 +337,8 @@ struct RegionScores {
     boxes: Vec<BoxScore>,
     /// Empty where no region has pixels of its own.
     masks: Vec<Option<BoxScore>>,
+    /// Of what lies in no region.
+    background: BoxScore,
     /// The map, coarsely, where there is one.
     grid: Option<Grid>,
 }

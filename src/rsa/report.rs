@@ -142,6 +142,7 @@ impl Agreement {
                 top: _,
                 heatmap: _,
                 mark: _,
+                background: _,
             } = of;
             let min_margin = (*min_margin > 0.0).then_some(*min_margin);
             BoxRule { importance: *importance, min_confidence: *min_confidence, score, min_margin }

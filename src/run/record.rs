@@ -84,6 +84,10 @@ pub struct MapRecord {
     /// of the picture has any.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mask_scores: Vec<Option<BoxScore>>,
+    /// The score of what lies in no region's box or, where it has pixels of its own, on none of these. Its contrast is
+    /// to the mean inside regions; z is 0. All is 0 where regions leave nothing. Of a method that gives numbers, the
+    /// background's value as a share.
+    pub background: BoxScore,
     /// The map itself, coarsely; absent where a method gives regions numbers instead of a map.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub grid: Option<Grid>,
@@ -425,6 +429,7 @@ mod tests {
                 mean: 0.3,
                 scores: vec![BoxScore { mean: 0.31, max: 1.0, mass: 0.2, contrast: 0.1, z: -0.5, lift: 2.0 }],
                 mask_scores: Vec::new(),
+                background: BoxScore::default(),
                 grid: None,
                 game: None,
             }],

@@ -2,13 +2,13 @@
 //! running sums in f64, running maxima, and one reading of numbers.
 
 use super::rectangle::WINDOWS;
-use super::{at_corners, Bands, Grid, MapScores, Rectangle, Scorer, Sums};
+use super::{at_corners, Bands, Cover, Grid, MapScores, Rectangle, Scorer, Sums};
 use crate::image::{Extent, Size};
 use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
 /// What [`super::PlacedMap::scores`] says of the maps of a batch of N pictures, on any device. `maps` has one tensor a
-/// method, (N, rows, columns), f32; `scorers` and `boxes`, in pixels of the picture, have one entry a picture. Returns
+/// method, (N, rows, columns), f32; `scorers`, `boxes`, in pixels of the picture, and `covers` have one entry a picture. Returns
 /// the scores by picture and method, which differ from those by rounding in f32.
 ///
 /// # Errors
@@ -17,6 +17,7 @@ pub fn scores_on_device(
     scorers: &[Scorer],
     maps: &[&Tensor],
     boxes: &[&[Extent]],
+    covers: &[Cover],
 ) -> Result<Vec<Vec<MapScores>>, TchError> {
     let Some(first) = maps.first() else { return Ok(vec![Vec::new(); boxes.len()]) };
     let _no_grad = tch::no_grad_guard();
@@ -24,7 +25,7 @@ pub fn scores_on_device(
     let rows = dense(scorers.iter().map(|scorer| &scorer.rows), scorers[0].map.height, device)?;
     let columns =
         dense(scorers.iter().map(|scorer| &scorer.columns), scorers[0].map.width, device)?.f_transpose(1, 2)?;
-    let look = Look::new(scorers, boxes, (rows.size()[1] as usize, columns.size()[2] as usize), device)?;
+    let look = Look::new(scorers, boxes, covers, (rows.size()[1] as usize, columns.size()[2] as usize), device)?;
     let numbers = maps.iter().map(|maps| look.at(&rows.f_matmul(maps)?.f_matmul(&columns)?));
     let numbers = Tensor::f_cat(&numbers.collect::<Result<Vec<_>, _>>()?, 0)?;
     let numbers = Vec::<f64>::try_from(&numbers)?;
@@ -39,11 +40,14 @@ pub fn scores_on_device(
 }
 
 /// Where the numbers lie that the scores of a batch come from.
-struct Look {
+struct Look<'a> {
     /// Of all pictures' boxes, one after the other.
     rectangles: Vec<Rectangle>,
     /// The pictures' sizes on the canvas.
     contents: Vec<Size>,
+    covers: &'a [Cover],
+    /// Which places are no background: in regions, or beyond a picture, (N, H, W).
+    covered: Tensor,
     /// Into the sums of all pictures, (N, H + 1, W + 1): four corners of each box, of its frame, and of each cell of the
     /// pictures' grids, then every picture's last.
     corners: Tensor,
@@ -76,10 +80,11 @@ impl Window {
     }
 }
 
-impl Look {
+impl<'a> Look<'a> {
     fn new(
         scorers: &[Scorer],
         boxes: &[&[Extent]],
+        covers: &'a [Cover],
         (height, width): (usize, usize),
         device: Device,
     ) -> Result<Self, TchError> {
@@ -134,11 +139,12 @@ impl Look {
             windows.push((count > 0).then_some(window));
         }
         let maxima = take(rectangles.len())?;
-        Ok(Self { rectangles, contents, corners, same_size, windows, maxima })
+        let covered = covered(covers, &contents, (height, width))?.f_to_device(device)?;
+        Ok(Self { rectangles, contents, covers, covered, corners, same_size, windows, maxima })
     }
 
     /// From maps on their canvases, (N, H, W), f32, one after the other, f64: the sums at the corners; mean and standard
-    /// deviation of the sums over windows of each box's size; the boxes' maxima.
+    /// deviation of the sums over windows of each box's size; the boxes' maxima; sums and maxima over the backgrounds.
     fn at(&self, placed: &Tensor) -> Result<Tensor, TchError> {
         // Sums over rectangles from the upper left corner, with a first row and column of zeros.
         let sums = placed.f_to_kind(Kind::Double)?.f_cumsum(1, Kind::Double)?.f_cumsum(2, Kind::Double)?;
@@ -163,7 +169,12 @@ impl Look {
         let mean = same_size.f_mean_dim(Some([1_i64].as_slice()), false, Kind::Double)?;
         let squares = same_size.f_sub(&mean.f_unsqueeze(1)?)?.f_square()?;
         let deviation = squares.f_mean_dim(Some([1_i64].as_slice()), false, Kind::Double)?.f_sqrt()?;
-        Tensor::f_cat(&[sums.f_index_select(0, &self.corners)?, mean, deviation, maxima], 0)
+        let places = [1_i64, 2];
+        let free =
+            placed.f_masked_fill(&self.covered, 0.0)?.f_sum_dim_intlist(places.as_slice(), false, Kind::Double)?;
+        let most = placed.f_masked_fill(&self.covered, f64::NEG_INFINITY)?.f_amax(places.as_slice(), false)?;
+        let most = most.f_to_kind(Kind::Double)?;
+        Tensor::f_cat(&[sums.f_index_select(0, &self.corners)?, mean, deviation, maxima, free, most], 0)
     }
 
     /// The scores of the boxes `of`, which are `picture`'s, from what [`Self::at`] says of a method's maps.
@@ -181,9 +192,24 @@ impl Look {
             };
             self.rectangles[at].score(&sums, rest[2 * boxes + at] as f32)
         };
+        let [free, most] = [0, 1].map(|part| rest[3 * boxes + part * pictures + picture]);
         let cells = sums[2 * boxes + Grid::CELLS * picture..].iter().zip(Grid::cells(self.contents[picture]));
-        MapScores { boxes: of.map(score).collect(), grid: Grid::new(cells.map(|(sum, cell)| sum / cell.area())) }
+        MapScores {
+            boxes: of.map(score).collect(),
+            background: self.covers[picture].score(free, most as f32, totals[picture]),
+            grid: Grid::new(cells.map(|(sum, cell)| sum / cell.area())),
+        }
     }
+}
+
+/// See [`Look::covered`].
+fn covered(covers: &[Cover], contents: &[Size], (height, width): (usize, usize)) -> Result<Tensor, TchError> {
+    let mut all = vec![true; covers.len() * height * width];
+    for ((cover, content), all) in covers.iter().zip(contents).zip(all.chunks_exact_mut(height * width)) {
+        let lines = cover.covered().chunks_exact(content.width as usize);
+        all.chunks_exact_mut(width).zip(lines).for_each(|(all, line)| all[..line.len()].copy_from_slice(line));
+    }
+    Tensor::f_from_slice(&all)?.f_reshape([covers.len() as i64, height as i64, width as i64])
 }
 
 /// See [`Look::corners`].
@@ -298,6 +324,11 @@ mod tests {
                     of.iter().map(|edges| scorer.letterbox.to_original(&on_canvas(edges))).collect()
                 })
                 .collect();
+            let covers: Vec<Cover> = scorers
+                .iter()
+                .zip(&boxes)
+                .map(|(scorer, boxes)| scorer.cover(boxes.iter().map(|extent| (extent, None))))
+                .collect();
             let boxes: Vec<&[Extent]> = boxes.iter().map(Vec::as_slice).collect();
             let mut random = Random::new(seed, 0);
             // Of two methods; the first picture's map by the first shows nothing.
@@ -309,16 +340,17 @@ mod tests {
             let tensors = methods.each_ref().map(|maps| {
                 Tensor::from_slice(&maps.concat()).reshape([scorers.len() as i64, 19, 23])
             });
-            let found = scores_on_device(&scorers, &tensors.each_ref(), &boxes).unwrap();
+            let found = scores_on_device(&scorers, &tensors.each_ref(), &boxes, &covers).unwrap();
             prop_assert_eq!(found.len(), scorers.len());
             for (picture, found) in found.iter().enumerate() {
                 prop_assert_eq!(found.len(), 2);
                 for (maps, found) in methods.iter().zip(found) {
                     let placed = scorers[picture].place(&maps[picture]);
                     prop_assert_eq!(found.boxes.len(), boxes[picture].len());
-                    prop_assert!(found.grid.differs_by(&placed.scores(&[]).grid) <= 1);
-                    for (extent, &found) in boxes[picture].iter().zip(&found.boxes) {
-                        let expected = placed.score(extent);
+                    let expected = placed.scores(boxes[picture], &covers[picture]);
+                    prop_assert!(found.grid.differs_by(&expected.grid) <= 1);
+                    let pairs = found.boxes.iter().zip(&expected.boxes);
+                    for (&found, &expected) in pairs.chain([(&found.background, &expected.background)]) {
                         for (a, b) in <[f32; 6]>::from(found).into_iter().zip(<[f32; 6]>::from(expected)) {
                             // Deviations of windows and shares of tiny areas are divided by.
                             prop_assert!((a - b).abs() < 1e-5 * (1.0 + 100.0 * b.abs()), "{found:?} {expected:?}");

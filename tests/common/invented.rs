@@ -60,6 +60,7 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
         mean: share(901),
         scores: (0..boxes).map(|at| score(of, at)).collect(),
         mask_scores: Vec::new(),
+        background: score(of, 60),
         grid: Some(grid(of)),
         game: None,
     };

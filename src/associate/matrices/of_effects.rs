@@ -102,6 +102,7 @@ mod tests {
             importance: Importance::of_picture(&AssociationConfig::default()).unwrap(),
             labels: strings(&["Joy", "Awe", "Fear"]),
             classes: strings(&["Tree", "Cat", "Car", "Hat"]),
+            background: None,
             columns: crate::associate::Columns::Answers,
             warning: None,
         }

@@ -82,6 +82,7 @@ impl Played {
             players: players.of_region.iter().map(|player| player.unwrap_or(0)).collect(),
             values: players.of_region.iter().map(|player| of(&values, player)).collect(),
             shares: players.of_region.iter().map(|player| share(of(&values, player)) as f32).collect(),
+            background_share: share(values[0]) as f32,
             errors: (!exact).then(|| players.of_region.iter().map(|player| of(&errors, player)).collect()),
         }
     }

@@ -1,0 +1,162 @@
+//! Which pixels of a picture lie in no region: its background.
+
+use super::rectangle::Rectangle;
+use super::{BoxArea, BoxScore};
+use crate::image::{Extent, Letterbox, Mask, Size};
+use std::ops::Range;
+
+/// The pixels of a picture's content on the canvas that lie in regions: in their masks where they have one, else in
+/// their boxes. Made once for all maps.
+#[derive(Debug, Clone)]
+pub struct Cover {
+    content: Size,
+    /// Row by row.
+    covered: Vec<bool>,
+    /// Pixels in no region.
+    free: usize,
+}
+
+impl Cover {
+    /// Of regions in pixels of the picture. A pixel of the canvas is in a mask when its middle is.
+    pub fn new<'a>(letterbox: Letterbox, regions: impl Iterator<Item = (&'a Extent, Option<&'a Mask>)>) -> Self {
+        let Letterbox { original, content, .. } = letterbox;
+        let width = content.width as usize;
+        let mut covered = vec![false; content.area()];
+        // Where the pixels of a side of the picture begin, in whole pixels of the canvas.
+        let edges = |original: u32, content: u32| -> Vec<usize> {
+            let scale = f64::from(content) / f64::from(original);
+            let edge = |pixel: u32| ((f64::from(pixel) * scale - 0.5).ceil().max(0.0) as usize).min(content as usize);
+            (0..=original).map(edge).collect()
+        };
+        let mut of_picture: Option<[Vec<usize>; 2]> = None;
+        for (extent, mask) in regions {
+            let mut fill = |rows: Range<usize>, columns: Range<usize>| {
+                for row in rows {
+                    covered[row * width..][columns.clone()].fill(true);
+                }
+            };
+            let Some(mask) = mask else {
+                let inside = Rectangle::new(letterbox, BoxArea::Picture, extent);
+                fill(inside.rows.clone(), inside.columns.clone());
+                continue;
+            };
+            let [across, down] = of_picture
+                .get_or_insert_with(|| [edges(original.width, content.width), edges(original.height, content.height)]);
+            for span in mask.spans() {
+                let (column, rows) = (span.column as usize, &span.rows);
+                fill(down[rows.start as usize]..down[rows.end as usize], across[column]..across[column + 1]);
+            }
+        }
+        let free = covered.iter().filter(|covered| !**covered).count();
+        Self { content, covered, free }
+    }
+
+    /// Row by row whether a pixel lies in a region.
+    pub(super) fn covered(&self) -> &[bool] {
+        &self.covered
+    }
+
+    /// The background's score from the sum and the maximum over its pixels and the sum of the whole map. The contrast
+    /// is to the mean inside regions, 0 where there are none; z is 0, since a background has no other place to be. Of a
+    /// picture without background all is 0.
+    pub(super) fn score(&self, sum: f64, max: f32, total: f64) -> BoxScore {
+        let (area, free) = (self.content.area() as f64, self.free as f64);
+        if self.free == 0 {
+            return BoxScore::default();
+        }
+        let mass = if total > 0.0 { sum / total } else { 0.0 };
+        let contrast = if free < area { sum / free - (total - sum) / (area - free) } else { 0.0 };
+        BoxScore {
+            mean: (sum / free) as f32,
+            max,
+            mass: mass as f32,
+            contrast: contrast as f32,
+            z: 0.0,
+            lift: (mass * area / free) as f32,
+        }
+    }
+
+    /// [`Self::score`] of a map's values, row by row, with their sum.
+    pub(super) fn of_map(&self, values: &[f32], total: f64) -> BoxScore {
+        let (mut sum, mut max) = (0.0, f32::NEG_INFINITY);
+        for (values, covered) in values.chunks(PIECE).zip(self.covered.chunks(PIECE)) {
+            // Sixteen lanes, which the processor adds at once; a piece is short enough for sums in single precision.
+            let (mut sums, mut maxima) = ([0.0_f32; 16], [f32::NEG_INFINITY; 16]);
+            for (values, covered) in values.chunks(16).zip(covered.chunks(16)) {
+                for (lane, (&value, &covered)) in values.iter().zip(covered).enumerate() {
+                    sums[lane] += if covered { 0.0 } else { value };
+                    maxima[lane] = if covered || value <= maxima[lane] { maxima[lane] } else { value };
+                }
+            }
+            sum += sums.into_iter().map(f64::from).sum::<f64>();
+            max = maxima.into_iter().fold(max, f32::max);
+        }
+        self.score(sum, max, total)
+    }
+}
+
+/// Pixels that are summed in single precision.
+const PIECE: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Fit;
+    use crate::random::Random;
+    use crate::score::Scorer;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        /// Against every pixel of the canvas by itself.
+        #[test]
+        fn the_background_is_what_no_region_has(
+            width in 4..90_u32, height in 4..90_u32, seed: u64,
+            boxes in prop::collection::vec((-0.3..1.0_f64, -0.3..1.0_f64, 0.0..0.8_f64, 0.0..0.8_f64, 0..2_u8), 0..5),
+        ) {
+            let original = Size::new(width, height);
+            let letterbox = Letterbox::fit(original, Size::new(40, 30));
+            let mut random = Random::new(seed, 0);
+            let map: Vec<f32> = (0..99).map(|_| random.uniform(0.0, 1.0) as f32).collect();
+            let placement = Fit::squash(Size::new(9, 11)).placement(original);
+            let placed = Scorer::new(&placement, Size::new(9, 11), letterbox, BoxArea::Canvas).place(&map);
+            let bits: Vec<bool> = (0..original.area()).map(|_| random.uniform(0.0, 1.0) < 0.4).collect();
+            let mask = Mask::from_bits(original, &bits).unwrap();
+            let extents: Vec<Extent> = boxes.iter().map(|&(x, y, w, h, _)| {
+                let [across, down] = [width, height].map(f64::from);
+                Extent::new(x * across, y * down, (x + w) * across, (y + h) * down)
+            }).collect();
+            let masks: Vec<Option<&Mask>> = boxes.iter().map(|of| (of.4 == 1).then_some(&mask)).collect();
+            let cover = Cover::new(letterbox, extents.iter().zip(masks.iter().copied()));
+            let Size { width: columns, height: rows } = letterbox.content;
+            let middle = |at: u32, of: u32, side: u32| ((f64::from(at) + 0.5) * f64::from(of) / f64::from(side)) as usize;
+            let (mut free, mut inside) = (Vec::new(), Vec::new());
+            for (at, &value) in placed.values().iter().enumerate() {
+                let (row, column) = (at as u32 / columns, at as u32 % columns);
+                let in_mask = bits[middle(row, height, rows) * width as usize + middle(column, width, columns)];
+                let in_box = |extent: &Extent| {
+                    let inside = Rectangle::new(letterbox, BoxArea::Canvas, extent);
+                    inside.rows.contains(&(row as usize)) && inside.columns.contains(&(column as usize))
+                };
+                let covered = extents.iter().zip(&masks)
+                    .any(|(extent, mask)| if mask.is_some() { in_mask } else { in_box(extent) });
+                if covered { &mut inside } else { &mut free }.push(f64::from(value));
+            }
+            let found = placed.scores(&[], &cover).background;
+            if free.is_empty() {
+                prop_assert_eq!(found, BoxScore::default());
+                return Ok(());
+            }
+            let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+            let all = free.iter().chain(&inside).sum::<f64>();
+            let mass = free.iter().sum::<f64>() / all;
+            let contrast = if inside.is_empty() { 0.0 } else { mean(&free) - mean(&inside) };
+            let lift = mass * (free.len() + inside.len()) as f64 / free.len() as f64;
+            let max = free.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            for (found, expected) in <[f32; 6]>::from(found).into_iter().zip([mean(&free), max, mass, contrast, 0.0, lift]) {
+                prop_assert!((f64::from(found) - expected).abs() < 1e-5, "{} {}", found, expected);
+            }
+        }
+    }
+}
