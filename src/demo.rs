@@ -55,7 +55,9 @@ pub fn use_models(config: &mut Config, folder: &Path, networks: DemoNetworks<'_>
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let DemoNetworks { emotion, detector } = networks;
     let wanted = [emotion, detector, "README"];
-    for (name, contents) in FILES.iter().filter(|(name, _)| wanted.iter().any(|stem| name.split('.').next() == Some(stem))) {
+    for (name, contents) in
+        FILES.iter().filter(|(name, _)| wanted.iter().any(|stem| name.split('.').next() == Some(stem)))
+    {
         write_bytes(&folder.join(name), contents)?;
     }
     let folder = std::path::absolute(folder).map_err(Error::io("find", folder))?;

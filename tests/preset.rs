@@ -70,7 +70,7 @@ fn tables_of_a_hundred_drawn_scenes_are_what_they_were() {
     ends(emocam().current_dir(folder).args(["world", "--scenes", "100", "--seed", "5", "--out", "scenes"]), 0);
     assert!(as_recorded(&folder.join("scenes"), "scenes", false));
     let mut config = emocam::config::Config::default();
-    emocam::demo::use_models(&mut config, &folder.join("models")).unwrap();
+    emocam::demo::use_models(&mut config, &folder.join("models"), emocam::demo::DemoNetworks::default()).unwrap();
     let files = ["detector.cfg", "detector.weights", "detector.names", "emotion.safetensors"];
     let files = files.map(|name| folder.join("models").join(name));
     let networks = files.each_ref().map(|path| path.as_path());

@@ -7,7 +7,9 @@
 use assert_cmd::assert::OutputAssertExt;
 use emocam::files::sha256;
 use emocam::image::{BoundingBox, Rgb8, Size};
-use emocam::world::{face_graph, graph, CausalGraph, Object, Place, Role, Scene, Style, Variant, CLASSES, LABELS};
+use emocam::world::{
+    face_graph, graph, Ambience, CausalGraph, Object, Place, Role, Scene, Style, Variant, CLASSES, LABELS,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -232,7 +234,13 @@ fn the_label_is_that_of_the_graph_after_every_edit() {
         let class = CLASSES.iter().position(|name| *name == class).unwrap();
         Object { class, variant, place: place(size), seed: 3, hidden: 0 }
     };
-    let scene = |objects: Vec<Object>| Scene { size: Size::new(320, 240), style: Style::Standard, seed: 1, objects };
+    let scene = |objects: Vec<Object>| Scene {
+        size: Size::new(320, 240),
+        style: Style::Standard,
+        seed: 1,
+        ambience: Ambience::Usual,
+        objects,
+    };
     let label_of = |objects: Vec<Object>| LABELS[label(&scene(objects))];
     assert_eq!(label_of(vec![]), "Boredom");
     assert_eq!(label_of(vec![object("Human face", Variant::Neutral, 0.4)]), "Boredom");
@@ -292,8 +300,13 @@ fn boxes_are_those_of_the_pixels_that_change() {
                 let place = Place { x: 0.47, y: 0.52, size: 0.6, turn: 20.0 };
                 let object = Object { class, variant, place, seed, hidden: 0 };
                 // Where an object has the colour of what is behind it, nothing changes: three backgrounds.
-                let scenes =
-                    [1, 2, 3].map(|seed| Scene { size: Size::new(200, 150), style, seed, objects: vec![object] });
+                let scenes = [1, 2, 3].map(|seed| Scene {
+                    size: Size::new(200, 150),
+                    style,
+                    seed,
+                    ambience: Ambience::Usual,
+                    objects: vec![object],
+                });
                 let [scene, ..] = &scenes;
                 let changed = scenes
                     .iter()
@@ -327,7 +340,7 @@ fn a_hidden_object_has_no_box() {
     };
     let size = Size::new(300, 220);
     let objects = vec![object(spider, 0.15), object(house, 0.8)];
-    let scene = Scene { size, style: Style::Standard, seed: 1, objects };
+    let scene = Scene { size, style: Style::Standard, seed: 1, ambience: Ambience::Usual, objects };
     assert_eq!(scene.boxes().iter().map(|(at, _)| *at).collect::<Vec<_>>(), [1]);
     assert_eq!(scene.without(1).boxes().len(), 1);
     let far = Place { x: 3.0, y: 0.5, size: 0.2, turn: 0.0 };
@@ -360,7 +373,7 @@ proptest! {
     fn any_object_anywhere_renders(class in 0..CLASSES.len(), seed: u64, x in -1.0..2.0, y in -1.0..2.0, size in 0.001..3.0, turn in -720.0..720.0) {
         let variant = graph().variants(class)[0];
         let object = Object { class, variant, place: Place { x, y, size, turn }, seed, hidden: 0 };
-        let scene = Scene { size: Size::new(97, 61), style: Style::HeldOut, seed, objects: vec![object] };
+        let scene = Scene { size: Size::new(97, 61), style: Style::HeldOut, seed, ambience: Ambience::Usual, objects: vec![object] };
         for (_, b) in scene.paint().boxes {
             prop_assert!(b.x_min >= 0.0 && b.y_min >= 0.0 && b.x_max <= 97.0 && b.y_max <= 61.0 && b.area() > 0.0);
         }

@@ -4,7 +4,7 @@ use super::run_arguments;
 use anyhow::Context;
 use emocam::associate::{matrices, Columns, Matrices};
 use emocam::config::{AssociationConfig, Config};
-use emocam::demo::{to_toml, use_models};
+use emocam::demo::{to_toml, use_models, DemoNetworks};
 use emocam::files::write_bytes;
 use emocam::run::Run;
 use emocam::world::{graph, Cause, Scene, Style, Variant, CLASSES, LABELS};
@@ -54,7 +54,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let path = |name: &str| out.join(name).display().to_string();
     let (pictures, run, config_file) = (path("scenes"), path("run"), path("demo.toml"));
     let mut config = Config::default();
-    use_models(&mut config, &out.join("models"))?;
+    use_models(&mut config, &out.join("models"), DemoNetworks::default())?;
     write_bytes(&out.join("demo.toml"), to_toml(&config).as_bytes())?;
 
     let (scenes_text, seed) = (scenes.to_string(), SEED.to_string());

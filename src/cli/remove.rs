@@ -10,7 +10,7 @@ use super::world::{graph_or_standard, StyleName};
 use emocam::attribution::{ClassChoice, HiddenFill};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Problem, Shard, ShardChoice};
-use emocam::demo::use_models;
+use emocam::demo::{use_models, DemoNetworks};
 use emocam::files::sha256;
 use emocam::image::Canvas;
 use emocam::load;
@@ -209,7 +209,7 @@ fn use_world(config: &mut Config, out: &Path) -> anyhow::Result<()> {
     if config.emotion.weights == Config::default().emotion.weights {
         let mut folder = out.as_os_str().to_os_string();
         folder.push("-models");
-        use_models(config, Path::new(&folder))?;
+        use_models(config, Path::new(&folder), DemoNetworks::default())?;
     }
     Ok(())
 }

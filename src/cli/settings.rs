@@ -384,13 +384,18 @@ pub struct Machine {
 }
 
 impl Settings {
-    /// As [`Settings::resolve`], with all methods of the paper that the network is open to and that can explain what is
-    /// asked for, where neither `--cam` nor a configuration says which.
+    /// [`Settings::resolve_or`] with the methods of the paper.
     pub fn resolve_or_paper_methods(self) -> anyhow::Result<(Config, Machine)> {
+        self.resolve_or(Method::paper())
+    }
+
+    /// As [`Settings::resolve`], with those of `methods` that the network is open to and that can explain what is asked
+    /// for, where neither `--cam` nor a configuration says which.
+    pub fn resolve_or(self, methods: Vec<Method>) -> anyhow::Result<(Config, Machine)> {
         let open = self.cam.is_none() && self.config.is_none();
         let (mut config, machine) = self.resolve()?;
         if open {
-            config.cam.methods = Method::paper();
+            config.cam.methods = methods;
             let options = config.cam.options();
             config.cam.methods.retain(|method| method.can_explain(&options));
             if load::is_opaque(&config, &machine.models) {

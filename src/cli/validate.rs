@@ -1,33 +1,42 @@
-//! `emocam validate`: the association matrix against interventions, in the drawn world.
+//! `emocam validate`: the methods against interventions, in drawn worlds whose causes are known.
 
 use super::progress::Progress;
 use super::session::{self, make_figures_folder, print, say_smaller_batch, stop_on_interrupt};
-use super::settings::Settings;
+use super::settings::{Machine, Settings};
 use super::world::{graph_or_standard, StyleName};
-use emocam::demo::use_models;
-use emocam::ground_truth::{trials, BoxJudge, Validation, World};
+use anyhow::Context;
+use emocam::attribution::{Method, Needs};
+use emocam::config::Config;
+use emocam::demo::{use_models, DemoNetworks};
+use emocam::ground_truth::{
+    trials, Asked, BoxJudge, Decision, DrawnWorld, HansReport, Trial, Validation, World, WORLDS,
+};
 use emocam::pipeline::Worker;
-use emocam::world::CLASSES;
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Hold the maps against the truth, in a drawn world whose causes are known
+/// Hold the maps against the truth, in drawn worlds whose causes are known
 ///
 /// Draws scenes, takes every object out of each and asks the model again: what makes its answer fall is what the answer
 /// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
 /// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says
 /// otherwise; detector and emotion model are the small ones that come with the program, copied to DIR/models, each
-/// unless another that knows the drawn world is named. The small emotion model has the labels of the built-in causal
-/// graph: for another --graph name one that was trained on it, as with `emocam train multi-gap drawn=FILE.toml`.
+/// unless another that knows the drawn world is named.
+///
+/// There are four worlds. standard: which classes cause a label. hans: cause and companion of a label are always in the
+/// picture together, and of two networks with the same answers one goes by the cause, the other by the companion; does
+/// the method say which? parts: is it the whole that makes the answer, or a part that does nothing? background: does the
+/// method say so where no object makes the answer? --hans asks in the second alone, --decide in all of them, and makes
+/// one table of methods and scores beside the paper's rule.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Write here
     #[arg(long, value_name = "DIR", default_value = "emocam-validation")]
     out: PathBuf,
 
-    /// Scenes to draw
+    /// Scenes to draw (by --decide of each world)
     #[arg(long, value_name = "N", default_value = "1000")]
     scenes: NonZeroU64,
 
@@ -39,10 +48,20 @@ pub struct Args {
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = StyleName::Standard)]
     style: StyleName,
 
-    /// The causal graph to draw from, as for `emocam world`; its labels must be the emotion model's [default: the
-    /// built-in one]
-    #[arg(long, value_name = "FILE.toml")]
+    /// The causal graph to draw from: standard, parts or background, which come with networks that know them, or a file
+    /// as for `emocam world`, whose labels must be the emotion model's (name one that was trained on it, as with
+    /// `emocam train multi-gap drawn=FILE.toml`) [default: standard]
+    #[arg(long, value_name = "NAME|FILE.toml")]
     graph: Option<PathBuf>,
+
+    /// Ask which of two things that are always together a network goes by: networks.csv, truth.csv, order.csv and a
+    /// heatmap of each network
+    #[arg(long, conflicts_with_all = ["graph", "decide"])]
+    hans: bool,
+
+    /// Ask in all worlds: decision.csv and decision.png, and every world's own tables in a folder of its name
+    #[arg(long, conflicts_with = "graph")]
+    decide: bool,
 
     /// Bootstrap resamples over scenes
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
@@ -52,51 +71,156 @@ pub struct Args {
     settings: Settings,
 }
 
+/// What all worlds have in common.
+struct Plan {
+    out: PathBuf,
+    scenes: u64,
+    seed: u64,
+    style: StyleName,
+    resamples: u64,
+    config: Config,
+    machine: Machine,
+    stop: &'static AtomicBool,
+}
+
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { out, scenes, world, style, graph, resamples, settings } = args;
-    let graph = graph_or_standard(graph.as_deref())?;
-    let (mut config, machine) = settings.resolve_or_paper_methods()?;
+    let Args { out, scenes, world, style, graph, hans, decide, resamples, settings } = args;
+    let built_in = graph.as_ref().map_or(Some("standard"), |graph| graph.to_str()).and_then(DrawnWorld::named);
+    let own = match (&graph, built_in) {
+        (Some(file), None) => Some(graph_or_standard(Some(file))?),
+        _ => None,
+    };
+    // Where methods are to be told apart, one that sees what is hidden is among them.
+    let beyond = |method: &Method| (hans || decide) && method.row().needs == Needs::Regions;
+    let methods = Method::paper().into_iter().chain(Method::all().into_iter().filter(beyond)).collect();
+    let (mut config, machine) = settings.resolve_or(methods)?;
     config.cam.check_explains_label()?;
     anyhow::ensure!(
         config.cam.maps.is_empty(),
         "scenes are drawn as they are needed: no folder has maps of them; leave out --maps"
     );
-    config.compute.for_images(usize::try_from(scenes.get()).unwrap_or(usize::MAX));
-    make_figures_folder(&out)?;
-    use_models(&mut config, &out.join("models"))?;
     anyhow::ensure!(
         config.regions.file.is_empty(),
         "scenes are drawn as they are needed: no file has their regions; leave out --regions"
     );
-    let (loaded, _) = session::load(&config, &machine, &[])?;
-    let classes = loaded.regions.classes();
-    anyhow::ensure!(
-        classes == CLASSES,
-        "the detector's classes are not those of the drawn world: {} classes from {} on, expected {} from {} on",
-        classes.len(),
-        classes.first().map_or("none", String::as_str),
-        CLASSES.len(),
-        CLASSES[0]
-    );
-    let labels = loaded.network.card().labels.clone();
-    graph.check_network(&labels)?;
+    config.compute.for_images(usize::try_from(scenes.get()).unwrap_or(usize::MAX));
+    make_figures_folder(&out)?;
     let stop = stop_on_interrupt("stopping after this batch; what was found so far is lost")?;
-    let mut worker = Worker { loaded, batch: config.compute.batch };
-    let mut progress = Progress::new(scenes.get(), "scenes");
-    let world = World { graph: &graph, seed: world, style: style.into() };
-    let report = &mut |done| progress.at(done, String::new());
-    let found = trials(world, scenes.get(), &mut worker, &config, machine.threads, stop, report)?;
-    progress.finish();
-    if stop.load(Ordering::Relaxed) && (found.len() as u64) < scenes.get() {
-        say!("stopped after {} of {scenes} scenes; nothing was written", found.len());
-        return Ok(ExitCode::from(130));
+    let plan = Plan { out, scenes: scenes.get(), seed: world, style, resamples, config, machine, stop };
+    let done = if decide {
+        plan.decide()?
+    } else if hans {
+        plan.hans(DrawnWorld::named("hans").context("the program has a world of this name")?, &plan.out)?.is_some()
+    } else if let Some(graph) = &own {
+        let world = World { graph, seed: world, style: style.into(), parts: false };
+        plan.validate(&world, DemoNetworks::default(), &plan.out)?.is_some()
+    } else {
+        let world = built_in.context("a world that is no file has a name")?;
+        plan.validate_drawn(world, &plan.out)?.is_some()
+    };
+    Ok(if done { ExitCode::SUCCESS } else { ExitCode::from(130) })
+}
+
+impl Plan {
+    /// Asks networks of the demo, each unless another is named, about the world's scenes; `None`: stopped before the
+    /// last.
+    fn ask(&self, world: &World<'_>, networks: DemoNetworks<'_>) -> anyhow::Result<Option<Vec<Trial>>> {
+        let mut config = self.config.clone();
+        use_models(&mut config, &self.out.join("models"), networks)?;
+        let (loaded, _) = session::load(&config, &self.machine, &[])?;
+        let things = world.things();
+        let (found, expected) =
+            (loaded.regions.classes(), &things[..things.len() - usize::from(world.has_background())]);
+        anyhow::ensure!(
+            found == expected,
+            "the detector's classes are not those of the drawn world: {} classes from {} on, expected {} from {} on",
+            found.len(),
+            found.first().map_or("none", String::as_str),
+            expected.len(),
+            expected[0]
+        );
+        world.graph.check_network(&loaded.network.card().labels)?;
+        let mut worker = Worker { loaded, batch: config.compute.batch };
+        let mut progress = Progress::new(self.scenes, "scenes");
+        let report = &mut |done| progress.at(done, networks.emotion.to_string());
+        let found = trials(*world, self.scenes, &mut worker, &config, self.machine.threads, self.stop, report)?;
+        progress.finish();
+        if self.stop.load(Ordering::Relaxed) && (found.len() as u64) < self.scenes {
+            say!("stopped after {} of {} scenes; nothing was written of them", found.len(), self.scenes);
+            return Ok(None);
+        }
+        say_smaller_batch(&mut config.compute.batch.clone(), worker.batch, config.compute.batch);
+        Ok(Some(found))
     }
-    say_smaller_batch(&mut config.compute.batch.clone(), worker.batch, config.compute.batch);
-    let methods = config.cam.names();
-    let judges = BoxJudge::all(&methods, config.association.importance, &found);
-    let validation = Validation::new(&found, judges, &graph, resamples, config.cam.seed);
-    validation.write(&out, &labels)?;
-    print(validation.summary().as_bytes())?;
-    say!("{}", out.join("validity.png").display());
-    Ok(ExitCode::SUCCESS)
+
+    /// How well the methods recover the causes; `None`: stopped.
+    fn validate(
+        &self,
+        world: &World<'_>,
+        networks: DemoNetworks<'_>,
+        folder: &Path,
+    ) -> anyhow::Result<Option<Vec<Trial>>> {
+        let Some(found) = self.ask(world, networks)? else { return Ok(None) };
+        let methods = self.config.cam.names();
+        let judges = BoxJudge::all(&methods, self.config.association.importance, &found);
+        let validation = Validation::new(&found, judges, world, self.resamples, self.config.cam.seed);
+        validation.write(folder, &world.graph.labels)?;
+        print(validation.summary().as_bytes())?;
+        say!("{}", folder.join("validity.png").display());
+        Ok(Some(found))
+    }
+
+    /// The same in a world that comes with the program.
+    fn validate_drawn(&self, drawn: &'static DrawnWorld, folder: &Path) -> anyhow::Result<Option<Asked>> {
+        if drawn.networks.len() > 1 {
+            return self.hans(drawn, folder);
+        }
+        let world = drawn.world(self.seed, self.style.into());
+        let networks = DemoNetworks { emotion: drawn.networks[0], detector: drawn.detector };
+        let found = self.validate(&world, networks, folder)?;
+        Ok(found.map(|trials| Asked { world: drawn, networks: vec![trials] }))
+    }
+
+    /// Whether the methods tell two networks apart; `None`: stopped.
+    fn hans(&self, drawn: &'static DrawnWorld, folder: &Path) -> anyhow::Result<Option<Asked>> {
+        anyhow::ensure!(
+            self.config.emotion.weights == Config::default().emotion.weights,
+            "two networks that come with the program are compared: leave out --emotion-weights"
+        );
+        let world = drawn.world(self.seed, self.style.into());
+        let mut networks = Vec::new();
+        for emotion in drawn.networks {
+            let Some(found) = self.ask(&world, DemoNetworks { emotion, detector: drawn.detector })? else {
+                return Ok(None);
+            };
+            networks.push(found);
+        }
+        let asked = Asked { world: drawn, networks };
+        let (methods, importance) = (self.config.cam.names(), self.config.association.importance);
+        let report = HansReport::new(&asked, &methods, importance, self.resamples, self.config.cam.seed);
+        report.write(folder)?;
+        print(report.summary().as_bytes())?;
+        let one = std::slice::from_ref(&asked);
+        let decision = Decision::new(one, &methods, importance, self.resamples, self.config.cam.seed);
+        decision.write(folder)?;
+        print(decision.summary().as_bytes())?;
+        say!("{}", folder.join("decision.png").display());
+        Ok(Some(asked))
+    }
+
+    /// All worlds and the table over them; `false`: stopped.
+    fn decide(&self) -> anyhow::Result<bool> {
+        let mut all = Vec::new();
+        for drawn in &WORLDS {
+            say!("{}:", drawn.name);
+            let Some(asked) = self.validate_drawn(drawn, &self.out.join(drawn.name))? else { return Ok(false) };
+            all.push(asked);
+        }
+        let (methods, importance) = (self.config.cam.names(), self.config.association.importance);
+        let decision = Decision::new(&all, &methods, importance, self.resamples, self.config.cam.seed);
+        decision.write(&self.out)?;
+        print(decision.summary().as_bytes())?;
+        say!("{}", self.out.join("decision.png").display());
+        Ok(true)
+    }
 }

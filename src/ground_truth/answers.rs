@@ -162,7 +162,8 @@ impl Truth {
     pub fn scenes_right(&self, scenes: &[SceneNumbers], label: usize, weights: &[f64]) -> Option<f64> {
         let of_label = scenes.iter().zip(weights).filter(|(scene, _)| scene.label == label);
         let asked = of_label.filter_map(|(scene, weight)| Some((scene.verdict?, weight)));
-        let (sum, count) = asked.fold((0.0, 0.0), |(sum, count), (right, weight)| (sum + weight * right, count + weight));
+        let (sum, count) =
+            asked.fold((0.0, 0.0), |(sum, count), (right, weight)| (sum + weight * right, count + weight));
         (count > 0.0).then(|| sum / count)
     }
 
@@ -238,8 +239,8 @@ fn idle_parts(trials: &[Trial]) -> Vec<Pair> {
     }
     // A label that is given once in a while by mistake has no column to speak of.
     const LEAST_SCENES: u64 = 5;
-    let idle = seen.into_iter().filter(|(_, (scenes, flips))| {
-        *scenes >= LEAST_SCENES && (*flips as f64) < IDLE_SHARE * *scenes as f64
-    });
+    let idle = seen
+        .into_iter()
+        .filter(|(_, (scenes, flips))| *scenes >= LEAST_SCENES && (*flips as f64) < IDLE_SHARE * *scenes as f64);
     idle.map(|((label, cause, other), _)| Pair { network: 0, label, cause, other }).collect()
 }

@@ -58,9 +58,8 @@ impl Judged {
         let of_network: Vec<Vec<BoxJudge>> =
             asked.networks.iter().map(|trials| BoxJudge::all(methods, importance, trials)).collect();
         let judge = |at: usize| {
-            let numbers = |(network, trials): (usize, &Vec<Trial>)| {
-                truth.numbers(&of_network[network][at], network, trials)
-            };
+            let numbers =
+                |(network, trials): (usize, &Vec<Trial>)| truth.numbers(&of_network[network][at], network, trials);
             let numbers = asked.networks.iter().enumerate().map(numbers).collect();
             (of_network[0][at].clone(), numbers)
         };

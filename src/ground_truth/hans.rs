@@ -124,8 +124,18 @@ impl HansReport {
 
     fn write_orders(&self, path: &Path) -> Result<()> {
         let head = [
-            "label", "network", "goes_by", "other", "method", "score", "reading", "value", "other_value",
-            "difference", "difference_lower", "difference_upper",
+            "label",
+            "network",
+            "goes_by",
+            "other",
+            "method",
+            "score",
+            "reading",
+            "value",
+            "other_value",
+            "difference",
+            "difference_lower",
+            "difference_upper",
         ];
         let rows = self.orders.iter().map(|order| {
             let mut cells = self.pair_cells(&order.pair).to_vec();
@@ -162,15 +172,13 @@ impl HansReport {
     fn picture(&self, network: usize) -> Heatmap {
         let pairs = self.truths.iter().map(|truth| &truth.pair).filter(|pair| pair.network == network);
         let pairs: Vec<&Pair> = pairs.collect();
-        let things: Vec<usize> = pairs.iter().flat_map(|pair| [pair.cause, pair.other]).fold(
-            Vec::new(),
-            |mut things, thing| {
+        let things: Vec<usize> =
+            pairs.iter().flat_map(|pair| [pair.cause, pair.other]).fold(Vec::new(), |mut things, thing| {
                 if !things.contains(&thing) {
                     things.push(thing);
                 }
                 things
-            },
-        );
+            });
         let matrix = &self.matrices[network];
         let row = |&thing: &usize| pairs.iter().map(|pair| matrix[[thing, pair.label]]).collect();
         Heatmap {

@@ -191,12 +191,7 @@ fn weighted_mean(digests: &[Digest], weights: &[f64], of: impl Fn(&Digest) -> Op
 }
 
 /// Every judge's measures, with scenes counted `weights` times.
-fn measure_all(
-    digests: &[Digest],
-    weights: &[f64],
-    judges: usize,
-    world: &World<'_>,
-) -> Vec<[Option<f64>; MEASURES]> {
+fn measure_all(digests: &[Digest], weights: &[f64], judges: usize, world: &World<'_>) -> Vec<[Option<f64>; MEASURES]> {
     let graph = world.graph;
     let size = (world.things().len(), graph.labels.len());
     let [truth, _] = effect_matrices(digests, weights, size);
@@ -352,7 +347,10 @@ mod tests {
 
     #[test]
     fn without_scenes_or_boxes_nothing_is_defined_and_nothing_is_nan() {
-        for trials in [vec![], vec![Trial { boxes: vec![], scores: vec![vec![]; 2], chance: vec![vec![]; 2], ..trial(0, [0, 1, 2], 0) }]] {
+        for trials in [
+            vec![],
+            vec![Trial { boxes: vec![], scores: vec![vec![]; 2], chance: vec![vec![]; 2], ..trial(0, [0, 1, 2], 0) }],
+        ] {
             let of = validation(&trials);
             for estimate in of.recoveries.iter().flat_map(|recovery| &recovery.estimates) {
                 assert!(estimate.value.is_none_or(f64::is_finite) && estimate.interval.is_none(), "{estimate:?}");

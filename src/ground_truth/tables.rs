@@ -139,8 +139,17 @@ impl Decision {
     /// A file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let header = [
-            "world", "method", "score", "threshold", "reading", "right", "right_lower", "right_upper", "difference",
-            "difference_lower", "difference_upper",
+            "world",
+            "method",
+            "score",
+            "threshold",
+            "reading",
+            "right",
+            "right_lower",
+            "right_upper",
+            "difference",
+            "difference_lower",
+            "difference_upper",
         ];
         let row = |row: &Rightness| {
             let mut cells = vec![row.world.to_string(), row.judge.name.clone(), row.judge.rule_name().into()];
@@ -154,7 +163,8 @@ impl Decision {
 
     /// Columns of the picture: every world by every reading.
     fn columns(&self) -> Vec<(&'static str, Reading)> {
-        let worlds = WORLDS.iter().map(|world| world.name).filter(|name| self.rows.iter().any(|row| row.world == *name));
+        let worlds =
+            WORLDS.iter().map(|world| world.name).filter(|name| self.rows.iter().any(|row| row.world == *name));
         worlds.flat_map(|world| Reading::ALL.map(|reading| (world, reading))).collect()
     }
 
@@ -214,7 +224,9 @@ impl Decision {
         }
         text.push('\n');
         let is_paper = |name: &(String, &str)| name.0 == "grad-cam" && name.1 == "mean";
-        for (number, (name, numbers)) in judges.iter().enumerate().filter(|(at, (name, _))| *at < SHOWN || is_paper(name)) {
+        for (number, (name, numbers)) in
+            judges.iter().enumerate().filter(|(at, (name, _))| *at < SHOWN || is_paper(name))
+        {
             let note = if is_paper(name) { format!("  the paper's rule, place {}", number + 1) } else { String::new() };
             text.push_str(&format!("{:<16} {:<9}", name.0, name.1));
             for row in numbers {

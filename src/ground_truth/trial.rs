@@ -54,7 +54,7 @@ impl World<'_> {
     }
 
     /// Whether what is behind and around the objects is asked about.
-    fn has_background(&self) -> bool {
+    pub fn has_background(&self) -> bool {
         !self.graph.ambiences.is_empty()
     }
 }
@@ -164,14 +164,16 @@ impl TrialStage<'_> {
         };
         let mut visible: Vec<Visible> = objects.iter().map(whole).collect();
         if self.world.parts {
-            visible.extend(scene.part_boxes().into_iter().map(|part| Visible {
-                class: CLASSES.len() + part.kind as usize,
-                whole: objects
-                    .iter()
-                    .position(|(object, _)| *object == part.object)
-                    .map(|place| (scene.objects[part.object].class, place)),
-                bounding_box: part.bounding_box,
-                without: without(scene.without_part(part.object, part.part)),
+            visible.extend(scene.part_boxes().into_iter().map(|part| {
+                Visible {
+                    class: CLASSES.len() + part.kind as usize,
+                    whole: objects
+                        .iter()
+                        .position(|(object, _)| *object == part.object)
+                        .map(|place| (scene.objects[part.object].class, place)),
+                    bounding_box: part.bounding_box,
+                    without: without(scene.without_part(part.object, part.part)),
+                }
             }));
         }
         if self.world.has_background() && !scene.ambience.is_usual() {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Config;
 use crate::corpus::{find, Source};
-use crate::demo::use_models;
+use crate::demo::{use_models, DemoNetworks};
 use crate::ground_truth::{trials, Trial, World};
 use crate::image::Size;
 use crate::load::{load, Loaded};
@@ -30,7 +30,7 @@ fn corpus(folder: &Path) -> (Vec<Source>, Config) {
 
 fn with_models(folder: &Path) -> Config {
     let mut config = Config::default();
-    use_models(&mut config, &folder.join("models")).unwrap();
+    use_models(&mut config, &folder.join("models"), DemoNetworks::default()).unwrap();
     config.cam.methods = ["grad-cam", "lime-cam"].map(|name| name.parse().unwrap()).into();
     config
 }
@@ -148,7 +148,7 @@ fn a_validation_whose_memory_runs_out_midway_is_finished_with_smaller_batches() 
     let stop = AtomicBool::new(false);
     let run = |loaded: Loaded| -> Result<(Vec<Trial>, usize)> {
         let mut worker = worker(loaded, &config);
-        let world = World { graph: graph(), seed: 3, style: Style::Standard };
+        let world = World { graph: graph(), seed: 3, style: Style::Standard, parts: false };
         let found = trials(world, 12, &mut worker, &config, 2, &stop, &mut |_| ())?;
         Ok((found, worker.batch))
     };

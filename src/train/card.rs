@@ -141,7 +141,11 @@ impl Metrics {
         let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
         // Writing to a String cannot fail.
         let styles = |(name, measured): (&String, &Measured<DetectorScore>)| {
-            measured.styles.iter().map(|(style, score)| (name.clone(), style.clone(), score.clone())).collect::<Vec<_>>()
+            measured
+                .styles
+                .iter()
+                .map(|(style, score)| (name.clone(), style.clone(), score.clone()))
+                .collect::<Vec<_>>()
         };
         for (name, style, score) in self.detectors.iter().flat_map(styles) {
             let DetectorScore { scenes, map50, map50_usual_nms, .. } = score;

@@ -47,7 +47,10 @@ impl Examples for Drawn {
         Example {
             boxes,
             kinds: of(kind),
-            label: self.graph.noisy_label(&scene, self.label_noise).expect("what is drawn from a graph has a label by it"),
+            label: self
+                .graph
+                .noisy_label(&scene, self.label_noise)
+                .expect("what is drawn from a graph has a label by it"),
             picture: painting.picture,
         }
     }

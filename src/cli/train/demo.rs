@@ -10,7 +10,7 @@ use emocam::regions::darknet::{Cfg, Darknet, DarknetSettings, Thresholds};
 use emocam::train::card::{DetectorScore, EmotionScore, Measured, Metrics, Training, USUAL_NMS_IOU};
 use emocam::train::detector::{anchors, letterboxed};
 use emocam::train::{detector, emotion, evaluate, Drawn, Examples, Schedule, Step};
-use emocam::world::{graph, hans_graph, parts_graph, surroundings_graph, CausalGraph, Style, CLASSES, LABELS, PARTS};
+use emocam::world::{graph, hans_graph, surroundings_graph, CausalGraph, Style, CLASSES, LABELS, PARTS};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
