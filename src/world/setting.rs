@@ -283,8 +283,8 @@ pub fn tone(pixels: &mut [u8], ambience: Ambience) {
     // Share of the colours that is left, and what grey is multiplied by.
     let (colours, tint) = match ambience {
         Ambience::Usual | Ambience::NightSky | Ambience::StormLight => return,
-        Ambience::WarmTone => (0.45_f32, [1.12_f32, 0.92, 0.66]),
-        Ambience::ColdTone => (0.45, [0.72, 0.92, 1.16]),
+        Ambience::WarmTone => (0.3_f32, [1.2_f32, 0.9, 0.55]),
+        Ambience::ColdTone => (0.3, [0.6, 0.9, 1.25]),
     };
     for pixel in pixels.chunks_exact_mut(3) {
         let [red, green, blue] = [pixel[0], pixel[1], pixel[2]].map(f32::from);

@@ -122,6 +122,24 @@ impl EmotionTraining {
         Ok(network)
     }
 
+    /// Makes the last layer small and random from `seed`: what was learnt of objects stays, what it meant is forgotten.
+    ///
+    /// # Errors
+    /// libtorch fails.
+    pub fn forget_labels(&self, seed: u64) -> Result<()> {
+        let [.., (_, weight), (_, bias)] = &self.tensors[..] else { unreachable!("there are eight layers") };
+        let mut random = Random::of_text(seed, "emotion/new labels");
+        let deviation = SPREADS[7] / (weight.size()[1] as f64).sqrt();
+        let fresh = random.spread(weight.numel(), deviation);
+        let forget = || -> Result<(), TchError> {
+            let _no_grad = tch::no_grad_guard();
+            let fresh = Tensor::f_from_slice(&fresh)?.f_to_kind(Kind::Float)?.f_reshape(weight.size())?;
+            weight.shallow_clone().f_copy_(&fresh)?;
+            bias.shallow_clone().f_zero_().map(|_| ())
+        };
+        forget().map_err(Error::torch("making a new last layer"))
+    }
+
     fn of(store: VarStore, tensors: Vec<(String, Tensor)>, mean: Tensor, kinds: usize, seed: u64) -> Result<Self> {
         let find = |name: String| {
             let (_, tensor) = tensors.iter().find(|(known, _)| *known == name).expect("all eight layers were added");
