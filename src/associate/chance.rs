@@ -216,7 +216,7 @@ impl Draw<'_> {
                 for ((map, method), drawn) in maps.iter().zip(self.methods).zip(&mut drawn) {
                     drawn.push(match map {
                         Some((size, values)) => {
-                            important_on(&self.run.manifest, self.importance.rule(), record, *size, values)?
+                            important_on(&self.run.manifest, self.importance, record, *size, values)?
                         }
                         None if file.is_file() => Vec::new(),
                         None => {
@@ -234,15 +234,15 @@ impl Draw<'_> {
 /// The classes that are important in a picture by a map over the network's input, which may be another picture's.
 fn important_on(
     manifest: &Manifest,
-    rule: &AssociationConfig,
+    importance: &Importance,
     record: &ImageRecord,
     [rows, columns]: [usize; 2],
     values: &[f32],
 ) -> Result<Vec<usize>> {
     let scores = scores_on(manifest, record, Size::new(columns as u32, rows as u32), values)?;
-    let regions = record.boxes.iter().zip(scores);
-    let important = regions.filter(|(region, score)| rule.counts(region.confidence, score));
-    Ok(super::each_once(important.map(|(region, _)| region.class).collect()))
+    let is_over = |at: usize| importance.rule().counts(record.boxes[at].confidence, &scores[at]);
+    let important = (0..scores.len()).filter(|&at| importance.remains(record, at, is_over));
+    Ok(super::each_once(important.map(|at| record.boxes[at].class).collect()))
 }
 
 /// The scores of a picture's regions on a map over the network's input, as the pass computes them: on their own pixels

@@ -240,7 +240,7 @@ impl Matrices {
         self.table(&folder.join("counts.csv"), rows.chain([counts.images.iter().map(u64::to_string).collect()]))?;
         self.matrix(&folder.join("mean_scores.csv"), &scores.means(&counts.images))?;
         let cells = self.cells(counts);
-        cells.write(&folder.join("statistics.csv"), &self.classes, &self.labels)?;
+        cells.write(&folder.join("statistics.csv"), &self.classes, &self.labels, self.importance.nested())?;
         let heatmap = self.heatmap(method, counts, &cells);
         let forest = self.forest(method, &cells);
         let pictures = [

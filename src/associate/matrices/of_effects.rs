@@ -99,7 +99,8 @@ mod tests {
             detected: Counts::new(4, 3),
             effects: vec![Some(by_hand())],
             seed: 1,
-            importance: Importance::of_picture(&AssociationConfig::default()).unwrap(),
+            importance: Importance::of_picture(&AssociationConfig::default(), &strings(&["Tree", "Cat", "Car", "Hat"]))
+                .unwrap(),
             labels: strings(&["Joy", "Awe", "Fear"]),
             classes: strings(&["Tree", "Cat", "Car", "Hat"]),
             background: None,
