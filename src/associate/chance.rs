@@ -66,21 +66,8 @@ impl ChanceLevels {
         draws: usize,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Self> {
-        if rule.score == ScoreRule::Chance {
-            return Err(Error::Setting(
-                "chance levels lay boxes on other images' maps, and the score chance does so already: choose another \
-                 score (--score mean, z, ...)"
-                    .into(),
-            ));
-        }
+        let folder = kept_maps(run, rule)?;
         let importance = Importance::of_run(run, rule)?;
-        let folder = run.path("maps");
-        if !folder.is_dir() {
-            return Err(Error::file(
-                run.folder(),
-                "kept no maps, which chance levels are made from: analyze with --save-maps",
-            ));
-        }
         // Methods that give regions numbers instead of maps have no map to lay boxes on.
         let methods = run.manifest.configuration.cam.names();
         let mut paths = Vec::new();
@@ -188,6 +175,24 @@ impl ChanceCell {
         let as_many = self.drawn.iter().filter(|&&drawn| drawn >= self.important).count() as f64;
         let z = deviation.filter(|deviation| *deviation > 0.0).map(|deviation| (important - mean) / deviation);
         [Some(mean), deviation, (mean > 0.0).then(|| important / mean), z, Some((as_many + 1.0) / (count + 1.0))]
+    }
+}
+
+/// The folder of the maps that the run kept.
+fn kept_maps(run: &Run, rule: &AssociationConfig) -> Result<PathBuf> {
+    if rule.score == ScoreRule::Chance {
+        return Err(Error::Setting(
+            "chance levels lay boxes on other images' maps, and the score chance does so already: choose another score \
+             (--score mean, z, ...)"
+                .into(),
+        ));
+    }
+    let folder = run.path("maps");
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => {
+            Err(Error::file(run.folder(), "kept no maps, which chance levels are made from: analyze with --save-maps"))
+        }
     }
 }
 

@@ -270,8 +270,8 @@ pub struct Association {
     #[arg(long)]
     mark: bool,
 
-    /// row: what lies in no box is one more row of the matrices, (background), as if it were a class that is detected in
-    /// every image; not by the scores z and chance [default: none]
+    /// row: what lies in no box is one more row of the matrices, (background), as if it were a class that is detected
+    /// in every image; not by the scores z and chance [default: none]
     #[arg(long, value_name = "none|row", value_parser = by_name::<BackgroundRow>)]
     background: Option<BackgroundRow>,
 
