@@ -93,9 +93,10 @@ fn every_column_is_scipys_and_statsmodels() {
         let found = Table::read(&path);
         let expected = table["cells"].as_array().unwrap();
         assert_eq!(found.rows.len(), expected.len(), "{name}");
-        assert_eq!(found.header.len(), expected[0].as_object().unwrap().len(), "{name}");
+        // Behind them the classes that a cell depends on.
+        assert_eq!(found.header.len(), expected[0].as_object().unwrap().len() + 1, "{name}");
         for (row, expected) in found.rows.iter().zip(expected) {
-            for (column, cell) in found.header.iter().zip(row) {
+            for (column, cell) in found.header.iter().zip(row).take(2 + COLUMNS.len()) {
                 let place = format!("{name}, {}, {}: {column} is {cell}", row[0], row[1]);
                 let difference = match &expected[column] {
                     Value::Null => {
@@ -165,7 +166,7 @@ fn the_table_is_what_the_counts_are_and_comes_with_every_command() {
     let header = String::from_utf8(table(&run)).unwrap();
     let names =
         ["class", "label"].into_iter().chain(COLUMNS.iter().map(|(name, _)| *name)).collect::<Vec<_>>().join(",");
-    assert!(header.starts_with(&format!("{names}\n")), "{header}");
+    assert!(header.starts_with(&format!("{names},dependent_on\n")), "{header}");
     ends(associate(&run).args(["--min-images", "1"]), 0);
     let statistics = run.table("grad-cam/statistics.csv");
     let counts = run.table("grad-cam/counts.csv");
