@@ -40,9 +40,9 @@ impl NestedClasses {
         Ok(Self { rule: rule.nested, wholes })
     }
 
-    /// Whether `part` is a part or kind of `whole`.
+    /// Whether `part` is a part or kind of `whole`; rows of matrices that are no classes are in none.
     pub fn is_in(&self, part: usize, whole: usize) -> bool {
-        self.wholes[part].binary_search(&whole).is_ok()
+        self.wholes.get(part).is_some_and(|wholes| wholes.binary_search(&whole).is_ok())
     }
 
     /// Whether the record's box `at` does not count where its box `other` does.
@@ -199,7 +199,7 @@ mod tests {
         assert!(!wholes[place("Woman")].contains(&place("Human eye")));
         // Classes of other detectors are told by the same names, whatever their case.
         let coco = NestedClasses::new(&AssociationConfig::default(), &names(&["dog", "animal", "kite"])).unwrap();
-        assert!(coco.is_in(0, 1) && !coco.is_in(1, 0) && !coco.is_in(2, 1));
+        assert!(coco.is_in(0, 1) && !coco.is_in(1, 0) && !coco.is_in(2, 1) && !coco.is_in(3, 1));
     }
 
     #[test]
