@@ -2,7 +2,7 @@
 
 mod association;
 
-pub use association::{AssociationConfig, BackgroundRow, HeatmapKind};
+pub use association::{AssociationConfig, BackgroundRow, HeatmapKind, Nested};
 
 use crate::attribution::external::{check_different, MapFolder};
 use crate::attribution::{
@@ -361,7 +361,8 @@ impl Config {
         let DetectorConfig { cfg, weights, names, .. } = &mut config.detector;
         let RegionsConfig { file: regions, dataset, .. } = &mut config.regions;
         let emotion = &mut config.emotion;
-        let files = [cfg, weights, names, regions, dataset, &mut emotion.weights, &mut emotion.mean];
+        let nested = &mut config.association.nested_table;
+        let files = [cfg, weights, names, regions, dataset, &mut emotion.weights, &mut emotion.mean, nested];
         for name in files.into_iter().chain(config.cam.maps.iter_mut().map(|maps| &mut maps.folder)) {
             let beside = folder.join(&*name);
             if !name.is_empty() && beside.exists() {

@@ -16,7 +16,8 @@ const RESERVED: [&str; 2] = ["images", BACKGROUND];
 /// name.
 ///
 /// # Errors
-/// A name that is empty, longer than 200 letters, has control characters, or is there twice; a class named `images` or `(background)`.
+/// A name that is empty, longer than 200 letters, has control characters, or is there twice; a class named `images` or
+/// `(background)`.
 pub fn check_names(names: &[String], kind: &str) -> Result<(), String> {
     let mut seen = BTreeSet::new();
     for (number, name) in (1..).zip(names) {

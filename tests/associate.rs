@@ -104,12 +104,56 @@ fn scores_that_know_the_size_count_as_they_say() {
 }
 
 #[test]
-fn the_background_is_a_row_where_it_is_asked_for() {
+fn nested_classes_are_told_by_a_table() {
     let corpus = Corpus::small();
     let run = corpus.analyzed("run");
+    let all = records(&run);
+    let names: Vec<String> = serde_json::from_value(run.manifest()["classes"].clone()).unwrap();
+    // The second class is a part of the first, wherever it lies in one.
+    let table = corpus.path("nested.csv");
+    fs::write(&table, format!("part,whole,relation\n{},{},part-of\n", names[1], names[0])).unwrap();
+    let over = |record: &ImageRecord, at: usize| scores(record, at)[0] > 0.05;
+    let lies_in = |record: &ImageRecord, part: usize, whole: usize| {
+        let [part, whole] = [part, whole].map(|at| &record.boxes[at]);
+        let [p, w] = [part, whole].map(|region| <[f32; 4]>::from(region.bounding_box));
+        let width = (p[2].min(w[2]) - p[0].max(w[0])).max(0.0);
+        let height = (p[3].min(w[3]) - p[1].max(w[1])).max(0.0);
+        part.class == 1 && whole.class == 0 && width * height >= 0.8 * (p[2] - p[0]) * (p[3] - p[1])
+    };
+    let is_hidden = |record: &ImageRecord, at: usize, outermost: bool| {
+        let others = (0..record.boxes.len()).filter(|&other| over(record, other));
+        others.into_iter().any(|other| if outermost { lies_in(record, at, other) } else { lies_in(record, other, at) })
+    };
+    let count = |rule: &str, important: &dyn Fn(&ImageRecord, usize) -> bool| {
+        let flags = ["--importance", "0.05", "--min-images", "1", "--nested", rule, "--nested-table"];
+        ends(associate(&run).args(flags).arg(&table), 0);
+        let expected = recount_records(&run, important);
+        assert_counts(&run.path("grad-cam"), &expected);
+        expected.1.values().sum::<u64>()
+    };
+    let separate = count("separate", &over);
+    let outermost = count("outermost", &|record, at| over(record, at) && !is_hidden(record, at, true));
+    let innermost = count("innermost", &|record, at| over(record, at) && !is_hidden(record, at, false));
+    eprintln!("{} images: {separate} separate, {outermost} outermost, {innermost} innermost", all.len());
+    assert!(outermost <= separate && innermost <= separate);
+    let statistics = run.table("grad-cam/statistics.csv");
+    let dependent = statistics.at("dependent_on");
+    assert_eq!(dependent + 1, statistics.header.len());
+    assert!(statistics.rows.iter().all(|row| row[dependent].is_empty() || names[..2].contains(&row[0])));
+    fs::write(&table, "part,whole,relation\nNo such thing,Person,is-a\n").unwrap();
+    refused(associate(&run).arg("--nested-table").arg(&table), &["line 2", "no class \"No such thing\""]);
+}
+
+#[test]
+fn the_background_is_a_row_where_it_is_asked_for() {
+    let corpus = Corpus::empty();
+    corpus.add("a.png", "emonet/picture_0.png");
+    let run = corpus.analyzed("run");
+    invent_records(&run, 3);
+    ends(&mut associate(&run), 0);
     let before = run.tables();
     let all = records(&run);
-    ends(associate(&run).args(["--background", "row", "--importance", "0.2", "--min-images", "1"]), 0);
+    ends(associate(&run).args(["--background", "row", "--importance", "0.2"]), 0);
     for name in ["association.csv", "counts.csv", "mean_scores.csv"] {
         let table = run.table(&format!("grad-cam/{name}"));
         let row = table.rows.iter().find(|row| row[0] == "(background)").unwrap();
@@ -135,7 +179,7 @@ fn the_background_is_a_row_where_it_is_asked_for() {
     let own: Vec<_> = statistics.rows.iter().filter(|row| row[0] == "(background)").collect();
     assert!(!own.is_empty() && own.iter().all(|row| row[statistics.at("detected")] == row[statistics.at("images")]));
     refused(associate(&run).args(["--background", "row", "--score", "z"]), &["the background has none"]);
-    refused(associate(&run).args(["--background", "row", "--curve", "(background)", "Joy"]), &["no curve"]);
+    refused(associate(&run).args(["--background", "row", "--curve", "(background)", "Awe"]), &["no curve"]);
     ends(&mut associate(&run), 0);
     assert_eq!(run.tables(), before);
 }
@@ -271,7 +315,7 @@ fn a_damaged_record_is_named_by_its_line() {
     damage(&|lines| lines[6] = text(lines).replacen("\"class\":", "\"class\":7", 1).into(), &[line, "does not fit"]);
     damage(&|lines| lines[6] = text(lines).replacen("grad-cam", "grad-can", 1).into(), &[line, "does not fit"]);
     damage(
-        &|lines| lines[6] = text(lines).replacen("\"scores\":[[", "\"scores\":[[1,1,1],[", 1).into(),
+        &|lines| lines[6] = text(lines).replacen("\"scores\":[[", "\"scores\":[[1,1,1,1,1,1],[", 1).into(),
         &[line, "scores"],
     );
     assert_eq!(run.tables(), before);

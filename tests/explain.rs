@@ -13,11 +13,11 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// The boxes of a method in the order of the record, with their scores: [class, confidence, box, mean, max, mass].
+/// The boxes of a method in the order of the record, with their scores: [class, confidence, box, mean, max, mass, contrast, z, lift].
 fn boxes(method: &Value) -> Vec<Value> {
     let mut boxes = method["boxes"].as_array().unwrap().clone();
     boxes.sort_by_key(|of| of["index"].as_u64().unwrap());
-    let keys = ["class", "confidence", "box", "mean", "max", "mass"];
+    let keys = ["class", "confidence", "box", "mean", "max", "mass", "contrast", "z", "lift"];
     boxes.iter().map(|of| keys.iter().map(|key| of[*key].clone()).collect()).collect()
 }
 

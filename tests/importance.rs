@@ -6,7 +6,7 @@
 mod common;
 
 use common::json;
-use emocam::image::{BoundingBox, Fit, Letterbox, Mask, Size};
+use emocam::image::{BoundingBox, Extent, Fit, Letterbox, Mask, Size};
 use emocam::score::{BoxArea, BoxScore, MaskScorer, Scorer};
 use tch::Tensor;
 
@@ -41,6 +41,34 @@ fn importances_agree_with_the_published_chain() {
     assert!(count > 250);
     assert!(worst < 1e-5, "importances are off by {worst}");
     assert_eq!(same_side, count);
+}
+
+/// A figure to look at, not to fail by: what scoring costs a picture on the full canvas.
+#[test]
+fn what_scores_cost() {
+    let letterbox = Letterbox::fit(Size::new(1024, 768), Size::new(608, 608));
+    let (input, map_size) = (Size::new(227, 227), Size::new(227, 227));
+    let map: Vec<f32> = (0..map_size.area()).map(|at| ((at * 7919) % 1009) as f32 / 1009.0).collect();
+    let placement = Fit::squash(input).placement(letterbox.original);
+    let scorer = Scorer::new(&placement, map_size, letterbox, BoxArea::Canvas);
+    let edge = |number: usize, of: f64| ((number * 7919) % 97) as f64 / 97.0 * of;
+    let boxed = |number: usize| {
+        let (x, y) = (edge(4 * number, 900.0), edge(4 * number + 1, 600.0));
+        Extent::new(x, y, x + edge(4 * number + 2, 300.0) + 9.0, y + edge(4 * number + 3, 300.0) + 9.0)
+    };
+    let extents: Vec<Extent> = (0..20).map(boxed).collect();
+    let timed = |name: &str, run: &dyn Fn()| {
+        let clock = std::time::Instant::now();
+        (0..20).for_each(|_| run());
+        eprintln!("{name}: {:.3} ms", clock.elapsed().as_secs_f64() * 1e3 / 20.0);
+    };
+    let cover = scorer.cover(extents.iter().map(|extent| (extent, None)));
+    let placed = scorer.place(&map);
+    timed("placing a map, once a map", &|| drop(scorer.place(&map)));
+    timed("20 boxes on a map, grid and background", &|| drop(placed.scores(&extents, &cover)));
+    timed("no box: grid and background", &|| drop(placed.scores(&[], &cover)));
+    timed("the cover, once a picture", &|| drop(scorer.cover(extents.iter().map(|extent| (extent, None)))));
+    assert_eq!(placed.scores(&extents, &cover).boxes.len(), 20);
 }
 
 /// Scores on masks, by runs, against pixels (scripts/reference/mask_importance.py).

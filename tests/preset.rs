@@ -15,8 +15,8 @@ use std::process::Command;
 
 const METHODS: [&str; 5] = ["grad-cam", "ablation-cam", "lime-cam", "lrp-cam", "lift-cam"];
 
-/// The tables of a folder as they were: without `statistics.csv` and `mean_scores.csv`, which have come since, and of `objects.csv` without
-/// the columns that were added behind.
+/// The tables of a folder as they were: without `statistics.csv` and `mean_scores.csv`, which have come since, and of
+/// `objects.csv` without the columns that were added behind.
 fn tables(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let tables = Run { folder: folder.to_path_buf() }.tables().into_iter();
     tables

@@ -9,7 +9,8 @@ mod common;
 use common::corpus::{emocam, ends, refused, Corpus, Run, Table};
 use common::invented::invent_records;
 use common::json;
-use emocam::associate::{CellTable, Counts, COLUMNS};
+use emocam::associate::{CellTable, Counts, NestedClasses, COLUMNS};
+use emocam::config::AssociationConfig;
 use emocam::stats::{benjamini_hochberg, benjamini_yekutieli, cohens_kappa, stratified, PairedShares, TwoByTwo};
 use ndarray::Array2;
 use serde_json::Value;
@@ -86,13 +87,16 @@ fn every_column_is_scipys_and_statsmodels() {
         let path = folder.path().join(format!("{name}.csv"));
         let (classes, labels) = important.cells.dim();
         let cells = CellTable::new(&important, &detected, table["min_images"].as_u64().unwrap());
-        cells.write(&path, &names("class", classes), &names("label", labels)).unwrap();
+        let classes = names("class", classes);
+        let nested = NestedClasses::new(&AssociationConfig::default(), &classes).unwrap();
+        cells.write(&path, &classes, &names("label", labels), &nested).unwrap();
         let found = Table::read(&path);
         let expected = table["cells"].as_array().unwrap();
         assert_eq!(found.rows.len(), expected.len(), "{name}");
-        assert_eq!(found.header.len(), expected[0].as_object().unwrap().len(), "{name}");
+        // Behind them the classes that a cell depends on.
+        assert_eq!(found.header.len(), expected[0].as_object().unwrap().len() + 1, "{name}");
         for (row, expected) in found.rows.iter().zip(expected) {
-            for (column, cell) in found.header.iter().zip(row) {
+            for (column, cell) in found.header.iter().zip(row).take(2 + COLUMNS.len()) {
                 let place = format!("{name}, {}, {}: {column} is {cell}", row[0], row[1]);
                 let difference = match &expected[column] {
                     Value::Null => {
@@ -162,7 +166,7 @@ fn the_table_is_what_the_counts_are_and_comes_with_every_command() {
     let header = String::from_utf8(table(&run)).unwrap();
     let names =
         ["class", "label"].into_iter().chain(COLUMNS.iter().map(|(name, _)| *name)).collect::<Vec<_>>().join(",");
-    assert!(header.starts_with(&format!("{names}\n")), "{header}");
+    assert!(header.starts_with(&format!("{names},dependent_on\n")), "{header}");
     ends(associate(&run).args(["--min-images", "1"]), 0);
     let statistics = run.table("grad-cam/statistics.csv");
     let counts = run.table("grad-cam/counts.csv");

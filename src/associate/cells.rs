@@ -2,11 +2,12 @@
 //! number, as a table.
 
 use super::cell::Margins;
-use super::{Comparison, Counts, MatrixCell};
+use super::{Comparison, Counts, MatrixCell, NestedClasses};
 use crate::run::table;
 use crate::stats::{benjamini_hochberg, benjamini_yekutieli, ValueWithInterval};
 use crate::Result;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The cells of a matrix, by class, then label.
@@ -107,16 +108,26 @@ impl CellTable {
         classes.into_iter().map(|(class, _)| class).collect()
     }
 
-    /// Writes `statistics.csv`: a row a cell, a column for each of [`COLUMNS`].
+    /// Writes `statistics.csv`: a row a cell, a column for each of [`COLUMNS`], and last the classes of the table with
+    /// which a cell's class is nested, whose findings depend on its own.
     ///
     /// # Errors
     /// The table cannot be written.
-    pub fn write(&self, path: &Path, classes: &[String], labels: &[String]) -> Result<()> {
+    pub fn write(&self, path: &Path, classes: &[String], labels: &[String], nested: &NestedClasses) -> Result<()> {
+        let mut own: Vec<usize> = self.cells.iter().map(|cell| cell.class).collect();
+        own.dedup();
+        let dependent = |&class: &usize| {
+            let others = own.iter().filter(|&&other| nested.is_in(class, other) || nested.is_in(other, class));
+            (class, others.map(|&other| classes[other].as_str()).collect::<Vec<_>>().join("; "))
+        };
+        let dependent: BTreeMap<usize, String> = own.iter().map(dependent).collect();
         table(path, |table| {
-            table.row(["class", "label"].into_iter().chain(COLUMNS.iter().map(|(name, _)| *name)))?;
+            let columns = COLUMNS.iter().map(|(name, _)| *name);
+            table.row(["class", "label"].into_iter().chain(columns).chain(["dependent_on"]))?;
             self.cells.iter().try_for_each(|cell| {
                 let names = [classes[cell.class].clone(), labels[cell.label].clone()];
-                table.row(names.into_iter().chain(COLUMNS.iter().map(|(_, text)| text(cell))))
+                let cells = COLUMNS.iter().map(|(_, text)| text(cell));
+                table.row(names.into_iter().chain(cells).chain([dependent[&cell.class].clone()]))
             })
         })
     }
@@ -230,6 +241,7 @@ fn p_value(comparison: &Comparison) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AssociationConfig;
     use crate::random::Random;
     use ndarray::Array2;
 
@@ -284,13 +296,15 @@ mod tests {
     fn the_table_has_empty_cells_and_never_nan() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("statistics.csv");
-        let names = ["Tree", "Cat", "Hat"].map(String::from);
-        by_hand().write(&path, &names, &["Joy", "Awe", "Fear"].map(String::from)).unwrap();
+        let names = ["Tree", "Cat", "Maple"].map(String::from);
+        let nested = NestedClasses::new(&AssociationConfig::default(), &names).unwrap();
+        by_hand().write(&path, &names, &["Joy", "Awe", "Fear"].map(String::from), &nested).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("class,label,images,images_with_label,"), "{text}");
         assert!(text.contains("\nTree,Joy,100,30,60,25,30,20,0.6666666666666666,"), "{text}");
         assert!(
-            text.lines().nth(3).unwrap().starts_with("Hat,Joy,") && text.lines().nth(3).unwrap().ends_with(",,,,"),
+            text.lines().nth(3).unwrap().starts_with("Maple,Joy,")
+                && text.lines().nth(3).unwrap().ends_with(",,,,Tree"),
             "{text}"
         );
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");

@@ -66,21 +66,8 @@ impl ChanceLevels {
         draws: usize,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Self> {
-        if rule.score == ScoreRule::Chance {
-            return Err(Error::Setting(
-                "chance levels lay boxes on other images' maps, and the score chance does so already: choose another \
-                 score (--score mean, z, ...)"
-                    .into(),
-            ));
-        }
+        let folder = kept_maps(run, rule)?;
         let importance = Importance::of_run(run, rule)?;
-        let folder = run.path("maps");
-        if !folder.is_dir() {
-            return Err(Error::file(
-                run.folder(),
-                "kept no maps, which chance levels are made from: analyze with --save-maps",
-            ));
-        }
         // Methods that give regions numbers instead of maps have no map to lay boxes on.
         let methods = run.manifest.configuration.cam.names();
         let mut paths = Vec::new();
@@ -191,6 +178,24 @@ impl ChanceCell {
     }
 }
 
+/// The folder of the maps that the run kept.
+fn kept_maps(run: &Run, rule: &AssociationConfig) -> Result<PathBuf> {
+    if rule.score == ScoreRule::Chance {
+        return Err(Error::Setting(
+            "chance levels lay boxes on other images' maps, and the score chance does so already: choose another score \
+             (--score mean, z, ...)"
+                .into(),
+        ));
+    }
+    let folder = run.path("maps");
+    match folder.is_dir() {
+        true => Ok(folder),
+        false => {
+            Err(Error::file(run.folder(), "kept no maps, which chance levels are made from: analyze with --save-maps"))
+        }
+    }
+}
+
 /// What all pictures share.
 struct Draw<'a> {
     run: &'a Run,
@@ -216,7 +221,7 @@ impl Draw<'_> {
                 for ((map, method), drawn) in maps.iter().zip(self.methods).zip(&mut drawn) {
                     drawn.push(match map {
                         Some((size, values)) => {
-                            important_on(&self.run.manifest, self.importance.rule(), record, *size, values)?
+                            important_on(&self.run.manifest, self.importance, record, *size, values)?
                         }
                         None if file.is_file() => Vec::new(),
                         None => {
@@ -234,15 +239,15 @@ impl Draw<'_> {
 /// The classes that are important in a picture by a map over the network's input, which may be another picture's.
 fn important_on(
     manifest: &Manifest,
-    rule: &AssociationConfig,
+    importance: &Importance,
     record: &ImageRecord,
     [rows, columns]: [usize; 2],
     values: &[f32],
 ) -> Result<Vec<usize>> {
     let scores = scores_on(manifest, record, Size::new(columns as u32, rows as u32), values)?;
-    let regions = record.boxes.iter().zip(scores);
-    let important = regions.filter(|(region, score)| rule.counts(region.confidence, score));
-    Ok(super::each_once(important.map(|(region, _)| region.class).collect()))
+    let is_over = |at: usize| importance.rule().counts(record.boxes[at].confidence, &scores[at]);
+    let important = (0..scores.len()).filter(|&at| importance.remains(record, at, is_over));
+    Ok(super::each_once(important.map(|at| record.boxes[at].class).collect()))
 }
 
 /// The scores of a picture's regions on a map over the network's input, as the pass computes them: on their own pixels

@@ -5,7 +5,7 @@
 
 use super::{CellCounts, Importance, MatrixCell, COLUMNS};
 use crate::attribution::Needs;
-use crate::config::AssociationConfig;
+use crate::config::{AssociationConfig, Nested};
 use crate::names::BACKGROUND;
 use crate::plot::{self, Panel, Panels, Series};
 use crate::run::record::ImageRecord;
@@ -95,6 +95,12 @@ impl Curves {
         let manifest = &run.manifest;
         if places.iter().any(|&(class, _)| class == manifest.classes.len()) {
             return Err(Error::Setting(format!("no curve is drawn of {BACKGROUND}: name a class with --curve")));
+        }
+        if rule.nested != Nested::Separate {
+            return Err(Error::Setting(
+                "a curve counts each box by itself: leave out --curve, or count nested classes with --nested separate"
+                    .into(),
+            ));
         }
         let importance = Importance::of_run(run, rule)?;
         let name = |&(class, label): &(usize, usize)| [manifest.classes[class].clone(), manifest.labels[label].clone()];

@@ -1,7 +1,7 @@
 //! Which boxes of a picture count: their numbers by the rule against its threshold.
 
-use super::check_margin;
-use crate::config::AssociationConfig;
+use super::{check_rule, NestedClasses};
+use crate::config::{AssociationConfig, Nested};
 use crate::run::record::ImageRecord;
 use crate::run::Run;
 use crate::score::{MapSample, OtherMaps, ScoreRule};
@@ -14,6 +14,7 @@ pub struct Importance {
     rule: AssociationConfig,
     /// Maps of the run's pictures, where the rule compares with them.
     maps: Option<Arc<MapSample>>,
+    nested: Arc<NestedClasses>,
 }
 
 impl Importance {
@@ -23,27 +24,33 @@ impl Importance {
     /// The rule does not fit the run's network; it compares with other pictures, and there are none, or the records
     /// cannot be read.
     pub fn of_run(run: &Run, rule: &AssociationConfig) -> Result<Self> {
-        check_margin(&run.manifest, rule)?;
+        check_rule(&run.manifest, rule)?;
+        let nested = Arc::new(NestedClasses::new(rule, &run.manifest.classes)?);
         let maps = match rule.score {
             ScoreRule::Chance => Some(Arc::new(sample(run)?)),
             _ => None,
         };
-        Ok(Self { rule: rule.clone(), maps })
+        Ok(Self { rule: rule.clone(), maps, nested })
     }
 
-    /// For a picture alone.
+    /// For a picture alone, with regions of these classes.
     ///
     /// # Errors
-    /// The rule compares with other pictures.
-    pub fn of_picture(rule: &AssociationConfig) -> Result<Self> {
+    /// The rule compares with other pictures, or its table of nested classes does not fit.
+    pub fn of_picture(rule: &AssociationConfig, classes: &[String]) -> Result<Self> {
         match rule.score {
             ScoreRule::Chance => Err(Error::Setting(
                 "the score chance compares an image's map with those of the others of a run, and a single image has no \
                  others: choose another score (--score mean, z, ...), or `emocam associate` a run by it"
                     .into(),
             )),
-            _ => Ok(Self { rule: rule.clone(), maps: None }),
+            _ => Ok(Self { rule: rule.clone(), maps: None, nested: Arc::new(NestedClasses::new(rule, classes)?) }),
         }
+    }
+
+    /// Which classes are parts or kinds of which others.
+    pub fn nested(&self) -> &NestedClasses {
+        &self.nested
     }
 
     /// The rule.
@@ -70,8 +77,19 @@ impl Importance {
         })
     }
 
-    /// Whether the box is important: it is sure enough, and its number is over the threshold.
+    /// Whether the box is important: it is sure enough, its number is over the threshold, and no nested box counts in
+    /// its place.
     pub fn counts(&self, record: &ImageRecord, method: usize, at: usize) -> bool {
+        self.remains(record, at, |box_index| self.is_over(record, method, box_index))
+    }
+
+    /// Whether the box `at` is one of those that `are_over` the threshold, and none of these counts in its place.
+    pub(super) fn remains(&self, record: &ImageRecord, at: usize, are_over: impl Fn(usize) -> bool) -> bool {
+        let hides = |other: usize| self.nested.hides(record, other, at) && are_over(other);
+        are_over(at) && (self.rule.nested == Nested::Separate || !(0..record.boxes.len()).any(hides))
+    }
+
+    fn is_over(&self, record: &ImageRecord, method: usize, at: usize) -> bool {
         let is_sure = record.boxes[at].confidence > self.rule.min_confidence;
         is_sure && self.number(record, method, at) > self.threshold(record, method)
     }

@@ -208,8 +208,8 @@ impl Matrices {
     }
 
     /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `mean_scores.csv`, `statistics.csv`, `heatmap.png` and
-    /// `forest.png` with their SVGs for every method, and returns the pictures' paths. A method by which no box counts has no heatmap,
-    /// and one without a class that is important often enough no forest plot. One that gives regions values has
+    /// `forest.png` with their SVGs for every method, and returns the pictures' paths. A method by which no box counts
+    /// has no heatmap, and one without a class that is important often enough no forest plot. One that gives regions values has
     /// `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two `effects.png` and
     /// `most_important.png` with their SVGs.
     ///
@@ -240,7 +240,7 @@ impl Matrices {
         self.table(&folder.join("counts.csv"), rows.chain([counts.images.iter().map(u64::to_string).collect()]))?;
         self.matrix(&folder.join("mean_scores.csv"), &scores.means(&counts.images))?;
         let cells = self.cells(counts);
-        cells.write(&folder.join("statistics.csv"), &self.classes, &self.labels)?;
+        cells.write(&folder.join("statistics.csv"), &self.classes, &self.labels, self.importance.nested())?;
         let heatmap = self.heatmap(method, counts, &cells);
         let forest = self.forest(method, &cells);
         let pictures = [

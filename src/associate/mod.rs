@@ -10,6 +10,7 @@ mod effects;
 mod importance;
 mod matrices;
 mod mean_scores;
+mod nested;
 mod people;
 mod strata;
 
@@ -21,6 +22,7 @@ pub use differences::{CellDifference, DifferenceTable, PairedCounts, SeenPicture
 pub use effects::Effects;
 pub use importance::Importance;
 pub use matrices::{matrices, quantile_bins, Columns, Matrices};
+pub use nested::NestedClasses;
 pub use people::{BesidePeople, FOLDER as PEOPLE_FOLDER};
 pub use strata::StrataReport;
 
@@ -30,11 +32,13 @@ use crate::run::Manifest;
 use crate::{Error, Result};
 use ndarray::Array2;
 
-/// Refuses a least margin between probabilities for a network that has none.
+/// Refuses what does not fit a run: a least margin between probabilities for a network that has none, a table of nested
+/// classes that are not the run's.
 ///
 /// # Errors
-/// [`Error::Setting`].
-pub fn check_margin(manifest: &Manifest, rule: &AssociationConfig) -> Result<()> {
+/// [`Error::Setting`], or as [`NestedClasses::new`].
+pub fn check_rule(manifest: &Manifest, rule: &AssociationConfig) -> Result<()> {
+    NestedClasses::new(rule, &manifest.classes)?;
     match (&manifest.output, rule.min_margin > 0.0) {
         (Some(output), true) => Err(Error::Setting(format!(
             "min_margin is between the probabilities of labels, and this network has a single output ({output}): leave \
@@ -164,7 +168,8 @@ mod tests {
     }
 
     fn count(records: &[ImageRecord], rule: &AssociationConfig) -> Counts {
-        let (mut counts, importance) = (Counts::new(4, 3), Importance::of_picture(rule).unwrap());
+        let (mut counts, importance) =
+            (Counts::new(4, 3), Importance::of_picture(rule, &["a", "b", "c", "d"].map(String::from)).unwrap());
         records.iter().for_each(|record| counts.add(record.label, &importance.classes(record, 0)));
         counts
     }

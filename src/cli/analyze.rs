@@ -9,7 +9,7 @@ use super::session::{
 };
 use super::settings::Settings;
 use super::shard;
-use emocam::associate::{check_margin, matrices, Columns};
+use emocam::associate::{check_rule, matrices, Columns};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, ShardChoice, Source};
 use emocam::load::{load, Loaded};
@@ -95,7 +95,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let part = shard::info(shard, ours.len());
     let loaded = &workers[0].loaded;
     let manifest = Manifest { shard: part, ..manifest(&config, loaded, &devices, &roots, &corpus)? };
-    check_margin(&manifest, &config.association)?;
+    check_rule(&manifest, &config.association)?;
     say_warning(manifest.warning.as_ref());
     say_joined(&loaded.regions);
     say_unused_maps(&loaded.maps);

@@ -81,12 +81,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let wanted = Wanted { boxes: boxes.into(), colours, maps: save_maps };
     let (config, machine) = settings.resolve_or_paper_methods()?;
-    let importance = Importance::of_picture(&config.association)?;
     let (sources, mut failures) = sources(&images, corpus.as_deref())?;
     let files = files(&sources, &out)?;
     let (loaded, _) = session::load(&config, &machine, &sources)?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build()?;
     session::make_figures_folder(&out)?;
+    let importance = Importance::of_picture(&config.association, loaded.regions.classes())?;
     let explainer = Explainer::new(&loaded, &config, importance);
     let (batch, stop) = (config.compute.batch, AtomicBool::new(false));
     let mut workers = [Worker { loaded, batch }];

@@ -5,7 +5,7 @@ use emocam::attribution::external::MapFolder;
 use emocam::attribution::{
     ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Needs, Sign, Target,
 };
-use emocam::config::{AssociationConfig, BackgroundRow, CamConfig, Config, HeatmapKind};
+use emocam::config::{AssociationConfig, BackgroundRow, CamConfig, Config, HeatmapKind, Nested};
 use emocam::load;
 use emocam::nn::{DeviceChoice, Precision};
 use emocam::regions::darknet::ClassScores;
@@ -270,10 +270,21 @@ pub struct Association {
     #[arg(long)]
     mark: bool,
 
-    /// row: what lies in no box is one more row of the matrices, (background), as if it were a class that is detected in
-    /// every image; not by the scores z and chance [default: none]
+    /// row: what lies in no box is one more row of the matrices, (background), as if it were a class that is detected
+    /// in every image; not by the scores z and chance [default: none]
     #[arg(long, value_name = "none|row", value_parser = by_name::<BackgroundRow>)]
     background: Option<BackgroundRow>,
+
+    /// Where important boxes of nested classes lie in each other (a face in a person; a man, who is a person too):
+    /// separate, all count; outermost or innermost, that one alone. A box lies in another when four fifths of it do
+    /// [default: separate]
+    #[arg(long, value_name = "RULE", value_parser = by_name::<Nested>)]
+    nested: Option<Nested>,
+
+    /// Which classes are nested: a table part,whole,relation, with part-of or is-a as relation [default:
+    /// configs/openimages-nested.csv, built in]
+    #[arg(long, value_name = "FILE.csv")]
+    nested_table: Option<String>,
 }
 
 /// Which boxes and images count.
@@ -307,13 +318,15 @@ pub struct Counting {
 impl Association {
     /// Changes what was given.
     pub fn apply(self, config: &mut AssociationConfig) {
-        let Self { counting, min_images, top, heatmap, mark, background } = self;
+        let Self { counting, min_images, top, heatmap, mark, background, nested, nested_table } = self;
         counting.apply(config);
         set(&mut config.min_images, min_images);
         set(&mut config.top, top);
         set(&mut config.heatmap, heatmap);
         config.mark |= mark;
         set(&mut config.background, background);
+        set(&mut config.nested, nested);
+        set(&mut config.nested_table, nested_table);
     }
 }
 

@@ -16,6 +16,18 @@ pub enum HeatmapKind {
     LogOdds,
 }
 
+/// What counts where important boxes of nested classes lie in each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nested {
+    /// All of them, as in the paper.
+    Separate,
+    /// The outermost: the person, not the face.
+    Outermost,
+    /// The innermost: the eyes, not the face.
+    Innermost,
+}
+
 /// Whether what lies in no region is a row of the matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -50,6 +62,11 @@ pub struct AssociationConfig {
     pub mark: bool,
     /// Whether what lies in no region is a row.
     pub background: BackgroundRow,
+    /// What counts of nested boxes.
+    pub nested: Nested,
+    /// Which classes are parts or kinds of which: a table `part,whole,relation`; empty: the one for classes of Open
+    /// Images.
+    pub nested_table: String,
 }
 
 impl Default for AssociationConfig {
@@ -64,6 +81,8 @@ impl Default for AssociationConfig {
             heatmap: HeatmapKind::Shares,
             mark: false,
             background: BackgroundRow::None,
+            nested: Nested::Separate,
+            nested_table: String::new(),
         }
     }
 }
@@ -127,7 +146,12 @@ impl AssociationConfig {
             0.0 => String::new(),
             over => format!(" and its confidence over {over}"),
         };
-        (self.score.described(), confident)
+        let nested = match self.nested {
+            Nested::Separate => "",
+            Nested::Outermost => " and it lies in no such box of a class that it is part of",
+            Nested::Innermost => " and no such box of a class that is part of it lies in it",
+        };
+        (self.score.described(), format!("{confident}{nested}"))
     }
 
     /// Whether a picture counts whose label leads the next one by `margin`; `None`: the network has no probabilities.

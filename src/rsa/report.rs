@@ -1,7 +1,7 @@
 //! The files of a comparison: one square table a measure, `reliability.csv`, `rsa.json`, and the heatmap.
 
 use super::{Agreement, Inputs, MatrixKind, Pair, ResamplingPlan};
-use crate::config::AssociationConfig;
+use crate::config::{AssociationConfig, Nested};
 use crate::files::{write_bytes, write_whole};
 use crate::plot::{self, Heatmap};
 use crate::stats::STRATUM;
@@ -64,6 +64,9 @@ struct BoxRule<'a> {
     importance: f32,
     min_confidence: f32,
     score: &'a crate::score::ScoreRule,
+    /// What counts of nested boxes, where not all do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nested: Option<Nested>,
     /// Of images that count, where not all do.
     #[serde(skip_serializing_if = "Option::is_none")]
     min_margin: Option<f32>,
@@ -143,9 +146,12 @@ impl Agreement {
                 heatmap: _,
                 mark: _,
                 background: _,
+                nested,
+                nested_table: _,
             } = of;
             let min_margin = (*min_margin > 0.0).then_some(*min_margin);
-            BoxRule { importance: *importance, min_confidence: *min_confidence, score, min_margin }
+            let nested = (*nested != Nested::Separate).then_some(*nested);
+            BoxRule { importance: *importance, min_confidence: *min_confidence, score, nested, min_margin }
         };
         let item = |(at, of): (usize, &'a super::Compared)| ItemSummary {
             name: &of.name,

@@ -130,7 +130,9 @@ mod tests {
             let masks: Vec<Option<&Mask>> = boxes.iter().map(|of| (of.4 == 1).then_some(&mask)).collect();
             let cover = Cover::new(letterbox, extents.iter().zip(masks.iter().copied()));
             let Size { width: columns, height: rows } = letterbox.content;
-            let middle = |at: u32, of: u32, side: u32| ((f64::from(at) + 0.5) * f64::from(of) / f64::from(side)) as usize;
+            let middle = |at: u32, original: u32, side: u32| {
+                ((f64::from(at) + 0.5) * f64::from(original) / f64::from(side)) as usize
+            };
             let (mut free, mut inside) = (Vec::new(), Vec::new());
             for (at, &value) in placed.values().iter().enumerate() {
                 let (row, column) = (at as u32 / columns, at as u32 % columns);
@@ -154,7 +156,8 @@ mod tests {
             let contrast = if inside.is_empty() { 0.0 } else { mean(&free) - mean(&inside) };
             let lift = mass * (free.len() + inside.len()) as f64 / free.len() as f64;
             let max = free.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            for (found, expected) in <[f32; 6]>::from(found).into_iter().zip([mean(&free), max, mass, contrast, 0.0, lift]) {
+            let expected = [mean(&free), max, mass, contrast, 0.0, lift];
+            for (found, expected) in <[f32; 6]>::from(found).into_iter().zip(expected) {
                 prop_assert!((f64::from(found) - expected).abs() < 1e-5, "{} {}", found, expected);
             }
         }

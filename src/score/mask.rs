@@ -271,7 +271,8 @@ mod tests {
             prop_assert_eq!(found.z, 0.7);
             let outside = frame_less_mask(picture, &bits, &values);
             let mean = sum / inside.len() as f64;
-            let contrast = if outside.is_empty() { 0.0 } else { mean - outside.iter().sum::<f64>() / outside.len() as f64 };
+            let of_frame = outside.iter().sum::<f64>() / outside.len() as f64;
+            let contrast = if outside.is_empty() { 0.0 } else { mean - of_frame };
             prop_assert!((f64::from(found.contrast) - contrast).abs() < 1e-6, "{} {}", found.contrast, contrast);
         }
     }

@@ -8,8 +8,8 @@ use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
 /// What [`super::PlacedMap::scores`] says of the maps of a batch of N pictures, on any device. `maps` has one tensor a
-/// method, (N, rows, columns), f32; `scorers`, `boxes`, in pixels of the picture, and `covers` have one entry a picture. Returns
-/// the scores by picture and method, which differ from those by rounding in f32.
+/// method, (N, rows, columns), f32; `scorers`, `boxes`, in pixels of the picture, and `covers` have one entry a picture.
+/// Returns the scores by picture and method, which differ from those by rounding in f32.
 ///
 /// # Errors
 /// Maps of another size than the scorers', or no memory.
@@ -48,8 +48,8 @@ struct Look<'a> {
     covers: &'a [Cover],
     /// Which places are no background: in regions, or beyond a picture, (N, H, W).
     covered: Tensor,
-    /// Into the sums of all pictures, (N, H + 1, W + 1): four corners of each box, of its frame, and of each cell of the
-    /// pictures' grids, then every picture's last.
+    /// Into the sums of all pictures, (N, H + 1, W + 1): four corners of each box, of its frame, and of each cell of
+    /// the pictures' grids, then every picture's last.
     corners: Tensor,
     /// Likewise the four corners of all windows of the boxes' sizes, (4, boxes, windows).
     same_size: Tensor,
@@ -92,13 +92,11 @@ impl<'a> Look<'a> {
             of.iter().map(move |extent| (picture, Rectangle::new(scorer.letterbox, scorer.area, extent)))
         });
         let (pictures, rectangles): (Vec<usize>, Vec<Rectangle>) = all.unzip();
-
         let contents: Vec<Size> = scorers.iter().map(|scorer| scorer.letterbox.content).collect();
         // All places travel together, since every journey stops the GPU.
         let mut places = corners(&pictures, &rectangles, &contents, (height, width));
         let corners = places.len();
         places.extend(same_size_places(&pictures, &rectangles, (height, width)));
-
         let with_pixels = rectangles.iter().filter(|of| !of.is_empty()).count();
         let (mut maxima, mut next) = (vec![with_pixels; rectangles.len()], 0);
         let mut counts = Vec::new();
@@ -143,8 +141,8 @@ impl<'a> Look<'a> {
         Ok(Self { rectangles, contents, covers, covered, corners, same_size, windows, maxima })
     }
 
-    /// From maps on their canvases, (N, H, W), f32, one after the other, f64: the sums at the corners; mean and standard
-    /// deviation of the sums over windows of each box's size; the boxes' maxima; sums and maxima over the backgrounds.
+    /// From maps on their canvases, (N, H, W), f32, one after the other, f64: the sums at the corners; mean and
+    /// standard deviation of the sums over windows of each box's size; the boxes' maxima; sums and maxima over the backgrounds.
     fn at(&self, placed: &Tensor) -> Result<Tensor, TchError> {
         // Sums over rectangles from the upper left corner, with a first row and column of zeros.
         let sums = placed.f_to_kind(Kind::Double)?.f_cumsum(1, Kind::Double)?.f_cumsum(2, Kind::Double)?;

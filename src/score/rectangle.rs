@@ -37,7 +37,8 @@ impl Area {
     }
 }
 
-/// A side `sqrt 2` times as long, with the same middle and cut to `side` pixels; longer by at least a pixel at each end.
+/// A side `sqrt 2` times as long, with the same middle and cut to `side` pixels; longer by at least a pixel at each
+/// end.
 pub fn wider(inside: &Range<usize>, side: usize) -> Range<usize> {
     let margin = ((inside.len() as f64 * (std::f64::consts::SQRT_2 - 1.0) / 2.0).round() as usize).max(1);
     inside.start.saturating_sub(margin)..(inside.end + margin).min(side)
@@ -269,8 +270,10 @@ mod tests {
         fn a_constant_map_has_no_contrast_no_z_and_a_lift_of_one(
             value in 0.001..1.0_f32, x in -9.0..39.0_f64, y in -9.0..29.0_f64, side in 10.0..50.0_f64,
         ) {
-            let score = placed(160, 120, &vec![value; MAP.area()]).score(&Extent::new(4.0 * x, 4.0 * y, 4.0 * (x + side), 4.0 * (y + side)));
-            prop_assert!(score.contrast.abs() < 1e-6 && score.z == 0.0 && (score.lift - 1.0).abs() < 1e-5, "{:?}", score);
+            let extent = Extent::new(4.0 * x, 4.0 * y, 4.0 * (x + side), 4.0 * (y + side));
+            let score = placed(160, 120, &vec![value; MAP.area()]).score(&extent);
+            let is_as_expected = score.contrast.abs() < 1e-6 && score.z == 0.0 && (score.lift - 1.0).abs() < 1e-5;
+            prop_assert!(is_as_expected, "{:?}", score);
         }
     }
 

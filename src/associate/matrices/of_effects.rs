@@ -99,7 +99,8 @@ mod tests {
             detected: Counts::new(4, 3),
             effects: vec![Some(by_hand())],
             seed: 1,
-            importance: Importance::of_picture(&AssociationConfig::default()).unwrap(),
+            importance: Importance::of_picture(&AssociationConfig::default(), &strings(&["Tree", "Cat", "Car", "Hat"]))
+                .unwrap(),
             labels: strings(&["Joy", "Awe", "Fear"]),
             classes: strings(&["Tree", "Cat", "Car", "Hat"]),
             background: None,
@@ -151,7 +152,8 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        let tables = ["association", "counts", "effects", "effects_matrix", "most_important_matrix", "statistics"];
-        assert_eq!(names, tables.map(|name| format!("{name}.csv")));
+        let tables = ["association", "counts", "effects", "effects_matrix", "mean_scores", "most_important_matrix"];
+        let tables = tables.into_iter().chain(["statistics"]);
+        assert_eq!(names, tables.map(|name| format!("{name}.csv")).collect::<Vec<_>>());
     }
 }
