@@ -47,7 +47,8 @@ fn a_run_directory_has_the_files_and_columns_of_the_design() {
     assert_eq!(images.header, with(&["path", "width", "height", "label", "probability"], &["valence", "arousal"]));
     assert_eq!(images.rows.len(), 15);
     let objects = "path,label,class,confidence,x_min,y_min,x_max,y_max,grad-cam,\
-                   extent_x_min,extent_y_min,extent_x_max,extent_y_max,box_area,canvas_width,canvas_height";
+                   extent_x_min,extent_y_min,extent_x_max,extent_y_max,box_area,canvas_width,canvas_height,\
+                   grad-cam_contrast,grad-cam_z,grad-cam_lift";
     assert_eq!(run.table("objects.csv").header.join(","), objects);
     assert_eq!(std::fs::read_to_string(run.path("failures.csv")).unwrap(), "path,stage,cause\n");
     for table in ["grad-cam/association.csv", "grad-cam/counts.csv"] {
