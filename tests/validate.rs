@@ -21,8 +21,10 @@ fn every_method_by_every_rule_beside_a_random_map_and_detections_alone() {
     let said = ends(&mut validate(&corpus, "one"), 0);
     assert!(said.out.starts_with("24 scenes: "), "{}", said.out);
     let table = Table::read(&corpus.path("one/validity.csv"));
-    assert_eq!(table.rows.len(), 3 * 3 + 2);
-    assert_eq!(table.column("method")[9..], ["detection only"; 2]);
+    assert_eq!(table.rows.len(), 3 * 7 + 2, "two methods and a random map by seven scores, and detections");
+    assert_eq!(table.column("method")[21..], ["detection only"; 2]);
+    assert_eq!(table.column("box_score")[..7], ["mean", "max", "mass", "contrast", "z", "lift", "chance"]);
+    assert_eq!(table.column("threshold")[0], "0.3");
     let numbers = table.rows.iter().flat_map(|row| &row[2..]).filter(|cell| !cell.is_empty());
     assert!(numbers.clone().count() > 20 && numbers.clone().all(|cell| cell.parse::<f64>().unwrap().is_finite()));
     for name in ["effects", "flips"] {
@@ -84,4 +86,70 @@ fn scenes_are_drawn_from_the_graph_that_is_named() {
     assert!(manifest["models"].as_array().unwrap().iter().any(|file| file["role"] == "world.graph"), "{manifest}");
     let classes = std::fs::read_to_string(corpus.path("removal/classes.csv")).unwrap();
     assert!(!classes.contains("Candle"), "{classes}");
+}
+
+/// The rows of a `decision.csv` of this method and score, by reading.
+fn right(table: &Table, method: &str, score: &str) -> Vec<(String, f64)> {
+    let (methods, scores) = (table.column("method"), table.column("score"));
+    let rows = (0..table.rows.len()).filter(|&row| (methods[row], scores[row]) == (method, score));
+    let (readings, values) = (table.column("reading"), table.column("right"));
+    rows.map(|row| (readings[row].to_string(), values[row].parse().unwrap())).collect()
+}
+
+/// Two networks give the same answers, one by the cause, the other by its companion. What is in the pictures cannot tell
+/// them apart; taking things out does, and so does a method that hides them.
+#[test]
+fn a_clever_hans_is_found_out() {
+    let corpus = Corpus::empty();
+    let mut command = validate(&corpus, "hans");
+    let arguments = ["--hans", "--scenes", "120", "--cam", "grad-cam,object-shap"];
+    ends(command.args(arguments), 0);
+    let networks = Table::read(&corpus.path("hans/networks.csv"));
+    for column in ["agreement", "accuracy"] {
+        let values: Vec<f64> = networks.column(column).iter().map(|value| value.parse().unwrap()).collect();
+        assert!(values.iter().all(|&share| share >= 0.95), "{column}: {values:?}");
+    }
+    let truth = Table::read(&corpus.path("hans/truth.csv"));
+    assert_eq!(truth.rows.len(), 16);
+    for row in &truth.rows {
+        let [by, other] =
+            ["flips_without", "flips_without_other"].map(|name| row[truth.at(name)].parse::<f64>().unwrap());
+        assert!(by > 0.7 && other < 0.3, "{row:?}");
+    }
+    let decision = Table::read(&corpus.path("hans/decision.csv"));
+    let detections = right(&decision, "detection only", "any");
+    assert_eq!(detections.len(), 3);
+    assert!(detections.iter().all(|(_, right)| *right == 0.5), "{detections:?}");
+    let by_hiding = right(&decision, "object-shap", "mean");
+    assert!(by_hiding[0].1 == 1.0 && by_hiding[1].1 == 1.0 && by_hiding[2].1 >= 0.9, "{by_hiding:?}");
+    for network in ["emotion", "hans"] {
+        let heatmap = image::open(corpus.path(&format!("hans/heatmap-{network}.png"))).unwrap();
+        assert!(heatmap.width() > 500);
+    }
+    let mut command = validate(&corpus, "own");
+    command.args(["--hans", "--emotion-weights"]).arg(common::reference("emonet/narrow_ecco.pt"));
+    refused(&mut command, &["two networks that come with the program are compared", "leave out --emotion-weights"]);
+}
+
+/// In the world of parts the detector knows the parts, and its classes are asked about; in that of backgrounds there is
+/// a row for what no box holds.
+#[test]
+fn parts_and_backgrounds_are_asked_about_in_their_worlds() {
+    let corpus = Corpus::empty();
+    let effects = |graph: &str| {
+        ends(validate(&corpus, graph).args(["--graph", graph]), 0);
+        Table::read(&corpus.path(&format!("{graph}/effects.csv")))
+    };
+    let parts = effects("parts");
+    assert_eq!(parts.rows.len(), 28);
+    assert_eq!(parts.column("class")[20..23], ["Human eye", "Human mouth", "Human nose"]);
+    let background = effects("background");
+    assert_eq!(background.rows.len(), 21);
+    assert_eq!(background.column("class")[20], "(background)");
+    for label in ["Awe", "Anxiety", "Romance", "Entrancement"] {
+        let cell: f64 = background.column(label)[20].parse().unwrap_or(1.0);
+        assert!(cell > 0.4, "{label}: {cell}");
+    }
+    let cell = background.column("Fear")[20];
+    assert!(cell.is_empty() || cell.parse::<f64>().unwrap().abs() < 1e-9, "{cell}");
 }

@@ -499,3 +499,57 @@ fn the_command_refuses_a_graph_that_is_none() {
     refused(&["--graph", file, "--faces"], &["cannot be used with"]);
     assert!(!folder.path().join("out").exists());
 }
+
+/// The pixels in which two pictures differ lie in the box, of which the edges are soft.
+fn differ_only_in(one: &Scene, other: &Scene, place: &emocam::image::BoundingBox, margin: f32) -> bool {
+    let (one, other) = (one.render(), other.render());
+    let width = one.size().width as usize;
+    let pixels = one.data().chunks_exact(3).zip(other.data().chunks_exact(3)).enumerate();
+    let mut changed = pixels.filter(|(_, (a, b))| a != b).map(|(at, _)| ((at % width) as f32, (at / width) as f32));
+    changed.all(|(x, y)| {
+        (place.x_min - margin..place.x_max + margin).contains(&x)
+            && (place.y_min - margin..place.y_max + margin).contains(&y)
+    })
+}
+
+#[test]
+fn a_part_lies_in_its_whole_and_nothing_else_changes_without_it() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for number in 0..40 {
+        let scene = Scene::draw(emocam::world::parts_graph(), 11, number, Style::Standard);
+        let wholes: BTreeMap<usize, _> = scene.boxes().into_iter().collect();
+        for part in scene.part_boxes() {
+            let (whole, own) = (&wholes[&part.object], &part.bounding_box);
+            assert!(own.x_min >= whole.x_min && own.x_max <= whole.x_max, "{part:?} {whole:?}");
+            assert!(own.y_min >= whole.y_min && own.y_max <= whole.y_max, "{part:?} {whole:?}");
+            let without = scene.without_part(part.object, part.part);
+            assert_ne!(without.render(), scene.render(), "{part:?}");
+            // Outlines and what of hair and ears is hidden by the face lie around what is seen of them.
+            assert!(differ_only_in(&scene, &without, own, 0.6 * own.width().max(own.height())), "{part:?}");
+            assert!(!without.part_boxes().iter().any(|other| (other.object, other.part) == (part.object, part.part)));
+            kinds.insert(part.kind);
+        }
+    }
+    assert_eq!(kinds.len(), emocam::world::PARTS.len(), "every kind of part occurs: {kinds:?}");
+}
+
+#[test]
+fn the_ambience_makes_the_label_and_can_be_taken_away() {
+    let graph = emocam::world::background_graph();
+    let mut seen = std::collections::BTreeSet::new();
+    for number in 0..60 {
+        let scene = Scene::draw(graph, 5, number, Style::Standard);
+        let label = graph.label(&scene).unwrap();
+        assert_eq!(graph.has_ambience(label), scene.ambience != Ambience::Usual);
+        if scene.ambience == Ambience::Usual {
+            let json = serde_json::to_string(&scene).unwrap();
+            assert!(!json.contains("ambience") && !json.contains("hidden"), "{json}");
+            continue;
+        }
+        let plain = scene.in_usual_ambience();
+        assert_eq!((plain.boxes(), graph.label(&plain)), (scene.boxes(), graph.neutral));
+        assert_ne!(plain.render(), scene.render());
+        seen.insert(scene.ambience.name());
+    }
+    assert_eq!(seen.len(), 4, "{seen:?}");
+}

@@ -12,6 +12,7 @@ use emocam::ground_truth::{
     trials, Asked, BoxJudge, Decision, DrawnWorld, HansReport, Trial, Validation, World, WORLDS,
 };
 use emocam::pipeline::Worker;
+use emocam::score::ScoreRule;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -78,6 +79,8 @@ struct Plan {
     seed: u64,
     style: StyleName,
     resamples: u64,
+    /// Threshold of the mean, which sets those of the other scores.
+    importance: f32,
     config: Config,
     machine: Machine,
     stop: &'static AtomicBool,
@@ -106,7 +109,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     config.compute.for_images(usize::try_from(scenes.get()).unwrap_or(usize::MAX));
     make_figures_folder(&out)?;
     let stop = stop_on_interrupt("stopping after this batch; what was found so far is lost")?;
-    let plan = Plan { out, scenes: scenes.get(), seed: world, style, resamples, config, machine, stop };
+    let rule = &config.association;
+    let importance = match rule.score {
+        ScoreRule::Mean => rule.importance,
+        _ => ScoreRule::Mean.default_importance(),
+    };
+    let plan = Plan { importance, out, scenes: scenes.get(), seed: world, style, resamples, config, machine, stop };
     let done = if decide {
         plan.decide()?
     } else if hans {
@@ -162,7 +170,7 @@ impl Plan {
     ) -> anyhow::Result<Option<Vec<Trial>>> {
         let Some(found) = self.ask(world, networks)? else { return Ok(None) };
         let methods = self.config.cam.names();
-        let judges = BoxJudge::all(&methods, self.config.association.importance, &found);
+        let judges = BoxJudge::all(&methods, self.importance, &found);
         let validation = Validation::new(&found, judges, world, self.resamples, self.config.cam.seed);
         validation.write(folder, &world.graph.labels)?;
         print(validation.summary().as_bytes())?;
@@ -196,7 +204,7 @@ impl Plan {
             networks.push(found);
         }
         let asked = Asked { world: drawn, networks };
-        let (methods, importance) = (self.config.cam.names(), self.config.association.importance);
+        let (methods, importance) = (self.config.cam.names(), self.importance);
         let report = HansReport::new(&asked, &methods, importance, self.resamples, self.config.cam.seed);
         report.write(folder)?;
         print(report.summary().as_bytes())?;
@@ -216,7 +224,7 @@ impl Plan {
             let Some(asked) = self.validate_drawn(drawn, &self.out.join(drawn.name))? else { return Ok(false) };
             all.push(asked);
         }
-        let (methods, importance) = (self.config.cam.names(), self.config.association.importance);
+        let (methods, importance) = (self.config.cam.names(), self.importance);
         let decision = Decision::new(&all, &methods, importance, self.resamples, self.config.cam.seed);
         decision.write(&self.out)?;
         print(decision.summary().as_bytes())?;

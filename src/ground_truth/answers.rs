@@ -65,12 +65,16 @@ pub(super) struct Truth {
     caused: Vec<usize>,
     /// What the matrices of shortcut and parts should get right.
     pub pairs: Vec<Pair>,
+    /// Which scenes are asked about. Of networks that are compared those that all of them answer rightly: then what is
+    /// in the pictures of a label is the same for all.
+    asked: Vec<bool>,
 }
 
 /// What one judge says of a scene.
 #[derive(Debug, Clone)]
 pub(super) struct SceneNumbers {
-    label: usize,
+    /// `None`: the scene is not asked about.
+    label: Option<usize>,
     /// By thing: the greatest score, and whether it is over the threshold. Each thing once.
     things: Vec<(usize, f64, bool)>,
     /// 1 right, 0 wrong, a half where equal; `None`: the scene does not ask.
@@ -88,12 +92,14 @@ impl Truth {
             Question::Parts => idle_parts(&networks[0]),
             Question::Causes | Question::Background => Vec::new(),
         };
-        Self { question, things, labels, causes, caused, pairs }
+        let right = |scene: usize| networks.iter().all(|trials| trials[scene].label == trials[scene].truth);
+        let asked = (0..networks[0].len()).map(|scene| networks.len() == 1 || right(scene)).collect();
+        Self { question, things, labels, causes, caused, pairs, asked }
     }
 
     /// What the judge says of the network's trials.
     pub fn numbers(&self, judge: &BoxJudge, network: usize, trials: &[Trial]) -> Vec<SceneNumbers> {
-        let of_scene = |trial: &Trial| {
+        let of_scene = |(trial, &asked): (&Trial, &bool)| {
             let mut things: BTreeMap<usize, f64> = BTreeMap::new();
             for (at, found) in trial.boxes.iter().enumerate() {
                 let score = judge.score(trial, at);
@@ -101,9 +107,10 @@ impl Truth {
             }
             let over = judge.threshold().unwrap_or(f64::NEG_INFINITY);
             let things = things.into_iter().map(|(thing, score)| (thing, score, score > over)).collect();
-            SceneNumbers { label: trial.label, things, verdict: self.verdict(judge, network, trial) }
+            let verdict = asked.then(|| self.verdict(judge, network, trial)).flatten();
+            SceneNumbers { label: asked.then_some(trial.label), things, verdict }
         };
-        trials.iter().map(of_scene).collect()
+        trials.iter().zip(&self.asked).map(of_scene).collect()
     }
 
     /// Whether the judge is right about the scene.
@@ -160,7 +167,7 @@ impl Truth {
 
     /// Share of the label's scenes that ask which the judge gets right, with scenes counted `weights` times.
     pub fn scenes_right(&self, scenes: &[SceneNumbers], label: usize, weights: &[f64]) -> Option<f64> {
-        let of_label = scenes.iter().zip(weights).filter(|(scene, _)| scene.label == label);
+        let of_label = scenes.iter().zip(weights).filter(|(scene, _)| scene.label == Some(label));
         let asked = of_label.filter_map(|(scene, weight)| Some((scene.verdict?, weight)));
         let (sum, count) =
             asked.fold((0.0, 0.0), |(sum, count), (right, weight)| (sum + weight * right, count + weight));
@@ -172,10 +179,11 @@ impl Truth {
         let mut sums = Array2::<f64>::zeros((self.things, self.labels));
         let mut images = vec![0.0; self.labels];
         for (scene, weight) in scenes.iter().zip(weights) {
-            images[scene.label] += weight;
+            let Some(label) = scene.label else { continue };
+            images[label] += weight;
             for &(thing, score, over) in &scene.things {
                 let number = if reading == Reading::Counts { f64::from(u8::from(over)) } else { score };
-                sums[[thing, scene.label]] += weight * number;
+                sums[[thing, label]] += weight * number;
             }
         }
         Array2::from_shape_fn(sums.dim(), |(thing, label)| {

@@ -61,7 +61,7 @@ struct Names {
 }
 
 impl HansReport {
-    /// From the trials of both networks; `resamples` bootstrap resamples over scenes from `seed`.
+    /// From the trials of both networks; single scenes and matrices are of those that both answer rightly; `resamples` bootstrap resamples over scenes from `seed`.
     ///
     /// # Panics
     /// The world's question is another one, or there are no scenes.
@@ -182,13 +182,15 @@ impl HansReport {
         let matrix = &self.matrices[network];
         let row = |&thing: &usize| pairs.iter().map(|pair| matrix[[thing, pair.label]]).collect();
         Heatmap {
-            title: format!("What the network `{}` goes by", self.networks[network].name),
+            title: format!("What the network {} goes by", self.networks[network].name),
             subtitle: Some(format!("{} scenes; {}", self.scenes, self.matrix_judge)),
             rows: things.iter().map(|&thing| self.names.things[thing].clone()).collect(),
             columns: pairs.iter().map(|pair| self.names.labels[pair.label].clone()).collect(),
             values: things.iter().map(row).collect(),
             value_label: "share of scenes in which it is important".into(),
-            notes: vec!["Cause and companion of each label are in the same scenes, one above the other.".into()],
+            notes: vec![
+                "What the network goes by and what is always beside it, for each label one above the other.".into()
+            ],
             ..Heatmap::default()
         }
     }

@@ -1,6 +1,7 @@
 //! What is written of a validation: tables and pictures.
 
 use super::answers::Reading;
+use super::box_judge::BoxJudge;
 use super::decision::{Decision, Rightness};
 use super::recovery::{Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
 use super::worlds::WORLDS;
@@ -67,7 +68,7 @@ impl Validation {
             header.extend(["", "_lower", "_upper"].map(|end| format!("{}{end}", measure.name())));
         }
         let rows = self.recoveries.iter().map(|Recovery { judge, estimates }| {
-            let mut cells = vec![judge.name.clone(), judge.rule_name().into(), cell(judge.threshold())];
+            let mut cells = vec![judge.name.clone(), judge.rule_name().into(), threshold_cell(judge)];
             cells.extend(estimates.iter().flat_map(interval_cells));
             cells
         });
@@ -153,7 +154,7 @@ impl Decision {
         ];
         let row = |row: &Rightness| {
             let mut cells = vec![row.world.to_string(), row.judge.name.clone(), row.judge.rule_name().into()];
-            cells.extend([cell(row.judge.threshold()), row.reading.name().into()]);
+            cells.extend([threshold_cell(&row.judge), row.reading.name().into()]);
             cells.extend(interval_cells(&row.estimate).into_iter().chain(interval_cells(&row.difference)));
             cells
         };
@@ -243,6 +244,11 @@ impl Decision {
 /// A number, or nothing.
 pub(super) fn cell(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// The threshold as it was given, in single precision.
+fn threshold_cell(judge: &BoxJudge) -> String {
+    judge.threshold().map(|threshold| (threshold as f32).to_string()).unwrap_or_default()
 }
 
 /// A number and the ends of its interval.
