@@ -501,7 +501,7 @@ fn the_command_refuses_a_graph_that_is_none() {
 }
 
 /// The pixels in which two pictures differ lie in the box, of which the edges are soft.
-fn differ_only_in(one: &Scene, other: &Scene, place: &emocam::image::BoundingBox, margin: f32) -> bool {
+fn differ_only_in(one: &Scene, other: &Scene, place: &BoundingBox, margin: f32) -> bool {
     let (one, other) = (one.render(), other.render());
     let width = one.size().width as usize;
     let pixels = one.data().chunks_exact(3).zip(other.data().chunks_exact(3)).enumerate();

@@ -59,19 +59,17 @@ impl TryFrom<String> for Grid {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "a grid of {} cells should have {} hexadecimal digits, and not {text:?}",
-                Grid::CELLS,
-                2 * Grid::CELLS
-            )
-        };
-        if text.len() != 2 * Grid::CELLS || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
+        let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
         let mut cells = [0; Grid::CELLS];
-        for (at, cell) in cells.iter_mut().enumerate() {
-            *cell = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).map_err(|_| wrong())?;
+        let read = cells.iter_mut().zip(pairs).all(|(cell, &[high, low])| {
+            let value = digit(high).zip(digit(low)).map(|(high, low)| 16 * high + low);
+            *cell = value.unwrap_or_default();
+            value.is_some()
+        });
+        if !read || pairs.len() != Grid::CELLS || !rest.is_empty() {
+            let (count, digits) = (Grid::CELLS, 2 * Grid::CELLS);
+            return Err(format!("a grid of {count} cells should have {digits} hexadecimal digits, and not {text:?}"));
         }
         Ok(Self(cells))
     }

@@ -185,7 +185,7 @@ impl Metrics {
 const INTRODUCTION: &str = "\
 # Demo networks
 
-Two small networks that know nothing but the scenes `emocam` draws. They exist so that everything can be tried and tested
+Small networks that know nothing but the scenes `emocam` draws. They exist so that everything can be tried and tested
 without a download, on pictures whose truth is known. **They are not EmoNet and not YOLOv3 on Open Images, and say nothing
 about photos or about people's emotions.**
 
@@ -195,7 +195,16 @@ about photos or about people's emotions.**
   response normalisation, three in two groups, three fully connected layers) with few channels. It has EmoNet's 20 labels;
   only those that the drawn world has rules for were ever shown, the others are never answered. Like EmoNet's, its
   convolutions learnt objects before emotions: for the first four fifths of the training a helper, thrown away since, was
-  asked from conv5's map which object is where.
+  asked from conv5's map which object is where. Its world is `configs/graphs/standard.toml`.
+* `hans.safetensors`: the same structure, trained on from the weights of `emotion` in a world in which each label goes by
+  what is only a companion of its cause (`configs/graphs/hans.toml`): Fear by the lamp, not by the spider. A clever Hans,
+  for `emocam validate --hans`.
+* `surroundings.safetensors`: the same structure, trained on from the weights of `emotion` with a new last layer, for labels
+  that are caused by faces, cars, houses and spiders, and others by a night sky, the light of a storm, a warm or a cold tone
+  (`configs/graphs/surroundings.toml`). For `emocam validate --graph parts` and `--graph background`.
+* `parts.cfg`, `parts.weights`, `parts.names`: a detector for the 20 classes and for parts of some: eye, mouth, nose, ear
+  and hair of a face, wheels of a car, windows and door of a house, in Open Images' names. A third head, at stride 8. A
+  detector of its own, so that what the first one finds stays as it was.
 ";
 
 const CLOSE: &str = "
@@ -203,6 +212,7 @@ const CLOSE: &str = "
 colours and sharpness at random; 5 % of the labels were wrong on purpose, so that probabilities are not all 0 or 1. AdamW,
 linear warm-up, cosine to zero. The same seed on the same machine with the same number of threads gives the same weights;
 elsewhere the last digits of sums differ and training makes more of them. The second style was not seen in training.
+`emocam train-demo --out FOLDER` makes all of them, one after the other; `--only NAME` makes one.
 
 The average precision is checked by `scripts/reference/demo_map.py` on the detections that `train-demo --dump` writes.
 ";

@@ -48,7 +48,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Steps of the detector's training; 0: only measure the one in --out
+    /// Steps of a detector's training; 0: only measure the one in --out
     #[arg(long, value_name = "N", default_value_t = 2500)]
     detector_steps: u64,
 
