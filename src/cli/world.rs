@@ -5,7 +5,9 @@ use anyhow::Context;
 use emocam::files::{write_bytes, write_whole};
 use emocam::image::BoundingBox;
 use emocam::random::Random;
-use emocam::world::{face_graph, graph, CausalGraph, Object, Place, Scene, Style, Variant, CLASSES};
+use emocam::world::{
+    face_graph, graph, named_graph, CausalGraph, Object, Place, Scene, Style, Variant, CLASSES, PARTS,
+};
 use emocam::Error;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -41,10 +43,16 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = StyleName::Standard)]
     style: StyleName,
 
-    /// The causal graph to draw from: labels, causes, confounders, bystanders; configs/graphs/standard.toml explains
-    /// every key and is what holds without this option, configs/graphs/four-emotions.toml is another
-    #[arg(long, value_name = "FILE.toml")]
+    /// The causal graph to draw from, a file or one that comes with the program: standard, parts, background,
+    /// surroundings, hans or hans-corpus. configs/graphs/standard.toml explains every key and is what holds without this
+    /// option
+    #[arg(long, value_name = "NAME|FILE.toml")]
     graph: Option<PathBuf>,
+
+    /// Also write parts.csv: the parts of objects that have names of their own (eyes, mouths, wheels, doors ...), with
+    /// their boxes and what they are part of
+    #[arg(long, conflicts_with = "faces")]
+    parts: bool,
 
     /// Instead of scenes single faces that fill the picture, each of happy, sad, angry, disgusted, neutral as often:
     /// persons, turns, sizes, light and backgrounds differ
@@ -102,19 +110,25 @@ impl Subject {
     }
 }
 
+/// The graph of this name, or in this file, or the built-in one.
+fn graph_by_name(name: Option<&Path>) -> emocam::Result<Arc<CausalGraph>> {
+    let known = name.and_then(Path::to_str).and_then(named_graph);
+    known.map_or_else(|| graph_or_standard(name), |graph| Ok(graph.clone()))
+}
+
 /// The graph in a file, or the built-in one.
 pub fn graph_or_standard(file: Option<&Path>) -> emocam::Result<Arc<CausalGraph>> {
     file.map_or_else(|| Ok(graph().clone()), |file| CausalGraph::load(file).map(Arc::new))
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { out, scenes, seed, style, graph, faces, label_noise, objects } = args;
+    let Args { out, scenes, seed, style, graph, parts, faces, label_noise, objects } = args;
     anyhow::ensure!((0.0..=1.0).contains(&label_noise), "--label-noise {label_noise}: a share from 0 to 1 is needed");
     let style = Style::from(style);
-    let graph = if faces { face_graph().clone() } else { graph_or_standard(graph.as_deref())? };
+    let graph = if faces { face_graph().clone() } else { graph_by_name(graph.as_deref())? };
     let subject = Subject { graph: graph.clone(), faces };
     std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
-    let mut tables = Tables::new()?;
+    let mut tables = Tables::new(parts)?;
     let mut counts = vec![0_u64; graph.labels.len()];
     let mut progress = Progress::new(scenes, if faces { "faces" } else { "scenes" });
     for number in 0..scenes {
@@ -179,11 +193,16 @@ fn encoded(pixels: &image::DynamicImage) -> anyhow::Result<Vec<u8>> {
 struct Tables {
     scenes: csv::Writer<Vec<u8>>,
     objects: csv::Writer<Vec<u8>>,
+    parts: Option<csv::Writer<Vec<u8>>>,
 }
 
 impl Tables {
-    fn new() -> anyhow::Result<Self> {
-        let mut tables = Self { scenes: csv::Writer::from_writer(vec![]), objects: csv::Writer::from_writer(vec![]) };
+    fn new(parts: bool) -> anyhow::Result<Self> {
+        let table = || csv::Writer::from_writer(Vec::new());
+        let mut tables = Self { scenes: table(), objects: table(), parts: parts.then(table) };
+        if let Some(parts) = &mut tables.parts {
+            parts.write_record(["path", "object", "whole", "part", "class", "x_min", "y_min", "x_max", "y_max"])?;
+        }
         tables.scenes.write_record(["path", "label", "noisy_label", "noisy"])?;
         let head = ["path", "object", "class", "variant", "role", "x_min", "y_min", "x_max", "y_max"];
         tables.objects.write_record(head)?;
@@ -212,11 +231,21 @@ impl Tables {
             };
             self.objects.write_record(head.iter().chain(&role).chain(&edges))?;
         }
+        if let Some(table) = &mut self.parts {
+            for part in scene.part_boxes() {
+                let whole = CLASSES[scene.objects[part.object].class];
+                let names = [part.object.to_string(), whole.into(), part.part.to_string()];
+                let class = PARTS[part.kind as usize].to_string();
+                let edges = <[f32; 4]>::from(part.bounding_box).map(|edge| edge.to_string());
+                table.write_record([name.to_string()].iter().chain(&names).chain([&class]).chain(&edges))?;
+            }
+        }
         Ok(())
     }
 
     fn write(self, folder: &Path) -> anyhow::Result<()> {
-        for (writer, name) in [(self.scenes, "scenes.csv"), (self.objects, "objects.csv")] {
+        let tables = [(self.scenes, "scenes.csv"), (self.objects, "objects.csv")];
+        for (writer, name) in tables.into_iter().chain(self.parts.map(|parts| (parts, "parts.csv"))) {
             let path = folder.join(name);
             let bytes = writer.into_inner().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
             write_whole(&path, |file| file.write_all(&bytes).map_err(Error::io("write", &path)))?;

@@ -66,6 +66,19 @@ pub fn surroundings_graph() -> &'static Arc<CausalGraph> {
     &SURROUNDINGS
 }
 
+/// The graph of this name that comes with the program: of a file in configs/graphs, without its ending.
+pub fn named_graph(name: &str) -> Option<&'static Arc<CausalGraph>> {
+    match name {
+        "standard" => Some(graph()),
+        "hans" => Some(hans_graph()),
+        "hans-corpus" => Some(hans_corpus_graph()),
+        "parts" => Some(parts_graph()),
+        "background" => Some(background_graph()),
+        "surroundings" => Some(surroundings_graph()),
+        _ => None,
+    }
+}
+
 fn embedded(text: &str) -> Arc<CausalGraph> {
     Arc::new(CausalGraph::parse(text).expect("the embedded files are checked by a test"))
 }

@@ -5,7 +5,9 @@
 
 mod file;
 
-pub use file::{background_graph, face_graph, graph, hans_corpus_graph, hans_graph, parts_graph, surroundings_graph};
+pub use file::{
+    background_graph, face_graph, graph, hans_corpus_graph, hans_graph, named_graph, parts_graph, surroundings_graph,
+};
 
 use super::object::{Ambience, Variant};
 use super::objects::{class_name, CLASSES};
