@@ -129,7 +129,7 @@ fn an_emotion_network_learns_and_its_file_runs_as_what_was_trained() {
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("emotion.safetensors");
-    network.save(&path).unwrap();
+    network.save(&path, false).unwrap();
     let runs = AlexNet::load(&path, None, Device::Cpu).unwrap();
     assert!(runs.subtracts_mean().unwrap() && !runs.synthesized());
     let again = emotion::EmotionTraining::load(&path, &Rectangles, Device::Cpu).unwrap();

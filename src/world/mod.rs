@@ -21,8 +21,8 @@ mod scene;
 mod setting;
 
 pub use graph::{
-    background_graph, face_graph, graph, hans_corpus_graph, hans_graph, named_graph, parts_graph, surroundings_graph, AmbienceCause,
-    Bystander, CausalGraph, Cause, Confounder, Role, LABELS,
+    background_graph, face_graph, graph, hans_corpus_graph, hans_graph, named_graph, parts_graph, surroundings_graph,
+    AmbienceCause, Bystander, CausalGraph, Cause, Confounder, Role, LABELS,
 };
 pub use lesson::{kind_name, Lesson};
 pub use object::{Ambience, Object, Part, Place, Style, Variant, PARTS};

@@ -287,7 +287,8 @@ fn with_emotion(
             training.forget_labels(args.seed)?;
         }
         emotion::train(&mut training, &examples, schedule, told)?;
-        training.save(&path)?;
+        // The program carries them: those that few need are half as large.
+        training.save(&path, !first)?;
         write_bytes(&path.with_extension("toml"), emotion_card().as_bytes())?;
         Ok(())
     })?;

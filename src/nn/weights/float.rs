@@ -30,12 +30,26 @@ pub(super) fn first_not_finite(values: &[f32]) -> Option<(usize, f32)> {
     values.iter().copied().enumerate().find(|(_, value)| !value.is_finite())
 }
 
-/// Writes `values` as little-endian `f32`, in pieces, so that no second copy of a large tensor is made.
+/// Writes `values` as little-endian `f32`.
 pub(super) fn write_f32(writer: &mut impl std::io::Write, values: &[f32]) -> std::io::Result<()> {
+    write(writer, values, f32::to_le_bytes)
+}
+
+/// Writes `values` as little-endian `f16`, each rounded to the nearest.
+pub(super) fn write_f16(writer: &mut impl std::io::Write, values: &[f32]) -> std::io::Result<()> {
+    write(writer, values, |value| f16::from_f32(value).to_le_bytes())
+}
+
+/// In pieces, so that no second copy of a large tensor is made.
+fn write<const N: usize>(
+    writer: &mut impl std::io::Write,
+    values: &[f32],
+    bytes: impl Fn(f32) -> [u8; N],
+) -> std::io::Result<()> {
     let mut piece = Vec::with_capacity(64 << 10);
     for values in values.chunks(16 << 10) {
         piece.clear();
-        piece.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        piece.extend(values.iter().flat_map(|&value| bytes(value)));
         writer.write_all(&piece)?;
     }
     Ok(())

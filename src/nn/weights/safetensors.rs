@@ -93,6 +93,19 @@ enum HeaderEntry<'a> {
 /// A tensor's shape and values disagree; two have the same name, or one is called `__metadata__`; the file cannot be
 /// written.
 pub fn write(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<String, String>) -> Result<()> {
+    write_as(path, tensors, metadata, false)
+}
+
+/// [`write`] with numbers in half precision, rounded to the nearest: half as large a file.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_half(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<String, String>) -> Result<()> {
+    write_as(path, tensors, metadata, true)
+}
+
+fn write_as(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<String, String>, half: bool) -> Result<()> {
+    let (dtype, bytes) = if half { ("F16", 2) } else { ("F32", 4) };
     let mut header = BTreeMap::new();
     if !metadata.is_empty() {
         header.insert(METADATA, HeaderEntry::Text(metadata));
@@ -101,8 +114,8 @@ pub fn write(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<Strin
     for (name, array) in tensors {
         check_array(path, name, array)?;
         let start = end;
-        end += 4 * array.values.len() as u64;
-        let entry = Entry { dtype: "F32", shape: &array.shape, data_offsets: [start, end] };
+        end += bytes * array.values.len() as u64;
+        let entry = Entry { dtype, shape: &array.shape, data_offsets: [start, end] };
         if name == METADATA || header.insert(name, HeaderEntry::Tensor(entry)).is_some() {
             return Err(Error::file(
                 path,
@@ -117,7 +130,12 @@ pub fn write(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<Strin
         let written = file
             .write_all(&(header.len() as u64).to_le_bytes())
             .and_then(|()| file.write_all(&header))
-            .and_then(|()| tensors.iter().try_for_each(|(_, array)| float::write_f32(file, &array.values)));
+            .and_then(|()| {
+                tensors.iter().try_for_each(|(_, array)| match half {
+                    true => float::write_f16(file, &array.values),
+                    false => float::write_f32(file, &array.values),
+                })
+            });
         written.map_err(Error::io("write", path))
     })
 }

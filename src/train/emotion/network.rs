@@ -198,11 +198,12 @@ impl EmotionTraining {
         Ok(())
     }
 
-    /// Writes the weights and the mean colour as safetensors, in the project's own layout, BatchNorm folded.
+    /// Writes the weights and the mean colour as safetensors, in the project's own layout, BatchNorm folded; in `half`
+    /// precision or in single.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    pub fn save(&self, path: &Path, half: bool) -> Result<()> {
         let mean = (MEAN.to_string(), self.mean.shallow_clone());
         let array = |(name, tensor): &(String, Tensor)| -> Result<(String, Array)> {
             let values = tensor.f_flatten(0, -1).and_then(|t| Vec::<f32>::try_from(&t));
@@ -212,7 +213,8 @@ impl EmotionTraining {
         let folded = self.folded().map_err(Error::torch("folding BatchNorm"))?;
         let arrays = folded.iter().chain([&mean]).map(array).collect::<Result<Vec<_>>>()?;
         let about = "trained on drawn scenes by `emocam train-demo`; not EmoNet";
-        safetensors::write(path, &arrays, &BTreeMap::from([("about".into(), about.into())]))
+        let write = if half { safetensors::write_half } else { safetensors::write };
+        write(path, &arrays, &BTreeMap::from([("about".into(), about.into())]))
     }
 
     /// The tensors of the network without BatchNorm that computes the same.
