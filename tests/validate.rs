@@ -130,7 +130,7 @@ fn a_clever_hans_is_found_out() {
     }
     let mut command = validate(&corpus, "own");
     command.args(["--hans", "--emotion-weights"]).arg(common::reference("emonet/narrow_ecco.pt"));
-    refused(&mut command, &["two networks that come with the program are compared", "leave out --emotion-weights"]);
+    refused(&mut command, &["networks that come with the program are compared", "leave out --emotion-weights"]);
 }
 
 /// In the world of parts the detector knows the parts, and its classes are asked about; in that of backgrounds there is

@@ -2,6 +2,7 @@
 
 use super::{check_rule, NestedClasses};
 use crate::config::{AssociationConfig, Nested};
+use crate::image::Size;
 use crate::run::record::ImageRecord;
 use crate::run::Run;
 use crate::score::{MapSample, OtherMaps, ScoreRule};
@@ -68,9 +69,7 @@ impl Importance {
         }
         self.rule.score.pick(score).unwrap_or_else(|| {
             let found = self.maps.as_ref().zip(map.grid.as_ref()).and_then(|(maps, grid)| {
-                let edges = <[f32; 4]>::from(record.boxes[at].bounding_box).map(f64::from);
-                let [width, height] = [record.width, record.height].map(f64::from);
-                let edges = [[edges[0] / width, edges[2] / width], [edges[1] / height, edges[3] / height]];
+                let edges = record.boxes[at].bounding_box.shares(Size::new(record.width, record.height));
                 maps.score(method, &record.path, grid, edges)
             });
             found.expect("a rule that compares with other pictures is made with their maps, which every map has")

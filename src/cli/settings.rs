@@ -313,7 +313,7 @@ pub struct Association {
 #[command(next_help_heading = "Association")]
 pub struct Counting {
     /// A box counts when its score is over this [default: 0.3; of contrast 0.1, z 1, lift 1.5, chance 0.95]
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
     importance: Option<f32>,
 
     /// Also require a confidence over this, 0 to 1 [default: 0]

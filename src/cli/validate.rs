@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Draws scenes, takes every object out of each and asks the model again: what makes its answer fall is what the answer
 /// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
 /// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says
-/// otherwise; detector and emotion model are the small ones that come with the program, copied to DIR/models, each
+/// otherwise, and by --hans and --decide object-shap too; detector and emotion model are the small ones that come with the program, copied to DIR/models, each
 /// unless another that knows the drawn world is named.
 ///
 /// There are four worlds. standard: which classes cause a label. hans: cause and companion of a label are always in the
@@ -65,7 +65,7 @@ pub struct Args {
     decide: bool,
 
     /// Bootstrap resamples over scenes
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(0..=10_000))]
     resamples: u64,
 
     #[command(flatten)]
@@ -89,6 +89,7 @@ struct Plan {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { out, scenes, world, style, graph, hans, decide, resamples, settings } = args;
     let built_in = graph.as_ref().map_or(Some("standard"), |graph| graph.to_str()).and_then(DrawnWorld::named);
+    let hans = hans || built_in.is_some_and(|world| world.networks.len() > 1);
     let own = match (&graph, built_in) {
         (Some(file), None) => Some(graph_or_standard(Some(file))?),
         _ => None,
@@ -105,6 +106,15 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
         config.regions.file.is_empty(),
         "scenes are drawn as they are needed: no file has their regions; leave out --regions"
+    );
+    let published = Config::default();
+    anyhow::ensure!(
+        !(hans || decide) || config.emotion.weights == published.emotion.weights,
+        "networks that come with the program are compared: leave out --emotion-weights"
+    );
+    anyhow::ensure!(
+        !decide || config.detector.weights == published.detector.weights,
+        "every world has a detector that comes with the program: leave out --detector and --detector-weights"
     );
     config.compute.for_images(usize::try_from(scenes.get()).unwrap_or(usize::MAX));
     make_figures_folder(&out)?;
@@ -191,10 +201,6 @@ impl Plan {
 
     /// Whether the methods tell two networks apart; `None`: stopped.
     fn hans(&self, drawn: &'static DrawnWorld, folder: &Path) -> anyhow::Result<Option<Asked>> {
-        anyhow::ensure!(
-            self.config.emotion.weights == Config::default().emotion.weights,
-            "two networks that come with the program are compared: leave out --emotion-weights"
-        );
         let world = drawn.world(self.seed, self.style.into());
         let mut networks = Vec::new();
         for emotion in drawn.networks {

@@ -5,9 +5,7 @@ use anyhow::Context;
 use emocam::files::{write_bytes, write_whole};
 use emocam::image::BoundingBox;
 use emocam::random::Random;
-use emocam::world::{
-    face_graph, graph, named_graph, CausalGraph, Object, Place, Scene, Style, Variant, CLASSES, PARTS,
-};
+use emocam::world::{face_graph, graph, named_graph, CausalGraph, Object, Place, Scene, Style, Variant, CLASSES};
 use emocam::Error;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -235,7 +233,7 @@ impl Tables {
             for part in scene.part_boxes() {
                 let whole = CLASSES[scene.objects[part.object].class];
                 let names = [part.object.to_string(), whole.into(), part.part.to_string()];
-                let class = PARTS[part.kind as usize].to_string();
+                let class = part.kind.name().to_string();
                 let edges = <[f32; 4]>::from(part.bounding_box).map(|edge| edge.to_string());
                 table.write_record([name.to_string()].iter().chain(&names).chain([&class]).chain(&edges))?;
             }

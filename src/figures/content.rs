@@ -233,7 +233,7 @@ impl Explainer<'_> {
             value_all: map.game.as_ref().map(|game| game.value_all),
             value_nothing: map.game.as_ref().map(|game| game.value_nothing),
             background: game.and_then(|game| game.background),
-            outside: game.is_none().then_some(map.background.mass),
+            outside: (game.is_none() && !map.flat).then_some(map.background.mass),
             boxes,
         }
     }

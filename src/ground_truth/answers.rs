@@ -103,6 +103,9 @@ impl Truth {
             let mut things: BTreeMap<usize, f64> = BTreeMap::new();
             for (at, found) in trial.boxes.iter().enumerate() {
                 let score = judge.score(trial, at);
+                if score == f64::NEG_INFINITY {
+                    continue;
+                }
                 things.entry(found.class).and_modify(|most| *most = most.max(score)).or_insert(score);
             }
             let over = judge.threshold().unwrap_or(f64::NEG_INFINITY);

@@ -29,7 +29,8 @@ impl BoxJudge {
     /// Every method by every rule (one whose regions have values by these alone), a random map by every rule, detections
     /// alone: all that the maps are asked about, and those more confident than 1/2, a better adversary. The threshold of
     /// the mean is `importance`; those of other scores are set so that as many boxes are important as by the mean, since
-    /// they are not on one scale.
+    /// they are not on one scale. Where the background is asked about, which has no other place to be, there is no z and
+    /// no chance.
     pub fn all(methods: &[String], importance: f32, trials: &[Trial]) -> Vec<Self> {
         let names = methods.iter().cloned().chain(["random map".to_string()]);
         let of_method = |(at, name): (usize, String)| {
@@ -45,9 +46,14 @@ impl BoxJudge {
                 judge.threshold = judge.threshold_for(trials, wanted);
                 judge
             };
+            let background = trials.iter().any(|trial| trial.background.is_some());
             let compares = |trial: &Trial| trial.chance.get(at).is_some_and(|chance| chance.len() == trial.boxes.len());
-            let comparable = trials.iter().all(compares);
-            let others = ScoreRule::ALL[1..].iter().filter(|rule| **rule != ScoreRule::Chance || comparable);
+            let comparable = !background && trials.iter().all(compares);
+            let others = ScoreRule::ALL[1..].iter().filter(|rule| match rule {
+                ScoreRule::Chance => comparable,
+                ScoreRule::Z => !background,
+                _ => true,
+            });
             let others: Vec<Self> = others.map(matched).collect();
             [mean].into_iter().chain(others).collect()
         };
@@ -71,12 +77,15 @@ impl BoxJudge {
         self.threshold.is_finite().then_some(self.threshold)
     }
 
+    /// What the judge says of the box `at`; minus infinity where it knows nothing of it: detections nothing of the
+    /// background, which nobody detects.
     pub(super) fn score(&self, trial: &Trial, at: usize) -> f64 {
         match self.scores {
             Some(method) => {
                 let number = self.rule.pick(&trial.scores[method][at]);
                 f64::from(number.unwrap_or_else(|| trial.chance[method][at]))
             }
+            None if trial.background == Some(at) => f64::NEG_INFINITY,
             None => f64::from(trial.boxes[at].confidence),
         }
     }
@@ -90,7 +99,7 @@ impl BoxJudge {
         let mut scores: Vec<f64> =
             trials.iter().flat_map(|trial| (0..trial.boxes.len()).map(|at| self.score(trial, at))).collect();
         scores.sort_by(|a, b| b.total_cmp(a));
-        scores.get(wanted).or(scores.last()).copied().unwrap_or(0.0)
+        scores.get(wanted).copied().unwrap_or(f64::NEG_INFINITY)
     }
 
     /// Classes with an important box, each once.

@@ -57,13 +57,16 @@ impl Judged {
         // Thresholds are set for every network's maps alone.
         let of_network: Vec<Vec<BoxJudge>> =
             asked.networks.iter().map(|trials| BoxJudge::all(methods, importance, trials)).collect();
-        let judge = |at: usize| {
-            let numbers =
-                |(network, trials): (usize, &Vec<Trial>)| truth.numbers(&of_network[network][at], network, trials);
-            let numbers = asked.networks.iter().enumerate().map(numbers).collect();
-            (of_network[0][at].clone(), numbers)
+        // One that cannot be asked about every network is left out.
+        let judge = |first: &BoxJudge| {
+            let numbers = |(network, trials): (usize, &Vec<Trial>)| {
+                let same = |judge: &&BoxJudge| (&judge.name, judge.rule_name()) == (&first.name, first.rule_name());
+                Some(truth.numbers(of_network[network].iter().find(same)?, network, trials))
+            };
+            let numbers: Option<Vec<Vec<SceneNumbers>>> = asked.networks.iter().enumerate().map(numbers).collect();
+            Some((first.clone(), numbers?))
         };
-        let judges = (0..of_network[0].len()).map(judge).collect();
+        let judges = of_network[0].iter().filter_map(judge).collect();
         Self { truth, judges, scenes: asked.networks[0].len() }
     }
 
@@ -76,7 +79,7 @@ impl Judged {
     }
 
     /// The paper's rule, where its method is among those that are judged.
-    fn paper(&self) -> Option<usize> {
+    pub fn paper(&self) -> Option<usize> {
         self.judges.iter().position(|(judge, _)| judge.name == "grad-cam" && judge.rule == ScoreRule::Mean)
     }
 }
@@ -107,19 +110,20 @@ pub(super) fn resampled<T: Send>(
     (0..resamples).into_par_iter().map(resample).collect()
 }
 
-/// The number over all scenes with its interval.
-pub(super) fn estimate(value: Option<f64>, resamples: &[Option<f64>]) -> RecoveryEstimate {
-    let interval = value.and_then(|value| bias_spanning_interval(value, resamples));
+/// The number over all scenes with its interval, where there are at least two scenes.
+pub(super) fn estimate(value: Option<f64>, resamples: &[Option<f64>], scenes: usize) -> RecoveryEstimate {
+    let interval = value.filter(|_| scenes > 1).and_then(|value| bias_spanning_interval(value, resamples));
     RecoveryEstimate { value, interval: interval.map(|ends| (ends.lower, ends.upper)) }
 }
 
 fn rows(asked: &Asked, methods: &[String], importance: f32, resamples: u64, seed: u64) -> Vec<Rightness> {
     let judged = Judged::new(asked, methods, importance);
     let values = judged.measure(&vec![1.0; judged.scenes]);
-    let resampled = resampled(judged.scenes, resamples, seed, |weights| judged.measure(weights));
+    let drawn = resampled(judged.scenes, resamples, seed, |weights| judged.measure(weights));
     let paper = judged.paper();
-    let estimate = |number: &dyn Fn(&[[Option<f64>; 3]]) -> Option<f64>| {
-        estimate(number(&values), &resampled.iter().map(|values| number(values)).collect::<Vec<_>>())
+    let measured = |number: &dyn Fn(&[[Option<f64>; 3]]) -> Option<f64>| {
+        let resamples: Vec<Option<f64>> = drawn.iter().map(|values| number(values)).collect();
+        estimate(number(&values), &resamples, judged.scenes)
     };
     let row = |(at, reading): (usize, usize)| {
         let beside = if Reading::ALL[reading] == Reading::Scenes { reading } else { 0 };
@@ -127,8 +131,8 @@ fn rows(asked: &Asked, methods: &[String], importance: f32, resamples: u64, seed
             world: asked.world.name,
             judge: judged.judges[at].0.clone(),
             reading: Reading::ALL[reading],
-            estimate: estimate(&|values| values[at][reading]),
-            difference: estimate(&|values| Some(values[at][reading]? - values[paper?][beside]?)),
+            estimate: measured(&|values| values[at][reading]),
+            difference: measured(&|values| Some(values[at][reading]? - values[paper?][beside]?)),
         }
     };
     (0..judged.judges.len()).flat_map(|at| (0..3).map(move |reading| (at, reading))).map(row).collect()

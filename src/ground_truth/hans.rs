@@ -38,8 +38,8 @@ struct NetworkFacts {
 struct PairTruth {
     pair: Pair,
     scenes: u64,
-    /// Share of the scenes whose answer changes without the one, and without the other.
-    flips: [f64; 2],
+    /// Share of the scenes whose answer changes without the one, and without the other; `None` where there are none.
+    flips: [Option<f64>; 2],
 }
 
 /// What one judge's matrix, or its single scenes, say of a pair.
@@ -75,7 +75,7 @@ impl HansReport {
             accuracy: share(trials.iter().map(|trial| trial.label == trial.truth)),
         };
         let truths = judged.truth.pairs.iter().map(|pair| truth(pair, &asked.networks[pair.network])).collect();
-        let paper = judged.judges.iter().position(|(judge, _)| judge.name == "grad-cam").unwrap_or(0);
+        let paper = judged.paper().unwrap_or(0);
         let once = vec![1.0; judged.scenes];
         let (judge, numbers) = &judged.judges[paper];
         let matrices = numbers.iter().map(|scenes| judged.truth.matrix(Reading::Counts, scenes, &once)).collect();
@@ -110,7 +110,7 @@ impl HansReport {
         write_table(&folder.join("networks.csv"), &["network", "scenes", "accuracy", "agreement"], rows)?;
         let head = ["label", "network", "goes_by", "other", "scenes", "flips_without", "flips_without_other"];
         let rows = self.truths.iter().map(|truth| {
-            let numbers = [truth.scenes.to_string(), truth.flips[0].to_string(), truth.flips[1].to_string()];
+            let numbers = [truth.scenes.to_string(), cell(truth.flips[0]), cell(truth.flips[1])];
             self.pair_cells(&truth.pair).into_iter().chain(numbers).collect()
         });
         write_table(&folder.join("truth.csv"), &head, rows)?;
@@ -160,11 +160,12 @@ impl HansReport {
             text.push_str(&format!("; {name}: {accuracy:.3} right"));
         }
         text.push('\n');
-        let apart = self.truths.iter().filter(|truth| truth.flips[0] > truth.flips[1]).count();
+        let seen = self.truths.iter().filter(|truth| truth.scenes > 0);
+        let apart = seen.clone().filter(|truth| truth.flips[0] > truth.flips[1]).count();
         text.push_str(&format!(
             "taking out what a network goes by changes its answer more often than taking out the other for {apart} of \
              {} pairs of label and network\n",
-            self.truths.len()
+            seen.count()
         ));
         text
     }
@@ -203,16 +204,16 @@ fn share(of: impl ExactSizeIterator<Item = bool>) -> f64 {
 
 /// What taking either of the pair out does to the network's answers.
 fn truth(pair: &Pair, trials: &[Trial]) -> PairTruth {
-    let mut truth = PairTruth { pair: pair.clone(), scenes: 0, flips: [0.0; 2] };
+    let (mut scenes, mut sums) = (0, [0_u64; 2]);
     for trial in trials.iter().filter(|trial| trial.truth == pair.label && trial.label == pair.label) {
         let effect = |class| trial.effects.iter().find(|effect| effect.class == class);
         let (Some(cause), Some(other)) = (effect(pair.cause), effect(pair.other)) else { continue };
-        truth.scenes += 1;
-        let flips = [cause.flips, other.flips];
-        truth.flips.iter_mut().zip(flips).for_each(|(sum, flips)| *sum += f64::from(u8::from(flips)));
+        scenes += 1;
+        sums[0] += u64::from(cause.flips);
+        sums[1] += u64::from(other.flips);
     }
-    truth.flips = truth.flips.map(|sum| sum / truth.scenes.max(1) as f64);
-    truth
+    let flips = sums.map(|sum| (scenes > 0).then(|| sum as f64 / scenes as f64));
+    PairTruth { pair: pair.clone(), scenes, flips }
 }
 
 /// Cells of the cause and of the other.
@@ -238,19 +239,20 @@ fn orders(judged: &Judged, resamples: u64, seed: u64) -> Vec<Order> {
         };
         judged.judges.iter().flat_map(of_judge).flatten().collect()
     };
-    let values = measure(&vec![1.0; judged.scenes]);
-    let resampled = resampled(judged.scenes, resamples, seed, measure);
     let difference = |cells: Cells| Some(cells[0]? - cells[1]?);
+    let values = measure(&vec![1.0; judged.scenes]);
+    let differences = |weights: &[f64]| -> Vec<Option<f64>> { measure(weights).into_iter().map(difference).collect() };
+    let drawn = resampled(judged.scenes, resamples, seed, differences);
     let order = |(at, &cells): (usize, &Cells)| {
         let (judge, rest) = (at / (3 * pairs.len()), at % (3 * pairs.len()));
         let judge = &judged.judges[judge].0;
-        let resamples: Vec<Option<f64>> = resampled.iter().map(|values| difference(values[at])).collect();
+        let resamples: Vec<Option<f64>> = drawn.iter().map(|differences| differences[at]).collect();
         Order {
             pair: pairs[rest % pairs.len()].clone(),
             judge: (judge.name.clone(), judge.rule_name()),
             reading: Reading::ALL[rest / pairs.len()],
             cells,
-            difference: estimate(difference(cells), &resamples),
+            difference: estimate(difference(cells), &resamples, judged.scenes),
         }
     };
     values.iter().enumerate().map(order).collect()

@@ -21,5 +21,5 @@ pub use box_judge::BoxJudge;
 pub use decision::{Asked, Decision, Rightness};
 pub use hans::HansReport;
 pub use recovery::{Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
-pub use trial::{trials, Effect, Trial, World, BACKGROUND};
+pub use trial::{trials, Effect, Trial, World};
 pub use worlds::{DrawnWorld, Question, WORLDS};

@@ -1,9 +1,9 @@
 //! How well the association matrix recovers what interventions show.
 
 use super::box_judge::BoxJudge;
-use super::decision::resampled;
+use super::decision::{estimate, resampled};
 use super::trial::{Trial, World};
-use crate::stats::{average_precision, bias_spanning_interval, mean, roc_area, Ranks};
+use crate::stats::{average_precision, mean, roc_area, Ranks};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -107,16 +107,13 @@ impl Validation {
         let digests: Vec<Digest> = trials.par_iter().map(|trial| digest(trial, &judges)).collect();
         let once = vec![1.0; trials.len()];
         let values = measure_all(&digests, &once, judges.len(), world);
-        let resampled =
+        let drawn =
             resampled(digests.len(), resamples, seed, |weights| measure_all(&digests, weights, judges.len(), world));
-        let recovery = |(at, judge): (usize, BoxJudge)| Recovery {
+        let recovery = |(number, judge): (usize, BoxJudge)| Recovery {
             judge,
             estimates: std::array::from_fn(|measure| {
-                let value = values[at][measure];
-                let resamples: Vec<Option<f64>> = resampled.iter().map(|one| one[at][measure]).collect();
-                let interval =
-                    value.filter(|_| digests.len() > 1).and_then(|value| bias_spanning_interval(value, &resamples));
-                RecoveryEstimate { value, interval: interval.map(|ends| (ends.lower, ends.upper)) }
+                let resamples: Vec<Option<f64>> = drawn.iter().map(|one| one[number][measure]).collect();
+                estimate(values[number][measure], &resamples, digests.len())
             }),
         };
         let [effects, flips] = effect_matrices(&digests, &once, size);
@@ -269,6 +266,7 @@ mod tests {
                 })
                 .collect(),
             values: Vec::new(),
+            background: None,
             chance: vec![vec![0.5; 3]; 2],
             scores: vec![
                 (0..3).map(|at| scores(score(at))).collect(),

@@ -208,7 +208,8 @@ impl Decision {
         }
     }
 
-    /// The best of every column, and how far the paper's rule and each method's best score come in all of them.
+    /// The methods and scores that are worth most in the world and reading where they are worth least, and the paper's
+    /// rule.
     pub fn summary(&self) -> String {
         const SHOWN: usize = 12;
         let columns = self.columns();
@@ -221,7 +222,7 @@ impl Decision {
         judges.sort_by(|(_, a), (_, b)| worst(b).total_cmp(&worst(a)));
         let mut text = format!("{:<16} {:<9}", "method", "score");
         for (world, reading) in &columns {
-            text.push_str(&format!(" {:>14}", format!("{world}/{}", reading.name().split(' ').next().unwrap_or(""))));
+            text.push_str(&format!(" {:>21}", format!("{world}/{}", reading.name().split(' ').next().unwrap_or(""))));
         }
         text.push('\n');
         let is_paper = |name: &(String, &str)| name.0 == "grad-cam" && name.1 == "mean";
@@ -232,7 +233,7 @@ impl Decision {
             text.push_str(&format!("{:<16} {:<9}", name.0, name.1));
             for row in numbers {
                 let value = row.and_then(|row| row.estimate.value);
-                text.push_str(&format!(" {:>14}", value.map_or_else(|| "-".into(), |value| format!("{value:.2}"))));
+                text.push_str(&format!(" {:>21}", value.map_or_else(|| "-".into(), |value| format!("{value:.2}"))));
             }
             text.push_str(&note);
             text.push('\n');

@@ -4,6 +4,7 @@ use crate::attribution::finish;
 use crate::config::Config;
 use crate::image::{BoundingBox, Extent, Fit, Rgb8, Size};
 use crate::load::Loaded;
+use crate::names::BACKGROUND;
 use crate::networks::{predict, Prediction};
 use crate::pipeline::{in_batches, Analysis, Examined, Pass, Prepared, Stage, Worker};
 use crate::random::Random;
@@ -19,9 +20,6 @@ use tch::Tensor;
 
 /// Side of the random map's grid, that of conv5.
 const RANDOM_SIDE: usize = 13;
-
-/// What stands in tables for what no box holds.
-pub const BACKGROUND: &str = "(background)";
 
 /// Which scenes.
 #[derive(Debug, Clone, Copy)]
@@ -47,10 +45,10 @@ impl World<'_> {
 
     /// Whether the thing causes the label, by the graph.
     pub fn is_cause(&self, thing: usize, label: usize) -> bool {
-        match CLASSES.get(thing) {
-            Some(_) => self.graph.is_cause(thing, label),
-            None => self.has_background() && thing + 1 == self.things().len() && self.graph.has_ambience(label),
-        }
+        let parts = if self.parts { PARTS.len() } else { 0 };
+        let is_background = self.has_background() && thing == CLASSES.len() + parts;
+        (thing < CLASSES.len() && self.graph.is_cause(thing, label))
+            || (is_background && self.graph.has_ambience(label))
     }
 
     /// Whether what is behind and around the objects is asked about.
@@ -86,6 +84,8 @@ pub struct Trial {
     /// What the detector found; where the world asks about it, last the background: the whole picture, whose scores are
     /// those of what no box holds.
     pub boxes: Vec<BoxRecord>,
+    /// Which of the boxes is the background.
+    pub background: Option<usize>,
     /// Per method, in the order of the configuration, and last for a random map: one score a box.
     pub scores: Vec<Vec<BoxScore>>,
     /// Per method and box the score [`ScoreRule::Chance`](crate::score::ScoreRule::Chance), which compares scenes; empty
@@ -166,7 +166,7 @@ impl TrialStage<'_> {
         if self.world.parts {
             visible.extend(scene.part_boxes().into_iter().map(|part| {
                 Visible {
-                    class: CLASSES.len() + part.kind as usize,
+                    class: part.kind.class(),
                     whole: objects
                         .iter()
                         .position(|(object, _)| *object == part.object)
@@ -309,6 +309,7 @@ impl Stage for TrialStage<'_> {
             }
             scores.push(random.boxes);
             let mut boxes = record.boxes;
+            let background = self.world.has_background().then_some(boxes.len());
             if self.world.has_background() {
                 boxes.push(self.background(scene.size));
                 scores.iter_mut().zip(backgrounds).for_each(|(scores, background)| scores.push(background));
@@ -323,7 +324,8 @@ impl Stage for TrialStage<'_> {
             };
             let own = answers.by_ref().take(scene.visible.len());
             let effects = scene.visible.iter().zip(own).map(effect).collect();
-            let trial = Trial { label, truth: scene.truth, effects, boxes, scores, chance: Vec::new(), values };
+            let trial =
+                Trial { label, truth: scene.truth, effects, boxes, background, scores, chance: Vec::new(), values };
             Ok(Alone { trial, size: scene.size, grids })
         };
         examined.into_iter().zip(scenes).map(trial).collect()

@@ -42,7 +42,7 @@ impl Examples for Drawn {
         let mut boxes: Vec<(usize, BoundingBox)> = of(|class, _| class);
         if self.parts {
             let parts = scene.part_boxes().into_iter();
-            boxes.extend(parts.map(|part| (CLASSES.len() + part.kind as usize, part.bounding_box)));
+            boxes.extend(parts.map(|part| (part.kind.class(), part.bounding_box)));
         }
         Example {
             boxes,

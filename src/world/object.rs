@@ -75,6 +75,18 @@ pub enum Part {
 pub const PARTS: &[&str] =
     &["Human eye", "Human mouth", "Human nose", "Human ear", "Human hair", "Wheel", "Window", "Door"];
 
+impl Part {
+    /// Its name in Open Images.
+    pub fn name(self) -> &'static str {
+        PARTS[self as usize]
+    }
+
+    /// Its index as a class: behind those of the objects.
+    pub fn class(self) -> usize {
+        super::objects::CLASSES.len() + self as usize
+    }
+}
+
 /// What is not an object and yet can make a scene have a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

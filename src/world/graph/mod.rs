@@ -228,13 +228,13 @@ impl CausalGraph {
 
     /// The most objects that a scene of the label has.
     fn most_objects(&self, label: usize) -> usize {
-        let has_cause = self.has_cause(label);
+        let has_object = self.causes.iter().any(|cause| cause.label == label);
         let rate = |confounder: &Confounder| if confounder.with == label { confounder.rate } else { confounder.base };
         let confounders: f64 = self.confounders.iter().map(rate).sum();
         let bystanders: f64 = self.bystanders.iter().map(|bystander| bystander.rate).sum();
-        let others = confounders + bystanders * (1.0 + self.density_spread(has_cause));
+        let others = confounders + bystanders * (1.0 + self.density_spread(has_object));
         // The last digit of a sum of shares is no object.
-        usize::from(has_cause) + (others - 1e-9).ceil() as usize
+        usize::from(has_object) + (others - 1e-9).ceil() as usize
     }
 
     /// Refuses a network whose labels are not the graph's.
