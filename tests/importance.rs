@@ -45,6 +45,7 @@ fn importances_agree_with_the_published_chain() {
 
 /// A figure to look at, not to fail by: what scoring costs a picture on the full canvas.
 #[test]
+#[ignore = "prints times"]
 fn what_scores_cost() {
     let letterbox = Letterbox::fit(Size::new(1024, 768), Size::new(608, 608));
     let (input, map_size) = (Size::new(227, 227), Size::new(227, 227));

@@ -98,8 +98,8 @@ fn right(table: &Table, method: &str, score: &str) -> Vec<(String, f64)> {
     rows.map(|row| (readings[row].to_string(), values[row].parse().unwrap())).collect()
 }
 
-/// Two networks give the same answers, one by the cause, the other by its companion. What is in the pictures cannot tell
-/// them apart; taking things out does, and so does a method that hides them.
+/// Two networks give the same answers, one by the cause, the other by its companion. What is in the pictures cannot
+/// tell them apart; taking things out does, and so does a method that hides them.
 #[test]
 fn a_clever_hans_is_found_out() {
     let corpus = Corpus::empty();
@@ -157,8 +157,8 @@ fn parts_and_backgrounds_are_asked_about_in_their_worlds() {
 }
 
 /// Figure 4 of the paper: of a smiling face the small box of an ear has the highest mean of the map, because it lies
-/// where the map is high and the face's box holds much where it is not. Redrawn without the ear the answer stays; without
-/// the face it goes. Scores that know a box's size put the face first, and so does hiding the objects.
+/// where the map is high and the face's box holds much where it is not. Redrawn without the ear the answer stays;
+/// without the face it goes. Scores that know a box's size put the face first, and so does hiding the objects.
 #[test]
 fn the_ear_with_the_highest_mean_is_no_cause() {
     let corpus = Corpus::empty();

@@ -23,14 +23,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Draws scenes, takes every object out of each and asks the model again: what makes its answer fall is what the answer
 /// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
 /// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says
-/// otherwise, and by --hans and --decide object-shap too; detector and emotion model are the small ones that come with the program, copied to DIR/models, each
-/// unless another that knows the drawn world is named.
+/// otherwise, and by --hans and --decide object-shap too; detector and emotion model are the small ones that come with
+/// the program, copied to DIR/models, each unless another that knows the drawn world is named.
 ///
 /// There are four worlds. standard: which classes cause a label. hans: cause and companion of a label are always in the
 /// picture together, and of two networks with the same answers one goes by the cause, the other by the companion; does
-/// the method say which? parts: is it the whole that makes the answer, or a part that does nothing? background: does the
-/// method say so where no object makes the answer? --hans asks in the second alone, --decide in all of them, and makes
-/// one table of methods and scores beside the paper's rule.
+/// the method say which? parts: is it the whole that makes the answer, or a part that does nothing? background: does
+/// the method say so where no object makes the answer? --hans asks in the second alone, --decide in all of them, and
+/// makes one table of methods and scores beside the paper's rule.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Write here

@@ -21,7 +21,8 @@ use std::sync::Arc;
 ///
 /// Writes scene-00000.png (of faces face-00000.png) and so on, and beside them scenes.csv (path, label, and the label
 /// with noise), objects.csv (path, object in painting order, class, variant, role, box in pixels; the box is empty
-/// where less than 35 % of the object are in sight) and graph.json. Prints how many scenes have each label.
+/// where less than 35 % of the object are in sight) and graph.json. Where the graph has causes that are no objects,
+/// scenes.csv has the ambience too. Prints how many scenes have each label.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder to write into; made if it is not there, files of the same names are replaced
@@ -126,7 +127,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let graph = if faces { face_graph().clone() } else { graph_by_name(graph.as_deref())? };
     let subject = Subject { graph: graph.clone(), faces };
     std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
-    let mut tables = Tables::new(parts)?;
+    let mut tables = Tables::new(parts, !graph.ambiences.is_empty())?;
     let mut counts = vec![0_u64; graph.labels.len()];
     let mut progress = Progress::new(scenes, if faces { "faces" } else { "scenes" });
     for number in 0..scenes {
@@ -135,7 +136,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         write_bytes(&out.join(&name), &png(&painting.picture)?)?;
         let labels = [graph.label(&scene), graph.noisy_label(&scene, label_noise)];
         let [label, noisy] = labels.map(|label| label.expect("what is drawn from a graph has a label by it"));
-        tables.add_scene(&name, &graph.labels[label], &graph.labels[noisy])?;
+        tables.add_scene(&name, &graph.labels[label], &graph.labels[noisy], scene.ambience.name())?;
         tables.add_objects(&name, &scene, &graph, &painting.boxes)?;
         counts[label] += 1;
         progress.at(number + 1, String::new());
@@ -192,24 +193,28 @@ struct Tables {
     scenes: csv::Writer<Vec<u8>>,
     objects: csv::Writer<Vec<u8>>,
     parts: Option<csv::Writer<Vec<u8>>>,
+    /// Whether the scenes' ambience is a column.
+    ambiences: bool,
 }
 
 impl Tables {
-    fn new(parts: bool) -> anyhow::Result<Self> {
+    fn new(parts: bool, ambiences: bool) -> anyhow::Result<Self> {
         let table = || csv::Writer::from_writer(Vec::new());
-        let mut tables = Self { scenes: table(), objects: table(), parts: parts.then(table) };
+        let mut tables = Self { scenes: table(), objects: table(), parts: parts.then(table), ambiences };
         if let Some(parts) = &mut tables.parts {
             parts.write_record(["path", "object", "whole", "part", "class", "x_min", "y_min", "x_max", "y_max"])?;
         }
-        tables.scenes.write_record(["path", "label", "noisy_label", "noisy"])?;
+        let head = ["path", "label", "noisy_label", "noisy"].into_iter().chain(ambiences.then_some("ambience"));
+        tables.scenes.write_record(head)?;
         let head = ["path", "object", "class", "variant", "role", "x_min", "y_min", "x_max", "y_max"];
         tables.objects.write_record(head)?;
         Ok(tables)
     }
 
-    fn add_scene(&mut self, name: &str, label: &str, noisy: &str) -> anyhow::Result<()> {
+    fn add_scene(&mut self, name: &str, label: &str, noisy: &str, ambience: &str) -> anyhow::Result<()> {
         let differs = if label == noisy { "no" } else { "yes" };
-        Ok(self.scenes.write_record([name, label, noisy, differs])?)
+        let ambience = self.ambiences.then_some(ambience);
+        Ok(self.scenes.write_record([name, label, noisy, differs].into_iter().chain(ambience))?)
     }
 
     fn add_objects(

@@ -255,3 +255,138 @@ fn idle_parts(trials: &[Trial]) -> Vec<Pair> {
         .filter(|(_, (scenes, flips))| *scenes >= LEAST_SCENES && (*flips as f64) < IDLE_SHARE * *scenes as f64);
     idle.map(|((label, cause, other), _)| Pair { network: 0, label, cause, other }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::BoundingBox;
+    use crate::run::record::BoxRecord;
+    use crate::score::{BoxScore, ScoreRule};
+    use crate::world::{background_graph, hans_corpus_graph, parts_graph, Part, Style};
+
+    /// A thing in a scene: what it is, of which earlier thing it is a part, by how much the probability falls without
+    /// it, and the method's score of its box.
+    type Thing = (usize, Option<usize>, f64, f32);
+
+    fn place(at: usize) -> BoundingBox {
+        BoundingBox::new(20.0 * at as f32, 0.0, 20.0 * at as f32 + 15.0, 12.0)
+    }
+
+    fn trial(label: usize, truth: usize, things: &[Thing], background: Option<usize>) -> Trial {
+        let effect = |(at, &(class, whole, drop, _)): (usize, &Thing)| Effect {
+            class,
+            whole: whole.map(|whole| (things[whole].0, whole)),
+            bounding_box: place(at),
+            drop,
+            flips: drop > 0.5,
+        };
+        let found = |(at, &(class, ..)): (usize, &Thing)| BoxRecord {
+            class,
+            confidence: 0.9,
+            bounding_box: place(at),
+            extent: place(at).into(),
+            rle: None,
+        };
+        let scores: Vec<BoxScore> = things.iter().map(|&(.., score)| BoxScore::of_value(score)).collect();
+        Trial {
+            label,
+            truth,
+            effects: things.iter().enumerate().map(effect).collect(),
+            boxes: things.iter().enumerate().map(found).collect(),
+            background,
+            scores: vec![scores.clone(), scores],
+            chance: vec![Vec::new(); 2],
+            values: vec![None; 2],
+        }
+    }
+
+    /// What is right by the mean over 0.3, over all scenes: matrix with and without threshold, and scenes.
+    fn right(question: Question, world: &World<'_>, networks: &[Vec<Trial>]) -> [Option<f64>; 3] {
+        let truth = Truth::new(question, world, networks);
+        let numbers: Vec<Vec<SceneNumbers>> = networks
+            .iter()
+            .enumerate()
+            .map(|(network, trials)| {
+                let judges = BoxJudge::all(&["method".to_string()], 0.3, trials);
+                let judge = judges.iter().find(|judge| judge.rule == ScoreRule::Mean).unwrap();
+                truth.numbers(judge, network, trials)
+            })
+            .collect();
+        Reading::ALL.map(|reading| truth.rightness(reading, &numbers, &vec![1.0; networks[0].len()]))
+    }
+
+    fn world(graph: &crate::world::CausalGraph, parts: bool) -> World<'_> {
+        World { graph, seed: 1, style: Style::Standard, parts }
+    }
+
+    fn class(name: &str) -> usize {
+        crate::world::CLASSES.iter().position(|class| *class == name).unwrap()
+    }
+
+    #[test]
+    fn of_two_networks_with_the_same_boxes_only_one_can_be_right() {
+        let graph = hans_corpus_graph();
+        let fear = graph.labels.iter().position(|label| label == "Fear").unwrap();
+        let (spider, lamp) = (class("Spider"), class("Lamp"));
+        let honest = |spider_score, lamp_score| {
+            vec![trial(fear, fear, &[(spider, None, 0.9, spider_score), (lamp, None, 0.0, lamp_score)], None)]
+        };
+        let world = world(graph, false);
+        // One label of eight occurs: the cells of the others are empty.
+        let both = |a: Vec<Trial>, b: Vec<Trial>| right(Question::Shortcut, &world, &[a, b]);
+        assert_eq!(both(honest(0.9, 0.1), honest(0.1, 0.9)), [Some(1.0); 3]);
+        assert_eq!(both(honest(0.9, 0.1), honest(0.9, 0.1)), [Some(0.5); 3]);
+        assert_eq!(both(honest(0.1, 0.9), honest(0.9, 0.1)), [Some(0.0); 3]);
+        assert_eq!(both(honest(0.4, 0.9), honest(0.9, 0.4)), [Some(0.5), Some(0.0), Some(0.0)], "both count");
+        // A scene that one of them gets wrong is not asked about.
+        let wrong = vec![Trial { label: fear + 1, ..honest(0.9, 0.1).remove(0) }];
+        assert_eq!(both(honest(0.9, 0.1), wrong), [None; 3]);
+    }
+
+    #[test]
+    fn a_part_that_does_nothing_comes_behind_its_whole() {
+        let graph = parts_graph();
+        let joy = graph.labels.iter().position(|label| label == "Joy").unwrap();
+        let (face, ear, mouth) = (class("Human face"), Part::Ear.class(), Part::Mouth.class());
+        let scenes = |face_score, ear_score| {
+            let things = [(face, None, 0.9, face_score), (ear, Some(0), 0.01, ear_score), (mouth, Some(0), 0.8, 0.95)];
+            vec![vec![trial(joy, joy, &things, None); 5]]
+        };
+        let world = world(graph, true);
+        let right = |networks: Vec<Vec<Trial>>| right(Question::Parts, &world, &networks);
+        assert_eq!(right(scenes(0.5, 0.1)), [Some(1.0); 3], "the mouth, which makes the answer, may come first");
+        assert_eq!(right(scenes(0.5, 0.7)), [Some(0.5), Some(0.0), Some(0.0)]);
+        assert_eq!(right(scenes(0.2, 0.7)), [Some(0.0); 3]);
+        let few = scenes(0.5, 0.1).into_iter().map(|mut trials| trials.split_off(2)).collect();
+        assert_eq!(right(few)[..2], [None, None], "a kind of part is judged from five scenes on");
+    }
+
+    #[test]
+    fn the_background_is_first_where_it_makes_the_answer_and_there_alone() {
+        let graph = background_graph();
+        let label = |name: &str| graph.labels.iter().position(|label| label == name).unwrap();
+        let background = crate::world::CLASSES.len();
+        let world = world(graph, false);
+        let scenes = |of_background: f32| {
+            let by_background = [(class("Tree"), None, 0.0, 0.4), (background, None, 0.9, of_background)];
+            let by_object = [(class("Spider"), None, 0.9, 0.6), (background, None, 0.0, 0.2)];
+            vec![vec![
+                trial(label("Awe"), label("Awe"), &by_background, Some(1)),
+                trial(label("Fear"), label("Fear"), &by_object, Some(1)),
+            ]]
+        };
+        let right = |networks: &[Vec<Trial>]| right(Question::Background, &world, networks);
+        assert_eq!(right(&scenes(0.8)), [Some(1.0); 3]);
+        // The tree and the background both count: half of the highest cells are right.
+        assert_eq!(right(&scenes(0.35)), [Some(0.75), Some(0.5), Some(0.5)]);
+        // Detections know nothing of it.
+        let networks = scenes(0.8);
+        let truth = Truth::new(Question::Background, &world, &networks);
+        let judges = BoxJudge::all(&["method".to_string()], 0.3, &networks[0]);
+        assert!(judges.iter().all(|judge| !matches!(judge.rule, ScoreRule::Z | ScoreRule::Chance)));
+        let numbers = vec![truth.numbers(judges.last().unwrap(), 0, &networks[0])];
+        assert_eq!(truth.rightness(Reading::Counts, &numbers, &[1.0; 2]), Some(0.5));
+        // Weights count scenes: without the second only Awe is left.
+        assert_eq!(truth.rightness(Reading::Counts, &numbers, &[1.0, 0.0]), Some(0.0));
+    }
+}

@@ -26,11 +26,11 @@ pub struct BoxJudge {
 }
 
 impl BoxJudge {
-    /// Every method by every rule (one whose regions have values by these alone), a random map by every rule, detections
-    /// alone: all that the maps are asked about, and those more confident than 1/2, a better adversary. The threshold of
-    /// the mean is `importance`; those of other scores are set so that as many boxes are important as by the mean, since
-    /// they are not on one scale. Where the background is asked about, which has no other place to be, there is no z and
-    /// no chance.
+    /// Every method by every rule (one whose regions have values by these alone), a random map by every rule,
+    /// detections alone: all that the maps are asked about, and those more confident than 1/2, a better adversary. The
+    /// threshold of the mean is `importance`; those of other scores are set so that as many boxes are important as by
+    /// the mean, since they are not on one scale. Where the background is asked about, which has no other place to be,
+    /// there is no z and no chance.
     pub fn all(methods: &[String], importance: f32, trials: &[Trial]) -> Vec<Self> {
         let names = methods.iter().cloned().chain(["random map".to_string()]);
         let of_method = |(at, name): (usize, String)| {

@@ -1,4 +1,5 @@
-//! The clever Hans: two networks that give the same answers for different reasons, and whether a method tells them apart.
+//! The clever Hans: two networks that give the same answers for different reasons, and whether a method tells them
+//! apart.
 
 use super::answers::{Pair, Reading};
 use super::decision::{estimate, resampled, Asked, Judged};
@@ -61,7 +62,8 @@ struct Names {
 }
 
 impl HansReport {
-    /// From the trials of both networks; single scenes and matrices are of those that both answer rightly; `resamples` bootstrap resamples over scenes from `seed`.
+    /// From the trials of both networks; single scenes and matrices are of those that both answer rightly; `resamples`
+    /// bootstrap resamples over scenes from `seed`.
     ///
     /// # Panics
     /// The world's question is another one, or there are no scenes.

@@ -88,8 +88,8 @@ pub struct Trial {
     pub background: Option<usize>,
     /// Per method, in the order of the configuration, and last for a random map: one score a box.
     pub scores: Vec<Vec<BoxScore>>,
-    /// Per method and box the score [`ScoreRule::Chance`](crate::score::ScoreRule::Chance), which compares scenes; empty
-    /// where there are too few, and of methods without maps.
+    /// Per method and box the score [`ScoreRule::Chance`](crate::score::ScoreRule::Chance), which compares scenes;
+    /// empty where there are too few, and of methods without maps.
     pub chance: Vec<Vec<f32>>,
     /// Per method the value of every box, of methods whose regions have values.
     pub values: Vec<Option<Vec<f32>>>,

@@ -1,5 +1,5 @@
-//! The drawn worlds that come with the program: what each asks of a method, what its scenes are drawn from, and which of
-//! the demo's networks know it.
+//! The drawn worlds that come with the program: what each asks of a method, what its scenes are drawn from, and which
+//! of the demo's networks know it.
 
 use super::trial::World;
 use crate::world::{background_graph, graph, hans_corpus_graph, parts_graph, CausalGraph, Style};

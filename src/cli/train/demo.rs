@@ -281,8 +281,8 @@ fn with_emotion(
             Some(weights) => emotion::EmotionTraining::load(weights, &examples, device)?,
             None => emotion::EmotionTraining::new(LABELS.len(), &examples, args.seed, device)?,
         };
-        // Of this one's labels most are caused by what the first network takes for nothing: its certain answers would be
-        // wrong all over (a loss of 16), and unlearning them spoils the convolutions.
+        // Of this one's labels most are caused by what the first network takes for nothing: its certain answers would
+        // be wrong all over (a loss of 16), and unlearning them spoils the convolutions.
         if network == Network::Surroundings && !args.go_on {
             training.forget_labels(args.seed)?;
         }

@@ -175,8 +175,9 @@ impl CausalGraph {
         causes.max_by(|(_, a), (_, b)| a.place.size.total_cmp(&b.place.size)).map(|(at, _)| at)
     }
 
-    /// The scene's label, as an index among the graph's labels: that of the object that causes one, else of the ambience
-    /// that does. `None` of a scene without cause, as only an edited one is, by a graph without a neutral label.
+    /// The scene's label, as an index among the graph's labels: that of the object that causes one, else of the
+    /// ambience that does. `None` of a scene without cause, as only an edited one is, by a graph without a neutral
+    /// label.
     pub fn label(&self, scene: &Scene) -> Option<usize> {
         let Some(cause) = self.cause(scene) else {
             let ambience = self.ambiences.iter().find(|cause| cause.ambience == scene.ambience);
