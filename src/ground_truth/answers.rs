@@ -367,8 +367,8 @@ mod tests {
         let label = |name: &str| graph.labels.iter().position(|label| label == name).unwrap();
         let background = crate::world::CLASSES.len();
         let world = world(graph, false);
-        let scenes = |of_background: f32| {
-            let by_background = [(class("Tree"), None, 0.0, 0.4), (background, None, 0.9, of_background)];
+        let scenes = |of_tree: f32, of_background: f32| {
+            let by_background = [(class("Tree"), None, 0.0, of_tree), (background, None, 0.9, of_background)];
             let by_object = [(class("Spider"), None, 0.9, 0.6), (background, None, 0.0, 0.2)];
             vec![vec![
                 trial(label("Awe"), label("Awe"), &by_background, Some(1)),
@@ -376,11 +376,11 @@ mod tests {
             ]]
         };
         let right = |networks: &[Vec<Trial>]| right(Question::Background, &world, networks);
-        assert_eq!(right(&scenes(0.8)), [Some(1.0); 3]);
+        assert_eq!(right(&scenes(0.2, 0.8)), [Some(1.0); 3]);
         // The tree and the background both count: half of the highest cells are right.
-        assert_eq!(right(&scenes(0.35)), [Some(0.75), Some(0.5), Some(0.5)]);
+        assert_eq!(right(&scenes(0.4, 0.35)), [Some(0.75), Some(0.5), Some(0.5)]);
         // Detections know nothing of it.
-        let networks = scenes(0.8);
+        let networks = scenes(0.2, 0.8);
         let truth = Truth::new(Question::Background, &world, &networks);
         let judges = BoxJudge::all(&["method".to_string()], 0.3, &networks[0]);
         assert!(judges.iter().all(|judge| !matches!(judge.rule, ScoreRule::Z | ScoreRule::Chance)));
