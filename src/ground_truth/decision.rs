@@ -71,7 +71,7 @@ impl Judged {
     }
 
     /// By judge and reading, with scenes counted `weights` times.
-    fn measure(&self, weights: &[f64]) -> Vec<[Option<f64>; 3]> {
+    fn measure(&self, weights: &[f64]) -> Vec<ByReading> {
         let of_judge = |(_, numbers): &(BoxJudge, Vec<Vec<SceneNumbers>>)| {
             Reading::ALL.map(|reading| self.truth.rightness(reading, numbers, weights))
         };
@@ -116,12 +116,15 @@ pub(super) fn estimate(value: Option<f64>, resamples: &[Option<f64>], scenes: us
     RecoveryEstimate { value, interval: interval.map(|ends| (ends.lower, ends.upper)) }
 }
 
+/// Of one judge its numbers by reading.
+type ByReading = [Option<f64>; 3];
+
 fn rows(asked: &Asked, methods: &[String], importance: f32, resamples: u64, seed: u64) -> Vec<Rightness> {
     let judged = Judged::new(asked, methods, importance);
     let values = judged.measure(&vec![1.0; judged.scenes]);
     let drawn = resampled(judged.scenes, resamples, seed, |weights| judged.measure(weights));
     let paper = judged.paper();
-    let measured = |number: &dyn Fn(&[[Option<f64>; 3]]) -> Option<f64>| {
+    let measured = |number: &dyn Fn(&[ByReading]) -> Option<f64>| {
         let resamples: Vec<Option<f64>> = drawn.iter().map(|values| number(values)).collect();
         estimate(number(&values), &resamples, judged.scenes)
     };

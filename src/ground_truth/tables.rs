@@ -132,6 +132,9 @@ impl Validation {
     }
 }
 
+/// A method and a score.
+type JudgeName = (String, &'static str);
+
 impl Decision {
     /// Writes into `folder`: `decision.csv` (one row a world, method, score and reading, with what it is more than by
     /// the paper's rule), `decision.png` and `.svg`.
@@ -170,8 +173,8 @@ impl Decision {
     }
 
     /// Every method and score, with its numbers by column.
-    fn by_judge(&self) -> Vec<((String, &'static str), Vec<Option<&Rightness>>)> {
-        let mut names: Vec<(String, &'static str)> = Vec::new();
+    fn by_judge(&self) -> Vec<(JudgeName, Vec<Option<&Rightness>>)> {
+        let mut names: Vec<JudgeName> = Vec::new();
         for row in &self.rows {
             let name = (row.judge.name.clone(), row.judge.rule_name());
             if !names.contains(&name) {
@@ -179,13 +182,13 @@ impl Decision {
             }
         }
         let columns = self.columns();
-        let found = |name: &(String, &'static str), (world, reading): (&str, Reading)| {
+        let found = |name: &JudgeName, (world, reading): (&str, Reading)| {
             self.rows.iter().find(|row| {
                 (row.world, row.reading) == (world, reading)
                     && (row.judge.name.as_str(), row.judge.rule_name()) == (name.0.as_str(), name.1)
             })
         };
-        let numbers = |name: (String, &'static str)| {
+        let numbers = |name: JudgeName| {
             let numbers = columns.iter().map(|&column| found(&name, column)).collect();
             (name, numbers)
         };
