@@ -353,8 +353,8 @@ impl Config {
         Self::parse(&read_text(file)?, file)
     }
 
-    /// What `emocam validate --decide` found right more often than the paper's rule in every drawn world: the values of
-    /// configs/robust.toml.
+    /// What `emocam validate --decide` found right more often than the paper's rule in the single scenes of every drawn
+    /// world: the values of configs/robust.toml.
     pub fn robust() -> Self {
         let text = include_str!("../configs/robust.toml");
         Self::parse(text, Path::new("robust.toml")).expect("the embedded file is checked by a test")
@@ -436,17 +436,17 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::score::ScoreRule;
 
     #[test]
-    fn the_robust_preset_is_the_paper_s_but_for_its_method() {
-        let robust = Config::robust();
-        let names: Vec<String> = robust.cam.names();
-        assert_eq!(names, ["object-shap"]);
-        let paper = Config {
-            cam: CamConfig { methods: robust.cam.methods.clone(), ..CamConfig::default() },
-            ..Config::default()
-        };
-        assert_eq!(robust, paper);
+    fn the_robust_preset_is_the_paper_s_but_for_method_and_score() {
+        let Config { cam, association, .. } = Config::robust();
+        let rule = (association.score, association.importance);
+        assert_eq!((cam.names(), rule), (vec!["ablation-cam".to_string()], (ScoreRule::Max, 0.8)));
+        let paper = Config::default();
+        let cam = CamConfig { methods: paper.cam.methods.clone(), ..cam };
+        let association = AssociationConfig { score: ScoreRule::Mean, importance: 0.3, ..association };
+        assert_eq!(Config { cam, association, ..Config::robust() }, paper);
     }
 
     #[test]

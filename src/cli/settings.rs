@@ -126,8 +126,8 @@ pub struct Settings {
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
 
-    /// What is not said otherwise: paper, the published system, or robust, which was right more often in every drawn
-    /// world (configs/robust.toml; models/README.md has the table) [default: paper]
+    /// What is not said otherwise: paper, the published system, or robust, Ablation-CAM and of a box the map's maximum,
+    /// which is right more often in the single scenes of every drawn world (configs/robust.toml) [default: paper]
     #[arg(long, value_name = "NAME", value_enum, conflicts_with = "config")]
     preset: Option<Preset>,
 
