@@ -6,7 +6,7 @@
 mod common;
 
 use common::corpus::{emocam, ends, refused, Corpus, Table};
-use emocam::world::{parts_graph, Part, PartBox, Scene, Style, Variant};
+use emocam::world::{parts_graph, ObjectPart, PartBox, Scene, Style, Variant};
 use std::collections::BTreeMap;
 use std::process::Command;
 
@@ -164,7 +164,7 @@ fn the_ear_with_the_highest_mean_is_no_cause() {
     let corpus = Corpus::empty();
     let scene = Scene::draw(parts_graph(), 9, 30, Style::Standard);
     let face = scene.objects.iter().position(|object| object.variant == Variant::Smiling).unwrap();
-    let is_ear = |part: &&PartBox| part.object == face && part.kind == Part::Ear;
+    let is_ear = |part: &&PartBox| part.object == face && part.kind == ObjectPart::Ear;
     let parts = scene.part_boxes();
     let ears: Vec<&PartBox> = parts.iter().filter(is_ear).collect();
     assert_eq!(ears.len(), 2);

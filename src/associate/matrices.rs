@@ -209,9 +209,9 @@ impl Matrices {
 
     /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `mean_scores.csv`, `statistics.csv`, `heatmap.png` and
     /// `forest.png` with their SVGs for every method, and returns the pictures' paths. A method by which no box counts
-    /// has no heatmap, and one without a class that is important often enough no forest plot. One that gives regions values has
-    /// `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two `effects.png` and
-    /// `most_important.png` with their SVGs.
+    /// has no heatmap, and one without a class that is important often enough no forest plot. One that gives regions
+    /// values has `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two
+    /// `effects.png` and `most_important.png` with their SVGs.
     ///
     /// # Errors
     /// A file cannot be written.

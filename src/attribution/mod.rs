@@ -144,8 +144,8 @@ pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> 
     finished.map_err(Error::torch("computing an activation map"))
 }
 
-/// Of raw maps (N, rows, columns), or of channel weights (N, K), the part that is asked for: with their sign turned where that is negative, and
-/// nothing where the score is the difference of a logit and itself.
+/// Of raw maps (N, rows, columns), or of channel weights (N, K), the part that is asked for: with their sign turned
+/// where that is negative, and nothing where the score is the difference of a logit and itself.
 fn chosen_part(maps: Tensor, pass: &HeadPass<'_>) -> Result<Tensor, TchError> {
     let maps = match pass.options.sign {
         Sign::Positive => maps,

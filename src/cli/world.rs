@@ -43,8 +43,8 @@ pub struct Args {
     style: StyleName,
 
     /// The causal graph to draw from, a file or one that comes with the program: standard, parts, background,
-    /// surroundings, hans or hans-corpus. configs/graphs/standard.toml explains every key and is what holds without this
-    /// option
+    /// surroundings, hans or hans-corpus. configs/graphs/standard.toml explains every key and is what holds without
+    /// this option
     #[arg(long, value_name = "NAME|FILE.toml")]
     graph: Option<PathBuf>,
 

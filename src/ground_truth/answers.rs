@@ -262,7 +262,7 @@ mod tests {
     use crate::image::BoundingBox;
     use crate::run::record::BoxRecord;
     use crate::score::{BoxScore, ScoreRule};
-    use crate::world::{background_graph, hans_corpus_graph, parts_graph, Part, Style};
+    use crate::world::{background_graph, hans_corpus_graph, parts_graph, ObjectPart, Style};
 
     /// A thing in a scene: what it is, of which earlier thing it is a part, by how much the probability falls without
     /// it, and the method's score of its box.
@@ -347,7 +347,7 @@ mod tests {
     fn a_part_that_does_nothing_comes_behind_its_whole() {
         let graph = parts_graph();
         let joy = graph.labels.iter().position(|label| label == "Joy").unwrap();
-        let (face, ear, mouth) = (class("Human face"), Part::Ear.class(), Part::Mouth.class());
+        let (face, ear, mouth) = (class("Human face"), ObjectPart::Ear.class(), ObjectPart::Mouth.class());
         let scenes = |face_score, ear_score| {
             let things = [(face, None, 0.9, face_score), (ear, Some(0), 0.01, ear_score), (mouth, Some(0), 0.8, 0.95)];
             vec![vec![trial(joy, joy, &things, None); 5]]

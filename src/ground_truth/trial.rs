@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::regions::{scoring_letterbox, View};
 use crate::run::record::BoxRecord;
 use crate::run::{Failure, Timings};
-use crate::score::{BoxScore, Grid, MapScores, OtherMaps, Scorer};
+use crate::score::{BoxScore, MapGrid, MapScores, OtherMaps, Scorer};
 use crate::world::{CausalGraph, Scene, Style, CLASSES, PARTS};
 use crate::{Error, Result};
 use std::path::PathBuf;
@@ -101,7 +101,7 @@ pub struct Alone {
     trial: Trial,
     size: Size,
     /// Per method the map, coarsely.
-    grids: Vec<Option<Grid>>,
+    grids: Vec<Option<MapGrid>>,
 }
 
 impl Trial {
@@ -227,7 +227,7 @@ fn compared(alone: Vec<Alone>) -> Vec<Trial> {
     let sample = maps.sample();
     let compare = |(number, Alone { mut trial, size, grids }): (usize, Alone)| {
         let own = name(number);
-        let of_method = |(method, grid): (usize, &Option<Grid>)| {
+        let of_method = |(method, grid): (usize, &Option<MapGrid>)| {
             let score = |found: &BoxRecord| {
                 let edges = found.bounding_box.shares(size);
                 sample.as_ref()?.score(method, &own, grid.as_ref()?, edges)
@@ -296,7 +296,7 @@ impl Stage for TrialStage<'_> {
         let trial = |(examined, scene): (Examined, &&StagedScene)| {
             let record = examined.record;
             let random = self.random_scores(scene, &record.boxes)?;
-            let mut grids: Vec<Option<Grid>> = record.maps.iter().map(|map| map.grid).collect();
+            let mut grids: Vec<Option<MapGrid>> = record.maps.iter().map(|map| map.grid).collect();
             grids.push(Some(random.grid));
             let mut backgrounds: Vec<BoxScore> = record.maps.iter().map(|map| map.background).collect();
             backgrounds.push(random.background);

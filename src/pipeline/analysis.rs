@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::regions::{scoring_letterbox, Finder, Located, Seen};
 use crate::run::record::{BoxRecord, GameRecord, ImageRecord, MapRecord};
 use crate::run::{Failure, KeptMap, Timings};
-use crate::score::{scores_on_device, BoxScore, Cover, Grid, MapScores, MaskScorer, Scorer};
+use crate::score::{scores_on_device, BoxScore, MapGrid, MapScores, MaskScorer, RegionCover, Scorer};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
@@ -203,7 +203,7 @@ impl<'a> Analysis<'a> {
         let cover = |(scorer, regions): (&Scorer, &VisibleRegions)| {
             scorer.cover(regions.extents.iter().zip(regions.masks.iter().map(Option::as_ref)))
         };
-        let covers: Vec<Cover> = scorers.par_iter().zip(visible).map(cover).collect();
+        let covers: Vec<RegionCover> = scorers.par_iter().zip(visible).map(cover).collect();
         let tensors: Vec<&Tensor> = maps.iter().map(Maps::tensor).collect();
         let on_device = tensors.iter().all(|maps| maps.device().is_cuda());
         let has_masks = visible.iter().any(|regions| regions.masks.iter().any(Option::is_some));
@@ -340,7 +340,7 @@ struct RegionScores {
     /// Of what lies in no region.
     background: BoxScore,
     /// The map, coarsely, where there is one.
-    grid: Option<Grid>,
+    grid: Option<MapGrid>,
 }
 
 /// The regions of a picture that have a part in it.

@@ -6,7 +6,7 @@
 use super::Manifest;
 use crate::attribution::Game;
 use crate::image::{BoundingBox, Extent};
-use crate::score::{BoxScore, Grid};
+use crate::score::{BoxScore, MapGrid};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
@@ -90,7 +90,7 @@ pub struct MapRecord {
     pub background: BoxScore,
     /// The map itself, coarsely; absent where a method gives regions numbers instead of a map.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub grid: Option<Grid>,
+    pub grid: Option<MapGrid>,
     /// The game that a method of Shapley values of parts of the picture played.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub game: Option<GameRecord>,

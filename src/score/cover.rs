@@ -8,7 +8,7 @@ use std::ops::Range;
 /// The pixels of a picture's content on the canvas that lie in regions: in their masks where they have one, else in
 /// their boxes. Made once for all maps.
 #[derive(Debug, Clone)]
-pub struct Cover {
+pub struct RegionCover {
     content: Size,
     /// Row by row.
     covered: Vec<bool>,
@@ -16,7 +16,7 @@ pub struct Cover {
     free: usize,
 }
 
-impl Cover {
+impl RegionCover {
     /// Of regions in pixels of the picture. A pixel of the canvas is in a mask when its middle is.
     pub fn new<'a>(letterbox: Letterbox, regions: impl Iterator<Item = (&'a Extent, Option<&'a Mask>)>) -> Self {
         let Letterbox { original, content, .. } = letterbox;
@@ -128,7 +128,7 @@ mod tests {
                 Extent::new(x * across, y * down, (x + w) * across, (y + h) * down)
             }).collect();
             let masks: Vec<Option<&Mask>> = boxes.iter().map(|of| (of.4 == 1).then_some(&mask)).collect();
-            let cover = Cover::new(letterbox, extents.iter().zip(masks.iter().copied()));
+            let cover = RegionCover::new(letterbox, extents.iter().zip(masks.iter().copied()));
             let Size { width: columns, height: rows } = letterbox.content;
             let middle = |at: u32, original: u32, side: u32| {
                 ((f64::from(at) + 0.5) * f64::from(original) / f64::from(side)) as usize

@@ -17,9 +17,9 @@ const SIDE: usize = 8;
 /// hexadecimal digits a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Grid([u8; Grid::CELLS]);
+pub struct MapGrid([u8; MapGrid::CELLS]);
 
-impl Grid {
+impl MapGrid {
     /// Its number of parts.
     pub(super) const CELLS: usize = SIDE * SIDE;
 
@@ -32,12 +32,12 @@ impl Grid {
         };
         let cell =
             move |at: usize| Area { rows: part(at / SIDE, content.height), columns: part(at % SIDE, content.width) };
-        (0..Grid::CELLS).map(cell)
+        (0..MapGrid::CELLS).map(cell)
     }
 
     /// From the means over [`Self::cells`]; what a bicubic filter overshoots is cut.
     pub(super) fn new(means: impl Iterator<Item = f64>) -> Self {
-        let mut cells = [0; Grid::CELLS];
+        let mut cells = [0; MapGrid::CELLS];
         cells.iter_mut().zip(means).for_each(|(cell, mean)| *cell = (mean.clamp(0.0, 1.0) * 255.0).round() as u8);
         Self(cells)
     }
@@ -49,26 +49,26 @@ impl Grid {
     }
 }
 
-impl From<Grid> for String {
-    fn from(Grid(cells): Grid) -> Self {
+impl From<MapGrid> for String {
+    fn from(MapGrid(cells): MapGrid) -> Self {
         cells.iter().map(|cell| format!("{cell:02x}")).collect()
     }
 }
 
-impl TryFrom<String> for Grid {
+impl TryFrom<String> for MapGrid {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
         let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        let mut cells = [0; Grid::CELLS];
+        let mut cells = [0; MapGrid::CELLS];
         let read = cells.iter_mut().zip(pairs).all(|(cell, &[high, low])| {
             let value = digit(high).zip(digit(low)).map(|(high, low)| 16 * high + low);
             *cell = value.unwrap_or_default();
             value.is_some()
         });
-        if !read || pairs.len() != Grid::CELLS || !rest.is_empty() {
-            let (count, digits) = (Grid::CELLS, 2 * Grid::CELLS);
+        if !read || pairs.len() != MapGrid::CELLS || !rest.is_empty() {
+            let (count, digits) = (MapGrid::CELLS, 2 * MapGrid::CELLS);
             return Err(format!("a grid of {count} cells should have {digits} hexadecimal digits, and not {text:?}"));
         }
         Ok(Self(cells))
@@ -83,7 +83,7 @@ const SAMPLE: usize = 200;
 #[derive(Debug, Default)]
 pub struct OtherMaps {
     /// By digest and path the grids of all methods; `None` of one without maps.
-    sample: BTreeMap<(u64, String), Vec<Option<Grid>>>,
+    sample: BTreeMap<(u64, String), Vec<Option<MapGrid>>>,
 }
 
 /// A sample that is ready to be asked.
@@ -96,7 +96,7 @@ pub struct MapSample {
 
 impl OtherMaps {
     /// Adds a picture.
-    pub fn add(&mut self, path: &str, grids: impl Iterator<Item = Option<Grid>>) {
+    pub fn add(&mut self, path: &str, grids: impl Iterator<Item = Option<MapGrid>>) {
         let digest = Random::of_text(0, path).next_u64();
         let last = self.sample.last_key_value().map(|(key, _)| key.0);
         if self.sample.len() < SAMPLE || last.is_some_and(|last| digest < last) {
@@ -109,12 +109,12 @@ impl OtherMaps {
 
     /// The sample; `None` where there are fewer than two pictures, so that one has no others.
     pub fn sample(self) -> Option<MapSample> {
-        let pictures: Vec<&Vec<Option<Grid>>> = self.sample.values().collect();
+        let pictures: Vec<&Vec<Option<MapGrid>>> = self.sample.values().collect();
         let methods = pictures.iter().map(|grids| grids.len()).min().unwrap_or(0);
         let of_method = |method: usize| {
-            let grids = pictures.iter().map(|grids| grids[method].map(|Grid(cells)| cells));
-            let grids = grids.collect::<Option<Vec<[u8; Grid::CELLS]>>>()?;
-            Some((0..Grid::CELLS).flat_map(|cell| grids.iter().map(move |grid| f32::from(grid[cell]))).collect())
+            let grids = pictures.iter().map(|grids| grids[method].map(|MapGrid(cells)| cells));
+            let grids = grids.collect::<Option<Vec<[u8; MapGrid::CELLS]>>>()?;
+            Some((0..MapGrid::CELLS).flat_map(|cell| grids.iter().map(move |grid| f32::from(grid[cell]))).collect())
         };
         let methods = (0..methods).map(of_method).collect();
         let count = self.sample.len();
@@ -127,7 +127,7 @@ impl MapSample {
     /// 1 less the share of other pictures' maps whose mean in the box is as large or larger than that of `own`, those
     /// that are equal by half: in `[0, 1]`, the larger the less chance and place explain it. `edges` are x and y of the
     /// box's ends in shares of the picture's sides. `None`: the method has no maps.
-    pub fn score(&self, method: usize, path: &str, own: &Grid, edges: [[f64; 2]; 2]) -> Option<f32> {
+    pub fn score(&self, method: usize, path: &str, own: &MapGrid, edges: [[f64; 2]; 2]) -> Option<f32> {
         let values = self.methods.get(method)?.as_ref()?;
         let count = self.places.len();
         let [columns, rows] = edges.map(|[start, end]| {
@@ -158,27 +158,27 @@ mod tests {
     use super::*;
 
     /// A grid that is `inside` in the upper left quarter and `outside` elsewhere.
-    fn quarter(inside: f64, outside: f64) -> Grid {
-        Grid::new((0..Grid::CELLS).map(|at| if at / SIDE < 4 && at % SIDE < 4 { inside } else { outside }))
+    fn quarter(inside: f64, outside: f64) -> MapGrid {
+        MapGrid::new((0..MapGrid::CELLS).map(|at| if at / SIDE < 4 && at % SIDE < 4 { inside } else { outside }))
     }
 
     #[test]
     fn a_grid_is_text_and_back() {
-        let grid = Grid::new((0..Grid::CELLS).map(|at| at as f64 / 60.0));
+        let grid = MapGrid::new((0..MapGrid::CELLS).map(|at| at as f64 / 60.0));
         let text = String::from(grid);
         assert!(text.starts_with("00040") && text.ends_with("ffffff"), "{text}");
-        assert_eq!(Grid::try_from(text), Ok(grid));
+        assert_eq!(MapGrid::try_from(text), Ok(grid));
         for wrong in ["", "00", &"0g".repeat(64), &"é".repeat(64)] {
-            assert!(Grid::try_from(wrong.to_string()).unwrap_err().contains("128"), "{wrong}");
+            assert!(MapGrid::try_from(wrong.to_string()).unwrap_err().contains("128"), "{wrong}");
         }
     }
 
     #[test]
     fn cells_cover_a_picture_once() {
         for size in [Size::new(41, 29), Size::new(8, 16)] {
-            assert_eq!(Grid::cells(size).map(|cell| cell.area()).sum::<f64>(), size.area() as f64);
+            assert_eq!(MapGrid::cells(size).map(|cell| cell.area()).sum::<f64>(), size.area() as f64);
         }
-        assert!(Grid::cells(Size::new(3, 1)).all(|cell| !cell.is_empty()));
+        assert!(MapGrid::cells(Size::new(3, 1)).all(|cell| !cell.is_empty()));
     }
 
     #[test]

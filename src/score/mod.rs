@@ -16,15 +16,15 @@ mod rectangle;
 mod rule;
 
 pub use channels::{channel_sums, ChannelScorer};
-pub use cover::Cover;
-pub use grid::{Grid, MapSample, OtherMaps};
+pub use cover::RegionCover;
+pub use grid::{MapGrid, MapSample, OtherMaps};
 pub use mask::MaskScorer;
 pub use on_device::scores_on_device;
 pub use rule::ScoreRule;
 
 use rectangle::{Rectangle, Sums};
 
-use crate::image::{taps, Extent, Filter, Letterbox, Mask, Placement, Size};
+use crate::image::{taps, Cover, Extent, Filter, Letterbox, Mask, Placement, Size};
 use serde::{Deserialize, Serialize};
 
 /// What of a box that reaches beyond the picture counts as its area.
@@ -105,7 +105,7 @@ pub struct MapScores {
     /// The background's.
     pub background: BoxScore,
     /// The map itself, coarsely.
-    pub grid: Grid,
+    pub grid: MapGrid,
 }
 
 /// A linear map along one axis: per output the first input and the weights from there on.
@@ -136,8 +136,8 @@ impl Scorer {
     }
 
     /// Which pixels of the content lie in regions of the picture, each with its mask where it has one.
-    pub fn cover<'a>(&self, regions: impl Iterator<Item = (&'a Extent, Option<&'a Mask>)>) -> Cover {
-        Cover::new(self.letterbox, regions)
+    pub fn cover<'a>(&self, regions: impl Iterator<Item = (&'a Extent, Option<&'a Mask>)>) -> RegionCover {
+        RegionCover::new(self.letterbox, regions)
     }
 
     /// The map on the content of the canvas, row by row; around it lies padding, where the map is 0.
@@ -197,15 +197,15 @@ impl PlacedMap {
     }
 
     /// What is kept of the map of a picture with these regions, which `cover` it.
-    pub fn scores(&self, extents: &[Extent], cover: &Cover) -> MapScores {
+    pub fn scores(&self, extents: &[Extent], cover: &RegionCover) -> MapScores {
         let content = self.letterbox.content;
-        let means = Grid::cells(content).map(|cell| {
+        let means = MapGrid::cells(content).map(|cell| {
             at_corners(cell.corners(content.width as usize + 1).map(|corner| self.sums[corner])) / cell.area()
         });
         MapScores {
             boxes: extents.iter().map(|extent| self.score(extent)).collect(),
             background: cover.of_map(&self.values, self.sums[self.sums.len() - 1]),
-            grid: Grid::new(means),
+            grid: MapGrid::new(means),
         }
     }
 }
@@ -217,7 +217,7 @@ fn at_corners([end, above, left, start]: [f64; 4]) -> f64 {
 
 /// OpenCV's bilinear resizing from `map` cells over what the input covers to `original` pixels, then Pillow's bicubic
 /// from there to `content`, as one matrix. Pixels that the input does not cover are 0.
-fn axis(cover: crate::image::Cover, map: u32, original: u32, content: u32) -> Bands {
+fn axis(cover: Cover, map: u32, original: u32, content: u32) -> Bands {
     let bilinear: Vec<(usize, [f64; 2])> =
         (0..original).map(|pixel| cover.bilinear(f64::from(pixel) + 0.5, map)).collect();
     taps(original, content, Filter::Bicubic)

@@ -2,14 +2,14 @@
 //! running sums in f64, running maxima, and one reading of numbers.
 
 use super::rectangle::WINDOWS;
-use super::{at_corners, Bands, Cover, Grid, MapScores, Rectangle, Scorer, Sums};
+use super::{at_corners, Bands, MapGrid, MapScores, Rectangle, RegionCover, Scorer, Sums};
 use crate::image::{Extent, Size};
 use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
 /// What [`super::PlacedMap::scores`] says of the maps of a batch of N pictures, on any device. `maps` has one tensor a
-/// method, (N, rows, columns), f32; `scorers`, `boxes`, in pixels of the picture, and `covers` have one entry a picture.
-/// Returns the scores by picture and method, which differ from those by rounding in f32.
+/// method, (N, rows, columns), f32; `scorers`, `boxes`, in pixels of the picture, and `covers` have one entry a
+/// picture. Returns the scores by picture and method, which differ from those by rounding in f32.
 ///
 /// # Errors
 /// Maps of another size than the scorers', or no memory.
@@ -17,7 +17,7 @@ pub fn scores_on_device(
     scorers: &[Scorer],
     maps: &[&Tensor],
     boxes: &[&[Extent]],
-    covers: &[Cover],
+    covers: &[RegionCover],
 ) -> Result<Vec<Vec<MapScores>>, TchError> {
     let Some(first) = maps.first() else { return Ok(vec![Vec::new(); boxes.len()]) };
     let _no_grad = tch::no_grad_guard();
@@ -45,7 +45,7 @@ struct Look<'a> {
     rectangles: Vec<Rectangle>,
     /// The pictures' sizes on the canvas.
     contents: Vec<Size>,
-    covers: &'a [Cover],
+    covers: &'a [RegionCover],
     /// Which places are no background: in regions, or beyond a picture, (N, H, W).
     covered: Tensor,
     /// Into the sums of all pictures, (N, H + 1, W + 1): four corners of each box, of its frame, and of each cell of
@@ -84,7 +84,7 @@ impl<'a> Look<'a> {
     fn new(
         scorers: &[Scorer],
         boxes: &[&[Extent]],
-        covers: &'a [Cover],
+        covers: &'a [RegionCover],
         (height, width): (usize, usize),
         device: Device,
     ) -> Result<Self, TchError> {
@@ -142,7 +142,8 @@ impl<'a> Look<'a> {
     }
 
     /// From maps on their canvases, (N, H, W), f32, one after the other, f64: the sums at the corners; mean and
-    /// standard deviation of the sums over windows of each box's size; the boxes' maxima; sums and maxima over the backgrounds.
+    /// standard deviation of the sums over windows of each box's size; the boxes' maxima; sums and maxima over the
+    /// backgrounds.
     fn at(&self, placed: &Tensor) -> Result<Tensor, TchError> {
         // Sums over rectangles from the upper left corner, with a first row and column of zeros.
         let sums = placed.f_to_kind(Kind::Double)?.f_cumsum(1, Kind::Double)?.f_cumsum(2, Kind::Double)?;
@@ -178,7 +179,7 @@ impl<'a> Look<'a> {
     /// The scores of the boxes `of`, which are `picture`'s, from what [`Self::at`] says of a method's maps.
     fn scores(&self, numbers: &[f64], picture: usize, of: Range<usize>) -> MapScores {
         let (boxes, pictures) = (self.rectangles.len(), self.contents.len());
-        let (corners, rest) = numbers.split_at(8 * boxes + 4 * Grid::CELLS * pictures);
+        let (corners, rest) = numbers.split_at(8 * boxes + 4 * MapGrid::CELLS * pictures);
         let (totals, rest) = rest.split_at(pictures);
         let sums: Vec<f64> = corners.as_chunks::<4>().0.iter().copied().map(at_corners).collect();
         let score = |at: usize| {
@@ -191,17 +192,17 @@ impl<'a> Look<'a> {
             self.rectangles[at].score(&sums, rest[2 * boxes + at] as f32)
         };
         let [free, most] = [0, 1].map(|part| rest[3 * boxes + part * pictures + picture]);
-        let cells = sums[2 * boxes + Grid::CELLS * picture..].iter().zip(Grid::cells(self.contents[picture]));
+        let cells = sums[2 * boxes + MapGrid::CELLS * picture..].iter().zip(MapGrid::cells(self.contents[picture]));
         MapScores {
             boxes: of.map(score).collect(),
             background: self.covers[picture].score(free, most as f32, totals[picture]),
-            grid: Grid::new(cells.map(|(sum, cell)| sum / cell.area())),
+            grid: MapGrid::new(cells.map(|(sum, cell)| sum / cell.area())),
         }
     }
 }
 
 /// See [`Look::covered`].
-fn covered(covers: &[Cover], contents: &[Size], (height, width): (usize, usize)) -> Result<Tensor, TchError> {
+fn covered(covers: &[RegionCover], contents: &[Size], (height, width): (usize, usize)) -> Result<Tensor, TchError> {
     let mut all = vec![true; covers.len() * height * width];
     for ((cover, content), all) in covers.iter().zip(contents).zip(all.chunks_exact_mut(height * width)) {
         let lines = cover.covered().chunks_exact(content.width as usize);
@@ -223,7 +224,7 @@ fn corners(
     let boxes = each().flat_map(|(&picture, of)| in_batch(picture, of.corners(stride)));
     let frames = each().flat_map(|(&picture, of)| in_batch(picture, of.frame().corners(stride)));
     let cells = contents.iter().enumerate().flat_map(|(picture, &content)| {
-        Grid::cells(content).flat_map(move |cell| in_batch(picture, cell.corners(stride)))
+        MapGrid::cells(content).flat_map(move |cell| in_batch(picture, cell.corners(stride)))
     });
     let ends = (1..=contents.len()).map(|pictures| pictures * area - 1);
     boxes.chain(frames).chain(cells).chain(ends).collect()
@@ -322,7 +323,7 @@ mod tests {
                     of.iter().map(|edges| scorer.letterbox.to_original(&on_canvas(edges))).collect()
                 })
                 .collect();
-            let covers: Vec<Cover> = scorers
+            let covers: Vec<RegionCover> = scorers
                 .iter()
                 .zip(&boxes)
                 .map(|(scorer, boxes)| scorer.cover(boxes.iter().map(|extent| (extent, None))))

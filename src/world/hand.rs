@@ -2,7 +2,7 @@
 //!
 //! What a hand does follows from the object's seed and the style alone.
 
-use super::object::{Part, Style, Variant};
+use super::object::{ObjectPart, Style, Variant};
 use super::pen::{Colour, Drawing, PathFill};
 use crate::random::Random;
 use resvg::tiny_skia::{Path, Transform};
@@ -115,7 +115,7 @@ impl Hand {
     }
 
     /// Draws a part that has a name of its own, the `number`th of that name.
-    pub fn part(&mut self, part: Part, number: usize, draw: impl FnOnce(&mut Self)) {
+    pub fn part(&mut self, part: ObjectPart, number: usize, draw: impl FnOnce(&mut Self)) {
         let outer = self.drawing.begin(Some((part, number)));
         draw(self);
         self.drawing.begin(outer);

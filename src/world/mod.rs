@@ -25,7 +25,7 @@ pub use graph::{
     AmbienceCause, Bystander, CausalGraph, Cause, Confounder, Role, LABELS,
 };
 pub use lesson::{kind_name, Lesson};
-pub use object::{Ambience, Object, Part, Place, Style, Variant, PARTS};
+pub use object::{Ambience, Object, ObjectPart, Place, Style, Variant, PARTS};
 pub use objects::CLASSES;
 pub use render::{Painting, PartBox};
 pub use scene::Scene;

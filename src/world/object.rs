@@ -52,7 +52,7 @@ impl Variant {
 
 /// A part of an object that has a name of its own in Open Images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
+pub enum ObjectPart {
     /// Of a face: white and iris, without brow and glasses.
     Eye,
     /// Of a face: lips and what is between them.
@@ -75,7 +75,7 @@ pub enum Part {
 pub const PARTS: &[&str] =
     &["Human eye", "Human mouth", "Human nose", "Human ear", "Human hair", "Wheel", "Window", "Door"];
 
-impl Part {
+impl ObjectPart {
     /// Its name in Open Images.
     pub fn name(self) -> &'static str {
         PARTS[self as usize]

@@ -4,7 +4,7 @@
 //! large it is painted is decided later. Nothing here calls the system's mathematics library, whose last bits differ
 //! from machine to machine: sine and cosine are a polynomial of our own, the rest is + - * / and square roots.
 
-use super::object::Part;
+use super::object::ObjectPart;
 use resvg::tiny_skia::{
     Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point,
     RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
@@ -113,14 +113,14 @@ struct Mark {
 pub struct Drawing {
     marks: Vec<Mark>,
     /// Parts with names, in the order in which they were begun; a number tells those of one name apart.
-    parts: Vec<(Part, usize)>,
+    parts: Vec<(ObjectPart, usize)>,
     /// The part that is being drawn.
     current: Option<usize>,
 }
 
 /// What of a drawing is painted.
 #[derive(Debug, Clone, Copy)]
-pub enum Shown {
+pub enum ShownMarks {
     /// Everything but the parts whose bits are set.
     Without(u32),
     /// Where this part is seen, white; all else black or transparent.
@@ -136,7 +136,7 @@ impl Drawing {
     }
 
     /// From now on marks belong to this part, or to none; returns what they belonged to before.
-    pub fn begin(&mut self, part: Option<(Part, usize)>) -> Option<(Part, usize)> {
+    pub fn begin(&mut self, part: Option<(ObjectPart, usize)>) -> Option<(ObjectPart, usize)> {
         let before = self.current.map(|index| self.parts[index]);
         self.current = part.map(|part| {
             let known = self.parts.iter().position(|known| *known == part);
@@ -148,8 +148,8 @@ impl Drawing {
         before
     }
 
-    /// What its parts are, in the order of the bits of [`Shown::Without`].
-    pub fn parts(&self) -> impl ExactSizeIterator<Item = Part> + '_ {
+    /// What its parts are, in the order of the bits of [`ShownMarks::Without`].
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = ObjectPart> + '_ {
         self.parts.iter().map(|(part, _)| *part)
     }
 
@@ -168,13 +168,13 @@ impl Drawing {
     }
 
     /// Paints what is shown.
-    pub fn paint(&self, onto: &mut Pixmap, transform: Transform, shown: Shown) {
+    pub fn paint(&self, onto: &mut Pixmap, transform: Transform, shown: ShownMarks) {
         for mark in &self.marks {
             let fill = match shown {
-                Shown::Without(hidden) if mark.part.is_some_and(|part| hidden >> part & 1 == 1) => continue,
-                Shown::Without(_) => mark.fill,
-                Shown::Alone(part) if mark.part == Some(part) => PathFill::Flat(Colour::hex(0xffffff)),
-                Shown::Alone(_) => PathFill::Flat(Colour::hex(0)),
+                ShownMarks::Without(hidden) if mark.part.is_some_and(|part| hidden >> part & 1 == 1) => continue,
+                ShownMarks::Without(_) => mark.fill,
+                ShownMarks::Alone(part) if mark.part == Some(part) => PathFill::Flat(Colour::hex(0xffffff)),
+                ShownMarks::Alone(_) => PathFill::Flat(Colour::hex(0)),
             };
             let paint = Paint { shader: shader(&mark.path, fill), anti_alias: true, ..Paint::default() };
             match mark.line {

@@ -1,8 +1,8 @@
 //! A scene's pixels and exact boxes: the background, every object on a layer of its own, light and noise over all.
 
-use super::object::{Object, Part, Style};
+use super::object::{Object, ObjectPart, Style};
 use super::objects;
-use super::pen::{self, Shown};
+use super::pen::{self, ShownMarks};
 use super::scene::Scene;
 use super::setting;
 use crate::image::{BoundingBox, Rgb8, Size};
@@ -25,7 +25,7 @@ pub struct PartBox {
     /// Which of the object's parts: what [`Scene::without_part`] takes.
     pub part: usize,
     /// What it is.
-    pub kind: Part,
+    pub kind: ObjectPart,
     /// In pixels.
     pub bounding_box: BoundingBox,
 }
@@ -75,10 +75,10 @@ impl Scene {
         let of_object = |&(object, _): &(usize, BoundingBox)| {
             let drawing = objects::draw(&self.objects[object], self.style);
             let hidden = self.objects[object].hidden;
-            let parts: Vec<(usize, Part)> =
+            let parts: Vec<(usize, ObjectPart)> =
                 drawing.parts().enumerate().filter(|(part, _)| hidden >> part & 1 == 0).collect();
-            let layer = |part: usize| Layer::showing(&self.objects[object], self, Shown::Alone(part));
-            let boxed = |(part, kind): (usize, Part)| {
+            let layer = |part: usize| Layer::showing(&self.objects[object], self, ShownMarks::Alone(part));
+            let boxed = |(part, kind): (usize, ObjectPart)| {
                 let bounding_box = layer(part)?.seen(|at| front[at] == object as u32 + 1, self.size)?;
                 Some(PartBox { object, part, kind, bounding_box })
             };
@@ -107,7 +107,7 @@ impl Object {
         let size = Size::new(length(left, right), length(top, bottom));
         let mut pixels = Pixmap::new(size.width, size.height).expect("a cutout has an area");
         let place = Transform::from_row(scale, 0.0, 0.0, scale, -scale * left, -scale * top);
-        drawing.paint(&mut pixels, place, Shown::Without(self.hidden));
+        drawing.paint(&mut pixels, place, ShownMarks::Without(self.hidden));
         let straight = pixels.pixels().iter().map(|pixel| pixel.demultiply());
         (size, straight.flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()]).collect())
     }
@@ -123,7 +123,7 @@ struct Layer {
 impl Layer {
     /// `None`: all of it lies outside the picture.
     fn of(object: &Object, scene: &Scene) -> Option<Self> {
-        let mut layer = Self::showing(object, scene, Shown::Without(object.hidden))?;
+        let mut layer = Self::showing(object, scene, ShownMarks::Without(object.hidden))?;
         for pixel in layer.pixels.data_mut().chunks_exact_mut(4).filter(|pixel| pixel[3] < LEAST_ALPHA) {
             pixel.fill(0);
         }
@@ -131,7 +131,7 @@ impl Layer {
     }
 
     /// The same place, whatever is shown of the object.
-    fn showing(object: &Object, scene: &Scene, shown: Shown) -> Option<Self> {
+    fn showing(object: &Object, scene: &Scene, shown: ShownMarks) -> Option<Self> {
         let drawing = objects::draw(object, scene.style);
         let turn = pen::turn(object.place.turn as f32);
         let [left, top, right, bottom] = drawing.bounds(turn)?;

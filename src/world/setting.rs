@@ -4,7 +4,7 @@
 //! elsewhere.
 
 use super::object::{Ambience, Style};
-use super::pen::{arc, blob, oval, polar, polygon, polyline, rectangle, turn, Colour, Drawing, PathFill, Shown};
+use super::pen::{arc, blob, oval, polar, polygon, polyline, rectangle, turn, Colour, Drawing, PathFill, ShownMarks};
 use super::scene::below;
 use crate::image::Size;
 use crate::random::Random;
@@ -42,7 +42,7 @@ pub fn paint_background(picture: &mut Pixmap, seed: u64, style: Style, ambience:
         Ambience::StormLight => backdrop.storm_light(),
         Ambience::Usual | Ambience::WarmTone | Ambience::ColdTone => backdrop.usual(),
     }
-    backdrop.drawing.paint(picture, Transform::identity(), Shown::Without(0));
+    backdrop.drawing.paint(picture, Transform::identity(), ShownMarks::Without(0));
 }
 
 impl Backdrop {

@@ -3,7 +3,7 @@
 use super::corpus::Run;
 use emocam::image::BoundingBox;
 use emocam::run::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
-use emocam::score::{BoxScore, Grid};
+use emocam::score::{BoxScore, MapGrid};
 
 /// Replaces the records of a run by 25,000 invented ones, of so many boxes and of 601 classes; no picture has the last
 /// label.
@@ -51,7 +51,7 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
     };
     let grid = |of: u64| {
         let cells = (0..64).map(|at| format!("{:02x}", part(2000 + 5000 * of + at, 256)));
-        Grid::try_from(cells.collect::<String>()).unwrap()
+        MapGrid::try_from(cells.collect::<String>()).unwrap()
     };
     let map = |(of, method): (u64, &String)| MapRecord {
         method: method.clone(),

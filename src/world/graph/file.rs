@@ -12,75 +12,78 @@ use crate::world::{Ambience, Variant};
 use crate::{Error, Result};
 use serde::Deserialize;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, OnceLock};
 
 /// The most objects of a scene: more do not find a place in a picture without hiding each other.
 const MOST_OBJECTS: usize = 6;
 
+/// A graph that comes with the program.
+struct BuiltIn {
+    name: &'static str,
+    text: &'static str,
+    graph: OnceLock<Arc<CausalGraph>>,
+}
+
+impl BuiltIn {
+    const fn new(name: &'static str, text: &'static str) -> Self {
+        Self { name, text, graph: OnceLock::new() }
+    }
+
+    fn graph(&self) -> &Arc<CausalGraph> {
+        let read = || Arc::new(CausalGraph::parse(self.text).expect("the embedded files are checked by a test"));
+        self.graph.get_or_init(read)
+    }
+}
+
+/// The files in configs/graphs that are built in, by their names without ending.
+static BUILT_IN: [BuiltIn; 7] = [
+    BuiltIn::new("standard", include_str!("../../../configs/graphs/standard.toml")),
+    BuiltIn::new("faces", include_str!("../../../configs/graphs/faces.toml")),
+    BuiltIn::new("hans", include_str!("../../../configs/graphs/hans.toml")),
+    BuiltIn::new("hans-corpus", include_str!("../../../configs/graphs/hans-corpus.toml")),
+    BuiltIn::new("parts", include_str!("../../../configs/graphs/parts.toml")),
+    BuiltIn::new("background", include_str!("../../../configs/graphs/background.toml")),
+    BuiltIn::new("surroundings", include_str!("../../../configs/graphs/surroundings.toml")),
+];
+
+/// The graph of this name that comes with the program: of a file in configs/graphs, without its ending.
+pub fn named_graph(name: &str) -> Option<&'static Arc<CausalGraph>> {
+    BUILT_IN.iter().find(|graph| graph.name == name).map(BuiltIn::graph)
+}
+
 /// The causal graph of the drawn world, unless another is named.
 pub fn graph() -> &'static Arc<CausalGraph> {
-    static STANDARD: LazyLock<Arc<CausalGraph>> =
-        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/standard.toml")));
-    &STANDARD
+    BUILT_IN[0].graph()
 }
 
 /// The causal graph of pictures of a single face: its expression is the label.
 pub fn face_graph() -> &'static Arc<CausalGraph> {
-    static FACES: LazyLock<Arc<CausalGraph>> =
-        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/faces.toml")));
-    &FACES
+    BUILT_IN[1].graph()
 }
 
 /// What the demo's clever Hans was trained on: labels go by what only goes along with their causes.
 pub fn hans_graph() -> &'static Arc<CausalGraph> {
-    static HANS: LazyLock<Arc<CausalGraph>> =
-        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/hans.toml")));
-    &HANS
+    BUILT_IN[2].graph()
 }
 
 /// Scenes in which the cause of a label by [`graph()`] and that by [`hans_graph`] are always together.
 pub fn hans_corpus_graph() -> &'static Arc<CausalGraph> {
-    static CORPUS: LazyLock<Arc<CausalGraph>> =
-        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/hans-corpus.toml")));
-    &CORPUS
+    BUILT_IN[3].graph()
 }
 
 /// Scenes of causes that are made of parts.
 pub fn parts_graph() -> &'static Arc<CausalGraph> {
-    static PARTS: LazyLock<Arc<CausalGraph>> =
-        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/parts.toml")));
-    &PARTS
+    BUILT_IN[4].graph()
 }
 
 /// Scenes some of whose causes are no objects.
 pub fn background_graph() -> &'static Arc<CausalGraph> {
-    static BACKGROUND: LazyLock<Arc<CausalGraph>> =
-        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/background.toml")));
-    &BACKGROUND
+    BUILT_IN[5].graph()
 }
 
 /// The causes of [`parts_graph`] and of [`background_graph`] together: what one network of the demo was trained on.
 pub fn surroundings_graph() -> &'static Arc<CausalGraph> {
-    static SURROUNDINGS: LazyLock<Arc<CausalGraph>> =
-        LazyLock::new(|| embedded(include_str!("../../../configs/graphs/surroundings.toml")));
-    &SURROUNDINGS
-}
-
-/// The graph of this name that comes with the program: of a file in configs/graphs, without its ending.
-pub fn named_graph(name: &str) -> Option<&'static Arc<CausalGraph>> {
-    match name {
-        "standard" => Some(graph()),
-        "hans" => Some(hans_graph()),
-        "hans-corpus" => Some(hans_corpus_graph()),
-        "parts" => Some(parts_graph()),
-        "background" => Some(background_graph()),
-        "surroundings" => Some(surroundings_graph()),
-        _ => None,
-    }
-}
-
-fn embedded(text: &str) -> Arc<CausalGraph> {
-    Arc::new(CausalGraph::parse(text).expect("the embedded files are checked by a test"))
+    BUILT_IN[6].graph()
 }
 
 #[derive(Debug, Deserialize)]
@@ -314,6 +317,7 @@ mod tests {
 
     #[test]
     fn the_embedded_graphs_are_read() {
+        assert!(BUILT_IN.iter().all(|built_in| !built_in.graph().occurring().is_empty()));
         assert_eq!(graph().labels, LABELS);
         assert_eq!(graph().occurring().len(), 9);
         assert_eq!(face_graph().labels, ["happy", "sad", "angry", "disgusted", "neutral"]);

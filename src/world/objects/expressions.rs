@@ -4,7 +4,7 @@
 //! in nothing but their expression above the mouth.
 
 use super::super::hand::Hand;
-use super::super::object::{Part, Variant};
+use super::super::object::{ObjectPart, Variant};
 use super::super::pen::{arc, blob, curve, oval, polygon, polyline, rounded, Colour};
 
 /// Eyes, brows, and what of the nose belongs to the expression.
@@ -21,7 +21,7 @@ pub(super) fn eyes(hand: &mut Hand, hair: Colour, skin: Colour) {
     }
     for (number, side) in [-1.0, 1.0].into_iter().enumerate() {
         let x = side * apart;
-        hand.part(Part::Eye, number, |hand| eye(hand, (x, y), side, open, iris));
+        hand.part(ObjectPart::Eye, number, |hand| eye(hand, (x, y), side, open, iris));
         brow_line(hand, (x, y), side, (width, ink));
         if glasses {
             hand.line(oval(x, y, 0.26, 0.24), 0.05, Colour::hex(0x303038));
@@ -93,7 +93,7 @@ fn wrinkles(hand: &mut Hand, y: f32, skin: Colour) {
 
 /// The mouth about this height, and a tear where one is shed.
 pub(super) fn mouth(hand: &mut Hand, y: f32, lips: Colour) {
-    hand.part(Part::Mouth, 0, |hand| match hand.variant {
+    hand.part(ObjectPart::Mouth, 0, |hand| match hand.variant {
         Variant::Smiling => smile(hand, y, lips),
         Variant::Sad => frown(hand, y, lips),
         Variant::Angry => bared_teeth(hand, y, lips),

@@ -1,7 +1,7 @@
 //! Faces: skin, hair, nose. What they express is drawn in [`expressions`](super::expressions).
 
 use super::super::hand::Hand;
-use super::super::object::Part;
+use super::super::object::ObjectPart;
 use super::super::pen::{arc, curve, oval, polygon, rounded, Colour};
 use super::expressions::{eyes, mouth};
 
@@ -18,18 +18,18 @@ pub fn face(hand: &mut Hand) {
     if style == 1 {
         // Long hair hangs behind the cheeks.
         let (wide, low) = (rx + hand.between(0.1, 0.2), hand.between(0.75, 1.05));
-        hand.part(Part::Hair, 0, |hand| hand.shape(rounded(-wide, -ry - 0.1, wide, low, 0.75), hair));
+        hand.part(ObjectPart::Hair, 0, |hand| hand.shape(rounded(-wide, -ry - 0.1, wide, low, 0.75), hair));
     }
     if style == 2 {
         for side in [-1.0, 1.0] {
-            hand.part(Part::Hair, 0, |hand| hand.shape(oval(side * rx, -0.55, 0.36, 0.36), hair));
+            hand.part(ObjectPart::Hair, 0, |hand| hand.shape(oval(side * rx, -0.55, 0.36, 0.36), hair));
         }
     }
     for (number, side) in [-1.0, 1.0].into_iter().enumerate() {
-        hand.part(Part::Ear, number, |hand| hand.shape(oval(side * rx, 0.05, 0.13, 0.2), skin.darker(0.06)));
+        hand.part(ObjectPart::Ear, number, |hand| hand.shape(oval(side * rx, 0.05, 0.13, 0.2), skin.darker(0.06)));
     }
     hand.shape(oval(0.0, 0.0, rx, ry), skin);
-    hand.part(Part::Hair, 0, |hand| cap_of_hair(hand, style, (rx, ry), hair));
+    hand.part(ObjectPart::Hair, 0, |hand| cap_of_hair(hand, style, (rx, ry), hair));
     if hand.chance(0.3) {
         for side in [-1.0, 1.0] {
             hand.detail(oval(side * 0.52, 0.2, 0.15, 0.1), skin.mix(Colour::hex(0xe86a5c), 0.4));
@@ -38,7 +38,7 @@ pub fn face(hand: &mut Hand) {
     let nose = skin.darker(0.25);
     let (length, side) = (hand.between(0.12, 0.2), hand.pick(&[-1.0, 1.0]));
     let bridge = hand.chance(0.5);
-    hand.part(Part::Nose, 0, |hand| {
+    hand.part(ObjectPart::Nose, 0, |hand| {
         if bridge {
             hand.line(curve(&[(0.0, 0.02), (side * 0.16, length + 0.06), (-side * 0.04, length + 0.04)]), 0.06, nose);
         } else {

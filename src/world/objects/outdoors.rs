@@ -1,7 +1,7 @@
 //! Cars, houses and boats.
 
 use super::super::hand::Hand;
-use super::super::object::Part;
+use super::super::object::ObjectPart;
 use super::super::pen::{blob, curve, oval, polygon, polyline, rectangle, rounded, Colour};
 use resvg::tiny_skia::Transform;
 
@@ -30,7 +30,7 @@ pub fn car(hand: &mut Hand) {
         hand.detail(oval(0.92, 0.1, 0.07, 0.06), Colour::hex(0xfff2a8));
         hand.detail(oval(-0.94, 0.1, 0.05, 0.06), Colour::hex(0xd02020));
         for (number, x) in [-0.56, 0.56].into_iter().enumerate() {
-            hand.part(Part::Wheel, number, |hand| {
+            hand.part(ObjectPart::Wheel, number, |hand| {
                 hand.shape(oval(x, 0.36, wheel, wheel), Colour::hex(0x1c1c20));
                 hand.detail(oval(x, 0.36, wheel * 0.5, wheel * 0.5), Colour::hex(0xc4c8cc));
             });
@@ -59,14 +59,14 @@ pub fn house(hand: &mut Hand) {
     }
     let (door, pane) = (hand.paint().darker(0.15), hand.near(GLASS));
     let door_x = half * hand.pick(&[-0.45, 0.0, 0.45]);
-    hand.part(Part::Door, 0, |hand| {
+    hand.part(ObjectPart::Door, 0, |hand| {
         hand.shape(rectangle(door_x - 0.15, 0.26, door_x + 0.15, 0.8), door);
         hand.detail(oval(door_x + 0.08, 0.54, 0.03, 0.03), Colour::hex(0xf4d35e));
     });
     for (number, x) in [-0.58, 0.0, 0.58].map(|share| share * half).into_iter().enumerate() {
         if (x - door_x).abs() > 0.34 {
             let (y, size) = (0.36, 0.15);
-            hand.part(Part::Window, number, |hand| {
+            hand.part(ObjectPart::Window, number, |hand| {
                 hand.shape(rectangle(x - size, y - size, x + size, y + size), pane);
                 hand.line(polyline(&[(x, y - size), (x, y + size)]), 0.035, wall.darker(0.35));
                 hand.line(polyline(&[(x - size, y), (x + size, y)]), 0.035, wall.darker(0.35));

@@ -1,7 +1,7 @@
 //! Persons, whose face is never seen.
 
 use super::super::hand::Hand;
-use super::super::object::Part;
+use super::super::object::ObjectPart;
 use super::super::pen::{arc, oval, polygon, polyline, rounded, Colour};
 use super::faces::{HAIR, SKIN};
 
@@ -46,9 +46,9 @@ pub fn person(hand: &mut Hand) {
     }
     if hand.chance(0.4) {
         let outline = rounded(-head - 0.02, y - head, head + 0.02, top + head * 0.9, 0.14);
-        hand.part(Part::Hair, 0, |hand| hand.shape(outline, hair));
+        hand.part(ObjectPart::Hair, 0, |hand| hand.shape(outline, hair));
     }
-    hand.part(Part::Hair, 0, |hand| hand.shape(oval(0.0, y, head, head * 1.15), hair));
+    hand.part(ObjectPart::Hair, 0, |hand| hand.shape(oval(0.0, y, head, head * 1.15), hair));
     if hand.chance(0.3) {
         // A cap; a brim across the head would look like eyes.
         let cap = hand.paint();
