@@ -464,6 +464,36 @@ fn the_command_draws_from_the_graph_in_a_file() {
 }
 
 #[test]
+fn the_command_writes_parts_and_ambiences_where_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str| csv::Reader::from_path(folder.path().join(name)).unwrap();
+    world(folder.path(), &["--graph", "parts", "--parts"]).assert().success();
+    let mut found = Vec::new();
+    for row in read("parts.csv").records().map(Result::unwrap) {
+        let edges: Vec<f32> = (5..9).map(|at| row[at].parse().unwrap()).collect();
+        found.push((row[0].to_string(), row[4].to_string(), edges));
+    }
+    let drawn = (0..11).flat_map(|number| {
+        let scene = Scene::draw(emocam::world::parts_graph(), 4, number, Style::Standard);
+        let name = format!("scene-{number:05}.png");
+        let part = move |part: emocam::world::PartBox| {
+            let b = part.bounding_box;
+            (name.clone(), part.kind.name().to_string(), vec![b.x_min, b.y_min, b.x_max, b.y_max])
+        };
+        scene.part_boxes().into_iter().map(part).collect::<Vec<_>>()
+    });
+    assert_eq!(found, drawn.collect::<Vec<_>>());
+    assert!(found.len() > 20 && !read("scenes.csv").headers().unwrap().iter().any(|name| name == "ambience"));
+    world(folder.path(), &["--graph", "background"]).assert().success();
+    let mut scenes = read("scenes.csv");
+    assert_eq!(scenes.headers().unwrap().iter().last(), Some("ambience"));
+    for row in scenes.records().map(Result::unwrap) {
+        let is_ambience = ["Awe", "Anxiety", "Romance", "Entrancement"].contains(&&row[1]);
+        assert_eq!(&row[4] != "usual", is_ambience, "{row:?}");
+    }
+}
+
+#[test]
 fn the_command_draws_faces_as_a_labelled_corpus() {
     let folder = tempfile::tempdir().unwrap();
     world(folder.path(), &["--faces", "--style", "held-out"]).assert().success();

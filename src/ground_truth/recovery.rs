@@ -52,7 +52,7 @@ const MEASURES: usize = 6;
 pub struct RecoveryEstimate {
     /// The measure over all scenes.
     pub value: Option<f64>,
-    /// The [`bias_spanning_interval`] at 95 %; `None` with fewer than two scenes, or where resamples are
+    /// The [`crate::stats::bias_spanning_interval`] at 95 %; `None` with fewer than two scenes, or where resamples are
     /// not defined.
     pub interval: Option<(f64, f64)>,
 }

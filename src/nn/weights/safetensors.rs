@@ -96,10 +96,10 @@ pub fn write(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<Strin
     write_as(path, tensors, metadata, false)
 }
 
-/// [`write`] with numbers in half precision, rounded to the nearest: half as large a file.
+/// [`write()`] with numbers in half precision, rounded to the nearest: half as large a file.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_half(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<String, String>) -> Result<()> {
     write_as(path, tensors, metadata, true)
 }
