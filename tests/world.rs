@@ -486,7 +486,7 @@ fn the_command_writes_parts_and_ambiences_where_they_are_asked_for() {
     assert!(found.len() > 20 && !read("scenes.csv").headers().unwrap().iter().any(|name| name == "ambience"));
     world(folder.path(), &["--graph", "background"]).assert().success();
     let mut scenes = read("scenes.csv");
-    assert_eq!(scenes.headers().unwrap().iter().last(), Some("ambience"));
+    assert_eq!(scenes.headers().unwrap().iter().next_back(), Some("ambience"));
     for row in scenes.records().map(Result::unwrap) {
         let is_ambience = ["Awe", "Anxiety", "Romance", "Entrancement"].contains(&&row[1]);
         assert_eq!(&row[4] != "usual", is_ambience, "{row:?}");
