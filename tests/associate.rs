@@ -101,6 +101,8 @@ fn scores_that_know_the_size_count_as_they_say() {
     )
     .unwrap();
     refused(associate(&run).args(["--score", "chance"]), &["fewer than two images"]);
+    let one = ["--limit", "1", "--score", "chance"];
+    refused(corpus.analyze("one").args(one), &["there is only one", "choose another --score"]);
 }
 
 #[test]

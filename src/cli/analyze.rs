@@ -18,6 +18,7 @@ use emocam::pipeline::{Analysis, Pass, PassProgress, Worker};
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::record::{ImageRecord, RecordWriter};
 use emocam::run::{failures_csv, images_and_objects_csv, save_maps, Failure, Manifest, Outcome, Run, Timings};
+use emocam::score::ScoreRule;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -92,6 +93,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut workers = workers(&config, &machine.models, &devices, &corpus)?;
     nn::keep_freed_memory();
     let ours = shard::images(&corpus.images, shard);
+    anyhow::ensure!(
+        config.association.score != ScoreRule::Chance || ours.len() > 1,
+        "the score chance compares an image's map with those of other images, and there is only one: choose another \
+         --score"
+    );
     let part = shard::info(shard, ours.len());
     let loaded = &workers[0].loaded;
     let manifest = Manifest { shard: part, ..manifest(&config, loaded, &devices, &roots, &corpus)? };
