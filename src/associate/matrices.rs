@@ -19,6 +19,7 @@ use crate::run::{Manifest, Run};
 use crate::stats::quantile;
 use crate::{Error, Result};
 use ndarray::Array2;
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -216,16 +217,18 @@ impl Matrices {
     /// # Errors
     /// A file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
-        let mut pictures = Vec::new();
-        let effects = self.effects.iter().map(Option::as_ref).chain(std::iter::repeat(None));
-        for (((method, counts), scores), effects) in self.methods.iter().zip(&self.scores).zip(effects) {
+        // Drawing takes most of the time, and methods have nothing to do with each other.
+        let of_method = |number: usize| -> Result<Vec<PathBuf>> {
+            let (method, counts) = &self.methods[number];
             let folder = folder.join(method);
-            pictures.extend(self.write_method(&folder, method, counts, scores)?);
-            if let Some(effects) = effects {
+            let mut pictures = self.write_method(&folder, method, counts, &self.scores[number])?;
+            if let Some(effects) = self.effects.get(number).and_then(Option::as_ref) {
                 pictures.extend(self.write_effects(&folder, method, effects)?);
             }
-        }
-        Ok(pictures)
+            Ok(pictures)
+        };
+        let pictures: Result<Vec<Vec<PathBuf>>> = (0..self.methods.len()).into_par_iter().map(of_method).collect();
+        Ok(pictures?.concat())
     }
 
     /// The statistics of a method's cells.
