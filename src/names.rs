@@ -1,5 +1,5 @@
 //! Names of classes and labels, from whatever file: they become rows and columns of tables and text in pictures and in
-//! the terminal.
+//! the terminal. And the words for a number of things.
 
 use std::collections::BTreeSet;
 
@@ -46,9 +46,23 @@ pub fn check_names(names: &[String], kind: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A number and what is counted, in the singular for one: `1 image`, `12 images`; `thing` forms its plural by an s.
+pub fn counted(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        let said: Vec<String> = [0, 1, 2].map(|number| counted(number, "image")).into();
+        assert_eq!(said, ["0 images", "1 image", "2 images"]);
+    }
 
     #[test]
     fn names_that_cannot_be_shown_or_told_apart_are_refused() {

@@ -278,7 +278,18 @@ fn where_no_box_counts_there_is_no_outdated_picture() {
     let corpus = Corpus::small();
     let run = corpus.analyzed("run");
     assert!(run.path("grad-cam/heatmap.png").exists());
-    ends(associate(&run).args(["--min-confidence", "1"]), 0);
+    let said = ends(associate(&run).args(["--importance", "1"]), 0);
+    let why = "grad-cam: no heatmap and no forest plot: no box counts in 15 images. A box counts when its score";
+    assert!(said.err.contains(why), "{}", said.err);
+    let said = ends(associate(&run).args(["--min-confidence", "1"]), 0);
+    assert!(said.err.contains("nothing is detected over a confidence of 1 in 15 images"), "{}", said.err);
+    let said_of_some =
+        ends(associate(&run).args(["--min-images", "16", "--out", "elsewhere"]).current_dir(corpus.path("")), 0);
+    assert!(
+        said_of_some.err.contains("no forest plot: no class is important in 16 of 15 images"),
+        "{}",
+        said_of_some.err
+    );
     assert_counts(&run.path("grad-cam"), &recount(&run, "grad-cam", |_, _| false));
     assert!(!run.path("grad-cam/heatmap.png").exists() && !run.path("grad-cam/heatmap.svg").exists());
 }

@@ -93,8 +93,9 @@ fn an_evaluation_has_the_files_and_the_tables_agree() {
         assert_eq!(row["n"], values.len().to_string(), "{method} {metric}");
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         approx::assert_abs_diff_eq!(number(&row["mean"]).unwrap(), mean, epsilon = 1e-12);
-        let (lower, upper) = (number(&row["lower"]).unwrap(), number(&row["upper"]).unwrap());
-        assert!(lower <= mean + 1e-12 && mean <= upper + 1e-12, "{method} {metric}: {lower} {mean} {upper}");
+        for end in ["lower", "upper", "over_random_lower", "over_random_upper"] {
+            assert_eq!(row[end], "", "{method} {metric}: three images are too few for intervals");
+        }
         let over = number(&row["over_random"]);
         if method == "random" || metric.starts_with("sanity") {
             assert_eq!(over, None);
@@ -120,6 +121,10 @@ fn an_evaluation_has_the_files_and_the_tables_agree() {
     assert!(said.out.starts_with("mean over images"), "{}", said.out);
     assert!(said.out.contains("random (baseline)") && said.out.lines().count() == 6, "{}", said.out);
     assert!(said.err.contains("failed: broken.png (decode)") && said.err.contains("evaluation.png"), "{}", said.err);
+    assert!(said.err.contains("3 images: no intervals and no verdicts"), "{}", said.err);
+    let svg = std::fs::read_to_string(judged.path("evaluation.svg")).unwrap();
+    assert!(svg.contains("\"n = 3\"") && svg.contains("Of fewer than 10 images"), "{svg}");
+    assert!(!svg.contains("aria-label=\"+\"") && !svg.contains("aria-label=\"−\""), "{svg}");
     let png = image::open(judged.path("evaluation.png")).unwrap();
     assert!(png.width() > 1500 && png.height() > 1500);
 }
@@ -137,8 +142,9 @@ fn the_same_evaluation_gives_the_same_bytes_and_less_work_the_same_numbers() {
     assert_eq!(part.len(), 1 + 2 + 3, "road three times, the sanity check of the method");
     for (key, row) in &part {
         for name in ["mean", "lower", "upper"] {
-            let (found, wanted) = (number(&row[name]).unwrap(), number(&all[key][name]).unwrap());
-            approx::assert_abs_diff_eq!(found, wanted, epsilon = 1e-9);
+            let (found, wanted) = (number(&row[name]), number(&all[key][name]));
+            assert_eq!((found.is_some(), wanted.is_some()), (name == "mean", name == "mean"));
+            approx::assert_abs_diff_eq!(found.unwrap_or(0.0), wanted.unwrap_or(0.0), epsilon = 1e-9);
         }
     }
     // An evaluation in a corpus is not part of it.
@@ -149,9 +155,22 @@ fn the_same_evaluation_gives_the_same_bytes_and_less_work_the_same_numbers() {
 }
 
 #[test]
+fn ten_images_have_intervals_and_verdicts() {
+    let corpus = Corpus::of(10);
+    let said = ends(evaluate(&corpus).args(["--metrics", "deletion,insertion", "--steps", "3"]), 0);
+    assert!(!said.err.contains("no intervals"), "{}", said.err);
+    for ((method, metric), row) in rows(&corpus.run("judged")) {
+        let ends = ["lower", "mean", "upper"].map(|name| number(&row[name]).unwrap());
+        assert!(ends[0] <= ends[1] && ends[1] <= ends[2], "{method} {metric}: {ends:?}");
+        assert_eq!(row["over_random_lower"].is_empty(), method == "random", "{method} {metric}");
+    }
+}
+
+#[test]
 fn one_image_has_means_and_no_intervals() {
     let corpus = small(1);
-    ends(evaluate(&corpus).args(["--steps", "2"]), 0);
+    let said = ends(evaluate(&corpus).args(["--steps", "2"]), 0);
+    assert!(said.err.starts_with("1 image;") && !said.err.contains("1 images"), "{}", said.err);
     let judged = corpus.run("judged");
     assert_sound(&judged);
     for (key, row) in rows(&judged) {
@@ -219,6 +238,8 @@ fn the_pointing_game_counts_images_with_the_class() {
     let with = document["outcome"]["with_boxes"].as_u64().unwrap();
     assert!(said.err.contains(&format!("{with} of 4 images have a box of Owl over 0.05")), "{}", said.err);
     assert!((1..=4).contains(&with));
+    let svg = std::fs::read_to_string(judged.path("evaluation.svg")).unwrap();
+    assert!(svg.contains("Pointing: Owl") && svg.contains(&format!("\"n = {with}\"")), "{svg}");
     let rows = rows(&judged);
     let pointing = |method: &str| &rows[&(method.to_string(), "pointing".to_string())];
     assert_eq!(pointing("grad-cam")["n"], with.to_string());

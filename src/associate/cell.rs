@@ -11,6 +11,7 @@
 use super::Counts;
 use crate::stats::{
     difference_of_shares, percentile_interval_of_counts, wilson, Independence, LogOdds, TwoByTwo, ValueWithInterval,
+    FEWEST_RESAMPLED_CASES,
 };
 
 /// Numbers of pictures behind a cell. Important is what `emocam associate` counts; what is important is detected.
@@ -135,10 +136,14 @@ impl MatrixCell {
     }
 
     /// The contrast's interval at 95 % by resampling pictures: each brings its label, whether the class is detected in
-    /// it and whether it is important there. `None` where the contrast is not defined, or hardly ever in resamples.
+    /// it and whether it is important there. `None` where the contrast is not defined, or hardly ever in resamples, and
+    /// where the class is detected in fewer than [`FEWEST_RESAMPLED_CASES`] images of the label or of all others.
     pub fn resampled_contrast(&self, resamples: usize, seed: u64) -> Option<(f64, f64)> {
         let CellCounts { images, images_with_label, detected, detected_with_label, important, important_with_label } =
             self.counts;
+        if detected_with_label.min(detected - detected_with_label) < FEWEST_RESAMPLED_CASES as u64 {
+            return None;
+        }
         let kinds = |images: u64, detected: u64, important: u64| [important, detected - important, images - detected];
         let with_label = kinds(images_with_label, detected_with_label, important_with_label);
         let others =
@@ -218,6 +223,9 @@ mod tests {
         assert_eq!((cell.important.other_share, cell.important.difference, cell.important.ratio), (None, None, None));
         assert_eq!((cell.important.log_odds, cell.important.independence), (None, None));
         assert_eq!(cell.resampled_contrast(100, 1), None);
+        let few = CellCounts { detected_with_label: 9, important_with_label: 6, ..counts() };
+        assert!(MatrixCell::new(0, 0, few).contrast.difference.is_some());
+        assert_eq!(MatrixCell::new(0, 0, few).resampled_contrast(100, 1), None);
         let none =
             CellCounts { detected: 30, detected_with_label: 0, important: 30, important_with_label: 0, ..counts() };
         let cell = MatrixCell::new(0, 0, none);

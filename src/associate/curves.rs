@@ -189,6 +189,7 @@ impl Curves {
                 up: "share of images".into(),
                 lines: vec![line(|cell| cell.important.share.map(|share| share.value)), line(chance)],
                 whole_numbers: false,
+                n: Some(tally.cell(place, 0).counts.images_with_label as usize),
             }
         };
         let series = [("images of the label", false), ("all images (chance)", true)];

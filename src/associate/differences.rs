@@ -12,7 +12,7 @@ use crate::stats::{
 };
 use crate::Result;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// A cell of two matrices.
@@ -251,28 +251,42 @@ impl DifferenceTable {
     }
 
     /// The differences of the `top` classes with the surest cells, red where the second matrix has more and blue where
-    /// it has less; cells with q < 0.05 are marked. Title and notes are the caller's.
-    pub fn heatmap(&self, classes: &[String], labels: &[String], top: usize) -> Heatmap {
+    /// it has less; cells with q < 0.05 are marked. Labels of fewer than `min_images` pictures in one of the two are faded
+    /// and do not order the rows, where there are others. Title and more notes are the caller's.
+    pub fn heatmap(&self, classes: &[String], labels: &[String], top: usize, min_images: u64) -> Heatmap {
+        let images: BTreeMap<usize, [u64; 2]> =
+            self.cells.iter().map(|cell| (cell.label, [cell.first[1], cell.second[1]])).collect();
+        let is_few = |label: usize| images[&label].iter().any(|&of| of < min_images);
+        let all_few = images.keys().all(|&label| is_few(label));
         let mut best: HashMap<usize, f64> = HashMap::new();
         for cell in &self.cells {
             if cell.difference.is_some() {
                 let most = best.entry(cell.class).or_insert(f64::MIN);
-                *most = most.max(cell.distance_from_zero());
+                if all_few || !is_few(cell.label) {
+                    *most = most.max(cell.distance_from_zero());
+                }
             }
         }
         let mut rows: Vec<(usize, f64)> = best.into_iter().collect();
         rows.sort_by(|(class, a), (other, b)| b.total_cmp(a).then(class.cmp(other)));
         rows.truncate(top);
-        let mut columns: Vec<usize> = self.cells.iter().map(|cell| cell.label).collect();
-        columns.sort_unstable();
-        columns.dedup();
+        let columns: Vec<usize> = images.keys().copied().collect();
+        let faded: Vec<usize> = (0..columns.len()).filter(|&at| is_few(columns[at])).collect();
+        let mut notes = vec!["A dot: q < 0.05 (Benjamini-Hochberg).".to_string()];
+        if !faded.is_empty() {
+            let order = if all_few { "" } else { ", which do not order the rows" };
+            notes.push(format!("Faded: labels of fewer than {min_images} images in one of the two{order}."));
+        }
         let mut heatmap = Heatmap {
             rows: rows.iter().map(|&(class, _)| classes[class].clone()).collect(),
             columns: columns.iter().map(|&label| labels[label].clone()).collect(),
             values: vec![vec![None; columns.len()]; rows.len()],
             value_label: "difference of shares".into(),
             empty_label: "one of the two has no image of this label".into(),
-            notes: vec!["A dot: q < 0.05 (Benjamini-Hochberg).".into()],
+            column_notes: columns.iter().map(|label| images[label].map(|of| of.to_string()).join(", ")).collect(),
+            column_notes_label: "images in the first, in the second".into(),
+            faded,
+            notes,
             ..Heatmap::default()
         };
         for cell in &self.cells {
@@ -310,8 +324,9 @@ mod tests {
         assert_eq!(cells.iter().map(|cell| (cell.class, cell.label)).collect::<Vec<_>>(), [(0, 0), (0, 1)]);
         approx::assert_abs_diff_eq!(cells[0].difference.unwrap(), 0.7, epsilon = 1e-12);
         assert!(cells[0].is_significant() && cells[1].difference.is_none() && cells[1].q.is_none());
-        let heatmap = table.heatmap(&["Cat".into(), "Hat".into()], &["Joy".into(), "Awe".into()], 25);
+        let heatmap = table.heatmap(&["Cat".into(), "Hat".into()], &["Joy".into(), "Awe".into()], 25, 10);
         assert_eq!((heatmap.marks.as_slice(), heatmap.rows.len(), heatmap.columns.len()), (&[(0, 0)][..], 1, 2));
+        assert_eq!((&heatmap.faded[..], &heatmap.column_notes[..]), (&[1][..], &["50, 50".into(), "0, 30".into()][..]));
         heatmap.svg().unwrap();
     }
 

@@ -8,7 +8,7 @@ use crate::stats::{mean, percentile_interval_of_mean};
 use crate::Result;
 use ndarray::Array2;
 use rayon::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Bootstrap resamples over pictures.
@@ -87,22 +87,28 @@ impl Effects {
 
     /// The classes that move the answers of all pictures most, at most `top`: by the sum over labels of |mean value|
     /// times the number of pictures, so that a class with one lucky picture does not come before one that counts in
-    /// hundreds. None whose sum is 0; the first of equals comes first.
-    pub fn strongest(&self, top: usize) -> Vec<usize> {
+    /// hundreds. None whose sum is 0; the first of equals comes first. Labels of `few` pictures
+    /// ([`Counts::labels_of_few`]) do not count, and a class that only they have comes last.
+    pub fn strongest(&self, top: usize, few: &[bool]) -> Vec<usize> {
         let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
-        for (&(class, _), cell) in &self.cells {
-            *sums.entry(class).or_default() += cell.values.iter().sum::<f64>().abs();
+        let mut moving = BTreeSet::new();
+        for (&(class, label), cell) in &self.cells {
+            let sum = cell.values.iter().sum::<f64>().abs();
+            *sums.entry(class).or_default() += if few.get(label) == Some(&true) { 0.0 } else { sum };
+            if sum > 0.0 {
+                moving.insert(class);
+            }
         }
-        let mut classes: Vec<usize> = sums.keys().copied().filter(|class| sums[class] > 0.0).collect();
+        let mut classes: Vec<usize> = moving.into_iter().collect();
         classes.sort_by(|a, b| sums[b].total_cmp(&sums[a]));
         classes.truncate(top);
         classes
     }
 
     /// Writes a table with a row for every class and label of which there is a picture: how many pictures of the label
-    /// have the class, the mean of its values in these with a bootstrap interval (95 %, percentiles; of one picture
-    /// none), in units of the score, and the share of all pictures of the label in which it is the most important
-    /// object.
+    /// have the class, the mean of its values in these with a bootstrap interval (95 %, percentiles; none of fewer than
+    /// [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) pictures), in units of the score, and the share
+    /// of all pictures of the label in which it is the most important object.
     ///
     /// # Errors
     /// The table cannot be written.
@@ -211,6 +217,6 @@ pub(super) mod tests {
         assert_eq!(shares.row(0).to_vec(), [Some(0.5), None, Some(0.0)]);
         assert_eq!(shares.row(1).to_vec(), [Some(0.0), None, Some(1.0)]);
         // The sums are 0.5, 0.5 + 0.25 and 0.5.
-        assert_eq!((effects.strongest(9), effects.strongest(2)), (vec![1, 0, 2], vec![1, 0]));
+        assert_eq!((effects.strongest(9, &[]), effects.strongest(2, &[])), (vec![1, 0, 2], vec![1, 0]));
     }
 }

@@ -11,7 +11,7 @@ use crate::annotations::PeopleLabels;
 use crate::attribution::{Method, Needs};
 use crate::config::{AssociationConfig, BackgroundRow, HeatmapKind};
 use crate::files::write_whole;
-use crate::names::BACKGROUND;
+use crate::names::{counted, BACKGROUND};
 use crate::networks::Scalar;
 use crate::plot::{self, Heatmap, Svg};
 use crate::run::record::ImageRecord;
@@ -231,6 +231,51 @@ impl Matrices {
         Ok(pictures?.concat())
     }
 
+    /// The classes with the highest mean share, at most `top`, the highest first; labels of few images do not count
+    /// ([`Counts::prominent_by_labels_of`]).
+    pub fn prominent(&self, counts: &Counts, top: usize) -> Vec<usize> {
+        counts.prominent_by_labels_of(top, self.importance.rule().min_images)
+    }
+
+    /// For every method that has no heatmap or no forest plot a sentence that says why.
+    pub fn missing_pictures(&self) -> Vec<String> {
+        let of_method = |(method, counts): &(String, Counts)| {
+            let cells = self.cells(counts);
+            let why = self.why_nothing_counts(counts)?;
+            let heatmap = self.heatmap_classes(counts, &cells).is_empty();
+            let forest = cells.cells().is_empty();
+            let pictures = match (heatmap, forest) {
+                (true, true) => "heatmap and no forest plot",
+                (true, false) => "heatmap",
+                (false, true) => "forest plot",
+                (false, false) => return None,
+            };
+            Some(format!("{method}: no {pictures}: {why}"))
+        };
+        self.methods.iter().filter_map(of_method).collect()
+    }
+
+    /// What keeps classes out of the pictures of a method, where not one of them has statistics.
+    fn why_nothing_counts(&self, counts: &Counts) -> Option<String> {
+        let rule = self.importance.rule();
+        let images: u64 = counts.images.iter().sum();
+        let (some, most) = (counted(images, "image"), counts.cells.rows().into_iter().map(|row| row.sum()).max());
+        let detected = self.detected.cells.iter().any(|&count| count > 0);
+        Some(match most {
+            _ if images == 0 => "no image counts".into(),
+            _ if !detected && rule.min_confidence > 0.0 => {
+                format!("nothing is detected over a confidence of {} in {some}", rule.min_confidence)
+            }
+            _ if !detected => format!("nothing is detected in {some}"),
+            None | Some(0) => format!("no box counts in {some}. {}", rule.described()),
+            Some(most) if most < rule.min_images => format!(
+                "no class is important in {} of {some}, the most often important one in {most} (--min-images)",
+                rule.min_images
+            ),
+            Some(_) => return None,
+        })
+    }
+
     /// The statistics of a method's cells.
     pub fn cells(&self, counts: &Counts) -> CellTable {
         CellTable::new(counts, &self.detected, self.importance.rule().min_images)
@@ -273,8 +318,8 @@ impl Matrices {
         let mut heatmap = self.drawn(&counts.association(), classes, &counts.images, "association.csv");
         heatmap.title = "Objects and emotions".into();
         heatmap.subtitle = Some(format!(
-            "{method}, {images} images: share of an emotion's images in which a class is important; the {} most \
-             prominent of {} classes",
+            "{method}, {}: share of an emotion's images in which a class is important; the {} most prominent of {} classes",
+            counted(images, "image"),
             classes.len(),
             self.classes.len()
         ));
@@ -293,6 +338,12 @@ impl Matrices {
             let (shown, all) = (columns.len(), self.labels.len());
             notes.push(format!("The {shown} labels with the most images of {all}; {table} has all."));
         }
+        let min_images = self.importance.rule().min_images;
+        let faded: Vec<usize> = (0..columns.len()).filter(|&at| images[columns[at]] < min_images).collect();
+        if faded.iter().any(|&at| images[columns[at]] > 0) {
+            let order = if faded.len() < columns.len() { ", which do not order the rows" } else { "" };
+            notes.push(format!("Faded: labels of fewer than {min_images} images (--min-images){order}."));
+        }
         notes.extend(self.columns.described());
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
         let values = |&class: &usize| columns.iter().map(|&label| matrix[[class, label]]).collect();
@@ -302,6 +353,7 @@ impl Matrices {
             values: classes.iter().map(values).collect(),
             column_notes: columns.iter().map(|&label| images[label].to_string()).collect(),
             column_notes_label: "images".into(),
+            faded,
             notes,
             ..Heatmap::default()
         }

@@ -114,9 +114,30 @@ impl Counts {
     /// The classes with the highest mean share over the labels that occur, at most `top`, none whose mean is 0; the
     /// first of equals comes first.
     pub fn prominent(&self, top: usize) -> Vec<usize> {
-        let association = self.association();
-        let means: Vec<f64> = association.rows().into_iter().map(|row| row.iter().flatten().sum()).collect();
-        let mut classes: Vec<usize> = (0..means.len()).filter(|&class| means[class] > 0.0).collect();
+        self.prominent_by_labels_of(top, 0)
+    }
+
+    /// Which labels have too few pictures, fewer than `min_images`, to order classes by their shares, one of which is a
+    /// whole picture. Where all labels have too few none is named: they are all there is.
+    pub fn labels_of_few(&self, min_images: u64) -> Vec<bool> {
+        let few: Vec<bool> = self.images.iter().map(|&images| images < min_images).collect();
+        if few.contains(&false) {
+            few
+        } else {
+            vec![false; few.len()]
+        }
+    }
+
+    /// The classes as by [`Counts::prominent`], but that their order follows from labels with at least `min_images`
+    /// pictures alone ([`Counts::labels_of_few`]). A class that only other labels have comes last.
+    pub fn prominent_by_labels_of(&self, top: usize, min_images: u64) -> Vec<usize> {
+        let (association, few) = (self.association(), self.labels_of_few(min_images));
+        let sure = |row: ndarray::ArrayView1<'_, Option<f64>>| -> f64 {
+            row.iter().zip(&few).filter(|(_, few)| !**few).filter_map(|(share, _)| *share).sum()
+        };
+        let means: Vec<f64> = association.rows().into_iter().map(sure).collect();
+        let occurs = |&class: &usize| self.cells.row(class).iter().any(|&count| count > 0);
+        let mut classes: Vec<usize> = (0..means.len()).filter(occurs).collect();
         classes.sort_by(|&a, &b| means[b].total_cmp(&means[a]));
         classes.truncate(top);
         classes
@@ -189,6 +210,18 @@ mod tests {
         assert_eq!(counts.prominent(25), [1, 2]);
         let strict = AssociationConfig { min_confidence: 0.5, score: ScoreRule::Max, ..Default::default() };
         assert_eq!(count(&records, &strict).cells.column(0).to_vec(), [0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn a_label_of_few_images_does_not_order_classes() {
+        let mut counts = Counts::new(3, 3);
+        (0..20).for_each(|number| counts.add(0, if number < 8 { &[0] } else { &[] }));
+        counts.add(1, &[1, 2]);
+        assert_eq!(counts.prominent(9), [1, 2, 0]);
+        assert_eq!(counts.prominent_by_labels_of(9, 10), [0, 1, 2]);
+        assert_eq!(counts.labels_of_few(10), [false, true, true]);
+        // Where every label has few images they are all there is.
+        assert_eq!((counts.labels_of_few(30), counts.prominent_by_labels_of(1, 30)), (vec![false; 3], vec![1]));
     }
 
     proptest! {

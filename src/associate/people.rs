@@ -120,7 +120,7 @@ impl BesidePeople {
         for (method, table) in self.right_or_wrong() {
             let folder = folder.join(method);
             table.write(&folder.join("right_or_wrong.csv"), &self.classes, &self.answers, ["right", "wrong"])?;
-            let mut heatmap = table.heatmap(&self.classes, &self.answers, self.rule.top);
+            let mut heatmap = table.heatmap(&self.classes, &self.answers, self.rule.top, self.rule.min_images);
             heatmap.title = "What is important when the network is wrong".into();
             heatmap.subtitle = Some(format!(
                 "{method}: share of the images with a wrong answer in which a class is important, less that of the images \

@@ -13,6 +13,7 @@ use emocam::associate::{check_rule, matrices, Columns};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, ShardChoice, Source};
 use emocam::load::{load, Loaded};
+use emocam::names::counted;
 use emocam::nn;
 use emocam::pipeline::{Analysis, Pass, PassProgress, Worker};
 use emocam::regions::SCORING_CANVAS;
@@ -230,6 +231,9 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
     run.save()?;
     say_timings(&timings);
     print_summary(&matrices)?;
+    for missing in matrices.missing_pictures() {
+        say!("{missing}");
+    }
     for picture in pictures {
         say!("{}", picture.display());
     }
@@ -243,9 +247,9 @@ fn say_timings(timings: &Timings) {
     let Some((decode, networks)) = timings.utilisation().filter(|_| timings.images > 0) else { return };
     let of_all = |part: f64| 100.0 * part / (timings.total * timings.model_threads as f64);
     say!(
-        "{} images in {}, {:.2}/s; busy: decoding {:.0} % of {}, networks {:.0} % (detector {:.0} %, emotion {:.0} %, maps \
+        "{} in {}, {:.2}/s; busy: decoding {:.0} % of {}, networks {:.0} % (detector {:.0} %, emotion {:.0} %, maps \
          {:.0} %, boxes {:.0} %)",
-        timings.images,
+        counted(timings.images as u64, "image"),
         indicatif::HumanDuration(std::time::Duration::from_secs_f64(timings.total)),
         timings.images as f64 / timings.total,
         100.0 * decode,
@@ -309,5 +313,6 @@ fn announce(run: &Run, images: usize, done: usize, devices: &[tch::Device]) {
     };
     let shard = shard::in_words(&run.manifest);
     let already = if done > 0 { format!(", {done} already done") } else { String::new() };
-    say!("{images} images{already}{shard}; {device}; results in {}", run.folder().display());
+    let images = counted(images as u64, "image");
+    say!("{images}{already}{shard}; {device}; results in {}", run.folder().display());
 }

@@ -12,6 +12,7 @@ use emocam::associate::{
 use emocam::config::AssociationConfig;
 use emocam::filters::FilterSums;
 use emocam::load::{class_index, label_index};
+use emocam::names::counted;
 use emocam::run::Run;
 use emocam::stats::Share;
 use std::io::Write;
@@ -61,7 +62,7 @@ pub struct Args {
     curve: Vec<String>,
 
     /// Also write <METHOD>/chance.csv: in how many images each class would be important if its boxes lay on the maps of
-    /// other images, drawn at random N times. From the maps that the run kept (analyze --save-maps)
+    /// other images, drawn at random N times (1 to 10000). From the maps that the run kept (analyze --save-maps)
     #[arg(long, value_name = "N", conflicts_with_all = ["explain_cell", "bins"],
         value_parser = clap::value_parser!(u16).range(1..=10_000))]
     chance: Option<u16>,
@@ -164,6 +165,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(beside) = beside {
         print(people_summary(&beside, &run).as_bytes())?;
     }
+    for missing in matrices.missing_pictures() {
+        say!("{missing}");
+    }
     for picture in pictures {
         say!("{}", picture.display());
     }
@@ -200,10 +204,10 @@ impl Said {
                     let groups: Vec<String> =
                         report.groups().iter().take(8).map(|(name, images)| format!("{name} ({images})")).collect();
                     say!(
-                        "by {column}: {} groups, as {}; {} images in none",
+                        "by {column}: {} groups, as {}; {} in none",
                         report.groups().len(),
                         groups.join(", "),
-                        report.left_out
+                        counted(report.left_out, "image")
                     );
                 }
             }
@@ -255,9 +259,9 @@ fn summary(matrices: &Matrices) -> std::io::Result<Vec<u8>> {
     for (method, counts) in matrices.methods() {
         let association = counts.association();
         let images: u64 = counts.images.iter().sum();
-        writeln!(out, "{method}: {images} images, share in which a class is important")?;
+        writeln!(out, "{method}: {}, share in which a class is important", counted(images, "image"))?;
         writeln!(out, "{:<28} {:>6}  highest for", "class", "mean")?;
-        for class in counts.prominent(SHOWN) {
+        for class in matrices.prominent(counts, SHOWN) {
             let shares = association.row(class);
             let present: Vec<f64> = shares.iter().copied().flatten().collect();
             let mean = present.iter().sum::<f64>() / present.len().max(1) as f64;

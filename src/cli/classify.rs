@@ -6,6 +6,7 @@ use super::session::{self, all_failures, corpus_info, device_name, open_device, 
 use super::settings::Settings;
 use emocam::classify::{write, ClassifyStage, ClassifyWorker, JudgedAnswers, Share, COMMAND};
 use emocam::load;
+use emocam::names::counted;
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::{write_failures, Experiment, Manifest, Outcome, Run};
 use std::collections::BTreeMap;
@@ -92,7 +93,7 @@ fn stream_names(network: &dyn emocam::networks::Classifier) -> anyhow::Result<Ve
 }
 
 fn summary(judged: Option<&JudgedAnswers>, done: usize) -> String {
-    let Some(judged) = judged else { return format!("{done} images answered\n") };
+    let Some(judged) = judged else { return format!("{} answered\n", counted(done as u64, "image")) };
     let line = |name: &str, share: Option<Share>| match share {
         Some(Share { hits, cases, share, interval: (lower, upper) }) => {
             format!("{name:<24} {share:.3} [{lower:.3}, {upper:.3}]  {hits} of {cases}\n")

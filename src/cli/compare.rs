@@ -109,6 +109,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     make_figures_folder(&args.out)?;
     comparison.write(&args.out)?;
     print(summary(&comparison).as_bytes())?;
+    if let Some(why) = comparison.missing_picture() {
+        say!("{why}");
+    }
     say!("{}", args.out.join("differences.csv").display());
     Ok(ExitCode::SUCCESS)
 }
@@ -179,9 +182,10 @@ fn summary(comparison: &RunComparison) -> String {
     let [first, second] = &comparison.names;
     let mut text = format!("A: {first}\nB: {second}\n{}\n", comparison.pairing_described());
     for (name, value) in comparison.agreement() {
-        if let Some(value) = value {
+        if let Some(found) = value {
+            let interval = found.interval.map_or_else(String::new, |(low, high)| format!(" [{low:.3}, {high:.3}]"));
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{name:<28} {:.3} [{:.3}, {:.3}]", value.value, value.lower, value.upper);
+            let _ = writeln!(text, "{name:<28} {:.3}{interval}", found.value);
         }
     }
     let found = comparison.table.significant();

@@ -17,10 +17,12 @@ use emocam::faithfulness::{
     self, Document, Evaluation, EvaluationOutcome, Judge, Judged, JudgingNetworks, Measure, MetricEstimate, Plan,
     Pointer, Pointing, Seconds,
 };
+use emocam::names::counted;
 use emocam::networks::Classifier;
 use emocam::pipeline::PassProgress;
 use emocam::regions::Regions;
 use emocam::run::{Failure, ModelFile};
+use emocam::stats::FEWEST_RESAMPLED_CASES;
 use emocam::{load, nn, Error};
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -33,7 +35,7 @@ use std::time::Instant;
 ///
 /// Changes each image as its map says and asks the emotion model again, some 50 times for each image and method, and
 /// does the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes
-/// evaluation.csv (means with 95 % bootstrap intervals), images.csv, curves.csv, failures.csv, evaluate.json and a
+/// evaluation.csv (means with 95 % bootstrap intervals, from ten images on), images.csv, curves.csv, failures.csv, evaluate.json and a
 /// picture; with --labels answers.csv, the means over images that are answered rightly and wrongly. What the metrics
 /// measure is whether a map agrees with what the model does, not whether the model is right. Costs 1.6 s of processor
 /// time for each image and map, baselines included. Not needed: a detector, unless for
@@ -143,7 +145,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     make_empty(&folder)?;
     let warning = load::warning(&files);
     say_warning(warning.as_ref());
-    say!("{} images; {}; results in {}", corpus.images.len(), device_name(device), folder.display());
+    let images = counted(corpus.images.len() as u64, "image");
+    say!("{images}; {}; results in {}", device_name(device), folder.display());
 
     let begin = Instant::now();
     let (evaluation, failed, parts) = judged(&judge, &mut networks, &corpus.images, machine.threads)?;
@@ -321,6 +324,13 @@ fn say_flags(document: &Document, folder: &Path) {
     if let (Some(pointing), Some(with)) = (&document.evaluation.pointing, outcome.with_boxes) {
         let (class, confidence) = (&pointing.class, pointing.confidence);
         say!("pointing game: {with} of {} images have a box of {class} over {confidence}", outcome.done);
+    }
+    if (1..FEWEST_RESAMPLED_CASES).contains(&outcome.done) && document.evaluation.resamples > 0 {
+        say!(
+            "{}: no intervals and no verdicts against the random baseline, which need {FEWEST_RESAMPLED_CASES}; of so few \
+             they would call chance a difference",
+            counted(outcome.done as u64, "image")
+        );
     }
     if outcome.done > 0 {
         say!("{}", folder.join("evaluation.png").display());

@@ -92,6 +92,7 @@ fn print_results(merged: &Merged) -> anyhow::Result<()> {
     match &merged.results {
         Results::Matrices(matrices) => {
             print_summary(matrices)?;
+            matrices.missing_pictures().iter().for_each(|missing| say!("{missing}"));
             say_pictures();
             if manifest.configuration.cam.filters {
                 say!(

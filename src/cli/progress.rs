@@ -21,6 +21,7 @@ pub struct Progress {
 impl Progress {
     /// Starts; `unit` is what is counted, in the plural.
     pub fn new(total: u64, unit: &'static str) -> Self {
+        let unit = if total == 1 { unit.strip_suffix('s').unwrap_or(unit) } else { unit };
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
         let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  ETA {{eta}}  {{msg}}");
         bar.set_style(ProgressStyle::with_template(&template).expect("the template is constant"));

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Writes one square table for each measure (spearman.csv, rho_a.csv, kendall_tau_b.csv, p_value.csv,
 /// p_value_kendall.csv, p_permutation.csv, spearman_lower.csv, spearman_upper.csv, partial.csv), reliability.csv,
 /// rsa.json, heatmap.png and heatmap.svg. Empty cells are undefined, as with a matrix of zeros, or need images where
-/// there is only a matrix. Prints every pair and every matrix's reliability.
+/// there is only a matrix; intervals need ten images. Prints every pair and every matrix's reliability.
 ///
 /// p_value takes the cells of a matrix for independent, which they are not: prefer p_permutation (rows exchanged among
 /// classes detected about as often; one-sided) and the 95 % intervals over images. `partial` is the correlation given
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().resamples, value_parser = up_to(1_000_000))]
     resamples: usize,
 
-    /// Permutations of the rows for p_permutation, whose smallest value is 1/(N+1); 0: none
+    /// Permutations of the rows for p_permutation, 0 to 100000000; its smallest value is 1/(N+1); 0: none
     #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().permutations,
         value_parser = up_to(100_000_000))]
     permutations: usize,
@@ -65,6 +65,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     progress.finish();
     for warning in &agreement.warnings {
         say!("warning: {warning}");
+    }
+    if let Some(why) = agreement.missing_intervals() {
+        say!("{why}");
     }
     make_figures_folder(&out)?;
     agreement.write(&inputs, &out)?;

@@ -11,6 +11,7 @@ mod report;
 
 pub use picture::PictureChange;
 pub use published::{BesidePublished, PublishedMatrix};
+pub use report::AgreementOfPictures;
 
 use self::picture::LookedAt;
 use crate::associate::{Columns, Counts, DifferenceTable, Importance, PairedCounts};

@@ -2,32 +2,47 @@
 
 use super::{Pairing, PictureChange, RunComparison};
 use crate::files::write_bytes;
+use crate::names::counted;
 use crate::plot::write;
 use crate::run::table;
-use crate::stats::{mean, percentile_interval_of_mean, ValueWithInterval};
+use crate::stats::{mean, percentile_interval_of_mean};
 use crate::{Error, Result};
 use serde_json::{json, Value};
 use std::path::Path;
 
+/// How far two looks agree by one number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AgreementOfPictures {
+    /// The mean over pictures; of kappa the coefficient.
+    pub value: f64,
+    /// Its interval at 95 %: by resampling pictures, of which fewer than
+    /// [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) have none; of kappa by its standard error.
+    pub interval: Option<(f64, f64)>,
+}
+
 impl RunComparison {
     /// The mean over pictures with its interval at 95 % by resampling them.
-    fn mean_of(&self, value: impl Fn(&PictureChange) -> Option<f64>) -> Option<ValueWithInterval> {
+    fn mean_of(&self, value: impl Fn(&PictureChange) -> Option<f64>) -> Option<AgreementOfPictures> {
         // Sorted by change, pictures of the same change stand by path: the order is the same in every run.
         let values: Vec<f64> = self.pictures.iter().filter_map(value).collect();
-        let (lower, upper) = percentile_interval_of_mean(&values, self.settings.resamples, self.settings.seed)?;
-        Some(ValueWithInterval { value: mean(&values)?, lower, upper })
+        let interval = percentile_interval_of_mean(&values, self.settings.resamples, self.settings.seed);
+        Some(AgreementOfPictures { value: mean(&values)?, interval })
     }
 
     /// How far the looks agree, in the order of a summary: a name, and the mean over pictures with its interval.
-    pub fn agreement(&self) -> Vec<(&'static str, Option<ValueWithInterval>)> {
+    pub fn agreement(&self) -> Vec<(&'static str, Option<AgreementOfPictures>)> {
         let boxes = |picture: &PictureChange| {
             let all = picture.boxes.iter().sum::<usize>();
             (all > 0).then(|| 2.0 * picture.matched as f64 / all as f64)
         };
         let labels = self.mean_of(|picture| Some(f64::from(u8::from(picture.same_label))));
+        let kappa = self
+            .confusion
+            .kappa()
+            .map(|kappa| AgreementOfPictures { value: kappa.value, interval: Some((kappa.lower, kappa.upper)) });
         vec![
             ("same label", labels),
-            ("kappa of labels", self.confusion.kappa()),
+            ("kappa of labels", kappa),
             ("distance of probabilities", self.mean_of(|picture| picture.probability_distance)),
             ("boxes in both", self.mean_of(boxes)),
             ("rank correlation of scores", self.mean_of(|picture| picture.score_correlation)),
@@ -40,14 +55,30 @@ impl RunComparison {
     pub fn pairing_described(&self) -> String {
         let [first, second] = &self.names;
         match self.pairing {
-            Pairing::Paired { both, alone: [0, 0] } => format!("{both} images, each compared with itself."),
+            Pairing::Paired { both, alone: [0, 0] } => {
+                format!("{}, each compared with itself.", counted(both, "image"))
+            }
             Pairing::Paired { both, alone: [a, b] } => format!(
-                "{both} images, each compared with itself; {a} that only {first} has and {b} that only {second} has count for \
-                 nothing."
+                "{}, each compared with itself; {a} that only {first} has and {b} that only {second} has count for \
+                 nothing.",
+                counted(both, "image")
             ),
-            Pairing::Unpaired([a, b]) => format!(
-                "No image is in both: {a} images of {first} and {b} of {second} are compared as two samples."
-            ),
+            Pairing::Unpaired([a, b]) => {
+                format!("No image is in both: {a} images of {first} and {b} of {second} are compared as two samples.")
+            }
+        }
+    }
+
+    /// Why there is no picture of the differences, in a sentence, where there is none.
+    pub fn missing_picture(&self) -> Option<String> {
+        let cells = self.table.cells();
+        let min_images = self.settings.min_images;
+        match cells.iter().any(|cell| cell.difference.is_some()) {
+            true => None,
+            false if cells.is_empty() => Some(format!(
+                "no picture of differences: no class is important in {min_images} images of both together (--min-images)"
+            )),
+            false => Some("no picture of differences: no label has images in both".into()),
         }
     }
 
@@ -61,7 +92,7 @@ impl RunComparison {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let (classes, labels) = (&self.classes.names, &self.labels.names);
         self.table.write(&folder.join("differences.csv"), classes, labels, ["a", "b"])?;
-        let mut heatmap = self.table.heatmap(classes, labels, self.settings.top);
+        let mut heatmap = self.table.heatmap(classes, labels, self.settings.top, self.settings.min_images);
         let [first, second] = &self.names;
         heatmap.title = format!("{second} less {first}");
         heatmap.subtitle = Some(format!(
@@ -122,7 +153,10 @@ impl RunComparison {
     }
 
     fn to_json(&self) -> Value {
-        let ends = |ends: ValueWithInterval| json!([ends.value, ends.lower, ends.upper]);
+        let ends = |found: AgreementOfPictures| {
+            let (lower, upper) = found.interval.unzip();
+            json!([found.value, lower, upper])
+        };
         let agreement: serde_json::Map<String, Value> = self
             .agreement()
             .into_iter()

@@ -1,7 +1,9 @@
 //! The picture of an evaluation: one panel a metric, then the mean curves.
 
 use super::{Better, Contender, Curve, Document, Evaluation, Metric, MetricEstimate};
+use crate::names::counted;
 use crate::plot::{Dot, Panel, Panels, Series};
+use crate::stats::FEWEST_RESAMPLED_CASES;
 
 /// The picture, for [`Panels::svg`].
 pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], document: &Document) -> Panels {
@@ -17,20 +19,19 @@ pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], document
         .iter()
         // The last of the cascade stands for all; the others are in its curve.
         .filter(|metric| !matches!(metric, Metric::Sanity(layers) if *layers < deepest(evaluation)))
-        .map(|&metric| dots(evaluation, estimates, metric, &shown))
+        .map(|&metric| dots(evaluation, estimates, document, metric, &shown))
         .collect();
     panels.extend(curve_panels(evaluation, &shown));
     if deepest(evaluation) > 0 {
         panels.push(cascade(evaluation, estimates, &shown));
     }
     let outcome = &document.outcome;
-    let mut notes = vec![
-        "Dots: means over images; bars: 95 % bootstrap intervals. + and −: better and worse than the random baseline, image by \
-         image (the interval of the difference leaves out zero). Grey: baselines that know nothing of the model, random maps \
-         as smooth as the others and a Gaussian about the centre; dashed lines: what maps without information score. Curves \
-         have the colours of the rows. Faithfulness to the model, not to the world."
-            .to_string(),
-    ];
+    let mut notes = vec![format!(
+        "Dots: means over n images. {} Grey: baselines that know nothing of the model, random maps as smooth as the others \
+         and a Gaussian about the centre; dashed lines: what maps without information score. Curves have the colours of \
+         the rows. Faithfulness to the model, not to the world.",
+        sureness_described(document)
+    )];
     if outcome.saturated > 0 {
         let percent = 100.0 * outcome.saturated as f64 / outcome.done as f64;
         notes.push(format!("{percent:.0} % of the images have a probability over 0.999, which can hardly increase."));
@@ -39,14 +40,25 @@ pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], document
         notes.push(format!("{method}: {flat} of {} maps show nothing and count as random ones.", outcome.done));
     }
     notes.extend(document.warning.clone());
-    let images = if outcome.done == 1 { "image" } else { "images" };
     Panels {
         title: "Faithfulness of the maps".into(),
-        subtitle: format!("{} {images}, score: probability of the explained class", outcome.done),
+        subtitle: format!("{}, score: probability of the explained class", counted(outcome.done as u64, "image")),
         series: series.collect(),
         panels,
         notes,
     }
+}
+
+/// What bars and signs mean, or why there are none.
+fn sureness_described(document: &Document) -> String {
+    if document.evaluation.resamples == 0 {
+        return "Without resamples (--resamples 0) there are no intervals and no verdicts.".into();
+    }
+    format!(
+        "Bars: 95 % bootstrap intervals. + and −: better and worse than the random baseline, image by image (the interval \
+         of the difference leaves out zero). Of fewer than {FEWEST_RESAMPLED_CASES} images there are neither: intervals \
+         of so few are too narrow, and call chance a difference."
+    )
 }
 
 /// How many layers the sanity check redraws at most.
@@ -59,35 +71,59 @@ fn find<'a>(estimates: &'a [MetricEstimate], contender: &Contender, metric: Metr
     estimates.iter().find(|of| of.contender == *contender && of.metric == metric)
 }
 
-fn dots(evaluation: &Evaluation, estimates: &[MetricEstimate], metric: Metric, shown: &[usize]) -> Panel {
+fn dots(
+    evaluation: &Evaluation,
+    estimates: &[MetricEstimate],
+    document: &Document,
+    metric: Metric,
+    shown: &[usize],
+) -> Panel {
     let mean = |contender| find(estimates, contender, metric).and_then(|estimate| estimate.mean);
     let dot = |&at: &usize| {
         let estimate = find(estimates, &evaluation.contenders()[at], metric)?;
-        Some(Dot { value: estimate.mean?, interval: estimate.interval, mark: mark(estimate) })
+        Some(Dot { value: estimate.mean?, interval: estimate.interval, mark: mark(estimate), n: Some(estimate.n) })
     };
     let better = match metric.better() {
         Better::Lower => "← better",
         Better::Higher => "better →",
         Better::Zero => "0 is best",
     };
-    let (title, scale) = match metric {
-        Metric::Deletion => ("Deletion", "area under the curve"),
-        Metric::Insertion => ("Insertion", "area under the curve"),
-        Metric::Road => ("ROAD", "(least − most relevant removed) / 2"),
-        Metric::AverageDrop => ("Average drop", "share of the probability lost"),
-        Metric::AverageGain => ("Average gain", "share of the rest to 1 won"),
-        Metric::Increase => ("Increase in confidence", "share of the images"),
-        Metric::Pointing => ("Energy pointing game", "share of the map in the boxes"),
-        Metric::Sanity(_) => ("Sanity check", "correlation, whole head redrawn"),
+    let class = document.evaluation.pointing.as_ref().map(|pointing| pointing.class.as_str());
+    let title = match (metric, class) {
+        (Metric::Pointing, Some(class)) => format!("Pointing: {class}"),
+        _ => title_of(metric).to_string(),
+    };
+    let scale = match metric {
+        Metric::Deletion | Metric::Insertion => "area under the curve",
+        Metric::Road => "(least − most relevant removed) / 2",
+        Metric::AverageDrop => "share of the probability lost",
+        Metric::AverageGain => "share of the rest to 1 won",
+        Metric::Increase => "share of the images",
+        Metric::Pointing => "share of the map in the boxes",
+        Metric::Sanity(_) => "correlation, whole head redrawn",
     };
     // What a map without information scores: in the pointing game the boxes' share of the area.
     let reference = if metric == Metric::Pointing { mean(&Contender::Uniform) } else { mean(&Contender::Random) };
     let dots = shown.iter().map(dot).collect();
-    Panel::Dots { title: title.into(), scale: scale.into(), better: better.into(), dots, reference }
+    Panel::Dots { title, scale: scale.into(), better: better.into(), dots, reference }
+}
+
+/// A panel's title.
+fn title_of(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Deletion => "Deletion",
+        Metric::Insertion => "Insertion",
+        Metric::Road => "ROAD",
+        Metric::AverageDrop => "Average drop",
+        Metric::AverageGain => "Average gain",
+        Metric::Increase => "Increase in confidence",
+        Metric::Pointing => "Energy pointing game",
+        Metric::Sanity(_) => "Sanity check",
+    }
 }
 
 /// "+" where a mean is better than the random baseline's by more than chance, "−" where it is worse: the interval of
-/// the paired difference leaves zero out. Pictures differ more than methods do, so that intervals of the means hide it.
+/// the paired difference leaves zero out. Fewer than [`FEWEST_RESAMPLED_CASES`] pictures have no such interval. Pictures differ more than methods do, so that intervals of the means hide it.
 fn mark(estimate: &MetricEstimate) -> &'static str {
     let Some((lower, upper)) = estimate.over_random.and_then(|over| over.interval) else { return "" };
     match (lower > 0.0, upper < 0.0, estimate.metric.better()) {
@@ -117,6 +153,7 @@ fn curve_panels(evaluation: &Evaluation, shown: &[usize]) -> Vec<Panel> {
         up: "mean probability".into(),
         lines,
         whole_numbers: false,
+        n: Some(evaluation.pictures().len()),
     })
     .collect()
 }
@@ -131,8 +168,10 @@ fn cascade(evaluation: &Evaluation, estimates: &[MetricEstimate], shown: &[usize
         let redrawn = (1..=deepest(evaluation)).filter_map(|layers| Some((layers as f64, mean(layers)?)));
         std::iter::once((0.0, 1.0)).chain(redrawn).collect()
     };
+    let of_layers = estimates.iter().filter(|of| matches!(of.metric, Metric::Sanity(_)));
     Panel::Lines {
         title: "Sanity check".into(),
+        n: of_layers.map(|estimate| estimate.n).max(),
         across: "layers redrawn, from the last".into(),
         up: "rank correlation".into(),
         lines: shown.iter().map(line).collect(),

@@ -24,7 +24,7 @@ pub struct MetricEstimate {
     pub metric: Metric,
     /// None where no picture has a value.
     pub mean: Option<f64>,
-    /// Of the mean, 95 %; none for fewer than two pictures.
+    /// Of the mean, 95 %; none for fewer than [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) pictures.
     pub interval: Option<(f64, f64)>,
     /// Pictures with a value.
     pub n: usize,
@@ -37,7 +37,8 @@ pub struct MetricEstimate {
 pub struct Difference {
     /// Over the pictures on which both have a value.
     pub mean: f64,
-    /// The 95 % interval of the mean; none for fewer than two pictures.
+    /// The 95 % interval of the mean; none for fewer than
+    /// [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) pictures.
     pub interval: Option<(f64, f64)>,
 }
 
@@ -152,5 +153,59 @@ fn takes_part(contender: &Contender, metric: Metric) -> bool {
         (Contender::External(_), metric) => !matches!(metric, Metric::Sanity(_)),
         (Contender::Uniform, metric) => metric == Metric::Pointing,
         (_, metric) => !matches!(metric, Metric::Sanity(_)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::faithfulness::judge::Verdict;
+    use crate::random::Random;
+    use crate::stats::FEWEST_RESAMPLED_CASES;
+
+    /// So many pictures, on which the methods with even numbers beat the random baseline.
+    fn invented(methods: Vec<Contender>, pictures: usize) -> Evaluation {
+        let contenders: Vec<Contender> = methods.into_iter().chain([Contender::Random, Contender::Centre]).collect();
+        let metrics = vec![Metric::Deletion, Metric::Insertion, Metric::Pointing];
+        let mut random = Random::new(4, 0);
+        let mut verdict = |at: usize, number: usize| {
+            let better = if contenders[at].is_baseline() || at % 2 == 1 { 0.0 } else { 0.2 };
+            let mut noise = || random.uniform(0.0, 0.2);
+            let (deletion, insertion, pointing) = (0.5 - better + noise(), 0.4 + better + noise(), 0.3 + noise());
+            let values = vec![Some(deletion), Some(insertion), (!number.is_multiple_of(3)).then_some(pointing)];
+            Verdict { flat: false, values, curves: Vec::new() }
+        };
+        let picture = |number: usize| Judged {
+            path: format!("{number}.jpg"),
+            class: 0,
+            probability: 0.9,
+            area: (!number.is_multiple_of(3)).then_some(0.2),
+            verdicts: (0..contenders.len()).map(|at| verdict(at, number)).collect(),
+        };
+        let pictures: Vec<Judged> = (0..pictures).map(picture).collect();
+        let line =
+            |at: usize| (0..=4).map(|step| 10.0 - (step as f64) * (1.0 + at as f64 / 10.0)).collect::<Vec<f64>>();
+        let curves = (0..contenders.len()).map(|at| vec![(Curve::Deletion, line(at))]).collect();
+        Evaluation { contenders, metrics, pictures, curves }
+    }
+
+    fn named(names: &[&str]) -> Vec<Contender> {
+        names.iter().map(|name| Contender::External(name.to_string())).collect()
+    }
+
+    #[test]
+    fn fewer_images_than_the_fewest_have_means_and_neither_intervals_nor_verdicts() {
+        for (pictures, enough) in [(2, false), (3, false), (9, false), (FEWEST_RESAMPLED_CASES, true)] {
+            let estimates = invented(named(&["a", "b"]), pictures).estimates(500, 1);
+            let of = |metric: Metric| estimates.iter().find(move |of| of.metric == metric).unwrap();
+            let better = of(Metric::Deletion);
+            assert!(better.mean.is_some() && better.n == pictures);
+            assert_eq!(better.interval.is_some(), enough, "{pictures}");
+            assert_eq!(better.over_random.unwrap().interval.is_some(), enough, "{pictures}");
+        }
+        // Of ten images six have boxes.
+        let estimates = invented(named(&["a"]), 10).estimates(500, 1);
+        let pointing = estimates.iter().find(|of| of.metric == Metric::Pointing).unwrap();
+        assert_eq!((pointing.n, pointing.interval), (6, None));
     }
 }

@@ -7,7 +7,7 @@ use super::trial::Trial;
 use super::worlds::DrawnWorld;
 use crate::random::Random;
 use crate::score::ScoreRule;
-use crate::stats::bias_spanning_interval;
+use crate::stats::{bias_spanning_interval, FEWEST_RESAMPLED_CASES};
 use crate::world::Style;
 use rayon::prelude::*;
 
@@ -110,9 +110,10 @@ pub(super) fn resampled<T: Send>(
     (0..resamples).into_par_iter().map(resample).collect()
 }
 
-/// The number over all scenes with its interval, where there are at least two scenes.
+/// The number over all scenes with its interval, where there are at least [`FEWEST_RESAMPLED_CASES`] scenes.
 pub(super) fn estimate(value: Option<f64>, resamples: &[Option<f64>], scenes: usize) -> RecoveryEstimate {
-    let interval = value.filter(|_| scenes > 1).and_then(|value| bias_spanning_interval(value, resamples));
+    let enough = scenes >= FEWEST_RESAMPLED_CASES;
+    let interval = value.filter(|_| enough).and_then(|value| bias_spanning_interval(value, resamples));
     RecoveryEstimate { value, interval: interval.map(|ends| (ends.lower, ends.upper)) }
 }
 

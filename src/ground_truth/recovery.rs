@@ -52,8 +52,8 @@ const MEASURES: usize = 6;
 pub struct RecoveryEstimate {
     /// The measure over all scenes.
     pub value: Option<f64>,
-    /// The [`crate::stats::bias_spanning_interval`] at 95 %; `None` with fewer than two scenes, or where resamples are
-    /// not defined.
+    /// The [`crate::stats::bias_spanning_interval`] at 95 %; `None` with fewer than
+    /// [`crate::stats::FEWEST_RESAMPLED_CASES`] scenes, or where resamples are not defined.
     pub interval: Option<(f64, f64)>,
 }
 

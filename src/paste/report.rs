@@ -3,6 +3,7 @@
 use super::record::PasteRecord;
 use super::settings::{Fill, PasteSettings, Places};
 use super::tally::{Cell, Tally};
+use crate::names::counted;
 use crate::plot::{self, Bar, BarPanel, Bars, Spots};
 use crate::run::{table, Run};
 use crate::stats::{cochran_q, holm, mcnemar, wilson};
@@ -247,7 +248,7 @@ impl Report<'_> {
                     let to = cell.switched_to();
                     used.extend(to);
                     let mark = to.map(|to| codes[to].clone()).unwrap_or_default();
-                    Some(Bar { value: cell.changed as f64 / cell.pastes as f64, interval, mark })
+                    Some(Bar { value: cell.changed as f64 / cell.pastes as f64, interval, mark, n: cell.pastes })
                 };
                 series.push((0..names.len()).map(bar).collect());
             }
@@ -264,8 +265,8 @@ impl Report<'_> {
         Bars {
             title: "Labels changed by pasting an object".into(),
             subtitle: format!(
-                "{} images; objects {} % as high as the image",
-                self.tally.images,
+                "{}; objects {} % as high as the image",
+                counted(self.tally.images, "image"),
                 100.0 * self.settings.scale
             ),
             groups: names.into_iter().map(String::from).collect(),

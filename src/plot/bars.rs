@@ -3,8 +3,8 @@
 
 use super::colour::{Rgb, BLACK};
 use super::svg::{Area, Canvas};
-use super::text::{widths, wrap, Anchor, Font, Text};
-use super::Svg;
+use super::text::{shorten, widths, wrap, Anchor, Font, Text};
+use super::{sample, Svg};
 use crate::{Error, Result};
 
 const TITLE: Font = Font::bold(13.0);
@@ -27,7 +27,11 @@ const PANEL_HEIGHT: f64 = 130.0;
 /// Above a panel for its title, below it for the groups' names.
 const HEAD_ROOM: f64 = 26.0;
 const FOOT_ROOM: f64 = 20.0;
+/// Below the groups' names where their numbers of cases differ.
+const NUMBER_ROOM: f64 = 11.0;
 const LINE: f64 = 13.0;
+/// A group's name longer than this is shortened.
+const LONGEST_NAME: f64 = 90.0;
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +42,8 @@ pub struct Bar {
     pub interval: (f64, f64),
     /// A few letters above it.
     pub mark: String,
+    /// How many cases the share is of.
+    pub n: u64,
 }
 
 /// One panel.
@@ -47,6 +53,22 @@ pub struct BarPanel {
     pub title: String,
     /// Per series a bar for each group; none where there is no value.
     pub series: Vec<Vec<Option<Bar>>>,
+}
+
+impl BarPanel {
+    /// The numbers of cases of the bars of a group, or of all.
+    fn numbers_of_cases(&self, group: Option<usize>) -> Vec<usize> {
+        let of_series = |bars: &Vec<Option<Bar>>| match group {
+            Some(group) => vec![bars[group].clone()],
+            None => bars.clone(),
+        };
+        self.series.iter().flat_map(of_series).flatten().map(|bar| bar.n as usize).collect()
+    }
+
+    /// Whether its bars are of different numbers of cases, so that each group has its own below its name.
+    fn has_numbers_below(&self) -> bool {
+        self.numbers_of_cases(None).windows(2).any(|pair| pair[0] != pair[1])
+    }
 }
 
 /// The picture.
@@ -78,6 +100,8 @@ struct Layout {
     header: f64,
     /// Groups whose names are written: every one, or every n-th where there is no room.
     every: usize,
+    /// The groups' names, shortened.
+    names: Vec<String>,
 }
 
 impl Bars {
@@ -95,10 +119,14 @@ impl Bars {
         let mut y = layout.header;
         for panel in &self.panels {
             y += HEAD_ROOM;
-            canvas.text(&starting(&panel.title, (EDGE + AXIS_WIDTH, y - 10.0), HEAD, BLACK));
+            let at = (EDGE + AXIS_WIDTH, y - 10.0);
+            let title = shorten(&[&panel.title], HEAD, 0.7 * (layout.width - at.0))?.pop().unwrap_or_default();
+            canvas.text(&starting(&title, at, HEAD, BLACK));
+            let beside = (at.0 + widths(&[&title], HEAD)?[0] + 8.0, at.1);
+            canvas.text(&starting(&sample(panel.numbers_of_cases(None)), beside, SMALL, GREY));
             let area = Area::new(EDGE + AXIS_WIDTH, y, layout.group * self.groups.len() as f64, PANEL_HEIGHT);
             canvas.group("panel", |canvas| self.draw_panel(panel, area, &layout, canvas));
-            y = area.bottom() + FOOT_ROOM;
+            y = area.bottom() + FOOT_ROOM + if panel.has_numbers_below() { NUMBER_ROOM } else { 0.0 };
         }
         y += 4.0;
         for note in &self.notes {
@@ -148,13 +176,17 @@ impl Bars {
         let count = (self.groups.len() * self.series.len()) as f64;
         let bar = (760.0 / count).clamp(3.0, 20.0);
         let group = bar * self.series.len() as f64 + bar.max(6.0) * 0.8;
-        let widest = widths(&self.groups, LABEL)?.into_iter().fold(0.0, f64::max) + 4.0;
+        let panels = self.panels.iter().filter(|panel| panel.has_numbers_below());
+        let below = panels.flat_map(|panel| (0..self.groups.len()).map(|at| sample(panel.numbers_of_cases(Some(at)))));
+        let below = widths(&below.collect::<Vec<_>>(), MARK)?;
+        let shortened = shorten(&self.groups, LABEL, LONGEST_NAME)?;
+        let widest = widths(&shortened, LABEL)?.into_iter().chain(below).fold(0.0, f64::max) + 4.0;
         let names = |font, texts: &[&String]| widths(texts, font);
         let header = names(TITLE, &[&self.title])?[0].max(names(SUBTITLE, &[&self.subtitle])?[0]);
         let width = (AXIS_WIDTH + group * self.groups.len() as f64).max(header).max(360.0) + 2.0 * EDGE;
         let every = ((widest / group).ceil() as usize).max(1);
         let key = if self.series.len() > 1 { LINE * self.series.len() as f64 + 4.0 } else { 0.0 };
-        Ok(Layout { width, bar, group, top, header: 44.0 + key, every })
+        Ok(Layout { width, bar, group, top, header: 44.0 + key, every, names: shortened })
     }
 
     fn draw_key(&self, canvas: &mut Canvas) {
@@ -184,12 +216,16 @@ impl Bars {
         let at = (EDGE + 7.0, area.y + area.height / 2.0);
         let content = &self.value_label;
         canvas.text(&Text { content, at, font: LABEL, anchor: Anchor::Middle, turn: -90.0, fill: GREY });
-        for (group, name) in self.groups.iter().enumerate() {
+        for (group, name) in layout.names.iter().enumerate() {
             let left = area.x + layout.group * group as f64;
             if group % layout.every == 0 {
                 let at = (left + layout.group / 2.0, area.bottom() + 13.0);
                 let (content, anchor) = (name, Anchor::Middle);
                 canvas.text(&Text { content, at, font: LABEL, anchor, turn: 0.0, fill: BLACK });
+                if panel.has_numbers_below() {
+                    let (content, at) = (&sample(panel.numbers_of_cases(Some(group))), (at.0, at.1 + NUMBER_ROOM));
+                    canvas.text(&Text { content, at, font: MARK, anchor, turn: 0.0, fill: GREY });
+                }
             }
             let indent = (layout.group - layout.bar * self.series.len() as f64) / 2.0;
             for (at, (bars, colour)) in panel.series.iter().zip(COLOURS).enumerate() {
@@ -223,7 +259,9 @@ mod tests {
     use super::*;
 
     fn bars() -> Bars {
-        let bar = |value: f64, mark: &str| Some(Bar { value, interval: (value / 2.0, value * 1.2), mark: mark.into() });
+        let bar = |value: f64, mark: &str| {
+            Some(Bar { value, interval: (value / 2.0, value * 1.2), mark: mark.into(), n: 40 })
+        };
         Bars {
             title: "Title <1>".into(),
             subtitle: "below".into(),
@@ -250,12 +288,24 @@ mod tests {
     }
 
     #[test]
+    fn every_bar_says_how_many_cases_it_is_of() {
+        let mut bars = bars();
+        assert!(bars.svg().unwrap().as_str().contains(">n = 40<"));
+        bars.panels[0].series[1][0].as_mut().unwrap().n = 38;
+        bars.panels[0].series[1][1].as_mut().unwrap().n = 7;
+        let svg = bars.svg().unwrap();
+        for n in [">n = 7 to 40<", ">n = 38 to 40<", ">n = 7<"] {
+            assert!(svg.as_str().contains(n), "{n}: {}", svg.as_str());
+        }
+    }
+
+    #[test]
     fn what_cannot_be_drawn_is_refused() {
         let mut wrong = bars();
         wrong.panels[0].series[0].pop();
         assert!(wrong.svg().is_err());
         let mut wrong = bars();
-        wrong.panels[0].series[0][0] = Some(Bar { value: f64::NAN, interval: (0.0, 1.0), mark: String::new() });
+        wrong.panels[0].series[0][0] = Some(Bar { value: f64::NAN, interval: (0.0, 1.0), mark: String::new(), n: 40 });
         assert!(wrong.svg().unwrap_err().to_string().contains("no shares"));
         assert!(Bars { groups: Vec::new(), ..bars() }.svg().is_err());
     }

@@ -83,6 +83,12 @@ impl Scale {
     }
 }
 
+/// The colour nearly dissolved in white, for what should be there and not strike.
+pub(super) fn faded(colour: Rgb) -> Rgb {
+    const KEPT: f64 = 0.3;
+    colour.map(|level| (KEPT * f64::from(level) + (1.0 - KEPT) * 255.0).round() as u8)
+}
+
 /// Black or white, whichever has more contrast on the colour by the WCAG 2 definition.
 pub(super) fn readable_on(colour: Rgb) -> Rgb {
     // Equal contrast (1.05 / (l + 0.05) = (l + 0.05) / 0.05) lies at l = sqrt(0.0525) - 0.05.

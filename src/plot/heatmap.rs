@@ -7,7 +7,7 @@ mod tests;
 
 pub(super) use self::layout::ticks;
 use self::layout::{Footer, Layout};
-use super::colour::{readable_on, Rgb, Scale, BLACK};
+use super::colour::{faded, readable_on, Rgb, Scale, BLACK};
 use super::svg::{Area, Canvas};
 use super::text::{Anchor, Font, Text};
 use super::Svg;
@@ -54,6 +54,8 @@ pub struct Heatmap {
     pub column_notes: Vec<String>,
     /// What the column notes are, at their left.
     pub column_notes_label: String,
+    /// Columns that are drawn faded, by number, as those of few images; what it means is for the notes to say.
+    pub faded: Vec<usize>,
     /// Cells that get a dot in their upper right corner, as (row, column); what it means is for the notes to say.
     pub marks: Vec<(usize, usize)>,
     /// Lines of small print below everything.
@@ -73,6 +75,7 @@ impl Default for Heatmap {
             empty_label: "no data".into(),
             column_notes: Vec::new(),
             column_notes_label: String::new(),
+            faded: Vec::new(),
             marks: Vec::new(),
             notes: Vec::new(),
         }
@@ -91,7 +94,7 @@ impl Heatmap {
         let mut canvas = Canvas::default();
         self.draw_header(&layout, &mut canvas);
         canvas.group("rows", |canvas| draw_row_labels(&layout, canvas));
-        canvas.group("columns", |canvas| draw_column_labels(&layout, canvas));
+        canvas.group("columns", |canvas| self.draw_column_labels(&layout, canvas));
         canvas.group("cells", |canvas| self.draw_cells(&layout, canvas));
         self.draw_column_notes(&layout, &mut canvas);
         canvas.group("colour-bar", |canvas| self.draw_colour_bar(&layout, canvas));
@@ -156,7 +159,10 @@ impl Heatmap {
                     draw_empty(area, canvas);
                     continue;
                 };
-                let colour = scale.colour(value);
+                let colour = match self.faded.contains(&column) {
+                    true => faded(scale.colour(value)),
+                    false => scale.colour(value),
+                };
                 canvas.rect(area, colour);
                 let at = (area.x + area.width / 2.0, area.y + area.height / 2.0 + VALUE.drop());
                 let (content, fill) = (&layout::cell_text(value), readable_on(colour));
@@ -165,6 +171,13 @@ impl Heatmap {
                     canvas.spot((area.right() - MARK_INSET, area.y + MARK_INSET), MARK_RADIUS, fill);
                 }
             }
+        }
+    }
+
+    fn draw_column_labels(&self, layout: &Layout, canvas: &mut Canvas) {
+        for (column, content) in layout.columns.iter().enumerate() {
+            let (at, fill) = (layout.column_label(column), if self.faded.contains(&column) { AXIS } else { BLACK });
+            canvas.text(&Text { content, at, font: LABEL, anchor: Anchor::Start, turn: -layout::SLANT, fill });
         }
     }
 
@@ -226,12 +239,5 @@ fn draw_row_labels(layout: &Layout, canvas: &mut Canvas) {
         let cell = layout.cell(row, 0);
         let at = (layout.grid.x - layout::GAP, cell.y + cell.height / 2.0 + LABEL.drop());
         canvas.text(&Text { content, at, font: LABEL, anchor: Anchor::End, turn: 0.0, fill: BLACK });
-    }
-}
-
-fn draw_column_labels(layout: &Layout, canvas: &mut Canvas) {
-    for (column, content) in layout.columns.iter().enumerate() {
-        let at = layout.column_label(column);
-        canvas.text(&Text { content, at, font: LABEL, anchor: Anchor::Start, turn: -layout::SLANT, fill: BLACK });
     }
 }

@@ -105,6 +105,19 @@ impl Svg {
     }
 }
 
+/// How many cases something is of, in a few letters: `n = 12`, `n = 9 to 12`, or nothing where no number is known.
+pub(crate) fn sample(numbers: impl IntoIterator<Item = usize>) -> String {
+    let ends = numbers.into_iter().fold(None, |ends, n| {
+        let (least, most) = ends.unwrap_or((n, n));
+        Some((n.min(least), n.max(most)))
+    });
+    match ends {
+        None => String::new(),
+        Some((least, most)) if least == most => format!("n = {most}"),
+        Some((least, most)) => format!("n = {least} to {most}"),
+    }
+}
+
 /// The colour of a value of an activation map, 0 to 1, dark to light: red, green, blue.
 pub fn map_colour(value: f64) -> [u8; 3] {
     colour::inferno(value)
@@ -113,6 +126,12 @@ pub fn map_colour(value: f64) -> [u8; 3] {
 /// The colours of a heatmap's cell and of the text in it: red, green, blue.
 pub fn cell_colours(value: f64, range: (f64, f64)) -> [[u8; 3]; 2] {
     let colour = colour::Scale::new(range).colour(value);
+    [colour, colour::readable_on(colour)]
+}
+
+/// The same of a column that is faded, as of few images.
+pub fn faded_cell_colours(value: f64, range: (f64, f64)) -> [[u8; 3]; 2] {
+    let colour = colour::faded(colour::Scale::new(range).colour(value));
     [colour, colour::readable_on(colour)]
 }
 

@@ -9,7 +9,7 @@ use self::layout::{Frame, Layout, HEAD_GAP, ROW_HEIGHT};
 use super::colour::{Rgb, BLACK};
 use super::svg::{Canvas, Stroke};
 use super::text::{Anchor, Font, Text};
-use super::Svg;
+use super::{sample, Svg};
 use crate::{Error, Result};
 
 const TITLE: Font = Font::bold(13.0);
@@ -68,6 +68,8 @@ pub struct Dot {
     pub interval: Option<(f64, f64)>,
     /// A sign at the end of the row; none when empty.
     pub mark: &'static str,
+    /// How many cases the mean is of, where that is known.
+    pub n: Option<usize>,
 }
 
 /// One panel.
@@ -98,7 +100,24 @@ pub enum Panel {
         lines: Vec<Vec<(f64, f64)>>,
         /// The horizontal axis counts.
         whole_numbers: bool,
+        /// How many cases the curves are of, where that is known.
+        n: Option<usize>,
     },
+}
+
+impl Panel {
+    /// The numbers of cases of its rows or curves, where they are known.
+    fn numbers_of_cases(&self) -> Vec<usize> {
+        match self {
+            Self::Dots { dots, .. } => dots.iter().flatten().filter_map(|dot| dot.n).collect(),
+            Self::Lines { n, .. } => n.iter().copied().collect(),
+        }
+    }
+
+    /// Whether its rows are of different numbers of cases, so that each has its own at its end.
+    fn has_a_number_in_each_row(&self) -> bool {
+        self.numbers_of_cases().windows(2).any(|pair| pair[0] != pair[1])
+    }
 }
 
 /// How a series is drawn.
@@ -176,9 +195,9 @@ impl Panels {
     }
 
     fn draw_dots(&self, panel: &Panel, frame: &Frame, canvas: &mut Canvas) {
-        let Panel::Dots { title, scale, better, dots, reference } = panel else { return };
+        let Panel::Dots { scale, better, dots, reference, .. } = panel else { return };
         let area = frame.area;
-        text(canvas, title, (area.x, area.y - HEAD_GAP), HEAD, Anchor::Start, BLACK);
+        text(canvas, &frame.title, (area.x, area.y - HEAD_GAP), HEAD, Anchor::Start, BLACK);
         text(canvas, better, (area.right(), area.y - HEAD_GAP), TICK, Anchor::End, GREY);
         draw_across(frame, scale, canvas);
         if let Some(value) = reference {
@@ -205,13 +224,18 @@ impl Panels {
             if !dot.mark.is_empty() {
                 text(canvas, dot.mark, (area.right() + 4.0, y + LABEL.drop()), LABEL, Anchor::Start, BLACK);
             }
+            if let (true, Some(n)) = (panel.has_a_number_in_each_row(), dot.n) {
+                let at = (area.right() + layout::ROW_NUMBER, y + TICK.drop());
+                text(canvas, &n.to_string(), at, TICK, Anchor::Start, GREY);
+            }
         }
+        draw_sample(panel, frame, canvas);
     }
 
     fn draw_lines(&self, panel: &Panel, frame: &Frame, canvas: &mut Canvas) {
-        let Panel::Lines { title, across, up, lines, .. } = panel else { return };
+        let Panel::Lines { across, up, lines, .. } = panel else { return };
         let area = frame.area;
-        text(canvas, title, (area.x, area.y - HEAD_GAP), HEAD, Anchor::Start, BLACK);
+        text(canvas, &frame.title, (area.x, area.y - HEAD_GAP), HEAD, Anchor::Start, BLACK);
         for (value, label) in &frame.up {
             let y = frame.y(*value);
             canvas.line((area.x, y), (area.right(), y), GRID, 0.8);
@@ -231,6 +255,7 @@ impl Panels {
             let look = self.look(at);
             canvas.stroke(&points, Stroke { colour: look.colour, width: 1.4, dashed: look.dashed });
         }
+        draw_sample(panel, frame, canvas);
     }
 
     /// What the colours are, where there are no rows of dots to say it.
@@ -257,6 +282,17 @@ fn draw_across(frame: &Frame, label: &str, canvas: &mut Canvas) {
     canvas.line((area.x, area.bottom()), (area.right(), area.bottom()), AXIS, 0.8);
     let at = (area.x + area.width / 2.0, area.bottom() + layout::SCALE_DROP);
     text(canvas, label, at, TICK, Anchor::Middle, GREY);
+}
+
+/// Below the axis: how many cases a panel is of.
+fn draw_sample(panel: &Panel, frame: &Frame, canvas: &mut Canvas) {
+    let area = frame.area;
+    let at = (area.x + area.width / 2.0, area.bottom() + layout::SAMPLE_DROP);
+    let sample = match panel.has_a_number_in_each_row() {
+        true => "n: at the right".to_string(),
+        false => sample(panel.numbers_of_cases()),
+    };
+    text(canvas, &sample, at, TICK, Anchor::Middle, GREY);
 }
 
 fn text(canvas: &mut Canvas, content: &str, at: (f64, f64), font: Font, anchor: Anchor, fill: Rgb) {

@@ -4,9 +4,10 @@ use super::record::{RegionRecord, RemovalRecord};
 use super::redrawing::{Redrawing, RedrawingAgreement, COMPARED};
 use super::settings::{RemovalKind, RemovalSettings};
 use super::tally::{Group, RemovalMeasure, RemovalTally};
+use crate::names::counted;
 use crate::plot::{self, Dot, Panel, Panels, Series};
 use crate::run::{table, Run};
-use crate::stats::{mean, percentile_interval_of_mean, wilson};
+use crate::stats::{mean, percentile_interval_of_mean, wilson, FEWEST_RESAMPLED_CASES};
 use crate::{Error, Result};
 use std::path::PathBuf;
 
@@ -247,7 +248,7 @@ impl Report<'_> {
         let panel = |place: usize, kind: usize| {
             let dot = |&class: &usize| {
                 let values = &self.tally.group((Some(class), None))?.fills.get(place)?[kind].difference;
-                Some(Dot { value: mean(values)?, interval: self.interval(values), mark: "" })
+                Some(Dot { value: mean(values)?, interval: self.interval(values), mark: "", n: Some(values.len()) })
             };
             let fill = self.settings.fills[place].name();
             Panel::Dots {
@@ -265,9 +266,9 @@ impl Report<'_> {
             return Ok(None);
         }
         let mut notes = vec![format!(
-            "Dots: mean over pictures of the change of the own label's probability less the change by a patch of the \
-             same size and shape elsewhere; bars: 95 % bootstrap intervals over pictures. What speaks for the answer \
-             lies left of the dashed line when it is taken away, right of it when it alone is kept. The {} classes in \
+            "Dots: mean over n pictures of the change of the own label's probability less the change by a patch of the \
+             same size and shape elsewhere; bars: 95 % bootstrap intervals over pictures, none of fewer than \
+             {FEWEST_RESAMPLED_CASES}. What speaks for the answer lies left of the dashed line when it is taken away, right of it when it alone is kept. The {} classes in \
              most pictures, those first.",
             classes.len()
         )];
@@ -275,7 +276,11 @@ impl Report<'_> {
         let series = classes.iter().map(|&class| Series { name: self.classes[class].clone(), baseline: false });
         let panels = Panels {
             title: "Regions taken away and kept alone".into(),
-            subtitle: format!("{} pictures, {} regions", self.tally.pictures, self.tally.regions),
+            subtitle: format!(
+                "{}, {}",
+                counted(self.tally.pictures as u64, "picture"),
+                counted(self.tally.regions as u64, "region")
+            ),
             series: series.collect(),
             panels,
             notes,

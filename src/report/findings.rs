@@ -62,7 +62,7 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
     };
     let positive: Vec<&MatrixCell> = significant.iter().filter(more).copied().collect();
     let mut sentences = Vec::new();
-    if let Some(&class) = counts.prominent(1).first() {
+    if let Some(&class) = run.matrices.prominent(counts, 1).first() {
         let images: u64 = counts.images.iter().sum();
         let important: u64 = counts.cells.row(class).sum();
         sentences.push(format!(

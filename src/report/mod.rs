@@ -177,7 +177,7 @@ impl<'a> ReportedRun<'a> {
         let found = matrices(run, &rule, Columns::Answers)?;
         let cells = found.methods().iter().map(|(_, counts)| found.cells(counts)).collect();
         let classes: Vec<Vec<usize>> =
-            found.methods().iter().map(|(_, counts)| counts.prominent(settings.top)).collect();
+            found.methods().iter().map(|(_, counts)| found.prominent(counts, settings.top)).collect();
         let evidence = evidence::collect(run, &rule, &Columns::Answers, &classes, settings.evidence)?;
         let names = found.methods().iter().map(|(name, _)| name.as_str());
         let filters = names.map(|name| extras::filters(run, name, rule.min_images)).collect::<Result<_>>()?;

@@ -9,7 +9,7 @@ use super::sections::{
 use super::ReportedRun;
 use crate::associate::{Counts, MatrixCell};
 use crate::compare::RunComparison;
-use crate::plot::cell_colours;
+use crate::plot::{cell_colours, faded_cell_colours};
 use crate::stats::wilson;
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 
@@ -182,7 +182,7 @@ impl Pages<'_> {
             h3 { (name) }
             ul { @for sentence in of_method(run, method) { li { (sentence) } } }
             @if classes.is_empty() {
-                p { "No box counts by this method: there is no matrix to show." }
+                p { "No box counts by this method: there is no matrix to show. " (run.rule.described()) }
             } @else {
                 (self.heatmap(number, method, counts, classes))
                 (files(run, name))
@@ -203,7 +203,7 @@ impl Pages<'_> {
                     caption {
                         "Share of an answer's images in which a class is important; the " (classes.len())
                         " most prominent of " (run.matrices.classes().len())
-                        " classes. A dot: q < 0.05 over all cells that were tested. Hatched: no image. Each cell leads to its \
+                        " classes. A dot: q < 0.05 over all cells that were tested. Hatched: no image. Faded: fewer than " (run.rule.min_images) " images, which do not order the rows. Each cell leads to its \
                          numbers and photos. " (run.rule.described())
                     }
                     thead { tr {
@@ -218,7 +218,9 @@ impl Pages<'_> {
                                 @match association[[class, label]] {
                                     None => td.none { span aria-label="no image" {} },
                                     Some(share) => {
-                                        @let [ground, text] = cell_colours(share, (0.0, 1.0));
+                                        @let few = counts.images[label] < run.rule.min_images;
+                                        @let colours = if few { faded_cell_colours } else { cell_colours };
+                                        @let [ground, text] = colours(share, (0.0, 1.0));
                                         td.mark[is_marked(class, label)] style={ "background:" (css(ground)) ";color:" (css(text)) } {
                                             a href=(self.link(place, Some(label))) { (format!("{share:.2}")) }
                                         }

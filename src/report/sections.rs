@@ -5,7 +5,7 @@ use super::findings::small;
 use super::page::bracketed;
 use super::ReportedRun;
 use crate::associate::BesidePeople;
-use crate::compare::RunComparison;
+use crate::compare::{AgreementOfPictures, RunComparison};
 use crate::rsa::Agreement;
 use maud::{html, Markup};
 use std::path::Path;
@@ -25,8 +25,8 @@ pub(super) fn comparison_section(comparison: &RunComparison) -> Markup {
                 caption { "Agreement, means over images with intervals at 95 %" }
                 thead { tr { th.text scope="col" { "Of" } th scope="col" { "Value" } } }
                 tbody { @for (name, value) in comparison.agreement() {
-                    @if let Some(ends) = value {
-                        tr { th scope="row" { (name) } td { (bracketed(Some((ends.value, ends.lower, ends.upper)))) } }
+                    @if let Some(found) = value {
+                        tr { th scope="row" { (name) } td { (with_interval(found)) } }
                     }
                 } }
             }
@@ -50,6 +50,14 @@ pub(super) fn comparison_section(comparison: &RunComparison) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// A number, and its interval where it has one.
+fn with_interval(found: AgreementOfPictures) -> String {
+    match found.interval {
+        Some((low, high)) => bracketed(Some((found.value, low, high))),
+        None => format!("{:.2}", found.value),
     }
 }
 

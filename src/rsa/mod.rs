@@ -25,10 +25,11 @@ pub use inputs::{Input, Inputs, Item, MatrixKind};
 pub use reliability::Reliability;
 pub use table::MatrixFile;
 
+use crate::names::counted;
 use crate::random::Random;
 use crate::stats::{
     bias_spanning_interval, kendall, partial_correlation, partial_correlation_given_two, permutation_p, spearman_p,
-    strata, BootstrapInterval, Given, Ranks,
+    strata, BootstrapInterval, Given, Ranks, FEWEST_RESAMPLED_CASES,
 };
 use crate::{Error, Result};
 use inputs::Data;
@@ -77,7 +78,8 @@ pub struct Pair {
     pub p_permutation: Option<f64>,
     /// rho given the detections.
     pub partial: Option<f64>,
-    /// Of rho, over images.
+    /// Of rho, over images; none of fewer than [`FEWEST_RESAMPLED_CASES`] images in one of the two, and where there is
+    /// nothing but matrices from files.
     pub interval: Option<BootstrapInterval>,
     /// Resamples in which rho is defined.
     pub resamples: usize,
@@ -114,10 +116,42 @@ pub struct Agreement {
 }
 
 impl Agreement {
+    /// Why pairs have no interval, in a sentence; `None` where all have one that have a correlation.
+    pub fn missing_intervals(&self) -> Option<String> {
+        let count = self.items.len();
+        let pairs = (0..count).flat_map(|a| (a + 1..count).map(move |b| [a, b]));
+        let has_none = |&[a, b]: &[usize; 2]| {
+            let pair = self.pair(a, b);
+            pair.spearman.is_some() && pair.interval.is_none()
+        };
+        let missing: Vec<[usize; 2]> = pairs.filter(has_none).collect();
+        let images = |item: &usize| self.items[*item].images;
+        let few = missing.iter().flatten().filter_map(images).filter(|&images| images < FEWEST_RESAMPLED_CASES).min();
+        let why = match (missing.first()?, few) {
+            _ if self.plan.resamples == 0 => "there are no resamples (--resamples 0)".to_string(),
+            (_, Some(few)) => format!(
+                "a run has {}, and intervals of fewer than {FEWEST_RESAMPLED_CASES} are too narrow",
+                counted(few as u64, "image")
+            ),
+            (pair, None) if pair.iter().all(|item| images(item).is_none()) => {
+                "matrices from files have no images to resample: give the runs themselves".into()
+            }
+            _ => "in more than one resample in twenty the correlation is not defined".into(),
+        };
+        let all = count * (count - 1) / 2;
+        Some(format!("{} of {} without an interval: {why}", missing.len(), counted(all as u64, "pair")))
+    }
+
     /// Two of the items; the order does not matter.
     pub fn pair(&self, a: usize, b: usize) -> &Pair {
         &self.pairs[a * self.items.len() + b]
     }
+}
+
+/// Whether pictures can be resampled behind two matrices: at least one of them is of a run, and none of few pictures.
+fn has_enough_images(images: [Option<usize>; 2]) -> bool {
+    let mut known = images.iter().flatten().peekable();
+    known.peek().is_some() && known.all(|&images| images >= FEWEST_RESAMPLED_CASES)
 }
 
 /// Compares every pair. `progress` is told how many of the resamples are done.
@@ -133,7 +167,8 @@ pub fn compare(inputs: &Inputs, plan: ResamplingPlan, progress: impl FnMut(usize
     }
     let corpora = corpora(inputs);
     let full = Full::count(inputs, &corpora)?;
-    let resamples = if corpora.iter().any(|corpus| corpus.images > 1) { plan.resamples } else { 0 };
+    let resamples =
+        if corpora.iter().any(|corpus| corpus.images >= FEWEST_RESAMPLED_CASES) { plan.resamples } else { 0 };
     let drawn = bootstrap::resample(inputs, &corpora, resamples, plan.seed, progress);
     let reliabilities = reliability::reliability(inputs, &corpora, &full.labels, plan.splits, plan.seed);
 
@@ -142,7 +177,7 @@ pub fn compare(inputs: &Inputs, plan: ResamplingPlan, progress: impl FnMut(usize
     let compared: Vec<Pair> = upper.par_iter().map(|&(a, b)| full.pair(inputs, a, b, &plan)).collect();
     let mut pairs: Vec<Pair> = (0..count * count).map(|at| full.itself(at / count, at % count)).collect();
     for (at, (&(a, b), mut pair)) in upper.iter().zip(compared).enumerate() {
-        if [a, b].iter().any(|&item| inputs.images(item).is_some_and(|images| images > 1)) {
+        if has_enough_images([a, b].map(|item| inputs.images(item))) {
             let values: Vec<Option<f64>> = drawn.iter().map(|resample| resample[at]).collect();
             pair.resamples = values.iter().flatten().count();
             pair.interval = pair.spearman.and_then(|estimate| bias_spanning_interval(estimate, &values));

@@ -196,7 +196,7 @@ impl Agreement {
     }
 
     /// The paper's Fig. 6.
-    fn heatmap(&self, inputs: &Inputs) -> Heatmap {
+    pub(super) fn heatmap(&self, inputs: &Inputs) -> Heatmap {
         let count = self.items.len();
         let pairs = || (0..count).flat_map(|a| (0..a).map(move |b| (a, b))).map(|(a, b)| self.pair(a, b));
         let negative = pairs().any(|pair| pair.spearman.is_some_and(|rho| rho < 0.0));
@@ -221,6 +221,7 @@ impl Agreement {
                 short(width)
             ));
         }
+        notes.extend(self.missing_intervals().map(|why| format!("{why}.")));
         notes.extend(self.warnings.iter().map(|warning| format!("Note: {warning}.")));
         Heatmap {
             title: "Agreement of association matrices".into(),
@@ -236,6 +237,11 @@ impl Agreement {
             range: (if negative { -1.0 } else { 0.0 }, 1.0),
             value_label: "Spearman's ρ".into(),
             empty_label: "undefined: all cells of a matrix are equal".into(),
+            column_notes: match self.items.iter().any(|item| item.images.is_some()) {
+                true => self.items.iter().map(|item| item.images.map_or("–".into(), |n| n.to_string())).collect(),
+                false => Vec::new(),
+            },
+            column_notes_label: "images".into(),
             notes,
             ..Heatmap::default()
         }

@@ -201,12 +201,28 @@ fn a_resample_of_a_known_corpus() {
     assert!(drawn.iter().all(|pairs| pairs == &[Some(-0.5)]), "{drawn:?}");
     assert_eq!(counts, [64, 128, 130]);
     let agreement = compare(&all, PLAN, |_| {}).unwrap();
-    let BootstrapInterval { lower, upper, bias } = agreement.pair(0, 1).interval.unwrap();
-    assert_eq!((lower, upper, bias), (-0.5, -0.5, 0.0));
+    assert_eq!(agreement.pair(0, 1).interval, None);
+    let why = agreement.missing_intervals().unwrap();
+    assert!(why.starts_with("1 of 1 pair without an interval: a run has 2 images"), "{why}");
     // The halves have no label in common.
     assert!(agreement.items.iter().all(|item| item.reliability.is_none()));
     // Class 1 is never detected: given the detections, which are all that two and zero share, the rest is opposed.
     assert_eq!(agreement.pair(0, 1).partial, Some(-1.0));
+}
+
+#[test]
+fn intervals_are_there_from_ten_images_on_and_else_it_is_said_why() {
+    let (nature, pictures) = small(1);
+    let of = |images: usize, plan: ResamplingPlan| {
+        let all = inputs(vec![(some(&pictures, &nature, 0..images), "c", 2)], nature.size);
+        let agreement = compare(&all, plan, |_| {}).unwrap();
+        (agreement.pair(0, 1).interval, agreement.missing_intervals())
+    };
+    let (nine, ten) = (of(9, PLAN), of(10, PLAN));
+    assert!(nine.0.is_none() && nine.1.unwrap().contains("9 images"));
+    assert!(ten.0.is_some() && ten.1.is_none(), "{ten:?}");
+    let none = of(40, ResamplingPlan { resamples: 0, ..PLAN });
+    assert!(none.0.is_none() && none.1.unwrap().contains("--resamples 0"));
 }
 
 #[test]

@@ -9,11 +9,29 @@
 //!   around r - bias. But the correction is itself an estimate, too small where many cells are nearly equal and too
 //!   large where few are. So the interval spans both, the spread around r and that around r - bias, and holds r.
 //!
+//! Few cases hold less spread than what they are drawn from, so that the percentiles of their resamples lie too close
+//! together: below [`FEWEST_RESAMPLED_CASES`] there is no interval, and no verdict that rests on one.
+//!
 //! In: the values, or the estimate and its resamples. Out: the interval's ends in the unit of the values, `None` where
 //! there is too little to draw from.
 
 use super::descriptive::{mean, quantile};
 use crate::random::Random;
+
+/// Of fewer cases (images, scenes) no bootstrap interval is made, anywhere in this program.
+///
+/// A percentile interval at 95 % should leave out 5 of 100 means that are truly 0. It leaves out, of normal values and
+/// of values as skewed as exponential ones (simulated: 4000 samples, each resampled 1000 times):
+///
+/// | cases       | 2    | 3    | 5    | 8    | 10   | 15   | 20   | 30  |
+/// | ----------- | ---- | ---- | ---- | ---- | ---- | ---- | ---- | --- |
+/// | normal      | 50 % | 24 % | 16 % | 11 % | 10 % | 8 %  | 9 %  | 6 % |
+/// | exponential | 53 % | 30 % | 20 % | 16 % | 14 % | 11 % | 10 % | 8 % |
+///
+/// (`scripts/reference/bootstrap_coverage.py`.) From ten cases on, about twice the promised share of null effects is
+/// taken for real where values are symmetric, as differences between two maps of the same image are; below that it
+/// grows fast. Ten is also the smallest number of images by which a class has statistics (`--min-images`).
+pub const FEWEST_RESAMPLED_CASES: usize = 10;
 
 /// The share of resampled means inside a percentile interval.
 const LEVEL: f64 = 0.95;
@@ -26,12 +44,17 @@ pub(super) const TAIL: f64 = (1.0 - LEVEL) / 2.0;
 pub(super) const MOST_UNDEFINED: f64 = 0.05;
 
 /// The 2.5th and 97.5th percentile of the means of `resamples` samples drawn from `values` with replacement; `None` for
-/// fewer than two values or no resample. What is drawn depends on `seed` and on the number of values alone, so that
+/// fewer than [`FEWEST_RESAMPLED_CASES`] values or no resample. What is drawn depends on `seed` and on the number of values alone, so that
 /// lists of the same length, as all methods have over the same pictures, are resampled alike.
 pub fn percentile_interval_of_mean(values: &[f64], resamples: usize, seed: u64) -> Option<(f64, f64)> {
-    if values.len() < 2 || resamples == 0 {
+    if values.len() < FEWEST_RESAMPLED_CASES || resamples == 0 {
         return None;
     }
+    Some(percentiles_of_means(values, resamples, seed))
+}
+
+/// The interval of [`percentile_interval_of_mean`] for any number of values but none.
+fn percentiles_of_means(values: &[f64], resamples: usize, seed: u64) -> (f64, f64) {
     let mut random = Random::of_text(seed, "bootstrap");
     let mut resampled_mean = || {
         let sum: f64 = (0..values.len()).map(|_| values[random.below(values.len())]).sum();
@@ -39,7 +62,7 @@ pub fn percentile_interval_of_mean(values: &[f64], resamples: usize, seed: u64) 
     };
     let mut means: Vec<f64> = (0..resamples).map(|_| resampled_mean()).collect();
     means.sort_unstable_by(f64::total_cmp);
-    Some((quantile(&means, TAIL), quantile(&means, 1.0 - TAIL)))
+    (quantile(&means, TAIL), quantile(&means, 1.0 - TAIL))
 }
 
 /// What the resamples say of an estimate in `[-1, 1]`.
@@ -77,8 +100,34 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn one_value_has_no_interval() {
-        assert_eq!(percentile_interval_of_mean(&[0.5], 2000, 1), None);
+    fn fewer_values_than_the_fewest_have_no_interval() {
+        let values = Random::new(3, 0).spread(FEWEST_RESAMPLED_CASES, 1.0);
+        for few in 0..FEWEST_RESAMPLED_CASES {
+            assert_eq!(percentile_interval_of_mean(&values[..few], 2000, 1), None, "{few}");
+        }
+        assert!(percentile_interval_of_mean(&values, 2000, 1).is_some());
+        assert_eq!(percentile_interval_of_mean(&values, 0, 1), None);
+    }
+
+    /// In how many of a hundred samples of so many normal values around 0 the percentiles leave 0 out.
+    fn null_effects_marked(cases: usize) -> f64 {
+        const SAMPLES: u64 = 1500;
+        let is_marked = |sample: &u64| {
+            let mut random = Random::new(8, *sample);
+            // A sum of twelve uniform numbers is normal to within what is asked here.
+            let values: Vec<f64> = (0..cases).map(|_| (0..12).map(|_| random.uniform(-0.5, 0.5)).sum()).collect();
+            let (lower, upper) = percentiles_of_means(&values, 400, *sample);
+            lower > 0.0 || upper < 0.0
+        };
+        100.0 * (0..SAMPLES).filter(is_marked).count() as f64 / SAMPLES as f64
+    }
+
+    #[test]
+    fn the_fewest_cases_are_those_of_which_one_null_effect_in_ten_is_marked() {
+        let marked = [2, 3, FEWEST_RESAMPLED_CASES].map(null_effects_marked);
+        eprintln!("of a hundred null effects marked at 2, 3 and {FEWEST_RESAMPLED_CASES} cases: {marked:?}");
+        assert!(marked[0] > 40.0 && marked[1] > 20.0, "{marked:?}");
+        assert!((5.0..12.0).contains(&marked[2]), "{marked:?}");
     }
 
     #[test]
@@ -111,7 +160,7 @@ mod tests {
     proptest! {
         #[test]
         fn percentile_intervals_move_and_grow_with_the_values(
-            values in prop::collection::vec(-1.0_f64..1.0, 2..20), shift in -5.0_f64..5.0, factor in 0.1_f64..9.0,
+            values in prop::collection::vec(-1.0_f64..1.0, FEWEST_RESAMPLED_CASES..25), shift in -5.0_f64..5.0, factor in 0.1_f64..9.0,
         ) {
             let (low, high) = percentile_interval_of_mean(&values, 200, 3).unwrap();
             let moved: Vec<f64> = values.iter().map(|value| factor * value + shift).collect();

@@ -6,7 +6,7 @@
 //!
 //! In: numbers of cases. Out: a difference in `[-1, 1]`, its interval, and a p-value in `[0, 1]`.
 
-use super::percentile_interval_of_counts;
+use super::{percentile_interval_of_counts, FEWEST_RESAMPLED_CASES};
 use statrs::function::erf::erfc;
 use statrs::function::factorial::ln_binomial;
 
@@ -56,9 +56,12 @@ impl PairedShares {
         Self::difference_of(self.counts.as_flattened())
     }
 
-    /// The interval of [`Self::difference`] at 95 % by resampling the cases; `None` too where a resample often has no
-    /// difference.
+    /// The interval of [`Self::difference`] at 95 % by resampling the cases; `None` too where a judge names fewer than
+    /// [`FEWEST_RESAMPLED_CASES`] of them, and where a resample often has no difference.
     pub fn interval(&self, resamples: usize, seed: u64) -> Option<(f64, f64)> {
+        if self.hits_and_cases().iter().any(|[_, cases]| *cases < FEWEST_RESAMPLED_CASES as u64) {
+            return None;
+        }
         percentile_interval_of_counts(self.counts.as_flattened(), Self::difference_of, resamples, seed)
     }
 
@@ -170,6 +173,14 @@ mod tests {
         }
         let nothing = PairedShares { counts: [[9, 3, 1], [0; 3], [0; 3]] };
         assert_eq!((nothing.difference(), nothing.p_value()), (None, None));
+    }
+
+    #[test]
+    fn a_share_of_few_cases_has_a_difference_and_no_interval() {
+        let few = PairedShares { counts: [[90, 0, 0], [0, 4, 3], [0, 1, 1]] };
+        assert!(few.difference().is_some() && few.interval(500, 1).is_none());
+        let enough = PairedShares { counts: [[90, 0, 0], [0, 4, 3], [0, 1, 2]] };
+        assert!(enough.interval(500, 1).is_some());
     }
 
     #[test]

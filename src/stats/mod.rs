@@ -31,7 +31,7 @@ mod t_sne;
 mod tridiagonal;
 mod trustworthiness;
 
-pub use bootstrap::{bias_spanning_interval, percentile_interval_of_mean, BootstrapInterval};
+pub use bootstrap::{bias_spanning_interval, percentile_interval_of_mean, BootstrapInterval, FEWEST_RESAMPLED_CASES};
 pub use conjugate_gradients::{conjugate_gradients, PositiveDefinite};
 pub use contingency::{Independence, IndependenceTest, LogOdds, TwoByTwo};
 pub use descriptive::{mean, mean_interval, quantile};

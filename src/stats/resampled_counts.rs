@@ -8,20 +8,21 @@
 //! In: the number of cases of each kind, a statistic of such numbers. Out: the ends of an interval at 95 %, in the unit
 //! of the statistic.
 
-use super::bootstrap::{MOST_UNDEFINED, TAIL};
+use super::bootstrap::{FEWEST_RESAMPLED_CASES, MOST_UNDEFINED, TAIL};
 use super::descriptive::quantile;
 use crate::random::Random;
 use statrs::function::factorial::ln_binomial;
 
 /// The 2.5th and 97.5th percentile (Efron and Tibshirani 1993, chapter 13) of `statistic` over `resamples` draws of as
-/// many cases as there are. `None` for fewer than two cases, or where more than one resample in twenty has no value.
+/// many cases as there are. `None` for fewer than [`FEWEST_RESAMPLED_CASES`] cases, or where more than one resample in
+/// twenty has no value.
 pub fn percentile_interval_of_counts(
     counts: &[u64],
     statistic: impl Fn(&[u64]) -> Option<f64>,
     resamples: usize,
     seed: u64,
 ) -> Option<(f64, f64)> {
-    if counts.iter().sum::<u64>() < 2 || resamples == 0 {
+    if counts.iter().sum::<u64>() < FEWEST_RESAMPLED_CASES as u64 || resamples == 0 {
         return None;
     }
     let mut random = Random::of_text(seed, "bootstrap over counted cases");
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn what_is_hardly_ever_defined_has_no_interval() {
         assert_eq!(percentile_interval_of_counts(&[1, 0, 30, 1, 0, 30], contrast, 200, 1), None);
-        assert_eq!(percentile_interval_of_counts(&[1, 0], |_| Some(1.0), 200, 1), None);
+        assert_eq!(percentile_interval_of_counts(&[9, 0], |_| Some(1.0), 200, 1), None);
         assert_eq!(percentile_interval_of_counts(&[20, 0], |_| Some(1.0), 200, 1), Some((1.0, 1.0)));
     }
 }

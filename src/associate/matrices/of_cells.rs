@@ -4,6 +4,7 @@
 use super::{shown, Matrices};
 use crate::associate::{CellTable, Counts, MatrixCell};
 use crate::config::HeatmapKind;
+use crate::names::counted;
 use crate::plot::{Forest, ForestRow, Heatmap};
 use crate::stats::ValueWithInterval;
 use ndarray::Array2;
@@ -28,8 +29,12 @@ impl Matrices {
     /// The rows of the heatmap: of shares the most prominent classes, else those of the surest cells.
     pub(super) fn heatmap_classes(&self, counts: &Counts, cells: &CellTable) -> Vec<usize> {
         match self.importance.rule().heatmap {
-            HeatmapKind::Shares => counts.prominent(self.importance.rule().top),
-            kind => cells.strongest_classes(self.importance.rule().top, interval_of(kind)),
+            HeatmapKind::Shares => self.prominent(counts, self.importance.rule().top),
+            kind => {
+                let few = counts.labels_of_few(self.importance.rule().min_images);
+                let interval = |cell: &MatrixCell| interval_of(kind)(cell).filter(|_| !few[cell.label]);
+                cells.strongest_classes(self.importance.rule().top, interval)
+            }
         }
     }
 
@@ -56,9 +61,9 @@ impl Matrices {
         };
         heatmap.title = format!("Objects and emotions: {name}");
         heatmap.subtitle = Some(format!(
-            "{method}, {} images: how much more often a class is important in an emotion's images than in all others; \
+            "{method}, {}: how much more often a class is important in an emotion's images than in all others; \
              the {} classes with the surest cells of {}",
-            counts.images.iter().sum::<u64>(),
+            counted(counts.images.iter().sum(), "image"),
             classes.len(),
             self.classes.len()
         ));

@@ -2,6 +2,7 @@
 
 use super::{picture, Matrices};
 use crate::associate::Effects;
+use crate::names::counted;
 use crate::plot::Heatmap;
 use crate::Result;
 use std::path::{Path, PathBuf};
@@ -28,9 +29,11 @@ impl Matrices {
 
     /// The classes that move the answers most, red where they speak for the answer and blue where against it.
     fn effects_heatmap(&self, method: &str, effects: &Effects) -> Heatmap {
-        let (means, classes) =
-            (effects.means(self.classes.len(), self.labels.len()), effects.strongest(self.importance.rule().top));
-        let images = effects.most_important(self.classes.len(), self.labels.len()).images;
+        let rule = self.importance.rule();
+        let means = effects.means(self.classes.len(), self.labels.len());
+        let counts = effects.most_important(self.classes.len(), self.labels.len());
+        let classes = effects.strongest(rule.top, &counts.labels_of_few(rule.min_images));
+        let images = counts.images;
         let mut heatmap = self.drawn(&means, &classes, &images, "effects_matrix.csv");
         let values = heatmap.values.iter().flatten().flatten();
         let reach = values.map(|value| value.abs()).fold(0.0, f64::max);
@@ -38,9 +41,9 @@ impl Matrices {
         heatmap.range = (-reach, reach);
         heatmap.title = "What objects do to the answer".into();
         heatmap.subtitle = Some(format!(
-            "{method}, {} images: mean value of a class in the images of an emotion that have it; the {} classes of {} \
+            "{method}, {}: mean value of a class in the images of an emotion that have it; the {} classes of {} \
              that do most, over all images",
-            images.iter().sum::<u64>(),
+            counted(images.iter().sum(), "image"),
             classes.len(),
             self.classes.len()
         ));
@@ -55,14 +58,14 @@ impl Matrices {
     /// The classes that are the most important object most often.
     fn most_important_heatmap(&self, method: &str, effects: &Effects) -> Heatmap {
         let counts = effects.most_important(self.classes.len(), self.labels.len());
-        let classes = counts.prominent(self.importance.rule().top);
+        let classes = self.prominent(&counts, self.importance.rule().top);
         let table = "most_important_matrix.csv";
         let mut heatmap = self.drawn(&counts.association(), &classes, &counts.images, table);
         heatmap.title = "The most important objects".into();
         heatmap.subtitle = Some(format!(
-            "{method}, {} images: share of an emotion's images in which a class is the most important object; the {} \
+            "{method}, {}: share of an emotion's images in which a class is the most important object; the {} \
              most prominent of {} classes",
-            counts.images.iter().sum::<u64>(),
+            counted(counts.images.iter().sum(), "image"),
             classes.len(),
             self.classes.len()
         ));
@@ -92,6 +95,7 @@ mod tests {
     use std::fs;
 
     fn matrices() -> Matrices {
+        let rule = AssociationConfig { min_images: 1, ..AssociationConfig::default() };
         let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<String>>();
         Matrices {
             methods: vec![("object-shap".into(), Counts::new(4, 3))],
@@ -99,8 +103,7 @@ mod tests {
             detected: Counts::new(4, 3),
             effects: vec![Some(by_hand())],
             seed: 1,
-            importance: Importance::of_picture(&AssociationConfig::default(), &strings(&["Tree", "Cat", "Car", "Hat"]))
-                .unwrap(),
+            importance: Importance::of_picture(&rule, &strings(&["Tree", "Cat", "Car", "Hat"])).unwrap(),
             labels: strings(&["Joy", "Awe", "Fear"]),
             classes: strings(&["Tree", "Cat", "Car", "Hat"]),
             background: None,
@@ -139,6 +142,30 @@ mod tests {
         let shares = matrices().most_important_heatmap("object-shap", &by_hand());
         assert_eq!((shares.range, &shares.rows[..]), ((0.0, 1.0), &["Cat", "Tree"].map(String::from)[..]));
         assert_eq!(shares.values[0], [Some(0.0), None, Some(1.0)]);
+    }
+
+    #[test]
+    fn columns_of_few_images_are_faded_and_do_not_order_rows() {
+        let few = |min_images: u64| {
+            let rule = AssociationConfig { min_images, ..AssociationConfig::default() };
+            let matrices = matrices();
+            let importance = Importance::of_picture(&rule, &matrices.classes).unwrap();
+            Matrices { importance, ..matrices }.effects_heatmap("object-shap", &by_hand())
+        };
+        // By Joy's two images alone; Car, which only Fear has, comes last.
+        let heatmap = few(2);
+        assert_eq!(
+            (&heatmap.faded[..], &heatmap.rows[..]),
+            (&[1, 2][..], &["Tree", "Cat", "Car"].map(String::from)[..])
+        );
+        let note = "Faded: labels of fewer than 2 images (--min-images), which do not order the rows.";
+        assert!(heatmap.notes.iter().any(|said| said == note), "{:?}", heatmap.notes);
+        let (plain, faded) = (fills(few(1).svg().unwrap().as_str()), fills(heatmap.svg().unwrap().as_str()));
+        let lightness = |colour: [u8; 3]| colour.iter().map(|&level| u32::from(level)).sum::<u32>();
+        assert!(lightness(faded[8]) > lightness(plain[8]) + 300, "{faded:?} {plain:?}");
+        // Where all have few images they order the rows, faded as they are.
+        let heatmap = few(10);
+        assert_eq!((heatmap.faded.len(), &heatmap.rows[..]), (3, &["Cat", "Tree", "Car"].map(String::from)[..]));
     }
 
     #[test]

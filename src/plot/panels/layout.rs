@@ -1,9 +1,9 @@
 //! Where the panels go: as many beside each other as are useful, names of methods at the left of each row of dots.
 
-use super::{Panel, Panels, LABEL, SMALL, SUBTITLE, TITLE};
+use super::{Panel, Panels, HEAD, LABEL, SMALL, SUBTITLE, TICK, TITLE};
 use crate::plot::heatmap::ticks;
 use crate::plot::svg::Area;
-use crate::plot::text::{widths, wrap, Font, ASCENT, DESCENT};
+use crate::plot::text::{shorten, widest, widths, wrap, Font, ASCENT, DESCENT};
 use crate::Result;
 
 const MARGIN: f64 = 14.0;
@@ -20,10 +20,13 @@ pub(super) const ROW_HEIGHT: f64 = 16.0;
 /// From a panel's title's baseline to the panel.
 pub(super) const HEAD_GAP: f64 = 6.0;
 const HEAD_HEIGHT: f64 = 18.0;
-/// From a panel's lower edge to the baselines of ticks and label.
+/// From a panel's lower edge to the baselines of ticks, label and number of cases.
 pub(super) const TICK_DROP: f64 = 13.0;
 pub(super) const SCALE_DROP: f64 = 25.0;
-const FOOT_HEIGHT: f64 = 40.0;
+pub(super) const SAMPLE_DROP: f64 = 36.0;
+const FOOT_HEIGHT: f64 = 51.0;
+/// From a panel's right edge to the number of cases of a row, right of its mark.
+pub(super) const ROW_NUMBER: f64 = 13.0;
 /// From a panel's left edge to the middle of the turned label.
 pub(super) const UP_LABEL: f64 = 28.0;
 const LEADING: f64 = 1.35;
@@ -42,6 +45,8 @@ pub(super) struct Frame {
     pub up: Vec<(f64, String)>,
     /// The first of its row.
     pub labelled: bool,
+    /// The panel's title, cut where it is longer than there is room for.
+    pub title: String,
 }
 
 impl Frame {
@@ -78,7 +83,7 @@ impl Layout {
         let left = MARGIN + names.iter().copied().fold(UP_LABEL, f64::max) + GAP;
         let across = picture.panels.len().min(ACROSS);
         let inner = across as f64 * PANEL_WIDTH + (across - 1) as f64 * BETWEEN;
-        let width = left + inner + MARGIN + 8.0;
+        let width = left + inner + row_numbers(&picture.panels)?.max(8.0) + MARGIN;
         let mut y = MARGIN;
         let title = lines(&wrap(&picture.title, TITLE, width - 2.0 * MARGIN)?, TITLE, &mut y);
         let subtitle = lines(&wrap(&picture.subtitle, SUBTITLE, width - 2.0 * MARGIN)?, SUBTITLE, &mut y);
@@ -95,7 +100,7 @@ impl Layout {
             y += HEAD_HEIGHT;
             for (column, &at) in row.iter().enumerate() {
                 let area = Area::new(left + column as f64 * (wide + BETWEEN), y, wide, height);
-                frames.push((at, frame(&picture.panels[at], area, column == 0)));
+                frames.push((at, frame(&picture.panels[at], area, column == 0)?));
             }
             y += height + FOOT_HEIGHT;
         }
@@ -116,18 +121,28 @@ impl Layout {
     }
 }
 
+/// The room that the longest number of cases at the end of a row takes, right of the panels.
+fn row_numbers(panels: &[Panel]) -> Result<f64> {
+    let with_numbers = panels.iter().filter(|panel| panel.has_a_number_in_each_row());
+    let numbers: Vec<String> = with_numbers.flat_map(|panel| panel.numbers_of_cases()).map(|n| n.to_string()).collect();
+    Ok(if numbers.is_empty() { 0.0 } else { ROW_NUMBER + widest(&numbers, TICK)? })
+}
+
 /// The axes of a panel.
-fn frame(panel: &Panel, area: Area, labelled: bool) -> Frame {
-    match panel {
-        Panel::Dots { dots, reference, .. } => {
+fn frame(panel: &Panel, area: Area, labelled: bool) -> Result<Frame> {
+    Ok(match panel {
+        Panel::Dots { title, better, dots, reference, .. } => {
+            let beside = widest(&[better], TICK)?;
+            let title = one_line(title, area.width - beside - GAP)?;
             let own = dots.iter().flatten().flat_map(|dot| {
                 let (lower, upper) = dot.interval.unwrap_or((dot.value, dot.value));
                 [lower, dot.value, upper]
             });
             let range = padded(own.chain(*reference));
-            Frame { area, range, range_up: (0.0, 1.0), across: few(range, 4), up: Vec::new(), labelled }
+            Frame { area, range, range_up: (0.0, 1.0), across: few(range, 4), up: Vec::new(), labelled, title }
         }
-        Panel::Lines { lines, whole_numbers, .. } => {
+        Panel::Lines { title, lines, whole_numbers, .. } => {
+            let title = one_line(title, area.width + BETWEEN - GAP)?;
             let points = || lines.iter().flatten();
             let highest = points().map(|point| point.0).fold(0.0, f64::max);
             let range = (0.0, if highest > 0.0 { highest } else { 1.0 });
@@ -136,9 +151,14 @@ fn frame(panel: &Panel, area: Area, labelled: bool) -> Frame {
                 true => (0..=highest as usize).map(|value| (value as f64, value.to_string())).collect(),
                 false => few(range, 5),
             };
-            Frame { area, range, range_up, across, up: few(range_up, 5), labelled }
+            Frame { area, range, range_up, across, up: few(range_up, 5), labelled, title }
         }
-    }
+    })
+}
+
+/// A title in the room that it has.
+fn one_line(title: &str, limit: f64) -> Result<String> {
+    Ok(shorten(&[title], HEAD, limit)?.pop().unwrap_or_default())
 }
 
 /// The values' range and a little more; never empty.

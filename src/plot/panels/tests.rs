@@ -3,7 +3,7 @@ use super::*;
 fn picture() -> Panels {
     let names = ["grad-cam", "lift-cam", "random"];
     let series = names.map(|name| Series { name: name.into(), baseline: name == "random" });
-    let dot = |value: f64| Some(Dot { value, interval: Some((value - 0.1, value + 0.1)), mark: "+" });
+    let dot = |value: f64| Some(Dot { value, interval: Some((value - 0.1, value + 0.1)), mark: "+", n: Some(12) });
     Panels {
         title: "A & B".into(),
         subtitle: "3 images".into(),
@@ -22,6 +22,7 @@ fn picture() -> Panels {
                 up: "probability".into(),
                 lines: vec![vec![(0.0, 0.9), (1.0, 0.1)], Vec::new(), vec![(0.0, 0.9), (1.0, 0.2)]],
                 whole_numbers: false,
+                n: Some(7),
             },
         ],
         notes: vec!["Made up.".into()],
@@ -45,6 +46,20 @@ fn every_value_is_drawn_and_a_missing_one_is_a_dash() {
 }
 
 #[test]
+fn every_panel_says_how_many_cases_it_is_of() {
+    let mut picture = picture();
+    let markup = picture.svg().unwrap().as_str().to_string();
+    assert!(markup.contains(">n = 12<") && markup.contains(">n = 7<"), "{markup}");
+    if let Panel::Dots { dots, .. } = &mut picture.panels[0] {
+        dots[2].as_mut().unwrap().n = Some(11);
+    }
+    let markup = picture.svg().unwrap().as_str().to_string();
+    for number in [">12<", ">11<", ">n: at the right<"] {
+        assert!(markup.contains(number), "{number}: {markup}");
+    }
+}
+
+#[test]
 fn curves_alone_have_a_legend() {
     let mut picture = picture();
     picture.panels.remove(0);
@@ -57,7 +72,7 @@ fn curves_alone_have_a_legend() {
 #[test]
 fn a_panel_of_equal_or_no_values_has_an_axis_nevertheless() {
     let mut picture = picture();
-    for dots in [vec![None; 3], vec![Some(Dot { value: 0.0, interval: None, mark: "" }); 3]] {
+    for dots in [vec![None; 3], vec![Some(Dot { value: 0.0, interval: None, mark: "", n: None }); 3]] {
         let (title, scale) = (String::new(), String::new());
         picture.panels = vec![Panel::Dots { title, scale, better: String::new(), dots, reference: None }];
         let markup = picture.svg().unwrap().as_str().to_string();

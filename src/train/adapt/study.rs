@@ -148,8 +148,9 @@ fn draw(folder: &Path, rows: &[AdaptStudyRow]) -> Result<()> {
         "none" => format!("labels alone, {}", row.labelled),
         way => format!("{way}, {}", row.labelled),
     };
-    let dot = |value, interval| Some(Dot { value, interval, mark: "" });
-    let accuracy = |row: &AdaptStudyRow| dot(row.mean.value, Some((row.mean.lower, row.mean.upper)));
+    let dot =
+        |row: &AdaptStudyRow, value, interval| Some(Dot { value, interval, mark: "", n: Some(row.accuracies.len()) });
+    let accuracy = |row: &AdaptStudyRow| dot(row, row.mean.value, Some((row.mean.lower, row.mean.upper)));
     let panel = |title: &str, scale: &str, better: &str, dots, reference| Panel::Dots {
         title: title.into(),
         scale: scale.into(),
@@ -157,7 +158,7 @@ fn draw(folder: &Path, rows: &[AdaptStudyRow]) -> Result<()> {
         dots,
         reference,
     };
-    let domains = rows.iter().map(|row| row.domain_accuracy.and_then(|share| dot(share, None))).collect();
+    let domains = rows.iter().map(|row| row.domain_accuracy.and_then(|share| dot(row, share, None))).collect();
     let panels = Panels {
         title: "From faces to images: what the adaptation is worth".into(),
         subtitle: "By the number of pictures of the target that have a label".into(),
@@ -167,7 +168,7 @@ fn draw(folder: &Path, rows: &[AdaptStudyRow]) -> Result<()> {
             panel("faces or pictures?", "accuracy of a linear classifier", "0.5 is chance", domains, Some(0.5)),
         ],
         notes: vec![
-            "Means over repetitions by seed, Student's intervals, 95 %; of the network as it is Wilson's.".into()
+            "Means over n repetitions by seed, Student's intervals, 95 %; of the network as it is Wilson's.".into()
         ],
     };
     write(&panels.svg()?, &folder.join("adaptation.png"), &folder.join("adaptation.svg"))

@@ -62,6 +62,7 @@ pub fn draw(folder: &Path, title: &str, epochs: &[Epoch]) -> Result<()> {
             .map(|value| epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, value(epoch)?))).collect())
             .collect(),
         whole_numbers: true,
+        n: None,
     };
     let mut panels = vec![
         panel("loss", &[|epoch| Some(epoch.training_loss), |epoch| Some(epoch.validation_loss)]),

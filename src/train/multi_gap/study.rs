@@ -202,12 +202,12 @@ impl Maker<'_, '_> {
 fn table1_picture(results: &[TrainingResult]) -> Panels {
     let dots = |value: &dyn Fn(&TrainingResult) -> Option<Dot>| results.iter().map(value).collect();
     let here = |result: &TrainingResult| {
-        let Share { share, interval, .. } = result.accuracy;
-        Some(Dot { value: share, interval: Some(interval), mark: "" })
+        let Share { share, interval, cases, .. } = result.accuracy;
+        Some(Dot { value: share, interval: Some(interval), mark: "", n: Some(cases as usize) })
     };
     let published = |result: &TrainingResult| {
         let (_, percent) = PUBLISHED.iter().find(|(known, _)| *known == result.name)?;
-        Some(Dot { value: percent / 100.0, interval: None, mark: "" })
+        Some(Dot { value: percent / 100.0, interval: None, mark: "", n: None })
     };
     let panel = |title: &str, dots| Panel::Dots {
         title: title.into(),
@@ -246,6 +246,7 @@ fn truncation_picture(results: &[TrainingResult]) -> Panels {
             up: "accuracy".into(),
             lines: STREAMS.map(line).into(),
             whole_numbers: true,
+            n: results.first().map(|result| result.accuracy.cases as usize),
         }],
         notes: Vec::new(),
     }
