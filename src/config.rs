@@ -471,10 +471,13 @@ mod tests {
         assert_eq!(config.detector.weights, folder.path().join("my.weights").to_string_lossy());
         assert_eq!(config.detector.cfg, "yolov3-openimages.cfg");
         assert_eq!(config.detector.nms_iou, 0.005);
+        std::fs::write(&file, "[cam]\nclass = 99\n").unwrap();
+        assert_eq!(Config::load(&file).unwrap().cam.class, ClassChoice::Fixed("99".into()), "as --class 99");
         for (text, words) in [
             ("[detector]\nconfidance = 1", "confidance"),
             ("[detector]\nconfidence = 2.0", "from 0 to 1"),
             ("[cam]\nmethods = ['x']", "x"),
+            ("[cam]\nclass = -1", "`class` should be `predicted`, a label or the index of one, found -1"),
         ] {
             std::fs::write(&file, text).unwrap();
             let message = Config::load(&file).unwrap_err().to_string();

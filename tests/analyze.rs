@@ -287,8 +287,9 @@ fn what_cannot_run_says_why_and_what_to_do() {
     refused(analyze().args(["--cam", ""]), &["`` is no CAM method", "known: grad-cam"]);
     refused(analyze().args(["--cam", "grad-cam,grad-cam"]), &["grad-cam is named twice"]);
     refused(analyze().args(["--confidence", "1.5"]), &["confidence should be from 0 to 1, found 1.5"]);
+    refused(analyze().args(["--confidence", "-1"]), &["confidence should be from 0 to 1, found -1"]);
     refused(analyze().args(["--importance", "nan"]), &["importance should be from 0 to 1"]);
-    refused(analyze().args(["--batch", "0"]), &["batch should be from 1 to 4096"]);
+    refused(analyze().args(["--batch", "0"]), &["--batch", "should be a whole number from 1 to 4096, found 0"]);
     refused(corpus.networks_but(&[("--device", "gpu")]).arg("photos"), &["`gpu` is no device", "cuda:N"]);
     refused(analyze().args(["--score", "median"]), &["median", "mean", "max", "mass"]);
     refused(analyze().args(["--precision", "f64"]), &["f64", "bf16"]);

@@ -358,7 +358,7 @@ fn what_is_no_run_is_refused() {
     refused(&mut associate(&corpus.run("nowhere")), &["nowhere: is no run directory"]);
     refused(associate(&run).arg("--importance=-1"), &["importance should be from 0 to 1, found -1"]);
     refused(associate(&run).args(["--importance", "2"]), &["importance should be from 0 to 1"]);
-    refused(associate(&run).args(["--top", "0"]), &["top should be at least 1"]);
+    refused(associate(&run).args(["--top", "0"]), &["--top", "should be a whole number from 1 on, found 0"]);
     fs::write(run.path("run.json"), "{").unwrap();
     refused(&mut associate(&run), &["run/run.json: not a run.json: EOF"]);
 }

@@ -285,7 +285,7 @@ fn what_cannot_be_evaluated_is_refused() {
     refused(evaluate(&corpus).args(["--metrics", "pointing"]), &["--pointing CLASS"]);
     refused(evaluate(&corpus).args(["--metrics", "beauty"]), &["beauty", "deletion"]);
     refused(evaluate(&corpus).args(["--metrics", "road,road"]), &["named twice"]);
-    refused(evaluate(&corpus).args(["--steps", "1"]), &["steps should be from 2"]);
+    refused(evaluate(&corpus).args(["--steps", "1"]), &["--steps", "should be a whole number from 2 to 1000"]);
     refused(
         with_detector(&corpus, "Owl").args(["--pointing-confidence", "2"]),
         &["pointing-confidence", "from 0 to 1"],

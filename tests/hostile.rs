@@ -278,10 +278,16 @@ fn memory_follows_the_work_and_not_the_flag() {
     let (four, many) = (corpus.run("four"), corpus.run("many"));
     assert_eq!(four.tables(), many.tables());
     assert_eq!(many.manifest()["configuration"]["compute"]["batch"], 4);
-    refused(corpus.analyze("more").args(["--batch", "100000"]), &["batch should be from 1 to 4096"]);
+    refused(
+        corpus.analyze("more").args(["--batch", "100000"]),
+        &["--batch", "should be a whole number from 1 to 4096"],
+    );
     let rsa = |flag: &str| {
         let mut command = emocam();
-        refused(command.arg("rsa").arg(&four.folder).args([flag, "100000000000"]), &[flag, "is not in 0..="]);
+        refused(
+            command.arg("rsa").arg(&four.folder).args([flag, "100000000000"]),
+            &[flag, "should be a whole number from 0 to"],
+        );
     };
     rsa("--resamples");
     rsa("--permutations");

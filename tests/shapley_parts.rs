@@ -160,7 +160,10 @@ fn the_last_convolution_by_its_name_is_the_activation() {
 #[test]
 fn what_cannot_be_is_refused() {
     let corpus = Corpus::small();
-    refused(corpus.analyze("run").args(["--cam", "dnc-shap", "--evaluations", "1"]), &["evaluations should be from 2"]);
+    refused(
+        corpus.analyze("run").args(["--cam", "dnc-shap", "--evaluations", "1"]),
+        &["--evaluations", "should be a whole number from 2 to 1000000"],
+    );
     refused(corpus.analyze("run").args(["--player-confidence", "1.5"]), &["player_confidence should be from 0 to 1"]);
     refused(corpus.analyze("run").args(["--fill", "white"]), &["surroundings"]);
     refused(

@@ -79,7 +79,7 @@ pub enum Sign {
 
 /// The class whose score is explained.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[serde(try_from = "toml::Value", into = "String")]
 pub enum ClassChoice {
     /// The most probable one, of each picture its own.
     #[default]
@@ -93,6 +93,19 @@ impl From<String> for ClassChoice {
         match text.as_str() {
             "predicted" => Self::Predicted,
             _ => Self::Fixed(text),
+        }
+    }
+}
+
+impl TryFrom<toml::Value> for ClassChoice {
+    type Error = String;
+
+    /// As a configuration file or a manifest has it: a name, or the index as a number.
+    fn try_from(written: toml::Value) -> std::result::Result<Self, String> {
+        match written {
+            toml::Value::String(text) => Ok(text.into()),
+            toml::Value::Integer(index) if index >= 0 => Ok(Self::Fixed(index.to_string())),
+            other => Err(format!("`class` should be `predicted`, a label or the index of one, found {other}")),
         }
     }
 }

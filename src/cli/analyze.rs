@@ -7,7 +7,7 @@ use super::session::{
     self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_unused_maps,
     say_warning, stop_on_interrupt,
 };
-use super::settings::Settings;
+use super::settings::{whole, Settings};
 use super::shard;
 use emocam::associate::{check_rule, matrices, Columns};
 use emocam::config::Config;
@@ -47,7 +47,7 @@ pub struct Args {
     resume: bool,
 
     /// Only the first N images, in the order of their paths
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, u64::MAX))]
     limit: Option<NonZeroUsize>,
 
     /// Only the images of one of N shards, for several processes: 3/16 is the third of 16. `emocam merge` makes one run

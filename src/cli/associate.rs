@@ -3,7 +3,7 @@
 use super::labels::{of_run, read_column, LabelArgs};
 use super::progress::Progress;
 use super::session::{make_figures_folder, print, say_warning};
-use super::settings::Association;
+use super::settings::{whole, Association};
 use anyhow::Context;
 use emocam::annotations::{GivenLabels, PeopleLabels};
 use emocam::associate::{
@@ -44,9 +44,9 @@ pub struct Args {
     #[arg(long, value_name = "DIR", group = "place")]
     out: Option<PathBuf>,
 
-    /// Of a network with a single output: columns are N bins with about as many images each, in place of those of its
-    /// card
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1000), requires = "place")]
+    /// Of a network with a single output: columns are N bins (2 to 1000) with about as many images each, in place of
+    /// those of its card
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(2, 1000), requires = "place")]
     bins: Option<u16>,
 
     /// Say what the cell of CLASS and LABEL means, by every method, in sentences made of its numbers; nothing is
@@ -64,7 +64,7 @@ pub struct Args {
     /// Also write <METHOD>/chance.csv: in how many images each class would be important if its boxes lay on the maps of
     /// other images, drawn at random N times (1 to 10000). From the maps that the run kept (analyze --save-maps)
     #[arg(long, value_name = "N", conflicts_with_all = ["explain_cell", "bins"],
-        value_parser = clap::value_parser!(u16).range(1..=10_000))]
+        value_parser = whole::<u16>(1, 10_000))]
     chance: Option<u16>,
 
     /// Group the images by a column of --by-file, and ask whether classes and labels go together within the groups too:

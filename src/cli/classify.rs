@@ -3,7 +3,7 @@
 use super::experiment::{RecordedPictures, Recording};
 use super::labels::{of_sources, LabelArgs};
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
-use super::settings::Settings;
+use super::settings::{whole, Settings};
 use emocam::classify::{write, ClassifyStage, ClassifyWorker, JudgedAnswers, Share, COMMAND};
 use emocam::load;
 use emocam::names::counted;
@@ -36,7 +36,7 @@ pub struct Args {
     resume: bool,
 
     /// Only the first N images, in the order of their paths
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, u64::MAX))]
     limit: Option<NonZeroUsize>,
 
     #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use super::labels::{of_run, LabelArgs};
 use super::session::{make_figures_folder, print, say_warning};
-use super::settings::by_name;
+use super::settings::{by_name, whole};
 use emocam::associate::{matrices, Columns};
 use emocam::compare::{ComparedLook, ComparisonSettings, PublishedMatrix, RunComparison};
 use emocam::config::AssociationConfig;
@@ -61,20 +61,21 @@ pub struct Args {
     #[command(flatten)]
     labels: LabelArgs,
 
-    /// Compare classes that are important in at least N images of both together
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    /// Compare classes that are important in at least N images of both together; columns of labels with fewer images in
+    /// one of them are faded, and do not order the rows
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<u64>(0, u64::MAX))]
     min_images: u64,
 
     /// Rows of the heatmap
-    #[arg(long, value_name = "N", default_value_t = 25)]
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = whole::<usize>(1, u64::MAX))]
     top: usize,
 
-    /// Resamples of the images for the intervals, at least 100
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
+    /// Resamples of the images for the intervals, 100 to 100000; fewer than ten images have none
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = whole::<u32>(100, 100_000))]
     resamples: u32,
 
     /// Seed of everything that is drawn
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     seed: u64,
 }
 

@@ -1,6 +1,7 @@
 //! `emocam demo`: the whole tool on drawn scenes, with the models that come with it.
 
 use super::run_arguments;
+use super::settings::whole;
 use anyhow::Context;
 use emocam::associate::{matrices, Columns, Matrices};
 use emocam::config::{AssociationConfig, Config};
@@ -37,8 +38,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "emocam-demo")]
     out: PathBuf,
 
-    /// Scenes to draw
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(50..100_000))]
+    /// Scenes to draw, 50 to 99999
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = whole::<u64>(50, 99_999))]
     scenes: u64,
 }
 

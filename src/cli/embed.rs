@@ -4,7 +4,7 @@ use super::labels::{of_sources, LabelArgs};
 use super::progress::Progress;
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
 use super::session::{make_empty, say_smaller_batch, stop_on_interrupt};
-use super::settings::Machine;
+use super::settings::{whole, Machine, MOST_THREADS};
 use emocam::classify::ClassifyWorker;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
@@ -79,7 +79,7 @@ pub struct Args {
     embedding: Embedding,
 
     /// Only the first N images of each CORPUS, in the order of their paths
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, u64::MAX))]
     limit: Option<NonZeroUsize>,
 
     /// Folder of model files that are named without a path [default: $EMOCAM_MODELS, else ~/.local/share/emocam/models]
@@ -112,20 +112,21 @@ struct Embedding {
     #[arg(long, value_name = "N")]
     perplexity: Option<f64>,
 
-    /// Steps of t-SNE's descent, at least 500; its cost grows with them
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    /// Steps of t-SNE's descent, 500 to 100000; its cost grows with them
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = whole::<usize>(500, 100_000))]
     iterations: usize,
 
     /// Principal components that t-SNE works on: few enough that it is fast, and enough to keep what is no noise
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole::<usize>(1, u64::MAX))]
     components: usize,
 
     /// Neighbours that vote for a label, and that trustworthiness looks at
-    #[arg(long, value_name = "K", default_value_t = 5, visible_alias = "neighbors")]
+    #[arg(long, value_name = "K", default_value_t = 5, visible_alias = "neighbors",
+        value_parser = whole::<usize>(1, u64::MAX))]
     neighbours: usize,
 
     /// Seed of t-SNE's start and of the images that are drawn for the domain classifier
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>(0, u64::MAX))]
     seed: u64,
 }
 
@@ -137,12 +138,13 @@ struct EmbedCompute {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: DeviceChoice,
 
-    /// Images a batch [default: 4]
-    #[arg(long, value_name = "N")]
+    /// Images a batch, 1 to 4096 [default: 4]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, 4096))]
     batch: Option<NonZeroUsize>,
 
-    /// Threads that read and resize images [default: all cores]. The network's threads follow OMP_NUM_THREADS
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Threads that read and resize images, 1 to 1024 [default: all cores]. The network's threads follow
+    /// OMP_NUM_THREADS
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(1, MOST_THREADS))]
     threads: Option<u16>,
 }
 

@@ -6,7 +6,7 @@ use super::session::{
     self, all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined,
     say_unused_maps, say_warning, stop_on_interrupt,
 };
-use super::settings::{by_name, up_to, Machine, Settings};
+use super::settings::{by_name, whole, Machine, Settings};
 use anyhow::Context;
 use emocam::annotations::PeopleLabels;
 use emocam::attribution::external::ExternalMaps;
@@ -53,7 +53,7 @@ pub struct Args {
     out: Option<PathBuf>,
 
     /// Only the first N images, in the order of their paths
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, u64::MAX))]
     limit: Option<NonZeroUsize>,
 
     /// What to measure, separated by commas: deletion, insertion, road, confidence (average drop, average gain,
@@ -62,7 +62,7 @@ pub struct Args {
     metrics: Option<Vec<Measure>>,
 
     /// Steps of the deletion and insertion curves; each is one run of the emotion model, 2 to 1000
-    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Evaluation")]
+    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Evaluation", value_parser = whole::<usize>(2, 1000))]
     steps: usize,
 
     /// Also play the energy pointing game with boxes of this class of the detector, which is loaded then
@@ -73,8 +73,9 @@ pub struct Args {
     #[arg(long, value_name = "P", default_value_t = 0.25, help_heading = "Evaluation", requires = "pointing")]
     pointing_confidence: f32,
 
-    /// Bootstrap samples for the intervals; 0 leaves them out
-    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Evaluation", value_parser = up_to(1_000_000))]
+    /// Bootstrap samples for the intervals, 0 to 1000000; 0 leaves them out. Fewer than ten images have none
+    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Evaluation", 
+        value_parser = whole::<usize>(0, 1_000_000))]
     resamples: usize,
 
     #[command(flatten)]

@@ -1,7 +1,7 @@
 //! `emocam explain`: single photos, with everything that is computed on the way.
 
 use super::session::{self, print};
-use super::settings::Settings;
+use super::settings::{whole, Settings};
 use anyhow::Context;
 use emocam::associate::Importance;
 use emocam::config::Config;
@@ -36,8 +36,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "explained")]
     out: PathBuf,
 
-    /// The most boxes shown a photo and method; the JSON has all
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u8).range(..=50))]
+    /// The most boxes shown a photo and method, 0 to 50; the JSON has all
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole::<u8>(0, 50))]
     boxes: u8,
 
     /// Maps in uniform (inferno over grey; equal steps look equal), jet (as in most publications), or a row of both

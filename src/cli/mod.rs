@@ -60,7 +60,7 @@ mod train;
 mod validate;
 mod world;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -136,7 +136,16 @@ enum Command {
 
 /// Runs the command line.
 pub fn run() -> anyhow::Result<ExitCode> {
-    run_command(Cli::parse().command)
+    let matches = with_negative_numbers(Cli::command()).get_matches();
+    run_command(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command)
+}
+
+/// The command, whose options take a negative number for a value: what is wrong with `--confidence -1` is its range, not
+/// an argument `-1`.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let takes_value = |arg: &clap::Arg| !arg.is_positional() && arg.get_action().takes_values();
+    let negative = |arg: clap::Arg| if takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg };
+    command.mut_args(negative).mut_subcommands(with_negative_numbers)
 }
 
 /// Runs `emocam ARGUMENTS...` in this process.
@@ -197,6 +206,48 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        with_negative_numbers(Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn a_negative_number_is_a_value_that_is_out_of_range() {
+        let parsed = |arguments: &[&str]| with_negative_numbers(Cli::command()).try_get_matches_from(arguments);
+        assert!(parsed(&["emocam", "analyze", "photos", "--confidence", "-1"]).is_ok(), "the configuration refuses it");
+        let refused = parsed(&["emocam", "analyze", "photos", "--batch", "-1"]).unwrap_err().to_string();
+        assert!(refused.contains("should be a whole number from 1 to 4096, found -1"), "{refused}");
+    }
+
+    /// Calls `look` for every option of a command and the commands below it, with the words that lead there.
+    fn for_each_option(command: &clap::Command, words: &[String], look: &mut impl FnMut(&[String], &clap::Arg)) {
+        let words = [words, &[command.get_name().to_string()]].concat();
+        command.get_arguments().filter(|arg| arg.get_long().is_some()).for_each(|arg| look(&words, arg));
+        command.get_subcommands().for_each(|below| for_each_option(below, &words, look));
+    }
+
+    #[test]
+    fn the_help_of_every_number_says_its_upper_limit() {
+        let (command, mut limits) = (with_negative_numbers(Cli::command()), 0);
+        for_each_option(&command, &[], &mut |words, arg| {
+            let is_number =
+                arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "N" || name == "MB"));
+            let is_hidden = words.iter().any(|word| ["bench-detector", "train-demo"].contains(&word.as_str()));
+            if !is_number || is_hidden || ["perplexity", "labelled"].contains(&arg.get_id().as_str()) {
+                return;
+            }
+            let flag = format!("--{}", arg.get_long().unwrap());
+            let given: Vec<&str> =
+                words.iter().map(String::as_str).chain([flag.as_str(), "99999999999999999999999"]).collect();
+            let said = with_negative_numbers(Cli::command()).try_get_matches_from(&given).unwrap_err().to_string();
+            let range =
+                said.split("should be a whole number from ").nth(1).unwrap_or_else(|| panic!("{given:?}: {said}"));
+            let range = range.split(',').next().unwrap();
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let long = arg.get_long_help().map(ToString::to_string).unwrap_or_default();
+            if let Some(most) = range.split(" to ").nth(1) {
+                limits += 1;
+                assert!(help.contains(most) || long.contains(most), "{given:?}: {range} is not in `{help}`");
+            }
+        });
+        assert!(limits > 15, "{limits} numbers with an upper limit");
     }
 }

@@ -6,7 +6,7 @@ use super::experiment::{RecordedPictures, Recording};
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
-use super::settings::{Machine, Settings};
+use super::settings::{whole, Machine, Settings};
 use super::shard;
 use emocam::attribution;
 use emocam::config::Config;
@@ -70,7 +70,7 @@ pub struct Args {
     resume: bool,
 
     /// Only the first N images, in the order of their paths
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, u64::MAX))]
     limit: Option<NonZeroUsize>,
 
     /// Only the images of one of N shards, as for analyze. `emocam merge` makes one run of all
@@ -82,7 +82,7 @@ pub struct Args {
     scale: f64,
 
     /// Where the object's centre goes: a grid of columns and rows (4x4), a list of shares of width and height (0.5,0.5;
-    /// 0.25,0.75), or a file like configs/paste.toml [default: the 17 positions of configs/paste.toml]
+    /// 0.25,0.75), or a file like configs/paste.toml; at most 10000 positions [default: the 17 of configs/paste.toml]
     #[arg(long, value_name = "NxM|LIST|FILE", conflicts_with = "at")]
     positions: Option<String>,
 
@@ -109,7 +109,7 @@ pub struct Args {
         "at", "controls", "focus"])]
     find: Option<PathBuf>,
 
-    /// Columns and rows of --find
+    /// Columns and rows of --find, each from 1 to 100
     #[arg(long, value_name = "NxM", value_parser = find::grid, default_value = "16x12", requires = "find")]
     grid: (usize, usize),
 

@@ -15,6 +15,8 @@ pub struct Progress {
     before: u64,
     started: Instant,
     printed: Option<Instant>,
+    /// Whether the line of the end has been printed: whoever reports may say it more than once.
+    ended: bool,
     unit: &'static str,
 }
 
@@ -25,7 +27,7 @@ impl Progress {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
         let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  ETA {{eta}}  {{msg}}");
         bar.set_style(ProgressStyle::with_template(&template).expect("the template is constant"));
-        Self { bar, total, before: 0, started: Instant::now(), printed: None, unit }
+        Self { bar, total, before: 0, started: Instant::now(), printed: None, ended: false, unit }
     }
 
     /// Goes on after `done` things that were done by an earlier process.
@@ -53,8 +55,7 @@ impl Progress {
     /// `done` of the total are done; `note` may add something.
     pub fn at(&mut self, done: u64, note: String) {
         self.bar.set_position(done);
-        let due = self.printed.unwrap_or(self.started).elapsed() >= LINE_EVERY;
-        if self.bar.is_hidden() && (due || done == self.total) {
+        if self.bar.is_hidden() && self.has_news(done) {
             self.printed = Some(Instant::now());
             let rate = done.saturating_sub(self.before) as f64 / self.started.elapsed().as_secs_f64();
             let left = Duration::from_secs_f64((self.total.saturating_sub(done)) as f64 / rate.max(1e-9));
@@ -69,8 +70,34 @@ impl Progress {
         self.bar.set_message(note);
     }
 
+    /// Whether a line is due: at the end, once, and before it every so often.
+    fn has_news(&mut self, done: u64) -> bool {
+        let due = self.printed.unwrap_or(self.started).elapsed() >= LINE_EVERY;
+        let ends = done == self.total;
+        let has_news = if ends { !self.ended } else { due };
+        self.ended |= ends;
+        has_news
+    }
+
     /// Leaves the bar as it is.
     pub fn finish(self) {
         self.bar.abandon();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_said_once() {
+        let mut progress = Progress::new(3, "images");
+        let said: Vec<bool> = [1, 2, 3, 3].map(|done| progress.has_news(done)).into();
+        assert_eq!(said, [false, false, true, false]);
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([Progress::new(1, "images").unit, Progress::new(2, "images").unit], ["image", "images"]);
     }
 }

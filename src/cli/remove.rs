@@ -4,7 +4,7 @@ use super::experiment::{RecordedPictures, Recording};
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
-use super::settings::{by_name, Machine, Settings};
+use super::settings::{by_name, whole, Machine, Settings, MOST_SCENES};
 use super::shard;
 use super::world::{graph_or_standard, StyleName};
 use emocam::attribution::{ClassChoice, HiddenFill};
@@ -50,7 +50,7 @@ pub struct Args {
     resume: bool,
 
     /// Only the first N images, in the order of their paths
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, u64::MAX))]
     limit: Option<NonZeroUsize>,
 
     /// Only the images of one of N shards, as for analyze. `emocam merge` makes one run of all
@@ -65,17 +65,17 @@ pub struct Args {
     fills: Vec<HiddenFill>,
 
     /// At most so many regions of an image, the surest
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>(1, u64::MAX))]
     max_regions: usize,
 
-    /// Instead of a corpus, N drawn scenes with the exact boxes of their objects. They can also be drawn again without
+    /// Instead of a corpus, N drawn scenes (1 to 1000000) with the exact boxes of their objects. They can also be drawn again without
     /// an object: redrawing.csv says per fill how far the two effects are apart and how they correlate. The model is
     /// the small one that comes with the program, copied to RUN-models, unless --emotion-weights names another
-    #[arg(long, value_name = "N", conflicts_with_all = ["corpus", "limit", "shard", "regions", "detector"])]
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroU64>(1, MOST_SCENES), conflicts_with_all = ["corpus", "limit", "shard", "regions", "detector"])]
     drawn: Option<NonZeroU64>,
 
     /// Which stream of scenes --drawn draws; the models were trained on others
-    #[arg(long, value_name = "N", default_value_t = 7, requires = "drawn")]
+    #[arg(long, value_name = "N", default_value_t = 7, requires = "drawn", value_parser = whole::<u64>(0, u64::MAX))]
     world: u64,
 
     /// How --drawn draws: standard, as the models were trained; held-out: other palettes, lines and backgrounds

@@ -3,7 +3,7 @@
 use super::labels::{of_run, LabelArgs};
 use super::progress::Progress;
 use super::session::{self, say_warning, SAID_FAILURES};
-use super::settings::{Counting, Machine};
+use super::settings::{whole, Counting, Machine};
 use emocam::associate::BesidePeople;
 use emocam::config::BackgroundRow;
 use emocam::corpus::{DecodeOptions, Source};
@@ -35,28 +35,29 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
-    /// Classes of each method: the most prominent ones
-    #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Classes of each method, 1 to 1000: the most prominent ones
+    #[arg(long, value_name = "N", default_value_t = 25, value_parser = whole::<u16>(1, 1000))]
     top: u16,
 
-    /// Photos of a kind: of the strongest for each label, of the weakest, of those at random
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=50))]
+    /// Photos of a kind, 0 to 50: of the strongest for each label, of the weakest, of those at random
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<u8>(0, 50))]
     examples: u8,
 
-    /// Labels of a class that have photos of their own: those with the most images
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    /// Labels of a class that have photos of their own, 0 to 255: those with the most images
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole::<u8>(0, 255))]
     example_labels: u8,
 
     /// Everything in one file, index.html, to send on
     #[arg(long)]
     embed: bool,
 
-    /// The most bytes of that file; photos beyond are left out, evenly
-    #[arg(long, value_name = "MB", default_value_t = 20, requires = "embed", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// The most megabytes of that file, 1 to 1000; photos beyond are left out, evenly
+    #[arg(long, value_name = "MB", default_value_t = 20, requires = "embed", 
+        value_parser = whole::<u32>(1, 1000))]
     budget: u32,
 
     /// Seed of the photos at random
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     seed: u64,
 
     /// Compute the maps of the photos that are shown, with the run's networks, where the run kept none

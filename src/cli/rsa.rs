@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::session::{make_figures_folder, print};
-use super::settings::{by_name, up_to, Counting};
+use super::settings::{by_name, whole, Counting};
 use emocam::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
 use emocam::run::Run;
 use std::io::Write;
@@ -35,17 +35,20 @@ pub struct Args {
     #[arg(long, value_name = "counts|shares", value_parser = by_name::<MatrixKind>, default_value = "counts")]
     matrix: MatrixKind,
 
-    /// Resamples of the images for the intervals, 100 or more; 0: none. 2000 of 25,000 images take seconds
-    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().resamples, value_parser = up_to(1_000_000))]
+    /// Resamples of the images for the intervals, 100 to 100000; 0: none. 2000 of 25,000 images take seconds. Fewer than
+    /// ten images have no intervals
+    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().resamples, 
+        value_parser = whole::<usize>(0, 100_000))]
     resamples: usize,
 
     /// Permutations of the rows for p_permutation, 0 to 100000000; its smallest value is 1/(N+1); 0: none
     #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().permutations,
-        value_parser = up_to(100_000_000))]
+        value_parser = whole::<usize>(0, 100_000_000))]
     permutations: usize,
 
     /// Seed of everything that is drawn
-    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().seed)]
+    #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().seed,
+        value_parser = whole::<u64>(0, u64::MAX))]
     seed: u64,
 
     #[command(flatten)]

@@ -11,6 +11,7 @@ use emocam::nn::{DeviceChoice, Precision};
 use emocam::regions::darknet::ClassScores;
 use emocam::score::{BoxArea, ScoreRule};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Parses a value by its name in configuration files.
 pub fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
@@ -18,9 +19,24 @@ pub fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> 
     T::deserialize(plain).map_err(|error| error.to_string())
 }
 
-/// A number from 0 to `most`.
-pub fn up_to(most: u64) -> clap::builder::RangedU64ValueParser<usize> {
-    clap::builder::RangedU64ValueParser::new().range(0..=most)
+/// More threads than any machine has cores only cost memory.
+pub const MOST_THREADS: u64 = 1024;
+
+/// More scenes take weeks to draw and ask.
+pub const MOST_SCENES: u64 = 1_000_000;
+
+/// Parses a whole number from `least` to `most`; the message says both, and so should the help of every option that has
+/// such a limit. `u64::MAX` is no limit.
+pub fn whole<T: FromStr>(least: u64, most: u64) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
+    let range = match most {
+        u64::MAX => format!("{least} on"),
+        most => format!("{least} to {most}"),
+    };
+    move |text: &str| {
+        let refused = || format!("should be a whole number from {range}, found {text}");
+        text.parse::<u64>().ok().filter(|number| (least..=most).contains(number)).ok_or_else(refused)?;
+        text.parse().map_err(|_| refused())
+    }
 }
 
 /// The value of `--cam`.
@@ -71,18 +87,18 @@ fn methods_help() -> String {
 /// How methods draw and hide what they ask about.
 #[derive(Debug, Args)]
 struct Sampling {
-    /// Orders in which shapley-cam adds the channels, an even number; its error, in the records, falls with the square
-    /// root [default: 16]
-    #[arg(long, value_name = "N", help_heading = "Maps")]
+    /// Orders in which shapley-cam adds the channels, an even number from 2 to 100000; its error, in the records, falls
+    /// with the square root [default: 16]
+    #[arg(long, value_name = "N", help_heading = "Maps", value_parser = whole::<usize>(2, 100_000))]
     permutations: Option<usize>,
 
     /// Seed of the methods that draw at random (lime-cam, shapley-cam, object-shap) [default: 1]
-    #[arg(long, value_name = "N", help_heading = "Maps")]
+    #[arg(long, value_name = "N", help_heading = "Maps", value_parser = whole::<u64>(0, u64::MAX))]
     seed: Option<u64>,
 
-    /// Runs of the network for a picture by dnc-shap and object-shap: with more, smaller rectangles and smaller errors
-    /// [default: 256]
-    #[arg(long, value_name = "N", help_heading = "Maps")]
+    /// Runs of the network for a picture by dnc-shap and object-shap, 2 to 1000000: with more, smaller rectangles and
+    /// smaller errors [default: 256]
+    #[arg(long, value_name = "N", help_heading = "Maps", value_parser = whole::<usize>(2, 1_000_000))]
     evaluations: Option<usize>,
 
     /// What dnc-shap and object-shap put in place of what they hide: black (as DnCShap was released), mean (the
@@ -98,7 +114,7 @@ struct Sampling {
     at_layer: Option<HiddenPlace>,
 
     /// Regions less confident than this are no players of object-shap; they are background, or another name of the
-    /// surer player that they overlap most of [default: 0.25]
+    /// surer player that they overlap most of; 0 to 1 [default: 0.25]
     #[arg(long, value_name = "SHARE", help_heading = "Maps")]
     player_confidence: Option<f32>,
 }
@@ -274,12 +290,13 @@ pub struct Association {
     counting: Counting,
 
     /// Classes that are important in at least N images have statistics (statistics.csv); q-values are corrected for
-    /// the cells of these [default: 10]
-    #[arg(long, value_name = "N")]
+    /// the cells of these. Heatmap columns of labels with fewer images are faded, and do not order the rows
+    /// [default: 10]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX))]
     min_images: Option<u64>,
 
     /// Classes in the heatmap, cells in the forest plot [default: 25]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1, u64::MAX))]
     top: Option<usize>,
 
     /// What the heatmap shows: shares (the paper's), difference (of a label's share from that of all other labels) or
@@ -313,7 +330,7 @@ pub struct Association {
 #[command(next_help_heading = "Association")]
 pub struct Counting {
     /// A box counts when its score is over this [default: 0.3; of contrast 0.1, z 1, lift 1.5, chance 0.95]
-    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SCORE")]
     importance: Option<f32>,
 
     /// Also require a confidence over this, 0 to 1 [default: 0]
@@ -376,13 +393,14 @@ pub struct Compute {
     #[arg(long, value_name = "FORMAT", value_parser = by_name::<Precision>)]
     precision: Option<Precision>,
 
-    /// Images a batch; costs about 0.3 GB each with YOLOv3, and is halved where that does not fit; a GPU wants 32 or so
-    /// [default: 4]
-    #[arg(long, value_name = "N")]
+    /// Images a batch, 1 to 4096, never more than there are; costs about 0.3 GB each with YOLOv3, and is halved where
+    /// that does not fit; a GPU wants 32 or so [default: 4]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1, 4096))]
     batch: Option<usize>,
 
-    /// Threads that read and resize images [default: all cores]. The networks' threads follow OMP_NUM_THREADS
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    /// Threads that read and resize images, 1 to 1024 [default: all cores]. The networks' threads follow
+    /// OMP_NUM_THREADS
+    #[arg(long, value_name = "N", value_parser = whole::<u16>(1, MOST_THREADS))]
     threads: Option<u16>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::progress::Progress;
 use super::session::{self, make_figures_folder, print, say_smaller_batch, stop_on_interrupt};
-use super::settings::{Machine, Settings};
+use super::settings::{whole, Machine, Settings, MOST_SCENES};
 use super::world::{graph_or_standard, StyleName};
 use anyhow::Context;
 use emocam::attribution::{Method, Needs};
@@ -37,12 +37,12 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "emocam-validation")]
     out: PathBuf,
 
-    /// Scenes to draw (by --decide of each world)
-    #[arg(long, value_name = "N", default_value = "1000")]
+    /// Scenes to draw, 1 to 1000000 (by --decide of each world); fewer than ten have no intervals
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = whole::<NonZeroU64>(1, MOST_SCENES))]
     scenes: NonZeroU64,
 
     /// Which stream of scenes; the models were trained on others
-    #[arg(long, value_name = "N", default_value_t = 7)]
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = whole::<u64>(0, u64::MAX))]
     world: u64,
 
     /// standard: drawn as the models were trained; held-out: other palettes, lines and backgrounds
@@ -64,8 +64,8 @@ pub struct Args {
     #[arg(long, conflicts_with = "graph")]
     decide: bool,
 
-    /// Bootstrap resamples over scenes
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    /// Bootstrap resamples over scenes, 0 to 10000
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = whole::<u64>(0, 10_000))]
     resamples: u64,
 
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! `emocam world`: pictures whose causes are known.
 
 use super::progress::Progress;
+use super::settings::{whole, MOST_SCENES};
 use anyhow::Context;
 use emocam::files::{write_bytes, write_whole};
 use emocam::image::BoundingBox;
@@ -29,12 +30,12 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// How many scenes
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    /// How many scenes, 1 to 1000000
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole::<u64>(1, MOST_SCENES))]
     scenes: u64,
 
     /// The stream of scenes: another seed gives other scenes
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>(0, u64::MAX))]
     seed: u64,
 
     /// How they are drawn: `held-out` has the same objects in other palettes, line widths, shading and backgrounds, to

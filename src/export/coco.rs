@@ -50,6 +50,11 @@ pub fn write_coco(run: &Run, rule: &AssociationConfig, path: &Path) -> Result<()
     })
 }
 
+/// The number with no more digits than single precision has: 0.3, and not 0.30000001192092896.
+fn short(value: f32) -> Value {
+    value.to_string().parse::<f64>().map_or(Value::Null, Value::from)
+}
+
 fn image(run: &Run, number: u64, record: &ImageRecord) -> Value {
     json!({
         "id": number,
@@ -57,8 +62,8 @@ fn image(run: &Run, number: u64, record: &ImageRecord) -> Value {
         "width": record.width,
         "height": record.height,
         "emotion": run.manifest.labels[record.label],
-        "probability": record.probabilities.get(record.label),
-        "output": record.output,
+        "probability": record.probabilities.get(record.label).copied().map(short),
+        "output": record.output.map(short),
     })
 }
 
@@ -70,17 +75,28 @@ fn annotation(record: &ImageRecord, at: usize, importance: &Importance, [object,
     entry.insert("id".into(), object.into());
     entry.insert("image_id".into(), picture.into());
     entry.insert("category_id".into(), (region.class as u64 + 1).into());
-    entry.insert("bbox".into(), json!([x_min, y_min, width, height]));
-    entry.insert("area".into(), json!(width * height));
+    entry.insert("bbox".into(), json!([x_min, y_min, width, height].map(short)));
+    entry.insert("area".into(), short(width * height));
     entry.insert("iscrowd".into(), 0.into());
     if let Some(rle) = &region.rle {
         entry.insert("segmentation".into(), json!({ "counts": rle, "size": [record.height, record.width] }));
     }
-    entry.insert("score".into(), json!(region.confidence));
+    entry.insert("score".into(), short(region.confidence));
     for (method, map) in record.maps.iter().enumerate() {
         let name = key(&map.method);
-        entry.insert(format!("importance_{name}"), json!(importance.number(record, method, at)));
+        entry.insert(format!("importance_{name}"), short(importance.number(record, method, at)));
         entry.insert(format!("important_{name}"), importance.counts(record, method, at).into());
     }
     Value::Object(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_has_no_digits_that_it_does_not_have() {
+        let written = [0.3_f32, 0.9, 1.0, 1e-7].map(|value| short(value).to_string());
+        assert_eq!(written, ["0.3", "0.9", "1.0", "1e-7"]);
+    }
 }

@@ -3,6 +3,7 @@
 mod check;
 
 use super::progress::Progress;
+use super::settings::whole;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{decode, DecodeOptions};
@@ -81,7 +82,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
         /// Seed of the random numbers
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, value_parser = whole::<u64>(0, u64::MAX))]
         seed: u64,
         #[command(flatten)]
         folder: Folder,
@@ -248,9 +249,12 @@ fn verify(folder: &Path) -> anyhow::Result<ExitCode> {
             Err(error) => writeln!(out, "WRONG  {}: {error:#}", file.name)?,
         }
     }
-    if found == 0 {
-        say!("no published model file in {}; `emocam models fetch` downloads them", folder.display());
-    }
+    anyhow::ensure!(
+        found > 0,
+        "{}: has no published model file, so that nothing was verified; `emocam models fetch` downloads them, and \
+         --models names another folder",
+        folder.display()
+    );
     Ok(ExitCode::from(u8::from(wrong > 0)))
 }
 

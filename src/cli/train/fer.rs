@@ -3,6 +3,7 @@
 use super::data::{divided, drawn_lesson};
 use super::session::{ended, say_data, stopped, table, Teller, TrainingArgs};
 use crate::cli::session::{print, stop_on_interrupt};
+use crate::cli::settings::whole;
 use emocam::stats::ValueWithInterval;
 use emocam::train::data::collect;
 use emocam::train::fer::{FerRecipe, FerTraining, Folds};
@@ -47,8 +48,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE.toml")]
     recipe: Option<PathBuf>,
 
-    /// Train once for each of N parts of the pictures, measuring with that part (the paper: 10)
-    #[arg(long, value_name = "N")]
+    /// Train once for each of N parts of the pictures (2 to 1000), measuring with that part (the paper: 10)
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(2, 1000))]
     folds: Option<usize>,
 
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use crate::cli::progress::Progress;
 use crate::cli::session::{make_figures_folder, print, say_failures};
+use crate::cli::settings::{whole, MOST_THREADS};
 use emocam::corpus::FIGURES;
 use emocam::nn::{self, DeviceChoice};
 use emocam::stats::Share;
@@ -32,8 +33,9 @@ pub struct TrainingArgs {
     #[arg(long, default_value = "auto")]
     pub device: DeviceChoice,
 
-    /// Threads that read pictures, besides those of the network [default: 2]
-    #[arg(long, value_name = "N", default_value_t = 2, hide_default_value = true)]
+    /// Threads that read pictures, besides those of the network, 1 to 1024 [default: 2]
+    #[arg(long, value_name = "N", default_value_t = 2, hide_default_value = true,
+        value_parser = whole::<usize>(1, MOST_THREADS))]
     pub threads: usize,
 }
 

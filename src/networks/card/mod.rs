@@ -106,12 +106,34 @@ impl Scalar {
 
 /// A mean colour or the name of a mean image's text file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "toml::Value")]
 pub enum Mean {
     /// One number a channel.
     Colour([f32; 3]),
     /// A file, relative to the card.
     File(String),
+}
+
+impl TryFrom<toml::Value> for Mean {
+    type Error = String;
+
+    fn try_from(written: toml::Value) -> Result<Self, String> {
+        const EXPECTED: &str = "should be three numbers, one a channel, or the name of a mean image's file";
+        match written {
+            toml::Value::String(file) => Ok(Self::File(file)),
+            written => numbers(&written)
+                .ok_or_else(|| format!("`mean` {EXPECTED}, found {written}"))?
+                .try_into()
+                .map(Self::Colour)
+                .map_err(|found: Vec<f32>| format!("`mean` {EXPECTED}, found {} numbers: {written}", found.len())),
+        }
+    }
+}
+
+/// The numbers of a list that holds nothing else.
+fn numbers(written: &toml::Value) -> Option<Vec<f32>> {
+    let number = |value: &toml::Value| value.as_float().or_else(|| value.as_integer().map(|number| number as f64));
+    written.as_array()?.iter().map(|value| number(value).map(|number| number as f32)).collect()
 }
 
 /// The order of an input's channels.

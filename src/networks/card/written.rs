@@ -1,6 +1,8 @@
 //! A card as people write it: keys that may be left out, two ways to say the same.
 
-use super::{Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar};
+use super::{
+    numbers, Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar,
+};
 use crate::files::read_text;
 use crate::image::{Filter, Fit, Resize, Size};
 use crate::networks::fer_net::FerNetDescription;
@@ -25,7 +27,7 @@ pub(super) struct WrittenCard {
     filter: Option<Filter>,
     scale: Option<f32>,
     mean: Option<Mean>,
-    std: Option<[f32; 3]>,
+    std: Option<Divisors>,
     #[serde(default)]
     channels: ChannelOrder,
     layout: Option<String>,
@@ -119,18 +121,68 @@ impl<'a> TrainedCard<'a> {
 
 /// Labels in a card, or the name of a file with one a line.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "toml::Value")]
 enum Labels {
     Here(Vec<String>),
     File(String),
 }
 
+impl TryFrom<toml::Value> for Labels {
+    type Error = String;
+
+    fn try_from(written: toml::Value) -> std::result::Result<Self, String> {
+        let refused =
+            format!("`labels` should be a list of names, or the name of a file with one a line, found {written}");
+        match written {
+            toml::Value::String(file) => Ok(Self::File(file)),
+            toml::Value::Array(names) => {
+                let names = names.into_iter().map(|name| name.as_str().map(String::from));
+                names.collect::<Option<_>>().map(Self::Here).ok_or(refused)
+            }
+            _ => Err(refused),
+        }
+    }
+}
+
 /// The side of a square input, or its rows and columns.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(try_from = "toml::Value")]
 enum Input {
     Square(u32),
     Sides([u32; 2]),
+}
+
+impl TryFrom<toml::Value> for Input {
+    type Error = String;
+
+    fn try_from(written: toml::Value) -> std::result::Result<Self, String> {
+        let side = |value: &toml::Value| u32::try_from(value.as_integer()?).ok();
+        let sides = match &written {
+            toml::Value::Array(sides) => sides.iter().map(side).collect::<Option<Vec<u32>>>(),
+            written => side(written).map(|side| vec![side]),
+        };
+        match sides.as_deref() {
+            Some(&[side]) if written.is_integer() => Ok(Self::Square(side)),
+            Some(&[rows, columns]) => Ok(Self::Sides([rows, columns])),
+            _ => Err(format!(
+                "`input` should be the side of a square in pixels, or two numbers, rows and columns, found {written}"
+            )),
+        }
+    }
+}
+
+/// What the channels are divided by.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "toml::Value")]
+struct Divisors([f32; 3]);
+
+impl TryFrom<toml::Value> for Divisors {
+    type Error = String;
+
+    fn try_from(written: toml::Value) -> std::result::Result<Self, String> {
+        let three = numbers(&written).and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
+        three.map(Self).ok_or_else(|| format!("`std` should be three numbers, one a channel, found {written}"))
+    }
 }
 
 impl WrittenCard {
@@ -181,7 +233,7 @@ impl WrittenCard {
             fit,
             scale: scale.unwrap_or(1.0),
             mean,
-            std,
+            std: std.map(|Divisors(std)| std),
             channels,
             layout,
             flatten,
