@@ -159,8 +159,14 @@ fn takes_part(contender: &Contender, metric: Metric) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attribution::Method;
+    use crate::config::Config;
     use crate::faithfulness::judge::Verdict;
+    use crate::faithfulness::picture::scorecard;
+    use crate::faithfulness::{Document, EvaluationOutcome, Measure, Plan, Pointing};
+    use crate::plot::golden::assert_golden;
     use crate::random::Random;
+    use crate::run::CorpusInfo;
     use crate::stats::FEWEST_RESAMPLED_CASES;
 
     /// So many pictures, on which the methods with even numbers beat the random baseline.
@@ -207,5 +213,44 @@ mod tests {
         let estimates = invented(named(&["a"]), 10).estimates(500, 1);
         let pointing = estimates.iter().find(|of| of.metric == Metric::Pointing).unwrap();
         assert_eq!((pointing.n, pointing.interval), (6, None));
+    }
+
+    fn document(evaluation: &Evaluation) -> Document {
+        let pointing = Some(Pointing { class: "Human face".into(), confidence: 0.25 });
+        let measures = vec![Measure::Deletion, Measure::Insertion, Measure::Pointing];
+        let plan = Plan { measures, steps: 4, pointing, resamples: 500 };
+        Document {
+            emocam: "0".into(),
+            libtorch: "0".into(),
+            complete: true,
+            warning: None,
+            outcome: EvaluationOutcome::of(evaluation, &plan),
+            evaluation: plan,
+            configuration: Config::default(),
+            device: "cpu".into(),
+            network_threads: 1,
+            models: Vec::new(),
+            corpus: CorpusInfo { folders: Vec::new(), images: 0, sha256: String::new() },
+        }
+    }
+
+    #[test]
+    fn golden_evaluations() {
+        let hard = named(&["grad-cam", "a method of a name that is longer than its place", "سعادة", "悲しみ"]);
+        let many = |count: usize| (0..count).map(|at| Contender::External(format!("method {at}"))).collect();
+        let one = vec![Contender::Method(Method::paper()[0])];
+        for (name, methods, pictures, scale) in [
+            ("evaluation-1", one, 3, 0.4),
+            ("evaluation-20", [hard, many(14)].concat(), 12, 0.4),
+            ("evaluation-601", many(599), 12, 0.1),
+        ] {
+            let evaluation = invented(methods, pictures);
+            let picture = scorecard(&evaluation, &evaluation.estimates(200, 1), &document(&evaluation)).svg().unwrap();
+            let markup = picture.as_str();
+            let has_verdicts = markup.contains(">+<");
+            assert_eq!(has_verdicts, pictures >= FEWEST_RESAMPLED_CASES, "{name}");
+            assert!(markup.contains("Pointing: Human face<"), "{name}");
+            assert_golden(name, &picture, scale);
+        }
     }
 }

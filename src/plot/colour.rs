@@ -112,6 +112,13 @@ fn luminance(colour: Rgb) -> f64 {
     0.2126 * red + 0.7152 * green + 0.0722 * blue
 }
 
+/// The contrast of two colours by the WCAG 2 definition, 1 to 21.
+#[cfg(test)]
+pub(super) fn contrast(a: Rgb, b: Rgb) -> f64 {
+    let [a, b] = [a, b].map(|colour| luminance(colour) + 0.05);
+    a.max(b) / a.min(b)
+}
+
 fn interpolate(table: &[u32; 33], position: f64) -> Rgb {
     let position = position.clamp(0.0, 1.0) * 32.0;
     let below = (position as usize).min(31);
@@ -170,6 +177,22 @@ mod tests {
         let expected =
             [[0, 0, half], [0, 0, 255], [0, 255, 255], [half, 255, half], [255, 255, 0], [255, 0, 0], [half, 0, 0]];
         assert_eq!(corners, expected);
+    }
+
+    #[test]
+    fn text_is_readable_on_every_colour_of_every_map() {
+        let scales = [(0.0, 1.0), (-1.0, 1.0), (-0.25, 1.0)].map(Scale::new);
+        let values = || (0..=1000).map(|step| f64::from(step) / 1000.0);
+        let cells = scales
+            .iter()
+            .flat_map(|scale| values().map(|value| scale.colour(scale.lower + value * (scale.upper - scale.lower))));
+        let colours: Vec<Rgb> = cells.chain(values().map(inferno)).chain(values().map(jet)).chain(CATEGORIES).collect();
+        for colour in colours.iter().flat_map(|&colour| [colour, faded(colour)]) {
+            let found = contrast(readable_on(colour), colour);
+            assert!(found >= 4.5, "{found:.2} on {colour:?}");
+        }
+        approx::assert_abs_diff_eq!(contrast(BLACK, WHITE), 21.0, epsilon = 1e-9);
+        approx::assert_abs_diff_eq!(contrast([0x76; 3], WHITE), 4.54, epsilon = 0.01);
     }
 
     #[test]

@@ -31,7 +31,7 @@ const HATCH: Rgb = [0xbc; 3];
 /// What a heatmap shows. Every field is free to change; [`Heatmap::default`] is an empty one over the range 0 to 1.
 ///
 /// Labels may be long (they are shortened with an ellipsis from 400 pixels on, about 70 letters) and may hold any
-/// characters; those the embedded font lacks appear as boxes.
+/// characters; those that no font has appear as their code points, as `U+732B`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heatmap {
     /// The first line, bold; none when empty.

@@ -1,12 +1,18 @@
 //! Pictures for papers: what goes in is data with labels, what comes out is SVG, and PNG drawn from it.
 //!
-//! A picture is written as SVG with text in DejaVu Sans, which the library carries with it: no system font is looked
-//! at. Lengths are CSS pixels, 1/96 inch. The same picture gives the same bytes.
+//! A picture is written as SVG with text in DejaVu Sans, which the library carries with it: system fonts are looked at
+//! only for characters that it lacks, and what no font has is written as its code point. Lengths are CSS pixels, 1/96
+//! inch. The same picture gives the same bytes.
 
 mod bars;
 mod colour;
 mod explanation;
 mod forest;
+mod glyphs;
+#[cfg(test)]
+pub(crate) mod golden;
+#[cfg(test)]
+mod golden_tests;
 mod heatmap;
 mod markup;
 mod outline;

@@ -19,9 +19,11 @@ pub(super) fn outlined(markup: &str, tree: &usvg::Tree) -> String {
             continue;
         };
         let content = attributes.split_once('>').map_or("", |(_, content)| content.trim_end_matches("</text>"));
+        let named = attributes.split_once(" aria-label=\"").and_then(|(_, rest)| rest.split_once('"'));
+        let label = named.map_or(content, |(label, _)| label);
         // Text in which nothing is visible is not in the tree.
         if let Some(text) = texts.get(id) {
-            write_outlines(text.flattened(), content, &mut outlined);
+            write_outlines(text.flattened(), label, &mut outlined);
         }
     }
     outlined

@@ -2,7 +2,7 @@
 
 use super::colour::{Rgb, BLACK};
 use super::svg::{Area, Canvas};
-use super::text::{Anchor, Font, Text};
+use super::text::{shorten, widths, Anchor, Font, Text};
 use super::Svg;
 use crate::{Error, Result};
 
@@ -11,6 +11,9 @@ const LABEL: Font = Font::regular(10.0);
 const PAPER: Rgb = [0xf4; 3];
 const LINE: Rgb = [0x66; 3];
 const OUTLINE: Rgb = [0x00, 0x72, 0xb2];
+
+/// A name longer than this is shortened.
+const LONGEST_NAME: f64 = 110.0;
 
 /// The frame: 4 to 3, as most photos.
 const FRAME: Area = Area { x: 16.0, y: 36.0, width: 480.0, height: 360.0 };
@@ -40,14 +43,18 @@ impl Spots {
         canvas.text(&Text { content, at, font: TITLE, anchor: Anchor::Start, turn: 0.0, fill: BLACK });
         canvas.rect(FRAME, PAPER);
         outline(FRAME, LINE, &mut canvas);
+        let names: Vec<&str> = self.spots.iter().map(|(name, ..)| name.as_str()).collect();
+        let names = shorten(&names, LABEL, LONGEST_NAME)?;
+        let widths = widths(&names, LABEL)?;
         canvas.group("positions", |canvas| {
-            for (name, x, y) in &self.spots {
+            for ((name, width), (_, x, y)) in names.iter().zip(widths).zip(&self.spots) {
                 let (x, y) = (FRAME.x + x * FRAME.width, FRAME.y + y * FRAME.height);
                 let half = self.height * FRAME.height / 2.0;
                 let [left, right] = [x - half, x + half].map(|x| x.clamp(FRAME.x, FRAME.right()));
                 let [top, bottom] = [y - half, y + half].map(|y| y.clamp(FRAME.y, FRAME.bottom()));
                 outline(Area::new(left, top, right - left, bottom - top), OUTLINE, canvas);
-                let at = (x, y + LABEL.drop());
+                // A name at the edge stays on the paper.
+                let at = (x.clamp(FRAME.x + width / 2.0, FRAME.right() - width / 2.0), y + LABEL.drop());
                 canvas.text(&Text { content: name, at, font: LABEL, anchor: Anchor::Middle, turn: 0.0, fill: BLACK });
             }
         });

@@ -1,18 +1,17 @@
-//! Text of known width: the embedded font, lines cut and wrapped by what the renderer will really draw.
+//! Text of known width: lines cut and wrapped by what the renderer will really draw.
 
 use super::colour::{Rgb, BLACK};
+use super::glyphs::{self, drawable, is_drawable};
 use super::markup::{escape, hex, number};
 use super::outline::collect;
 use crate::{Error, Result};
-use resvg::usvg::{self, fontdb};
+use resvg::usvg;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::sync::{Arc, OnceLock};
 
-/// DejaVu Sans 2.37, unmodified, as in Debian's fonts-dejavu-core; licence in `fonts/LICENSE`.
-static REGULAR: &[u8] = include_bytes!("fonts/DejaVuSans.ttf");
-static BOLD: &[u8] = include_bytes!("fonts/DejaVuSans-Bold.ttf");
-const FAMILY: &str = "DejaVu Sans";
+/// The embedded font's name.
+pub(super) const FAMILY: &str = "DejaVu Sans";
 
 /// Shares of the font size, from DejaVu Sans' `hhea` and `OS/2` tables (of 2048 units: 1901, 483, 1493).
 pub(super) const ASCENT: f64 = 0.9282;
@@ -80,33 +79,32 @@ impl Text<'_> {
             0.0 => String::new(),
             turn => format!(r#" transform="rotate({} {x} {y})""#, number(turn)),
         };
-        let (size, fill, content) = (number(self.font.size), hex(self.fill), escape(self.content));
+        let (size, fill, drawn) = (number(self.font.size), hex(self.fill), drawable(self.content));
+        // Where code points stand for letters, screen readers get the letters.
+        let label = match drawn {
+            Cow::Borrowed(_) => String::new(),
+            Cow::Owned(_) => format!(r#" aria-label="{}""#, escape(self.content)),
+        };
+        let content = escape(&drawn);
         // Writing to a string cannot fail.
         let _ = writeln!(
             markup,
-            r#"<text id="t{id}" x="{x}" y="{y}" font-family="{FAMILY}" font-size="{size}"{weight} text-anchor="{anchor}" fill="{fill}"{turn}>{content}</text>"#
+            r#"<text id="t{id}" x="{x}" y="{y}" font-family="{FAMILY}" font-size="{size}"{weight} text-anchor="{anchor}" fill="{fill}"{turn}{label}>{content}</text>"#
         );
     }
 }
 
-/// Parses our SVG with the embedded font and no other.
+/// Parses our SVG with the embedded font, and for what it lacks with those of the machine ([`super::glyphs`]).
 ///
 /// # Errors
 /// [`Error::Figure`] when the renderer refuses the picture.
 pub(super) fn parse(markup: &str) -> Result<usvg::Tree> {
-    static FONTS: OnceLock<Arc<fontdb::Database>> = OnceLock::new();
-    let fonts = FONTS.get_or_init(|| {
-        let mut fonts = fontdb::Database::new();
-        for face in [REGULAR, BOLD] {
-            fonts.load_font_source(fontdb::Source::Binary(Arc::new(face)));
-        }
-        Arc::new(fonts)
-    });
-    let options = usvg::Options { font_family: FAMILY.into(), fontdb: Arc::clone(fonts), ..usvg::Options::default() };
-    usvg::Tree::from_str(markup, &options).map_err(|e| Error::Figure(format!("the picture cannot be drawn: {e}")))
+    usvg::Tree::from_str(markup, &glyphs::options())
+        .map_err(|e| Error::Figure(format!("the picture cannot be drawn: {e}")))
 }
 
-/// The widths of lines of text, in pixels: shaped, kerned and with missing glyphs, exactly as they will be drawn.
+/// The widths of lines of text, in pixels: shaped, kerned and with code points for missing glyphs, exactly as they will
+/// be drawn.
 ///
 /// # Errors
 /// As [`parse`].
@@ -198,8 +196,13 @@ pub(super) fn lines(text: &[String], font: Font, x: f64, y: &mut f64) -> Vec<Lin
 /// The length in bytes of the longest beginning whose characters, each set alone, fit; at least one character.
 fn fitting_prefix(line: &str, font: Font, limit: f64) -> Result<usize> {
     let characters: Vec<&str> = line.char_indices().map(|(at, c)| &line[at..at + c.len_utf8()]).collect();
-    // Spaces alone have no width: they get that of an "n", which is wider.
-    let set: Vec<&str> = characters.iter().map(|c| if c.trim().is_empty() { "n" } else { c }).collect();
+    // Spaces alone have no width: they get that of an "n", which is wider. So do those about a code point.
+    let alone = |c: &&str| match c.chars().all(is_drawable) {
+        true if c.trim().is_empty() => "n".to_string(),
+        true => c.to_string(),
+        false => format!("{c}nn"),
+    };
+    let set: Vec<String> = characters.iter().map(alone).collect();
     let mut used = 0.0;
     let mut kept = 0;
     for (character, width) in characters.iter().zip(widths(&set, font)?) {

@@ -256,3 +256,24 @@ fn more_pictures_make_halves_agree_better() {
     approx::assert_abs_diff_eq!(few.spearman_brown.unwrap(), many.split_half, epsilon = 0.05);
     assert!(few.ceiling_lower < few.ceiling_upper && few.ceiling_upper < 1.0);
 }
+
+#[test]
+fn golden_agreements() {
+    let (nature, pictures) = small(1);
+    let mut runs = inputs(vec![(pictures, "c", 2)], nature.size);
+    runs.items[1].name = "悲しみ and سعادة".into();
+    let mut tables = inputs(Vec::new(), nature.size);
+    let mut random = Random::new(5, 0);
+    tables.paths = vec![PathBuf::from("many.csv")];
+    tables.items = (0..20)
+        .map(|at| Item {
+            name: format!("matrix {at}{}", if at == 3 { " with a name that is longer than others" } else { "" }),
+            input: 0,
+            data: Data::Table { cells: random.spread(21, 1.0), present: vec![true; 3] },
+        })
+        .collect();
+    for (name, inputs, scale) in [("rsa-2", runs, 0.6), ("rsa-20", tables, 0.45)] {
+        let picture = compare(&inputs, PLAN, |_| {}).unwrap().heatmap(&inputs).svg().unwrap();
+        crate::plot::golden::assert_golden(name, &picture, scale);
+    }
+}
