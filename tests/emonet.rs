@@ -118,6 +118,17 @@ fn the_ecco_layout_agrees_with_pytorch() {
 }
 
 #[test]
+fn a_copy_of_emonets_card_beside_its_weights_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (weights, mean) = (folder.path().join("emonet.pth"), folder.path().join("img_mean.txt"));
+    std::fs::copy(reference("emonet/narrow_leuven.pth"), &weights).unwrap();
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/emonet.toml"), weights.with_extension("toml"))
+        .unwrap();
+    write_narrow_mean(&mean);
+    check(&AlexNet::load(&weights, None, Device::Cpu).unwrap(), "emonet/leuven", true);
+}
+
+#[test]
 fn an_imported_checkpoint_is_the_same_network() {
     let folder = tempfile::tempdir().unwrap();
     let (mean, out) = (folder.path().join("img_mean.txt"), folder.path().join("narrow.safetensors"));
@@ -196,7 +207,8 @@ fn a_card_beside_the_weights_describes_another_model() {
     let weights = folder.path().join("mine.pt");
     std::fs::copy(reference("emonet/narrow_ecco.pt"), &weights).unwrap();
     let labels: Vec<String> = (0..20).map(|at| format!("'feeling {at}'")).collect();
-    let card = |mean: &str| format!("labels = [{}]\ninput = 227\nmean = {mean}\n", labels.join(", "));
+    let card =
+        |mean: &str| format!("labels = [{}]\ninput = 227\nstructure = 'emonet'\nmean = {mean}\n", labels.join(", "));
     // The published mean, from a file named by the card, makes it the other fixture.
     write_narrow_mean(&folder.path().join("my_mean.txt"));
     std::fs::write(folder.path().join("mine.toml"), card("'my_mean.txt'")).unwrap();

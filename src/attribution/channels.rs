@@ -91,7 +91,13 @@ impl<'a> ChannelParts<'a> {
         let first = head.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
         first.is_some_and(|first| {
             head[..first].iter().all(|layer| {
-                matches!(layer, Layer::Pointwise(Nonlinearity::Relu) | Layer::MaxPool { .. } | Layer::Flatten)
+                matches!(
+                    layer,
+                    Layer::Pointwise(Nonlinearity::Relu)
+                        | Layer::MaxPool { .. }
+                        | Layer::AveragePool { .. }
+                        | Layer::Flatten
+                )
             })
         })
     }

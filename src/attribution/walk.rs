@@ -33,6 +33,7 @@ pub(super) fn walkable(head: &[Layer]) -> bool {
             layer,
             Layer::Pointwise(Nonlinearity::Relu)
                 | Layer::MaxPool { padding: 0, .. }
+                | Layer::AveragePool { .. }
                 | Layer::Flatten
                 | Layer::Linear { .. }
         )
@@ -55,6 +56,8 @@ pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<
         carried = match (layer, rule) {
             (Layer::Flatten, _) => carried.f_reshape(x.size())?,
             (&Layer::MaxPool { size, stride, padding: 0 }, _) => unpool(&carried, x, size, stride)?,
+            (Layer::AveragePool { .. }, Rule::Gradient | Rule::DeepLift) => spread(&carried, x)?,
+            (Layer::AveragePool { .. }, Rule::Lrp(_)) => averaged_relevance(&carried, x, output)?,
             (Layer::Pointwise(Nonlinearity::Relu), Rule::Gradient) => carried.f_mul(&x.f_gt(0.0)?)?,
             (Layer::Pointwise(Nonlinearity::Relu), Rule::Lrp(_)) => carried,
             (Layer::Pointwise(Nonlinearity::Relu), Rule::DeepLift) => {
@@ -90,10 +93,25 @@ fn relevance(
             (weight, z)
         }
     };
+    per_output(carried, &z)?.f_matmul(&weight)?.f_mul(x)
+}
+
+/// `carried` divided by the outputs `z`, which are kept away from 0.
+fn per_output(carried: &Tensor, z: &Tensor) -> Result<Tensor, TchError> {
     // sign(z) with sign(0) = 1.
     let sign = z.f_ge(0.0)?.f_to_kind(Kind::Float)?.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
-    let share = carried.f_div(&z.f_add(&sign.f_mul_scalar(EPSILON)?)?)?;
-    share.f_matmul(&weight)?.f_mul(x)
+    carried.f_div(&z.f_add(&sign.f_mul_scalar(EPSILON)?)?)
+}
+
+/// Relevance through a mean over windows: a linear layer without bias whose weights are all positive, so that the rules
+/// for linear layers agree on it. Every value of a window receives by its share of the window's sum.
+fn averaged_relevance(carried: &Tensor, x: &Tensor, output: &Tensor) -> Result<Tensor, TchError> {
+    spread(&per_output(carried, output)?, x)?.f_mul(x)
+}
+
+/// Hands what every window of a mean carries to its values, in equal parts.
+fn spread(carried: &Tensor, x: &Tensor) -> Result<Tensor, TchError> {
+    x.f_internal_adaptive_avg_pool2d_backward(carried)
 }
 
 /// What the outputs (N, outputs) receive; `reference` are those for A = 0, where the rule asks for them.

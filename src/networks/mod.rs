@@ -15,8 +15,8 @@ pub(crate) mod narrow;
 pub mod parameters;
 pub mod torchscript;
 
-pub use alexnet::AlexNet;
-pub(crate) use alexnet::{layers, MEAN, SYNTHESIZED};
+pub(crate) use alexnet::{layers, MEAN, SYNTHESIZED, TRAINED_HERE};
+pub use alexnet::{AlexNet, Structure};
 pub use card::{
     Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar,
     SyntheticInput,

@@ -43,6 +43,14 @@ pub enum Layer {
         /// Rows (and columns) added in all, its smaller half before the first one; what is added is never the maximum.
         padding: i64,
     },
+    /// The mean over windows that divide the map into `rows` x `columns` as evenly as can be, where need be
+    /// overlapping: PyTorch's `AdaptiveAvgPool2d`.
+    AveragePool {
+        /// Rows of the output.
+        rows: i64,
+        /// Columns of the output.
+        columns: i64,
+    },
     /// Every value repeated in `factor` rows and columns.
     Upsample {
         /// How often.
@@ -90,6 +98,7 @@ impl Layer {
             &Self::Pointwise(function) => Self::Pointwise(function),
             &Self::LocalResponseNorm { size, alpha, beta, k } => Self::LocalResponseNorm { size, alpha, beta, k },
             &Self::MaxPool { size, stride, padding } => Self::MaxPool { size, stride, padding },
+            &Self::AveragePool { rows, columns } => Self::AveragePool { rows, columns },
             &Self::Upsample { factor } => Self::Upsample { factor },
             &Self::Concatenate { ref layers, groups, group } => {
                 Self::Concatenate { layers: layers.clone(), groups, group }
@@ -131,6 +140,7 @@ impl Layer {
             Self::Pointwise(function) => function.forward(x),
             &Self::LocalResponseNorm { size, alpha, beta, k } => local_response_norm(x, size, alpha, beta, k),
             &Self::MaxPool { size, stride, padding } => max_pool(x, size, stride, padding),
+            &Self::AveragePool { rows, columns } => x.f_adaptive_avg_pool2d([rows, columns]),
             &Self::Upsample { factor } => {
                 let (_, _, height, width) = x.size4()?;
                 x.f_upsample_nearest2d([height * factor, width * factor], None, None)

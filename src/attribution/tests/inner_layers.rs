@@ -36,7 +36,7 @@ fn small_alexnet(seed: u64) -> AlexNet {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.safetensors");
     safetensors::write(&path, &tensors, &BTreeMap::new()).unwrap();
-    let card = "labels = ['a', 'b', 'c', 'd', 'e']\ninput = [83, 67]\n";
+    let card = "labels = ['a', 'b', 'c', 'd', 'e']\ninput = [83, 67]\nstructure = 'emonet'\n";
     std::fs::write(path.with_extension("toml"), card).unwrap();
     AlexNet::load(&path, None, Device::Cpu).unwrap()
 }

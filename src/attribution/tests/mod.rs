@@ -1,5 +1,6 @@
 //! The methods against other implementations, and their laws.
 
+mod averaged;
 mod inner_layers;
 mod laws;
 mod opaque;

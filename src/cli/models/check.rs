@@ -116,6 +116,7 @@ fn alexnet(file: &Path, mean: Option<&Path>, text: &mut String) -> anyhow::Resul
     head(file, "weights of an AlexNet", network.card(), text)?;
     let layers = network.layers().map_or(0, <[_]>::len);
     writeln!(text, "ok     structure: {} numbers, {layers} visible layers behind conv5", network.parameter_count())?;
+    writeln!(text, "ok     layers: {}", network.structure().in_words())?;
     let subtracts = if network.subtracts_mean()? { "a mean is subtracted" } else { "no mean is subtracted" };
     writeln!(text, "ok     input: {subtracts}")?;
     if network.synthesized() {

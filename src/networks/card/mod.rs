@@ -8,7 +8,7 @@
 mod tests;
 mod written;
 
-use super::{fer_net, multi_gap};
+use super::{fer_net, multi_gap, Structure};
 use crate::files::read_text;
 use crate::image::{Fit, Size};
 use crate::names::check_names;
@@ -67,6 +67,10 @@ pub struct Card {
     pub layout: Layout,
     /// How an AlexNet's fc6 reads the pooled map; `None`: as the layout of the checkpoint tells.
     pub flatten: Option<Flatten>,
+    /// What the weights of an AlexNet do not tell of its layers; `None`: the card does not say it.
+    pub structure: Option<Structure>,
+    /// Keys of an input's preparation that the card leaves to their defaults, which are EmoNet's.
+    pub unsaid: Vec<&'static str>,
     /// Valence on the scale of its training data, linear in the probabilities.
     pub valence: Option<Regression>,
     /// Arousal, likewise.
@@ -240,6 +244,8 @@ impl Card {
             channels: ChannelOrder::Rgb,
             layout: Layout::Nchw,
             flatten: None,
+            structure: None,
+            unsaid: Vec::new(),
             valence: None,
             arousal: None,
             published: Vec::new(),
@@ -353,6 +359,13 @@ impl Card {
                 return Err("`mean` of a TorchScript network is three numbers, not a file".into());
             }
             _ => {}
+        }
+        match &self.structure {
+            Some(_) if self.architecture != Architecture::AlexNet => {
+                return Err("`structure` belongs to `network = \"alexnet\"`".into());
+            }
+            Some(structure) => structure.check()?,
+            None => {}
         }
         if let Layout::Tokens { prefix, grid: (rows, columns) } = self.layout {
             if prefix < 0 || rows < 1 || columns < 1 || rows.saturating_mul(columns) > 1 << 20 {

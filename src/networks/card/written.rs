@@ -5,6 +5,7 @@ use super::{
 };
 use crate::files::read_text;
 use crate::image::{Filter, Fit, Resize, Size};
+use crate::networks::alexnet::structure::StructureKey;
 use crate::networks::fer_net::FerNetDescription;
 use crate::networks::multi_gap::Description;
 use crate::{Error, Result};
@@ -21,19 +22,18 @@ pub(super) struct WrittenCard {
     output: Option<String>,
     thresholds: Option<Vec<f64>>,
     input: Input,
-    #[serde(default)]
-    resize: Resize,
+    resize: Option<Resize>,
     crop: Option<f64>,
     filter: Option<Filter>,
     scale: Option<f32>,
     mean: Option<Mean>,
     std: Option<Divisors>,
-    #[serde(default)]
-    channels: ChannelOrder,
+    channels: Option<ChannelOrder>,
     layout: Option<String>,
     prefix: Option<i64>,
     grid: Option<(i64, i64)>,
     flatten: Option<Flatten>,
+    structure: Option<StructureKey>,
     valence: Option<Regression>,
     arousal: Option<Regression>,
     #[serde(default)]
@@ -206,6 +206,7 @@ impl WrittenCard {
             prefix,
             grid,
             flatten,
+            structure,
             valence,
             arousal,
             published,
@@ -222,6 +223,18 @@ impl WrittenCard {
             Input::Square(side) => Size::new(side, side),
             Input::Sides([rows, columns]) => Size::new(columns, rows),
         };
+        let crop_is_said = crop.is_some() || resize != Some(Resize::CenterCrop);
+        let said = [
+            ("resize", resize.is_some()),
+            ("crop", crop_is_said),
+            ("filter", filter.is_some()),
+            ("scale", scale.is_some()),
+            ("mean", mean.is_some()),
+            ("std", std.is_some()),
+            ("channels", channels.is_some()),
+        ];
+        let unsaid = said.into_iter().filter(|(_, is_said)| !is_said).map(|(key, _)| key).collect();
+        let resize = resize.unwrap_or_default();
         let fit = Fit { resize, crop: crop.unwrap_or(1.0), filter: filter.unwrap_or(Filter::Bicubic), input };
         let layout = layout_of(layout.as_deref(), prefix, grid).map_err(refuse)?;
         let card = Card {
@@ -234,9 +247,11 @@ impl WrittenCard {
             scale: scale.unwrap_or(1.0),
             mean,
             std: std.map(|Divisors(std)| std),
-            channels,
+            channels: channels.unwrap_or_default(),
             layout,
             flatten,
+            structure: structure.map(Into::into),
+            unsaid,
             valence,
             arousal,
             published,

@@ -43,7 +43,7 @@ pub struct Array {
 pub struct StateDict {
     /// The file, for messages.
     pub path: PathBuf,
-    /// Every float tensor by its name; a leading `state_dict.` or `module.` is already removed.
+    /// Every float tensor by its name; a leading `state_dict.`, `model.` or `module.` is already removed.
     pub arrays: BTreeMap<String, Array>,
     /// What the file says about itself (safetensors' `__metadata__`, the note in a PyTorch archive's comment).
     pub metadata: BTreeMap<String, String>,

@@ -9,7 +9,7 @@
 //! is walked by the gate in `pickle.rs`, which bounds it and refuses unknown names; and after it: all tensors together
 //! may not be larger than the file.
 //!
-//! A dict with a `state_dict` entry is read as that entry; the prefix `module.` of `DataParallel` is dropped.
+//! A dict with an entry `state_dict`, `model_state_dict` or `model` is read as that entry; the prefix `module.` of `DataParallel` is dropped.
 
 use super::float::{self, Float};
 use super::{check_array, content, file_length, pickle, Array, StateDict};
@@ -24,7 +24,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Entries under which training scripts keep the state dict beside optimizer and epoch.
-const WRAPPERS: [&str; 2] = ["state_dict.", "model_state_dict."];
+const WRAPPERS: [&str; 3] = ["state_dict.", "model_state_dict.", "model."];
 
 /// What `DataParallel` puts before every name.
 const PARALLEL: &str = "module.";

@@ -2,7 +2,7 @@
 
 use super::{squashed, Batch, INPUT};
 use crate::image::{Rgb8, Size};
-use crate::networks::{layers, MEAN};
+use crate::networks::{layers, Structure, MEAN, TRAINED_HERE};
 use crate::nn::weights::{safetensors, Array, StateDict};
 use crate::nn::{forward, stack, Layer};
 use crate::random::Random;
@@ -145,7 +145,7 @@ impl EmotionTraining {
             let (_, tensor) = tensors.iter().find(|(known, _)| *known == name).expect("all eight layers were added");
             Ok(tensor.shallow_clone())
         };
-        let (body, head) = layers(Path::new("the network that is trained"), find)?;
+        let (body, head) = layers(Path::new("the network that is trained"), find, &Structure::EMONET)?;
         let rest = || -> Result<_, TchError> {
             let mut random = Random::of_text(seed, "emotion/helper");
             let kernel = random.spread(kinds * MAP.0 as usize, 0.1 / (MAP.0 as f64).sqrt());
@@ -212,9 +212,8 @@ impl EmotionTraining {
         };
         let folded = self.folded().map_err(Error::torch("folding BatchNorm"))?;
         let arrays = folded.iter().chain([&mean]).map(array).collect::<Result<Vec<_>>>()?;
-        let about = "trained on drawn scenes by `emocam train-demo`; not EmoNet";
         let write = if half { safetensors::write_half } else { safetensors::write };
-        write(path, &arrays, &BTreeMap::from([("about".into(), about.into())]))
+        write(path, &arrays, &BTreeMap::from([(TRAINED_HERE.0.into(), TRAINED_HERE.1.into())]))
     }
 
     /// The tensors of the network without BatchNorm that computes the same.
