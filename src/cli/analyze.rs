@@ -2,6 +2,7 @@
 
 use super::associate::print_summary;
 use super::filters::FilterKeeper;
+use super::output;
 use super::progress;
 use super::session::{
     self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_unused_maps,
@@ -91,6 +92,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     shard::keep_problems(&mut corpus, shard);
     tch::set_num_threads(nn::network_threads());
     let devices = nn::open_all(&machine.device)?;
+    let _claimed = output::run_folder(&folder, resume)?;
     let mut workers = workers(&config, &machine.models, &devices, &corpus)?;
     nn::keep_freed_memory();
     let ours = shard::images(&corpus.images, shard);

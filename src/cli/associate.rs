@@ -1,8 +1,9 @@
 //! `emocam associate`: a second look at a run, without networks.
 
 use super::labels::{of_run, read_column, LabelArgs};
+use super::output::Overwrite;
 use super::progress::Progress;
-use super::session::{make_figures_folder, print, say_warning};
+use super::session::{print, say_warning};
 use super::settings::{whole, Association};
 use anyhow::Context;
 use emocam::annotations::{GivenLabels, PeopleLabels};
@@ -78,6 +79,9 @@ pub struct Args {
     by_file: Option<PathBuf>,
 
     #[command(flatten)]
+    overwrite: Overwrite,
+
+    #[command(flatten)]
     labels: LabelArgs,
 
     #[command(flatten)]
@@ -133,13 +137,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         print(matrices.explain_cell(class, label).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
+    let folder = args.out.clone().unwrap_or_else(|| run.folder().to_path_buf());
+    let folder = folder.as_path();
+    let _claimed = args.overwrite.figures(folder)?;
     let bins = args.bins.map(|count| quantile_bins(&run, count.into())).transpose()?;
     let columns = bins.map_or(Columns::Answers, Columns::Bins);
     let matrices = matrices(&run, &config.association, columns)?;
     let pairs = args.curve.chunks_exact(2);
     let places = pairs.map(|names| place(&names[0], &names[1], &matrices)).collect::<Result<Vec<_>, _>>()?;
-    let folder = args.out.as_deref().unwrap_or(run.folder());
-    make_figures_folder(folder)?;
     let mut pictures = matrices.write(folder)?;
     if !places.is_empty() {
         pictures.extend(Curves::read(&run, &config.association, places)?.write(folder)?);

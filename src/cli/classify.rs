@@ -2,6 +2,7 @@
 
 use super::experiment::{RecordedPictures, Recording};
 use super::labels::{of_sources, LabelArgs};
+use super::output;
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
 use super::settings::{whole, Settings};
 use emocam::classify::{write, ClassifyStage, ClassifyWorker, JudgedAnswers, Share, COMMAND};
@@ -54,6 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let pictures = of_sources(&corpus.images);
     let known = given.given(&pictures)?;
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-classify-emocam", super::corpus::name(&roots[0]))));
+    let _claimed = output::run_folder(&folder, resume)?;
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
     let truth = known.map(|known| given.beside(&known, &network.card().labels)).transpose()?;

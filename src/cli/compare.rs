@@ -1,7 +1,8 @@
 //! `emocam compare`: what differs between two looks at pictures.
 
 use super::labels::{of_run, LabelArgs};
-use super::session::{make_figures_folder, print, say_warning};
+use super::output::Overwrite;
+use super::session::{print, say_warning};
 use super::settings::{by_name, whole};
 use emocam::associate::{matrices, Columns};
 use emocam::compare::{ComparedLook, ComparisonSettings, PublishedMatrix, RunComparison};
@@ -77,6 +78,9 @@ pub struct Args {
     /// Seed of everything that is drawn
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     seed: u64,
+
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -88,6 +92,7 @@ enum ColumnChoice {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let first = Run::open(&args.run_a)?;
     say_warning(first.manifest.warning.as_ref());
+    let _claimed = args.overwrite.figures(&args.out)?;
     if args.run_b.is_file() {
         return beside_published(args, &first);
     }
@@ -107,7 +112,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         top: args.top,
     };
     let comparison = RunComparison::of(&[a, b], settings)?;
-    make_figures_folder(&args.out)?;
     comparison.write(&args.out)?;
     print(summary(&comparison).as_bytes())?;
     if let Some(why) = comparison.missing_picture() {
@@ -210,7 +214,6 @@ fn beside_published(args: &Args, run: &Run) -> anyhow::Result<ExitCode> {
     let (_, counts) = &matrices.methods()[method];
     let found = published.compare(counts, matrices.classes(), matrices.labels())?;
     let other = args.run_b.file_stem().map_or("published".into(), |name| name.to_string_lossy().into_owned());
-    make_figures_folder(&args.out)?;
     found.write(&args.out, [&name_of(run.folder()), &other])?;
     let mut text = format!("{} cells in common\n", found.cells.len());
     if let Some(rho) = found.spearman {

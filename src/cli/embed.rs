@@ -1,9 +1,10 @@
 //! `emocam embed`: features of a network's layers over one or several corpora, in the plane and in numbers.
 
 use super::labels::{of_sources, LabelArgs};
+use super::output;
 use super::progress::Progress;
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
-use super::session::{make_empty, say_smaller_batch, stop_on_interrupt};
+use super::session::{say_smaller_batch, stop_on_interrupt};
 use super::settings::{whole, Machine, MOST_THREADS};
 use emocam::classify::ClassifyWorker;
 use emocam::config::Config;
@@ -183,6 +184,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     config.compute.for_images(corpus.images.len());
     let given = args.labels.given(&of_sources(&corpus.images))?;
     let mark = mark(args.mark, names.len(), given.is_some())?;
+    let _claimed = output::empty_folder(&folder)?;
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
     let labels = network.card().labels.clone();
@@ -194,7 +196,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let told = told(&plan, &domains, truth.is_some(), mark);
     let manifest = Manifest { experiment: Some(Experiment { command: COMMAND.into(), settings: told }), ..manifest };
     say_warning(manifest.warning.as_ref());
-    make_empty(&folder)?;
     let Some((pictures, failed, timings)) = pass(&plan, network, &corpus.images)? else {
         return Ok(ExitCode::from(130));
     };

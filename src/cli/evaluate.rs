@@ -1,10 +1,11 @@
 //! `emocam evaluate`: is a method any good?
 
 use super::labels::{of_sources, LabelArgs};
+use super::output;
 use super::progress::Progress;
 use super::session::{
-    self, all_failures, corpus_info, device_name, make_empty, open_device, paths, print, say_failures, say_joined,
-    say_unused_maps, say_warning, stop_on_interrupt,
+    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_unused_maps,
+    say_warning, stop_on_interrupt,
 };
 use super::settings::{by_name, whole, Machine, Settings};
 use anyhow::Context;
@@ -139,11 +140,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut corpus = super::corpus::images(&roots, limit)?;
     config.compute.for_images(corpus.images.len());
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam-evaluation", super::corpus::name(&roots[0]))));
+    let _claimed = output::empty_folder(&folder)?;
     let Judging { mut networks, pointer, maps, files, device, labels } =
         Judging::load(&config, &mut plan, metrics.is_none(), &machine, &corpus)?;
     let truth = given.given(&of_sources(&corpus.images))?.map(|known| given.beside(&known, &labels)).transpose()?;
     let judge = Judge::new(&networks, pointer, maps, &config, &plan)?;
-    make_empty(&folder)?;
     let warning = load::warning(&files);
     say_warning(warning.as_ref());
     let images = counted(corpus.images.len() as u64, "image");

@@ -1,5 +1,6 @@
 //! `emocam explain`: single photos, with everything that is computed on the way.
 
+use super::output::Overwrite;
 use super::session::{self, print};
 use super::settings::{whole, Settings};
 use anyhow::Context;
@@ -32,7 +33,7 @@ pub struct Args {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
 
-    /// Where the files go, named like the photos below the folder they share; older files of these names are replaced
+    /// Where the files go, named like the photos below the folder they share
     #[arg(long, value_name = "DIR", default_value = "explained")]
     out: PathBuf,
 
@@ -54,6 +55,9 @@ pub struct Args {
     corpus: Option<PathBuf>,
 
     #[command(flatten)]
+    overwrite: Overwrite,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -73,7 +77,7 @@ struct Wanted {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { images, out, boxes, colours, save_maps, corpus, settings } = args;
+    let Args { images, out, boxes, colours, save_maps, corpus, overwrite, settings } = args;
     let colours = match colours {
         Colouring::Uniform => Colours::Uniform,
         Colouring::Jet => Colours::Jet,
@@ -83,9 +87,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (config, machine) = settings.resolve_or_paper_methods()?;
     let (sources, mut failures) = sources(&images, corpus.as_deref())?;
     let files = files(&sources, &out)?;
+    let _claimed = overwrite.figures(&out)?;
     let (loaded, _) = session::load(&config, &machine, &sources)?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(machine.threads).build()?;
-    session::make_figures_folder(&out)?;
     let importance = Importance::of_picture(&config.association, loaded.regions.classes())?;
     let explainer = Explainer::new(&loaded, &config, importance);
     let (batch, stop) = (config.compute.batch, AtomicBool::new(false));

@@ -1,5 +1,6 @@
 //! `emocam export`: a run for other tools.
 
+use super::output::Overwrite;
 use super::session::say_warning;
 use super::settings::Counting;
 use emocam::export::{write_coco, write_long, RECORD_SCHEMA};
@@ -33,6 +34,9 @@ pub struct Args {
     out: Option<PathBuf>,
 
     #[command(flatten)]
+    overwrite: Overwrite,
+
+    #[command(flatten)]
     counting: Counting,
 }
 
@@ -54,13 +58,14 @@ impl Format {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { run, format, out, counting } = args;
+    let Args { run, format, out, overwrite, counting } = args;
     let run = Run::open(&run)?;
     say_warning(run.manifest.warning.as_ref());
     let mut config = run.manifest.configuration.clone();
     counting.apply(&mut config.association);
     config.check()?;
     let file = out.unwrap_or_else(|| run.path(format.file_name()));
+    let _claimed = overwrite.file(&file)?;
     match format {
         Format::Coco => write_coco(&run, &config.association, &file)?,
         Format::Long => write_long(&run, &config.association, &file)?,

@@ -48,6 +48,7 @@ mod filters;
 mod labels;
 mod merge;
 mod models;
+mod output;
 mod paste;
 mod progress;
 mod remove;

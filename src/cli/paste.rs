@@ -3,6 +3,7 @@
 mod find;
 
 use super::experiment::{RecordedPictures, Recording};
+use super::output::{self, Overwrite};
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
@@ -118,6 +119,9 @@ pub struct Args {
     scales: Vec<f64>,
 
     #[command(flatten)]
+    overwrite: Overwrite,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -142,11 +146,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(photo) = args.find.clone() {
         return find_in(args, &photo, &objects);
     }
+    anyhow::ensure!(!args.overwrite.overwrite, "--overwrite belongs to --find: a run needs a new folder, or --resume");
     let shard = shard::resolve(args.shard)?;
     let mut corpus = super::corpus::images(&args.corpus, args.limit)?;
     shard::keep_problems(&mut corpus, shard);
     let (roots, resume) = (args.corpus.clone(), args.resume);
     let folder = args.out.clone().unwrap_or_else(|| shard::folder(default_name(&roots[0], "paste"), shard));
+    let _claimed = output::run_folder(&folder, resume)?;
     let mut experiment = prepare(args, objects, &corpus)?;
     let part = shard::info(shard, shard::images(&corpus.images, shard).len());
     let manifest = Manifest { shard: part, ..manifest(&experiment, &roots, &corpus)? };
@@ -178,6 +184,7 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
         find: _,
         grid: _,
         scales: _,
+        overwrite: _,
         scale,
         positions,
         at,
@@ -245,6 +252,7 @@ fn execute(
 fn find_in(args: Args, photo: &Path, objects: &[PastedObject]) -> anyhow::Result<ExitCode> {
     let (config, machine) = resolve(args.settings)?;
     let folder = args.out.unwrap_or_else(|| default_name(&photo.with_extension(""), "find").into());
+    let _claimed = args.overwrite.figures(&folder)?;
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
     let network = PasteNetworks::new(network, None, &config)?;

@@ -1,6 +1,7 @@
 //! `emocam remove`: regions taken away and kept alone, over a corpus or in the drawn world.
 
 use super::experiment::{RecordedPictures, Recording};
+use super::output;
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
@@ -111,6 +112,7 @@ struct Experiment {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (resume, shard) = (args.resume, shard::resolve(args.shard)?);
     let folder = args.out.clone().unwrap_or_else(|| shard::folder("emocam-removal".into(), shard));
+    let _claimed = output::run_folder(&folder, resume)?;
     let (mut experiment, manifest) = prepare(args, shard, &folder)?;
     say_warning(manifest.warning.as_ref());
     let run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };

@@ -1,6 +1,7 @@
 //! `emocam report`: runs as a page.
 
 use super::labels::{of_run, LabelArgs};
+use super::output::Overwrite;
 use super::progress::Progress;
 use super::session::{self, say_warning, SAID_FAILURES};
 use super::settings::{whole, Counting, Machine};
@@ -71,6 +72,9 @@ pub struct Args {
     /// Where the networks compute: auto, cpu, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto", requires = "compute_maps")]
     device: DeviceChoice,
+
+    #[command(flatten)]
+    overwrite: Overwrite,
 
     #[command(flatten)]
     labels: LabelArgs,
@@ -209,6 +213,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         _ => PathBuf::from("report"),
     };
     let out = args.out.clone().unwrap_or(default);
+    let _claimed = args.overwrite.figures(&out)?;
     let photos: Vec<Option<RunPhotos>> = match args.examples {
         0 => runs.iter().map(|_| None).collect(),
         _ => runs.iter().map(|run| RunPhotos::find(run, args)).collect(),
@@ -242,8 +247,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let evidence =
         EvidenceSettings { examples: args.examples.into(), labels: args.example_labels.into(), seed: args.seed };
     let embed = args.embed.then_some(args.budget as usize * 1_000_000);
-    session::make_figures_folder(&out)?;
-    let written = write(inputs, &out, ReportSettings { top: args.top.into(), evidence, embed })?;
+    let settings = ReportSettings { top: args.top.into(), evidence, embed, replace: args.overwrite.overwrite };
+    let written = write(inputs, &out, settings)?;
     for failure in written.missing.iter().take(SAID_FAILURES) {
         say!("not shown: {}: {}", failure.path, failure.cause);
     }

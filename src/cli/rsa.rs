@@ -1,7 +1,8 @@
 //! `emocam rsa`: do the matrices of methods, models or corpora agree?
 
+use super::output::Overwrite;
 use super::progress::Progress;
-use super::session::{make_figures_folder, print};
+use super::session::print;
 use super::settings::{by_name, whole, Counting};
 use emocam::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
 use emocam::run::Run;
@@ -52,13 +53,17 @@ pub struct Args {
     seed: u64,
 
     #[command(flatten)]
+    overwrite: Overwrite,
+
+    #[command(flatten)]
     counting: Counting,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { inputs: paths, out, matrix, resamples, permutations, seed, counting } = args;
+    let Args { inputs: paths, out, matrix, resamples, permutations, seed, overwrite, counting } = args;
     let single_run = paths.len() == 1 && paths[0].is_dir();
     let out = out.unwrap_or_else(|| if single_run { paths[0].join("rsa") } else { PathBuf::from("rsa") });
+    let _claimed = overwrite.figures(&out)?;
     let inputs = paths.iter().map(|path| input(path, &counting)).collect::<anyhow::Result<_>>()?;
     let inputs = Inputs::read(inputs, matrix)?;
 
@@ -72,7 +77,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(why) = agreement.missing_intervals() {
         say!("{why}");
     }
-    make_figures_folder(&out)?;
     agreement.write(&inputs, &out)?;
     print(&summary(&agreement)?)?;
     say!("{}", out.join("heatmap.png").display());

@@ -4,8 +4,7 @@ use super::settings::Machine;
 use anyhow::Context;
 use emocam::attribution::external::ExternalMaps;
 use emocam::config::Config;
-use emocam::corpus::{Corpus, Joined, Problem, Source, FIGURES};
-use emocam::files::write_bytes;
+use emocam::corpus::{Corpus, Joined, Problem, Source};
 use emocam::image::Canvas;
 use emocam::load::{self, Loaded};
 use emocam::networks::Card;
@@ -180,23 +179,4 @@ pub fn print(text: &[u8]) -> anyhow::Result<()> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
     }
-}
-
-/// Makes `folder` where there is none yet, and marks it: pictures in it are figures, which no walk takes for photos.
-/// One that is there already is the user's, and stays unmarked.
-pub fn make_figures_folder(folder: &Path) -> anyhow::Result<()> {
-    if !folder.exists() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        write_bytes(&folder.join(FIGURES), b"Made by emocam: the pictures in this folder are figures, not photos.\n")?;
-    }
-    Ok(())
-}
-
-/// Makes `folder`; one that holds something already is refused.
-pub fn make_empty(folder: &Path) -> anyhow::Result<()> {
-    let context = || format!("cannot create {}", folder.display());
-    std::fs::create_dir_all(folder).with_context(context)?;
-    let empty = std::fs::read_dir(folder).with_context(context)?.next().is_none();
-    anyhow::ensure!(empty, "{} is not empty: name another folder with --out", folder.display());
-    Ok(())
 }

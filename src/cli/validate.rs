@@ -1,7 +1,8 @@
 //! `emocam validate`: the methods against interventions, in drawn worlds whose causes are known.
 
+use super::output::Overwrite;
 use super::progress::Progress;
-use super::session::{self, make_figures_folder, print, say_smaller_batch, stop_on_interrupt};
+use super::session::{self, print, say_smaller_batch, stop_on_interrupt};
 use super::settings::{whole, Machine, Settings, MOST_SCENES};
 use super::world::{graph_or_standard, StyleName};
 use anyhow::Context;
@@ -69,6 +70,9 @@ pub struct Args {
     resamples: u64,
 
     #[command(flatten)]
+    overwrite: Overwrite,
+
+    #[command(flatten)]
     settings: Settings,
 }
 
@@ -87,7 +91,7 @@ struct Plan {
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { out, scenes, world, style, graph, hans, decide, resamples, settings } = args;
+    let Args { out, scenes, world, style, graph, hans, decide, resamples, overwrite, settings } = args;
     let built_in = graph.as_ref().map_or(Some("standard"), |graph| graph.to_str()).and_then(DrawnWorld::named);
     let hans = hans || built_in.is_some_and(|world| world.networks.len() > 1);
     let own = match (&graph, built_in) {
@@ -117,7 +121,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         "every world has a detector that comes with the program: leave out --detector and --detector-weights"
     );
     config.compute.for_images(usize::try_from(scenes.get()).unwrap_or(usize::MAX));
-    make_figures_folder(&out)?;
+    let _claimed = overwrite.figures(&out)?;
     let stop = stop_on_interrupt("stopping after this batch; what was found so far is lost")?;
     let rule = &config.association;
     let importance = match rule.score {

@@ -1,5 +1,6 @@
 //! `emocam world`: pictures whose causes are known.
 
+use super::output::Overwrite;
 use super::progress::Progress;
 use super::settings::{whole, MOST_SCENES};
 use anyhow::Context;
@@ -67,6 +68,9 @@ pub struct Args {
     /// into pictures with `emocam paste`
     #[arg(long, value_name = "DIR")]
     objects: Option<PathBuf>,
+
+    #[command(flatten)]
+    overwrite: Overwrite,
 }
 
 /// Longest side of an object that is written alone, pixels.
@@ -122,12 +126,13 @@ pub fn graph_or_standard(file: Option<&Path>) -> emocam::Result<Arc<CausalGraph>
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { out, scenes, seed, style, graph, parts, faces, label_noise, objects } = args;
+    let Args { out, scenes, seed, style, graph, parts, faces, label_noise, objects, overwrite } = args;
     anyhow::ensure!((0.0..=1.0).contains(&label_noise), "--label-noise {label_noise}: a share from 0 to 1 is needed");
     let style = Style::from(style);
     let graph = if faces { face_graph().clone() } else { graph_by_name(graph.as_deref())? };
     let subject = Subject { graph: graph.clone(), faces };
-    std::fs::create_dir_all(&out).map_err(Error::io("create", &out))?;
+    let _claimed = overwrite.photos(&out)?;
+    let _claimed_for_objects = objects.as_deref().map(|folder| overwrite.photos(folder)).transpose()?;
     let mut tables = Tables::new(parts, !graph.ambiences.is_empty())?;
     let mut counts = vec![0_u64; graph.labels.len()];
     let mut progress = Progress::new(scenes, if faces { "faces" } else { "scenes" });
@@ -160,7 +165,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// One object of every class and variant of the graph: `spider.png`, `human-face-smiling.png`.
 fn write_objects(folder: &Path, graph: &CausalGraph, seed: u64, style: Style) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     for (class, variant) in graph.kinds() {
         let name = match variant {
             Variant::Plain => CLASSES[class].to_string(),

@@ -24,6 +24,7 @@ use crate::associate::{matrices, BesidePeople, CellTable, Columns, Matrices};
 use crate::attribution::Needs;
 use crate::compare::{ComparedLook, ComparisonSettings, RunComparison};
 use crate::config::AssociationConfig;
+use crate::corpus::FIGURES;
 use crate::files::{read_text, remove_leftovers, write_bytes};
 use crate::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
 use crate::run::{read_failures, Failure, Run};
@@ -40,6 +41,8 @@ pub struct ReportSettings {
     pub evidence: EvidenceSettings,
     /// Everything in one file: at most so many bytes.
     pub embed: Option<usize>,
+    /// Whether an `index.html` of somebody else is replaced.
+    pub replace: bool,
 }
 
 /// A run to report on.
@@ -102,7 +105,7 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     remove_leftovers(folder, ".")?;
     let index = folder.join("index.html");
-    remove_earlier(folder, &index)?;
+    remove_earlier(folder, &index, settings.replace)?;
     let comparison = match runs.as_slice() {
         [first, second] => Some(beside_each_other(first, second)?),
         _ => None,
@@ -141,14 +144,18 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
 }
 
 /// Removes the pages and photos of an earlier report, whose index goes first: without it the rest is nobody's.
-fn remove_earlier(folder: &Path, index: &Path) -> Result<()> {
-    if !index.exists() {
+fn remove_earlier(folder: &Path, index: &Path, replace: bool) -> Result<()> {
+    if !index.exists() || (replace && !folder.join(FIGURES).is_file()) {
         return Ok(());
     }
     if !read_text(index)?.contains(page::GENERATOR) {
         return Err(Error::file(index, "is there already and was not made by emocam: name another folder with --out"));
     }
     std::fs::remove_file(index).map_err(Error::io("remove the earlier", index))?;
+    if !folder.join(FIGURES).is_file() {
+        // In a folder of the user's `photos` may be the user's too.
+        return Ok(());
+    }
     for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))?.flatten() {
         let name = entry.file_name();
         let ours = name == "photos" || name.to_string_lossy().starts_with("run-");

@@ -39,6 +39,17 @@ impl Run {
     /// The folder holds a run already, or anything else, or cannot be written.
     pub fn create(folder: &Path, manifest: Manifest) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        Self::check_free(folder)?;
+        let run = Self { folder: folder.into(), manifest };
+        run.save()?;
+        Ok(run)
+    }
+
+    /// Sees whether a run can be started in `folder`, which is there, as [`Run::create`] will.
+    ///
+    /// # Errors
+    /// The folder holds a run already, or anything else, or cannot be read.
+    pub fn check_free(folder: &Path) -> Result<()> {
         if folder.join("run.json").exists() {
             return Err(Error::file(folder, "holds a run already: --resume continues it, --out names another folder"));
         }
@@ -47,9 +58,7 @@ impl Run {
         if entries.next().is_some() {
             return Err(Error::file(folder, "is not empty and holds no run: name another folder with --out"));
         }
-        let run = Self { folder: folder.into(), manifest };
-        run.save()?;
-        Ok(run)
+        Ok(())
     }
 
     /// Opens the run in `folder`.

@@ -203,14 +203,14 @@ impl Run {
     }
 }
 
-/// Every file below `folder`, as `/`-separated paths in byte order, but for the mark of a folder of figures.
+/// Every file below `folder`, as `/`-separated paths in byte order, but for the marks of folders that emocam made.
 pub fn files_below(folder: &Path) -> Vec<String> {
     let mut files: Vec<String> = walkdir::WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)
         .filter(|entry| entry.file_type().is_file())
         .map(|entry| entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_string())
-        .filter(|name| name != emocam::corpus::FIGURES)
+        .filter(|name| ![emocam::corpus::FIGURES, ".emocam-made"].iter().any(|mark| name.ends_with(mark)))
         .collect();
     files.sort();
     files

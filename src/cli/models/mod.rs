@@ -2,6 +2,7 @@
 
 mod check;
 
+use super::output::Overwrite;
 use super::progress::Progress;
 use super::settings::whole;
 use anyhow::Context;
@@ -32,9 +33,11 @@ pub enum Command {
         /// Names from `emocam models list` [default: yolov3-openimages emonet]
         names: Vec<String>,
         #[command(flatten)]
+        overwrite: Overwrite,
+        #[command(flatten)]
         folder: Folder,
     },
-    /// Convert an emotion checkpoint of either published layout to safetensors, mean image included
+    /// Convert a checkpoint of an AlexNet (EmoNet, torchvision's) to safetensors, mean image included
     ///
     /// With --detector-weights the Darknet weights are checked against their cfg instead.
     Import {
@@ -53,6 +56,8 @@ pub enum Command {
         /// Darknet weights to check
         #[arg(long, value_name = "FILE", conflicts_with = "checkpoint")]
         detector_weights: Option<PathBuf>,
+        #[command(flatten)]
+        overwrite: Overwrite,
         #[command(flatten)]
         folder: Folder,
     },
@@ -106,9 +111,10 @@ impl Folder {
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List(folder) => list(&folder.path()),
-        Command::Fetch { names, folder } => fetch_all(&names, &folder.path()),
-        Command::Import { checkpoint: Some(checkpoint), emotion_mean, out, .. } => {
+        Command::Fetch { names, overwrite, folder } => fetch_all(&names, &folder.path(), overwrite),
+        Command::Import { checkpoint: Some(checkpoint), emotion_mean, out, overwrite, .. } => {
             let out = out.unwrap_or_else(|| checkpoint.with_extension("safetensors"));
+            let _claimed = overwrite.file(&out)?;
             AlexNet::import(&checkpoint, emotion_mean.as_deref(), &out)?;
             say!("{}", out.display());
             Ok(ExitCode::SUCCESS)
@@ -146,7 +152,7 @@ fn list(folder: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn fetch_all(names: &[String], folder: &Path) -> anyhow::Result<ExitCode> {
+fn fetch_all(names: &[String], folder: &Path, overwrite: Overwrite) -> anyhow::Result<ExitCode> {
     let models = catalogue()?;
     let known = || models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>().join(", ");
     let wanted: Vec<&str> = match names {
@@ -159,6 +165,14 @@ fn fetch_all(names: &[String], folder: &Path) -> anyhow::Result<ExitCode> {
             .find(|model| model.name == name)
             .with_context(|| format!("`{name}` is no known model: {}", known()))?;
         for file in model.files.iter().filter(|file| !file.shipped) {
+            let found = std::fs::metadata(folder.join(&file.name)).map_or(file.size, |found| Some(found.len()));
+            anyhow::ensure!(
+                overwrite.overwrite || file.size.is_none_or(|size| found == Some(size)),
+                "{}: is there already and is not the published file, which has {} bytes: delete it, or say --overwrite \
+                 to replace it",
+                folder.join(&file.name).display(),
+                file.size.unwrap_or(0)
+            );
             let mut progress = Progress::bytes(file.size.unwrap_or(0));
             let fetched = fetch(file, folder, &mut |done, total| {
                 progress.total(total.or(file.size).unwrap_or(0));

@@ -1,6 +1,5 @@
 //! `emocam paste --find`: for one photo, how the answer changes with the position of an object.
 
-use crate::cli::session::make_figures_folder;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{decode, DecodeOptions};
@@ -38,7 +37,6 @@ pub fn grid(text: &str) -> Result<(usize, usize), String> {
 pub fn run(task: &Task<'_>) -> anyhow::Result<()> {
     let options = DecodeOptions { ignore_exif: task.config.corpus.ignore_exif, ..DecodeOptions::default() };
     let photo = decode(task.photo, &options)?;
-    make_figures_folder(task.folder)?;
     let labels = &task.network.card().labels;
     let (mut lines, mut summary) = (Vec::new(), String::new());
     for object in task.objects {

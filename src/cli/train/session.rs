@@ -1,7 +1,8 @@
 //! What trainings share: the folder that one goes on in, what is said of it, and how it ends.
 
+use crate::cli::output;
 use crate::cli::progress::Progress;
-use crate::cli::session::{make_figures_folder, print, say_failures};
+use crate::cli::session::{print, say_failures};
 use crate::cli::settings::{whole, MOST_THREADS};
 use emocam::corpus::FIGURES;
 use emocam::nn::{self, DeviceChoice};
@@ -87,7 +88,7 @@ pub fn ended(out: &Path, result: &TrainingResult) -> anyhow::Result<ExitCode> {
 
 /// Makes the folder, with a copy of the recipe; refuses one that was begun with another, or without `--resume`.
 fn begin(out: &Path, recipe: &impl Serialize, resume: bool) -> anyhow::Result<()> {
-    make_figures_folder(out)?;
+    let _claimed = output::training_folder(out)?;
     emocam::files::remove_leftovers(out, ".")?;
     let path = out.join(RECIPE);
     let text = toml::to_string(recipe)?;
