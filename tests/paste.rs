@@ -298,6 +298,8 @@ fn tables_say_what_the_records_say() {
     let corpus = Corpus::small();
     let said = ends(with_objects(paste(&corpus, "run"), &OBJECTS[..2]).args(["--controls", "all"]), 0);
     assert!(said.out.contains("lotus-flower") && said.out.contains("shuffle"), "{}", said.out);
+    let rate = said.err.lines().find(|line| line.contains(" images in ")).unwrap_or_default();
+    assert!(rate.ends_with(" images/s"), "{}", said.err);
     let run = corpus.run("run");
     let names = ["cochran.csv", "failures.csv", "mcnemar.csv", "paste.csv", "paste.png", "paste.svg", "positions.png"];
     assert!(names.iter().all(|name| run.files().contains(&(*name).to_string())), "{:?}", run.files());

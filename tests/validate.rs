@@ -22,6 +22,10 @@ fn every_method_by_every_rule_beside_a_random_map_and_detections_alone() {
     let corpus = Corpus::empty();
     let said = ends(&mut validate(&corpus, "one"), 0);
     assert!(said.out.starts_with("24 scenes: "), "{}", said.out);
+    // How fast it went, and what the usual number would take; the last line of progress comes once.
+    assert_eq!(said.err.matches("24/24 scenes, ").count(), 1, "{}", said.err);
+    let rate = said.err.lines().find(|line| line.starts_with("24 scenes in ")).unwrap_or_default();
+    assert!(rate.contains(" scenes/s: 1,000 take "), "{}", said.err);
     let table = Table::read(&corpus.path("one/validity.csv"));
     assert_eq!(table.rows.len(), 3 * 7 + 2, "two methods and a random map by seven scores, and detections");
     assert_eq!(table.column("method")[21..], ["detection only"; 2]);

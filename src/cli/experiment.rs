@@ -62,7 +62,7 @@ impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
             progress.at((done.len() + now.done + now.failed) as u64, note);
             Ok(())
         })?;
-        progress.finish();
+        progress.finish_with_rate(None);
         let so_far = done.len() + timings.images;
         if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
             say!("stopped after {so_far} of {total} {unit}; the same command with --resume continues");

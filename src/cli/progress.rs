@@ -7,16 +7,20 @@ use std::time::{Duration, Instant};
 /// Seconds between lines where stderr is no terminal: a log of a day stays readable.
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
+/// Seconds to the first of these lines: how long it will take is asked soon.
+const FIRST_LINE: Duration = Duration::from_secs(5);
+
 /// Progress over a known number of things.
 pub struct Progress {
     bar: ProgressBar,
     total: u64,
     /// Done before it started; the rate is not theirs.
     before: u64,
+    /// Done by now, those before among them.
+    done: u64,
     started: Instant,
-    printed: Option<Instant>,
-    /// Whether the line of the end has been printed: whoever reports may say it more than once.
-    ended: bool,
+    /// When the last line was printed, and how many were done then.
+    printed: Option<(Instant, u64)>,
     unit: &'static str,
 }
 
@@ -27,12 +31,12 @@ impl Progress {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
         let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  ETA {{eta}}  {{msg}}");
         bar.set_style(ProgressStyle::with_template(&template).expect("the template is constant"));
-        Self { bar, total, before: 0, started: Instant::now(), printed: None, ended: false, unit }
+        Self { bar, total, before: 0, done: 0, started: Instant::now(), printed: None, unit }
     }
 
     /// Goes on after `done` things that were done by an earlier process.
     pub fn from(mut self, done: u64) -> Self {
-        self.before = done;
+        (self.before, self.done) = (done, done);
         self.bar.set_position(done);
         self.bar.reset_eta();
         self
@@ -55,28 +59,49 @@ impl Progress {
     /// `done` of the total are done; `note` may add something.
     pub fn at(&mut self, done: u64, note: String) {
         self.bar.set_position(done);
-        if self.bar.is_hidden() && self.has_news(done) {
-            self.printed = Some(Instant::now());
-            let rate = done.saturating_sub(self.before) as f64 / self.started.elapsed().as_secs_f64();
+        self.done = done;
+        if self.bar.is_hidden() && self.has_news() {
+            self.printed = Some((Instant::now(), done));
+            let (rate, unit) = (self.rate(), self.unit);
             let left = Duration::from_secs_f64((self.total.saturating_sub(done)) as f64 / rate.max(1e-9));
             let eta = indicatif::HumanDuration(left);
-            say!(
-                "{done}/{} {}, {rate:.2}/s, ETA {eta}{}{note}",
-                self.total,
-                self.unit,
-                if note.is_empty() { "" } else { ", " }
-            );
+            let note = if note.is_empty() { String::new() } else { format!(", {note}") };
+            say!("{done}/{} {unit}, {rate:.2} {unit}/s, ETA {eta}{note}", self.total);
         }
         self.bar.set_message(note);
     }
 
     /// Whether a line is due: at the end, once, and before it every so often.
-    fn has_news(&mut self, done: u64) -> bool {
-        let due = self.printed.unwrap_or(self.started).elapsed() >= LINE_EVERY;
-        let ends = done == self.total;
-        let has_news = if ends { !self.ended } else { due };
-        self.ended |= ends;
-        has_news
+    fn has_news(&self) -> bool {
+        let due = match self.printed {
+            None => self.started.elapsed() >= FIRST_LINE,
+            Some((printed, _)) => printed.elapsed() >= LINE_EVERY,
+        };
+        match self.done == self.total {
+            true => self.printed.is_none_or(|(_, printed)| printed < self.total),
+            false => due,
+        }
+    }
+
+    /// Things a second, those of an earlier process left out.
+    pub fn rate(&self) -> f64 {
+        self.done.saturating_sub(self.before) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    /// Leaves the bar as it is and says how long it took, and how long `sample` of the things take at this rate; of
+    /// nothing done nothing is said.
+    pub fn finish_with_rate(self, sample: Option<u64>) {
+        let (done, unit, rate) = (self.done.saturating_sub(self.before), self.unit, self.rate());
+        let took = indicatif::HumanDuration(self.started.elapsed());
+        self.finish();
+        if done == 0 {
+            return;
+        }
+        let sample = sample.filter(|&count| count != done).map(|count| {
+            let time = indicatif::HumanDuration(Duration::from_secs_f64(count as f64 / rate));
+            format!(": {} take {time}", indicatif::HumanCount(count))
+        });
+        say!("{done} {unit} in {took}, {rate:.2} {unit}/s{}", sample.unwrap_or_default());
     }
 
     /// Leaves the bar as it is.
@@ -92,8 +117,13 @@ mod tests {
     #[test]
     fn the_end_is_said_once() {
         let mut progress = Progress::new(3, "images");
-        let said: Vec<bool> = [1, 2, 3, 3].map(|done| progress.has_news(done)).into();
-        assert_eq!(said, [false, false, true, false]);
+        let mut said = |done| {
+            progress.done = done;
+            let news = progress.has_news();
+            progress.printed = news.then(|| (Instant::now(), done)).or(progress.printed);
+            news
+        };
+        assert_eq!([1, 2, 3, 3].map(&mut said), [false, false, true, false]);
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", default_value = "emocam-validation")]
     out: PathBuf,
 
-    /// Scenes to draw, 1 to 1000000 (by --decide of each world); fewer than ten have no intervals
+    /// Scenes to draw, 1 to 1000000 (by --decide of each world); fewer than ten have no intervals. How long 1,000 take is
+    /// said when they are through
     #[arg(long, value_name = "N", default_value = "1000", value_parser = whole::<NonZeroU64>(1, MOST_SCENES))]
     scenes: NonZeroU64,
 
@@ -75,6 +76,9 @@ pub struct Args {
     #[command(flatten)]
     settings: Settings,
 }
+
+/// Scenes of a usual validation: how long they take is said at the end of any.
+const SAMPLE: u64 = 1000;
 
 /// What all worlds have in common.
 struct Plan {
@@ -166,7 +170,7 @@ impl Plan {
         let mut progress = Progress::new(self.scenes, "scenes");
         let report = &mut |done| progress.at(done, networks.emotion.to_string());
         let found = trials(*world, self.scenes, &mut worker, &config, self.machine.threads, self.stop, report)?;
-        progress.finish();
+        progress.finish_with_rate(Some(SAMPLE));
         if self.stop.load(Ordering::Relaxed) && (found.len() as u64) < self.scenes {
             say!("stopped after {} of {} scenes; nothing was written of them", found.len(), self.scenes);
             return Ok(None);
