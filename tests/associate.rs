@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{assert_counts, emocam, ends, recount, refused, Cells, Corpus, Run};
+use common::corpus::{assert_counts, emocam, ends, recount, refused, sealed, Cells, Corpus, Run};
 use common::invented::invent_records;
 use emocam::run::record::{BoxRecord, ImageRecord};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,18 +19,13 @@ fn associate(run: &Run) -> Command {
     command
 }
 
-fn records(run: &Run) -> Vec<ImageRecord> {
-    let text = fs::read_to_string(run.path("records.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 /// Counts of the records themselves; `important` sees a record and the number of a box, whose scores are in
 /// [`scores`].
 fn recount_records(run: &Run, important: impl Fn(&ImageRecord, usize) -> bool) -> (BTreeMap<String, u64>, Cells) {
     let manifest = run.manifest();
     let name = |list: &str, at: usize| manifest[list][at].as_str().unwrap().to_string();
     let (mut of_label, mut cells) = (BTreeMap::new(), Cells::new());
-    for record in records(run) {
+    for record in run.records::<ImageRecord>() {
         let label = name("labels", record.label);
         *of_label.entry(label.clone()).or_default() += 1;
         let counts = (0..record.boxes.len()).filter(|&at| important(&record, at));
@@ -76,7 +71,7 @@ fn chance(all: &[ImageRecord], record: &ImageRecord, at: usize) -> f64 {
 fn scores_that_know_the_size_count_as_they_say() {
     let corpus = Corpus::small();
     let run = corpus.analyzed("run");
-    let all = records(&run);
+    let all = run.records::<ImageRecord>();
     let mut sums = BTreeSet::new();
     let mut check = |flags: &[&str], important: &dyn Fn(&ImageRecord, usize) -> bool| {
         ends(associate(&run).args(flags), 0);
@@ -95,11 +90,8 @@ fn scores_that_know_the_size_count_as_they_say() {
     assert_eq!(run.manifest()["matrices"]["importance"].as_f64().map(|it| it as f32), Some(0.95));
     refused(associate(&run).args(["--score", "contrast", "--importance", "1.5"]), &["from -1 to 1"]);
     refused(associate(&run).args(["--score", "chance", "--chance", "5"]), &["choose another score"]);
-    fs::write(
-        run.path("records.jsonl"),
-        fs::read_to_string(run.path("records.jsonl")).unwrap().lines().next().unwrap().to_owned() + "\n",
-    )
-    .unwrap();
+    let text = fs::read_to_string(run.path("records.jsonl")).unwrap();
+    run.reseal(text.split_inclusive('\n').next().unwrap().as_bytes());
     refused(associate(&run).args(["--score", "chance"]), &["fewer than two images"]);
     let one = ["--limit", "1", "--score", "chance"];
     refused(corpus.analyze("one").args(one), &["there is only one", "choose another --score"]);
@@ -109,7 +101,7 @@ fn scores_that_know_the_size_count_as_they_say() {
 fn nested_classes_are_told_by_a_table() {
     let corpus = Corpus::small();
     let run = corpus.analyzed("run");
-    let all = records(&run);
+    let all = run.records::<ImageRecord>();
     let names: Vec<String> = serde_json::from_value(run.manifest()["classes"].clone()).unwrap();
     let over = |record: &ImageRecord, at: usize| scores(record, at)[0] > 0.05;
     let inside = |part: &BoxRecord, whole: &BoxRecord| {
@@ -170,7 +162,7 @@ fn the_background_is_a_row_where_it_is_asked_for() {
     invent_records(&run, 3);
     ends(&mut associate(&run), 0);
     let before = run.tables();
-    let all = records(&run);
+    let all = run.records::<ImageRecord>();
     ends(associate(&run).args(["--background", "row", "--importance", "0.2"]), 0);
     for name in ["association.csv", "counts.csv", "mean_scores.csv"] {
         let table = run.table(&format!("grad-cam/{name}"));
@@ -219,7 +211,7 @@ fn the_matrix_without_a_threshold_is_the_mean_of_the_greatest_scores() {
                     own.map(|(at, _)| scores(record, at)[place]).max_by(f32::total_cmp).map_or(0.0, f64::from)
                 };
                 let of_label: Vec<f64> =
-                    records(&run).iter().filter(|record| record.label == label).map(best).collect();
+                    run.records::<ImageRecord>().iter().filter(|record| record.label == label).map(best).collect();
                 match of_label.len() {
                     0 => assert_eq!(cell, ""),
                     images => {
@@ -316,10 +308,29 @@ fn an_unfinished_run_can_be_looked_at() {
     let six: usize = records.split_inclusive('\n').take(6).map(str::len).sum();
     let torn = &records[..six + 50];
     fs::write(run.path("records.jsonl"), torn).unwrap();
+    refused(&mut associate(&run), &["run/records.jsonl: has 6 whole records, and run.json says 15", "--resume"]);
+    run.unfinish();
     let said = ends(&mut associate(&run), 0);
     assert!(said.out.starts_with("grad-cam: 6 images"), "{}", said.out);
     // The torn line is another process's, which may still be writing it.
     assert_eq!(fs::read_to_string(run.path("records.jsonl")).unwrap(), torn);
+}
+
+#[test]
+fn a_finished_run_says_how_its_records_end() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    let records = fs::read(run.path("records.jsonl")).unwrap();
+    let refused_as = |records: &[u8], phrase: &str| {
+        fs::write(run.path("records.jsonl"), records).unwrap();
+        refused(&mut associate(&run), &["run/records.jsonl: ", phrase]);
+    };
+    refused_as(b"", "has 0 whole records, and run.json says 15");
+    refused_as(&vec![0; records.len()], "has 0 whole records, and run.json says 15");
+    let other = String::from_utf8(records.clone()).unwrap().replace("picture_7", "picture_9");
+    refused_as(&sealed(other.as_bytes()), "is not the file that run.json was written for");
+    fs::write(run.path("records.jsonl"), &records).unwrap();
+    ends(&mut associate(&run), 0);
 }
 
 #[test]
@@ -328,21 +339,49 @@ fn a_damaged_record_is_named_by_its_line() {
     let run = corpus.analyzed("run");
     let records = fs::read(run.path("records.jsonl")).unwrap();
     let before = run.tables();
-    let damage = |change: &dyn Fn(&mut Vec<Vec<u8>>), phrases: &[&str]| {
+    let manifest = fs::read(run.path("run.json")).unwrap();
+    let changed = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
         let mut lines: Vec<Vec<u8>> = records.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
         change(&mut lines);
-        fs::write(run.path("records.jsonl"), lines.concat()).unwrap();
+        lines.concat()
+    };
+    let check = |phrases: &[&str]| {
         refused(&mut associate(&run), phrases);
         refused(corpus.analyze("run").arg("--resume"), phrases);
+        fs::write(run.path("run.json"), &manifest).unwrap();
     };
     let line = "run/records.jsonl, line 7: ";
     let text = |lines: &[Vec<u8>]| String::from_utf8(lines[6].clone()).unwrap();
+
+    // As a disk or an editor would: the checksum tells.
+    let spoil = |change: &dyn Fn(&mut Vec<Vec<u8>>), phrases: &[&str]| {
+        fs::write(run.path("records.jsonl"), changed(change)).unwrap();
+        check(phrases);
+    };
+    spoil(&|lines| lines[6] = b"{\n".to_vec(), &[line, "does not end with its checksum"]);
+    spoil(&|lines| lines[6] = b"\n".to_vec(), &[line, "does not end with its checksum"]);
+    spoil(&|lines| lines[6][20] = 0xFF, &[line, "its checksum does not fit"]);
+    spoil(&|lines| lines[6] = text(lines).replacen("0.", "0.0", 1).into(), &[line, "its checksum does not fit"]);
+    spoil(&|lines| drop(lines.remove(6)), &[line, "its checksum does not fit"]);
+    spoil(&|lines| lines.insert(6, lines[5].clone()), &[line, "its checksum does not fit"]);
+    spoil(&|lines| lines.swap(6, 7), &[line, "its checksum does not fit"]);
+
+    // With checksums that fit, by what contradicts itself or the run.
+    let damage = |change: &dyn Fn(&mut Vec<Vec<u8>>), phrases: &[&str]| {
+        run.reseal(&changed(change));
+        check(phrases);
+    };
     damage(&|lines| lines[6] = b"{\n".to_vec(), &[line, "not a record"]);
-    damage(&|lines| lines[6] = b"\n".to_vec(), &[line, "not a record"]);
     damage(&|lines| lines[6][20] = 0xFF, &[line, "not a record"]);
     damage(&|lines| lines[6] = text(lines).replacen("\"label\":", "\"label\":9", 1).into(), &[line]);
-    damage(&|lines| lines[6] = text(lines).replacen("\"class\":", "\"class\":7", 1).into(), &[line, "does not fit"]);
-    damage(&|lines| lines[6] = text(lines).replacen("grad-cam", "grad-can", 1).into(), &[line, "does not fit"]);
+    damage(
+        &|lines| lines[6] = text(lines).replacen("\"class\":", "\"class\":7", 1).into(),
+        &[line, "does not fit run.json"],
+    );
+    damage(
+        &|lines| lines[6] = text(lines).replacen("grad-cam", "grad-can", 1).into(),
+        &[line, "does not fit run.json"],
+    );
     damage(
         &|lines| lines[6] = text(lines).replacen("\"scores\":[[", "\"scores\":[[1,1,1,1,1,1],[", 1).into(),
         &[line, "scores"],

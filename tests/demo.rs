@@ -100,10 +100,8 @@ fn what_was_drawn_is_found_and_named() {
 
 /// Pastes of `object`, filled with `fill`, into scenes of other labels, and how many of them became `label`.
 fn switched(corpus: &Corpus, run: &str, object: usize, fill: usize, label: usize) -> (u64, u64) {
-    let text = std::fs::read_to_string(corpus.path(&format!("{run}/records.jsonl"))).unwrap();
     let (mut all, mut to_label) = (0, 0);
-    for line in text.lines() {
-        let record: emocam::paste::PasteRecord = serde_json::from_str(line).unwrap();
+    for record in corpus.run(run).records::<emocam::paste::PasteRecord>() {
         if record.label != label {
             let spots = record.spots.len();
             // Four fills an object: the object itself, mean, blur, shuffle.

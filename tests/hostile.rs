@@ -241,11 +241,11 @@ fn records_that_contradict_themselves_are_refused_by_their_line() {
         let mut record: serde_json::Value = serde_json::from_str(&lines[line]).unwrap();
         change(&mut record);
         lines[line] = record.to_string();
-        std::fs::write(run.path("records.jsonl"), lines.join("\n") + "\n").unwrap();
+        run.reseal((lines.join("\n") + "\n").as_bytes());
         refused(&mut associate(), &["records.jsonl", &format!("line {}", line + 1), named]);
     }
     let twice = format!("{text}{}\n", text.lines().next().unwrap());
-    std::fs::write(run.path("records.jsonl"), twice).unwrap();
+    run.reseal(twice.as_bytes());
     refused(corpus.analyze("run").arg("--resume"), &["records.jsonl", "two records of"]);
 }
 

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus, Run};
+use common::corpus::{self, assert_same_tables, emocam, ends, refused, Corpus, Run};
 use common::process::Disk;
 use common::split::split;
 use std::fs;
@@ -134,20 +134,25 @@ fn shards_that_were_made_differently_are_refused_with_every_difference() {
 fn damaged_shards_are_refused_before_anything_is_written() {
     let (corpus, whole, shards) = taken_apart(20, 2);
     let lines = fs::read_to_string(shards[0].path("records.jsonl")).unwrap().lines().count();
-    let truncated = format!("shards/1-of-2: records.jsonl has {} whole records, expected {lines}", lines - 1);
+    let truncated = format!("shards/1-of-2/records.jsonl: has {} whole records, and run.json says {lines}", lines - 1);
     let damage = |name: &str, change: &dyn Fn(String) -> String, phrases: &[&str]| {
         with(&shards[0], name, change, || refuse(&corpus, &["shards"], phrases));
     };
     damage("records.jsonl", &|text| text[..text.len() - 5].into(), &[&truncated, "--resume"]);
-    damage("records.jsonl", &|text| text[text.find('\n').unwrap() + 1..].into(), &[&truncated]);
+    let unsealed = "its checksum does not fit";
+    let first_line = "shards/1-of-2/records.jsonl, line 1: ";
+    damage("records.jsonl", &|text| text[text.find('\n').unwrap() + 1..].into(), &[first_line, unsealed]);
+    let sealed = |text: String| String::from_utf8(corpus::sealed(text.as_bytes())).unwrap();
+    damage("records.jsonl", &|text| sealed(text[text.find('\n').unwrap() + 1..].into()), &[&truncated]);
     let second = |text: String, from: &str, to: &str| {
         let at = text.find('\n').unwrap() + 1;
         text[..at].to_string() + &text[at..].replacen(from, to, 1)
     };
     let line = "shards/1-of-2/records.jsonl, line 2";
-    damage("records.jsonl", &|text| second(text, "\"label\":", "\"label\":1"), &[line]);
-    damage("records.jsonl", &|text| second(text, "{", "\u{0}"), &[line, "not a record of this version"]);
-    damage("records.jsonl", &|text| second(text, "grad-cam", "lift-cam"), &[line, "does not fit run.json"]);
+    damage("records.jsonl", &|text| second(text, "{", "\u{0}"), &[line, unsealed]);
+    damage("records.jsonl", &|text| sealed(second(text, "\"label\":", "\"label\":1")), &[line]);
+    damage("records.jsonl", &|text| sealed(second(text, "{", "\u{0}")), &[line, "not a record of this version"]);
+    damage("records.jsonl", &|text| sealed(second(text, "grad-cam", "lift-cam")), &[line, "does not fit run.json"]);
     damage("failures.csv", &|text| text + "0003.png,decode,cause\n", &["failures.csv has 1 rows, expected 0"]);
     damage("failures.csv", &|_| "path\n\"x\n".into(), &["failures.csv: not a table of failures"]);
     for name in ["records.jsonl", "failures.csv"] {
@@ -165,7 +170,8 @@ fn damaged_shards_are_refused_before_anything_is_written() {
             let last = text.trim_end().rfind('\n').unwrap() + 1;
             text[..last].to_string() + &extra
         };
-        damage("records.jsonl", &replace, &[&format!("{path} is there twice")]);
+        damage("records.jsonl", &replace, &[&format!("shards/1-of-2/records.jsonl, line {lines}: {unsealed}")]);
+        damage("records.jsonl", &|text| sealed(replace(text)), &[&format!("{path} is there twice")]);
     }
     ends(&mut merge(&corpus, &["shards"]), 0);
     assert_same_tables(&whole, &corpus.run("merged"));

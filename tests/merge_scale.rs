@@ -10,7 +10,7 @@ use common::corpus::{emocam, Corpus, Run};
 use common::invented::invented;
 use common::split::write_manifest;
 use emocam::corpus::{shard_of, Shard};
-use emocam::run::record::RecordWriter;
+use emocam::run::journal::RecordWriter;
 use rayon::prelude::*;
 use std::fs;
 use std::process::{Command, Stdio};

@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus, Run};
+use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus};
 use common::{json, reference, tensors};
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::files::sha256;
@@ -288,11 +288,6 @@ fn with_objects(mut command: Command, names: &[&str]) -> Command {
     command
 }
 
-fn records(run: &Run) -> Vec<PasteRecord> {
-    let text = fs::read_to_string(run.path("records.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 #[test]
 fn tables_say_what_the_records_say() {
     let corpus = Corpus::small();
@@ -304,7 +299,7 @@ fn tables_say_what_the_records_say() {
     let names = ["cochran.csv", "failures.csv", "mcnemar.csv", "paste.csv", "paste.png", "paste.svg", "positions.png"];
     assert!(names.iter().all(|name| run.files().contains(&(*name).to_string())), "{:?}", run.files());
     let labels: Vec<String> = serde_json::from_value(run.manifest()["labels"].clone()).unwrap();
-    let (records, table) = (records(&run), run.table("paste.csv"));
+    let (records, table) = (run.records::<PasteRecord>(), run.table("paste.csv"));
     assert_eq!((records.len(), table.rows.len()), (15, 2 * 4 * 17));
     for (at, row) in table.rows.iter().enumerate() {
         let (group, position) = (at / 17, at % 17);
@@ -409,7 +404,7 @@ fn on_boxes_of_a_class_by_the_detector_and_from_a_run() {
             assert!(values.iter().all(|value| (-1.0..=1.01).contains(&value.parse::<f64>().unwrap())), "{values:?}");
         }
     }
-    for record in records(&recorded) {
+    for record in recorded.records::<PasteRecord>() {
         for spot in &record.spots {
             let of = spot.bounding_box.unwrap();
             let middle = f64::from(of.x_min + of.x_max) / 2.0 / f64::from(record.width);

@@ -22,8 +22,7 @@ fn large(corpus: &Corpus) -> (Run, Vec<ImageRecord>) {
     corpus.add("a.png", "emonet/picture_0.png");
     let run = corpus.analyzed("run");
     invent_records(&run, 12);
-    let text = std::fs::read_to_string(run.path("records.jsonl")).unwrap();
-    let records = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records = run.records();
     (run, records)
 }
 

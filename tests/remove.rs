@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus, Run};
+use common::corpus::{emocam, ends, refused, Corpus};
 use common::reference;
 use emocam::corpus::{decode, DecodeOptions};
 use emocam::image::{resize, Filter, Rgb8, Size};
@@ -56,11 +56,6 @@ fn with_regions() -> Corpus {
     corpus
 }
 
-fn records(run: &Run) -> Vec<RemovalRecord> {
-    let text = fs::read_to_string(run.path("records.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
 /// Which places of an input of the network lie in a box of a picture, by their centres.
 fn places(region: &RegionRecord, picture: Size, input: Size) -> Vec<bool> {
     let of = region.bounding_box;
@@ -94,7 +89,7 @@ fn recorded_probabilities_are_those_of_direct_computation() {
     ends(&mut remove(&corpus, "run"), 0);
     let network = AlexNet::load(&reference("emonet/narrow_ecco.pt"), None, Device::Cpu).unwrap();
     let (mut worst, mut compared) = (0.0_f32, 0);
-    for record in records(&corpus.run("run")).iter().filter(|record| !record.regions.is_empty()) {
+    for record in corpus.run("run").records::<RemovalRecord>().iter().filter(|record| !record.regions.is_empty()) {
         let photo = decode(&corpus.path("photos").join(&record.path), &DecodeOptions::default()).unwrap();
         let input = resize(&photo, network.card().input(), Filter::Bicubic);
         // By their names All, Triangle, Unsure, Within.
@@ -136,7 +131,7 @@ fn tables_say_what_the_records_say() {
     for name in ["removal.png", "removal.svg", "failures.csv", "run.json"] {
         assert!(run.path(name).exists(), "{name}");
     }
-    let (records, table) = (records(&run), run.table("removal.csv"));
+    let (records, table) = (run.records::<RemovalRecord>(), run.table("removal.csv"));
     // Per region and fill: removed and kept, and where there is a control both of it.
     assert_eq!((records.len(), table.rows.len()), (15, 2 * (12 * 4 + 6 * 2)));
     let number = |row: &[String], name: &str| row[table.at(name)].parse::<f64>().unwrap();
@@ -182,7 +177,8 @@ fn a_control_has_its_region_s_size_and_lies_inside_the_picture_beside_it() {
     let corpus = with_regions();
     ends(&mut remove(&corpus, "run"), 0);
     ends(remove(&corpus, "other").args(["--seed", "2"]), 0);
-    let (mut moved, all) = (0, [records(&corpus.run("run")), records(&corpus.run("other"))]);
+    let (mut moved, all) =
+        (0, [corpus.run("run").records::<RemovalRecord>(), corpus.run("other").records::<RemovalRecord>()]);
     for (record, other) in all[0].iter().zip(&all[1]) {
         for (region, again) in record.regions.iter().zip(&other.regions) {
             let (Some(control), Some(again)) = (region.control, again.control) else { continue };
@@ -230,7 +226,7 @@ fn the_surest_regions_of_the_detector() {
     let mut command = corpus.command("remove", &[]);
     command.args(["photos/a", "--out", "run", "--fills", "black", "--max-regions", "3", "--player-confidence", "0.01"]);
     ends(command.args(["--limit", "4"]), 0);
-    let records = records(&corpus.run("run"));
+    let records = corpus.run("run").records::<RemovalRecord>();
     assert_eq!(records.len(), 4);
     assert!(records.iter().any(|record| record.regions.len() == 3) && records.iter().all(|r| r.regions.len() <= 3));
     for record in &records {
@@ -270,7 +266,7 @@ fn drawn_scenes_are_compared_with_drawing_again() {
     let run = corpus.run("run");
     let network = AlexNet::load(&corpus.path("run-models/emotion.safetensors"), None, Device::Cpu).unwrap();
     let mut objects = 0;
-    for (number, record) in records(&run).iter().enumerate().take(4) {
+    for (number, record) in run.records::<RemovalRecord>().iter().enumerate().take(4) {
         let scene = Scene::draw(graph(), 7, number as u64, Style::Standard);
         let boxes = scene.boxes();
         assert_eq!((record.path.as_str(), record.regions.len()), (format!("scene {number}").as_str(), boxes.len()));
@@ -290,5 +286,5 @@ fn drawn_scenes_are_compared_with_drawing_again() {
     let apart: Vec<f64> = table.column("mean_absolute_difference").iter().map(|cell| cell.parse().unwrap()).collect();
     assert!(apart[0] < apart[4] / 3.0 && apart[2] < apart[4] / 3.0, "{apart:?}");
     let redrawn = run.table("removal.csv").column("kind").iter().filter(|kind| **kind == "redrawn").count();
-    assert_eq!(redrawn, records(&run).iter().map(|record| record.regions.len()).sum::<usize>());
+    assert_eq!(redrawn, run.records::<RemovalRecord>().iter().map(|record| record.regions.len()).sum::<usize>());
 }

@@ -8,7 +8,7 @@ mod common;
 use common::browser::Browser;
 use common::corpus::{emocam, ends, files_below, refused, Corpus, Run, Table};
 use common::invented::{invent_records, invented};
-use emocam::run::record::RecordWriter;
+use emocam::run::journal::RecordWriter;
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::fs;
@@ -203,6 +203,7 @@ fn a_hundred_thousand_records_make_a_small_page() {
         writer.append(&records).unwrap();
     }
     drop(writer);
+    run.expect_records(100_000);
     let clock = std::time::Instant::now();
     ends(report(&run).args(["--examples", "0"]), 0);
     let html = page(&run.path("report/index.html"));

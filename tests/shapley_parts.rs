@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus, Run, Table};
+use common::corpus::{emocam, ends, refused, sealed, Corpus, Run, Table};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -147,7 +147,7 @@ fn the_last_convolution_by_its_name_is_the_activation() {
     }
     let text = |run: &Run, name: &str| String::from_utf8(read(run, name)).unwrap();
     let records = text(&explained, "records.jsonl").replace("\"layer\":\"activation\"", "\"layer\":\"conv5\"");
-    assert_eq!(text(&by_name, "records.jsonl"), records);
+    assert_eq!(read(&by_name, "records.jsonl"), sealed(records.as_bytes()));
     assert!(text(&by_name, "run.json").contains("\"at_layer\": \"conv5\""));
     let maps = |run: &Run| -> Vec<Vec<u8>> {
         let files = walkdir::WalkDir::new(run.path("maps")).sort_by_file_name().into_iter().map(Result::unwrap);

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::corpus::{assert_same_runs, emocam, ends, refused, Corpus, Run};
+use common::corpus::{assert_same_runs, emocam, ends, refused, sealed, Corpus, Run};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -172,11 +172,12 @@ fn what_does_not_belong_together_is_refused() {
     // A record of another experiment among those of this one.
     let before = fs::read_to_string(shards[1].path("records.jsonl")).unwrap();
     let stranger = fs::read_to_string(corpus.path("removed/1/records.jsonl")).unwrap();
-    fs::write(shards[1].path("records.jsonl"), format!("{before}{}\n", stranger.lines().next().unwrap())).unwrap();
+    let among = format!("{before}{}\n", stranger.lines().next().unwrap());
+    fs::write(shards[1].path("records.jsonl"), sealed(among.as_bytes())).unwrap();
     refuse(&["shards"], &["shards/2/records.jsonl", "not a record of this version"]);
     fs::write(shards[1].path("records.jsonl"), &before).unwrap();
     fs::write(shards[1].path("records.jsonl"), &before[..before.len() / 2]).unwrap();
-    refuse(&["shards"], &["shards/2: records.jsonl has", "the same `emocam paste` with --resume"]);
+    refuse(&["shards"], &["shards/2/records.jsonl: has", "the same `emocam paste` with --resume"]);
     let mut command = experiment(&corpus, "paste", "shards/1");
     let other = ["made differently", "shard: 1 of 2 then, 2 of 2 now"];
     refused(command.args(["--resume", "--shard", "2/2"]), &other);

@@ -3,7 +3,7 @@
 use super::confusion::Confusion;
 use super::record::ClassifyRecord;
 use crate::annotations::PeopleLabels;
-use crate::run::{record, table, Run};
+use crate::run::{table, Run};
 use crate::stats::Share;
 use crate::Result;
 
@@ -25,7 +25,7 @@ pub struct JudgedAnswers {
 /// A file cannot be read or written.
 pub fn write(run: &Run, streams: &[String], truth: Option<&PeopleLabels>) -> Result<Option<JudgedAnswers>> {
     let mut records = Vec::new();
-    record::for_each(&run.path("records.jsonl"), |record: ClassifyRecord| {
+    run.for_each_record_of(|record: ClassifyRecord| {
         records.push(record);
         Ok(())
     })?;

@@ -18,7 +18,8 @@ use emocam::names::counted;
 use emocam::nn;
 use emocam::pipeline::{Analysis, Pass, PassProgress, Worker};
 use emocam::regions::SCORING_CANVAS;
-use emocam::run::record::{ImageRecord, RecordWriter};
+use emocam::run::journal::RecordWriter;
+use emocam::run::record::ImageRecord;
 use emocam::run::{failures_csv, images_and_objects_csv, save_maps, Failure, Manifest, Outcome, Run, Timings};
 use emocam::score::ScoreRule;
 use std::num::NonZeroUsize;
@@ -224,13 +225,12 @@ fn note(now: &PassProgress) -> String {
 
 /// Writes the tables, matrices and `run.json`, and says what came out.
 fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Result<ExitCode> {
-    run.manifest.outcome = Some(outcome(run, failures.len(), timings)?);
+    let outcome = outcome(run, failures.len(), timings)?;
     failures_csv(run, failures)?;
     images_and_objects_csv(run)?;
     let matrices = matrices(run, &run.manifest.configuration.association, Columns::Answers)?;
     let pictures = matrices.write(run.folder())?;
-    run.manifest.complete = true;
-    run.save()?;
+    run.finish(outcome)?;
     say_timings(&timings);
     print_summary(&matrices)?;
     for missing in matrices.missing_pictures() {

@@ -75,9 +75,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let failures = all_failures(corpus.problems, failed);
     let judged = write(&run, &streams, truth.as_ref())?;
     write_failures(&run.path("failures.csv"), &failures)?;
-    run.manifest.outcome = Some(Outcome { done, failed: failures.len(), timings, ..Outcome::default() });
-    run.manifest.complete = true;
-    run.save()?;
+    run.finish(Outcome { done, failed: failures.len(), timings, ..Outcome::default() })?;
     print(summary(judged.as_ref(), done).as_bytes())?;
     say!("{}", run.path("predictions.csv").display());
     say_failures(&failures, &run.path("failures.csv"));

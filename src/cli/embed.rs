@@ -208,9 +208,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     say_failures(&failures, &run.path("failures.csv"));
     report(&run, &plan, &set, mark)?;
     let done = set.pictures.len();
-    run.manifest.outcome = Some(Outcome { done, failed: failures.len(), timings, ..Outcome::default() });
-    run.manifest.complete = true;
-    run.save()?;
+    run.finish(Outcome { done, failed: failures.len(), timings, ..Outcome::default() })?;
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 

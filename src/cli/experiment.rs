@@ -5,7 +5,8 @@ use super::session::{say_smaller_batch, stop_on_interrupt};
 use super::shard;
 use emocam::nn;
 use emocam::pipeline::{Pass, Stage};
-use emocam::run::record::{RecordWriter, RunRecord};
+use emocam::run::journal::RecordWriter;
+use emocam::run::record::RunRecord;
 use emocam::run::{Failure, Run, Timings};
 use std::sync::atomic::Ordering;
 

@@ -275,10 +275,8 @@ fn find_in(args: Args, photo: &Path, objects: &[PastedObject]) -> anyhow::Result
 fn finish(run: &mut Run, settings: &PasteSettings, failures: &[Failure], timings: Timings) -> anyhow::Result<ExitCode> {
     let (tally, pictures) = write(run)?;
     write_failures(&run.path("failures.csv"), failures)?;
-    run.manifest.outcome =
-        Some(Outcome { done: tally.images as usize, failed: failures.len(), timings, ..Outcome::default() });
-    run.manifest.complete = true;
-    run.save()?;
+    let done = tally.images as usize;
+    run.finish(Outcome { done, failed: failures.len(), timings, ..Outcome::default() })?;
     print_results(settings, &tally, &run.manifest.labels)?;
     for picture in pictures {
         say!("{}", picture.display());

@@ -273,9 +273,7 @@ fn problems(pictures: &mut Pictures) -> Vec<Problem> {
 fn finish(run: &mut Run, failures: &[Failure], done: usize, timings: Timings) -> anyhow::Result<ExitCode> {
     let (summary, picture) = write(run)?;
     write_failures(&run.path("failures.csv"), failures)?;
-    run.manifest.outcome = Some(Outcome { done, failed: failures.len(), timings, ..Outcome::default() });
-    run.manifest.complete = true;
-    run.save()?;
+    run.finish(Outcome { done, failed: failures.len(), timings, ..Outcome::default() })?;
     print(summary.as_bytes())?;
     say_picture(picture.as_deref());
     say_failures(failures, &run.path("failures.csv"));

@@ -21,6 +21,7 @@ pub use shards::{RunKind, Shards};
 pub use tables::{MergeRecord, Results, Tables};
 
 use crate::files::write_whole;
+use crate::run::journal::Sealer;
 use crate::run::{failures_csv, Failure, Outcome, Run};
 use crate::{Error, Result};
 use pending::Pending;
@@ -76,9 +77,9 @@ impl<R: MergeRecord> Checked<'_, R> {
         }
         let maps = maps::gather(&self.shards.runs, &run.path("maps"))?;
         let outcome = Outcome { failed: self.failures.len(), timings: self.timings(), ..outcome };
-        run.manifest.complete = self.is_complete();
-        run.manifest.outcome = self.is_complete().then_some(outcome);
-        run.save()?;
+        if self.is_complete() {
+            run.finish(outcome)?;
+        }
         let placed = |path: PathBuf| path.strip_prefix(pending.folder()).map(|name| target.join(name)).unwrap_or(path);
         let pictures = pictures.into_iter().map(placed).collect();
         pending.finish()?;
@@ -94,6 +95,7 @@ impl<R: MergeRecord> Checked<'_, R> {
     ) -> Result<usize> {
         let path = run.path("records.jsonl");
         let mut last: Option<String> = None;
+        let (mut sealer, mut sealed) = (Sealer::default(), Vec::new());
         let mut done = 0;
         write_whole(&path, |file| {
             self.ordered.for_each(|line, record| {
@@ -102,7 +104,9 @@ impl<R: MergeRecord> Checked<'_, R> {
                     return Err(Error::Setting(message));
                 }
                 record.path().clone_into(last.get_or_insert_default());
-                file.write_all(line).map_err(Error::io("write", &path))?;
+                sealed.clear();
+                sealer.seal(line, &mut sealed);
+                file.write_all(&sealed).map_err(Error::io("write", &path))?;
                 take(record)?;
                 done += 1;
                 report(done as u64);

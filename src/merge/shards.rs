@@ -193,7 +193,7 @@ fn ranges(numbers: &[u64]) -> String {
 fn unfinished(run: &Run) -> Result<String> {
     let path = run.path("records.jsonl");
     // Killed before its first batch, a run has none.
-    let done = if path.exists() { crate::run::record::count_lines(&path)? } else { 0 };
+    let done = if path.exists() { crate::run::journal::count_lines(&path)? } else { 0 };
     let (folder, shard) = (run.folder().display(), run.manifest.shard.expect("runs without are refused"));
     Ok(format!(
         "shard {} of {} ({folder}) is not finished: {done} of {} images; the same `{}` with --resume continues it",

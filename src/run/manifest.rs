@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What a run directory holds is told apart by this number; it changes when a record or a key gets another meaning.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// The contents of `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -206,6 +206,9 @@ pub struct MergedShard {
 pub struct Outcome {
     /// Pictures with a record.
     pub done: usize,
+    /// The checksum of the last line of `records.jsonl`, which is one of all lines; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checksum: Option<String>,
     /// Pictures and files in `failures.csv`.
     pub failed: usize,
     /// Labelled boxes.
@@ -417,6 +420,30 @@ impl Manifest {
     /// Which part of the corpus, in words.
     fn part(&self) -> String {
         self.shard.map_or("the whole corpus".into(), |shard| format!("{} of {}", shard.index, shard.count))
+    }
+
+    /// Refuses a `records.jsonl` of so many lines, the last of which has this checksum, if the run is finished and ended
+    /// with another.
+    pub(super) fn check_end(&self, lines: usize, checksum: &str) -> Result<(), String> {
+        let Some(outcome) = self.outcome.as_ref().filter(|_| self.complete) else { return Ok(()) };
+        if lines < outcome.done {
+            return Err(format!(
+                "has {lines} whole records, and run.json says {}: lines at the end were lost; the same `{}` with \
+                 --resume does what is missing",
+                outcome.done,
+                self.command()
+            ));
+        }
+        let same = outcome.checksum.as_ref().is_none_or(|expected| expected == checksum);
+        match same && lines == outcome.done {
+            true => Ok(()),
+            false => Err(format!(
+                "is not the file that run.json was written for: it has {lines} records and ends with the checksum \
+                 {checksum}, expected {} and {}; bring it back from a copy, or begin anew in another folder with --out",
+                outcome.done,
+                outcome.checksum.as_deref().unwrap_or("none")
+            )),
+        }
     }
 
     /// Refuses a record that does not fit this run.

@@ -1,6 +1,7 @@
 //! The run directory: what a pass over a corpus leaves behind, and what must agree before it is continued.
 
 mod contradictions;
+pub mod journal;
 mod manifest;
 mod maps;
 mod order;
@@ -103,6 +104,17 @@ impl Run {
         Ok(run)
     }
 
+    /// Marks the run as finished, with what came out and the checksum of its records, and writes `run.json`.
+    ///
+    /// # Errors
+    /// The records cannot be read, or the file cannot be written.
+    pub fn finish(&mut self, outcome: Outcome) -> Result<()> {
+        let checksum = journal::last_checksum(&self.path("records.jsonl"))?;
+        self.manifest.outcome = Some(Outcome { checksum, ..outcome });
+        self.manifest.complete = true;
+        self.save()
+    }
+
     /// Writes `run.json`.
     ///
     /// # Errors
@@ -127,7 +139,8 @@ impl Run {
     /// Calls `take` with every record, checked against the run's classes, labels and methods, in file order.
     ///
     /// # Errors
-    /// As [`record::for_each`]; a record that does not fit the run.
+    /// `records.jsonl` cannot be read; a line that is damaged, or does not fit the run, by its number; lines that are
+    /// missing or too many in a finished run.
     pub fn for_each_record(&self, take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
         self.for_each_record_of(take)
     }
@@ -158,10 +171,11 @@ impl Run {
         let fits = R::fits(&self.manifest).map_err(|message| Error::file(&self.folder, message))?;
         let path = self.path("records.jsonl");
         let mut number = 0;
-        record::for_each_line(&path, |line, record: R| {
+        let end = journal::for_each_line(&path, |line, record: R| {
             number += 1;
             fits(&record).map_err(|cause| Error::line(&path, number, cause))?;
             take(line, record)
-        })
+        })?;
+        self.manifest.check_end(end.lines, &end.checksum()).map_err(|cause| Error::file(&path, cause))
     }
 }

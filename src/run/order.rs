@@ -5,7 +5,8 @@
 //! held open, and memory depends neither on the number of records nor on that of late ones.
 
 use super::Run;
-use crate::run::record::{self, RunRecord};
+use crate::run::journal::{self, Place};
+use crate::run::record::RunRecord;
 use crate::{Error, Result};
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -49,8 +50,8 @@ struct Stretch<'a> {
     /// Bytes before it, and up to its end.
     start: u64,
     end: u64,
-    /// Lines before it.
-    lines: usize,
+    /// The lines before it.
+    place: Place,
 }
 
 impl<'a, R: RunRecord> Ordered<'a, R> {
@@ -65,13 +66,13 @@ impl<'a, R: RunRecord> Ordered<'a, R> {
     /// As [`Run::for_each_record_of`].
     pub fn add(&mut self, run: &'a Run, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
         let mut last: Option<String> = None;
-        let (mut at, mut lines) = (0, 0);
+        let (mut at, mut place) = (0, Place::default());
         run.for_each_line(|line, record: R| {
             if last.as_ref().is_none_or(|last| record.path() < last.as_str()) {
-                self.stretches.push(Stretch { run, start: at, end: at, lines });
+                self.stretches.push(Stretch { run, start: at, end: at, place });
             }
             at += line.len() as u64;
-            lines += 1;
+            place.pass(line);
             self.stretches.last_mut().expect("the first line has begun one").end = at;
             record.path().clone_into(last.get_or_insert_default());
             take(record)
@@ -148,21 +149,21 @@ impl<'a, R: RunRecord> Cursor<'a, R> {
     }
 
     fn read(&mut self) -> Result<()> {
-        let Stretch { run, start, end, lines } = self.rest;
+        let Stretch { run, start, end, place } = self.rest;
         let path = run.path("records.jsonl");
         let mut file = File::open(&path).map_err(Error::io("read", &path))?;
         file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &path))?;
         let mut reader = BufReader::with_capacity(self.bytes.min(256 << 10), file.take(end - start));
-        self.ahead = record::read_lines(&mut reader, &path, lines, self.bytes)?.into();
+        self.ahead = journal::read_lines(&mut reader, &path, place, self.bytes)?.into();
         if self.ahead.is_empty() {
             return Err(Error::file(&path, "has become shorter while it was read: is another emocam writing to it?"));
         }
         let fits = R::fits(&run.manifest).map_err(|message| Error::file(run.folder(), message))?;
-        for (number, (line, record)) in (lines + 1..).zip(&self.ahead) {
-            fits(record).map_err(|cause| Error::line(&path, number, cause))?;
+        for (line, record) in &self.ahead {
+            self.rest.place.pass(line);
+            fits(record).map_err(|cause| Error::line(&path, self.rest.place.lines, cause))?;
             self.rest.start += line.len() as u64;
         }
-        self.rest.lines += self.ahead.len();
         Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! A corpus of small pictures, miniature networks, and the command line that runs them.
 
 use assert_cmd::assert::OutputAssertExt;
+use emocam::run::journal::Sealer;
+use emocam::run::record::RunRecord;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -201,6 +203,46 @@ impl Run {
     pub fn table(&self, name: &str) -> Table {
         Table::read(&self.path(name))
     }
+
+    /// The records, as emocam reads them.
+    pub fn records<R: RunRecord>(&self) -> Vec<R> {
+        let mut records = Vec::new();
+        let keep = |record| {
+            records.push(record);
+            Ok(())
+        };
+        emocam::run::Run::open(&self.folder).unwrap().for_each_record_of(keep).unwrap();
+        records
+    }
+
+    /// Writes `records.jsonl` of these lines, with the checksums that belong to them, as if a pass had ended with them.
+    pub fn reseal(&self, lines: &[u8]) {
+        std::fs::write(self.path("records.jsonl"), sealed(lines)).unwrap();
+        self.expect_records(lines.iter().filter(|&&byte| byte == b'\n').count());
+    }
+
+    /// Makes `run.json` say that there are so many records, whatever their checksum.
+    pub fn expect_records(&self, count: usize) {
+        let mut manifest = self.manifest();
+        manifest["outcome"]["done"] = count.into();
+        manifest["outcome"].as_object_mut().unwrap().remove("checksum");
+        std::fs::write(self.path("run.json"), manifest.to_string()).unwrap();
+    }
+
+    /// Makes `run.json` say that the pass has not come to its end.
+    pub fn unfinish(&self) {
+        let mut manifest = self.manifest();
+        manifest["complete"] = false.into();
+        manifest.as_object_mut().unwrap().remove("outcome");
+        std::fs::write(self.path("run.json"), manifest.to_string()).unwrap();
+    }
+}
+
+/// Lines of a `records.jsonl` with the checksums that belong to them.
+pub fn sealed(lines: &[u8]) -> Vec<u8> {
+    let (mut sealer, mut sealed) = (Sealer::default(), Vec::new());
+    lines.split_inclusive(|&byte| byte == b'\n').for_each(|line| sealer.seal(line, &mut sealed));
+    sealed
 }
 
 /// Every file below `folder`, as `/`-separated paths in byte order, but for the marks of folders that emocam made.

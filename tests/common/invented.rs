@@ -2,7 +2,8 @@
 
 use super::corpus::Run;
 use emocam::image::BoundingBox;
-use emocam::run::record::{BoxRecord, ImageRecord, MapRecord, RecordWriter};
+use emocam::run::journal::RecordWriter;
+use emocam::run::record::{BoxRecord, ImageRecord, MapRecord};
 use emocam::score::{BoxScore, MapGrid};
 
 /// Replaces the records of a run by 25,000 invented ones, of so many boxes and of 601 classes; no picture has the last
@@ -13,6 +14,7 @@ pub fn invent_records(run: &Run, boxes: u64) {
     let classes: Vec<String> = (0..601).map(|class| format!("Class {class}")).collect();
     manifest["classes"] = classes.into();
     std::fs::write(run.path("run.json"), manifest.to_string()).unwrap();
+    run.expect_records(25_000);
     std::fs::remove_file(run.path("records.jsonl")).unwrap();
     let mut writer = RecordWriter::open(&run.path("records.jsonl")).unwrap();
     for chunk in 0..25 {

@@ -18,7 +18,7 @@ pub fn split(whole: &Run, folder: &Path, count: u64) -> Vec<Run> {
     let write = |(index, (lines, images)): (u64, (String, usize))| {
         let run = Run { folder: folder.join(Shard::new(index, count).unwrap().folder_name()) };
         write_manifest(whole, &run, Shard { index, count }, images);
-        fs::write(run.path("records.jsonl"), lines).unwrap();
+        run.reseal(lines.as_bytes());
         run
     };
     (1..).zip(parts).map(write).collect()
@@ -28,8 +28,8 @@ pub fn split(whole: &Run, folder: &Path, count: u64) -> Vec<Run> {
 pub fn write_manifest(whole: &Run, run: &Run, shard: Shard, images: usize) {
     let mut manifest = whole.manifest();
     manifest["shard"] = serde_json::json!({ "index": shard.index, "count": shard.count, "images": images });
-    manifest["outcome"]["done"] = images.into();
     fs::create_dir_all(&run.folder).unwrap();
     fs::write(run.path("run.json"), manifest.to_string()).unwrap();
+    run.expect_records(images);
     fs::write(run.path("failures.csv"), "path,stage,cause\n").unwrap();
 }
