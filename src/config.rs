@@ -166,12 +166,14 @@ pub struct CamConfig {
     pub class: ClassChoice,
     /// On which side of the last convolution's ReLU the explained activation lies.
     pub layer_point: LayerPoint,
-    /// LRP-CAM, LIFT-CAM and DnCShap as defined, or as published.
+    /// LIME-CAM, LRP-CAM, LIFT-CAM and DnCShap as defined, or as published.
     pub compat: Compat,
     /// LRP-CAM's rule.
     pub lrp_rule: LrpRule,
     /// Orders in which Shapley-CAM adds the channels, an even number.
     pub permutations: usize,
+    /// LIME-CAM fits until the standard error of a picture's channel weights is at most this share of their norm.
+    pub lime_error: f32,
     /// Evaluations of the score for a picture, by dnc-shap and object-shap.
     pub evaluations: usize,
     /// What dnc-shap and object-shap put in place of what they hide.
@@ -201,6 +203,7 @@ impl Default for CamConfig {
             compat: options.compat,
             lrp_rule: options.lrp_rule,
             permutations: options.permutations,
+            lime_error: options.lime_error,
             evaluations: options.evaluations,
             fill: options.fill,
             at_layer: options.at_layer,
@@ -278,6 +281,7 @@ impl CamConfig {
             compat: self.compat,
             lrp_rule: self.lrp_rule,
             permutations: self.permutations,
+            lime_error: self.lime_error,
             evaluations: self.evaluations,
             fill: self.fill,
             at_layer: self.at_layer.clone(),
@@ -421,6 +425,10 @@ impl Config {
         if !(2..=100_000).contains(&cam.permutations) || cam.permutations % 2 == 1 {
             let found = cam.permutations;
             return Err(Error::Setting(format!("permutations should be an even number from 2 on, found {found}")));
+        }
+        if !(0.01..=1.0).contains(&cam.lime_error) {
+            let found = cam.lime_error;
+            return Err(Error::Setting(format!("lime_error should be from 0.01 to 1, found {found}")));
         }
         if !(2..=1_000_000).contains(&cam.evaluations) {
             let found = cam.evaluations;

@@ -7,6 +7,7 @@
 
 mod cam;
 mod channels;
+mod estimate;
 pub mod external;
 mod map;
 mod method;

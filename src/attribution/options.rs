@@ -162,7 +162,7 @@ pub enum LayerPoint {
     PostRelu,
 }
 
-/// Whose LRP-CAM, LIFT-CAM and DnCShap.
+/// Whose LIME-CAM, LRP-CAM, LIFT-CAM and DnCShap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compat {
@@ -171,7 +171,7 @@ pub enum Compat {
     None,
     /// As the paper's published code computes them: its ReLUs are function calls and its fully connected layers lie in
     /// a plain list, so captum hooks none of them. What is left of LRP is score times gradient, of DeepLIFT gradient
-    /// times A. DnCShap as it was released, whose values do not add up.
+    /// times A. LIME-CAM by a single fit to 256 sets. DnCShap as it was released, whose values do not add up.
     Published,
 }
 
@@ -274,7 +274,7 @@ impl HiddenFill {
 }
 
 /// What the methods can be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Which score is explained.
     pub target: Target,
@@ -285,12 +285,14 @@ pub struct Options {
     pub sign: Sign,
     /// Where A lies.
     pub layer_point: LayerPoint,
-    /// Whose LRP-CAM, LIFT-CAM and DnCShap.
+    /// Whose LIME-CAM, LRP-CAM, LIFT-CAM and DnCShap.
     pub compat: Compat,
     /// LRP-CAM's rule.
     pub lrp_rule: LrpRule,
     /// Orders in which Shapley-CAM adds the channels, an even number.
     pub permutations: usize,
+    /// LIME-CAM fits until the standard error of a picture's channel weights is at most this share of their norm.
+    pub lime_error: f32,
     /// Evaluations of the score for a picture, by methods that hide parts of it.
     pub evaluations: usize,
     /// What stands in for hidden places of the picture.
@@ -309,6 +311,7 @@ impl Default for Options {
             compat: Compat::default(),
             lrp_rule: LrpRule::default(),
             permutations: 16,
+            lime_error: 0.075,
             evaluations: 256,
             fill: HiddenFill::default(),
             at_layer: HiddenPlace::default(),

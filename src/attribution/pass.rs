@@ -1,6 +1,7 @@
 //! What every method starts from.
 
 use super::channels::ChannelParts;
+use super::estimate::Estimate;
 use super::options::{LayerPoint, Options, Score};
 use super::{walk, InputRegion};
 use crate::networks::{Activation, Classifier, Forward};
@@ -92,6 +93,12 @@ impl<'a> HeadPass<'a> {
     /// A at the chosen point: (N, K, rows, columns).
     pub fn a(&self) -> &Tensor {
         &self.activation.values
+    }
+
+    /// The estimated weights of each picture's channels, (N, K), where A is.
+    pub(super) fn channel_weights(&self, estimates: &[Estimate]) -> Result<Tensor, TchError> {
+        let values: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
+        Tensor::f_from_slice(&values)?.f_reshape([estimates.len() as i64, -1])?.f_to_device(self.a().device())
     }
 
     /// The outputs of the batch: (N, outputs).

@@ -3,26 +3,8 @@
 //! 2022, section 4.1). Whatever the number of orders, the values sum to the score of all players less that of none. The
 //! error is estimated from the spread between the pairs.
 
+use super::estimate::Estimate;
 use crate::random::Random;
-
-/// Estimated Shapley values.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Estimate {
-    pub values: Vec<f64>,
-    /// Standard error of each, 0 with a single pair of orders.
-    pub errors: Vec<f64>,
-}
-
-impl Estimate {
-    /// Length of the vector of errors over that of the values; 0 where all values are 0.
-    pub fn relative_error(&self) -> f32 {
-        let length = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
-        match length(&self.values) {
-            0.0 => 0.0,
-            of_values => (length(&self.errors) / of_values) as f32,
-        }
-    }
-}
 
 /// `pairs` orders of `players` players, each followed by the same backwards, one after the other.
 pub(super) fn orders(players: usize, pairs: usize, random: &mut Random) -> Vec<i64> {
@@ -38,25 +20,15 @@ pub(super) fn orders(players: usize, pairs: usize, random: &mut Random) -> Vec<i
 
 /// From [`orders`] and what the score gained with every player as it joined.
 pub(super) fn estimate(players: usize, orders: &[i64], gains: &[f64]) -> Estimate {
-    let (mut sums, mut squares) = (vec![0.0; players], vec![0.0; players]);
-    for (orders, gains) in orders.chunks_exact(2 * players).zip(gains.chunks_exact(2 * players)) {
+    let of_pair = |(orders, gains): (&[i64], &[f64])| {
         let mut of_player = vec![0.0; players];
         for (&player, gain) in orders.iter().zip(gains) {
             of_player[player as usize] += gain / 2.0;
         }
-        for ((sum, square), gain) in sums.iter_mut().zip(&mut squares).zip(of_player) {
-            *sum += gain;
-            *square += gain * gain;
-        }
-    }
-    let n = (orders.len() / (2 * players)) as f64;
-    let values: Vec<f64> = sums.iter().map(|sum| sum / n).collect();
-    let errors = values
-        .iter()
-        .zip(squares)
-        .map(|(mean, square)| ((square / n - mean * mean).max(0.0) / (n - 1.0).max(1.0)).sqrt())
-        .collect();
-    Estimate { values, errors }
+        of_player
+    };
+    let pairs = orders.chunks_exact(2 * players).zip(gains.chunks_exact(2 * players));
+    Estimate::of_draws(&pairs.map(of_pair).collect::<Vec<_>>())
 }
 
 /// From the scores of all coalitions of `players` players: that of a set is the one whose number has the bits of its

@@ -92,6 +92,11 @@ struct Sampling {
     #[arg(long, value_name = "N", help_heading = "Maps", value_parser = whole::<usize>(2, 100_000))]
     permutations: Option<usize>,
 
+    /// lime-cam fits until the standard error of its channel weights is at most this share of their norm, 0.01 to 1, or
+    /// 64 times; 512 sets of channels a fit, two fits at least (--compat published: one fit to 256 sets) [default: 0.075]
+    #[arg(long, value_name = "SHARE", help_heading = "Maps")]
+    lime_error: Option<f32>,
+
     /// Seed of the methods that draw at random (lime-cam, shapley-cam, object-shap) [default: 1]
     #[arg(long, value_name = "N", help_heading = "Maps", value_parser = whole::<u64>(0, u64::MAX))]
     seed: Option<u64>,
@@ -531,8 +536,9 @@ impl Settings {
 impl Sampling {
     /// Changes what was given in `cam`.
     fn apply(self, cam: &mut CamConfig) {
-        let Self { permutations, seed, evaluations, fill, at_layer, player_confidence } = self;
+        let Self { permutations, lime_error, seed, evaluations, fill, at_layer, player_confidence } = self;
         set(&mut cam.permutations, permutations);
+        set(&mut cam.lime_error, lime_error);
         set(&mut cam.seed, seed);
         set(&mut cam.evaluations, evaluations);
         set(&mut cam.fill, fill);

@@ -4,7 +4,8 @@
 //!
 //! Estimated from orders in which the channels join ([`crate::attribution::shapley`]).
 
-use crate::attribution::shapley::{self, orders, Estimate};
+use crate::attribution::estimate::Estimate;
+use crate::attribution::shapley::{self, orders};
 use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
 use crate::random::Random;
 use tch::{Kind, TchError, Tensor};
@@ -26,7 +27,7 @@ impl CamMethod for ShapleyCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
         let estimates =
             (0..pass.classes.len()).map(|at| estimate(pass, at, score)).collect::<Result<Vec<_>, TchError>>()?;
-        let raw = RawMaps::weighted(pass, values(pass, &estimates)?)?;
+        let raw = RawMaps::weighted(pass, pass.channel_weights(&estimates)?)?;
         Ok(RawMaps { errors: Some(estimates.iter().map(Estimate::relative_error).collect()), ..raw })
     }
 
@@ -38,13 +39,7 @@ impl CamMethod for ShapleyCam {
 /// (N, K)
 fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
     let estimates = (0..pass.classes.len()).map(|at| estimate(pass, at, score));
-    values(pass, &estimates.collect::<Result<Vec<_>, TchError>>()?)
-}
-
-/// The estimated values of a batch, (N, K), where A is.
-fn values(pass: &HeadPass<'_>, estimates: &[Estimate]) -> Result<Tensor, TchError> {
-    let values: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
-    Tensor::f_from_slice(&values)?.f_reshape([estimates.len() as i64, -1])?.f_to_device(pass.a().device())
+    pass.channel_weights(&estimates.collect::<Result<Vec<_>, TchError>>()?)
 }
 
 /// For picture `at`, from `options.permutations` orders.

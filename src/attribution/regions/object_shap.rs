@@ -5,6 +5,7 @@
 
 use super::masking::{Masking, Scores};
 use super::players::{Joined, Players, MOST};
+use crate::attribution::estimate::Estimate;
 use crate::attribution::options::HiddenPlace;
 use crate::attribution::shapley;
 use crate::attribution::{CamMethod, Explains, Game, HeadPass, MethodRow, Needs, RawMaps, Score};
@@ -63,13 +64,13 @@ struct Played {
     all: f64,
     nothing: f64,
     evaluations: usize,
-    estimate: shapley::Estimate,
+    estimate: Estimate,
     exact: bool,
 }
 
 impl Played {
     fn game(self, players: &Players) -> Game {
-        let Self { all, nothing, evaluations, estimate: shapley::Estimate { values, errors }, exact } = self;
+        let Self { all, nothing, evaluations, estimate: Estimate { values, errors }, exact } = self;
         let of = |numbers: &[f64], player: &Option<usize>| player.map_or(0.0, |player| numbers[player]);
         let credit = values.iter().map(|value| value.max(0.0)).sum::<f64>();
         let share = |value: f64| if credit > 0.0 { value / credit } else { 0.0 };
@@ -99,7 +100,7 @@ fn play(
     if count <= EXACT {
         let sets: Vec<u64> = (0..1 << count).collect();
         let scores = value(&sets)?;
-        let estimate = shapley::Estimate { values: shapley::exact(count, &scores), errors: vec![0.0; count] };
+        let estimate = Estimate { values: shapley::exact(count, &scores), errors: vec![0.0; count] };
         let (all, nothing) = (scores[scores.len() - 1], scores[0]);
         return Ok(Played { all, nothing, evaluations: sets.len(), estimate, exact: true });
     }

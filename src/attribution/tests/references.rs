@@ -178,7 +178,7 @@ fn lime_coefficients_agree_with_scikit_learn_on_the_same_masks() {
     let (masks, wanted) = (expected("masks"), expected("lasso"));
     let rows = |all: &Tensor, at| Vec::<f32>::try_from(&all.get(at).flatten(0, -1)).unwrap();
     let masks: Vec<Vec<f32>> = (0..8).map(|at| rows(&masks, at)).collect();
-    let found = lime_cam::coefficients(&pass, &masks, Score::Logit).unwrap();
+    let found = lime_cam::coefficients(&pass, &(0..8).collect::<Vec<_>>(), &masks, Score::Logit).unwrap();
     assert_eq!(found.len(), 8);
     for (at, found) in found.iter().enumerate() {
         let wanted = rows(&wanted, at as i64);
