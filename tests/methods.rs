@@ -1,5 +1,5 @@
-//! What `--cam`, `--target`, `--contrast`, `--sign`, `--class`, `--layer-point`, `--compat`, `--lrp-rule` and `--permutations` change, and maps
-//! at the extremes, end to end.
+//! What `--cam`, `--target`, `--contrast`, `--sign`, `--class`, `--layer-point`, `--compat`, `--lrp-rule`, `--permutations` and
+//! `--lime-error` change, and maps at the extremes, end to end.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -9,6 +9,7 @@ mod common;
 use common::corpus::{ends, refused, Corpus, Run};
 use emocam::attribution::Method;
 use emocam::nn::weights::{pytorch, Array, StateDict};
+use emocam::run::record::ImageRecord;
 use std::collections::BTreeSet;
 
 /// The methods whose importances differ between two runs over the same pictures.
@@ -31,17 +32,18 @@ fn every_option_is_recorded_and_changes_the_methods_it_is_for() {
     let only = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let base = run("base", &[]);
     assert_eq!(base.table("objects.csv").methods().iter().cloned().collect::<BTreeSet<_>>(), all);
-    let cases: [(&str, &str, serde_json::Value, BTreeSet<String>); 7] = [
+    let cases: [(&str, &str, serde_json::Value, BTreeSet<String>); 8] = [
         // The preset's others explain the logit already.
         ("target", "logit", "logit".into(), only(&["grad-cam", "ablation-cam"])),
         // The principal component knows of no class.
         ("class", "Joy", "Joy".into(), but(&["eigen-cam"])),
         // Where the ReLU lets nothing through, gradient before it and activation behind it are 0.
         ("layer-point", "post-relu", "post-relu".into(), but(&["layer-cam", "hires-cam"])),
-        ("compat", "published", "published".into(), only(&["lrp-cam", "lift-cam"])),
+        ("compat", "published", "published".into(), only(&["lime-cam", "lrp-cam", "lift-cam"])),
         ("lrp-rule", "gamma", "gamma".into(), only(&["lrp-cam"])),
         ("lrp-rule", "z-plus", "z-plus".into(), only(&["lrp-cam"])),
         ("permutations", "4", 4.into(), only(&["shapley-cam"])),
+        ("lime-error", "0.5", 0.5.into(), only(&["lime-cam"])),
     ];
     for (option, value, recorded, expected) in cases {
         let run = run(&format!("{option}-{value}"), &[&format!("--{option}"), value]);
@@ -54,6 +56,7 @@ fn every_option_is_recorded_and_changes_the_methods_it_is_for() {
     }
     refused(corpus.analyze("none").args(["--class", "Jy"]), &["class should be `predicted`", "Joy", "found `Jy`"]);
     refused(corpus.analyze("none").args(["--permutations", "3"]), &["even number", "found 3"]);
+    refused(corpus.analyze("none").args(["--lime-error", "0"]), &["lime_error should be from 0.01 to 1", "found 0"]);
     refused(corpus.analyze("none").args(["--layer-point", "relu"]), &["relu", "pre-relu", "post-relu"]);
 }
 
@@ -103,25 +106,48 @@ fn an_index_is_the_label_it_stands_for() {
     assert!(changed(&corpus.run("label"), &corpus.run("index")).is_empty());
 }
 
+/// The errors in the records of four pictures by a method that draws; Grad-CAM beside it has none.
+fn errors(corpus: &Corpus, method: &str, flags: &[&str]) -> Vec<Option<f32>> {
+    let name = format!("{method} {}", flags.join(" "));
+    let methods = format!("grad-cam,{method}");
+    ends(corpus.analyze(&name).args(["--limit", "4", "--cam", &methods]).args(flags), 0);
+    let records = corpus.run(&name).records::<ImageRecord>();
+    assert!(records.iter().all(|record| record.maps[0].error.is_none()), "Grad-CAM is exact");
+    records.iter().map(|record| record.maps[1].error).collect()
+}
+
 #[test]
 fn shapley_values_come_with_their_error_and_more_orders_make_it_smaller() {
     let corpus = Corpus::small();
     let error = |permutations: &str| {
-        let flags = ["--limit", "4", "--cam", "grad-cam,shapley-cam", "--permutations", permutations];
-        ends(corpus.analyze(permutations).args(flags), 0);
-        let text = std::fs::read_to_string(corpus.run(permutations).path("records.jsonl")).unwrap();
-        let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let errors: Vec<f64> = records
-            .map(|record| {
-                assert!(record["maps"][0].get("error").is_none(), "Grad-CAM is exact");
-                record["maps"][1]["error"].as_f64().unwrap()
-            })
-            .collect();
-        assert!(errors.iter().all(|error| *error > 0.0));
-        errors.iter().sum::<f64>() / errors.len() as f64
+        let errors: Vec<f32> =
+            errors(&corpus, "shapley-cam", &["--permutations", permutations]).into_iter().flatten().collect();
+        assert!(errors.len() == 4 && errors.iter().all(|error| *error > 0.0));
+        errors.iter().sum::<f32>() / 4.0
     };
     let (few, many) = (error("8"), error("128"));
     assert!(many < 0.5 * few, "16 times the orders, a quarter of the error: {few} {many}");
+}
+
+#[test]
+fn lime_cam_draws_until_it_is_as_sure_as_it_should_be() {
+    let corpus = Corpus::small();
+    let wanted = |error: f32| {
+        let flag = error.to_string();
+        let errors: Vec<f32> = errors(&corpus, "lime-cam", &["--lime-error", &flag]).into_iter().flatten().collect();
+        assert!(errors.len() == 4 && errors.iter().all(|found| *found > 0.0 && *found <= error), "{errors:?}");
+        errors.iter().sum::<f32>() / 4.0
+    };
+    assert!(wanted(0.03) < wanted(0.5));
+    assert_eq!(errors(&corpus, "lime-cam", &["--compat", "published"]), [None; 4], "a single fit knows no error");
+    // Other draws, the same picture: within a few errors.
+    let importances = |seed: &str| -> Vec<f64> {
+        ends(corpus.analyze(seed).args(["--cam", "lime-cam", "--seed", seed, "--lime-error", "0.02"]), 0);
+        corpus.run(seed).table("objects.csv").column("lime-cam").iter().map(|cell| cell.parse().unwrap()).collect()
+    };
+    let (one, other) = (importances("1"), importances("2"));
+    let off = one.iter().zip(&other).map(|(a, b)| (a - b).abs()).sum::<f64>() / one.len() as f64;
+    assert!(off > 0.0 && off < 0.02, "boxes move by {off}");
 }
 
 /// No cell of a table and no number of a JSON file of `run` is NaN or infinite.

@@ -49,6 +49,8 @@ pub struct MethodRow {
     pub preset: Score,
     /// Whether the EmoCAM paper has it.
     pub paper: bool,
+    /// Whether it draws at random, from the seed and the picture's path.
+    pub draws: bool,
     pub(super) implementation: &'static dyn CamMethod,
 }
 
@@ -182,6 +184,11 @@ impl Method {
     /// Whether it can explain what `options` ask for.
     pub fn can_explain(self, options: &Options) -> bool {
         self.0.explains.refuses(options).is_none()
+    }
+
+    /// Whether it draws at random, from the seed and the picture's path.
+    pub fn draws(self) -> bool {
+        self.0.draws
     }
 
     /// Whether its raw map is a weighted sum of A's channels.

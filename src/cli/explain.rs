@@ -7,7 +7,7 @@ use anyhow::Context;
 use emocam::associate::Importance;
 use emocam::config::Config;
 use emocam::corpus::{check, find, Source};
-use emocam::figures::{names, ExaminedPhoto, Explained, Explainer};
+use emocam::figures::{percentage, names, ExaminedPhoto, Explained, Explainer};
 use emocam::files::write_bytes;
 use emocam::pipeline::{Pass, Worker};
 use emocam::plot::{write_scaled, Colours, PHOTO_SCALE};
@@ -50,7 +50,8 @@ pub struct Args {
     #[arg(long)]
     save_maps: bool,
 
-    /// Name photos by their path below this folder, as a run over it does; lime-cam draws at random by that name
+    /// Name photos by their path below this folder, as a run over it does; lime-cam, shapley-cam and object-shap draw at
+    /// random by that name
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
 
@@ -85,6 +86,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let wanted = Wanted { boxes: boxes.into(), colours, maps: save_maps };
     let (config, machine) = settings.resolve_or_paper_methods()?;
+    say_draws(&config, corpus.is_some());
     let (sources, mut failures) = sources(&images, corpus.as_deref())?;
     let files = files(&sources, &out)?;
     let _claimed = overwrite.figures(&out)?;
@@ -216,6 +218,18 @@ fn write(
     Ok(text(&content, config, wanted.boxes))
 }
 
+/// Says that methods draw by the photos' names, where these may be others than in a run.
+fn say_draws(config: &Config, named_as_in_a_run: bool) {
+    let drawing = config.cam.methods.iter().filter(|method| method.draws()).map(ToString::to_string);
+    let drawing = drawing.collect::<Vec<_>>().join(", ");
+    if !drawing.is_empty() && !named_as_in_a_run {
+        say!(
+            "{drawing} draw at random by a photo's name: to repeat the numbers of a run over a folder, name the folder \
+             with --corpus"
+        );
+    }
+}
+
 /// The photo in a few lines.
 fn text(of: &Explained, config: &Config, shown: usize) -> String {
     let percent = |probability: Option<f32>| {
@@ -245,7 +259,8 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
         };
         let outside = map.outside.filter(|_| !map.flat && !map.boxes.is_empty());
         let outside = outside.map(|share| format!("; {share:.2} of the map outside all boxes")).unwrap_or_default();
-        let _ = writeln!(text, "  {:<14} {said}{outside}", map.method);
+        let error = map.error.map(|error| format!("; weights ± {}", percentage(error))).unwrap_or_default();
+        let _ = writeln!(text, "  {:<14} {said}{outside}{error}", map.method);
     }
     let over = config.association.importance;
     if of.methods.iter().any(|map| !map.flat && map.boxes.iter().take(shown).any(|of| of.counts)) {

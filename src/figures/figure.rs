@@ -93,6 +93,12 @@ impl Explainer<'_> {
                           the number at a box is its value as a share of all positive ones.";
             notes.push(signed.into());
         }
+        if content.methods.iter().any(|map| map.error.is_some()) {
+            let sampled =
+                "± behind a score: the map's channel weights were estimated from random draws, this is their standard \
+                 error as a share of their length; boxes close to the threshold may change sides with another seed.";
+            notes.push(sampled.into());
+        }
         if !content.streams.is_empty() {
             let answer = |of: &ExplainedStream| {
                 let percent = of.answer.probability.map_or(String::new(), |share| format!(" {:.1} %", 100.0 * share));
@@ -111,6 +117,14 @@ impl Explainer<'_> {
     }
 }
 
+/// A share in per cent: whole ones from 1 on.
+pub fn percentage(share: f32) -> String {
+    match 100.0 * share {
+        percent if percent >= 1.0 || percent == 0.0 => format!("{percent:.0} %"),
+        percent => format!("{percent:.1} %"),
+    }
+}
+
 /// The contours of a mask in pixels of the photo.
 fn outline(rle: &str, photo: Size) -> Vec<Vec<(u32, u32)>> {
     Mask::from_compressed(photo, rle).expect("it was written by Mask::to_compressed just now").outline()
@@ -120,13 +134,18 @@ fn method<'a>(map: &ExplainedMap, cam: &CamConfig, values: &'a [f32], size: Size
     let ranked = |of: &ExplainedBox| Ranked { object: of.index, score: of.importance.into(), counts: of.counts };
     MethodMap {
         name: map.method.clone(),
-        note: map.score.map_or("map from a file".into(), |score| note(score, cam)),
+        note: map.score.map_or("map from a file".into(), |score| note(score, cam) + &uncertainty(map)),
         size,
         map: values,
         signed: None,
         flat: map.flat,
         ranked: map.boxes.iter().map(ranked).collect(),
     }
+}
+
+/// How sure the weights are of a map that was sampled.
+fn uncertainty(map: &ExplainedMap) -> String {
+    map.error.map(|error| format!(", ± {}", percentage(error))).unwrap_or_default()
 }
 
 /// Of what a map is, below its name.

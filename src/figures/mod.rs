@@ -9,6 +9,7 @@ mod figure;
 mod names;
 
 pub use content::{Explained, ExplainedBox, ExplainedLabel, ExplainedMap, ExplainedStream};
+pub use figure::percentage;
 pub use names::names;
 
 use crate::associate::Importance;

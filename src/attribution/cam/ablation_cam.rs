@@ -11,6 +11,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     explains: Explains::AnyScore,
     preset: Score::Probability,
     paper: true,
+    draws: false,
     implementation: &AblationCam,
 };
 

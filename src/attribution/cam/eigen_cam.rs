@@ -15,6 +15,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     explains: Explains::NoScore,
     preset: Score::Logit,
     paper: false,
+    draws: false,
     implementation: &EigenCam,
 };
 

@@ -18,6 +18,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     explains: Explains::SupportAlone,
     preset: Score::Logit,
     paper: false,
+    draws: false,
     implementation: &GradCamPlusPlus,
 };
 

@@ -12,6 +12,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: false,
+    draws: false,
     implementation: &HiResCam,
 };
 

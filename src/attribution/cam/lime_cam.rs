@@ -39,6 +39,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: true,
+    draws: true,
     implementation: &LimeCam,
 };
 

@@ -16,6 +16,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     explains: Explains::Labels,
     preset: Score::Logit,
     paper: true,
+    draws: false,
     implementation: &LrpCam,
 };
 

@@ -18,6 +18,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: false,
+    draws: true,
     implementation: &ShapleyCam,
 };
 

@@ -16,6 +16,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     explains: Explains::AnyScore,
     preset: Score::Logit,
     paper: false,
+    draws: false,
     implementation: &XGradCam,
 };
 

@@ -25,6 +25,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     preset: Score::Probability,
     explains: Explains::AnyScore,
     paper: false,
+    draws: false,
     implementation: &DncShap,
 };
 

@@ -26,6 +26,7 @@ pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     preset: Score::Probability,
     explains: Explains::SupportAlone,
     paper: false,
+    draws: true,
     implementation: &ObjectShap,
 };
 
