@@ -25,6 +25,7 @@ fn pages() -> Vec<PathBuf> {
         "configs/README.md",
         "models/README.md",
         "scripts/README.md",
+        "tests/reference/README.md",
     ];
     names.iter().map(|name| root().join(name)).collect()
 }
@@ -108,4 +109,29 @@ fn every_example_is_understood() {
         }
     }
     assert!(count > 30, "{count}");
+}
+
+/// What lies directly in a folder of the repository.
+fn names(folder: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// What the first group of `pattern` finds.
+fn captured(pattern: &str, text: &str) -> BTreeSet<String> {
+    Regex::new(pattern).unwrap().captures_iter(text).map(|found| found[1].to_string()).collect()
+}
+
+#[test]
+fn all_reference_values_and_their_scripts_are_in_the_index() {
+    let page = text(&root().join("tests/reference/README.md"));
+    // Files and folders are code in the first cells of rows; rows that go on with the values above have none.
+    let cells: Vec<&str> =
+        page.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1)).collect();
+    let mut values = names("tests/reference");
+    assert!(values.remove("README.md"));
+    assert_eq!(captured("`([^`/]+)[^`]*`", &cells.join("\n")), values);
+    let mut scripts = names("scripts/reference");
+    scripts.retain(|name| name.ends_with(".py"));
+    assert_eq!(captured(r"scripts/reference/([^)/]+\.py)\)", &page), scripts);
 }
