@@ -7,6 +7,7 @@
 mod common;
 
 use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus, Run, Table};
+use common::process::{finish, signal, start, wait_for_records};
 use emocam::stats::wilson;
 use emocam::world::{graph, Variant, CLASSES, LABELS};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,19 @@ fn the_demo_finds_every_planted_cause_and_its_tables_are_the_same_on_one_thread(
     let (_, two) = demo(&corpus, "two", "2");
     assert_same_tables(&one, &two);
     refused(emocam().current_dir(corpus.path("")).args(["demo", "--out", "one"]), &["one is not empty", "--out"]);
+}
+
+#[test]
+fn ctrl_c_ends_the_demo_and_it_says_what_is_left() {
+    let corpus = Corpus::empty();
+    let mut command = emocam();
+    command.current_dir(corpus.path("")).args(["demo", "--scenes", "600", "--out", "out"]);
+    let mut child = start(&mut command);
+    wait_for_records(&mut child, &corpus.run("out/run"), 0);
+    signal(&child, "-INT");
+    let (status, said) = finish(child);
+    assert_eq!(status, Some(130), "{said}");
+    assert!(said.contains("stopped; what was done lies in out"), "{said}");
 }
 
 /// Scenes, their objects, and a configuration with the embedded models.

@@ -59,28 +59,39 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     write_bytes(&out.join("demo.toml"), to_toml(&config).as_bytes())?;
 
     let (scenes_text, seed) = (scenes.to_string(), SEED.to_string());
-    step(&["world", "--scenes", &scenes_text, "--seed", &seed, "--out", &pictures])?;
-    step(&["analyze", &pictures, "--config", &config_file, "--cam", "paper", "--device", "cpu", "--out", &run])?;
-    step(&["rsa", &run, "--resamples", "500"])?;
     let shown = explained(*scenes, &out.join("scenes"));
     let mut explain = vec!["explain"];
     explain.extend(shown.iter().map(String::as_str));
     let explained = path("explained");
     explain.extend(["--config", &config_file, "--cam", "paper", "--device", "cpu"]);
     explain.extend(["--corpus", &pictures, "--out", &explained]);
-    step(&explain)?;
-    step(&["report", &run, "--compute-maps", "--device", "cpu", "--examples", "2", "--example-labels", "3"])?;
+    let steps: [&[&str]; 5] = [
+        &["world", "--scenes", &scenes_text, "--seed", &seed, "--out", &pictures],
+        &["analyze", &pictures, "--config", &config_file, "--cam", "paper", "--device", "cpu", "--out", &run],
+        &["rsa", &run, "--resamples", "500"],
+        &explain,
+        &["report", &run, "--compute-maps", "--device", "cpu", "--examples", "2", "--example-labels", "3"],
+    ];
+    for arguments in steps {
+        if !step(arguments)? {
+            say!("stopped; what was done lies in {}: remove it, or name another folder with --out", out.display());
+            return Ok(ExitCode::from(130));
+        }
+    }
     let summary = summary(&Run::open(&out.join("run"))?, out)?;
     std::io::stdout().lock().write_all(summary.as_bytes()).context("cannot write to stdout")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints and runs a command of `emocam`.
-fn step(arguments: &[&str]) -> anyhow::Result<()> {
+/// Prints and runs a command of `emocam`; `false`: Ctrl-C stopped it.
+fn step(arguments: &[&str]) -> anyhow::Result<bool> {
     say!("\n$ emocam {}", arguments.join(" "));
     let status = run_arguments(arguments)?;
+    if status == ExitCode::from(130) {
+        return Ok(false);
+    }
     anyhow::ensure!(status == ExitCode::SUCCESS, "`emocam {}` did not finish", arguments[0]);
-    Ok(())
+    Ok(true)
 }
 
 /// The first scene of each of the labels in `EXPLAINED`.
