@@ -225,7 +225,7 @@ fn records_that_contradict_themselves_are_refused_by_their_line() {
         command
     };
     type Change = fn(&mut serde_json::Value);
-    let changes: [(Change, &str); 6] = [
+    let changes: [(Change, &str); 9] = [
         (
             |record| record["label"] = ((record["label"].as_u64().unwrap() + 1) % 20).into(),
             "its label has the probability",
@@ -235,6 +235,16 @@ fn records_that_contradict_themselves_are_refused_by_their_line() {
         (|record| record["boxes"][0]["box"] = vec![30.0, 0.0, 10.0, 9.0].into(), "is no box in a picture"),
         (|record| record["boxes"][0]["confidence"] = 1.5.into(), "a confidence of 1.5"),
         (|record| record["width"] = 0.into(), "a picture of 0 x"),
+        (|record| record["maps"][0]["scores"][0][0] = 1.5.into(), "no map from 0 to 1 has this"),
+        (|record| record["maps"][0]["mean"] = (-0.5).into(), "a mean of -0.5"),
+        (
+            |record| {
+                let last = record["boxes"].as_array().unwrap().len() - 1;
+                record["boxes"][last]["confidence"] = 1.0.into();
+                record["boxes"][0]["confidence"] = 0.5.into();
+            },
+            "not by falling confidence",
+        ),
     ];
     for (change, named) in changes {
         let mut lines: Vec<String> = text.lines().map(String::from).collect();

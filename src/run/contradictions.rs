@@ -1,6 +1,7 @@
 //! What a record cannot say without contradicting itself.
 
-use super::record::{BoxRecord, ImageRecord};
+use super::record::{BoxRecord, ImageRecord, MapRecord};
+use crate::score::BoxScore;
 
 impl ImageRecord {
     /// Refuses what is no distribution, and a label that is not the most probable one.
@@ -34,5 +35,33 @@ impl BoxRecord {
             return Err(format!("a confidence of {}", self.confidence));
         }
         Ok(())
+    }
+}
+
+impl MapRecord {
+    /// Refuses scores that no map from 0 to 1 has. The shares of a method that gives regions numbers are no scores.
+    pub(super) fn check_scores(&self) -> Result<(), String> {
+        /// How far single precision may be off.
+        const ROUNDING: f32 = 1e-3;
+        let possible = |score: &BoxScore| {
+            let &BoxScore { mean, max, mass, contrast, z, lift } = score;
+            let finite = [contrast, z, lift].iter().all(|number| number.is_finite());
+            finite
+                && mean >= 0.0
+                && mean <= max + ROUNDING
+                && max <= 1.0 + ROUNDING
+                && (0.0..=1.0 + ROUNDING).contains(&mass)
+                && contrast.abs() <= 1.0 + ROUNDING
+                && lift >= 0.0
+        };
+        if self.game_of_regions().is_some() {
+            return Ok(());
+        }
+        let all = self.scores.iter().chain(self.mask_scores.iter().flatten()).chain([&self.background]);
+        match all.into_iter().find(|score| !possible(score)) {
+            Some(score) => Err(format!("{score:?} by {}: no map from 0 to 1 has this", self.method)),
+            None if (0.0..=1.0 + ROUNDING).contains(&self.mean) => Ok(()),
+            None => Err(format!("a mean of {} by {}", self.mean, self.method)),
+        }
     }
 }

@@ -201,7 +201,11 @@ impl Line for ImageRecord {
         for (number, region) in (1..).zip(&self.boxes) {
             region.check((self.width, self.height)).map_err(|message| format!("box {number}: {message}"))?;
         }
+        if !self.boxes.is_sorted_by(|one, next| one.confidence >= next.confidence) {
+            return Err("boxes that are not by falling confidence".into());
+        }
         for map in &self.maps {
+            map.check_scores()?;
             if map.scores.len() != count {
                 return Err(format!("{} scores by {} for {count} boxes", map.scores.len(), map.method));
             }

@@ -49,6 +49,8 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
     let score = |of: u64, at: u64| {
         let part = |number| if of == 0 { share(number) } else { (share(number) + share(5000 * of + number)) / 2.0 };
         let [mean, max, mass] = [6, 7, 8].map(|number| part(10 * at + number));
+        // No map has a mean over its maximum.
+        let (mean, max) = (mean.min(max), mean.max(max));
         BoxScore { mean, max, mass, contrast: mean - max, z: 4.0 * mass - 2.0, lift: 3.0 * mean }
     };
     let grid = |of: u64| {
