@@ -66,7 +66,7 @@ fn the_plane_between_two_domains_is_that_of_scikit_learn() {
     let positive: Vec<bool> = groups.iter().map(|group| *group > 1).collect();
     let model = logistic_regression(&rows, &positive, 1.0);
     assert!(furthest(&model.weights, &numbers(&values["weights"])) < 1e-6, "{model:?}");
-    assert!((model.intercept - values["intercept"].as_f64().unwrap()).abs() < 1e-5, "{model:?}");
+    assert!((model.intercept - values["intercept"].as_f64().unwrap()).abs() < 3e-6, "{model:?}");
 }
 
 #[test]

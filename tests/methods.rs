@@ -43,7 +43,7 @@ fn every_option_is_recorded_and_changes_the_methods_it_is_for() {
         ("lrp-rule", "gamma", "gamma".into(), only(&["lrp-cam"])),
         ("lrp-rule", "z-plus", "z-plus".into(), only(&["lrp-cam"])),
         ("permutations", "4", 4.into(), only(&["shapley-cam"])),
-        ("lime-error", "0.5", 0.5.into(), only(&["lime-cam"])),
+        ("lime-error", "0.01", 0.01.into(), only(&["lime-cam"])),
     ];
     for (option, value, recorded, expected) in cases {
         let run = run(&format!("{option}-{value}"), &[&format!("--{option}"), value]);

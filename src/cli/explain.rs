@@ -7,7 +7,7 @@ use anyhow::Context;
 use emocam::associate::Importance;
 use emocam::config::Config;
 use emocam::corpus::{check, find, Source};
-use emocam::figures::{percentage, names, ExaminedPhoto, Explained, Explainer};
+use emocam::figures::{names, percentage, ExaminedPhoto, Explained, Explainer};
 use emocam::files::write_bytes;
 use emocam::pipeline::{Pass, Worker};
 use emocam::plot::{write_scaled, Colours, PHOTO_SCALE};

@@ -22,12 +22,6 @@ impl RegionCover {
         let Letterbox { original, content, .. } = letterbox;
         let width = content.width as usize;
         let mut covered = vec![false; content.area()];
-        // Where the pixels of a side of the picture begin, in whole pixels of the canvas.
-        let edges = |original: u32, content: u32| -> Vec<usize> {
-            let scale = f64::from(content) / f64::from(original);
-            let edge = |pixel: u32| ((f64::from(pixel) * scale - 0.5).ceil().max(0.0) as usize).min(content as usize);
-            (0..=original).map(edge).collect()
-        };
         let mut of_picture: Option<[Vec<usize>; 2]> = None;
         for (extent, mask) in regions {
             let mut fill = |rows: Range<usize>, columns: Range<usize>| {
@@ -95,6 +89,14 @@ impl RegionCover {
     }
 }
 
+/// Where the pixels of a side of the picture begin, in whole pixels of its content on the canvas: at the first pixel whose
+/// middle is not before. In whole numbers, since a middle may lie on the edge of a pixel.
+fn edges(original: u32, content: u32) -> Vec<usize> {
+    let (original, content) = (original as usize, content as usize);
+    let edge = |pixel: usize| (2 * pixel * content).saturating_sub(original).div_ceil(2 * original).min(content);
+    (0..=original).map(edge).collect()
+}
+
 /// Pixels that are summed in single precision.
 const PIECE: usize = 512;
 
@@ -105,6 +107,16 @@ mod tests {
     use crate::random::Random;
     use crate::score::Scorer;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_middle_on_an_edge_lies_behind_it() {
+        for (original, content) in [(42, 27), (3, 1), (1, 5), (7, 7), (90, 40)] {
+            let middle = |at: u32| (2 * at + 1) * original / (2 * content);
+            let expected: Vec<usize> =
+                (0..=original).map(|pixel| (0..content).filter(|&at| middle(at) < pixel).count()).collect();
+            assert_eq!(edges(original, content), expected, "{original} on {content}");
+        }
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]

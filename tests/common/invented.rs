@@ -68,6 +68,8 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
         grid: Some(grid(of)),
         game: None,
     };
+    let mut boxes: Vec<BoxRecord> = (0..boxes).map(boxed).collect();
+    boxes.sort_by(|one, next| next.confidence.total_cmp(&one.confidence));
     let label = part(999, 19);
     let mut probabilities: Vec<f32> = (0..20).map(|label| 0.01 + share(label) / 20.0).collect();
     // The label is the most probable one, more or less.
@@ -83,7 +85,7 @@ pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> Im
         output: None,
         valence: Some(1.0 + 8.0 * share(900)),
         arousal: None,
-        boxes: (0..boxes).map(boxed).collect(),
+        boxes,
         clipped: 1,
         outside: 0,
         maps: (0..).zip(methods).map(map).collect(),

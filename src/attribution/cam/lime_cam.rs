@@ -177,7 +177,7 @@ mod tests {
         let alike = [vec![1.0, 2.0], vec![1.0, 2.0]];
         assert!(is_unsure(&alike[..1], 1.0) && !is_unsure(&alike, 0.01));
         let apart = [vec![1.0, 0.0], vec![-1.0, 1.0]];
-        assert!(is_unsure(&apart, 0.5) && !is_unsure(&apart, 2.1));
+        assert!(is_unsure(&apart, 0.5) && !is_unsure(&apart, 2.3));
         assert!(!is_unsure(&vec![apart.to_vec(); MOST_FITS / 2].concat(), 0.001));
     }
 }

@@ -94,24 +94,28 @@ fn ablation_agrees_with_one_forward_pass_a_channel_and_with_pytorch_grad_cam() {
     let pass = narrow.pass(Options::default());
     let error = relative(&ablation_cam::weights(&pass, Score::Probability).unwrap(), &expected("ablation"));
     eprintln!("Ablation-CAM weights: {error:.1e}");
-    assert!(error < 1e-4, "{error}");
-    assert!(narrow.map_error(named("ablation-cam"), &pass, "ablation_map", 5) < 1e-3);
+    assert!(error < 2.8e-5, "{error}");
+    let error = narrow.map_error(named("ablation-cam"), &pass, "ablation_map", 5);
+    eprintln!("Ablation-CAM maps: {error:.1e}");
+    assert!(error < 1.7e-5, "{error}");
 }
 
 #[test]
 fn the_wider_family_agrees_with_pytorch_grad_cam() {
     let narrow = Narrow::new();
     let pass = narrow.pass(Options::default());
-    for (method, name) in [
-        (named("grad-cam++"), "grad_cam_plus_plus"),
-        (named("xgrad-cam"), "xgrad_cam"),
-        (named("hires-cam"), "hires_cam"),
-        (named("layer-cam"), "layer_cam"),
-        (named("eigen-cam"), "eigen_cam"),
-        (named("score-cam"), "score_cam"),
+    // Grad-CAM++ divides by sums that come close to zero.
+    for (method, name, tolerance) in [
+        (named("grad-cam++"), "grad_cam_plus_plus", 1.6e-3),
+        (named("xgrad-cam"), "xgrad_cam", 3.6e-5),
+        (named("hires-cam"), "hires_cam", 3.3e-6),
+        (named("layer-cam"), "layer_cam", 3e-6),
+        (named("eigen-cam"), "eigen_cam", 4.5e-6),
+        (named("score-cam"), "score_cam", 5.4e-5),
     ] {
         let error = narrow.map_error(method, &pass, name, 9);
-        assert!(error < 1e-3, "{name}: {error}");
+        eprintln!("{name}: maps {error:.1e}");
+        assert!(error < tolerance, "{name}: {error}");
     }
 }
 
@@ -126,10 +130,13 @@ fn another_point_and_another_class_agree_with_pytorch_grad_cam() {
         (named("xgrad-cam"), "post_relu_xgrad_cam"),
     ] {
         let error = narrow.map_error(method, &behind, name, 9);
-        assert!(error < 1e-3, "{name}: {error}");
+        eprintln!("{name}: maps {error:.1e}");
+        assert!(error < 3e-5, "{name}: {error}");
     }
     let third = narrow.pass_for(logit, &[3; 8]);
-    assert!(narrow.map_error(named("grad-cam"), &third, "class_3_grad_cam", 9) < 1e-3);
+    let error = narrow.map_error(named("grad-cam"), &third, "class_3_grad_cam", 9);
+    eprintln!("class_3_grad_cam: maps {error:.1e}");
+    assert!(error < 1.6e-5, "{error}");
 }
 
 #[test]
@@ -150,7 +157,7 @@ fn lrp_and_lift_weights_agree_with_captum() {
     ] {
         let error = relative(&found, &expected(name));
         eprintln!("{name}: weights {error:.1e}");
-        assert!(error < 1e-3, "{name}: {error}");
+        assert!(error < 1.2e-5, "{name}: {error}");
     }
 }
 
