@@ -291,6 +291,9 @@ fn max_pool(x: &Tensor, size: i64, stride: i64, padding: i64) -> Result<Tensor, 
 }
 
 fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor, TchError> {
+    if x.device() == Device::Cpu && !x.requires_grad() {
+        return local_response_norm_in_blocks(x, size, alpha, beta, k);
+    }
     let channels = x.size4()?.1;
     // The sum over neighbouring channels is a 1 x 1 convolution with a band matrix: a matrix product, several times as
     // fast, forwards and backwards, as a pooling along the channels.
@@ -298,15 +301,42 @@ fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> 
     let band = band.f_mul_scalar(alpha / size as f64)?.f_view([channels, channels, 1, 1])?;
     let constant = Tensor::f_full([channels], k, (x.kind(), x.device()))?;
     let base = x.f_square()?.f_conv2d(&band, Some(&constant), 1, 0, 1, 1)?;
-    let denominator = if beta == 0.75 {
-        // A processor rounds square roots alike wherever they are. Its powers differ in the last digit between vectors
-        // and what is left over at their end, so that a result would depend on the place of a picture in the batch.
-        let root = base.f_sqrt()?;
-        root.f_mul(&root.f_sqrt()?)?
-    } else {
-        base.f_pow_tensor_scalar(beta)?
-    };
-    x.f_div(&denominator)?.f_to_kind(Kind::Float)
+    x.f_div(&raised(&base, beta)?)?.f_to_kind(Kind::Float)
+}
+
+/// The same on the processor, pixel after pixel: the sum is one of shifted squares, and a block of pixels stays in the
+/// cache from the first operation to the last. It takes a half to a quarter of the time of whole tensors.
+fn local_response_norm_in_blocks(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor, TchError> {
+    let (n, channels, rows, columns) = x.size4()?;
+    let pixels = x.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_view([-1, channels])?;
+    let (count, block) = (n * rows * columns, (BLOCK / channels).max(1));
+    let found = pixels.f_empty_like()?;
+    for start in (0..count).step_by(block as usize) {
+        let length = block.min(count - start);
+        let x = pixels.f_narrow(0, start, length)?;
+        let squares = x.f_square()?.f_constant_pad_nd([size / 2, size / 2])?;
+        let mut sum = squares.f_narrow(1, 0, channels)?.f_mul_scalar(1.0)?;
+        for shift in 1..size {
+            sum = sum.f_add_(&squares.f_narrow(1, shift, channels)?)?;
+        }
+        let base = sum.f_mul_scalar_(alpha / size as f64)?.f_add_scalar_(k)?;
+        let _ = x.f_div_out(&found.f_narrow(0, start, length)?, &raised(&base, beta)?)?;
+    }
+    found.f_view([n, rows, columns, channels])?.f_permute([0, 3, 1, 2])?.f_to_kind(Kind::Float)
+}
+
+/// Numbers in a block of pixels: with what is computed of them a few megabytes.
+const BLOCK: i64 = 3 << 16;
+
+/// base^beta.
+fn raised(base: &Tensor, beta: f64) -> Result<Tensor, TchError> {
+    if beta != 0.75 {
+        return base.f_pow_tensor_scalar(beta);
+    }
+    // A processor rounds square roots alike wherever they are. Its powers differ in the last digit between vectors
+    // and what is left over at their end, so that a result would depend on the place of a picture in the batch.
+    let root = base.f_sqrt()?;
+    root.f_mul(&root.f_sqrt()?)
 }
 
 #[cfg(test)]
@@ -323,6 +353,19 @@ mod tests {
         let y = run(&x);
         for shift in 1..4 {
             assert!(run(&x.roll([shift], [0])).equal(&y.roll([shift], [0])), "{shift}");
+        }
+    }
+
+    #[test]
+    fn local_response_norm_in_blocks_is_that_of_whole_tensors() {
+        tch::manual_seed(4);
+        let x = Tensor::randn([3, 30, 60, 50], (Kind::Float, Device::Cpu)) * 20.0;
+        assert!(x.numel() as i64 > BLOCK, "there is more than one block");
+        for (size, alpha, beta, k) in [(5, 1e-4, 0.75, 1.0), (3, 0.1, 0.5, 2.0), (1, 0.3, 0.75, 1.0)] {
+            let wanted = local_response_norm(&x.set_requires_grad(true), size, alpha, beta, k).unwrap().detach();
+            let found = local_response_norm(&x.detach(), size, alpha, beta, k).unwrap();
+            let worst = ((found - &wanted) / (wanted.abs() + 1.0)).abs().max().double_value(&[]);
+            assert!(worst < 1e-6, "{size}: {worst}");
         }
     }
 
