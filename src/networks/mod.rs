@@ -196,6 +196,27 @@ impl Activation {
         Ok(Self { values, context: context.collect::<Result<_, _>>()? })
     }
 
+    /// The pictures from `first` on, so many of them.
+    ///
+    /// # Errors
+    /// There are fewer.
+    pub fn rows(&self, first: i64, count: i64) -> Result<Self, TchError> {
+        let rows = |tensor: &Tensor| tensor.f_narrow(0, first, count);
+        Ok(Self { values: rows(&self.values)?, context: self.context.iter().map(rows).collect::<Result<_, _>>()? })
+    }
+
+    /// The pictures of several batches, one after the other.
+    ///
+    /// # Errors
+    /// No batch at all, or no memory.
+    pub fn joined(batches: &[&Self]) -> Result<Self, TchError> {
+        let values: Vec<&Tensor> = batches.iter().map(|batch| &batch.values).collect();
+        let contexts = batches.first().map_or(0, |batch| batch.context.len());
+        let context = (0..contexts)
+            .map(|number| Tensor::f_cat(&batches.iter().map(|batch| &batch.context[number]).collect::<Vec<_>>(), 0));
+        Ok(Self { values: Tensor::f_cat(&values, 0)?, context: context.collect::<Result<_, _>>()? })
+    }
+
     /// The same with other values of A, of its shape.
     pub fn with_values(&self, values: Tensor) -> Self {
         Self { values, context: self.context.iter().map(Tensor::shallow_clone).collect() }
