@@ -129,18 +129,30 @@ fn sum_over_positions(x: &Tensor) -> Result<Tensor, TchError> {
 /// # Errors
 /// [`Error::Torch`] when memory is short.
 pub fn explain(method: Method, pass: &HeadPass<'_>, size: Size) -> Result<Maps> {
+    Ok(explain_at(method, pass, &[size])?.remove(0))
+}
+
+/// The same at each of `sizes`: the method is computed once.
+///
+/// # Errors
+/// As [`explain`].
+pub fn explain_at(method: Method, pass: &HeadPass<'_>, sizes: &[Size]) -> Result<Vec<Maps>> {
     let _no_grad = tch::no_grad_guard();
     let scalar = pass.network.card().scalar.is_some();
     let score = if scalar { Score::Logit } else { method.score(&pass.options) };
     let raw = method.implementation().raw_maps(pass, score);
-    let finished = raw.and_then(|raw| {
-        let chosen = chosen_part(raw.maps, pass)?;
-        let mut maps = finish(&chosen, size)?;
-        maps.errors = raw.errors;
-        maps.games = raw.games;
-        maps.signed = raw.signed.then(|| upsampled(&chosen, size)).transpose()?;
-        maps.weights = raw.weights.map(|weights| chosen_part(weights, pass)).transpose()?;
-        Ok(maps)
+    let finished = raw.and_then(|RawMaps { maps, errors, signed, games, weights }| {
+        let chosen = chosen_part(maps, pass)?;
+        let weights = weights.map(|weights| chosen_part(weights, pass)).transpose()?;
+        let at = |&size: &Size| {
+            let mut maps = finish(&chosen, size)?;
+            maps.errors.clone_from(&errors);
+            maps.games.clone_from(&games);
+            maps.signed = signed.then(|| upsampled(&chosen, size)).transpose()?;
+            maps.weights = weights.as_ref().map(Tensor::shallow_clone);
+            Ok(maps)
+        };
+        sizes.iter().map(at).collect()
     });
     finished.map_err(Error::torch("computing an activation map"))
 }

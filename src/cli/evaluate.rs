@@ -100,7 +100,7 @@ fn judged(
     images: &[Source],
     threads: usize,
 ) -> anyhow::Result<(Evaluation, Vec<Failure>, Seconds)> {
-    let stop = stop_on_interrupt("stopping after this image; once more to stop at once, without results")?;
+    let stop = stop_on_interrupt("stopping after this batch; once more to stop at once, without results")?;
     let mut progress = Progress::new(images.len() as u64, "images");
     let (configured, mut inputs) = (networks.inputs(), networks.inputs());
     let mut report = |now: PassProgress| {
@@ -109,7 +109,7 @@ fn judged(
         progress.at((now.done + now.failed) as u64, note);
     };
     let found = faithfulness::run(judge, networks, images, threads.min(DECODE_THREADS), stop, &mut report)?;
-    progress.finish();
+    progress.finish_with_rate(None);
     Ok(found)
 }
 
@@ -266,7 +266,7 @@ impl Judging {
         nn::keep_freed_memory();
         let pointer = |class| regions.as_ref().map(|regions: &Regions| Pointer::new(regions, class));
         let pointer = class.and_then(pointer);
-        let networks = JudgingNetworks::new(network, regions, plan, config.cam.seed)?;
+        let networks = JudgingNetworks::new(network, regions, plan, config)?;
         Ok(Self { networks, pointer, maps, files, device, labels })
     }
 }

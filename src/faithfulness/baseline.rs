@@ -1,6 +1,6 @@
 //! Maps that know nothing of the model: what a method has to beat.
 
-use super::probe::Grid;
+use super::explained::Grid;
 use crate::attribution::finish;
 use crate::image::Size;
 use crate::random::Random;

@@ -4,15 +4,14 @@
 //! `CamMultImageConfidenceChange`: where the map is 0, the network sees the mean image (black where the model subtracts
 //! nothing).
 
-use tch::{TchError, Tensor};
-
-/// `input` (1, 3, rows, columns) times `map`, row by row.
-///
-/// # Errors
-/// No memory.
-pub fn multiplied(input: &Tensor, map: &[f32]) -> Result<Tensor, TchError> {
-    let (_, _, rows, columns) = input.size4()?;
-    input.f_mul(&Tensor::f_from_slice(map)?.f_to_device(input.device())?.f_reshape([1, 1, rows, columns])?)
+/// Writes a picture into `shown`: `input`, the channels of a pixel beside each other, row by row, times `map`, which has
+/// one number a pixel.
+pub fn multiply(input: &[f32], map: &[f32], shown: &mut [f32]) {
+    for ((shown, input), &map) in shown.chunks_exact_mut(3).zip(input.chunks_exact(3)).zip(map) {
+        for (shown, input) in shown.iter_mut().zip(input) {
+            *shown = input * map;
+        }
+    }
 }
 
 /// The share of the probability `whole` that is lost where `shown` is what is left: average drop (Chattopadhyay,

@@ -15,22 +15,21 @@ const BLUR_RADIUS: i64 = 5;
 /// Standard deviation of the blur, in pixels.
 const BLUR_DEVIATION: f64 = 5.0;
 
+/// Red, green, blue.
+const CHANNELS: usize = 3;
+
 /// How many of `pixels` are replaced after 0, 1, ... `steps` equal steps.
 pub fn counts(pixels: usize, steps: usize) -> Vec<i64> {
     (0..=steps).map(|step| part(pixels, (step, steps))).collect()
 }
 
-/// Per count one picture: `new` where a pixel's rank is below the count, else `old`. Both are (1, 3, rows, columns),
-/// `ranks` has one number a pixel.
-///
-/// # Errors
-/// No memory.
-pub fn replaced(old: &Tensor, new: &Tensor, ranks: &[i64], counts: &[i64]) -> Result<Tensor, TchError> {
-    let (_, _, rows, columns) = old.size4()?;
-    let on_device = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(old.device());
-    let ranks = on_device(ranks)?.f_reshape([1, 1, rows, columns])?;
-    let counts = on_device(counts)?.f_reshape([-1, 1, 1, 1])?;
-    new.f_where_self(&ranks.f_lt_tensor(&counts)?, old)
+/// Writes a picture into `changed`: `new` where a pixel's rank is below `count`, else `old`. Of all three the channels
+/// of a pixel lie beside each other, row by row; `ranks` has one number a pixel.
+pub fn replace(old: &[f32], new: &[f32], ranks: &[i64], count: i64, changed: &mut [f32]) {
+    let pixels = changed.chunks_exact_mut(CHANNELS).zip(ranks);
+    for ((changed, &rank), (old, new)) in pixels.zip(old.chunks_exact(CHANNELS).zip(new.chunks_exact(CHANNELS))) {
+        changed.copy_from_slice(if rank < count { new } else { old });
+    }
 }
 
 /// Area under a curve over equally spaced points of `[0, 1]`, by the trapezoid rule.
@@ -79,15 +78,15 @@ mod tests {
 
     #[test]
     fn pixels_below_the_count_are_replaced_in_all_channels() {
-        let old = Tensor::arange(12, (Kind::Float, tch::Device::Cpu)).reshape([1, 3, 2, 2]);
-        let new = -old.ones_like();
-        let found = replaced(&old, &new, &[3, 0, 2, 1], &[0, 1, 4]).unwrap();
-        let expected = [
-            [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0],
-            [0.0, -1.0, 2.0, 3.0, 4.0, -1.0, 6.0, 7.0, 8.0, -1.0, 10.0, 11.0],
-            [-1.0; 12],
-        ];
-        assert_eq!(Vec::<f32>::try_from(&found.flatten(0, -1)).unwrap(), expected.concat());
+        let old: Vec<f32> = (0_u8..12).map(f32::from).collect();
+        let found = |count| {
+            let mut changed = vec![f32::NAN; 12];
+            replace(&old, &[-1.0; 12], &[3, 0, 2, 1], count, &mut changed);
+            changed
+        };
+        assert_eq!(found(0), old);
+        assert_eq!(found(1), [0.0, 1.0, 2.0, -1.0, -1.0, -1.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
+        assert_eq!(found(4), [-1.0; 12]);
     }
 
     #[test]

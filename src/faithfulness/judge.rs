@@ -2,7 +2,8 @@
 
 use super::confidence::{drop, gain, increase};
 use super::curve::area;
-use super::probe::{Grid, Probe, INPUTS};
+use super::explained::{unjudged, ExplainedBatch, Explanation, Grid};
+use super::probe::{Probe, INPUTS};
 use super::road::combined;
 use super::scene::{ProbedPicture, Readings};
 use super::{baseline, pointing, sanity, Contender, Curve, Measure, Metric, Plan};
@@ -11,11 +12,10 @@ use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
 use crate::image::{inside, Fit, Placement, Region, Rgb8, Size};
 use crate::networks::Classifier;
-use crate::pipeline::Stage;
+use crate::pipeline::{in_batches, Stage};
 use crate::random::Random;
 use crate::regions::{Finder, Located, Regions, Seen};
 use crate::run::{Failure, Timings};
-use crate::stats::Ranks;
 use crate::{Error, Result};
 use serde::Serialize;
 use std::cell::Cell;
@@ -99,20 +99,29 @@ pub struct JudgingNetworks {
     /// The network with ever more layers of its head redrawn; empty where the sanity check is not wanted.
     redrawn: Vec<Box<dyn Classifier>>,
     regions: Option<Regions>,
+    /// Pictures that are explained at a time by now.
+    pictures: Cell<usize>,
+    /// Changed pictures that go through the network at a time by now.
     inputs: Cell<usize>,
 }
 
 impl JudgingNetworks {
-    /// Without `regions` there is no pointing game.
+    /// Without `regions` there is no pointing game. As many pictures are explained at a time as `config` says.
     ///
     /// # Errors
     /// No memory for the redrawn heads; the sanity check of a network that does not show its layers.
-    pub fn new(network: Box<dyn Classifier>, regions: Option<Regions>, plan: &Plan, seed: u64) -> Result<Self> {
+    pub fn new(network: Box<dyn Classifier>, regions: Option<Regions>, plan: &Plan, config: &Config) -> Result<Self> {
         let redrawn = match plan.has(Measure::Sanity) {
-            true => sanity::redrawn_networks(&*network, seed)?,
+            true => sanity::redrawn_networks(&*network, config.cam.seed)?,
             false => Vec::new(),
         };
-        Ok(Self { network, redrawn, regions, inputs: Cell::new(INPUTS) })
+        let (pictures, inputs) = (Cell::new(config.compute.batch), Cell::new(INPUTS));
+        Ok(Self { network, redrawn, regions, pictures, inputs })
+    }
+
+    /// Pictures that are explained at a time by now.
+    pub fn pictures(&self) -> usize {
+        self.pictures.get()
     }
 
     /// Changed pictures that go through the network at a time by now.
@@ -132,7 +141,15 @@ pub struct Candidate {
     external: Vec<Vec<f32>>,
 }
 
-/// Judges one picture after the other.
+/// A picture with its explanations.
+struct Explained<'n> {
+    probe: Probe<'n>,
+    grid: Grid,
+    /// One a method, then one a list of maps from elsewhere.
+    explanations: Vec<Explanation>,
+}
+
+/// Judges pictures: explains them in batches, then changes one after the other.
 #[derive(Debug)]
 pub struct Judge<'a> {
     config: &'a Config,
@@ -183,75 +200,75 @@ impl<'a> Judge<'a> {
         &self.metrics
     }
 
-    /// Judges a picture.
-    fn judge(&self, networks: &JudgingNetworks, picture: &Candidate, seconds: &mut Seconds) -> Result<Judged> {
+    /// What is explained of the pictures of a batch, with the maps of all methods and those from elsewhere.
+    fn explain<'n>(
+        &self,
+        networks: &'n JudgingNetworks,
+        batch: &[&Candidate],
+        seconds: &mut Seconds,
+    ) -> Result<Vec<Explained<'n>>> {
         let size = self.fit.input;
-        let seed = Random::of_text(self.config.cam.seed, &picture.path).next_u64();
-        let network = &*networks.network;
-        let probe = Probe::new(network, &networks.inputs, &picture.input, self.class, seed)?;
-        let probed = ProbedPicture::new(probe, size, seed, self.plan)?;
+        let seeds: Vec<u64> = batch.iter().map(|picture| self.seed(picture)).collect();
+        let inputs: Vec<&Rgb8> = batch.iter().map(|picture| &picture.input).collect();
+        let explained = ExplainedBatch::new(&*networks.network, &inputs, self.class, seeds)?;
+        let mut explanations = explained.explanations(&networks.redrawn, &self.config.cam, size, seconds)?;
+        let probe = |place: usize| explained.probe(place, &networks.inputs);
+        let probes = (0..batch.len()).map(probe).collect::<Result<Vec<_>>>()?;
+        let external: Vec<&[Vec<f32>]> = batch.iter().map(|picture| picture.external.as_slice()).collect();
+        for maps in self.external.finish(&external, size, probes[0].input.device())? {
+            for (explanations, explanation) in explanations.iter_mut().zip(unjudged(&maps)?) {
+                explanations.push(explanation);
+            }
+        }
+        let grid = explained.grid();
+        let pictures = probes.into_iter().zip(explanations);
+        Ok(pictures.map(|(probe, explanations)| Explained { probe, grid, explanations }).collect())
+    }
 
-        let clock = Instant::now();
-        let external = self.external.finish(&[&picture.external], size, probed.probe.input.device())?;
-        let mut all_maps = probed.probe.maps(network, &self.config.cam, size)?.into_iter().chain(external);
-        seconds.maps += clock.elapsed().as_secs_f64();
-        let clock = Instant::now();
-        let mut correlations = self.correlations(networks, &probed.probe)?.into_iter();
-        seconds.sanity += clock.elapsed().as_secs_f64();
+    /// Of a picture, for whatever is drawn at random.
+    fn seed(&self, picture: &Candidate) -> u64 {
+        Random::of_text(self.config.cam.seed, &picture.path).next_u64()
+    }
+
+    /// Judges a picture.
+    fn judge(
+        &self,
+        networks: &JudgingNetworks,
+        picture: &Candidate,
+        explained: Explained<'_>,
+        seconds: &mut Seconds,
+    ) -> Result<Judged> {
+        let Explained { probe, grid, explanations } = explained;
+        let (class, size) = (probe.class, self.fit.input);
+        let probed = ProbedPicture::new(probe, (grid, size), self.seed(picture), self.plan)?;
         let clock = Instant::now();
         let inside = self.inside(networks, picture)?;
         seconds.detect += clock.elapsed().as_secs_f64();
 
-        let mut verdicts = Vec::with_capacity(self.contenders.len());
-        for contender in &self.contenders {
-            let (mut flat, mut own) = (false, Vec::new());
-            let map = match contender {
-                Contender::Method(_) | Contender::External(_) => {
-                    let maps = all_maps.next().expect("one list of maps a method");
-                    (flat, own) = (maps.flat[0], correlations.next().unwrap_or_default());
-                    // A map that is all but flat orders nothing: it counts as the zeros it stands for.
-                    if flat {
-                        vec![0.0; size.area()]
-                    } else {
-                        maps.values()?.remove(0)
-                    }
-                }
-                Contender::Random => probed.random.clone(),
-                Contender::Centre => baseline::centre(size),
-                Contender::Uniform => vec![1.0; size.area()],
-            };
-            let energy = inside.as_ref().and_then(|inside| pointing::energy(&map, inside));
-            let readings = match contender {
-                Contender::Uniform => Readings::default(),
-                _ => probed.readings(&map, seconds)?,
-            };
-            let value = |metric: &Metric| value(*metric, &readings, probed.whole, energy, &own);
-            verdicts.push(Verdict { flat, values: self.metrics.iter().map(value).collect(), curves: readings.curves });
-        }
-        let area = inside.as_deref().and_then(pointing::area);
-        let (path, class) = (picture.path.clone(), probed.probe.class);
-        Ok(Judged { path, class, probability: probed.whole, area, verdicts })
-    }
-
-    /// Per method the correlation of its map with that of each redrawn head; none where a map is the same everywhere.
-    fn correlations(&self, networks: &JudgingNetworks, probe: &Probe<'_>) -> Result<Vec<Vec<Option<f64>>>> {
-        if networks.redrawn.is_empty() {
-            return Ok(Vec::new());
-        }
-        let Grid { rows, columns } = probe.grid();
-        let grid = Size::new(columns as u32, rows as u32);
-        let values = |network: &dyn Classifier| -> Result<Vec<Vec<f32>>> {
-            let maps = probe.maps(network, &self.config.cam, grid)?;
-            maps.iter().map(|maps| Ok(maps.values()?.remove(0))).collect()
+        let mut explanations = explanations.into_iter();
+        let baseline = |values| Explanation { values, flat: false, correlations: Vec::new() };
+        let map = |contender: &Contender| match contender {
+            Contender::Method(_) | Contender::External(_) => explanations.next().expect("one map a method"),
+            Contender::Random => baseline(probed.random.clone()),
+            Contender::Centre => baseline(baseline::centre(size)),
+            Contender::Uniform => baseline(vec![1.0; size.area()]),
         };
-        let own: Vec<Ranks> = values(&*networks.network)?.iter().map(|map| Ranks::of(map)).collect();
-        let mut found = vec![Vec::with_capacity(networks.redrawn.len()); own.len()];
-        for redrawn in &networks.redrawn {
-            for (method, other) in values(&**redrawn)?.iter().enumerate() {
-                found[method].push(own[method].spearman(&Ranks::of(other)));
-            }
-        }
-        Ok(found)
+        let maps: Vec<Explanation> = self.contenders.iter().map(map).collect();
+        // The uniform map plays the pointing game alone.
+        let judged = maps.iter().zip(&self.contenders);
+        let changing = judged.filter(|(_, contender)| **contender != Contender::Uniform);
+        let changing: Vec<&[f32]> = changing.map(|(map, _)| map.values.as_slice()).collect();
+        let (whole, readings) = probed.readings(&changing, seconds)?;
+        let readings = readings.into_iter().chain(std::iter::repeat(Readings::default()));
+        let verdict = |(map, readings): (&Explanation, Readings)| {
+            let energy = inside.as_ref().and_then(|inside| pointing::energy(&map.values, inside));
+            let value = |metric: &Metric| value(*metric, &readings, whole, energy, &map.correlations);
+            let values = self.metrics.iter().map(value).collect();
+            Verdict { flat: map.flat, values, curves: readings.curves }
+        };
+        let verdicts = maps.iter().zip(readings).map(verdict).collect();
+        let area = inside.as_deref().and_then(pointing::area);
+        Ok(Judged { path: picture.path.clone(), class, probability: whole, area, verdicts })
     }
 
     /// The pixels of the input inside regions of the named class, where the picture has one.
@@ -306,9 +323,14 @@ impl Stage for Judge<'_> {
         batch: &[&Candidate],
         _timings: &mut Timings,
     ) -> Result<Vec<(Judged, Seconds)>> {
-        let judged = batch.iter().map(|picture| {
-            let mut seconds = Seconds::default();
-            Ok((self.judge(networks, picture, &mut seconds)?, seconds))
+        let networks = &*networks;
+        let (mut shared, mut pictures) = (Seconds::default(), networks.pictures.get());
+        let explained = in_batches(batch, &mut pictures, |filled| self.explain(networks, filled, &mut shared))?;
+        networks.pictures.set(pictures);
+        let judged = batch.iter().zip(explained).map(|(picture, explained)| {
+            // What the batch took as a whole is counted with its first picture: sums alone are reported.
+            let mut seconds = std::mem::take(&mut shared);
+            Ok((self.judge(networks, picture, explained, &mut seconds)?, seconds))
         });
         judged.collect()
     }

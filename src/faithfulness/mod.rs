@@ -11,12 +11,14 @@
 mod baseline;
 mod confidence;
 mod curve;
+mod explained;
 mod impute;
 mod judge;
 mod metric;
 mod order;
 mod pass;
 mod picture;
+mod pixels;
 mod pointing;
 mod probe;
 mod road;
@@ -180,6 +182,11 @@ impl Curve {
             Self::RoadMost => "road-most-relevant-first",
             Self::RoadLeast => "road-least-relevant-first",
         }
+    }
+
+    /// Whether removed pixels are filled in.
+    fn is_road(self) -> bool {
+        matches!(self, Self::RoadMost | Self::RoadLeast)
     }
 
     /// The changed share at point `at` of a curve of `points` points.

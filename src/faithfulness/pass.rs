@@ -1,4 +1,4 @@
-//! The pass over a corpus: one picture after the other, in the pass that every command uses.
+//! The pass over a corpus: a few pictures after the others, in the pass that every command uses.
 
 use super::{Evaluation, Judge, JudgingNetworks, Seconds};
 use crate::corpus::Source;
@@ -21,8 +21,9 @@ pub fn run(
     report: &mut dyn FnMut(PassProgress),
 ) -> Result<(Evaluation, Vec<Failure>, Seconds)> {
     let (mut evaluation, mut seconds) = (Evaluation::new(judge), Seconds::default());
+    let batch = networks.pictures();
     let workers = std::slice::from_mut(networks);
-    let pass = Pass { stage: judge, items: sources, workers, batch: 1, threads, stop };
+    let pass = Pass { stage: judge, items: sources, workers, batch, threads, stop };
     let (failures, _) = pass.run(&mut |done, progress| {
         for picture in done {
             let (judged, spent) = picture.outcome;

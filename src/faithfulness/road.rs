@@ -10,7 +10,6 @@ use super::order::part;
 use crate::image::Size;
 use crate::random::Random;
 use crate::Result;
-use rayon::prelude::*;
 
 /// The removed shares of the pixels, in fifths.
 pub const FIFTHS: [usize; 4] = [1, 2, 3, 4];
@@ -35,8 +34,8 @@ pub fn noise(size: Size, seed: u64) -> Vec<RgbLevels> {
     values.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect()
 }
 
-/// `picture` (row by row) without each of [`FIFTHS`] of its pixels, filled in, with `noise` on what is filled in;
-/// `ranks` as of [`super::order::ranks`].
+/// `picture` (row by row) without so many fifths of its pixels, filled in, with `noise` on what is filled in; `ranks` as
+/// of [`super::order::ranks`].
 ///
 /// # Errors
 /// As [`impute`].
@@ -44,25 +43,22 @@ pub fn without(
     picture: &[RgbLevels],
     size: Size,
     ranks: &[i64],
-    first: First,
+    (first, fifths): (First, usize),
     noise: &[RgbLevels],
-) -> Result<Vec<Vec<RgbLevels>>> {
-    let one = |fifths: usize| {
-        let count = part(picture.len(), (fifths, 5));
-        let removed: Vec<bool> = ranks
-            .iter()
-            .map(|&rank| match first {
-                First::MostRelevant => rank < count,
-                First::LeastRelevant => rank >= ranks.len() as i64 - count,
-            })
-            .collect();
-        let mut filled = impute(picture, size, &removed)?;
-        for ((colour, noise), _) in filled.iter_mut().zip(noise).zip(&removed).filter(|(_, &removed)| removed) {
-            *colour = std::array::from_fn(|c| colour[c] + noise[c]);
-        }
-        Ok(filled)
-    };
-    FIFTHS.into_par_iter().map(one).collect()
+) -> Result<Vec<RgbLevels>> {
+    let count = part(picture.len(), (fifths, 5));
+    let removed: Vec<bool> = ranks
+        .iter()
+        .map(|&rank| match first {
+            First::MostRelevant => rank < count,
+            First::LeastRelevant => rank >= ranks.len() as i64 - count,
+        })
+        .collect();
+    let mut filled = impute(picture, size, &removed)?;
+    for ((colour, noise), _) in filled.iter_mut().zip(noise).zip(&removed).filter(|(_, &removed)| removed) {
+        *colour = std::array::from_fn(|c| colour[c] + noise[c]);
+    }
+    Ok(filled)
 }
 
 /// The measure, from the probabilities without each of [`FIFTHS`] of the pixels.

@@ -1,34 +1,25 @@
-//! What all maps of one picture are judged with, and the probabilities each map leads to.
+//! What all maps of one picture are judged with, and the probabilities that the maps lead to.
+//!
+//! Changed pictures are drawn when their batch goes into the network, so that memory does not follow the number of maps.
 
-use super::confidence::multiplied;
-use super::curve::{blurred, counts, replaced};
-use super::impute::RgbLevels;
-use super::order::ranks;
+use super::explained::Grid;
+use super::pixels::{Change, Common, OrderedMap, Pixels};
 use super::probe::Probe;
-use super::road::{noise, without, First};
+use super::road::FIFTHS;
 use super::{baseline, Curve, Measure, Plan, Seconds};
 use crate::image::Size;
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::time::Instant;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 /// A picture, ready to be changed.
 pub struct ProbedPicture<'a> {
-    /// The picture in the network.
-    pub probe: Probe<'a>,
+    probe: Probe<'a>,
     /// The random baseline, which also orders equal values.
     pub random: Vec<f32>,
-    /// Probability of the picture as it is.
-    pub whole: f64,
     plan: &'a Plan,
-    size: Size,
-    blurred: Tensor,
-    /// Probability of the zero input, and of the blurred picture.
-    nothing: f64,
-    from_blur: f64,
-    /// The input's pixels and ROAD's noise on them; empty where ROAD is not wanted.
-    colours: Vec<RgbLevels>,
-    noise: Vec<RgbLevels>,
+    pixels: Pixels,
 }
 
 /// What changed pictures lead to.
@@ -47,120 +38,104 @@ impl Readings {
     }
 }
 
-/// What a changed picture is for.
-enum Job {
-    Curve(Curve),
-    Product,
-}
-
 impl<'a> ProbedPicture<'a> {
-    /// `size` is the model's input, `seed` the picture's.
+    /// `size` is the model's input, `grid` the places of A, `seed` the picture's.
     ///
     /// # Errors
-    /// The network cannot be run.
-    pub fn new(probe: Probe<'a>, size: Size, seed: u64, plan: &'a Plan) -> Result<Self> {
-        let failed = || Error::torch("preparing changed pictures");
-        let blurred = blurred(&probe.input).map_err(failed())?;
-        let zero = probe.input.zeros_like();
-        let ends = Tensor::f_cat(&[&probe.input, &zero, &blurred], 0).map_err(failed())?;
-        let ends = probe.probabilities(&ends)?;
-        let (mut colours, mut noises) = (Vec::new(), Vec::new());
-        if plan.has(Measure::Road) {
-            (colours, noises) = (colours_of(&probe.input).map_err(failed())?, noise(size, seed));
-        }
-        Ok(Self {
-            random: baseline::random(probe.grid(), size, seed)?,
-            whole: ends[0],
-            plan,
-            size,
-            blurred,
-            nothing: ends[1],
-            from_blur: ends[2],
-            colours,
-            noise: noises,
-            probe,
-        })
+    /// No memory.
+    pub fn new(probe: Probe<'a>, (grid, size): (Grid, Size), seed: u64, plan: &'a Plan) -> Result<Self> {
+        let random = baseline::random(grid, size, seed)?;
+        Ok(Self { random, plan, pixels: Pixels::new(&probe.input, size, seed, plan)?, probe })
     }
 
-    /// Everything the plan asks of `map`, row by row, of the scene's size.
+    /// The probability of the picture as it is, and for each of `maps`, row by row and of the scene's size, everything
+    /// the plan asks.
     ///
     /// # Errors
     /// The network cannot be run.
-    pub fn readings(&self, map: &[f32], seconds: &mut Seconds) -> Result<Readings> {
+    pub fn readings(&self, maps: &[&[f32]], seconds: &mut Seconds) -> Result<(f64, Vec<Readings>)> {
         let clock = Instant::now();
-        let jobs = self.jobs(map)?;
-        let mut readings = Readings::default();
-        if jobs.is_empty() {
-            return Ok(readings);
+        let mut drawing = 0.0;
+        let random = &self.random;
+        let maps: Vec<OrderedMap> = maps.par_iter().map(|map| OrderedMap::new(map, random)).collect();
+        drawing += clock.elapsed().as_secs_f64();
+        let changes = self.changes(maps.len());
+        let found = self.probe.probabilities(changes.len(), &mut |numbers| {
+            let clock = Instant::now();
+            let inputs = self.inputs(&numbers.iter().map(|&number| changes[number]).collect::<Vec<_>>(), &maps);
+            drawing += clock.elapsed().as_secs_f64();
+            inputs
+        })?;
+        seconds.change += drawing;
+        seconds.network += clock.elapsed().as_secs_f64() - drawing;
+        Ok(self.collected(maps.len(), &changes, &found))
+    }
+
+    /// Every picture that the plan wants to see in the network. Those that take longest to draw come first, and beside
+    /// their like, so that a batch of them keeps all cores busy.
+    fn changes(&self, maps: usize) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let (road, plain): (Vec<Curve>, Vec<Curve>) = self.plan.curves().into_iter().partition(|curve| curve.is_road());
+        for &fifths in FIFTHS.iter().rev() {
+            let of_map = |map| road.iter().map(move |&curve| Change::Point { map, curve, point: fifths });
+            changes.extend((0..maps).flat_map(of_map));
         }
-        let inputs: Vec<&Tensor> = jobs.iter().map(|(_, inputs)| inputs).collect();
-        let inputs = Tensor::f_cat(&inputs, 0).map_err(Error::torch("preparing changed pictures"))?;
-        seconds.change += clock.elapsed().as_secs_f64();
-        let clock = Instant::now();
-        let mut found = self.probe.probabilities(&inputs)?.into_iter();
-        seconds.network += clock.elapsed().as_secs_f64();
-        for (job, inputs) in jobs {
-            let own = found.by_ref().take(inputs.size()[0] as usize);
-            match job {
-                Job::Curve(curve) => {
-                    let (before, after) = self.ends(curve);
-                    readings.curves.push((curve, before.into_iter().chain(own).chain(after).collect()));
-                }
-                Job::Product => readings.shown = own.last(),
+        changes.extend([Common::Whole, Common::Nothing, Common::Blurred].map(Change::Common));
+        for map in 0..maps {
+            for &curve in &plain {
+                changes.extend((1..self.plan.steps).map(|point| Change::Point { map, curve, point }));
+            }
+            if self.plan.has(Measure::Confidence) {
+                changes.push(Change::Product { map });
             }
         }
-        Ok(readings)
+        changes
     }
 
-    /// Changed pictures (N, 3, rows, columns) and what they are for.
-    fn jobs(&self, map: &[f32]) -> Result<Vec<(Job, Tensor)>> {
-        let ranks = ranks(map, &self.random);
-        let input = &self.probe.input;
-        let failed = || Error::torch("preparing changed pictures");
-        // The curves' ends are the same for all maps.
-        let steps = counts(self.size.area(), self.plan.steps);
-        let between = &steps[1..self.plan.steps];
-        let road = |first| {
-            let filled = without(&self.colours, self.size, &ranks, first, &self.noise)?;
-            as_inputs(&filled, input).map_err(failed())
+    /// Changed pictures as the network takes them, (N, 3, rows, columns), drawn side by side.
+    fn inputs(&self, changes: &[Change], maps: &[OrderedMap<'_>]) -> Result<Tensor> {
+        let pixels = &self.pixels;
+        let mut values = vec![0.0; pixels.len() * changes.len()];
+        let pictures = values.par_chunks_exact_mut(pixels.len()).zip(changes).with_max_len(1);
+        pictures.try_for_each(|(picture, &change)| pixels.draw(change, maps, picture))?;
+        let inputs = as_inputs(&values, pixels.size(), self.probe.input.device());
+        inputs.map_err(Error::torch("preparing changed pictures"))
+    }
+
+    /// From the probability of each change to the readings of each of so many maps.
+    fn collected(&self, maps: usize, changes: &[Change], found: &[f64]) -> (f64, Vec<Readings>) {
+        let common = |wanted: Common| {
+            let place = changes.iter().position(|change| *change == Change::Common(wanted));
+            found[place.expect("what all maps have in common is among the changes")]
         };
-        let mut jobs = Vec::new();
-        for curve in self.plan.curves() {
-            let inputs = match curve {
-                Curve::Deletion => replaced(input, &input.zeros_like(), &ranks, between).map_err(failed())?,
-                Curve::Insertion => replaced(&self.blurred, input, &ranks, between).map_err(failed())?,
-                Curve::RoadMost => road(First::MostRelevant)?,
-                Curve::RoadLeast => road(First::LeastRelevant)?,
+        let whole = common(Common::Whole);
+        let between = self.plan.steps - 1;
+        let curve = |curve: Curve| {
+            let points = match curve {
+                Curve::Deletion => [vec![whole; 1 + between], vec![common(Common::Nothing)]].concat(),
+                Curve::Insertion => [vec![common(Common::Blurred); 1 + between], vec![whole]].concat(),
+                Curve::RoadMost | Curve::RoadLeast => vec![whole; 1 + FIFTHS.len()],
             };
-            jobs.push((Job::Curve(curve), inputs));
+            (curve, points)
+        };
+        let curves: Vec<(Curve, Vec<f64>)> = self.plan.curves().into_iter().map(curve).collect();
+        let mut readings = vec![Readings { curves, shown: None }; maps];
+        for (change, &probability) in changes.iter().zip(found) {
+            match *change {
+                Change::Common(_) => {}
+                Change::Product { map } => readings[map].shown = Some(probability),
+                Change::Point { map, curve, point } => {
+                    let own = readings[map].curves.iter_mut().filter(|(other, _)| *other == curve);
+                    own.for_each(|(_, points)| points[point] = probability);
+                }
+            }
         }
-        if self.plan.has(Measure::Confidence) {
-            jobs.push((Job::Product, multiplied(input, map).map_err(failed())?));
-        }
-        Ok(jobs)
-    }
-
-    /// The probabilities at a curve's two ends, where it has them.
-    fn ends(&self, curve: Curve) -> (Option<f64>, Option<f64>) {
-        match curve {
-            Curve::Deletion => (Some(self.whole), Some(self.nothing)),
-            Curve::Insertion => (Some(self.from_blur), Some(self.whole)),
-            Curve::RoadMost | Curve::RoadLeast => (Some(self.whole), None),
-        }
+        (whole, readings)
     }
 }
 
-/// (1, 3, rows, columns) to one colour a pixel, row by row.
-fn colours_of(input: &Tensor) -> Result<Vec<RgbLevels>, TchError> {
-    let values = input.f_permute([0, 2, 3, 1])?.f_to_kind(Kind::Double)?.f_to_device(tch::Device::Cpu)?;
-    let values = Vec::<f64>::try_from(&values.f_contiguous()?.f_flatten(0, -1)?)?;
-    Ok(values.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect())
-}
-
-/// Pictures of one colour a pixel to (N, 3, rows, columns), f32, as `like`.
-fn as_inputs(pictures: &[Vec<RgbLevels>], like: &Tensor) -> Result<Tensor, TchError> {
-    let (_, _, rows, columns) = like.size4()?;
-    let values: Vec<f32> = pictures.iter().flatten().flatten().map(|&value| value as f32).collect();
-    let shape = [pictures.len() as i64, rows, columns, 3];
-    Tensor::f_from_slice(&values)?.f_reshape(shape)?.f_permute([0, 3, 1, 2])?.f_to_device(like.device())
+/// Pictures as [`Pixels::draw`] draws them, one after the other, to (N, 3, rows, columns).
+fn as_inputs(pixels: &[f32], size: Size, device: Device) -> Result<Tensor, TchError> {
+    let shape = [-1, i64::from(size.height), i64::from(size.width), 3];
+    Tensor::f_from_slice(pixels)?.f_reshape(shape)?.f_to_device(device)?.f_permute([0, 3, 1, 2])
 }

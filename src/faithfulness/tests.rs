@@ -1,10 +1,11 @@
 //! Against numpy, torchvision, pytorch-grad-cam and scipy on the same maps (scripts/reference/evaluate.py).
 
-use super::curve::{blurred, counts, replaced};
+use super::curve::{blurred, counts, replace};
+use super::explained::ExplainedBatch;
 use super::impute::{impute, RgbLevels};
 use super::order::{part, ranks};
 use super::probe::{Probe, INPUTS};
-use super::road::{combined, without, First};
+use super::road::{combined, without, First, FIFTHS};
 use super::{confidence, pointing, sanity};
 use crate::attribution::{Maps, Method};
 use crate::config::CamConfig;
@@ -46,12 +47,30 @@ fn model() -> AlexNet {
     AlexNet::load(&reference("emonet/narrow_ecco.pt"), None, Device::Cpu).unwrap()
 }
 
-fn probe<'a>(model: &'a AlexNet, inputs: &'a Cell<usize>, picture: &Value) -> Probe<'a> {
+fn explained<'a>(model: &'a AlexNet, picture: &Value) -> ExplainedBatch<'a> {
     let file = reference("emonet").join(picture["picture"].as_str().unwrap());
     let input = resize(&decode(&file, &DecodeOptions::default()).unwrap(), SIZE, Filter::Bicubic);
-    let probe = Probe::new(model, inputs, &input, None, 1).unwrap();
+    ExplainedBatch::new(model, &[&input], None, vec![1]).unwrap()
+}
+
+fn probe<'a>(model: &'a AlexNet, inputs: &'a Cell<usize>, picture: &Value) -> Probe<'a> {
+    let probe = explained(model, picture).probe(0, inputs).unwrap();
     assert_eq!(probe.class as u64, picture["class"].as_u64().unwrap());
     probe
+}
+
+/// The channels of a pixel beside each other, row by row.
+fn pixels(input: &Tensor) -> Vec<f32> {
+    Vec::<f32>::try_from(&input.permute([0, 2, 3, 1]).contiguous().flatten(0, -1)).unwrap()
+}
+
+/// The explained class's probability for each of the pictures.
+fn probabilities(probe: &Probe<'_>, pictures: &[Vec<f32>]) -> Vec<f64> {
+    let make = &mut |numbers: &[usize]| {
+        let values: Vec<f32> = numbers.iter().flat_map(|&number| &pictures[number]).copied().collect();
+        Ok(Tensor::from_slice(&values).reshape([-1, SIDE as i64, SIDE as i64, 3]).permute([0, 3, 1, 2]))
+    };
+    probe.probabilities(pictures.len(), make).unwrap()
 }
 
 fn colours(input: &Tensor) -> Vec<RgbLevels> {
@@ -76,14 +95,21 @@ fn curves_and_products_are_those_of_the_reference() {
     let mut worst = 0.0_f64;
     for picture in expected()["pictures"].as_array().unwrap() {
         let probe = probe(&model, &inputs, picture);
-        let (input, zero) = (&probe.input, probe.input.zeros_like());
-        let blurred = blurred(input).unwrap();
-        for (name, old, new) in [("deletion", input, &zero), ("insertion", &blurred, input)] {
-            let curve = probe.probabilities(&replaced(old, new, &ranks, &counts).unwrap()).unwrap();
+        let [input, blurred] = [&probe.input, &blurred(&probe.input).unwrap()].map(pixels);
+        let zero = vec![0.0; input.len()];
+        for (name, old, new) in [("deletion", &input, &zero), ("insertion", &blurred, &input)] {
+            let changed = |&count: &i64| {
+                let mut changed = zero.clone();
+                replace(old, new, &ranks, count, &mut changed);
+                changed
+            };
+            let curve = probabilities(&probe, &counts.iter().map(changed).collect::<Vec<_>>());
             worst = worst.max(off(&curve, &numbers(&picture[name])));
         }
-        let shown = probe.probabilities(&confidence::multiplied(input, &cone).unwrap()).unwrap()[0];
-        let whole = probe.probabilities(input).unwrap()[0];
+        let mut product = zero.clone();
+        confidence::multiply(&input, &cone, &mut product);
+        let shown = probabilities(&probe, &[product])[0];
+        let whole = probabilities(&probe, &[input])[0];
         worst = worst
             .max(off(&[whole, shown], &[&picture["probability"], &picture["multiplied"]].map(|v| v.as_f64().unwrap())));
         let found = [
@@ -110,12 +136,8 @@ fn road_is_that_of_the_reference() {
         let probe = probe(&model, &inputs, picture);
         let colours = colours(&probe.input);
         let curve = |first| -> Vec<f64> {
-            let filled = without(&colours, SIZE, &ranks, first, &still).unwrap();
-            let one = |colours: &Vec<RgbLevels>| {
-                let values: Vec<f32> = colours.iter().flatten().map(|&value| value as f32).collect();
-                Tensor::from_slice(&values).reshape([1, 227, 227, 3]).permute([0, 3, 1, 2])
-            };
-            probe.probabilities(&Tensor::cat(&filled.iter().map(one).collect::<Vec<_>>(), 0)).unwrap()
+            let filled = FIFTHS.map(|fifths| without(&colours, SIZE, &ranks, (first, fifths), &still).unwrap());
+            probabilities(&probe, &filled.map(|colours| colours.iter().flatten().map(|&value| value as f32).collect()))
         };
         let (most, least) = (curve(First::MostRelevant), curve(First::LeastRelevant));
         worst = worst.max(off(&most, &numbers(&picture["road_most"])));
@@ -185,17 +207,16 @@ fn rank_correlations_are_scipys() {
 
 #[test]
 fn a_map_changes_with_the_head_and_not_without() {
-    let inputs = Cell::new(INPUTS);
     let model = model();
-    let probe = probe(&model, &inputs, &expected()["pictures"][3]);
+    let batch = explained(&model, &expected()["pictures"][3]);
     let (cam, grid) = (CamConfig { methods: Method::cams(), ..CamConfig::default() }, Size::new(13, 13));
-    let own = probe.maps(&model, &cam, grid).unwrap();
-    let ranks = |maps: &Maps| Ranks::of(&maps.values().unwrap()[0]);
+    let own = batch.maps(&model, &cam, &[grid]).unwrap();
+    let ranks = |maps: &Vec<Maps>| Ranks::of(&maps[0].values().unwrap()[0]);
     let heads = sanity::redrawn_networks(&model, 1).unwrap();
     assert_eq!(heads.len(), 3);
-    let others: Vec<_> = heads.iter().map(|head| probe.maps(&**head, &cam, grid).unwrap()).collect();
+    let others: Vec<_> = heads.iter().map(|head| batch.maps(&**head, &cam, &[grid]).unwrap()).collect();
     for (at, method) in cam.methods.iter().enumerate() {
-        let again = &probe.maps(&model, &cam, grid).unwrap()[at];
+        let again = &batch.maps(&model, &cam, &[grid]).unwrap()[at];
         assert_eq!(ranks(&own[at]).spearman(&ranks(again)), Some(1.0), "{method}");
         for other in &others {
             let correlation = ranks(&own[at]).spearman(&ranks(&other[at]));
@@ -213,10 +234,10 @@ fn a_probability_does_not_depend_on_how_many_are_asked_at_once() {
     let inputs = Cell::new(INPUTS);
     let model = model();
     let probe = probe(&model, &inputs, &expected()["pictures"][3]);
-    let many = probe.input.repeat([19, 1, 1, 1]);
-    let found = probe.probabilities(&many).unwrap();
-    let alone = probe.probabilities(&probe.input).unwrap();
-    assert_eq!(found.len(), 19);
+    let own = pixels(&probe.input);
+    let found = probabilities(&probe, &vec![own.clone(); 67]);
+    let alone = probabilities(&probe, &[own]);
+    assert_eq!(found.len(), 67);
     assert!(found.iter().all(|&p| p == alone[0]), "the same to the last bit");
     assert_eq!(model.card().input(), SIZE);
 }
