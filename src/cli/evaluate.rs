@@ -38,9 +38,8 @@ use std::time::Instant;
 /// does the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes
 /// evaluation.csv (means with 95 % bootstrap intervals, from ten images on), images.csv, curves.csv, failures.csv, evaluate.json and a
 /// picture; with --labels answers.csv, the means over images that are answered rightly and wrongly. What the metrics
-/// measure is whether a map agrees with what the model does, not whether the model is right. Costs 1.6 s of processor
-/// time for each image and map, baselines included. Not needed: a detector, unless for
-/// --pointing.
+/// measure is whether a map agrees with what the model does, not whether the model is right. Costs at most 1.6 s of
+/// processor time for each image and map, baselines included. Not needed: a detector, unless for --pointing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed

@@ -4,8 +4,8 @@
 //! `CamMultImageConfidenceChange`: where the map is 0, the network sees the mean image (black where the model subtracts
 //! nothing).
 
-/// Writes a picture into `shown`: `input`, the channels of a pixel beside each other, row by row, times `map`, which has
-/// one number a pixel.
+/// Writes a picture into `shown`: `input`, the channels of a pixel beside each other, row by row, times `map`, which
+/// has one number a pixel.
 pub fn multiply(input: &[f32], map: &[f32], shown: &mut [f32]) {
     for ((shown, input), &map) in shown.chunks_exact_mut(3).zip(input.chunks_exact(3)).zip(map) {
         for (shown, input) in shown.iter_mut().zip(input) {

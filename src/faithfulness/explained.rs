@@ -1,5 +1,5 @@
-//! Pictures in the explained network, a batch at a time: what is explained, the maps of all methods, and what becomes of
-//! the maps where the head is redrawn.
+//! Pictures in the explained network, a batch at a time: what is explained, the maps of all methods, and what becomes
+//! of the maps where the head is redrawn.
 
 use super::probe::Probe;
 use super::Seconds;

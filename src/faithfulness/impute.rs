@@ -25,7 +25,7 @@ pub type RgbLevels = [f64; 3];
 /// are twelve times the paper's.
 const BEFORE: [(i64, i64, f64); 4] = [(-1, -1, 1.0), (0, -1, 2.0), (1, -1, 1.0), (-1, 0, 2.0)];
 
-/// The residual, forwards by E + L, must fall below this share of the right side, likewise (2-norm), channel by channel.
+/// The residual, forwards by E + L, must fall below this share of the right side, likewise (2-norm), by channel.
 /// Filled levels are then right to 5e-6, less than the network's f32 resolves of a level of 100.
 const TOLERANCE: f64 = 1e-8;
 
@@ -148,9 +148,7 @@ impl System {
         }
         pivots
     }
-}
 
-impl System {
     /// Solves (E + L) x = `right`, forwards. The signs of L are turned: what it multiplies is added.
     fn forwards(&self, x: &mut [RgbLevels], right: impl Fn(usize) -> RgbLevels) {
         x[self.pixels.len()] = [0.0; 3];
@@ -171,9 +169,9 @@ impl System {
         }
     }
 
-    /// The value of an unknown from those in the row before, and from `last`, that of the unknown before, if this is its
-    /// neighbour. It is handed on directly, and enters last: each value waits for the one before, which is what takes
-    /// the time.
+    /// The value of an unknown from those in the row before, and from `last`, that of the unknown before, if this is
+    /// its neighbour. It is handed on directly, and enters last: each value waits for the one before, which is what
+    /// takes the time.
     #[inline(always)]
     fn next(
         &self,
@@ -184,8 +182,8 @@ impl System {
         last: RgbLevels,
     ) -> RgbLevels {
         let mut sum = right;
-        for at in 0..3 {
-            add(&mut sum, [BEFORE[at].2; 3], x[neighbours[at] as usize]);
+        for (&at, (.., weight)) in neighbours.iter().zip(BEFORE).take(3) {
+            add(&mut sum, [weight; 3], x[at as usize]);
         }
         let inverse = self.inverse_pivots[unknown];
         let is_alone = neighbours[3] as usize == self.pixels.len();

@@ -34,8 +34,8 @@ pub fn noise(size: Size, seed: u64) -> Vec<RgbLevels> {
     values.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect()
 }
 
-/// `picture` (row by row) without so many fifths of its pixels, filled in, with `noise` on what is filled in; `ranks` as
-/// of [`super::order::ranks`].
+/// `picture` (row by row) without so many fifths of its pixels, filled in, with `noise` on what is filled in; `ranks`
+/// as of [`super::order::ranks`].
 ///
 /// # Errors
 /// As [`impute`].

@@ -1,6 +1,6 @@
 //! What all maps of one picture are judged with, and the probabilities that the maps lead to.
 //!
-//! Changed pictures are drawn when their batch goes into the network, so that memory does not follow the number of maps.
+//! Changed pictures are drawn when their batch goes into the network: memory does not follow the number of maps.
 
 use super::explained::Grid;
 use super::pixels::{Change, Common, OrderedMap, Pixels};
