@@ -61,6 +61,25 @@ pub fn read_text(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(Error::io("read", path))
 }
 
+/// The largest text that another file names.
+const MOST_NAMED_BYTES: u64 = 64 << 20;
+
+/// A whole text file that another file names, not the user: `/dev/zero` has no end, a pipe keeps one waiting.
+///
+/// # Errors
+/// As [`read_text`]; it is no regular file, or has more than 64 MiB.
+pub fn read_named_text(path: &Path) -> Result<String> {
+    let found = fs::metadata(path).map_err(Error::io("read", path))?;
+    if !found.is_file() || found.len() > MOST_NAMED_BYTES {
+        let message = format!("expected a text of at most {MOST_NAMED_BYTES} bytes, found");
+        return Err(match found.is_file() {
+            true => Error::file(path, format!("{message} {}", found.len())),
+            false => Error::file(path, format!("{message} no regular file")),
+        });
+    }
+    read_text(path)
+}
+
 /// The SHA-256 of `bytes`, in lower-case hexadecimal digits.
 pub fn sha256(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))

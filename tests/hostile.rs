@@ -53,7 +53,24 @@ fn a_jpeg_may_have_fewer_scans_the_larger_it_is() {
     jpeg(64, 900).unwrap();
     jpeg(4000, 16).unwrap();
     let message = jpeg(8000, 80).unwrap_err().to_string();
-    assert!(message.contains("more than 62 scans of 64000000 pixels"), "{message}");
+    assert!(message.contains("more than 31 scans of 64000000 pixels"), "{message}");
+}
+
+#[test]
+fn a_picture_has_no_more_pixels_than_its_bytes_can_show() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flat.png");
+    let flat = |side: u32| {
+        let mut png = Vec::new();
+        let mut encoder = png::Encoder::new(&mut png, side, side);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_image_data(&vec![7; (side * side) as usize]).unwrap();
+        std::fs::write(&path, png).unwrap();
+        in_time("a flat PNG", || decode(&path, &DecodeOptions::default()))
+    };
+    assert_eq!(flat(5700).unwrap().size().area(), 5700 * 5700);
+    let message = flat(5900).unwrap_err().to_string();
+    assert!(message.contains("34810000 pixels in") && message.contains("fewer than any photo takes"), "{message}");
 }
 
 #[test]
@@ -175,6 +192,8 @@ fn cards_have_numbers_that_a_picture_can_have_and_files_that_end() {
     let message = mean_image::read(Path::new("/dev/zero")).unwrap_err().to_string();
     assert!(message.contains("found no regular file"), "{message}");
     let path = folder.path().join("card.toml");
+    let endless = in_time("a card", || emocam::networks::Card::from_toml("labels = '/dev/zero'\ninput = 64\n", &path));
+    assert!(endless.unwrap_err().to_string().contains("found no regular file"));
     for (text, named) in [
         ("mean = [nan, 0, 0]", "`mean`"),
         ("mean = [1e30, 0, 0]", "`mean`"),
@@ -211,6 +230,29 @@ fn a_tar_in_the_clothes_of_a_checkpoint_is_refused_before_it_is_read() {
     std::fs::write(&path, file).unwrap();
     let message = StateDict::open(&path).unwrap_err().to_string();
     assert!(message.contains("a tar, as PyTorch wrote before 2018"), "{message}");
+}
+
+#[test]
+fn outlines_across_pictures_that_are_not_there_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("coco.json");
+    let write = |side: u32, annotations: usize| {
+        // Back and forth over the whole picture.
+        let corners: Vec<String> = (0..40).map(|at| format!("{},{at}", if at % 2 == 0 { 0 } else { side })).collect();
+        let annotation =
+            format!("{{\"image_id\": 1, \"category_id\": 1, \"segmentation\": [[{}, 0, {side}]]}}", corners.join(","));
+        let image = format!("{{\"id\": 1, \"file_name\": \"a.jpg\", \"width\": {side}, \"height\": {side}}}");
+        let text = format!(
+            "{{\"images\": [{image}], \"categories\": [{{\"id\": 1, \"name\": \"cat\"}}], \"annotations\": [{}]}}",
+            vec![annotation; annotations].join(",")
+        );
+        std::fs::write(&path, text).unwrap();
+        in_time("outlines", || emocam::regions::read(&path, None))
+    };
+    let message = write(65_535, 2000).unwrap_err().to_string();
+    assert!(message.contains("coco.json") && message.contains("cross more columns"), "{message}");
+    let known = write(100, 2000).unwrap();
+    assert_eq!(known.pictures()["a.jpg"].regions.len(), 2000);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 use std::any::Any;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -80,10 +80,12 @@ fn fault(payload: Box<dyn Any + Send>) -> String {
 }
 
 fn decode_unguarded(mut reader: impl BufRead + Seek, options: &DecodeOptions) -> Result<Picture, String> {
+    let bytes = reader.seek(SeekFrom::End(0)).and_then(|bytes| reader.rewind().map(|()| bytes));
+    let bytes = bytes.map_err(|error| error.to_string())?;
     let format = sniff(&mut reader)?;
     let decoded = match format {
-        ImageFormat::Jpeg => jpeg::decode(reader, options),
-        other => decode_other(reader, other, options.max_pixels),
+        ImageFormat::Jpeg => jpeg::decode(reader, bytes, options),
+        other => decode_other(reader, bytes, other, options.max_pixels),
     }
     .map_err(|message| format!("a {} that cannot be decoded: {message}", name(format)))?;
     // Part of the TIFF format, not EXIF.
@@ -134,20 +136,26 @@ const LARGE_BYTES: usize = 256 << 20;
 /// Held while a large picture is decoded. What was decoded before a panic is not looked at: there is nothing to poison.
 static LARGE: Mutex<()> = Mutex::new(());
 
-/// PNG, WebP, BMP, TIFF.
-fn decode_other(reader: impl BufRead + Seek, format: ImageFormat, max_pixels: u64) -> Result<Decoded, String> {
+/// PNG, WebP, BMP, TIFF, in a file of so many `bytes`.
+fn decode_other(
+    reader: impl BufRead + Seek,
+    bytes: u64,
+    format: ImageFormat,
+    max_pixels: u64,
+) -> Result<Decoded, String> {
     let mut reader = ImageReader::with_format(reader, format);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(HEADER_BYTES);
     reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(text)?;
     let (width, height) = decoder.dimensions();
-    let size = check_size(width, height, max_pixels)?;
+    let size = check_size(width, height, bytes, max_pixels)?;
+    let color = decoder.color_type();
+    check_color(color)?;
     // A working copy as large as the picture's samples, whatever the file says it needs.
     limits.max_alloc = Some(decoder.total_bytes().saturating_mul(2).saturating_add(HEADER_BYTES));
     decoder.set_limits(limits).map_err(text)?;
     let orientation = decoder.orientation().map_err(text)?;
-    let color = decoder.color_type();
     let bytes = usize::try_from(decoder.total_bytes()).map_err(|e| e.to_string())?;
     // Large pictures one after the other, however many threads decode.
     let _turn = (bytes > LARGE_BYTES).then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -173,21 +181,26 @@ fn text(error: ImageError) -> String {
     }
 }
 
+/// Refuses samples that are not whole numbers of 8 or 16 bits, before memory is taken for them.
+fn check_color(color: ColorType) -> Result<(), String> {
+    match color {
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => Ok(()),
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => Ok(()),
+        other => Err(format!("its samples ({other:?}) have no defined white")),
+    }
+}
+
 /// Samples as a decoder gives them (16-bit ones in the machine's byte order) to RGB, in the memory that they have; grey
 /// alone needs more.
 fn to_rgb(mut samples: Vec<u8>, color: ColorType) -> Result<Vec<u8>, String> {
-    match color {
-        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
-            let count = samples.len() / 2;
-            for place in 0..count {
-                samples[place] = (u16::from_ne_bytes([samples[2 * place], samples[2 * place + 1]]) >> 8) as u8;
-            }
-            samples.truncate(count);
-        }
-        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {}
-        other => return Err(format!("its samples ({other:?}) have no defined white")),
-    }
     let channels = usize::from(color.channel_count());
+    if usize::from(color.bytes_per_pixel()) == 2 * channels {
+        let count = samples.len() / 2;
+        for place in 0..count {
+            samples[place] = (u16::from_ne_bytes([samples[2 * place], samples[2 * place + 1]]) >> 8) as u8;
+        }
+        samples.truncate(count);
+    }
     let pixels = samples.len() / channels;
     if channels < 3 {
         let mut rgb = Vec::new();

@@ -17,8 +17,8 @@ use std::io::BufRead;
 /// a few bytes costs a pass over the whole picture.
 const MOST_SCANS: c_long = 1000;
 
-/// Pixels times scans likewise: a picture of 200 million pixels may have 20 scans.
-const MOST_SCANNED: u64 = 4_000_000_000;
+/// Pixels times scans likewise, a second or two: a picture of 100 million pixels may have 20 scans.
+const MOST_SCANNED: u64 = 2_000_000_000;
 
 /// So many scans every picture may have.
 const SCANS_OF_ANY: c_long = 16;
@@ -29,19 +29,19 @@ const EXIF: &[u8] = b"Exif\0\0";
 /// What a libjpeg callback unwinds with: a fault of the file, as text.
 pub(super) struct Stop(pub(super) String);
 
-/// Decodes a JPEG of at most `max_pixels`, at a fraction of its size where the options allow it: that saves most of the
+/// Decodes a JPEG of so many `bytes` and at most `max_pixels`, at a fraction of its size where the options allow it: that saves most of the
 /// inverse transform and all work on pixels after it; what remains is reading the compressed data.
 ///
 /// Grey is replicated; CMYK and YCCK are inverted and converted as Pillow's `convert("RGB")` does. Missing or
 /// undecodable picture data is an error: Pillow refuses a file that ends early too, but fills grey into a gap that is
 /// followed by a marker. Harmless oddities (extraneous bytes between segments, trailing data) are not errors.
-pub(super) fn decode(reader: impl BufRead, options: &DecodeOptions) -> Result<Decoded, String> {
+pub(super) fn decode(reader: impl BufRead, bytes: u64, options: &DecodeOptions) -> Result<Decoded, String> {
     let text = |error: std::io::Error| error.to_string();
     let markers = [Marker::APP(1)];
     let mut header = Decompress::with_err(faults()).with_markers(&markers).from_reader(reader).map_err(text)?;
     let orientation = orientation(&header);
     let (width, height) = (header.width() as u32, header.height() as u32);
-    let original = check_size(width, height, options.max_pixels)?;
+    let original = check_size(width, height, bytes, options.max_pixels)?;
     // The numerator of eighths.
     header.scale((8 / options.reduction(original, orientation)) as u8);
     let stored = header.color_space();

@@ -72,14 +72,27 @@ pub(super) struct Decoded {
     pub(super) orientation: Orientation,
 }
 
-/// The size, if an image may have it.
-pub(super) fn check_size(width: u32, height: u32, max_pixels: u64) -> Result<Size, String> {
+/// So many pixels a picture may have in however few bytes.
+const PIXELS_OF_ANY: u64 = 1 << 25;
+
+/// Beyond that a file has a byte for so many of its pixels. Photos take a byte for 2 to 30, white paper more; what
+/// takes yet more is made to take memory (a WebP of 36 bytes can have 200 million pixels).
+const PIXELS_OF_BYTE: u64 = 32;
+
+/// The size, if an image in a file of so many `bytes` may have it.
+pub(super) fn check_size(width: u32, height: u32, bytes: u64, max_pixels: u64) -> Result<Size, String> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels == 0 {
         return Err(format!("{width}x{height} pixels are none"));
     }
     if pixels > max_pixels {
         return Err(format!("{width}x{height} are {pixels} pixels; the limit is {max_pixels}"));
+    }
+    if pixels > PIXELS_OF_ANY.max(bytes.saturating_mul(PIXELS_OF_BYTE)) {
+        return Err(format!(
+            "{width}x{height} are {pixels} pixels in {bytes} bytes, fewer than any photo takes: above {PIXELS_OF_ANY} \
+             pixels a file has a byte for {PIXELS_OF_BYTE} of them; save it smaller, or as a BMP or an unpacked TIFF"
+        ));
     }
     Ok(Size::new(width, height))
 }

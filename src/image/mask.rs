@@ -69,9 +69,14 @@ impl Mask {
     /// fewer than three corners, or a coordinate that is not finite or beyond 10 million; the edges
     /// cross too many columns.
     pub fn from_polygons(size: Size, polygons: &[Vec<f64>]) -> Result<Self, String> {
+        Ok(Self::from_polygons_counted(size, polygons)?.0)
+    }
+
+    /// [`Self::from_polygons`], and how many columns the edges cross: what the mask has cost.
+    pub(crate) fn from_polygons_counted(size: Size, polygons: &[Vec<f64>]) -> Result<(Self, usize), String> {
         check_size(size)?;
-        let runs = polygon::runs(size, polygons)?;
-        Ok(Self::from_runs(size, runs))
+        let (runs, crossings) = polygon::runs(size, polygons)?;
+        Ok((Self::from_runs(size, runs), crossings))
     }
 
     /// A mask from one value a pixel, row by row.

@@ -3,8 +3,9 @@
 use crate::files::sha256;
 use crate::image::{Filter, Rgba8, Size};
 use crate::{Error, Result};
-use image::{DynamicImage, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageReader};
 use std::io::Cursor;
+use std::panic::catch_unwind;
 use std::path::Path;
 
 /// Filter by which an object is resized, antialiased and on colours multiplied by alpha. A triangle and not the cubic,
@@ -13,6 +14,9 @@ pub const FILTER: Filter = Filter::Bilinear;
 
 /// A side may be at most this many times the other: a hair's breadth of an object would be millions of pixels long.
 const LONGEST: u32 = 50;
+
+/// The most pixels of an object: more than any photo shows of it, and 300 MB at most while it is decoded.
+const MOST_PIXELS: u64 = 1 << 24;
 
 /// A decoded object.
 #[derive(Debug, Clone)]
@@ -32,13 +36,10 @@ impl PastedObject {
     /// The file cannot be read or decoded; it has no alpha, or nothing in it is visible.
     pub fn load(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        let undecodable =
-            |cause: String| Error::file(path, format!("cannot be decoded as an object to paste: {cause}"));
-        let decoded = ImageReader::new(Cursor::new(&bytes))
-            .with_guessed_format()
-            .map_err(|error| undecodable(error.to_string()))?
-            .decode()
-            .map_err(|error| undecodable(error.to_string()))?;
+        // Unwind safety: the bytes alone are looked at, and nothing of a decoder that panicked is.
+        let decoded = catch_unwind(|| decode(&bytes)).unwrap_or_else(|_| Err("the decoder failed on it".into()));
+        let decoded =
+            decoded.map_err(|cause| Error::file(path, format!("cannot be decoded as an object to paste: {cause}")))?;
         let pixels = check(&decoded).map_err(|message| Error::file(path, message))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self { name, sha256: sha256(&bytes), pixels })
@@ -52,6 +53,18 @@ impl PastedObject {
         let height = rounded(scale * f64::from(height));
         Size::new(rounded(f64::from(height) * f64::from(own.width) / f64::from(own.height)), height)
     }
+}
+
+fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
+    let text = |error: image::ImageError| error.to_string();
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
+    let decoder = reader.into_decoder().map_err(text)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MOST_PIXELS {
+        return Err(format!("{width}x{height} are {pixels} pixels; {MOST_PIXELS} are the most of an object"));
+    }
+    DynamicImage::from_decoder(decoder).map_err(text)
 }
 
 fn check(decoded: &DynamicImage) -> Result<Rgba8, String> {

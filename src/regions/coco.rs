@@ -36,6 +36,7 @@ pub(super) fn read_results(file: &Path, dataset: Option<&Path>) -> Result<KnownR
         )
     })?;
     let mut catalogue = Catalogue::read(dataset)?;
+    catalogue.expect(file)?;
     let mut json = serde_json::Deserializer::from_reader(opening::open(file)?);
     let results = Each::new("result", |result: Annotation| {
         let score = result.score.ok_or("missing field `score`");
@@ -53,6 +54,7 @@ pub(super) fn read_results(file: &Path, dataset: Option<&Path>) -> Result<KnownR
 /// The file cannot be read, or is not what it should be.
 pub(super) fn read_dataset(file: &Path) -> Result<KnownRegions> {
     let mut catalogue = Catalogue::read(file)?;
+    catalogue.expect(file)?;
     let mut json = serde_json::Deserializer::from_reader(opening::open(file)?);
     json.deserialize_map(Annotations(&mut catalogue)).and_then(|()| json.end()).map_err(stream::error(file))?;
     Ok(catalogue.finish(file))

@@ -346,7 +346,23 @@ impl Manifest {
             serde_json::from_str(text).map_err(|error| format!("not a run.json of this version of emocam: {error}"))?;
         check_names(&manifest.labels, "label")?;
         check_names(&manifest.classes, "class")?;
+        manifest.check_sizes()?;
         Ok(manifest)
+    }
+
+    /// Refuses inputs into which no picture can be fitted.
+    fn check_sizes(&self) -> Result<(), String> {
+        /// No network's input has a longer side.
+        const LONGEST: u32 = 65_535;
+        let (InputInfo { width, height, crop, .. }, scoring) = (self.input, self.scoring);
+        let sides = [width, height, scoring.width, scoring.height, scoring.stride.unwrap_or(1)];
+        if let Some(side) = sides.into_iter().find(|side| !(1..=LONGEST).contains(side)) {
+            return Err(format!("its inputs have sides and strides of 1 to {LONGEST} pixels, found {side}"));
+        }
+        if !(crop > 0.0 && crop <= 1.0) {
+            return Err(format!("its input keeps a share of the picture over 0 and up to 1, found {crop}"));
+        }
+        Ok(())
     }
 
     /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty when nothing does.

@@ -27,11 +27,12 @@ struct Corner {
     y: i64,
 }
 
-/// The runs of pixels inside at least one of `polygons`, in order and apart.
+/// The runs of pixels inside at least one of `polygons`, in order and apart, and how many columns
+/// their edges cross.
 ///
 /// # Errors
 /// As [`super::Mask::from_polygons`].
-pub(super) fn runs(size: Size, polygons: &[Vec<f64>]) -> Result<Vec<Range<u32>>, String> {
+pub(super) fn runs(size: Size, polygons: &[Vec<f64>]) -> Result<(Vec<Range<u32>>, usize), String> {
     let (mut runs, mut left) = (Vec::new(), MAX_CROSSINGS);
     for polygon in polygons {
         let corners = corners(polygon)?;
@@ -51,7 +52,7 @@ pub(super) fn runs(size: Size, polygons: &[Vec<f64>]) -> Result<Vec<Range<u32>>,
         runs.extend(changes.chunks_exact(2).map(|pair| pair[0]..pair[1]).filter(|run| !run.is_empty()));
     }
     join(&mut runs);
-    Ok(runs)
+    Ok((runs, MAX_CROSSINGS - left))
 }
 
 /// Puts runs in order and joins those that overlap or touch.

@@ -3,7 +3,7 @@
 use super::{
     numbers, Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar,
 };
-use crate::files::read_text;
+use crate::files::read_named_text;
 use crate::image::{Filter, Fit, Resize, Size};
 use crate::networks::alexnet::structure::StructureKey;
 use crate::networks::fer_net::FerNetDescription;
@@ -269,7 +269,7 @@ impl Labels {
         match self {
             Self::Here(labels) => Ok(labels),
             Self::File(name) => {
-                let text = read_text(&card.with_file_name(name))?;
+                let text = read_named_text(&card.with_file_name(name))?;
                 let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
                 Ok(lines.filter(|line| !line.is_empty()).map(String::from).collect())
             }

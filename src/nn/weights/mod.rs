@@ -15,6 +15,7 @@ pub mod safetensors;
 pub(crate) mod content;
 mod float;
 mod pickle;
+mod spans;
 #[cfg(test)]
 mod tests;
 

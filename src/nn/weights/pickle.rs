@@ -8,6 +8,7 @@
 //!
 //! Opcodes: Python's `Lib/pickletools.py`.
 
+use super::spans::Spans;
 use std::io::BufRead;
 
 /// The longest pickle that is walked. EmoNet's takes 2 kB, that of a network of 1,000 layers some 300 kB; in memory an
@@ -63,21 +64,21 @@ fn admitted(module: &str, attribute: &str) -> bool {
     }
 }
 
-/// Walks one pickle up to and including its STOP.
+/// Walks one pickle up to and including its STOP; returns how many elements its tensors span, see [`super::spans`].
 ///
 /// # Errors
 /// What is wrong with it: too long, truncated, an opcode or a name that no state dict needs.
-pub(super) fn walk(reader: &mut impl BufRead) -> Result<(), String> {
-    let mut input = Input { reader, read: 0 };
+pub(super) fn walk(reader: &mut impl BufRead) -> Result<u64, String> {
+    let (mut input, mut spans) = (Input { reader, read: 0 }, Spans::default());
     loop {
         let at = input.read;
         let opcode = input.bytes(1)?[0];
         match argument(opcode) {
-            Some(Argument::Stop) => return Ok(()),
-            Some(Argument::Fixed(length)) => drop(input.bytes(length)?),
+            Some(Argument::Stop) => return Ok(spans.elements),
+            Some(Argument::Fixed(length)) => spans.step(opcode, &input.bytes(length)?)?,
             Some(Argument::Counted(width)) => {
                 let length = input.bytes(width)?.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
-                input.bytes(length)?;
+                spans.step(opcode, &input.bytes(length)?)?;
             }
             Some(Argument::Name) => {
                 let (module, attribute) = (input.line()?, input.line()?);
@@ -87,6 +88,7 @@ pub(super) fn walk(reader: &mut impl BufRead) -> Result<(), String> {
                          trust the file, load it in Python and save `model.state_dict()` alone"
                     ));
                 }
+                spans.name(&attribute);
             }
             None => {
                 return Err(format!(

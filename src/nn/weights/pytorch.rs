@@ -4,10 +4,10 @@
 //! and turns every other call into a name: nothing can be executed. It bounds nesting and memo copies, multiplies
 //! sizes with overflow checks, compares every view with its storage and every storage with the file, gathers strided
 //! tensors, and verifies checksums. It does not bound the objects of a pickle (a compressed `data.pkl` of 100 MB in a
-//! file of 100 kB is admitted) nor what a broadcast view (stride 0) expands to below 10 GiB, and unknown calls pass in
-//! silence. Hence, before it sees the file: entries must be stored, not compressed, and fit into the file; the pickle
-//! is walked by the gate in `pickle.rs`, which bounds it and refuses unknown names; and after it: all tensors together
-//! may not be larger than the file.
+//! file of 100 kB is admitted) nor what a broadcast view (stride 0) expands to below 10 GiB nor how often a storage is
+//! read, and unknown calls pass in silence. Hence, before it sees the file: entries must be stored, not compressed,
+//! and fit into the file; the pickle is walked by the gate in `pickle.rs`, which bounds it, refuses unknown names and
+//! adds up what tensors span; and after it: all tensors together may not be larger than the file.
 //!
 //! A dict with an entry `state_dict`, `model_state_dict` or `model` is read as that entry; the prefix `module.` of `DataParallel` is dropped.
 
@@ -43,16 +43,16 @@ const TAR_MARK: (u64, &[u8]) = (257, b"ustar");
 pub fn read(path: &Path) -> Result<StateDict> {
     let length = file_length(path)?;
     let checked = match content::of_file(path)? {
-        content::Content::LegacyCheckpoint => check_legacy(path).map(|()| CheckedZip::default()),
+        content::Content::LegacyCheckpoint => check_legacy(path),
         _ => check_zip(path, length),
     };
-    let CheckedZip { comment, largest } =
+    let Checked { comment, spanned } =
         checked.map_err(|reason| Error::file(path, format!("not a PyTorch checkpoint that can be read: {reason}")))?;
     let note = note(&comment);
     let reader = PytorchReader::new(path).map_err(|e| Error::file(path, format!("damaged PyTorch checkpoint: {e}")))?;
     let tensors: BTreeMap<String, Tensor> = reader.into_tensors().into_iter().collect();
     check_total(path, &tensors, length)?;
-    check_views(path, tensors.len(), largest, length)?;
+    check_views(path, tensors.len(), spanned, length)?;
     let mut dict = StateDict::new(path, BTreeMap::new());
     dict.metadata.extend(note);
     for (name, tensor) in own_names(tensors) {
@@ -75,22 +75,21 @@ fn note(comment: &[u8]) -> Option<(String, String)> {
     Some((key.into(), value.into()))
 }
 
-/// What a zip file has said of itself.
-#[derive(Default)]
-struct CheckedZip {
+/// What a checkpoint has said of itself.
+struct Checked {
     /// The archive's comment.
     comment: Vec<u8>,
-    /// Bytes of its largest entry.
-    largest: u64,
+    /// Elements that its tensors span.
+    spanned: u64,
 }
 
 /// All entries stored, within the file, and one pickle that passes the gate.
-fn check_zip(path: &Path, file_length: u64) -> Result<CheckedZip, String> {
+fn check_zip(path: &Path, file_length: u64) -> Result<Checked, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| format!("{e} (truncated?)"))?;
     let comment = archive.comment().to_vec();
     let mut pickles = Vec::new();
-    let (mut total, mut largest) = (0_u64, 0);
+    let mut total = 0_u64;
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(|e| e.to_string())?;
         let name = entry.name().map_err(|e| e.to_string())?.into_owned();
@@ -98,7 +97,6 @@ fn check_zip(path: &Path, file_length: u64) -> Result<CheckedZip, String> {
             return Err(format!("entry `{name}` is compressed, which `torch.save` never does"));
         }
         total = total.saturating_add(entry.size());
-        largest = largest.max(entry.size());
         if name == "data.pkl" || name.ends_with("/data.pkl") {
             pickles.push(index);
         }
@@ -114,16 +112,16 @@ fn check_zip(path: &Path, file_length: u64) -> Result<CheckedZip, String> {
         return Err(format!("its pickle takes {} bytes, {} are the limit", entry.size(), pickle::MAX_BYTES));
     }
     let mut rest = BufReader::new(entry);
-    pickle::walk(&mut rest)?;
+    let spanned = pickle::walk(&mut rest)?;
     // Bytes behind STOP would be carried along unseen.
     match rest.read(&mut [0]).map_err(|e| e.to_string())? {
-        0 => Ok(CheckedZip { comment, largest }),
+        0 => Ok(Checked { comment, spanned }),
         _ => Err("bytes behind the end of its pickle".into()),
     }
 }
 
 /// The pickles of a legacy file pass the gate; the storages behind them are checked by the reader.
-fn check_legacy(path: &Path) -> Result<(), String> {
+fn check_legacy(path: &Path) -> Result<Checked, String> {
     let mut reader = BufReader::new(File::open(path).map_err(|e| e.to_string())?);
     // What the reader would take for the tar that PyTorch wrote before 2018: it has pickles of its own, which no gate
     // sees.
@@ -133,7 +131,10 @@ fn check_legacy(path: &Path) -> Result<(), String> {
         return Err("a tar, as PyTorch wrote before 2018: load it there and save it again".into());
     }
     reader.rewind().map_err(|e| e.to_string())?;
-    (0..LEGACY_PICKLES).try_for_each(|_| pickle::walk(&mut reader))
+    let spanned = (0..LEGACY_PICKLES)
+        .map(|_| pickle::walk(&mut reader))
+        .try_fold(0_u64, |sum, spanned| spanned.map(|spanned| sum.saturating_add(spanned)))?;
+    Ok(Checked { comment: Vec::new(), spanned })
 }
 
 /// A view can repeat its storage (stride 0), so the reader's own checks do not bound what is built in memory.
@@ -149,17 +150,17 @@ fn check_total(path: &Path, tensors: &BTreeMap<String, Tensor>, file_length: u64
     Err(Error::file(path, message))
 }
 
-/// A view that is not contiguous is gathered from its whole storage: thousands of small views over one large storage
-/// would be read for minutes. Networks have their largest tensors once.
-fn check_views(path: &Path, tensors: usize, largest: u64, file_length: u64) -> Result<()> {
-    /// So often the file may be read, and so much is always allowed.
-    const MOST_READ: (u64, u64) = (64, 2 << 30);
-    let most = file_length.saturating_mul(MOST_READ.0).max(MOST_READ.1);
-    if largest.saturating_mul(tensors as u64) <= most {
+/// A view that is not contiguous is gathered from all that it spans: thousands of small views over one large storage
+/// would be read for minutes. The tensors of a network span as many elements as they have, at least a byte each; some
+/// are there several times.
+fn check_views(path: &Path, tensors: usize, spanned: u64, file_length: u64) -> Result<()> {
+    /// So often the file may be read.
+    const MOST_READ: u64 = 8;
+    if spanned <= file_length.saturating_mul(MOST_READ) {
         return Ok(());
     }
     let message = format!(
-        "its {tensors} tensors may be views over a storage of {largest} bytes, each read whole: save contiguous tensors, as \
+        "its {tensors} tensors span {spanned} elements, the file has {file_length} bytes: save contiguous tensors, as \
          {{name: tensor.clone() for name, tensor in state.items()}}"
     );
     Err(Error::file(path, message))

@@ -259,6 +259,39 @@ proptest! {
     }
 }
 
+/// A pickle of so many tensors of two elements, `stride` apart, in one storage of 100,000.
+fn views(count: usize, stride: i32) -> Vec<u8> {
+    let mut program = b"\x80\x02}".to_vec();
+    for number in 0..count {
+        let name = number.to_string();
+        program.extend([&b"X"[..], &(name.len() as u32).to_le_bytes(), name.as_bytes()].concat());
+        program.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n");
+        program.extend(b"X\x01\0\0\x000X\x03\0\0\0cpuJ\xa0\x86\x01\0tQK\0K\x02\x85J");
+        program.extend(stride.to_le_bytes());
+        program.extend(b"\x85\x89ccollections\nOrderedDict\n)RtRs");
+    }
+    program.push(b'.');
+    program
+}
+
+#[test]
+fn views_that_span_far_more_than_the_file_are_refused() {
+    let archive = |views: Vec<u8>| stored(&[("a/data.pkl".into(), views), ("a/data/0".into(), vec![0; 400_000])]);
+    let (_folder, path) = archive(views(300, 1));
+    assert_eq!(StateDict::open(&path).unwrap().arrays.len(), 300);
+    let (_folder, path) = archive(views(300, 99_000));
+    let message = StateDict::open(&path).unwrap_err().to_string();
+    assert!(message.contains("300 tensors span 29700300 elements"), "{message}");
+    // The format before has the same pickle, fourth of five.
+    let legacy = [&LEGACY[..], &views(300, 99_000), b"\x80\x02]X\x01\0\0\x000a.", &100_000_u64.to_le_bytes()].concat();
+    fs::write(&path, [legacy, vec![0; 400_000]].concat()).unwrap();
+    let message = StateDict::open(&path).unwrap_err().to_string();
+    assert!(message.contains("300 tensors span 29700300 elements"), "{message}");
+}
+
+/// Magic number, protocol and system of a legacy file.
+const LEGACY: [u8; 25] = *b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+
 #[test]
 fn nesting_is_bounded() {
     let deep = [b"\x80\x02N".to_vec(), vec![0x85; 1_000_000], b".".to_vec()].concat();

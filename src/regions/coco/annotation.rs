@@ -31,11 +31,16 @@ impl Annotation {
         format!(" (image_id {}): ", self.image_id)
     }
 
-    /// The box and the mask, each if there is one.
+    /// The box and the mask, each if there is one. What the mask costs is taken from `crossings`, the columns that
+    /// edges of polygons may still cross.
     ///
     /// # Errors
-    /// Polygons or run lengths that are none; polygons of an image whose size is not known.
-    pub(super) fn region(self, size: Option<Size>) -> Result<(Option<Extent>, Option<Mask>), String> {
+    /// Polygons or run lengths that are none; polygons of an image whose size is not known, or that cost too much.
+    pub(super) fn region(
+        self,
+        size: Option<Size>,
+        crossings: &mut usize,
+    ) -> Result<(Option<Extent>, Option<Mask>), String> {
         let extent = self.bbox.map(|[x, y, width, height]| Extent::new(x, y, x + width, y + height));
         let mask = match self.segmentation {
             None => None,
@@ -44,7 +49,12 @@ impl Annotation {
             Some(Segmentation::Polygons(polygons)) => {
                 let size =
                     size.ok_or("a polygon needs the image's width and height, which the data set does not give")?;
-                Some(Mask::from_polygons(size, &polygons)?)
+                let (mask, cost) = Mask::from_polygons_counted(size, &polygons)?;
+                *crossings = crossings.checked_sub(cost).ok_or(
+                    "the edges of all polygons cross more columns of pixels than outlines in a file of this length \
+                     do: it is made to take time, or the images are smaller than it says",
+                )?;
+                Some(mask)
             }
             Some(Segmentation::RunLengths(run_lengths)) => Some(Mask::try_from(run_lengths)?),
         };
