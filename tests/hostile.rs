@@ -69,6 +69,11 @@ fn a_picture_has_no_more_pixels_than_its_bytes_can_show() {
         in_time("a flat PNG", || decode(&path, &DecodeOptions::default()))
     };
     assert_eq!(flat(5700).unwrap().size().area(), 5700 * 5700);
+    let object = image::RgbaImage::from_pixel(4097, 4097, image::Rgba([9, 9, 9, 7]));
+    let large = folder.path().join("object.png");
+    object.save(&large).unwrap();
+    let refused = in_time("an object", || emocam::paste::PastedObject::load(&large)).unwrap_err().to_string();
+    assert!(refused.contains("16785409 pixels; 16777216 are the most of an object"), "{refused}");
     let message = flat(5900).unwrap_err().to_string();
     assert!(message.contains("34810000 pixels in") && message.contains("fewer than any photo takes"), "{message}");
 }
@@ -301,6 +306,20 @@ fn records_that_contradict_themselves_are_refused_by_their_line() {
     let twice = format!("{text}{}\n", text.lines().next().unwrap());
     run.reseal(twice.as_bytes());
     refused(corpus.analyze("run").arg("--resume"), &["records.jsonl", "two records of"]);
+    type ManifestChange = fn(&mut serde_json::Value);
+    let inputs: [(ManifestChange, &str); 3] = [
+        (|manifest| manifest["scoring"]["width"] = 0.into(), "1 to 65535 pixels, found 0"),
+        (|manifest| manifest["scoring"]["stride"] = 0.into(), "1 to 65535 pixels, found 0"),
+        (|manifest| manifest["input"]["crop"] = 0.into(), "a share of the picture over 0 and up to 1, found 0"),
+    ];
+    for (change, named) in inputs {
+        let mut manifest = run.manifest();
+        let whole = manifest.to_string();
+        change(&mut manifest);
+        std::fs::write(run.path("run.json"), manifest.to_string()).unwrap();
+        refused(&mut associate(), &["run.json", named]);
+        std::fs::write(run.path("run.json"), whole).unwrap();
+    }
 }
 
 #[test]
