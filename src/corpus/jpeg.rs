@@ -29,8 +29,9 @@ const EXIF: &[u8] = b"Exif\0\0";
 /// What a libjpeg callback unwinds with: a fault of the file, as text.
 pub(super) struct Stop(pub(super) String);
 
-/// Decodes a JPEG of so many `bytes` and at most `max_pixels`, at a fraction of its size where the options allow it: that saves most of the
-/// inverse transform and all work on pixels after it; what remains is reading the compressed data.
+/// Decodes a JPEG of so many `bytes` and at most `max_pixels`, at a fraction of its size where the options allow it:
+/// that saves most of the inverse transform and all work on pixels after it; what remains is reading the compressed
+/// data.
 ///
 /// Grey is replicated; CMYK and YCCK are inverted and converted as Pillow's `convert("RGB")` does. Missing or
 /// undecodable picture data is an error: Pillow refuses a file that ends early too, but fills grey into a gap that is

@@ -22,8 +22,9 @@ pub(super) struct Catalogue {
     crossings: usize,
 }
 
-/// So many columns the edges of all polygons of a file may cross, and so many more for each of its bytes: a polygon of
-/// sixty bytes in a picture of 65,535 columns would take half a megabyte. In COCO's own files it is less than one a byte.
+/// So many columns the edges of all polygons of a file may cross, and so many more for each of its
+/// bytes: a polygon of sixty bytes in a picture of 65,535 columns would take half a megabyte. In COCO's
+/// own files it is less than one a byte.
 const CROSSINGS: (u64, u64) = (1 << 22, 16);
 
 /// A data set whose annotations are passed over.

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Small pictures in the ways of packing that this program reads and does not write: seeds of scripts/fuzz.
 
-    python scripts/reference/fuzz_seeds.py            # writes tests/fuzz/seeds/; Pillow alone is needed
+    python tests/fuzz/seeds/make.py            # writes the files beside it; Pillow alone is needed
 """
 from pathlib import Path
 from struct import pack
 
 from PIL import Image
 
-FOLDER = Path(__file__).resolve().parents[2] / "tests" / "fuzz" / "seeds"
+FOLDER = Path(__file__).resolve().parent
 
 
 def picture(mode, size=(23, 17)):
@@ -27,7 +27,6 @@ def run_length_bmp():
 
 
 def main():
-    FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "run_length.bmp").write_bytes(run_length_bmp())
     picture("P").save(FOLDER / "palette.bmp")
     picture("1").save(FOLDER / "bits.bmp")
