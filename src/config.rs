@@ -4,7 +4,7 @@ mod association;
 
 pub use association::{AssociationConfig, BackgroundRow, HeatmapKind, Nested};
 
-use crate::attribution::external::{check_different, MapFolder};
+use crate::attribution::external::{MapFolder, check_different};
 use crate::attribution::{
     ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Needs, Options, Sign, Target,
 };

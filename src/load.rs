@@ -1,7 +1,7 @@
 //! From the names in a configuration to networks and regions ready to run, and the list of their files for `run.json`.
 
 use crate::attribution;
-use crate::attribution::external::{ExternalMaps, MapFiles, MAX_FILE_BYTES};
+use crate::attribution::external::{ExternalMaps, MAX_FILE_BYTES, MapFiles};
 use crate::config::{Config, DetectorConfig};
 use crate::files::{read_text, sha256};
 use crate::models::{self, digest};
@@ -205,8 +205,7 @@ fn exported(config: &Config, folder: &Path) -> Result<Option<PathBuf>> {
 pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Detector>, Vec<ModelFile>)> {
     if let Some(file) = exported(config, folder)? {
         if config.detector.rect {
-            let message =
-                "an exported network has one input size, so that it cannot run on other canvases: leave out --rect \
+            let message = "an exported network has one input size, so that it cannot run on other canvases: leave out --rect \
                            ([detector] rect)";
             return Err(Error::file(&file, message));
         }
@@ -218,8 +217,7 @@ pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<d
     let (cfg, classes, mut files) = description(config, folder)?;
     let weights = models::locate(config.detector.weights.as_ref(), folder)?;
     if config.detector.rect && cfg.stride().is_none() {
-        let message =
-            "its layers' sides are no fixed shares of its input's, so that it cannot run on other canvases: leave \
+        let message = "its layers' sides are no fixed shares of its input's, so that it cannot run on other canvases: leave \
                        out --rect ([detector] rect)";
         return Err(Error::file(&cfg.path, message));
     }

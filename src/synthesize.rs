@@ -5,14 +5,14 @@
 //! running anything: from layer to layer an estimate of the activations' mean square and variance is carried along, and
 //! every kernel is scaled by it.
 
+use crate::Result;
 use crate::networks::Card;
 use crate::networks::SYNTHESIZED;
-use crate::nn::weights::{darknet as darknet_file, mean_image, pytorch, Array};
 use crate::nn::Nonlinearity;
+use crate::nn::weights::{Array, darknet as darknet_file, mean_image, pytorch};
 use crate::random::Random;
 use crate::regions::darknet::SYNTHESIZED_SEEN;
 use crate::regions::darknet::{Cfg, LayerKind};
-use crate::Result;
 use std::path::Path;
 
 /// What is estimated of a layer's output over places, channels and pictures.

@@ -6,13 +6,13 @@
 
 mod common;
 
-use common::corpus::{ends, Corpus};
+use common::corpus::{Corpus, ends};
 use common::{json, reference};
-use emocam::attribution::{explain, HeadPass, Method, Options, Target};
-use emocam::corpus::{decode, DecodeOptions};
+use emocam::attribution::{HeadPass, Method, Options, Target, explain};
+use emocam::corpus::{DecodeOptions, decode};
 use emocam::files::sha256;
 use emocam::image::{Rgb8, Size};
-use emocam::networks::{open, AlexNet, Classifier, Forward, Structure};
+use emocam::networks::{AlexNet, Classifier, Forward, Structure, open};
 use emocam::nn::weights::{Array, StateDict};
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{assert_counts, assert_same_tables, emocam, ends, recount, refused, Corpus, Run};
+use common::corpus::{Corpus, Run, assert_counts, assert_same_tables, emocam, ends, recount, refused};
 use emocam::attribution::Method;
 use std::process::{Command, Stdio};
 

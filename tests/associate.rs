@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{assert_counts, emocam, ends, recount, refused, sealed, Cells, Corpus, Run};
+use common::corpus::{Cells, Corpus, Run, assert_counts, emocam, ends, recount, refused, sealed};
 use common::invented::invent_records;
 use emocam::run::record::{BoxRecord, ImageRecord};
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,10 +6,10 @@
 
 mod common;
 
-use common::{reference, tensors, Tensors};
+use common::{Tensors, reference, tensors};
 use emocam::image::{LetterboxFilter, Rgb8, Size};
-use emocam::nn::weights::darknet::DarknetWeights;
 use emocam::nn::Precision;
+use emocam::nn::weights::darknet::DarknetWeights;
 use emocam::regions::darknet::{Cfg, ClassScores, Darknet, DarknetNetwork, DarknetSettings, Head, Thresholds};
 use tch::{Device, Kind, Tensor};
 

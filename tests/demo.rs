@@ -6,10 +6,10 @@
 
 mod common;
 
-use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus, Run, Table};
+use common::corpus::{Corpus, Run, Table, assert_same_tables, emocam, ends, refused};
 use common::process::{finish, signal, start, wait_for_records};
 use emocam::stats::wilson;
-use emocam::world::{graph, Variant, CLASSES, LABELS};
+use emocam::world::{CLASSES, LABELS, Variant, graph};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -4,8 +4,8 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus, Run, Table};
-use emocam::world::{graph, Scene, Style};
+use common::corpus::{Corpus, Run, Table, emocam, ends, refused};
+use emocam::world::{Scene, Style, graph};
 use std::path::Path;
 use std::process::Command;
 
@@ -84,11 +84,9 @@ fn two_domains_in_two_layers_the_same_bytes_for_any_number_of_threads() {
     let settings = &one.manifest()["experiment"]["settings"];
     // A third of the 55 others.
     assert_eq!((&settings["perplexity"], &settings["mark"]), (&18.0.into(), &"domain".into()));
-    assert!(one.manifest()["models"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .any(|file| file["sha256"].as_str().unwrap().len() == 64));
+    assert!(
+        one.manifest()["models"].as_array().unwrap().iter().any(|file| file["sha256"].as_str().unwrap().len() == 64)
+    );
     let svg = std::fs::read_to_string(one.path("fc7/embedding.svg")).unwrap();
     assert!(svg.contains("56 images: plain 30, odd 26") && svg.contains("tells them apart"));
     let features = std::fs::read(one.path("fc7/features.npy")).unwrap();
@@ -159,7 +157,7 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
     refused(&mut out(&["photos", "--layer", "fc9"]), &["no layer `fc9`; it has conv1"]);
     refused(&mut out(&["photos", "--perplexity", "30"]), &["30 is too large for 5 images", "a third of the others, 1"]);
     refused(&mut out(&["photos", "--perplexity", "1"]), &["at least 2"]);
-    refused(&mut out(&["photos", "--iterations", "20"]), &["at least 500"]);
+    refused(&mut out(&["photos", "--iterations", "20"]), &["from 500 to 100000, found 20"]);
     refused(&mut out(&["photos/000.png"]), &["at least 4 images; there are 1"]);
     refused(&mut out(&["photos", "--mark", "right"]), &["without --labels"]);
     refused(&mut out(&["photos", "@-"]), &["write the list to a file"]);

@@ -7,10 +7,10 @@ mod common;
 use common::json;
 use emocam::random::Random;
 use emocam::stats::{
-    logistic_regression, principal_components, separation, t_sne, trustworthiness, PrincipalComponents, Separation,
-    TsneSettings,
+    PrincipalComponents, Separation, TsneSettings, logistic_regression, principal_components, separation, t_sne,
+    trustworthiness,
 };
-use ndarray::{s, Array2};
+use ndarray::{Array2, s};
 use std::time::Instant;
 
 fn numbers(value: &serde_json::Value) -> Vec<f64> {

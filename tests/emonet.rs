@@ -7,12 +7,12 @@
 mod common;
 
 use common::{json, reference, tensors};
-use emocam::attribution::{explain, HeadPass, Maps, Method, Options, Target};
-use emocam::corpus::{decode, DecodeOptions};
+use emocam::attribution::{HeadPass, Maps, Method, Options, Target, explain};
+use emocam::corpus::{DecodeOptions, decode};
 use emocam::files::sha256;
-use emocam::image::{resize, Filter, Rgb8};
-use emocam::networks::{predict, AlexNet, Card, Classifier, Forward};
-use emocam::nn::weights::{mean_image, Array};
+use emocam::image::{Filter, Rgb8, resize};
+use emocam::networks::{AlexNet, Card, Classifier, Forward, predict};
+use emocam::nn::weights::{Array, mean_image};
 use std::path::Path;
 use tch::Device;
 

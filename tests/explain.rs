@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{ends, files_below, refused, Corpus};
+use common::corpus::{Corpus, ends, files_below, refused};
 use serde_json::Value;
 use std::path::Path;
 

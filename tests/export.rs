@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, Corpus, Run, Table};
+use common::corpus::{Corpus, Run, Table, emocam, ends};
 use serde_json::Value;
 use std::process::Command;
 

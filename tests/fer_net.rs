@@ -6,11 +6,11 @@
 
 mod common;
 
-use common::formula::{assert_step, integers, list, off, pixels, Formula};
+use common::formula::{Formula, assert_step, integers, list, off, pixels};
 use common::{json, shared};
-use emocam::attribution::{explain, HeadPass, Options, Target};
-use emocam::corpus::{decode, DecodeOptions};
-use emocam::networks::{open, Activation, Card, Classifier, FerNet, Forward};
+use emocam::attribution::{HeadPass, Options, Target, explain};
+use emocam::corpus::{DecodeOptions, decode};
+use emocam::networks::{Activation, Card, Classifier, FerNet, Forward, open};
 use serde_json::Value;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};

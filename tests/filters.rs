@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus, Run};
+use common::corpus::{Corpus, Run, emocam, ends, refused};
 use std::fs;
 
 const METHODS: [&str; 3] = ["grad-cam", "ablation-cam", "lime-cam"];

@@ -8,9 +8,9 @@ mod common;
 
 use common::{reference, tensors};
 use emocam::config::Config;
-use emocam::corpus::{decode, DecodeOptions};
+use emocam::corpus::{DecodeOptions, decode};
 use emocam::image::{Letterbox, LetterboxFilter};
-use emocam::nn::{stack, Precision};
+use emocam::nn::{Precision, stack};
 use emocam::regions::darknet::Darknet;
 use std::path::Path;
 use tch::{Device, Kind};

@@ -5,9 +5,9 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus};
-use emocam::corpus::{decode, DecodeOptions};
-use emocam::nn::weights::{mean_image, StateDict};
+use common::corpus::{Corpus, emocam, ends, refused};
+use emocam::corpus::{DecodeOptions, decode};
+use emocam::nn::weights::{StateDict, mean_image};
 use std::io::Write;
 use std::path::Path;
 use std::process::Command;

@@ -6,9 +6,9 @@
 
 mod common;
 
-use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus, Run};
+use common::corpus::{Corpus, Run, assert_same_tables, emocam, ends, refused};
 use common::{json, reference};
-use emocam::corpus::{digest, find, DecodeOptions};
+use emocam::corpus::{DecodeOptions, digest, find};
 use emocam::files::sha256;
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{self, assert_same_tables, emocam, ends, refused, Corpus, Run};
+use common::corpus::{self, Corpus, Run, assert_same_tables, emocam, ends, refused};
 use common::process::Disk;
 use common::split::split;
 use std::fs;

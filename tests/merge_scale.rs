@@ -6,10 +6,10 @@
 
 mod common;
 
-use common::corpus::{emocam, Corpus, Run};
+use common::corpus::{Corpus, Run, emocam};
 use common::invented::invented;
 use common::split::write_manifest;
-use emocam::corpus::{shard_of, Shard};
+use emocam::corpus::{Shard, shard_of};
 use emocam::run::journal::RecordWriter;
 use rayon::prelude::*;
 use std::fs;

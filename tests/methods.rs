@@ -6,9 +6,9 @@
 
 mod common;
 
-use common::corpus::{ends, refused, Corpus, Run};
+use common::corpus::{Corpus, Run, ends, refused};
 use emocam::attribution::Method;
-use emocam::nn::weights::{pytorch, Array, StateDict};
+use emocam::nn::weights::{Array, StateDict, pytorch};
 use emocam::run::record::ImageRecord;
 use std::collections::BTreeSet;
 

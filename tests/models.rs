@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus};
+use common::corpus::{Corpus, assert_same_tables, emocam, ends, refused};
 use common::reference;
 use std::fmt::Write;
 use std::fs;

@@ -8,13 +8,13 @@
 
 mod common;
 
-use common::formula::{assert_step, drawn, floats, integers, list, off, pixels, Formula};
+use common::formula::{Formula, assert_step, drawn, floats, integers, list, off, pixels};
 use common::{json, reference};
-use emocam::attribution::{explain, HeadPass, Options, Target};
-use emocam::corpus::{decode, DecodeOptions};
+use emocam::attribution::{HeadPass, Options, Target, explain};
+use emocam::corpus::{DecodeOptions, decode};
 use emocam::networks::backbone::{BackboneKind, TorchVision};
 use emocam::networks::multi_gap::Means;
-use emocam::networks::{open, Activation, Card, Classifier, Forward, MultiGap};
+use emocam::networks::{Activation, Card, Classifier, Forward, MultiGap, open};
 use serde_json::Value;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};

@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::odd::{cases, encoded, jpeg_of_claimed_sides, photo, Case, Expect};
-use emocam::corpus::{decode, DecodeOptions};
+use common::odd::{Case, Expect, cases, encoded, jpeg_of_claimed_sides, photo};
+use emocam::corpus::{DecodeOptions, decode};
 use emocam::image::{Rgb8, Size};
 use image::ImageFormat;
 use std::path::{Path, PathBuf};

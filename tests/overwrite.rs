@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus};
+use common::corpus::{Corpus, emocam, ends, refused};
 use common::reference;
 use std::fs;
 use std::process::Command;

@@ -7,13 +7,13 @@
 
 mod common;
 
-use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus};
+use common::corpus::{Corpus, assert_same_tables, emocam, ends, refused};
 use common::{json, reference, tensors};
-use emocam::corpus::{decode, DecodeOptions};
+use emocam::corpus::{DecodeOptions, decode};
 use emocam::files::sha256;
-use emocam::image::{resize, Filter, KeptResize, Rgb8, Rgba8, Size};
-use emocam::networks::{predict, AlexNet, Classifier};
-use emocam::paste::{spot_footprint, Fill, PasteRecord, PastedObject, Positions, Sprites};
+use emocam::image::{Filter, KeptResize, Rgb8, Rgba8, Size, resize};
+use emocam::networks::{AlexNet, Classifier, predict};
+use emocam::paste::{Fill, PasteRecord, PastedObject, Positions, Sprites, spot_footprint};
 use emocam::random::Random;
 use emocam::stats::{cochran_q, holm, mcnemar, wilson};
 use resvg::{tiny_skia, usvg};

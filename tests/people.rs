@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus, Run, Table};
+use common::corpus::{Corpus, Run, Table, emocam, ends, refused};
 use common::invented::invent_records;
 use emocam::run::record::ImageRecord;
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@
 mod common;
 
 use common::{json, shared};
-use emocam::corpus::{decode, DecodeOptions};
+use emocam::corpus::{DecodeOptions, decode};
 use emocam::image::{BoundingBox, Letterbox, LetterboxFilter};
 use emocam::nn::Precision;
 use emocam::regions::darknet::{Cfg, ClassScores, Darknet, DarknetSettings, Thresholds};

@@ -4,8 +4,8 @@
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
 
-use emocam::corpus::{decode, DecodeOptions, Enough};
-use emocam::image::{resize, Filter, Fit, Letterbox, LetterboxFilter, Picture, Rgb8, Size};
+use emocam::corpus::{DecodeOptions, Enough, decode};
+use emocam::image::{Filter, Fit, Letterbox, LetterboxFilter, Picture, Rgb8, Size, resize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};

@@ -8,10 +8,10 @@ mod common;
 
 use common::corpus::{emocam, ends};
 use common::{reference, tensors};
-use emocam::attribution::{explain, HeadPass, Method, Needs, Options, Target};
-use emocam::corpus::{decode, DecodeOptions};
+use emocam::attribution::{HeadPass, Method, Needs, Options, Target, explain};
+use emocam::corpus::{DecodeOptions, decode};
 use emocam::image::Rgb8;
-use emocam::networks::{open, Classifier, Forward};
+use emocam::networks::{Classifier, Forward, open};
 use tch::{Device, Tensor};
 
 const PICTURES: [&str; 3] = ["picture_3.png", "picture_6.png", "picture_1.png"];

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::corpus::{ends, refused, Corpus};
+use common::corpus::{Corpus, ends, refused};
 use common::reference;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -6,11 +6,11 @@
 
 mod common;
 
-use common::corpus::{assert_same_tables, ends, refused, Corpus, Run};
+use common::corpus::{Corpus, Run, assert_same_tables, ends, refused};
 use common::{json, reference, tensors};
 use emocam::image::{LetterboxFilter, Rgb8, Size};
-use emocam::nn::weights::darknet::DarknetWeights;
 use emocam::nn::Precision;
+use emocam::nn::weights::darknet::DarknetWeights;
 use emocam::regions::darknet::{Cfg, ClassScores, Darknet, DarknetNetwork, DarknetSettings, Thresholds};
 use std::fs;
 use tch::{Device, Kind, Tensor};

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::corpus::{assert_same_tables, emocam, ends, refused, Corpus, Run};
+use common::corpus::{Corpus, Run, assert_same_tables, emocam, ends, refused};
 use common::reference;
 use emocam::image::{Mask, Size};
 use serde_json::json;
@@ -277,8 +277,7 @@ fn regions_that_cannot_be_used_are_named_with_their_place() {
     refuse("c.json", "{\"what\": 1}", &["c.json"]);
     let rle = "{\"file\": \"a/picture_0.png\", \"label\": \"x\", \"score\": 0.5, \"rle\": {\"size\": [9, 9], \"counts\": [80, 9]}}\n";
     refuse("d.jsonl", rle, &["d.jsonl, line 1", "81"]);
-    let size =
-        "{\"file\": \"a/picture_0.png\", \"label\": \"x\", \"score\": 0.5, \"box\": [0, 0, 9, 9], \"width\": 9, \"height\": 9}\n";
+    let size = "{\"file\": \"a/picture_0.png\", \"label\": \"x\", \"score\": 0.5, \"box\": [0, 0, 9, 9], \"width\": 9, \"height\": 9}\n";
     corpus.write("e.jsonl", size);
     // Of another picture size: that picture fails and says why, the others go on.
     let said = ends(with(&corpus, "analyze", &["e.jsonl"]).args(["photos", "--out", "sizes"]), 1);

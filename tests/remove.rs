@@ -6,13 +6,13 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus};
+use common::corpus::{Corpus, emocam, ends, refused};
 use common::reference;
-use emocam::corpus::{decode, DecodeOptions};
-use emocam::image::{resize, Filter, Rgb8, Size};
-use emocam::networks::{predict, AlexNet, Classifier, Forward, Prediction};
+use emocam::corpus::{DecodeOptions, decode};
+use emocam::image::{Filter, Rgb8, Size, resize};
+use emocam::networks::{AlexNet, Classifier, Forward, Prediction, predict};
 use emocam::removal::{RegionRecord, RemovalKind, RemovalRecord};
-use emocam::world::{graph, Scene, Style};
+use emocam::world::{Scene, Style, graph};
 use std::fs;
 use std::process::Command;
 use tch::{Device, Kind as Number, Tensor};

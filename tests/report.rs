@@ -6,7 +6,7 @@
 mod common;
 
 use common::browser::Browser;
-use common::corpus::{emocam, ends, files_below, refused, Corpus, Run, Table};
+use common::corpus::{Corpus, Run, Table, emocam, ends, files_below, refused};
 use common::invented::{invent_records, invented};
 use emocam::run::journal::RecordWriter;
 use regex::Regex;

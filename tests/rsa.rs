@@ -5,11 +5,11 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, files_below, refused, Corpus, Run, Table};
+use common::corpus::{Corpus, Run, Table, emocam, ends, files_below, refused};
 use common::invented::invent_records;
 use common::{json, reference};
 use emocam::rsa::{MatrixFile, MatrixKind};
-use emocam::stats::{noise_ceiling, partial_correlation, partial_correlation_given_two, Given, Ranks};
+use emocam::stats::{Given, Ranks, noise_ceiling, partial_correlation, partial_correlation_given_two};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};

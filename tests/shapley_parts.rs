@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, sealed, Corpus, Run, Table};
+use common::corpus::{Corpus, Run, Table, emocam, ends, refused, sealed};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{assert_same_runs, assert_same_tables, emocam, ends, files_below, refused, Corpus, Run, Said};
+use common::corpus::{Corpus, Run, Said, assert_same_runs, assert_same_tables, emocam, ends, files_below, refused};
 use common::process::{finish, length_of_records, signal, start, wait_for_records};
 use std::fs;
 use std::process::Command;
@@ -78,7 +78,8 @@ fn shards_without_an_image_are_runs_like_others() {
         let said = ends(&mut shard(&corpus, index, 5), 0);
         let run = corpus.run(&format!("shards/{index}"));
         let images = run.table("images.csv").rows.len();
-        let expected = format!("{images} images, shard {index} of 5 of a corpus of 3;");
+        let unit = if images == 1 { "image" } else { "images" };
+        let expected = format!("{images} {unit}, shard {index} of 5 of a corpus of 3;");
         assert!(said.err.contains(&expected), "no \"{expected}\" in {}", said.err);
         assert_eq!(run.manifest()["shard"]["images"], images);
         if images == 0 {

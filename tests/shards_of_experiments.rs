@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::corpus::{assert_same_runs, emocam, ends, refused, sealed, Corpus, Run};
+use common::corpus::{Corpus, Run, assert_same_runs, emocam, ends, refused, sealed};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,16 @@ use std::process::Command;
 fn scenes() -> Corpus {
     let corpus = Corpus::empty();
     let mut draw = emocam();
-    draw.current_dir(corpus.path("")).args(["world", "--scenes", "6", "--seed", "77", "--out", "photos"]);
+    draw.current_dir(corpus.path("")).args([
+        "world",
+        "--scenes",
+        "6",
+        "--seed",
+        "77",
+        "--out",
+        "photos",
+        "--overwrite",
+    ]);
     ends(&mut draw, 0);
     corpus.write("photos/broken.png", "x");
     let quoted = |name: &str| {

@@ -6,12 +6,12 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus, Run, Table};
+use common::corpus::{Corpus, Run, Table, emocam, ends, refused};
 use common::invented::invent_records;
 use common::json;
-use emocam::associate::{CellTable, Counts, NestedClasses, COLUMNS};
+use emocam::associate::{COLUMNS, CellTable, Counts, NestedClasses};
 use emocam::config::AssociationConfig;
-use emocam::stats::{benjamini_hochberg, benjamini_yekutieli, cohens_kappa, stratified, PairedShares, TwoByTwo};
+use emocam::stats::{PairedShares, TwoByTwo, benjamini_hochberg, benjamini_yekutieli, cohens_kappa, stratified};
 use ndarray::Array2;
 use serde_json::Value;
 use std::fs;

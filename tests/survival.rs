@@ -6,9 +6,9 @@
 
 mod common;
 
-use common::corpus::{assert_counts, assert_same_tables, ends, recount, refused, Corpus};
-use common::odd::{cases, Expect};
-use common::process::{finish, length_of_records, signal, start, wait_for_records, Disk};
+use common::corpus::{Corpus, assert_counts, assert_same_tables, ends, recount, refused};
+use common::odd::{Expect, cases};
+use common::process::{Disk, finish, length_of_records, signal, start, wait_for_records};
 use emocam::attribution::Method;
 use std::fs;
 use std::process::Command;

@@ -6,10 +6,10 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, files_below, refused, Corpus};
-use common::process::{finish, signal, start, Disk};
+use common::corpus::{Corpus, emocam, ends, files_below, refused};
+use common::process::{Disk, finish, signal, start};
 use emocam::random::Random;
-use emocam::world::{graph, Scene, Style};
+use emocam::world::{Scene, Style, graph};
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -5,8 +5,8 @@
 
 mod common;
 
-use common::corpus::{emocam, ends, refused, Corpus, Table};
-use emocam::world::{parts_graph, ObjectPart, PartBox, Scene, Style, Variant};
+use common::corpus::{Corpus, Table, emocam, ends, refused};
+use emocam::world::{ObjectPart, PartBox, Scene, Style, Variant, parts_graph};
 use std::collections::BTreeMap;
 use std::process::Command;
 

@@ -8,7 +8,7 @@ use assert_cmd::assert::OutputAssertExt;
 use emocam::files::sha256;
 use emocam::image::{BoundingBox, Rgb8, Size};
 use emocam::world::{
-    face_graph, graph, Ambience, CausalGraph, Object, Place, Role, Scene, Style, Variant, CLASSES, LABELS,
+    Ambience, CLASSES, CausalGraph, LABELS, Object, Place, Role, Scene, Style, Variant, face_graph, graph,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;

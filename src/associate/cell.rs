@@ -10,8 +10,8 @@
 
 use super::Counts;
 use crate::stats::{
-    difference_of_shares, percentile_interval_of_counts, wilson, Independence, LogOdds, TwoByTwo, ValueWithInterval,
-    FEWEST_RESAMPLED_CASES,
+    FEWEST_RESAMPLED_CASES, Independence, LogOdds, TwoByTwo, ValueWithInterval, difference_of_shares,
+    percentile_interval_of_counts, wilson,
 };
 
 /// Numbers of pictures behind a cell. Important is what `emocam associate` counts; what is important is detected.

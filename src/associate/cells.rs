@@ -3,9 +3,9 @@
 
 use super::cell::Margins;
 use super::{Comparison, Counts, MatrixCell, NestedClasses};
-use crate::run::table;
-use crate::stats::{benjamini_hochberg, benjamini_yekutieli, ValueWithInterval};
 use crate::Result;
+use crate::run::table;
+use crate::stats::{ValueWithInterval, benjamini_hochberg, benjamini_yekutieli};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,7 +43,7 @@ impl CellTable {
     fn of_most(important: &Counts, detected: &Counts, min_images: u64, most: usize) -> Self {
         assert_eq!(important.images, detected.images, "both matrices are of the same pictures");
         let margins = Margins::new(important, detected);
-        let enough = margins.important_of_class.iter().enumerate().filter(|(_, &images)| images >= min_images);
+        let enough = margins.important_of_class.iter().enumerate().filter(|&(_, &images)| images >= min_images);
         let classes: Vec<usize> = enough.map(|(class, _)| class).collect();
         let images = &important.images;
         let mut labels: Vec<usize> = (0..images.len()).filter(|&label| images[label] > 0).collect();

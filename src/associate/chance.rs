@@ -9,12 +9,12 @@
 //! that number by chance. No network runs.
 
 use super::cells::number;
-use super::{detected_classes, Columns, Importance};
+use super::{Columns, Importance, detected_classes};
 use crate::config::AssociationConfig;
 use crate::image::{Mask, Size};
 use crate::random::Random;
 use crate::run::record::ImageRecord;
-use crate::run::{map_file, read_maps, table, Manifest, Run};
+use crate::run::{Manifest, Run, map_file, read_maps, table};
 use crate::score::{BoxScore, MaskScorer, ScoreRule, Scorer};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -109,11 +109,7 @@ impl ChanceLevels {
             if let Some(label) = columns.of(&record).filter(|_| rule.takes(record.margin())) {
                 chunk.push((label, record));
             }
-            if chunk.len() == CHUNK {
-                score(&mut chunk, &mut levels)
-            } else {
-                Ok(())
-            }
+            if chunk.len() == CHUNK { score(&mut chunk, &mut levels) } else { Ok(()) }
         })?;
         score(&mut chunk, &mut levels)?;
         Ok(levels)

@@ -3,13 +3,13 @@
 //!
 //! In: the records of a run, classes and labels. Out: per method `curves.csv` and a picture.
 
-use super::{CellCounts, Importance, MatrixCell, COLUMNS};
+use super::{COLUMNS, CellCounts, Importance, MatrixCell};
 use crate::attribution::Needs;
 use crate::config::{AssociationConfig, Nested};
 use crate::names::BACKGROUND;
 use crate::plot::{self, Panel, Panels, Series};
 use crate::run::record::ImageRecord;
-use crate::run::{table, Run};
+use crate::run::{Run, table};
 use crate::score::ScoreRule;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};

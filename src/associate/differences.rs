@@ -3,14 +3,14 @@
 //! In: counts of two sets of pictures, or of the same pictures seen twice. Out: the difference of each cell's shares,
 //! with interval and test, as a table and a heatmap.
 
-use super::cells::{distance_from_zero, number, q_values};
 use super::Counts;
+use super::cells::{distance_from_zero, number, q_values};
+use crate::Result;
 use crate::plot::Heatmap;
 use crate::run::table;
 use crate::stats::{
-    difference_of_shares, PairedShares, TwoByTwo, ValueWithInterval, HIT, NOT_OF_THE_KIND, OF_THE_KIND,
+    HIT, NOT_OF_THE_KIND, OF_THE_KIND, PairedShares, TwoByTwo, ValueWithInterval, difference_of_shares,
 };
-use crate::Result;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

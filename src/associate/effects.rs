@@ -2,10 +2,10 @@
 //! regions values.
 
 use super::Counts;
+use crate::Result;
 use crate::run::record::{GameRecord, ImageRecord};
 use crate::run::table;
 use crate::stats::{mean, percentile_interval_of_mean};
-use crate::Result;
 use ndarray::Array2;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};

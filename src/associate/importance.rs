@@ -1,10 +1,10 @@
 //! Which boxes of a picture count: their numbers by the rule against its threshold.
 
-use super::{check_rule, NestedClasses};
+use super::{NestedClasses, check_rule};
 use crate::config::{AssociationConfig, Nested};
 use crate::image::Size;
-use crate::run::record::ImageRecord;
 use crate::run::Run;
+use crate::run::record::ImageRecord;
 use crate::score::{MapSample, OtherMaps, ScoreRule};
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -112,11 +112,7 @@ impl Importance {
     /// default threshold of shares holds for them.
     fn threshold(&self, record: &ImageRecord, method: usize) -> f32 {
         let other_scale = !self.rule.score.is_share() && record.maps[method].game_of_regions().is_some();
-        if other_scale {
-            ScoreRule::Mean.default_importance()
-        } else {
-            self.rule.importance
-        }
+        if other_scale { ScoreRule::Mean.default_importance() } else { self.rule.importance }
     }
 
     /// The classes that are important in a picture by the map `method` of its list, each once, ascending.

@@ -6,12 +6,12 @@ mod of_effects;
 mod words;
 
 use super::mean_scores::ScoreSums;
-use super::{detected_classes, CellTable, Counts, Effects, Importance};
+use super::{CellTable, Counts, Effects, Importance, detected_classes};
 use crate::annotations::PeopleLabels;
 use crate::attribution::{Method, Needs};
 use crate::config::{AssociationConfig, BackgroundRow, HeatmapKind};
 use crate::files::write_whole;
-use crate::names::{counted, BACKGROUND};
+use crate::names::{BACKGROUND, counted};
 use crate::networks::Scalar;
 use crate::plot::{self, Heatmap, Svg};
 use crate::run::record::ImageRecord;

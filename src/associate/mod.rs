@@ -15,20 +15,20 @@ mod people;
 mod strata;
 
 pub use cell::{CellCounts, Comparison, MatrixCell};
-pub use cells::{CellTable, COLUMNS};
-pub use chance::{scores_from_kept_map, ChanceLevels};
+pub use cells::{COLUMNS, CellTable};
+pub use chance::{ChanceLevels, scores_from_kept_map};
 pub use curves::Curves;
 pub use differences::{CellDifference, DifferenceTable, PairedCounts, SeenPicture};
 pub use effects::Effects;
 pub use importance::Importance;
-pub use matrices::{matrices, quantile_bins, Columns, Matrices};
+pub use matrices::{Columns, Matrices, matrices, quantile_bins};
 pub use nested::NestedClasses;
 pub use people::{BesidePeople, FOLDER as PEOPLE_FOLDER};
 pub use strata::StrataReport;
 
 use crate::config::AssociationConfig;
-use crate::run::record::ImageRecord;
 use crate::run::Manifest;
+use crate::run::record::ImageRecord;
 use crate::{Error, Result};
 use ndarray::Array2;
 
@@ -121,11 +121,7 @@ impl Counts {
     /// whole picture. Where all labels have too few none is named: they are all there is.
     pub fn labels_of_few(&self, min_images: u64) -> Vec<bool> {
         let few: Vec<bool> = self.images.iter().map(|&images| images < min_images).collect();
-        if few.contains(&false) {
-            few
-        } else {
-            vec![false; few.len()]
-        }
+        if few.contains(&false) { few } else { vec![false; few.len()] }
     }
 
     /// The classes as by [`Counts::prominent`], but that their order follows from labels with at least `min_images`

@@ -65,11 +65,7 @@ fn share_inside(part: &BoundingBox, whole: &BoundingBox) -> f32 {
     let width = along(part.x_min.max(whole.x_min), part.x_max.min(whole.x_max));
     let height = along(part.y_min.max(whole.y_min), part.y_max.min(whole.y_max));
     let area = along(part.x_min, part.x_max) * along(part.y_min, part.y_max);
-    if area > 0.0 {
-        width * height / area
-    } else {
-        0.0
-    }
+    if area > 0.0 { width * height / area } else { 0.0 }
 }
 
 /// [`NestedClasses::wholes`] from a table; with `strict` every name should be one of `classes`.

@@ -7,7 +7,7 @@
 
 use super::pass::VisibleHead;
 use super::{HeadPass, Score};
-use crate::nn::{forward, Layer, Nonlinearity};
+use crate::nn::{Layer, Nonlinearity, forward};
 use tch::{Kind, TchError, Tensor};
 
 /// Bytes of changed activations that are in memory at a time.

@@ -9,7 +9,7 @@ use super::cam::{
 };
 use super::options::{LayerPoint, Options, Score, Sign, Target};
 use super::regions::{dnc_shap, object_shap};
-use super::{pass, walk, CamMethod};
+use super::{CamMethod, pass, walk};
 use crate::networks::{Card, Classifier};
 use crate::nn::{Layer, Nonlinearity};
 use crate::{Error, Result};

@@ -19,8 +19,8 @@ mod shapley;
 mod tests;
 mod walk;
 
-pub use map::{finish, Maps};
-pub use method::{check, Explains, Method, MethodRow, Needs};
+pub use map::{Maps, finish};
+pub use method::{Explains, Method, MethodRow, Needs, check};
 pub use options::{ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Options, Score, Sign, Target};
 pub use pass::HeadPass;
 pub use regions::MaskedInputs;

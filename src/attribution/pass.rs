@@ -3,7 +3,7 @@
 use super::channels::ChannelParts;
 use super::estimate::Estimate;
 use super::options::{LayerPoint, Options, Score};
-use super::{walk, InputRegion};
+use super::{InputRegion, walk};
 use crate::networks::{Activation, Classifier, Forward};
 use crate::nn::{Layer, Nonlinearity};
 use crate::{Error, Result};

@@ -2,7 +2,7 @@
 
 use super::options::LrpRule;
 use super::{HeadPass, Score};
-use crate::nn::{forward_kept, Layer, Nonlinearity};
+use crate::nn::{Layer, Nonlinearity, forward_kept};
 use tch::{Kind, TchError, Tensor};
 
 /// Differences smaller than this make a multiplier the derivative; captum's value.

@@ -1,10 +1,10 @@
 //! How often a network named which label for pictures of which label.
 
-use crate::files::write_bytes;
-use crate::plot::{write, Heatmap};
-use crate::run::table;
-use crate::stats::{cohens_kappa, Share, ValueWithInterval};
 use crate::Result;
+use crate::files::write_bytes;
+use crate::plot::{Heatmap, write};
+use crate::run::table;
+use crate::stats::{Share, ValueWithInterval, cohens_kappa};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -11,5 +11,5 @@ mod report;
 pub use crate::stats::Share;
 pub use confusion::Confusion;
 pub use pass::{ClassifyStage, ClassifyWorker, PreparedInput};
-pub use record::{ClassifyRecord, COMMAND};
-pub use report::{write, JudgedAnswers};
+pub use record::{COMMAND, ClassifyRecord};
+pub use report::{JudgedAnswers, write};

@@ -1,7 +1,7 @@
 //! What is kept of a classified picture: a line of `records.jsonl`.
 
-use crate::run::record::{Line, RunRecord};
 use crate::run::Manifest;
+use crate::run::record::{Line, RunRecord};
 use serde::{Deserialize, Serialize};
 
 /// A picture's answer.

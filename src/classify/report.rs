@@ -2,10 +2,10 @@
 
 use super::confusion::Confusion;
 use super::record::ClassifyRecord;
-use crate::annotations::PeopleLabels;
-use crate::run::{table, Run};
-use crate::stats::Share;
 use crate::Result;
+use crate::annotations::PeopleLabels;
+use crate::run::{Run, table};
+use crate::stats::Share;
 
 /// How right the answers were.
 #[derive(Debug, Clone, PartialEq)]

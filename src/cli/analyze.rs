@@ -8,19 +8,19 @@ use super::session::{
     self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_unused_maps,
     say_warning, stop_on_interrupt,
 };
-use super::settings::{whole, Settings};
+use super::settings::{Settings, whole};
 use super::shard;
-use emocam::associate::{check_rule, matrices, Columns};
+use emocam::associate::{Columns, check_rule, matrices};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, ShardChoice, Source};
-use emocam::load::{load, Loaded};
+use emocam::load::{Loaded, load};
 use emocam::names::counted;
 use emocam::nn;
 use emocam::pipeline::{Analysis, Pass, PassProgress, Worker};
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::journal::RecordWriter;
 use emocam::run::record::ImageRecord;
-use emocam::run::{failures_csv, images_and_objects_csv, save_maps, Failure, Manifest, Outcome, Run, Timings};
+use emocam::run::{Failure, Manifest, Outcome, Run, Timings, failures_csv, images_and_objects_csv, save_maps};
 use emocam::score::ScoreRule;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,14 @@
 //! `emocam associate`: a second look at a run, without networks.
 
-use super::labels::{of_run, read_column, LabelArgs};
+use super::labels::{LabelArgs, of_run, read_column};
 use super::output::Overwrite;
 use super::progress::Progress;
 use super::session::{print, say_warning};
-use super::settings::{whole, Association};
+use super::settings::{Association, whole};
 use anyhow::Context;
 use emocam::annotations::{GivenLabels, PeopleLabels};
 use emocam::associate::{
-    matrices, quantile_bins, BesidePeople, ChanceLevels, Columns, Curves, Matrices, StrataReport, PEOPLE_FOLDER,
+    BesidePeople, ChanceLevels, Columns, Curves, Matrices, PEOPLE_FOLDER, StrataReport, matrices, quantile_bins,
 };
 use emocam::config::AssociationConfig;
 use emocam::filters::FilterSums;

@@ -7,10 +7,10 @@
 
 use super::settings::Settings;
 use anyhow::Context;
-use emocam::corpus::{find, DecodeOptions};
+use emocam::corpus::{DecodeOptions, find};
 use emocam::image::Rgb8;
-use emocam::regions::darknet::Darknet;
 use emocam::regions::Detector;
+use emocam::regions::darknet::Darknet;
 use emocam::{load, models, nn};
 use std::io::Write;
 use std::path::PathBuf;

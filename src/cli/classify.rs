@@ -1,15 +1,15 @@
 //! `emocam classify`: what a network answers for a corpus, and how often that is right.
 
 use super::experiment::{RecordedPictures, Recording};
-use super::labels::{of_sources, LabelArgs};
+use super::labels::{LabelArgs, of_sources};
 use super::output;
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
-use super::settings::{whole, Settings};
-use emocam::classify::{write, ClassifyStage, ClassifyWorker, JudgedAnswers, Share, COMMAND};
+use super::settings::{Settings, whole};
+use emocam::classify::{COMMAND, ClassifyStage, ClassifyWorker, JudgedAnswers, Share, write};
 use emocam::load;
 use emocam::names::counted;
 use emocam::regions::SCORING_CANVAS;
-use emocam::run::{write_failures, Experiment, Manifest, Outcome, Run};
+use emocam::run::{Experiment, Manifest, Outcome, Run, write_failures};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;

@@ -1,10 +1,10 @@
 //! `emocam compare`: what differs between two looks at pictures.
 
-use super::labels::{of_run, LabelArgs};
+use super::labels::{LabelArgs, of_run};
 use super::output::Overwrite;
 use super::session::{print, say_warning};
 use super::settings::{by_name, whole};
-use emocam::associate::{matrices, Columns};
+use emocam::associate::{Columns, matrices};
 use emocam::compare::{ComparedLook, ComparisonSettings, PublishedMatrix, RunComparison};
 use emocam::config::AssociationConfig;
 use emocam::run::Run;

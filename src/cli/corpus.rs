@@ -1,6 +1,6 @@
 //! The images a command is given, as all commands over a corpus find and name them.
 
-use emocam::corpus::{digest, find, Corpus, Source};
+use emocam::corpus::{Corpus, Source, digest, find};
 use emocam::run::CorpusInfo;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

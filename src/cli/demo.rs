@@ -3,13 +3,13 @@
 use super::run_arguments;
 use super::settings::whole;
 use anyhow::Context;
-use emocam::associate::{matrices, Columns, Matrices};
+use emocam::Error;
+use emocam::associate::{Columns, Matrices, matrices};
 use emocam::config::{AssociationConfig, Config};
-use emocam::demo::{to_toml, use_models, DemoNetworks};
+use emocam::demo::{DemoNetworks, to_toml, use_models};
 use emocam::files::write_bytes;
 use emocam::run::Run;
-use emocam::world::{graph, Cause, Scene, Style, Variant, CLASSES, LABELS};
-use emocam::Error;
+use emocam::world::{CLASSES, Cause, LABELS, Scene, Style, Variant, graph};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,23 +1,23 @@
 //! `emocam embed`: features of a network's layers over one or several corpora, in the plane and in numbers.
 
-use super::labels::{of_sources, LabelArgs};
+use super::labels::{LabelArgs, of_sources};
 use super::output;
 use super::progress::Progress;
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
 use super::session::{say_smaller_batch, stop_on_interrupt};
-use super::settings::{whole, Machine, MOST_THREADS};
+use super::settings::{MOST_THREADS, Machine, whole};
 use emocam::classify::ClassifyWorker;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
 use emocam::embed::{
-    choose, feature_layers, measure, write_layer, EmbedSettings, EmbedStage, EmbeddedPicture, EmbeddingMeasure,
-    FeatureLayer, FeatureSet, Judgement, LayerEmbedding, LayerReport, MarkBy, Space, COMMAND, FEWEST_PICTURES,
+    COMMAND, EmbedSettings, EmbedStage, EmbeddedPicture, EmbeddingMeasure, FEWEST_PICTURES, FeatureLayer, FeatureSet,
+    Judgement, LayerEmbedding, LayerReport, MarkBy, Space, choose, feature_layers, measure, write_layer,
 };
 use emocam::networks::Classifier;
 use emocam::nn::{self, DeviceChoice};
 use emocam::pipeline::Pass;
 use emocam::regions::SCORING_CANVAS;
-use emocam::run::{write_failures, Experiment, Failure, Manifest, Outcome, Run, Timings};
+use emocam::run::{Experiment, Failure, Manifest, Outcome, Run, Timings, write_failures};
 use emocam::{load, stats};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;

@@ -1,13 +1,13 @@
 //! `emocam evaluate`: is a method any good?
 
-use super::labels::{of_sources, LabelArgs};
+use super::labels::{LabelArgs, of_sources};
 use super::output;
 use super::progress::Progress;
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_unused_maps,
     say_warning, stop_on_interrupt,
 };
-use super::settings::{by_name, whole, Machine, Settings};
+use super::settings::{Machine, Settings, by_name, whole};
 use anyhow::Context;
 use emocam::annotations::PeopleLabels;
 use emocam::attribution::external::ExternalMaps;
@@ -24,7 +24,7 @@ use emocam::pipeline::PassProgress;
 use emocam::regions::Regions;
 use emocam::run::{Failure, ModelFile};
 use emocam::stats::FEWEST_RESAMPLED_CASES;
-use emocam::{load, nn, Error};
+use emocam::{Error, load, nn};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

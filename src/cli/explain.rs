@@ -2,17 +2,17 @@
 
 use super::output::Overwrite;
 use super::session::{self, print};
-use super::settings::{whole, Settings};
+use super::settings::{Settings, whole};
 use anyhow::Context;
+use emocam::Error;
 use emocam::associate::Importance;
 use emocam::config::Config;
-use emocam::corpus::{check, find, Source};
-use emocam::figures::{names, percentage, ExaminedPhoto, Explained, Explainer};
+use emocam::corpus::{Source, check, find};
+use emocam::figures::{ExaminedPhoto, Explained, Explainer, names, percentage};
 use emocam::files::write_bytes;
 use emocam::pipeline::{Pass, Worker};
-use emocam::plot::{write_scaled, Colours, PHOTO_SCALE};
+use emocam::plot::{Colours, PHOTO_SCALE, write_scaled};
 use emocam::run::Failure;
-use emocam::Error;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -3,7 +3,7 @@
 use super::output::Overwrite;
 use super::session::say_warning;
 use super::settings::Counting;
-use emocam::export::{write_coco, write_long, RECORD_SCHEMA};
+use emocam::export::{RECORD_SCHEMA, write_coco, write_long};
 use emocam::files::write_bytes;
 use emocam::run::Run;
 use std::path::PathBuf;

@@ -3,11 +3,11 @@
 
 use emocam::config::Config;
 use emocam::corpus::{DecodeOptions, Source};
-use emocam::filters::{figure, FilterSums, PictureFilters};
+use emocam::filters::{FilterSums, PictureFilters, figure};
 use emocam::plot;
-use emocam::run::journal::{count_lines, RecordWriter};
-use emocam::run::record::ImageRecord;
 use emocam::run::Run;
+use emocam::run::journal::{RecordWriter, count_lines};
+use emocam::run::record::ImageRecord;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use super::output::{self, Overwrite};
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
-use super::settings::{whole, Machine, Settings};
+use super::settings::{Machine, Settings, whole};
 use super::shard;
 use emocam::attribution;
 use emocam::config::Config;
@@ -15,10 +15,10 @@ use emocam::corpus::{Corpus, Shard, ShardChoice};
 use emocam::image::Canvas;
 use emocam::load;
 use emocam::paste::{
-    write, Fill, ObjectInfo, PasteNetworks, PasteSettings, PasteStage, PastedObject, Places, Positions, Tally,
+    Fill, ObjectInfo, PasteNetworks, PasteSettings, PasteStage, PastedObject, Places, Positions, Tally, write,
 };
 use emocam::regions::SCORING_CANVAS;
-use emocam::run::{write_failures, Failure, Manifest, ModelFile, Outcome, Run, Timings};
+use emocam::run::{Failure, Manifest, ModelFile, Outcome, Run, Timings, write_failures};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

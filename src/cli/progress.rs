@@ -27,7 +27,6 @@ pub struct Progress {
 impl Progress {
     /// Starts; `unit` is what is counted, in the plural.
     pub fn new(total: u64, unit: &'static str) -> Self {
-        let unit = if total == 1 { unit.strip_suffix('s').unwrap_or(unit) } else { unit };
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
         let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  ETA {{eta}}  {{msg}}");
         bar.set_style(ProgressStyle::with_template(&template).expect("the template is constant"));
@@ -62,11 +61,11 @@ impl Progress {
         self.done = done;
         if self.bar.is_hidden() && self.has_news() {
             self.printed = Some((Instant::now(), done));
-            let (rate, unit) = (self.rate(), self.unit);
+            let (rate, unit, counted) = (self.rate(), self.unit, self.counted(self.total));
             let left = Duration::from_secs_f64((self.total.saturating_sub(done)) as f64 / rate.max(1e-9));
             let eta = indicatif::HumanDuration(left);
             let note = if note.is_empty() { String::new() } else { format!(", {note}") };
-            say!("{done}/{} {unit}, {rate:.2} {unit}/s, ETA {eta}{note}", self.total);
+            say!("{done}/{} {counted}, {rate:.2} {unit}/s, ETA {eta}{note}", self.total);
         }
         self.bar.set_message(note);
     }
@@ -83,6 +82,11 @@ impl Progress {
         }
     }
 
+    /// What is counted, of so many.
+    fn counted(&self, count: u64) -> &'static str {
+        if count == 1 { self.unit.strip_suffix('s').unwrap_or(self.unit) } else { self.unit }
+    }
+
     /// Things a second, those of an earlier process left out.
     pub fn rate(&self) -> f64 {
         self.done.saturating_sub(self.before) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
@@ -92,6 +96,7 @@ impl Progress {
     /// nothing done nothing is said.
     pub fn finish_with_rate(self, sample: Option<u64>) {
         let (done, unit, rate) = (self.done.saturating_sub(self.before), self.unit, self.rate());
+        let counted = self.counted(done);
         let took = indicatif::HumanDuration(self.started.elapsed());
         self.finish();
         if done == 0 {
@@ -101,7 +106,7 @@ impl Progress {
             let time = indicatif::HumanDuration(Duration::from_secs_f64(count as f64 / rate));
             format!(": {} take {time}", indicatif::HumanCount(count))
         });
-        say!("{done} {unit} in {took}, {rate:.2} {unit}/s{}", sample.unwrap_or_default());
+        say!("{done} {counted} in {took}, {rate:.2} {unit}/s{}", sample.unwrap_or_default());
     }
 
     /// Leaves the bar as it is.
@@ -128,6 +133,7 @@ mod tests {
 
     #[test]
     fn one_is_singular() {
-        assert_eq!([Progress::new(1, "images").unit, Progress::new(2, "images").unit], ["image", "images"]);
+        let progress = Progress::new(1, "images");
+        assert_eq!([0, 1, 2].map(|count| progress.counted(count)), ["images", "image", "images"]);
     }
 }

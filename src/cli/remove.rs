@@ -5,20 +5,20 @@ use super::output;
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
-use super::settings::{by_name, whole, Machine, Settings, MOST_SCENES};
+use super::settings::{MOST_SCENES, Machine, Settings, by_name, whole};
 use super::shard;
-use super::world::{graph_or_standard, StyleName};
+use super::world::{StyleName, graph_or_standard};
 use emocam::attribution::{ClassChoice, HiddenFill};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Problem, Shard, ShardChoice};
-use emocam::demo::{use_models, DemoNetworks};
+use emocam::demo::{DemoNetworks, use_models};
 use emocam::files::sha256;
 use emocam::image::Canvas;
 use emocam::load;
 use emocam::regions::{Regions, SCORING_CANVAS};
-use emocam::removal::{write, DrawnScenes, RemovalNetworks, RemovalSettings, RemovalStage, Subject};
-use emocam::run::{write_failures, CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings};
-use emocam::world::{CausalGraph, CLASSES};
+use emocam::removal::{DrawnScenes, MOST_REGIONS, RemovalNetworks, RemovalSettings, RemovalStage, Subject, write};
+use emocam::run::{CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings, write_failures};
+use emocam::world::{CLASSES, CausalGraph};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -65,8 +65,8 @@ pub struct Args {
         default_values = ["mean", "blur", "surroundings"])]
     fills: Vec<HiddenFill>,
 
-    /// At most so many regions of an image, the surest
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>(1, u64::MAX))]
+    /// At most so many regions of an image, the surest, 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>(1, MOST_REGIONS as u64))]
     max_regions: usize,
 
     /// Instead of a corpus, N drawn scenes (1 to 1000000) with the exact boxes of their objects. They can also be drawn again without

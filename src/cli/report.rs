@@ -1,19 +1,19 @@
 //! `emocam report`: runs as a page.
 
-use super::labels::{of_run, LabelArgs};
+use super::labels::{LabelArgs, of_run};
 use super::output::Overwrite;
 use super::progress::Progress;
-use super::session::{self, say_warning, SAID_FAILURES};
-use super::settings::{whole, Counting, Machine};
+use super::session::{self, SAID_FAILURES, say_warning};
+use super::settings::{Counting, Machine, whole};
+use emocam::Error;
 use emocam::associate::BesidePeople;
 use emocam::config::BackgroundRow;
 use emocam::corpus::{DecodeOptions, Source};
 use emocam::image::{Rgb8, Size};
 use emocam::nn::DeviceChoice;
 use emocam::pipeline::{Analysis, Pass, Worker};
-use emocam::report::{write, EvidenceSettings, PhotoSource, ReportInput, ReportSettings};
-use emocam::run::{map_file, read_map, KeptMap, Run};
-use emocam::Error;
+use emocam::report::{EvidenceSettings, PhotoSource, ReportInput, ReportSettings, write};
+use emocam::run::{KeptMap, Run, map_file, read_map};
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -3,8 +3,8 @@
 use super::output::Overwrite;
 use super::progress::Progress;
 use super::session::print;
-use super::settings::{by_name, whole, Counting};
-use emocam::rsa::{compare, Agreement, Input, Inputs, MatrixKind, ResamplingPlan};
+use super::settings::{Counting, by_name, whole};
+use emocam::rsa::{Agreement, Input, Inputs, MatrixKind, ResamplingPlan, compare};
 use emocam::run::Run;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,7 @@ use emocam::load::{self, Loaded};
 use emocam::networks::Card;
 use emocam::nn;
 use emocam::regions::Regions;
-use emocam::run::{CorpusInfo, Failure, Manifest, ModelFile, FORMAT};
+use emocam::run::{CorpusInfo, FORMAT, Failure, Manifest, ModelFile};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

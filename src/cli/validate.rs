@@ -3,14 +3,14 @@
 use super::output::Overwrite;
 use super::progress::Progress;
 use super::session::{self, print, say_smaller_batch, stop_on_interrupt};
-use super::settings::{whole, Machine, Settings, MOST_SCENES};
-use super::world::{graph_or_standard, StyleName};
+use super::settings::{MOST_SCENES, Machine, Settings, whole};
+use super::world::{StyleName, graph_or_standard};
 use anyhow::Context;
 use emocam::attribution::{Method, Needs};
 use emocam::config::Config;
-use emocam::demo::{use_models, DemoNetworks};
+use emocam::demo::{DemoNetworks, use_models};
 use emocam::ground_truth::{
-    trials, Asked, BoxJudge, Decision, DrawnWorld, HansReport, Trial, Validation, World, WORLDS,
+    Asked, BoxJudge, Decision, DrawnWorld, HansReport, Trial, Validation, WORLDS, World, trials,
 };
 use emocam::pipeline::Worker;
 use emocam::score::ScoreRule;

@@ -2,13 +2,13 @@
 
 use super::output::Overwrite;
 use super::progress::Progress;
-use super::settings::{whole, MOST_SCENES};
+use super::settings::{MOST_SCENES, whole};
 use anyhow::Context;
+use emocam::Error;
 use emocam::files::{write_bytes, write_whole};
 use emocam::image::BoundingBox;
 use emocam::random::Random;
-use emocam::world::{face_graph, graph, named_graph, CausalGraph, Object, Place, Scene, Style, Variant, CLASSES};
-use emocam::Error;
+use emocam::world::{CLASSES, CausalGraph, Object, Place, Scene, Style, Variant, face_graph, graph, named_graph};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -100,11 +100,7 @@ struct Subject {
 
 impl Subject {
     fn scene(&self, seed: u64, number: u64, style: Style) -> Scene {
-        if self.faces {
-            Scene::draw_face(seed, number, style)
-        } else {
-            Scene::draw(&self.graph, seed, number, style)
-        }
+        if self.faces { Scene::draw_face(seed, number, style) } else { Scene::draw(&self.graph, seed, number, style) }
     }
 
     /// The file's name of picture `number`.

@@ -1,10 +1,10 @@
 //! One picture in both looks.
 
+use crate::Result;
 use crate::associate::SeenPicture;
 use crate::image::BoundingBox;
 use crate::run::{map_file, read_map};
 use crate::stats::Ranks;
-use crate::Result;
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -2,9 +2,9 @@
 
 use super::CommonNames;
 use crate::associate::Counts;
-use crate::plot::{write, Heatmap};
+use crate::plot::{Heatmap, write};
 use crate::run::table;
-use crate::stats::{spearman_p, wilson, Ranks};
+use crate::stats::{Ranks, spearman_p, wilson};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 

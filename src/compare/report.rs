@@ -7,7 +7,7 @@ use crate::plot::write;
 use crate::run::table;
 use crate::stats::{mean, percentile_interval_of_mean};
 use crate::{Error, Result};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// How far two looks agree by one number.

@@ -13,8 +13,8 @@
 
 use super::find::describe;
 use super::jpeg::{self, Stop};
-use super::options::{check_size, upright, DecodeOptions, Decoded};
-use super::source::{with_tar, Section, Source};
+use super::options::{DecodeOptions, Decoded, check_size, upright};
+use super::source::{Section, Source, with_tar};
 use crate::image::{Picture, Rgb8};
 use crate::{Error, Result};
 use image::metadata::Orientation;
@@ -22,7 +22,7 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Imag
 use std::any::Any;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 

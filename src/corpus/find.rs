@@ -8,16 +8,15 @@ use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{self, FileType, Metadata};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use walkdir::{DirEntry, WalkDir};
 
 /// A file of this name marks a folder of figures, whose pictures are no photos.
 pub const FIGURES: &str = ".emocam-figures";
 
 /// Why compressed tars are refused.
-const COMPRESSED: &str =
-    "a compressed tar, in which no image can be found without unpacking all before it: unpack it to \
+const COMPRESSED: &str = "a compressed tar, in which no image can be found without unpacking all before it: unpack it to \
     a plain .tar (as with `gunzip`) or a folder; JPEGs are compressed already";
 
 /// Something in the corpus that could not be looked at.
@@ -296,11 +295,7 @@ pub(super) fn describe(kind: FileType) -> &'static str {
             return "a device";
         }
     }
-    if kind.is_dir() {
-        "a folder"
-    } else {
-        "a special file"
-    }
+    if kind.is_dir() { "a folder" } else { "a special file" }
 }
 
 fn cause(error: &walkdir::Error) -> String {

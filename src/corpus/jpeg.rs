@@ -5,7 +5,7 @@
 //! libjpeg reports faults through callbacks that must not return; here they unwind with a [`Stop`], without the panic
 //! hook, to the `catch_unwind` of [`mod@super::decode`].
 
-use super::options::{check_size, DecodeOptions, Decoded};
+use super::options::{DecodeOptions, Decoded, check_size};
 use crate::image::Size;
 use image::metadata::Orientation;
 use mozjpeg::{ColorSpace, Decompress, Marker};

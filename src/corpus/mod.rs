@@ -17,9 +17,9 @@ mod source;
 mod tar;
 
 pub use decode::decode;
-pub use find::{check, find, Corpus, Problem, FIGURES};
+pub use find::{Corpus, FIGURES, Problem, check, find};
 pub use join::Joined;
 pub(crate) use names::beneath;
 pub use options::{DecodeOptions, Enough};
-pub use shard::{shard_of, Shard, ShardChoice};
-pub use source::{digest, Member, Source};
+pub use shard::{Shard, ShardChoice, shard_of};
+pub use source::{Member, Source, digest};

@@ -54,7 +54,7 @@ impl DecodeOptions {
 
 /// The size of an image when it is turned upright.
 pub(super) fn upright(stored: Size, orientation: Orientation) -> Size {
-    use Orientation::{Rotate270, Rotate270FlipH, Rotate90, Rotate90FlipH};
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     match orientation {
         Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => Size::new(stored.height, stored.width),
         _ => stored,

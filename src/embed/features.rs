@@ -119,11 +119,7 @@ impl FeatureSet {
 
     /// What the groups are, in a word.
     pub fn grouped_by(&self) -> &'static str {
-        if self.labelled {
-            "label"
-        } else {
-            "answer"
-        }
+        if self.labelled { "label" } else { "answer" }
     }
 }
 

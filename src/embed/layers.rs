@@ -48,11 +48,7 @@ impl FeatureLayer {
         let plain = |letter: char| if letter.is_alphanumeric() || "._-".contains(letter) { letter } else { '_' };
         let name: String = self.name.chars().map(plain).collect();
         // Not a hidden folder, nor the one above.
-        if name.starts_with('.') {
-            format!("_{name}")
-        } else {
-            name
-        }
+        if name.starts_with('.') { format!("_{name}") } else { name }
     }
 
     /// The features of a batch that went through `network`, one list a picture.

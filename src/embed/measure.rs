@@ -5,11 +5,11 @@
 
 use super::features::FeatureSet;
 use crate::stats::{
-    domain_accuracy, largest_perplexity, mean_distance, principal_components, proxy_a_distance, separation, t_sne,
-    trustworthiness, Share, TsneSettings,
+    Share, TsneSettings, domain_accuracy, largest_perplexity, mean_distance, principal_components, proxy_a_distance,
+    separation, t_sne, trustworthiness,
 };
 use crate::{Error, Result};
-use ndarray::{s, Array2, Axis};
+use ndarray::{Array2, Axis, s};
 
 /// The fewest pictures that make a picture.
 pub const FEWEST_PICTURES: usize = 4;

@@ -12,12 +12,12 @@ mod picture;
 mod report;
 
 pub use features::{FeatureSet, Judgement, MarkBy, PictureRow};
-pub use layers::{choose, feature_layers, FeatureLayer};
+pub use layers::{FeatureLayer, choose, feature_layers};
 pub use measure::{
-    measure, DomainPair, EmbedSettings, EmbeddingMeasure, LayerEmbedding, Measurement, Space, FEWEST_PICTURES,
+    DomainPair, EmbedSettings, EmbeddingMeasure, FEWEST_PICTURES, LayerEmbedding, Measurement, Space, measure,
 };
 pub use pass::{EmbedStage, EmbeddedPicture};
-pub use report::{write_layer, LayerReport};
+pub use report::{LayerReport, write_layer};
 
 /// The command by which `run.json` knows its runs.
 pub const COMMAND: &str = "embed";

@@ -1,6 +1,7 @@
 //! What happens to a picture: it goes through the network as `emocam classify` sends it, and its features are kept.
 
 use super::layers::FeatureLayer;
+use crate::Result;
 use crate::classify::{ClassifyRecord, ClassifyStage, ClassifyWorker, PreparedInput};
 use crate::config::Config;
 use crate::corpus::Source;
@@ -8,7 +9,6 @@ use crate::image::Size;
 use crate::networks::{Classifier, Forward};
 use crate::pipeline::Stage;
 use crate::run::{Failure, Timings};
-use crate::Result;
 use std::path::PathBuf;
 
 /// Classification whose features are kept, for a pass over pictures.

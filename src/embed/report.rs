@@ -6,7 +6,7 @@ use super::measure::{DomainPair, EmbedSettings, LayerEmbedding, Measurement};
 use super::picture::picture;
 use crate::files::write_whole;
 use crate::plot;
-use crate::run::{table, Run};
+use crate::run::{Run, table};
 use crate::{Error, Result};
 use ndarray::Array2;
 use std::io::Write;

@@ -4,10 +4,10 @@
 use crate::associate::Importance;
 use crate::config::AssociationConfig;
 use crate::files::write_whole;
-use crate::run::record::ImageRecord;
 use crate::run::Run;
+use crate::run::record::ImageRecord;
 use crate::{Error, Result};
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::Path;
 

@@ -1,10 +1,10 @@
 //! One long table, for pandas and R: a row for each picture, object and method.
 
+use crate::Result;
 use crate::associate::Importance;
 use crate::config::AssociationConfig;
 use crate::run::record::ImageRecord;
-use crate::run::{table, Run};
-use crate::Result;
+use crate::run::{Run, table};
 use std::path::Path;
 
 /// Writes the table. A picture without objects has one row with empty cells behind the picture's, so that every picture

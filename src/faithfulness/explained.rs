@@ -1,9 +1,9 @@
 //! Pictures in the explained network, a batch at a time: what is explained, the maps of all methods, and what becomes
 //! of the maps where the head is redrawn.
 
-use super::probe::Probe;
 use super::Seconds;
-use crate::attribution::{explain_at, HeadPass, Maps};
+use super::probe::Probe;
+use crate::attribution::{HeadPass, Maps, explain_at};
 use crate::config::CamConfig;
 use crate::image::{Rgb8, Size};
 use crate::networks::{Activation, Classifier, Forward};

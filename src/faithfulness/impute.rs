@@ -14,7 +14,7 @@
 //! Sparse Linear Systems, 2nd edition, section 9.2.2).
 
 use crate::image::Size;
-use crate::stats::{conjugate_gradients, PositiveDefinite};
+use crate::stats::{PositiveDefinite, conjugate_gradients};
 use crate::{Error, Result};
 use std::cell::RefCell;
 
@@ -134,7 +134,7 @@ impl System {
         let behind: Vec<f64> = self
             .behind
             .iter()
-            .map(|of| of.iter().zip(BEFORE).filter(|(&at, _)| at as usize != nobody).map(|(_, (.., w))| w).sum())
+            .map(|of| of.iter().zip(BEFORE).filter(|&(&at, _)| at as usize != nobody).map(|(_, (.., w))| w).sum())
             .collect();
         for unknown in 0..nobody {
             let mut pivot = self.diagonal[unknown];

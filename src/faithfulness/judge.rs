@@ -2,17 +2,17 @@
 
 use super::confidence::{drop, gain, increase};
 use super::curve::area;
-use super::explained::{unjudged, ExplainedBatch, Explanation, Grid};
-use super::probe::{Probe, INPUTS};
+use super::explained::{ExplainedBatch, Explanation, Grid, unjudged};
+use super::probe::{INPUTS, Probe};
 use super::road::combined;
 use super::scene::{ProbedPicture, Readings};
-use super::{baseline, pointing, sanity, Contender, Curve, Measure, Metric, Plan};
+use super::{Contender, Curve, Measure, Metric, Plan, baseline, pointing, sanity};
 use crate::attribution::external::ExternalMaps;
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
-use crate::image::{inside, Fit, Placement, Region, Rgb8, Size};
+use crate::image::{Fit, Placement, Region, Rgb8, Size, inside};
 use crate::networks::Classifier;
-use crate::pipeline::{in_batches, Stage};
+use crate::pipeline::{Stage, in_batches};
 use crate::random::Random;
 use crate::regions::{Finder, Located, Regions, Seen};
 use crate::run::{Failure, Timings};

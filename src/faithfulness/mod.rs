@@ -34,7 +34,7 @@ pub use metric::{Better, Measure, Metric};
 pub use pass::run;
 pub use picture::scorecard;
 pub use summary::{Difference, Evaluation, MetricEstimate};
-pub use tables::{write, write_groups, Document, EvaluationOutcome};
+pub use tables::{Document, EvaluationOutcome, write, write_groups};
 
 use crate::attribution::Method;
 use crate::config::CamConfig;

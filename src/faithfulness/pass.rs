@@ -1,10 +1,10 @@
 //! The pass over a corpus: a few pictures after the others, in the pass that every command uses.
 
 use super::{Evaluation, Judge, JudgingNetworks, Seconds};
+use crate::Result;
 use crate::corpus::Source;
 use crate::pipeline::{Pass, PassProgress};
 use crate::run::Failure;
-use crate::Result;
 use std::sync::atomic::AtomicBool;
 
 /// Judges `sources` in their order, decoded on `threads` threads, until all are done or `stop` is set; `report` is told

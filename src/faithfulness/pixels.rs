@@ -6,7 +6,7 @@ use super::confidence::multiply;
 use super::curve::{blurred, counts, replace};
 use super::impute::RgbLevels;
 use super::order::ranks;
-use super::road::{noise, without, First};
+use super::road::{First, noise, without};
 use super::{Curve, Measure, Plan};
 use crate::image::Size;
 use crate::{Error, Result};

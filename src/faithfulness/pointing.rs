@@ -4,7 +4,7 @@
 /// The share of the sum of `map` that lies `inside`; undefined for a map of zeros.
 pub fn energy(map: &[f32], inside: &[bool]) -> Option<f64> {
     let sum = |wanted: &dyn Fn(bool) -> bool| -> f64 {
-        map.iter().zip(inside).filter(|(_, &inside)| wanted(inside)).map(|(&value, _)| f64::from(value)).sum()
+        map.iter().zip(inside).filter(|&(_, &inside)| wanted(inside)).map(|(&value, _)| f64::from(value)).sum()
     };
     let whole = sum(&|_| true);
     (whole > 0.0).then(|| sum(&|inside| inside) / whole)
@@ -19,7 +19,7 @@ pub fn area(inside: &[bool]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{inside, Extent, Fit, Mask, Region, Size};
+    use crate::image::{Extent, Fit, Mask, Region, Size, inside};
     use proptest::prelude::*;
 
     /// The pixels of a squashed photo inside boxes.

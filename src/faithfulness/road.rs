@@ -5,11 +5,11 @@
 //! without the least relevant ones less that without the most relevant ones, halved, mean over the shares. Here exactly
 //! that share of the pixels goes, also where many values are equal.
 
-use super::impute::{impute, RgbLevels};
+use super::impute::{RgbLevels, impute};
 use super::order::part;
+use crate::Result;
 use crate::image::Size;
 use crate::random::Random;
-use crate::Result;
 
 /// The removed shares of the pixels, in fifths.
 pub const FIFTHS: [usize; 4] = [1, 2, 3, 4];
@@ -55,7 +55,7 @@ pub fn without(
         })
         .collect();
     let mut filled = impute(picture, size, &removed)?;
-    for ((colour, noise), _) in filled.iter_mut().zip(noise).zip(&removed).filter(|(_, &removed)| removed) {
+    for ((colour, noise), _) in filled.iter_mut().zip(noise).zip(&removed).filter(|&(_, &removed)| removed) {
         *colour = std::array::from_fn(|c| colour[c] + noise[c]);
     }
     Ok(filled)

@@ -6,7 +6,7 @@ use super::explained::Grid;
 use super::pixels::{Change, Common, OrderedMap, Pixels};
 use super::probe::Probe;
 use super::road::FIFTHS;
-use super::{baseline, Curve, Measure, Plan, Seconds};
+use super::{Curve, Measure, Plan, Seconds, baseline};
 use crate::image::Size;
 use crate::{Error, Result};
 use rayon::prelude::*;

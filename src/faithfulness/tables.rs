@@ -1,11 +1,11 @@
 //! What an evaluation leaves behind: `evaluation.csv`, `images.csv`, `curves.csv`, `failures.csv`, `evaluate.json` and
 //! the picture.
 
-use super::{picture, Evaluation, MetricEstimate, Plan, Seconds};
+use super::{Evaluation, MetricEstimate, Plan, Seconds, picture};
 use crate::config::Config;
 use crate::plot;
-use crate::run::{table, write_failures, CorpusInfo, Failure, ModelFile};
-use crate::{files, Error, Result};
+use crate::run::{CorpusInfo, Failure, ModelFile, table, write_failures};
+use crate::{Error, Result, files};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -187,9 +187,5 @@ fn curves_csv(path: &Path, evaluation: &Evaluation) -> Result<()> {
 }
 
 fn kind(baseline: bool) -> &'static str {
-    if baseline {
-        "baseline"
-    } else {
-        "method"
-    }
+    if baseline { "baseline" } else { "method" }
 }

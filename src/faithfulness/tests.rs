@@ -2,15 +2,15 @@
 
 use super::curve::{blurred, counts, replace};
 use super::explained::ExplainedBatch;
-use super::impute::{impute, RgbLevels};
+use super::impute::{RgbLevels, impute};
 use super::order::{part, ranks};
-use super::probe::{Probe, INPUTS};
-use super::road::{combined, without, First, FIFTHS};
+use super::probe::{INPUTS, Probe};
+use super::road::{FIFTHS, First, combined, without};
 use super::{confidence, pointing, sanity};
 use crate::attribution::{Maps, Method};
 use crate::config::CamConfig;
-use crate::corpus::{decode, DecodeOptions};
-use crate::image::{resize, Extent, Filter, Fit, Region, Size};
+use crate::corpus::{DecodeOptions, decode};
+use crate::image::{Extent, Filter, Fit, Region, Size, resize};
 use crate::networks::{AlexNet, Classifier};
 use crate::stats::Ranks;
 use serde_json::Value;

@@ -4,8 +4,8 @@ use super::{ExaminedPhoto, Explainer};
 use crate::config::Config;
 use crate::image::BoundingBox;
 use crate::networks::Prediction;
-use crate::run::record::BoxRecord;
 use crate::run::ModelFile;
+use crate::run::record::BoxRecord;
 use serde::{Serialize, Serializer};
 
 /// A photo explained. Numbers are those of the record a run writes.

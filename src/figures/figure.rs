@@ -1,6 +1,7 @@
 //! From an examined photo to its figure.
 
 use super::{ExaminedPhoto, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, ExplainedStream, Explainer};
+use crate::Result;
 use crate::attribution::Sign;
 use crate::config::CamConfig;
 use crate::image::{Mask, Size};
@@ -9,7 +10,6 @@ use crate::plot::{
     Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PartValue, Ranked, Svg, ValueBars,
 };
 use crate::run::record::BoxRecord;
-use crate::Result;
 use std::collections::BTreeMap;
 
 impl Explainer<'_> {
@@ -88,14 +88,12 @@ impl Explainer<'_> {
             notes.push(format!("Of the map lies outside all boxes: {}.", outside.join(", ")));
         }
         if content.methods.iter().any(|map| map.value_all.is_some()) {
-            let signed =
-                "Maps of Shapley values: red speaks for the answer, blue against it, grey is nothing. Of object-shap \
+            let signed = "Maps of Shapley values: red speaks for the answer, blue against it, grey is nothing. Of object-shap \
                           the number at a box is its value as a share of all positive ones.";
             notes.push(signed.into());
         }
         if content.methods.iter().any(|map| map.error.is_some()) {
-            let sampled =
-                "± behind a score: the map's channel weights were estimated from random draws, this is their standard \
+            let sampled = "± behind a score: the map's channel weights were estimated from random draws, this is their standard \
                  error as a share of their length; boxes close to the threshold may change sides with another seed.";
             notes.push(sampled.into());
         }

@@ -12,16 +12,16 @@ pub use content::{Explained, ExplainedBox, ExplainedLabel, ExplainedMap, Explain
 pub use figure::percentage;
 pub use names::names;
 
+use crate::Result;
 use crate::associate::Importance;
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
 use crate::image::{Picture, Rgb8, Size};
-use crate::load::{warning, Loaded};
+use crate::load::{Loaded, warning};
 use crate::networks::{Card, Prediction};
 use crate::pipeline::{Analysis, Examined, Prepared, Stage, Worker};
 use crate::run::record::ImageRecord;
-use crate::run::{write_maps, Failure, KeptMap, ModelFile, Timings};
-use crate::Result;
+use crate::run::{Failure, KeptMap, ModelFile, Timings, write_maps};
 use std::path::{Path, PathBuf};
 
 /// What all photos of a call share, save the networks: these stay with the model threads.

@@ -1,7 +1,7 @@
 //! The strongest pairs of a class and a channel, with the photos that excite the channel most.
 
-use super::sums::Cell;
 use super::FilterSums;
+use super::sums::Cell;
 use crate::image::Rgb8;
 use crate::plot::{PhotoRow, PhotoRows, RingedPhoto};
 

@@ -17,11 +17,11 @@ mod sidecar;
 mod sums;
 mod tables;
 
-pub use figure::{figure, ClassChannelPair};
+pub use figure::{ClassChannelPair, figure};
 pub use sums::{Excited, FilterSums};
 
 use crate::image::{BoundingBox, Placement, Size};
-use crate::score::{channel_sums, ChannelScorer};
+use crate::score::{ChannelScorer, channel_sums};
 use tch::{TchError, Tensor};
 
 /// What is kept of a picture.

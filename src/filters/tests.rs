@@ -1,8 +1,8 @@
 //! Against the direct way, and the sums' laws.
 
 use super::*;
-use crate::attribution::{explain, HeadPass, Method, Options};
-use crate::corpus::{decode, DecodeOptions};
+use crate::attribution::{HeadPass, Method, Options, explain};
+use crate::corpus::{DecodeOptions, decode};
 use crate::image::Picture;
 use crate::networks::{AlexNet, Classifier, Forward};
 use crate::random::Random;

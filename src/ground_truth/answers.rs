@@ -1,7 +1,7 @@
 //! Right and wrong in a world whose causes are known: what a method's numbers say there, held against the truth, once
 //! for the matrix over all scenes and once scene by scene.
 
-use super::box_judge::{matches, BoxJudge};
+use super::box_judge::{BoxJudge, matches};
 use super::trial::{Effect, Trial, World};
 use super::worlds::Question;
 use crate::stats::average_precision;
@@ -262,7 +262,7 @@ mod tests {
     use crate::image::BoundingBox;
     use crate::run::record::BoxRecord;
     use crate::score::{BoxScore, ScoreRule};
-    use crate::world::{background_graph, hans_corpus_graph, parts_graph, ObjectPart, Style};
+    use crate::world::{ObjectPart, Style, background_graph, hans_corpus_graph, parts_graph};
 
     /// A thing in a scene: what it is, of which earlier thing it is a part, by how much the probability falls without
     /// it, and the method's score of its box.

@@ -7,7 +7,7 @@ use super::trial::Trial;
 use super::worlds::DrawnWorld;
 use crate::random::Random;
 use crate::score::ScoreRule;
-use crate::stats::{bias_spanning_interval, FEWEST_RESAMPLED_CASES};
+use crate::stats::{FEWEST_RESAMPLED_CASES, bias_spanning_interval};
 use crate::world::Style;
 use rayon::prelude::*;
 

@@ -2,7 +2,7 @@
 //! apart.
 
 use super::answers::{Pair, Reading};
-use super::decision::{estimate, resampled, Asked, Judged};
+use super::decision::{Asked, Judged, estimate, resampled};
 use super::recovery::RecoveryEstimate;
 use super::tables::{cell, interval_cells, write_table};
 use super::trial::Trial;
@@ -192,7 +192,7 @@ impl HansReport {
             values: things.iter().map(row).collect(),
             value_label: "share of scenes in which it is important".into(),
             notes: vec![
-                "What the network goes by and what is always beside it, for each label one above the other.".into()
+                "What the network goes by and what is always beside it, for each label one above the other.".into(),
             ],
             ..Heatmap::default()
         }

@@ -21,5 +21,5 @@ pub use box_judge::BoxJudge;
 pub use decision::{Asked, Decision, Rightness};
 pub use hans::HansReport;
 pub use recovery::{Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
-pub use trial::{trials, Effect, Trial, World};
+pub use trial::{Effect, Trial, World, trials};
 pub use worlds::{DrawnWorld, Question, WORLDS};

@@ -3,7 +3,7 @@
 use super::box_judge::BoxJudge;
 use super::decision::{estimate, resampled};
 use super::trial::{Trial, World};
-use crate::stats::{average_precision, mean, roc_area, Ranks};
+use crate::stats::{Ranks, average_precision, mean, roc_area};
 use ndarray::Array2;
 use rayon::prelude::*;
 
@@ -232,7 +232,7 @@ mod tests {
     use crate::image::BoundingBox;
     use crate::run::record::BoxRecord;
     use crate::score::BoxScore;
-    use crate::world::{graph, Style, CLASSES};
+    use crate::world::{CLASSES, Style, graph};
 
     /// A scene with a cause and two other objects side by side; the map lies on box number `lit`, and the model answers
     /// `label` because of box 0.

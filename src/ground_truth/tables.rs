@@ -125,7 +125,7 @@ impl Validation {
             empty_label: "not defined".into(),
             value_label: "0 to 1".into(),
             notes: vec![
-                "Negative correlations are shown as 0; validity.csv has the numbers and their intervals.".into()
+                "Negative correlations are shown as 0; validity.csv has the numbers and their intervals.".into(),
             ],
             ..Heatmap::default()
         }

@@ -2,7 +2,7 @@
 //! of the demo's networks know it.
 
 use super::trial::World;
-use crate::world::{background_graph, graph, hans_corpus_graph, parts_graph, CausalGraph, Style};
+use crate::world::{CausalGraph, Style, background_graph, graph, hans_corpus_graph, parts_graph};
 use std::sync::Arc;
 
 /// What is asked of a method in a world.

@@ -61,11 +61,7 @@ impl BoundingBox {
         }
         .area();
         let union = self.area() + other.area() - shared;
-        if union > 0.0 {
-            shared / union
-        } else {
-            0.0
-        }
+        if union > 0.0 { shared / union } else { 0.0 }
     }
 
     /// The part inside `[0, width) x [0, height)`; `None` when nothing of it has an area.

@@ -4,7 +4,7 @@
 //! from which maps of the input's size find their way back to the picture. Resizing is Pillow's (the module
 //! `resample`).
 
-use super::resample::{resize, Filter, KeptResize};
+use super::resample::{Filter, KeptResize, resize};
 use super::{Rgb8, Size};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -216,11 +216,7 @@ impl Cover {
         let x = cell - 0.5;
         let low = x.floor().clamp(0.0, last);
         let fraction = (x - low).clamp(0.0, 1.0);
-        if low as u32 + 1 >= cells {
-            (low as usize, [1.0, 0.0])
-        } else {
-            (low as usize, [1.0 - fraction, fraction])
-        }
+        if low as u32 + 1 >= cells { (low as usize, [1.0, 0.0]) } else { (low as usize, [1.0 - fraction, fraction]) }
     }
 
     /// Where in a line of `cells` equal cells over the input the point `place` of the picture lies, in cells; `None`

@@ -5,7 +5,7 @@
 //! pipeline uses). The padding on the left and top is `int((canvas - content) / 2)` under either rule. Pixels are `u8`
 //! RGB, boxes are in pixels of the original image or of the canvas, as each function says.
 
-use super::resample::{resize, resize_linear, Filter};
+use super::resample::{Filter, resize, resize_linear};
 use super::{BoundingBox, Extent, Rgb8, Size};
 use serde::{Deserialize, Serialize};
 

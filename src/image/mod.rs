@@ -21,7 +21,7 @@ pub use mask::{Mask, Span};
 pub use overlay::Rgba8;
 pub use region::Region;
 pub(crate) use resample::taps_of;
-pub use resample::{resize, taps, Filter, KeptResize, Taps};
+pub use resample::{Filter, KeptResize, Taps, resize, taps};
 
 use serde::{Deserialize, Serialize};
 use std::ops::Range;

@@ -4,7 +4,7 @@
 //! that the colour of invisible pixels never shows. Laying over is `Image.paste(picture, corner, picture)`: every
 //! channel is (above * alpha + below * (255 - alpha)) / 255, rounded.
 
-use super::{resize, Filter, Rgb8, Size};
+use super::{Filter, Rgb8, Size, resize};
 use std::ops::Range;
 
 /// An image with alpha: HWC, 8 bits a channel, RGBA, alpha not multiplied into the colours.

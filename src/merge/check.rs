@@ -1,8 +1,8 @@
 //! Whether every shard has what its `run.json` says, before anything is written.
 
-use super::{refuse_if_any, MergeRecord, Shards};
-use crate::run::{read_failures, Failure, Manifest, MergedShard, Ordered, Run, Timings};
+use super::{MergeRecord, Shards, refuse_if_any};
 use crate::Result;
+use crate::run::{Failure, Manifest, MergedShard, Ordered, Run, Timings, read_failures};
 
 /// Shards whose records `R` have all been read once and found whole.
 pub struct Checked<'a, R> {

@@ -22,7 +22,7 @@ pub use tables::{MergeRecord, Results, Tables};
 
 use crate::files::write_whole;
 use crate::run::journal::Sealer;
-use crate::run::{failures_csv, Failure, Outcome, Run};
+use crate::run::{Failure, Outcome, Run, failures_csv};
 use crate::{Error, Result};
 use pending::Pending;
 use std::io::Write;

@@ -3,7 +3,7 @@
 use super::refuse_if_any;
 use crate::corpus::Shard;
 use crate::run::{Manifest, Run};
-use crate::{paste, removal, Error, Result};
+use crate::{Error, Result, paste, removal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

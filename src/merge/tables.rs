@@ -1,14 +1,14 @@
 //! What a merged run holds beside its records, by the command that made its shards.
 
 use super::Checked;
-use crate::associate::{matrices, Columns, Importance, Matrices};
+use crate::Result;
+use crate::associate::{Columns, Importance, Matrices, matrices};
 use crate::filters::FilterSums;
 use crate::paste::{self, PasteRecord, Tally};
 use crate::removal::{self, RemovalRecord};
 use crate::run::record::{ImageRecord, RunRecord};
-use crate::run::{write_tables, Outcome, Run};
+use crate::run::{Outcome, Run, write_tables};
 use crate::score::ScoreRule;
-use crate::Result;
 use std::path::PathBuf;
 
 /// What the tables of a merged run say in short.

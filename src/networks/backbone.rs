@@ -282,11 +282,7 @@ fn normed(
 /// The multiple of 8 next to `channels`, not below 8 and not below nine tenths of it: MobileNetV2's widths.
 fn rounded(channels: f64) -> i64 {
     let next = ((channels + 4.0) as i64 / 8 * 8).max(8);
-    if (next as f64) < 0.9 * channels {
-        next + 8
-    } else {
-        next
-    }
+    if (next as f64) < 0.9 * channels { next + 8 } else { next }
 }
 
 /// Expansion, channels, repetitions and stride of MobileNetV2's bottlenecks (its Table 2).

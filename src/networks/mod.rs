@@ -15,8 +15,8 @@ pub(crate) mod narrow;
 pub mod parameters;
 pub mod torchscript;
 
-pub(crate) use alexnet::{layers, MEAN, SYNTHESIZED, TRAINED_HERE};
 pub use alexnet::{AlexNet, Structure};
+pub(crate) use alexnet::{MEAN, SYNTHESIZED, TRAINED_HERE, layers};
 pub use card::{
     Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar,
     SyntheticInput,
@@ -26,7 +26,7 @@ pub use multi_gap::MultiGap;
 pub use torchscript::TorchScript;
 
 use crate::image::Rgb8;
-use crate::nn::{forward_kept, Layer};
+use crate::nn::{Layer, forward_kept};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, TchError, Tensor};
@@ -295,11 +295,7 @@ pub struct Prediction {
 impl Prediction {
     /// Index of the output that a map explains when nobody names another.
     pub fn explained(&self) -> usize {
-        if self.output.is_some() {
-            0
-        } else {
-            self.label
-        }
+        if self.output.is_some() { 0 } else { self.label }
     }
 
     /// Probability of the label; `None` for a network with a single output.

@@ -2,7 +2,7 @@
 
 use super::card::Card;
 use crate::files::write_bytes;
-use crate::nn::weights::{safetensors, Array, StateDict};
+use crate::nn::weights::{Array, StateDict, safetensors};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;

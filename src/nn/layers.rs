@@ -151,11 +151,7 @@ impl Layer {
                     earlier(layer).f_narrow(1, group * length, length)
                 };
                 let mut parts = layers.iter().map(part).collect::<Result<Vec<_>, _>>()?;
-                if parts.len() == 1 {
-                    Ok(parts.remove(0))
-                } else {
-                    Tensor::f_cat(&parts, 1)
-                }
+                if parts.len() == 1 { Ok(parts.remove(0)) } else { Tensor::f_cat(&parts, 1) }
             }
             &Self::Add { layer } => x.f_add(earlier(layer)),
             Self::Flatten => x.f_flatten(1, -1),

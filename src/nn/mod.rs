@@ -8,8 +8,8 @@ mod nonlinearity;
 pub mod script;
 pub mod weights;
 
-pub use device::{keep_freed_memory, network_threads, open, open_all, share_one_heap, DeviceChoice, Precision};
-pub use layers::{forward, forward_kept, Graph, Layer};
+pub use device::{DeviceChoice, Precision, keep_freed_memory, network_threads, open, open_all, share_one_heap};
+pub use layers::{Graph, Layer, forward, forward_kept};
 pub use nonlinearity::Nonlinearity;
 
 use crate::image::{Rgb8, Size};

@@ -36,7 +36,7 @@ impl FromStr for Nonlinearity {
             _ => {
                 return Err(format!(
                     "activation `{text}` is not supported: linear, relu, leaky, mish, swish and logistic are"
-                ))
+                ));
             }
         })
     }

@@ -5,7 +5,7 @@
 //! archive is whole, its entries lie in one folder and claim no more than the file has, only its code is compressed,
 //! and its parts are those that `torch.jit.save` writes. Knows nothing of emotions, boxes or classes.
 
-use super::weights::{content, MAX_FILE_BYTES};
+use super::weights::{MAX_FILE_BYTES, content};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -1,8 +1,8 @@
 //! A photo with an object, or with something else in the object's place: the changed pixels alone.
 
-use super::object::{PastedObject, FILTER};
+use super::object::{FILTER, PastedObject};
 use super::settings::Fill;
-use crate::image::{resize, KeptResize, Rgb8, Rgba8, Size};
+use crate::image::{KeptResize, Rgb8, Rgba8, Size, resize};
 use crate::random::Random;
 use std::ops::Range;
 

@@ -1,14 +1,14 @@
 //! Where in one photo does the answer change? A dense grid of positions at a few scales, nothing kept but numbers.
 
-use super::compose::{spot_footprint, Sprites};
+use super::compose::{Sprites, spot_footprint};
 use super::object::PastedObject;
 use super::positions::{Position, Positions};
-use super::settings::{check_scale, Fill};
+use super::settings::{Fill, check_scale};
+use crate::Result;
 use crate::image::{KeptResize, Placement, Rgb8};
-use crate::networks::{predict, Classifier, Prediction};
+use crate::networks::{Classifier, Prediction, predict};
 use crate::pipeline::in_batches;
 use crate::random::Random;
-use crate::Result;
 use rayon::prelude::*;
 
 /// Inputs of the network at a time.

@@ -2,13 +2,13 @@
 //! outline, how important the covered box is, how alike the two maps are.
 
 use super::record::Focus;
-use crate::attribution::{explain, HeadPass, Maps, Method};
+use crate::Result;
+use crate::attribution::{HeadPass, Maps, Method, explain};
 use crate::config::Config;
 use crate::image::{BoundingBox, Extent, Filter, KeptResize, Letterbox, Placement, Rgb8};
 use crate::networks::{Classifier, Forward};
 use crate::score::{BoxArea, PlacedMap, Scorer};
 use crate::stats::Ranks;
-use crate::Result;
 
 /// The maps of a batch by `method`, of each picture's own label (`classes`) or of the class the configuration names.
 ///

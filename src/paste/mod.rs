@@ -19,12 +19,12 @@ mod report;
 mod settings;
 mod tally;
 
-pub use compose::{spot_footprint, Footprint, Sprites};
-pub use find::{find_switch, rendered, Search, SwitchMap};
+pub use compose::{Footprint, Sprites, spot_footprint};
+pub use find::{Search, SwitchMap, find_switch, rendered};
 pub use object::PastedObject;
 pub use pass::{PasteNetworks, PasteStage};
 pub use positions::{Position, Positions};
 pub use record::{Focus, PasteRecord, Pasted, Spot};
 pub use report::write;
-pub use settings::{Fill, ObjectInfo, PasteSettings, Places, COMMAND};
+pub use settings::{COMMAND, Fill, ObjectInfo, PasteSettings, Places};
 pub use tally::{Blocks, Cell, Sum, Tally};

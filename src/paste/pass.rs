@@ -3,19 +3,19 @@
 //! Every photo is decoded and resized once; each object, fill and spot then costs the pixels of its footprint and one
 //! input of the network. Inputs go through the network in full batches across the photos that are at hand together.
 
+use super::Sprites;
 use super::focus;
 use super::object::PastedObject;
-use super::photo::{on_box, OpenPhoto, PreparedPhoto};
+use super::photo::{OpenPhoto, PreparedPhoto, on_box};
 use super::record::{Focus, PasteRecord, Spot};
 use super::settings::{PasteSettings, Places};
-use super::Sprites;
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
 use crate::image::{Fit, KeptResize, Placement, Rgb8, Size};
 use crate::networks::{Classifier, Forward, Prediction};
-use crate::pipeline::{in_batches, Stage};
+use crate::pipeline::{Stage, in_batches};
 use crate::random::Random;
-use crate::regions::{scoring_letterbox, Finder, Located, Regions};
+use crate::regions::{Finder, Located, Regions, scoring_letterbox};
 use crate::run::{Failure, Timings};
 use crate::{Error, Result};
 use rayon::prelude::*;

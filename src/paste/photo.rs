@@ -1,7 +1,7 @@
 //! One photo on its way through the experiment: decoded and resized once, composed as often as asked, answered,
 //! recorded.
 
-use super::compose::{spot_footprint, Footprint, Sprites};
+use super::compose::{Footprint, Sprites, spot_footprint};
 use super::focus::Look;
 use super::record::{Focus, PasteRecord, Pasted, Spot};
 use super::settings::Fill;

@@ -5,7 +5,7 @@ use super::settings::{Fill, PasteSettings, Places};
 use super::tally::{Cell, Tally};
 use crate::names::counted;
 use crate::plot::{self, Bar, BarPanel, Bars, Spots};
-use crate::run::{table, Run};
+use crate::run::{Run, table};
 use crate::stats::{cochran_q, holm, mcnemar, wilson};
 use crate::{Error, Result};
 use std::path::PathBuf;

@@ -180,7 +180,7 @@ impl Tally {
                     self.blocks[group].of_positions[spot.position] += 1;
                 }
             }
-            for (position, _) in at_position.iter().enumerate().filter(|(_, &count)| count > 0) {
+            for (position, _) in at_position.iter().enumerate().filter(|&(_, &count)| count > 0) {
                 self.cells[group * self.positions + position].images += 1;
             }
             self.blocks[group].images += u64::from(complete);
@@ -228,9 +228,9 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Positions;
     use super::super::record::Spot;
     use super::super::settings::{Fill, ObjectInfo, Places};
-    use super::super::Positions;
     use super::*;
     use proptest::prelude::*;
 

@@ -1,19 +1,19 @@
 //! What happens to a picture, from pixels to its record: regions, the explained network, all maps, scores.
 
-use super::{in_batches, Stage};
+use super::{Stage, in_batches};
 use crate::attribution::external::ExternalMaps;
-use crate::attribution::{explain, HeadPass, InputRegion, Maps, Needs};
+use crate::attribution::{HeadPass, InputRegion, Maps, Needs, explain};
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
 use crate::filters::{self, PictureBoxes, PictureFilters};
-use crate::image::{inside, BoundingBox, Extent, Fit, Mask, Picture, Placement, Region, Rgb8, Size};
+use crate::image::{BoundingBox, Extent, Fit, Mask, Picture, Placement, Region, Rgb8, Size, inside};
 use crate::load::Loaded;
-use crate::networks::{predictions, Card, Classifier, Forward, Prediction, Regression};
+use crate::networks::{Card, Classifier, Forward, Prediction, Regression, predictions};
 use crate::random::Random;
-use crate::regions::{scoring_letterbox, Finder, Located, Seen};
+use crate::regions::{Finder, Located, Seen, scoring_letterbox};
 use crate::run::record::{BoxRecord, GameRecord, ImageRecord, MapRecord};
 use crate::run::{Failure, KeptMap, Timings};
-use crate::score::{scores_on_device, BoxScore, MapGrid, MapScores, MaskScorer, RegionCover, Scorer};
+use crate::score::{BoxScore, MapGrid, MapScores, MaskScorer, RegionCover, Scorer, scores_on_device};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;

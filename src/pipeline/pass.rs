@@ -9,10 +9,10 @@ use super::gather::{Ending, Gathering, InOrder};
 use crate::image::Size;
 use crate::run::{Failure, Timings};
 use crate::{Error, Result};
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
 /// What a pass does with every picture.

@@ -1,10 +1,10 @@
 //! Shares as bars with intervals: a panel for each thing, a group of bars for each place, a bar for each treatment;
 //! short marks above the bars. Made for ObjectPaste (the paper's Fig. 7).
 
-use super::colour::{Rgb, BLACK};
+use super::colour::{BLACK, Rgb};
 use super::svg::{Area, Canvas};
-use super::text::{shorten, widths, wrap, Anchor, Font, Text};
-use super::{sample, Svg};
+use super::text::{Anchor, Font, Text, shorten, widths, wrap};
+use super::{Svg, sample};
 use crate::{Error, Result};
 
 const TITLE: Font = Font::bold(13.0);

@@ -92,22 +92,14 @@ pub(super) fn faded(colour: Rgb) -> Rgb {
 /// Black or white, whichever has more contrast on the colour by the WCAG 2 definition.
 pub(super) fn readable_on(colour: Rgb) -> Rgb {
     // Equal contrast (1.05 / (l + 0.05) = (l + 0.05) / 0.05) lies at l = sqrt(0.0525) - 0.05.
-    if luminance(colour) > 0.0525_f64.sqrt() - 0.05 {
-        BLACK
-    } else {
-        WHITE
-    }
+    if luminance(colour) > 0.0525_f64.sqrt() - 0.05 { BLACK } else { WHITE }
 }
 
 /// Relative luminance of an sRGB colour, 0 to 1.
 fn luminance(colour: Rgb) -> f64 {
     let [red, green, blue] = colour.map(|level| {
         let level = f64::from(level) / 255.0;
-        if level <= 0.04045 {
-            level / 12.92
-        } else {
-            ((level + 0.055) / 1.055).powf(2.4)
-        }
+        if level <= 0.04045 { level / 12.92 } else { ((level + 0.055) / 1.055).powf(2.4) }
     });
     0.2126 * red + 0.7152 * green + 0.0722 * blue
 }

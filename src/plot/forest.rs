@@ -1,10 +1,10 @@
 //! A forest plot: a row for each estimate, with its interval, beside the line of no effect.
 
-use super::colour::{Rgb, BLACK};
+use super::Svg;
+use super::colour::{BLACK, Rgb};
 use super::heatmap::ticks;
 use super::svg::{Area, Canvas, Stroke};
-use super::text::{lines, shorten, widest, wrap, Anchor, Font, Line, Text};
-use super::Svg;
+use super::text::{Anchor, Font, Line, Text, lines, shorten, widest, wrap};
 use crate::{Error, Result};
 
 const TITLE: Font = Font::bold(13.0);

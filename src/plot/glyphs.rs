@@ -9,7 +9,7 @@
 //! once, and only when a character asks for them.
 
 use super::text::FAMILY;
-use resvg::usvg::{self, fontdb, FontResolver, Options};
+use resvg::usvg::{self, FontResolver, Options, fontdb};
 use skrifa::{FontRef, MetadataProvider};
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -7,10 +7,10 @@ mod tests;
 
 pub(super) use self::layout::ticks;
 use self::layout::{Footer, Layout};
-use super::colour::{faded, readable_on, Rgb, Scale, BLACK};
+use super::Svg;
+use super::colour::{BLACK, Rgb, Scale, faded, readable_on};
 use super::svg::{Area, Canvas};
 use super::text::{Anchor, Font, Text};
-use super::Svg;
 use crate::{Error, Result};
 
 const TITLE: Font = Font::bold(13.0);

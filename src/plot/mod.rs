@@ -25,7 +25,7 @@ mod text;
 
 pub use bars::{Bar, BarPanel, Bars};
 pub use explanation::{
-    Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PartValue, Ranked, ValueBars, PHOTO_SCALE,
+    Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PHOTO_SCALE, PartValue, Ranked, ValueBars,
 };
 pub use forest::{Forest, ForestRow};
 pub use heatmap::Heatmap;
@@ -34,7 +34,7 @@ pub use photo_rows::{PhotoRow, PhotoRows, RingedPhoto};
 pub use scatter::{Mark, Scatter, ScatterPanel, ScatterPoint};
 pub use spots::Spots;
 
-use crate::{files, Error, Result};
+use crate::{Error, Result, files};
 use resvg::{tiny_skia, usvg};
 use std::path::Path;
 

@@ -5,11 +5,11 @@ mod layout;
 #[cfg(test)]
 mod tests;
 
-use self::layout::{Frame, Layout, HEAD_GAP, ROW_HEIGHT};
-use super::colour::{Rgb, BLACK};
+use self::layout::{Frame, HEAD_GAP, Layout, ROW_HEIGHT};
+use super::colour::{BLACK, Rgb};
 use super::svg::{Canvas, Stroke};
 use super::text::{Anchor, Font, Text};
-use super::{sample, Svg};
+use super::{Svg, sample};
 use crate::{Error, Result};
 
 const TITLE: Font = Font::bold(13.0);

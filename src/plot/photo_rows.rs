@@ -1,11 +1,11 @@
 //! Rows of photos with a few words before each: what the photos of a row share, and in each photo a ring where it is.
 
-use super::colour::{Rgb, BLACK};
+use super::colour::{BLACK, Rgb};
 use super::explanation::data_uri;
 use super::svg::{Area, Canvas};
-use super::text::{shorten, wrap, Anchor, Font, Text};
-use super::{Svg, PHOTO_SCALE};
-use crate::image::{resize, Filter, Rgb8, Size};
+use super::text::{Anchor, Font, Text, shorten, wrap};
+use super::{PHOTO_SCALE, Svg};
+use crate::image::{Filter, Rgb8, Size, resize};
 use crate::{Error, Result};
 
 const TITLE: Font = Font::bold(13.0);

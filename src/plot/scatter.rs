@@ -2,11 +2,11 @@
 //!
 //! A panel is square and has the same scale along both axes, so that distances look as long in every direction.
 
-use super::colour::{Rgb, BLACK, CATEGORIES};
+use super::Svg;
+use super::colour::{BLACK, CATEGORIES, Rgb};
 use super::heatmap::ticks;
 use super::svg::{Area, Canvas};
-use super::text::{lines, widths, wrap, Anchor, Font, Line, Text};
-use super::Svg;
+use super::text::{Anchor, Font, Line, Text, lines, widths, wrap};
 use crate::random::Random;
 use crate::{Error, Result};
 

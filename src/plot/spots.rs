@@ -1,9 +1,9 @@
 //! A map of positions: a frame in the shape of a photo, in it the places and the size of what is pasted there.
 
-use super::colour::{Rgb, BLACK};
-use super::svg::{Area, Canvas};
-use super::text::{shorten, widths, Anchor, Font, Text};
 use super::Svg;
+use super::colour::{BLACK, Rgb};
+use super::svg::{Area, Canvas};
+use super::text::{Anchor, Font, Text, shorten, widths};
 use crate::{Error, Result};
 
 const TITLE: Font = Font::bold(13.0);

@@ -3,7 +3,7 @@
 
 use super::markup::{escape, hex, number};
 use super::text::Text;
-use super::{colour::Rgb, Svg};
+use super::{Svg, colour::Rgb};
 use std::fmt::Write;
 
 /// A rectangle: left, top, width, height.

@@ -1,6 +1,6 @@
 //! Text of known width: lines cut and wrapped by what the renderer will really draw.
 
-use super::colour::{Rgb, BLACK};
+use super::colour::{BLACK, Rgb};
 use super::glyphs::{self, drawable, is_drawable};
 use super::markup::{escape, hex, number};
 use super::outline::collect;

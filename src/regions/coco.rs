@@ -85,10 +85,6 @@ impl<'de> Visitor<'de> for Annotations<'_> {
                 self.0.take(annotation, score).map_err(|cause| place + &cause)
             }))?;
         }
-        if found {
-            Ok(())
-        } else {
-            Err(A::Error::missing_field(ANNOTATIONS))
-        }
+        if found { Ok(()) } else { Err(A::Error::missing_field(ANNOTATIONS)) }
     }
 }

@@ -4,7 +4,7 @@
 //! it; whatever it should not hold is an error that names the file and the place.
 
 use super::opening::Opening;
-use super::{coco, lines, KnownRegions};
+use super::{KnownRegions, coco, lines};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -38,8 +38,7 @@ pub static FORMATS: &[Format] = &[
     },
     Format {
         name: "JSON lines",
-        description:
-            "a line {\"file\", \"label\", \"score\", \"box\": [x_min, y_min, x_max, y_max] and/or \"rle\"} a region, \
+        description: "a line {\"file\", \"label\", \"score\", \"box\": [x_min, y_min, x_max, y_max] and/or \"rle\"} a region, \
                       or {\"file\"} for a picture without any",
         begins: |opening| opening.first == Some(b'{'),
         read: |file, dataset| alone(file, dataset, lines::read),

@@ -83,7 +83,7 @@ impl Lines {
         let picture = self.pictures.entry(file).or_default();
         match (width, height) {
             (Some(0), _) | (_, Some(0)) => {
-                return Err("a picture has a width and a height of at least 1, found 0".into())
+                return Err("a picture has a width and a height of at least 1, found 0".into());
             }
             (Some(width), Some(height)) => picture.state_size(Size::new(width, height), "a width and height")?,
             (None, None) => {}

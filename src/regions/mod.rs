@@ -16,12 +16,12 @@ mod stream;
 mod tests;
 mod yolo_torchscript;
 
-pub use formats::{read, Format, FORMATS};
+pub use formats::{FORMATS, Format, read};
 pub use known::{KnownPicture, KnownRegions, MAX_REGIONS};
 pub use yolo_torchscript::{BoxThresholds, YoloTorchScript};
 
-use crate::image::{Canvas, Letterbox, LetterboxFilter, Picture, Region, Rgb8, Size};
 use crate::Result;
+use crate::image::{Canvas, Letterbox, LetterboxFilter, Picture, Region, Rgb8, Size};
 use std::sync::Arc;
 use tch::Device;
 

@@ -1,8 +1,8 @@
 //! Files of every format, and damaged ones: each is refused with the file and the place.
 
 use super::*;
-use crate::image::{Extent, Mask, Size};
 use crate::Error;
+use crate::image::{Extent, Mask, Size};
 use proptest::prelude::*;
 use std::fs;
 use tempfile::TempDir;

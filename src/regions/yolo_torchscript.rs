@@ -20,12 +20,12 @@ mod export;
 #[cfg(test)]
 mod tests;
 
-use super::darknet::{on_picture, suppress_by, Detection};
+use super::darknet::{Detection, on_picture, suppress_by};
 use super::{Detector, Located, Sight, View};
 use crate::image::{BoundingBox, Canvas, LetterboxFilter, LetterboxRule, Rgb8, Size};
-use crate::nn::script::{reason, ScriptArchive};
+use crate::nn::script::{ScriptArchive, reason};
 use crate::nn::weights::content;
-use crate::nn::{stack, Precision};
+use crate::nn::{Precision, stack};
 use crate::{Error, Result};
 use export::Export;
 use std::path::{Path, PathBuf};

@@ -99,7 +99,7 @@ impl Sums {
 
 /// Places that both have.
 fn shared(a: &[bool], b: &[bool]) -> usize {
-    a.iter().zip(b).filter(|(&a, &b)| a && b).count()
+    a.iter().zip(b).filter(|&(&a, &b)| a && b).count()
 }
 
 /// The region moved down and to the right; what would leave the input is lost, but the caller sees to it that nothing
@@ -107,7 +107,7 @@ fn shared(a: &[bool], b: &[bool]) -> usize {
 fn moved(region: &[bool], width: usize, (down, across): (i64, i64)) -> Vec<bool> {
     let mut places = vec![false; region.len()];
     let by = down * width as i64 + across;
-    for (at, _) in region.iter().enumerate().filter(|(_, &inside)| inside) {
+    for (at, _) in region.iter().enumerate().filter(|&(_, &inside)| inside) {
         if let Some(place) = places.get_mut((at as i64 + by) as usize) {
             *place = true;
         }
@@ -118,7 +118,7 @@ fn moved(region: &[bool], width: usize, (down, across): (i64, i64)) -> Vec<bool>
 impl Around {
     fn new(region: &[bool], width: usize) -> Option<Self> {
         let mut around: Option<Self> = None;
-        for (at, _) in region.iter().enumerate().filter(|(_, &inside)| inside) {
+        for (at, _) in region.iter().enumerate().filter(|&(_, &inside)| inside) {
             let (row, column) = ((at / width) as i64, (at % width) as i64);
             let grown = |range: (i64, i64), at: i64| (range.0.min(at), range.1.max(at));
             around = Some(match around {

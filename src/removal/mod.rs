@@ -21,5 +21,5 @@ pub use pass::{RemovalNetworks, RemovalStage, Subject};
 pub use record::{ControlRecord, FillAnswers, RegionRecord, RemovalAnswer, RemovalRecord};
 pub use redrawing::{Redrawing, RedrawingAgreement};
 pub use report::write;
-pub use settings::{DrawnScenes, RemovalKind, RemovalSettings, COMMAND};
+pub use settings::{COMMAND, DrawnScenes, MOST_REGIONS, RemovalKind, RemovalSettings};
 pub use tally::{Group, RemovalMeasure, RemovalTally};

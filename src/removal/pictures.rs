@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::record::{ControlRecord, FillAnswers, RegionRecord, RemovalAnswer, RemovalRecord};
 use super::settings::RemovalKind;
-use crate::image::{inside, BoundingBox, Mask, Placement, Region, Rgb8};
+use crate::image::{BoundingBox, Mask, Placement, Region, Rgb8, inside};
 use crate::networks::Prediction;
 use crate::random::Random;
 use crate::regions::{Located, Seen};

@@ -3,8 +3,8 @@
 
 use super::settings::{RemovalKind, RemovalSettings};
 use crate::image::BoundingBox;
-use crate::run::record::{Line, RunRecord};
 use crate::run::Manifest;
+use crate::run::record::{Line, RunRecord};
 use serde::{Deserialize, Serialize};
 
 /// One picture.

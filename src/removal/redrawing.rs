@@ -7,7 +7,7 @@
 use super::record::RemovalRecord;
 use super::settings::RemovalKind;
 use crate::random::Random;
-use crate::stats::{bias_spanning_interval, quantile, Ranks, FEWEST_RESAMPLED_CASES};
+use crate::stats::{FEWEST_RESAMPLED_CASES, Ranks, bias_spanning_interval, quantile};
 
 /// An object's effect by hiding, and by drawing again.
 type Pair = (f64, f64);

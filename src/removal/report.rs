@@ -1,13 +1,13 @@
 //! From the records of an experiment to its tables and pictures; no networks.
 
 use super::record::{RegionRecord, RemovalRecord};
-use super::redrawing::{Redrawing, RedrawingAgreement, COMPARED};
+use super::redrawing::{COMPARED, Redrawing, RedrawingAgreement};
 use super::settings::{RemovalKind, RemovalSettings};
 use super::tally::{Group, RemovalMeasure, RemovalTally};
 use crate::names::counted;
 use crate::plot::{self, Dot, Panel, Panels, Series};
-use crate::run::{table, Run};
-use crate::stats::{mean, percentile_interval_of_mean, wilson, FEWEST_RESAMPLED_CASES};
+use crate::run::{Run, table};
+use crate::stats::{FEWEST_RESAMPLED_CASES, mean, percentile_interval_of_mean, wilson};
 use crate::{Error, Result};
 use std::path::PathBuf;
 

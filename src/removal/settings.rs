@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub const COMMAND: &str = "remove";
 
 /// The most regions of a picture that `--max-regions` may ask for: there is memory for their places.
-const MOST_REGIONS: usize = 1000;
+pub const MOST_REGIONS: usize = 1000;
 
 /// What of a picture is hidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

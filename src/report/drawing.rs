@@ -1,11 +1,11 @@
 //! Pictures of the evidence: a photo with a method's map laid over it and the boxes of one class.
 
 use super::evidence::ShownExample;
-use crate::image::{resize, Filter, Rgb8, Size};
+use crate::image::{Filter, Rgb8, Size, resize};
 use crate::plot::map_colour;
 use crate::{Error, Result};
-use image::codecs::jpeg::JpegEncoder;
 use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
 
 /// Longest sides of the picture in the page and of the one behind it, in pixels.
 pub(super) const SMALL: u32 = 160;

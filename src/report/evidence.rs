@@ -1,13 +1,13 @@
 //! Which pictures are shown for a class: those in which it is most important for each label, those in which it is
 //! detected and least important, and some at random, so that nobody sees the best ones alone.
 
-use crate::associate::{detected_classes, Columns, Importance};
+use crate::Result;
+use crate::associate::{Columns, Importance, detected_classes};
 use crate::config::AssociationConfig;
 use crate::image::{BoundingBox, Size};
 use crate::random::Random;
-use crate::run::record::{BoxRecord, ImageRecord};
 use crate::run::Run;
-use crate::Result;
+use crate::run::record::{BoxRecord, ImageRecord};
 use std::collections::HashMap;
 
 /// A picture that is shown for a class.

@@ -1,8 +1,8 @@
 //! What some runs know besides: channels that respond to classes, and what the answer owes to what lies outside all
 //! regions.
 
-use crate::run::record::{ImageRecord, MapRecord};
 use crate::run::Run;
+use crate::run::record::{ImageRecord, MapRecord};
 use crate::{Error, Result};
 use serde::Deserialize;
 

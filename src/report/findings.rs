@@ -1,7 +1,7 @@
 //! What was found, in sentences made from the numbers.
 
-use super::extras::BackgroundShare;
 use super::ReportedRun;
+use super::extras::BackgroundShare;
 use crate::associate::MatrixCell;
 
 /// Cells that are told of each method.
@@ -116,18 +116,10 @@ fn told(run: &ReportedRun<'_>, cell: &MatrixCell, map_adds: bool) -> Option<Stri
 
 /// `0.012` or `< 0.001`, whose parts stay on one line.
 pub(super) fn small(q: f64) -> String {
-    if q < 0.001 {
-        "<\u{a0}0.001".into()
-    } else {
-        format!("{q:.3}")
-    }
+    if q < 0.001 { "<\u{a0}0.001".into() } else { format!("{q:.3}") }
 }
 
 /// The noun in the singular or the plural.
 pub(super) fn plural(count: u64, noun: &str) -> String {
-    if count == 1 {
-        noun.into()
-    } else {
-        format!("{noun}s")
-    }
+    if count == 1 { noun.into() } else { format!("{noun}s") }
 }

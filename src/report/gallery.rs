@@ -1,8 +1,8 @@
 //! All photos of a report: each is decoded once, drawn for every class and method that shows it, and written.
 
-use super::drawing::{draw, MapOverPhoto, LARGE, SMALL};
-use super::evidence::ShownExample;
 use super::ReportedRun;
+use super::drawing::{LARGE, MapOverPhoto, SMALL, draw};
+use super::evidence::ShownExample;
 use crate::files::write_bytes;
 use crate::image::{Rgb8, Size};
 use crate::run::Failure;

@@ -1,17 +1,17 @@
 //! The pages' markup.
 
+use super::ReportedRun;
 use super::evidence::ShownExample;
 use super::findings::{of_method, of_run, plural, small};
 use super::gallery::Gallery;
 use super::sections::{
     agreement_section, comparison_section, done_section, failures_section, filters_section, people_section,
 };
-use super::ReportedRun;
 use crate::associate::{Counts, MatrixCell};
 use crate::compare::RunComparison;
 use crate::plot::{cell_colours, faded_cell_colours};
 use crate::stats::wilson;
-use maud::{html, Markup, PreEscaped, DOCTYPE};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// What tells a page that was made here.
 pub(super) const GENERATOR: &str = "name=\"generator\" content=\"emocam ";

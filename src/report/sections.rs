@@ -1,13 +1,13 @@
 //! Parts of the main page below and beside the matrices.
 
+use super::ReportedRun;
 use super::extras::FilterRow;
 use super::findings::small;
 use super::page::bracketed;
-use super::ReportedRun;
 use crate::associate::BesidePeople;
 use crate::compare::{AgreementOfPictures, RunComparison};
 use crate::rsa::Agreement;
-use maud::{html, Markup};
+use maud::{Markup, html};
 use std::path::Path;
 
 /// Failures that are listed; the table has all.

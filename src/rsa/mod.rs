@@ -28,13 +28,13 @@ pub use table::MatrixFile;
 use crate::names::counted;
 use crate::random::Random;
 use crate::stats::{
-    bias_spanning_interval, kendall, partial_correlation, partial_correlation_given_two, permutation_p, spearman_p,
-    strata, BootstrapInterval, Given, Ranks, FEWEST_RESAMPLED_CASES,
+    BootstrapInterval, FEWEST_RESAMPLED_CASES, Given, Ranks, bias_spanning_interval, kendall, partial_correlation,
+    partial_correlation_given_two, permutation_p, spearman_p, strata,
 };
 use crate::{Error, Result};
 use inputs::Data;
 use rayon::prelude::*;
-use sample::{corpora, Counter, Sample, SampledCorpus};
+use sample::{Counter, Sample, SampledCorpus, corpora};
 use serde::{Deserialize, Serialize};
 
 /// Fewer resamples have no 2.5 % quantile worth the name.

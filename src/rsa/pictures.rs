@@ -2,10 +2,10 @@
 //!
 //! About four bytes a picture, method and important class, besides the paths; the records themselves are read once.
 
-use crate::associate::{detected_classes, Importance};
+use crate::associate::{Importance, detected_classes};
 use crate::config::AssociationConfig;
-use crate::run::record::ImageRecord;
 use crate::run::Run;
+use crate::run::record::ImageRecord;
 use crate::{Error, Result};
 
 /// For each picture a list of cells, flat.

@@ -5,7 +5,7 @@
 
 use super::inputs::{Data, Inputs, MatrixKind};
 use super::sample::{Counter, Sample, SampledCorpus};
-use crate::stats::{mean, noise_ceiling, spearman_brown, Ranks};
+use crate::stats::{Ranks, mean, noise_ceiling, spearman_brown};
 use rayon::prelude::*;
 
 /// Means over random halvings.

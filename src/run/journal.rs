@@ -326,11 +326,7 @@ mod tests {
 
     impl Line for Word {
         fn check(&self) -> Result<(), String> {
-            if self.word.is_empty() {
-                Err("no word".into())
-            } else {
-                Ok(())
-            }
+            if self.word.is_empty() { Err("no word".into()) } else { Ok(()) }
         }
     }
 

@@ -383,11 +383,7 @@ impl Manifest {
         compare("shard", &self.part(), &now.part());
         let external = |manifest: &Self| {
             let names: Vec<&str> = manifest.configuration.cam.maps.iter().map(MapFolder::name).collect();
-            if names.is_empty() {
-                "none".into()
-            } else {
-                names.join(", ")
-            }
+            if names.is_empty() { "none".into() } else { names.join(", ") }
         };
         compare("maps from elsewhere", &external(self), &external(now));
         for (key, then, now) in settings(&self.configuration, &now.configuration) {

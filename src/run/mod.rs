@@ -10,12 +10,12 @@ mod regions;
 mod tables;
 
 pub use manifest::{
-    CorpusInfo, Experiment, InputInfo, Manifest, MergedShard, ModelFile, Outcome, ScoringInfo, ShardInfo, Timings,
-    FORMAT,
+    CorpusInfo, Experiment, FORMAT, InputInfo, Manifest, MergedShard, ModelFile, Outcome, ScoringInfo, ShardInfo,
+    Timings,
 };
-pub use maps::{map_file, read_map, read_maps, save_maps, write_maps, KeptMap};
+pub use maps::{KeptMap, map_file, read_map, read_maps, save_maps, write_maps};
 pub(crate) use order::Ordered;
-pub use tables::{failures_csv, images_and_objects_csv, read_failures, write_failures, Failure};
+pub use tables::{Failure, failures_csv, images_and_objects_csv, read_failures, write_failures};
 pub(crate) use tables::{table, write_tables};
 
 use self::record::{ImageRecord, RunRecord};

@@ -1,10 +1,10 @@
 //! What a pass over a corpus keeps of every picture: a line of `records.jsonl`. Knows nothing of networks.
 
 use super::Manifest;
+use crate::Result;
 use crate::attribution::Game;
 use crate::image::{BoundingBox, Extent};
 use crate::score::{BoxScore, MapGrid};
-use crate::Result;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -5,8 +5,8 @@
 //! between the rows of cells, so that the sum over a stretch comes from two running sums and its maximum lies at an end
 //! of a piece: neither the map nor the mask is ever unpacked to pixels.
 
-use super::rectangle::wider;
 use super::BoxScore;
+use super::rectangle::wider;
 use crate::image::{Mask, Placement, Size};
 use std::ops::Range;
 
@@ -255,7 +255,7 @@ mod tests {
             let of_box = BoxScore { z: 0.7, ..BoxScore::default() };
             let found = MaskScorer::new(&placement, size).scores(&map, &[(&mask, &of_box)])[0];
             let values = unpacked(&placement, size, &map);
-            let inside: Vec<f64> = values.iter().zip(&bits).filter(|(_, &bit)| bit).map(|(&value, _)| value).collect();
+            let inside: Vec<f64> = values.iter().zip(&bits).filter(|&(_, &bit)| bit).map(|(&value, _)| value).collect();
             if inside.is_empty() {
                 prop_assert_eq!(found, BoxScore::default());
                 return Ok(());

@@ -15,7 +15,7 @@ mod on_device;
 mod rectangle;
 mod rule;
 
-pub use channels::{channel_sums, ChannelScorer};
+pub use channels::{ChannelScorer, channel_sums};
 pub use cover::RegionCover;
 pub use grid::{MapGrid, MapSample, OtherMaps};
 pub use mask::MaskScorer;
@@ -24,7 +24,7 @@ pub use rule::ScoreRule;
 
 use rectangle::{Rectangle, Sums};
 
-use crate::image::{taps, Cover, Extent, Filter, Letterbox, Mask, Placement, Size};
+use crate::image::{Cover, Extent, Filter, Letterbox, Mask, Placement, Size, taps};
 use serde::{Deserialize, Serialize};
 
 /// What of a box that reaches beyond the picture counts as its area.

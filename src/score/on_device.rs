@@ -2,7 +2,7 @@
 //! running sums in f64, running maxima, and one reading of numbers.
 
 use super::rectangle::WINDOWS;
-use super::{at_corners, Bands, MapGrid, MapScores, Rectangle, RegionCover, Scorer, Sums};
+use super::{Bands, MapGrid, MapScores, Rectangle, RegionCover, Scorer, Sums, at_corners};
 use crate::image::{Extent, Size};
 use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};

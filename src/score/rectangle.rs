@@ -1,6 +1,6 @@
 //! A box in whole pixels, what lies around it, and its scores from sums over both.
 
-use super::{at_corners, BoxArea, BoxScore};
+use super::{BoxArea, BoxScore, at_corners};
 use crate::image::{Extent, Letterbox, Size};
 use std::ops::Range;
 

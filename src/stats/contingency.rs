@@ -3,8 +3,8 @@
 //! In: the four counts of a 2 x 2 table. Out: log odds ratio, tests of independence with p-values in `[0, 1]`; `None`
 //! where a row or column of the table is empty, since nothing can then be said.
 
-use super::proportion::Z;
 use super::ValueWithInterval;
+use super::proportion::Z;
 use statrs::function::erf::erfc;
 
 /// Below this expected count in any cell the G statistic does not follow its distribution well enough (Cochran 1954),

@@ -6,7 +6,7 @@
 //! the result is the same for any number of threads.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{s, Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
 /// Rows of a block: its distances to 10,000 rows take 10 MB.
@@ -73,11 +73,7 @@ mod tests {
         let mut random = Random::new(1, 2);
         let rows = Array2::from_shape_fn((300, 7), |(row, _)| {
             // Twice the same row at either end.
-            if row % 299 == 0 {
-                3.25
-            } else {
-                random.uniform(-2.0, 9.0)
-            }
+            if row % 299 == 0 { 3.25 } else { random.uniform(-2.0, 9.0) }
         });
         let of_all = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

@@ -112,11 +112,7 @@ impl ColumnScale {
         // A column that is constant but for rounding says nothing, and is divided by nothing.
         let deviation = squares.iter().zip(&mean).map(|(square, mean)| {
             let deviation = (square / count).sqrt();
-            if deviation > 1e-9 * mean.abs() {
-                deviation
-            } else {
-                f64::INFINITY
-            }
+            if deviation > 1e-9 * mean.abs() { deviation } else { f64::INFINITY }
         });
         let deviation = deviation.collect();
         Self { mean, deviation }

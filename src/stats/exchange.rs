@@ -6,7 +6,7 @@
 //!
 //! In: numbers of cases. Out: a difference in `[-1, 1]`, its interval, and a p-value in `[0, 1]`.
 
-use super::{percentile_interval_of_counts, FEWEST_RESAMPLED_CASES};
+use super::{FEWEST_RESAMPLED_CASES, percentile_interval_of_counts};
 use statrs::function::erf::erfc;
 use statrs::function::factorial::ln_binomial;
 
@@ -124,11 +124,7 @@ impl Exchange {
     /// The statistic is a sum of many independent signs.
     fn normal(&self) -> f64 {
         let variance: f64 = self.kinds.iter().map(|kind| kind.cases as f64 * kind.step * kind.step).sum();
-        if variance > 0.0 {
-            erfc(self.observed() / (2.0 * variance).sqrt())
-        } else {
-            1.0
-        }
+        if variance > 0.0 { erfc(self.observed() / (2.0 * variance).sqrt()) } else { 1.0 }
     }
 
     /// All exchanges, each as probable as any other.

@@ -3,8 +3,8 @@
 //! In: counts of cases by the label of the first judge (row) and of the second (column). Out: Cohen's kappa, at most 1,
 //! with its standard error; `None` where chance alone would already agree always.
 
-use super::proportion::Z;
 use super::ValueWithInterval;
+use super::proportion::Z;
 
 /// Cohen's kappa (Cohen 1960) with its normal interval at 95 %, by the standard error of Fleiss, Cohen and Everitt
 /// (1969). `None` for no case, and where both judges know a single label.

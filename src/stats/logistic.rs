@@ -4,7 +4,7 @@
 //! In: n rows of numbers, and which of them are of the positive class. Out: one weight a column and an intercept. Sums
 //! run in the order of the rows.
 
-use super::conjugate_gradients::{conjugate_gradients, PositiveDefinite};
+use super::conjugate_gradients::{PositiveDefinite, conjugate_gradients};
 use ndarray::{Array1, Array2, ArrayView1};
 
 /// The largest number of Newton steps.

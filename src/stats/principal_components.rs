@@ -8,7 +8,7 @@
 
 use super::tridiagonal::eigenvectors;
 use crate::random::Random;
-use ndarray::{s, Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 /// Rows of a block.

@@ -4,7 +4,7 @@
 //! In: rows of numbers, and the group of each. Out: a silhouette in `[-1, 1]`, and how many rows are given the right
 //! group by their neighbours.
 
-use super::distances::{by_row, nearest, RowNeighbour};
+use super::distances::{RowNeighbour, by_row, nearest};
 use super::proportion::Share;
 use ndarray::Array2;
 
@@ -54,11 +54,7 @@ fn silhouette(row: usize, squares: &[f64], groups: &[usize], sizes: &[usize]) ->
     let between = others.map(|group| sums[group] / sizes[group] as f64).fold(f64::INFINITY, f64::min);
     let larger = within.max(between);
     // All rows in question lie on one point.
-    if larger > 0.0 {
-        (between - within) / larger
-    } else {
-        0.0
-    }
+    if larger > 0.0 { (between - within) / larger } else { 0.0 }
 }
 
 /// The group that most of the neighbours have.

@@ -26,11 +26,7 @@ pub struct Stratified {
 
 /// The upper tail of chi-squared.
 fn tail(statistic: f64, degrees: usize) -> f64 {
-    if statistic > 0.0 {
-        gamma_ur(degrees as f64 / 2.0, statistic / 2.0)
-    } else {
-        1.0
-    }
+    if statistic > 0.0 { gamma_ur(degrees as f64 / 2.0, statistic / 2.0) } else { 1.0 }
 }
 
 /// The four counts as numbers, and their sum.

@@ -7,7 +7,7 @@
 
 use super::distances::{by_row, nearest};
 use crate::random::Random;
-use bhtsne::{tSNE, Neighbor};
+use bhtsne::{Neighbor, tSNE};
 use ndarray::{Array2, Axis};
 
 /// Forces of cells that look smaller than this are those of their centre (van der Maaten 2014; scikit-learn's default).

@@ -2,7 +2,7 @@
 //! the networks look at shapes and not at the exact palette of one style of drawing.
 
 use super::Example;
-use crate::image::{resize, BoundingBox, Filter, Rgb8, Size};
+use crate::image::{BoundingBox, Filter, Rgb8, Size, resize};
 use crate::random::Random;
 
 /// `example` as it would look mirrored (half of the time), in other light and colours, less sharp (a quarter), with

@@ -2,7 +2,7 @@
 
 use super::{Example, Examples};
 use crate::image::BoundingBox;
-use crate::world::{CausalGraph, Scene, Style, Variant, CLASSES};
+use crate::world::{CLASSES, CausalGraph, Scene, Style, Variant};
 use std::sync::Arc;
 
 /// Scenes 0, 1, 2 ... of one seed and style.

@@ -1,13 +1,13 @@
 //! How good two networks are on examples they were not trained with, run exactly as `analyze` runs them.
 
-use super::average_precision::{average_precision, mean, Truth};
+use super::average_precision::{Truth, average_precision, mean};
 use super::detector::letterboxed;
 use super::emotion::squashed;
-use super::{stream, Examples};
-use crate::image::Rgb8;
-use crate::networks::{predict, Classifier};
-use crate::regions::darknet::{suppress, Darknet, Detection};
+use super::{Examples, stream};
 use crate::Result;
+use crate::image::Rgb8;
+use crate::networks::{Classifier, predict};
+use crate::regions::darknet::{Darknet, Detection, suppress};
 use serde::Serialize;
 
 /// A detection is right when it overlaps an object of its class by this much.

@@ -1,7 +1,7 @@
 //! Pictures as lessons: what a training learns from and is measured with, as batches of pixels.
 
-use super::data::feed::{Augmentation, Feed, Shown};
 use super::data::LabelledPicture;
+use super::data::feed::{Augmentation, Feed, Shown};
 use super::fitting::{Batch, Lessons};
 use crate::image::{Fit, Rgb8};
 use crate::nn::stack;

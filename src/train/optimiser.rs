@@ -3,8 +3,8 @@
 
 use super::Schedule;
 use crate::{Error, Result};
-use tch::nn::{adamw, Optimizer, OptimizerConfig, VarStore};
 use tch::Tensor;
+use tch::nn::{Optimizer, OptimizerConfig, VarStore, adamw};
 
 /// Variables of this group are drawn towards 0: kernels and matrices. The others (biases, BatchNorm) are in group 0.
 pub const DECAYED: usize = 1;

@@ -5,7 +5,7 @@ use super::fitting::{Learner, Lessons, StepDone, Trained};
 use crate::classify::Confusion;
 use crate::files::{read_text, remove_leftovers, write_bytes};
 use crate::networks::parameters::Parameter;
-use crate::run::{table, write_failures, Failure};
+use crate::run::{Failure, table, write_failures};
 use crate::stats::Share;
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;

@@ -1,7 +1,7 @@
 //! Trainings of seconds on drawn rectangles: the loss falls, what is written runs as what was trained.
 
-use super::average_precision::{average_precision, mean, Truth};
-use super::detector::{letterboxed, loss, DetectorTraining};
+use super::average_precision::{Truth, average_precision, mean};
+use super::detector::{DetectorTraining, letterboxed, loss};
 use super::*;
 use crate::image::LetterboxFilter;
 use crate::image::Size;

@@ -4,11 +4,11 @@
 //! (FER2013) first. These are the same lessons in the drawn world: scenes with one object each, scenes with none, and
 //! pictures of one face.
 
-use super::graph::{face_graph, graph, CausalGraph};
+use super::graph::{CausalGraph, face_graph, graph};
 use super::layout;
 use super::object::{Ambience, Object, Place, Style, Variant};
 use super::objects::CLASSES;
-use super::scene::{below, picture_size, Scene};
+use super::scene::{Scene, below, picture_size};
 use super::setting;
 use crate::random::Random;
 use std::sync::Arc;

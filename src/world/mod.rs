@@ -21,11 +21,11 @@ mod scene;
 mod setting;
 
 pub use graph::{
-    background_graph, face_graph, graph, hans_corpus_graph, hans_graph, named_graph, parts_graph, surroundings_graph,
-    AmbienceCause, Bystander, CausalGraph, Cause, Confounder, Role, LABELS,
+    AmbienceCause, Bystander, CausalGraph, Cause, Confounder, LABELS, Role, background_graph, face_graph, graph,
+    hans_corpus_graph, hans_graph, named_graph, parts_graph, surroundings_graph,
 };
-pub use lesson::{kind_name, Lesson};
-pub use object::{Ambience, Object, ObjectPart, Place, Style, Variant, PARTS};
+pub use lesson::{Lesson, kind_name};
+pub use object::{Ambience, Object, ObjectPart, PARTS, Place, Style, Variant};
 pub use objects::CLASSES;
 pub use render::{Painting, PartBox};
 pub use scene::Scene;

@@ -2,7 +2,7 @@
 
 use super::graph::face_graph;
 use super::object::{Ambience, Object, Place, Style};
-use super::scene::{below, Scene};
+use super::scene::{Scene, below};
 use crate::image::Size;
 use crate::random::Random;
 

@@ -95,11 +95,7 @@ pub(super) fn picture_size(random: &mut Random) -> Size {
     let ratio = random.uniform(4.0 / 3.0, 16.0 / 9.0);
     let long = random.uniform(240.0 * ratio, 480.0);
     let (long, short) = (long.round() as u32, (long / ratio).round() as u32);
-    if random.uniform(0.0, 1.0) < 0.5 {
-        Size::new(long, short)
-    } else {
-        Size::new(short, long)
-    }
+    if random.uniform(0.0, 1.0) < 0.5 { Size::new(long, short) } else { Size::new(short, long) }
 }
 
 /// Class and variant of every object, and the ambience.

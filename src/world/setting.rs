@@ -4,7 +4,7 @@
 //! elsewhere.
 
 use super::object::{Ambience, Style};
-use super::pen::{arc, blob, oval, polar, polygon, polyline, rectangle, turn, Colour, Drawing, PathFill, ShownMarks};
+use super::pen::{Colour, Drawing, PathFill, ShownMarks, arc, blob, oval, polar, polygon, polyline, rectangle, turn};
 use super::scene::below;
 use crate::image::Size;
 use crate::random::Random;

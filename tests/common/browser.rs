@@ -1,11 +1,11 @@
 //! A headless Chromium, driven through a pair of pipes by the DevTools protocol.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{channel, Receiver};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// Longer than a page of these tests ever takes.
@@ -41,8 +41,7 @@ impl Browser {
         let path = |name: &str| folder.path().join(name);
         let made = Command::new("mkfifo").args([path("orders"), path("answers")]).status().unwrap();
         assert!(made.success());
-        let script =
-            "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe \
+        let script = "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe \
                       --user-data-dir=\"$1/profile\" about:blank 3<\"$1/orders\" 4>\"$1/answers\"";
         let child = Command::new("sh")
             .args(["-c", script, "sh"])

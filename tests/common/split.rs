@@ -1,7 +1,7 @@
 //! A run taken apart into shards, without networks.
 
 use super::corpus::Run;
-use emocam::corpus::{shard_of, Shard};
+use emocam::corpus::{Shard, shard_of};
 use std::fs;
 use std::path::Path;
 

@@ -7,13 +7,13 @@
 
 use crate::fuzzer::{Fuzzer, Tally};
 use crate::measure::{count_panics, limit_memory};
-use crate::readers::{named, Reader, READERS};
+use crate::readers::{READERS, Reader, named};
 use crate::seeds;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// Which targets: names with commas between, or `all`.
@@ -64,11 +64,13 @@ pub fn work() {
     let mut fuzzer = Fuzzer::new(reader, number(SEED, 1.0) as u64, &folder);
     limit_memory(WORKER_BYTES);
     static INPUTS: AtomicU64 = AtomicU64::new(0);
-    std::thread::spawn(|| loop {
-        let before = INPUTS.load(Relaxed);
-        std::thread::sleep(HANGS);
-        if INPUTS.load(Relaxed) == before {
-            std::process::abort();
+    std::thread::spawn(|| {
+        loop {
+            let before = INPUTS.load(Relaxed);
+            std::thread::sleep(HANGS);
+            if INPUTS.load(Relaxed) == before {
+                std::process::abort();
+            }
         }
     });
     let (start, mut told, mut kept) = (Instant::now(), Instant::now(), 0);
@@ -116,11 +118,13 @@ pub fn run() -> bool {
     let (queue, rows) = (Mutex::new(chosen.iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..jobs {
-            scope.spawn(|| loop {
-                let Some(reader) = queue.lock().unwrap().next() else { return };
-                let row = target(reader, seconds, &out, &runs.path(""));
-                println!("{}", row.line(reader.name));
-                rows.lock().unwrap().push(row);
+            scope.spawn(|| {
+                loop {
+                    let Some(reader) = queue.lock().unwrap().next() else { return };
+                    let row = target(reader, seconds, &out, &runs.path(""));
+                    println!("{}", row.line(reader.name));
+                    rows.lock().unwrap().push(row);
+                }
             });
         }
     });

@@ -1,8 +1,8 @@
 //! One target fuzzed: inputs made, read and measured; what is new is kept as a seed of others, what must not be as a
 //! finding.
 
-use crate::measure::{measure, Measured};
-use crate::mutate::{Mutator, MOST_SEED_BYTES};
+use crate::measure::{Measured, measure};
+use crate::mutate::{MOST_SEED_BYTES, Mutator};
 use crate::readers::{Outcome, Reader};
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -18,8 +18,8 @@ mod repair;
 mod seeds;
 
 use fuzzer::Fuzzer;
-use measure::{count_panics, Counting};
-use readers::{named, READERS};
+use measure::{Counting, count_panics};
+use readers::{READERS, named};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;

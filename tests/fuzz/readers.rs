@@ -4,33 +4,33 @@
 
 use crate::mutate::Kind;
 use crate::seeds;
+use emocam::Result;
 use emocam::annotations::{AnnotationColumns, Annotations, LabelMap};
 use emocam::associate::NestedClasses;
 use emocam::attribution::external::{ExternalMaps, MapFolder};
 use emocam::classify::ClassifyRecord;
 use emocam::compare::PublishedMatrix;
 use emocam::config::{AssociationConfig, Config};
-use emocam::corpus::{decode, find, DecodeOptions, Enough};
+use emocam::corpus::{DecodeOptions, Enough, decode, find};
 use emocam::filters::FilterSums;
 use emocam::image::{Fit, Size};
 use emocam::networks::Card;
 use emocam::nn::script::ScriptArchive;
 use emocam::nn::weights::darknet::DarknetWeights;
-use emocam::nn::weights::{mean_image, StateDict};
+use emocam::nn::weights::{StateDict, mean_image};
 use emocam::paste::{PasteRecord, PasteSettings, PastedObject, Positions};
-use emocam::regions::darknet::Cfg;
 use emocam::regions::YoloTorchScript;
+use emocam::regions::darknet::Cfg;
 use emocam::removal::{RemovalRecord, RemovalSettings};
 use emocam::rsa::{MatrixFile, MatrixKind};
 use emocam::run::record::{ImageRecord, RunRecord};
-use emocam::run::{read_failures, read_maps, Run};
+use emocam::run::{Run, read_failures, read_maps};
 use emocam::train::card::Metrics;
 use emocam::train::data::pairs::{Pairs, PairsConfig};
-use emocam::train::data::{collect, DataConfig, SplitConfig};
-use emocam::train::outcome::{known_result, TrainingResult};
+use emocam::train::data::{DataConfig, SplitConfig, collect};
+use emocam::train::outcome::{TrainingResult, known_result};
 use emocam::train::{adapt, fer, multi_gap};
 use emocam::world::CausalGraph;
-use emocam::Result;
 use std::path::Path;
 
 /// How much was read, or why nothing.

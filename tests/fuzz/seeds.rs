@@ -1,7 +1,7 @@
 //! Files as they should be, from which inputs are made: committed ones, ones that this program writes, and small ones
 //! written here.
 
-use crate::common::corpus::{emocam, ends, Corpus};
+use crate::common::corpus::{Corpus, emocam, ends};
 use crate::common::reference;
 use emocam::nn::script::ScriptArchive;
 use emocam::nn::weights::darknet::{self, Header};

@@ -1,7 +1,7 @@
 //! Pictures of the statistics of cells: heatmaps of differences and of log odds, marks of what chance hardly gives, and
 //! the forest plot.
 
-use super::{shown, Matrices};
+use super::{Matrices, shown};
 use crate::associate::{CellTable, Counts, MatrixCell};
 use crate::config::HeatmapKind;
 use crate::names::counted;

@@ -1,10 +1,10 @@
 //! What objects do to the answer: tables and pictures by a method that gives regions values.
 
-use super::{picture, Matrices};
+use super::{Matrices, picture};
+use crate::Result;
 use crate::associate::Effects;
 use crate::names::counted;
 use crate::plot::Heatmap;
-use crate::Result;
 use std::path::{Path, PathBuf};
 
 impl Matrices {

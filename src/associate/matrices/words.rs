@@ -13,8 +13,7 @@ const RESAMPLES: usize = 2000;
 const LINE_WIDTH: usize = 100;
 
 /// What comes before every cell.
-const HOW_TO_READ: &str =
-    "Brackets hold intervals at 95 %. Of all cells with this q or less, about the share q are chance \
+const HOW_TO_READ: &str = "Brackets hold intervals at 95 %. Of all cells with this q or less, about the share q are chance \
                            findings. A class is important in an image where one of its boxes counts.";
 
 /// What follows every cell.

@@ -4,7 +4,7 @@
 //! A principal component has no sign of its own. Here it points where the channels are active: the projection
 //! correlates positively with the sum over channels of ReLU(A).
 
-use crate::attribution::{sum_over_channels, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score};
+use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_channels};
 use tch::{Kind, TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {

@@ -3,7 +3,7 @@
 //! derivatives are powers of g; the exponential itself is a common factor.
 
 use crate::attribution::{
-    sum_over_positions, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels, sum_over_positions,
 };
 use tch::{TchError, Tensor};
 

@@ -2,9 +2,9 @@
 //! 2015; rules: [`LrpRule`](crate::attribution::LrpRule)).
 
 use crate::attribution::options::Compat;
-use crate::attribution::walk::{backward, Rule};
+use crate::attribution::walk::{Rule, backward};
 use crate::attribution::{
-    sum_over_positions, CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels, sum_over_positions,
 };
 use tch::{TchError, Tensor};
 

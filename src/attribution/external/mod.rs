@@ -23,11 +23,11 @@ mod shape;
 mod tests;
 
 pub use files::MapFiles;
-pub use folder::{check_different, MapFolder};
+pub use folder::{MapFolder, check_different};
 pub(crate) use npy::matrix as npy_matrix;
 
-use super::map::measure;
 use super::Maps;
+use super::map::measure;
 use crate::image::{Placement, Size};
 use crate::{Error, Result};
 use tch::{Device, TchError, Tensor};

@@ -8,7 +8,7 @@
 
 use super::PictureMap;
 use crate::attribution::map::EPSILON;
-use crate::image::{taps_of, Filter, Placement};
+use crate::image::{Filter, Placement, taps_of};
 
 /// The map over the input, row by row, in `[0, 1]`; 0 where the input is not of the picture.
 pub(super) fn over_input(map: &PictureMap, placement: &Placement) -> Vec<f32> {

@@ -1,6 +1,6 @@
 //! A map file of any of the formats.
 
-use super::{npy, png, safetensors, PictureMap, MAX_FILE_BYTES};
+use super::{MAX_FILE_BYTES, PictureMap, npy, png, safetensors};
 use crate::{Error, Result};
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 //!
 //! The map is signed: credit per place, of which the positive part is scored as a class activation map is.
 
-use super::hierarchy::{credits, Credit, Plan};
+use super::hierarchy::{Credit, Plan, credits};
 use super::masking::Masking;
 use super::published;
 

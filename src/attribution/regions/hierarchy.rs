@@ -282,7 +282,7 @@ mod tests {
             rows in 1..6_usize, columns in 1..6_usize, seed in 0..99_u64,
         ) {
             let weights = weights(seed, rows * columns);
-            let linear = |shown: &[bool]| shown.iter().zip(&weights).filter(|(&shown, _)| shown).map(|(_, w)| w).sum();
+            let linear = |shown: &[bool]| shown.iter().zip(&weights).filter(|&(&shown, _)| shown).map(|(_, w)| w).sum();
             let credit = found((rows, columns), Plan { evaluations: 20_000, depth: 10, together: 8 }, &linear);
             for (found, expected) in credit.places.iter().zip(&weights) {
                 prop_assert!((found - expected).abs() < 1e-12);
@@ -313,7 +313,7 @@ mod tests {
             let half = weights(seed, 8);
             let weights: Vec<f64> = half.chunks(2).flat_map(|row| [row[0], row[1], row[1], row[0]]).collect();
             let symmetric = |shown: &[bool]| {
-                shown.iter().zip(&weights).filter(|(&shown, _)| shown).map(|(_, w)| w).sum::<f64>().tanh()
+                shown.iter().zip(&weights).filter(|&(&shown, _)| shown).map(|(_, w)| w).sum::<f64>().tanh()
             };
             let credit = found((4, 4), Plan { evaluations: 20_000, depth: 10, together: 8 }, &symmetric);
             for row in credit.places.chunks(4) {

@@ -1,11 +1,11 @@
 //! The score of pictures of which parts are hidden: the payoff of the games.
 
 use super::surroundings;
+use crate::Error;
 use crate::attribution::options::{HiddenFill, HiddenPlace};
 use crate::attribution::{HeadPass, Score};
 use crate::image::Rgb8;
 use crate::networks::{Activation, Classifier};
-use crate::Error;
 use tch::{Kind, TchError, Tensor};
 
 /// Masked inputs that go through the network at a time, on the processor: it is as fast with more.

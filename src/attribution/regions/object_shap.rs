@@ -4,7 +4,7 @@
 //! v(nothing). Up to [`EXACT`] players all coalitions are evaluated, of more orders in which they join.
 
 use super::masking::{Masking, Scores};
-use super::players::{Joined, Players, MOST};
+use super::players::{Joined, MOST, Players};
 use crate::attribution::estimate::Estimate;
 use crate::attribution::options::HiddenPlace;
 use crate::attribution::shapley;

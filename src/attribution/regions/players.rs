@@ -47,7 +47,7 @@ impl Players {
         by_area.sort_by_key(|&(area, player)| std::cmp::Reverse((area, player)));
         let mut of_place = vec![0; places];
         for (_, player) in by_area {
-            for (place, _) in of_place.iter_mut().zip(&regions[first[player - 1]].places).filter(|(_, &inside)| inside)
+            for (place, _) in of_place.iter_mut().zip(&regions[first[player - 1]].places).filter(|&(_, &inside)| inside)
             {
                 *place = player as u8;
             }
@@ -87,7 +87,7 @@ fn area(region: &[bool]) -> usize {
 
 /// Intersection over union, 0 for two empty regions.
 fn overlap(a: &[bool], b: &[bool]) -> f64 {
-    let both = a.iter().zip(b).filter(|(&a, &b)| a && b).count();
+    let both = a.iter().zip(b).filter(|&(&a, &b)| a && b).count();
     let either = area(a) + area(b) - both;
     both as f64 / either.max(1) as f64
 }

@@ -1,9 +1,9 @@
 //! Hierarchical Shapley values against shap's PartitionExplainer, and the released DnCShap against a direct reading of
 //! it, on small pictures (scripts/reference/dnc_shap_small.py and dnc_shap_published.py).
 
-use super::hierarchy::{credits, Plan, Rectangle, Shown};
+use super::hierarchy::{Plan, Rectangle, Shown, credits};
 use super::masking::{Coalition, Scores};
-use super::published::{cut_off, leaves, painted, Axis};
+use super::published::{Axis, cut_off, leaves, painted};
 use serde_json::Value;
 use std::path::Path;
 
@@ -43,7 +43,7 @@ impl Picture {
 
     fn score(&self, shown: &[bool]) -> f64 {
         let part = |name: &str| self.parts[name].as_f64().unwrap();
-        let sum = |of: &[f64]| of.iter().zip(shown).filter(|(_, &shown)| shown).map(|(of, _)| of).sum::<f64>();
+        let sum = |of: &[f64]| of.iter().zip(shown).filter(|&(_, &shown)| shown).map(|(of, _)| of).sum::<f64>();
         let share = |name: &str| {
             let edges: Vec<usize> = numbers(&self.parts[name]).iter().map(|&edge| edge as usize).collect();
             let rectangle =

@@ -1,6 +1,6 @@
 //! The laws of the rules that walk a head backwards, where the head averages its pooled map as torchvision's AlexNet.
 
-use super::super::walk::{backward, Rule};
+use super::super::walk::{Rule, backward};
 use super::*;
 use proptest::prelude::*;
 

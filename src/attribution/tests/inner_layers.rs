@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::networks::AlexNet;
-use crate::nn::weights::{safetensors, Array};
+use crate::nn::weights::{Array, safetensors};
 use crate::random::Random;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The methods' laws, on random heads.
 
-use super::super::walk::{backward, Rule};
+use super::super::walk::{Rule, backward};
 use super::*;
 use crate::attribution::cam::shapley_cam;
 use proptest::prelude::*;

@@ -10,7 +10,7 @@ mod targets;
 use super::*;
 use crate::image::Rgb8;
 use crate::networks::{Activation, Card, Classifier, Forward};
-use crate::nn::{forward, Layer};
+use crate::nn::{Layer, forward};
 use std::path::{Path, PathBuf};
 use tch::Device;
 

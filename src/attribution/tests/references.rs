@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::attribution::cam::{ablation_cam, lift_cam, lime_cam, lrp_cam};
-use crate::corpus::{decode, DecodeOptions};
+use crate::corpus::{DecodeOptions, decode};
 use crate::networks::AlexNet;
 
 fn reference(name: &str) -> PathBuf {

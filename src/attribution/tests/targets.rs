@@ -1,7 +1,7 @@
 //! Scores beyond a label's own: differences of logits, valence and arousal, and what speaks against a score.
 
 use super::*;
-use crate::attribution::walk::{backward, Rule};
+use crate::attribution::walk::{Rule, backward};
 use proptest::prelude::*;
 
 const SIZE: Size = Size { width: 11, height: 8 };

@@ -1,14 +1,14 @@
 //! `emocam paste --find`: for one photo, how the answer changes with the position of an object.
 
 use anyhow::Context;
+use emocam::Error;
 use emocam::config::Config;
-use emocam::corpus::{decode, DecodeOptions};
+use emocam::corpus::{DecodeOptions, decode};
 use emocam::files::{write_bytes, write_whole};
 use emocam::image::Rgb8;
 use emocam::networks::Classifier;
-use emocam::paste::{find_switch, rendered, PastedObject, Search, SwitchMap};
+use emocam::paste::{PastedObject, Search, SwitchMap, find_switch, rendered};
 use emocam::plot::{self, Heatmap};
-use emocam::Error;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
 //! `emocam train adapt`: from faces to images by a discrepancy loss (Kumar & Raman).
 
 use super::data::divided;
-use super::session::{ended, say_data, stopped, Teller, TrainingArgs};
+use super::session::{Teller, TrainingArgs, ended, say_data, stopped};
 use crate::cli::session::{print, stop_on_interrupt};
 use emocam::stats::ValueWithInterval;
 use emocam::train::adapt::{

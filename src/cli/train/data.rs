@@ -1,8 +1,8 @@
 //! The words that stand for the drawn world where a training takes pictures.
 
-use emocam::train::data::{collect, DataConfig, Divided, DrawnConfig, SplitConfig};
-use emocam::world::{graph, CausalGraph, Lesson};
 use emocam::Result;
+use emocam::train::data::{DataConfig, Divided, DrawnConfig, SplitConfig, collect};
+use emocam::world::{CausalGraph, Lesson, graph};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -9,8 +9,8 @@ use emocam::nn::{self, DeviceChoice, Precision};
 use emocam::regions::darknet::{Cfg, Darknet, DarknetSettings, Thresholds};
 use emocam::train::card::{DetectorScore, EmotionScore, Measured, Metrics, Training, USUAL_NMS_IOU};
 use emocam::train::detector::{anchors, letterboxed};
-use emocam::train::{detector, emotion, evaluate, Drawn, Examples, Schedule, Step};
-use emocam::world::{graph, hans_graph, surroundings_graph, CausalGraph, Style, CLASSES, LABELS, PARTS};
+use emocam::train::{Drawn, Examples, Schedule, Step, detector, emotion, evaluate};
+use emocam::world::{CLASSES, CausalGraph, LABELS, PARTS, Style, graph, hans_graph, surroundings_graph};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -130,11 +130,7 @@ impl Network {
 
     /// A detector's description, where none is given.
     fn cfg(self) -> &'static str {
-        if self == Self::Parts {
-            PARTS_CFG
-        } else {
-            CFG
-        }
+        if self == Self::Parts { PARTS_CFG } else { CFG }
     }
 
     /// What a detector tells apart.

@@ -1,7 +1,7 @@
 //! `emocam train fer`: the network of facial expressions of Malik, Kumar & Raman (ICVGIP 2021).
 
 use super::data::{divided, drawn_lesson};
-use super::session::{ended, say_data, stopped, table, Teller, TrainingArgs};
+use super::session::{Teller, TrainingArgs, ended, say_data, stopped, table};
 use crate::cli::session::{print, stop_on_interrupt};
 use crate::cli::settings::whole;
 use emocam::stats::ValueWithInterval;

@@ -1,10 +1,10 @@
 //! `emocam train multi-gap`: the system of Lim et al. (ICIP 2020).
 
 use super::data::drawn_lesson;
-use super::session::{ended, say_data, stopped, table, Teller, TrainingArgs};
+use super::session::{Teller, TrainingArgs, ended, say_data, stopped, table};
 use crate::cli::session::{print, stop_on_interrupt};
 use emocam::train::data::pairs::Pairs;
-use emocam::train::data::{collect, Divided};
+use emocam::train::data::{Divided, collect};
 use emocam::train::multi_gap::{Recipe, Study, Workshop};
 use std::path::PathBuf;
 use std::process::ExitCode;

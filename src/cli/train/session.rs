@@ -3,13 +3,13 @@
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::session::{print, say_failures};
-use crate::cli::settings::{whole, MOST_THREADS};
+use crate::cli::settings::{MOST_THREADS, whole};
+use emocam::Error;
 use emocam::corpus::FIGURES;
 use emocam::nn::{self, DeviceChoice};
 use emocam::stats::Share;
 use emocam::train::data::Divided;
 use emocam::train::outcome::{Told, TrainingResult, WEIGHTS};
-use emocam::Error;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -4,11 +4,11 @@
 //! low`, both of 16 bits; the two sums are joined at the end. All arithmetic is exact modulo 2^32 and the whole sum
 //! fits, so the bytes are those of the portable code.
 
-use super::{columns, FixedTaps, FRACTION_BITS, GROUP, HALF};
+use super::{FRACTION_BITS, FixedTaps, GROUP, HALF, columns};
 use std::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_broadcastsi128_si256, _mm256_extract_epi32, _mm256_hadd_epi32, _mm256_madd_epi16,
-    _mm256_packus_epi16, _mm256_packus_epi32, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_setr_epi8,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srai_epi32, _mm_set_epi64x,
+    __m256i, _mm_set_epi64x, _mm256_add_epi32, _mm256_broadcastsi128_si256, _mm256_extract_epi32, _mm256_hadd_epi32,
+    _mm256_madd_epi16, _mm256_packus_epi16, _mm256_packus_epi32, _mm256_set1_epi32, _mm256_set1_epi64x,
+    _mm256_setr_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_slli_epi32, _mm256_srai_epi32,
 };
 
 /// Bits of the low part of a weight: one less than 16, so that it is never negative.

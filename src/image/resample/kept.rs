@@ -4,7 +4,7 @@
 //! in the outputs whose taps reach its columns; of the second, those outputs whose taps reach these rows. Everything
 //! else is what it was, byte for byte, and the changed part is computed by the same kernels from the same numbers.
 
-use super::{taps_of, Filter, FixedTaps, Kernel};
+use super::{Filter, FixedTaps, Kernel, taps_of};
 use crate::image::{Rgb8, Size};
 use std::ops::Range;
 

@@ -5,14 +5,14 @@
 //! is right. What an interruption leaves is continued by the next attempt, if the server can; what turns out wrong is
 //! deleted, since continuing it could never make it right.
 
-use super::{digest, CatalogueFile};
-use crate::nn::weights::{content, MAX_FILE_BYTES};
+use super::{CatalogueFile, digest};
+use crate::nn::weights::{MAX_FILE_BYTES, content};
 use crate::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use ureq::http::{header, Response, StatusCode};
+use ureq::http::{Response, StatusCode, header};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
 
@@ -196,7 +196,7 @@ impl Download<'_> {
                     return Err(Fault::Address(format!(
                         "the connection ended after {done} of {} bytes ({e}); the next attempt continues there",
                         total.map_or("unknown".into(), |total| total.to_string())
-                    )))
+                    )));
                 }
             };
             done += read as u64;

@@ -3,11 +3,11 @@
 //! In: a state dict, the card beside it. Out: the tensors in the project's names and order, the mean image, and the
 //! [`Structure`] of what the weights do not tell. What is neither said by the card nor proved by the file is refused.
 
-use super::layout::{unknown_layout, Layout, CONVOLUTIONS, LAYOUTS};
+use super::layout::{CONVOLUTIONS, LAYOUTS, Layout, unknown_layout};
 use super::structure::Structure;
 use crate::image::Size;
 use crate::networks::{Architecture, Card, Flatten, Mean};
-use crate::nn::weights::{mean_image, Array, StateDict};
+use crate::nn::weights::{Array, StateDict, mean_image};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 

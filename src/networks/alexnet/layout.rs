@@ -1,8 +1,8 @@
 //! The names under which checkpoints keep an AlexNet's eight layers.
 
+use crate::Error;
 use crate::networks::Flatten;
 use crate::nn::weights::StateDict;
-use crate::Error;
 use std::path::Path;
 
 /// Names of the eight layers in a checkpoint, and how it flattens.

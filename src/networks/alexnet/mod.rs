@@ -10,12 +10,12 @@ pub(crate) use checkpoint::{MEAN, SYNTHESIZED, TRAINED_HERE};
 pub use structure::Structure;
 
 use super::input::Normalisation;
-use super::{linear_layers, no_inner_layer, Activation, Card, Classifier};
+use super::{Activation, Card, Classifier, linear_layers, no_inner_layer};
 use crate::image::Rgb8;
-use crate::nn::weights::{safetensors, Array};
-use crate::nn::{forward, Layer};
+use crate::nn::weights::{Array, safetensors};
+use crate::nn::{Layer, forward};
 use crate::{Error, Result};
-use checkpoint::{canonical, Canonical, STRUCTURE};
+use checkpoint::{Canonical, STRUCTURE, canonical};
 use layout::{CONVOLUTIONS, LAYOUTS};
 use std::path::{Path, PathBuf};
 use structure::{LocalResponseNorm, NormPlace};

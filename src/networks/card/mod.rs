@@ -8,7 +8,7 @@
 mod tests;
 mod written;
 
-use super::{fer_net, multi_gap, Structure};
+use super::{Structure, fer_net, multi_gap};
 use crate::files::read_text;
 use crate::image::{Fit, Size};
 use crate::names::check_names;
@@ -319,11 +319,7 @@ impl Card {
 
     /// How many numbers the network gives for a picture.
     pub fn outputs(&self) -> usize {
-        if self.scalar.is_some() {
-            1
-        } else {
-            self.labels.len()
-        }
+        if self.scalar.is_some() { 1 } else { self.labels.len() }
     }
 }
 

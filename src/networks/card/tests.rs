@@ -36,7 +36,10 @@ fn a_card_that_contradicts_itself_is_refused() {
             "`mean` should be three numbers, one a channel, or the name of a mean image's file, found 2 numbers: [1, 2]",
         ),
         ("labels = ['a', 'b']\ninput = 9\nmean = true\n", "mean image's file, found true"),
-        ("labels = ['a', 'b']\ninput = 9\nstd = [1, 2]\n", "`std` should be three numbers, one a channel, found [1, 2]"),
+        (
+            "labels = ['a', 'b']\ninput = 9\nstd = [1, 2]\n",
+            "`std` should be three numbers, one a channel, found [1, 2]",
+        ),
         ("labels = ['a', 'b']\ninput = [1, 2, 3]\n", "two numbers, rows and columns, found [1, 2, 3]"),
         ("labels = ['a', 'b']\ninput = -9\n", "the side of a square in pixels"),
         ("labels = 3\ninput = 9\n", "`labels` should be a list of names"),
@@ -62,8 +65,7 @@ fn a_card_in_json_is_the_same_card_and_labels_may_lie_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("net.toml");
     std::fs::write(folder.path().join("labels.txt"), "\u{feff}Calm \n\nAngry\r\n").unwrap();
-    let toml =
-        "network = 'torchscript'\nlabels = 'labels.txt'\ninput = [96, 160]\nresize = 'center-crop'\ncrop = 0.5\n\
+    let toml = "network = 'torchscript'\nlabels = 'labels.txt'\ninput = [96, 160]\nresize = 'center-crop'\ncrop = 0.5\n\
                 filter = 'bilinear'\nscale = 255\nmean = [0.5, 0.25, 0]\nstd = [1, 2, 3]\nchannels = 'bgr'\n\
                 layout = 'tokens'\nprefix = 1\ngrid = [6, 10]\nlayer = 'blocks.3'\n";
     let card = Card::from_toml(toml, &path).unwrap();

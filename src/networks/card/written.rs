@@ -1,7 +1,7 @@
 //! A card as people write it: keys that may be left out, two ways to say the same.
 
 use super::{
-    numbers, Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar,
+    Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar, numbers,
 };
 use crate::files::read_named_text;
 use crate::image::{Filter, Fit, Resize, Size};
@@ -233,7 +233,9 @@ impl WrittenCard {
             ("std", std.is_some()),
             ("channels", channels.is_some()),
         ];
-        let unsaid = said.into_iter().filter(|(_, is_said)| !is_said).map(|(key, _)| key).collect();
+        // What an AlexNet's card leaves out is asked for where it is not EmoNet's; the others have values of their own.
+        let is_alexnet = network == Architecture::AlexNet;
+        let unsaid = said.into_iter().filter(|(_, is_said)| is_alexnet && !is_said).map(|(key, _)| key).collect();
         let resize = resize.unwrap_or_default();
         let fit = Fit { resize, crop: crop.unwrap_or(1.0), filter: filter.unwrap_or(Filter::Bicubic), input };
         let layout = layout_of(layout.as_deref(), prefix, grid).map_err(refuse)?;

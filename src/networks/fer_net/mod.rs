@@ -10,11 +10,11 @@ mod description;
 
 pub use description::FerNetDescription;
 
-use super::backbone::{max_pooled, Backbone, BackboneKind, BLOCKS};
+use super::backbone::{BLOCKS, Backbone, BackboneKind, max_pooled};
 use super::card::Card;
 use super::input::Normalisation;
-use super::parameters::{write_network, Builder, Linear, OfFile, OfNetwork, Parameter, TensorRole, TensorSource};
-use super::{no_inner_layer, Activation, Classifier};
+use super::parameters::{Builder, Linear, OfFile, OfNetwork, Parameter, TensorRole, TensorSource, write_network};
+use super::{Activation, Classifier, no_inner_layer};
 use crate::image::Rgb8;
 use crate::nn::weights::StateDict;
 use crate::{Error, Result};

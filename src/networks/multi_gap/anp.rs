@@ -1,8 +1,8 @@
 //! Adjective-noun pairs ("smiling face", "red flower") as one more stream: how probable each pair is in the picture
 //! (DeepSentiBank: 2,089 pairs), through 1,024 and 512 units to the labels.
 
-use crate::networks::parameters::{Builder, Linear, TensorRole};
 use crate::Result;
+use crate::networks::parameters::{Builder, Linear, TensorRole};
 use tch::{TchError, Tensor};
 
 /// Units of the two hidden layers (the paper's section 3).

@@ -1,6 +1,6 @@
 //! What a card says of a Multi-GAP network: its streams and how they are brought together.
 
-use crate::networks::backbone::{BackboneKind, BLOCKS};
+use crate::networks::backbone::{BLOCKS, BackboneKind};
 use crate::networks::card::ChannelOrder;
 use serde::{Deserialize, Serialize};
 

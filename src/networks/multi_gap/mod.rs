@@ -13,11 +13,11 @@ pub use anp::Anp;
 pub use description::{Dependency, Description, Fusion, StreamDescription};
 pub use stream::Stream;
 
-use super::backbone::{pooled, BLOCKS};
+use super::backbone::{BLOCKS, pooled};
 use super::card::Card;
 use super::input::Normalisation;
-use super::parameters::{write_network, Builder, Linear, OfFile, OfNetwork, Parameter, TensorSource};
-use super::{no_inner_layer, Activation, Classifier};
+use super::parameters::{Builder, Linear, OfFile, OfNetwork, Parameter, TensorSource, write_network};
+use super::{Activation, Classifier, no_inner_layer};
 use crate::image::Rgb8;
 use crate::nn::weights::StateDict;
 use crate::{Error, Result};

@@ -2,7 +2,7 @@
 //! what lets the blocks know of each other.
 
 use super::description::{Dependency, StreamDescription};
-use crate::networks::backbone::{pooled, Backbone};
+use crate::networks::backbone::{Backbone, pooled};
 use crate::networks::input::in_order;
 use crate::networks::parameters::{Builder, Linear, TensorRole};
 use crate::{Error, Result};

@@ -4,7 +4,7 @@
 //! In: a network with its card. Out: one [`Finding`] a check, with its number, or the failure in words and its cure.
 //! The inputs are made here, so that no picture is needed. A check that needs an earlier one that failed is left out.
 
-use super::{said, TorchScript};
+use super::{TorchScript, said};
 use crate::networks::{Activation, Classifier, Layout, SyntheticInput};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -44,11 +44,7 @@ impl Examination<'_> {
     fn note(&mut self, name: &'static str, outcome: Result<String, String>) -> Result<(), ()> {
         let ended = outcome.is_err();
         self.findings.push(Finding { name, outcome });
-        if ended {
-            Err(())
-        } else {
-            Ok(())
-        }
+        if ended { Err(()) } else { Ok(()) }
     }
 
     /// A finding that also gives something to go on with.
@@ -123,7 +119,9 @@ impl Examination<'_> {
             let named = if self.network.card.scalar.is_some() { "a single output" } else { "labels" };
             let cure = match shape.first() {
                 Some(1) => "correct the card",
-                _ => "`head` has the number of pictures built in; export it so that it takes any (scripts/export_model.py)",
+                _ => {
+                    "`head` has the number of pictures built in; export it so that it takes any (scripts/export_model.py)"
+                }
             };
             return Err(format!(
                 "the card names {named}, so that `head` should give (1, {wanted}) for a picture; it gives {shape:?}: {cure}"

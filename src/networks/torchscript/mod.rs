@@ -9,13 +9,13 @@
 mod check;
 mod layout;
 
-pub use check::{examine, Finding};
+pub use check::{Finding, examine};
 
 use super::input::Normalisation;
 use super::{Activation, Architecture, Card, Classifier};
 use crate::image::Rgb8;
-use crate::nn::script::{reason, ScriptArchive};
 use crate::nn::Layer;
+use crate::nn::script::{ScriptArchive, reason};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

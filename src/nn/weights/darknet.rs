@@ -213,7 +213,7 @@ pub fn write<'a>(path: &Path, header: Header, parts: impl IntoIterator<Item = &'
         (true, _) => head.extend(header.seen.to_le_bytes()),
         (false, Ok(seen)) => head.extend(seen.to_le_bytes()),
         (false, Err(_)) => {
-            return Err(Error::file(path, format!("{} images seen do not fit this header version", header.seen)))
+            return Err(Error::file(path, format!("{} images seen do not fit this header version", header.seen)));
         }
     }
     read_header(&mut head.as_slice(), path)?;

@@ -1,7 +1,7 @@
 //! The mean image as EmoNet's authors publish it: text, one line for each row of pixels; in a line the values of red
 //! from left to right, then those of green, then those of blue, separated by commas (227 lines of 681 numbers).
 
-use super::{check_array, content, Array};
+use super::{Array, check_array, content};
 use crate::files::{read_text, write_whole};
 use crate::{Error, Result};
 use std::fmt::Write as _;

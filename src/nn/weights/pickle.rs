@@ -94,7 +94,7 @@ pub(super) fn walk(reader: &mut impl BufRead) -> Result<u64, String> {
                 return Err(format!(
                     "opcode 0x{opcode:02x} at byte {at} of its pickle, which `torch.save` does not write for a state \
                      dict (is the file damaged, or written with another pickle protocol than 2?)"
-                ))
+                ));
             }
         }
     }

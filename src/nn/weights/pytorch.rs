@@ -12,7 +12,7 @@
 //! A dict with an entry `state_dict`, `model_state_dict` or `model` is read as that entry; the prefix `module.` of `DataParallel` is dropped.
 
 use super::float::{self, Float};
-use super::{check_array, content, file_length, pickle, Array, StateDict};
+use super::{Array, StateDict, check_array, content, file_length, pickle};
 use crate::files::write_whole;
 use crate::{Error, Result};
 use pytorch_reader::{DType, PytorchReader, Tensor};

@@ -2,7 +2,7 @@
 //! because the crate orders its metadata as a hash map does and the same tensors must give the same bytes.
 
 use super::float::{self, Float};
-use super::{check_array, file_length, Array, StateDict};
+use super::{Array, StateDict, check_array, file_length};
 use crate::files::write_whole;
 use crate::{Error, Result};
 use ::safetensors::{Dtype, SafeTensors};

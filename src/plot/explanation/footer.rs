@@ -1,11 +1,11 @@
 //! What the colours mean, and small print.
 
 use super::overlay::Colouring;
-use super::{Explanation, AXIS, BLOCK, GREY, MARGIN, SMALL};
+use super::{AXIS, BLOCK, Explanation, GREY, MARGIN, SMALL};
+use crate::Result;
 use crate::plot::colour::Rgb;
 use crate::plot::svg::{Area, Canvas};
-use crate::plot::text::{lines, wrap, Anchor, Line, Text, ASCENT, LEADING};
-use crate::Result;
+use crate::plot::text::{ASCENT, Anchor, LEADING, Line, Text, lines, wrap};
 
 const BAR: (f64, f64) = (200.0, 10.0);
 const BETWEEN: f64 = 40.0;

@@ -1,11 +1,11 @@
 //! The network's answer: the photo's name, the label, the most probable labels as bars, valence and arousal on their
 //! scales.
 
-use super::{Answer, Dimension, Explanation, AXIS, BAR, GREY, LABEL, SMALL, STRONG, SUBTITLE, TITLE, TRACK};
-use crate::plot::colour::{Rgb, BLACK};
-use crate::plot::svg::{Area, Canvas};
-use crate::plot::text::{lines, shorten, widest, wrap, Anchor, Font, Line, Text, ASCENT, LEADING};
+use super::{AXIS, Answer, BAR, Dimension, Explanation, GREY, LABEL, SMALL, STRONG, SUBTITLE, TITLE, TRACK};
 use crate::Result;
+use crate::plot::colour::{BLACK, Rgb};
+use crate::plot::svg::{Area, Canvas};
+use crate::plot::text::{ASCENT, Anchor, Font, LEADING, Line, Text, lines, shorten, widest, wrap};
 
 /// Labels with bars.
 const SHOWN: usize = 5;

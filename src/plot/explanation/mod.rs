@@ -19,10 +19,10 @@ pub use values::{PartValue, ValueBars};
 
 pub(super) use overlay::data_uri;
 
+use super::Svg;
 use super::colour::Rgb;
 use super::svg::Canvas;
 use super::text::Font;
-use super::Svg;
 use crate::image::{BoundingBox, Rgb8, Size};
 use crate::{Error, Result};
 

@@ -1,12 +1,12 @@
 //! From a photo and a map to the pixels of a panel, and pixels to a data URI.
 
 use super::PHOTO_SCALE;
-use crate::image::{resize, taps, Filter, Rgb8, Size};
-use crate::plot::colour::{inferno, jet, Rgb, Scale};
+use crate::image::{Filter, Rgb8, Size, resize, taps};
+use crate::plot::colour::{Rgb, Scale, inferno, jet};
 use crate::{Error, Result};
-use base64::prelude::{Engine, BASE64_STANDARD};
-use image::codecs::jpeg::JpegEncoder;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
 
 /// Share of the map's colour in a pixel; the rest is the photo.
 const UNIFORM_SHARE: f64 = 0.62;

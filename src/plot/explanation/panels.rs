@@ -1,13 +1,13 @@
 //! A panel: name, the photo with frames and labels, and below it, where two colourings are asked for, without.
 
 use super::grid::Grid;
-use super::overlay::{data_uri, grey, overlay, panel_pixels, signed_overlay, Colouring};
-use super::{labels, Explanation, MethodMap, GREY, LABEL, NAME, SMALL, TAG};
-use crate::image::{BoundingBox, Rgb8, Size};
-use crate::plot::colour::{readable_on, Rgb, BLACK, CATEGORIES, WHITE};
-use crate::plot::svg::{Area, Canvas, Stroke};
-use crate::plot::text::{shorten, widths, Anchor, Font, Text, ASCENT, DESCENT};
+use super::overlay::{Colouring, data_uri, grey, overlay, panel_pixels, signed_overlay};
+use super::{Explanation, GREY, LABEL, MethodMap, NAME, SMALL, TAG, labels};
 use crate::Result;
+use crate::image::{BoundingBox, Rgb8, Size};
+use crate::plot::colour::{BLACK, CATEGORIES, Rgb, WHITE, readable_on};
+use crate::plot::svg::{Area, Canvas, Stroke};
+use crate::plot::text::{ASCENT, Anchor, DESCENT, Font, Text, shorten, widths};
 use std::collections::BTreeMap;
 
 /// The most of a photo's width that a label's name takes.

@@ -2,10 +2,10 @@
 //! the score of the whole picture.
 
 use super::{BAR, GREY, LABEL, MARGIN, NAME, SMALL, TRACK};
-use crate::plot::colour::{Rgb, Scale, BLACK};
-use crate::plot::svg::{Area, Canvas};
-use crate::plot::text::{shorten, Anchor, Font, Text, ASCENT};
 use crate::Result;
+use crate::plot::colour::{BLACK, Rgb, Scale};
+use crate::plot::svg::{Area, Canvas};
+use crate::plot::text::{ASCENT, Anchor, Font, Text, shorten};
 
 /// Height of a row, and of the bar in it.
 const ROW: (f64, f64) = (16.0, 10.0);

@@ -1,9 +1,9 @@
 //! Where everything in a heatmap goes. All text is measured first, and the paper is made large enough for it.
 
 use super::{Heatmap, LABEL, SMALL, SUBTITLE, TITLE, VALUE};
-use crate::plot::svg::Area;
-use crate::plot::text::{lines, shorten, widest, widths, wrap, Line, ASCENT, DESCENT, LEADING};
 use crate::Result;
+use crate::plot::svg::Area;
+use crate::plot::text::{ASCENT, DESCENT, LEADING, Line, lines, shorten, widest, widths, wrap};
 use std::collections::BTreeSet;
 
 /// Between the picture and the paper's edge.

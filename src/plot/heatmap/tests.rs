@@ -1,7 +1,7 @@
-use super::layout::{cell_text, Layout};
+use super::layout::{Layout, cell_text};
 use super::*;
 use crate::plot::outline::collect;
-use crate::plot::{text, write, PRINT_SCALE};
+use crate::plot::{PRINT_SCALE, text, write};
 use proptest::prelude::*;
 use resvg::usvg;
 use std::collections::HashMap;

@@ -1,10 +1,10 @@
 //! Where the panels go: as many beside each other as are useful, names of methods at the left of each row of dots.
 
-use super::{Panel, Panels, HEAD, LABEL, SMALL, SUBTITLE, TICK, TITLE};
+use super::{HEAD, LABEL, Panel, Panels, SMALL, SUBTITLE, TICK, TITLE};
+use crate::Result;
 use crate::plot::heatmap::ticks;
 use crate::plot::svg::Area;
-use crate::plot::text::{shorten, widest, widths, wrap, Font, ASCENT, DESCENT};
-use crate::Result;
+use crate::plot::text::{ASCENT, DESCENT, Font, shorten, widest, widths, wrap};
 
 const MARGIN: f64 = 14.0;
 /// Between names and panels.

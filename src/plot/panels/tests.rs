@@ -97,10 +97,12 @@ fn what_cannot_be_drawn_is_refused() {
     };
     assert!(refused(&|picture| picture.panels.clear()).contains("nothing to draw"));
     assert!(refused(&|picture| drop(picture.series.pop())).contains("should have 2 entries"));
-    assert!(refused(&|picture| {
-        if let Panel::Dots { reference, .. } = &mut picture.panels[0] {
-            *reference = Some(f64::NAN);
-        }
-    })
-    .contains("all finite"));
+    assert!(
+        refused(&|picture| {
+            if let Panel::Dots { reference, .. } = &mut picture.panels[0] {
+                *reference = Some(f64::NAN);
+            }
+        })
+        .contains("all finite")
+    );
 }

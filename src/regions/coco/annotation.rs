@@ -3,7 +3,7 @@
 use super::id::Id;
 use crate::image::mask::RunLengths;
 use crate::image::{Extent, Mask, Size};
-use serde::de::{value::MapAccessDeserializer, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use std::fmt;
 
 /// A labelled region; what else a file says of it (`iscrowd`, `area`, …) is passed over.

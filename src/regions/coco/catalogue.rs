@@ -121,7 +121,7 @@ impl<'de> Deserialize<'de> for Images {
             let place = format!(" (id {id}): ");
             let size = match (width, height) {
                 (Some(0), _) | (_, Some(0)) => {
-                    return Err(place + "an image has a width and a height of at least 1, found 0")
+                    return Err(place + "an image has a width and a height of at least 1, found 0");
                 }
                 (Some(width), Some(height)) => Some(Size::new(width, height)),
                 _ => None,

@@ -381,14 +381,12 @@ fn layer_kind(mut section: Section<'_>, number: usize) -> Result<LayerKind> {
         }
         "dropout" => LayerKind::Dropout,
         "yolo" => yolo(&mut section)?,
-        other => {
-            return Err(section.error(
-                section.line,
-                format!(
+        other => return Err(section.error(
+            section.line,
+            format!(
                 "[{other}] is not supported: convolutional, maxpool, upsample, route, shortcut, dropout and yolo are"
             ),
-            ))
-        }
+        )),
     };
     section.finish()?;
     Ok(kind)

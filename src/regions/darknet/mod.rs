@@ -15,7 +15,7 @@ pub(super) use nms::suppress_by;
 use super::{Detector, Located, Sight, View};
 use crate::image::{BoundingBox, Canvas, Letterbox, LetterboxFilter, Rgb8, Size};
 use crate::nn::weights::darknet::DarknetWeights;
-use crate::nn::{stack, Precision};
+use crate::nn::{Precision, stack};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};

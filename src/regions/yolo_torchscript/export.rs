@@ -97,7 +97,7 @@ fn check_task(written: &Written) -> Result<(), String> {
                 "task is \"segment\": segmentation networks are not run here; write their masks to a file and give \
                         that with --regions"
                     .into(),
-            )
+            );
         }
         Some(other) => return Err(format!("task should be \"detect\", found {other:?}")),
         None => return Err("names no task: an export of Ultralytics 8 or later does".into()),

@@ -1,12 +1,12 @@
 //! One network, adapted: from a network of facial expressions to weights, logs and figures.
 
 use super::discrepancy::DiscrepancyKind;
-use super::domains::{distances, sample, Labelled, LayerDistance, TwoDomains};
-use super::lessons::{joined, AdaptLearner, Shares, TwoDomainLessons};
+use super::domains::{Labelled, LayerDistance, TwoDomains, distances, sample};
+use super::lessons::{AdaptLearner, Shares, TwoDomainLessons, joined};
 use super::recipe::{AdaptRecipe, DiscrepancyConfig};
 use crate::files::sha256;
 use crate::models;
-use crate::networks::fer_net::{FerNet, CLASSIFIER};
+use crate::networks::fer_net::{CLASSIFIER, FerNet};
 use crate::networks::{Architecture, Card, Classifier};
 use crate::nn::weights::{Array, StateDict};
 use crate::train::data::feed::Augmentation;
@@ -14,7 +14,7 @@ use crate::train::fer::{FerLearner, IS_BACKBONE};
 use crate::train::first::FirstWeights;
 use crate::train::fitting::{Trained, TrainingConfig, TrainingRun};
 use crate::train::lessons::Showing;
-use crate::train::outcome::{known_result, label_weights, write_result, Examination, Told, TrainingResult, WEIGHTS};
+use crate::train::outcome::{Examination, Told, TrainingResult, WEIGHTS, known_result, label_weights, write_result};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;

@@ -5,7 +5,7 @@ use super::recipe::ComparedLayer;
 use crate::annotations::LabelMap;
 use crate::networks::fer_net::FerNet;
 use crate::random::Random;
-use crate::stats::{domain_accuracy, Share};
+use crate::stats::{Share, domain_accuracy};
 use crate::train::data::{Divided, LabelledPicture};
 use crate::train::fer::FerLearner;
 use crate::train::fitting::Lessons;
@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
-use tch::{no_grad, Kind, Tensor};
+use tch::{Kind, Tensor, no_grad};
 
 /// How many pictures of the target have a label that is learnt from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use super::domains::TwoDomains;
 use super::recipe::{ComparedLayer, DiscrepancyConfig};
 use crate::networks::parameters::Parameter;
 use crate::random::Random;
-use crate::train::data::feed::Feed;
 use crate::train::data::LabelledPicture;
+use crate::train::data::feed::Feed;
 use crate::train::fer::FerLearner;
 use crate::train::fitting::{Batch, Learner, Lessons, StepAnswer, UNLABELLED};
 use crate::train::lessons::PictureLessons;
@@ -156,7 +156,7 @@ impl AdaptLearner<'_> {
         numbers: &[usize],
     ) -> Result<Option<Tensor>, TchError> {
         let rows = |of_source: bool| {
-            let places = numbers.iter().enumerate().filter(|(_, &number)| (number < self.faces) == of_source);
+            let places = numbers.iter().enumerate().filter(|&(_, &number)| (number < self.faces) == of_source);
             let places: Vec<i64> = places.map(|(place, _)| place as i64).collect();
             Tensor::f_from_slice(&places)?.f_to_device(all.logits.device())
         };

@@ -5,11 +5,11 @@ use super::adaptation::{AdaptPlan, AdaptResult, Adaptation};
 use super::discrepancy::DiscrepancyKind;
 use super::domains::Labelled;
 use super::recipe::AdaptStudyConfig;
-use crate::plot::{write, Dot, Panel, Panels, Series};
-use crate::run::table;
-use crate::stats::{mean_interval, ValueWithInterval};
-use crate::train::outcome::Told;
 use crate::Result;
+use crate::plot::{Dot, Panel, Panels, Series, write};
+use crate::run::table;
+use crate::stats::{ValueWithInterval, mean_interval};
+use crate::train::outcome::Told;
 use std::path::Path;
 
 /// The network that nothing is taught.
@@ -168,7 +168,7 @@ fn draw(folder: &Path, rows: &[AdaptStudyRow]) -> Result<()> {
             panel("faces or pictures?", "accuracy of a linear classifier", "0.5 is chance", domains, Some(0.5)),
         ],
         notes: vec![
-            "Means over n repetitions by seed, Student's intervals, 95 %; of the network as it is Wilson's.".into()
+            "Means over n repetitions by seed, Student's intervals, 95 %; of the network as it is Wilson's.".into(),
         ],
     };
     write(&panels.svg()?, &folder.join("adaptation.png"), &folder.join("adaptation.svg"))

@@ -3,7 +3,7 @@
 
 use super::discrepancy::{coral, mmd};
 use super::domains::{Labelled, TwoDomains};
-use super::lessons::{joined, Shares, TwoDomainLessons};
+use super::lessons::{Shares, TwoDomainLessons, joined};
 use crate::random::Random;
 use crate::train::data::feed::{Augmentation, Feed};
 use crate::train::data::{Divided, DrawnConfig};

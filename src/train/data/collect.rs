@@ -1,8 +1,8 @@
 //! From folders and tables to labelled pictures.
 
-use super::{pixels, DataSet, LabelledPicture, Place};
+use super::{DataSet, LabelledPicture, Place, pixels};
 use crate::annotations::{AnnotationColumns, Annotations};
-use crate::corpus::{find, Corpus, Source};
+use crate::corpus::{Corpus, Source, find};
 use crate::run::Failure;
 use crate::{Error, Result};
 use regex::Regex;

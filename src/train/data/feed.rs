@@ -1,12 +1,12 @@
 //! Pictures as batches, made ahead by threads of their own and handed over in a fixed order.
 
-use super::{pairs::Pairs, LabelledPicture};
+use super::{LabelledPicture, pairs::Pairs};
+use crate::Result;
 use crate::corpus::{DecodeOptions, Enough};
 use crate::image::{Fit, Picture, Rgb8, Size};
 use crate::random::Random;
 use crate::run::Failure;
 use crate::train::stream;
-use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::sync::OnceLock;
 

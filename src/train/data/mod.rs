@@ -14,7 +14,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 
-pub use collect::{collect, DataConfig, LabelsFrom};
+pub use collect::{DataConfig, LabelsFrom, collect};
 pub use split::{SplitConfig, Splits};
 
 use crate::corpus::{DecodeOptions, Source};

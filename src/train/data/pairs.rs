@@ -9,7 +9,7 @@ use super::{DrawnConfig, LabelledPicture};
 use crate::attribution::external::npy_matrix;
 use crate::files::read_text;
 use crate::random::Random;
-use crate::world::{kind_name, Lesson, Variant};
+use crate::world::{Lesson, Variant, kind_name};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -177,11 +177,7 @@ fn joined(file: &Path, names: Vec<String>, rows: impl Iterator<Item = (String, V
 /// "smiling human face"; things that have no variant are "plain".
 fn pair_name(class: usize, variant: Variant) -> String {
     let name = kind_name(class, variant);
-    if variant == Variant::Plain {
-        format!("plain {name}")
-    } else {
-        name
-    }
+    if variant == Variant::Plain { format!("plain {name}") } else { name }
 }
 
 fn drawn_pairs(item: &LabelledPicture, kinds: &[(usize, Variant)], noise: f64) -> Vec<f32> {

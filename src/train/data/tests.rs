@@ -2,10 +2,10 @@
 
 use super::feed::{Augmentation, Feed};
 use super::pairs::{Pairs, PairsConfig};
-use super::{collect, DataConfig, DataSet, DrawnConfig, LabelledPicture, LabelsFrom, Place, SplitConfig};
+use super::{DataConfig, DataSet, DrawnConfig, LabelledPicture, LabelsFrom, Place, SplitConfig, collect};
 use crate::corpus::DecodeOptions;
 use crate::image::{Fit, Size};
-use crate::world::{graph, Lesson};
+use crate::world::{Lesson, graph};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

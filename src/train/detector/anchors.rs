@@ -20,11 +20,7 @@ pub fn cluster(shapes: &[(f32, f32)], count: usize, seed: u64) -> Vec<(f32, f32)
         let mut sums = vec![(0.0_f64, 0.0_f64, 0.0_f64); count];
         for &shape in shapes {
             let nearest = (0..count).fold(0, |best, at| {
-                if shape_iou(shape, centres[at]) > shape_iou(shape, centres[best]) {
-                    at
-                } else {
-                    best
-                }
+                if shape_iou(shape, centres[at]) > shape_iou(shape, centres[best]) { at } else { best }
             });
             let sum = &mut sums[nearest];
             *sum = (sum.0 + f64::from(shape.0), sum.1 + f64::from(shape.1), sum.2 + 1.0);

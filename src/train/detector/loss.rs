@@ -1,6 +1,6 @@
 //! The detector's loss: where the objects are, whether there is one, and which.
 
-use super::assign::{assign, Assignment};
+use super::assign::{Assignment, assign};
 use crate::image::BoundingBox;
 use crate::regions::darknet::Head;
 use crate::{Error, Result};

@@ -5,12 +5,12 @@ mod assign;
 mod loss;
 mod network;
 
-pub use assign::{assign, Assignment};
+pub use assign::{Assignment, assign};
 pub use loss::loss;
 pub use network::DetectorTraining;
 
 use super::optimiser::Optimiser;
-use super::{augmented, stream, Example, Examples, Schedule, Step};
+use super::{Example, Examples, Schedule, Step, augmented, stream};
 use crate::image::{BoundingBox, Letterbox, LetterboxFilter, Rgb8, Size};
 use crate::nn::stack;
 use crate::{Error, Result};

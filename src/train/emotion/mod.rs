@@ -10,8 +10,8 @@ mod network;
 pub use network::EmotionTraining;
 
 use super::optimiser::Optimiser;
-use super::{augmented, stream, Example, Examples, Schedule, Step};
-use crate::image::{resize, Filter, Rgb8, Size};
+use super::{Example, Examples, Schedule, Step, augmented, stream};
+use crate::image::{Filter, Rgb8, Size, resize};
 use crate::{Error, Result};
 
 /// Side of the square input.

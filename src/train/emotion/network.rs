@@ -1,14 +1,14 @@
 //! The network that is trained: AlexNet's layers, with BatchNorm behind the convolutions while it learns.
 
-use super::{squashed, Batch, INPUT};
+use super::{Batch, INPUT, squashed};
 use crate::image::{Rgb8, Size};
-use crate::networks::{layers, Structure, MEAN, TRAINED_HERE};
-use crate::nn::weights::{safetensors, Array, StateDict};
-use crate::nn::{forward, stack, Layer};
+use crate::networks::{MEAN, Structure, TRAINED_HERE, layers};
+use crate::nn::weights::{Array, StateDict, safetensors};
+use crate::nn::{Layer, forward, stack};
 use crate::random::Random;
+use crate::train::Examples;
 use crate::train::norm::Norm;
 use crate::train::optimiser::DECAYED;
-use crate::train::Examples;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -3,7 +3,7 @@
 use super::recipe::FerRecipe;
 use super::training::FerTraining;
 use crate::run::table;
-use crate::stats::{mean_interval, ValueWithInterval};
+use crate::stats::{ValueWithInterval, mean_interval};
 use crate::train::data::DataSet;
 use crate::train::fitting::TrainingConfig;
 use crate::train::outcome::{Told, TrainingResult};

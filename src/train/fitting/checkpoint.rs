@@ -3,13 +3,13 @@
 use super::descent::Descent;
 use super::history::Epoch;
 use crate::networks::parameters::Parameter;
-use crate::nn::weights::{safetensors, Array, StateDict};
+use crate::nn::weights::{Array, StateDict, safetensors};
 use crate::run::Failure;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
-use tch::{no_grad, Tensor};
+use tch::{Tensor, no_grad};
 
 /// The entry of the file's metadata with the [`State`].
 const STATE: &str = "training";

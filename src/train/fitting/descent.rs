@@ -6,7 +6,7 @@
 use crate::networks::parameters::{Parameter, TensorRole};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use tch::{no_grad, TchError, Tensor};
+use tch::{TchError, Tensor, no_grad};
 
 /// Shares of the past in AdamW's means of the gradient and of its square, and what is added to the divisor.
 const BETAS: (f64, f64) = (0.9, 0.999);

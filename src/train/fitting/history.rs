@@ -1,8 +1,8 @@
 //! What is known of every epoch: a table, and curves.
 
-use crate::plot::{write, Panel, Panels, Series};
-use crate::run::table;
 use crate::Result;
+use crate::plot::{Panel, Panels, Series, write};
+use crate::run::table;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

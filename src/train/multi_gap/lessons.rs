@@ -8,7 +8,7 @@ use crate::run::Failure;
 use crate::train::fitting::{Batch, Learner, Lessons};
 use crate::train::lessons::PictureLessons;
 use crate::{Error, Result};
-use tch::{no_grad, TchError, Tensor};
+use tch::{TchError, Tensor, no_grad};
 
 /// A network of which a part is trained.
 #[derive(Debug)]

@@ -2,9 +2,9 @@
 
 use crate::files::read_text;
 use crate::image::{Filter, Fit, Resize, Size};
+use crate::networks::ChannelOrder;
 use crate::networks::backbone::BackboneKind;
 use crate::networks::multi_gap::{Dependency, Fusion, StreamDescription};
-use crate::networks::ChannelOrder;
 use crate::train::data::feed::Augmentation;
 use crate::train::data::pairs::PairsConfig;
 use crate::train::data::{DataConfig, DrawnConfig, SplitConfig};

@@ -6,7 +6,7 @@ use super::workshop::{NetworkPlan, Workshop};
 use crate::classify::Share;
 use crate::networks::backbone::BLOCKS;
 use crate::networks::multi_gap::{Dependency, Fusion};
-use crate::plot::{write, Dot, Panel, Panels, Series};
+use crate::plot::{Dot, Panel, Panels, Series, write};
 use crate::run::table;
 use crate::train::outcome::{Told, TrainingResult, WEIGHTS};
 use crate::{Error, Result};

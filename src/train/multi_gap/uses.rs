@@ -1,15 +1,15 @@
 //! What a network is trained, chosen and measured with: pictures as they are shown, or what backbones that stay as they
 //! are have made of them, which is kept for all networks that stand on the same backbone.
 
-use super::lessons::{means_of, KeptMeans};
+use super::lessons::{KeptMeans, means_of};
 use super::recipe::Part;
 use super::workshop::{NetworkPlan, Workshop};
 use crate::files::hexadecimal;
 use crate::networks::multi_gap::{MultiGap, Stream};
 use crate::run::Failure;
+use crate::train::data::LabelledPicture;
 use crate::train::data::feed::Augmentation;
 use crate::train::data::pairs::Pairs;
-use crate::train::data::LabelledPicture;
 use crate::train::fitting::{Lessons, TrainingConfig};
 use crate::train::lessons::{PictureLessons, Showing};
 use crate::train::outcome::Told;

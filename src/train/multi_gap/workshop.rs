@@ -1,22 +1,22 @@
 //! One network from its plan to its weights and its figures.
 
 use super::lessons::PartOf;
-use super::recipe::{Part, Recipe, ANP};
+use super::recipe::{ANP, Part, Recipe};
 use super::uses::KeptBlock;
 use crate::files::sha256;
 use crate::models;
 use crate::networks::multi_gap::{Description, Fusion, MultiGap, StreamDescription};
 use crate::networks::{Architecture, Card};
-use crate::train::data::pairs::Pairs;
 use crate::train::data::Divided;
+use crate::train::data::pairs::Pairs;
 use crate::train::first::FirstWeights;
 use crate::train::fitting::{Trained, TrainingConfig, TrainingRun};
-use crate::train::outcome::{known_result, label_weights, write_result, Examination, Told, TrainingResult, WEIGHTS};
+use crate::train::outcome::{Examination, Told, TrainingResult, WEIGHTS, known_result, label_weights, write_result};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use tch::{no_grad, Device, Tensor};
+use tch::{Device, Tensor, no_grad};
 
 /// A network that is to be trained.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@
 
 use super::{AmbienceCause, Bystander, CausalGraph, Cause, Confounder};
 use crate::files::read_text;
-use crate::world::objects::{variants_of, CLASSES};
+use crate::world::objects::{CLASSES, variants_of};
 use crate::world::{Ambience, Variant};
 use crate::{Error, Result};
 use serde::Deserialize;
@@ -303,11 +303,7 @@ fn variant_names(class: usize) -> String {
 }
 
 fn share(key: &str, found: f64) -> Result<f64, String> {
-    if (0.0..=1.0).contains(&found) {
-        Ok(found)
-    } else {
-        Err(format!("{key} should be from 0 to 1, found {found}"))
-    }
+    if (0.0..=1.0).contains(&found) { Ok(found) } else { Err(format!("{key} should be from 0 to 1, found {found}")) }
 }
 
 #[cfg(test)]

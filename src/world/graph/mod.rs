@@ -10,11 +10,11 @@ pub use file::{
 };
 
 use super::object::{Ambience, Variant};
-use super::objects::{class_name, CLASSES};
-use super::scene::{below, Scene};
+use super::objects::{CLASSES, class_name};
+use super::scene::{Scene, below};
 use crate::random::Random;
 use crate::{Error, Result};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::fmt;
 
 /// EmoNet's labels, in the order of its outputs: those of [`graph()`].

@@ -1,7 +1,7 @@
 //! Dogs, spiders, butterflies and snakes.
 
 use super::super::hand::Hand;
-use super::super::pen::{blob, curve, oval, polygon, polyline, rounded, sin_cos, Colour};
+use super::super::pen::{Colour, blob, curve, oval, polygon, polyline, rounded, sin_cos};
 use resvg::tiny_skia::Transform;
 
 const COAT: &[u32] = &[0x8a5a2b, 0xc08a4e, 0x3a2a20, 0x2a2a2e, 0xe4d3b4, 0x9a9a9c, 0xb5622a, 0xf0ece4];

@@ -1,7 +1,7 @@
 //! Round things that fly: footballs and balloons.
 
 use super::super::hand::Hand;
-use super::super::pen::{blob, curve, oval, polar, polygon, polyline, sin_cos, Colour};
+use super::super::pen::{Colour, blob, curve, oval, polar, polygon, polyline, sin_cos};
 use resvg::tiny_skia::PathBuilder;
 
 type Point3 = [f32; 3];
@@ -83,11 +83,7 @@ fn in_order(corners: &mut [Point3]) {
 /// What lies behind the rim is drawn on the rim.
 fn onto_the_disc([x, y, z]: Point3) -> (f32, f32) {
     let length = (x * x + y * y).sqrt();
-    if z >= 0.0 || length == 0.0 {
-        (x, y)
-    } else {
-        (x / length, y / length)
-    }
+    if z >= 0.0 || length == 0.0 { (x, y) } else { (x / length, y / length) }
 }
 
 /// A balloon on a string, or three.

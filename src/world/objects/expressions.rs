@@ -5,7 +5,7 @@
 
 use super::super::hand::Hand;
 use super::super::object::{ObjectPart, Variant};
-use super::super::pen::{arc, blob, curve, oval, polygon, polyline, rounded, Colour};
+use super::super::pen::{Colour, arc, blob, curve, oval, polygon, polyline, rounded};
 
 /// Eyes, brows, and what of the nose belongs to the expression.
 pub(super) fn eyes(hand: &mut Hand, hair: Colour, skin: Colour) {

@@ -2,7 +2,7 @@
 
 use super::super::hand::Hand;
 use super::super::object::ObjectPart;
-use super::super::pen::{arc, curve, oval, polygon, rounded, Colour};
+use super::super::pen::{Colour, arc, curve, oval, polygon, rounded};
 use super::expressions::{eyes, mouth};
 
 /// Colours of skin.

@@ -1,7 +1,7 @@
 //! What stands in a room: cake, chair, candle, lamp.
 
 use super::super::hand::Hand;
-use super::super::pen::{blob, curve, oval, polygon, polyline, rectangle, rounded, Colour};
+use super::super::pen::{Colour, blob, curve, oval, polygon, polyline, rectangle, rounded};
 
 const WOOD: &[u32] = &[0x8a5a2b, 0xb5803f, 0x5e3a1e, 0xd2a76a, 0x6b2f1c, 0xe8dcc8];
 const METAL: &[u32] = &[0x8a8f98, 0xb8923a, 0x3a3d42, 0xc8ccd2, 0x7a4a2a];

@@ -2,7 +2,7 @@
 
 use super::super::hand::Hand;
 use super::super::object::ObjectPart;
-use super::super::pen::{blob, curve, oval, polygon, polyline, rectangle, rounded, Colour};
+use super::super::pen::{Colour, blob, curve, oval, polygon, polyline, rectangle, rounded};
 use resvg::tiny_skia::Transform;
 
 const GLASS: &[u32] = &[0xbfe3f2, 0x9cc9de, 0xd8eef5, 0x7fa9bd];

@@ -2,7 +2,7 @@
 
 use super::super::hand::Hand;
 use super::super::object::ObjectPart;
-use super::super::pen::{arc, oval, polygon, polyline, rounded, Colour};
+use super::super::pen::{Colour, arc, oval, polygon, polyline, rounded};
 use super::faces::{HAIR, SKIN};
 
 /// A whole figure from behind: hair covers the head.

@@ -2,7 +2,7 @@
 
 use super::super::hand::Hand;
 use super::super::object::{Style, Variant};
-use super::super::pen::{blob, curve, oval, polar, polygon, polyline, turn, Colour};
+use super::super::pen::{Colour, blob, curve, oval, polar, polygon, polyline, turn};
 use resvg::tiny_skia::Transform;
 
 const LEAF: &[u32] = &[0x2f7d32, 0x4c9a2a, 0x1f6b3a, 0x6aa84f, 0x3a6b1f];

@@ -1,7 +1,7 @@
 //! Books, umbrellas and clocks.
 
 use super::super::hand::Hand;
-use super::super::pen::{arc, curve, oval, polar, polygon, polyline, rectangle, rounded, Colour};
+use super::super::pen::{Colour, arc, curve, oval, polar, polygon, polyline, rectangle, rounded};
 
 /// A book: closed with its title, or open with lines of text.
 pub fn book(hand: &mut Hand) {
