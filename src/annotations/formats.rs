@@ -45,7 +45,10 @@ fn lists(text: &str, into: &mut Annotations) -> Result<(), String> {
         match (texts.first(), texts.iter().skip(1).find(is_picture)) {
             (Some(label), Some(picture)) => into.add(picture, label),
             _ => {
-                return Err(format!("entry {}: expected a label and the path of an image, found {entry:?}", number + 1));
+                return Err(format!(
+                    "entry {}: expected a label and the path of an image, found {entry:?}",
+                    number + 1
+                ));
             }
         }
     }

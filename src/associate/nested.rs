@@ -85,10 +85,10 @@ fn read_table(text: &str, path: &Path, classes: &[String], strict: bool) -> Resu
         if !["part-of", "is-a"].contains(&&row[2]) {
             return failed(format!("the relation should be part-of or is-a, found {:?}", &row[2]));
         }
-        if let Some(unknown) = [&row[0], &row[1]].into_iter().find(|name| !known.contains(&name.to_lowercase())) {
-            if strict {
-                return failed(format!("the run has no class {unknown:?}: take the line out, or mend the name"));
-            }
+        if let Some(unknown) = [&row[0], &row[1]].into_iter().find(|name| !known.contains(&name.to_lowercase()))
+            && strict
+        {
+            return failed(format!("the run has no class {unknown:?}: take the line out, or mend the name"));
         }
         direct.entry(row[0].to_lowercase()).or_default().insert(row[1].to_lowercase());
     }

@@ -99,11 +99,11 @@ fn by_folders(paths: &[&str], names: &[&str], entries: &mut [Option<usize>], use
         found.iter().for_each(|&name| wanted[name] += 1);
     }
     for (entry, found) in entries.iter_mut().zip(&candidates) {
-        if let &[name] = found.as_slice() {
-            if wanted[name] == 1 {
-                *entry = Some(name);
-                used[name] = true;
-            }
+        if let &[name] = found.as_slice()
+            && wanted[name] == 1
+        {
+            *entry = Some(name);
+            used[name] = true;
         }
     }
 }

@@ -109,12 +109,11 @@ fn assert_readable(name: &str, markup: &str) {
             let ground = grounds.iter().rev().find(over).map_or([255; 3], |(_, ground)| *ground);
             let found = contrast(colour(line).unwrap(), ground);
             assert!(found >= LEAST_CONTRAST, "{name}: contrast {found:.2} on {ground:?} of {line}");
-        } else if let (true, Some(fill)) = (line.starts_with("<rect"), colour(line)) {
-            if let (Some(x), Some(y), Some(width), Some(height)) =
+        } else if let (true, Some(fill)) = (line.starts_with("<rect"), colour(line))
+            && let (Some(x), Some(y), Some(width), Some(height)) =
                 (number("x"), number("y"), number("width"), number("height"))
-            {
-                grounds.push(([x, y, width, height], fill));
-            }
+        {
+            grounds.push(([x, y, width, height], fill));
         }
     }
 }

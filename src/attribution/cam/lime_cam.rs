@@ -130,7 +130,7 @@ fn balanced_sets(random: &mut Random, channels: usize) -> Vec<f32> {
         random.shuffle(&mut rows);
         let signs: Vec<usize> = (0..channels).map(|_| random.below(2)).collect();
         for row in rows.into_iter().take(SETS / 2) {
-            let odd = |(column, sign): (&usize, &usize)| (row & column).count_ones() as usize + sign & 1;
+            let odd = |(column, sign): (&usize, &usize)| ((row & column).count_ones() as usize + sign) & 1;
             let set: Vec<f32> = columns.iter().zip(&signs).map(odd).map(|odd| odd as f32).collect();
             sets.extend(&set);
             sets.extend(set.iter().map(|stays| 1.0 - stays));

@@ -30,10 +30,10 @@ pub fn drawn_lesson(root: &Path) -> Option<Result<Lesson>> {
 
 /// The pictures for each use: of folders and tables as `data` and `split` say, or as many scenes as `drawn` says.
 pub fn divided(roots: &[PathBuf], (data, split, drawn): (&DataConfig, &SplitConfig, &DrawnConfig)) -> Result<Divided> {
-    if let [root] = roots {
-        if let Some(lesson) = drawn_lesson(root) {
-            return drawn.draw(&lesson?);
-        }
+    if let [root] = roots
+        && let Some(lesson) = drawn_lesson(root)
+    {
+        return drawn.draw(&lesson?);
     }
     split.divide(collect(roots, data)?)
 }

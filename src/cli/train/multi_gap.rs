@@ -84,11 +84,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// The pictures for each use, and their adjective-noun pairs where these are known.
 fn read(roots: &[PathBuf], recipe: &Recipe) -> anyhow::Result<(Divided, Option<Pairs>)> {
-    if let [root] = roots {
-        if let Some(lesson) = drawn_lesson(root) {
-            let lesson = lesson?;
-            return Ok((recipe.drawn.draw(&lesson)?, Some(Pairs::drawn(&recipe.drawn, &lesson))));
-        }
+    if let [root] = roots
+        && let Some(lesson) = drawn_lesson(root)
+    {
+        let lesson = lesson?;
+        return Ok((recipe.drawn.draw(&lesson)?, Some(Pairs::drawn(&recipe.drawn, &lesson))));
     }
     let data = collect(roots, &recipe.data)?;
     let divided = recipe.split.divide(data)?;

@@ -142,10 +142,10 @@ impl Download<'_> {
             }
             None => self.ask(url, 0)?.ok_or_else(|| Fault::Address("the server refuses to send the file".into()))?,
         };
-        if let (Some(offered), Some(expected)) = (answer.total, self.file.size) {
-            if offered != expected {
-                return Err(Fault::Address(format!("expected {expected} bytes, the server offers {offered}")));
-            }
+        if let (Some(offered), Some(expected)) = (answer.total, self.file.size)
+            && offered != expected
+        {
+            return Err(Fault::Address(format!("expected {expected} bytes, the server offers {offered}")));
         }
         let (start, total) = (answer.start, answer.total.or(self.file.size));
         self.receive(answer, &part, total, progress)?;

@@ -363,10 +363,10 @@ impl Card {
             Some(structure) => structure.check()?,
             None => {}
         }
-        if let Layout::Tokens { prefix, grid: (rows, columns) } = self.layout {
-            if prefix < 0 || rows < 1 || columns < 1 || rows.saturating_mul(columns) > 1 << 20 {
-                return Err(format!("tokens: prefix {prefix} and a grid of {rows} x {columns} cannot be"));
-            }
+        if let Layout::Tokens { prefix, grid: (rows, columns) } = self.layout
+            && (prefix < 0 || rows < 1 || columns < 1 || rows.saturating_mul(columns) > 1 << 20)
+        {
+            return Err(format!("tokens: prefix {prefix} and a grid of {rows} x {columns} cannot be"));
         }
         match (self.architecture, &self.multi_gap) {
             (Architecture::MultiGap, Some(description)) => {
