@@ -283,14 +283,15 @@ fn views_that_span_far_more_than_the_file_are_refused() {
     let message = StateDict::open(&path).unwrap_err().to_string();
     assert!(message.contains("300 tensors span 29700300 elements"), "{message}");
     // The format before has the same pickle, fourth of five.
-    let legacy = [&LEGACY[..], &views(300, 99_000), b"\x80\x02]X\x01\0\0\x000a.", &100_000_u64.to_le_bytes()].concat();
+    let legacy = [LEGACY, &views(300, 99_000), b"\x80\x02]X\x01\0\0\x000a.", &100_000_u64.to_le_bytes()].concat();
     fs::write(&path, [legacy, vec![0; 400_000]].concat()).unwrap();
     let message = StateDict::open(&path).unwrap_err().to_string();
     assert!(message.contains("300 tensors span 29700300 elements"), "{message}");
 }
 
 /// Magic number, protocol and system of a legacy file.
-const LEGACY: [u8; 25] = *b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+const LEGACY: &[u8] =
+    b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}X\x0d\0\0\0little_endian\x88s.";
 
 #[test]
 fn nesting_is_bounded() {
