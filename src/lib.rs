@@ -23,6 +23,9 @@
 //! * [`config`], [`models`], [`synthesize`]: what a run is told, and where its networks come from; [`names`]: those of
 //!   classes and labels.
 
+// In the program alone: tests print what they measure.
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::exit, clippy::iter_over_hash_type))]
+
 pub mod annotations;
 pub mod associate;
 pub mod attribution;

@@ -1,5 +1,8 @@
 //! The command line of `emocam`.
 
+// In the program alone: tests print what they measure.
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::exit, clippy::iter_over_hash_type))]
+
 mod cli;
 
 use std::io::Write;

@@ -73,11 +73,10 @@ impl<'a> Gallery<'a> {
         let mut examples = BTreeMap::new();
         for (number, run) in runs.iter().enumerate() {
             for (method, of_method) in run.evidence.iter().enumerate() {
-                for (&class, evidence) in of_method {
-                    for example in evidence.examples() {
-                        examples.insert((number, method, class, example.path.as_str()), example);
-                    }
-                }
+                examples.extend(of_method.iter().flat_map(|(&class, evidence)| {
+                    let key = move |example: &'a ShownExample| (number, method, class, example.path.as_str());
+                    evidence.examples().map(move |example| (key(example), example))
+                }));
             }
         }
         Self { examples, ..Self::default() }

@@ -34,7 +34,9 @@ pub fn read(path: &Path) -> Result<StateDict> {
     let data = bytes.get(8 + header..).unwrap_or_default();
     let mut dict = StateDict::new(path, BTreeMap::new());
     dict.metadata = metadata.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
-    for (name, info) in metadata.tensors() {
+    // In the order of their names, so that of several damaged tensors always the same one is named.
+    let tensors: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
+    for (name, info) in tensors {
         let (start, end) = info.data_offsets;
         let bytes = data.get(start..end).ok_or_else(|| damaged(format!("tensor `{name}` ends behind the file")))?;
         match kind(info.dtype) {
