@@ -41,7 +41,7 @@ pub struct ExplainedBatch<'a> {
 
 /// The map of a method for a picture.
 #[derive(Debug, Clone)]
-pub struct Explanation {
+pub struct JudgedMap {
     /// Over the network's input, row by row, in `[0, 1]`.
     pub values: Vec<f32>,
     /// It shows nothing: `values` are zeros then.
@@ -102,7 +102,7 @@ impl<'a> ExplainedBatch<'a> {
         cam: &CamConfig,
         size: Size,
         seconds: &mut Seconds,
-    ) -> Result<Vec<Vec<Explanation>>> {
+    ) -> Result<Vec<Vec<JudgedMap>>> {
         let clock = Instant::now();
         let sizes = [size, self.grid().size()];
         let sizes = if redrawn.is_empty() { &sizes[..1] } else { &sizes[..] };
@@ -134,10 +134,10 @@ impl<'a> ExplainedBatch<'a> {
 ///
 /// # Errors
 /// A GPU cannot be read.
-pub fn unjudged(maps: &Maps) -> Result<Vec<Explanation>> {
+pub fn unjudged(maps: &Maps) -> Result<Vec<JudgedMap>> {
     let values = maps.values()?.into_iter().zip(&maps.flat);
     let values = values.map(|(values, &flat)| (if flat { vec![0.0; values.len()] } else { values }, flat));
-    Ok(values.map(|(values, flat)| Explanation { values, flat, correlations: Vec::new() }).collect())
+    Ok(values.map(|(values, flat)| JudgedMap { values, flat, correlations: Vec::new() }).collect())
 }
 
 /// By method the ranks of each picture's map of the last size.

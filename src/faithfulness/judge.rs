@@ -2,7 +2,7 @@
 
 use super::confidence::{drop, gain, increase};
 use super::curve::area;
-use super::explained::{ExplainedBatch, Explanation, Grid, unjudged};
+use super::explained::{ExplainedBatch, Grid, JudgedMap, unjudged};
 use super::probe::{INPUTS, Probe};
 use super::road::combined;
 use super::scene::{ProbedPicture, Readings};
@@ -146,7 +146,7 @@ struct Explained<'n> {
     probe: Probe<'n>,
     grid: Grid,
     /// One a method, then one a list of maps from elsewhere.
-    explanations: Vec<Explanation>,
+    explanations: Vec<JudgedMap>,
 }
 
 /// Judges pictures: explains them in batches, then changes one after the other.
@@ -246,21 +246,21 @@ impl<'a> Judge<'a> {
         seconds.detect += clock.elapsed().as_secs_f64();
 
         let mut explanations = explanations.into_iter();
-        let baseline = |values| Explanation { values, flat: false, correlations: Vec::new() };
+        let baseline = |values| JudgedMap { values, flat: false, correlations: Vec::new() };
         let map = |contender: &Contender| match contender {
             Contender::Method(_) | Contender::External(_) => explanations.next().expect("one map a method"),
             Contender::Random => baseline(probed.random.clone()),
             Contender::Centre => baseline(baseline::centre(size)),
             Contender::Uniform => baseline(vec![1.0; size.area()]),
         };
-        let maps: Vec<Explanation> = self.contenders.iter().map(map).collect();
+        let maps: Vec<JudgedMap> = self.contenders.iter().map(map).collect();
         // The uniform map plays the pointing game alone.
         let judged = maps.iter().zip(&self.contenders);
         let changing = judged.filter(|(_, contender)| **contender != Contender::Uniform);
         let changing: Vec<&[f32]> = changing.map(|(map, _)| map.values.as_slice()).collect();
         let (whole, readings) = probed.readings(&changing, seconds)?;
         let readings = readings.into_iter().chain(std::iter::repeat(Readings::default()));
-        let verdict = |(map, readings): (&Explanation, Readings)| {
+        let verdict = |(map, readings): (&JudgedMap, Readings)| {
             let energy = inside.as_ref().and_then(|inside| pointing::energy(&map.values, inside));
             let value = |metric: &Metric| value(*metric, &readings, whole, energy, &map.correlations);
             let values = self.metrics.iter().map(value).collect();
