@@ -60,7 +60,7 @@ pub struct Pass<'a, S: Stage> {
     /// The pictures still to be done, in the order of the corpus.
     pub items: &'a [S::Item],
     /// The networks: one set a model thread, all with the same weights. One on the CPU, whose cores one batch fills;
-    /// two a GPU, which computes for the one while the other is at work on the processor.
+    /// several a GPU, which computes for the one while the others are at work on the processor.
     pub workers: &'a mut [S::Worker],
     /// Pictures that are handed to a model thread at a time.
     pub batch: usize,

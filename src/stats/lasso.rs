@@ -14,7 +14,7 @@ const TOLERANCE: f64 = 1e-9;
 ///
 /// # Panics
 /// When `y` is empty.
-pub fn lasso(x: &[f32], y: &[f64], weights: &[f64], alpha: f64) -> Vec<f64> {
+pub fn lasso<X: Copy + Into<f64>>(x: &[X], y: &[f64], weights: &[f64], alpha: f64) -> Vec<f64> {
     let n = y.len();
     let columns = x.len() / n;
     let total: f64 = weights.iter().sum();
@@ -23,7 +23,7 @@ pub fn lasso(x: &[f32], y: &[f64], weights: &[f64], alpha: f64) -> Vec<f64> {
         let mean = (0..n).map(|i| weights[i] * values(i)).sum::<f64>() / n as f64;
         (0..n).map(|i| (values(i) - mean) * weights[i].sqrt()).collect()
     };
-    let x: Vec<Vec<f64>> = (0..columns).map(|column| centre(&|i| f64::from(x[i * columns + column]))).collect();
+    let x: Vec<Vec<f64>> = (0..columns).map(|column| centre(&|i| x[i * columns + column].into())).collect();
     let norms: Vec<f64> = x.iter().map(|column| column.iter().map(|v| v * v).sum()).collect();
     let mut residual = centre(&|i| y[i]);
     let mut coefficients = vec![0.0; columns];

@@ -5,7 +5,8 @@
 //! correlates positively with the sum over channels of ReLU(A).
 
 use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_channels};
-use tch::{Kind, TchError, Tensor};
+use std::sync::{Mutex, PoisonError};
+use tch::{Device, Kind, TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
     name: "eigen-cam",
@@ -28,6 +29,7 @@ impl CamMethod for EigenCam {
         let centred = places.f_sub(&places.f_mean_dim([2_i64].as_slice(), true, Kind::Double)?)?;
         // X = (places, channels) = U S V'; the projection X v is s u, from the eigenvectors of X X' = U S^2 U'.
         let gram = centred.f_transpose(1, 2)?.f_bmm(&centred)?;
+        load_solvers(gram.device())?;
         let (values, vectors) = gram.f_linalg_eigh("L")?;
         // In ascending order.
         let last = rows * columns - 1;
@@ -38,6 +40,18 @@ impl CamMethod for EigenCam {
         let projection = projection.f_mul(&sign.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?)?;
         Ok(projection.f_reshape([n, rows, columns])?.f_to_kind(Kind::Float)?.into())
     }
+}
+
+/// Makes libtorch load CUDA's linear algebra, which it does at the first use of it; two threads that come first at once
+/// are an error there ("lazy wrapper should be called at most once").
+fn load_solvers(device: Device) -> Result<(), TchError> {
+    static LOADED: Mutex<bool> = Mutex::new(false);
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if device.is_cuda() && !*loaded {
+        let _ = Tensor::f_eye(2, (Kind::Double, device))?.f_linalg_eigh("L")?;
+        *loaded = true;
+    }
+    Ok(())
 }
 
 /// Of each row of `x`, whose mean is 0, with that of `y`: (N, 1), times the number of places.

@@ -71,7 +71,8 @@ fn estimates(pass: &HeadPass<'_>, score: Score) -> Result<Vec<Estimate>, TchErro
     }
     let mut unsure: Vec<usize> = (0..random.len()).collect();
     while !unsure.is_empty() {
-        let sets = unsure.iter().map(|&at| balanced_sets(&mut random[at], channels)).collect::<Vec<_>>();
+        let drawing = random.par_iter_mut().enumerate().filter(|(at, _)| unsure.contains(at));
+        let sets = drawing.map(|(_, random)| balanced_sets(random, channels)).collect::<Vec<_>>();
         for (&at, fit) in unsure.iter().zip(coefficients(pass, &unsure, &sets, score)?) {
             fits[at].push(fit);
         }
@@ -85,17 +86,17 @@ fn is_unsure(fits: &[Vec<f64>], wanted: f32) -> bool {
     fits.len() < 2 || (fits.len() < MOST_FITS && Estimate::of_draws(fits).relative_error() > wanted)
 }
 
-/// The linear model's coefficients for each of these `pictures` of the batch from its `masks` (sets, K), row by row.
-/// Scores are read once for all, then the pictures are fitted side by side.
+/// The linear model's coefficients for each of these `pictures` of the batch from its `masks` (sets, K), zeros and ones,
+/// row by row. Scores are read once for all, then the pictures are fitted side by side.
 pub(in crate::attribution) fn coefficients(
     pass: &HeadPass<'_>,
     pictures: &[usize],
-    masks: &[Vec<f32>],
+    masks: &[Vec<u8>],
     score: Score,
 ) -> Result<Vec<Vec<f64>>, TchError> {
     let channels = pass.a().size()[1];
     let all = Tensor::f_from_slice(&masks.concat())?.f_reshape([masks.len() as i64, -1, channels])?;
-    let all = all.f_to_device(pass.a().device())?;
+    let all = all.f_to_device(pass.a().device())?.f_to_kind(Kind::Float)?;
     let scores = pictures.iter().zip(0..).map(|(&picture, at)| pass.masked(picture, &all.f_get(at)?, score));
     let scores = Tensor::f_stack(&scores.collect::<Result<Vec<_>, _>>()?, 0)?.f_to_kind(Kind::Double)?;
     let energies = pass.a().f_to_kind(Kind::Double)?.f_square()?;
@@ -105,7 +106,7 @@ pub(in crate::attribution) fn coefficients(
     let channels = channels as usize;
     let of_pictures = masks.par_iter().zip(scores.par_chunks_exact(scores.len() / masks.len()));
     let of_pictures = of_pictures.zip(pictures.par_iter().map(|picture| &energies[picture * channels..][..channels]));
-    let fit = |((masks, scores), energy): ((&Vec<f32>, &[f64]), &[f64])| {
+    let fit = |((masks, scores), energy): ((&Vec<u8>, &[f64]), &[f64])| {
         let similarities: Vec<f64> = masks.chunks_exact(channels).map(|mask| similarity(mask, energy)).collect();
         lasso(masks, scores, &similarities, ALPHA)
     };
@@ -113,15 +114,15 @@ pub(in crate::attribution) fn coefficients(
 }
 
 /// Sets of the published code, each a row of zeros and ones, every one of them with probability 1/2.
-fn independent_sets(random: &mut Random, channels: usize) -> Vec<f32> {
-    (0..PUBLISHED_SETS * channels).map(|_| if random.next_u64() >> 63 == 1 { 1.0 } else { 0.0 }).collect()
+fn independent_sets(random: &mut Random, channels: usize) -> Vec<u8> {
+    (0..PUBLISHED_SETS * channels).map(|_| (random.next_u64() >> 63) as u8).collect()
 }
 
 /// SETS rows of zeros and ones, in pairs of a set and its complement. A channel is a column of a Hadamard matrix
 /// (Sylvester's: entry (i, j) is -1 where i and j have an odd number of bits in common), its sign drawn at random; all
 /// rows are taken, as often as they go into half of SETS, each time with other columns, or as many as go, in random
 /// order.
-fn balanced_sets(random: &mut Random, channels: usize) -> Vec<f32> {
+fn balanced_sets(random: &mut Random, channels: usize) -> Vec<u8> {
     let order = channels.next_power_of_two();
     let mut sets = Vec::with_capacity(SETS * channels);
     while sets.len() < SETS * channels {
@@ -131,9 +132,11 @@ fn balanced_sets(random: &mut Random, channels: usize) -> Vec<f32> {
         let signs: Vec<usize> = (0..channels).map(|_| random.below(2)).collect();
         for row in rows.into_iter().take(SETS / 2) {
             let odd = |(column, sign): (&usize, &usize)| ((row & column).count_ones() as usize + sign) & 1;
-            let set: Vec<f32> = columns.iter().zip(&signs).map(odd).map(|odd| odd as f32).collect();
-            sets.extend(&set);
-            sets.extend(set.iter().map(|stays| 1.0 - stays));
+            let start = sets.len();
+            sets.extend(columns.iter().zip(&signs).map(odd).map(|odd| odd as u8));
+            for at in start..start + channels {
+                sets.push(1 - sets[at]);
+            }
         }
     }
     sets
@@ -141,7 +144,7 @@ fn balanced_sets(random: &mut Random, channels: usize) -> Vec<f32> {
 
 /// exp(-d^2 / (2 width^2)), d the cosine distance between A and A with the mask's channels alone. Their scalar product
 /// is the energy of the channels that stay, so is the square of the latter's length. An empty mask is at distance 1.
-fn similarity(mask: &[f32], energy: &[f64]) -> f64 {
+fn similarity(mask: &[u8], energy: &[f64]) -> f64 {
     let total: f64 = energy.iter().sum();
     let stays: f64 = mask.iter().zip(energy).map(|(&mask, energy)| f64::from(mask) * energy).sum();
     let cosine = if total > 0.0 { (stays / total).sqrt() } else { 0.0 };
@@ -163,11 +166,11 @@ mod tests {
             let sets = balanced_sets(&mut Random::new(seed, 0), channels);
             prop_assert_eq!(sets.len(), SETS * channels);
             for pair in sets.chunks_exact(2 * channels) {
-                prop_assert!(pair[..channels].iter().zip(&pair[channels..]).all(|(a, b)| a + b == 1.0 && a * b == 0.0));
+                prop_assert!(pair[..channels].iter().zip(&pair[channels..]).all(|(a, b)| a + b == 1));
             }
-            let both = |k: usize, l: usize| sets.chunks_exact(channels).map(|set| set[k] * set[l]).sum::<f32>();
+            let both = |k: usize, l: usize| sets.chunks_exact(channels).filter(|set| set[k] * set[l] == 1).count();
             for (k, l) in [(0, 1), (channels / 2, channels - 1), (0, channels - 1)] {
-                prop_assert!(k == l || channels > SETS / 2 || both(k, l) == SETS as f32 / 4.0, "{} {}", k, l);
+                prop_assert!(k == l || channels > SETS / 2 || both(k, l) == SETS / 4, "{} {}", k, l);
             }
         }
     }

@@ -184,7 +184,8 @@ fn lime_coefficients_agree_with_scikit_learn_on_the_same_masks() {
     let pass = narrow.pass(Options::default());
     let (masks, wanted) = (expected("masks"), expected("lasso"));
     let rows = |all: &Tensor, at| Vec::<f32>::try_from(&all.get(at).flatten(0, -1)).unwrap();
-    let masks: Vec<Vec<f32>> = (0..8).map(|at| rows(&masks, at)).collect();
+    let masks: Vec<Vec<u8>> =
+        (0..8).map(|at| rows(&masks, at).into_iter().map(|stays| stays as u8).collect()).collect();
     let found = lime_cam::coefficients(&pass, &(0..8).collect::<Vec<_>>(), &masks, Score::Logit).unwrap();
     assert_eq!(found.len(), 8);
     for (at, found) in found.iter().enumerate() {
