@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{Corpus, Run, emocam, ends, refused};
+use common::corpus::{Corpus, Run, emocam, ends, refused, sealed};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -32,10 +32,6 @@ fn with_detector(corpus: &Corpus, class: &str) -> Command {
     command.arg("--detector-weights").arg(common::reference("darknet/yolov3.weights"));
     command.arg("--class-names").arg(corpus.path("four.names")).args(["--pointing", class]);
     command
-}
-
-fn document(judged: &Run) -> serde_json::Value {
-    serde_json::from_slice(&std::fs::read(judged.path("evaluate.json")).unwrap()).unwrap()
 }
 
 /// (method, metric) -> row of `evaluation.csv`.
@@ -75,8 +71,8 @@ fn an_evaluation_has_the_files_and_the_tables_agree() {
     corpus.write("photos/broken.png", "no picture");
     let said = ends(evaluate(&corpus).args(["--cam", "grad-cam,lime-cam", "--steps", "5"]), 1);
     let judged = corpus.run("judged");
-    let files = ["curves.csv", "evaluate.json", "evaluation.csv", "evaluation.png", "evaluation.svg", "failures.csv"];
-    assert_eq!(judged.files(), [files.as_slice(), &["images.csv"]].concat());
+    let files = ["curves.csv", "evaluation.csv", "evaluation.png", "evaluation.svg", "failures.csv", "images.csv"];
+    assert_eq!(judged.files(), [files.as_slice(), &["records.jsonl", "run.json"]].concat());
     assert_sound(&judged);
     assert_eq!(judged.table("failures.csv").column("path"), ["broken.png"]);
 
@@ -113,7 +109,7 @@ fn an_evaluation_has_the_files_and_the_tables_agree() {
     let mean = number(&rows[&("grad-cam".to_string(), "deletion".to_string())]["mean"]).unwrap();
     approx::assert_abs_diff_eq!(area, mean, epsilon = 1e-12);
 
-    let document = document(&judged);
+    let document = judged.manifest();
     assert_eq!(document["outcome"]["done"], 3);
     assert_eq!(document["outcome"]["failed"], 1);
     assert_eq!(document["complete"], true);
@@ -155,6 +151,61 @@ fn the_same_evaluation_gives_the_same_bytes_and_less_work_the_same_numbers() {
 }
 
 #[test]
+fn a_stopped_evaluation_goes_on_to_the_same_tables() {
+    let corpus = small(3);
+    let fast = ["--steps", "3", "--metrics", "deletion,road,confidence"];
+    ends(evaluate(&corpus).args(fast), 0);
+    let model = common::reference("emonet/narrow_ecco.pt");
+    let resumed = || {
+        let mut command = evaluate_into(&corpus, "stopped", &model);
+        command.args(fast).arg("--resume");
+        command
+    };
+    // Begun by --resume, as after a kill before the first picture.
+    ends(&mut resumed(), 0);
+    let (whole, stopped) = (corpus.run("judged"), corpus.run("stopped"));
+    let records = std::fs::read(whole.path("records.jsonl")).unwrap();
+    assert_eq!(std::fs::read(stopped.path("records.jsonl")).unwrap(), records);
+    let first = records.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    // Nothing, half a record, one, one and a half.
+    for keep in [0, first / 2, first, first + 20] {
+        std::fs::write(stopped.path("records.jsonl"), &records[..keep]).unwrap();
+        std::fs::remove_file(stopped.path("evaluation.csv")).unwrap();
+        let said = ends(&mut resumed(), 0);
+        assert_eq!(said.err.contains("1 already done"), keep >= first, "{}", said.err);
+        assert_eq!(std::fs::read(stopped.path("records.jsonl")).unwrap(), records);
+        assert_eq!(stopped.tables(), whole.tables());
+    }
+    refused(resumed().args(["--fill", "black", "--seed", "3"]), &["stopped", "made differently", "cam.seed"]);
+    let mut other = evaluate_into(&corpus, "stopped", &model);
+    refused(other.args(["--steps", "4", "--resume"]), &["steps: 3 then, 4 now", "measures"]);
+    refused(evaluate_into(&corpus, "stopped", &model).args(fast), &["holds a run already: --resume continues it"]);
+}
+
+#[test]
+fn a_record_that_does_not_fit_its_evaluation_is_refused() {
+    let corpus = small(2);
+    let fast = ["--steps", "3", "--metrics", "deletion"];
+    ends(evaluate(&corpus).args(fast), 0);
+    let judged = corpus.run("judged");
+    let records = std::fs::read_to_string(judged.path("records.jsonl")).unwrap();
+    for (from, to, cause) in [
+        ("\"probability\":", "\"probability\":9", "from 0 to 1"),
+        ("\"class\":", "\"class\":99", "does not fit run.json"),
+        ("\"values\":[", "\"values\":[0.5,", "does not fit run.json"),
+        ("[\"deletion\",[", "[\"deletion\",[0.5,", "does not fit run.json"),
+        ("[\"deletion\",[", "[\"insertion\",[", "does not fit run.json"),
+    ] {
+        let changed = records.replacen(from, to, 1);
+        assert_ne!(changed, records);
+        std::fs::write(judged.path("records.jsonl"), sealed(changed.as_bytes())).unwrap();
+        refused(evaluate(&corpus).args(fast).arg("--resume"), &["records.jsonl", "line 1", cause]);
+    }
+    // Commands that look for boxes say whose run it is.
+    refused(emocam().current_dir(corpus.path("")).args(["associate", "judged"]), &["emocam evaluate"]);
+}
+
+#[test]
 fn ten_images_have_intervals_and_verdicts() {
     let corpus = Corpus::of(10);
     let said = ends(evaluate(&corpus).args(["--metrics", "deletion,insertion", "--steps", "3"]), 0);
@@ -170,7 +221,7 @@ fn ten_images_have_intervals_and_verdicts() {
 fn one_image_has_means_and_no_intervals() {
     let corpus = small(1);
     let said = ends(evaluate(&corpus).args(["--steps", "2"]), 0);
-    assert!(said.err.starts_with("1 image;") && !said.err.contains("1 images"), "{}", said.err);
+    assert!(said.err.starts_with("1 image; cpu; results in judged") && !said.err.contains("1 images"), "{}", said.err);
     let judged = corpus.run("judged");
     assert_sound(&judged);
     for (key, row) in rows(&judged) {
@@ -206,7 +257,7 @@ fn flat_maps_are_flagged_and_count_as_random_ones() {
             "{metric}: a flat map correlates with nothing"
         );
     }
-    assert_eq!(document(&judged)["outcome"]["flat_maps"]["grad-cam"], 2);
+    assert_eq!(judged.manifest()["outcome"]["flat_maps"]["grad-cam"], 2);
 }
 
 #[test]
@@ -221,7 +272,7 @@ fn saturated_probabilities_are_counted_and_stay_finite() {
     assert!(said.err.contains("2 of 2 images have a probability over 0.999"), "{}", said.err);
     let judged = corpus.run("judged");
     assert_sound(&judged);
-    assert_eq!(document(&judged)["outcome"]["saturated"], 2);
+    assert_eq!(judged.manifest()["outcome"]["saturated"], 2);
     let gain = &rows(&judged)[&("random".to_string(), "average-gain".to_string())];
     assert_eq!(number(&gain["mean"]).unwrap_or(0.0), 0.0);
 }
@@ -233,11 +284,9 @@ fn the_pointing_game_counts_images_with_the_class() {
         ends(with_detector(&corpus, "owl").args(["--metrics", "confidence", "--pointing-confidence", "0.05"]), 0);
     let judged = corpus.run("judged");
     assert_sound(&judged);
-    let document = document(&judged);
-    assert_eq!(document["evaluation"]["pointing"]["class"], "Owl");
-    let with = document["outcome"]["with_boxes"].as_u64().unwrap();
-    assert!(said.err.contains(&format!("{with} of 4 images have a box of Owl over 0.05")), "{}", said.err);
-    assert!((1..=4).contains(&with));
+    assert_eq!(judged.manifest()["experiment"]["settings"]["pointing"]["class"], "Owl");
+    let with = (1..=4_u64).find(|with| said.err.contains(&format!("{with} of 4 images have a box of Owl over 0.05")));
+    let with = with.unwrap_or_else(|| panic!("{}", said.err));
     let svg = std::fs::read_to_string(judged.path("evaluation.svg")).unwrap();
     assert!(svg.contains("Pointing: Owl") && svg.contains(&format!("\"n = {with}\"")), "{svg}");
     let rows = rows(&judged);
@@ -251,7 +300,7 @@ fn the_pointing_game_counts_images_with_the_class() {
     assert_eq!(areas.len() as u64, with);
     let mean = areas.iter().sum::<f64>() / areas.len() as f64;
     approx::assert_abs_diff_eq!(number(&pointing("uniform")["mean"]).unwrap(), mean, epsilon = 1e-9);
-    assert_eq!(document["models"].as_array().unwrap().len(), 4);
+    assert_eq!(judged.manifest()["models"].as_array().unwrap().len(), 4);
 }
 
 #[test]
@@ -292,8 +341,8 @@ fn what_cannot_be_evaluated_is_refused() {
     );
     refused(emocam().args(["evaluate", "/no/such/photos"]), &["/no/such/photos"]);
     corpus.write("judged/notes.txt", "mine");
-    refused(&mut evaluate(&corpus), &["judged is not empty", "--out"]);
-    assert!(!corpus.path("judged/evaluate.json").exists());
+    refused(&mut evaluate(&corpus), &["judged", "is not empty", "--out"]);
+    assert!(!corpus.path("judged/run.json").exists());
 }
 
 /// A copy of the miniature emotion model with changed numbers.

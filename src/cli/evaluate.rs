@@ -1,11 +1,11 @@
 //! `emocam evaluate`: is a method any good?
 
+use super::experiment::{RecordedPictures, Recording};
 use super::labels::{LabelArgs, of_sources};
 use super::output;
-use super::progress::Progress;
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_unused_maps,
-    say_warning, stop_on_interrupt,
+    say_warning,
 };
 use super::settings::{Machine, Settings, by_name, whole};
 use anyhow::Context;
@@ -13,31 +13,29 @@ use emocam::annotations::PeopleLabels;
 use emocam::attribution::external::ExternalMaps;
 use emocam::attribution::{self, Needs};
 use emocam::config::Config;
-use emocam::corpus::{Corpus, Source};
+use emocam::corpus::Corpus;
 use emocam::faithfulness::{
-    self, Document, Evaluation, EvaluationOutcome, Judge, Judged, JudgingNetworks, Measure, MetricEstimate, Plan,
-    Pointer, Pointing, Seconds,
+    self, Evaluation, EvaluationSettings, Judge, Judged, JudgingNetworks, Measure, MetricEstimate, Plan, Pointer,
+    Pointing,
 };
 use emocam::names::counted;
 use emocam::networks::Classifier;
-use emocam::pipeline::PassProgress;
-use emocam::regions::Regions;
-use emocam::run::{Failure, ModelFile};
+use emocam::regions::{Regions, SCORING_CANVAS};
+use emocam::run::{Manifest, Outcome, Run};
 use emocam::stats::FEWEST_RESAMPLED_CASES;
-use emocam::{Error, load, nn};
+use emocam::{Error, load};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Judge the methods: deletion, insertion, ROAD, average drop, pointing game, sanity check, over a corpus
 ///
 /// Changes each image as its map says and asks the emotion model again, some 50 times for each image and method, and
-/// does the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes
-/// evaluation.csv (means with 95 % bootstrap intervals, from ten images on), images.csv, curves.csv, failures.csv, evaluate.json and a
-/// picture; with --labels answers.csv, the means over images that are answered rightly and wrongly. What the metrics
+/// does the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes a run
+/// directory: records.jsonl, evaluation.csv (means with 95 % bootstrap intervals, from ten images on), images.csv,
+/// curves.csv, failures.csv and a picture; with --labels answers.csv, the means over images that are answered rightly and wrongly. What the metrics
 /// measure is whether a map agrees with what the model does, not whether the model is right. Costs at most 1.6 s of
 /// processor time for each image and map, baselines included. Not needed: a detector, unless for --pointing.
 #[derive(Debug, clap::Args)]
@@ -48,9 +46,13 @@ pub struct Args {
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
 
-    /// Where results go, a new or empty folder [default: <CORPUS NAME>-emocam-evaluation]
-    #[arg(long, value_name = "DIR")]
+    /// The run directory [default: <CORPUS NAME>-emocam-evaluation]
+    #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
+
+    /// Continue the evaluation in the run directory, or start it if there is none yet
+    #[arg(long)]
+    resume: bool,
 
     /// Only the first N images, in the order of their paths
     #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, u64::MAX))]
@@ -92,30 +94,11 @@ fn measure(text: &str) -> Result<Measure, String> {
     }
 }
 
-/// All images, with their progress.
-fn judged(
-    judge: &Judge<'_>,
-    networks: &mut JudgingNetworks,
-    images: &[Source],
-    threads: usize,
-) -> anyhow::Result<(Evaluation, Vec<Failure>, Seconds)> {
-    let stop = stop_on_interrupt("stopping after this batch; once more to stop at once, without results")?;
-    let mut progress = Progress::new(images.len() as u64, "images");
-    let (configured, mut inputs) = (networks.inputs(), networks.inputs());
-    let mut report = |now: PassProgress| {
-        session::say_smaller_batch(&mut inputs, now.batch, configured);
-        let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
-        progress.at((now.done + now.failed) as u64, note);
-    };
-    let found = faithfulness::run(judge, networks, images, threads.min(DECODE_THREADS), stop, &mut report)?;
-    progress.finish_with_rate(None);
-    Ok(found)
-}
-
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args {
         corpus: roots,
         out,
+        resume,
         limit,
         metrics,
         steps,
@@ -139,55 +122,34 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut corpus = super::corpus::images(&roots, limit)?;
     config.compute.for_images(corpus.images.len());
     let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-emocam-evaluation", super::corpus::name(&roots[0]))));
-    let _claimed = output::empty_folder(&folder)?;
-    let Judging { mut networks, pointer, maps, files, device, labels } =
-        Judging::load(&config, &mut plan, metrics.is_none(), &machine, &corpus)?;
-    let truth = given.given(&of_sources(&corpus.images))?.map(|known| given.beside(&known, &labels)).transpose()?;
+    let _claimed = output::run_folder(&folder, resume)?;
+    let Judging { mut networks, pointer, maps, manifest } =
+        Judging::load(&config, &mut plan, metrics.is_none(), &machine, &roots, &corpus)?;
+    let known = given.given(&of_sources(&corpus.images))?;
+    let truth = known.map(|known| given.beside(&known, &manifest.labels)).transpose()?;
     let judge = Judge::new(&networks, pointer, maps, &config, &plan)?;
-    let warning = load::warning(&files);
-    say_warning(warning.as_ref());
-    let images = counted(corpus.images.len() as u64, "image");
-    say!("{images}; {}; results in {}", device_name(device), folder.display());
+    say_warning(manifest.warning.as_ref());
+    let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    let (items, batch, threads) =
+        (std::mem::take(&mut corpus.images), networks.pictures(), machine.threads.min(DECODE_THREADS));
+    let recording =
+        Recording { run: &run, stage: &judge, items, worker: &mut networks, batch, threads, unit: "images" };
+    let Some(RecordedPictures { failed, timings, .. }) = recording.record()? else { return Ok(ExitCode::from(130)) };
 
-    let begin = Instant::now();
-    let (evaluation, failed, parts) = judged(&judge, &mut networks, &corpus.images, machine.threads)?;
-    let seconds = begin.elapsed().as_secs_f64();
-    let complete = evaluation.pictures().len() + failed.len() == corpus.images.len();
-
-    let failures = all_failures(std::mem::take(&mut corpus.problems), failed);
+    let failures = all_failures(corpus.problems, failed);
+    let evaluation = Evaluation::of_run(&run)?;
     let estimates = evaluation.estimates(plan.resamples, config.cam.seed);
-    let groups = truth.map(|truth| by_answer(&evaluation, &truth, plan.resamples, config.cam.seed));
-    let document = Document {
-        emocam: env!("CARGO_PKG_VERSION").into(),
-        libtorch: "2.11".into(),
-        complete,
-        warning,
-        outcome: EvaluationOutcome {
-            failed: failures.len(),
-            seconds,
-            parts,
-            ..EvaluationOutcome::of(&evaluation, &plan)
-        },
-        device: device_name(device),
-        network_threads: tch::get_num_threads(),
-        corpus: corpus_info(&roots, &corpus)?,
-        models: files,
-        evaluation: plan,
-        configuration: config,
-    };
-    faithfulness::write(&folder, &document, &evaluation, &estimates, &labels, &failures)?;
-    if let Some(groups) = groups {
-        faithfulness::write_groups(&folder, &groups)?;
+    faithfulness::write(&run, &evaluation, &estimates, &plan, &failures)?;
+    if let Some(truth) = truth {
+        faithfulness::write_groups(&folder, &by_answer(&evaluation, &truth, plan.resamples, config.cam.seed))?;
         say!("{}", folder.join("answers.csv").display());
     }
+    let outcome = evaluation.outcome(failures.len(), timings);
+    run.finish(outcome.clone())?;
     print_means(&evaluation, &estimates)?;
-    say_flags(&document, &folder);
-    say_failures(&failures, &folder.join("failures.csv"));
-    Ok(match (complete, failures.is_empty()) {
-        (false, _) => ExitCode::from(130),
-        (true, true) => ExitCode::SUCCESS,
-        (true, false) => ExitCode::from(1),
-    })
+    say_flags(&outcome, &evaluation, &plan, &folder);
+    say_failures(&failures, &run.path("failures.csv"));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
 /// The estimates over images whose answer is what people say, and over those whose answer is not.
@@ -215,9 +177,8 @@ struct Judging {
     pointer: Option<Pointer>,
     /// Maps from elsewhere.
     maps: Arc<ExternalMaps>,
-    files: Vec<ModelFile>,
-    device: tch::Device,
-    labels: Vec<String>,
+    /// What `run.json` says of all that.
+    manifest: Manifest,
 }
 
 impl Judging {
@@ -229,6 +190,7 @@ impl Judging {
         plan: &mut Plan,
         default: bool,
         machine: &Machine,
+        roots: &[PathBuf],
         corpus: &Corpus,
     ) -> anyhow::Result<Self> {
         let class = match &mut plan.pointing {
@@ -251,7 +213,7 @@ impl Judging {
             return Err(Error::Setting(format!("{method} {message}")).into());
         }
         leave_out_sanity(plan, default, &*network);
-        let labels = network.card().labels.clone();
+        let card = network.card().clone();
         let regions = match class {
             Some(_) => {
                 let (regions, own) = load::regions(config, &machine.models, device, &paths(&corpus.images))?;
@@ -262,11 +224,14 @@ impl Judging {
             None => None,
         };
         files.extend(map_files);
-        nn::keep_freed_memory();
         let pointer = |class| regions.as_ref().map(|regions: &Regions| Pointer::new(regions, class));
         let pointer = class.and_then(pointer);
         let networks = JudgingNetworks::new(network, regions, plan, config)?;
-        Ok(Self { networks, pointer, maps, files, device, labels })
+        let (boxes, corpus): ((&[String], _), _) = ((&[], SCORING_CANVAS.into()), corpus_info(roots, corpus)?);
+        let manifest = session::manifest(config, &files, device_name(device), &card, boxes, corpus);
+        let settings = EvaluationSettings { plan: plan.clone(), redrawn_layers: networks.redrawn_layers() };
+        let manifest = Manifest { experiment: Some(settings.to_experiment()?), ..manifest };
+        Ok(Self { networks, pointer, maps, manifest })
     }
 }
 
@@ -309,8 +274,7 @@ fn print_means(evaluation: &Evaluation, estimates: &[MetricEstimate]) -> anyhow:
 }
 
 /// What a reader of the numbers should know.
-fn say_flags(document: &Document, folder: &Path) {
-    let outcome = &document.outcome;
+fn say_flags(outcome: &Outcome, evaluation: &Evaluation, plan: &Plan, folder: &Path) {
     for (method, flat) in outcome.flat_maps.iter().filter(|(_, flat)| **flat > 0) {
         say!("{method}: {flat} of {} maps show nothing (`flat` in images.csv) and count as random ones", outcome.done);
     }
@@ -322,11 +286,12 @@ fn say_flags(document: &Document, folder: &Path) {
             faithfulness::SATURATED
         );
     }
-    if let (Some(pointing), Some(with)) = (&document.evaluation.pointing, outcome.with_boxes) {
+    if let Some(pointing) = &plan.pointing {
+        let with = evaluation.pictures().iter().filter(|picture| picture.area.is_some()).count();
         let (class, confidence) = (&pointing.class, pointing.confidence);
         say!("pointing game: {with} of {} images have a box of {class} over {confidence}", outcome.done);
     }
-    if (1..FEWEST_RESAMPLED_CASES).contains(&outcome.done) && document.evaluation.resamples > 0 {
+    if (1..FEWEST_RESAMPLED_CASES).contains(&outcome.done) && plan.resamples > 0 {
         say!(
             "{}: no intervals and no verdicts against the random baseline, which need {FEWEST_RESAMPLED_CASES}; of so few \
              they would call chance a difference",

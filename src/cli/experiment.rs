@@ -3,6 +3,7 @@
 use super::progress::Progress;
 use super::session::{say_smaller_batch, stop_on_interrupt};
 use super::shard;
+use emocam::names::counted;
 use emocam::nn;
 use emocam::pipeline::{Pass, Stage};
 use emocam::run::journal::RecordWriter;
@@ -45,7 +46,8 @@ impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
         let todo: Vec<S::Item> = items.into_iter().filter(|item| !done.contains(&stage.name(item).0)).collect();
         let already = if done.is_empty() { String::new() } else { format!(", {} already done", done.len()) };
         let part = shard::in_words(&run.manifest);
-        say!("{total} {unit}{already}{part}; results in {}", run.folder().display());
+        let all = counted(total as u64, unit.trim_end_matches('s'));
+        say!("{all}{already}{part}; {}; results in {}", run.manifest.device, run.folder().display());
         let stop = stop_on_interrupt(
             "stopping after this batch; once more to stop at once (nothing that is recorded is lost)",
         )?;

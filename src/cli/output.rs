@@ -153,7 +153,7 @@ impl Drop for Claimed {
 /// Whether emocam made `folder`.
 fn is_ours(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).is_file();
-    let marked = [FIGURES, MADE_HERE, "run.json", "records.jsonl", "evaluate.json"].into_iter().any(has);
+    let marked = [FIGURES, MADE_HERE, "run.json", "records.jsonl"].into_iter().any(has);
     let absolute = std::path::absolute(folder).ok();
     let run = absolute.as_deref().and_then(Path::parent);
     marked || run.is_some_and(|run| ["run.json", "records.jsonl"].iter().all(|name| run.join(name).is_file()))

@@ -313,7 +313,7 @@ fn is_hidden(entry: &DirEntry) -> bool {
 /// What `emocam analyze .`, `evaluate .` and `explain .` leave in the corpus, with pictures in it.
 fn is_ours(entry: &DirEntry) -> bool {
     let has = |name: &str| entry.path().join(name).is_file();
-    let ours = has("records.jsonl") || has("evaluate.json") || has(FIGURES);
+    let ours = has("records.jsonl") || has(FIGURES);
     entry.depth() > 0 && entry.file_type().is_dir() && ours
 }
 

@@ -1,12 +1,12 @@
 //! Pictures in the explained network, a batch at a time: what is explained, the maps of all methods, and what becomes
 //! of the maps where the head is redrawn.
 
-use super::Seconds;
 use super::probe::Probe;
 use crate::attribution::{HeadPass, Maps, explain_at};
 use crate::config::CamConfig;
 use crate::image::{Rgb8, Size};
 use crate::networks::{Activation, Classifier, Forward};
+use crate::run::Timings;
 use crate::stats::Ranks;
 use crate::{Error, Result};
 use std::cell::Cell;
@@ -101,7 +101,7 @@ impl<'a> ExplainedBatch<'a> {
         redrawn: &[Box<dyn Classifier>],
         cam: &CamConfig,
         size: Size,
-        seconds: &mut Seconds,
+        timings: &mut Timings,
     ) -> Result<Vec<Vec<JudgedMap>>> {
         let clock = Instant::now();
         let sizes = [size, self.grid().size()];
@@ -113,8 +113,6 @@ impl<'a> ExplainedBatch<'a> {
                 explanations.push(explanation);
             }
         }
-        seconds.maps += clock.elapsed().as_secs_f64();
-        let clock = Instant::now();
         let own = if redrawn.is_empty() { Vec::new() } else { last_ranks(&maps)? };
         for redrawn in redrawn {
             let others = last_ranks(&self.maps(&**redrawn, cam, &sizes[1..])?)?;
@@ -124,7 +122,7 @@ impl<'a> ExplainedBatch<'a> {
                 }
             }
         }
-        seconds.sanity += clock.elapsed().as_secs_f64();
+        timings.explain += clock.elapsed().as_secs_f64();
         Ok(found)
     }
 }

@@ -6,7 +6,7 @@ use super::explained::{ExplainedBatch, Grid, JudgedMap, unjudged};
 use super::probe::{INPUTS, Probe};
 use super::road::combined;
 use super::scene::{ProbedPicture, Readings};
-use super::{Contender, Curve, Measure, Metric, Plan, baseline, pointing, sanity};
+use super::{Contender, Curve, Judged, Measure, Metric, Plan, Verdict, baseline, pointing, sanity};
 use crate::attribution::external::ExternalMaps;
 use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
@@ -17,65 +17,10 @@ use crate::random::Random;
 use crate::regions::{Finder, Located, Regions, Seen};
 use crate::run::{Failure, Timings};
 use crate::{Error, Result};
-use serde::Serialize;
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-
-/// Seconds a part of the work took, all pictures together.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Seconds {
-    /// The detector.
-    pub detect: f64,
-    /// Maps of all methods.
-    pub maps: f64,
-    /// Maps of the redrawn heads.
-    pub sanity: f64,
-    /// Making changed pictures, filling in removed pixels among it.
-    pub change: f64,
-    /// Running the changed pictures through the network.
-    pub network: f64,
-}
-
-impl Seconds {
-    /// Adds the times of another picture.
-    pub(super) fn add(&mut self, other: Self) {
-        // Every field by name: one that is not added does not compile.
-        let Self { detect, maps, sanity, change, network } = other;
-        self.detect += detect;
-        self.maps += maps;
-        self.sanity += sanity;
-        self.change += change;
-        self.network += network;
-    }
-}
-
-/// What one map is worth on one picture.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
-    /// The map shows nothing.
-    pub flat: bool,
-    /// One a metric of [`Judge::metrics`]; none where it is undefined.
-    pub values: Vec<Option<f64>>,
-    /// Probabilities along the plan's curves; empty where the contender has none.
-    pub curves: Vec<(Curve, Vec<f64>)>,
-}
-
-/// One picture.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
-    /// Its name in the corpus.
-    pub path: String,
-    /// The explained class.
-    pub class: usize,
-    /// Its probability.
-    pub probability: f64,
-    /// The share of the picture inside boxes of the named class, where there is one.
-    pub area: Option<f64>,
-    /// One a contender.
-    pub verdicts: Vec<Verdict>,
-}
 
 /// Whose regions count in the pointing game, and where they come from.
 #[derive(Debug, Clone)]
@@ -117,6 +62,11 @@ impl JudgingNetworks {
         };
         let (pictures, inputs) = (Cell::new(config.compute.batch), Cell::new(INPUTS));
         Ok(Self { network, redrawn, regions, pictures, inputs })
+    }
+
+    /// How many layers of the head the sanity check redraws.
+    pub fn redrawn_layers(&self) -> usize {
+        self.redrawn.len()
     }
 
     /// Pictures that are explained at a time by now.
@@ -205,13 +155,13 @@ impl<'a> Judge<'a> {
         &self,
         networks: &'n JudgingNetworks,
         batch: &[&Candidate],
-        seconds: &mut Seconds,
+        timings: &mut Timings,
     ) -> Result<Vec<Explained<'n>>> {
         let size = self.fit.input;
         let seeds: Vec<u64> = batch.iter().map(|picture| self.seed(picture)).collect();
         let inputs: Vec<&Rgb8> = batch.iter().map(|picture| &picture.input).collect();
         let explained = ExplainedBatch::new(&*networks.network, &inputs, self.class, seeds)?;
-        let mut explanations = explained.explanations(&networks.redrawn, &self.config.cam, size, seconds)?;
+        let mut explanations = explained.explanations(&networks.redrawn, &self.config.cam, size, timings)?;
         let probe = |place: usize| explained.probe(place, &networks.inputs);
         let probes = (0..batch.len()).map(probe).collect::<Result<Vec<_>>>()?;
         let external: Vec<&[Vec<f32>]> = batch.iter().map(|picture| picture.external.as_slice()).collect();
@@ -236,14 +186,14 @@ impl<'a> Judge<'a> {
         networks: &JudgingNetworks,
         picture: &Candidate,
         explained: Explained<'_>,
-        seconds: &mut Seconds,
+        timings: &mut Timings,
     ) -> Result<Judged> {
         let Explained { probe, grid, explanations } = explained;
         let (class, size) = (probe.class, self.fit.input);
         let probed = ProbedPicture::new(probe, (grid, size), self.seed(picture), self.plan)?;
         let clock = Instant::now();
         let inside = self.inside(networks, picture)?;
-        seconds.detect += clock.elapsed().as_secs_f64();
+        timings.detect += clock.elapsed().as_secs_f64();
 
         let mut explanations = explanations.into_iter();
         let baseline = |values| JudgedMap { values, flat: false, correlations: Vec::new() };
@@ -258,7 +208,7 @@ impl<'a> Judge<'a> {
         let judged = maps.iter().zip(&self.contenders);
         let changing = judged.filter(|(_, contender)| **contender != Contender::Uniform);
         let changing: Vec<&[f32]> = changing.map(|(map, _)| map.values.as_slice()).collect();
-        let (whole, readings) = probed.readings(&changing, seconds)?;
+        let (whole, readings) = probed.readings(&changing, timings)?;
         let readings = readings.into_iter().chain(std::iter::repeat(Readings::default()));
         let verdict = |(map, readings): (&JudgedMap, Readings)| {
             let energy = inside.as_ref().and_then(|inside| pointing::energy(&map.values, inside));
@@ -289,7 +239,7 @@ impl Stage for Judge<'_> {
     type Item = Source;
     type Prepared = Candidate;
     type Worker = JudgingNetworks;
-    type Outcome = (Judged, Seconds);
+    type Outcome = Judged;
 
     fn name(&self, source: &Source) -> (String, PathBuf) {
         (source.path.clone(), source.place())
@@ -317,22 +267,13 @@ impl Stage for Judge<'_> {
         self.fit.input
     }
 
-    fn run(
-        &self,
-        networks: &mut JudgingNetworks,
-        batch: &[&Candidate],
-        _timings: &mut Timings,
-    ) -> Result<Vec<(Judged, Seconds)>> {
+    fn run(&self, networks: &mut JudgingNetworks, batch: &[&Candidate], timings: &mut Timings) -> Result<Vec<Judged>> {
         let networks = &*networks;
-        let (mut shared, mut pictures) = (Seconds::default(), networks.pictures.get());
-        let explained = in_batches(batch, &mut pictures, |filled| self.explain(networks, filled, &mut shared))?;
+        let mut pictures = networks.pictures.get();
+        let explained = in_batches(batch, &mut pictures, |filled| self.explain(networks, filled, timings))?;
         networks.pictures.set(pictures);
-        let judged = batch.iter().zip(explained).map(|(picture, explained)| {
-            // What the batch took as a whole is counted with its first picture: sums alone are reported.
-            let mut seconds = std::mem::take(&mut shared);
-            Ok((self.judge(networks, picture, explained, &mut seconds)?, seconds))
-        });
-        judged.collect()
+        let judged = batch.iter().zip(explained);
+        judged.map(|(picture, explained)| self.judge(networks, picture, explained, timings)).collect()
     }
 
     fn batch_size(&self, networks: &JudgingNetworks) -> usize {

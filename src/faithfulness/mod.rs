@@ -16,11 +16,11 @@ mod impute;
 mod judge;
 mod metric;
 mod order;
-mod pass;
 mod picture;
 mod pixels;
 mod pointing;
 mod probe;
+mod record;
 mod road;
 mod sanity;
 mod scene;
@@ -29,23 +29,28 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-pub use judge::{Candidate, Judge, Judged, JudgingNetworks, Pointer, Seconds, Verdict};
+pub use judge::{Candidate, Judge, JudgingNetworks, Pointer};
 pub use metric::{Better, Measure, Metric};
-pub use pass::run;
 pub use picture::scorecard;
+pub use record::{Judged, Verdict};
 pub use summary::{Difference, Evaluation, MetricEstimate};
-pub use tables::{Document, EvaluationOutcome, write, write_groups};
+pub use tables::{write, write_groups};
 
+use self::road::FIFTHS;
 use crate::attribution::Method;
 use crate::config::CamConfig;
+use crate::run::{Experiment, Manifest};
 use crate::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+/// The command by which `run.json` knows its runs.
+pub const COMMAND: &str = "evaluate";
 
 /// Probabilities over this are called saturated: there is next to nothing to be won, and little moves.
 pub const SATURATED: f64 = 0.999;
 
 /// What is to be measured, and how.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// In any order, each once.
     pub measures: Vec<Measure>,
@@ -58,7 +63,8 @@ pub struct Plan {
 }
 
 /// Whose boxes count in the pointing game.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pointing {
     /// Name of the detector's class.
     pub class: String,
@@ -127,6 +133,48 @@ impl Plan {
     }
 }
 
+/// No network's head has more layers that the sanity check redraws.
+const MOST_REDRAWN_LAYERS: usize = 1000;
+
+/// The part of `run.json` that must agree before an evaluation is continued.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationSettings {
+    /// What is measured, and how.
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// How many layers of the network's head the sanity check redraws.
+    pub redrawn_layers: usize,
+}
+
+impl EvaluationSettings {
+    /// What `run.json` says of them.
+    ///
+    /// # Errors
+    /// The settings are no plain data; a test excludes it.
+    pub fn to_experiment(&self) -> Result<Experiment> {
+        let settings = serde_json::to_value(self).and_then(serde_json::from_value);
+        let settings = settings.map_err(|error| Error::Setting(format!("settings of {COMMAND}: {error}")))?;
+        Ok(Experiment { command: COMMAND.into(), settings })
+    }
+
+    /// Those of the run that `manifest` describes.
+    ///
+    /// # Errors
+    /// It is no run of `emocam evaluate`, or its settings cannot be read; the message goes behind the run's name.
+    pub fn read(manifest: &Manifest) -> Result<Self, String> {
+        let experiment = manifest.experiment.as_ref().filter(|experiment| experiment.command == COMMAND);
+        let experiment = experiment.ok_or("is no run of `emocam evaluate`")?;
+        let settings = serde_json::Value::Object(experiment.settings.clone().into_iter().collect());
+        let wrong = |error: &dyn std::fmt::Display| format!("settings of {COMMAND} that cannot be read: {error}");
+        let read: Self = serde_json::from_value(settings).map_err(|error| wrong(&error))?;
+        read.plan.check().map_err(|error| wrong(&error))?;
+        if read.redrawn_layers > MOST_REDRAWN_LAYERS {
+            return Err(wrong(&format!("{} redrawn layers; the limit is {MOST_REDRAWN_LAYERS}", read.redrawn_layers)));
+        }
+        Ok(read)
+    }
+}
+
 /// Whose maps are judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contender {
@@ -161,7 +209,8 @@ impl Contender {
 }
 
 /// Probabilities over a growing share of changed pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Curve {
     /// Highest pixels replaced by the network's zero.
     Deletion,
@@ -187,6 +236,11 @@ impl Curve {
     /// Whether removed pixels are filled in.
     fn is_road(self) -> bool {
         matches!(self, Self::RoadMost | Self::RoadLeast)
+    }
+
+    /// Its points, both ends included, in an evaluation of so many equal steps.
+    fn points(self, steps: usize) -> usize {
+        if self.is_road() { 1 + FIFTHS.len() } else { 1 + steps }
     }
 
     /// The changed share at point `at` of a curve of `points` points.

@@ -1,12 +1,13 @@
 //! The picture of an evaluation: one panel a metric, then the mean curves.
 
-use super::{Better, Contender, Curve, Document, Evaluation, Metric, MetricEstimate};
+use super::{Better, Contender, Curve, Evaluation, Metric, MetricEstimate, Plan};
 use crate::names::counted;
 use crate::plot::{Dot, Panel, Panels, Series};
+use crate::run::Timings;
 use crate::stats::FEWEST_RESAMPLED_CASES;
 
-/// The picture, for [`Panels::svg`].
-pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], document: &Document) -> Panels {
+/// The picture, for [`Panels::svg`], of what `plan` asked; `warning` is for every reader.
+pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], plan: &Plan, warning: Option<&str>) -> Panels {
     // The uniform map takes part in one panel only: there it is a line.
     let shown: Vec<usize> =
         (0..evaluation.contenders().len()).filter(|&at| evaluation.contenders()[at] != Contender::Uniform).collect();
@@ -19,18 +20,18 @@ pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], document
         .iter()
         // The last of the cascade stands for all; the others are in its curve.
         .filter(|metric| !matches!(metric, Metric::Sanity(layers) if *layers < deepest(evaluation)))
-        .map(|&metric| dots(evaluation, estimates, document, metric, &shown))
+        .map(|&metric| dots(evaluation, estimates, plan, metric, &shown))
         .collect();
     panels.extend(curve_panels(evaluation, &shown));
     if deepest(evaluation) > 0 {
         panels.push(cascade(evaluation, estimates, &shown));
     }
-    let outcome = &document.outcome;
+    let outcome = evaluation.outcome(0, Timings::default());
     let mut notes = vec![format!(
         "Dots: means over n images. {} Grey: baselines that know nothing of the model, random maps as smooth as the others \
          and a Gaussian about the centre; dashed lines: what maps without information score. Curves have the colours of \
          the rows. Faithfulness to the model, not to the world.",
-        sureness_described(document)
+        sureness_described(plan)
     )];
     if outcome.saturated > 0 {
         let percent = 100.0 * outcome.saturated as f64 / outcome.done as f64;
@@ -39,7 +40,7 @@ pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], document
     for (method, flat) in outcome.flat_maps.iter().filter(|(_, flat)| **flat > 0) {
         notes.push(format!("{method}: {flat} of {} maps show nothing and count as random ones.", outcome.done));
     }
-    notes.extend(document.warning.clone());
+    notes.extend(warning.map(str::to_string));
     Panels {
         title: "Faithfulness of the maps".into(),
         subtitle: format!("{}, score: probability of the explained class", counted(outcome.done as u64, "image")),
@@ -50,8 +51,8 @@ pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], document
 }
 
 /// What bars and signs mean, or why there are none.
-fn sureness_described(document: &Document) -> String {
-    if document.evaluation.resamples == 0 {
+fn sureness_described(plan: &Plan) -> String {
+    if plan.resamples == 0 {
         return "Without resamples (--resamples 0) there are no intervals and no verdicts.".into();
     }
     format!(
@@ -71,13 +72,7 @@ fn find<'a>(estimates: &'a [MetricEstimate], contender: &Contender, metric: Metr
     estimates.iter().find(|of| of.contender == *contender && of.metric == metric)
 }
 
-fn dots(
-    evaluation: &Evaluation,
-    estimates: &[MetricEstimate],
-    document: &Document,
-    metric: Metric,
-    shown: &[usize],
-) -> Panel {
+fn dots(evaluation: &Evaluation, estimates: &[MetricEstimate], plan: &Plan, metric: Metric, shown: &[usize]) -> Panel {
     let mean = |contender| find(estimates, contender, metric).and_then(|estimate| estimate.mean);
     let dot = |&at: &usize| {
         let estimate = find(estimates, &evaluation.contenders()[at], metric)?;
@@ -88,7 +83,7 @@ fn dots(
         Better::Higher => "better →",
         Better::Zero => "0 is best",
     };
-    let class = document.evaluation.pointing.as_ref().map(|pointing| pointing.class.as_str());
+    let class = plan.pointing.as_ref().map(|pointing| pointing.class.as_str());
     let title = match (metric, class) {
         (Metric::Pointing, Some(class)) => format!("Pointing: {class}"),
         _ => title_of(metric).to_string(),

@@ -6,8 +6,9 @@ use super::explained::Grid;
 use super::pixels::{Change, Common, OrderedMap, Pixels};
 use super::probe::Probe;
 use super::road::FIFTHS;
-use super::{Curve, Measure, Plan, Seconds, baseline};
+use super::{Curve, Measure, Plan, baseline};
 use crate::image::Size;
+use crate::run::Timings;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::time::Instant;
@@ -53,7 +54,7 @@ impl<'a> ProbedPicture<'a> {
     ///
     /// # Errors
     /// The network cannot be run.
-    pub fn readings(&self, maps: &[&[f32]], seconds: &mut Seconds) -> Result<(f64, Vec<Readings>)> {
+    pub fn readings(&self, maps: &[&[f32]], timings: &mut Timings) -> Result<(f64, Vec<Readings>)> {
         let clock = Instant::now();
         let mut drawing = 0.0;
         let random = &self.random;
@@ -66,8 +67,8 @@ impl<'a> ProbedPicture<'a> {
             drawing += clock.elapsed().as_secs_f64();
             inputs
         })?;
-        seconds.change += drawing;
-        seconds.network += clock.elapsed().as_secs_f64() - drawing;
+        *timings.compose.get_or_insert(0.0) += drawing;
+        timings.emotion += clock.elapsed().as_secs_f64() - drawing;
         Ok(self.collected(maps.len(), &changes, &found))
     }
 
@@ -109,13 +110,15 @@ impl<'a> ProbedPicture<'a> {
             found[place.expect("what all maps have in common is among the changes")]
         };
         let whole = common(Common::Whole);
-        let between = self.plan.steps - 1;
         let curve = |curve: Curve| {
-            let points = match curve {
-                Curve::Deletion => [vec![whole; 1 + between], vec![common(Common::Nothing)]].concat(),
-                Curve::Insertion => [vec![common(Common::Blurred); 1 + between], vec![whole]].concat(),
-                Curve::RoadMost | Curve::RoadLeast => vec![whole; 1 + FIFTHS.len()],
-            };
+            let first = if curve == Curve::Insertion { common(Common::Blurred) } else { whole };
+            let mut points = vec![first; curve.points(self.plan.steps)];
+            let last = points.len() - 1;
+            match curve {
+                Curve::Deletion => points[last] = common(Common::Nothing),
+                Curve::Insertion => points[last] = whole,
+                Curve::RoadMost | Curve::RoadLeast => {}
+            }
             (curve, points)
         };
         let curves: Vec<(Curve, Vec<f64>)> = self.plan.curves().into_iter().map(curve).collect();

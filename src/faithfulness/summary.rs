@@ -1,7 +1,9 @@
 //! Over pictures: means, intervals, mean curves.
 
-use super::{Contender, Curve, Judge, Judged, Metric, SATURATED};
+use super::{Contender, Curve, EvaluationSettings, Judged, Metric, SATURATED};
+use crate::run::{Outcome, Run, Timings};
 use crate::stats::{mean, percentile_interval_of_mean};
+use crate::{Error, Result};
 use rayon::prelude::*;
 
 /// What was found on all pictures so far.
@@ -43,15 +45,39 @@ pub struct Difference {
 }
 
 impl Evaluation {
-    /// No pictures yet.
-    pub fn new(judge: &Judge<'_>) -> Self {
-        let contenders = judge.contenders().to_vec();
+    /// Of all pictures of `run`, which is one of `emocam evaluate`, in the order of the corpus.
+    ///
+    /// # Errors
+    /// Its records cannot be read.
+    pub fn of_run(run: &Run) -> Result<Self> {
+        let settings = EvaluationSettings::read(&run.manifest);
+        let EvaluationSettings { plan, redrawn_layers } =
+            settings.map_err(|message| Error::file(run.folder(), message))?;
+        let contenders = plan.contenders(&run.manifest.configuration.cam);
         let curves = vec![Vec::new(); contenders.len()];
-        Self { contenders, metrics: judge.metrics().to_vec(), pictures: Vec::new(), curves }
+        let mut all = Self { contenders, metrics: plan.metrics(redrawn_layers), pictures: Vec::new(), curves };
+        run.for_each_record_in_order(|judged: &Judged| {
+            all.add(judged.clone());
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Counts for `run.json`, of so many failures and these times.
+    pub fn outcome(&self, failed: usize, timings: Timings) -> Outcome {
+        let contenders = self.contenders.iter().enumerate().filter(|(_, contender)| !contender.is_baseline());
+        Outcome {
+            done: self.pictures.len(),
+            failed,
+            saturated: self.saturated(),
+            flat_maps: contenders.map(|(at, contender)| (contender.name(), self.flat(at))).collect(),
+            timings,
+            ..Outcome::default()
+        }
     }
 
     /// Takes in a picture.
-    pub fn add(&mut self, mut judged: Judged) {
+    fn add(&mut self, mut judged: Judged) {
         for (sums, verdict) in self.curves.iter_mut().zip(&mut judged.verdicts) {
             let curves = std::mem::take(&mut verdict.curves);
             if sums.is_empty() {
@@ -160,13 +186,10 @@ fn takes_part(contender: &Contender, metric: Metric) -> bool {
 mod tests {
     use super::*;
     use crate::attribution::Method;
-    use crate::config::Config;
-    use crate::faithfulness::judge::Verdict;
     use crate::faithfulness::picture::scorecard;
-    use crate::faithfulness::{Document, EvaluationOutcome, Measure, Plan, Pointing};
+    use crate::faithfulness::{Measure, Plan, Pointing, Verdict};
     use crate::plot::golden::assert_golden;
     use crate::random::Random;
-    use crate::run::CorpusInfo;
     use crate::stats::FEWEST_RESAMPLED_CASES;
 
     /// So many pictures, on which the methods with even numbers beat the random baseline.
@@ -215,23 +238,10 @@ mod tests {
         assert_eq!((pointing.n, pointing.interval), (6, None));
     }
 
-    fn document(evaluation: &Evaluation) -> Document {
+    fn plan() -> Plan {
         let pointing = Some(Pointing { class: "Human face".into(), confidence: 0.25 });
         let measures = vec![Measure::Deletion, Measure::Insertion, Measure::Pointing];
-        let plan = Plan { measures, steps: 4, pointing, resamples: 500 };
-        Document {
-            emocam: "0".into(),
-            libtorch: "0".into(),
-            complete: true,
-            warning: None,
-            outcome: EvaluationOutcome::of(evaluation, &plan),
-            evaluation: plan,
-            configuration: Config::default(),
-            device: "cpu".into(),
-            network_threads: 1,
-            models: Vec::new(),
-            corpus: CorpusInfo { folders: Vec::new(), images: 0, sha256: String::new() },
-        }
+        Plan { measures, steps: 4, pointing, resamples: 500 }
     }
 
     #[test]
@@ -245,7 +255,7 @@ mod tests {
             ("evaluation-601", many(599), 12, 0.1),
         ] {
             let evaluation = invented(methods, pictures);
-            let picture = scorecard(&evaluation, &evaluation.estimates(200, 1), &document(&evaluation)).svg().unwrap();
+            let picture = scorecard(&evaluation, &evaluation.estimates(200, 1), &plan(), None).svg().unwrap();
             let markup = picture.as_str();
             let has_verdicts = markup.contains(">+<");
             assert_eq!(has_verdicts, pictures >= FEWEST_RESAMPLED_CASES, "{name}");

@@ -1,103 +1,32 @@
-//! What an evaluation leaves behind: `evaluation.csv`, `images.csv`, `curves.csv`, `failures.csv`, `evaluate.json` and
-//! the picture.
+//! What an evaluation leaves behind in its run directory: `evaluation.csv`, `images.csv`, `curves.csv`, `failures.csv`
+//! and the picture.
 
-use super::{Evaluation, MetricEstimate, Plan, Seconds, picture};
-use crate::config::Config;
+use super::{Evaluation, MetricEstimate, Plan, picture};
+use crate::Result;
 use crate::plot;
-use crate::run::{CorpusInfo, Failure, ModelFile, table, write_failures};
-use crate::{Error, Result, files};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use crate::run::{Failure, Run, table, write_failures};
 use std::path::Path;
 
-/// The contents of `evaluate.json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Document {
-    /// Version of this program.
-    pub emocam: String,
-    /// Version of libtorch it was built for.
-    pub libtorch: String,
-    /// Whether every picture of the corpus was looked at.
-    pub complete: bool,
-    /// A warning for every reader when weights were made by `emocam models synthesize`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub warning: Option<String>,
-    /// What was measured, and how.
-    pub evaluation: Plan,
-    /// Preset, file and flags together.
-    pub configuration: Config,
-    /// "cpu" or "cuda:N".
-    pub device: String,
-    /// Threads of the networks on the CPU; the last digits of a result depend on them.
-    pub network_threads: i32,
-    /// Every file that shaped the networks.
-    pub models: Vec<ModelFile>,
-    /// The pictures.
-    pub corpus: CorpusInfo,
-    /// Counts, flags and times.
-    pub outcome: EvaluationOutcome,
-}
-
-/// Counts, flags and times.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct EvaluationOutcome {
-    /// Pictures that were judged.
-    pub done: usize,
-    /// Pictures and files in `failures.csv`.
-    pub failed: usize,
-    /// Pictures whose explained class has a probability over 0.999.
-    pub saturated: usize,
-    /// Pictures with a box of the pointing game's class, where it is played.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub with_boxes: Option<usize>,
-    /// Maps that show nothing, per method.
-    pub flat_maps: BTreeMap<String, usize>,
-    /// From the first picture to the last.
-    pub seconds: f64,
-    /// Where they went.
-    pub parts: Seconds,
-}
-
-impl EvaluationOutcome {
-    /// Counts and flags of `evaluation`; failures and times are the caller's.
-    pub fn of(evaluation: &Evaluation, plan: &Plan) -> Self {
-        let pictures = evaluation.pictures();
-        let contenders = evaluation.contenders().iter().enumerate().filter(|(_, contender)| !contender.is_baseline());
-        Self {
-            done: pictures.len(),
-            saturated: evaluation.saturated(),
-            with_boxes: plan.pointing.is_some().then(|| pictures.iter().filter(|of| of.area.is_some()).count()),
-            flat_maps: contenders.map(|(at, contender)| (contender.name(), evaluation.flat(at))).collect(),
-            ..Self::default()
-        }
-    }
-}
-
-/// Writes everything into `folder`, which must be there; `labels` are the emotion model's. Without a judged picture
-/// there is no picture to draw.
+/// Writes everything into the folder of `run`. Without a judged picture there is no picture to draw.
 ///
 /// # Errors
 /// A file cannot be written.
 pub fn write(
-    folder: &Path,
-    document: &Document,
+    run: &Run,
     evaluation: &Evaluation,
     estimates: &[MetricEstimate],
-    labels: &[String],
+    plan: &Plan,
     failures: &[Failure],
 ) -> Result<()> {
-    evaluation_csv(&folder.join("evaluation.csv"), estimates)?;
-    images_csv(&folder.join("images.csv"), evaluation, labels)?;
-    curves_csv(&folder.join("curves.csv"), evaluation)?;
-    write_failures(&folder.join("failures.csv"), failures)?;
-    if !evaluation.pictures().is_empty() {
-        let picture = picture::scorecard(evaluation, estimates, document).svg()?;
-        plot::write(&picture, &folder.join("evaluation.png"), &folder.join("evaluation.svg"))?;
+    evaluation_csv(&run.path("evaluation.csv"), estimates)?;
+    images_csv(&run.path("images.csv"), evaluation, &run.manifest.labels)?;
+    curves_csv(&run.path("curves.csv"), evaluation)?;
+    write_failures(&run.path("failures.csv"), failures)?;
+    if evaluation.pictures().is_empty() {
+        return Ok(());
     }
-    let path = folder.join("evaluate.json");
-    let mut json = serde_json::to_vec_pretty(document).map_err(|error| Error::file(&path, error.to_string()))?;
-    json.push(b'\n');
-    files::write_bytes(&path, &json)
+    let picture = picture::scorecard(evaluation, estimates, plan, run.manifest.warning.as_deref()).svg()?;
+    plot::write(&picture, &run.path("evaluation.png"), &run.path("evaluation.svg"))
 }
 
 /// A number, or an empty cell.

@@ -247,7 +247,7 @@ pub struct Timings {
     pub waiting: f64,
     /// The detector.
     pub detect: f64,
-    /// Pasting objects into photos, by `emocam paste`.
+    /// Changing photos: pasting objects into them, by `emocam paste`; hiding and filling in parts, by `emocam evaluate`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub compose: Option<f64>,
     /// The emotion model, without gradients.

@@ -12,6 +12,7 @@ use emocam::classify::ClassifyRecord;
 use emocam::compare::PublishedMatrix;
 use emocam::config::{AssociationConfig, Config};
 use emocam::corpus::{DecodeOptions, Enough, decode, find};
+use emocam::faithfulness::{EvaluationSettings, Judged};
 use emocam::filters::FilterSums;
 use emocam::image::{Fit, Size};
 use emocam::networks::Card;
@@ -77,7 +78,7 @@ const fn with(reader: Reader, beside: fn(&Path)) -> Reader {
 }
 
 /// All of them.
-pub static READERS: [Reader; 49] = [
+pub static READERS: [Reader; 50] = [
     reader("checkpoint", "net.pth", Kind::Zip, seeds::checkpoints, state_dict),
     reader("legacy-checkpoint", "net.pth", Kind::Binary, seeds::legacy_checkpoints, state_dict),
     reader("safetensors", "net.safetensors", Kind::Safetensors, seeds::safetensors, state_dict),
@@ -137,6 +138,10 @@ pub static READERS: [Reader; 49] = [
     with(
         reader("classify-records", JOURNAL, Kind::Records, || seeds::records("classify"), records::<ClassifyRecord>),
         |folder| seeds::beside_records("classify", folder),
+    ),
+    with(
+        reader("evaluate-records", JOURNAL, Kind::Records, || seeds::records("evaluate"), records::<Judged>),
+        |folder| seeds::beside_records("evaluate", folder),
     ),
     with(
         reader("paste-records", JOURNAL, Kind::Records, || seeds::records("paste"), records::<PasteRecord>),
@@ -331,7 +336,11 @@ fn records<R: RunRecord>(path: &Path) -> Outcome {
 fn manifest(path: &Path) -> Outcome {
     let run = said(Run::open(path.parent().unwrap()))?;
     let manifest = &run.manifest;
-    let settings = [PasteSettings::read(manifest).map(|_| ()), RemovalSettings::read(manifest).map(|_| ())];
+    let settings = [
+        PasteSettings::read(manifest).map(|_| ()),
+        RemovalSettings::read(manifest).map(|_| ()),
+        EvaluationSettings::read(manifest).map(|_| ()),
+    ];
     let other = emocam::run::Manifest { labels: Vec::new(), ..manifest.clone() };
     let differences = manifest.differences(&other, ["then", "now"]).len();
     // What every command does next: where a picture lies in the inputs.

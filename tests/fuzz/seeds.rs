@@ -306,9 +306,12 @@ pub fn make_runs() -> Corpus {
     let methods = ["--cam", "grad-cam,lift-cam,object-shap", "--save-maps", "--filters"];
     ends(corpus.analyze("analyzed").args(methods), 1);
     let weights = reference("emonet/narrow_ecco.pt");
-    for (command, arguments) in
-        [("classify", vec![]), ("paste", vec!["--positions", "1x2", "--object"]), ("remove", vec![])]
-    {
+    for (command, arguments) in [
+        ("classify", vec![]),
+        ("evaluate", vec!["--steps", "2", "--metrics", "deletion,road,confidence,sanity"]),
+        ("paste", vec!["--positions", "1x2", "--object"]),
+        ("remove", vec![]),
+    ] {
         let mut run = emocam();
         run.current_dir(corpus.path("")).args([command, "photos", "--device", "cpu", "--out", command]);
         run.arg("--emotion-weights").arg(&weights).args(&arguments);
@@ -349,7 +352,7 @@ pub fn beside_records(run: &str, folder: &Path) {
 }
 
 pub fn manifests() -> Seeds {
-    read(["analyzed", "classify", "paste", "remove"].map(|run| of_run(run, "run.json")))
+    read(["analyzed", "classify", "evaluate", "paste", "remove"].map(|run| of_run(run, "run.json")))
 }
 
 pub fn kept_maps() -> Seeds {
