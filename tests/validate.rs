@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::corpus::{Corpus, Table, emocam, ends, refused};
+use common::corpus::{Corpus, Table, emocam, ends, refused, sealed};
 use emocam::world::{ObjectPart, PartBox, Scene, Style, Variant, parts_graph};
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -46,6 +46,41 @@ fn every_method_by_every_rule_beside_a_random_map_and_detections_alone() {
         let [one, two] = ["one", "two"].map(|run| std::fs::read(corpus.path(&format!("{run}/{name}"))).unwrap());
         assert!(one == two, "{name}");
     }
+}
+
+/// With half of the records, a torn one and none, `--resume` comes to the same tables; without it all begins anew.
+#[test]
+fn a_stopped_validation_goes_on_to_the_same_tables() {
+    let corpus = Corpus::empty();
+    let command = |more: &[&str]| {
+        let mut command = validate(&corpus, "out");
+        command.args(more);
+        command
+    };
+    ends(&mut command(&["--resume"]), 0);
+    let content = |name: &str| std::fs::read(corpus.path(&format!("out/{name}"))).unwrap();
+    let tables = ["validity.csv", "effects.csv", "flips.csv"];
+    let wanted = tables.map(content);
+    let records = content("scenes-emotion/records.jsonl");
+    let lines: Vec<&[u8]> = records.split_inclusive(|&byte| byte == b'\n').collect();
+    assert_eq!(lines.len(), 24);
+    let half = lines[..12].concat();
+    for (keep, done) in
+        [(half.len(), "24 scenes, 12 already done"), (half.len() + 9, "12 already done"), (5, "24 scenes; cpu")]
+    {
+        std::fs::write(corpus.path("out/scenes-emotion/records.jsonl"), &records[..keep]).unwrap();
+        std::fs::remove_file(corpus.path("out/validity.csv")).unwrap();
+        let said = ends(&mut command(&["--resume"]), 0);
+        assert!(said.err.contains(done), "{}", said.err);
+        assert!(content("scenes-emotion/records.jsonl") == records && tables.map(content) == wanted);
+    }
+    refused(&mut command(&["--resume", "--world", "8"]), &["made differently", "world: 7 then, 8 now"]);
+    refused(&mut command(&["--resume", "--seed", "9"]), &["made differently", "cam.seed"]);
+    let said = ends(&mut command(&["--world", "8"]), 0);
+    assert!(!said.err.contains("already done") && tables.map(content) != wanted, "{}", said.err);
+    let changed = String::from_utf8(records).unwrap().replacen("\"drop\":", "\"drop\":7", 1);
+    std::fs::write(corpus.path("out/scenes-emotion/records.jsonl"), sealed(changed.as_bytes())).unwrap();
+    refused(&mut command(&["--resume", "--world", "8"]), &["records.jsonl, line", "fall by -1 to 1"]);
 }
 
 #[test]

@@ -70,7 +70,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let batch = config.compute.batch;
     let mut worker = ClassifyWorker { network, batch };
     let (items, threads) = (std::mem::take(&mut corpus.images), machine.threads);
-    let recording = Recording { run: &run, stage: &stage, items, worker: &mut worker, batch, threads, unit: "images" };
+    let recording = Recording {
+        run: &run,
+        stage: &stage,
+        items,
+        worker: &mut worker,
+        batch,
+        threads,
+        unit: "images",
+        sample: None,
+    };
     let Some(RecordedPictures { done, failed, timings }) = recording.record()? else { return Ok(ExitCode::from(130)) };
     let failures = all_failures(corpus.problems, failed);
     let judged = write(&run, &streams, truth.as_ref())?;

@@ -132,8 +132,16 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     let (items, batch, threads) =
         (std::mem::take(&mut corpus.images), networks.pictures(), machine.threads.min(DECODE_THREADS));
-    let recording =
-        Recording { run: &run, stage: &judge, items, worker: &mut networks, batch, threads, unit: "images" };
+    let recording = Recording {
+        run: &run,
+        stage: &judge,
+        items,
+        worker: &mut networks,
+        batch,
+        threads,
+        unit: "images",
+        sample: None,
+    };
     let Some(RecordedPictures { failed, timings, .. }) = recording.record()? else { return Ok(ExitCode::from(130)) };
 
     let failures = all_failures(corpus.problems, failed);

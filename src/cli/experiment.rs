@@ -24,6 +24,8 @@ pub struct Recording<'a, S: Stage> {
     pub threads: usize,
     /// What is counted, in the plural.
     pub unit: &'static str,
+    /// How long so many of them take is said at the end.
+    pub sample: Option<u64>,
 }
 
 /// What came of it.
@@ -37,7 +39,7 @@ pub struct RecordedPictures {
 impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
     /// Appends a record of each picture that has none yet; `None` when Ctrl-C ended that early.
     pub fn record(self) -> anyhow::Result<Option<RecordedPictures>> {
-        let Self { run, stage, items, worker, batch, threads, unit } = self;
+        let Self { run, stage, items, worker, batch, threads, unit, sample } = self;
         nn::keep_freed_memory();
         tch::set_num_threads(run.manifest.network_threads);
         let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
@@ -65,7 +67,7 @@ impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
             progress.at((done.len() + now.done + now.failed) as u64, note);
             Ok(())
         })?;
-        progress.finish_with_rate(None);
+        progress.finish_with_rate(sample);
         let so_far = done.len() + timings.images;
         if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
             say!("stopped after {so_far} of {total} {unit}; the same command with --resume continues");

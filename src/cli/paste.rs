@@ -243,7 +243,8 @@ fn execute(
     let Experiment { config, machine, networks, objects, settings, indices, .. } = experiment;
     let stage = PasteStage::new(networks, objects, settings, config, indices.clone())?;
     let (batch, threads, items) = (stage.photos(networks), machine.threads, shard::images(&corpus.images, shard));
-    let recording = Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit: "images" };
+    let recording =
+        Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit: "images", sample: None };
     let Some(RecordedPictures { failed, timings, .. }) = recording.record()? else { return Ok(ExitCode::from(130)) };
     finish(&mut run, settings, &all_failures(corpus.problems, failed), timings)
 }

@@ -7,7 +7,7 @@ use super::session::{
 };
 use super::settings::{MOST_SCENES, Machine, Settings, by_name, whole};
 use super::shard;
-use super::world::{StyleName, graph_or_standard};
+use super::world::{StyleName, graph_file, graph_or_standard};
 use emocam::attribution::{ClassChoice, HiddenFill};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Problem, Shard, ShardChoice};
@@ -216,13 +216,6 @@ fn use_world(config: &mut Config, out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What says later whether the causal graph is still the same.
-fn graph_file(file: &Path) -> anyhow::Result<ModelFile> {
-    let text = emocam::files::read_text(file)?;
-    let path = std::path::absolute(file).unwrap_or_else(|_| file.into()).display().to_string();
-    Ok(ModelFile { role: "world.graph".into(), path, sha256: sha256(text.as_bytes()), synthesized: false })
-}
-
 /// What says later whether the scenes are still the same.
 fn scenes_info(count: u64, settings: &RemovalSettings) -> anyhow::Result<CorpusInfo> {
     let text = serde_json::to_string(&settings.drawn)?;
@@ -256,7 +249,7 @@ fn execute(experiment: &mut Experiment, mut run: Run) -> anyhow::Result<ExitCode
     };
     let stage = RemovalStage::new(networks, settings, config);
     let (batch, threads) = (config.compute.batch, machine.threads);
-    let recording = Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit };
+    let recording = Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit, sample: None };
     let Some(RecordedPictures { done, failed, timings }) = recording.record()? else { return Ok(ExitCode::from(130)) };
     finish(&mut run, &all_failures(problems(pictures), failed), done, timings)
 }

@@ -147,9 +147,14 @@ pub fn say_failures(failures: &[Failure], table: &Path) {
     }
 }
 
-/// The first Ctrl-C (or SIGTERM) lets the work at hand finish and says `note`, the second ends the process.
+/// The first Ctrl-C (or SIGTERM) lets the work at hand finish and says `note`, the second ends the process. Of several
+/// calls the first one's note is said.
 pub fn stop_on_interrupt(note: &'static str) -> anyhow::Result<&'static AtomicBool> {
     static STOP: AtomicBool = AtomicBool::new(false);
+    static IS_SET: AtomicBool = AtomicBool::new(false);
+    if IS_SET.swap(true, Ordering::Relaxed) {
+        return Ok(&STOP);
+    }
     ctrlc::set_handler(move || {
         if STOP.swap(true, Ordering::Relaxed) {
             // SAFETY: it takes nothing and does not return. Not `exit`, which would take libtorch's tables away from

@@ -1,23 +1,27 @@
 //! `emocam validate`: the methods against interventions, in drawn worlds whose causes are known.
 
+use super::experiment::{RecordedPictures, Recording};
 use super::output::Overwrite;
-use super::progress::Progress;
-use super::session::{self, print, say_smaller_batch, stop_on_interrupt};
+use super::session::{self, device_name, print};
 use super::settings::{MOST_SCENES, Machine, Settings, whole};
-use super::world::{StyleName, graph_or_standard};
+use super::world::{StyleName, graph_file, graph_or_standard};
 use anyhow::Context;
 use emocam::attribution::{Method, Needs};
 use emocam::config::Config;
 use emocam::demo::{DemoNetworks, use_models};
+use emocam::files::sha256;
 use emocam::ground_truth::{
-    Asked, BoxJudge, Decision, DrawnWorld, HansReport, Trial, Validation, WORLDS, World, trials,
+    Asked, BoxJudge, Decision, DrawnWorld, HansReport, Trial, TrialStage, Validation, ValidationSettings, WORLDS,
+    World, trials_of_run,
 };
+use emocam::load::Loaded;
 use emocam::pipeline::Worker;
+use emocam::regions::SCORING_CANVAS;
+use emocam::run::{CorpusInfo, Manifest, ModelFile, Outcome, Run};
 use emocam::score::ScoreRule;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Hold the maps against the truth, in drawn worlds whose causes are known
 ///
@@ -25,7 +29,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
 /// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says
 /// otherwise, and by --hans and --decide object-shap too; detector and emotion model are the small ones that come with
-/// the program, copied to DIR/models, each unless another that knows the drawn world is named.
+/// the program, copied to DIR/models, each unless another that knows the drawn world is named. Every scene is recorded
+/// as it is done, in DIR/scenes-NETWORK (by --decide below each world's folder): --resume goes on after a kill.
 ///
 /// There are four worlds. standard: which classes cause a label. hans: cause and companion of a label are always in the
 /// picture together, and of two networks with the same answers one goes by the cause, the other by the companion; does
@@ -37,6 +42,10 @@ pub struct Args {
     /// Write here
     #[arg(long, value_name = "DIR", default_value = "emocam-validation")]
     out: PathBuf,
+
+    /// Go on with the scenes that are recorded in --out
+    #[arg(long)]
+    resume: bool,
 
     /// Scenes to draw, 1 to 1000000 (by --decide of each world); fewer than ten have no intervals. How long 1,000 take is
     /// said when they are through
@@ -91,15 +100,25 @@ struct Plan {
     importance: f32,
     config: Config,
     machine: Machine,
-    stop: &'static AtomicBool,
+    /// Where scenes are drawn from a graph that is a file: that file.
+    graph_file: Option<ModelFile>,
+    resume: bool,
+}
+
+/// What is asked: networks about a world, whose graph has a name.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    world: &'a World<'a>,
+    graph: &'a str,
+    networks: DemoNetworks<'a>,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { out, scenes, world, style, graph, hans, decide, resamples, overwrite, settings } = args;
+    let Args { out, resume, scenes, world, style, graph, hans, decide, resamples, overwrite, settings } = args;
     let built_in = graph.as_ref().map_or(Some("standard"), |graph| graph.to_str()).and_then(DrawnWorld::named);
     let hans = hans || built_in.is_some_and(|world| world.networks.len() > 1);
     let own = match (&graph, built_in) {
-        (Some(file), None) => Some(graph_or_standard(Some(file))?),
+        (Some(file), None) => Some((graph_or_standard(Some(file))?, graph_file(file)?)),
         _ => None,
     };
     // Where methods are to be told apart, one that sees what is hidden is among them.
@@ -126,20 +145,32 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     config.compute.for_images(usize::try_from(scenes.get()).unwrap_or(usize::MAX));
     let _claimed = overwrite.figures(&out)?;
-    let stop = stop_on_interrupt("stopping after this batch; what was found so far is lost")?;
     let rule = &config.association;
     let importance = match rule.score {
         ScoreRule::Mean => rule.importance,
         _ => ScoreRule::Mean.default_importance(),
     };
-    let plan = Plan { importance, out, scenes: scenes.get(), seed: world, style, resamples, config, machine, stop };
+    let (own, graph_file) = own.unzip();
+    let plan = Plan {
+        importance,
+        out,
+        scenes: scenes.get(),
+        seed: world,
+        style,
+        resamples,
+        config,
+        machine,
+        graph_file,
+        resume,
+    };
     let done = if decide {
         plan.decide()?
     } else if hans {
         plan.hans(DrawnWorld::named("hans").context("the program has a world of this name")?, &plan.out)?.is_some()
     } else if let Some(graph) = &own {
         let world = World { graph, seed: world, style: style.into(), parts: false };
-        plan.validate(&world, DemoNetworks::default(), &plan.out)?.is_some()
+        let question = Question { world: &world, graph: "file", networks: DemoNetworks::default() };
+        plan.validate(question, &plan.out)?.is_some()
     } else {
         let world = built_in.context("a world that is no file has a name")?;
         plan.validate_drawn(world, &plan.out)?.is_some()
@@ -148,12 +179,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Plan {
-    /// Asks networks of the demo, each unless another is named, about the world's scenes; `None`: stopped before the
-    /// last.
-    fn ask(&self, world: &World<'_>, networks: DemoNetworks<'_>) -> anyhow::Result<Option<Vec<Trial>>> {
+    /// Asks networks of the demo, each unless another is named, about the world's scenes, recorded below `folder`;
+    /// `None`: stopped before the last.
+    fn ask(&self, question: Question<'_>, folder: &Path) -> anyhow::Result<Option<Vec<Trial>>> {
+        let Question { world, networks, .. } = question;
         let mut config = self.config.clone();
         use_models(&mut config, &self.out.join("models"), networks)?;
-        let (loaded, _) = session::load(&config, &self.machine, &[])?;
+        let (loaded, device) = session::load(&config, &self.machine, &[])?;
         let things = world.things();
         let (found, expected) =
             (loaded.regions.classes(), &things[..things.len() - usize::from(world.has_background())]);
@@ -166,27 +198,52 @@ impl Plan {
             expected[0]
         );
         world.graph.check_network(&loaded.network.card().labels)?;
-        let mut worker = Worker { loaded, batch: config.compute.batch };
-        let mut progress = Progress::new(self.scenes, "scenes");
-        let report = &mut |done| progress.at(done, networks.emotion.to_string());
-        let found = trials(*world, self.scenes, &mut worker, &config, self.machine.threads, self.stop, report)?;
-        progress.finish_with_rate(Some(SAMPLE));
-        if self.stop.load(Ordering::Relaxed) && (found.len() as u64) < self.scenes {
-            say!("stopped after {} of {} scenes; nothing was written of them", found.len(), self.scenes);
-            return Ok(None);
+        let folder = folder.join(format!("scenes-{}", networks.emotion));
+        let mut run = self.run_in(&folder, self.manifest(question, &loaded, device, &config)?)?;
+        let stage = TrialStage::new(*world, &loaded, &config);
+        let (batch, threads, items) = (config.compute.batch, self.machine.threads, (0..self.scenes).collect());
+        let mut worker = Worker { loaded, batch };
+        let (worker, sample) = (&mut worker, Some(SAMPLE));
+        let recording = Recording { run: &run, stage: &stage, items, worker, batch, threads, unit: "scenes", sample };
+        let Some(RecordedPictures { done, timings, .. }) = recording.record()? else { return Ok(None) };
+        run.finish(Outcome { done, timings, ..Outcome::default() })?;
+        Ok(Some(trials_of_run(&run)?))
+    }
+
+    /// What `run.json` says of the networks' answers about a world.
+    fn manifest(
+        &self,
+        question: Question<'_>,
+        loaded: &Loaded,
+        device: tch::Device,
+        config: &Config,
+    ) -> anyhow::Result<Manifest> {
+        let settings = ValidationSettings::new(question.world, question.graph);
+        let canvas = loaded.regions.finder().view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
+        let sha256 = sha256(serde_json::to_string(&settings)?.as_bytes());
+        let scenes = CorpusInfo { folders: Vec::new(), images: self.scenes as usize, sha256 };
+        let files: Vec<ModelFile> = loaded.files.iter().chain(&self.graph_file).cloned().collect();
+        let (card, boxes) = (loaded.network.card(), (loaded.regions.classes(), canvas));
+        let manifest = session::manifest(config, &files, device_name(device), card, boxes, scenes);
+        Ok(Manifest { experiment: Some(settings.to_experiment()?), ..manifest })
+    }
+
+    /// The run directory `folder`: begun anew, or gone on with.
+    fn run_in(&self, folder: &Path, manifest: Manifest) -> anyhow::Result<Run> {
+        if self.resume {
+            return Ok(Run::resume(folder, manifest)?);
         }
-        say_smaller_batch(&mut config.compute.batch.clone(), worker.batch, config.compute.batch);
-        Ok(Some(found))
+        // Of an earlier validation, whose tables are replaced too.
+        if Run::open(folder).is_ok_and(|earlier| ValidationSettings::read(&earlier.manifest).is_ok()) {
+            std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        Ok(Run::create(folder, manifest)?)
     }
 
     /// How well the methods recover the causes; `None`: stopped.
-    fn validate(
-        &self,
-        world: &World<'_>,
-        networks: DemoNetworks<'_>,
-        folder: &Path,
-    ) -> anyhow::Result<Option<Vec<Trial>>> {
-        let Some(found) = self.ask(world, networks)? else { return Ok(None) };
+    fn validate(&self, question: Question<'_>, folder: &Path) -> anyhow::Result<Option<Vec<Trial>>> {
+        let Some(found) = self.ask(question, folder)? else { return Ok(None) };
+        let world = question.world;
         let methods = self.config.cam.names();
         let judges = BoxJudge::all(&methods, self.importance, &found);
         let validation = Validation::new(&found, judges, world, self.resamples, self.config.cam.seed);
@@ -203,21 +260,21 @@ impl Plan {
         }
         let world = drawn.world(self.seed, self.style.into());
         let networks = DemoNetworks { emotion: drawn.networks[0], detector: drawn.detector };
-        let found = self.validate(&world, networks, folder)?;
+        let found = self.validate(Question { world: &world, graph: drawn.name, networks }, folder)?;
         Ok(found.map(|trials| Asked { world: drawn, networks: vec![trials] }))
     }
 
     /// Whether the methods tell two networks apart; `None`: stopped.
     fn hans(&self, drawn: &'static DrawnWorld, folder: &Path) -> anyhow::Result<Option<Asked>> {
         let world = drawn.world(self.seed, self.style.into());
-        let mut networks = Vec::new();
+        let mut all = Vec::new();
         for emotion in drawn.networks {
-            let Some(found) = self.ask(&world, DemoNetworks { emotion, detector: drawn.detector })? else {
-                return Ok(None);
-            };
-            networks.push(found);
+            let networks = DemoNetworks { emotion, detector: drawn.detector };
+            let question = Question { world: &world, graph: drawn.name, networks };
+            let Some(found) = self.ask(question, folder)? else { return Ok(None) };
+            all.push(found);
         }
-        let asked = Asked { world: drawn, networks };
+        let asked = Asked { world: drawn, networks: all };
         let (methods, importance) = (self.config.cam.names(), self.importance);
         let report = HansReport::new(&asked, &methods, importance, self.resamples, self.config.cam.seed);
         report.write(folder)?;

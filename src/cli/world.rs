@@ -5,9 +5,10 @@ use super::progress::Progress;
 use super::settings::{MOST_SCENES, whole};
 use anyhow::Context;
 use emocam::Error;
-use emocam::files::{write_bytes, write_whole};
+use emocam::files::{sha256, write_bytes, write_whole};
 use emocam::image::BoundingBox;
 use emocam::random::Random;
+use emocam::run::ModelFile;
 use emocam::world::{CLASSES, CausalGraph, Object, Place, Scene, Style, Variant, face_graph, graph, named_graph};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -114,6 +115,13 @@ impl Subject {
 fn graph_by_name(name: Option<&Path>) -> emocam::Result<Arc<CausalGraph>> {
     let known = name.and_then(Path::to_str).and_then(named_graph);
     known.map_or_else(|| graph_or_standard(name), |graph| Ok(graph.clone()))
+}
+
+/// What says later whether the causal graph is still the same.
+pub fn graph_file(file: &Path) -> anyhow::Result<ModelFile> {
+    let text = emocam::files::read_text(file)?;
+    let path = std::path::absolute(file).unwrap_or_else(|_| file.into()).display().to_string();
+    Ok(ModelFile { role: "world.graph".into(), path, sha256: sha256(text.as_bytes()), synthesized: false })
 }
 
 /// The graph in a file, or the built-in one.

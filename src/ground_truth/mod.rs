@@ -1,7 +1,7 @@
 //! Is the answer right? In the drawn world the cause of a picture's emotion is known, and what an object does to the
 //! model can be seen by taking it out of the scene and asking again. Here the association matrix is held against that.
 //!
-//! [`trials`] asks the models about scenes, with every object and without each; [`Validation`] says, per method and
+//! [`TrialStage`] asks the models about scenes, with every object and without each; [`Validation`] says, per method and
 //! rule for what counts as an important box, how well what the maps say recovers what the interventions show.
 //!
 //! There are several worlds ([`WORLDS`]), each with a question of its own; [`Decision`] holds all methods and scores
@@ -11,6 +11,7 @@ mod answers;
 mod box_judge;
 mod decision;
 mod hans;
+mod record;
 mod recovery;
 mod tables;
 mod trial;
@@ -20,6 +21,7 @@ pub use answers::Reading;
 pub use box_judge::BoxJudge;
 pub use decision::{Asked, Decision, Rightness};
 pub use hans::HansReport;
+pub use record::{TrialRecord, ValidationSettings};
 pub use recovery::{Recovery, RecoveryEstimate, RecoveryMeasure, Validation};
-pub use trial::{Effect, Trial, World, trials};
+pub use trial::{Effect, Trial, TrialStage, World, trials, trials_of_run};
 pub use worlds::{DrawnWorld, Question, WORLDS};

@@ -1,21 +1,22 @@
 //! One scene: what the maps say of its boxes, and what happens to the answer when an object is taken out.
 
+use super::record::{TrialRecord, scene_name};
 use crate::attribution::finish;
 use crate::config::Config;
 use crate::image::{BoundingBox, Extent, Fit, Rgb8, Size};
 use crate::load::Loaded;
 use crate::names::BACKGROUND;
 use crate::networks::{Prediction, predict};
-use crate::pipeline::{Analysis, Examined, Pass, Prepared, Stage, Worker, in_batches};
+use crate::pipeline::{Analysis, Examined, Prepared, Stage, Worker, in_batches};
 use crate::random::Random;
 use crate::regions::{View, scoring_letterbox};
 use crate::run::record::BoxRecord;
-use crate::run::{Failure, Timings};
+use crate::run::{Failure, Run, Timings};
 use crate::score::{BoxScore, MapGrid, MapScores, OtherMaps, Scorer};
 use crate::world::{CLASSES, CausalGraph, PARTS, Scene, Style};
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use tch::Tensor;
 
 /// Side of the random map's grid, that of conv5.
@@ -58,7 +59,8 @@ impl World<'_> {
 }
 
 /// What taking an object, a part of one, or the background out of the scene does to the model's answer.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Effect {
     /// What it is, index among [`World::things`].
     pub class: usize,
@@ -73,7 +75,8 @@ pub struct Effect {
 }
 
 /// One scene.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Trial {
     /// The label the model gives.
     pub label: usize,
@@ -90,18 +93,10 @@ pub struct Trial {
     pub scores: Vec<Vec<BoxScore>>,
     /// Per method and box the score [`ScoreRule::Chance`](crate::score::ScoreRule::Chance), which compares scenes;
     /// empty where there are too few, and of methods without maps.
+    #[serde(skip)]
     pub chance: Vec<Vec<f32>>,
     /// Per method the value of every box, of methods whose regions have values.
     pub values: Vec<Option<Vec<f32>>>,
-}
-
-/// A trial before it is compared with others.
-#[derive(Debug)]
-pub struct Alone {
-    trial: Trial,
-    size: Size,
-    /// Per method the map, coarsely.
-    grids: Vec<Option<MapGrid>>,
 }
 
 impl Trial {
@@ -191,41 +186,28 @@ impl TrialStage<'_> {
     }
 }
 
-/// The scenes `0..count` of the world. `report` is called after every batch with the number of scenes done.
+/// The trials of all scenes of `run`, which is one of `emocam validate`, in the order of their numbers.
 ///
 /// # Errors
-/// A network could not be run.
-pub fn trials(
-    world: World<'_>,
-    count: u64,
-    worker: &mut Worker,
-    config: &Config,
-    threads: usize,
-    stop: &AtomicBool,
-    report: &mut dyn FnMut(u64),
-) -> Result<Vec<Trial>> {
-    let stage = TrialStage::new(world, &worker.loaded, config);
-    let numbers: Vec<u64> = (0..count).collect();
-    let (workers, batch) = (std::slice::from_mut(worker), config.compute.batch);
-    let pass = Pass { stage: &stage, items: &numbers, workers, batch, threads, stop };
-    let mut all = Vec::new();
-    pass.run(&mut |done, progress| {
-        all.extend(done.into_iter().map(|scene| scene.outcome));
-        report(progress.done as u64);
+/// Its records cannot be read.
+pub fn trials_of_run(run: &Run) -> Result<Vec<Trial>> {
+    let mut records = Vec::new();
+    run.for_each_record_in_order(|record: &TrialRecord| {
+        records.push(record.clone());
         Ok(())
     })?;
-    Ok(compared(all))
+    Ok(trials(records))
 }
 
-/// The trials with what a scene's maps are beside those of others.
-fn compared(alone: Vec<Alone>) -> Vec<Trial> {
+/// The trials of scenes, in their order, each with what its maps are beside those of the others.
+pub fn trials(records: Vec<TrialRecord>) -> Vec<Trial> {
     let name = |number: usize| format!("scene {number}");
     let mut maps = OtherMaps::default();
-    for (number, scene) in alone.iter().enumerate() {
-        maps.add(&name(number), scene.grids.iter().copied());
+    for (number, record) in records.iter().enumerate() {
+        maps.add(&name(number), record.grids.iter().copied());
     }
     let sample = maps.sample();
-    let compare = |(number, Alone { mut trial, size, grids }): (usize, Alone)| {
+    let compare = |(number, TrialRecord { path: _, mut trial, size, grids }): (usize, TrialRecord)| {
         let own = name(number);
         let of_method = |(method, grid): (usize, &Option<MapGrid>)| {
             let score = |found: &BoxRecord| {
@@ -237,7 +219,7 @@ fn compared(alone: Vec<Alone>) -> Vec<Trial> {
         trial.chance = grids.iter().enumerate().map(of_method).collect();
         trial
     };
-    alone.into_iter().enumerate().map(compare).collect()
+    records.into_iter().enumerate().map(compare).collect()
 }
 
 /// What can be seen and taken out, and the scene without it as the explained network takes it.
@@ -263,10 +245,10 @@ impl Stage for TrialStage<'_> {
     type Item = u64;
     type Prepared = StagedScene;
     type Worker = Worker;
-    type Outcome = Alone;
+    type Outcome = TrialRecord;
 
     fn name(&self, number: &u64) -> (String, PathBuf) {
-        let name = format!("scene {number}");
+        let name = scene_name(*number);
         (name.clone(), name.into())
     }
 
@@ -277,8 +259,7 @@ impl Stage for TrialStage<'_> {
         let picture = scene.render();
         let size = picture.size();
         let visible = self.visible(&scene, size);
-        let name = format!("scene {number}");
-        let prepared = self.analysis.prepare(&picture.into(), &name)?;
+        let prepared = self.analysis.prepare(&picture.into(), &format!("scene {number}"))?;
         Ok(StagedScene { number, size, prepared, truth, visible })
     }
 
@@ -286,7 +267,7 @@ impl Stage for TrialStage<'_> {
         self.analysis.shape(&scene.prepared)
     }
 
-    fn run(&self, worker: &mut Worker, scenes: &[&StagedScene], timings: &mut Timings) -> Result<Vec<Alone>> {
+    fn run(&self, worker: &mut Worker, scenes: &[&StagedScene], timings: &mut Timings) -> Result<Vec<TrialRecord>> {
         let prepared: Vec<&Prepared> = scenes.iter().map(|scene| &scene.prepared).collect();
         let examined = self.analysis.examine(worker, &prepared, timings)?;
         let without: Vec<&Rgb8> =
@@ -326,7 +307,7 @@ impl Stage for TrialStage<'_> {
             let effects = scene.visible.iter().zip(own).map(effect).collect();
             let trial =
                 Trial { label, truth: scene.truth, effects, boxes, background, scores, chance: Vec::new(), values };
-            Ok(Alone { trial, size: scene.size, grids })
+            Ok(TrialRecord { path: scene_name(scene.number), trial, size: scene.size, grids })
         };
         examined.into_iter().zip(scenes).map(trial).collect()
     }

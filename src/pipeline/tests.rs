@@ -3,7 +3,7 @@ use crate::Result;
 use crate::config::Config;
 use crate::corpus::{Source, find};
 use crate::demo::{DemoNetworks, use_models};
-use crate::ground_truth::{Trial, World, trials};
+use crate::ground_truth::{Trial, TrialStage, World, trials};
 use crate::image::Size;
 use crate::load::{Loaded, load};
 use crate::networks::narrow::Narrow;
@@ -149,8 +149,15 @@ fn a_validation_whose_memory_runs_out_midway_is_finished_with_smaller_batches() 
     let run = |loaded: Loaded| -> Result<(Vec<Trial>, usize)> {
         let mut worker = worker(loaded, &config);
         let world = World { graph: graph(), seed: 3, style: Style::Standard, parts: false };
-        let found = trials(world, 12, &mut worker, &config, 2, &stop, &mut |_| ())?;
-        Ok((found, worker.batch))
+        let stage = TrialStage::new(world, &worker.loaded, &config);
+        let (items, mut records) = ((0..12).collect::<Vec<u64>>(), Vec::new());
+        let (workers, batch) = (std::slice::from_mut(&mut worker), config.compute.batch);
+        let pass = Pass { stage: &stage, items: &items, workers, batch, threads: 2, stop: &stop };
+        pass.run(&mut |done, _| {
+            records.extend(done.into_iter().map(|scene| scene.outcome));
+            Ok(())
+        })?;
+        Ok((trials(records), worker.batch))
     };
     let (whole, batch) = run(narrowed(loaded(&config), config.compute.batch, 0)).unwrap();
     assert_eq!((whole.len(), batch), (12, config.compute.batch));

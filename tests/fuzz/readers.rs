@@ -14,6 +14,7 @@ use emocam::config::{AssociationConfig, Config};
 use emocam::corpus::{DecodeOptions, Enough, decode, find};
 use emocam::faithfulness::{EvaluationSettings, Judged};
 use emocam::filters::FilterSums;
+use emocam::ground_truth::{TrialRecord, ValidationSettings};
 use emocam::image::{Fit, Size};
 use emocam::networks::Card;
 use emocam::nn::script::ScriptArchive;
@@ -78,7 +79,7 @@ const fn with(reader: Reader, beside: fn(&Path)) -> Reader {
 }
 
 /// All of them.
-pub static READERS: [Reader; 50] = [
+pub static READERS: [Reader; 51] = [
     reader("checkpoint", "net.pth", Kind::Zip, seeds::checkpoints, state_dict),
     reader("legacy-checkpoint", "net.pth", Kind::Binary, seeds::legacy_checkpoints, state_dict),
     reader("safetensors", "net.safetensors", Kind::Safetensors, seeds::safetensors, state_dict),
@@ -152,6 +153,10 @@ pub static READERS: [Reader; 50] = [
     with(
         reader("remove-records", JOURNAL, Kind::Records, || seeds::records("remove"), records::<RemovalRecord>),
         |folder| seeds::beside_records("remove", folder),
+    ),
+    with(
+        reader("validate-records", JOURNAL, Kind::Records, || seeds::records("validate"), records::<TrialRecord>),
+        |folder| seeds::beside_records("validate", folder),
     ),
     reader("manifest", "run.json", Kind::Text, seeds::manifests, manifest),
     reader("kept-maps", "kept.safetensors", Kind::Safetensors, seeds::kept_maps, |path| {
@@ -340,6 +345,7 @@ fn manifest(path: &Path) -> Outcome {
         PasteSettings::read(manifest).map(|_| ()),
         RemovalSettings::read(manifest).map(|_| ()),
         EvaluationSettings::read(manifest).map(|_| ()),
+        ValidationSettings::read(manifest).map(|_| ()),
     ];
     let other = emocam::run::Manifest { labels: Vec::new(), ..manifest.clone() };
     let differences = manifest.differences(&other, ["then", "now"]).len();

@@ -328,6 +328,18 @@ pub fn make_runs() -> Corpus {
         }
         ends(&mut run, 1);
     }
+    let mut validate = emocam();
+    validate.current_dir(corpus.path("")).args([
+        "validate",
+        "--graph",
+        "background",
+        "--scenes",
+        "3",
+        "--device",
+        "cpu",
+    ]);
+    ends(validate.args(["--cam", "grad-cam,object-shap", "--out", "validation"]), 0);
+    std::fs::rename(corpus.path("validation/scenes-surroundings"), corpus.path("validate")).unwrap();
     FOLDER.set(corpus.path("")).unwrap();
     corpus
 }
@@ -352,7 +364,7 @@ pub fn beside_records(run: &str, folder: &Path) {
 }
 
 pub fn manifests() -> Seeds {
-    read(["analyzed", "classify", "evaluate", "paste", "remove"].map(|run| of_run(run, "run.json")))
+    read(["analyzed", "classify", "evaluate", "paste", "remove", "validate"].map(|run| of_run(run, "run.json")))
 }
 
 pub fn kept_maps() -> Seeds {
