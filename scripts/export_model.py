@@ -25,8 +25,8 @@ model itself stays as it was: a copy on the CPU in float32 and eval mode is trac
 
 How a picture is prepared (`prepare` below; emocam does the same). The upright RGB picture, 8 bits a channel:
     squash        Pillow's resize to (columns, rows) with `filter`: bilinear or bicubic, antialiased
-    center-crop   scale = max(columns / crop / width, rows / crop / height); resize to (int(width * scale + 0.5),
-                  int(height * scale + 0.5)); then the centre: left = (resized width - columns) // 2, top likewise
+    center-crop   torchvision's: resize in its own shape until it just covers (int(columns / crop), int(rows / crop)),
+                  the other side rounded down; then the centre: left = round((resized width - columns) / 2), top likewise
     letterbox     scale = min(columns / width, rows / height); resize to (int(width * scale), int(height * scale)), at
                   least 1; pasted at left = (columns - resized width) // 2, top likewise, on black
 Then in float32: value = pixel / scale, and (value - mean) / std per channel, in the order that `channels` names: with
@@ -46,9 +46,12 @@ import sys
 import warnings
 from pathlib import Path
 
-import torch
-from torch import nn
-from torch.utils._pytree import tree_flatten, tree_unflatten
+try:
+    import torch
+    from torch import nn
+    from torch.utils._pytree import tree_flatten, tree_unflatten
+except ModuleNotFoundError:
+    sys.exit("export_model: this Python has no torch: pip install torch==2.11.0 torchvision, in an environment of its own")
 
 BATCHES, PROBABILITY, GRADIENT = (1, 2, 5), 1e-5, 1e-3  # checked with; largest differences, the last relative
 
@@ -383,9 +386,10 @@ def prepare(picture, card):
     if card["resize"] == "squash":
         picture = _resized(picture, columns, rows, resample)
     elif card["resize"] == "center-crop":
-        scale = max(columns / card["crop"] / width, rows / card["crop"] / height)
-        picture = _resized(picture, int(width * scale + 0.5), int(height * scale + 0.5), resample)
-        left, top = (picture.width - columns) // 2, (picture.height - rows) // 2
+        wide, high = (max(side, int(side / card["crop"] + 1e-6)) for side in (columns, rows))
+        size = (wide, wide * height // width) if wide * height >= high * width else (high * width // height, high)
+        picture = _resized(picture, *size, resample)
+        left, top = round((picture.width - columns) / 2), round((picture.height - rows) / 2)
         picture = picture.crop((left, top, left + columns, top + rows))
     else:
         scale = min(columns / width, rows / height)
@@ -485,14 +489,15 @@ def stripped(file):
 
 def _torchvision(name, weights, outputs):
     import torchvision
-    if weights != "DEFAULT":
-        return torchvision.models.get_model(name, weights=None, **outputs), {}
+    # The published weights' own preparation, also where weights of the user's are put into the network.
     chosen = torchvision.models.get_model_weights(name).DEFAULT
     given = chosen.transforms()
     side, short = given.crop_size[0], given.resize_size[0]
-    return torchvision.models.get_model(name, weights=chosen), {
-        "labels": chosen.meta["categories"], "input": side, "resize": "center-crop", "crop": side / short,
-        "mean": given.mean, "std": given.std, "filter": given.interpolation.value}
+    prepared = {"input": side, "resize": "center-crop", "crop": side / short, "mean": given.mean, "std": given.std,
+                "filter": given.interpolation.value}
+    if weights != "DEFAULT":
+        return torchvision.models.get_model(name, weights=None, **outputs), prepared
+    return torchvision.models.get_model(name, weights=chosen), {"labels": chosen.meta["categories"]} | prepared
 
 
 def _timm(name, weights, outputs):
@@ -549,10 +554,31 @@ OPTIONS = {
 }
 
 
+def _fill(model, state, weights, count):
+    """Puts the user's weights into the model, which has `count` outputs, or its library's number if that is 0."""
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        asked = f"{count} labels are given" if count else "no labels are given, so that it has its library's outputs"
+        raise ExportError(f"{weights} does not fit the network ({asked}; --labels names one a line for each of the "
+                          f"weights' outputs): {str(error).strip().splitlines()[-1].strip()}") from error
+
+
+def _prepared(card):
+    """How the card says that pictures are prepared, in words."""
+    rows, columns = card["input"]
+    crop = f" {card['crop']:.4g}" if card["resize"] == "center-crop" else ""
+    mean, std = (",".join(f"{value:.4g}" for value in card[key]) for key in ("mean", "std"))
+    return (f"{card['resize']}{crop} to {rows} rows x {columns} columns, {card['filter']}, / {card['scale']:g}, "
+            f"mean {mean}, std {std}, {card['channels']}")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Defaults are the library's own preparation where it is known, else those of export().")
+        epilog="Defaults: the preparation that the library publishes for the network (torchvision, timm) or that stands in "
+               "FOLDER (transformers). Where yours was trained with another one, say so: --input, --resize, --crop, "
+               "--filter, --scale, --mean, --std, --channels. The last line says what was written.")
     parser.add_argument("model", help="torchvision:NAME, timm:NAME or transformers:FOLDER")
     parser.add_argument("--layer", required=True, help="module whose output is explained, e.g. layer4")
     parser.add_argument("--out", required=True, help="the file to write, e.g. net.pt")
@@ -574,16 +600,17 @@ def main():
         if weights not in (None, "DEFAULT"):
             state = torch.load(weights, map_location="cpu", weights_only=True)
             state = next((state[key] for key in ("state_dict", "model") if key in state), state)
-            model.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
+            _fill(model, {key.removeprefix("module."): value for key, value in state.items()}, weights, count)
         if "output" in options:
             given.pop("labels", None)
         card, worst = export(model, layer, out, **({"name": f"{library} {Path(name).name}"} | given | options))
     except (ExportError, OSError, RuntimeError, ValueError) as error:
         print(f"export_model: {error}", file=sys.stderr)
         return 2
-    figures = ", ".join(f"{what} {value:.1g}" for what, value in worst.items())
+    figures = ", ".join(f"{'activation' if what == 'A' else what} {value:.1g}" for what, value in worst.items())
     where = card["layout"] + (f" {card['grid']} behind {card['prefix']}" if "grid" in card else "")
     print(f"{out}: {card['source']} at {layer} ({where}); largest differences from eager PyTorch: {figures}")
+    print(f"pictures: {_prepared(card)} (options change it: it has to be what the network was trained with)")
     return 0
 
 

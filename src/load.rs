@@ -174,7 +174,12 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
     if classes.len() != cfg.classes() {
         return Err(Error::file(
             &names_path,
-            format!("names {} classes, {} has {}", classes.len(), cfg.path.display(), cfg.classes()),
+            format!(
+                "names {} classes, {} has {}: give its own names with --class-names FILE, one a line",
+                classes.len(),
+                cfg.path.display(),
+                cfg.classes()
+            ),
         ));
     }
     let file = |role: &str, path: &Path, text: &str| ModelFile {

@@ -98,6 +98,7 @@ fn a_thousand_labels_are_answered_and_explained() {
 fn the_doctor_finds_nothing_wrong_with_good_files() {
     for name in ["cnn8", "tokens", "context", "scalar", "many"] {
         let said = ends(emocam().args(["models", "check"]).arg(reference(&format!("plugins/{name}.pt"))), 0);
+        assert!(said.out.contains("\n  pixels:  / ") && said.out.contains(", less the mean "), "{}", said.out);
         assert!(!said.out.contains("WRONG") && said.out.contains("usable with every method"), "{}", said.out);
         assert!(said.out.contains("load only what you trust"), "{}", said.out);
     }

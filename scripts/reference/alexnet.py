@@ -92,11 +92,9 @@ def prepared(path, card):
     """(bytes of the resized picture, input 1 x 3 x rows x columns) as the card says."""
     picture = Image.open(path).convert("RGB")
     if card["resize"] == "center-crop":
-        # As torchvision's Resize(256) and CenterCrop(224), but that the longer side is rounded and not cut off, by which
-        # its pixels would lie up to one further.
-        factor = 256 / min(picture.size)
-        size = [int(side * factor + 0.5) for side in picture.size]
-        left, top = ((side - 224) // 2 for side in size)
+        # torchvision's Resize(256) and CenterCrop(224).
+        size = [256 * side // min(picture.size) for side in picture.size]
+        left, top = (round((side - 224) / 2) for side in size)
         cropped = picture.resize(size, Image.Resampling.BILINEAR).crop((left, top, left + 224, top + 224))
     else:
         rows, columns = card["input"]

@@ -75,8 +75,9 @@ impl Fit {
     /// Where a picture of the size `original` lies in the input.
     ///
     /// * Squash: all of it.
-    /// * Center crop: resized so that the input, divided by the share kept, is just covered (each side rounded half
-    ///   up), then the middle, `(resized - input) / 2` columns and rows left away before it.
+    /// * Center crop: resized so that the input, divided by the share kept (rounded down), is just covered, the other
+    ///   side rounded down; then the middle, `(resized - input) / 2` columns and rows left away before it, halves to the
+    ///   even number: torchvision's `Resize` and `CenterCrop`, and timm's.
     /// * Letterbox: resized so that it just fits (each side rounded down, at least 1), `(input - resized) / 2` columns
     ///   and rows of black before it.
     ///
@@ -94,19 +95,17 @@ impl Fit {
             top: 0,
             input,
         };
-        let [width, height] = [original.width, original.height].map(f64::from);
-        let [columns, rows] = [input.width, input.height].map(f64::from);
         match self.resize {
             Resize::Squash => whole(input),
             Resize::CenterCrop => {
-                let scale = (columns / self.crop / width).max(rows / self.crop / height);
-                let side = |side: f64, least: u32| ((side * scale + 0.5) as u32).max(least);
-                let resized = Size::new(side(width, input.width), side(height, input.height));
-                let (left, top) = ((resized.width - input.width) / 2, (resized.height - input.height) / 2);
+                let resized = covering(original, input, self.crop);
+                let (left, top) = (before(resized.width, input.width), before(resized.height, input.height));
                 let (columns, rows) = (left..left + input.width, top..top + input.height);
                 Placement { columns, rows, ..whole(resized) }
             }
             Resize::Letterbox => {
+                let [width, height] = [original.width, original.height].map(f64::from);
+                let [columns, rows] = [input.width, input.height].map(f64::from);
                 let scale = (columns / width).min(rows / height);
                 let side = |side: f64, most: u32| ((side * scale) as u32).clamp(1, most);
                 let resized = Size::new(side(width, input.width), side(height, input.height));
@@ -129,6 +128,25 @@ impl Fit {
         let Placement { resized, columns, rows, .. } = placement.clone();
         placement.frame(KeptResize::part(pixels.clone(), resized, columns, rows, self.filter).into_result())
     }
+}
+
+/// The size of a picture that just covers `input` divided by `crop`, in its own shape.
+fn covering(original: Size, input: Size, crop: f64) -> Size {
+    // A share as 224 / 232 is a rounded number, and the quotient should be 232 again.
+    let target = |side: u32| ((f64::from(side) / crop + 1e-6) as u64).max(side.into());
+    let [width, height] = [original.width, original.height].map(u64::from);
+    let (columns, rows) = (target(input.width), target(input.height));
+    let side = |side: u64| u32::try_from(side).unwrap_or(u32::MAX);
+    match columns * height >= rows * width {
+        true => Size::new(side(columns), side(columns * height / width)),
+        false => Size::new(side(rows * width / height), side(rows)),
+    }
+}
+
+/// What is left away before the middle: half of the difference, halves to the even number.
+fn before(resized: u32, input: u32) -> u32 {
+    let half = (resized - input) / 2;
+    half + u32::from((resized - input) % 2 == 1 && half % 2 == 1)
 }
 
 impl Placement {
@@ -250,6 +268,20 @@ mod tests {
         assert_eq!((boxed.resized, boxed.left, boxed.top), (Size::new(100, 50), 0, 15));
         assert_eq!((boxed.across(), boxed.down()), (cover(0.0, 400.0), cover(-60.0, 320.0)));
         assert_eq!((boxed.down().cell(-61.0, 80), boxed.down().cell(0.0, 80)), (None, Some(15.0)));
+    }
+
+    /// scripts/reference/torchvision_crop.py
+    #[test]
+    fn center_crops_lie_where_torchvision_cuts() {
+        let cases: Vec<[u32; 8]> =
+            serde_json::from_str(include_str!("../../tests/reference/torchvision_crop.json")).unwrap();
+        assert!(cases.len() > 200);
+        for [width, height, short, input, resized_width, resized_height, left, top] in cases {
+            let fit = fit(Resize::CenterCrop, f64::from(input) / f64::from(short), input, input);
+            let found = fit.placement(Size::new(width, height));
+            assert_eq!(found.resized, Size::new(resized_width, resized_height), "{width} x {height}, {short}, {input}");
+            assert_eq!((found.columns.start, found.rows.start), (left, top), "{width} x {height}, {short}, {input}");
+        }
     }
 
     fn cover(start: f64, length: f64) -> Cover {

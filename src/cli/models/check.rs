@@ -3,7 +3,7 @@
 use anyhow::Context;
 use emocam::models::digest;
 use emocam::networks::torchscript::{examine, is_one};
-use emocam::networks::{AlexNet, Architecture, Card, Classifier, FerNet, Layout, MultiGap, TorchScript};
+use emocam::networks::{AlexNet, Architecture, Card, Classifier, FerNet, Layout, Mean, MultiGap, TorchScript};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
@@ -42,6 +42,14 @@ fn head(file: &Path, what: &str, card: &Card, text: &mut String) -> anyhow::Resu
     let crop = if fit.crop < 1.0 { format!(" ({} kept)", fit.crop) } else { String::new() };
     let [resize, filter] = [named(&fit.resize)?, named(&fit.filter)?];
     writeln!(text, "  input:   {} rows, {} columns; {resize}{crop}, {filter}", input.height, input.width)?;
+    let per_channel = |values: &[f32; 3]| values.map(|value| value.to_string()).join(", ");
+    let mean = match &card.mean {
+        None => "0".into(),
+        Some(Mean::Colour(colour)) => per_channel(colour),
+        Some(Mean::File(file)) => format!("that of {file}"),
+    };
+    let std = card.std.as_ref().map_or("1".into(), per_channel);
+    writeln!(text, "  pixels:  / {}, less the mean {mean}, / std {std}; {}", card.scale, named(&card.channels)?)?;
     match &card.scalar {
         Some(scalar) => writeln!(text, "  output:  {}; bins: {}", scalar.name, card.labels.join(", "))?,
         None => {

@@ -212,6 +212,9 @@ fn made_up(path: &Path, folder: &Path) -> bool {
     }
 }
 
+/// Said when `synthesize` has made a file.
+const RANDOM: &str = "random numbers: runs made with them are marked, and mean nothing";
+
 /// Said of a file that `synthesize` made.
 const MADE_UP: &str = "random numbers (synthesized)";
 
@@ -351,7 +354,7 @@ fn make_up(network: &str, out: Option<&Path>, seed: u64, folder: &Path) -> anyho
         let mean = path.with_file_name("img_mean.txt");
         anyhow::ensure!(!mean.exists(), "{} exists already; name a file in another folder with --out", mean.display());
         synthesize::write_emonet(&Card::emonet(), seed, &path, &mean)?;
-        say!("{}\n{}", path.display(), mean.display());
+        say!("{}\n{}\n{RANDOM}", path.display(), mean.display());
         return Ok(ExitCode::SUCCESS);
     }
     let mut config = Config::default();
@@ -360,6 +363,6 @@ fn make_up(network: &str, out: Option<&Path>, seed: u64, folder: &Path) -> anyho
     let name = Path::new(&config.detector.cfg).with_extension("weights");
     let path = place(&name.file_name().unwrap_or_default().to_string_lossy())?;
     synthesize::write_darknet(&cfg, seed, &path)?;
-    say!("{}", path.display());
+    say!("{}\n{RANDOM}", path.display());
     Ok(ExitCode::SUCCESS)
 }
