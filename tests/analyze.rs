@@ -184,6 +184,33 @@ fn threads_do_not_change_a_byte() {
 }
 
 #[test]
+fn a_measured_precision_is_recorded_and_kept_by_a_resumed_run() {
+    let corpus = Corpus::small();
+    let said = ends(corpus.analyze("run").args(["--precision", "auto"]), 0);
+    let run = corpus.run("run");
+    let manifest = run.manifest();
+    let seconds = |format: &str| manifest["measured_precision"][format].as_f64().unwrap();
+    let (f32, bf16) = (seconds("f32"), seconds("bf16"));
+    assert!(f32 > 0.0 && bf16 > 0.0);
+    let expected = if bf16 < 0.75 * f32 { "bf16" } else { "f32" };
+    assert_eq!(manifest["configuration"]["compute"]["precision"], expected);
+    assert!(said.err.contains(&format!("going on in {expected}")), "{}", said.err);
+    // Whatever a measurement would say now.
+    let records = std::fs::read(run.path("records.jsonl")).unwrap();
+    let first = records.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    std::fs::write(run.path("records.jsonl"), &records[..first]).unwrap();
+    let said = ends(corpus.analyze("run").args(["--precision", "auto", "--resume"]), 0);
+    assert!(!said.err.contains("going on in") && said.err.contains("1 already done"), "{}", said.err);
+    assert_eq!(std::fs::read(run.path("records.jsonl")).unwrap(), records);
+    assert_eq!(run.manifest()["measured_precision"], manifest["measured_precision"]);
+    refused(corpus.analyze("other").args(["--precision", "f64"]), &["f64", "bf16", "`auto`"]);
+    refused(
+        corpus.explain().args(["photos", "--precision", "auto"]),
+        &["--precision auto", "belongs to analyze", "f32, bf16 or f16"],
+    );
+}
+
+#[test]
 fn a_limit_takes_the_first_paths() {
     let corpus = Corpus::small();
     ends(corpus.analyze("run").args(["--limit", "3"]), 0);

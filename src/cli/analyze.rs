@@ -3,6 +3,7 @@
 use super::associate::print_summary;
 use super::filters::FilterKeeper;
 use super::output;
+use super::precision;
 use super::progress;
 use super::session::{
     self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_unused_maps,
@@ -94,6 +95,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     tch::set_num_threads(nn::network_threads());
     let devices = nn::open_all(&machine.device)?;
     let _claimed = output::run_folder(&folder, resume)?;
+    let resumed = resume.then_some(folder.as_path());
+    let measured_precision =
+        precision::settle(&mut config, (machine.measures_precision, &machine.models), devices[0], resumed)?;
     let mut workers = workers(&config, &machine.models, &devices, &corpus)?;
     nn::keep_freed_memory();
     let ours = shard::images(&corpus.images, shard);
@@ -104,7 +108,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     let part = shard::info(shard, ours.len());
     let loaded = &workers[0].loaded;
-    let manifest = Manifest { shard: part, ..manifest(&config, loaded, &devices, &roots, &corpus)? };
+    let manifest =
+        Manifest { shard: part, measured_precision, ..manifest(&config, loaded, &devices, &roots, &corpus)? };
     check_rule(&manifest, &config.association)?;
     say_warning(manifest.warning.as_ref());
     say_joined(&loaded.regions);

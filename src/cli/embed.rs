@@ -233,7 +233,7 @@ fn resolve(args: &Args) -> anyhow::Result<(Config, Machine, EmbedSettings)> {
     let threads = args.compute.threads.map_or_else(cores, usize::from);
     let (models, device) = (emocam::models::folder(args.models.as_deref()), args.compute.device.clone());
     let settings = EmbedSettings { perplexity, iterations, components, neighbours, seed };
-    Ok((config, Machine { models, device, threads }, settings))
+    Ok((config, Machine { models, device, measures_precision: false, threads }, settings))
 }
 
 fn mark(asked: Option<MarkName>, domains: usize, labelled: bool) -> anyhow::Result<MarkBy> {

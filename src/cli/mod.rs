@@ -50,6 +50,7 @@ mod merge;
 mod models;
 mod output;
 mod paste;
+mod precision;
 mod progress;
 mod remove;
 mod report;

@@ -110,6 +110,7 @@ impl<'a> RunPhotos<'a> {
         let machine = (args.compute_maps && maps.is_none()).then(|| Machine {
             models: emocam::models::folder(args.models.as_deref()),
             device: args.device.clone(),
+            measures_precision: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         });
         Some(Self {

@@ -22,6 +22,10 @@ pub fn paths(images: &[Source]) -> Vec<&str> {
 
 /// Sets libtorch up and opens the one device of a command that computes on one.
 pub fn open_device(machine: &Machine) -> anyhow::Result<tch::Device> {
+    anyhow::ensure!(
+        !machine.measures_precision,
+        "--precision auto measures at the beginning of a long run, and belongs to analyze: name f32, bf16 or f16 here"
+    );
     tch::set_num_threads(nn::network_threads());
     Ok(nn::open(&machine.device)?)
 }
@@ -111,6 +115,7 @@ pub fn manifest(
         configuration: config.clone(),
         device,
         network_threads: tch::get_num_threads(),
+        measured_precision: None,
         models: files.to_vec(),
         corpus,
         shard: None,

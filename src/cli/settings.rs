@@ -1,5 +1,6 @@
 //! Flags that mean the same in every subcommand, and how they change the configuration.
 
+use super::precision::PrecisionChoice;
 use clap::Args;
 use emocam::attribution::external::MapFolder;
 use emocam::attribution::{
@@ -7,7 +8,7 @@ use emocam::attribution::{
 };
 use emocam::config::{AssociationConfig, BackgroundRow, CamConfig, Config, HeatmapKind, Nested};
 use emocam::load;
-use emocam::nn::{DeviceChoice, Precision};
+use emocam::nn::DeviceChoice;
 use emocam::regions::darknet::ClassScores;
 use emocam::score::{BoxArea, ScoreRule};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,14 @@ use std::str::FromStr;
 pub fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     let plain = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
     T::deserialize(plain).map_err(|error| error.to_string())
+}
+
+/// Parses `--precision`.
+fn precision_choice(text: &str) -> Result<PrecisionChoice, String> {
+    match text {
+        "auto" => Ok(PrecisionChoice::Measured),
+        _ => by_name(text).map(PrecisionChoice::Given).map_err(|error| format!("{error}, or `auto`")),
+    }
 }
 
 /// More threads than any machine has cores only cost memory.
@@ -394,9 +403,10 @@ pub struct Compute {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
 
-    /// Inside the detector: f32, bf16 (half the time on some processors, more on others: try) or f16 [default: f32]
-    #[arg(long, value_name = "FORMAT", value_parser = by_name::<Precision>)]
-    precision: Option<Precision>,
+    /// Inside the detector: f32, bf16 (half the time on some processors, more on others), f16, or of analyze auto: bf16
+    /// where a second of measuring finds it clearly faster [default: f32]
+    #[arg(long, value_name = "FORMAT", value_parser = precision_choice)]
+    precision: Option<PrecisionChoice>,
 
     /// Images a batch, 1 to 4096, never more than there are; costs about 0.3 GB each with YOLOv3, and is halved where
     /// that does not fit; a GPU wants 32 or so [default: 4]
@@ -436,6 +446,8 @@ pub struct Machine {
     pub models: PathBuf,
     /// As asked for.
     pub device: DeviceChoice,
+    /// Whether the detector's number format is to be measured.
+    pub measures_precision: bool,
     /// Decode threads.
     pub threads: usize,
 }
@@ -551,10 +563,13 @@ impl Compute {
     /// Changes what was given in `config`; the rest is the machine's.
     fn apply(self, config: &mut Config, models: Option<&Path>) -> Machine {
         let Self { device, precision, batch, threads } = self;
-        set(&mut config.compute.precision, precision);
+        if let Some(PrecisionChoice::Given(precision)) = precision {
+            config.compute.precision = precision;
+        }
         set(&mut config.compute.batch, batch);
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let models = emocam::models::folder(models);
-        Machine { models, device, threads: threads.map_or_else(cores, usize::from) }
+        let measures_precision = precision == Some(PrecisionChoice::Measured);
+        Machine { models, device, measures_precision, threads: threads.map_or_else(cores, usize::from) }
     }
 }

@@ -5,6 +5,7 @@ use crate::Result;
 use crate::run::{Failure, Manifest, MergedShard, Ordered, Run, Timings, read_failures};
 
 /// Shards whose records `R` have all been read once and found whole.
+#[derive(Debug)]
 pub struct Checked<'a, R> {
     pub(super) shards: &'a Shards,
     pub(super) ordered: Ordered<'a, R>,

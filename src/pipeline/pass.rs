@@ -54,6 +54,7 @@ pub trait Stage: Sync {
 }
 
 /// A pass over pictures.
+#[derive(Debug)]
 pub struct Pass<'a, S: Stage> {
     /// What is done.
     pub stage: &'a S,

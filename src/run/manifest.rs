@@ -32,6 +32,9 @@ pub struct Manifest {
     pub device: String,
     /// Threads of the networks on the CPU; the last digits of a result depend on them.
     pub network_threads: i32,
+    /// Where the detector's number format follows from a measurement: seconds an image by the format's name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub measured_precision: Option<BTreeMap<String, f64>>,
     /// Every file that shaped the networks, and every folder of maps from elsewhere.
     pub models: Vec<ModelFile>,
     /// The pictures; of a shard too, all of them.

@@ -18,6 +18,7 @@ use std::marker::PhantomData;
 const HELD: usize = 64 << 20;
 
 /// Runs of one command, whose records `R` are to be read in one order.
+#[derive(Debug)]
 pub(crate) struct Ordered<'a, R> {
     stretches: Vec<Stretch<'a>>,
     records: PhantomData<fn() -> R>,
@@ -44,7 +45,7 @@ impl Run {
 }
 
 /// Lines of a `records.jsonl` in ascending order of their paths.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Stretch<'a> {
     run: &'a Run,
     /// Bytes before it, and up to its end.

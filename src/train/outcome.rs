@@ -60,6 +60,7 @@ pub enum Told {
 }
 
 /// A network that is measured on pictures that nothing was learnt from.
+#[derive(Debug)]
 pub struct Examination<'a> {
     /// The network.
     pub learner: &'a dyn Learner,

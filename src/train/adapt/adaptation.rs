@@ -51,6 +51,7 @@ pub struct AdaptResult {
 }
 
 /// Everything that networks are adapted with.
+#[derive(Debug)]
 pub struct Adaptation<'a> {
     /// How.
     pub recipe: &'a AdaptRecipe,

@@ -16,6 +16,7 @@ use std::path::Path;
 const AS_IT_IS: &str = "as-it-is";
 
 /// The study.
+#[derive(Debug)]
 pub struct AdaptStudy<'a> {
     /// What every network is adapted with.
     pub adaptation: &'a Adaptation<'a>,

@@ -32,6 +32,7 @@ impl Default for SplitConfig {
 const FILES: [&str; 3] = ["train.txt", "validation.txt", "test.txt"];
 
 /// The use of every picture, by its path.
+#[derive(Debug)]
 pub struct Splits(BTreeMap<String, usize>);
 
 impl SplitConfig {

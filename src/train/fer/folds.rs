@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use tch::Device;
 
 /// The trainings.
+#[derive(Debug)]
 pub struct Folds<'a> {
     /// How.
     pub recipe: &'a FerRecipe,

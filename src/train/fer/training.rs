@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicBool;
 use tch::Device;
 
 /// Everything that a network is trained with.
+#[derive(Debug)]
 pub struct FerTraining<'a> {
     /// How.
     pub recipe: &'a FerRecipe,

@@ -52,7 +52,7 @@ pub struct Batch {
 }
 
 /// What is trained.
-pub trait Learner {
+pub trait Learner: std::fmt::Debug {
     /// All tensors of the network.
     fn parameters(&self) -> &[Parameter];
 
@@ -86,7 +86,7 @@ pub struct StepAnswer {
 }
 
 /// What is learnt from.
-pub trait Lessons {
+pub trait Lessons: std::fmt::Debug {
     /// Batches of an epoch.
     fn batches(&self) -> u64;
 
@@ -104,6 +104,7 @@ pub trait Lessons {
 }
 
 /// A training.
+#[derive(Debug)]
 pub struct TrainingRun<'a> {
     /// What is trained.
     pub learner: &'a dyn Learner,

@@ -19,12 +19,14 @@ use std::rc::Rc;
 use tch::Tensor;
 
 /// What a block has made of the pictures of one use.
+#[derive(Debug)]
 pub(super) struct KeptBlock {
     means: Tensor,
     readable: Rc<Readable>,
 }
 
 /// Numbers of the pictures that could be read, and why the others could not.
+#[derive(Debug)]
 struct Readable {
     numbers: Vec<usize>,
     failures: Vec<Failure>,

@@ -36,6 +36,7 @@ pub struct NetworkPlan {
 }
 
 /// Everything that networks are trained with.
+#[derive(Debug)]
 pub struct Workshop<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
