@@ -25,6 +25,8 @@ pub struct HeadPass<'a> {
     outputs: &'a Tensor,
     pub(super) classes: &'a [usize],
     pub(super) seeds: &'a [u64],
+    /// So many pictures differ; what follows are copies of the last of them.
+    pub(super) distinct: usize,
     pub(super) options: Options,
     /// The regions of each picture, the surest first.
     pub(super) regions: Option<&'a [Vec<InputRegion>]>,
@@ -76,6 +78,7 @@ impl<'a> HeadPass<'a> {
             outputs,
             classes,
             seeds,
+            distinct: classes.len(),
             options,
             regions,
             contrast,
@@ -88,6 +91,31 @@ impl<'a> HeadPass<'a> {
     pub fn with_regions(mut self, regions: &'a [Vec<InputRegion>]) -> Self {
         self.regions = Some(regions);
         self
+    }
+
+    /// Where the batch was filled up with copies of the last of its first `distinct` pictures, at least one: what is
+    /// computed picture by picture is computed for these alone.
+    pub fn with_copies_behind(mut self, distinct: usize) -> Self {
+        self.distinct = distinct;
+        self
+    }
+
+    /// What `of` says of each picture of the batch; of copies what it says of the original.
+    pub(super) fn of_each_picture<T>(
+        &self,
+        of: impl FnMut(usize) -> Result<T, TchError>,
+        again: impl Fn(&T) -> T,
+    ) -> Result<Vec<T>, TchError> {
+        let mut found = (0..self.distinct).map(of).collect::<Result<Vec<_>, _>>()?;
+        self.repeat_last(&mut found, again);
+        Ok(found)
+    }
+
+    /// Fills up what was found of the pictures that differ with what was found of the last of them, for its copies.
+    pub(super) fn repeat_last<T>(&self, found: &mut Vec<T>, again: impl Fn(&T) -> T) {
+        let copies =
+            found.last().map(|last| (self.distinct..self.classes.len()).map(|_| again(last)).collect::<Vec<_>>());
+        found.extend(copies.into_iter().flatten());
     }
 
     /// A at the chosen point: (N, K, rows, columns).

@@ -6,6 +6,7 @@ use crate::attribution::{HeadPass, Maps, explain_at};
 use crate::config::CamConfig;
 use crate::image::{Rgb8, Size};
 use crate::networks::{Activation, Classifier, Forward};
+use crate::pipeline::distinct;
 use crate::run::Timings;
 use crate::stats::Ranks;
 use crate::{Error, Result};
@@ -37,6 +38,8 @@ pub struct ExplainedBatch<'a> {
     activation: Activation,
     seeds: Vec<u64>,
     classes: Vec<usize>,
+    /// So many pictures differ; what follows are copies of the last of them.
+    distinct: usize,
 }
 
 /// The map of a method for a picture.
@@ -61,7 +64,7 @@ impl<'a> ExplainedBatch<'a> {
         let predictions = forward.predictions(network.card())?;
         let classes = predictions.iter().map(|prediction| class.unwrap_or(prediction.label)).collect();
         let Forward { input, activation, .. } = forward;
-        Ok(Self { network, input, activation, seeds, classes })
+        Ok(Self { network, input, activation, seeds, classes, distinct: distinct(pictures) })
     }
 
     /// The places of A.
@@ -89,6 +92,7 @@ impl<'a> ExplainedBatch<'a> {
         let activation = self.activation.with_values(self.activation.values.shallow_clone());
         let forward = Forward::from_activation(network, self.input.shallow_clone(), activation)?;
         let pass = HeadPass::new(network, &forward, cam.options(), &self.classes, &self.seeds)?;
+        let pass = pass.with_copies_behind(self.distinct);
         cam.methods.iter().map(|&method| explain_at(method, &pass, sizes)).collect()
     }
 

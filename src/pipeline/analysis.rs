@@ -1,6 +1,6 @@
 //! What happens to a picture, from pixels to its record: regions, the explained network, all maps, scores.
 
-use super::{Stage, in_batches};
+use super::{Stage, distinct, in_batches};
 use crate::attribution::external::ExternalMaps;
 use crate::attribution::{HeadPass, InputRegion, Maps, Needs, explain};
 use crate::config::Config;
@@ -134,7 +134,8 @@ impl<'a> Analysis<'a> {
         let inside = self.inside(batch, &visible);
         let all_maps = |network: &dyn Classifier, forward: &Forward| {
             let options = self.config.cam.options();
-            let pass = HeadPass::new(network, forward, options, &classes, &seeds)?.with_regions(&inside);
+            let pass = HeadPass::new(network, forward, options, &classes, &seeds)?;
+            let pass = pass.with_regions(&inside).with_copies_behind(distinct(batch));
             let maps = self.config.cam.methods.iter().map(|&method| explain(method, &pass, self.fit.input));
             Ok((maps.collect::<Result<Vec<_>>>()?, pass.a().shallow_clone()))
         };

@@ -25,6 +25,15 @@ pub fn in_batches<T: Copy, R>(
     }
 }
 
+/// How many items of a batch of [`in_batches`] differ: what follows are copies of the last of them.
+///
+/// # Panics
+/// Without items.
+pub fn distinct<T>(batch: &[&T]) -> usize {
+    let last = batch[batch.len() - 1];
+    batch.iter().rposition(|item| !std::ptr::eq(*item, last)).map_or(1, |before| before + 2)
+}
+
 fn in_batches_of<T: Copy, R>(size: usize, items: &[T], run: &mut impl FnMut(&[T]) -> Result<Vec<R>>) -> Result<Vec<R>> {
     let mut all = Vec::with_capacity(items.len());
     for batch in items.chunks(size) {
@@ -64,6 +73,22 @@ mod tests {
             prop_assert!(count == 0 || now <= most, "halved until it fits");
             prop_assert!(sizes.windows(2).all(|pair| pair[0] == pair[1] || pair[0] > most), "batches are full");
         }
+    }
+
+    #[test]
+    fn copies_are_told_from_originals() {
+        let items = ["a", "b", "b", "c"].map(String::from);
+        let all: Vec<&String> = items.iter().collect();
+        assert_eq!(distinct(&all), 4);
+        // Equal, and not the same.
+        assert_eq!(distinct(&all[..3]), 3);
+        let (mut size, mut found) = (3, Vec::new());
+        in_batches(&all, &mut size, |batch| {
+            found.push(distinct(batch));
+            Ok(vec![(); batch.len()])
+        })
+        .unwrap();
+        assert_eq!(found, [3, 1]);
     }
 
     #[test]

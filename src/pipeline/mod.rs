@@ -12,5 +12,5 @@ mod pass;
 mod tests;
 
 pub use analysis::{Analysis, Examined, Prepared, Worker};
-pub use batches::in_batches;
+pub use batches::{distinct, in_batches};
 pub use pass::{Done, Pass, PassProgress, Stage};

@@ -41,6 +41,6 @@ pub(in crate::attribution) fn weights(pass: &HeadPass<'_>, score: Score) -> Resu
         }
         lost.f_div(&y)?.f_mul(&y.f_gt(0.0)?)?.f_nan_to_num(0.0, 0.0, 0.0)
     };
-    let rows = (0..pass.classes.len()).map(weights).collect::<Result<Vec<_>, _>>()?;
+    let rows = pass.of_each_picture(weights, Tensor::shallow_clone)?;
     Tensor::f_stack(&rows, 0)?.f_to_kind(Kind::Float)
 }

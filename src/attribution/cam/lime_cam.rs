@@ -61,13 +61,13 @@ impl CamMethod for LimeCam {
 /// The coefficients of each picture of the batch.
 fn estimates(pass: &HeadPass<'_>, score: Score) -> Result<Vec<Estimate>, TchError> {
     let channels = pass.a().size()[1] as usize;
-    let mut random: Vec<Random> = pass.seeds.iter().map(|&seed| Random::new(seed, 0)).collect();
+    let mut random: Vec<Random> = pass.seeds[..pass.distinct].iter().map(|&seed| Random::new(seed, 0)).collect();
     let mut fits = vec![Vec::new(); random.len()];
     if pass.options.compat == Compat::Published {
         let sets = random.par_iter_mut().map(|random| independent_sets(random, channels)).collect::<Vec<_>>();
         let pictures: Vec<usize> = (0..random.len()).collect();
-        let found = coefficients(pass, &pictures, &sets, score)?;
-        return Ok(found.into_iter().map(|fit| Estimate::of_draws(&[fit])).collect());
+        fits = coefficients(pass, &pictures, &sets, score)?.into_iter().map(|fit| vec![fit]).collect();
+        return Ok(estimated(pass, &fits));
     }
     let mut unsure: Vec<usize> = (0..random.len()).collect();
     while !unsure.is_empty() {
@@ -78,7 +78,14 @@ fn estimates(pass: &HeadPass<'_>, score: Score) -> Result<Vec<Estimate>, TchErro
         }
         unsure.retain(|&at| is_unsure(&fits[at], pass.options.lime_error));
     }
-    Ok(fits.iter().map(|fits| Estimate::of_draws(fits)).collect())
+    Ok(estimated(pass, &fits))
+}
+
+/// The mean of the fits of each picture of the batch.
+fn estimated(pass: &HeadPass<'_>, fits: &[Vec<Vec<f64>>]) -> Vec<Estimate> {
+    let mut estimates = fits.iter().map(|fits| Estimate::of_draws(fits)).collect();
+    pass.repeat_last(&mut estimates, Clone::clone);
+    estimates
 }
 
 /// Whether the mean of `fits` has a greater error than `wanted`, and more may be made.

@@ -41,7 +41,7 @@ impl CamMethod for ScoreCam {
 
 /// (N, K)
 fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
-    let rows = (0..pass.classes.len()).map(|at| scores(pass, at, score)).collect::<Result<Vec<_>, _>>()?;
+    let rows = pass.of_each_picture(|at| scores(pass, at, score), Tensor::shallow_clone)?;
     Tensor::f_stack(&rows, 0)?.f_softmax(1, Kind::Float)
 }
 

@@ -26,8 +26,7 @@ struct ShapleyCam;
 
 impl CamMethod for ShapleyCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let estimates =
-            (0..pass.classes.len()).map(|at| estimate(pass, at, score)).collect::<Result<Vec<_>, TchError>>()?;
+        let estimates = estimates(pass, score)?;
         let raw = RawMaps::weighted(pass, pass.channel_weights(&estimates)?)?;
         Ok(RawMaps { errors: Some(estimates.iter().map(Estimate::relative_error).collect()), ..raw })
     }
@@ -39,8 +38,12 @@ impl CamMethod for ShapleyCam {
 
 /// (N, K)
 fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
-    let estimates = (0..pass.classes.len()).map(|at| estimate(pass, at, score));
-    pass.channel_weights(&estimates.collect::<Result<Vec<_>, TchError>>()?)
+    pass.channel_weights(&estimates(pass, score)?)
+}
+
+/// Of each picture of the batch.
+fn estimates(pass: &HeadPass<'_>, score: Score) -> Result<Vec<Estimate>, TchError> {
+    pass.of_each_picture(|at| estimate(pass, at, score), Clone::clone)
 }
 
 /// For picture `at`, from `options.permutations` orders.

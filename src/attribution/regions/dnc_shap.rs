@@ -34,17 +34,18 @@ struct DncShap;
 impl CamMethod for DncShap {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
         let masking = Masking::new(pass, score, &pass.options.at_layer)?;
-        let (size, pictures) = (masking.size(), pass.classes.len());
+        let (size, pictures) = (masking.size(), pass.distinct);
         let evaluations = pass.options.evaluations;
-        let credits = match pass.options.compat {
+        let mut credits = match pass.options.compat {
             Compat::None => {
                 let plan = Plan { evaluations, depth: DEPTH, together: TOGETHER };
                 credits(size, pictures, plan, &mut |asked| masking.values(asked))?
             }
             Compat::Published => published::credits(size, pictures, evaluations, &mut |asked| masking.values(asked))?,
         };
+        pass.repeat_last(&mut credits, Clone::clone);
         let places: Vec<f32> = credits.iter().flat_map(|of| of.places.iter().map(|&credit| credit as f32)).collect();
-        let shape = [pictures as i64, size.0 as i64, size.1 as i64];
+        let shape = [credits.len() as i64, size.0 as i64, size.1 as i64];
         let maps = Tensor::f_from_slice(&places)?.f_reshape(shape)?.f_to_device(pass.a().device())?;
         let layer = (pass.options.at_layer != HiddenPlace::Input).then(|| pass.options.at_layer.name().to_string());
         let game = |Credit { all, nothing, evaluations, .. }| {

@@ -43,19 +43,22 @@ impl CamMethod for ObjectShap {
         let evaluations = pass.options.evaluations;
         let most = (evaluations / (2 * PAIRS)).clamp(EXACT, MOST);
         let mut games = Vec::with_capacity(regions.len());
-        let mut maps: Vec<f32> = Vec::with_capacity(regions.len() * rows * columns);
-        for (picture, regions) in regions.iter().enumerate() {
+        let mut maps: Vec<Vec<f32>> = Vec::with_capacity(regions.len());
+        for (picture, regions) in regions.iter().enumerate().take(pass.distinct) {
             let players = Players::new(regions, rows * columns, most);
             let seed = pass.seeds[picture];
             let played = play(&players, evaluations, &mut Random::new(seed, 2), &mut |sets| {
                 let asked: Vec<Joined> = sets.iter().map(|&set| Joined { picture, players: &players, set }).collect();
                 masking.values(&asked)
             })?;
-            maps.extend(players.of_places().iter().map(|&player| played.estimate.values[usize::from(player)] as f32));
+            let value = |&player: &_| played.estimate.values[usize::from(player)] as f32;
+            maps.push(players.of_places().iter().map(value).collect());
             games.push(played.game(&players));
         }
+        pass.repeat_last(&mut games, Clone::clone);
+        pass.repeat_last(&mut maps, Clone::clone);
         let shape = [regions.len() as i64, rows as i64, columns as i64];
-        let maps = Tensor::f_from_slice(&maps)?.f_reshape(shape)?.f_to_device(pass.a().device())?;
+        let maps = Tensor::f_from_slice(&maps.concat())?.f_reshape(shape)?.f_to_device(pass.a().device())?;
         Ok(RawMaps { signed: true, games: Some(games), ..maps.into() })
     }
 }
