@@ -235,4 +235,25 @@ proptest! {
             }
         }
     }
+
+    /// Copies that fill up a batch have the maps of their original, whether they are computed or not: to the last bit,
+    /// but where coalitions of all pictures share batches, whose last digits may follow the place in so small a head.
+    #[test]
+    fn copies_have_the_maps_of_their_original(seed in 0..10_000_u64) {
+        let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 2, 6));
+        let filled = Tensor::cat(&[&a, &a.narrow(0, 1, 1), &a.narrow(0, 1, 1)], 0);
+        let run = Run::new(&head, &filled);
+        let (classes, seeds) = ([4, 0, 0, 0], [7, 8, 8, 8]);
+        let size = Size::new(10, 10);
+        for method in map_methods() {
+            let computed = explain(method, &run.pass(&classes, &seeds), size).unwrap();
+            let repeated = explain(method, &run.pass(&classes, &seeds).with_copies_behind(2), size).unwrap();
+            let (computed_values, repeated_values) = (computed.values().unwrap(), repeated.values().unwrap());
+            let most = if method.to_string() == "dnc-shap" { 1e-5 } else { 0.0 };
+            for (x, y) in computed_values.concat().into_iter().zip(repeated_values.concat()) {
+                prop_assert!((x - y).abs() <= most, "{method}: {x} {y}");
+            }
+            prop_assert!(computed.errors == repeated.errors && computed.flat == repeated.flat, "{method}");
+        }
+    }
 }
