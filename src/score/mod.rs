@@ -293,6 +293,17 @@ mod tests {
     }
 
     #[test]
+    fn a_score_in_json_has_its_order_and_a_value_stands_in_all_places() {
+        let text = "[1.0,2.0,3.0,4.0,5.0,6.0]";
+        let score: BoxScore = serde_json::from_str(text).unwrap();
+        assert_eq!((score.mean, score.max, score.mass), (1.0, 2.0, 3.0));
+        assert_eq!((score.contrast, score.z, score.lift), (4.0, 5.0, 6.0));
+        assert_eq!(serde_json::to_string(&score).unwrap(), text);
+        assert_eq!(<[f32; 6]>::from(BoxScore::of_value(0.4)), [0.4; 6]);
+        assert_eq!([BoxArea::Canvas, BoxArea::Picture].map(BoxArea::name), ["canvas", "picture"]);
+    }
+
+    #[test]
     fn a_constant_map_stays_constant_and_padding_counts_as_nothing() {
         let canvas = Size::new(40, 40);
         let scorer = scorer(Letterbox::fit(Size::new(200, 100), canvas), Size::new(13, 13));
