@@ -285,7 +285,7 @@ pub fn network(config: &Config, folder: &Path, device: Device) -> Result<(Box<dy
 /// The class named `name` among `classes`, whatever the case of its letters.
 ///
 /// # Errors
-/// There is none; names that are like it are suggested.
+/// There is none; names that are like it are suggested, or the nearest ones, or all of a few.
 pub fn class_index(name: &str, classes: &[String]) -> Result<usize> {
     index_of(name, classes, ["class", "classes"])
 }
@@ -293,10 +293,16 @@ pub fn class_index(name: &str, classes: &[String]) -> Result<usize> {
 /// The label named `name` among `labels`, whatever the case of its letters.
 ///
 /// # Errors
-/// There is none; names that are like it are suggested.
+/// There is none; names that are like it are suggested, or the nearest ones, or all of a few.
 pub fn label_index(name: &str, labels: &[String]) -> Result<usize> {
     index_of(name, labels, ["label", "labels"])
 }
+
+/// Names that are like another in a message.
+const MOST_NEAR: usize = 5;
+
+/// So many names are all listed.
+const MOST_LISTED: usize = 30;
 
 /// The place of `name` among `names`, which are of a kind that is called `[one, many]`.
 fn index_of(name: &str, names: &[String], [one, many]: [&str; 2]) -> Result<usize> {
@@ -310,15 +316,18 @@ fn index_of(name: &str, names: &[String], [one, many]: [&str; 2]) -> Result<usiz
             let contained = lower(name).contains(&sought) || sought.contains(&lower(name));
             (strsim::jaro_winkler(&lower(name), &sought).max(f64::from(u8::from(contained))), name)
         })
-        .filter(|(likeness, _)| *likeness > 0.8)
         .collect();
     near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let near: Vec<&str> = near.iter().take(5).map(|(_, name)| name.as_str()).collect();
-    let hint = match near.as_slice() {
-        [] => {
-            format!("there are {} {many}, from {} on", names.len(), names.first().map_or("none", String::as_str))
-        }
-        near => format!("did you mean {}?", near.join(", ")),
+    let first = |least: f64| {
+        let names = near.iter().filter(|(likeness, _)| *likeness > least).take(MOST_NEAR);
+        names.map(|(_, name)| name.as_str()).collect::<Vec<&str>>().join(", ")
+    };
+    let (like, count) = (first(0.8), names.len());
+    let hint = match count {
+        _ if !like.is_empty() => format!("did you mean {like}?"),
+        0 => format!("there are no {many}"),
+        count if count <= MOST_LISTED => format!("the {many} are {}", names.join(", ")),
+        _ => format!("of the {count} {many} the nearest by name are {}", first(f64::MIN)),
     };
     Err(Error::Setting(format!("there is no {one} `{name}`; {hint}")))
 }
@@ -359,10 +368,19 @@ mod tests {
     fn a_class_that_is_not_there_brings_those_like_it() {
         let classes = ["Person", "Human face", "Dog", "Hot dog"].map(String::from);
         assert_eq!(class_index("person", &classes).unwrap(), 0);
-        for (name, hint) in [("Persn", "Person?"), ("dogs", "Dog?"), ("face", "Human face?"), ("xyz", "4 classes")] {
+        for (name, hint) in [
+            ("Persn", "Person?"),
+            ("dogs", "Dog?"),
+            ("face", "Human face?"),
+            ("xyz", "the classes are Person, Human face, Dog, Hot dog"),
+        ] {
             let message = class_index(name, &classes).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains(hint), "{message}");
         }
+        let many: Vec<String> = (0..80).map(|number| format!("class {number}")).chain(["Person".into()]).collect();
+        let message = class_index("purse", &many).unwrap_err().to_string();
+        assert!(message.contains("of the 81 classes the nearest by name are Person, "), "{message}");
+        assert_eq!(message.matches(", ").count(), 4, "five of them: {message}");
     }
 
     #[test]

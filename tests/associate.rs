@@ -277,11 +277,15 @@ fn where_no_box_counts_there_is_no_outdated_picture() {
     assert!(said.err.contains("nothing is detected over a confidence of 1 in 15 images"), "{}", said.err);
     let said_of_some =
         ends(associate(&run).args(["--min-images", "16", "--out", "elsewhere"]).current_dir(corpus.path("")), 0);
-    assert!(
-        said_of_some.err.contains("no forest plot: no class is important in 16 of 15 images"),
-        "{}",
-        said_of_some.err
+    let sums = common::corpus::Table::read(&corpus.path("elsewhere/grad-cam/counts.csv")).rows;
+    let sum = |row: &Vec<String>| row[1..].iter().map(|cell| cell.parse::<u64>().unwrap()).sum::<u64>();
+    let most = sums[..sums.len() - 1].iter().map(sum).max().unwrap();
+    let images = if most == 1 { "1 image".into() } else { format!("{most} images") };
+    let why = format!(
+        "grad-cam: no forest plot: the most often important class is important in {images}; statistics need 16 \
+         (--min-images)"
     );
+    assert!(most > 0 && said_of_some.err.contains(&why), "{}", said_of_some.err);
     assert_counts(&run.path("grad-cam"), &recount(&run, "grad-cam", |_, _| false));
     assert!(!run.path("grad-cam/heatmap.png").exists() && !run.path("grad-cam/heatmap.svg").exists());
 }
@@ -435,4 +439,89 @@ fn a_run_says_with_which_thresholds_its_matrices_were_made() {
     assert_eq!(noted(&run), Some(0.5));
     ends(&mut associate(&run), 0);
     assert_eq!(noted(&run), None);
+}
+
+#[test]
+fn a_question_starts_from_the_settings_of_the_tables_and_new_tables_from_those_of_the_run() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    ends(associate(&run).args(["--min-images", "1", "--importance", "0.2"]), 0);
+    let manifest = run.manifest();
+    let statistics = run.table("grad-cam/statistics.csv");
+    let cell = statistics.rows.iter().find(|row| !row[statistics.at("q")].is_empty()).unwrap();
+    let tested = statistics.column("q").iter().filter(|q| !q.is_empty()).count();
+    let explain = |flags: &[&str]| {
+        let said = ends(associate(&run).args(["--explain-cell", &cell[0], &cell[1]]).args(flags), 0);
+        said.out.replace("\n  ", " ")
+    };
+    let text = explain(&[]);
+    assert!(text.contains(&format!("among the {tested} cells that are tested q = ")), "{text}");
+    assert!(text.contains("is over 0.2.") && !text.contains("without a correction"), "{text}");
+    // What is given comes on top, and what is not given stays.
+    let other = explain(&["--min-images", "16"]);
+    assert!(other.contains("(--min-images 16)") && other.contains("is over 0.2."), "{other}");
+    assert_eq!(run.manifest(), manifest);
+    let rule = "is over 0.3.";
+    ends(&mut associate(&run), 0);
+    assert!(explain(&[]).contains(rule) && run.manifest()["matrices"].is_null());
+}
+
+#[test]
+fn names_that_are_not_there_bring_those_that_are_and_the_file_that_lists_them() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    let labels: Vec<String> = serde_json::from_value(run.manifest()["labels"].clone()).unwrap();
+    refused(
+        associate(&run).args(["--explain-cell", "xyz", &labels[0]]),
+        &["no class `xyz`; the classes are Cat, Owl,", "(association.csv lists all)"],
+    );
+    let all = format!("no label `xyz`; the labels are {}", labels.join(", "));
+    refused(associate(&run).args(["--explain-cell", "Owl", "xyz"]), &[&all]);
+}
+
+#[test]
+fn where_all_images_have_one_label_it_is_said_that_nothing_can_be_compared() {
+    let corpus = Corpus::empty();
+    (0..3).for_each(|number| corpus.add(&format!("{number}.png"), "emonet/picture_0.png"));
+    let cams = ["--cam", "grad-cam,ablation-cam", "--importance", "0.05"];
+    let analyzed = ends(corpus.analyze("run").args(cams), 0);
+    let run = corpus.run("run");
+    let label = run.table("images.csv").column("label")[0].to_string();
+    let sentence = format!("all 3 images were answered with {label}: nothing can be compared\n");
+    for said in [analyzed, ends(associate(&run).args(["--min-images", "1"]), 0)] {
+        assert_eq!(said.err.matches(&sentence).count(), 1, "{}", said.err);
+        assert!(!said.err.contains("no forest plot"), "{}", said.err);
+    }
+    let text = ends(associate(&run).args(["--explain-cell", "Owl", &label]), 0).out.replace("\n  ", " ");
+    let cause = format!("nothing can be compared: there is no image where the network answers anything but {label}.");
+    assert_eq!(text.matches(&cause).count(), 2, "once a method: {text}");
+    let mut report = emocam();
+    ends(report.arg("report").arg(&run.folder), 0);
+    let page = fs::read_to_string(run.path("report/index.html")).unwrap();
+    assert!(page.contains(&format!("<li>A{}.</li>", &sentence[1..].trim_end())), "{page}");
+    assert!(!page.contains("too few images for statistics"));
+    // Two labels can be compared.
+    (1..8).for_each(|number| corpus.add(&format!("other {number}.png"), &format!("emonet/picture_{number}.png")));
+    let said = ends(corpus.analyze("more").args(cams), 0);
+    assert!(!said.err.contains("nothing can be compared"), "{}", said.err);
+}
+
+#[test]
+fn the_readme_shows_the_table_that_is_printed() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    let said = ends(&mut associate(&run), 0);
+    let heading = said.out.lines().nth(1).unwrap();
+    assert!(heading.starts_with("class ") && heading.ends_with(" mean of labels  highest for"), "{heading}");
+    let readme = fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    assert!(readme.contains(&format!("\n{heading}\n")), "{heading}");
+    // The mean of the labels that occur, not of the images.
+    let association = run.table("grad-cam/association.csv");
+    for line in said.out.lines().skip(2) {
+        let (class, rest) = line.split_at(28);
+        let row = association.rows.iter().find(|row| row[0] == class.trim_end()).unwrap();
+        let shares: Vec<f64> = row[1..].iter().filter_map(|cell| cell.parse().ok()).collect();
+        let mean = shares.iter().sum::<f64>() / shares.len() as f64;
+        assert_eq!(rest.split_whitespace().next().unwrap(), format!("{mean:.3}"), "{line}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Per method `association.csv`, `counts.csv`, `statistics.csv`, heatmap and forest plot, recomputed from the records;
 //! by a method that gives regions values also what objects do to the answer.
 
+mod missing;
 mod of_cells;
 mod of_effects;
 mod words;
@@ -235,45 +236,6 @@ impl Matrices {
     /// ([`Counts::prominent_by_labels_of`]).
     pub fn prominent(&self, counts: &Counts, top: usize) -> Vec<usize> {
         counts.prominent_by_labels_of(top, self.importance.rule().min_images)
-    }
-
-    /// For every method that has no heatmap or no forest plot a sentence that says why.
-    pub fn missing_pictures(&self) -> Vec<String> {
-        let of_method = |(method, counts): &(String, Counts)| {
-            let cells = self.cells(counts);
-            let why = self.why_nothing_counts(counts)?;
-            let heatmap = self.heatmap_classes(counts, &cells).is_empty();
-            let forest = cells.cells().is_empty();
-            let pictures = match (heatmap, forest) {
-                (true, true) => "heatmap and no forest plot",
-                (true, false) => "heatmap",
-                (false, true) => "forest plot",
-                (false, false) => return None,
-            };
-            Some(format!("{method}: no {pictures}: {why}"))
-        };
-        self.methods.iter().filter_map(of_method).collect()
-    }
-
-    /// What keeps classes out of the pictures of a method, where not one of them has statistics.
-    fn why_nothing_counts(&self, counts: &Counts) -> Option<String> {
-        let rule = self.importance.rule();
-        let images: u64 = counts.images.iter().sum();
-        let (some, most) = (counted(images, "image"), counts.cells.rows().into_iter().map(|row| row.sum()).max());
-        let detected = self.detected.cells.iter().any(|&count| count > 0);
-        Some(match most {
-            _ if images == 0 => "no image counts".into(),
-            _ if !detected && rule.min_confidence > 0.0 => {
-                format!("nothing is detected over a confidence of {} in {some}", rule.min_confidence)
-            }
-            _ if !detected => format!("nothing is detected in {some}"),
-            None | Some(0) => format!("no box counts in {some}. {}", rule.described()),
-            Some(most) if most < rule.min_images => format!(
-                "no class is important in {} of {some}, the most often important one in {most} (--min-images)",
-                rule.min_images
-            ),
-            Some(_) => return None,
-        })
     }
 
     /// The statistics of a method's cells.

@@ -1,6 +1,6 @@
 //! `emocam analyze`: one pass over a corpus.
 
-use super::associate::print_summary;
+use super::associate::{print_summary, say_missing};
 use super::filters::FilterKeeper;
 use super::output;
 use super::precision;
@@ -239,9 +239,7 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
     run.finish(outcome)?;
     say_timings(&timings);
     print_summary(&matrices)?;
-    for missing in matrices.missing_pictures() {
-        say!("{missing}");
-    }
+    say_missing(&matrices);
     for picture in pictures {
         say!("{}", picture.display());
     }

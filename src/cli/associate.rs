@@ -51,7 +51,7 @@ pub struct Args {
     bins: Option<u16>,
 
     /// Say what the cell of CLASS and LABEL means, by every method, in sentences made of its numbers; nothing is
-    /// written
+    /// written. Options that are not given are those that the tables in the run were made with
     #[arg(long, num_args = 2, value_names = ["CLASS", "LABEL"], group = "place")]
     explain_cell: Option<Vec<String>>,
 
@@ -124,13 +124,14 @@ impl Said {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut run = Run::open(&args.run)?;
     let mut config = run.manifest.configuration.clone();
+    if args.explain_cell.is_some() {
+        // A question is about the tables that lie in the run; tables are made anew from its own configuration.
+        config.association = run.manifest.association_of_tables().clone();
+    }
     args.association.clone().apply(&mut config.association);
     config.check()?;
     say_warning(run.manifest.warning.as_ref());
     let said = Said::read(&run, args)?;
-    let place = |class: &str, label: &str, matrices: &Matrices| {
-        Ok::<_, emocam::Error>((class_index(class, matrices.classes())?, label_index(label, matrices.labels())?))
-    };
     if let Some([class, label]) = args.explain_cell.as_deref() {
         let matrices = matrices(&run, &config.association, said.columns())?;
         let (class, label) = place(class, label, &matrices)?;
@@ -170,13 +171,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(beside) = beside {
         print(people_summary(&beside, &run).as_bytes())?;
     }
-    for missing in matrices.missing_pictures() {
-        say!("{missing}");
-    }
+    say_missing(&matrices);
     for picture in pictures {
         say!("{}", picture.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Row and column of a cell that is asked for by its names.
+fn place(class: &str, label: &str, matrices: &Matrices) -> anyhow::Result<(usize, usize)> {
+    let classes = matrices.classes();
+    let listed = |error| anyhow::anyhow!("{error} (association.csv lists all)");
+    Ok((class_index(class, classes).map_err(listed)?, label_index(label, matrices.labels())?))
 }
 
 impl Said {
@@ -253,6 +259,13 @@ fn people_summary(beside: &BesidePeople, run: &Run) -> String {
     text
 }
 
+/// Says what the matrices cannot show, and why.
+pub fn say_missing(matrices: &Matrices) {
+    for sentence in matrices.only_label().into_iter().chain(matrices.missing_pictures()) {
+        say!("{sentence}");
+    }
+}
+
 /// The classes of each method with the highest mean share, as a table on stdout.
 pub fn print_summary(matrices: &Matrices) -> anyhow::Result<()> {
     print(&summary(matrices)?)
@@ -260,12 +273,15 @@ pub fn print_summary(matrices: &Matrices) -> anyhow::Result<()> {
 
 fn summary(matrices: &Matrices) -> std::io::Result<Vec<u8>> {
     const SHOWN: usize = 10;
+    // Every label that occurs counts alike, however many images it has: not the mean of the images.
+    const MEAN: &str = "mean of labels";
+    const MEAN_WIDTH: usize = MEAN.len();
     let mut out = Vec::new();
     for (method, counts) in matrices.methods() {
         let association = counts.association();
         let images: u64 = counts.images.iter().sum();
         writeln!(out, "{method}: {}, share in which a class is important", counted(images, "image"))?;
-        writeln!(out, "{:<28} {:>6}  highest for", "class", "mean")?;
+        writeln!(out, "{:<28} {:>MEAN_WIDTH$}  highest for", "class", MEAN)?;
         for class in matrices.prominent(counts, SHOWN) {
             let shares = association.row(class);
             let present: Vec<f64> = shares.iter().copied().flatten().collect();
@@ -279,7 +295,7 @@ fn summary(matrices: &Matrices) -> std::io::Result<Vec<u8>> {
             let (label, share) = best.expect("a prominent class occurs with some label");
             let of = counts.images[label];
             let name = &matrices.labels()[label];
-            writeln!(out, "{:<28} {mean:>6.3}  {name} ({share:.2} of {of})", matrices.classes()[class])?;
+            writeln!(out, "{:<28} {mean:>MEAN_WIDTH$.3}  {name} ({share:.2} of {of})", matrices.classes()[class])?;
         }
     }
     Ok(out)

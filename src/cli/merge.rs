@@ -1,7 +1,7 @@
 //! `emocam merge`: one run from its shards.
 
 use super::analyze::say_flags;
-use super::associate::print_summary;
+use super::associate::{print_summary, say_missing};
 use super::filters::draw_again;
 use super::progress::Progress;
 use super::session::{print, say_failures, say_warning};
@@ -92,7 +92,7 @@ fn print_results(merged: &Merged) -> anyhow::Result<()> {
     match &merged.results {
         Results::Matrices(matrices) => {
             print_summary(matrices)?;
-            matrices.missing_pictures().iter().for_each(|missing| say!("{missing}"));
+            say_missing(matrices);
             say_pictures();
             if manifest.configuration.cam.filters {
                 say!(

@@ -326,6 +326,12 @@ impl Timings {
 }
 
 impl Manifest {
+    /// The settings that the tables in the run were made with: those of the last `emocam associate` that wrote there, or
+    /// else the configuration's.
+    pub fn association_of_tables(&self) -> &AssociationConfig {
+        self.matrices.as_ref().unwrap_or(&self.configuration.association)
+    }
+
     /// Reads a `run.json`.
     ///
     /// # Errors

@@ -25,6 +25,14 @@ fn interval_of(kind: HeatmapKind) -> fn(&MatrixCell) -> Option<ValueWithInterval
     }
 }
 
+/// The sentence that says that no cell stands out.
+fn none_is_sure(tested: usize) -> String {
+    match tested {
+        1 => "The one cell that was tested has no q < 0.05.".into(),
+        _ => format!("{tested} cells were tested, and none has q < 0.05."),
+    }
+}
+
 impl Matrices {
     /// The rows of the heatmap: of shares the most prominent classes, else those of the surest cells.
     pub(super) fn heatmap_classes(&self, counts: &Counts, cells: &CellTable) -> Vec<usize> {
@@ -111,22 +119,87 @@ impl Matrices {
         notes.extend(self.importance.rule().images_described());
         notes.extend(self.columns.described());
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
-        Forest {
-            title: "The surest associations of objects and emotions".into(),
-            subtitle: format!(
-                "{method}: log odds ratio with its interval at 95 %, an emotion's images against all others; the {} \
-                 surest of {} cells",
-                rows.len(),
-                cells.tested()
-            ),
-            value_label: "log odds ratio".into(),
-            rows,
-            notes,
-        }
+        let (shown, tested) = (rows.len(), cells.tested());
+        let what = format!(
+            "{method}: log odds ratio with its interval at 95 %, an emotion's images against all others; the {shown} \
+             surest of {}",
+            counted(tested as u64, "cell")
+        );
+        let (title, subtitle) = match cells.cells().iter().any(|cell| cell.important.is_significant()) {
+            true => ("The surest associations of objects and emotions", what),
+            false => ("No association is sure", format!("{what}. {}", none_is_sure(tested))),
+        };
+        Forest { title: title.into(), subtitle, value_label: "log odds ratio".into(), rows, notes }
     }
 
     /// The sentence that says which classes have statistics.
     fn enough_described(&self) -> String {
-        format!("Classes that are important in at least {} images.", self.importance.rule().min_images)
+        format!("Classes that are important in at least {}.", counted(self.importance.rule().min_images, "image"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::associate::mean_scores::ScoreSums;
+    use crate::associate::{Columns, Importance};
+    use crate::config::AssociationConfig;
+
+    /// Two labels of `images` pictures each; the one class is important in `important` of the first.
+    fn matrices(images: usize, important: usize) -> Matrices {
+        let rule = AssociationConfig { min_images: 1, ..AssociationConfig::default() };
+        let (classes, labels) = (vec!["Tree".to_string()], ["Joy", "Awe"].map(String::from).to_vec());
+        let (mut counts, mut detected) = (Counts::new(1, 2), Counts::new(1, 2));
+        for (label, number) in (0..2).flat_map(|label| (0..images).map(move |number| (label, number))) {
+            counts.add(label, if label == 0 && number < important { &[0] } else { &[] });
+            detected.add(label, &[0]);
+        }
+        Matrices {
+            methods: vec![("grad-cam".into(), counts)],
+            scores: vec![ScoreSums::new(1, 2)],
+            detected,
+            effects: vec![None],
+            seed: 1,
+            importance: Importance::of_picture(&rule, &classes).unwrap(),
+            labels,
+            classes,
+            background: None,
+            columns: Columns::Answers,
+            warning: None,
+        }
+    }
+
+    #[test]
+    fn a_forest_plot_says_whether_any_association_is_sure() {
+        let forest = |images, important| {
+            let matrices = matrices(images, important);
+            let (method, counts) = &matrices.methods()[0];
+            matrices.forest(method, &matrices.cells(counts))
+        };
+        let sure = forest(20, 15);
+        assert_eq!(sure.title, "The surest associations of objects and emotions");
+        assert!(sure.rows.iter().all(|row| row.filled) && sure.subtitle.ends_with("surest of 2 cells"));
+        let unsure = forest(5, 1);
+        assert_eq!(unsure.title, "No association is sure");
+        assert!(unsure.subtitle.ends_with(". 2 cells were tested, and none has q < 0.05."), "{}", unsure.subtitle);
+        assert_eq!(unsure.rows.len(), 2);
+        assert!(unsure.notes.contains(&"Classes that are important in at least 1 image.".to_string()));
+    }
+
+    #[test]
+    fn what_has_one_label_alone_cannot_be_compared() {
+        let mut matrices = matrices(3, 2);
+        assert_eq!((matrices.only_label(), matrices.missing_pictures().len()), (None, 0));
+        for counts in [&mut matrices.detected, &mut matrices.methods[0].1] {
+            counts.images[1] = 0;
+            counts.cells[[0, 1]] = 0;
+        }
+        let said = "all 3 images were answered with Joy: nothing can be compared";
+        assert_eq!(matrices.only_label().as_deref(), Some(said));
+        let rule = AssociationConfig { min_margin: 0.5, min_images: 9, ..AssociationConfig::default() };
+        let importance = Importance::of_picture(&rule, &matrices.classes).unwrap();
+        let sure = Matrices { importance, ..matrices };
+        assert_eq!(sure.only_label().unwrap(), said.replace("images", "images that count"));
+        assert!(sure.missing_pictures().is_empty(), "more images of one label would not help");
     }
 }

@@ -13,8 +13,8 @@ const RESAMPLES: usize = 2000;
 const LINE_WIDTH: usize = 100;
 
 /// What comes before every cell.
-const HOW_TO_READ: &str = "Brackets hold intervals at 95 %. Of all cells with this q or less, about the share q are chance \
-                           findings. A class is important in an image where one of its boxes counts.";
+const HOW_TO_READ: &str =
+    "Brackets hold intervals at 95 %. A class is important in an image where one of its boxes counts.";
 
 /// What follows every cell.
 const NOT_SAID: &str = "It does not mean that this object makes the network answer so: what stands beside it in the \
@@ -76,8 +76,7 @@ impl Told<'_> {
         let (share, label) = (self.cell.important.share?, self.label);
         let mut text = format!("That is a share of {} of the images of {label}", bracketed(share, 2));
         if let (Some(other), Some(difference)) = (self.cell.important.other_share, self.cell.important.difference) {
-            let (word, difference) = more_or_less(difference);
-            text.push_str(&format!(", and {other:.2} of all others: {} {word}", bracketed(difference, 2)));
+            text.push_str(&format!(", and {other:.2} of all others: difference {}", bracketed(difference, 2)));
         }
         if let (Some(ratio), Some(lift)) = (self.cell.important.ratio, self.cell.lift) {
             text.push_str(&format!(
@@ -104,7 +103,8 @@ impl Told<'_> {
         let mut text = format!("Chance alone gives so much or more with p = {} ({test})", small(found.p_value));
         match (self.cell.important.q, self.cell.important.q_strict) {
             (Some(q), Some(strict)) => text.push_str(&format!(
-                "; among the {} cells that are tested q = {} (Benjamini-Hochberg), strictly {} (Benjamini-Yekutieli).",
+                "; among the {} cells that are tested q = {} (Benjamini-Hochberg), strictly {} (Benjamini-Yekutieli); of \
+                 all cells with a q this small or smaller, about that share are chance findings.",
                 self.tested,
                 small(q),
                 small(strict)
@@ -135,18 +135,16 @@ impl Told<'_> {
         let contrast = self.cell.contrast;
         let (share, other, difference) = (contrast.share?, contrast.other_share?, contrast.difference?);
         let counts = &self.cell.counts;
-        let (word, turned) = more_or_less(difference);
         let mut text = format!(
             "The map: of the {} images of {label} in which it is detected it is important in {}, of the {} others in \
-             {other:.2}: {} {word}",
+             {other:.2}: difference {}",
             counts.detected_with_label,
             bracketed(share, 2),
             counts.detected - counts.detected_with_label,
-            bracketed(turned, 2),
+            bracketed(difference, 2),
             label = self.label,
         );
         if let Some((low, high)) = self.cell.resampled_contrast(RESAMPLES, self.seed) {
-            let (low, high) = if difference.value < 0.0 { (-high, -low) } else { (low, high) };
             text.push_str(&format!(" (resampling the images: {low:.2} to {high:.2})"));
         }
         if let Some(q) = contrast.q {
@@ -155,14 +153,32 @@ impl Told<'_> {
         Some(text + ".")
     }
 
+    /// Why the cell cannot be compared with others: which of its sums is empty.
+    fn nothing_to_compare(&self) -> String {
+        let Self { class, label, who, .. } = self;
+        let counts = &self.cell.counts;
+        let all = counts.images;
+        if all == 0 {
+            return "no image counts".into();
+        }
+        if counts.images_with_label == 0 {
+            return format!("there is no image where {who} {label}");
+        }
+        if counts.images_with_label == all {
+            return format!("there is no image where {who} anything but {label}");
+        }
+        match counts.important {
+            0 => format!("{class} is important in no image"),
+            _ => format!("{class} is important in all {all} images"),
+        }
+    }
+
     /// What the numbers together say.
     fn meaning(&self) -> String {
         let Self { class, label, .. } = self;
         let (important, contrast) = (&self.cell.important, &self.cell.contrast);
         let Some(difference) = important.difference.filter(|_| important.independence.is_some()) else {
-            return "nothing can be compared: there is no other label or none of this one, or the class is important in \
-                    all images or none."
-                .into();
+            return format!("nothing can be compared: {}.", self.nothing_to_compare());
         };
         if important.q.is_none() {
             return "the cell is not among those that are tested, where the class is important often enough; the \
@@ -217,15 +233,6 @@ fn odds_ratio(comparison: &Comparison) -> Option<ValueWithInterval> {
     Some(ValueWithInterval { value: value.exp(), lower: lower.exp(), upper: upper.exp() })
 }
 
-/// A difference as so much more, or so much less.
-fn more_or_less(difference: ValueWithInterval) -> (&'static str, ValueWithInterval) {
-    let ValueWithInterval { value, lower, upper } = difference;
-    match value < 0.0 {
-        true => ("less", ValueWithInterval { value: -value, lower: -upper, upper: -lower }),
-        false => ("more", difference),
-    }
-}
-
 /// `0.50 [0.45, 0.56]`.
 fn bracketed(interval: ValueWithInterval, decimals: usize) -> String {
     let ValueWithInterval { value, lower, upper } = interval;
@@ -269,20 +276,21 @@ mod tests {
     fn an_association_that_the_map_makes() {
         let text = told([1500, 300, 900, 240, 391, 151], Some(1e-20), Some(0.001));
         insta::assert_snapshot!(text, @r"
-        Brackets hold intervals at 95 %. Of all cells with this q or less, about the share q are chance
-          findings. A class is important in an image where one of its boxes counts. A box counts when its
-          score (mean of the map in the box) is over 0.3.
+        Brackets hold intervals at 95 %. A class is important in an image where one of its boxes counts. A
+          box counts when its score (mean of the map in the box) is over 0.3.
         300 of 1500 images are labelled Joy; Human face is important in 151 of these, and in 391 of all
           images.
-        That is a share of 0.50 [0.45, 0.56] of the images of Joy, and 0.20 of all others: 0.30 [0.24, 0.36]
-          more, 2.52 times the share of the others and 1.93 times what independence would give.
+        That is a share of 0.50 [0.45, 0.56] of the images of Joy, and 0.20 of all others: difference 0.30
+          [0.24, 0.36], 2.52 times the share of the others and 1.93 times what independence would give.
         The odds ratio is 4.05 [3.10, 5.28] (1 would be no association; 1/2 is added to each count).
         Chance alone gives so much or more with p = 1.6e-24 (G test); among the 420 cells that are tested q
-          = 1.0e-20 (Benjamini-Hochberg), strictly 6.0e-20 (Benjamini-Yekutieli).
+          = 1.0e-20 (Benjamini-Hochberg), strictly 6.0e-20 (Benjamini-Yekutieli); of all cells with a q this
+          small or smaller, about that share are chance findings.
         The detector alone: Human face is detected in 0.80 [0.75, 0.84] of the images of Joy and in 0.55 of
           all others, whatever the map says; odds ratio 3.25 [2.40, 4.41].
         The map: of the 240 images of Joy in which it is detected it is important in 0.63 [0.57, 0.69], of
-          the 660 others in 0.36: 0.27 [0.19, 0.33] more (resampling the images: 0.20 to 0.34), q = 0.001.
+          the 660 others in 0.36: difference 0.27 [0.19, 0.33] (resampling the images: 0.20 to 0.34), q =
+          0.001.
         Meaning: Human face is important more often where the network answers Joy than chance explains, and
           the detector does not account for all of it: where it is detected, the map lies on it more often
           than elsewhere.
@@ -303,10 +311,33 @@ mod tests {
         );
         let less = told([1500, 300, 900, 240, 391, 10], Some(0.001), Some(0.001));
         assert!(less.contains("is important less often") && less.contains("lies on it less often"), "{less}");
-        assert!(less.contains("0.28 ["), "differences are said as positive numbers: {less}");
-        for nothing in [[0; 6], [30, 30, 20, 20, 10, 10], [30, 0, 20, 0, 10, 0], [30, 10, 20, 5, 0, 0]] {
-            let text = told(nothing, None, None);
-            assert!(text.contains("nothing can be compared") && !text.contains("NaN"), "{text}");
+        assert_eq!(less.matches("difference -0.28 [-0.").count(), 1, "signs are those of statistics.csv: {less}");
+        assert!(less.contains("-0.54 [") && !less.contains(" less ("), "{less}");
+        assert!(less.contains("(resampling the images: -0."), "{less}");
+    }
+
+    #[test]
+    fn what_q_means_is_said_behind_it_and_only_where_there_is_one() {
+        let told = |q| told([1500, 300, 900, 240, 391, 151], q, q).replace("\n  ", " ");
+        let meaning = "of all cells with a q this small or smaller, about that share are chance findings";
+        let text = told(Some(0.01));
+        assert_eq!(text.matches(meaning).count(), 1, "{text}");
+        assert!(text.find("q = 0.010") < text.find(meaning), "{text}");
+        assert!(!told(None).contains("chance findings"), "{}", told(None));
+    }
+
+    #[test]
+    fn where_nothing_can_be_compared_the_cause_is_named() {
+        for (counts, cause) in [
+            ([0; 6], "no image counts."),
+            ([30, 30, 20, 20, 10, 10], "there is no image where the network answers anything but Joy."),
+            ([30, 0, 20, 0, 10, 0], "there is no image where the network answers Joy."),
+            ([30, 10, 20, 5, 0, 0], "Human face is important in no image."),
+            ([30, 10, 30, 10, 30, 10], "Human face is important in all 30 images."),
+        ] {
+            let text = told(counts, None, None).replace("\n  ", " ");
+            assert!(text.contains(&format!("Meaning: nothing can be compared: {cause}")), "{cause}: {text}");
+            assert!(!text.contains("NaN"), "{text}");
         }
     }
 }
