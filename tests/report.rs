@@ -79,7 +79,15 @@ fn the_page_says_what_the_tables_say_and_every_link_leads_somewhere() {
     assert!(assert_links(&folder) > 50);
     let photos = files_below(&folder.join("photos"));
     assert!(photos.len() > 20 && photos.iter().any(|name| name.ends_with("-small.jpg")), "{photos:?}");
-    assert!(said.err.contains(&format!("with {} photos", photos.len() / 2)), "{}", said.err);
+    let shown = Regex::new("alt=\"([^\"]*\\.[a-z]+): ").unwrap();
+    let shown_on = |path: &PathBuf| shown.captures_iter(&page(path)).map(|of| of[1].to_string()).collect::<Vec<_>>();
+    let of: BTreeSet<String> = pages(&folder).iter().flat_map(shown_on).collect();
+    assert!(of.len() > 5 && of.len() < photos.len() / 2, "{of:?}");
+    assert!(
+        said.err.contains(&format!(" with {} pictures of {} photos\n", photos.len() / 2, of.len())),
+        "{}",
+        said.err
+    );
     // The matrix is association.csv, rounded.
     let table = run.table("grad-cam/association.csv");
     let rows = matrix(&html);
@@ -173,7 +181,7 @@ fn one_file_holds_everything_within_its_budget() {
     fs::remove_dir_all(corpus.path("photos")).unwrap();
     let said = ends(report(&run).arg("--out").arg(corpus.path("bare")), 0);
     assert!(said.err.contains("no photos: they are not, or no more the same"), "{}", said.err);
-    assert!(said.err.contains("with 0 photos"), "{}", said.err);
+    assert!(said.err.contains("bare/index.html without photos"), "{}", said.err);
     assert_links(&corpus.path("bare"));
     refused(report(&run).args(["--top", "0"]), &["--top"]);
     // An earlier report goes, and what somebody else has made stays.
@@ -280,4 +288,86 @@ fn channels_and_what_lies_outside_all_regions_are_told_where_the_run_knows_them(
     let rows = html.split("Channels that respond").nth(1).unwrap();
     let first = rows.split("<tbody>").nth(1).unwrap().split("</tr>").next().unwrap();
     assert!(first.contains(&format!("<th scope=\"row\">{}</th><td>{}</td>", best[0], best[1])), "{first}, {best:?}");
+}
+
+#[test]
+fn the_page_says_with_which_settings_the_tables_were_made_and_how_pictures_reach_the_network() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    let html = || {
+        ends(report(&run).args(["--examples", "0"]), 0);
+        page(&run.path("report/index.html"))
+    };
+    let settings = |html: &str| unescaped(html.split("<summary>All settings").nth(1).unwrap());
+    let made = "made the tables in the run with";
+    let before = html();
+    assert!(settings(&before).contains("\nmin_images = 10\n") && !before.contains(made));
+    let input = run.manifest()["input"].clone();
+    let sides = [&input["width"], &input["height"]].map(|side| side.as_u64().unwrap());
+    let row = format!("<dt>Input</dt><dd>{} x {}, squash</dd>", sides[0], sides[1]);
+    assert!(before.contains(&row), "{before}");
+    let mut associate = emocam();
+    ends(associate.arg("associate").arg(&run.folder).args(["--min-images", "1"]), 0);
+    let after = html();
+    assert!(settings(&after).contains("\nmin_images = 1\n") && after.contains(made), "{}", settings(&after));
+    assert!(after.contains("cells that were tested stand out") && !after.contains(" 1 images"), "{after}");
+    let forest = fs::read_to_string(run.path("grad-cam/forest.svg")).unwrap();
+    assert!(forest.contains("important in at least 1 image."), "{forest}");
+}
+
+#[test]
+fn all_classes_that_are_important_in_the_most_images_are_named() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    let mut ties = BTreeSet::new();
+    for importance in ["0.05", "0.2", "0.3", "0.4", "0.5", "0.6"] {
+        let mut associate = emocam();
+        ends(associate.arg("associate").arg(&run.folder).args(["--importance", importance]), 0);
+        ends(report(&run).args(["--examples", "0"]), 0);
+        let html = unescaped(&page(&run.path("report/index.html")));
+        let counts = run.table("grad-cam/counts.csv");
+        let (_, rows) = counts.rows.split_last().unwrap();
+        let sum = |row: &Vec<String>| row[1..].iter().map(|cell| cell.parse::<u64>().unwrap()).sum::<u64>();
+        let most = rows.iter().map(sum).max().unwrap();
+        let names: Vec<&str> = rows.iter().filter(|row| sum(row) == most).map(|row| row[0].as_str()).collect();
+        let sentence = match names.as_slice() {
+            _ if most == 0 => continue,
+            [one] => format!("{one} is the class that is most often important: in {most} of 15 images"),
+            [first, second] => {
+                format!(
+                    "{first} and {second} are the classes that are most often important: each in {most} of 15 images"
+                )
+            }
+            _ => continue,
+        };
+        assert!(html.contains(&sentence), "{sentence}: {html}");
+        ties.insert(names.len());
+    }
+    assert!(!ties.is_empty());
+}
+
+#[test]
+fn a_page_of_a_class_has_no_group_whose_photos_it_has_shown_already() {
+    let corpus = Corpus::small();
+    let run = corpus.analyzed("run");
+    let groups_of = |examples: &str| {
+        ends(report(&run).args(["--examples", examples, "--top", "4"]), 0);
+        let photo = Regex::new("photos/[0-9]+-small").unwrap();
+        let mut counts = Vec::new();
+        for path in pages(&run.path("report")).iter().filter(|path| !path.ends_with("index.html")) {
+            let mut seen = BTreeSet::new();
+            let html = page(path);
+            let groups: Vec<&str> = html.split("<h4>").skip(1).collect();
+            for group in &groups {
+                let before = seen.len();
+                seen.extend(photo.find_iter(group).map(|of| of.as_str().to_string()));
+                assert!(seen.len() > before, "{}: {group}", path.display());
+            }
+            counts.push(groups.len());
+        }
+        counts
+    };
+    // With fifteen photos of a kind the weakest are all there are, and nothing is left for those at random.
+    assert!(groups_of("15").iter().all(|&groups| groups > 0));
+    assert!(groups_of("1").iter().all(|&groups| groups > 0));
 }

@@ -10,6 +10,7 @@ use emocam::associate::BesidePeople;
 use emocam::config::BackgroundRow;
 use emocam::corpus::{DecodeOptions, Source};
 use emocam::image::{Rgb8, Size};
+use emocam::names::counted;
 use emocam::nn::DeviceChoice;
 use emocam::pipeline::{Analysis, Pass, Worker};
 use emocam::report::{EvidenceSettings, PhotoSource, ReportInput, ReportSettings, write};
@@ -222,9 +223,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut inputs = Vec::new();
     for (run, photos) in runs.iter().zip(&photos) {
         say_warning(run.manifest.warning.as_ref());
-        let noted = run.manifest.matrices.clone();
         let mut config = run.manifest.configuration.clone();
-        config.association = noted.unwrap_or(config.association);
+        config.association = run.manifest.association_of_tables().clone();
         // A page is about classes, with photos of each.
         config.association.background = BackgroundRow::None;
         args.counting.clone().apply(&mut config.association);
@@ -257,8 +257,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         say!("not shown: {} photos in all", written.missing.len());
     }
     if written.left_out > 0 {
-        say!("{} photos are left out for --budget {}", written.left_out, args.budget);
+        say!("{} left out for --budget {}", counted(written.left_out as u64, "picture"), args.budget);
     }
-    say!("{} with {} photos", written.index.display(), written.photos);
+    let [pictures, photos] =
+        [(written.pictures, "picture"), (written.photos, "photo")].map(|(number, what)| counted(number as u64, what));
+    match written.pictures {
+        0 => say!("{} without photos", written.index.display()),
+        _ => say!("{} with {pictures} of {photos}", written.index.display()),
+    }
     Ok(ExitCode::SUCCESS)
 }

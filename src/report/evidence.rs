@@ -8,7 +8,7 @@ use crate::image::{BoundingBox, Size};
 use crate::random::Random;
 use crate::run::Run;
 use crate::run::record::{BoxRecord, ImageRecord};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A picture that is shown for a class.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,20 @@ impl ClassEvidence {
     /// All pictures.
     pub fn examples(&self) -> impl Iterator<Item = &ShownExample> {
         self.strongest.iter().flat_map(|(_, examples)| examples).chain(&self.weakest).chain(&self.random)
+    }
+
+    /// The groups of pictures in their order, each with its heading; left out is one that shows no picture that is in
+    /// none of those before it, as where the class is detected in a few pictures alone.
+    pub fn groups(&self, labels: &[String]) -> Vec<(String, &[ShownExample])> {
+        let strongest = self.strongest.iter();
+        let strongest = strongest.map(|(label, of)| (format!("Most important, answer {}", labels[*label]), &of[..]));
+        let others = [("Detected, and least important", &self.weakest), ("Detected, at random", &self.random)];
+        let all = strongest.chain(others.map(|(heading, of)| (heading.to_string(), &of[..])));
+        let mut seen = HashSet::new();
+        let has_new = |(_, of): &(String, &[ShownExample])| {
+            of.iter().fold(false, |new, example| seen.insert(example.path.clone()) || new)
+        };
+        all.filter(has_new).collect()
     }
 }
 
@@ -165,4 +179,37 @@ pub(super) fn collect(
         found.into_iter().map(|(class, found)| (class, found.into_evidence(settings.labels))).collect()
     };
     Ok(found.into_iter().map(of_method).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn examples(paths: &[&str]) -> Vec<ShownExample> {
+        let example = |path: &&str| ShownExample {
+            path: path.to_string(),
+            size: Size::new(4, 3),
+            label: 0,
+            probability: None,
+            score: 0.5,
+            boxes: Vec::new(),
+        };
+        paths.iter().map(example).collect()
+    }
+
+    #[test]
+    fn a_group_without_a_picture_of_its_own_is_left_out() {
+        let headings = |weakest: &[&str], random: &[&str]| {
+            let strongest = vec![(1, examples(&["a", "b"])), (0, examples(&["c"]))];
+            let evidence = ClassEvidence { strongest, weakest: examples(weakest), random: examples(random) };
+            let groups = evidence.groups(&["Joy", "Awe"].map(String::from));
+            groups.into_iter().map(|(heading, _)| heading).collect::<Vec<_>>()
+        };
+        let strongest = ["Most important, answer Awe", "Most important, answer Joy"];
+        let (weakest, random) = ("Detected, and least important", "Detected, at random");
+        assert_eq!(headings(&["c", "a"], &["b", "c"]), strongest);
+        assert_eq!(headings(&["c", "d"], &["d", "b"]), [&strongest[..], &[weakest]].concat());
+        assert_eq!(headings(&["c"], &["b", "d"]), [&strongest[..], &[random]].concat());
+        assert_eq!(headings(&["d"], &["e"]), [&strongest[..], &[weakest, random]].concat());
+    }
 }

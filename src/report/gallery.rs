@@ -159,9 +159,16 @@ impl<'a> Gallery<'a> {
         self.shown.get(&place)?.get(path).filter(|shown| shown.kept)
     }
 
-    /// How many are shown, and what could not be.
-    pub fn into_counts(self) -> (usize, Vec<Failure>) {
-        (self.all().filter(|shown| shown.kept).count(), self.missing)
+    /// How many pictures are shown, of how many photos, and what could not be. Photos of one path are the same in runs
+    /// over the same corpus.
+    pub fn into_counts(self, runs: &[ReportedRun<'_>]) -> (usize, usize, Vec<Failure>) {
+        let kept = self.shown.iter().flat_map(|(place, of)| {
+            let corpus = runs[place.0].run.manifest.corpus.sha256.as_str();
+            of.iter().filter(|(_, shown)| shown.kept).map(move |(path, _)| (corpus, path.as_str()))
+        });
+        let pictures: Vec<(&str, &str)> = kept.collect();
+        let photos: BTreeSet<&(&str, &str)> = pictures.iter().collect();
+        (pictures.len(), photos.len(), self.missing)
     }
 }
 

@@ -86,11 +86,13 @@ struct ReportedRun<'a> {
 pub struct WrittenReport {
     /// The page to open.
     pub index: PathBuf,
+    /// Pictures that are shown: a photo has one for each method and class.
+    pub pictures: usize,
     /// Photos that are shown.
     pub photos: usize,
     /// Photos that could not be shown, with why.
     pub missing: Vec<Failure>,
-    /// Photos that were left out of a single file for its size.
+    /// Pictures that were left out of a single file for its size.
     pub left_out: usize,
 }
 
@@ -139,8 +141,8 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
             write_bytes(&index, pages.index().as_bytes())?;
         }
     }
-    let (photos, missing) = gallery.into_counts();
-    Ok(WrittenReport { index, photos, missing, left_out })
+    let (pictures, photos, missing) = gallery.into_counts(&runs);
+    Ok(WrittenReport { index, pictures, photos, missing, left_out })
 }
 
 /// Removes the pages and photos of an earlier report, whose index goes first: without it the rest is nobody's.

@@ -9,6 +9,7 @@ use super::sections::{
 };
 use crate::associate::{Counts, MatrixCell};
 use crate::compare::RunComparison;
+use crate::names::counted;
 use crate::plot::{cell_colours, faded_cell_colours};
 use crate::stats::wilson;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -203,8 +204,9 @@ impl Pages<'_> {
                     caption {
                         "Share of an answer's images in which a class is important; the " (classes.len())
                         " most prominent of " (run.matrices.classes().len())
-                        " classes. A dot: q < 0.05 over all cells that were tested. Hatched: no image. Faded: fewer than " (run.rule.min_images) " images, which do not order the rows. Each cell leads to its \
-                         numbers and photos. " (run.rule.described())
+                        " classes. A dot: q < 0.05 over all cells that were tested. Hatched: no image."
+                        (faded_note(counts, run.rule.min_images)) " Each cell leads to its numbers and photos. "
+                        (run.rule.described())
                     }
                     thead { tr {
                         th.corner scope="col" { "Class" }
@@ -261,14 +263,10 @@ impl Pages<'_> {
                 }
             }
             @if let Some(found) = found {
-                @for (label, examples) in &found.strongest {
-                    h4 { "Most important, answer " (labels[*label]) }
+                @for (heading, examples) in found.groups(labels) {
+                    h4 { (heading) }
                     (self.photos(place, examples))
                 }
-                h4 { "Detected, and least important" }
-                (self.photos(place, &found.weakest))
-                h4 { "Detected, at random" }
-                (self.photos(place, &found.random))
             }
         }
     }
@@ -320,6 +318,16 @@ fn label_row(name: &str, counts: &Counts, class: usize, label: usize, cell: Opti
             None => { td { "–" } td { "not tested" } td { "–" } td { "–" } td { "–" } }
         }
     }
+}
+
+/// The sentence that says which columns are faded, where any is.
+fn faded_note(counts: &Counts, min_images: u64) -> String {
+    let is_faded = |&images: &u64| images > 0 && images < min_images;
+    if !counts.images.iter().any(is_faded) {
+        return String::new();
+    }
+    let order = if counts.labels_of_few(min_images).contains(&true) { ", which do not order the rows" } else { "" };
+    format!(" Faded: fewer than {}{order}.", counted(min_images, "image"))
 }
 
 /// What a reader must know first.

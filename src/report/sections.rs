@@ -6,7 +6,9 @@ use super::findings::small;
 use super::page::bracketed;
 use crate::associate::BesidePeople;
 use crate::compare::{AgreementOfPictures, RunComparison};
+use crate::image::Resize;
 use crate::rsa::Agreement;
+use crate::run::InputInfo;
 use maud::{Markup, html};
 use std::path::Path;
 
@@ -147,12 +149,40 @@ pub(super) fn failures_section(run: &ReportedRun<'_>) -> Markup {
     } }
 }
 
+/// Size of the network's input and how a picture's shape becomes that: `224 x 224, squash`.
+fn input_described(input: InputInfo) -> String {
+    let InputInfo { width, height, resize, crop } = input;
+    let how = match resize {
+        Resize::Squash => "squash".into(),
+        Resize::CenterCrop => format!("center-crop, of which {crop} is kept"),
+        Resize::Letterbox => "letterbox".to_string(),
+    };
+    format!("{width} x {height}, {how}")
+}
+
+/// Everything that was set: the configuration, with the association settings that the run's tables were made with.
+fn settings(run: &ReportedRun<'_>) -> Markup {
+    let manifest = &run.run.manifest;
+    let mut configuration = manifest.configuration.clone();
+    configuration.association = manifest.association_of_tables().clone();
+    let text = toml::to_string(&configuration).unwrap_or_else(|error| error.to_string());
+    html! { details {
+        summary { "All settings" }
+        @if manifest.matrices.is_some() {
+            p.note { "[association] is what " code { "emocam associate" } " made the tables in the run with; the run itself \
+                had other settings." }
+        }
+        pre { (text) }
+    } }
+}
+
 pub(super) fn done_section(run: &ReportedRun<'_>) -> Markup {
     let manifest = &run.run.manifest;
     let facts = [
         ("Corpus", manifest.corpus.folders.join(", ")),
         ("Images", manifest.corpus.images.to_string()),
         ("Corpus SHA-256", manifest.corpus.sha256.clone()),
+        ("Input", input_described(manifest.input)),
         ("Methods", manifest.configuration.cam.names().join(", ")),
         ("Device", manifest.device.clone()),
         ("emocam", manifest.emocam.clone()),
@@ -160,7 +190,6 @@ pub(super) fn done_section(run: &ReportedRun<'_>) -> Markup {
     ];
     let file_name =
         |path: &str| Path::new(path).file_name().map_or(path.into(), |name| name.to_string_lossy().into_owned());
-    let settings = toml::to_string(&manifest.configuration).unwrap_or_else(|error| error.to_string());
     html! {
         h3 { "What was done" }
         dl { @for (name, value) in &facts { dt { (name) } dd { (value) } } }
@@ -174,6 +203,6 @@ pub(super) fn done_section(run: &ReportedRun<'_>) -> Markup {
                 } }
             }
         }
-        details { summary { "All settings" } pre { (settings) } }
+        (settings(run))
     }
 }
