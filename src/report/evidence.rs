@@ -53,7 +53,7 @@ impl ClassEvidence {
         let all = strongest.chain(others.map(|(heading, of)| (heading.to_string(), &of[..])));
         let mut seen = HashSet::new();
         let has_new = |(_, of): &(String, &[ShownExample])| {
-            of.iter().fold(false, |new, example| seen.insert(example.path.clone()) || new)
+            of.iter().filter(|example| seen.insert(example.path.clone())).count() > 0
         };
         all.filter(has_new).collect()
     }
