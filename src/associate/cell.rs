@@ -168,7 +168,7 @@ pub(super) struct Margins<'a> {
 }
 
 impl<'a> Margins<'a> {
-    pub fn new(important: &'a Counts, detected: &'a Counts) -> Self {
+    pub(super) fn new(important: &'a Counts, detected: &'a Counts) -> Self {
         let of_class = |counts: &Counts| counts.cells.rows().into_iter().map(|row| row.sum()).collect();
         Self {
             important,

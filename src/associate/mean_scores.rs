@@ -10,11 +10,11 @@ const STEPS: f64 = (1_u64 << 40) as f64;
 
 /// Sums of the greatest score of each class in the pictures of each label, classes x labels. A commutative monoid.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScoreSums(Array2<i128>);
+pub(super) struct ScoreSums(Array2<i128>);
 
 impl ScoreSums {
     /// No pictures.
-    pub fn new(classes: usize, labels: usize) -> Self {
+    pub(super) fn new(classes: usize, labels: usize) -> Self {
         Self(Array2::zeros((classes, labels)))
     }
 
@@ -23,7 +23,7 @@ impl ScoreSums {
     ///
     /// # Panics
     /// When a class or label lies outside.
-    pub fn add(&mut self, record: &ImageRecord, method: usize, label: usize, importance: &Importance) {
+    pub(super) fn add(&mut self, record: &ImageRecord, method: usize, label: usize, importance: &Importance) {
         let mut best: BTreeMap<usize, f32> = BTreeMap::new();
         for (at, region) in record.boxes.iter().enumerate() {
             if region.confidence > importance.rule().min_confidence {
@@ -35,12 +35,12 @@ impl ScoreSums {
     }
 
     /// Adds a class's number in a picture of the label.
-    pub fn add_number(&mut self, class: usize, label: usize, number: f32) {
+    pub(super) fn add_number(&mut self, class: usize, label: usize, number: f32) {
         self.0[[class, label]] += (f64::from(number) * STEPS).round() as i128;
     }
 
     /// The means over `images`, the pictures of each label; `None` in the column of a label that no picture got.
-    pub fn means(&self, images: &[u64]) -> Array2<Option<f64>> {
+    pub(super) fn means(&self, images: &[u64]) -> Array2<Option<f64>> {
         Array2::from_shape_fn(self.0.dim(), |(class, label)| {
             (images[label] > 0).then(|| self.0[[class, label]] as f64 / STEPS / images[label] as f64)
         })

@@ -87,7 +87,7 @@ pub(super) struct ChannelParts<'a> {
 
 impl<'a> ChannelParts<'a> {
     /// Whether the channels of a head's input stay apart up to a linear layer.
-    pub fn apply_to(head: &[Layer]) -> bool {
+    pub(super) fn apply_to(head: &[Layer]) -> bool {
         let first = head.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
         first.is_some_and(|first| {
             head[..first].iter().all(|layer| {
@@ -103,7 +103,7 @@ impl<'a> ChannelParts<'a> {
     }
 
     /// One pass over the first linear layer's weights for the whole batch.
-    pub fn new(head: VisibleHead<'a>) -> Result<Self, TchError> {
+    pub(super) fn new(head: VisibleHead<'a>) -> Result<Self, TchError> {
         let VisibleHead { layers, values } = head;
         let first = layers.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
         let first = first.expect("apply_to() has seen a linear layer");

@@ -13,7 +13,7 @@ impl Estimate {
     ///
     /// # Panics
     /// Without draws.
-    pub fn of_draws(draws: &[Vec<f64>]) -> Self {
+    pub(super) fn of_draws(draws: &[Vec<f64>]) -> Self {
         let n = draws.len() as f64;
         let of = |at: usize| {
             let mean = draws.iter().map(|draw| draw[at]).sum::<f64>() / n;
@@ -25,7 +25,7 @@ impl Estimate {
     }
 
     /// Length of the vector of errors over that of the values; 0 where all values are 0.
-    pub fn relative_error(&self) -> f32 {
+    pub(super) fn relative_error(&self) -> f32 {
         let length = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
         match length(&self.values) {
             0.0 => 0.0,

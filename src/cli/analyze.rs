@@ -9,8 +9,9 @@ use super::session::{
     self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_unused_maps,
     say_warning, stop_on_interrupt,
 };
-use super::settings::{Settings, whole};
+use super::settings::Settings;
 use super::shard;
+use super::values::whole;
 use emocam::associate::{Columns, check_rule, matrices};
 use emocam::config::Config;
 use emocam::corpus::{Corpus, ShardChoice, Source};
@@ -33,7 +34,7 @@ use std::sync::atomic::Ordering;
 /// Without options this is the configuration of the EmoCAM paper. Results go to a run directory while the pass goes on;
 /// a pass that was stopped or killed continues with --resume and ends in the same tables.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed
     /// .tar files, also in folders; @LIST for a list of files, one path a line, relative to the list's folder (@- for
     /// stdin)
@@ -82,7 +83,7 @@ pub struct Args {
     settings: Settings,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, resume, limit, shard: choice, save_maps, report, filters, settings } = args;
     let shard = shard::resolve(choice)?;
     let (mut config, machine) = settings.resolve()?;

@@ -1,10 +1,11 @@
 //! `emocam associate`: a second look at a run, without networks.
 
+use super::association::Association;
 use super::labels::{LabelArgs, of_run, read_column};
 use super::output::Overwrite;
 use super::progress::Progress;
 use super::session::{print, say_warning};
-use super::settings::{Association, whole};
+use super::values::whole;
 use anyhow::Context;
 use emocam::annotations::{GivenLabels, PeopleLabels};
 use emocam::associate::{
@@ -37,7 +38,7 @@ use std::sync::Arc;
 /// by-<COLUMN>/<METHOD>/strata.csv and mantel_haenszel.csv (odds ratios within groups of images, and whether they are
 /// the same in all).
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// A run directory of `emocam analyze`
     run: PathBuf,
 
@@ -121,7 +122,7 @@ impl Said {
     }
 }
 
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut run = Run::open(&args.run)?;
     let mut config = run.manifest.configuration.clone();
     if args.explain_cell.is_some() {
@@ -260,14 +261,14 @@ fn people_summary(beside: &BesidePeople, run: &Run) -> String {
 }
 
 /// Says what the matrices cannot show, and why.
-pub fn say_missing(matrices: &Matrices) {
+pub(super) fn say_missing(matrices: &Matrices) {
     for sentence in matrices.only_label().into_iter().chain(matrices.missing_pictures()) {
         say!("{sentence}");
     }
 }
 
 /// The classes of each method with the highest mean share, as a table on stdout.
-pub fn print_summary(matrices: &Matrices) -> anyhow::Result<()> {
+pub(super) fn print_summary(matrices: &Matrices) -> anyhow::Result<()> {
     print(&summary(matrices)?)
 }
 

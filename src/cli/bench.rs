@@ -20,7 +20,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Time the detector alone on letterboxed photos: JSON on stdout, seconds per image of every batch
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folders of images or single images; repeated as often as needed to fill the batches
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
@@ -37,7 +37,7 @@ pub struct Args {
     settings: Settings,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus, batches, rates, settings } = args;
     let (config, machine) = settings.resolve()?;
     tch::set_num_threads(nn::network_threads());

@@ -4,7 +4,8 @@ use super::experiment::{RecordedPictures, Recording};
 use super::labels::{LabelArgs, of_sources};
 use super::output;
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
-use super::settings::{Settings, whole};
+use super::settings::Settings;
+use super::values::whole;
 use emocam::classify::{COMMAND, ClassifyStage, ClassifyWorker, JudgedAnswers, Share, write};
 use emocam::load;
 use emocam::names::counted;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 /// with several), and with --labels confusion.csv, .png and .svg, labels.csv (recall and precision, with Wilson's
 /// intervals) and accuracy.json.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
@@ -47,7 +48,7 @@ pub struct Args {
     settings: Settings,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { corpus: roots, out, resume, limit, labels: given, settings } = args;
     let (mut config, machine) = settings.resolve()?;
     let mut corpus = super::corpus::images(&roots, limit)?;

@@ -3,7 +3,7 @@
 use super::labels::{LabelArgs, of_run};
 use super::output::Overwrite;
 use super::session::{print, say_warning};
-use super::settings::{by_name, whole};
+use super::values::{by_name, whole};
 use emocam::associate::{Columns, matrices};
 use emocam::compare::{ComparedLook, ComparisonSettings, PublishedMatrix, RunComparison};
 use emocam::config::AssociationConfig;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 /// Writes differences.csv, differences.png and .svg, comparison.json, and of runs over the same images images.csv (the
 /// most changed first) and confusion.csv with its picture (labels of RUN_A in rows).
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// A run directory of `emocam analyze`
     run_a: PathBuf,
 
@@ -89,7 +89,7 @@ enum ColumnChoice {
     People,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let first = Run::open(&args.run_a)?;
     say_warning(first.manifest.warning.as_ref());
     let _claimed = args.overwrite.figures(&args.out)?;

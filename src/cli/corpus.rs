@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// The images below `roots`, at most `limit`, and at least one.
-pub fn images(roots: &[PathBuf], limit: Option<NonZeroUsize>) -> anyhow::Result<Corpus> {
+pub(super) fn images(roots: &[PathBuf], limit: Option<NonZeroUsize>) -> anyhow::Result<Corpus> {
     let mut corpus = find(roots)?;
     corpus.images.truncate(limit.map_or(usize::MAX, NonZeroUsize::get));
     if corpus.images.is_empty() {
@@ -22,7 +22,7 @@ pub fn images(roots: &[PathBuf], limit: Option<NonZeroUsize>) -> anyhow::Result<
 }
 
 /// The images of a run's corpus; `None` where they are not there any more, or no more the same.
-pub fn again(info: &CorpusInfo) -> Option<Vec<Source>> {
+pub(super) fn again(info: &CorpusInfo) -> Option<Vec<Source>> {
     // What came from standard input cannot be asked for again.
     let folders: Vec<PathBuf> = info.folders.iter().filter(|folder| *folder != "@-").map(PathBuf::from).collect();
     let mut images = find(&folders).map(|found| found.images).unwrap_or_default();
@@ -32,7 +32,7 @@ pub fn again(info: &CorpusInfo) -> Option<Vec<Source>> {
 
 /// `photos` for a corpus `data/photos`: its run goes to `photos-emocam` in the current folder. Of a list or a tar the
 /// name without what tells it is one.
-pub fn name(root: &Path) -> String {
+pub(super) fn name(root: &Path) -> String {
     let text = root.to_string_lossy();
     let plain = match text.strip_prefix('@') {
         Some("-") | Some("") => return "list".into(),
@@ -45,7 +45,7 @@ pub fn name(root: &Path) -> String {
 }
 
 /// A root made absolute, for `run.json`.
-pub fn absolute(root: &Path) -> std::io::Result<String> {
+pub(super) fn absolute(root: &Path) -> std::io::Result<String> {
     match root.to_str().and_then(|text| text.strip_prefix('@')) {
         Some("-") => Ok("@-".into()),
         Some(list) if !list.is_empty() => Ok(format!("@{}", std::path::absolute(list)?.display())),

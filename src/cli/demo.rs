@@ -1,7 +1,7 @@
 //! `emocam demo`: the whole tool on drawn scenes, with the models that come with it.
 
 use super::run_arguments;
-use super::settings::whole;
+use super::values::whole;
 use anyhow::Context;
 use emocam::Error;
 use emocam::associate::{Columns, Matrices, matrices};
@@ -33,7 +33,7 @@ const TOP: usize = 3;
 /// says whether the planted causes were found. The models are small networks that come with the program and know
 /// nothing but these scenes: they are not EmoNet. Every step is a command of its own, which is printed.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Write here; the folder must be new or empty
     #[arg(long, value_name = "DIR", default_value = "emocam-demo")]
     out: PathBuf,
@@ -43,7 +43,7 @@ pub struct Args {
     scenes: u64,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Args { out, scenes } = args;
     std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
     let mut entries = std::fs::read_dir(out).map_err(Error::io("read", out))?;

@@ -5,7 +5,8 @@ use super::output;
 use super::progress::Progress;
 use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
 use super::session::{say_smaller_batch, stop_on_interrupt};
-use super::settings::{MOST_THREADS, Machine, whole};
+use super::settings::{MOST_THREADS, Machine};
+use super::values::whole;
 use emocam::classify::ClassifyWorker;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
@@ -44,7 +45,7 @@ Examples:
 /// error), and the distance of the means in standard deviations.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub struct Args {
+pub(super) struct Args {
     /// The network: whatever --emotion-weights of the other commands takes (EmoNet, Multi-GAP, what `emocam train`
     /// leaves, a TorchScript file with its card)
     model: String,
@@ -164,7 +165,7 @@ struct Plan {
     layers: Vec<FeatureLayer>,
 }
 
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (mut config, machine, settings) = resolve(args)?;
     if args.list_layers {
         let (network, _) = load::network(&config, &machine.models, open_device(&machine)?)?;

@@ -7,7 +7,8 @@ use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_unused_maps,
     say_warning,
 };
-use super::settings::{Machine, Settings, by_name, whole};
+use super::settings::{Machine, Settings};
+use super::values::{by_name, whole};
 use anyhow::Context;
 use emocam::annotations::PeopleLabels;
 use emocam::attribution::external::ExternalMaps;
@@ -39,7 +40,7 @@ use std::sync::Arc;
 /// measure is whether a map agrees with what the model does, not whether the model is right. Costs at most 1.6 s of
 /// processor time for each image and map, baselines included. Not needed: a detector, unless for --pointing.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed
     /// .tar files, also in folders; @LIST for a list of files, one path a line, relative to the list's folder (@- for
     /// stdin)
@@ -94,7 +95,7 @@ fn measure(text: &str) -> Result<Measure, String> {
     }
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args {
         corpus: roots,
         out,

@@ -12,7 +12,7 @@ use emocam::run::{Failure, Run, Timings};
 use std::sync::atomic::Ordering;
 
 /// An experiment on all pictures of a run.
-pub struct Recording<'a, S: Stage> {
+pub(super) struct Recording<'a, S: Stage> {
     pub run: &'a Run,
     pub stage: &'a S,
     /// Those that are done already are passed over.
@@ -29,7 +29,7 @@ pub struct Recording<'a, S: Stage> {
 }
 
 /// What came of it.
-pub struct RecordedPictures {
+pub(super) struct RecordedPictures {
     /// Pictures with a record, those of earlier processes among them.
     pub done: usize,
     pub failed: Vec<Failure>,
@@ -38,7 +38,7 @@ pub struct RecordedPictures {
 
 impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
     /// Appends a record of each picture that has none yet; `None` when Ctrl-C ended that early.
-    pub fn record(self) -> anyhow::Result<Option<RecordedPictures>> {
+    pub(super) fn record(self) -> anyhow::Result<Option<RecordedPictures>> {
         let Self { run, stage, items, worker, batch, threads, unit, sample } = self;
         nn::keep_freed_memory();
         tch::set_num_threads(run.manifest.network_threads);

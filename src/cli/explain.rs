@@ -2,7 +2,8 @@
 
 use super::output::Overwrite;
 use super::session::{self, print};
-use super::settings::{Settings, whole};
+use super::settings::Settings;
+use super::values::whole;
 use anyhow::Context;
 use emocam::Error;
 use emocam::associate::Importance;
@@ -28,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// and
 /// --config the maps are those of all five methods of the paper.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Photos, or folders of them (searched to the bottom), .tar files or <TAR>/<MEMBER>, or @LIST for a list of files
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
@@ -77,7 +78,7 @@ struct Wanted {
     maps: bool,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { images, out, boxes, colours, save_maps, corpus, overwrite, settings } = args;
     let colours = match colours {
         Colouring::Uniform => Colours::Uniform,

@@ -1,8 +1,8 @@
 //! `emocam export`: a run for other tools.
 
+use super::association::Counting;
 use super::output::Overwrite;
 use super::session::say_warning;
-use super::settings::Counting;
 use emocam::export::{RECORD_SCHEMA, write_coco, write_long};
 use emocam::files::write_bytes;
 use emocam::run::Run;
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 ///     dataset_type=fiftyone.types.COCODetectionDataset)
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
-pub struct Args {
+pub(super) struct Args {
     /// A run directory of `emocam analyze`
     run: PathBuf,
 
@@ -57,7 +57,7 @@ impl Format {
     }
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { run, format, out, overwrite, counting } = args;
     let run = Run::open(&run)?;
     say_warning(run.manifest.warning.as_ref());

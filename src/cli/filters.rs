@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const INTERVAL: Duration = Duration::from_secs(30);
 
 /// The sums of a run while its pass goes on.
-pub struct FilterKeeper {
+pub(super) struct FilterKeeper {
     sums: FilterSums,
     written: Instant,
 }
@@ -23,7 +23,7 @@ pub struct FilterKeeper {
 impl FilterKeeper {
     /// Goes on where the sums of `run` end: records behind them are dropped, to be made again. Nothing where the run
     /// keeps no filters.
-    pub fn begin(run: &Run, writer: &mut RecordWriter) -> anyhow::Result<Option<Self>> {
+    pub(super) fn begin(run: &Run, writer: &mut RecordWriter) -> anyhow::Result<Option<Self>> {
         let cam = &run.manifest.configuration.cam;
         if !cam.filters {
             return Ok(None);
@@ -49,14 +49,14 @@ impl FilterKeeper {
     }
 
     /// Adds a picture.
-    pub fn add(&mut self, record: &ImageRecord, picture: Option<&PictureFilters>) {
+    pub(super) fn add(&mut self, record: &ImageRecord, picture: Option<&PictureFilters>) {
         if let Some(picture) = picture {
             self.sums.add(&record.path, record.label, picture);
         }
     }
 
     /// Writes the sums if that was long ago; everything that was added has its record by then.
-    pub fn recorded(&mut self, run: &Run) -> emocam::Result<()> {
+    pub(super) fn recorded(&mut self, run: &Run) -> emocam::Result<()> {
         if self.written.elapsed() >= INTERVAL {
             self.save(run)?;
         }
@@ -64,14 +64,14 @@ impl FilterKeeper {
     }
 
     /// Writes the sums.
-    pub fn save(&mut self, run: &Run) -> emocam::Result<()> {
+    pub(super) fn save(&mut self, run: &Run) -> emocam::Result<()> {
         self.sums.save(run)?;
         self.written = Instant::now();
         Ok(())
     }
 
     /// Writes tables and figures of a finished pass over `images`.
-    pub fn finish(&self, run: &Run, config: &Config, images: &[&Source]) -> anyhow::Result<()> {
+    pub(super) fn finish(&self, run: &Run, config: &Config, images: &[&Source]) -> anyhow::Result<()> {
         self.sums.write_tables(run.folder())?;
         draw(&self.sums, run, config, images.iter().copied())
     }
@@ -79,7 +79,7 @@ impl FilterKeeper {
 
 /// Draws the figures of a merged run, whose photos are looked up where `run.json` says they are; says why where they
 /// are not there as they were.
-pub fn draw_again(run: &Run) -> anyhow::Result<()> {
+pub(super) fn draw_again(run: &Run) -> anyhow::Result<()> {
     let info = &run.manifest.corpus;
     let Some(images) = super::corpus::again(info) else {
         say!(

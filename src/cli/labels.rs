@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Labels that people gave.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Labels that people gave")]
-pub struct LabelArgs {
+pub(super) struct LabelArgs {
     /// What the images show: a table with a column for the images' paths and one for their labels (CSV, TSV,
     /// FindingEmo's annotations, EMOTIC's, Emotion6's), EmoSet's JSON, or `folder`: the name of the folder that each
     /// lies in
@@ -32,16 +32,16 @@ pub struct LabelArgs {
 }
 
 /// A picture as labels are found for it: its path, and the name of the folder that it lies in.
-pub type FiledPicture = (String, Option<String>);
+pub(super) type FiledPicture = (String, Option<String>);
 
 /// The pictures of a corpus.
-pub fn of_sources(images: &[Source]) -> Vec<FiledPicture> {
+pub(super) fn of_sources(images: &[Source]) -> Vec<FiledPicture> {
     let folder = |source: &Source| Some(source.place().parent()?.file_name()?.to_string_lossy().into_owned());
     images.iter().map(|source| (source.path.clone(), folder(source))).collect()
 }
 
 /// The pictures of a run. One that lies at the top of the only folder of the corpus has that folder's name.
-pub fn of_run(run: &Run) -> anyhow::Result<Vec<FiledPicture>> {
+pub(super) fn of_run(run: &Run) -> anyhow::Result<Vec<FiledPicture>> {
     let root = match run.manifest.corpus.folders.as_slice() {
         [folder] => Path::new(folder).file_name().map(|name| name.to_string_lossy().into_owned()),
         _ => None,
@@ -58,7 +58,7 @@ pub fn of_run(run: &Run) -> anyhow::Result<Vec<FiledPicture>> {
 
 impl LabelArgs {
     /// The labels of `pictures`; `None` without `--labels`. What does not fit is said.
-    pub fn given(&self, pictures: &[FiledPicture]) -> anyhow::Result<Option<GivenLabels>> {
+    pub(super) fn given(&self, pictures: &[FiledPicture]) -> anyhow::Result<Option<GivenLabels>> {
         let Some(file) = &self.labels else { return Ok(None) };
         if file.as_os_str() == "folder" {
             let given = GivenLabels::of_folders(pictures);
@@ -69,14 +69,14 @@ impl LabelArgs {
     }
 
     /// Labels that were given beside those of a network.
-    pub fn beside(&self, given: &GivenLabels, network: &[String]) -> anyhow::Result<PeopleLabels> {
+    pub(super) fn beside(&self, given: &GivenLabels, network: &[String]) -> anyhow::Result<PeopleLabels> {
         let map = self.label_map.as_deref().map(|file| LabelMap::read(file, network)).transpose()?;
         Ok(PeopleLabels::new(&given.labels, network, &map.unwrap_or_default()))
     }
 }
 
 /// What a column of a table says of `pictures`; without a name the column with labels.
-pub fn read_column(
+pub(super) fn read_column(
     file: &Path,
     path_column: Option<&String>,
     column: Option<&String>,

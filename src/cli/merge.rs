@@ -25,7 +25,7 @@ use std::process::ExitCode;
 /// the figures come last: the corpus is listed once more, and where its photos are as they were <METHOD>/filters.png and
 /// .svg are drawn.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Run directories of all shards, or a folder in which they lie
     #[arg(required = true, value_name = "SHARD")]
     shards: Vec<PathBuf>,
@@ -40,7 +40,7 @@ pub struct Args {
     partial: bool,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { shards, out, partial } = args;
     let shards = Shards::open(&shards, partial)?;
     for note in &shards.notes {

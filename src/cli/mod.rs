@@ -13,7 +13,7 @@ macro_rules! say {
 }
 
 /// A text without what would command the terminal: names of files and members of tars are anybody's.
-pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     let commands = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     match text.contains(commands) {
         true => text.replace(commands, "\u{fffd}").into(),
@@ -22,7 +22,7 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// An error's text: printable, and of lines that are too long, as a whole file echoed by a parser, the beginning.
-pub fn printable_error(error: &anyhow::Error) -> String {
+pub(crate) fn printable_error(error: &anyhow::Error) -> String {
     const MOST_LETTERS: usize = 1000;
     let text = format!("{error:#}");
     let shortened = |line: &str| match line.char_indices().nth(MOST_LETTERS) {
@@ -34,6 +34,7 @@ pub fn printable_error(error: &anyhow::Error) -> String {
 
 mod analyze;
 mod associate;
+mod association;
 mod bench;
 mod classify;
 mod compare;
@@ -60,6 +61,7 @@ mod settings;
 mod shard;
 mod train;
 mod validate;
+mod values;
 mod world;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -137,7 +139,7 @@ enum Command {
 }
 
 /// Runs the command line.
-pub fn run() -> anyhow::Result<ExitCode> {
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let matches = with_negative_numbers(Cli::command()).get_matches();
     run_command(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command)
 }
@@ -187,7 +189,7 @@ fn run_command(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 /// Whether the reader of stdout has gone, as `head` does when it has seen enough: no failure.
-pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())

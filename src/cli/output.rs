@@ -15,11 +15,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The mark of a folder that emocam made and whose pictures may be taken for photos, as those of `emocam world`.
-pub const MADE_HERE: &str = ".emocam-made";
+pub(super) const MADE_HERE: &str = ".emocam-made";
 
 /// Whether what is there may be replaced.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub struct Overwrite {
+pub(super) struct Overwrite {
     /// Write where files lie that emocam did not make, and replace those of the same names
     #[arg(long)]
     pub overwrite: bool,
@@ -28,7 +28,7 @@ pub struct Overwrite {
 /// A folder that can be written into. When it is dropped, what was made of it and is still empty is removed.
 #[derive(Debug)]
 #[must_use = "an empty folder is removed when this is dropped"]
-pub struct Claimed {
+pub(super) struct Claimed {
     /// Folders that were not there before, the innermost first.
     made: Vec<PathBuf>,
 }
@@ -38,7 +38,7 @@ impl Overwrite {
     ///
     /// # Errors
     /// It holds files that emocam did not make, or cannot be made or written.
-    pub fn figures(self, folder: &Path) -> anyhow::Result<Claimed> {
+    pub(super) fn figures(self, folder: &Path) -> anyhow::Result<Claimed> {
         self.marked(folder, FIGURES, "Made by emocam: the pictures in this folder are figures, not photos.\n")
     }
 
@@ -46,7 +46,7 @@ impl Overwrite {
     ///
     /// # Errors
     /// As [`Self::figures`].
-    pub fn photos(self, folder: &Path) -> anyhow::Result<Claimed> {
+    pub(super) fn photos(self, folder: &Path) -> anyhow::Result<Claimed> {
         self.marked(folder, MADE_HERE, "Made by emocam, which replaces files in this folder.\n")
     }
 
@@ -68,7 +68,7 @@ impl Overwrite {
     ///
     /// # Errors
     /// It is there, and not in a folder that emocam made; the folder cannot be made or written.
-    pub fn file(self, file: &Path) -> anyhow::Result<Claimed> {
+    pub(super) fn file(self, file: &Path) -> anyhow::Result<Claimed> {
         let folder = match file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -87,7 +87,7 @@ impl Overwrite {
 ///
 /// # Errors
 /// It holds a run, without `resume`, or anything else; it cannot be made or written.
-pub fn run_folder(folder: &Path, resume: bool) -> anyhow::Result<Claimed> {
+pub(super) fn run_folder(folder: &Path, resume: bool) -> anyhow::Result<Claimed> {
     let claimed = Claimed::new(folder)?;
     if !resume || !folder.join("run.json").exists() {
         Run::check_free(folder)?;
@@ -99,7 +99,7 @@ pub fn run_folder(folder: &Path, resume: bool) -> anyhow::Result<Claimed> {
 ///
 /// # Errors
 /// It cannot be made or written.
-pub fn training_folder(folder: &Path) -> anyhow::Result<Claimed> {
+pub(super) fn training_folder(folder: &Path) -> anyhow::Result<Claimed> {
     Overwrite { overwrite: true }.figures(folder)
 }
 
@@ -107,7 +107,7 @@ pub fn training_folder(folder: &Path) -> anyhow::Result<Claimed> {
 ///
 /// # Errors
 /// It is not empty, or cannot be made or written.
-pub fn empty_folder(folder: &Path) -> anyhow::Result<Claimed> {
+pub(super) fn empty_folder(folder: &Path) -> anyhow::Result<Claimed> {
     let claimed = Claimed::new(folder)?;
     let entry = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next();
     anyhow::ensure!(entry.is_none(), "{} is not empty: name another folder with --out", folder.display());

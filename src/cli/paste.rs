@@ -7,8 +7,9 @@ use super::output::{self, Overwrite};
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
-use super::settings::{Machine, Settings, whole};
+use super::settings::{Machine, Settings};
 use super::shard;
+use super::values::whole;
 use emocam::attribution;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Shard, ShardChoice};
@@ -52,7 +53,7 @@ fn controls(text: &str) -> Result<Controls, String> {
 /// mcnemar.csv (tests), paste.png and .svg. Per image it costs one input of the emotion model (about 10 ms on two
 /// cores) for each object, control and position.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
     #[arg(required_unless_present = "find")]
     corpus: Vec<PathBuf>,
@@ -141,7 +142,7 @@ struct Experiment {
     indices: Vec<usize>,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let objects = args.object.iter().map(|path| PastedObject::load(path)).collect::<emocam::Result<Vec<_>>>()?;
     if let Some(photo) = args.find.clone() {
         return find_in(args, &photo, &objects);

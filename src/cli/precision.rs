@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// What `--precision` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PrecisionChoice {
+pub(super) enum PrecisionChoice {
     /// f32, or bf16 where it is clearly faster.
     Measured,
     /// This one.
@@ -21,7 +21,7 @@ pub enum PrecisionChoice {
 }
 
 /// Seconds an image, by the name of the number format.
-pub type MeasuredPrecision = BTreeMap<String, f64>;
+pub(super) type MeasuredPrecision = BTreeMap<String, f64>;
 
 /// How long each number format is measured, after a batch that sets things up.
 const MEASURED: Duration = Duration::from_millis(500);
@@ -31,7 +31,7 @@ const WORTH: f64 = 0.75;
 
 /// Settles the detector's number format in `config` where it is to be measured (`measures`), with the files in `models`, and returns what was found; a run in
 /// `folder` that is resumed keeps its own. Where f32 is used on a device that is made for bf16, this is said.
-pub fn settle(
+pub(super) fn settle(
     config: &mut Config,
     (measures, models): (bool, &Path),
     device: tch::Device,

@@ -11,7 +11,7 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 const FIRST_LINE: Duration = Duration::from_secs(5);
 
 /// Progress over a known number of things.
-pub struct Progress {
+pub(super) struct Progress {
     bar: ProgressBar,
     total: u64,
     /// Done before it started; the rate is not theirs.
@@ -26,7 +26,7 @@ pub struct Progress {
 
 impl Progress {
     /// Starts; `unit` is what is counted, in the plural.
-    pub fn new(total: u64, unit: &'static str) -> Self {
+    pub(super) fn new(total: u64, unit: &'static str) -> Self {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
         let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  ETA {{eta}}  {{msg}}");
         bar.set_style(ProgressStyle::with_template(&template).expect("the template is constant"));
@@ -34,7 +34,7 @@ impl Progress {
     }
 
     /// Goes on after `done` things that were done by an earlier process.
-    pub fn from(mut self, done: u64) -> Self {
+    pub(super) fn from(mut self, done: u64) -> Self {
         (self.before, self.done) = (done, done);
         self.bar.set_position(done);
         self.bar.reset_eta();
@@ -42,7 +42,7 @@ impl Progress {
     }
 
     /// Starts counting bytes.
-    pub fn bytes(total: u64) -> Self {
+    pub(super) fn bytes(total: u64) -> Self {
         let progress = Self::new(total, "bytes");
         let template = "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  ETA {eta}  {msg}";
         progress.bar.set_style(ProgressStyle::with_template(template).expect("the template is constant"));
@@ -50,13 +50,13 @@ impl Progress {
     }
 
     /// The total has become known.
-    pub fn total(&mut self, total: u64) {
+    pub(super) fn total(&mut self, total: u64) {
         self.total = total;
         self.bar.set_length(total);
     }
 
     /// `done` of the total are done; `note` may add something.
-    pub fn at(&mut self, done: u64, note: String) {
+    pub(super) fn at(&mut self, done: u64, note: String) {
         self.bar.set_position(done);
         self.done = done;
         if self.bar.is_hidden() && self.has_news() {
@@ -88,13 +88,13 @@ impl Progress {
     }
 
     /// Things a second, those of an earlier process left out.
-    pub fn rate(&self) -> f64 {
+    pub(super) fn rate(&self) -> f64 {
         self.done.saturating_sub(self.before) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 
     /// Leaves the bar as it is and says how long it took, and how long `sample` of the things take at this rate; of
     /// nothing done nothing is said.
-    pub fn finish_with_rate(self, sample: Option<u64>) {
+    pub(super) fn finish_with_rate(self, sample: Option<u64>) {
         let (done, unit, rate) = (self.done.saturating_sub(self.before), self.unit, self.rate());
         let counted = self.counted(done);
         let took = indicatif::HumanDuration(self.started.elapsed());
@@ -110,7 +110,7 @@ impl Progress {
     }
 
     /// Leaves the bar as it is.
-    pub fn finish(self) {
+    pub(super) fn finish(self) {
         self.bar.abandon();
     }
 }

@@ -5,8 +5,9 @@ use super::output;
 use super::session::{
     self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
 };
-use super::settings::{MOST_SCENES, Machine, Settings, by_name, whole};
+use super::settings::{MOST_SCENES, Machine, Settings};
 use super::shard;
+use super::values::{by_name, whole};
 use super::world::{StyleName, graph_file, graph_or_standard};
 use emocam::attribution::{ClassChoice, HiddenFill};
 use emocam::config::Config;
@@ -37,7 +38,7 @@ use std::sync::Arc;
 /// label, fill and kind: mean changes of the own label's probability, their difference with interval, flips),
 /// removal.png and .svg. Each region and fill costs four inputs of the emotion model (about 10 ms each on two cores).
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
     #[arg(required_unless_present = "drawn")]
     corpus: Vec<PathBuf>,
@@ -109,7 +110,7 @@ struct Experiment {
     pictures: Pictures,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (resume, shard) = (args.resume, shard::resolve(args.shard)?);
     let folder = args.out.clone().unwrap_or_else(|| shard::folder("emocam-removal".into(), shard));
     let _claimed = output::run_folder(&folder, resume)?;

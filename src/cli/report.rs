@@ -1,10 +1,12 @@
 //! `emocam report`: runs as a page.
 
+use super::association::Counting;
 use super::labels::{LabelArgs, of_run};
 use super::output::Overwrite;
 use super::progress::Progress;
 use super::session::{self, SAID_FAILURES, say_warning};
-use super::settings::{Counting, Machine, whole};
+use super::settings::Machine;
+use super::values::whole;
 use emocam::Error;
 use emocam::associate::BesidePeople;
 use emocam::config::BackgroundRow;
@@ -28,7 +30,7 @@ use std::sync::{Arc, OnceLock};
 /// from where the run found them, with the map over them where the run kept maps (analyze --save-maps) or with
 /// --compute-maps. Two runs are put beside each other first. The pages need no script and no network.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Run directories of `emocam analyze`
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<PathBuf>,
@@ -198,7 +200,7 @@ impl PhotoSource for RunPhotos<'_> {
 }
 
 /// The report of a run that has just been made, as without any flags.
-pub fn of(run: &std::path::Path) -> anyhow::Result<ExitCode> {
+pub(super) fn of(run: &std::path::Path) -> anyhow::Result<ExitCode> {
     #[derive(clap::Parser)]
     struct Plain {
         #[command(flatten)]
@@ -208,7 +210,7 @@ pub fn of(run: &std::path::Path) -> anyhow::Result<ExitCode> {
     self::run(&<Plain as clap::Parser>::try_parse_from(arguments)?.args)
 }
 
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runs = args.runs.iter().map(|folder| Run::open(folder)).collect::<Result<Vec<_>, _>>()?;
     let default = match runs.as_slice() {
         [run] => run.path("report"),

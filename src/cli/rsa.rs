@@ -1,9 +1,10 @@
 //! `emocam rsa`: do the matrices of methods, models or corpora agree?
 
+use super::association::Counting;
 use super::output::Overwrite;
 use super::progress::Progress;
 use super::session::print;
-use super::settings::{Counting, by_name, whole};
+use super::values::{by_name, whole};
 use emocam::rsa::{Agreement, Input, Inputs, MatrixKind, ResamplingPlan, compare};
 use emocam::run::Run;
 use std::io::Write;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 /// classes detected about as often; one-sided) and the 95 % intervals over images. `partial` is the correlation given
 /// which classes were detected at all.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Run directories of `emocam analyze`, or tables: association.csv, counts.csv or the like. Of a single run the
     /// methods are compared, otherwise everything with everything; classes and labels must be the same
     #[arg(required = true, value_name = "RUN|MATRIX.csv")]
@@ -59,7 +60,7 @@ pub struct Args {
     counting: Counting,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { inputs: paths, out, matrix, resamples, permutations, seed, overwrite, counting } = args;
     let single_run = paths.len() == 1 && paths[0].is_dir();
     let out = out.unwrap_or_else(|| if single_run { paths[0].join("rsa") } else { PathBuf::from("rsa") });

@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The paths by which pictures are known.
-pub fn paths(images: &[Source]) -> Vec<&str> {
+pub(super) fn paths(images: &[Source]) -> Vec<&str> {
     images.iter().map(|source| source.path.as_str()).collect()
 }
 
 /// Sets libtorch up and opens the one device of a command that computes on one.
-pub fn open_device(machine: &Machine) -> anyhow::Result<tch::Device> {
+pub(super) fn open_device(machine: &Machine) -> anyhow::Result<tch::Device> {
     anyhow::ensure!(
         !machine.measures_precision,
         "--precision auto measures at the beginning of a long run, and belongs to analyze: name f32, bf16 or f16 here"
@@ -31,7 +31,7 @@ pub fn open_device(machine: &Machine) -> anyhow::Result<tch::Device> {
 }
 
 /// Loads both ends of an analysis on one device, and says what a reader of the results should know of them.
-pub fn load(config: &Config, machine: &Machine, images: &[Source]) -> anyhow::Result<(Loaded, tch::Device)> {
+pub(super) fn load(config: &Config, machine: &Machine, images: &[Source]) -> anyhow::Result<(Loaded, tch::Device)> {
     let device = open_device(machine)?;
     let loaded = load::load(config, &machine.models, device, &paths(images))?;
     nn::keep_freed_memory();
@@ -41,14 +41,14 @@ pub fn load(config: &Config, machine: &Machine, images: &[Source]) -> anyhow::Re
 }
 
 /// A warning for every reader.
-pub fn say_warning(warning: Option<&String>) {
+pub(super) fn say_warning(warning: Option<&String>) {
     if let Some(warning) = warning {
         say!("warning: {warning}");
     }
 }
 
 /// How pictures and the entries of a file of regions fitted together, where they did not wholly.
-pub fn say_joined(regions: &Regions) {
+pub(super) fn say_joined(regions: &Regions) {
     let Regions::Known(known) = regions else { return };
     let Some(joined) = known.joined() else { return };
     let Joined { pictures_without_entry, entries_without_picture, example_pictures, example_entries, .. } = joined;
@@ -64,7 +64,7 @@ pub fn say_joined(regions: &Regions) {
 }
 
 /// Files of the folders of maps from elsewhere that belong to no picture: perhaps they are misnamed.
-pub fn say_unused_maps(maps: &ExternalMaps) {
+pub(super) fn say_unused_maps(maps: &ExternalMaps) {
     for files in maps.folders().iter().filter(|files| files.files_without_picture > 0) {
         let (folder, count) = (files.folder().display(), files.files_without_picture);
         say!("{folder}: {count} files belong to no image of the corpus ({})", files.example_files.join(", "));
@@ -72,7 +72,7 @@ pub fn say_unused_maps(maps: &ExternalMaps) {
 }
 
 /// As in `run.json`.
-pub fn device_name(device: tch::Device) -> String {
+pub(super) fn device_name(device: tch::Device) -> String {
     match device {
         tch::Device::Cuda(number) => format!("cuda:{number}"),
         _ => "cpu".into(),
@@ -80,13 +80,13 @@ pub fn device_name(device: tch::Device) -> String {
 }
 
 /// As in `run.json`: "cpu", "cuda:0" or "cuda:0,1".
-pub fn device_names(devices: &[tch::Device]) -> String {
+pub(super) fn device_names(devices: &[tch::Device]) -> String {
     let names: Vec<String> = devices.iter().map(|&device| device_name(device)).collect();
     names.join(",").replace(",cuda:", ",")
 }
 
 /// What says later whether a corpus is still the same.
-pub fn corpus_info(roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<CorpusInfo> {
+pub(super) fn corpus_info(roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<CorpusInfo> {
     let folders = roots.iter().map(|root| super::corpus::absolute(root));
     Ok(CorpusInfo {
         folders: folders.collect::<std::io::Result<_>>().context("cannot name the corpus folders")?,
@@ -97,7 +97,7 @@ pub fn corpus_info(roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<CorpusI
 
 /// `run.json` of a run that begins; `device` is as there, `boxes` are the names of the regions' classes and the canvas
 /// on which boxes are scored.
-pub fn manifest(
+pub(super) fn manifest(
     config: &Config,
     files: &[ModelFile],
     device: String,
@@ -132,7 +132,7 @@ pub fn manifest(
 }
 
 /// What could not be looked at and what failed, in the order of the paths.
-pub fn all_failures(problems: Vec<Problem>, failed: Vec<Failure>) -> Vec<Failure> {
+pub(super) fn all_failures(problems: Vec<Problem>, failed: Vec<Failure>) -> Vec<Failure> {
     let found = |problem: Problem| Failure { path: problem.path, stage: "find".into(), cause: problem.cause };
     let mut failures: Vec<Failure> = problems.into_iter().map(found).chain(failed).collect();
     failures.sort_by(|a, b| a.path.cmp(&b.path));
@@ -140,10 +140,10 @@ pub fn all_failures(problems: Vec<Problem>, failed: Vec<Failure>) -> Vec<Failure
 }
 
 /// Failures that are said one by one.
-pub const SAID_FAILURES: usize = 3;
+pub(super) const SAID_FAILURES: usize = 3;
 
 /// The first failures, and where all of them are.
-pub fn say_failures(failures: &[Failure], table: &Path) {
+pub(super) fn say_failures(failures: &[Failure], table: &Path) {
     for failure in failures.iter().take(SAID_FAILURES) {
         say!("failed: {} ({}): {}", failure.path, failure.stage, failure.cause);
     }
@@ -154,7 +154,7 @@ pub fn say_failures(failures: &[Failure], table: &Path) {
 
 /// The first Ctrl-C (or SIGTERM) lets the work at hand finish and says `note`, the second ends the process. Of several
 /// calls the first one's note is said.
-pub fn stop_on_interrupt(note: &'static str) -> anyhow::Result<&'static AtomicBool> {
+pub(super) fn stop_on_interrupt(note: &'static str) -> anyhow::Result<&'static AtomicBool> {
     static STOP: AtomicBool = AtomicBool::new(false);
     static IS_SET: AtomicBool = AtomicBool::new(false);
     if IS_SET.swap(true, Ordering::Relaxed) {
@@ -173,7 +173,7 @@ pub fn stop_on_interrupt(note: &'static str) -> anyhow::Result<&'static AtomicBo
 }
 
 /// Says once that batches have become smaller for lack of memory; `batch` is what was said last.
-pub fn say_smaller_batch(batch: &mut usize, now: usize, configured: usize) {
+pub(super) fn say_smaller_batch(batch: &mut usize, now: usize, configured: usize) {
     if now < *batch {
         *batch = now;
         say!(
@@ -184,7 +184,7 @@ pub fn say_smaller_batch(batch: &mut usize, now: usize, configured: usize) {
 }
 
 /// Text to stdout. A reader that has seen enough is no failure: the files are written, and the exit status is theirs.
-pub fn print(text: &[u8]) -> anyhow::Result<()> {
+pub(super) fn print(text: &[u8]) -> anyhow::Result<()> {
     match std::io::stdout().lock().write_all(super::printable(&String::from_utf8_lossy(text)).as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
         _ => Ok(()),

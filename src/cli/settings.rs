@@ -1,24 +1,19 @@
 //! Flags that mean the same in every subcommand, and how they change the configuration.
 
+use super::association::Association;
 use super::precision::PrecisionChoice;
+use super::values::{by_name, set, whole};
 use clap::Args;
 use emocam::attribution::external::MapFolder;
 use emocam::attribution::{
     ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Method, Needs, Sign, Target,
 };
-use emocam::config::{AssociationConfig, BackgroundRow, CamConfig, Config, HeatmapKind, Nested};
+use emocam::config::{CamConfig, Config};
 use emocam::load;
 use emocam::nn::DeviceChoice;
 use emocam::regions::darknet::ClassScores;
-use emocam::score::{BoxArea, ScoreRule};
+use emocam::score::BoxArea;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
-
-/// Parses a value by its name in configuration files.
-pub fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    let plain = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
-    T::deserialize(plain).map_err(|error| error.to_string())
-}
 
 /// Parses `--precision`.
 fn precision_choice(text: &str) -> Result<PrecisionChoice, String> {
@@ -29,24 +24,10 @@ fn precision_choice(text: &str) -> Result<PrecisionChoice, String> {
 }
 
 /// More threads than any machine has cores only cost memory.
-pub const MOST_THREADS: u64 = 1024;
+pub(super) const MOST_THREADS: u64 = 1024;
 
 /// More scenes take weeks to draw and ask.
-pub const MOST_SCENES: u64 = 1_000_000;
-
-/// Parses a whole number from `least` to `most`; the message says both, and so should the help of every option that has
-/// such a limit. `u64::MAX` is no limit.
-pub fn whole<T: FromStr>(least: u64, most: u64) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
-    let range = match most {
-        u64::MAX => format!("{least} on"),
-        most => format!("{least} to {most}"),
-    };
-    move |text: &str| {
-        let refused = || format!("should be a whole number from {range}, found {text}");
-        text.parse::<u64>().ok().filter(|number| (least..=most).contains(number)).ok_or_else(refused)?;
-        text.parse().map_err(|_| refused())
-    }
-}
+pub(super) const MOST_SCENES: u64 = 1_000_000;
 
 /// The value of `--cam`.
 #[derive(Debug, Clone)]
@@ -151,7 +132,7 @@ impl Preset {
 
 /// What is looked at, and with which models.
 #[derive(Debug, Args)]
-pub struct Settings {
+pub(super) struct Settings {
     /// Configuration; keys it does not name keep the paper's values (configs/paper.toml lists them all)
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
@@ -296,109 +277,10 @@ pub struct Settings {
     compute: Compute,
 }
 
-/// Which boxes count, and what is shown.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Association")]
-pub struct Association {
-    #[command(flatten)]
-    counting: Counting,
-
-    /// Classes that are important in at least N images have statistics (statistics.csv); q-values are corrected for
-    /// the cells of these. Heatmap columns of labels with fewer images are faded, and do not order the rows
-    /// [default: 10]
-    #[arg(long, value_name = "N", value_parser = whole::<u64>(0, u64::MAX))]
-    min_images: Option<u64>,
-
-    /// Classes in the heatmap, cells in the forest plot [default: 25]
-    #[arg(long, value_name = "N", value_parser = whole::<usize>(1, u64::MAX))]
-    top: Option<usize>,
-
-    /// What the heatmap shows: shares (the paper's), difference (of a label's share from that of all other labels) or
-    /// log-odds (the log odds ratio of the two), with zero in the middle of the colours [default: shares]
-    #[arg(long, value_name = "KIND", value_parser = by_name::<HeatmapKind>)]
-    heatmap: Option<HeatmapKind>,
-
-    /// Mark cells with q < 0.05 in the heatmap of shares too; in those of difference and log-odds they always are
-    #[arg(long)]
-    mark: bool,
-
-    /// row: what lies in no box is one more row of the matrices, (background), as if it were a class that is detected
-    /// in every image; not by the scores z and chance [default: none]
-    #[arg(long, value_name = "none|row", value_parser = by_name::<BackgroundRow>)]
-    background: Option<BackgroundRow>,
-
-    /// Where important boxes of nested classes lie in each other (a face in a person; a man, who is a person too):
-    /// separate, all count; outermost or innermost, that one alone. A box lies in another when four fifths of it do
-    /// [default: separate]
-    #[arg(long, value_name = "RULE", value_parser = by_name::<Nested>)]
-    nested: Option<Nested>,
-
-    /// Which classes are nested: a table part,whole,relation, with part-of or is-a as relation [default:
-    /// configs/openimages-nested.csv, built in]
-    #[arg(long, value_name = "FILE.csv")]
-    nested_table: Option<String>,
-}
-
-/// Which boxes and images count.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Association")]
-pub struct Counting {
-    /// A box counts when its score is over this [default: 0.3; of contrast 0.1, z 1, lift 1.5, chance 0.95]
-    #[arg(long, value_name = "SCORE")]
-    importance: Option<f32>,
-
-    /// Also require a confidence over this, 0 to 1 [default: 0]
-    #[arg(long, value_name = "P")]
-    min_confidence: Option<f32>,
-
-    /// A box's score: mean of the map in it (the paper), max, or mass (its share of the whole map); or one that knows
-    /// the box's size: contrast, z, lift or chance [default: mean]
-    ///
-    /// contrast: mean in the box less mean in a frame of equal area around it. z: standard deviations above windows of
-    /// the box's size elsewhere in the image. lift: share of the map over share of the area. chance: share of other
-    /// images' maps of the run that have less in the box's place (over 0.95: at most one in twenty does as well). The
-    /// values that object-shap gives objects are shares whatever the score; by the last four they count over 0.3.
-    #[arg(long, value_name = "RULE", value_parser = by_name::<ScoreRule>)]
-    score: Option<ScoreRule>,
-
-    /// Only images that the network is sure of: the probability of their label is greater than that of the next by more
-    /// than this, 0 to 1 [default: 0, all images]
-    #[arg(long, value_name = "P")]
-    min_margin: Option<f32>,
-}
-
-impl Association {
-    /// Changes what was given.
-    pub fn apply(self, config: &mut AssociationConfig) {
-        let Self { counting, min_images, top, heatmap, mark, background, nested, nested_table } = self;
-        counting.apply(config);
-        set(&mut config.min_images, min_images);
-        set(&mut config.top, top);
-        set(&mut config.heatmap, heatmap);
-        config.mark |= mark;
-        set(&mut config.background, background);
-        set(&mut config.nested, nested);
-        set(&mut config.nested_table, nested_table);
-    }
-}
-
-impl Counting {
-    /// Changes what was given.
-    pub fn apply(self, config: &mut AssociationConfig) {
-        let Self { importance, min_confidence, score, min_margin } = self;
-        if let Some(score) = score {
-            config.choose(score);
-        }
-        set(&mut config.importance, importance);
-        set(&mut config.min_confidence, min_confidence);
-        set(&mut config.min_margin, min_margin);
-    }
-}
-
 /// How the networks compute.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Computing")]
-pub struct Compute {
+pub(super) struct Compute {
     /// auto (the first GPU when CUDA works, else the CPU), cpu, cuda, cuda:N, or of analyze several GPUs: cuda:0,1
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
@@ -419,12 +301,6 @@ pub struct Compute {
     threads: Option<u16>,
 }
 
-fn set<T>(value: &mut T, given: Option<T>) {
-    if let Some(given) = given {
-        *value = given;
-    }
-}
-
 /// Changes what a map explains.
 fn set_score(
     cam: &mut CamConfig,
@@ -441,7 +317,7 @@ fn set_score(
 
 /// What a command needs besides the configuration.
 #[derive(Debug)]
-pub struct Machine {
+pub(super) struct Machine {
     /// The models folder.
     pub models: PathBuf,
     /// As asked for.
@@ -454,13 +330,13 @@ pub struct Machine {
 
 impl Settings {
     /// [`Settings::resolve_or`] with the methods of the paper.
-    pub fn resolve_or_paper_methods(self) -> anyhow::Result<(Config, Machine)> {
+    pub(super) fn resolve_or_paper_methods(self) -> anyhow::Result<(Config, Machine)> {
         self.resolve_or(Method::paper())
     }
 
     /// As [`Settings::resolve`], with those of `methods` that the network is open to and that can explain what is asked
     /// for, where neither `--cam` nor a configuration says which.
-    pub fn resolve_or(self, methods: Vec<Method>) -> anyhow::Result<(Config, Machine)> {
+    pub(super) fn resolve_or(self, methods: Vec<Method>) -> anyhow::Result<(Config, Machine)> {
         let open = self.cam.is_none() && self.config.is_none() && self.preset.is_none();
         let (mut config, machine) = self.resolve()?;
         if open {
@@ -475,7 +351,7 @@ impl Settings {
     }
 
     /// Preset, file and flags together.
-    pub fn resolve(self) -> anyhow::Result<(Config, Machine)> {
+    pub(super) fn resolve(self) -> anyhow::Result<(Config, Machine)> {
         // Every field by name: an option that is not applied does not compile.
         let Self {
             config,

@@ -3,7 +3,8 @@
 use super::experiment::{RecordedPictures, Recording};
 use super::output::Overwrite;
 use super::session::{self, device_name, print};
-use super::settings::{MOST_SCENES, Machine, Settings, whole};
+use super::settings::{MOST_SCENES, Machine, Settings};
+use super::values::whole;
 use super::world::{StyleName, graph_file, graph_or_standard};
 use anyhow::Context;
 use emocam::attribution::{Method, Needs};
@@ -38,7 +39,7 @@ use std::process::ExitCode;
 /// the method say so where no object makes the answer? --hans asks in the second alone, --decide in all of them, and
 /// makes one table of methods and scores beside the paper's rule.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Write here
     #[arg(long, value_name = "DIR", default_value = "emocam-validation")]
     out: PathBuf,
@@ -113,7 +114,7 @@ struct Question<'a> {
     networks: DemoNetworks<'a>,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { out, resume, scenes, world, style, graph, hans, decide, resamples, overwrite, settings } = args;
     let built_in = graph.as_ref().map_or(Some("standard"), |graph| graph.to_str()).and_then(DrawnWorld::named);
     let hans = hans || built_in.is_some_and(|world| world.networks.len() > 1);

@@ -2,7 +2,8 @@
 
 use super::output::Overwrite;
 use super::progress::Progress;
-use super::settings::{MOST_SCENES, whole};
+use super::settings::MOST_SCENES;
+use super::values::whole;
 use anyhow::Context;
 use emocam::Error;
 use emocam::files::{sha256, write_bytes, write_whole};
@@ -27,7 +28,7 @@ use std::sync::Arc;
 /// where less than 35 % of the object are in sight) and graph.json. Where the graph has causes that are no objects,
 /// scenes.csv has the ambience too. Prints how many scenes have each label.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Folder to write into; made if it is not there, files of the same names are replaced
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -118,18 +119,18 @@ fn graph_by_name(name: Option<&Path>) -> emocam::Result<Arc<CausalGraph>> {
 }
 
 /// What says later whether the causal graph is still the same.
-pub fn graph_file(file: &Path) -> anyhow::Result<ModelFile> {
+pub(super) fn graph_file(file: &Path) -> anyhow::Result<ModelFile> {
     let text = emocam::files::read_text(file)?;
     let path = std::path::absolute(file).unwrap_or_else(|_| file.into()).display().to_string();
     Ok(ModelFile { role: "world.graph".into(), path, sha256: sha256(text.as_bytes()), synthesized: false })
 }
 
 /// The graph in a file, or the built-in one.
-pub fn graph_or_standard(file: Option<&Path>) -> emocam::Result<Arc<CausalGraph>> {
+pub(super) fn graph_or_standard(file: Option<&Path>) -> emocam::Result<Arc<CausalGraph>> {
     file.map_or_else(|| Ok(graph().clone()), |file| CausalGraph::load(file).map(Arc::new))
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { out, scenes, seed, style, graph, parts, faces, label_noise, objects, overwrite } = args;
     anyhow::ensure!((0.0..=1.0).contains(&label_noise), "--label-noise {label_noise}: a share from 0 to 1 is needed");
     let style = Style::from(style);

@@ -28,7 +28,7 @@ pub(super) struct LookedAt {
 
 impl LookedAt {
     /// What counts in the matrices.
-    pub fn as_seen(&self) -> SeenPicture<'_> {
+    pub(super) fn as_seen(&self) -> SeenPicture<'_> {
         SeenPicture { label: self.label, classes: &self.classes }
     }
 }

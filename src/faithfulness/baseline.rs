@@ -15,14 +15,14 @@ const CENTRE_DEVIATION: f64 = 0.25;
 ///
 /// # Errors
 /// No memory.
-pub fn random(grid: Grid, size: Size, seed: u64) -> Result<Vec<f32>> {
+pub(super) fn random(grid: Grid, size: Size, seed: u64) -> Result<Vec<f32>> {
     let mut random = Random::of_text(seed, "random baseline");
     let values: Vec<f32> = (0..grid.rows * grid.columns).map(|_| random.uniform(0.0, 1.0) as f32).collect();
     finished(&values, grid, size)
 }
 
 /// A Gaussian about the picture's centre: photographers put their subject there.
-pub fn centre(size: Size) -> Vec<f32> {
+pub(super) fn centre(size: Size) -> Vec<f32> {
     let bell = |sides: u32| -> Vec<f64> {
         let off = |at: u32| ((f64::from(at) + 0.5) / f64::from(sides) - 0.5) / CENTRE_DEVIATION;
         (0..sides).map(|at| (-0.5 * off(at).powi(2)).exp()).collect()

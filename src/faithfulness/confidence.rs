@@ -6,7 +6,7 @@
 
 /// Writes a picture into `shown`: `input`, the channels of a pixel beside each other, row by row, times `map`, which
 /// has one number a pixel.
-pub fn multiply(input: &[f32], map: &[f32], shown: &mut [f32]) {
+pub(super) fn multiply(input: &[f32], map: &[f32], shown: &mut [f32]) {
     for ((shown, input), &map) in shown.chunks_exact_mut(3).zip(input.chunks_exact(3)).zip(map) {
         for (shown, input) in shown.iter_mut().zip(input) {
             *shown = input * map;
@@ -16,18 +16,18 @@ pub fn multiply(input: &[f32], map: &[f32], shown: &mut [f32]) {
 
 /// The share of the probability `whole` that is lost where `shown` is what is left: average drop (Chattopadhyay,
 /// Sarkar, Howlader, Balasubramanian 2018, section 4.1). Undefined where there is nothing to lose.
-pub fn drop(whole: f64, shown: f64) -> Option<f64> {
+pub(super) fn drop(whole: f64, shown: f64) -> Option<f64> {
     (whole > 0.0).then(|| (whole - shown).max(0.0) / whole)
 }
 
 /// The share won of what `whole` lacks to 1: average gain (Zhang, Torres, Sicre, Avrithis, Ayache 2024, Opti-CAM).
 /// Undefined where nothing is lacking.
-pub fn gain(whole: f64, shown: f64) -> Option<f64> {
+pub(super) fn gain(whole: f64, shown: f64) -> Option<f64> {
     (whole < 1.0).then(|| (shown - whole).max(0.0) / (1.0 - whole))
 }
 
 /// 1 where the probability rises, else 0: the mean is the increase in confidence (Chattopadhyay et al. 2018).
-pub fn increase(whole: f64, shown: f64) -> f64 {
+pub(super) fn increase(whole: f64, shown: f64) -> f64 {
     f64::from(u8::from(shown > whole))
 }
 

@@ -19,13 +19,13 @@ const BLUR_DEVIATION: f64 = 5.0;
 const CHANNELS: usize = 3;
 
 /// How many of `pixels` are replaced after 0, 1, ... `steps` equal steps.
-pub fn counts(pixels: usize, steps: usize) -> Vec<i64> {
+pub(super) fn counts(pixels: usize, steps: usize) -> Vec<i64> {
     (0..=steps).map(|step| part(pixels, (step, steps))).collect()
 }
 
 /// Writes a picture into `changed`: `new` where a pixel's rank is below `count`, else `old`. Of all three the channels
 /// of a pixel lie beside each other, row by row; `ranks` has one number a pixel.
-pub fn replace(old: &[f32], new: &[f32], ranks: &[i64], count: i64, changed: &mut [f32]) {
+pub(super) fn replace(old: &[f32], new: &[f32], ranks: &[i64], count: i64, changed: &mut [f32]) {
     let pixels = changed.chunks_exact_mut(CHANNELS).zip(ranks);
     for ((changed, &rank), (old, new)) in pixels.zip(old.chunks_exact(CHANNELS).zip(new.chunks_exact(CHANNELS))) {
         changed.copy_from_slice(if rank < count { new } else { old });
@@ -33,7 +33,7 @@ pub fn replace(old: &[f32], new: &[f32], ranks: &[i64], count: i64, changed: &mu
 }
 
 /// Area under a curve over equally spaced points of `[0, 1]`, by the trapezoid rule.
-pub fn area(curve: &[f64]) -> f64 {
+pub(super) fn area(curve: &[f64]) -> f64 {
     let (first, last) = (curve[0], curve[curve.len() - 1]);
     (curve.iter().sum::<f64>() - (first + last) / 2.0) / (curve.len() - 1) as f64
 }
@@ -42,7 +42,7 @@ pub fn area(curve: &[f64]) -> f64 {
 ///
 /// # Errors
 /// No memory; fewer than six rows or columns.
-pub fn blurred(x: &Tensor) -> Result<Tensor, TchError> {
+pub(super) fn blurred(x: &Tensor) -> Result<Tensor, TchError> {
     let weights: Vec<f64> =
         (-BLUR_RADIUS..=BLUR_RADIUS).map(|at| (-0.5 * (at as f64 / BLUR_DEVIATION).powi(2)).exp()).collect();
     let sum: f64 = weights.iter().sum();

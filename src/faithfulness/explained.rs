@@ -16,7 +16,7 @@ use tch::Tensor;
 
 /// The places of A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grid {
+pub(super) struct Grid {
     /// From the top.
     pub rows: usize,
     /// From the left.
@@ -25,13 +25,13 @@ pub struct Grid {
 
 impl Grid {
     /// As the size of a map that has a value for each place.
-    pub fn size(self) -> Size {
+    pub(super) fn size(self) -> Size {
         Size::new(self.columns as u32, self.rows as u32)
     }
 }
 
 /// A batch of pictures with what is explained of each.
-pub struct ExplainedBatch<'a> {
+pub(super) struct ExplainedBatch<'a> {
     network: &'a dyn Classifier,
     /// (N, 3, rows, columns), as the network's card prepares it.
     input: Tensor,
@@ -44,7 +44,7 @@ pub struct ExplainedBatch<'a> {
 
 /// The map of a method for a picture.
 #[derive(Debug, Clone)]
-pub struct JudgedMap {
+pub(super) struct JudgedMap {
     /// Over the network's input, row by row, in `[0, 1]`.
     pub values: Vec<f32>,
     /// It shows nothing: `values` are zeros then.
@@ -59,7 +59,12 @@ impl<'a> ExplainedBatch<'a> {
     ///
     /// # Errors
     /// The network cannot be run.
-    pub fn new(network: &'a dyn Classifier, pictures: &[&Rgb8], class: Option<usize>, seeds: Vec<u64>) -> Result<Self> {
+    pub(super) fn new(
+        network: &'a dyn Classifier,
+        pictures: &[&Rgb8],
+        class: Option<usize>,
+        seeds: Vec<u64>,
+    ) -> Result<Self> {
         let forward = Forward::of_pictures(network, pictures)?;
         let predictions = forward.predictions(network.card())?;
         let classes = predictions.iter().map(|prediction| class.unwrap_or(prediction.label)).collect();
@@ -68,7 +73,7 @@ impl<'a> ExplainedBatch<'a> {
     }
 
     /// The places of A.
-    pub fn grid(&self) -> Grid {
+    pub(super) fn grid(&self) -> Grid {
         let size = self.activation.values.size();
         Grid { rows: size[2] as usize, columns: size[3] as usize }
     }
@@ -78,7 +83,7 @@ impl<'a> ExplainedBatch<'a> {
     ///
     /// # Errors
     /// There is no such picture.
-    pub fn probe(&self, place: usize, inputs: &'a Cell<usize>) -> Result<Probe<'a>> {
+    pub(super) fn probe(&self, place: usize, inputs: &'a Cell<usize>) -> Result<Probe<'a>> {
         let input = self.input.f_narrow(0, place as i64, 1).map_err(Error::torch("preparing changed pictures"))?;
         Ok(Probe { network: self.network, inputs, input, class: self.classes[place] })
     }
@@ -88,7 +93,7 @@ impl<'a> ExplainedBatch<'a> {
     ///
     /// # Errors
     /// No memory.
-    pub fn maps(&self, network: &dyn Classifier, cam: &CamConfig, sizes: &[Size]) -> Result<Vec<Vec<Maps>>> {
+    pub(super) fn maps(&self, network: &dyn Classifier, cam: &CamConfig, sizes: &[Size]) -> Result<Vec<Vec<Maps>>> {
         let activation = self.activation.with_values(self.activation.values.shallow_clone());
         let forward = Forward::from_activation(network, self.input.shallow_clone(), activation)?;
         let pass = HeadPass::new(network, &forward, cam.options(), &self.classes, &self.seeds)?;
@@ -100,7 +105,7 @@ impl<'a> ExplainedBatch<'a> {
     ///
     /// # Errors
     /// No memory.
-    pub fn explanations(
+    pub(super) fn explanations(
         &self,
         redrawn: &[Box<dyn Classifier>],
         cam: &CamConfig,
@@ -136,7 +141,7 @@ impl<'a> ExplainedBatch<'a> {
 ///
 /// # Errors
 /// A GPU cannot be read.
-pub fn unjudged(maps: &Maps) -> Result<Vec<JudgedMap>> {
+pub(super) fn unjudged(maps: &Maps) -> Result<Vec<JudgedMap>> {
     let values = maps.values()?.into_iter().zip(&maps.flat);
     let values = values.map(|(values, &flat)| (if flat { vec![0.0; values.len()] } else { values }, flat));
     Ok(values.map(|(values, flat)| JudgedMap { values, flat, correlations: Vec::new() }).collect())

@@ -19,7 +19,7 @@ use crate::{Error, Result};
 use std::cell::RefCell;
 
 /// The red, green and blue level of a pixel.
-pub type RgbLevels = [f64; 3];
+pub(super) type RgbLevels = [f64; 3];
 
 /// The four neighbours before a pixel in reading order: (columns, rows, weight). The other four mirror them. Weights
 /// are twelve times the paper's.
@@ -36,7 +36,7 @@ const KEPT: f64 = 0.97;
 ///
 /// # Errors
 /// No pixel is left.
-pub fn impute(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Result<Vec<RgbLevels>> {
+pub(super) fn impute(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Result<Vec<RgbLevels>> {
     assert_eq!((picture.len(), removed.len()), (size.area(), size.area()), "one colour and one flag a pixel");
     if removed.iter().all(|&removed| removed) {
         return Err(Error::Numerics("no pixel is left to fill the removed ones in from".into()));

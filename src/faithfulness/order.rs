@@ -7,7 +7,7 @@
 ///
 /// # Panics
 /// The maps differ in size: a mistake of the caller.
-pub fn ranks(map: &[f32], ties: &[f32]) -> Vec<i64> {
+pub(super) fn ranks(map: &[f32], ties: &[f32]) -> Vec<i64> {
     assert_eq!(map.len(), ties.len(), "both maps are of one picture");
     let mut order: Vec<usize> = (0..map.len()).collect();
     order.sort_unstable_by(|&a, &b| map[b].total_cmp(&map[a]).then(ties[b].total_cmp(&ties[a])).then(a.cmp(&b)));
@@ -19,7 +19,7 @@ pub fn ranks(map: &[f32], ties: &[f32]) -> Vec<i64> {
 }
 
 /// `share` of `pixels`, as numerator and denominator, rounded to the nearest whole number, halves up.
-pub fn part(pixels: usize, (numerator, denominator): (usize, usize)) -> i64 {
+pub(super) fn part(pixels: usize, (numerator, denominator): (usize, usize)) -> i64 {
     ((2 * pixels * numerator + denominator) / (2 * denominator)) as i64
 }
 

@@ -14,7 +14,7 @@ use tch::{Device, TchError, Tensor};
 
 /// A picture that is the same for all maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Common {
+pub(super) enum Common {
     /// The picture as it is.
     Whole,
     /// Zero everywhere.
@@ -25,7 +25,7 @@ pub enum Common {
 
 /// A picture that goes into the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub(super) enum Change {
     /// None, or one that no map is needed for.
     Common(Common),
     /// By a map, at a point of a curve that is none of its ends.
@@ -35,20 +35,20 @@ pub enum Change {
 }
 
 /// A map, and the order in which it gives up its pixels.
-pub struct OrderedMap<'m> {
+pub(super) struct OrderedMap<'m> {
     map: &'m [f32],
     ranks: Vec<i64>,
 }
 
 impl<'m> OrderedMap<'m> {
     /// Equal values go by `ties`.
-    pub fn new(map: &'m [f32], ties: &[f32]) -> Self {
+    pub(super) fn new(map: &'m [f32], ties: &[f32]) -> Self {
         Self { map, ranks: ranks(map, ties) }
     }
 }
 
 /// The picture as it is and what it is changed to.
-pub struct Pixels {
+pub(super) struct Pixels {
     size: Size,
     input: Vec<f32>,
     blurred: Vec<f32>,
@@ -65,7 +65,7 @@ impl Pixels {
     ///
     /// # Errors
     /// No memory.
-    pub fn new(input: &Tensor, size: Size, seed: u64, plan: &Plan) -> Result<Self> {
+    pub(super) fn new(input: &Tensor, size: Size, seed: u64, plan: &Plan) -> Result<Self> {
         let read = |input: &Tensor| pixels_of(input).map_err(Error::torch("preparing changed pictures"));
         let blurred = read(&blurred(input).map_err(Error::torch("blurring a picture"))?)?;
         let input = read(input)?;
@@ -79,12 +79,12 @@ impl Pixels {
     }
 
     /// The picture's size.
-    pub fn size(&self) -> Size {
+    pub(super) fn size(&self) -> Size {
         self.size
     }
 
     /// How many numbers a picture has.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.input.len()
     }
 
@@ -93,7 +93,7 @@ impl Pixels {
     ///
     /// # Errors
     /// Removed pixels cannot be filled in.
-    pub fn draw(&self, change: Change, maps: &[OrderedMap<'_>], picture: &mut [f32]) -> Result<()> {
+    pub(super) fn draw(&self, change: Change, maps: &[OrderedMap<'_>], picture: &mut [f32]) -> Result<()> {
         match change {
             Change::Common(Common::Whole) => picture.copy_from_slice(&self.input),
             Change::Common(Common::Nothing) => picture.copy_from_slice(&self.nothing),

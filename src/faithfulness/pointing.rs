@@ -2,7 +2,7 @@
 //! of one class of objects. A map of no information has the boxes' share of the area.
 
 /// The share of the sum of `map` that lies `inside`; undefined for a map of zeros.
-pub fn energy(map: &[f32], inside: &[bool]) -> Option<f64> {
+pub(super) fn energy(map: &[f32], inside: &[bool]) -> Option<f64> {
     let sum = |wanted: &dyn Fn(bool) -> bool| -> f64 {
         map.iter().zip(inside).filter(|&(_, &inside)| wanted(inside)).map(|(&value, _)| f64::from(value)).sum()
     };
@@ -11,7 +11,7 @@ pub fn energy(map: &[f32], inside: &[bool]) -> Option<f64> {
 }
 
 /// The share of the pixels that lie inside; none where no pixel does.
-pub fn area(inside: &[bool]) -> Option<f64> {
+pub(super) fn area(inside: &[bool]) -> Option<f64> {
     let count = inside.iter().filter(|&&inside| inside).count();
     (count > 0).then(|| count as f64 / inside.len() as f64)
 }

@@ -8,7 +8,7 @@ use tch::{Kind, TchError, Tensor};
 
 /// Inputs that go through the network at once, as long as the memory suffices. Always as many, filled up with copies:
 /// libtorch's last digits differ from one size of a batch to another, and a probability must not rise by that.
-pub const INPUTS: usize = 16;
+pub(super) const INPUTS: usize = 16;
 
 /// Activations that go from A to the answer at once, likewise always as many, where the layers between are known: they
 /// may have many weights, in an AlexNet a quarter of a gigabyte, which are read once for all. What is unknown may as
@@ -16,7 +16,7 @@ pub const INPUTS: usize = 16;
 const HEAD_INPUTS: usize = 64;
 
 /// A picture's input, whose probability is asked for as it is changed.
-pub struct Probe<'a> {
+pub(super) struct Probe<'a> {
     /// The explained network.
     pub network: &'a dyn Classifier,
     /// Inputs that go through the network at once by now.
@@ -33,7 +33,11 @@ impl Probe<'_> {
     ///
     /// # Errors
     /// The network cannot be run, or answers with something that is no number; whatever `make` reports.
-    pub fn probabilities(&self, count: usize, make: &mut dyn FnMut(&[usize]) -> Result<Tensor>) -> Result<Vec<f64>> {
+    pub(super) fn probabilities(
+        &self,
+        count: usize,
+        make: &mut dyn FnMut(&[usize]) -> Result<Tensor>,
+    ) -> Result<Vec<f64>> {
         let _no_grad = tch::no_grad_guard();
         let numbers: Vec<usize> = (0..count).collect();
         let found = loop {

@@ -12,7 +12,7 @@ use crate::image::Size;
 use crate::random::Random;
 
 /// The removed shares of the pixels, in fifths.
-pub const FIFTHS: [usize; 4] = [1, 2, 3, 4];
+pub(super) const FIFTHS: [usize; 4] = [1, 2, 3, 4];
 
 /// Standard deviation of the noise on filled pixels, in levels of 0..255: the authors' 0.01, on inputs normalised by
 /// ImageNet's deviations of about 0.226 of 255 levels. Without it the network could tell filled parts by their
@@ -21,7 +21,7 @@ const NOISE: f64 = 0.01 * 0.226 * 255.0;
 
 /// Which pixels go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum First {
+pub(super) enum First {
     /// Those where the map is highest.
     MostRelevant,
     /// Those where it is lowest.
@@ -29,7 +29,7 @@ pub enum First {
 }
 
 /// The noise for one picture: three numbers a pixel, uniform.
-pub fn noise(size: Size, seed: u64) -> Vec<RgbLevels> {
+pub(super) fn noise(size: Size, seed: u64) -> Vec<RgbLevels> {
     let values = Random::of_text(seed, "road noise").spread(3 * size.area(), NOISE);
     values.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect()
 }
@@ -39,7 +39,7 @@ pub fn noise(size: Size, seed: u64) -> Vec<RgbLevels> {
 ///
 /// # Errors
 /// As [`impute`].
-pub fn without(
+pub(super) fn without(
     picture: &[RgbLevels],
     size: Size,
     ranks: &[i64],
@@ -62,6 +62,6 @@ pub fn without(
 }
 
 /// The measure, from the probabilities without each of [`FIFTHS`] of the pixels.
-pub fn combined(most: &[f64], least: &[f64]) -> f64 {
+pub(super) fn combined(most: &[f64], least: &[f64]) -> f64 {
     most.iter().zip(least).map(|(most, least)| (least - most) / 2.0).sum::<f64>() / most.len() as f64
 }

@@ -18,7 +18,7 @@ const CHUNK: usize = 1 << 16;
 ///
 /// # Errors
 /// No memory; a network that does not show the layers of its head.
-pub fn redrawn_networks(network: &dyn Classifier, seed: u64) -> Result<Vec<Box<dyn Classifier>>> {
+pub(super) fn redrawn_networks(network: &dyn Classifier, seed: u64) -> Result<Vec<Box<dyn Classifier>>> {
     let hidden = || {
         Error::Setting(
             "the sanity check redraws the layers of the network's head one by one, and this network does not show them: name \
@@ -35,7 +35,7 @@ pub fn redrawn_networks(network: &dyn Classifier, seed: u64) -> Result<Vec<Box<d
 ///
 /// # Errors
 /// No memory.
-pub fn redrawn(head: &[Layer], seed: u64) -> Result<Vec<Vec<Layer>>> {
+pub(super) fn redrawn(head: &[Layer], seed: u64) -> Result<Vec<Vec<Layer>>> {
     let linear: Vec<usize> = (0..head.len()).filter(|&at| matches!(head[at], Layer::Linear { .. })).collect();
     let mut heads: Vec<Vec<Layer>> = Vec::with_capacity(linear.len());
     for &at in linear.iter().rev() {

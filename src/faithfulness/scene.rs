@@ -15,7 +15,7 @@ use std::time::Instant;
 use tch::{Device, TchError, Tensor};
 
 /// A picture, ready to be changed.
-pub struct ProbedPicture<'a> {
+pub(super) struct ProbedPicture<'a> {
     probe: Probe<'a>,
     /// The random baseline, which also orders equal values.
     pub random: Vec<f32>,
@@ -25,7 +25,7 @@ pub struct ProbedPicture<'a> {
 
 /// What changed pictures lead to.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Readings {
+pub(super) struct Readings {
     /// Probabilities along each curve of the plan, in its order, both ends included.
     pub curves: Vec<(Curve, Vec<f64>)>,
     /// Probability of the picture times the map.
@@ -34,7 +34,7 @@ pub struct Readings {
 
 impl Readings {
     /// The probabilities along `curve`, if the plan has it.
-    pub fn curve(&self, curve: Curve) -> Option<&[f64]> {
+    pub(super) fn curve(&self, curve: Curve) -> Option<&[f64]> {
         self.curves.iter().find(|(other, _)| *other == curve).map(|(_, values)| values.as_slice())
     }
 }
@@ -44,7 +44,7 @@ impl<'a> ProbedPicture<'a> {
     ///
     /// # Errors
     /// No memory.
-    pub fn new(probe: Probe<'a>, (grid, size): (Grid, Size), seed: u64, plan: &'a Plan) -> Result<Self> {
+    pub(super) fn new(probe: Probe<'a>, (grid, size): (Grid, Size), seed: u64, plan: &'a Plan) -> Result<Self> {
         let random = baseline::random(grid, size, seed)?;
         Ok(Self { random, plan, pixels: Pixels::new(&probe.input, size, seed, plan)?, probe })
     }
@@ -54,7 +54,7 @@ impl<'a> ProbedPicture<'a> {
     ///
     /// # Errors
     /// The network cannot be run.
-    pub fn readings(&self, maps: &[&[f32]], timings: &mut Timings) -> Result<(f64, Vec<Readings>)> {
+    pub(super) fn readings(&self, maps: &[&[f32]], timings: &mut Timings) -> Result<(f64, Vec<Readings>)> {
         let clock = Instant::now();
         let mut drawing = 0.0;
         let random = &self.random;

@@ -83,7 +83,7 @@ pub(super) struct SceneNumbers {
 
 impl Truth {
     /// From the trials of every network, in the order of [`super::DrawnWorld::networks`].
-    pub fn new(question: Question, world: &World<'_>, networks: &[Vec<Trial>]) -> Self {
+    pub(super) fn new(question: Question, world: &World<'_>, networks: &[Vec<Trial>]) -> Self {
         let (things, labels) = (world.things().len(), world.graph.labels.len());
         let causes = Array2::from_shape_fn((things, labels), |(thing, label)| world.is_cause(thing, label));
         let caused = (0..labels).filter(|&label| world.graph.has_cause(label)).collect();
@@ -98,7 +98,7 @@ impl Truth {
     }
 
     /// What the judge says of the network's trials.
-    pub fn numbers(&self, judge: &BoxJudge, network: usize, trials: &[Trial]) -> Vec<SceneNumbers> {
+    pub(super) fn numbers(&self, judge: &BoxJudge, network: usize, trials: &[Trial]) -> Vec<SceneNumbers> {
         let of_scene = |(trial, &asked): (&Trial, &bool)| {
             let mut things: BTreeMap<usize, f64> = BTreeMap::new();
             for (at, found) in trial.boxes.iter().enumerate() {
@@ -137,7 +137,7 @@ impl Truth {
     }
 
     /// How right the judge's matrices are, one a network, with scenes counted `weights` times; in `[0, 1]`.
-    pub fn rightness(&self, reading: Reading, networks: &[Vec<SceneNumbers>], weights: &[f64]) -> Option<f64> {
+    pub(super) fn rightness(&self, reading: Reading, networks: &[Vec<SceneNumbers>], weights: &[f64]) -> Option<f64> {
         if reading == Reading::Scenes {
             let scenes = networks.iter().flat_map(|scenes| scenes.iter().zip(weights));
             let (sum, count) = scenes.fold((0.0, 0.0), |(sum, count), (scene, weight)| match scene.verdict {
@@ -169,7 +169,7 @@ impl Truth {
     }
 
     /// Share of the label's scenes that ask which the judge gets right, with scenes counted `weights` times.
-    pub fn scenes_right(&self, scenes: &[SceneNumbers], label: usize, weights: &[f64]) -> Option<f64> {
+    pub(super) fn scenes_right(&self, scenes: &[SceneNumbers], label: usize, weights: &[f64]) -> Option<f64> {
         let of_label = scenes.iter().zip(weights).filter(|(scene, _)| scene.label == Some(label));
         let asked = of_label.filter_map(|(scene, weight)| Some((scene.verdict?, weight)));
         let (sum, count) =
@@ -178,7 +178,7 @@ impl Truth {
     }
 
     /// Things x labels; `None` in the columns of labels that are never answered.
-    pub fn matrix(&self, reading: Reading, scenes: &[SceneNumbers], weights: &[f64]) -> Array2<Option<f64>> {
+    pub(super) fn matrix(&self, reading: Reading, scenes: &[SceneNumbers], weights: &[f64]) -> Array2<Option<f64>> {
         let mut sums = Array2::<f64>::zeros((self.things, self.labels));
         let mut images = vec![0.0; self.labels];
         for (scene, weight) in scenes.iter().zip(weights) {

@@ -51,7 +51,7 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    pub fn new(asked: &Asked, methods: &[String], importance: f32) -> Self {
+    pub(super) fn new(asked: &Asked, methods: &[String], importance: f32) -> Self {
         let world = asked.world.world(0, Style::Standard);
         let truth = Truth::new(asked.world.question, &world, &asked.networks);
         // Thresholds are set for every network's maps alone.
@@ -79,7 +79,7 @@ impl Judged {
     }
 
     /// The paper's rule, where its method is among those that are judged.
-    pub fn paper(&self) -> Option<usize> {
+    pub(super) fn paper(&self) -> Option<usize> {
         self.judges.iter().position(|(judge, _)| judge.name == "grad-cam" && judge.rule == ScoreRule::Mean)
     }
 }

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The command by which `run.json` knows its runs.
-pub const COMMAND: &str = "validate";
+pub(super) const COMMAND: &str = "validate";
 
 /// A scene as a path, so that the order of the paths is that of the numbers.
 pub(super) fn scene_name(number: u64) -> String {

@@ -18,7 +18,7 @@ impl Pending {
     ///
     /// # Errors
     /// `target` is there and not empty, or is being made by another process, or its parent cannot be written.
-    pub fn begin(target: &Path) -> Result<Self> {
+    pub(super) fn begin(target: &Path) -> Result<Self> {
         if target.join("run.json").exists() {
             return Err(Error::file(target, "holds a run already: name another folder with --out"));
         }
@@ -41,7 +41,7 @@ impl Pending {
     }
 
     /// Where to write.
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -49,7 +49,7 @@ impl Pending {
     ///
     /// # Errors
     /// It cannot be renamed, as when the target has come into being meanwhile.
-    pub fn finish(mut self) -> Result<()> {
+    pub(super) fn finish(mut self) -> Result<()> {
         fs::rename(&self.folder, &self.target).map_err(Error::io("rename the finished run to", &self.target))?;
         self.finished = true;
         Ok(())

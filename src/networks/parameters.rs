@@ -146,17 +146,17 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub fn new(source: &'a mut dyn TensorSource, given: &'a mut Vec<Parameter>) -> Self {
+    pub(super) fn new(source: &'a mut dyn TensorSource, given: &'a mut Vec<Parameter>) -> Self {
         Self { source, prefix: String::new(), given }
     }
 
     /// The same for names below `name`.
-    pub fn below(&mut self, name: &str) -> Builder<'_> {
+    pub(super) fn below(&mut self, name: &str) -> Builder<'_> {
         let prefix = format!("{}{name}.", self.prefix);
         Builder { source: self.source, prefix, given: self.given }
     }
 
-    pub fn get(&mut self, name: &str, shape: &[i64], role: TensorRole) -> Result<Tensor> {
+    pub(super) fn get(&mut self, name: &str, shape: &[i64], role: TensorRole) -> Result<Tensor> {
         let name = format!("{}{name}", self.prefix);
         let tensor = self.source.tensor(&name, shape, role)?;
         self.given.push(Parameter { name, role, tensor: tensor.shallow_clone() });
@@ -164,7 +164,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Weight (outputs, inputs) and bias of a linear layer.
-    pub fn linear(&mut self, name: &str, inputs: i64, outputs: i64) -> Result<Linear> {
+    pub(super) fn linear(&mut self, name: &str, inputs: i64, outputs: i64) -> Result<Linear> {
         let mut below = self.below(name);
         let weight = below.get("weight", &[outputs, inputs], TensorRole::Matrix)?;
         Ok(Linear { weight, bias: below.get("bias", &[outputs], TensorRole::Bias)? })

@@ -14,7 +14,7 @@ use crate::stats::Ranks;
 ///
 /// # Errors
 /// The class is not known; no memory.
-pub fn maps(
+pub(super) fn maps(
     method: Method,
     network: &dyn Classifier,
     config: &Config,
@@ -31,7 +31,7 @@ pub fn maps(
 
 /// The map of a photo with nothing pasted, ready for comparisons.
 #[derive(Debug)]
-pub struct Look {
+pub(super) struct Look {
     scorer: Scorer,
     placement: Placement,
     before: Vec<f32>,
@@ -43,7 +43,7 @@ pub struct Look {
 
 impl Look {
     /// `before` is a map over the input in which the photo lies as `placement` says; boxes are scored on `letterbox`.
-    pub fn new(letterbox: Letterbox, placement: &Placement, before: &[f32]) -> Self {
+    pub(super) fn new(letterbox: Letterbox, placement: &Placement, before: &[f32]) -> Self {
         let Placement { original, resized, columns, rows, input, .. } = placement.clone();
         let scorer = Scorer::new(placement, input, letterbox, BoxArea::Canvas);
         let black = Rgb8::filled(original, [0; 3]);
@@ -53,7 +53,12 @@ impl Look {
     }
 
     /// Compares with the map `after`; `mask` is the pasted alpha as a grey patch with its corner in the photo.
-    pub fn compare(&self, after: &[f32], mask: Option<&(usize, usize, Rgb8)>, of: Option<&BoundingBox>) -> Focus {
+    pub(super) fn compare(
+        &self,
+        after: &[f32],
+        mask: Option<&(usize, usize, Rgb8)>,
+        of: Option<&BoundingBox>,
+    ) -> Focus {
         let mask = match mask {
             Some((left, top, alpha)) => self.black.with(*left, *top, alpha),
             None => self.black.result().clone(),

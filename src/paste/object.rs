@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Filter by which an object is resized, antialiased and on colours multiplied by alpha. A triangle and not the cubic,
 /// whose negative lobes would draw a bright or dark rim along every outline.
-pub const FILTER: Filter = Filter::Bilinear;
+pub(super) const FILTER: Filter = Filter::Bilinear;
 
 /// A side may be at most this many times the other: a hair's breadth of an object would be millions of pixels long.
 const LONGEST: u32 = 50;

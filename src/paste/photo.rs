@@ -29,7 +29,7 @@ pub struct PreparedPhoto {
 /// A photo whose inputs are on their way through the network: the original first, then for every object every fill, in
 /// it every spot.
 #[derive(Debug)]
-pub struct OpenPhoto<'a> {
+pub(super) struct OpenPhoto<'a> {
     prepared: &'a PreparedPhoto,
     spots: Vec<Spot>,
     fills: &'a [Fill],
@@ -40,7 +40,7 @@ pub struct OpenPhoto<'a> {
 
 impl<'a> OpenPhoto<'a> {
     /// A photo in which something is pasted at these spots.
-    pub fn new(prepared: &'a PreparedPhoto, spots: Vec<Spot>, fills: &'a [Fill]) -> Self {
+    pub(super) fn new(prepared: &'a PreparedPhoto, spots: Vec<Spot>, fills: &'a [Fill]) -> Self {
         let inputs = 1 + prepared.sprites.len() * fills.len() * spots.len();
         Self { prepared, spots, fills, inputs, look: None }
     }
@@ -59,7 +59,7 @@ impl<'a> OpenPhoto<'a> {
     }
 
     /// The network's input of this number.
-    pub fn compose(&self, input: usize) -> Rgb8 {
+    pub(super) fn compose(&self, input: usize) -> Rgb8 {
         let PreparedPhoto { photo, placement, .. } = self.prepared;
         if input == 0 {
             return placement.frame(photo.result().clone());
@@ -69,12 +69,12 @@ impl<'a> OpenPhoto<'a> {
     }
 
     /// Takes the map of the original, over the network's input.
-    pub fn look_at(&mut self, map: &[f32]) {
+    pub(super) fn look_at(&mut self, map: &[f32]) {
         self.look = Some(Look::new(self.prepared.scoring, &self.prepared.placement, map));
     }
 
     /// Compares the map of an input with the original's; `None` for the original.
-    pub fn focus(&self, input: usize, map: &[f32]) -> Option<Focus> {
+    pub(super) fn focus(&self, input: usize, map: &[f32]) -> Option<Focus> {
         let look = self.look.as_ref().filter(|_| input > 0)?;
         let (sprites, _, spot, footprint) = self.parts(input);
         let mask = footprint.map(|footprint| (footprint.left, footprint.top, sprites.mask(&footprint)));
@@ -82,7 +82,7 @@ impl<'a> OpenPhoto<'a> {
     }
 
     /// The record, from the answers to all inputs in their order.
-    pub fn record(self, answers: &[(Prediction, Option<Focus>)]) -> PasteRecord {
+    pub(super) fn record(self, answers: &[(Prediction, Option<Focus>)]) -> PasteRecord {
         let pasted = answers.iter().enumerate().skip(1).map(|(input, (answer, focus))| {
             let (sprites, _, _, footprint) = self.parts(input);
             Pasted {
@@ -106,7 +106,7 @@ impl<'a> OpenPhoto<'a> {
 }
 
 /// The centre of a box as a spot.
-pub fn on_box(position: usize, of: BoundingBox, photo: Size) -> Spot {
+pub(super) fn on_box(position: usize, of: BoundingBox, photo: Size) -> Spot {
     let middle = |low: f32, high: f32, side: u32| (f64::from(low) + f64::from(high)) / 2.0 / f64::from(side);
     let (x, y) = (middle(of.x_min, of.x_max, photo.width), middle(of.y_min, of.y_max, photo.height));
     Spot { position, x, y, bounding_box: Some(of) }

@@ -68,12 +68,12 @@ pub(super) struct Scale {
 
 impl Scale {
     /// A scale over a range with `lower < upper`, both finite.
-    pub fn new((lower, upper): (f64, f64)) -> Self {
+    pub(super) fn new((lower, upper): (f64, f64)) -> Self {
         Self { lower, upper }
     }
 
     /// The colour of a value; beyond the range, that of its nearer end.
-    pub fn colour(&self, value: f64) -> Rgb {
+    pub(super) fn colour(&self, value: f64) -> Rgb {
         if self.lower < 0.0 && self.upper > 0.0 {
             let reach = self.upper.max(-self.lower);
             interpolate(&VIK, 0.5 + 0.5 * value.clamp(self.lower, self.upper) / reach)

@@ -16,15 +16,15 @@ pub(super) struct Area {
 }
 
 impl Area {
-    pub fn new(x: f64, y: f64, width: f64, height: f64) -> Self {
+    pub(super) fn new(x: f64, y: f64, width: f64, height: f64) -> Self {
         Self { x, y, width, height }
     }
 
-    pub fn right(&self) -> f64 {
+    pub(super) fn right(&self) -> f64 {
         self.x + self.width
     }
 
-    pub fn bottom(&self) -> f64 {
+    pub(super) fn bottom(&self) -> f64 {
         self.y + self.height
     }
 }
@@ -46,12 +46,12 @@ pub(super) struct Canvas {
 
 impl Canvas {
     /// A filled rectangle without an outline.
-    pub fn rect(&mut self, area: Area, fill: Rgb) {
+    pub(super) fn rect(&mut self, area: Area, fill: Rgb) {
         self.filled(area, &hex(fill));
     }
 
     /// The outline of a rectangle, its middle line along the area's edges; `dashed` draws it broken.
-    pub fn frame(&mut self, area: Area, stroke: Rgb, width: f64, dashed: bool) {
+    pub(super) fn frame(&mut self, area: Area, stroke: Rgb, width: f64, dashed: bool) {
         let (stroke, stroke_width) = (hex(stroke), number(width));
         let dashes = if dashed { r#" stroke-dasharray="5 3""# } else { "" };
         let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(number);
@@ -62,7 +62,7 @@ impl Canvas {
 
     /// A picture given as a data URI, stretched over the area. The attribute is XLink's, which older programs than the
     /// newest browsers know too.
-    pub fn image(&mut self, area: Area, uri: &str) {
+    pub(super) fn image(&mut self, area: Area, uri: &str) {
         let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(number);
         self.element(format_args!(
             r#"<image xmlns:xlink="http://www.w3.org/1999/xlink" x="{x}" y="{y}" width="{width}" height="{height}" preserveAspectRatio="none" xlink:href="{uri}"/>"#
@@ -70,7 +70,7 @@ impl Canvas {
     }
 
     /// A rectangle filled with colours at equal distances: along its longer side, from the left or from the bottom.
-    pub fn gradient(&mut self, id: &str, area: Area, colours: &[Rgb]) {
+    pub(super) fn gradient(&mut self, id: &str, area: Area, colours: &[Rgb]) {
         let last = colours.len().saturating_sub(1).max(1) as f64;
         let direction = match area.width > area.height {
             true => r#"x1="0" y1="0" x2="1" y2="0""#,
@@ -85,13 +85,13 @@ impl Canvas {
     }
 
     /// A straight line.
-    pub fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Rgb, width: f64) {
+    pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Rgb, width: f64) {
         let path = segment(from, to);
         self.stroked(&path, stroke, width);
     }
 
     /// A line through points, its corners rounded.
-    pub fn stroke(&mut self, points: &[(f64, f64)], stroke: Stroke) {
+    pub(super) fn stroke(&mut self, points: &[(f64, f64)], stroke: Stroke) {
         let path: Vec<String> = points.iter().map(|(x, y)| format!("{} {}", number(*x), number(*y))).collect();
         let (path, colour, width) = (path.join("L"), hex(stroke.colour), number(stroke.width));
         let dashes = if stroke.dashed { r#" stroke-dasharray="4 2.5""# } else { "" };
@@ -101,7 +101,7 @@ impl Canvas {
     }
 
     /// A disc, or a ring with white inside.
-    pub fn dot(&mut self, at: (f64, f64), radius: f64, colour: Rgb, hollow: bool) {
+    pub(super) fn dot(&mut self, at: (f64, f64), radius: f64, colour: Rgb, hollow: bool) {
         let [x, y, radius] = [at.0, at.1, radius].map(number);
         let (fill, colour) = (if hollow { "#ffffff".into() } else { hex(colour) }, hex(colour));
         self.element(format_args!(
@@ -110,20 +110,20 @@ impl Canvas {
     }
 
     /// A filled disc without an outline.
-    pub fn spot(&mut self, at: (f64, f64), radius: f64, colour: Rgb) {
+    pub(super) fn spot(&mut self, at: (f64, f64), radius: f64, colour: Rgb) {
         let ([x, y, radius], colour) = ([at.0, at.1, radius].map(number), hex(colour));
         self.element(format_args!(r#"<circle cx="{x}" cy="{y}" r="{radius}" fill="{colour}"/>"#));
     }
 
     /// A filled polygon with a thin white edge, by which those that overlap are told apart.
-    pub fn polygon(&mut self, corners: &[(f64, f64)], fill: Rgb) {
+    pub(super) fn polygon(&mut self, corners: &[(f64, f64)], fill: Rgb) {
         let path: Vec<String> = corners.iter().map(|(x, y)| format!("{} {}", number(*x), number(*y))).collect();
         let (path, fill) = (path.join("L"), hex(fill));
         self.element(format_args!(r##"<path d="M{path}Z" fill="{fill}" stroke="#ffffff" stroke-width="0.4"/>"##));
     }
 
     /// A disc with a thin white edge, as [`Canvas::polygon`].
-    pub fn disc(&mut self, at: (f64, f64), radius: f64, fill: Rgb) {
+    pub(super) fn disc(&mut self, at: (f64, f64), radius: f64, fill: Rgb) {
         let ([x, y, radius], fill) = ([at.0, at.1, radius].map(number), hex(fill));
         self.element(format_args!(
             r##"<circle cx="{x}" cy="{y}" r="{radius}" fill="{fill}" stroke="#ffffff" stroke-width="0.4"/>"##
@@ -131,7 +131,7 @@ impl Canvas {
     }
 
     /// A ring that shows what is inside.
-    pub fn ring(&mut self, at: (f64, f64), radius: f64, colour: Rgb) {
+    pub(super) fn ring(&mut self, at: (f64, f64), radius: f64, colour: Rgb) {
         let ([x, y, radius], colour) = ([at.0, at.1, radius].map(number), hex(colour));
         self.element(format_args!(
             r#"<circle cx="{x}" cy="{y}" r="{radius}" fill="none" stroke="{colour}" stroke-width="1.6"/>"#
@@ -140,7 +140,7 @@ impl Canvas {
 
     /// Parallel lines from the lower left to the upper right, `distance` apart along x, that fill `area`. Lines and not
     /// a pattern: many viewers draw patterns as blurred bitmaps.
-    pub fn hatch(&mut self, area: Area, distance: f64, stroke: Rgb, width: f64) {
+    pub(super) fn hatch(&mut self, area: Area, distance: f64, stroke: Rgb, width: f64) {
         let mut path = String::new();
         let mut offset = distance / 2.0;
         while offset < area.width + area.height {
@@ -154,20 +154,20 @@ impl Canvas {
     }
 
     /// One line of text.
-    pub fn text(&mut self, text: &Text<'_>) {
+    pub(super) fn text(&mut self, text: &Text<'_>) {
         text.write_to(&mut self.body, self.texts);
         self.texts += 1;
     }
 
     /// The elements that `fill` adds, as one group with an `id`.
-    pub fn group(&mut self, id: &str, fill: impl FnOnce(&mut Self)) {
+    pub(super) fn group(&mut self, id: &str, fill: impl FnOnce(&mut Self)) {
         self.element(format_args!(r#"<g id="{id}">"#));
         fill(self);
         self.element(format_args!("</g>"));
     }
 
     /// The document on white paper of this size; screen readers and tooltips show the title.
-    pub fn finish(self, title: &str, width: f64, height: f64) -> Svg {
+    pub(super) fn finish(self, title: &str, width: f64, height: f64) -> Svg {
         let (width, height) = (width.ceil(), height.ceil());
         let paper = r##"<rect width="100%" height="100%" fill="#ffffff"/>"##;
         let title = escape(title);

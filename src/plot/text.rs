@@ -32,16 +32,16 @@ pub(super) struct Font {
 }
 
 impl Font {
-    pub const fn regular(size: f64) -> Self {
+    pub(super) const fn regular(size: f64) -> Self {
         Self { size, bold: false }
     }
 
-    pub const fn bold(size: f64) -> Self {
+    pub(super) const fn bold(size: f64) -> Self {
         Self { size, bold: true }
     }
 
     /// How far below its middle line a line of digits and capitals has its baseline.
-    pub fn drop(&self) -> f64 {
+    pub(super) fn drop(&self) -> f64 {
         self.size * CAP_HEIGHT / 2.0
     }
 }
@@ -67,7 +67,7 @@ pub(super) struct Text<'a> {
 
 impl Text<'_> {
     /// Appends the `<text>` element with the id `t<number>`, on a line of its own.
-    pub fn write_to(&self, markup: &mut String, id: usize) {
+    pub(super) fn write_to(&self, markup: &mut String, id: usize) {
         let anchor = match self.anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",

@@ -68,7 +68,7 @@ const MOST_PLACED: usize = 1000;
 impl<'a> OpenPicture<'a> {
     /// The surest regions, the earlier of equally sure ones, that have a place in the network's input, and a control
     /// each, drawn from the seed, the picture's path and the region's number.
-    pub fn new(picture: &'a PreparedPicture, located: Vec<Located>, choice: Choice) -> Self {
+    pub(super) fn new(picture: &'a PreparedPicture, located: Vec<Located>, choice: Choice) -> Self {
         let mut sure: Vec<(usize, Located)> =
             located.into_iter().enumerate().filter(|(_, found)| found.confidence >= choice.least_confidence).collect();
         sure.sort_by(|(_, a), (_, b)| b.confidence.total_cmp(&a.confidence));
@@ -87,7 +87,7 @@ impl<'a> OpenPicture<'a> {
     }
 
     /// The inputs for which the network is asked with one fill: the number among `chosen` and what is hidden.
-    pub fn inputs(&self) -> impl Iterator<Item = (usize, RemovalKind)> + '_ {
+    pub(super) fn inputs(&self) -> impl Iterator<Item = (usize, RemovalKind)> + '_ {
         let asked = |chosen: &Chosen, kind: RemovalKind| !kind.is_control() || chosen.control.is_some();
         self.chosen.iter().enumerate().flat_map(move |(region, chosen)| {
             RemovalKind::ALL.into_iter().filter(move |&kind| asked(chosen, kind)).map(move |kind| (region, kind))
@@ -95,7 +95,7 @@ impl<'a> OpenPicture<'a> {
     }
 
     /// Appends the places of the network's input that are shown of an input, all of them without a region.
-    pub fn show(&self, input: Option<(usize, RemovalKind)>, shown: &mut Vec<bool>) {
+    pub(super) fn show(&self, input: Option<(usize, RemovalKind)>, shown: &mut Vec<bool>) {
         let Some((region, kind)) = input else {
             shown.extend(std::iter::repeat_n(true, self.picture.placement.input.area()));
             return;
@@ -110,7 +110,12 @@ impl<'a> OpenPicture<'a> {
 
     /// The picture's record: `whole` is the answer for all of it, `answers` has for every fill those for
     /// [`OpenPicture::inputs`], `redrawn` those for the scene without each region.
-    pub fn record(&self, whole: &Prediction, answers: &[&[Prediction]], redrawn: &[Prediction]) -> RemovalRecord {
+    pub(super) fn record(
+        &self,
+        whole: &Prediction,
+        answers: &[&[Prediction]],
+        redrawn: &[Prediction],
+    ) -> RemovalRecord {
         let own = whole.label;
         let answer = |found: &Prediction| RemovalAnswer { label: found.label, probability: found.probabilities[own] };
         let inputs: Vec<(usize, RemovalKind)> = self.inputs().collect();

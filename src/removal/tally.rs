@@ -33,7 +33,7 @@ pub struct Group {
 }
 
 /// Class of the regions and label of the pictures; `None` stands for all together.
-pub type Key = (Option<usize>, Option<usize>);
+pub(super) type Key = (Option<usize>, Option<usize>);
 
 /// The groups in the order of the tables: by class, then by label, all together first.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 
 /// A picture that is shown for a class.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ShownExample {
+pub(super) struct ShownExample {
     /// Its path.
     pub path: String,
     /// Width and height of the upright picture.
@@ -29,7 +29,7 @@ pub struct ShownExample {
 
 /// What is shown for a class.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct ClassEvidence {
+pub(super) struct ClassEvidence {
     /// For labels, the most frequent ones of the class first: the pictures with the highest scores.
     pub strongest: Vec<(usize, Vec<ShownExample>)>,
     /// Pictures in which the class is detected, with the lowest scores.
@@ -40,13 +40,13 @@ pub struct ClassEvidence {
 
 impl ClassEvidence {
     /// All pictures.
-    pub fn examples(&self) -> impl Iterator<Item = &ShownExample> {
+    pub(super) fn examples(&self) -> impl Iterator<Item = &ShownExample> {
         self.strongest.iter().flat_map(|(_, examples)| examples).chain(&self.weakest).chain(&self.random)
     }
 
     /// The groups of pictures in their order, each with its heading; left out is one that shows no picture that is in
     /// none of those before it, as where the class is detected in a few pictures alone.
-    pub fn groups(&self, labels: &[String]) -> Vec<(String, &[ShownExample])> {
+    pub(super) fn groups(&self, labels: &[String]) -> Vec<(String, &[ShownExample])> {
         let strongest = self.strongest.iter();
         let strongest = strongest.map(|(label, of)| (format!("Most important, answer {}", labels[*label]), &of[..]));
         let others = [("Detected, and least important", &self.weakest), ("Detected, at random", &self.random)];

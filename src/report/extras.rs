@@ -25,7 +25,7 @@ pub(super) struct FilterRow {
 
 impl FilterRow {
     /// How much more of the channel lies in the boxes than of the picture.
-    pub fn excess(&self) -> f64 {
+    pub(super) fn excess(&self) -> f64 {
         self.share.unwrap_or(0.0) - self.area_share.unwrap_or(0.0)
     }
 }

@@ -69,7 +69,7 @@ pub(super) struct Gallery<'a> {
 
 impl<'a> Gallery<'a> {
     /// What is to be drawn.
-    pub fn of(runs: &'a [ReportedRun<'_>]) -> Self {
+    pub(super) fn of(runs: &'a [ReportedRun<'_>]) -> Self {
         let mut examples = BTreeMap::new();
         for (number, run) in runs.iter().enumerate() {
             for (method, of_method) in run.evidence.iter().enumerate() {
@@ -86,7 +86,7 @@ impl<'a> Gallery<'a> {
     ///
     /// # Errors
     /// A file cannot be written. A photo that cannot be read is left out and said.
-    pub fn draw(
+    pub(super) fn draw(
         &mut self,
         runs: &[ReportedRun<'_>],
         photos: &[Option<&dyn PhotoSource>],
@@ -130,7 +130,7 @@ impl<'a> Gallery<'a> {
 
     /// Of pictures in the page itself keeps as many as fit into three quarters of `budget`, spread evenly over them;
     /// says how many were left out.
-    pub fn keep_within(&mut self, budget: usize) -> Result<usize> {
+    pub(super) fn keep_within(&mut self, budget: usize) -> Result<usize> {
         let room = budget / 4 * 3;
         let all: usize = self.all().map(|shown| shown.embedded.len().div_ceil(3) * 4).sum();
         if all <= room {
@@ -155,13 +155,13 @@ impl<'a> Gallery<'a> {
     }
 
     /// The picture of a run, method and class of a photo, if it is shown.
-    pub fn picture(&self, place: (usize, usize, usize), path: &str) -> Option<&Shown> {
+    pub(super) fn picture(&self, place: (usize, usize, usize), path: &str) -> Option<&Shown> {
         self.shown.get(&place)?.get(path).filter(|shown| shown.kept)
     }
 
     /// How many pictures are shown, of how many photos, and what could not be. Photos of one path are the same in runs
     /// over the same corpus.
-    pub fn into_counts(self, runs: &[ReportedRun<'_>]) -> (usize, usize, Vec<Failure>) {
+    pub(super) fn into_counts(self, runs: &[ReportedRun<'_>]) -> (usize, usize, Vec<Failure>) {
         let kept = self.shown.iter().flat_map(|(place, of)| {
             let corpus = runs[place.0].run.manifest.corpus.sha256.as_str();
             of.iter().filter(|(_, shown)| shown.kept).map(move |(path, _)| (corpus, path.as_str()))
@@ -225,7 +225,7 @@ impl<'a> DrawingTask<'a, '_> {
 
 impl Shown {
     /// The small picture as a page's source.
-    pub fn source(&self, prefix: &str, embedded: bool) -> String {
+    pub(super) fn source(&self, prefix: &str, embedded: bool) -> String {
         match embedded {
             true => {
                 format!("data:image/jpeg;base64,{}", base64::engine::general_purpose::STANDARD.encode(&self.embedded))

@@ -85,7 +85,7 @@ pub(super) fn bracketed(value: Option<(f64, f64, f64)>) -> String {
 
 impl Pages<'_> {
     /// The main page.
-    pub fn index(&self) -> String {
+    pub(super) fn index(&self) -> String {
         let title = match self.runs {
             [run] => format!("{}: objects and emotions", run.name),
             _ => "Objects and emotions".to_string(),
@@ -111,7 +111,7 @@ impl Pages<'_> {
     }
 
     /// Every class's page with its place.
-    pub fn class_pages(&self) -> Vec<(String, String)> {
+    pub(super) fn class_pages(&self) -> Vec<(String, String)> {
         let mut pages = Vec::new();
         for (number, run) in self.runs.iter().enumerate() {
             for (method, classes) in run.classes.iter().enumerate() {

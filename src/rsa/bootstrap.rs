@@ -22,7 +22,7 @@ const CHUNK: usize = 64;
 
 /// Spearman correlations of every pair a < b, in the order (0, 1), (0, 2), ... (1, 2), ..., in every resample; `None`
 /// where a matrix is constant. Resample `number` is the same whatever the number of threads and of resamples.
-pub fn resample(
+pub(super) fn resample(
     inputs: &Inputs,
     corpora: &[SampledCorpus],
     resamples: usize,

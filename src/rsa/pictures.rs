@@ -25,7 +25,7 @@ impl Lists {
 
 /// The pictures of a run, in the order of its records.
 #[derive(Debug, Clone)]
-pub struct Pictures {
+pub(super) struct Pictures {
     paths: Vec<String>,
     labels: Vec<u32>,
     /// One a method, and the last for the detections alone.
@@ -35,7 +35,7 @@ pub struct Pictures {
 
 /// How a run's own classes and labels are numbered in the matrices that are compared.
 #[derive(Debug, Clone)]
-pub struct Numbering {
+pub(super) struct Numbering {
     /// Number of each of the run's classes.
     pub classes: Vec<usize>,
     /// Number of each of its labels.
@@ -47,7 +47,7 @@ impl Pictures {
     ///
     /// # Errors
     /// More cells than can be numbered.
-    pub fn new(classes: usize, labels: usize, methods: usize) -> Result<Self> {
+    pub(super) fn new(classes: usize, labels: usize, methods: usize) -> Result<Self> {
         if classes.checked_mul(labels).is_none_or(|cells| u32::try_from(cells).is_err()) {
             return Err(Error::Setting(format!("matrices of {classes} x {labels} cells are too large to compare")));
         }
@@ -60,7 +60,7 @@ impl Pictures {
     ///
     /// # Errors
     /// The records cannot be read; the rule does not fit the run's network.
-    pub fn read(run: &Run, rule: &AssociationConfig, numbering: &Numbering) -> Result<Self> {
+    pub(super) fn read(run: &Run, rule: &AssociationConfig, numbering: &Numbering) -> Result<Self> {
         let Numbering { classes, labels } = numbering;
         let importance = Importance::of_run(run, rule)?;
         let mut pictures = Self::new(classes.len(), labels.len(), run.manifest.configuration.cam.names().len())?;
@@ -92,39 +92,39 @@ impl Pictures {
     }
 
     /// Their paths.
-    pub fn paths(&self) -> &[String] {
+    pub(super) fn paths(&self) -> &[String] {
         &self.paths
     }
 
     /// Number of pictures.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.labels.len()
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
     /// The list of the detections, where others have a method.
-    pub fn detections(&self) -> usize {
+    pub(super) fn detections(&self) -> usize {
         self.lists.len() - 1
     }
 
     /// Whether nothing was detected in any picture.
-    pub fn without_detections(&self) -> bool {
+    pub(super) fn without_detections(&self) -> bool {
         self.lists[self.detections()].cells.is_empty()
     }
 
     /// c_j: pictures of each label when each counts as often as `weight` says.
-    pub fn images(&self, weight: impl Fn(usize) -> u32) -> Vec<u32> {
+    pub(super) fn images(&self, weight: impl Fn(usize) -> u32) -> Vec<u32> {
         let mut images = vec![0; self.size.1];
         self.labels.iter().enumerate().for_each(|(at, &label)| images[label as usize] += weight(at));
         images
     }
 
     /// a_ij, row by row, into `counts`, when each picture counts as often as `weight` says.
-    pub fn count(&self, list: usize, weight: impl Fn(usize) -> u32, counts: &mut Vec<u32>) {
+    pub(super) fn count(&self, list: usize, weight: impl Fn(usize) -> u32, counts: &mut Vec<u32>) {
         counts.clear();
         counts.resize(self.size.0 * self.size.1, 0);
         let Lists { cells, ends } = &self.lists[list];
@@ -140,13 +140,13 @@ impl Pictures {
 
     /// The label of a picture.
     #[cfg(test)]
-    pub fn label(&self, at: usize) -> usize {
+    pub(super) fn label(&self, at: usize) -> usize {
         self.labels[at] as usize
     }
 
     /// The classes in a list of a picture.
     #[cfg(test)]
-    pub fn classes(&self, list: usize, at: usize) -> Vec<usize> {
+    pub(super) fn classes(&self, list: usize, at: usize) -> Vec<usize> {
         let Lists { cells, ends } = &self.lists[list];
         let start = at.checked_sub(1).map_or(0, |before| ends[before]);
         cells[start..ends[at]].iter().map(|&cell| cell as usize / self.size.1).collect()

@@ -26,7 +26,7 @@ pub struct Reliability {
 
 /// The reliability of every item; `None` for those without pictures and where no halving has a correlation. Cells are
 /// those of the columns `compared`, of shares those whose label is in both halves.
-pub fn reliability(
+pub(super) fn reliability(
     inputs: &Inputs,
     corpora: &[SampledCorpus],
     compared: &[usize],

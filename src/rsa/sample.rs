@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 /// Pictures that are drawn together.
 #[derive(Debug)]
-pub struct SampledCorpus {
+pub(super) struct SampledCorpus {
     /// Number of different paths.
     pub images: usize,
     /// For each run of this corpus its place in [`Inputs::runs`], and each record's number among the paths.
@@ -19,7 +19,7 @@ pub struct SampledCorpus {
 }
 
 /// The corpora of all runs, in the order of the first run of each.
-pub fn corpora(inputs: &Inputs) -> Vec<SampledCorpus> {
+pub(super) fn corpora(inputs: &Inputs) -> Vec<SampledCorpus> {
     let sets: Vec<BTreeSet<&String>> = inputs.runs.iter().map(|run| run.pictures.paths().iter().collect()).collect();
     let same = |a: usize, b: usize| inputs.runs[a].corpus == inputs.runs[b].corpus || sets[a] == sets[b];
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -44,16 +44,16 @@ pub fn corpora(inputs: &Inputs) -> Vec<SampledCorpus> {
 
 /// How often each picture of each corpus counts.
 #[derive(Debug, Clone)]
-pub struct Sample(Vec<Vec<u32>>);
+pub(super) struct Sample(Vec<Vec<u32>>);
 
 impl Sample {
     /// Every picture once.
-    pub fn whole(corpora: &[SampledCorpus]) -> Self {
+    pub(super) fn whole(corpora: &[SampledCorpus]) -> Self {
         Self(corpora.iter().map(|corpus| vec![1; corpus.images]).collect())
     }
 
     /// As many pictures as there are, drawn with replacement; the same for the same seed and number.
-    pub fn drawn(&mut self, seed: u64, number: usize) {
+    pub(super) fn drawn(&mut self, seed: u64, number: usize) {
         for (corpus, weights) in self.0.iter_mut().enumerate() {
             let mut random = Random::of_text(seed, &format!("bootstrap of corpus {corpus}, {number}"));
             weights.fill(0);
@@ -65,7 +65,7 @@ impl Sample {
     }
 
     /// Two random halves; the first has the odd picture.
-    pub fn halves(corpora: &[SampledCorpus], seed: u64, number: usize) -> [Self; 2] {
+    pub(super) fn halves(corpora: &[SampledCorpus], seed: u64, number: usize) -> [Self; 2] {
         let half = |(at, corpus): (usize, &SampledCorpus)| {
             let mut random = Random::of_text(seed, &format!("halves of corpus {at}, {number}"));
             let mut weights: Vec<u32> = (0..corpus.images as u32).map(|at| (at + 1) % 2).collect();
@@ -79,7 +79,7 @@ impl Sample {
 }
 
 /// Counts matrices over samples and ranks their cells, keeping its memory.
-pub struct Counter<'a> {
+pub(super) struct Counter<'a> {
     inputs: &'a Inputs,
     /// For each run its corpus and the numbers of its records.
     of_run: Vec<(usize, &'a [u32])>,
@@ -89,7 +89,7 @@ pub struct Counter<'a> {
 
 impl<'a> Counter<'a> {
     /// For these inputs, whose corpora are given.
-    pub fn new(inputs: &'a Inputs, corpora: &'a [SampledCorpus]) -> Self {
+    pub(super) fn new(inputs: &'a Inputs, corpora: &'a [SampledCorpus]) -> Self {
         let mut of_run: Vec<(usize, &[u32])> = vec![(0, &[]); inputs.runs.len()];
         for (at, corpus) in corpora.iter().enumerate() {
             corpus.runs.iter().for_each(|(run, numbers)| of_run[*run] = (at, numbers));
@@ -98,7 +98,7 @@ impl<'a> Counter<'a> {
     }
 
     /// c_j of every run.
-    pub fn images(&self, sample: &Sample) -> Vec<Vec<u32>> {
+    pub(super) fn images(&self, sample: &Sample) -> Vec<Vec<u32>> {
         let of = |(run, &(corpus, numbers)): (usize, &(usize, &[u32]))| {
             self.inputs.runs[run].pictures.images(|at| sample.0[corpus][numbers[at] as usize])
         };
@@ -107,7 +107,7 @@ impl<'a> Counter<'a> {
 
     /// The labels whose columns are filled in every matrix when the runs' labels have so many `images`; counts are
     /// there for every label.
-    pub fn filled(&self, images: &[Vec<u32>]) -> Vec<usize> {
+    pub(super) fn filled(&self, images: &[Vec<u32>]) -> Vec<usize> {
         let filled = |label: usize| {
             (self.inputs.matrix == MatrixKind::Counts || images.iter().all(|images| images[label] > 0))
                 && self.inputs.items.iter().all(|item| match &item.data {
@@ -119,7 +119,14 @@ impl<'a> Counter<'a> {
     }
 
     /// The ranks of an item's cells, row by row, of the columns `labels`, all filled.
-    pub fn rank(&mut self, item: usize, sample: &Sample, images: &[Vec<u32>], labels: &[usize], ranks: &mut Ranks) {
+    pub(super) fn rank(
+        &mut self,
+        item: usize,
+        sample: &Sample,
+        images: &[Vec<u32>],
+        labels: &[usize],
+        ranks: &mut Ranks,
+    ) {
         match &self.inputs.items[item].data {
             Data::Run { run, method } => self.rank_list(*run, *method, sample, images, labels, ranks),
             Data::Table { cells, .. } => {
@@ -130,7 +137,7 @@ impl<'a> Counter<'a> {
     }
 
     /// [`Counter::rank`] for one list of a run: a method, or the detections.
-    pub fn rank_list(
+    pub(super) fn rank_list(
         &mut self,
         run: usize,
         list: usize,
@@ -146,7 +153,7 @@ impl<'a> Counter<'a> {
 
     /// a_ij, or a_ij / c_j where shares are compared, of one list of a run, row by row, of the columns `labels`, all
     /// filled.
-    pub fn cells<'b>(
+    pub(super) fn cells<'b>(
         &'b mut self,
         run: usize,
         list: usize,

@@ -112,7 +112,7 @@ fn shares(rows: &mut [(String, Vec<Option<f64>>)], images: &[Option<f64>]) {
 
 /// The name of a matrix: the file's without its ending or, for `association.csv` and `counts.csv`, its folder's; with
 /// so many parts of the path.
-pub fn name_of(path: &Path, parts: usize) -> String {
+pub(super) fn name_of(path: &Path, parts: usize) -> String {
     let stem = path.with_extension("");
     match (stem.file_name().and_then(|name| name.to_str()), stem.parent()) {
         (Some("association" | "counts"), Some(folder)) if folder.file_name().is_some() => last_parts(folder, parts),
@@ -121,7 +121,7 @@ pub fn name_of(path: &Path, parts: usize) -> String {
 }
 
 /// The last parts of a path, joined by slashes.
-pub fn last_parts(path: &Path, parts: usize) -> String {
+pub(super) fn last_parts(path: &Path, parts: usize) -> String {
     let names: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
     names[names.len().saturating_sub(parts)..].join("/")
 }

@@ -83,12 +83,12 @@ pub(crate) struct Place {
 
 impl Place {
     /// The checksum of the lines before it, as it is written.
-    pub fn checksum(self) -> String {
+    pub(crate) fn checksum(self) -> String {
         in_digits(self.checksum)
     }
 
     /// Goes behind a line that was read.
-    pub fn pass(&mut self, line: &[u8]) {
+    pub(crate) fn pass(&mut self, line: &[u8]) {
         self.lines += 1;
         self.checksum = seal_of(line).map_or(0, |seal| seal.checksum);
     }

@@ -62,7 +62,7 @@ pub fn write_maps(path: &Path, record: &ImageRecord, size: Size, maps: &[KeptMap
 }
 
 /// A map as it is kept: its rows and columns, and its values row by row.
-pub type ReadMap = ([usize; 2], Vec<f32>);
+pub(super) type ReadMap = ([usize; 2], Vec<f32>);
 
 /// The maps of methods in a file that [`save_maps`] has written; `None` where there is no such file, or no such method
 /// in it.

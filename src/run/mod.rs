@@ -5,16 +5,17 @@ pub mod journal;
 mod manifest;
 mod maps;
 mod order;
+mod outcome;
 pub mod record;
 mod regions;
 mod tables;
 
 pub use manifest::{
-    CorpusInfo, Experiment, FORMAT, InputInfo, Manifest, MergedShard, ModelFile, Outcome, ScoringInfo, ShardInfo,
-    Timings,
+    CorpusInfo, Experiment, FORMAT, InputInfo, Manifest, MergedShard, ModelFile, ScoringInfo, ShardInfo,
 };
 pub use maps::{KeptMap, map_file, read_map, read_maps, save_maps, write_maps};
 pub(crate) use order::Ordered;
+pub use outcome::{Outcome, Timings};
 pub use tables::{Failure, failures_csv, images_and_objects_csv, read_failures, write_failures};
 pub(crate) use tables::{table, write_tables};
 

@@ -57,7 +57,7 @@ struct Stretch<'a> {
 
 impl<'a, R: RunRecord> Ordered<'a, R> {
     /// No runs yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { stretches: Vec::new(), records: PhantomData }
     }
 
@@ -65,7 +65,7 @@ impl<'a, R: RunRecord> Ordered<'a, R> {
     ///
     /// # Errors
     /// As [`Run::for_each_record_of`].
-    pub fn add(&mut self, run: &'a Run, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
+    pub(crate) fn add(&mut self, run: &'a Run, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
         let mut last: Option<String> = None;
         let (mut at, mut place) = (0, Place::default());
         run.for_each_line(|line, record: R| {
@@ -85,7 +85,7 @@ impl<'a, R: RunRecord> Ordered<'a, R> {
     ///
     /// # Errors
     /// As [`Run::for_each_record_of`]; whatever `take` returns.
-    pub fn for_each(&self, mut take: impl FnMut(&[u8], &R) -> Result<()>) -> Result<()> {
+    pub(crate) fn for_each(&self, mut take: impl FnMut(&[u8], &R) -> Result<()>) -> Result<()> {
         let bytes = (HELD / self.stretches.len().max(1)).clamp(4 << 10, 4 << 20);
         let mut cursors: Vec<Cursor<'_, R>> =
             self.stretches.iter().map(|stretch| Cursor::new(stretch, bytes)).collect();

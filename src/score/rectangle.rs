@@ -5,32 +5,32 @@ use crate::image::{Extent, Letterbox, Size};
 use std::ops::Range;
 
 /// Along each side windows of a box's size lie at so many places.
-pub const WINDOWS: usize = 16;
+pub(super) const WINDOWS: usize = 16;
 
 /// Windows whose means differ by less than this share of their mean do so by rounding.
 const SAME: f64 = 1e-4;
 
 /// Pixels of the content.
 #[derive(Debug, Clone)]
-pub struct Area {
+pub(super) struct Area {
     pub rows: Range<usize>,
     pub columns: Range<usize>,
 }
 
 impl Area {
     /// Whether it has pixels at all.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty() || self.columns.is_empty()
     }
 
     /// Its number of pixels.
-    pub fn area(&self) -> f64 {
+    pub(super) fn area(&self) -> f64 {
         (self.rows.len() * self.columns.len()) as f64
     }
 
     /// Where in a table of sums with `stride` columns the four sums lie of which the first and the last count for it
     /// and the others against it.
-    pub fn corners(&self, stride: usize) -> [usize; 4] {
+    pub(super) fn corners(&self, stride: usize) -> [usize; 4] {
         let at = |row: usize, column: usize| row * stride + column;
         let (Range { start: r0, end: r1 }, Range { start: c0, end: c1 }) = (&self.rows, &self.columns);
         [at(*r1, *c1), at(*r0, *c1), at(*r1, *c0), at(*r0, *c0)]
@@ -39,14 +39,14 @@ impl Area {
 
 /// A side `sqrt 2` times as long, with the same middle and cut to `side` pixels; longer by at least a pixel at each
 /// end.
-pub fn wider(inside: &Range<usize>, side: usize) -> Range<usize> {
+pub(super) fn wider(inside: &Range<usize>, side: usize) -> Range<usize> {
     let margin = ((inside.len() as f64 * (std::f64::consts::SQRT_2 - 1.0) / 2.0).round() as usize).max(1);
     inside.start.saturating_sub(margin)..(inside.end + margin).min(side)
 }
 
 /// A box in whole pixels.
 #[derive(Debug)]
-pub struct Rectangle {
+pub(super) struct Rectangle {
     /// What of the content is in it.
     inside: Area,
     /// Its number of pixels, padding included.
@@ -64,7 +64,7 @@ impl std::ops::Deref for Rectangle {
 
 /// What a box's scores are made of.
 #[derive(Debug)]
-pub struct Sums {
+pub(super) struct Sums {
     /// Over the box's part of the content.
     pub inside: f64,
     /// Over it and the frame around it.
@@ -77,7 +77,7 @@ pub struct Sums {
 
 impl Rectangle {
     /// See [`super::PlacedMap::score`].
-    pub fn new(letterbox: Letterbox, area: BoxArea, extent: &Extent) -> Self {
+    pub(super) fn new(letterbox: Letterbox, area: BoxArea, extent: &Extent) -> Self {
         let Letterbox { canvas, content, left, top, .. } = letterbox;
         let on_canvas = letterbox.to_canvas(extent);
         let whole = |from: f32, to: f32, side: u32| {
@@ -100,7 +100,7 @@ impl Rectangle {
     }
 
     /// It and the frame around it.
-    pub fn frame(&self) -> Area {
+    pub(super) fn frame(&self) -> Area {
         Area {
             rows: wider(&self.rows, self.content.height as usize),
             columns: wider(&self.columns, self.content.width as usize),
@@ -108,7 +108,7 @@ impl Rectangle {
     }
 
     /// First rows and first columns of windows of its size.
-    pub fn places(&self) -> [[usize; WINDOWS]; 2] {
+    pub(super) fn places(&self) -> [[usize; WINDOWS]; 2] {
         let Size { width, height } = self.content;
         [(self.rows.len(), height), (self.columns.len(), width)].map(|(length, side)| {
             let free = side as usize - length;
@@ -117,7 +117,7 @@ impl Rectangle {
     }
 
     /// Mean and standard deviation of the sums over windows of its size, from a table of sums with `stride` columns.
-    pub fn windows(&self, sums: &[f64], stride: usize) -> [f64; 2] {
+    pub(super) fn windows(&self, sums: &[f64], stride: usize) -> [f64; 2] {
         if self.is_empty() {
             return [0.0; 2];
         }
@@ -138,7 +138,7 @@ impl Rectangle {
     }
 
     /// From sums, and the maximum over its part of the content.
-    pub fn score(&self, sums: &Sums, max: f32) -> BoxScore {
+    pub(super) fn score(&self, sums: &Sums, max: f32) -> BoxScore {
         if self.is_empty() {
             return BoxScore::default();
         }

@@ -14,7 +14,7 @@ const BLOCK: usize = 128;
 
 /// What `visit` makes of the squared Euclidean distances of each row, whose number it is given, to all rows, itself
 /// included. The numbers must be finite.
-pub fn by_row<R: Send>(rows: &Array2<f64>, visit: impl Fn(usize, &[f64]) -> R + Sync) -> Vec<R> {
+pub(super) fn by_row<R: Send>(rows: &Array2<f64>, visit: impl Fn(usize, &[f64]) -> R + Sync) -> Vec<R> {
     let Some(mean) = rows.mean_axis(Axis(0)) else { return Vec::new() };
     let rows: Array2<f64> = rows - &mean;
     let starts: Vec<usize> = (0..rows.nrows()).step_by(BLOCK).collect();
@@ -43,7 +43,7 @@ pub fn by_row<R: Send>(rows: &Array2<f64>, visit: impl Fn(usize, &[f64]) -> R + 
 
 /// A neighbour of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RowNeighbour {
+pub(super) struct RowNeighbour {
     /// Its number.
     pub row: usize,
     /// How far it is.
@@ -52,7 +52,7 @@ pub struct RowNeighbour {
 
 /// The `count` nearest of the rows at these squared distances but for the row `own`, the nearest first; of equally near
 /// ones the first in their order.
-pub fn nearest(own: usize, squares: &[f64], count: usize) -> Vec<RowNeighbour> {
+pub(super) fn nearest(own: usize, squares: &[f64], count: usize) -> Vec<RowNeighbour> {
     let mut rows: Vec<usize> = (0..squares.len()).filter(|&row| row != own).collect();
     let nearer = |a: &usize, b: &usize| squares[*a].total_cmp(&squares[*b]).then(a.cmp(b));
     if count < rows.len() {

@@ -76,7 +76,7 @@ mod tests {
         // y = 3 + 2 a - b, and c is not used.
         let rows =
             [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]];
-        let y: Vec<f64> = rows.iter().map(|[a, b, _]| 3.0 + 2.0 * f64::from(*a) - f64::from(*b)).collect();
+        let y: Vec<f64> = rows.iter().map(|[a, b, _]| 3.0 + 2.0 * a - b).collect();
         let found = lasso(&rows.concat(), &y, &[1.0, 2.0, 3.0, 1.0, 1.0, 0.5], 0.0);
         for (found, wanted) in found.iter().zip([2.0, -1.0, 0.0]) {
             approx::assert_abs_diff_eq!(*found, wanted, epsilon = 1e-6);

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Pictures as they are shown.
 #[derive(Debug)]
-pub struct PictureLessons<'a> {
+pub(super) struct PictureLessons<'a> {
     /// Where they come from.
     pub feed: Feed<'a>,
     /// Where the network is.
@@ -20,7 +20,7 @@ pub struct PictureLessons<'a> {
 
 /// How pictures are shown, whatever they are.
 #[derive(Debug, Clone, Copy)]
-pub struct Showing {
+pub(super) struct Showing {
     /// How they are brought to the network's input.
     pub fit: Fit,
     /// Pictures a batch.
@@ -37,7 +37,7 @@ pub struct Showing {
 
 impl Showing {
     /// These pictures, changed like this while they are learnt from.
-    pub fn lessons<'a>(self, items: &'a [LabelledPicture], augmentation: &Augmentation) -> PictureLessons<'a> {
+    pub(super) fn lessons<'a>(self, items: &'a [LabelledPicture], augmentation: &Augmentation) -> PictureLessons<'a> {
         let Self { fit, batch, seed, threads, keep, device } = self;
         let kept = keep.then(|| items.iter().map(|_| OnceLock::new()).collect());
         let augmentation = augmentation.clone();
@@ -51,7 +51,7 @@ impl PictureLessons<'_> {
     ///
     /// # Errors
     /// No memory.
-    pub fn batch(&self, shown: Shown) -> Result<Batch> {
+    pub(super) fn batch(&self, shown: Shown) -> Result<Batch> {
         let count = shown.labels.len() as i64;
         let tensors = || {
             let pixels = match (&self.feed.fit, count) {

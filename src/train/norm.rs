@@ -19,7 +19,7 @@ impl Norm {
     ///
     /// # Errors
     /// No memory.
-    pub fn new(path: &Path<'_>, channels: i64) -> Result<Self, TchError> {
+    pub(super) fn new(path: &Path<'_>, channels: i64) -> Result<Self, TchError> {
         Ok(Self {
             scale: path.f_ones("scale", &[channels])?,
             mean: path.f_zeros_no_train("mean", &[channels])?,
@@ -32,7 +32,7 @@ impl Norm {
     ///
     /// # Errors
     /// No memory.
-    pub fn forward(&self, x: &Tensor, bias: &Tensor, epsilon: f64, training: bool) -> Result<Tensor, TchError> {
+    pub(super) fn forward(&self, x: &Tensor, bias: &Tensor, epsilon: f64, training: bool) -> Result<Tensor, TchError> {
         let (scale, mean, variance) = (Some(&self.scale), Some(&self.mean), Some(&self.variance));
         x.f_batch_norm(scale, Some(bias), mean, variance, training, MOMENTUM, epsilon, true)
     }

@@ -7,7 +7,7 @@ use tch::Tensor;
 use tch::nn::{Optimizer, OptimizerConfig, VarStore, adamw};
 
 /// Variables of this group are drawn towards 0: kernels and matrices. The others (biases, BatchNorm) are in group 0.
-pub const DECAYED: usize = 1;
+pub(super) const DECAYED: usize = 1;
 
 /// How much of a weight goes per step and unit of learning rate.
 const WEIGHT_DECAY: f64 = 0.02;
@@ -20,7 +20,7 @@ const LARGEST_NORM: f64 = 10.0;
 
 /// AdamW on all variables of a store.
 #[derive(Debug)]
-pub struct Optimiser {
+pub(super) struct Optimiser {
     adam: Optimizer,
     schedule: Schedule,
 }
@@ -30,7 +30,7 @@ impl Optimiser {
     ///
     /// # Errors
     /// libtorch has no memory.
-    pub fn new(store: &VarStore, schedule: Schedule) -> Result<Self> {
+    pub(super) fn new(store: &VarStore, schedule: Schedule) -> Result<Self> {
         let mut adam = adamw(0.9, 0.99, 0.0).build(store, schedule.rate).map_err(Error::torch("starting training"))?;
         adam.set_weight_decay_group(DECAYED, WEIGHT_DECAY);
         Ok(Self { adam, schedule })
@@ -40,7 +40,7 @@ impl Optimiser {
     ///
     /// # Errors
     /// The loss is not a number: the learning rate is too high.
-    pub fn step(&mut self, number: u64, loss: &Tensor, adjust: impl FnOnce() -> Result<()>) -> Result<f64> {
+    pub(super) fn step(&mut self, number: u64, loss: &Tensor, adjust: impl FnOnce() -> Result<()>) -> Result<f64> {
         let value = loss.f_double_value(&[]).map_err(Error::torch("reading the loss"))?;
         if !value.is_finite() {
             return Err(Error::Numerics(format!(

@@ -11,7 +11,7 @@ const AHEAD: usize = 2;
 ///
 /// # Errors
 /// The first error of `consume`; nothing more is made then.
-pub fn in_order<T: Send>(
+pub(super) fn in_order<T: Send>(
     count: u64,
     threads: usize,
     make: impl Fn(u64) -> T + Sync,

@@ -16,7 +16,7 @@ enum Shading {
 }
 
 /// Draws one object.
-pub struct Hand {
+pub(super) struct Hand {
     random: Random,
     /// Whose hand it is.
     pub style: Style,
@@ -31,7 +31,7 @@ pub struct Hand {
 
 impl Hand {
     /// A hand for the object with this seed.
-    pub fn new(seed: u64, style: Style, variant: Variant) -> Self {
+    pub(super) fn new(seed: u64, style: Style, variant: Variant) -> Self {
         let mut random = Random::of_text(seed, "hand");
         let mut between = |low, high| random.uniform(low, high) as f32;
         let (kind, width, strength) = (between(0.0, 1.0), between(0.0, 1.0), between(0.0, 1.0));
@@ -54,32 +54,32 @@ impl Hand {
     }
 
     /// What was drawn.
-    pub fn finish(self) -> Drawing {
+    pub(super) fn finish(self) -> Drawing {
         self.drawing
     }
 
     /// Uniform in `[low, high)`.
-    pub fn between(&mut self, low: f32, high: f32) -> f32 {
+    pub(super) fn between(&mut self, low: f32, high: f32) -> f32 {
         self.random.uniform(f64::from(low), f64::from(high)) as f32
     }
 
     /// True in this share of cases.
-    pub fn chance(&mut self, share: f32) -> bool {
+    pub(super) fn chance(&mut self, share: f32) -> bool {
         self.between(0.0, 1.0) < share
     }
 
     /// A whole number from `low` to `high`, both included.
-    pub fn count(&mut self, low: usize, high: usize) -> usize {
+    pub(super) fn count(&mut self, low: usize, high: usize) -> usize {
         low + self.random.uniform(0.0, (high - low + 1) as f64) as usize
     }
 
     /// One of them.
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.count(0, from.len() - 1)]
     }
 
     /// Any colour a thing may be painted in.
-    pub fn paint(&mut self) -> Colour {
+    pub(super) fn paint(&mut self) -> Colour {
         let hue = self.between(0.0, 360.0);
         let pastel = self.chance(0.5);
         match self.style {
@@ -90,7 +90,7 @@ impl Hand {
     }
 
     /// A colour near one of `bases`; the held-out hand strays further, and towards other tints.
-    pub fn near(&mut self, bases: &[u32]) -> Colour {
+    pub(super) fn near(&mut self, bases: &[u32]) -> Colour {
         let base = Colour::hex(self.pick(bases));
         let stray = match self.style {
             Style::Standard => 0.04,
@@ -107,7 +107,7 @@ impl Hand {
     }
 
     /// Draws in a frame of its own.
-    pub fn within(&mut self, frame: Transform, draw: impl FnOnce(&mut Self)) {
+    pub(super) fn within(&mut self, frame: Transform, draw: impl FnOnce(&mut Self)) {
         let outer = self.frame;
         self.frame = outer.pre_concat(frame);
         draw(self);
@@ -115,14 +115,14 @@ impl Hand {
     }
 
     /// Draws a part that has a name of its own, the `number`th of that name.
-    pub fn part(&mut self, part: ObjectPart, number: usize, draw: impl FnOnce(&mut Self)) {
+    pub(super) fn part(&mut self, part: ObjectPart, number: usize, draw: impl FnOnce(&mut Self)) {
         let outer = self.drawing.begin(Some((part, number)));
         draw(self);
         self.drawing.begin(outer);
     }
 
     /// A surface: shaded, and outlined if this hand outlines.
-    pub fn shape(&mut self, path: Option<Path>, colour: Colour) {
+    pub(super) fn shape(&mut self, path: Option<Path>, colour: Colour) {
         let fill = match self.shading {
             Shading::Flat => PathFill::Flat(colour),
             Shading::Slope(strength) => PathFill::Slope(colour.lighter(strength), colour.darker(strength)),
@@ -135,17 +135,17 @@ impl Hand {
     }
 
     /// A detail: one colour, no outline.
-    pub fn detail(&mut self, path: Option<Path>, colour: Colour) {
+    pub(super) fn detail(&mut self, path: Option<Path>, colour: Colour) {
         self.drawing.add(path, self.frame, PathFill::Flat(colour), None);
     }
 
     /// A line with round ends.
-    pub fn line(&mut self, path: Option<Path>, width: f32, colour: Colour) {
+    pub(super) fn line(&mut self, path: Option<Path>, width: f32, colour: Colour) {
         self.drawing.add(path, self.frame, PathFill::Flat(colour), Some(width));
     }
 
     /// A bar: a line that is outlined as surfaces are.
-    pub fn bar(&mut self, path: Option<Path>, width: f32, colour: Colour) {
+    pub(super) fn bar(&mut self, path: Option<Path>, width: f32, colour: Colour) {
         if let Some((outline, ink)) = self.outline {
             let ink = PathFill::Flat(ink.unwrap_or(colour.darker(0.45)));
             self.drawing.add(path.clone(), self.frame, ink, Some(width + outline));

@@ -22,7 +22,7 @@ const TRIES: usize = 24;
 const LAYOUTS: usize = 40;
 
 /// Objects of these classes and variants, in painting order, each with its place and seed.
-pub fn place(random: &mut Random, size: Size, style: Style, kinds: &[(usize, Variant)]) -> Vec<Object> {
+pub(super) fn place(random: &mut Random, size: Size, style: Style, kinds: &[(usize, Variant)]) -> Vec<Object> {
     let mut objects = Vec::new();
     for layout in 0..LAYOUTS {
         let shrink = 1.0 - 0.5 * layout as f64 / LAYOUTS as f64;
@@ -36,7 +36,7 @@ pub fn place(random: &mut Random, size: Size, style: Style, kinds: &[(usize, Var
 }
 
 /// How an object of a class is turned.
-pub fn turn(random: &mut Random, class: usize) -> f64 {
+pub(super) fn turn(random: &mut Random, class: usize) -> f64 {
     let most = objects::of(class).turn;
     random.uniform(-most, most)
 }

@@ -12,17 +12,17 @@ use resvg::tiny_skia::{
 
 /// A colour: red, green, blue in `[0, 1]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Colour(pub [f32; 3]);
+pub(super) struct Colour(pub [f32; 3]);
 
 impl Colour {
     /// From `0xrrggbb`.
-    pub fn hex(rgb: u32) -> Self {
+    pub(super) fn hex(rgb: u32) -> Self {
         let channel = |shift: u32| ((rgb >> shift) & 0xff) as f32 / 255.0;
         Self([channel(16), channel(8), channel(0)])
     }
 
     /// From hue in degrees, saturation and lightness in `[0, 1]`.
-    pub fn hsl(hue: f32, saturation: f32, lightness: f32) -> Self {
+    pub(super) fn hsl(hue: f32, saturation: f32, lightness: f32) -> Self {
         let chroma = (1.0 - (2.0 * lightness - 1.0).abs()) * saturation;
         let sector = (hue / 60.0).rem_euclid(6.0);
         let ramp = |shift: f32| ((sector + shift).rem_euclid(6.0) - 3.0).abs() - 1.0;
@@ -31,7 +31,7 @@ impl Colour {
     }
 
     /// `share` of `other` in it.
-    pub fn mix(self, other: Self, share: f32) -> Self {
+    pub(super) fn mix(self, other: Self, share: f32) -> Self {
         let Self(other) = other;
         let mut mixed = self.0;
         for (channel, other) in mixed.iter_mut().zip(other) {
@@ -41,24 +41,24 @@ impl Colour {
     }
 
     /// Towards white.
-    pub fn lighter(self, share: f32) -> Self {
+    pub(super) fn lighter(self, share: f32) -> Self {
         self.mix(Self([1.0; 3]), share)
     }
 
     /// Towards black.
-    pub fn darker(self, share: f32) -> Self {
+    pub(super) fn darker(self, share: f32) -> Self {
         self.mix(Self([0.0; 3]), share)
     }
 
     /// As tiny-skia has it; `alpha` in `[0, 1]`.
-    pub fn skia(self, alpha: f32) -> Color {
+    pub(super) fn skia(self, alpha: f32) -> Color {
         let [r, g, b] = self.0.map(|channel| channel.clamp(0.0, 1.0));
         Color::from_rgba(r, g, b, alpha).expect("all four lie in [0, 1]")
     }
 }
 
 /// Sine and cosine of an angle in degrees: Taylor's polynomials on an eighth of the circle.
-pub fn sin_cos(degrees: f32) -> (f32, f32) {
+pub(super) fn sin_cos(degrees: f32) -> (f32, f32) {
     let turns = f64::from(degrees) / 360.0;
     let quarter = (turns * 4.0).round();
     let x = (turns * 4.0 - quarter) * std::f64::consts::FRAC_PI_2;
@@ -75,20 +75,20 @@ pub fn sin_cos(degrees: f32) -> (f32, f32) {
 }
 
 /// A point at `radius` from `(x, y)` in a direction given in degrees, clockwise from the right.
-pub fn polar(x: f32, y: f32, radius: f32, degrees: f32) -> (f32, f32) {
+pub(super) fn polar(x: f32, y: f32, radius: f32, degrees: f32) -> (f32, f32) {
     let (sin, cos) = sin_cos(degrees);
     (x + radius * cos, y + radius * sin)
 }
 
 /// A turn by `degrees`, clockwise, about the origin.
-pub fn turn(degrees: f32) -> Transform {
+pub(super) fn turn(degrees: f32) -> Transform {
     let (sin, cos) = sin_cos(degrees);
     Transform::from_row(cos, sin, -sin, cos, 0.0, 0.0)
 }
 
 /// How a path is coloured.
 #[derive(Debug, Clone, Copy)]
-pub enum PathFill {
+pub(super) enum PathFill {
     /// One colour.
     Flat(Colour),
     /// From one colour at the upper left of the path to another at the lower right.
@@ -110,7 +110,7 @@ struct Mark {
 
 /// Marks in painting order.
 #[derive(Debug, Clone, Default)]
-pub struct Drawing {
+pub(super) struct Drawing {
     marks: Vec<Mark>,
     /// Parts with names, in the order in which they were begun; a number tells those of one name apart.
     parts: Vec<(ObjectPart, usize)>,
@@ -120,7 +120,7 @@ pub struct Drawing {
 
 /// What of a drawing is painted.
 #[derive(Debug, Clone, Copy)]
-pub enum ShownMarks {
+pub(super) enum ShownMarks {
     /// Everything but the parts whose bits are set.
     Without(u32),
     /// Where this part is seen, white; all else black or transparent.
@@ -129,14 +129,14 @@ pub enum ShownMarks {
 
 impl Drawing {
     /// Adds a mark under `frame`; a path without extent is nothing to draw.
-    pub fn add(&mut self, path: Option<Path>, frame: Transform, fill: PathFill, line: Option<f32>) {
+    pub(super) fn add(&mut self, path: Option<Path>, frame: Transform, fill: PathFill, line: Option<f32>) {
         if let Some(path) = path.and_then(|path| if frame.is_identity() { Some(path) } else { path.transform(frame) }) {
             self.marks.push(Mark { path, fill, line, part: self.current });
         }
     }
 
     /// From now on marks belong to this part, or to none; returns what they belonged to before.
-    pub fn begin(&mut self, part: Option<(ObjectPart, usize)>) -> Option<(ObjectPart, usize)> {
+    pub(super) fn begin(&mut self, part: Option<(ObjectPart, usize)>) -> Option<(ObjectPart, usize)> {
         let before = self.current.map(|index| self.parts[index]);
         self.current = part.map(|part| {
             let known = self.parts.iter().position(|known| *known == part);
@@ -149,14 +149,14 @@ impl Drawing {
     }
 
     /// What its parts are, in the order of the bits of [`ShownMarks::Without`].
-    pub fn parts(&self) -> impl ExactSizeIterator<Item = ObjectPart> + '_ {
+    pub(super) fn parts(&self) -> impl ExactSizeIterator<Item = ObjectPart> + '_ {
         self.parts.iter().map(|(part, _)| *part)
     }
 
     /// Edges of all marks under `transform`: left, top, right, bottom; `None` for an empty drawing.
     ///
     /// `transform` must scale both axes alike (lines are as wide as that scale says).
-    pub fn bounds(&self, transform: Transform) -> Option<[f32; 4]> {
+    pub(super) fn bounds(&self, transform: Transform) -> Option<[f32; 4]> {
         let (sx, ky) = (transform.sx, transform.ky);
         let scale = (sx * sx + ky * ky).sqrt();
         let edges = self.marks.iter().filter_map(|mark| {
@@ -168,7 +168,7 @@ impl Drawing {
     }
 
     /// Paints what is shown.
-    pub fn paint(&self, onto: &mut Pixmap, transform: Transform, shown: ShownMarks) {
+    pub(super) fn paint(&self, onto: &mut Pixmap, transform: Transform, shown: ShownMarks) {
         for mark in &self.marks {
             let fill = match shown {
                 ShownMarks::Without(hidden) if mark.part.is_some_and(|part| hidden >> part & 1 == 1) => continue,
@@ -216,17 +216,17 @@ fn shader(path: &Path, fill: PathFill) -> Shader<'static> {
 }
 
 /// An ellipse about `(x, y)`.
-pub fn oval(x: f32, y: f32, rx: f32, ry: f32) -> Option<Path> {
+pub(super) fn oval(x: f32, y: f32, rx: f32, ry: f32) -> Option<Path> {
     PathBuilder::from_oval(Rect::from_ltrb(x - rx, y - ry, x + rx, y + ry)?)
 }
 
 /// A rectangle.
-pub fn rectangle(left: f32, top: f32, right: f32, bottom: f32) -> Option<Path> {
+pub(super) fn rectangle(left: f32, top: f32, right: f32, bottom: f32) -> Option<Path> {
     Rect::from_ltrb(left, top, right, bottom).map(PathBuilder::from_rect)
 }
 
 /// A rectangle with round corners.
-pub fn rounded(left: f32, top: f32, right: f32, bottom: f32, radius: f32) -> Option<Path> {
+pub(super) fn rounded(left: f32, top: f32, right: f32, bottom: f32, radius: f32) -> Option<Path> {
     let r = radius.min((right - left) / 2.0).min((bottom - top) / 2.0);
     let mut path = PathBuilder::new();
     path.move_to(left + r, top);
@@ -243,14 +243,14 @@ pub fn rounded(left: f32, top: f32, right: f32, bottom: f32, radius: f32) -> Opt
 }
 
 /// A closed polygon.
-pub fn polygon(points: &[(f32, f32)]) -> Option<Path> {
+pub(super) fn polygon(points: &[(f32, f32)]) -> Option<Path> {
     let mut path = straight(points)?;
     path.close();
     path.finish()
 }
 
 /// Straight lines from point to point.
-pub fn polyline(points: &[(f32, f32)]) -> Option<Path> {
+pub(super) fn polyline(points: &[(f32, f32)]) -> Option<Path> {
     straight(points)?.finish()
 }
 
@@ -265,7 +265,7 @@ fn straight(points: &[(f32, f32)]) -> Option<PathBuilder> {
 }
 
 /// A closed curve near the points: parabolas through the middles of the polygon's sides.
-pub fn blob(points: &[(f32, f32)]) -> Option<Path> {
+pub(super) fn blob(points: &[(f32, f32)]) -> Option<Path> {
     let middle = |a: (f32, f32), b: (f32, f32)| ((a.0 + b.0) / 2.0, (a.1 + b.1) / 2.0);
     let start = middle(*points.last()?, points[0]);
     let mut path = PathBuilder::new();
@@ -279,7 +279,7 @@ pub fn blob(points: &[(f32, f32)]) -> Option<Path> {
 }
 
 /// A curve from the first point to the last, bent by those between.
-pub fn curve(points: &[(f32, f32)]) -> Option<Path> {
+pub(super) fn curve(points: &[(f32, f32)]) -> Option<Path> {
     let (first, last) = (points.first()?, points.last()?);
     let bends = points.get(1..points.len() - 1)?;
     let mut path = PathBuilder::new();
@@ -292,7 +292,7 @@ pub fn curve(points: &[(f32, f32)]) -> Option<Path> {
 }
 
 /// A part of an ellipse as points, from one angle to another in degrees, clockwise from the right.
-pub fn arc(x: f32, y: f32, rx: f32, ry: f32, from: f32, to: f32) -> Vec<(f32, f32)> {
+pub(super) fn arc(x: f32, y: f32, rx: f32, ry: f32, from: f32, to: f32) -> Vec<(f32, f32)> {
     const STEPS: usize = 14;
     let point = |step| {
         let (sin, cos) = sin_cos(from + (to - from) * step as f32 / STEPS as f32);

@@ -86,7 +86,7 @@ impl Scene {
 }
 
 /// A whole number below `count`.
-pub fn below(random: &mut Random, count: usize) -> usize {
+pub(super) fn below(random: &mut Random, count: usize) -> usize {
     random.uniform(0.0, count as f64) as usize
 }
 

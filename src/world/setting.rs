@@ -11,10 +11,10 @@ use crate::random::Random;
 use resvg::tiny_skia::{Path, Pixmap, Transform};
 
 /// Names of the settings of the standard style.
-pub const NAMES: [&str; 5] = ["sky and ground", "wall and floor", "stripes", "plain", "dots"];
+pub(super) const NAMES: [&str; 5] = ["sky and ground", "wall and floor", "stripes", "plain", "dots"];
 
 /// Which of [`NAMES`] the scene of this seed has in the standard style.
-pub fn standard(seed: u64) -> usize {
+pub(super) fn standard(seed: u64) -> usize {
     // The first is twice as frequent.
     below(&mut Random::of_text(seed, "background"), 6).saturating_sub(1)
 }
@@ -29,7 +29,7 @@ struct Backdrop {
 }
 
 /// Paints background and clutter over the whole of `picture`.
-pub fn paint_background(picture: &mut Pixmap, seed: u64, style: Style, ambience: Ambience) {
+pub(super) fn paint_background(picture: &mut Pixmap, seed: u64, style: Style, ambience: Ambience) {
     let mut backdrop = Backdrop {
         random: Random::of_text(seed, "background"),
         style,
@@ -279,7 +279,7 @@ impl Backdrop {
 }
 
 /// The tone of the whole picture, over RGB pixels in place.
-pub fn tone(pixels: &mut [u8], ambience: Ambience) {
+pub(super) fn tone(pixels: &mut [u8], ambience: Ambience) {
     // Share of the colours that is left, and what grey is multiplied by.
     let (colours, tint) = match ambience {
         Ambience::Usual | Ambience::NightSky | Ambience::StormLight => return,
@@ -297,7 +297,7 @@ pub fn tone(pixels: &mut [u8], ambience: Ambience) {
 }
 
 /// Light from one side, its tint, darker corners and noise: what the camera adds, over RGB pixels in place.
-pub fn light_and_noise(pixels: &mut [u8], size: Size, seed: u64, style: Style) {
+pub(super) fn light_and_noise(pixels: &mut [u8], size: Size, seed: u64, style: Style) {
     let mut random = Random::of_text(seed, "light");
     let mut between = |low: f64, high: f64| random.uniform(low, high) as f32;
     let (strength, tint_reach, corner, noise) = match style {

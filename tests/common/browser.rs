@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Longer than a page of these tests ever takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Browser {
+pub(crate) struct Browser {
     child: Child,
     orders: File,
     answers: Receiver<Value>,
@@ -31,7 +31,7 @@ impl Drop for Browser {
 
 impl Browser {
     /// Starts it with a page of this width; `None` where there is none on this machine.
-    pub fn start(width: u32) -> Option<Self> {
+    pub(crate) fn start(width: u32) -> Option<Self> {
         let there = Command::new("chromium").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if !there.is_ok_and(|status| status.success()) {
             eprintln!("skipped: no chromium on this machine");
@@ -88,7 +88,7 @@ impl Browser {
     }
 
     /// Gives an order and waits for its answer.
-    pub fn ask(&mut self, method: &str, params: &Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.number += 1;
         let mut order = json!({ "id": self.number, "method": method, "params": params });
         if !self.session.is_null() {
@@ -114,14 +114,14 @@ impl Browser {
     }
 
     /// Opens a file.
-    pub fn open(&mut self, file: &Path) {
+    pub(crate) fn open(&mut self, file: &Path) {
         let seen = self.events.len();
         self.ask("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
         self.loaded(seen);
     }
 
     /// What an expression is in the page.
-    pub fn value(&mut self, expression: &str) -> Value {
+    pub(crate) fn value(&mut self, expression: &str) -> Value {
         let answer = self.ask("Runtime.evaluate", &json!({ "expression": expression, "returnByValue": true }));
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].clone()
@@ -135,7 +135,7 @@ impl Browser {
     }
 
     /// Goes on with the tabulator until `wanted` is true of the element that has the focus.
-    pub fn tab_until(&mut self, wanted: &str) {
+    pub(crate) fn tab_until(&mut self, wanted: &str) {
         for _ in 0..500 {
             self.key("Tab", 9, "");
             if self.value(&format!("(element => {wanted})(document.activeElement)")) == Value::Bool(true) {
@@ -146,14 +146,14 @@ impl Browser {
     }
 
     /// Follows the link that has the focus.
-    pub fn enter(&mut self) {
+    pub(crate) fn enter(&mut self) {
         let seen = self.events.len();
         self.key("Enter", 13, "\r");
         self.loaded(seen);
     }
 
     /// Whatever was wrong in the pages, and everything that they asked for from elsewhere.
-    pub fn complaints(&self) -> Vec<String> {
+    pub(crate) fn complaints(&self) -> Vec<String> {
         let of = |event: &Value| {
             let params = &event["params"];
             match event["method"].as_str()? {

@@ -9,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// The binary, with an empty models folder and no network.
-pub fn emocam() -> Command {
+pub(crate) fn emocam() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_emocam"));
     command.env("EMOCAM_MODELS", "/no/such/models").env("HOME", "/no/such/home");
     // Tests share few cores with each other: threads that wait by spinning would make them ten times slower.
@@ -21,13 +21,13 @@ pub fn emocam() -> Command {
 }
 
 /// What a command wrote.
-pub struct Said {
+pub(crate) struct Said {
     pub out: String,
     pub err: String,
 }
 
 /// Runs `command` to its end, which must have this exit status.
-pub fn ends(command: &mut Command, status: i32) -> Said {
+pub(crate) fn ends(command: &mut Command, status: i32) -> Said {
     let assert = command.assert().code(status);
     let output = assert.get_output();
     let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
@@ -36,7 +36,7 @@ pub fn ends(command: &mut Command, status: i32) -> Said {
 }
 
 /// Runs `command`, which must be refused with all of `phrases` on stderr and nothing on stdout.
-pub fn refused(command: &mut Command, phrases: &[&str]) {
+pub(crate) fn refused(command: &mut Command, phrases: &[&str]) {
     let said = ends(command, 2);
     assert_eq!(said.out, "", "{}", said.err);
     let plain = said.err.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -46,13 +46,13 @@ pub fn refused(command: &mut Command, phrases: &[&str]) {
 }
 
 /// A temporary folder with the pictures in `photos` and the class names.
-pub struct Corpus {
+pub(crate) struct Corpus {
     folder: TempDir,
 }
 
 impl Corpus {
     /// No pictures.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         let corpus = Self { folder: tempfile::tempdir().unwrap() };
         corpus.write("four.names", "Cat\nOwl\n\"Big\", bad dog\nTin\n");
         corpus.write("photos/notes.txt", "no picture");
@@ -61,7 +61,7 @@ impl Corpus {
 
     /// Fifteen committed pictures of different shapes and formats in two folders; `picture_0.png` is in both, not the
     /// same.
-    pub fn small() -> Self {
+    pub(crate) fn small() -> Self {
         let corpus = Self::empty();
         for at in 0..8 {
             corpus.add(&format!("a/picture_{at}.png"), &format!("emonet/picture_{at}.png"));
@@ -74,7 +74,7 @@ impl Corpus {
     }
 
     /// `count` different small pictures, `0000.png` and so on.
-    pub fn of(count: u32) -> Self {
+    pub(crate) fn of(count: u32) -> Self {
         let corpus = Self::empty();
         for number in 0..count {
             let (width, height) = (24 + number % 7, 17 + number % 5);
@@ -89,39 +89,39 @@ impl Corpus {
     }
 
     /// A path below the temporary folder.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Writes a file below the temporary folder.
-    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
 
     /// Copies a file below `tests/reference` to `photos`.
-    pub fn add(&self, name: &str, reference: &str) {
+    pub(crate) fn add(&self, name: &str, reference: &str) {
         self.write(&format!("photos/{name}"), std::fs::read(super::reference(reference)).unwrap());
     }
 
     /// `emocam analyze` with the miniature networks on the CPU, in the temporary folder; without a corpus.
-    pub fn networks(&self) -> Command {
+    pub(crate) fn networks(&self) -> Command {
         self.networks_but(&[])
     }
 
     /// [`Corpus::networks`] with other values for some flags; an empty one leaves the flag out.
-    pub fn networks_but(&self, others: &[(&str, &str)]) -> Command {
+    pub(crate) fn networks_but(&self, others: &[(&str, &str)]) -> Command {
         self.command("analyze", others)
     }
 
     /// `emocam explain` with the miniature networks; without photos.
-    pub fn explain(&self) -> Command {
+    pub(crate) fn explain(&self) -> Command {
         self.command("explain", &[])
     }
 
     /// A command over pictures with the miniature networks, or others for some flags; an empty one leaves the flag out.
-    pub fn command(&self, subcommand: &str, others: &[(&str, &str)]) -> Command {
+    pub(crate) fn command(&self, subcommand: &str, others: &[(&str, &str)]) -> Command {
         let mut command = emocam();
         command.current_dir(self.folder.path()).arg(subcommand);
         let files = [
@@ -146,66 +146,66 @@ impl Corpus {
     }
 
     /// `emocam analyze photos --out RUN` with the miniature networks.
-    pub fn analyze(&self, run: &str) -> Command {
+    pub(crate) fn analyze(&self, run: &str) -> Command {
         let mut command = self.networks();
         command.args(["photos", "--out", run]);
         command
     }
 
     /// A run of [`Corpus::analyze`] in which every picture is done.
-    pub fn analyzed(&self, run: &str) -> Run {
+    pub(crate) fn analyzed(&self, run: &str) -> Run {
         ends(&mut self.analyze(run), 0);
         self.run(run)
     }
 
     /// The file of this name that `emocam explain` wrote, in whichever folder below `explained`.
-    pub fn explained(&self, name: &str) -> String {
+    pub(crate) fn explained(&self, name: &str) -> String {
         let files = files_below(&self.path("explained"));
         let found = files.iter().find(|file| file.ends_with(name)).unwrap_or_else(|| panic!("no {name} in {files:?}"));
         std::fs::read_to_string(self.path("explained").join(found)).unwrap()
     }
 
     /// A run directory.
-    pub fn run(&self, run: &str) -> Run {
+    pub(crate) fn run(&self, run: &str) -> Run {
         Run { folder: self.path(run) }
     }
 }
 
 /// A run directory.
 #[derive(Clone)]
-pub struct Run {
+pub(crate) struct Run {
     pub folder: PathBuf,
 }
 
 impl Run {
     /// A file of it.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
     /// Every file, as `/`-separated paths in byte order.
-    pub fn files(&self) -> Vec<String> {
+    pub(crate) fn files(&self) -> Vec<String> {
         files_below(&self.folder)
     }
 
     /// Name and bytes of every CSV.
-    pub fn tables(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn tables(&self) -> BTreeMap<String, Vec<u8>> {
         let tables = self.files().into_iter().filter(|name| name.ends_with(".csv"));
         tables.map(|name| (name.clone(), std::fs::read(self.path(&name)).unwrap())).collect()
     }
 
     /// `run.json`.
-    pub fn manifest(&self) -> serde_json::Value {
+    pub(crate) fn manifest(&self) -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(self.path("run.json")).unwrap()).unwrap()
     }
 
     /// A table.
-    pub fn table(&self, name: &str) -> Table {
+    pub(crate) fn table(&self, name: &str) -> Table {
         Table::read(&self.path(name))
     }
 
     /// The records, as emocam reads them.
-    pub fn records<R: RunRecord>(&self) -> Vec<R> {
+    pub(crate) fn records<R: RunRecord>(&self) -> Vec<R> {
         let mut records = Vec::new();
         let keep = |record| {
             records.push(record);
@@ -216,13 +216,13 @@ impl Run {
     }
 
     /// Writes `records.jsonl` of these lines, with the checksums that belong to them, as if a pass had ended with them.
-    pub fn reseal(&self, lines: &[u8]) {
+    pub(crate) fn reseal(&self, lines: &[u8]) {
         std::fs::write(self.path("records.jsonl"), sealed(lines)).unwrap();
         self.expect_records(lines.iter().filter(|&&byte| byte == b'\n').count());
     }
 
     /// Makes `run.json` say that there are so many records, whatever their checksum.
-    pub fn expect_records(&self, count: usize) {
+    pub(crate) fn expect_records(&self, count: usize) {
         let mut manifest = self.manifest();
         manifest["outcome"]["done"] = count.into();
         manifest["outcome"].as_object_mut().unwrap().remove("checksum");
@@ -230,7 +230,7 @@ impl Run {
     }
 
     /// Makes `run.json` say that the pass has not come to its end.
-    pub fn unfinish(&self) {
+    pub(crate) fn unfinish(&self) {
         let mut manifest = self.manifest();
         manifest["complete"] = false.into();
         manifest.as_object_mut().unwrap().remove("outcome");
@@ -239,14 +239,14 @@ impl Run {
 }
 
 /// Lines of a `records.jsonl` with the checksums that belong to them.
-pub fn sealed(lines: &[u8]) -> Vec<u8> {
+pub(crate) fn sealed(lines: &[u8]) -> Vec<u8> {
     let (mut sealer, mut sealed) = (Sealer::default(), Vec::new());
     lines.split_inclusive(|&byte| byte == b'\n').for_each(|line| sealer.seal(line, &mut sealed));
     sealed
 }
 
 /// Every file below `folder`, as `/`-separated paths in byte order, but for the marks of folders that emocam made.
-pub fn files_below(folder: &Path) -> Vec<String> {
+pub(crate) fn files_below(folder: &Path) -> Vec<String> {
     let mut files: Vec<String> = walkdir::WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)
@@ -259,7 +259,7 @@ pub fn files_below(folder: &Path) -> Vec<String> {
 }
 
 /// Asserts that two runs have the same CSVs, byte for byte, and at least five of them.
-pub fn assert_same_tables(a: &Run, b: &Run) {
+pub(crate) fn assert_same_tables(a: &Run, b: &Run) {
     let (left, right) = (a.tables(), b.tables());
     assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
     assert!(left.len() >= 5, "{:?}", left.keys());
@@ -270,7 +270,7 @@ pub fn assert_same_tables(a: &Run, b: &Run) {
 }
 
 /// Asserts that a run and one merged from shards are the same, byte for byte but for times and the shards' names.
-pub fn assert_same_runs(whole: &Run, merged: &Run) {
+pub(crate) fn assert_same_runs(whole: &Run, merged: &Run) {
     assert_eq!(whole.files(), merged.files());
     for name in whole.files().into_iter().filter(|name| name != "run.json") {
         let [left, right] = [whole, merged].map(|run| std::fs::read(run.path(&name)).unwrap());
@@ -286,14 +286,14 @@ pub fn assert_same_runs(whole: &Run, merged: &Run) {
 }
 
 /// A CSV file.
-pub struct Table {
+pub(crate) struct Table {
     pub header: Vec<String>,
     pub rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// Reads a file whose rows all have as many cells as its header.
-    pub fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         let mut reader = csv::Reader::from_path(path).unwrap();
         let cells = |record: &csv::StringRecord| record.iter().map(String::from).collect::<Vec<_>>();
         let header = cells(reader.headers().unwrap());
@@ -301,17 +301,17 @@ impl Table {
     }
 
     /// Where a column is.
-    pub fn at(&self, column: &str) -> usize {
+    pub(crate) fn at(&self, column: &str) -> usize {
         self.header.iter().position(|name| name == column).unwrap()
     }
 
     /// Of `objects.csv`: the columns of importances.
-    pub fn methods(&self) -> &[String] {
+    pub(crate) fn methods(&self) -> &[String] {
         &self.header[8..self.at("extent_x_min")]
     }
 
     /// The cells of a column.
-    pub fn column(&self, column: &str) -> Vec<&str> {
+    pub(crate) fn column(&self, column: &str) -> Vec<&str> {
         let at = self.at(column);
         self.rows.iter().map(|row| row[at].as_str()).collect()
     }
@@ -319,7 +319,7 @@ impl Table {
 
 /// Counts of a run's images and of those in which a class is important by `method`, again and from its tables alone:
 /// (label -> images, (class, label) -> images).
-pub fn recount(run: &Run, method: &str, important: impl Fn(f64, f64) -> bool) -> (BTreeMap<String, u64>, Cells) {
+pub(crate) fn recount(run: &Run, method: &str, important: impl Fn(f64, f64) -> bool) -> (BTreeMap<String, u64>, Cells) {
     let images = run.table("images.csv");
     let mut of_label = BTreeMap::new();
     for label in images.column("label") {
@@ -342,10 +342,10 @@ pub fn recount(run: &Run, method: &str, important: impl Fn(f64, f64) -> bool) ->
 }
 
 /// (class, label) -> images.
-pub type Cells = BTreeMap<(String, String), u64>;
+pub(crate) type Cells = BTreeMap<(String, String), u64>;
 
 /// Asserts that `counts.csv` and `association.csv` in `folder` say what [`recount`] does.
-pub fn assert_counts(folder: &Path, (of_label, cells): &(BTreeMap<String, u64>, Cells)) {
+pub(crate) fn assert_counts(folder: &Path, (of_label, cells): &(BTreeMap<String, u64>, Cells)) {
     let counts = Table::read(&folder.join("counts.csv"));
     let association = Table::read(&folder.join("association.csv"));
     assert_eq!(counts.header, association.header);

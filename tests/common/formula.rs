@@ -6,10 +6,10 @@ use emocam::random::Random;
 use serde_json::Value;
 use tch::{Kind, Reduction, Tensor};
 
-pub const SEED: u64 = 13;
+pub(crate) const SEED: u64 = 13;
 
 /// A tensor of uniform numbers of this deviation about `added`, drawn from `name`.
-pub fn drawn(name: &str, shape: &[i64], deviation: f64, added: f64) -> Tensor {
+pub(crate) fn drawn(name: &str, shape: &[i64], deviation: f64, added: f64) -> Tensor {
     const CHUNK: usize = 1 << 20;
     let count = shape.iter().product::<i64>() as usize;
     let mut random = Random::of_text(SEED, name);
@@ -22,7 +22,7 @@ pub fn drawn(name: &str, shape: &[i64], deviation: f64, added: f64) -> Tensor {
 }
 
 /// Tensors as the reference makes them: f32 numbers, of this kind.
-pub struct Formula(pub Kind);
+pub(crate) struct Formula(pub Kind);
 
 impl TensorSource for Formula {
     fn tensor(&mut self, name: &str, shape: &[i64], role: TensorRole) -> emocam::Result<Tensor> {
@@ -37,20 +37,20 @@ impl TensorSource for Formula {
     }
 }
 
-pub fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
-pub fn integers(value: &Value) -> Vec<i64> {
+pub(crate) fn integers(value: &Value) -> Vec<i64> {
     list(value).iter().map(|number| number.as_i64().unwrap()).collect()
 }
 
-pub fn floats(tensor: &Tensor) -> Vec<f64> {
+pub(crate) fn floats(tensor: &Tensor) -> Vec<f64> {
     Vec::<f64>::try_from(&tensor.detach().to_kind(Kind::Double).contiguous().flatten(0, -1)).unwrap()
 }
 
 /// The largest difference at the places that `wanted` names, as a share of `unit`.
-pub fn off_at_places(found: &[f64], wanted: &Value, unit: f64) -> f64 {
+pub(crate) fn off_at_places(found: &[f64], wanted: &Value, unit: f64) -> f64 {
     let pairs = integers(&wanted["places"]).into_iter().zip(list(&wanted["values"]));
     pairs.fold(0.0, |worst: f64, (place, value)| {
         worst.max((found[place as usize] - value.as_f64().unwrap()).abs() / unit)
@@ -59,7 +59,7 @@ pub fn off_at_places(found: &[f64], wanted: &Value, unit: f64) -> f64 {
 
 /// How far a tensor is from its summary, as a share of its largest absolute value: entries, mean and mean absolute
 /// value.
-pub fn off(found: &Tensor, wanted: &Value) -> f64 {
+pub(crate) fn off(found: &Tensor, wanted: &Value) -> f64 {
     assert_eq!(found.size(), integers(&wanted["shape"]));
     let number = |name: &str| wanted[name].as_f64().unwrap();
     let (values, unit) = (floats(found), number("largest"));
@@ -71,12 +71,12 @@ pub fn off(found: &Tensor, wanted: &Value) -> f64 {
 }
 
 /// The pixels of a case.
-pub fn pixels(case: &Value) -> Tensor {
+pub(crate) fn pixels(case: &Value) -> Tensor {
     drawn(case["pixels"].as_str().unwrap(), &integers(&case["shape"]), 70.0, 127.5)
 }
 
 /// Changes below this are rounding: the mathematics says zero, as for a bias that the next BatchNorm takes away.
-pub const NOTHING: f64 = 1e-12;
+pub(crate) const NOTHING: f64 = 1e-12;
 
 /// A step of gradient descent on all that is learnt: the loss, and what is added to each tensor, running statistics
 /// too.
@@ -103,7 +103,7 @@ fn step(parameters: &[Parameter], logits: impl Fn(bool) -> Tensor, case: &Value)
 
 /// Loss, changes of all tensors and logits afterwards are the reference's. `logits` of the case's pixels, while
 /// training or not.
-pub fn assert_step(parameters: &[Parameter], logits: impl Fn(bool) -> Tensor, case: &Value, tolerance: f64) {
+pub(crate) fn assert_step(parameters: &[Parameter], logits: impl Fn(bool) -> Tensor, case: &Value, tolerance: f64) {
     let (loss, found) = step(parameters, &logits, case);
     let loss = (loss / case["loss"].as_f64().unwrap() - 1.0).abs();
     let changes = case["changes"].as_object().unwrap();

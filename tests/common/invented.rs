@@ -8,7 +8,7 @@ use emocam::score::{BoxScore, MapGrid};
 
 /// Replaces the records of a run by 25,000 invented ones, of so many boxes and of 601 classes; no picture has the last
 /// label.
-pub fn invent_records(run: &Run, boxes: u64) {
+pub(crate) fn invent_records(run: &Run, boxes: u64) {
     let mut manifest = run.manifest();
     let methods: Vec<String> = serde_json::from_value(manifest["configuration"]["cam"]["methods"].clone()).unwrap();
     let classes: Vec<String> = (0..601).map(|class| format!("Class {class}")).collect();
@@ -30,7 +30,7 @@ fn mixed(number: u64) -> u64 {
 }
 
 /// The record of a picture that was never there.
-pub fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> ImageRecord {
+pub(crate) fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]) -> ImageRecord {
     let part = |at: u64, of: u64| (mixed(number * 1000 + at) % of) as usize;
     let share = |at: u64| part(at, 1000) as f32 / 1000.0;
     let boxed = |at: u64| {

@@ -1,23 +1,23 @@
 //! What the integration tests share: reference values, odd files, corpora and the command line.
 #![allow(dead_code, clippy::unwrap_used, reason = "every test file uses a part of it; unwrap is the test")]
 
-pub mod browser;
-pub mod corpus;
-pub mod formula;
-pub mod invented;
-pub mod odd;
-pub mod process;
-pub mod split;
+pub(crate) mod browser;
+pub(crate) mod corpus;
+pub(crate) mod formula;
+pub(crate) mod invented;
+pub(crate) mod odd;
+pub(crate) mod process;
+pub(crate) mod split;
 
 use std::path::{Path, PathBuf};
 
 /// A file below `tests/reference`.
-pub fn reference(name: &str) -> PathBuf {
+pub(crate) fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name)
 }
 
 /// A file of the folder of photos and detectors beside the checkout, if it is there; else says so.
-pub fn shared(name: &str) -> Option<PathBuf> {
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(name);
     if !path.exists() {
         eprintln!("skipped: {} is not there", path.display());
@@ -26,28 +26,28 @@ pub fn shared(name: &str) -> Option<PathBuf> {
 }
 
 /// A JSON file below `tests/reference`.
-pub fn json(name: &str) -> serde_json::Value {
+pub(crate) fn json(name: &str) -> serde_json::Value {
     serde_json::from_str(&std::fs::read_to_string(reference(name)).unwrap()).unwrap()
 }
 
 /// The tensors of a safetensors file.
-pub struct Tensors(Vec<u8>);
+pub(crate) struct Tensors(Vec<u8>);
 
 /// A safetensors file below `tests/reference`.
-pub fn tensors(name: &str) -> Tensors {
+pub(crate) fn tensors(name: &str) -> Tensors {
     Tensors(std::fs::read(reference(name)).unwrap())
 }
 
 impl Tensors {
     /// Shape and bytes of a tensor.
-    pub fn bytes(&self, name: &str) -> (Vec<i64>, &[u8]) {
+    pub(crate) fn bytes(&self, name: &str) -> (Vec<i64>, &[u8]) {
         let all = safetensors::SafeTensors::deserialize(&self.0).unwrap();
         let view = all.tensor(name).unwrap();
         (view.shape().iter().map(|&side| side as i64).collect(), view.data())
     }
 
     /// Shape and values of an f32 tensor.
-    pub fn floats(&self, name: &str) -> (Vec<i64>, Vec<f32>) {
+    pub(crate) fn floats(&self, name: &str) -> (Vec<i64>, Vec<f32>) {
         let (shape, bytes) = self.bytes(name);
         (shape, bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect())
     }

@@ -4,12 +4,12 @@ use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat};
 use std::io::Cursor;
 
 /// Every case.
-pub fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     [jpeg_cases(), png_cases(), other_cases()].into_iter().flatten().collect()
 }
 
 /// What decoding must give.
-pub enum Expect {
+pub(crate) enum Expect {
     /// An image of this size, one of whose pixels is this.
     Image { width: u32, height: u32, at: (u32, u32), colour: [u8; 3] },
     /// An error with this in its text.
@@ -18,7 +18,7 @@ pub enum Expect {
 use Expect::Error;
 
 /// A file.
-pub struct Case {
+pub(crate) struct Case {
     pub name: &'static str,
     pub bytes: Vec<u8>,
     pub expect: Expect,
@@ -33,7 +33,7 @@ fn size_of(width: u32, height: u32, at: (u32, u32), colour: [u8; 3]) -> Expect {
 }
 
 /// 7 x 5, every pixel different.
-pub fn photo() -> DynamicImage {
+pub(crate) fn photo() -> DynamicImage {
     let pixel = |x: u32, y: u32| image::Rgb([30 * x as u8, 50 * y as u8, 200 - 10 * (x + y) as u8]);
     DynamicImage::ImageRgb8(image::RgbImage::from_fn(7, 5, pixel))
 }
@@ -41,7 +41,7 @@ pub fn photo() -> DynamicImage {
 const LAST: (u32, u32) = (6, 4);
 const LAST_COLOUR: [u8; 3] = [180, 200, 100];
 
-pub fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+pub(crate) fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
@@ -100,7 +100,7 @@ fn palette_png() -> Vec<u8> {
 }
 
 /// A JPEG whose header says this size.
-pub fn jpeg_of_claimed_sides(width: u16, height: u16) -> Vec<u8> {
+pub(crate) fn jpeg_of_claimed_sides(width: u16, height: u16) -> Vec<u8> {
     let mut bytes = reference("420.jpg");
     let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
     bytes[frame + 5..][..2].copy_from_slice(&height.to_be_bytes());

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Writes the runs of `count` shards of a run without failures into `folder`, as `emocam analyze --shard` would have
 /// left them but for tables and times.
-pub fn split(whole: &Run, folder: &Path, count: u64) -> Vec<Run> {
+pub(crate) fn split(whole: &Run, folder: &Path, count: u64) -> Vec<Run> {
     let mut parts = vec![(String::new(), 0); count as usize];
     for line in fs::read_to_string(whole.path("records.jsonl")).unwrap().lines() {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -25,7 +25,7 @@ pub fn split(whole: &Run, folder: &Path, count: u64) -> Vec<Run> {
 }
 
 /// Makes the folder of a finished shard, with all but its records.
-pub fn write_manifest(whole: &Run, run: &Run, shard: Shard, images: usize) {
+pub(crate) fn write_manifest(whole: &Run, run: &Run, shard: Shard, images: usize) {
     let mut manifest = whole.manifest();
     manifest["shard"] = serde_json::json!({ "index": shard.index, "count": shard.count, "images": images });
     fs::create_dir_all(&run.folder).unwrap();

@@ -49,14 +49,14 @@ fn number(name: &str, default: f64) -> f64 {
 }
 
 /// A folder in memory where there is one: every input is a file.
-pub fn scratch() -> tempfile::TempDir {
+pub(crate) fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     made.unwrap()
 }
 
 /// A worker's part: fuzzes one target and writes its figures from time to time.
-pub fn work() {
+pub(crate) fn work() {
     let Some(target) = variable(TARGET) else { return };
     let (reader, out) = (named(&target), PathBuf::from(variable(OUT).unwrap()));
     let folder = PathBuf::from(variable("EMOCAM_FUZZ_FOLDER").unwrap());
@@ -101,7 +101,7 @@ fn report(tally: &Tally, elapsed: Duration) -> Value {
 }
 
 /// The campaign: `true` where nothing was found.
-pub fn run() -> bool {
+pub(crate) fn run() -> bool {
     let Some(targets) = variable(TARGETS) else { return true };
     let chosen: Vec<&Reader> = match targets.as_str() {
         "all" => READERS.iter().collect(),

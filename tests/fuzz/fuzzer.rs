@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// An input of less than 1 MiB may take as much memory.
-pub const MOST_MEMORY: usize = 1 << 30;
+pub(crate) const MOST_MEMORY: usize = 1 << 30;
 
 /// And as much processor time.
-pub const MOST_SECONDS: f64 = 2.0;
+pub(crate) const MOST_SECONDS: f64 = 2.0;
 
 /// So long a finding is made smaller.
 const ENOUGH: Duration = Duration::from_secs(20);
@@ -22,7 +22,7 @@ const ENOUGH: Duration = Duration::from_secs(20);
 const MOST_SEEDS: usize = 600;
 
 /// What must not be.
-pub struct Finding {
+pub(crate) struct Finding {
     /// `panic`, `memory` or `time`.
     pub kind: &'static str,
     /// The panic's place and words, or the figures.
@@ -33,7 +33,7 @@ pub struct Finding {
 
 /// What came of the inputs of a target.
 #[derive(Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Inputs that were read.
     pub inputs: u64,
     /// Those that the reader took.
@@ -51,7 +51,7 @@ pub struct Tally {
 }
 
 /// A target with its inputs.
-pub struct Fuzzer {
+pub(crate) struct Fuzzer {
     reader: &'static Reader,
     path: PathBuf,
     mutator: Mutator,
@@ -63,7 +63,7 @@ pub struct Fuzzer {
 
 impl Fuzzer {
     /// Of a reader, whose files lie in `folder`; reads its seeds and all cases that were found before.
-    pub fn new(reader: &'static Reader, seed: u64, folder: &Path) -> Self {
+    pub(crate) fn new(reader: &'static Reader, seed: u64, folder: &Path) -> Self {
         (reader.beside)(folder);
         let mut fuzzer = Self {
             reader,
@@ -82,12 +82,12 @@ impl Fuzzer {
     }
 
     /// What came of all inputs so far.
-    pub fn tally(&self) -> &Tally {
+    pub(crate) fn tally(&self) -> &Tally {
         &self.tally
     }
 
     /// Makes and reads one more input.
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let input = self.mutator.input(&self.corpus);
         self.take(&input);
     }
@@ -154,7 +154,7 @@ impl Fuzzer {
 }
 
 /// What is wrong with it, if something is.
-pub fn fault(measured: &Measured<Outcome>) -> Option<(&'static str, String)> {
+pub(crate) fn fault(measured: &Measured<Outcome>) -> Option<(&'static str, String)> {
     match &measured.result {
         Err(message) => Some(("panic", message.clone())),
         _ if measured.bytes > MOST_MEMORY => Some(("memory", format!("{} bytes of memory", measured.bytes))),
@@ -187,7 +187,7 @@ impl Roughly for usize {
 }
 
 /// The committed cases of a reader.
-pub fn found(reader: &Reader) -> Vec<Vec<u8>> {
+pub(crate) fn found(reader: &Reader) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/found").join(reader.name);
     let mut paths: Vec<PathBuf> =
         std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();

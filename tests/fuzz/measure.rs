@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 /// Counts what the program has from the allocator, and the most that it ever had.
-pub struct Counting;
+pub(crate) struct Counting;
 
 static NOW: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -48,7 +48,7 @@ unsafe impl GlobalAlloc for Counting {
 
 /// What came of reading one input.
 #[derive(Debug)]
-pub struct Measured<T> {
+pub(crate) struct Measured<T> {
     /// The reader's answer; the panic's message where it did not give one.
     pub result: Result<T, String>,
     /// Processor time of all threads.
@@ -60,7 +60,7 @@ pub struct Measured<T> {
 }
 
 /// Silences panics and counts them.
-pub fn count_panics() {
+pub(crate) fn count_panics() {
     std::panic::set_hook(Box::new(|panic| {
         PANICS.fetch_add(1, Relaxed);
         *LAST.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
@@ -68,7 +68,7 @@ pub fn count_panics() {
 }
 
 /// Runs `read`. With `native`, memory that C code takes counts too, at the cost of some system calls.
-pub fn measure<T>(native: bool, read: impl FnOnce() -> T) -> Measured<T> {
+pub(crate) fn measure<T>(native: bool, read: impl FnOnce() -> T) -> Measured<T> {
     let (before, panics) = (NOW.load(Relaxed), PANICS.load(Relaxed));
     PEAK.store(before, Relaxed);
     let resident = if native { resident_anew() } else { 0 };
@@ -107,7 +107,7 @@ fn most_resident() -> usize {
 
 /// The most memory that a process takes before it is refused more: an input that wants all of the machine's ends its
 /// own process, and not somebody else's.
-pub fn limit_memory(bytes: u64) {
+pub(crate) fn limit_memory(bytes: u64) {
     let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
     // SAFETY: the limit is ours, and is read alone.
     unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) };

@@ -6,17 +6,17 @@ use crate::repair;
 use emocam::random::Random;
 
 /// The largest input.
-pub const MOST_BYTES: usize = 1 << 20;
+pub(crate) const MOST_BYTES: usize = 1 << 20;
 
 /// Longer inputs are no longer taken as seeds of others: reading them takes most of the time.
-pub const MOST_SEED_BYTES: usize = 1 << 14;
+pub(crate) const MOST_SEED_BYTES: usize = 1 << 14;
 
 /// One of so many inputs has a part repeated until it is very long.
 const RARELY: usize = 4000;
 
 /// What a file is made of, which says how it is changed so that the change gets past its checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Bytes without any structure that is known here.
     Binary,
     /// UTF-8, mostly.
@@ -133,19 +133,19 @@ const WORDS: [u64; 14] = [
 
 /// Makes inputs.
 #[derive(Debug)]
-pub struct Mutator {
+pub(crate) struct Mutator {
     random: Random,
     kind: Kind,
 }
 
 impl Mutator {
     /// Of files of a kind, from a seed.
-    pub fn new(kind: Kind, seed: u64, name: &str) -> Self {
+    pub(crate) fn new(kind: Kind, seed: u64, name: &str) -> Self {
         Self { random: Random::of_text(seed, name), kind }
     }
 
     /// A changed copy of one of `seeds`, of which there are some.
-    pub fn input(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
+    pub(crate) fn input(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = seeds[self.random.below(seeds.len())].clone();
         let other = &seeds[self.random.below(seeds.len())];
         // One in eight has its checksums left as the change has made them.

@@ -36,11 +36,11 @@ use emocam::world::CausalGraph;
 use std::path::Path;
 
 /// How much was read, or why nothing.
-pub type Outcome = Result<usize, String>;
+pub(crate) type Outcome = Result<usize, String>;
 
 /// A reader and what it is given.
 #[derive(Clone, Copy)]
-pub struct Reader {
+pub(crate) struct Reader {
     /// The target's name.
     pub name: &'static str,
     /// What the file is called: some readers go by the ending.
@@ -79,7 +79,7 @@ const fn with(reader: Reader, beside: fn(&Path)) -> Reader {
 }
 
 /// All of them.
-pub static READERS: [Reader; 51] = [
+pub(crate) static READERS: [Reader; 51] = [
     reader("checkpoint", "net.pth", Kind::Zip, seeds::checkpoints, state_dict),
     reader("legacy-checkpoint", "net.pth", Kind::Binary, seeds::legacy_checkpoints, state_dict),
     reader("safetensors", "net.safetensors", Kind::Safetensors, seeds::safetensors, state_dict),
@@ -189,7 +189,7 @@ pub static READERS: [Reader; 51] = [
 ];
 
 /// The reader of this name.
-pub fn named(name: &str) -> &'static Reader {
+pub(crate) fn named(name: &str) -> &'static Reader {
     let known = || READERS.iter().map(|reader| reader.name).collect::<Vec<_>>().join(", ");
     READERS
         .iter()

@@ -6,7 +6,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// The checksum of every chunk of a PNG.
-pub fn png(bytes: &mut [u8]) {
+pub(crate) fn png(bytes: &mut [u8]) {
     let mut start = 8;
     while let Some(length) = bytes.get(start..start + 4).map(|four| u32::from_be_bytes(four.try_into().unwrap())) {
         let end = start + 8 + length as usize;
@@ -21,7 +21,7 @@ pub fn png(bytes: &mut [u8]) {
 }
 
 /// The length of a RIFF.
-pub fn riff(bytes: &mut [u8]) {
+pub(crate) fn riff(bytes: &mut [u8]) {
     let length = bytes.len().saturating_sub(8) as u32;
     if let Some(place) = bytes.get_mut(4..8) {
         place.copy_from_slice(&length.to_le_bytes());
@@ -29,7 +29,7 @@ pub fn riff(bytes: &mut [u8]) {
 }
 
 /// The checksum of every header of a tar.
-pub fn tar(bytes: &mut [u8]) {
+pub(crate) fn tar(bytes: &mut [u8]) {
     for header in bytes.chunks_exact_mut(512).filter(|block| &block[257..262] == b"ustar") {
         header[148..156].fill(b' ');
         let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
@@ -38,14 +38,14 @@ pub fn tar(bytes: &mut [u8]) {
 }
 
 /// The checksum of every line of records.
-pub fn records(bytes: &mut Vec<u8>) {
+pub(crate) fn records(bytes: &mut Vec<u8>) {
     let (mut sealer, mut lines) = (Sealer::default(), Vec::new());
     bytes.split_inclusive(|&byte| byte == b'\n').for_each(|line| sealer.seal(line, &mut lines));
     *bytes = lines;
 }
 
 /// Changes header and data of a safetensors file, and states the header's new length.
-pub fn safetensors(bytes: &mut Vec<u8>, change: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>)) {
+pub(crate) fn safetensors(bytes: &mut Vec<u8>, change: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>)) {
     let length = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
     let behind =
         usize::try_from(length).ok().and_then(|length| length.checked_add(8)).filter(|end| *end <= bytes.len());
@@ -56,7 +56,7 @@ pub fn safetensors(bytes: &mut Vec<u8>, change: impl FnOnce(&mut Vec<u8>, &mut V
 }
 
 /// Changes entries of a zip archive, and writes it anew: stored, but for code, which PyTorch compresses.
-pub fn zip(bytes: &mut Vec<u8>, mut change: impl FnMut(&str, &mut Vec<u8>)) {
+pub(crate) fn zip(bytes: &mut Vec<u8>, mut change: impl FnMut(&str, &mut Vec<u8>)) {
     let Ok(mut archive) = ZipArchive::new(Cursor::new(&*bytes)) else { return };
     let comment = archive.comment().to_vec();
     let mut entries = Vec::new();

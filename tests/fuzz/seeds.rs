@@ -39,25 +39,25 @@ fn texts(texts: &[&str]) -> Seeds {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
-pub fn checkpoints() -> Seeds {
+pub(crate) fn checkpoints() -> Seeds {
     let mut all = folder("tests/reference/checkpoints", &[".pth", ".pt"]);
     all.retain(|bytes| bytes.starts_with(b"PK"));
     all
 }
 
-pub fn legacy_checkpoints() -> Seeds {
+pub(crate) fn legacy_checkpoints() -> Seeds {
     let mut all = folder("tests/reference/checkpoints", &[".pth"]);
     all.retain(|bytes| !bytes.starts_with(b"PK"));
     all
 }
 
-pub fn safetensors() -> Seeds {
+pub(crate) fn safetensors() -> Seeds {
     let mut all = folder("tests/reference/checkpoints", &[".safetensors"]);
     all.extend(safetensors_maps());
     all
 }
 
-pub fn darknet_weights() -> Seeds {
+pub(crate) fn darknet_weights() -> Seeds {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("net.weights");
     let values: Vec<f32> = (0..40).map(|number| number as f32 / 7.0).collect();
@@ -70,24 +70,24 @@ pub fn darknet_weights() -> Seeds {
     headers.into_iter().map(write).collect()
 }
 
-pub fn mean_images() -> Seeds {
+pub(crate) fn mean_images() -> Seeds {
     texts(&["1,2,3\n4, 5,6e0\n", "0.5,1.5,2,3,4,5,6,7,8,9,10,11\n104.1,1e-3,2,3,4,5,6,7,8,9,10,11\n"])
 }
 
-pub fn cfgs() -> Seeds {
+pub(crate) fn cfgs() -> Seeds {
     folder("tests/reference/darknet", &[".cfg"])
 }
 
 /// What the description of a detector names is as many classes as it has.
-pub fn class_names() -> Seeds {
+pub(crate) fn class_names() -> Seeds {
     texts(&["Cat\nOwl\n\"Big\", bad dog\nTin\n", "\u{feff}Cat\r\nOwl\r\nDog\r\nTin\r\n"])
 }
 
-pub fn beside_names(folder: &Path) {
+pub(crate) fn beside_names(folder: &Path) {
     std::fs::copy(reference("darknet/yolov3.cfg"), folder.join("net.cfg")).unwrap();
 }
 
-pub fn cards() -> Seeds {
+pub(crate) fn cards() -> Seeds {
     let mut all = read(["configs/emonet.toml", "models/demo/emotion.toml", "models/demo/surroundings.toml"].map(root));
     all.extend(texts(&[
         "labels = ['a', 'b']\ninput = [32, 48]\nmean = [0.4, 0.5, 0.6]\nstd = [0.2, 0.3, 0.2]\nscale = 255.0\nresize = \"center-crop\"\n\
@@ -103,14 +103,14 @@ pub fn cards() -> Seeds {
 }
 
 /// What the TorchScript files of the tests say of themselves.
-pub fn cards_as_json() -> Seeds {
+pub(crate) fn cards_as_json() -> Seeds {
     let files = ["batch.pt", "scalar.pt", "tokens.pt", "context.pt"].map(|name| reference("plugins").join(name));
     let card = |file: PathBuf| ScriptArchive::open(&file).unwrap().extra("emocam.json").unwrap().unwrap().into_bytes();
     files.into_iter().map(card).collect()
 }
 
 /// Without the code and the numbers, which are libtorch's to read.
-pub fn torchscripts() -> Seeds {
+pub(crate) fn torchscripts() -> Seeds {
     let files =
         [reference("plugins/batch.pt"), reference("plugins/scalar.pt"), reference("yolo_torchscript/tiny.torchscript")];
     let small = |bytes: Vec<u8>| {
@@ -135,24 +135,24 @@ pub fn torchscripts() -> Seeds {
     read(files).into_iter().map(small).collect()
 }
 
-pub fn configurations() -> Seeds {
+pub(crate) fn configurations() -> Seeds {
     read(["configs/paper.toml", "configs/robust.toml"].map(root))
 }
 
-pub fn recipes() -> Seeds {
+pub(crate) fn recipes() -> Seeds {
     let names = ["fer", "fer-drawn", "fer-drawn-objects", "adapt", "adapt-drawn", "multi-gap", "multi-gap-drawn"];
     read(names.map(|name| root(&format!("configs/{name}.toml"))))
 }
 
-pub fn graphs() -> Seeds {
+pub(crate) fn graphs() -> Seeds {
     folder("configs/graphs", &[".toml"])
 }
 
-pub fn positions() -> Seeds {
+pub(crate) fn positions() -> Seeds {
     read([root("configs/paste.toml")])
 }
 
-pub fn label_maps() -> Seeds {
+pub(crate) fn label_maps() -> Seeds {
     let own = "[labels]\njoy = \"happiness\"\nfear = \"\"\n[annotations]\nelation = \"happiness\"\nrage = \"\"\n";
     let mut all = texts(&[own]);
     all.extend(read(["configs/fi-to-webemo.toml", "configs/expressions-to-emotions.toml"].map(root)));
@@ -187,57 +187,57 @@ fn encoded(format: ImageFormat) -> Seeds {
     all
 }
 
-pub fn jpegs() -> Seeds {
+pub(crate) fn jpegs() -> Seeds {
     folder("tests/reference/pillow_resize", &[".jpg"])
 }
 
-pub fn pngs() -> Seeds {
+pub(crate) fn pngs() -> Seeds {
     let mut all = encoded(ImageFormat::Png);
     all.extend(folder("tests/fuzz/seeds", &[".png"]));
     all
 }
 
-pub fn webps() -> Seeds {
+pub(crate) fn webps() -> Seeds {
     let mut all = encoded(ImageFormat::WebP);
     all.extend(folder("tests/fuzz/seeds", &[".webp"]));
     all
 }
 
-pub fn bmps() -> Seeds {
+pub(crate) fn bmps() -> Seeds {
     let mut all = encoded(ImageFormat::Bmp);
     all.extend(folder("tests/fuzz/seeds", &[".bmp"]));
     all
 }
 
-pub fn tiffs() -> Seeds {
+pub(crate) fn tiffs() -> Seeds {
     let mut all = encoded(ImageFormat::Tiff);
     all.extend(folder("tests/fuzz/seeds", &[".tif"]));
     all
 }
 
-pub fn objects() -> Seeds {
+pub(crate) fn objects() -> Seeds {
     [pngs(), webps(), tiffs()].concat()
 }
 
-pub fn tars() -> Seeds {
+pub(crate) fn tars() -> Seeds {
     folder("tests/reference/tars", &["ustar.tar", "gnu.tar", "sparse_gnu.tar", "sparse_pax.tar"])
 }
 
-pub fn lists() -> Seeds {
+pub(crate) fn lists() -> Seeds {
     texts(&[
         "a b.jpg\n\n# c.jpg\n./photos.txt\nmissing.png\r\nphotos.tar\n",
         "\u{feff}photos.txt\n../x.tgz\n/dev/null\n",
     ])
 }
 
-pub fn list_tables() -> Seeds {
+pub(crate) fn list_tables() -> Seeds {
     texts(&["label,Path\njoy,a b.jpg\nfear,\"c,d.png\"\n", "path\nphotos.csv\nx.tar\n"])
 }
 
 /// The data set that results are read with.
-pub const DATA_SET: &str = "data-set.json";
+pub(crate) const DATA_SET: &str = "data-set.json";
 
-pub fn coco_data_sets() -> Seeds {
+pub(crate) fn coco_data_sets() -> Seeds {
     texts(&[
         r#"{"images": [{"id": 1, "file_name": "a/x.jpg", "width": 64, "height": 48}, {"id": "b", "file_name": "y.jpg"}],
             "categories": [{"id": 3, "name": "cat"}, {"id": 7, "name": "dog"}],
@@ -249,7 +249,7 @@ pub fn coco_data_sets() -> Seeds {
     ])
 }
 
-pub fn coco_results() -> Seeds {
+pub(crate) fn coco_results() -> Seeds {
     texts(&[
         r#"[{"image_id": 1, "category_id": 3, "score": 0.75, "bbox": [4, 5, 20.5, 9]},
             {"image_id": "b", "category_id": 7, "score": 1, "segmentation": {"size": [48, 64], "counts": "PT12n02L5K"}}]"#,
@@ -257,11 +257,11 @@ pub fn coco_results() -> Seeds {
     ])
 }
 
-pub fn beside_results(folder: &Path) {
+pub(crate) fn beside_results(folder: &Path) {
     std::fs::write(folder.join(DATA_SET), &coco_data_sets()[0]).unwrap();
 }
 
-pub fn region_lines() -> Seeds {
+pub(crate) fn region_lines() -> Seeds {
     texts(&[
         "{\"file\": \"a/x.jpg\", \"label\": \"cat\", \"score\": 0.9, \"box\": [10.5, 4, 200, 120.25], \"width\": 640, \"height\": 480}\n\
          {\"file\": \"a/x.jpg\", \"label\": \"dog\", \"score\": 0.4, \"rle\": {\"size\": [480, 640], \"counts\": \"PT12n02L5K\"}}\n\
@@ -270,7 +270,7 @@ pub fn region_lines() -> Seeds {
     ])
 }
 
-pub fn annotations() -> Seeds {
+pub(crate) fn annotations() -> Seeds {
     texts(&[
         "path,label\njoy/a.jpg,joy\n./fear/b.jpg,Fear\nc.png,\"awe, or fear\"\n",
         "Folder;Filename;Categorical_Labels\njoy;a.jpg;['joy', 'Fear']\nfear;b.jpg;[]\n",
@@ -280,25 +280,25 @@ pub fn annotations() -> Seeds {
     ])
 }
 
-pub fn npy_maps() -> Seeds {
+pub(crate) fn npy_maps() -> Seeds {
     folder("tests/reference/external_maps", &[".npy"])
 }
 
-pub fn png_maps() -> Seeds {
+pub(crate) fn png_maps() -> Seeds {
     folder("tests/reference/external_maps", &[".png"])
 }
 
-pub fn safetensors_maps() -> Seeds {
+pub(crate) fn safetensors_maps() -> Seeds {
     folder("tests/reference/external_maps", &[".safetensors"])
 }
 
 /// The variable that names the folder of [`make_runs`] to the processes of a campaign.
-pub const RUNS: &str = "EMOCAM_FUZZ_RUNS";
+pub(crate) const RUNS: &str = "EMOCAM_FUZZ_RUNS";
 
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
 /// Makes run directories of several commands over two pictures, which are there as long as what is returned.
-pub fn make_runs() -> Corpus {
+pub(crate) fn make_runs() -> Corpus {
     let corpus = Corpus::empty();
     corpus.add("a.png", "emonet/picture_0.png");
     corpus.add("b.png", "pillow_resize/2x3.png");
@@ -350,12 +350,12 @@ fn of_run(run: &str, file: &str) -> PathBuf {
     FOLDER.get_or_init(named).join(run).join(file)
 }
 
-pub fn records(run: &str) -> Seeds {
+pub(crate) fn records(run: &str) -> Seeds {
     read([of_run(run, "records.jsonl")])
 }
 
 /// `run.json` of a run that goes on.
-pub fn beside_records(run: &str, folder: &Path) {
+pub(crate) fn beside_records(run: &str, folder: &Path) {
     let text = std::fs::read(of_run(run, "run.json")).unwrap();
     let mut manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
     manifest["complete"] = false.into();
@@ -363,11 +363,11 @@ pub fn beside_records(run: &str, folder: &Path) {
     std::fs::write(folder.join("run.json"), manifest.to_string()).unwrap();
 }
 
-pub fn manifests() -> Seeds {
+pub(crate) fn manifests() -> Seeds {
     read(["analyzed", "classify", "evaluate", "paste", "remove", "validate"].map(|run| of_run(run, "run.json")))
 }
 
-pub fn kept_maps() -> Seeds {
+pub(crate) fn kept_maps() -> Seeds {
     // The real ones are long: as many of their rows as make a small map.
     let values: Vec<u8> = (0..35).flat_map(|number| (number as f32 / 35.0).to_le_bytes()).collect();
     let view = |rows: usize, columns: usize| {
@@ -377,19 +377,19 @@ pub fn kept_maps() -> Seeds {
     vec![safetensors::serialize(maps, None).unwrap()]
 }
 
-pub fn filter_sums() -> Seeds {
+pub(crate) fn filter_sums() -> Seeds {
     read([of_run("analyzed", "filters.safetensors")])
 }
 
-pub fn beside_filter_sums(folder: &Path) {
+pub(crate) fn beside_filter_sums(folder: &Path) {
     std::fs::copy(of_run("analyzed", "run.json"), folder.join("run.json")).unwrap();
 }
 
-pub fn failures() -> Seeds {
+pub(crate) fn failures() -> Seeds {
     read([of_run("analyzed", "failures.csv")])
 }
 
-pub fn matrices() -> Seeds {
+pub(crate) fn matrices() -> Seeds {
     let mut all = read([root("configs/emocam-fig2.csv"), of_run("analyzed", "grad-cam/counts.csv")]);
     all.extend(texts(&[
         "class,Joy,Awe,Fear\nCat,1,0,3\n\"Dog, big\",2,0,0\nimages,4,0,3\n",
@@ -398,50 +398,50 @@ pub fn matrices() -> Seeds {
     all
 }
 
-pub fn nested_classes() -> Seeds {
+pub(crate) fn nested_classes() -> Seeds {
     texts(&["part,whole,relation\nHuman eye,Human face,part-of\nHuman face,Person,part-of\nman,Person,is-a\n"])
 }
 
-pub fn pairs() -> Seeds {
+pub(crate) fn pairs() -> Seeds {
     texts(&["path,smiling face,red flower\na/x.jpg,0.25,1\ny.jpg,0,1e-3\n"])
 }
 
 /// Of as many columns and rows as the maps of the tests have.
-pub fn beside_pairs(folder: &Path) {
+pub(crate) fn beside_pairs(folder: &Path) {
     std::fs::write(folder.join("names.json"), r#"["a b", "c d", "e f", "g h"]"#).unwrap();
     std::fs::write(folder.join("pictures.txt"), "a.jpg\nb.jpg\nc.jpg\n").unwrap();
 }
 
-pub fn training_tables() -> Seeds {
+pub(crate) fn training_tables() -> Seeds {
     let rows = |usage: &str| (0..3).map(|label| format!("{label},{label} 2 3 255,{usage}\n")).collect::<String>();
     let pixels = format!("emotion,pixels,Usage\n{}{}{}", rows("Training"), rows("PublicTest"), rows("PrivateTest"));
     texts(&[&pixels, "path,label\na.png,joy\nb.png,fear\nc.png,joy\n"])
 }
 
 /// Pictures that the table names.
-pub fn beside_table(folder: &Path) {
+pub(crate) fn beside_table(folder: &Path) {
     for name in ["a.png", "b.png", "c.png"] {
         std::fs::copy(reference("pillow_resize/2x3.png"), folder.join(name)).unwrap();
     }
 }
 
-pub fn digests() -> Seeds {
+pub(crate) fn digests() -> Seeds {
     texts(&[r#"{"net.pth": {"sha256": "00ff", "size": 12}, "other": {"sha256": "", "size": 0}}"#])
 }
 
-pub fn label_names() -> Seeds {
+pub(crate) fn label_names() -> Seeds {
     texts(&["joy\nfear\n", "\u{feff}Joy\r\n\r\n Fear of \"all\" \r\n"])
 }
 
-pub fn beside_labels(folder: &Path) {
+pub(crate) fn beside_labels(folder: &Path) {
     std::fs::write(folder.join("net.toml"), "labels = 'labels.txt'\ninput = 64\n").unwrap();
 }
 
-pub fn splits() -> Seeds {
+pub(crate) fn splits() -> Seeds {
     texts(&["./e.png\nf.png\n", "e.png\r\n\r\n"])
 }
 
-pub fn beside_splits(folder: &Path) {
+pub(crate) fn beside_splits(folder: &Path) {
     let names = ["a", "b", "c", "d", "e", "f"].map(|name| format!("{name}.png"));
     let rows = names.iter().enumerate().map(|(at, name)| format!("{name},{}\n", ["joy", "fear"][at % 2]));
     std::fs::write(folder.join("data.csv"), format!("path,label\n{}", rows.collect::<String>())).unwrap();
@@ -452,11 +452,11 @@ pub fn beside_splits(folder: &Path) {
     std::fs::write(folder.join("validation.txt"), "c.png\n").unwrap();
 }
 
-pub fn training_results() -> Seeds {
+pub(crate) fn training_results() -> Seeds {
     texts(&[r#"{"name": "a", "fingerprint": "abc", "pictures": [3, 1, 2], "epochs": 2, "best_epoch": 1,
         "accuracy": {"hits": 1, "cases": 2, "share": 0.5, "interval": [0.1, 0.9]}, "trained_numbers": 5, "numbers": 9, "seconds": 1.5, "step_seconds": 0.25}"#])
 }
 
-pub fn metrics() -> Seeds {
+pub(crate) fn metrics() -> Seeds {
     read([root("models/demo/metrics.json")])
 }

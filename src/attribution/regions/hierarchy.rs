@@ -41,7 +41,7 @@ impl Rectangle {
     }
 
     /// Calls `with` with the stretch of every row.
-    pub fn rows(self, columns: usize, mut with: impl FnMut(std::ops::Range<usize>)) {
+    pub(super) fn rows(self, columns: usize, mut with: impl FnMut(std::ops::Range<usize>)) {
         for row in self.top..self.top + self.height {
             let start = row * columns + self.left;
             with(start..start + self.width);

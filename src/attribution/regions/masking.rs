@@ -45,7 +45,7 @@ pub(super) struct Masking<'a, 'p> {
 impl<'a, 'p> Masking<'a, 'p> {
     /// Hides places of the input, filled as the pass's options say, or of A or the output of an inner layer, which
     /// become 0.
-    pub fn new(pass: &'p HeadPass<'a>, score: Score, place: &HiddenPlace) -> Result<Self, TchError> {
+    pub(super) fn new(pass: &'p HeadPass<'a>, score: Score, place: &HiddenPlace) -> Result<Self, TchError> {
         let whole = match place {
             HiddenPlace::Input => Activation::alone(pass.input.shallow_clone()),
             HiddenPlace::Activation => pass.activation.with_values(pass.a().shallow_clone()),
@@ -60,14 +60,14 @@ impl<'a, 'p> Masking<'a, 'p> {
     }
 
     /// Rows and columns of what is masked.
-    pub fn size(&self) -> (usize, usize) {
+    pub(super) fn size(&self) -> (usize, usize) {
         let size = self.whole.values.size();
         (size[2] as usize, size[3] as usize)
     }
 
     /// The score of every coalition. They go through the network so many at a time, the last ones filled up with
     /// copies, that a score follows the coalition alone and not what else is asked.
-    pub fn values<C: Coalition>(&self, asked: &[C]) -> Scores {
+    pub(super) fn values<C: Coalition>(&self, asked: &[C]) -> Scores {
         let mut values = Vec::with_capacity(asked.len());
         for chunk in asked.chunks(self.at_a_time) {
             values.extend(self.chunk(chunk)?.into_iter().take(chunk.len()));

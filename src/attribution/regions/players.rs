@@ -25,7 +25,7 @@ impl Players {
     /// A region that overlaps an earlier player's first region by more than half (intersection over union) joins that
     /// player. A place that several players have belongs to the one of the smallest area: of a part inside a whole both
     /// play, the whole with what is left of it.
-    pub fn new(regions: &[InputRegion], places: usize, most: usize) -> Self {
+    pub(super) fn new(regions: &[InputRegion], places: usize, most: usize) -> Self {
         let most = most.clamp(1, MOST);
         let mut first: Vec<usize> = Vec::new();
         let mut of_region = vec![None; regions.len()];
@@ -56,7 +56,7 @@ impl Players {
     }
 
     /// Every place's player.
-    pub fn of_places(&self) -> &[u8] {
+    pub(super) fn of_places(&self) -> &[u8] {
         &self.of_place
     }
 }

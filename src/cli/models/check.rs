@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// Examines the network in `file`, prints every check, and says by its exit status whether all held.
-pub fn run(file: &Path, mean: Option<&Path>) -> anyhow::Result<ExitCode> {
+pub(super) fn run(file: &Path, mean: Option<&Path>) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     let card = Card::if_beside(file)?;
     let sound = match card {

@@ -4,7 +4,7 @@ mod check;
 
 use super::output::Overwrite;
 use super::progress::Progress;
-use super::settings::whole;
+use super::values::whole;
 use anyhow::Context;
 use emocam::config::Config;
 use emocam::corpus::{DecodeOptions, decode};
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 /// List, fetch, import, verify or synthesize model files
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Show what is known of the published models, and what is on this machine
     List(Folder),
     /// Download published models; interrupted downloads continue
@@ -96,7 +96,7 @@ pub enum Command {
 
 /// Where the files are.
 #[derive(Debug, clap::Args)]
-pub struct Folder {
+pub(super) struct Folder {
     /// Folder of model files [default: $EMOCAM_MODELS, else ~/.local/share/emocam/models]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
@@ -108,7 +108,7 @@ impl Folder {
     }
 }
 
-pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List(folder) => list(&folder.path()),
         Command::Fetch { names, overwrite, folder } => fetch_all(&names, &folder.path(), overwrite),

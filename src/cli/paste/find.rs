@@ -13,7 +13,7 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
 /// Where to look, and where to write.
-pub struct Task<'a> {
+pub(super) struct Task<'a> {
     pub photo: &'a Path,
     pub objects: &'a [PastedObject],
     pub grid: (usize, usize),
@@ -25,7 +25,7 @@ pub struct Task<'a> {
 }
 
 /// `16x12`.
-pub fn grid(text: &str) -> Result<(usize, usize), String> {
+pub(super) fn grid(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once('x').and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?)));
     sides
         .filter(|(columns, rows)| (1..=100).contains(columns) && (1..=100).contains(rows))
@@ -34,7 +34,7 @@ pub fn grid(text: &str) -> Result<(usize, usize), String> {
 
 /// Searches for every object and writes `find.csv`, a map for every object and scale, and the strongest switch of every
 /// object.
-pub fn run(task: &Task<'_>) -> anyhow::Result<()> {
+pub(super) fn run(task: &Task<'_>) -> anyhow::Result<()> {
     let options = DecodeOptions { ignore_exif: task.config.corpus.ignore_exif, ..DecodeOptions::default() };
     let photo = decode(task.photo, &options)?;
     let labels = &task.network.card().labels;

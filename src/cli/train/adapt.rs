@@ -27,7 +27,7 @@ use std::process::ExitCode;
 /// With --study: the network as it is, what it learns from labels alone, and what the discrepancy loss adds, with few
 /// and many labelled pictures and several seeds ([study] in the recipe), as adaptation.csv, .png and .svg.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The network of facial expressions: model.safetensors of `emocam train fer`
     #[arg(long = "from", value_name = "model.safetensors")]
     initial: PathBuf,
@@ -61,7 +61,7 @@ pub struct Args {
     training: TrainingArgs,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { initial, source, target, labelled, label_map, recipe, study, training } = args;
     let recipe = recipe.as_deref().map_or_else(|| Ok(AdaptRecipe::default()), AdaptRecipe::load)?;
     let domains = TwoDomains::new(

@@ -14,7 +14,7 @@ const BY_GRAPH: &str = "drawn=";
 /// `drawn` is the emotions of the built-in causal graph, `drawn=FILE.toml` those of the graph in a file,
 /// `drawn-objects` and `drawn-places` what backbones can be taught before, `drawn-faces` the expressions of single
 /// faces. A file of one of these names is reached by `./drawn`.
-pub fn drawn_lesson(root: &Path) -> Option<Result<Lesson>> {
+pub(super) fn drawn_lesson(root: &Path) -> Option<Result<Lesson>> {
     let word = root.to_str()?;
     if let Some(file) = word.strip_prefix(BY_GRAPH) {
         return Some(CausalGraph::load(Path::new(file)).map(|graph| Lesson::Emotions(Arc::new(graph))));
@@ -29,7 +29,10 @@ pub fn drawn_lesson(root: &Path) -> Option<Result<Lesson>> {
 }
 
 /// The pictures for each use: of folders and tables as `data` and `split` say, or as many scenes as `drawn` says.
-pub fn divided(roots: &[PathBuf], (data, split, drawn): (&DataConfig, &SplitConfig, &DrawnConfig)) -> Result<Divided> {
+pub(super) fn divided(
+    roots: &[PathBuf],
+    (data, split, drawn): (&DataConfig, &SplitConfig, &DrawnConfig),
+) -> Result<Divided> {
     if let [root] = roots
         && let Some(lesson) = drawn_lesson(root)
     {

@@ -39,7 +39,7 @@ const ANCHOR_SCENES: u64 = 2_000;
 
 /// Train the demo networks on drawn scenes, and measure them on held-out scenes of both styles
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Write the networks, metrics.json and README.md into this folder
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -153,7 +153,7 @@ impl Network {
 /// The styles by their names in the metrics.
 const STYLES: [(&str, Style); 2] = [("standard", Style::Standard), ("held-out", Style::HeldOut)];
 
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.batch > 0 && args.scenes > 0, "--batch and --scenes must be at least 1");
     if args.anchors {
         return print_anchors(args);

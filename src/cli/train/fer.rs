@@ -3,7 +3,7 @@
 use super::data::{divided, drawn_lesson};
 use super::session::{Teller, TrainingArgs, ended, say_data, stopped, table};
 use crate::cli::session::{print, stop_on_interrupt};
-use crate::cli::settings::whole;
+use crate::cli::values::whole;
 use emocam::stats::ValueWithInterval;
 use emocam::train::data::collect;
 use emocam::train::fer::{FerRecipe, FerTraining, Folds};
@@ -29,7 +29,7 @@ use std::process::ExitCode;
 /// .svg, labels.csv (recall and precision), failures.csv, result.json, and a checkpoint after every epoch; with --folds
 /// a folder for each fold, and folds.csv.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Labelled pictures, or `drawn-faces`
     #[arg(required_unless_present = "on", value_name = "DATA")]
     data: Vec<PathBuf>,
@@ -56,7 +56,7 @@ pub struct Args {
     training: TrainingArgs,
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { data, on, initial, recipe, folds, training } = args;
     let data = if on.is_empty() { data } else { on };
     let recipe = recipe.as_deref().map_or_else(|| Ok(FerRecipe::default()), FerRecipe::load)?;

@@ -2,7 +2,7 @@
 
 mod adapt;
 mod data;
-pub mod demo;
+pub(super) mod demo;
 mod fer;
 mod multi_gap;
 mod session;
@@ -11,13 +11,13 @@ use std::process::ExitCode;
 
 /// Train a network on labelled pictures; every command then reads it like any other
 #[derive(Debug, clap::Subcommand)]
-pub enum TrainCommand {
+pub(super) enum TrainCommand {
     MultiGap(multi_gap::Args),
     Fer(fer::Args),
     Adapt(adapt::Args),
 }
 
-pub fn run(command: TrainCommand) -> anyhow::Result<ExitCode> {
+pub(super) fn run(command: TrainCommand) -> anyhow::Result<ExitCode> {
     match command {
         TrainCommand::MultiGap(args) => multi_gap::run(args),
         TrainCommand::Fer(args) => fer::run(args),

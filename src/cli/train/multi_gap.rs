@@ -21,7 +21,7 @@ use std::process::ExitCode;
 /// recipe.toml, log.csv and curves.png (loss and accuracy of every epoch), predictions.csv, confusion.csv, .png and
 /// .svg, labels.csv (recall and precision), failures.csv, result.json, and a checkpoint after every epoch.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Labelled pictures, or `drawn`
     #[arg(required = true, value_name = "DATA")]
     data: Vec<PathBuf>,
@@ -54,7 +54,7 @@ impl From<StudyName> for Study {
     }
 }
 
-pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Args { data, recipe, study, training } = args;
     let recipe = recipe.as_deref().map_or_else(|| Ok(Recipe::default()), Recipe::load)?;
     training.begin(&recipe)?;

@@ -3,7 +3,8 @@
 use crate::cli::output;
 use crate::cli::progress::Progress;
 use crate::cli::session::{print, say_failures};
-use crate::cli::settings::{MOST_THREADS, whole};
+use crate::cli::settings::MOST_THREADS;
+use crate::cli::values::whole;
 use emocam::Error;
 use emocam::corpus::FIGURES;
 use emocam::nn::{self, DeviceChoice};
@@ -21,7 +22,7 @@ const RECIPE: &str = "recipe.toml";
 
 /// Options that every training has.
 #[derive(Debug, clap::Args)]
-pub struct TrainingArgs {
+pub(super) struct TrainingArgs {
     /// Where everything goes
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -42,13 +43,13 @@ pub struct TrainingArgs {
 
 impl TrainingArgs {
     /// The folder, made and with a copy of the recipe.
-    pub fn begin(&self, recipe: &impl Serialize) -> anyhow::Result<()> {
+    pub(super) fn begin(&self, recipe: &impl Serialize) -> anyhow::Result<()> {
         anyhow::ensure!(self.threads > 0, "--threads must be at least 1");
         begin(&self.out, recipe, self.resume)
     }
 
     /// The device, with libtorch made ready for a training.
-    pub fn open(&self) -> anyhow::Result<Device> {
+    pub(super) fn open(&self) -> anyhow::Result<Device> {
         tch::set_num_threads(nn::network_threads());
         let device = nn::open(&self.device)?;
         nn::keep_freed_memory();
@@ -57,7 +58,7 @@ impl TrainingArgs {
 }
 
 /// Says how many pictures there are.
-pub fn say_data(name: &str, data: &Divided) {
+pub(super) fn say_data(name: &str, data: &Divided) {
     say!(
         "{name}{} labels; {} pictures to learn from, {} to choose by, {} to measure with",
         data.labels.len(),
@@ -68,13 +69,13 @@ pub fn say_data(name: &str, data: &Divided) {
 }
 
 /// The end of a training that was stopped.
-pub fn stopped() -> ExitCode {
+pub(super) fn stopped() -> ExitCode {
     say!("stopped; --resume goes on from the last whole epoch");
     ExitCode::from(130)
 }
 
 /// The end of a training of one network in `out`: its accuracy, its file, and how many pictures could not be read.
-pub fn ended(out: &Path, result: &TrainingResult) -> anyhow::Result<ExitCode> {
+pub(super) fn ended(out: &Path, result: &TrainingResult) -> anyhow::Result<ExitCode> {
     print(table(std::slice::from_ref(result)).as_bytes())?;
     say!("{}", out.join(WEIGHTS).display());
     let failures = out.join("failures.csv");
@@ -115,12 +116,12 @@ fn begin(out: &Path, recipe: &impl Serialize, resume: bool) -> anyhow::Result<()
 
 /// Says on stderr how far everything is.
 #[derive(Default)]
-pub struct Teller {
+pub(super) struct Teller {
     progress: Option<(&'static str, Progress)>,
 }
 
 impl Teller {
-    pub fn tell(&mut self, told: Told) {
+    pub(super) fn tell(&mut self, told: Told) {
         match told {
             Told::Network(name) => {
                 self.finish();
@@ -148,7 +149,7 @@ impl Teller {
         }
     }
 
-    pub fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         if let Some((_, progress)) = self.progress.take() {
             progress.finish();
         }
@@ -156,7 +157,7 @@ impl Teller {
 }
 
 /// Accuracies, a line a network.
-pub fn table(results: &[TrainingResult]) -> String {
+pub(super) fn table(results: &[TrainingResult]) -> String {
     let mut text = String::new();
     for result in results {
         let Share { share, interval: (lower, upper), hits, cases } = result.accuracy;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 const MAX_UNITS: i64 = 1 << 16;
 
 /// How many pixels of a side become one behind the five poolings.
-pub const STRIDE: u32 = 32;
+pub(super) const STRIDE: u32 = 32;
 
 /// `[fer_net]` in a card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

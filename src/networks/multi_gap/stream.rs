@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use tch::{Device, TchError, Tensor};
 
 /// Channels that every block is brought to.
-pub const FEATURES: i64 = 64;
+pub(super) const FEATURES: i64 = 64;
 
 /// The GRU's tensors in the order in which libtorch takes them.
 const GRU: [&str; 4] = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"];

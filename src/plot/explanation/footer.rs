@@ -25,7 +25,7 @@ impl Footer {
     ///
     /// # Errors
     /// The renderer refuses a text.
-    pub fn of(of: &Explanation<'_>, top: f64, width: f64) -> Result<Self> {
+    pub(super) fn of(of: &Explanation<'_>, top: f64, width: f64) -> Result<Self> {
         let line = SMALL.size * LEADING;
         let place = |(at, &colouring): (usize, &Colouring)| {
             let x = MARGIN + at as f64 * (BAR.0 + BETWEEN);
@@ -40,7 +40,7 @@ impl Footer {
         Ok(Self { bottom: y, bars, notes })
     }
 
-    pub fn draw(&self, canvas: &mut Canvas) {
+    pub(super) fn draw(&self, canvas: &mut Canvas) {
         for (colouring, bar) in &self.bars {
             draw_bar(*colouring, *bar, canvas);
         }

@@ -41,7 +41,7 @@ pub(super) struct Grid {
 
 impl Grid {
     /// For `panels` panels of `photos` photos, each of the shape of `photo`.
-    pub fn of(photo: Size, panels: usize, photos: usize) -> Self {
+    pub(super) fn of(photo: Size, panels: usize, photos: usize) -> Self {
         let (width, height) = match panels {
             ..=2 => (400.0, 340.0),
             3 => (340.0, 320.0),
@@ -65,31 +65,31 @@ impl Grid {
     }
 
     /// Width of the picture inside its margins.
-    pub fn width(&self) -> f64 {
+    pub(super) fn width(&self) -> f64 {
         let columns = self.columns as f64;
         (columns * self.cell.0 + (columns - 1.0) * GAP.0).max(NARROWEST)
     }
 
     /// Where the last row ends.
-    pub fn bottom(&self) -> f64 {
+    pub(super) fn bottom(&self) -> f64 {
         let rows = self.panels.div_ceil(self.columns) as f64;
         self.top + rows * self.panel_height() + (rows - 1.0) * GAP.1
     }
 
     /// The start of a panel's title line: its left end and the top of the line.
-    pub fn title(&self, panel: usize) -> (f64, f64) {
+    pub(super) fn title(&self, panel: usize) -> (f64, f64) {
         let (column, row) = (panel % self.columns, panel / self.columns);
         (MARGIN + column as f64 * (self.cell.0 + GAP.0), self.top + row as f64 * (self.panel_height() + GAP.1))
     }
 
     /// A photo of a panel.
-    pub fn photo(&self, panel: usize, photo: usize) -> Area {
+    pub(super) fn photo(&self, panel: usize, photo: usize) -> Area {
         let place = self.labels(panel, photo);
         Area::new(place.x, place.y, self.photo.0, self.photo.1)
     }
 
     /// Where the labels of a photo may be: in it, or beside and below where it is small.
-    pub fn labels(&self, panel: usize, photo: usize) -> Area {
+    pub(super) fn labels(&self, panel: usize, photo: usize) -> Area {
         let (x, y) = self.title(panel);
         Area::new(x, y + TITLE_LINE + photo as f64 * (self.cell.1 + SEAM), self.cell.0, self.cell.1)
     }

@@ -63,7 +63,7 @@ impl Header {
     ///
     /// # Errors
     /// The renderer refuses a text.
-    pub fn of(of: &Explanation<'_>, top: f64, width: f64) -> Result<Self> {
+    pub(super) fn of(of: &Explanation<'_>, top: f64, width: f64) -> Result<Self> {
         let (left, mut y) = (super::MARGIN, top);
         let title = lines(&wrap(&of.title, TITLE, width)?, TITLE, left, &mut y);
         let subtitle = lines(&wrap(&sentence(of), SUBTITLE, width)?, SUBTITLE, left, &mut y);
@@ -75,7 +75,7 @@ impl Header {
         Ok(Self { bottom, title, subtitle, bars, scales })
     }
 
-    pub fn draw(&self, canvas: &mut Canvas) {
+    pub(super) fn draw(&self, canvas: &mut Canvas) {
         let mut text = |content: &str, at: (f64, f64), font: Font, anchor: Anchor, fill: Rgb| {
             canvas.text(&Text { content, at, font, anchor, turn: 0.0, fill });
         };

@@ -30,7 +30,7 @@ pub(super) enum Colouring {
 
 impl Colouring {
     /// The colour of a value from 0 to 1.
-    pub fn colour(self, value: f64) -> Rgb {
+    pub(super) fn colour(self, value: f64) -> Rgb {
         match self {
             Self::Uniform => inferno(value),
             Self::Jet => jet(value),

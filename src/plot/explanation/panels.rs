@@ -137,7 +137,7 @@ impl Panel {
     }
 
     /// Draws the panel that is the grid's `at`th.
-    pub fn draw(&self, at: usize, grid: &Grid, canvas: &mut Canvas) {
+    pub(super) fn draw(&self, at: usize, grid: &Grid, canvas: &mut Canvas) {
         let (x, y) = grid.title(at);
         let mut line = |content: &str, x: f64, font: Font, fill: Rgb| {
             let at = (x, y + NAME.size * ASCENT);

@@ -69,7 +69,7 @@ impl Values {
     ///
     /// # Errors
     /// The renderer refuses a text.
-    pub fn of(of: &[ValueBars], top: f64, width: f64) -> Result<Self> {
+    pub(super) fn of(of: &[ValueBars], top: f64, width: f64) -> Result<Self> {
         let (left, right) = (MARGIN + TEXT.0, MARGIN + width - TEXT.1);
         let mut values = Self { bottom: top, rows: Vec::new(), titles: Vec::new(), left, right };
         for bars in of {
@@ -98,7 +98,7 @@ impl Values {
         Ok(())
     }
 
-    pub fn draw(&self, canvas: &mut Canvas) {
+    pub(super) fn draw(&self, canvas: &mut Canvas) {
         let mut text = |content: &str, at: (f64, f64), font: Font, anchor: Anchor, fill: Rgb| {
             canvas.text(&Text { content, at, font, anchor, turn: 0.0, fill });
         };

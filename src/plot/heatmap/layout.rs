@@ -64,7 +64,7 @@ pub(super) struct Layout {
 
 impl Layout {
     /// Lays out a heatmap whose contents have been checked.
-    pub fn of(map: &Heatmap) -> Result<Self> {
+    pub(super) fn of(map: &Heatmap) -> Result<Self> {
         let mut layout = Self::with_contents(map)?;
         layout.place_across(map)?;
         layout.place_down(map)?;
@@ -72,17 +72,17 @@ impl Layout {
     }
 
     /// One cell, without the seam to its neighbours.
-    pub fn cell(&self, row: usize, column: usize) -> Area {
+    pub(super) fn cell(&self, row: usize, column: usize) -> Area {
         let (x, y) = (self.grid.x + column as f64 * self.cell_width, self.grid.y + row as f64 * CELL_HEIGHT);
         Area::new(x + SEAM / 2.0, y + SEAM / 2.0, self.cell_width - SEAM, CELL_HEIGHT - SEAM)
     }
 
-    pub fn column_centre(&self, column: usize) -> f64 {
+    pub(super) fn column_centre(&self, column: usize) -> f64 {
         self.grid.x + (column as f64 + 0.5) * self.cell_width
     }
 
     /// The start of a column label's baseline: the middle line of the slanted text meets the middle of the column.
-    pub fn column_label(&self, column: usize) -> (f64, f64) {
+    pub(super) fn column_label(&self, column: usize) -> (f64, f64) {
         (self.column_centre(column) + LABEL.drop() * SLANT.to_radians().sin(), self.grid.y - GAP)
     }
 

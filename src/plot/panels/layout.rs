@@ -50,12 +50,12 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub fn x(&self, value: f64) -> f64 {
+    pub(super) fn x(&self, value: f64) -> f64 {
         let (lower, upper) = self.range;
         self.area.x + (value - lower) / (upper - lower) * self.area.width
     }
 
-    pub fn y(&self, value: f64) -> f64 {
+    pub(super) fn y(&self, value: f64) -> f64 {
         let (lower, upper) = self.range_up;
         self.area.bottom() - (value - lower) / (upper - lower) * self.area.height
     }
@@ -77,7 +77,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub fn of(picture: &Panels) -> Result<Self> {
+    pub(super) fn of(picture: &Panels) -> Result<Self> {
         let names: Vec<&str> = picture.series.iter().map(|series| series.name.as_str()).collect();
         let names = widths(&names, LABEL)?;
         let left = MARGIN + names.iter().copied().fold(UP_LABEL, f64::max) + GAP;

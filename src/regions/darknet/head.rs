@@ -10,7 +10,7 @@ use tch::{IndexOp, Kind, TchError, Tensor};
 ///
 /// `raw` is (N, anchors * (5 + classes), rows, columns). Returns per image every label over `confidence`, boxes in
 /// input pixels, in the order of row, column, anchor (and class).
-pub fn decode(
+pub(super) fn decode(
     raw: &Tensor,
     head: &Head,
     class_scores: ClassScores,

@@ -143,7 +143,7 @@ pub struct LayerDistance {
 const MOST_PICTURES: usize = 500;
 
 /// Of these pictures as many as distances are measured on, spread evenly over the list.
-pub fn sample(items: &[LabelledPicture]) -> Vec<LabelledPicture> {
+pub(super) fn sample(items: &[LabelledPicture]) -> Vec<LabelledPicture> {
     items.iter().step_by(items.len().div_ceil(MOST_PICTURES).max(1)).cloned().collect()
 }
 
@@ -151,7 +151,7 @@ pub fn sample(items: &[LabelledPicture]) -> Vec<LabelledPicture> {
 ///
 /// # Errors
 /// The network could not be run; too few pictures.
-pub fn distances(
+pub(super) fn distances(
     learner: &FerLearner<'_>,
     layers: &[ComparedLayer],
     [source, target]: [&dyn Lessons; 2],

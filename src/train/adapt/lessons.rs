@@ -14,13 +14,13 @@ use std::collections::BTreeSet;
 use tch::{TchError, Tensor};
 
 /// All pictures of both domains that are learnt from: faces, then pictures.
-pub fn joined(domains: &TwoDomains) -> Vec<LabelledPicture> {
+pub(super) fn joined(domains: &TwoDomains) -> Vec<LabelledPicture> {
     domains.source.train.iter().chain(&domains.target.train).cloned().collect()
 }
 
 /// How many of a batch's pictures are of which kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shares {
+pub(super) struct Shares {
     /// Faces.
     pub source: usize,
     /// Pictures with a label.
@@ -33,7 +33,7 @@ impl Shares {
     /// Of a batch of `batch`, where so many pictures have a label and so many have none. Half are faces; where some
     /// pictures have a label and some have none, a quarter each, and pictures without one are there only where they are
     /// `compared`.
-    pub fn new(batch: usize, labelled: usize, unlabelled: usize, compared: bool) -> Self {
+    pub(super) fn new(batch: usize, labelled: usize, unlabelled: usize, compared: bool) -> Self {
         let half = batch / 2;
         let quarter = half / 2;
         let (with, without) = match (labelled > 0, unlabelled > 0) {
@@ -45,7 +45,7 @@ impl Shares {
     }
 
     /// All of a batch.
-    pub fn all(self) -> usize {
+    pub(super) fn all(self) -> usize {
         self.source + self.labelled + self.unlabelled
     }
 }
@@ -53,7 +53,7 @@ impl Shares {
 /// Faces and pictures as they are shown. An epoch shows every face once; pictures go on where the last epoch ended, in
 /// an order that is drawn anew whenever all have been shown.
 #[derive(Debug)]
-pub struct TwoDomainLessons<'a> {
+pub(super) struct TwoDomainLessons<'a> {
     /// All faces, then all pictures; its batch is that of all shares.
     pub pictures: PictureLessons<'a>,
     /// How many of them are faces.
@@ -139,7 +139,7 @@ impl Endless {
 
 /// A network that learns labels while its features of both domains are drawn together.
 #[derive(Debug)]
-pub struct AdaptLearner<'a> {
+pub(super) struct AdaptLearner<'a> {
     /// The network.
     pub fer: FerLearner<'a>,
     /// What draws them together.

@@ -60,7 +60,7 @@ fn is_free(taken: &[Assignment], place: &Assignment) -> bool {
 }
 
 /// IoU of two boxes (width, height) with one centre.
-pub fn shape_iou(a: (f32, f32), b: (f32, f32)) -> f32 {
+pub(super) fn shape_iou(a: (f32, f32), b: (f32, f32)) -> f32 {
     let shared = a.0.min(b.0) * a.1.min(b.1);
     shared / (a.0 * a.1 + b.0 * b.1 - shared)
 }

@@ -12,7 +12,7 @@ use tch::{TchError, Tensor, no_grad};
 
 /// A network of which a part is trained.
 #[derive(Debug)]
-pub struct PartOf<'a> {
+pub(super) struct PartOf<'a> {
     /// The network.
     pub network: &'a MultiGap,
     /// What of it.
@@ -48,7 +48,7 @@ impl Learner for PartOf<'_> {
 
 /// What backbones have made of pictures, once and for all.
 #[derive(Debug)]
-pub struct KeptMeans {
+pub(super) struct KeptMeans {
     /// Per stream and block (pictures, channels).
     pub streams: Vec<Vec<Tensor>>,
     /// (pictures, pairs)
@@ -70,7 +70,7 @@ pub struct KeptMeans {
 ///
 /// # Errors
 /// The network could not be run; none of the pictures can be read.
-pub fn means_of(
+pub(super) fn means_of(
     stream: &Stream,
     pictures: &PictureLessons<'_>,
     told: &mut dyn FnMut(u64),

@@ -7,7 +7,7 @@ use resvg::tiny_skia::Transform;
 const COAT: &[u32] = &[0x8a5a2b, 0xc08a4e, 0x3a2a20, 0x2a2a2e, 0xe4d3b4, 0x9a9a9c, 0xb5622a, 0xf0ece4];
 
 /// A dog from the side, standing or sitting, looking left or right.
-pub fn dog(hand: &mut Hand) {
+pub(super) fn dog(hand: &mut Hand) {
     let coat = hand.near(COAT);
     let ear = if hand.chance(0.5) { coat.darker(0.35) } else { coat.darker(0.15) };
     let mirror = if hand.chance(0.5) { -1.0 } else { 1.0 };
@@ -83,7 +83,7 @@ fn dog_head(hand: &mut Hand, (x, y): (f32, f32), coat: Colour, ear: Colour) {
 }
 
 /// A spider from above, or on its thread.
-pub fn spider(hand: &mut Hand) {
+pub(super) fn spider(hand: &mut Hand) {
     let body = hand.near(&[0x1a1a1c, 0x2e1f18, 0x3a3a40, 0x4a2f1e, 0x141418]);
     let (abdomen, chest) = (hand.between(0.3, 0.42), hand.between(0.17, 0.23));
     let (reach, width) = (hand.between(0.82, 1.0), hand.between(0.055, 0.09));
@@ -120,7 +120,7 @@ pub fn spider(hand: &mut Hand) {
 }
 
 /// A butterfly from above.
-pub fn butterfly(hand: &mut Hand) {
+pub(super) fn butterfly(hand: &mut Hand) {
     let (upper, lower) = (hand.paint(), hand.paint());
     let lower = upper.mix(lower, 0.5);
     let (rim, dark) = (upper.darker(0.6), hand.near(&[0x201a18, 0x3a2a1e]));
@@ -152,7 +152,7 @@ pub fn butterfly(hand: &mut Hand) {
 }
 
 /// A snake: a winding body that thins towards the tail, or a coil.
-pub fn snake(hand: &mut Hand) {
+pub(super) fn snake(hand: &mut Hand) {
     let skin = hand.near(&[0x4f8a2e, 0x7a8a2e, 0x8a6a2e, 0x2e7a6a, 0xa84a2a, 0x5a5a4a]);
     let band = if hand.chance(0.5) { skin.darker(0.45) } else { skin.lighter(0.5) };
     let mirror = if hand.chance(0.5) { -1.0 } else { 1.0 };

@@ -7,7 +7,7 @@ use resvg::tiny_skia::PathBuilder;
 type Point3 = [f32; 3];
 
 /// A football: the truncated icosahedron, turned at random, seen from far away.
-pub fn football(hand: &mut Hand) {
+pub(super) fn football(hand: &mut Hand) {
     let leather = hand.near(&[0xf8f8f4, 0xffffff, 0xf1ead6, 0xf4f6c8]);
     let patch = hand.near(&[0x16161a, 0x16161a, 0x1f2a55, 0x1c4a30, 0x7a1c20]);
     let seam = hand.between(0.03, 0.055);
@@ -87,7 +87,7 @@ fn onto_the_disc([x, y, z]: Point3) -> (f32, f32) {
 }
 
 /// A balloon on a string, or three.
-pub fn balloon(hand: &mut Hand) {
+pub(super) fn balloon(hand: &mut Hand) {
     let grip = (hand.between(-0.1, 0.1), 1.0);
     if hand.chance(0.25) {
         for (x, y) in [(-0.42, -0.3), (0.42, -0.26), (0.0, -0.5)] {

@@ -11,7 +11,7 @@ pub(super) const SKIN: &[u32] = &[0xf6d7bd, 0xeec1a0, 0xd9a47c, 0xbf8257, 0x9a62
 pub(super) const HAIR: &[u32] = &[0x2a1d14, 0x553319, 0x8a5a2b, 0xc79a4b, 0xe0c27a, 0x1a1a1f, 0x8b3a1c, 0x9a9a9a];
 
 /// A face from the front, whose expression is the work of eyes, brows and mouth, which are large in all of them.
-pub fn face(hand: &mut Hand) {
+pub(super) fn face(hand: &mut Hand) {
     let (skin, hair) = (hand.near(SKIN), hand.near(HAIR));
     let (rx, ry) = (hand.between(0.72, 0.88), hand.between(0.88, 1.0));
     let style = hand.count(0, 4);

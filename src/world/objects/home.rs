@@ -9,7 +9,7 @@ const ICING: &[u32] = &[0xf7a8c4, 0xfff4e6, 0x5a2e1a, 0xa8d8ea, 0xf4d35e, 0xc7e9
 const SPONGE: &[u32] = &[0xe8b86a, 0xd99b5a, 0x7a4526, 0xf0d9a8, 0xb5504a];
 
 /// A cake on a plate: one to three tiers with icing running down, or a slice. Without candles, which are a class.
-pub fn cake(hand: &mut Hand) {
+pub(super) fn cake(hand: &mut Hand) {
     let (icing, sponge) = (hand.near(ICING), hand.near(SPONGE));
     let plate = hand.near(&[0xf4f4f6, 0xcfd8e0, 0xe6d5b8, 0x9fb8cc]);
     hand.shape(oval(0.0, 0.74, 1.0, 0.12), plate);
@@ -69,7 +69,7 @@ fn slice(hand: &mut Hand, icing: Colour, sponge: Colour) {
 }
 
 /// A chair: back, seat, four legs; slats, bars or a solid back.
-pub fn chair(hand: &mut Hand) {
+pub(super) fn chair(hand: &mut Hand) {
     let wood = if hand.chance(0.7) { hand.near(WOOD) } else { hand.paint() };
     let seat_colour = if hand.chance(0.4) { hand.paint() } else { wood };
     let (half, width) = (hand.between(0.42, 0.52), hand.between(0.09, 0.13));
@@ -122,7 +122,7 @@ pub fn chair(hand: &mut Hand) {
 }
 
 /// A burning candle on a dish or in a stick, or three of them.
-pub fn candle(hand: &mut Hand) {
+pub(super) fn candle(hand: &mut Hand) {
     let metal = hand.near(METAL);
     let three = hand.chance(0.25);
     hand.shape(oval(0.0, 0.9, if three { 0.72 } else { 0.48 }, 0.12), metal);
@@ -179,7 +179,7 @@ fn one_candle_to(hand: &mut Hand, x: f32, (top, bottom): (f32, f32), half: f32) 
 }
 
 /// A lamp: on a table, on the floor, or with a jointed arm.
-pub fn lamp(hand: &mut Hand) {
+pub(super) fn lamp(hand: &mut Hand) {
     let metal = hand.near(METAL);
     let shade = hand.near(&[0xf7e3a1, 0xf2efe6, 0xd96c4a, 0x5a8f7b, 0x8a6fae, 0xe8b04a, 0x3f6fa8]);
     match hand.count(0, 2) {

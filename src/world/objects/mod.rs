@@ -15,7 +15,7 @@ use super::object::{Object, Style, Variant};
 use super::pen::Drawing;
 
 /// How a class is drawn and placed.
-pub struct Kind {
+pub(super) struct Kind {
     /// Draws one, in units of its own.
     draw: fn(&mut Hand),
     /// Least longest side, relative to the picture's shorter side: what it takes to tell what it is.
@@ -102,22 +102,22 @@ static KINDS: [Kind; CLASSES.len()] = [
 ];
 
 /// How the class of this index is drawn and placed.
-pub fn of(class: usize) -> &'static Kind {
+pub(super) fn of(class: usize) -> &'static Kind {
     &KINDS[class]
 }
 
 /// The variants that there are of the class of this index.
-pub fn variants_of(class: usize) -> &'static [Variant] {
+pub(super) fn variants_of(class: usize) -> &'static [Variant] {
     KINDS[class].variants
 }
 
 /// The name of the class of this index.
-pub fn class_name(class: usize) -> &'static str {
+pub(super) fn class_name(class: usize) -> &'static str {
     CLASSES[class]
 }
 
 /// The object's drawing, in units of its own.
-pub fn draw(object: &Object, style: Style) -> Drawing {
+pub(super) fn draw(object: &Object, style: Style) -> Drawing {
     let mut hand = Hand::new(object.seed, style, object.variant);
     (KINDS[object.class].draw)(&mut hand);
     hand.finish()

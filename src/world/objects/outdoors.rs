@@ -8,7 +8,7 @@ use resvg::tiny_skia::Transform;
 const GLASS: &[u32] = &[0xbfe3f2, 0x9cc9de, 0xd8eef5, 0x7fa9bd];
 
 /// A car from the side: saloon, hatchback or van.
-pub fn car(hand: &mut Hand) {
+pub(super) fn car(hand: &mut Hand) {
     let (paint, glass) = (hand.paint(), hand.near(GLASS));
     let mirror = hand.pick(&[-1.0, 1.0]);
     let (wheel, roof) = (hand.between(0.17, 0.22), hand.between(0.34, 0.46));
@@ -39,7 +39,7 @@ pub fn car(hand: &mut Hand) {
 }
 
 /// A house: walls, roof, door, windows, some with a chimney.
-pub fn house(hand: &mut Hand) {
+pub(super) fn house(hand: &mut Hand) {
     let wall = hand.near(&[0xf2e3c6, 0xe8c9a0, 0xd9d9d4, 0xc97a5a, 0xa8c0cf, 0xf4f0e8, 0xe6d36a]);
     let roof = hand.near(&[0xa83a2a, 0x6b4430, 0x4a4f5a, 0x8a2f2f, 0x3f5a4a]);
     let (half, top) = (hand.between(0.68, 0.88), hand.between(-0.25, -0.05));
@@ -76,7 +76,7 @@ pub fn house(hand: &mut Hand) {
 }
 
 /// A boat: a sailing boat or a steamer.
-pub fn boat(hand: &mut Hand) {
+pub(super) fn boat(hand: &mut Hand) {
     let hull = if hand.chance(0.4) { hand.near(&[0x7a4a24, 0x9a6a3a, 0x5a3a22]) } else { hand.paint() };
     let (long, deck) = (hand.between(0.82, 1.0), hand.between(0.38, 0.5));
     let mirror = hand.pick(&[-1.0, 1.0]);

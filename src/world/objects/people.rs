@@ -6,7 +6,7 @@ use super::super::pen::{Colour, arc, oval, polygon, polyline, rounded};
 use super::faces::{HAIR, SKIN};
 
 /// A whole figure from behind: hair covers the head.
-pub fn person(hand: &mut Hand) {
+pub(super) fn person(hand: &mut Hand) {
     let (skin, hair) = (hand.near(SKIN), hand.near(HAIR));
     let (shirt, trousers) = (hand.paint(), hand.paint().darker(0.2));
     let (head, shoulder) = (hand.between(0.15, 0.18), hand.between(0.23, 0.31));

@@ -25,7 +25,7 @@ fn petal_colour(hand: &mut Hand) -> Colour {
 }
 
 /// A flower: daisy, round petals, tulip or rose; with stem and leaves, or the head alone.
-pub fn flower(hand: &mut Hand) {
+pub(super) fn flower(hand: &mut Hand) {
     let petal = petal_colour(hand);
     let centre = if hand.variant == Variant::Yellow { &[0x6b3a14, 0xb8641a] } else { &[0xf5c531, 0xe8a81e] };
     let centre = hand.near(centre);
@@ -128,7 +128,7 @@ fn rose(hand: &mut Hand, (y, head, angle): (f32, f32, f32), colour: Colour) {
 }
 
 /// A tree: round crown, poplar or conifer; some in autumn, some with fruit.
-pub fn tree(hand: &mut Hand) {
+pub(super) fn tree(hand: &mut Hand) {
     let trunk = hand.near(&[0x6b4423, 0x5a3a1e, 0x8a6a4a, 0x4a3a30]);
     let autumn: &[u32] = if hand.chance(0.2) { &[0xc9772a, 0xd69a2d, 0xa84a24] } else { LEAF };
     let leaves = hand.near(autumn);

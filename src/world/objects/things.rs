@@ -4,7 +4,7 @@ use super::super::hand::Hand;
 use super::super::pen::{Colour, arc, curve, oval, polar, polygon, polyline, rectangle, rounded};
 
 /// A book: closed with its title, or open with lines of text.
-pub fn book(hand: &mut Hand) {
+pub(super) fn book(hand: &mut Hand) {
     let (cover, paper) = (hand.paint(), hand.near(&[0xfbf7ea, 0xf2ead6, 0xffffff]));
     if hand.chance(0.45) {
         open_book(hand, cover, paper);
@@ -61,7 +61,7 @@ fn open_book(hand: &mut Hand, cover: Colour, paper: Colour) {
 }
 
 /// An open umbrella with a hooked handle.
-pub fn umbrella(hand: &mut Hand) {
+pub(super) fn umbrella(hand: &mut Hand) {
     let (cloth, other) = (hand.paint(), hand.paint());
     let other = if hand.chance(0.5) { other } else { cloth.darker(0.18) };
     let (high, panels) = (hand.between(0.8, 1.0), hand.count(4, 6));
@@ -104,7 +104,7 @@ pub fn umbrella(hand: &mut Hand) {
 }
 
 /// A clock: round or square on the wall, or an alarm clock on feet.
-pub fn clock(hand: &mut Hand) {
+pub(super) fn clock(hand: &mut Hand) {
     let (rim, face) = (hand.paint(), hand.near(&[0xfdfcf6, 0xf6efdc, 0xe6eef4]));
     let ink = hand.near(&[0x1a1a1e, 0x2b2b55]);
     let kind = hand.count(0, 2);
