@@ -152,9 +152,7 @@ impl EvaluationSettings {
     /// # Errors
     /// The settings are no plain data; a test excludes it.
     pub fn to_experiment(&self) -> Result<Experiment> {
-        let settings = serde_json::to_value(self).and_then(serde_json::from_value);
-        let settings = settings.map_err(|error| Error::Setting(format!("settings of {COMMAND}: {error}")))?;
-        Ok(Experiment { command: COMMAND.into(), settings })
+        Experiment::new(COMMAND, self)
     }
 
     /// Those of the run that `manifest` describes.
@@ -162,11 +160,8 @@ impl EvaluationSettings {
     /// # Errors
     /// It is no run of `emocam evaluate`, or its settings cannot be read; the message goes behind the run's name.
     pub fn read(manifest: &Manifest) -> Result<Self, String> {
-        let experiment = manifest.experiment.as_ref().filter(|experiment| experiment.command == COMMAND);
-        let experiment = experiment.ok_or("is no run of `emocam evaluate`")?;
-        let settings = serde_json::Value::Object(experiment.settings.clone().into_iter().collect());
         let wrong = |error: &dyn std::fmt::Display| format!("settings of {COMMAND} that cannot be read: {error}");
-        let read: Self = serde_json::from_value(settings).map_err(|error| wrong(&error))?;
+        let read: Self = manifest.settings_of(COMMAND)?;
         read.plan.check().map_err(|error| wrong(&error))?;
         if read.redrawn_layers > MOST_REDRAWN_LAYERS {
             return Err(wrong(&format!("{} redrawn layers; the limit is {MOST_REDRAWN_LAYERS}", read.redrawn_layers)));

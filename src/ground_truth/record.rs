@@ -1,12 +1,12 @@
 //! What is kept of a scene, and by which settings: `records.jsonl` and `run.json` of a validation.
 
 use super::trial::{Trial, World};
+use crate::Result;
 use crate::image::Size;
 use crate::run::record::{Line, RunRecord};
 use crate::run::{Experiment, Manifest};
 use crate::score::MapGrid;
 use crate::world::Style;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The command by which `run.json` knows its runs.
@@ -60,9 +60,7 @@ impl ValidationSettings {
     /// # Errors
     /// The settings are no plain data; a test excludes it.
     pub fn to_experiment(&self) -> Result<Experiment> {
-        let settings = serde_json::to_value(self).and_then(serde_json::from_value);
-        let settings = settings.map_err(|error| Error::Setting(format!("settings of {COMMAND}: {error}")))?;
-        Ok(Experiment { command: COMMAND.into(), settings })
+        Experiment::new(COMMAND, self)
     }
 
     /// Those of the run that `manifest` describes.
@@ -70,10 +68,7 @@ impl ValidationSettings {
     /// # Errors
     /// It is no run of `emocam validate`, or its settings cannot be read; the message goes behind the run's name.
     pub fn read(manifest: &Manifest) -> Result<Self, String> {
-        let experiment = manifest.experiment.as_ref().filter(|experiment| experiment.command == COMMAND);
-        let experiment = experiment.ok_or("is no run of `emocam validate`")?;
-        let settings = serde_json::Value::Object(experiment.settings.clone().into_iter().collect());
-        serde_json::from_value(settings).map_err(|error| format!("settings of {COMMAND} that cannot be read: {error}"))
+        manifest.settings_of(COMMAND)
     }
 }
 

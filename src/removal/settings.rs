@@ -98,9 +98,7 @@ impl RemovalSettings {
     /// # Errors
     /// The settings are no plain data; a test excludes it.
     pub fn to_experiment(&self) -> Result<Experiment> {
-        let settings = serde_json::to_value(self).and_then(serde_json::from_value);
-        let settings = settings.map_err(|error| Error::Setting(format!("settings of remove: {error}")))?;
-        Ok(Experiment { command: COMMAND.into(), settings })
+        Experiment::new(COMMAND, self)
     }
 
     /// The settings of the run described by `manifest`.
@@ -108,9 +106,6 @@ impl RemovalSettings {
     /// # Errors
     /// It is no run of `emocam remove`, or its settings cannot be read; the message goes behind the run's name.
     pub fn read(manifest: &Manifest) -> Result<Self, String> {
-        let experiment = manifest.experiment.as_ref().filter(|experiment| experiment.command == COMMAND);
-        let experiment = experiment.ok_or("is no run of `emocam remove`")?;
-        let settings = serde_json::Value::Object(experiment.settings.clone().into_iter().collect());
-        serde_json::from_value(settings).map_err(|error| format!("settings of remove that cannot be read: {error}"))
+        manifest.settings_of(COMMAND)
     }
 }

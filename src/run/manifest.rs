@@ -6,6 +6,8 @@ use crate::attribution::external::MapFolder;
 use crate::config::{AssociationConfig, Config};
 use crate::image::{Canvas, Filter, Fit, Letterbox, LetterboxRule, Placement, Resize, Size};
 use crate::names::check_names;
+use crate::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -77,6 +79,18 @@ pub struct Experiment {
     pub command: String,
     /// Its settings, by name; what they mean is the command's business.
     pub settings: BTreeMap<String, serde_json::Value>,
+}
+
+impl Experiment {
+    /// Of a command with these settings, a table of plain data.
+    ///
+    /// # Errors
+    /// The settings are no such table; a test of the command excludes it.
+    pub fn new(command: &str, settings: &impl Serialize) -> Result<Self> {
+        let settings = serde_json::to_value(settings).and_then(serde_json::from_value);
+        let settings = settings.map_err(|error| Error::Setting(format!("settings of {command}: {error}")))?;
+        Ok(Self { command: command.into(), settings })
+    }
 }
 
 /// How a picture is brought to the explained network's input.
@@ -305,6 +319,15 @@ impl Manifest {
             found.push("names of the labels or classes".into());
         }
         found
+    }
+
+    /// The settings of the command that made the run, in words where it was another one or they cannot be read; the
+    /// message goes behind the run's name.
+    pub fn settings_of<S: DeserializeOwned>(&self, command: &str) -> Result<S, String> {
+        let experiment = self.experiment.as_ref().filter(|experiment| experiment.command == command);
+        let experiment = experiment.ok_or_else(|| format!("is no run of `emocam {command}`"))?;
+        let settings = serde_json::Value::Object(experiment.settings.clone().into_iter().collect());
+        serde_json::from_value(settings).map_err(|error| format!("settings of {command} that cannot be read: {error}"))
     }
 
     /// The command that made the run, as `emocam analyze`.
