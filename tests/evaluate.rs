@@ -221,7 +221,9 @@ fn ten_images_have_intervals_and_verdicts() {
 fn one_image_has_means_and_no_intervals() {
     let corpus = small(1);
     let said = ends(evaluate(&corpus).args(["--steps", "2"]), 0);
-    assert!(said.err.starts_with("1 image; cpu; results in judged") && !said.err.contains("1 images"), "{}", said.err);
+    assert!(said.err.starts_with("1 image; cpu; results in judged"), "{}", said.err);
+    // A rate may be 1.01 images a second.
+    assert!(said.err.lines().all(|line| !line.starts_with("1 images")), "{}", said.err);
     let judged = corpus.run("judged");
     assert_sound(&judged);
     for (key, row) in rows(&judged) {
