@@ -264,7 +264,8 @@ impl CamConfig {
         let whole = |method: &&Method| matches!(method.row().needs, Needs::MaskedInputs | Needs::Regions);
         match self.methods.iter().find(whole) {
             Some(method) => Err(Error::Setting(format!(
-                "{method} asks the whole network what parts of the picture are worth, whatever the stream: name one stream, \
+                "{method} asks the whole network what parts of the picture are worth, whatever the stream: name one \
+                 stream, \
                  or leave the method out"
             ))),
             None => Ok(()),

@@ -210,7 +210,8 @@ fn exported(config: &Config, folder: &Path) -> Result<Option<PathBuf>> {
 pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Detector>, Vec<ModelFile>)> {
     if let Some(file) = exported(config, folder)? {
         if config.detector.rect {
-            let message = "an exported network has one input size, so that it cannot run on other canvases: leave out --rect \
+            let message = "an exported network has one input size, so that it cannot run on other canvases: leave out \
+                --rect \
                            ([detector] rect)";
             return Err(Error::file(&file, message));
         }
@@ -222,7 +223,8 @@ pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<d
     let (cfg, classes, mut files) = description(config, folder)?;
     let weights = models::locate(config.detector.weights.as_ref(), folder)?;
     if config.detector.rect && cfg.stride().is_none() {
-        let message = "its layers' sides are no fixed shares of its input's, so that it cannot run on other canvases: leave \
+        let message = "its layers' sides are no fixed shares of its input's, so that it cannot run on other canvases: \
+            leave \
                        out --rect ([detector] rect)";
         return Err(Error::file(&cfg.path, message));
     }

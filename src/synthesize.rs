@@ -198,7 +198,7 @@ pub fn emonet(card: &Card, seed: u64) -> (Vec<(String, Array)>, Array) {
     let mut mean = Vec::with_capacity(3 * side * side);
     for colour in [122.0_f32, 117.0, 104.0] {
         // Brighter above than below, as the mean of photos is; two decimals, so that the text is exact.
-        mean.extend((0..side * side).map(|at| colour + 12.0 - (at / side) as f32 * 0.125));
+        mean.extend((0..side * side).map(|index| colour + 12.0 - (index / side) as f32 * 0.125));
     }
     (tensors, Array { shape: vec![3, side, side], values: mean })
 }

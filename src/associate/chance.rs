@@ -243,7 +243,7 @@ fn important_on(
     let scores = scores_on(manifest, record, Size::new(columns as u32, rows as u32), values)?;
     let is_over = |at: usize| importance.rule().counts(record.boxes[at].confidence, &scores[at]);
     let important = (0..scores.len()).filter(|&at| importance.remains(record, at, is_over));
-    Ok(super::each_once(important.map(|at| record.boxes[at].class).collect()))
+    Ok(super::each_once(important.map(|index| record.boxes[index].class).collect()))
 }
 
 /// The scores of a picture's regions on a map over the network's input, as the pass computes them: on their own pixels

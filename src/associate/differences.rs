@@ -231,17 +231,17 @@ impl DifferenceTable {
     /// The table cannot be written.
     pub fn write(&self, path: &Path, classes: &[String], labels: &[String], names: [&str; 2]) -> Result<()> {
         table(path, |table| {
-            let of = |name: &str| ["images", "important", "share"].map(|column| format!("{name}_{column}"));
+            let columns_of = |name: &str| ["images", "important", "share"].map(|column| format!("{name}_{column}"));
             let tested = ["difference", "difference_low", "difference_high", "test", "p", "q", "q_strict"];
-            let head = ["class", "label"].map(String::from).into_iter().chain(names.into_iter().flat_map(of));
+            let head = ["class", "label"].map(String::from).into_iter().chain(names.into_iter().flat_map(columns_of));
             table.row(head.chain(tested.map(String::from)))?;
             self.cells.iter().try_for_each(|cell| {
                 let [first, second] = cell.shares();
-                let of = |[hits, images]: [u64; 2], share| [images.to_string(), hits.to_string(), number(share)];
+                let cells_of = |[hits, images]: [u64; 2], share| [images.to_string(), hits.to_string(), number(share)];
                 let (low, high) = cell.interval.unzip();
                 let mut row = vec![classes[cell.class].clone(), labels[cell.label].clone()];
-                row.extend(of(cell.first, first));
-                row.extend(of(cell.second, second));
+                row.extend(cells_of(cell.first, first));
+                row.extend(cells_of(cell.second, second));
                 row.extend([cell.difference, low, high].map(number));
                 row.push(cell.test.map(|(name, _)| name.to_string()).unwrap_or_default());
                 row.extend([cell.test.map(|(_, p_value)| p_value), cell.q, cell.q_strict].map(number));
@@ -251,8 +251,8 @@ impl DifferenceTable {
     }
 
     /// The differences of the `top` classes with the surest cells, red where the second matrix has more and blue where
-    /// it has less; cells with q < 0.05 are marked. Labels of fewer than `min_images` pictures in one of the two are faded
-    /// and do not order the rows, where there are others. Title and more notes are the caller's.
+    /// it has less; cells with q < 0.05 are marked. Labels of fewer than `min_images` pictures in one of the two are
+    /// faded and do not order the rows, where there are others. Title and more notes are the caller's.
     pub fn heatmap(&self, classes: &[String], labels: &[String], top: usize, min_images: u64) -> Heatmap {
         let images: BTreeMap<usize, [u64; 2]> =
             self.cells.iter().map(|cell| (cell.label, [cell.first[1], cell.second[1]])).collect();
@@ -283,7 +283,7 @@ impl DifferenceTable {
             values: vec![vec![None; columns.len()]; rows.len()],
             value_label: "difference of shares".into(),
             empty_label: "one of the two has no image of this label".into(),
-            column_notes: columns.iter().map(|label| images[label].map(|of| of.to_string()).join(", ")).collect(),
+            column_notes: columns.iter().map(|label| images[label].map(|count| count.to_string()).join(", ")).collect(),
             column_notes_label: "images in the first, in the second".into(),
             faded,
             notes,

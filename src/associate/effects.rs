@@ -184,8 +184,8 @@ pub(super) mod tests {
     pub(in crate::associate) fn by_hand() -> Effects {
         let mut effects = Effects::default();
         // Two things of class 0, one of them under the name of class 1 too, and a region that is background.
-        let of = record(&[(0, 0.9), (1, 0.8), (0, 0.7), (2, 0.6)]);
-        effects.add(&of, 0, &game(&[1, 1, 2, 0], &[0.5, 0.5, 0.25, 0.0]), 0.0);
+        let recorded = record(&[(0, 0.9), (1, 0.8), (0, 0.7), (2, 0.6)]);
+        effects.add(&recorded, 0, &game(&[1, 1, 2, 0], &[0.5, 0.5, 0.25, 0.0]), 0.0);
         effects.add(&record(&[(0, 0.9), (1, 0.01)]), 0, &game(&[1, 2], &[-0.25, 0.3]), 0.05);
         effects.add(&record(&[(2, 0.9), (1, 0.8)]), 2, &game(&[1, 2], &[-0.5, 0.25]), 0.0);
         effects

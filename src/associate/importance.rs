@@ -118,7 +118,7 @@ impl Importance {
     /// The classes that are important in a picture by the map `method` of its list, each once, ascending.
     pub fn classes(&self, record: &ImageRecord, method: usize) -> Vec<usize> {
         let important = (0..record.boxes.len()).filter(|&at| self.counts(record, method, at));
-        super::each_once(important.map(|at| record.boxes[at].class).collect())
+        super::each_once(important.map(|index| record.boxes[index].class).collect())
     }
 }
 

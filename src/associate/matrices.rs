@@ -280,7 +280,8 @@ impl Matrices {
         let mut heatmap = self.drawn(&counts.association(), classes, &counts.images, "association.csv");
         heatmap.title = "Objects and emotions".into();
         heatmap.subtitle = Some(format!(
-            "{method}, {}: share of an emotion's images in which a class is important; the {} most prominent of {} classes",
+            "{method}, {}: share of an emotion's images in which a class is important; the {} most prominent of {} \
+             classes",
             counted(images, "image"),
             classes.len(),
             self.classes.len()

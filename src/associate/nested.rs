@@ -147,7 +147,7 @@ mod tests {
                 flat: false,
                 error: None,
                 mean: 0.1,
-                scores: boxes.iter().map(|of| BoxScore { mean: of.2, ..BoxScore::default() }).collect(),
+                scores: boxes.iter().map(|given| BoxScore { mean: given.2, ..BoxScore::default() }).collect(),
                 mask_scores: Vec::new(),
                 background: BoxScore::default(),
                 grid: None,

@@ -123,7 +123,8 @@ impl BesidePeople {
             let mut heatmap = table.heatmap(&self.classes, &self.answers, self.rule.top, self.rule.min_images);
             heatmap.title = "What is important when the network is wrong".into();
             heatmap.subtitle = Some(format!(
-                "{method}: share of the images with a wrong answer in which a class is important, less that of the images \
+                "{method}: share of the images with a wrong answer in which a class is important, less that of the \
+                 images \
                  with the same answer where it is right; the {} classes with the surest cells",
                 heatmap.rows.len()
             ));

@@ -15,12 +15,12 @@ impl Estimate {
     /// Without draws.
     pub(super) fn of_draws(draws: &[Vec<f64>]) -> Self {
         let n = draws.len() as f64;
-        let of = |at: usize| {
+        let mean_and_error = |at: usize| {
             let mean = draws.iter().map(|draw| draw[at]).sum::<f64>() / n;
             let squares: f64 = draws.iter().map(|draw| (draw[at] - mean).powi(2)).sum();
             (mean, (squares / n / (n - 1.0).max(1.0)).sqrt())
         };
-        let (values, errors) = (0..draws[0].len()).map(of).unzip();
+        let (values, errors) = (0..draws[0].len()).map(mean_and_error).unzip();
         Self { values, errors }
     }
 

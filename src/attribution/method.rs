@@ -223,7 +223,8 @@ pub fn check(methods: &[Method], options: &Options, network: &dyn Classifier) ->
     let names: Vec<&str> = Method::for_network(network).into_iter().map(Method::name).collect();
     let file = network.files().first().map_or("this network".into(), |(_, path)| path.display().to_string());
     Err(Error::Setting(format!(
-        "{method} walks the layers between the explained activation and the outputs one by one, and {file} does not show \
+        "{method} walks the layers between the explained activation and the outputs one by one, and {file} does not \
+         show \
          them; these work on it: {}",
         names.join(", ")
     )))

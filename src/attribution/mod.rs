@@ -144,7 +144,7 @@ pub fn explain_at(method: Method, pass: &HeadPass<'_>, sizes: &[Size]) -> Result
     let finished = raw.and_then(|RawMaps { maps, errors, signed, games, weights }| {
         let chosen = chosen_part(maps, pass)?;
         let weights = weights.map(|weights| chosen_part(weights, pass)).transpose()?;
-        let at = |&size: &Size| {
+        let finished = |&size: &Size| {
             let mut maps = finish(&chosen, size)?;
             maps.errors.clone_from(&errors);
             maps.games.clone_from(&games);
@@ -152,7 +152,7 @@ pub fn explain_at(method: Method, pass: &HeadPass<'_>, sizes: &[Size]) -> Result
             maps.weights = weights.as_ref().map(Tensor::shallow_clone);
             Ok(maps)
         };
-        sizes.iter().map(at).collect()
+        sizes.iter().map(finished).collect()
     });
     finished.map_err(Error::torch("computing an activation map"))
 }

@@ -125,7 +125,8 @@ impl<'a> HeadPass<'a> {
 
     /// The estimated weights of each picture's channels, (N, K), where A is.
     pub(super) fn channel_weights(&self, estimates: &[Estimate]) -> Result<Tensor, TchError> {
-        let values: Vec<f32> = estimates.iter().flat_map(|of| of.values.iter().map(|&value| value as f32)).collect();
+        let values: Vec<f32> =
+            estimates.iter().flat_map(|estimate| estimate.values.iter().map(|&value| value as f32)).collect();
         Tensor::f_from_slice(&values)?.f_reshape([estimates.len() as i64, -1])?.f_to_device(self.a().device())
     }
 
@@ -190,8 +191,8 @@ impl<'a> HeadPass<'a> {
         self.score_column(outputs, score, |columns| columns.f_narrow(1, class, 1))?.f_squeeze_dim(1)
     }
 
-    /// The score of each row of `outputs` (rows, outputs), of the explained output of the row's picture among `pictures`
-    /// (rows): (rows, 1).
+    /// The score of each row of `outputs` (rows, outputs), of the explained output of the row's picture among
+    /// `pictures` (rows): (rows, 1).
     pub(super) fn scores_of(&self, outputs: &Tensor, pictures: &Tensor, score: Score) -> Result<Tensor, TchError> {
         let classes = self.class_index()?.f_index_select(0, pictures)?;
         self.score_column(outputs, score, |columns| columns.f_gather(1, &classes, false))
@@ -246,7 +247,8 @@ impl<'a> HeadPass<'a> {
 
 /// What is said where a method is asked to look behind a ReLU that is not to be seen.
 pub(super) fn no_relu() -> String {
-    "layer-point post-relu: the network shows no ReLU behind the explained layer; leave it out, or cut the network behind its \
+    "layer-point post-relu: the network shows no ReLU behind the explained layer; leave it out, or cut the network \
+     behind its \
      ReLU"
         .into()
 }

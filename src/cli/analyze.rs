@@ -202,8 +202,8 @@ fn record<'a>(
 }
 
 /// Model threads a GPU: it computes for one while the others prepare their batches, suppress and score boxes, or fit
-/// LIME-CAM's models on the processor. All queue their work on one stream. On an H100 with 16 cores three made 15 % more
-/// of it than two (398 and 346 pictures a second), in 7.0 instead of 4.9 GB with 32 pictures a batch.
+/// LIME-CAM's models on the processor. All queue their work on one stream. On an H100 with 16 cores three made 15 %
+/// more of it than two (398 and 346 pictures a second), in 7.0 instead of 4.9 GB with 32 pictures a batch.
 const THREADS_A_GPU: usize = 3;
 
 /// A set of networks for every model thread, read once and shared by the threads of a GPU. The CPU has one thread,

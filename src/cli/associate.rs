@@ -294,9 +294,13 @@ fn summary(matrices: &Matrices) -> std::io::Result<Vec<u8>> {
                 }
             }
             let (label, share) = best.expect("a prominent class occurs with some label");
-            let of = counts.images[label];
+            let label_images = counts.images[label];
             let name = &matrices.labels()[label];
-            writeln!(out, "{:<28} {mean:>MEAN_WIDTH$.3}  {name} ({share:.2} of {of})", matrices.classes()[class])?;
+            writeln!(
+                out,
+                "{:<28} {mean:>MEAN_WIDTH$.3}  {name} ({share:.2} of {label_images})",
+                matrices.classes()[class]
+            )?;
         }
     }
     Ok(out)

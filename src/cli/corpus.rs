@@ -12,7 +12,7 @@ pub(super) fn images(roots: &[PathBuf], limit: Option<NonZeroUsize>) -> anyhow::
     if corpus.images.is_empty() {
         let roots: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
         let causes: String =
-            corpus.problems.iter().take(3).map(|of| format!("\n  {}: {}", of.path, of.cause)).collect();
+            corpus.problems.iter().take(3).map(|problem| format!("\n  {}: {}", problem.path, problem.cause)).collect();
         anyhow::bail!(
             "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders and tars{causes}",
             roots.join(", ")

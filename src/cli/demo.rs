@@ -134,7 +134,7 @@ fn summary(run: &Run, out: &Path) -> anyhow::Result<String> {
     }
     let within = |at: usize| all.iter().filter(|(_, ranks)| ranks[at].is_some_and(|rank| rank <= TOP)).count();
     write!(text, "{:<45}", format!("among the first {TOP}, of {}", all.len()))?;
-    (0..names.len()).for_each(|at| text.push_str(&format!(" {:>12}", within(at))));
+    (0..names.len()).for_each(|index| text.push_str(&format!(" {:>12}", within(index))));
     text.push_str("\n\n\"detected\" counts objects wherever the map is. Look at\n");
     text.push_str(&places(&found, out));
     Ok(text)
@@ -149,16 +149,17 @@ fn named(cause: &Cause) -> String {
 
 /// Where to look, and what to do next.
 fn places(found: &Matrices, out: &Path) -> String {
-    let of = |name: &str| out.join(name).display().to_string();
+    let file = |name: &str| out.join(name).display().to_string();
     let first = found.methods().first().map_or("grad-cam", |(name, _)| name);
     format!(
-        "  {}  all of it as a page\n  {}  which objects go with which emotion\n  {}  whether the methods agree\n  {}  single scenes\n  {}  what causes \
+        "  {}  all of it as a page\n  {}  which objects go with which emotion\n  {}  whether the methods \
+         agree\n  {}  single scenes\n  {}  what causes \
          what\n`emocam validate` measures with interventions how right the maps are. The models know nothing but these \
          drawn\nscenes; for photos: `emocam models fetch`, `emocam analyze photos`.\n",
-        of("run/report/index.html"),
-        of(&format!("run/{first}/heatmap.png")),
-        of("run/rsa/heatmap.png"),
-        of("explained"),
-        of("scenes/graph.json")
+        file("run/report/index.html"),
+        file(&format!("run/{first}/heatmap.png")),
+        file("run/rsa/heatmap.png"),
+        file("explained"),
+        file("scenes/graph.json")
     )
 }

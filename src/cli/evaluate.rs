@@ -36,9 +36,10 @@ use std::sync::Arc;
 /// Changes each image as its map says and asks the emotion model again, some 50 times for each image and method, and
 /// does the same with maps that know nothing of the model (random, centre), which a method has to beat. Writes a run
 /// directory: records.jsonl, evaluation.csv (means with 95 % bootstrap intervals, from ten images on), images.csv,
-/// curves.csv, failures.csv and a picture; with --labels answers.csv, the means over images that are answered rightly and wrongly. What the metrics
-/// measure is whether a map agrees with what the model does, not whether the model is right. Costs at most 1.6 s of
-/// processor time for each image and map, baselines included. Not needed: a detector, unless for --pointing.
+/// curves.csv, failures.csv and a picture; with --labels answers.csv, the means over images that are answered rightly
+/// and wrongly. What the metrics measure is whether a map agrees with what the model does, not whether the model is
+/// right. Costs at most 1.6 s of processor time for each image and map, baselines included. Not needed: a detector,
+/// unless for --pointing.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed
@@ -65,7 +66,8 @@ pub(super) struct Args {
     metrics: Option<Vec<Measure>>,
 
     /// Steps of the deletion and insertion curves; each is one run of the emotion model, 2 to 1000
-    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Evaluation", value_parser = whole::<usize>(2, 1000))]
+    #[arg(long, value_name = "N", default_value_t = 20, help_heading = "Evaluation",
+        value_parser = whole::<usize>(2, 1000))]
     steps: usize,
 
     /// Also play the energy pointing game with boxes of this class of the detector, which is loaded then
@@ -77,7 +79,7 @@ pub(super) struct Args {
     pointing_confidence: f32,
 
     /// Bootstrap samples for the intervals, 0 to 1000000; 0 leaves them out. Fewer than ten images have none
-    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Evaluation", 
+    #[arg(long, value_name = "N", default_value_t = 2000, help_heading = "Evaluation",
         value_parser = whole::<usize>(0, 1_000_000))]
     resamples: usize,
 
@@ -262,14 +264,15 @@ fn print_means(evaluation: &Evaluation, estimates: &[MetricEstimate]) -> anyhow:
     for contender in evaluation.contenders() {
         let mark = if contender.is_baseline() { " (baseline)" } else { "" };
         let mean = |metric: &_| {
-            let found = estimates.iter().find(|of| of.contender == *contender && of.metric == *metric);
-            found.and_then(|of| of.mean).map_or("-".to_string(), |mean| format!("{mean:.3}"))
+            let found =
+                estimates.iter().find(|estimate| estimate.contender == *contender && estimate.metric == *metric);
+            found.and_then(|estimate| estimate.mean).map_or("-".to_string(), |mean| format!("{mean:.3}"))
         };
         let cells = evaluation.metrics().iter().map(mean);
         rows.push(std::iter::once(format!("{}{mark}", contender.name())).chain(cells).collect());
     }
     let widths: Vec<usize> =
-        (0..rows[0].len()).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
+        (0..rows[0].len()).map(|index| rows.iter().map(|row| row[index].chars().count()).max().unwrap_or(0)).collect();
     let mut out = Vec::new();
     for row in rows {
         let (first, rest) = row.split_first().expect("every row begins with a name");
@@ -296,13 +299,14 @@ fn say_flags(outcome: &Outcome, evaluation: &Evaluation, plan: &Plan, folder: &P
         );
     }
     if let Some(pointing) = &plan.pointing {
-        let with = evaluation.pictures().iter().filter(|picture| picture.area.is_some()).count();
+        let with_box = evaluation.pictures().iter().filter(|picture| picture.area.is_some()).count();
         let (class, confidence) = (&pointing.class, pointing.confidence);
-        say!("pointing game: {with} of {} images have a box of {class} over {confidence}", outcome.done);
+        say!("pointing game: {with_box} of {} images have a box of {class} over {confidence}", outcome.done);
     }
     if (1..FEWEST_RESAMPLED_CASES).contains(&outcome.done) && plan.resamples > 0 {
         say!(
-            "{}: no intervals and no verdicts against the random baseline, which need {FEWEST_RESAMPLED_CASES}; of so few \
+            "{}: no intervals and no verdicts against the random baseline, which need {FEWEST_RESAMPLED_CASES}; of so \
+             few \
              they would call chance a difference",
             counted(outcome.done as u64, "image")
         );

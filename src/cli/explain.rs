@@ -51,8 +51,8 @@ pub(super) struct Args {
     #[arg(long)]
     save_maps: bool,
 
-    /// Name photos by their path below this folder, as a run over it does; lime-cam, shapley-cam and object-shap draw at
-    /// random by that name
+    /// Name photos by their path below this folder, as a run over it does; lime-cam, shapley-cam and object-shap draw
+    /// at random by that name
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
 
@@ -249,9 +249,9 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
     }
     let _ = writeln!(text, "; {} detections", of.detections);
     for map in &of.methods {
-        let boxes = map.boxes.iter().take(shown).map(|of| {
-            let mark = if of.counts { "*" } else { "" };
-            format!("{} {:.2}{mark}", of.class, of.importance)
+        let boxes = map.boxes.iter().take(shown).map(|ranked| {
+            let mark = if ranked.counts { "*" } else { "" };
+            format!("{} {:.2}{mark}", ranked.class, ranked.importance)
         });
         let said = match (map.flat, boxes.collect::<Vec<_>>()) {
             (true, _) => "no positive evidence".into(),
@@ -264,7 +264,7 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
         let _ = writeln!(text, "  {:<14} {said}{outside}{error}", map.method);
     }
     let over = config.association.importance;
-    if of.methods.iter().any(|map| !map.flat && map.boxes.iter().take(shown).any(|of| of.counts)) {
+    if of.methods.iter().any(|map| !map.flat && map.boxes.iter().take(shown).any(|ranked| ranked.counts)) {
         let _ = writeln!(text, "  * counts: over {over}");
     }
     text

@@ -87,7 +87,8 @@ pub(super) fn read_column(
     let given = Annotations::read(file, &columns)?.join(&paths)?;
     anyhow::ensure!(
         !given.labels.is_empty(),
-        "{}: says nothing of any of the {} images, as {}: images are found by their paths in the corpus, or by their file \
+        "{}: says nothing of any of the {} images, as {}: images are found by their paths in the corpus, or by their \
+         file \
          names",
         file.display(),
         pictures.len(),

@@ -22,8 +22,8 @@ use std::process::ExitCode;
 ///
 /// All is written beside RUN and renamed at the end: whatever happens, there is a whole run or none. 1,000,000 images
 /// take less than a minute; memory does not depend on their number (but for shards of remove). Of shards with --filters
-/// the figures come last: the corpus is listed once more, and where its photos are as they were <METHOD>/filters.png and
-/// .svg are drawn.
+/// the figures come last: the corpus is listed once more, and where its photos are as they were <METHOD>/filters.png
+/// and .svg are drawn.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Run directories of all shards, or a folder in which they lie

@@ -144,8 +144,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     run_command(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command)
 }
 
-/// The command, whose options take a negative number for a value: what is wrong with `--confidence -1` is its range, not
-/// an argument `-1`.
+/// The command, whose options take a negative number for a value: what is wrong with `--confidence -1` is its range,
+/// not an argument `-1`.
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let takes_value = |arg: &clap::Arg| !arg.is_positional() && arg.get_action().takes_values();
     let negative = |arg: clap::Arg| if takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg };

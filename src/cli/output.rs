@@ -56,7 +56,8 @@ impl Overwrite {
             None => write_bytes(&folder.join(mark), text.as_bytes())?,
             Some(_) if self.overwrite || is_ours(folder) => {}
             Some(name) => anyhow::bail!(
-                "{} holds files that emocam did not make, as {name}: name another folder with --out, or say --overwrite \
+                "{} holds files that emocam did not make, as {name}: name another folder with --out, or say \
+                 --overwrite \
                  to write there all the same and replace files of the same names",
                 folder.display()
             ),

@@ -29,8 +29,9 @@ const MEASURED: Duration = Duration::from_millis(500);
 /// bf16 has to take less than this share of f32's time to be worth its rounding.
 const WORTH: f64 = 0.75;
 
-/// Settles the detector's number format in `config` where it is to be measured (`measures`), with the files in `models`, and returns what was found; a run in
-/// `folder` that is resumed keeps its own. Where f32 is used on a device that is made for bf16, this is said.
+/// Settles the detector's number format in `config` where it is to be measured (`measures`), with the files in
+/// `models`, and returns what was found; a run in `folder` that is resumed keeps its own. Where f32 is used on a device
+/// that is made for bf16, this is said.
 pub(super) fn settle(
     config: &mut Config,
     (measures, models): (bool, &Path),
@@ -41,7 +42,8 @@ pub(super) fn settle(
     if !measures {
         if has_detector && config.compute.precision == Precision::F32 && is_made_for_bf16(device) {
             say!(
-                "this device computes bf16 several times as fast as f32: --precision bf16, or auto, which measures first"
+                "this device computes bf16 several times as fast as f32: --precision bf16, or auto, which measures \
+                 first"
             );
         }
         return Ok(None);

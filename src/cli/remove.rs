@@ -70,10 +70,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>(1, MOST_REGIONS as u64))]
     max_regions: usize,
 
-    /// Instead of a corpus, N drawn scenes (1 to 1000000) with the exact boxes of their objects. They can also be drawn again without
-    /// an object: redrawing.csv says per fill how far the two effects are apart and how they correlate. The model is
-    /// the small one that comes with the program, copied to RUN-models, unless --emotion-weights names another
-    #[arg(long, value_name = "N", value_parser = whole::<NonZeroU64>(1, MOST_SCENES), conflicts_with_all = ["corpus", "limit", "shard", "regions", "detector"])]
+    /// Instead of a corpus, N drawn scenes (1 to 1000000) with the exact boxes of their objects. They can also be drawn
+    /// again without an object: redrawing.csv says per fill how far the two effects are apart and how they correlate.
+    /// The model is the small one that comes with the program, copied to RUN-models, unless --emotion-weights names
+    /// another
+    #[arg(long, value_name = "N", value_parser = whole::<NonZeroU64>(1, MOST_SCENES),
+        conflicts_with_all = ["corpus", "limit", "shard", "regions", "detector"])]
     drawn: Option<NonZeroU64>,
 
     /// Which stream of scenes --drawn draws; the models were trained on others

@@ -37,8 +37,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "counts|shares", value_parser = by_name::<MatrixKind>, default_value = "counts")]
     matrix: MatrixKind,
 
-    /// Resamples of the images for the intervals, 100 to 100000; 0: none. 2000 of 25,000 images take seconds. Fewer than
-    /// ten images have no intervals
+    /// Resamples of the images for the intervals, 100 to 100000; 0: none. 2000 of 25,000 images take seconds. Fewer
+    /// than ten images have no intervals
     #[arg(long, value_name = "N", default_value_t = ResamplingPlan::default().resamples, 
         value_parser = whole::<usize>(0, 100_000))]
     resamples: usize,
@@ -120,8 +120,9 @@ fn summary(agreement: &Agreement) -> std::io::Result<Vec<u8>> {
     for a in 0..agreement.items.len() {
         for b in a + 1..agreement.items.len() {
             let pair = agreement.pair(a, b);
-            let interval = pair.interval.map_or("-".into(), |of| format!("{:.3} to {:.3}", of.lower, of.upper));
-            let [a, b] = [a, b].map(|at| short(&agreement.items[at].name));
+            let interval =
+                pair.interval.map_or("-".into(), |bounds| format!("{:.3} to {:.3}", bounds.lower, bounds.upper));
+            let [a, b] = [a, b].map(|item| short(&agreement.items[item].name));
             let (rho, partial) = (number(pair.spearman), number(pair.partial));
             let (naive, permuted) = (p(pair.p_value), p(pair.p_permutation));
             writeln!(out, "{a:<width$} {b:<width$} {rho:>6}  {interval:<15} {partial:>7} {naive:>8} {permuted:>10}")?;

@@ -177,7 +177,8 @@ pub(super) fn say_smaller_batch(batch: &mut usize, now: usize, configured: usize
     if now < *batch {
         *batch = now;
         say!(
-            "the memory does not suffice for batches of {configured}: going on with {now}. Last digits may follow the batch; \
+            "the memory does not suffice for batches of {configured}: going on with {now}. Last digits may follow the \
+             batch; \
              for tables that are the same at every run start with --batch {now}"
         );
     }

@@ -54,7 +54,8 @@ fn methods_help() -> String {
     let mut help = format!(
         "Methods, separated by commas [default: grad-cam; of explain: paper]\n\npaper: {}. all: these and {}. By name \
          alone: {}. none: the maps of --maps alone.\nAll cost little beside the detector but shapley-cam (one \
-         ablation-cam for each of its permutations), score-cam (a run of the whole network for each channel), and those \
+         ablation-cam for each of its permutations), score-cam (a run of the whole network for each channel), and \
+         those \
          by name (a run for each of their --evaluations).\n",
         names(&paper),
         names(&besides(&cams, &paper)),
@@ -83,7 +84,8 @@ struct Sampling {
     permutations: Option<usize>,
 
     /// lime-cam fits until the standard error of its channel weights is at most this share of their norm, 0.01 to 1, or
-    /// 64 times; 512 sets of channels a fit, two fits at least (--compat published: one fit to 256 sets) [default: 0.075]
+    /// 64 times; 512 sets of channels a fit, two fits at least (--compat published: one fit to 256 sets) [default:
+    /// 0.075]
     #[arg(long, value_name = "SHARE", help_heading = "Maps")]
     lime_error: Option<f32>,
 
@@ -178,7 +180,8 @@ pub(super) struct Settings {
 
     /// Regions from a file in place of the detector: COCO results or a COCO data set, JSON lines; or those of an
     /// earlier RUN
-    #[arg(long, value_name = "FILE|RUN", help_heading = "Regions", conflicts_with_all = ["detector", "detector_weights"])]
+    #[arg(long, value_name = "FILE|RUN", help_heading = "Regions",
+        conflicts_with_all = ["detector", "detector_weights"])]
     regions: Option<String>,
 
     /// The COCO data set whose images and categories a file of COCO results refers to

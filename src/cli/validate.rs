@@ -48,8 +48,8 @@ pub(super) struct Args {
     #[arg(long)]
     resume: bool,
 
-    /// Scenes to draw, 1 to 1000000 (by --decide of each world); fewer than ten have no intervals. How long 1,000 take is
-    /// said when they are through
+    /// Scenes to draw, 1 to 1000000 (by --decide of each world); fewer than ten have no intervals. How long 1,000 take
+    /// is said when they are through
     #[arg(long, value_name = "N", default_value = "1000", value_parser = whole::<NonZeroU64>(1, MOST_SCENES))]
     scenes: NonZeroU64,
 

@@ -234,7 +234,7 @@ impl ComparedLook<'_> {
                         .labels
                         .iter()
                         .zip(&record.probabilities)
-                        .filter_map(|(place, &p)| place.map(|at| (at, p)))
+                        .filter_map(|(place, &p)| place.map(|index| (index, p)))
                         .collect()
                 } else {
                     BTreeMap::new()

@@ -46,7 +46,7 @@ impl PublishedMatrix {
         let (mut classes, mut cells) = (Vec::new(), Vec::new());
         for row in reader.records() {
             let row = row.map_err(unreadable)?;
-            let line = row.position().map_or(0, |at| at.line() as usize);
+            let line = row.position().map_or(0, |position| position.line() as usize);
             let share = |cell: &str| match cell.trim() {
                 "" => Ok(None),
                 text => text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).map(Some).ok_or_else(|| {

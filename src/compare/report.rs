@@ -76,7 +76,8 @@ impl RunComparison {
         match cells.iter().any(|cell| cell.difference.is_some()) {
             true => None,
             false if cells.is_empty() => Some(format!(
-                "no picture of differences: no class is important in {min_images} images of both together (--min-images)"
+                "no picture of differences: no class is important in {min_images} images of both together \
+                 (--min-images)"
             )),
             false => Some("no picture of differences: no label has images in both".into()),
         }
@@ -96,7 +97,8 @@ impl RunComparison {
         let [first, second] = &self.names;
         heatmap.title = format!("{second} less {first}");
         heatmap.subtitle = Some(format!(
-            "share of a label's images in which a class is important, by {second} less by {first}; the {} classes with the \
+            "share of a label's images in which a class is important, by {second} less by {first}; the {} classes with \
+             the \
              surest cells",
             heatmap.rows.len()
         ));

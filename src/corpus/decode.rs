@@ -267,14 +267,15 @@ mod tests {
             let files = small_files();
             let mut bytes = which.get(&files).clone();
             for (at, value) in changes {
-                let at = at.index(bytes.len());
-                bytes[at] = value;
+                let offset = at.index(bytes.len());
+                bytes[offset] = value;
             }
             if let Some(end) = end {
                 bytes.truncate(end.index(bytes.len()));
             }
             // Few pixels allowed: a damaged size must not make the test slow.
-            let enough = reduced.then_some(Enough { letterboxed: Some(Size::new(16, 12).into()), fit: Fit::squash(Size::new(4, 4)) });
+            let (letterboxed, fit) = (Some(Size::new(16, 12).into()), Fit::squash(Size::new(4, 4)));
+            let enough = reduced.then_some(Enough { letterboxed, fit });
             let options = DecodeOptions { max_pixels: 1 << 20, enough, ..DecodeOptions::default() };
             // Unguarded, so that only libjpeg's own stops may unwind: a panic would be seen here.
             let outcome = catch_unwind(AssertUnwindSafe(|| decode_unguarded(Cursor::new(bytes), &options)));

@@ -16,7 +16,8 @@ use walkdir::{DirEntry, WalkDir};
 pub const FIGURES: &str = ".emocam-figures";
 
 /// Why compressed tars are refused.
-const COMPRESSED: &str = "a compressed tar, in which no image can be found without unpacking all before it: unpack it to \
+const COMPRESSED: &str = "a compressed tar, in which no image can be found without unpacking all before it: unpack it \
+    to \
     a plain .tar (as with `gunzip`) or a folder; JPEGs are compressed already";
 
 /// Something in the corpus that could not be looked at.
@@ -268,7 +269,8 @@ fn index_all(tars: &[Tar]) -> Vec<Index> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
-        while let Some((at, tar)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, tars.get(at)?)))
+        while let Some((at, tar)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, tars.get(index)?)))
         {
             done.push((at, tar::index(&tar.file)));
         }

@@ -152,7 +152,8 @@ impl Array {
         if !covers {
             let highest = highest.map_or(String::new(), |highest| format!(" to {highest}"));
             return Err(Error::Setting(format!(
-                "task {task} of a job array of {count} from {lowest}{highest}: `--shard auto` needs an array without gaps \
+                "task {task} of a job array of {count} from {lowest}{highest}: `--shard auto` needs an array without \
+                 gaps \
                  or steps from 1 or 0, as --array=1-{count}; for some shards of a larger number say how many there are \
                  in all, as --shard auto/16"
             )));

@@ -112,12 +112,13 @@ impl Read for Section<'_> {
 
 impl Seek for Section<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
+        let offset = match to {
             SeekFrom::Start(at) => Some(at),
             SeekFrom::End(from_end) => self.length.checked_add_signed(from_end),
             SeekFrom::Current(further) => self.at.checked_add_signed(further),
         };
-        self.at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a position before the beginning"))?;
+        self.at =
+            offset.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a position before the beginning"))?;
         Ok(self.at)
     }
 }
@@ -142,12 +143,12 @@ mod tests {
             let mut alone = Cursor::new(bytes[start as usize..end].to_vec());
             let mut section = Section::new(&file, start, end as u64 - start);
             for (kind, by, count) in steps {
-                let to = match kind {
+                let target = match kind {
                     0 => SeekFrom::Start(by.unsigned_abs()),
                     1 => SeekFrom::Current(by),
                     _ => SeekFrom::End(by),
                 };
-                prop_assert_eq!(section.seek(to).ok(), alone.seek(to).ok());
+                prop_assert_eq!(section.seek(target).ok(), alone.seek(target).ok());
                 let (mut a, mut b) = (Vec::new(), Vec::new());
                 section.by_ref().take(count as u64).read_to_end(&mut a).unwrap();
                 Read::by_ref(&mut alone).take(count as u64).read_to_end(&mut b).unwrap();

@@ -187,13 +187,13 @@ impl Read for Headers<'_> {
 
 impl Seek for Headers<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = match to {
+        let wanted = match to {
             SeekFrom::Start(at) => Some(at),
             SeekFrom::End(from_end) => self.length.checked_add_signed(from_end),
             SeekFrom::Current(further) => self.state.at.get().checked_add_signed(further),
         };
-        let at = at.ok_or_else(|| io::Error::other("a member of impossible size"))?;
-        self.state.at.set(at);
-        Ok(at)
+        let offset = wanted.ok_or_else(|| io::Error::other("a member of impossible size"))?;
+        self.state.at.set(offset);
+        Ok(offset)
     }
 }

@@ -109,8 +109,8 @@ fn places(rows: &Array2<f64>) -> Vec<(f64, f64)> {
 fn notes(set: &FeatureSet, embedding: &LayerEmbedding, warning: Option<&str>) -> Vec<String> {
     let mut notes = Vec::new();
     let kinds: &[&str] = if set.domains.len() > 1 { &[set.grouped_by(), "domain"] } else { &[set.grouped_by()] };
-    for by in kinds {
-        notes.extend(separation_note(embedding, by));
+    for kind in kinds {
+        notes.extend(separation_note(embedding, kind));
     }
     let trusted = |space| {
         embedding.find(EmbeddingMeasure::Trustworthiness, space, "").and_then(|one| Some((one.value?, one.neighbours?)))

@@ -38,10 +38,10 @@ pub fn write_coco(run: &Run, rule: &AssociationConfig, path: &Path) -> Result<()
         let (mut picture, mut object) = (0, 0);
         run.for_each_record_in_order(|record: &ImageRecord| {
             picture += 1;
-            (0..record.boxes.len()).try_for_each(|at| {
+            (0..record.boxes.len()).try_for_each(|index| {
                 object += 1;
                 let separator = if object > 1 { "," } else { "" };
-                write(&format!("{separator}\n{}", annotation(record, at, &importance, [object, picture])))
+                write(&format!("{separator}\n{}", annotation(record, index, &importance, [object, picture])))
             })
         })?;
         let category = |(number, name): (u64, &String)| json!({ "id": number, "name": name });

@@ -25,7 +25,7 @@ pub(super) fn random(grid: Grid, size: Size, seed: u64) -> Result<Vec<f32>> {
 pub(super) fn centre(size: Size) -> Vec<f32> {
     let bell = |sides: u32| -> Vec<f64> {
         let off = |at: u32| ((f64::from(at) + 0.5) / f64::from(sides) - 0.5) / CENTRE_DEVIATION;
-        (0..sides).map(|at| (-0.5 * off(at).powi(2)).exp()).collect()
+        (0..sides).map(|index| (-0.5 * off(index).powi(2)).exp()).collect()
     };
     let (down, across) = (bell(size.height), bell(size.width));
     down.iter().flat_map(|y| across.iter().map(move |x| (x * y) as f32)).collect()
@@ -53,8 +53,8 @@ mod tests {
         assert!(map.iter().all(|value| (0.0..=1.0).contains(value)) && top > 0.99);
 
         let map = centre(size);
-        let at = |x: usize, y: usize| map[y * 31 + x];
-        assert!(at(15, 11) > 0.99 && at(15, 11) > at(10, 11) && at(10, 11) > at(0, 0));
-        assert_eq!(at(3, 4), at(27, 17), "it is symmetric");
+        let value = |x: usize, y: usize| map[y * 31 + x];
+        assert!(value(15, 11) > 0.99 && value(15, 11) > value(10, 11) && value(10, 11) > value(0, 0));
+        assert_eq!(value(3, 4), value(27, 17), "it is symmetric");
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn area(curve: &[f64]) -> f64 {
 /// No memory; fewer than six rows or columns.
 pub(super) fn blurred(x: &Tensor) -> Result<Tensor, TchError> {
     let weights: Vec<f64> =
-        (-BLUR_RADIUS..=BLUR_RADIUS).map(|at| (-0.5 * (at as f64 / BLUR_DEVIATION).powi(2)).exp()).collect();
+        (-BLUR_RADIUS..=BLUR_RADIUS).map(|index| (-0.5 * (index as f64 / BLUR_DEVIATION).powi(2)).exp()).collect();
     let sum: f64 = weights.iter().sum();
     let weights: Vec<f32> = weights.into_iter().map(|weight| (weight / sum) as f32).collect();
     let side = weights.len() as i64;

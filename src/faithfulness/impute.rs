@@ -134,14 +134,16 @@ impl System {
         let behind: Vec<f64> = self
             .behind
             .iter()
-            .map(|of| of.iter().zip(BEFORE).filter(|&(&at, _)| at as usize != nobody).map(|(_, (.., w))| w).sum())
+            .map(|neighbours| {
+                neighbours.iter().zip(BEFORE).filter(|&(&at, _)| at as usize != nobody).map(|(_, (.., w))| w).sum()
+            })
             .collect();
         for unknown in 0..nobody {
             let mut pivot = self.diagonal[unknown];
             for (&at, (.., weight)) in self.before[unknown].iter().zip(BEFORE) {
-                let at = at as usize;
-                if at != nobody {
-                    pivot -= weight * ((1.0 - KEPT) * weight + KEPT * behind[at]) / pivots[at];
+                let neighbour = at as usize;
+                if neighbour != nobody {
+                    pivot -= weight * ((1.0 - KEPT) * weight + KEPT * behind[neighbour]) / pivots[neighbour];
                 }
             }
             pivots.push(pivot);
@@ -235,14 +237,14 @@ mod tests {
         let across = size.width.div_ceil(patch);
         let patches: Vec<bool> =
             (0..across * size.height.div_ceil(patch)).map(|_| random.uniform(0.0, 1.0) < share).collect();
-        let at = |pixel: u32| (pixel / size.width / patch) * across + (pixel % size.width) / patch;
-        (0..size.area() as u32).map(|pixel| patches[at(pixel) as usize]).collect()
+        let patch_of = |pixel: u32| (pixel / size.width / patch) * across + (pixel % size.width) / patch;
+        (0..size.area() as u32).map(|pixel| patches[patch_of(pixel) as usize]).collect()
     }
 
     #[test]
     fn one_pixel_is_the_weighted_mean_of_its_neighbours() {
-        let picture: Vec<RgbLevels> = (0..9).map(|at| [f64::from(at * at), 1.0, 0.0]).collect();
-        let only = |pixel: usize| (0..9).map(|at| at == pixel).collect::<Vec<_>>();
+        let picture: Vec<RgbLevels> = (0..9).map(|index| [f64::from(index * index), 1.0, 0.0]).collect();
+        let only = |pixel: usize| (0..9).map(|index| index == pixel).collect::<Vec<_>>();
         let filled = impute(&picture, Size::new(3, 3), &only(4)).unwrap();
         let middle = (1.0 + 9.0 + 25.0 + 49.0) / 6.0 + (0.0 + 4.0 + 36.0 + 64.0) / 12.0;
         approx::assert_abs_diff_eq!(filled[4][0], middle, epsilon = 1e-9);
@@ -269,7 +271,7 @@ mod tests {
                 (0..size.area()).map(|_| [(); 3].map(|()| random.uniform(-120.0, 130.0))).collect();
             let filled = impute(&picture, size, &removed).unwrap();
             for c in 0..3 {
-                let left = || (0..size.area()).filter(|&at| !removed[at]).map(|at| picture[at][c]);
+                let left = || (0..size.area()).filter(|&at| !removed[at]).map(|index| picture[index][c]);
                 let (low, high) = (left().fold(f64::MAX, f64::min), left().fold(f64::MIN, f64::max));
                 for at in 0..size.area() {
                     let (x, y) = (at as i64 % i64::from(width), at as i64 / i64::from(width));

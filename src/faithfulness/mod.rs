@@ -115,13 +115,13 @@ impl Plan {
 
     /// The curves, in the order of tables.
     fn curves(&self) -> Vec<Curve> {
-        let of = [
+        let all = [
             (Measure::Deletion, Curve::Deletion),
             (Measure::Insertion, Curve::Insertion),
             (Measure::Road, Curve::RoadMost),
             (Measure::Road, Curve::RoadLeast),
         ];
-        of.into_iter().filter(|(measure, _)| self.has(*measure)).map(|(_, curve)| curve).collect()
+        all.into_iter().filter(|(measure, _)| self.has(*measure)).map(|(_, curve)| curve).collect()
     }
 
     /// The methods, the maps from elsewhere, and the baselines they have to beat.

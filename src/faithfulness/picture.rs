@@ -28,8 +28,10 @@ pub fn scorecard(evaluation: &Evaluation, estimates: &[MetricEstimate], plan: &P
     }
     let outcome = evaluation.outcome(0, Timings::default());
     let mut notes = vec![format!(
-        "Dots: means over n images. {} Grey: baselines that know nothing of the model, random maps as smooth as the others \
-         and a Gaussian about the centre; dashed lines: what maps without information score. Curves have the colours of \
+        "Dots: means over n images. {} Grey: baselines that know nothing of the model, random maps as smooth as the \
+         others \
+         and a Gaussian about the centre; dashed lines: what maps without information score. Curves have the colours \
+         of \
          the rows. Faithfulness to the model, not to the world.",
         sureness_described(plan)
     )];
@@ -56,8 +58,10 @@ fn sureness_described(plan: &Plan) -> String {
         return "Without resamples (--resamples 0) there are no intervals and no verdicts.".into();
     }
     format!(
-        "Bars: 95 % bootstrap intervals. + and −: better and worse than the random baseline, image by image (the interval \
-         of the difference leaves out zero). Of fewer than {FEWEST_RESAMPLED_CASES} images there are neither: intervals \
+        "Bars: 95 % bootstrap intervals. + and −: better and worse than the random baseline, image by image (the \
+         interval \
+         of the difference leaves out zero). Of fewer than {FEWEST_RESAMPLED_CASES} images there are neither: \
+         intervals \
          of so few are too narrow, and call chance a difference."
     )
 }
@@ -69,7 +73,7 @@ fn deepest(evaluation: &Evaluation) -> usize {
 }
 
 fn find<'a>(estimates: &'a [MetricEstimate], contender: &Contender, metric: Metric) -> Option<&'a MetricEstimate> {
-    estimates.iter().find(|of| of.contender == *contender && of.metric == metric)
+    estimates.iter().find(|estimate| estimate.contender == *contender && estimate.metric == metric)
 }
 
 fn dots(evaluation: &Evaluation, estimates: &[MetricEstimate], plan: &Plan, metric: Metric, shown: &[usize]) -> Panel {
@@ -118,7 +122,8 @@ fn title_of(metric: Metric) -> &'static str {
 }
 
 /// "+" where a mean is better than the random baseline's by more than chance, "−" where it is worse: the interval of
-/// the paired difference leaves zero out. Fewer than [`FEWEST_RESAMPLED_CASES`] pictures have no such interval. Pictures differ more than methods do, so that intervals of the means hide it.
+/// the paired difference leaves zero out. Fewer than [`FEWEST_RESAMPLED_CASES`] pictures have no such interval.
+/// Pictures differ more than methods do, so that intervals of the means hide it.
 fn mark(estimate: &MetricEstimate) -> &'static str {
     let Some((lower, upper)) = estimate.over_random.and_then(|over| over.interval) else { return "" };
     match (lower > 0.0, upper < 0.0, estimate.metric.better()) {
@@ -129,9 +134,9 @@ fn mark(estimate: &MetricEstimate) -> &'static str {
 }
 
 fn curve_panels(evaluation: &Evaluation, shown: &[usize]) -> Vec<Panel> {
-    let of = |curve: Curve| -> Vec<Vec<(f64, f64)>> {
+    let mean_lines = |curve: Curve| -> Vec<Vec<(f64, f64)>> {
         let find = |&at: &usize| evaluation.curves(at).into_iter().find(|(other, _)| *other == curve);
-        shown.iter().map(|at| find(at).map_or_else(Vec::new, |(_, points)| points)).collect()
+        shown.iter().map(|index| find(index).map_or_else(Vec::new, |(_, points)| points)).collect()
     };
     [
         (Curve::Deletion, "Deletion", "share of the pixels deleted"),
@@ -140,7 +145,7 @@ fn curve_panels(evaluation: &Evaluation, shown: &[usize]) -> Vec<Panel> {
         (Curve::RoadLeast, "ROAD, least relevant first", "share of the pixels removed"),
     ]
     .into_iter()
-    .map(|(curve, title, across)| (of(curve), title, across))
+    .map(|(curve, title, across)| (mean_lines(curve), title, across))
     .filter(|(lines, ..)| lines.iter().any(|points| !points.is_empty()))
     .map(|(lines, title, across)| Panel::Lines {
         title: title.into(),
@@ -163,7 +168,7 @@ fn cascade(evaluation: &Evaluation, estimates: &[MetricEstimate], shown: &[usize
         let redrawn = (1..=deepest(evaluation)).filter_map(|layers| Some((layers as f64, mean(layers)?)));
         std::iter::once((0.0, 1.0)).chain(redrawn).collect()
     };
-    let of_layers = estimates.iter().filter(|of| matches!(of.metric, Metric::Sanity(_)));
+    let of_layers = estimates.iter().filter(|estimate| matches!(estimate.metric, Metric::Sanity(_)));
     Panel::Lines {
         title: "Sanity check".into(),
         n: of_layers.map(|estimate| estimate.n).max(),

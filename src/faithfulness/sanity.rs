@@ -21,7 +21,8 @@ const CHUNK: usize = 1 << 16;
 pub(super) fn redrawn_networks(network: &dyn Classifier, seed: u64) -> Result<Vec<Box<dyn Classifier>>> {
     let hidden = || {
         Error::Setting(
-            "the sanity check redraws the layers of the network's head one by one, and this network does not show them: name \
+            "the sanity check redraws the layers of the network's head one by one, and this network does not show \
+             them: name \
              other metrics (--metrics deletion,insertion,road,confidence)"
                 .into(),
         )

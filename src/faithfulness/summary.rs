@@ -26,7 +26,8 @@ pub struct MetricEstimate {
     pub metric: Metric,
     /// None where no picture has a value.
     pub mean: Option<f64>,
-    /// Of the mean, 95 %; none for fewer than [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) pictures.
+    /// Of the mean, 95 %; none for fewer than [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES)
+    /// pictures.
     pub interval: Option<(f64, f64)>,
     /// Pictures with a value.
     pub n: usize,
@@ -188,7 +189,7 @@ mod tests {
     use crate::attribution::Method;
     use crate::faithfulness::picture::scorecard;
     use crate::faithfulness::{Measure, Plan, Pointing, Verdict};
-    use crate::plot::golden::assert_golden;
+    use crate::plot::tests::golden::assert_golden;
     use crate::random::Random;
     use crate::stats::FEWEST_RESAMPLED_CASES;
 
@@ -209,12 +210,12 @@ mod tests {
             class: 0,
             probability: 0.9,
             area: (!number.is_multiple_of(3)).then_some(0.2),
-            verdicts: (0..contenders.len()).map(|at| verdict(at, number)).collect(),
+            verdicts: (0..contenders.len()).map(|index| verdict(index, number)).collect(),
         };
         let pictures: Vec<Judged> = (0..pictures).map(picture).collect();
         let line =
             |at: usize| (0..=4).map(|step| 10.0 - (step as f64) * (1.0 + at as f64 / 10.0)).collect::<Vec<f64>>();
-        let curves = (0..contenders.len()).map(|at| vec![(Curve::Deletion, line(at))]).collect();
+        let curves = (0..contenders.len()).map(|index| vec![(Curve::Deletion, line(index))]).collect();
         Evaluation { contenders, metrics, pictures, curves }
     }
 
@@ -226,15 +227,16 @@ mod tests {
     fn fewer_images_than_the_fewest_have_means_and_neither_intervals_nor_verdicts() {
         for (pictures, enough) in [(2, false), (3, false), (9, false), (FEWEST_RESAMPLED_CASES, true)] {
             let estimates = invented(named(&["a", "b"]), pictures).estimates(500, 1);
-            let of = |metric: Metric| estimates.iter().find(move |of| of.metric == metric).unwrap();
-            let better = of(Metric::Deletion);
+            let estimate_of =
+                |metric: Metric| estimates.iter().find(move |estimate| estimate.metric == metric).unwrap();
+            let better = estimate_of(Metric::Deletion);
             assert!(better.mean.is_some() && better.n == pictures);
             assert_eq!(better.interval.is_some(), enough, "{pictures}");
             assert_eq!(better.over_random.unwrap().interval.is_some(), enough, "{pictures}");
         }
         // Of ten images six have boxes.
         let estimates = invented(named(&["a"]), 10).estimates(500, 1);
-        let pointing = estimates.iter().find(|of| of.metric == Metric::Pointing).unwrap();
+        let pointing = estimates.iter().find(|estimate| estimate.metric == Metric::Pointing).unwrap();
         assert_eq!((pointing.n, pointing.interval), (6, None));
     }
 
@@ -247,7 +249,7 @@ mod tests {
     #[test]
     fn golden_evaluations() {
         let hard = named(&["grad-cam", "a method of a name that is longer than its place", "سعادة", "悲しみ"]);
-        let many = |count: usize| (0..count).map(|at| Contender::External(format!("method {at}"))).collect();
+        let many = |count: usize| (0..count).map(|index| Contender::External(format!("method {index}"))).collect();
         let one = vec![Contender::Method(Method::paper()[0])];
         for (name, methods, pictures, scale) in [
             ("evaluation-1", one, 3, 0.4),

@@ -78,7 +78,7 @@ fn colours(input: &Tensor) -> Vec<RgbLevels> {
         Vec::<f64>::try_from(&input.get(0).get(channel).to_kind(Kind::Double).contiguous().flatten(0, -1)).unwrap()
     };
     let [red, green, blue] = [0, 1, 2].map(plane);
-    (0..red.len()).map(|at| [red[at], green[at], blue[at]]).collect()
+    (0..red.len()).map(|index| [red[index], green[index], blue[index]]).collect()
 }
 
 /// Largest absolute difference.

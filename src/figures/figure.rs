@@ -73,7 +73,8 @@ impl Explainer<'_> {
     /// How to read the picture.
     fn notes(&self, content: &Explained, scales: bool) -> Vec<String> {
         let mut reading = String::from(
-            "Numbers at boxes: in the photo the detector's confidence, in maps the score; solid frames count, dashed ones do \
+            "Numbers at boxes: in the photo the detector's confidence, in maps the score; solid frames count, dashed \
+             ones do \
              not. ",
         );
         reading.push_str(&self.config.association.described());
@@ -88,12 +89,14 @@ impl Explainer<'_> {
             notes.push(format!("Of the map lies outside all boxes: {}.", outside.join(", ")));
         }
         if content.methods.iter().any(|map| map.value_all.is_some()) {
-            let signed = "Maps of Shapley values: red speaks for the answer, blue against it, grey is nothing. Of object-shap \
+            let signed = "Maps of Shapley values: red speaks for the answer, blue against it, grey is nothing. Of \
+                object-shap \
                           the number at a box is its value as a share of all positive ones.";
             notes.push(signed.into());
         }
         if content.methods.iter().any(|map| map.error.is_some()) {
-            let sampled = "± behind a score: the map's channel weights were estimated from random draws, this is their standard \
+            let sampled = "± behind a score: the map's channel weights were estimated from random draws, this is \
+                their standard \
                  error as a share of their length; boxes close to the threshold may change sides with another seed.";
             notes.push(sampled.into());
         }
@@ -148,14 +151,14 @@ fn uncertainty(map: &ExplainedMap) -> String {
 
 /// Of what a map is, below its name.
 fn note(score: &str, cam: &CamConfig) -> String {
-    let of = match cam.sign {
+    let relation = match cam.sign {
         Sign::Positive => "of",
         Sign::Negative => "against",
     };
     match score {
-        "contrast" => format!("{of} the logit less that of {}", cam.contrast),
-        "valence" | "arousal" => format!("{of} {score}"),
-        _ => format!("{of} the {score}"),
+        "contrast" => format!("{relation} the logit less that of {}", cam.contrast),
+        "valence" | "arousal" => format!("{relation} {score}"),
+        _ => format!("{relation} the {score}"),
     }
 }
 
@@ -165,10 +168,10 @@ fn value_bars(map: &ExplainedMap) -> Option<ValueBars> {
     const SHOWN: usize = 12;
     let background = PartValue { name: "background".into(), value: map.background?.into(), error: None };
     let mut players: BTreeMap<usize, &ExplainedBox> = BTreeMap::new();
-    for of in map.boxes.iter().filter(|of| of.player.is_some_and(|player| player > 0)) {
-        let first = players.entry(of.player.unwrap_or_default()).or_insert(of);
-        if of.index < first.index {
-            *first = of;
+    for ranked in map.boxes.iter().filter(|object| object.player.is_some_and(|player| player > 0)) {
+        let first = players.entry(ranked.player.unwrap_or_default()).or_insert(ranked);
+        if ranked.index < first.index {
+            *first = ranked;
         }
     }
     let part = |of: &&ExplainedBox| PartValue {

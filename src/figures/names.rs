@@ -54,12 +54,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_two_photos_share_a_name(photos in prop::collection::btree_set("(\\.\\./|[ab_]{1,2}/){0,3}[ab](\\.[ab]){0,2}(-2)?", 1..9)) {
+        fn no_two_photos_share_a_name(
+            photos in prop::collection::btree_set("(\\.\\./|[ab_]{1,2}/){0,3}[ab](\\.[ab]){0,2}(-2)?", 1..9),
+        ) {
             let photos: Vec<&str> = photos.iter().map(String::as_str).collect();
             let names = names(&photos);
             let different: BTreeSet<&PathBuf> = names.iter().collect();
             prop_assert_eq!(different.len(), photos.len(), "{:?}", names);
-            prop_assert!(names.iter().all(|name| name.components().all(|part| matches!(part, std::path::Component::Normal(_)))));
+            let is_name = |part| matches!(part, std::path::Component::Normal(_));
+            prop_assert!(names.iter().all(|name| name.components().all(is_name)));
         }
     }
 }

@@ -102,9 +102,9 @@ fn row(
     if let Some((label, weight)) = sums.favourite(method, channel) {
         lines.push(format!("highest mean weight: {} ({weight:.2e})", sums.labels[label]));
     }
-    let photos = sums.excited[channel].iter().filter_map(|of| {
-        let ring = (f64::from(of.at[0]), f64::from(of.at[1]));
-        open(&of.path).map(|pixels| RingedPhoto { pixels, ring, caption: of.path.clone() })
+    let photos = sums.excited[channel].iter().filter_map(|photo| {
+        let ring = (f64::from(photo.at[0]), f64::from(photo.at[1]));
+        open(&photo.path).map(|pixels| RingedPhoto { pixels, ring, caption: photo.path.clone() })
     });
     PhotoRow { name: format!("{}, channel {channel}", sums.classes[class]), lines, photos: photos.collect() }
 }

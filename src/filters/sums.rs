@@ -124,18 +124,18 @@ impl FilterSums {
         );
         self.pictures += 1;
         self.label_images[label] += 1;
-        picture.classes.iter().for_each(|of| self.class_images[of.class] += 1);
+        picture.classes.iter().for_each(|present| self.class_images[present.class] += 1);
         for (sums, weights) in self.sums.iter_mut().zip(&picture.weights) {
             let row = &mut sums.weights[label * self.channels..][..self.channels];
             row.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += fixed_weight(*weight));
-            for of in &picture.classes {
-                let row = of.class * self.channels;
+            for present in &picture.classes {
+                let row = present.class * self.channels;
                 for (channel, &weight) in weights.iter().enumerate() {
-                    let part = if weight > 0.0 { &of.shares[0] } else { &of.shares[1] };
+                    let part = if weight > 0.0 { &present.shares[0] } else { &present.shares[1] };
                     let Some(share) = part[channel].filter(|_| weight != 0.0) else { continue };
                     sums.active[row + channel] += 1;
                     sums.shares[row + channel] += fixed_share(share);
-                    sums.areas[row + channel] += fixed_share(of.area);
+                    sums.areas[row + channel] += fixed_share(present.area);
                 }
             }
         }

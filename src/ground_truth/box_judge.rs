@@ -97,14 +97,14 @@ impl BoxJudge {
     /// The score that `wanted` boxes are over, ties aside.
     fn threshold_for(&self, trials: &[Trial], wanted: usize) -> f64 {
         let mut scores: Vec<f64> =
-            trials.iter().flat_map(|trial| (0..trial.boxes.len()).map(|at| self.score(trial, at))).collect();
+            trials.iter().flat_map(|trial| (0..trial.boxes.len()).map(|index| self.score(trial, index))).collect();
         scores.sort_by(|a, b| b.total_cmp(a));
         scores.get(wanted).copied().unwrap_or(f64::NEG_INFINITY)
     }
 
     /// Classes with an important box, each once.
     pub(super) fn classes(&self, trial: &Trial) -> Vec<usize> {
-        let mut classes: Vec<usize> = self.important_boxes(trial).map(|at| trial.boxes[at].class).collect();
+        let mut classes: Vec<usize> = self.important_boxes(trial).map(|index| trial.boxes[index].class).collect();
         classes.sort_unstable();
         classes.dedup();
         classes
@@ -122,8 +122,8 @@ impl BoxJudge {
     /// three were found.
     pub(super) fn ranks(&self, trial: &Trial) -> Option<f64> {
         let found = |effect: &Effect| {
-            let at = trial.boxes.iter().position(|found| matches(found, effect))?;
-            Some((self.score(trial, at), effect.drop))
+            let found_place = trial.boxes.iter().position(|found| matches(found, effect))?;
+            Some((self.score(trial, found_place), effect.drop))
         };
         let (scores, drops): (Vec<f64>, Vec<f64>) = trial.effects.iter().filter_map(found).unzip();
         (scores.len() >= 3).then(|| Ranks::of(&scores).spearman(&Ranks::of(&drops)))?

@@ -139,5 +139,5 @@ fn rows(asked: &Asked, methods: &[String], importance: f32, resamples: u64, seed
             difference: measured(&|values| Some(values[at][reading]? - values[paper?][beside]?)),
         }
     };
-    (0..judged.judges.len()).flat_map(|at| (0..3).map(move |reading| (at, reading))).map(row).collect()
+    (0..judged.judges.len()).flat_map(|index| (0..3).map(move |reading| (index, reading))).map(row).collect()
 }

@@ -269,8 +269,8 @@ mod tests {
             background: None,
             chance: vec![vec![0.5; 3]; 2],
             scores: vec![
-                (0..3).map(|at| scores(score(at))).collect(),
-                (0..3).map(|at| scores(score(2 - at))).collect(),
+                (0..3).map(|index| scores(score(index))).collect(),
+                (0..3).map(|index| scores(score(2 - index))).collect(),
             ],
         }
     }
@@ -281,9 +281,9 @@ mod tests {
             (0..CLASSES.len()).filter(|&class| graph().causes.iter().all(|cause| cause.class != class)).collect();
         let causes: Vec<(usize, usize)> = graph().causes.iter().map(|cause| (cause.label, cause.class)).collect();
         (0..60)
-            .map(|at| {
-                let (label, class) = causes[at % causes.len()];
-                trial(label, [class, idle[label % idle.len()], idle[at % idle.len()]], lit)
+            .map(|index| {
+                let (label, class) = causes[index % causes.len()];
+                trial(label, [class, idle[label % idle.len()], idle[index % idle.len()]], lit)
             })
             .collect()
     }
@@ -321,11 +321,11 @@ mod tests {
             trial.scores.iter_mut().for_each(|scores| scores.push(BoxScore::default()));
             trial.chance.iter_mut().for_each(|chance| chance.push(0.0));
         }
-        let of = validation(&trials);
-        let [.., all, sure] = &of.recoveries[..] else { panic!() };
+        let validated = validation(&trials);
+        let [.., all, sure] = &validated.recoveries[..] else { panic!() };
         assert_eq!((all.judge.rule_name(), all.judge.threshold()), ("any", None));
         assert_eq!((sure.judge.rule_name(), sure.judge.threshold()), ("over 0.5", Some(0.5)));
-        let [all, sure] = [all, sure].map(|of| of.estimates[1].value.unwrap());
+        let [all, sure] = [all, sure].map(|recovery| recovery.estimates[1].value.unwrap());
         assert!(0.5 < all && all <= sure && sure < 1.0, "others are in the picture as well: {all}, {sure}");
     }
 
@@ -349,8 +349,8 @@ mod tests {
             vec![],
             vec![Trial { boxes: vec![], scores: vec![vec![]; 2], chance: vec![vec![]; 2], ..trial(0, [0, 1, 2], 0) }],
         ] {
-            let of = validation(&trials);
-            for estimate in of.recoveries.iter().flat_map(|recovery| &recovery.estimates) {
+            let validated = validation(&trials);
+            for estimate in validated.recoveries.iter().flat_map(|recovery| &recovery.estimates) {
                 assert!(estimate.value.is_none_or(f64::is_finite) && estimate.interval.is_none(), "{estimate:?}");
             }
         }

@@ -109,13 +109,18 @@ impl Validation {
         Heatmap {
             title: "How well the maps find the causes".into(),
             subtitle: Some("by method and score of a box; higher is better".into()),
-            rows: self.recoveries.iter().map(|of| format!("{}, {}", of.judge.name, of.judge.rule_name())).collect(),
+            rows: self
+                .recoveries
+                .iter()
+                .map(|recovery| format!("{}, {}", recovery.judge.name, recovery.judge.rule_name()))
+                .collect(),
             columns: names.map(String::from).to_vec(),
             values: self
                 .recoveries
                 .iter()
-                .map(|of| {
-                    of.estimates
+                .map(|recovery| {
+                    recovery
+                        .estimates
                         .iter()
                         .take(names.len())
                         .map(|estimate| estimate.value.map(|value| value.max(0.0)))

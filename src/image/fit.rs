@@ -76,8 +76,8 @@ impl Fit {
     ///
     /// * Squash: all of it.
     /// * Center crop: resized so that the input, divided by the share kept (rounded down), is just covered, the other
-    ///   side rounded down; then the middle, `(resized - input) / 2` columns and rows left away before it, halves to the
-    ///   even number: torchvision's `Resize` and `CenterCrop`, and timm's.
+    ///   side rounded down; then the middle, `(resized - input) / 2` columns and rows left away before it, halves to
+    ///   the even number: torchvision's `Resize` and `CenterCrop`, and timm's.
     /// * Letterbox: resized so that it just fits (each side rounded down, at least 1), `(input - resized) / 2` columns
     ///   and rows of black before it.
     ///
@@ -299,7 +299,8 @@ mod tests {
             let input = fit.apply(&photo, photo.size());
             prop_assert_eq!(input.size(), Size::new(23, 17));
             let placement = fit.placement(photo.size());
-            prop_assert!(placement.columns.end <= placement.resized.width && placement.rows.end <= placement.resized.height);
+            let Placement { resized, columns, rows, .. } = &placement;
+            prop_assert!(columns.end <= resized.width && rows.end <= resized.height);
             // Where there is no black, there is the picture.
             if resize != Resize::Letterbox {
                 prop_assert!(input.data().chunks_exact(3).all(|pixel| pixel == [200, 100, 50]));

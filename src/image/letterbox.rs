@@ -189,14 +189,14 @@ impl Letterbox {
 
 /// Darknet's `resize_image` (`src/image.c`), in f32 as there, rounded to `u8` once at the end.
 fn corner_aligned(image: &Rgb8, to: Size) -> Rgb8 {
-    let from = image.size();
-    if from == to {
+    let original = image.size();
+    if original == to {
         return image.clone();
     }
-    let columns = neighbours(from.width, to.width);
-    let source_row = 3 * from.width as usize;
+    let columns = neighbours(original.width, to.width);
+    let source_row = 3 * original.width as usize;
     let mut data = Vec::with_capacity(3 * to.area());
-    for (top, bottom, down) in neighbours(from.height, to.height) {
+    for (top, bottom, down) in neighbours(original.height, to.height) {
         let [top, bottom] = [top, bottom].map(|y| &image.data()[y * source_row..][..source_row]);
         for &(left, right, across) in &columns {
             for channel in 0..3 {
@@ -222,9 +222,9 @@ fn neighbours(from: u32, to: u32) -> Vec<(usize, usize, f32)> {
             if output + 1 == to || last == 0 {
                 return (last, last, 0.0);
             }
-            let at = output as f32 * scale;
-            let before = (at as usize).min(last);
-            (before, (before + 1).min(last), at - before as f32)
+            let centre = output as f32 * scale;
+            let before = (centre as usize).min(last);
+            (before, (before + 1).min(last), centre - before as f32)
         })
         .collect()
 }
@@ -352,9 +352,9 @@ mod tests {
             prop_assert_eq!(whole.content, rect.content);
             prop_assert!(rect.canvas.width % 32 == 0 && rect.canvas.width <= 608 && rect.canvas.height <= 320);
             prop_assert!(rect.canvas.width - rect.content.width < 32 && rect.canvas.height - rect.content.height < 32);
-            let by = (whole.left as f32 - rect.left as f32, whole.top as f32 - rect.top as f32);
+            let shift = (whole.left as f32 - rect.left as f32, whole.top as f32 - rect.top as f32);
             let there = BoundingBox::new(at.0, at.1, at.0 + 9.0, at.1 + 5.0);
-            let moved = BoundingBox::new(at.0 - by.0, at.1 - by.1, at.0 + 9.0 - by.0, at.1 + 5.0 - by.1);
+            let moved = BoundingBox::new(at.0 - shift.0, at.1 - shift.1, at.0 + 9.0 - shift.0, at.1 + 5.0 - shift.1);
             let pair = [whole.to_original(&there), rect.to_original(&moved)].map(<[f64; 4]>::from);
             for (a, b) in pair[0].into_iter().zip(pair[1]) {
                 // f32 on the canvas: 700 +- 6e-5, scaled back by up to 5000.
@@ -366,7 +366,8 @@ mod tests {
         fn the_whole_image_covers_the_content(original in (1u32..5000, 1u32..4000), canvas in (1u32..700, 1u32..700)) {
             let (original, canvas) = (Size::new(original.0, original.1), Size::new(canvas.0, canvas.1));
             let fitted = Letterbox::fit(original, canvas);
-            let whole = fitted.to_canvas(&BoundingBox::new(0.0, 0.0, original.width as f32, original.height as f32).into());
+            let [width, height] = [original.width, original.height].map(|side| side as f32);
+            let whole = fitted.to_canvas(&BoundingBox::new(0.0, 0.0, width, height).into());
             let (left, top) = (fitted.left as f32, fitted.top as f32);
             let (right, bottom) = (left + fitted.content.width as f32, top + fitted.content.height as f32);
             prop_assert_eq!(whole, BoundingBox::new(left, top, right, bottom));

@@ -111,8 +111,8 @@ impl Rgb8 {
     /// Outside the image.
     pub fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
         assert!(x < self.size.width && y < self.size.height, "({x}, {y}) lies outside an image of {}", self.size);
-        let at = 3 * (y as usize * self.size.width as usize + x as usize);
-        [self.data[at], self.data[at + 1], self.data[at + 2]]
+        let start = 3 * (y as usize * self.size.width as usize + x as usize);
+        [self.data[start], self.data[start + 1], self.data[start + 2]]
     }
 
     /// The pixels of these columns and rows.

@@ -125,7 +125,8 @@ mod tests {
     #[test]
     fn the_colour_of_invisible_pixels_never_shows() {
         let size = Size::new(4, 3);
-        let rgba: Vec<u8> = (0..12).flat_map(|at| if at % 4 < 2 { [255, 0, 0, 0] } else { [0, 80, 0, 255] }).collect();
+        let rgba: Vec<u8> =
+            (0..12).flat_map(|index| if index % 4 < 2 { [255, 0, 0, 0] } else { [0, 80, 0, 255] }).collect();
         let small = Rgba8::new(size, &rgba).resize(Size::new(3, 2), Filter::Bilinear);
         assert!(small.colour().data().chunks_exact(3).all(|pixel| pixel[0] == 0), "{small:?}");
         let mut below = Rgb8::filled(Size::new(3, 2), [10, 20, 30]);

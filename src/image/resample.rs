@@ -222,20 +222,20 @@ pub fn resize(image: &Rgb8, to: Size, filter: Filter) -> Rgb8 {
 }
 
 fn resize_with(kernel: Kernel, image: &Rgb8, to: Size, filter: Filter) -> Rgb8 {
-    let from = image.size();
-    assert!(from.area() > 0 && to.area() > 0, "an image of {from} cannot become one of {to}");
-    let widened = (to.width != from.width).then(|| {
-        let size = Size::new(to.width, from.height);
+    let original = image.size();
+    assert!(original.area() > 0 && to.area() > 0, "an image of {original} cannot become one of {to}");
+    let widened = (to.width != original.width).then(|| {
+        let size = Size::new(to.width, original.height);
         let mut data = vec![0; 3 * size.area()];
-        let taps = FixedTaps::new(&taps(from.width, to.width, filter));
-        kernel.rows(image.data(), from.width as usize, &taps, &mut data);
+        let taps = FixedTaps::new(&taps(original.width, to.width, filter));
+        kernel.rows(image.data(), original.width as usize, &taps, &mut data);
         Rgb8::new(size, data)
     });
-    if to.height == from.height {
+    if to.height == original.height {
         return widened.unwrap_or_else(|| image.clone());
     }
     let mut data = vec![0; 3 * to.area()];
-    let taps = FixedTaps::new(&taps(from.height, to.height, filter));
+    let taps = FixedTaps::new(&taps(original.height, to.height, filter));
     kernel.columns(widened.as_ref().unwrap_or(image).data(), 3 * to.width as usize, &taps, &mut data);
     Rgb8::new(to, data)
 }
@@ -320,9 +320,9 @@ mod tests {
             from in (1u32..90, 1u32..60), to in (1u32..90, 1u32..60), filter in any_filter(), seed: u32,
         ) {
             let image = noise(Size::new(from.0, from.1), seed);
-            let to = Size::new(to.0, to.1);
-            let portable = resize_with(Kernel::Portable, &image, to, filter);
-            prop_assert_eq!(portable, resize_with(Kernel::detect(), &image, to, filter));
+            let wanted = Size::new(to.0, to.1);
+            let portable = resize_with(Kernel::Portable, &image, wanted, filter);
+            prop_assert_eq!(portable, resize_with(Kernel::detect(), &image, wanted, filter));
         }
 
         #[test]
@@ -362,9 +362,9 @@ mod tests {
     fn a_very_long_line_shrinks_the_same_on_every_kernel() {
         // More taps than the vector kernel's low halves can add up without wrapping round.
         let image = noise(Size::new(40_000, 2), 9);
-        let to = Size::new(53, 3);
-        let portable = resize_with(Kernel::Portable, &image, to, Filter::Bicubic);
-        assert_eq!(portable, resize_with(Kernel::detect(), &image, to, Filter::Bicubic));
+        let wanted = Size::new(53, 3);
+        let portable = resize_with(Kernel::Portable, &image, wanted, Filter::Bicubic);
+        assert_eq!(portable, resize_with(Kernel::detect(), &image, wanted, Filter::Bicubic));
     }
 
     /// `cargo test --release --lib resample -- --ignored --nocapture`

@@ -39,15 +39,15 @@ fn gather_one(folder: &Path, target: &Path, moved: &mut MapsMoved) -> Result<()>
     for entry in WalkDir::new(folder) {
         let entry = entry.map_err(|error| Error::file(folder, format!("cannot be read: {error}")))?;
         let relative = entry.path().strip_prefix(folder).expect("the walk stays below it");
-        let to = target.join(relative);
+        let destination = target.join(relative);
         if entry.file_type().is_dir() {
-            fs::create_dir_all(&to).map_err(Error::io("create", &to))?;
+            fs::create_dir_all(&destination).map_err(Error::io("create", &destination))?;
         } else if entry.path().extension().is_some_and(|extension| extension == "safetensors") {
             // Not a `.part` that a killed process left half written.
-            if fs::hard_link(entry.path(), &to).is_ok() {
+            if fs::hard_link(entry.path(), &destination).is_ok() {
                 moved.linked += 1;
             } else {
-                copy(entry.path(), &to)?;
+                copy(entry.path(), &destination)?;
                 moved.copied += 1;
             }
         }

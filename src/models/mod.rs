@@ -111,7 +111,8 @@ pub fn locate(name_or_path: &Path, folder: &Path) -> Result<PathBuf> {
     let message = format!(
         "there is no such file{also}. `emocam models fetch` downloads the published models, `emocam models synthesize` \
          makes random weights to try things out; \
-         another detector is taken by --detector, --detector-weights and --class-names, regions that are known by --regions, \
+         another detector is taken by --detector, --detector-weights and --class-names, regions that are known by \
+         --regions, \
          another network by --emotion-weights"
     );
     Err(Error::file(name_or_path, message))

@@ -28,7 +28,9 @@ impl FromStr for DeviceChoice {
             _ => text
                 .strip_prefix("cuda:")
                 .and_then(|numbers| numbers.split(',').map(|number| number.parse().ok()).collect())
-                .filter(|numbers: &Vec<usize>| (1..numbers.len()).all(|at| !numbers[..at].contains(&numbers[at])))
+                .filter(|numbers: &Vec<usize>| {
+                    (1..numbers.len()).all(|index| !numbers[..index].contains(&numbers[index]))
+                })
                 .map(Self::Cuda)
                 .ok_or_else(|| format!("`{text}` is no device: auto, cpu, cuda, cuda:N or cuda:N,M,... (as cuda:0,1)")),
         }
@@ -150,7 +152,8 @@ pub fn open_all(choice: &DeviceChoice) -> Result<Vec<tch::Device>> {
         DeviceChoice::Auto if tch::Cuda::is_available() => Ok(vec![tch::Device::Cuda(0)]),
         DeviceChoice::Auto => Ok(vec![tch::Device::Cpu]),
         DeviceChoice::Cuda(_) if count == 0 => Err(Error::Setting(
-            "no usable GPU: either libtorch here is the CPU flavour (`scripts/setup --cuda` installs the other), or the \
+            "no usable GPU: either libtorch here is the CPU flavour (`scripts/setup --cuda` installs the other), or \
+             the \
              NVIDIA driver is missing or too old (`nvidia-smi` tells), or CUDA_VISIBLE_DEVICES hides every device; \
              `--device cpu` always works"
                 .into(),

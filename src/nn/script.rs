@@ -202,13 +202,13 @@ mod tests {
         let sentence = whole.load(Device::Cpu).unwrap_err().to_string();
         assert!(sentence.contains("libtorch cannot load") && sentence.lines().count() == 1, "{sentence}");
 
-        let with = |entry: (&'static str, &'static str)| [&WHOLE[..], &[entry]].concat();
+        let all_and = |entry: (&'static str, &'static str)| [&WHOLE[..], &[entry]].concat();
         for (entries, phrase) in [
             (WHOLE[..2].to_vec(), "it has no code"),
             (WHOLE[1..].to_vec(), "data.pkl is missing"),
-            (with(("other/x", "x")), "more than one folder"),
-            (with(("net/../../x", "x")), "leads out of its folder"),
-            (with(("plain", "x")), "lies in no folder"),
+            (all_and(("other/x", "x")), "more than one folder"),
+            (all_and(("net/../../x", "x")), "leads out of its folder"),
+            (all_and(("plain", "x")), "lies in no folder"),
         ] {
             let path = archive(folder.path(), &entries);
             let message = ScriptArchive::open(&path).unwrap_err().to_string();
@@ -224,7 +224,8 @@ mod tests {
     #[test]
     fn the_reason_is_one_sentence() {
         let interpreter = "The following operation failed in the TorchScript interpreter.\nTraceback of TorchScript, \
-                           serialized code (most recent call last):\n  File \"code/x.py\", line 7\n    return torch.add(a, b)\n\
+                           serialized code (most recent call last):\n  File \"code/x.py\", line 7\n    return \
+                           torch.add(a, b)\n\
                            RuntimeError: The size of tensor a (3) must match\n";
         let found = reason(&TchError::Torch(interpreter.into()));
         assert_eq!(found, "RuntimeError: The size of tensor a (3) must match");

@@ -93,8 +93,8 @@ impl Sprites {
 
     /// The share of the photo's area that the object hides, its alpha counted.
     pub fn covered(&self, photo: Size, at: Option<&Footprint>) -> f64 {
-        let hidden = at.map_or(0, |at| {
-            let visible = self.object.crop(at.columns.clone(), at.rows.clone());
+        let hidden = at.map_or(0, |index| {
+            let visible = self.object.crop(index.columns.clone(), index.rows.clone());
             visible.alpha().iter().map(|&alpha| u64::from(alpha)).sum()
         });
         hidden as f64 / 255.0 / photo.area() as f64

@@ -100,13 +100,13 @@ mod tests {
 
     #[test]
     fn an_unchanged_map_is_wholly_alike() {
-        let map: Vec<f32> = (0..26 * 20).map(|at| ((at * 37) % 101) as f32 / 100.0).collect();
+        let map: Vec<f32> = (0..26 * 20).map(|index| ((index * 37) % 101) as f32 / 100.0).collect();
         let photo = Size::new(60, 41);
         let placement = Fit::squash(Size::new(26, 20)).placement(photo);
         let look = Look::new(scoring_letterbox(None, photo), &placement, &map);
         let white = Rgb8::filled(Size::new(60, 41), [255; 3]);
-        let of = BoundingBox::new(3.0, 4.0, 30.0, 30.0);
-        let focus = look.compare(&map, Some(&(0, 0, white)), Some(&of));
+        let bounds = BoundingBox::new(3.0, 4.0, 30.0, 30.0);
+        let focus = look.compare(&map, Some(&(0, 0, white)), Some(&bounds));
         approx::assert_abs_diff_eq!(focus.correlation.unwrap(), 1.0, epsilon = 1e-6);
         approx::assert_abs_diff_eq!(focus.mass_after.unwrap(), 1.0, epsilon = 1e-6);
         assert_eq!(focus.box_before, focus.box_after);

@@ -71,7 +71,8 @@ fn check(decoded: &DynamicImage) -> Result<Rgba8, String> {
     let (width, height) = (decoded.width(), decoded.height());
     if !decoded.color().has_alpha() {
         return Err(format!(
-            "has no transparency ({width}x{height} pixels without an alpha channel): the whole rectangle would be pasted; \
+            "has no transparency ({width}x{height} pixels without an alpha channel): the whole rectangle would be \
+             pasted; \
              save it as a PNG with a transparent background"
         ));
     }

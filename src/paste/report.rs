@@ -110,14 +110,14 @@ impl Report<'_> {
     fn share_cells(&self, cell: &Cell) -> Vec<String> {
         let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
         let interval = wilson(cell.changed, cell.pastes);
-        let to = cell.switched_to();
+        let switched = cell.switched_to();
         vec![
             cell_of(share(cell.changed, cell.pastes)),
             cell_of(interval.map(|(lower, _)| lower)),
             cell_of(interval.map(|(_, upper)| upper)),
-            to.map(|to| self.labels[to].clone()).unwrap_or_default(),
-            cell_of(to.and_then(|to| share(cell.to[to], cell.changed))),
-            cell_of(to.and_then(|to| cell.probability[to].mean())),
+            switched.map(|to| self.labels[to].clone()).unwrap_or_default(),
+            cell_of(switched.and_then(|to| share(cell.to[to], cell.changed))),
+            cell_of(switched.and_then(|to| cell.probability[to].mean())),
             cell_of(cell.original.mean()),
             cell_of(cell.covered.mean()),
         ]
@@ -245,9 +245,9 @@ impl Report<'_> {
                 let bar = |position: usize| {
                     let cell = self.tally.cell(object, fill, position);
                     let interval = wilson(cell.changed, cell.pastes)?;
-                    let to = cell.switched_to();
-                    used.extend(to);
-                    let mark = to.map(|to| codes[to].clone()).unwrap_or_default();
+                    let switched = cell.switched_to();
+                    used.extend(switched);
+                    let mark = switched.map(|to| codes[to].clone()).unwrap_or_default();
                     Some(Bar { value: cell.changed as f64 / cell.pastes as f64, interval, mark, n: cell.pastes })
                 };
                 series.push((0..names.len()).map(bar).collect());

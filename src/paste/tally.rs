@@ -246,7 +246,8 @@ mod tests {
 
     /// A photo with label 0 of 3, and the label at every paste.
     fn record(spots: &[usize], labels: &[usize]) -> PasteRecord {
-        let probabilities = |label: usize| (0..3).map(|at| if at == label { 0.7 } else { 0.15 }).collect::<Vec<f32>>();
+        let probabilities =
+            |label: usize| (0..3).map(|index| if index == label { 0.7 } else { 0.15 }).collect::<Vec<f32>>();
         let spot = |&position: &usize| Spot { position, x: 0.5, y: 0.5, bounding_box: None };
         let pasted = |&label: &usize| Pasted { label, probabilities: probabilities(label), covered: 0.1, focus: None };
         PasteRecord {
@@ -291,16 +292,16 @@ mod tests {
                     record(&spots.iter().map(|spot| spot.0).collect::<Vec<_>>(), &labels)
                 })
                 .collect();
-            let of = |records: &[PasteRecord]| {
+            let tallied = |records: &[PasteRecord]| {
                 let mut tally = Tally::new(&settings(), 3);
                 records.iter().for_each(|record| tally.add(record));
                 tally
             };
             let (first, second) = records.split_at(cut.min(records.len()));
             for (a, b) in [(first, second), (second, first)] {
-                let mut merged = of(a);
-                merged.merge(&of(b));
-                prop_assert_eq!(&merged, &of(&records));
+                let mut merged = tallied(a);
+                merged.merge(&tallied(b));
+                prop_assert_eq!(&merged, &tallied(&records));
             }
         }
     }

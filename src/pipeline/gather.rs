@@ -153,7 +153,8 @@ mod tests {
         #[test]
         fn of_one_shape_every_batch_is_full_but_the_last(count in 0..100_usize, size in 1..7_usize) {
             let (batches, ..) = gathered(&vec![3; count], size, None)?;
-            let expected: Vec<Vec<usize>> = (0..count).collect::<Vec<_>>().chunks(size).map(<[usize]>::to_vec).collect();
+            let all: Vec<usize> = (0..count).collect();
+            let expected: Vec<Vec<usize>> = all.chunks(size).map(<[usize]>::to_vec).collect();
             prop_assert_eq!(batches, expected);
         }
 

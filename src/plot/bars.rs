@@ -119,10 +119,10 @@ impl Bars {
         let mut y = layout.header;
         for panel in &self.panels {
             y += HEAD_ROOM;
-            let at = (EDGE + AXIS_WIDTH, y - 10.0);
-            let title = shorten(&[&panel.title], HEAD, 0.7 * (layout.width - at.0))?.pop().unwrap_or_default();
-            canvas.text(&starting(&title, at, HEAD, BLACK));
-            let beside = (at.0 + widths(&[&title], HEAD)?[0] + 8.0, at.1);
+            let position = (EDGE + AXIS_WIDTH, y - 10.0);
+            let title = shorten(&[&panel.title], HEAD, 0.7 * (layout.width - position.0))?.pop().unwrap_or_default();
+            canvas.text(&starting(&title, position, HEAD, BLACK));
+            let beside = (position.0 + widths(&[&title], HEAD)?[0] + 8.0, position.1);
             canvas.text(&starting(&sample(panel.numbers_of_cases(None)), beside, SMALL, GREY));
             let area = Area::new(EDGE + AXIS_WIDTH, y, layout.group * self.groups.len() as f64, PANEL_HEIGHT);
             canvas.group("panel", |canvas| self.draw_panel(panel, area, &layout, canvas));
@@ -177,7 +177,8 @@ impl Bars {
         let bar = (760.0 / count).clamp(3.0, 20.0);
         let group = bar * self.series.len() as f64 + bar.max(6.0) * 0.8;
         let panels = self.panels.iter().filter(|panel| panel.has_numbers_below());
-        let below = panels.flat_map(|panel| (0..self.groups.len()).map(|at| sample(panel.numbers_of_cases(Some(at)))));
+        let below =
+            panels.flat_map(|panel| (0..self.groups.len()).map(|index| sample(panel.numbers_of_cases(Some(index)))));
         let below = widths(&below.collect::<Vec<_>>(), MARK)?;
         let shortened = shorten(&self.groups, LABEL, LONGEST_NAME)?;
         let widest = widths(&shortened, LABEL)?.into_iter().chain(below).fold(0.0, f64::max) + 4.0;
@@ -196,8 +197,15 @@ impl Bars {
         for (at, (name, colour)) in self.series.iter().zip(COLOURS).enumerate() {
             let y = 48.0 + LINE * at as f64;
             canvas.rect(Area::new(EDGE, y, 9.0, 9.0), colour);
-            let at = (EDGE + 14.0, y + 8.0);
-            canvas.text(&Text { content: name, at, font: SMALL, anchor: Anchor::Start, turn: 0.0, fill: GREY });
+            let position = (EDGE + 14.0, y + 8.0);
+            canvas.text(&Text {
+                content: name,
+                at: position,
+                font: SMALL,
+                anchor: Anchor::Start,
+                turn: 0.0,
+                fill: GREY,
+            });
         }
     }
 
@@ -210,21 +218,22 @@ impl Bars {
             // As many decimals as a quarter of the axis needs, and no more.
             let text = format!("{value:.3}");
             let content = text.trim_end_matches('0').trim_end_matches('.');
-            let at = (area.x - 5.0, y + LABEL.drop());
-            canvas.text(&Text { content, at, font: LABEL, anchor: Anchor::End, turn: 0.0, fill: GREY });
+            let position = (area.x - 5.0, y + LABEL.drop());
+            canvas.text(&Text { content, at: position, font: LABEL, anchor: Anchor::End, turn: 0.0, fill: GREY });
         }
-        let at = (EDGE + 7.0, area.y + area.height / 2.0);
+        let text_position = (EDGE + 7.0, area.y + area.height / 2.0);
         let content = &self.value_label;
-        canvas.text(&Text { content, at, font: LABEL, anchor: Anchor::Middle, turn: -90.0, fill: GREY });
+        canvas.text(&Text { content, at: text_position, font: LABEL, anchor: Anchor::Middle, turn: -90.0, fill: GREY });
         for (group, name) in layout.names.iter().enumerate() {
             let left = area.x + layout.group * group as f64;
             if group % layout.every == 0 {
-                let at = (left + layout.group / 2.0, area.bottom() + 13.0);
+                let position = (left + layout.group / 2.0, area.bottom() + 13.0);
                 let (content, anchor) = (name, Anchor::Middle);
-                canvas.text(&Text { content, at, font: LABEL, anchor, turn: 0.0, fill: BLACK });
+                canvas.text(&Text { content, at: position, font: LABEL, anchor, turn: 0.0, fill: BLACK });
                 if panel.has_numbers_below() {
-                    let (content, at) = (&sample(panel.numbers_of_cases(Some(group))), (at.0, at.1 + NUMBER_ROOM));
-                    canvas.text(&Text { content, at, font: MARK, anchor, turn: 0.0, fill: GREY });
+                    let (content, position) =
+                        (&sample(panel.numbers_of_cases(Some(group))), (position.0, position.1 + NUMBER_ROOM));
+                    canvas.text(&Text { content, at: position, font: MARK, anchor, turn: 0.0, fill: GREY });
                 }
             }
             let indent = (layout.group - layout.bar * self.series.len() as f64) / 2.0;

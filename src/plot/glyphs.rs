@@ -1,9 +1,9 @@
 //! Which characters can be drawn, and in which font.
 //!
-//! Nearly all text is set in the embedded DejaVu Sans, the same on every machine. It has Latin, Greek, Cyrillic, Arabic,
-//! Hebrew and more, but no Chinese, Japanese or Korean. A character that it lacks is taken from a font of the machine
-//! where one has it, and is otherwise written as its code point, as `U+732B`: a reader can look that up, and an empty box
-//! says nothing.
+//! Nearly all text is set in the embedded DejaVu Sans, the same on every machine. It has Latin, Greek, Cyrillic,
+//! Arabic, Hebrew and more, but no Chinese, Japanese or Korean. A character that it lacks is taken from a font of the
+//! machine where one has it, and is otherwise written as its code point, as `U+732B`: a reader can look that up, and an
+//! empty box says nothing.
 //!
 //! In: text. Out: the text that is drawn in its place, and the renderer's options. The machine's fonts are looked for
 //! once, and only when a character asks for them.
@@ -64,8 +64,8 @@ impl Fonts {
         let code = u32::from(character);
         let has = |id: &fontdb::ID| {
             let ranges = &self.coverage[id];
-            let at = ranges.partition_point(|&(first, _)| first <= code);
-            at.checked_sub(1).is_some_and(|at| code <= ranges[at].1)
+            let following = ranges.partition_point(|&(first, _)| first <= code);
+            following.checked_sub(1).is_some_and(|index| code <= ranges[index].1)
         };
         self.order.iter().copied().find(|id| !but.contains(id) && has(id))
     }
@@ -77,7 +77,7 @@ fn coverage(data: &[u8], index: u32) -> Option<Coverage> {
     let font = FontRef::from_index(data, index).ok()?;
     font.outline_glyphs().format()?;
     let mut codes: Vec<u32> =
-        font.charmap().mappings().filter(|(_, glyph)| glyph.to_u32() != 0).map(|of| of.0).collect();
+        font.charmap().mappings().filter(|(_, glyph)| glyph.to_u32() != 0).map(|mapping| mapping.0).collect();
     codes.sort_unstable();
     let mut ranges: Coverage = Vec::new();
     for code in codes {

@@ -164,9 +164,9 @@ impl Heatmap {
                     false => scale.colour(value),
                 };
                 canvas.rect(area, colour);
-                let at = (area.x + area.width / 2.0, area.y + area.height / 2.0 + VALUE.drop());
+                let position = (area.x + area.width / 2.0, area.y + area.height / 2.0 + VALUE.drop());
                 let (content, fill) = (&layout::cell_text(value), readable_on(colour));
-                canvas.text(&Text { content, at, font: VALUE, anchor: Anchor::Middle, turn: 0.0, fill });
+                canvas.text(&Text { content, at: position, font: VALUE, anchor: Anchor::Middle, turn: 0.0, fill });
                 if self.marks.contains(&(row, column)) {
                     canvas.spot((area.right() - MARK_INSET, area.y + MARK_INSET), MARK_RADIUS, fill);
                 }
@@ -187,16 +187,16 @@ impl Heatmap {
         }
         canvas.group("column-notes", |canvas| {
             let y = layout.grid.bottom() + layout::GAP + SMALL.size * super::text::ASCENT;
-            let at = (layout.grid.x - layout::GAP, y);
+            let position = (layout.grid.x - layout::GAP, y);
             let content = &layout.column_notes_label;
-            canvas.text(&Text { content, at, font: SMALL, anchor: Anchor::End, turn: 0.0, fill: GREY });
+            canvas.text(&Text { content, at: position, font: SMALL, anchor: Anchor::End, turn: 0.0, fill: GREY });
             for (column, content) in layout.column_notes.iter().enumerate() {
                 let x = layout.column_centre(column);
-                let (at, anchor, turn) = match layout.footer {
+                let (position, anchor, turn) = match layout.footer {
                     Footer::Upright => ((x + SMALL.drop(), layout.grid.bottom() + layout::GAP), Anchor::End, -90.0),
                     Footer::Level | Footer::None => ((x, y), Anchor::Middle, 0.0),
                 };
-                canvas.text(&Text { content, at, font: SMALL, anchor, turn, fill: GREY });
+                canvas.text(&Text { content, at: position, font: SMALL, anchor, turn, fill: GREY });
             }
         });
     }
@@ -210,8 +210,15 @@ impl Heatmap {
         for (value, label) in &layout.ticks {
             let y = bar.bottom() - (value - lower) / (upper - lower) * bar.height;
             canvas.line((bar.right(), y), (bar.right() + layout::TICK, y), AXIS, 0.8);
-            let at = (bar.right() + layout::TICK + 2.0, y + VALUE.drop());
-            canvas.text(&Text { content: label, at, font: VALUE, anchor: Anchor::Start, turn: 0.0, fill: GREY });
+            let position = (bar.right() + layout::TICK + 2.0, y + VALUE.drop());
+            canvas.text(&Text {
+                content: label,
+                at: position,
+                font: VALUE,
+                anchor: Anchor::Start,
+                turn: 0.0,
+                fill: GREY,
+            });
         }
         for (line, at) in &layout.value_label {
             let (font, anchor) = (LABEL, Anchor::Middle);
@@ -237,7 +244,7 @@ fn draw_empty(area: Area, canvas: &mut Canvas) {
 fn draw_row_labels(layout: &Layout, canvas: &mut Canvas) {
     for (row, content) in layout.rows.iter().enumerate() {
         let cell = layout.cell(row, 0);
-        let at = (layout.grid.x - layout::GAP, cell.y + cell.height / 2.0 + LABEL.drop());
-        canvas.text(&Text { content, at, font: LABEL, anchor: Anchor::End, turn: 0.0, fill: BLACK });
+        let position = (layout.grid.x - layout::GAP, cell.y + cell.height / 2.0 + LABEL.drop());
+        canvas.text(&Text { content, at: position, font: LABEL, anchor: Anchor::End, turn: 0.0, fill: BLACK });
     }
 }

@@ -9,10 +9,6 @@ mod colour;
 mod explanation;
 mod forest;
 mod glyphs;
-#[cfg(test)]
-pub(crate) mod golden;
-#[cfg(test)]
-mod golden_tests;
 mod heatmap;
 mod markup;
 mod outline;
@@ -21,6 +17,8 @@ mod photo_rows;
 mod scatter;
 mod spots;
 mod svg;
+#[cfg(test)]
+pub(crate) mod tests;
 mod text;
 
 pub use bars::{Bar, BarPanel, Bars};

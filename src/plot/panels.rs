@@ -165,10 +165,13 @@ impl Panels {
         for panel in &self.panels {
             let (title, count, finite) = match panel {
                 Panel::Dots { title, dots, reference, .. } => {
-                    let own = dots
-                        .iter()
-                        .flatten()
-                        .flat_map(|dot| [Some(dot.value), dot.interval.map(|of| of.0), dot.interval.map(|of| of.1)]);
+                    let own = dots.iter().flatten().flat_map(|dot| {
+                        [
+                            Some(dot.value),
+                            dot.interval.map(|interval| interval.0),
+                            dot.interval.map(|interval| interval.1),
+                        ]
+                    });
                     (title, dots.len(), own.flatten().chain(*reference).all(f64::is_finite))
                 }
                 Panel::Lines { title, lines, .. } => {
@@ -209,8 +212,8 @@ impl Panels {
             let (y, look) = (area.y + (at as f64 + 0.5) * ROW_HEIGHT, self.look(at));
             if frame.labelled {
                 let fill = if series.baseline { GREY } else { BLACK };
-                let at = (area.x - layout::GAP, y + LABEL.drop());
-                text(canvas, &series.name, at, LABEL, Anchor::End, fill);
+                let position = (area.x - layout::GAP, y + LABEL.drop());
+                text(canvas, &series.name, position, LABEL, Anchor::End, fill);
             }
             let Some(dot) = dot else {
                 text(canvas, "–", (area.x + 4.0, y + LABEL.drop()), LABEL, Anchor::Start, AXIS);
@@ -225,8 +228,8 @@ impl Panels {
                 text(canvas, dot.mark, (area.right() + 4.0, y + LABEL.drop()), LABEL, Anchor::Start, BLACK);
             }
             if let (true, Some(n)) = (panel.has_a_number_in_each_row(), dot.n) {
-                let at = (area.right() + layout::ROW_NUMBER, y + TICK.drop());
-                text(canvas, &n.to_string(), at, TICK, Anchor::Start, GREY);
+                let position = (area.right() + layout::ROW_NUMBER, y + TICK.drop());
+                text(canvas, &n.to_string(), position, TICK, Anchor::Start, GREY);
             }
         }
         draw_sample(panel, frame, canvas);
@@ -243,9 +246,9 @@ impl Panels {
         }
         draw_across(frame, across, canvas);
         if frame.labelled {
-            let at = (area.x - layout::UP_LABEL, area.y + area.height / 2.0);
+            let position = (area.x - layout::UP_LABEL, area.y + area.height / 2.0);
             let (content, font, anchor) = (up.as_str(), TICK, Anchor::Middle);
-            canvas.text(&Text { content, at, font, anchor, turn: -90.0, fill: GREY });
+            canvas.text(&Text { content, at: position, font, anchor, turn: -90.0, fill: GREY });
         }
         // Baselines first, so that they lie below.
         let mut order: Vec<usize> = (0..lines.len()).collect();
@@ -276,23 +279,23 @@ fn draw_across(frame: &Frame, label: &str, canvas: &mut Canvas) {
         let x = frame.x(*value);
         canvas.line((x, area.y), (x, area.bottom()), GRID, 0.8);
         canvas.line((x, area.bottom()), (x, area.bottom() + 3.0), AXIS, 0.8);
-        let at = (x, area.bottom() + layout::TICK_DROP);
-        text(canvas, tick, at, TICK, Anchor::Middle, GREY);
+        let position = (x, area.bottom() + layout::TICK_DROP);
+        text(canvas, tick, position, TICK, Anchor::Middle, GREY);
     }
     canvas.line((area.x, area.bottom()), (area.right(), area.bottom()), AXIS, 0.8);
-    let at = (area.x + area.width / 2.0, area.bottom() + layout::SCALE_DROP);
-    text(canvas, label, at, TICK, Anchor::Middle, GREY);
+    let position = (area.x + area.width / 2.0, area.bottom() + layout::SCALE_DROP);
+    text(canvas, label, position, TICK, Anchor::Middle, GREY);
 }
 
 /// Below the axis: how many cases a panel is of.
 fn draw_sample(panel: &Panel, frame: &Frame, canvas: &mut Canvas) {
     let area = frame.area;
-    let at = (area.x + area.width / 2.0, area.bottom() + layout::SAMPLE_DROP);
+    let position = (area.x + area.width / 2.0, area.bottom() + layout::SAMPLE_DROP);
     let sample = match panel.has_a_number_in_each_row() {
         true => "n: at the right".to_string(),
         false => sample(panel.numbers_of_cases()),
     };
-    text(canvas, &sample, at, TICK, Anchor::Middle, GREY);
+    text(canvas, &sample, position, TICK, Anchor::Middle, GREY);
 }
 
 fn text(canvas: &mut Canvas, content: &str, at: (f64, f64), font: Font, anchor: Anchor, fill: Rgb) {

@@ -124,9 +124,9 @@ impl RingedPhoto {
         let area = Area::new(left, top, width * scale, height * scale);
         let [columns, rows] = [area.width, area.height].map(|side| (side * PHOTO_SCALE).round().max(1.0) as u32);
         canvas.image(area, &data_uri(&resize(&self.pixels, Size::new(columns, rows), Filter::Bicubic))?);
-        let at = (area.x + self.ring.0 * area.width, area.y + self.ring.1 * area.height);
+        let position = (area.x + self.ring.0 * area.width, area.y + self.ring.1 * area.height);
         for (colour, radius) in [([0xff; 3], 6.6), (RING, 5.4)] {
-            canvas.ring(at, radius, colour);
+            canvas.ring(position, radius, colour);
         }
         let caption = shorten(&[&self.caption], SMALL, PHOTO.0)?.concat();
         write(canvas, &caption, (left, area.bottom() + 10.0), SMALL, GREY);

@@ -280,17 +280,17 @@ impl View {
 fn draw_axes(view: &View, up: &str, canvas: &mut Canvas) {
     let (area, (x, y)) = (view.area, view.centre);
     for (value, label) in ticks((x - view.reach, x + view.reach)) {
-        let at = view.place((value, y)).0;
-        canvas.line((at, area.y), (at, area.bottom()), GRID, 0.8);
-        text(canvas, &label, (at, area.bottom() + TICK_DROP), TICK, Anchor::Middle, GREY);
+        let column = view.place((value, y)).0;
+        canvas.line((column, area.y), (column, area.bottom()), GRID, 0.8);
+        text(canvas, &label, (column, area.bottom() + TICK_DROP), TICK, Anchor::Middle, GREY);
     }
     for (value, label) in ticks((y - view.reach, y + view.reach)) {
-        let at = view.place((x, value)).1;
-        canvas.line((area.x, at), (area.right(), at), GRID, 0.8);
-        text(canvas, &label, (area.x - 4.0, at + TICK.drop()), TICK, Anchor::End, GREY);
+        let row = view.place((x, value)).1;
+        canvas.line((area.x, row), (area.right(), row), GRID, 0.8);
+        text(canvas, &label, (area.x - 4.0, row + TICK.drop()), TICK, Anchor::End, GREY);
     }
-    let at = (area.x - 38.0, area.y + area.height / 2.0);
-    canvas.text(&Text { content: up, at, font: TICK, anchor: Anchor::Middle, turn: -90.0, fill: GREY });
+    let position = (area.x - 38.0, area.y + area.height / 2.0);
+    canvas.text(&Text { content: up, at: position, font: TICK, anchor: Anchor::Middle, turn: -90.0, fill: GREY });
 }
 
 /// The entries from the left to the right, then down from `y`, which moves below them.

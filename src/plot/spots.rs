@@ -54,8 +54,15 @@ impl Spots {
                 let [top, bottom] = [y - half, y + half].map(|y| y.clamp(FRAME.y, FRAME.bottom()));
                 outline(Area::new(left, top, right - left, bottom - top), OUTLINE, canvas);
                 // A name at the edge stays on the paper.
-                let at = (x.clamp(FRAME.x + width / 2.0, FRAME.right() - width / 2.0), y + LABEL.drop());
-                canvas.text(&Text { content: name, at, font: LABEL, anchor: Anchor::Middle, turn: 0.0, fill: BLACK });
+                let position = (x.clamp(FRAME.x + width / 2.0, FRAME.right() - width / 2.0), y + LABEL.drop());
+                canvas.text(&Text {
+                    content: name,
+                    at: position,
+                    font: LABEL,
+                    anchor: Anchor::Middle,
+                    turn: 0.0,
+                    fill: BLACK,
+                });
             }
         });
         Ok(canvas.finish(&self.title, FRAME.right() + 16.0, FRAME.bottom() + 16.0))

@@ -186,9 +186,9 @@ pub(super) fn lines(text: &[String], font: Font, x: f64, y: &mut f64) -> Vec<Lin
     let above = font.size * ((LEADING - ASCENT - DESCENT) / 2.0 + ASCENT);
     text.iter()
         .map(|line| {
-            let at = (x, *y + above);
+            let position = (x, *y + above);
             *y += font.size * LEADING;
-            (line.clone(), at)
+            (line.clone(), position)
         })
         .collect()
 }
@@ -254,7 +254,9 @@ mod tests {
 
         /// Of letters: what no font has is written as its code point, which may not fit into a line.
         #[test]
-        fn wrapping_loses_no_word_and_keeps_the_limit(words in prop::collection::vec("[a-zA-ZΑ-ΡΣ-Ωб-я]{1,8}", 0..12)) {
+        fn wrapping_loses_no_word_and_keeps_the_limit(
+            words in prop::collection::vec("[a-zA-ZΑ-ΡΣ-Ωб-я]{1,8}", 0..12),
+        ) {
             let lines = wrap(&words.join(" "), TEN, 120.0).unwrap();
             prop_assert_eq!(lines.join(" "), words.join(" "));
             for width in widths(&lines, TEN).unwrap() {

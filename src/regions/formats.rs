@@ -38,7 +38,8 @@ pub static FORMATS: &[Format] = &[
     },
     Format {
         name: "JSON lines",
-        description: "a line {\"file\", \"label\", \"score\", \"box\": [x_min, y_min, x_max, y_max] and/or \"rle\"} a region, \
+        description: "a line {\"file\", \"label\", \"score\", \"box\": [x_min, y_min, x_max, y_max] and/or \"rle\"} a \
+            region, \
                       or {\"file\"} for a picture without any",
         begins: |opening| opening.first == Some(b'{'),
         read: |file, dataset| alone(file, dataset, lines::read),

@@ -182,7 +182,8 @@ impl YoloTorchScript {
             _ => Err(Error::file(
                 &self.path,
                 format!(
-                    "its config.txt names {classes} classes, so that {pictures} picture(s) should give ({pictures}, {}, \
+                    "its config.txt names {classes} classes, so that {pictures} picture(s) should give ({pictures}, \
+                     {}, \
                      boxes); found an output of shape {found:?}",
                     4 + classes
                 ),

@@ -45,7 +45,7 @@ impl Control {
         let (height, wide) = (around.rows.1 - around.rows.0 + 1, around.columns.1 - around.columns.0 + 1);
         let all = (up..=down).flat_map(|down| (left..=right).map(move |across| (down, across)));
         let free: Vec<(i64, i64)> = all.filter(|(down, across)| down.abs() >= height || across.abs() >= wide).collect();
-        let by = match free.is_empty() {
+        let shift = match free.is_empty() {
             false => {
                 let sums = Sums::new(regions, width);
                 let taken: Vec<u32> = free.iter().map(|&by| sums.within(around.moved(by))).collect();
@@ -58,10 +58,10 @@ impl Control {
                 *corners.iter().min_by_key(|&&by| shared(region, &moved(region, width, by)))?
             }
         };
-        let places = moved(region, width, by);
+        let places = moved(region, width, shift);
         let area = region.iter().filter(|&&inside| inside).count() as f64;
         let (overlap, on_regions) = (shared(region, &places) as f64 / area, shared(regions, &places) as f64 / area);
-        let bounding_box = around.moved(by).in_picture(placement)?;
+        let bounding_box = around.moved(shift).in_picture(placement)?;
         (overlap <= MOST_OVERLAP).then_some(Self { places, overlap, on_regions, bounding_box })
     }
 }
@@ -106,9 +106,9 @@ fn shared(a: &[bool], b: &[bool]) -> usize {
 /// does.
 fn moved(region: &[bool], width: usize, (down, across): (i64, i64)) -> Vec<bool> {
     let mut places = vec![false; region.len()];
-    let by = down * width as i64 + across;
+    let shift = down * width as i64 + across;
     for (at, _) in region.iter().enumerate().filter(|&(_, &inside)| inside) {
-        if let Some(place) = places.get_mut((at as i64 + by) as usize) {
+        if let Some(place) = places.get_mut((at as i64 + shift) as usize) {
             *place = true;
         }
     }
@@ -130,8 +130,8 @@ impl Around {
     }
 
     fn moved(self, (down, across): (i64, i64)) -> Self {
-        let by = |(first, last): (i64, i64), by: i64| (first + by, last + by);
-        Self { rows: by(self.rows, down), columns: by(self.columns, across) }
+        let moved = |(first, last): (i64, i64), by: i64| (first + by, last + by);
+        Self { rows: moved(self.rows, down), columns: moved(self.columns, across) }
     }
 
     /// In pixels of the picture, cut to it.
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(Control::draw(&[true; 29 * 23], &[true; 29 * 23], &placement, &mut random), None);
         assert_eq!(Control::draw(&[false; 29 * 23], &[false; 29 * 23], &placement, &mut random), None);
         // Two thirds of the width, all of the height: moved to the other side it still lies on half of itself.
-        let region: Vec<bool> = (0..29 * 23).map(|at| at % 29 < 18).collect();
+        let region: Vec<bool> = (0..29 * 23).map(|index| index % 29 < 18).collect();
         let control = Control::draw(&region, &region, &placement, &mut random).unwrap();
         assert!(control.overlap > 0.3 && control.overlap <= 0.5, "{}", control.overlap);
         assert_eq!(control.bounding_box.height(), 40.0);
@@ -213,7 +213,7 @@ mod tests {
     fn other_regions_are_left_alone_where_there_is_room() {
         let placement = placement(Resize::Squash, 58, 46);
         let boxed = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| -> Vec<bool> {
-            (0..29 * 23).map(|at| rows.contains(&(at / 29)) && columns.contains(&(at % 29))).collect()
+            (0..29 * 23).map(|index| rows.contains(&(index / 29)) && columns.contains(&(index % 29))).collect()
         };
         let (region, other) = (boxed(2..9, 3..12), boxed(0..23, 12..20));
         let regions: Vec<bool> = region.iter().zip(&other).map(|(&a, &b)| a || b).collect();

@@ -268,7 +268,8 @@ impl Report<'_> {
         let mut notes = vec![format!(
             "Dots: mean over n pictures of the change of the own label's probability less the change by a patch of the \
              same size and shape elsewhere; bars: 95 % bootstrap intervals over pictures, none of fewer than \
-             {FEWEST_RESAMPLED_CASES}. What speaks for the answer lies left of the dashed line when it is taken away, right of it when it alone is kept. The {} classes in \
+             {FEWEST_RESAMPLED_CASES}. What speaks for the answer lies left of the dashed line when it is taken away, \
+             right of it when it alone is kept. The {} classes in \
              most pictures, those first.",
             classes.len()
         )];
@@ -314,11 +315,11 @@ impl Report<'_> {
             out.push_str("\nagainst drawing the scene again without the object:\n");
             out.push_str("fill          kind             objects  mean absolute difference     Spearman\n");
             for (fill, kind, found) in self.agreements() {
-                let with = |(value, interval): (f64, Option<(f64, f64)>)| {
+                let cells = |(value, interval): (f64, Option<(f64, f64)>)| {
                     let interval = interval.map_or_else(String::new, |(a, b)| format!(" ({a:.3} to {b:.3})"));
                     format!("{value:.3}{interval}")
                 };
-                let (apart, rho) = (with(found.difference), found.correlation.map_or_else(|| "-".into(), with));
+                let (apart, rho) = (cells(found.difference), found.correlation.map_or_else(|| "-".into(), cells));
                 out.push_str(&format!("{fill:<13} {kind:<15} {:>8}  {apart:<28} {rho}\n", found.objects));
             }
         }

@@ -87,8 +87,8 @@ fn frame(pixels: &mut Rgb8, [x_min, y_min, x_max, y_max]: [f64; 4], counts: bool
         }
         let mut dot = |x: i64, y: i64| {
             if (0..i64::from(width)).contains(&x) && (0..i64::from(height)).contains(&y) {
-                let at = 3 * (y as usize * width as usize + x as usize);
-                pixels.data_mut()[at..at + 3].copy_from_slice(&colour);
+                let start = 3 * (y as usize * width as usize + x as usize);
+                pixels.data_mut()[start..start + 3].copy_from_slice(&colour);
             }
         };
         (left..=right).for_each(|x| [top, bottom].into_iter().for_each(|y| dot(x, y)));

@@ -56,7 +56,8 @@ fn saturated(run: &ReportedRun<'_>) -> Option<String> {
     let share = outcome.saturated as f64 / outcome.done.max(1) as f64;
     (share > 0.2).then(|| {
         format!(
-            "In {share:.2} of the images the answer's probability is over 0.999, where gradients all but vanish: prefer \
+            "In {share:.2} of the images the answer's probability is over 0.999, where gradients all but vanish: \
+             prefer \
              methods that explain the score before the softmax."
         )
     })
@@ -111,7 +112,8 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
     sentences.extend(most_often_important(counts, run.matrices.classes()));
     if let Some(BackgroundShare { images, background, whole }) = run.backgrounds[method] {
         sentences.push(format!(
-            "What lies outside all regions, (background), adds {background:.2} to the answer's score, mean over {images} {}; the \
+            "What lies outside all regions, (background), adds {background:.2} to the answer's score, mean over \
+             {images} {}; the \
              whole picture {whole:.2}. The more of it is background, the less do objects explain the answer.",
             plural(images, "image")
         ));
@@ -127,7 +129,8 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
         return sentences;
     }
     sentences.push(format!(
-        "{} of {} cells that were tested stand out from the other labels (q < 0.05), {} of them upwards; in {} of these the \
+        "{} of {} cells that were tested stand out from the other labels (q < 0.05), {} of them upwards; in {} of \
+         these the \
          map adds to what the detector alone accounts for.",
         significant.len(),
         table.tested(),
@@ -145,7 +148,8 @@ fn told(run: &ReportedRun<'_>, cell: &MatrixCell, map_adds: bool) -> Option<Stri
     let (share, other, q) = (cell.important.share?, cell.important.other_share?, cell.important.q?);
     let adds = if map_adds { "the map adds to that" } else { "the detector alone may account for that" };
     Some(format!(
-        "{} is important in {:.2} [{:.2}, {:.2}] of the images of {}, and in {other:.2} of all others (q\u{a0}{}); {adds}.",
+        "{} is important in {:.2} [{:.2}, {:.2}] of the images of {}, and in {other:.2} of all others (q\u{a0}{}); \
+         {adds}.",
         run.matrices.classes()[cell.class],
         share.value,
         share.lower,
@@ -179,14 +183,14 @@ mod tests {
             counts.add(1, important);
             most_often_important(&counts, &classes)
         };
-        let of = "often important: each in 2 of 5 images, whatever the label.";
+        let ending = "often important: each in 2 of 5 images, whatever the label.";
         assert_eq!(said(&[]), None);
         assert_eq!(
             said(&[1]).unwrap(),
             "dog is the class that is most often important: in 2 of 5 images, whatever the label."
         );
-        assert_eq!(said(&[0, 2]).unwrap(), format!("person and sheep are the classes that are most {of}"));
-        assert_eq!(said(&[0, 1, 2]).unwrap(), format!("person, dog and sheep are the classes that are most {of}"));
+        assert_eq!(said(&[0, 2]).unwrap(), format!("person and sheep are the classes that are most {ending}"));
+        assert_eq!(said(&[0, 1, 2]).unwrap(), format!("person, dog and sheep are the classes that are most {ending}"));
         assert!(said(&[0, 1, 2, 3]).unwrap().starts_with("person, dog, sheep and 1 other are the classes"));
         assert!(said(&[0, 1, 2, 3, 4]).unwrap().starts_with("person, dog, sheep and 2 others are the classes"));
     }

@@ -123,7 +123,8 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
             let page = pages.index();
             if page.len() > budget {
                 return Err(Error::Setting(format!(
-                    "the page has {} bytes without photos, and --budget allows {budget}: show fewer classes with --top, or \
+                    "the page has {} bytes without photos, and --budget allows {budget}: show fewer classes with \
+                     --top, or \
                      leave out --embed",
                     page.len()
                 )));

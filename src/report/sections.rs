@@ -45,8 +45,11 @@ pub(super) fn comparison_section(comparison: &RunComparison) -> Markup {
                     tbody { @for cell in found.into_iter().take(SHOWN) { tr {
                         th scope="row" { (comparison.classes.names[cell.class]) }
                         td.text { (comparison.labels.names[cell.label]) }
-                        @for share in cell.shares() { td { (share.map_or("–".into(), |share| format!("{share:.2}"))) } }
-                        td { (bracketed(cell.difference.zip(cell.interval).map(|(value, (low, high))| (value, low, high)))) }
+                        @for share in cell.shares() {
+                            td { (share.map_or("–".into(), |share| format!("{share:.2}"))) }
+                        }
+                        @let difference = cell.difference.zip(cell.interval);
+                        td { (bracketed(difference.map(|(value, (low, high))| (value, low, high)))) }
                         td { (cell.q.map_or("–".into(), small)) }
                     } } }
                 }
@@ -75,11 +78,14 @@ pub(super) fn people_section(people: &BesidePeople) -> Markup {
                 }
                 "." }
         }
-        p { (people.unlabelled) " images have no label, and " (people.incomparable) " an answer for which people have no word." }
+        p { (people.unlabelled) " images have no label, and " (people.incomparable) " an answer for which people have \
+            no word." }
         div.scroll tabindex="0" role="region" aria-label="Confusion" {
             table.list {
                 caption { "Rows: what people say; columns: what the network answers" }
-                thead { tr { th.text scope="col" { "People" } @for label in &confusion.labels { th scope="col" { (label) } } } }
+                thead {
+                    tr { th.text scope="col" { "People" } @for label in &confusion.labels { th scope="col" { (label) } } }
+                }
                 tbody { @for (label, row) in confusion.labels.iter().zip(&confusion.counts) {
                     @if row.iter().sum::<u64>() > 0 {
                         tr { th scope="row" { (label) } @for count in row { td { (count) } } }
@@ -100,7 +106,8 @@ pub(super) fn filters_section(rows: &[FilterRow], method: &str) -> Markup {
     html! { @if !rows.is_empty() {
         div.scroll tabindex="0" role="region" aria-label={ "Channels by " (method) } {
             table.list {
-                caption { "Channels that respond most to a class: share of their weighted activation in its boxes, beside the share of \
+                caption { "Channels that respond most to a class: share of their weighted activation in its boxes, \
+                    beside the share of \
                     the picture that these cover; " code { (method) "/filters.csv" } " has all" }
                 thead { tr {
                     th.text scope="col" { "Class" } th scope="col" { "Channel" } th scope="col" { "Images" }
@@ -121,8 +128,11 @@ pub(super) fn agreement_section(agreement: &Agreement) -> Markup {
         h3 { "Do the methods agree?" }
         div.scroll tabindex="0" role="region" aria-label="Rank correlations of the methods" {
             table.list {
-                caption { "Rank correlation (Spearman) of the matrices of counts; intervals and tests: " code { "emocam rsa" } }
-                thead { tr { th.text scope="col" { "Method" } @for item in &agreement.items { th scope="col" { (item.name) } } } }
+                caption { "Rank correlation (Spearman) of the matrices of counts; intervals and tests: \
+                    " code { "emocam rsa" } }
+                thead {
+                    tr { th.text scope="col" { "Method" } @for item in &agreement.items { th scope="col" { (item.name) } } }
+                }
                 tbody { @for row in 0..count { tr {
                     th scope="row" { (agreement.items[row].name) }
                     @for column in 0..count {
@@ -139,8 +149,11 @@ pub(super) fn failures_section(run: &ReportedRun<'_>) -> Markup {
         h3 { "What could not be analysed" }
         div.scroll tabindex="0" role="region" aria-label="Failures" {
             table.list {
-                caption { "The first " (run.failures.len().min(FAILURES)) " of " (run.failures.len()) "; failures.csv has all" }
-                thead { tr { th.text scope="col" { "Image" } th.text scope="col" { "Stage" } th.text scope="col" { "Cause" } } }
+                caption { "The first " (run.failures.len().min(FAILURES)) " of " (run.failures.len()) "; failures.csv \
+                    has all" }
+                thead {
+                    tr { th.text scope="col" { "Image" } th.text scope="col" { "Stage" } th.text scope="col" { "Cause" } }
+                }
                 tbody { @for failure in run.failures.iter().take(FAILURES) {
                     tr { th scope="row" { (failure.path) } td.text { (failure.stage) } td.text { (failure.cause) } }
                 } }
@@ -169,7 +182,8 @@ fn settings(run: &ReportedRun<'_>) -> Markup {
     html! { details {
         summary { "All settings" }
         @if manifest.matrices.is_some() {
-            p.note { "[association] is what " code { "emocam associate" } " made the tables in the run with; the run itself \
+            p.note { "[association] is what " code { "emocam associate" } " made the tables in the run with; the run \
+                itself \
                 had other settings." }
         }
         pre { (text) }
@@ -196,9 +210,12 @@ pub(super) fn done_section(run: &ReportedRun<'_>) -> Markup {
         div.scroll tabindex="0" role="region" aria-label="Model files" {
             table.list {
                 caption { "Files that shaped the networks" }
-                thead { tr { th.text scope="col" { "For" } th.text scope="col" { "File" } th.text scope="col" { "SHA-256" } } }
+                thead {
+                    tr { th.text scope="col" { "For" } th.text scope="col" { "File" } th.text scope="col" { "SHA-256" } }
+                }
                 tbody { @for file in &manifest.models {
-                    tr { th scope="row" { (file.role) } td.text { (file_name(&file.path)) @if file.synthesized { " (random numbers)" } }
+                    tr { th scope="row" { (file.role) } td.text { (file_name(&file.path)) @if file.synthesized { " \
+                        (random numbers)" } }
                         td.text { code { (file.sha256) } } }
                 } }
             }

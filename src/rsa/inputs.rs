@@ -114,7 +114,8 @@ impl Inputs {
         }
         if matrix == MatrixKind::Counts && (1..all.paths.len()).contains(&as_they_stand.len()) {
             all.warnings.push(format!(
-                "the numbers of {} are compared as they stand with counts of images: of association.csv name counts.csv \
+                "the numbers of {} are compared as they stand with counts of images: of association.csv name \
+                 counts.csv \
                  beside it, or compare shares (--matrix shares)",
                 as_they_stand.join(", ")
             ));

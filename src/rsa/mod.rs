@@ -175,7 +175,7 @@ pub fn compare(inputs: &Inputs, plan: ResamplingPlan, progress: impl FnMut(usize
     let count = inputs.items.len();
     let upper: Vec<(usize, usize)> = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
     let compared: Vec<Pair> = upper.par_iter().map(|&(a, b)| full.pair(inputs, a, b, &plan)).collect();
-    let mut pairs: Vec<Pair> = (0..count * count).map(|at| full.itself(at / count, at % count)).collect();
+    let mut pairs: Vec<Pair> = (0..count * count).map(|index| full.itself(index / count, index % count)).collect();
     for (at, (&(a, b), mut pair)) in upper.iter().zip(compared).enumerate() {
         if has_enough_images([a, b].map(|item| inputs.images(item))) {
             let values: Vec<Option<f64>> = drawn.iter().map(|resample| resample[at]).collect();
@@ -185,11 +185,11 @@ pub fn compare(inputs: &Inputs, plan: ResamplingPlan, progress: impl FnMut(usize
         (pairs[a * count + b], pairs[b * count + a]) = (pair, pair);
     }
     let items: Vec<Compared> = (0..count)
-        .map(|at| Compared {
-            name: inputs.items[at].name.clone(),
-            images: inputs.images(at),
-            constant: full.items[at].constant(),
-            reliability: reliabilities[at],
+        .map(|index| Compared {
+            name: inputs.items[index].name.clone(),
+            images: inputs.images(index),
+            constant: full.items[index].constant(),
+            reliability: reliabilities[index],
         })
         .collect();
     let mut warnings = inputs.warnings.clone();
@@ -220,7 +220,8 @@ impl Full {
         let cells = labels.len() * inputs.classes.len();
         if cells < FEWEST_CELLS {
             return Err(Error::Setting(format!(
-                "{cells} cells ({} classes, {} labels) are filled in every matrix, at least {FEWEST_CELLS} are needed: a \
+                "{cells} cells ({} classes, {} labels) are filled in every matrix, at least {FEWEST_CELLS} are needed: \
+                 a \
                  label is filled where an image has it",
                 inputs.classes.len(),
                 labels.len()
@@ -293,7 +294,7 @@ impl Full {
             false => runs.iter().map(|&run| self.detected[run].clone()).collect(),
             true => [a, b].iter().map(|&item| self.table_means(inputs, item)).collect(),
         };
-        (0..inputs.classes.len()).map(|class| means.iter().map(|of| of[class]).sum::<f64>()).collect()
+        (0..inputs.classes.len()).map(|class| means.iter().map(|shares| shares[class]).sum::<f64>()).collect()
     }
 
     fn table_means(&self, inputs: &Inputs, item: usize) -> Vec<f64> {
@@ -311,7 +312,9 @@ impl Full {
         let given: Vec<(&Ranks, Given)> = runs
             .iter()
             .map(|&run| &self.detections[run])
-            .filter_map(|of| Some((of, Given { x: x.spearman(of)?, y: y.spearman(of)? })))
+            .filter_map(|detections| {
+                Some((detections, Given { x: x.spearman(detections)?, y: y.spearman(detections)? }))
+            })
             .collect();
         match given[..] {
             [] => (!runs.is_empty()).then_some(rho),

@@ -18,8 +18,8 @@ const TABLES: [SquareTable; 9] = [
     ("p_value.csv", |pair| pair.p_value),
     ("p_value_kendall.csv", |pair| pair.p_kendall),
     ("p_permutation.csv", |pair| pair.p_permutation),
-    ("spearman_lower.csv", |pair| pair.interval.map(|of| of.lower)),
-    ("spearman_upper.csv", |pair| pair.interval.map(|of| of.upper)),
+    ("spearman_lower.csv", |pair| pair.interval.map(|interval| interval.lower)),
+    ("spearman_upper.csv", |pair| pair.interval.map(|interval| interval.upper)),
     ("partial.csv", |pair| pair.partial),
 ];
 
@@ -119,15 +119,15 @@ impl Agreement {
     fn reliability_rows(&self) -> impl Iterator<Item = Vec<String>> + '_ {
         let head = ["", "images", "split_half", "spearman_brown", "ceiling_lower", "ceiling_upper", "splits"];
         let rows = self.items.iter().map(|item| {
-            let of = item.reliability;
+            let found = item.reliability;
             vec![
                 item.name.clone(),
                 item.images.map(|images| images.to_string()).unwrap_or_default(),
-                cell(of.map(|of| of.split_half)),
-                cell(of.and_then(|of| of.spearman_brown)),
-                cell(of.map(|of| of.ceiling_lower)),
-                cell(of.map(|of| of.ceiling_upper)),
-                of.map(|of| of.splits.to_string()).unwrap_or_default(),
+                cell(found.map(|reliability| reliability.split_half)),
+                cell(found.and_then(|reliability| reliability.spearman_brown)),
+                cell(found.map(|reliability| reliability.ceiling_lower)),
+                cell(found.map(|reliability| reliability.ceiling_upper)),
+                found.map(|reliability| reliability.splits.to_string()).unwrap_or_default(),
             ]
         });
         [head.map(String::from).to_vec()].into_iter().chain(rows)
@@ -182,9 +182,9 @@ impl Agreement {
             a: &self.items[a].name,
             b: &self.items[b].name,
             spearman: pair.spearman,
-            lower: pair.interval.map(|of| of.lower),
-            upper: pair.interval.map(|of| of.upper),
-            bootstrap_bias: pair.interval.map(|of| of.bias),
+            lower: pair.interval.map(|interval| interval.lower),
+            upper: pair.interval.map(|interval| interval.upper),
+            bootstrap_bias: pair.interval.map(|interval| interval.bias),
             resamples: pair.resamples,
             rho_a: pair.rho_a,
             kendall_tau_b: pair.kendall,
@@ -215,7 +215,7 @@ impl Agreement {
                 short(p)
             ));
         }
-        if let Some(width) = most(|pair| pair.interval.map(|of| of.upper - of.lower)) {
+        if let Some(width) = most(|pair| pair.interval.map(|interval| interval.upper - interval.lower)) {
             notes.push(format!(
                 "95 % intervals over images are {} wide at most (spearman_lower.csv, spearman_upper.csv).",
                 short(width)

@@ -68,7 +68,7 @@ impl Sample {
     pub(super) fn halves(corpora: &[SampledCorpus], seed: u64, number: usize) -> [Self; 2] {
         let half = |(at, corpus): (usize, &SampledCorpus)| {
             let mut random = Random::of_text(seed, &format!("halves of corpus {at}, {number}"));
-            let mut weights: Vec<u32> = (0..corpus.images as u32).map(|at| (at + 1) % 2).collect();
+            let mut weights: Vec<u32> = (0..corpus.images as u32).map(|index| (index + 1) % 2).collect();
             random.shuffle(&mut weights);
             weights
         };
@@ -99,10 +99,10 @@ impl<'a> Counter<'a> {
 
     /// c_j of every run.
     pub(super) fn images(&self, sample: &Sample) -> Vec<Vec<u32>> {
-        let of = |(run, &(corpus, numbers)): (usize, &(usize, &[u32]))| {
-            self.inputs.runs[run].pictures.images(|at| sample.0[corpus][numbers[at] as usize])
+        let drawn = |(run, &(corpus, numbers)): (usize, &(usize, &[u32]))| {
+            self.inputs.runs[run].pictures.images(|index| sample.0[corpus][numbers[index] as usize])
         };
-        self.of_run.iter().enumerate().map(of).collect()
+        self.of_run.iter().enumerate().map(drawn).collect()
     }
 
     /// The labels whose columns are filled in every matrix when the runs' labels have so many `images`; counts are
@@ -163,7 +163,7 @@ impl<'a> Counter<'a> {
     ) -> impl Iterator<Item = f64> + 'b {
         let (corpus, numbers) = self.of_run[run];
         let weights = &sample.0[corpus];
-        self.inputs.runs[run].pictures.count(list, |at| weights[numbers[at] as usize], &mut self.counts);
+        self.inputs.runs[run].pictures.count(list, |index| weights[numbers[index] as usize], &mut self.counts);
         let (images, matrix) = (&images[run], self.inputs.matrix);
         let rows = self.counts.chunks_exact(self.inputs.labels.len());
         // The quotients of equal fractions are equal numbers: ties stay ties.

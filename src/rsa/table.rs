@@ -37,7 +37,7 @@ impl MatrixFile {
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record.map_err(unreadable)?;
-            let line = record.position().map_or(0, |at| at.line() as usize);
+            let line = record.position().map_or(0, |position| position.line() as usize);
             let cells = record.iter().skip(1).zip(&labels).map(|(cell, label)| {
                 number(cell).map_err(|cause| Error::line(path, line, format!("column `{label}`: {cause}")))
             });
@@ -94,7 +94,8 @@ fn check_counts(rows: &[(String, Vec<Option<f64>>)], images: &[Option<f64>], lab
         for ((&cell, &images), label) in cells.iter().zip(images).zip(labels) {
             if whole(cell).zip(whole(images)).is_none_or(|(count, images)| count > images) {
                 return Err(format!(
-                    "row `{name}`, column `{label}`: the last row is `{IMAGES}`, so this should be counts, whole numbers \
+                    "row `{name}`, column `{label}`: the last row is `{IMAGES}`, so this should be counts, whole \
+                     numbers \
                      up to those in that row"
                 ));
             }

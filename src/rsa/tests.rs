@@ -213,15 +213,15 @@ fn a_resample_of_a_known_corpus() {
 #[test]
 fn intervals_are_there_from_ten_images_on_and_else_it_is_said_why() {
     let (nature, pictures) = small(1);
-    let of = |images: usize, plan: ResamplingPlan| {
+    let resampled = |images: usize, plan: ResamplingPlan| {
         let all = inputs(vec![(some(&pictures, &nature, 0..images), "c", 2)], nature.size);
         let agreement = compare(&all, plan, |_| {}).unwrap();
         (agreement.pair(0, 1).interval, agreement.missing_intervals())
     };
-    let (nine, ten) = (of(9, PLAN), of(10, PLAN));
+    let (nine, ten) = (resampled(9, PLAN), resampled(10, PLAN));
     assert!(nine.0.is_none() && nine.1.unwrap().contains("9 images"));
     assert!(ten.0.is_some() && ten.1.is_none(), "{ten:?}");
-    let none = of(40, ResamplingPlan { resamples: 0, ..PLAN });
+    let none = resampled(40, ResamplingPlan { resamples: 0, ..PLAN });
     assert!(none.0.is_none() && none.1.unwrap().contains("--resamples 0"));
 }
 
@@ -266,14 +266,14 @@ fn golden_agreements() {
     let mut random = Random::new(5, 0);
     tables.paths = vec![PathBuf::from("many.csv")];
     tables.items = (0..20)
-        .map(|at| Item {
-            name: format!("matrix {at}{}", if at == 3 { " with a name that is longer than others" } else { "" }),
+        .map(|index| Item {
+            name: format!("matrix {index}{}", if index == 3 { " with a name that is longer than others" } else { "" }),
             input: 0,
             data: Data::Table { cells: random.spread(21, 1.0), present: vec![true; 3] },
         })
         .collect();
     for (name, inputs, scale) in [("rsa-2", runs, 0.6), ("rsa-20", tables, 0.45)] {
         let picture = compare(&inputs, PLAN, |_| {}).unwrap().heatmap(&inputs).svg().unwrap();
-        crate::plot::golden::assert_golden(name, &picture, scale);
+        crate::plot::tests::golden::assert_golden(name, &picture, scale);
     }
 }

@@ -65,11 +65,11 @@ struct Seal {
 
 /// The seal of a whole line.
 fn seal_of(line: &[u8]) -> Option<Seal> {
-    let at = line.len().checked_sub(SEAL)?;
-    let digits = line[at..].strip_prefix(KEY)?.strip_suffix(END)?;
+    let start = line.len().checked_sub(SEAL)?;
+    let digits = line[start..].strip_prefix(KEY)?.strip_suffix(END)?;
     let checksum = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
     // The number may be written in one way alone.
-    (in_digits(checksum).as_bytes() == digits).then_some(Seal { at, checksum })
+    (in_digits(checksum).as_bytes() == digits).then_some(Seal { at: start, checksum })
 }
 
 /// How far a `records.jsonl` has been read.

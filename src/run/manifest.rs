@@ -219,8 +219,8 @@ pub struct MergedShard {
 }
 
 impl Manifest {
-    /// The settings that the tables in the run were made with: those of the last `emocam associate` that wrote there, or
-    /// else the configuration's.
+    /// The settings that the tables in the run were made with: those of the last `emocam associate` that wrote there,
+    /// or else the configuration's.
     pub fn association_of_tables(&self) -> &AssociationConfig {
         self.matrices.as_ref().unwrap_or(&self.configuration.association)
     }
@@ -345,8 +345,8 @@ impl Manifest {
         self.shard.map_or("the whole corpus".into(), |shard| format!("{} of {}", shard.index, shard.count))
     }
 
-    /// Refuses a `records.jsonl` of so many lines, the last of which has this checksum, if the run is finished and ended
-    /// with another.
+    /// Refuses a `records.jsonl` of so many lines, the last of which has this checksum, if the run is finished and
+    /// ended with another.
     pub(super) fn check_end(&self, lines: usize, checksum: &str) -> Result<(), String> {
         let Some(outcome) = self.outcome.as_ref().filter(|_| self.complete) else { return Ok(()) };
         if lines < outcome.done {

@@ -51,7 +51,8 @@ pub struct Timings {
     pub waiting: f64,
     /// The detector.
     pub detect: f64,
-    /// Changing photos: pasting objects into them, by `emocam paste`; hiding and filling in parts, by `emocam evaluate`.
+    /// Changing photos: pasting objects into them, by `emocam paste`; hiding and filling in parts, by `emocam
+    /// evaluate`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub compose: Option<f64>,
     /// The emotion model, without gradients.
@@ -117,11 +118,11 @@ impl Timings {
     /// Shares of the time so far in which decode threads and model threads had work, 0 to 1: the lesser one waits for
     /// the other. `None` before there is anything to tell.
     pub fn utilisation(&self) -> Option<(f64, f64)> {
-        let of = |busy: f64, threads: usize| {
+        let share = |busy: f64, threads: usize| {
             let all = self.total * threads as f64;
             (all > 0.0).then(|| (busy / all).clamp(0.0, 1.0))
         };
         let networks = self.detect + self.emotion + self.explain + self.score;
-        Some((of(self.decode, self.decode_threads)?, of(networks, self.model_threads)?))
+        Some((share(self.decode, self.decode_threads)?, share(networks, self.model_threads)?))
     }
 }

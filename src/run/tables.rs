@@ -128,10 +128,10 @@ fn image_cells(record: &ImageRecord, labels: &[String]) -> Vec<String> {
 }
 
 fn object_cells(record: &ImageRecord, at: usize, labels: &[String], classes: &[String]) -> Vec<String> {
-    let of = &record.boxes[at];
-    let mut cells = vec![record.path.clone(), labels[record.label].clone(), classes[of.class].clone()];
-    cells.push(of.confidence.to_string());
-    cells.extend(<[f32; 4]>::from(of.bounding_box).map(|edge| edge.to_string()));
+    let region = &record.boxes[at];
+    let mut cells = vec![record.path.clone(), labels[record.label].clone(), classes[region.class].clone()];
+    cells.push(region.confidence.to_string());
+    cells.extend(<[f32; 4]>::from(region.bounding_box).map(|edge| edge.to_string()));
     cells.extend(record.maps.iter().map(|map| map.score(at).mean.to_string()));
     cells
 }

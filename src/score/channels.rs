@@ -67,7 +67,9 @@ impl ChannelScorer {
         let Size { width, height } = self.picture;
         let rectangles: Vec<(Range<u32>, Range<u32>)> = boxes
             .iter()
-            .map(|of| (whole_pixels(of.y_min, of.y_max, height), whole_pixels(of.x_min, of.x_max, width)))
+            .map(|region| {
+                (whole_pixels(region.y_min, region.y_max, height), whole_pixels(region.x_min, region.x_max, width))
+            })
             .collect();
         let mut edges: Vec<u32> = rectangles.iter().flat_map(|(rows, _)| [rows.start, rows.end]).collect();
         edges.sort_unstable();
@@ -154,9 +156,9 @@ mod tests {
             let scorer = ChannelScorer::new(&Fit::squash(Size::new(50, 40)).placement(picture), grid);
             let found = channel_sums(&a, &[scorer.whole(), scorer.places(&boxes)]).unwrap();
             let mut inside = vec![0.0_f32; picture.area()];
-            for of in &boxes {
-                for y in whole_pixels(of.y_min, of.y_max, 29) {
-                    for x in whole_pixels(of.x_min, of.x_max, 41) {
+            for region in &boxes {
+                for y in whole_pixels(region.y_min, region.y_max, 29) {
+                    for x in whole_pixels(region.x_min, region.x_max, 41) {
                         inside[(y * 41 + x) as usize] = 1.0;
                     }
                 }

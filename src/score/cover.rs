@@ -89,8 +89,8 @@ impl RegionCover {
     }
 }
 
-/// Where the pixels of a side of the picture begin, in whole pixels of its content on the canvas: at the first pixel whose
-/// middle is not before. In whole numbers, since a middle may lie on the edge of a pixel.
+/// Where the pixels of a side of the picture begin, in whole pixels of its content on the canvas: at the first pixel
+/// whose middle is not before. In whole numbers, since a middle may lie on the edge of a pixel.
 fn edges(original: u32, content: u32) -> Vec<usize> {
     let (original, content) = (original as usize, content as usize);
     let edge = |pixel: usize| (2 * pixel * content).saturating_sub(original).div_ceil(2 * original).min(content);
@@ -139,7 +139,7 @@ mod tests {
                 let [across, down] = [width, height].map(f64::from);
                 Extent::new(x * across, y * down, (x + w) * across, (y + h) * down)
             }).collect();
-            let masks: Vec<Option<&Mask>> = boxes.iter().map(|of| (of.4 == 1).then_some(&mask)).collect();
+            let masks: Vec<Option<&Mask>> = boxes.iter().map(|region| (region.4 == 1).then_some(&mask)).collect();
             let cover = RegionCover::new(letterbox, extents.iter().zip(masks.iter().copied()));
             let Size { width: columns, height: rows } = letterbox.content;
             let middle = |at: u32, original: u32, side: u32| {

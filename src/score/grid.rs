@@ -159,12 +159,14 @@ mod tests {
 
     /// A grid that is `inside` in the upper left quarter and `outside` elsewhere.
     fn quarter(inside: f64, outside: f64) -> MapGrid {
-        MapGrid::new((0..MapGrid::CELLS).map(|at| if at / SIDE < 4 && at % SIDE < 4 { inside } else { outside }))
+        MapGrid::new(
+            (0..MapGrid::CELLS).map(|index| if index / SIDE < 4 && index % SIDE < 4 { inside } else { outside }),
+        )
     }
 
     #[test]
     fn a_grid_is_text_and_back() {
-        let grid = MapGrid::new((0..MapGrid::CELLS).map(|at| at as f64 / 60.0));
+        let grid = MapGrid::new((0..MapGrid::CELLS).map(|index| index as f64 / 60.0));
         let text = String::from(grid);
         assert!(text.starts_with("00040") && text.ends_with("ffffff"), "{text}");
         assert_eq!(MapGrid::try_from(text), Ok(grid));

@@ -224,7 +224,7 @@ mod tests {
     fn frame_less_mask(picture: Size, bits: &[bool], values: &[f64]) -> Vec<f64> {
         let width = picture.width as usize;
         let places: Vec<[usize; 2]> =
-            (0..bits.len()).filter(|&at| bits[at]).map(|at| [at / width, at % width]).collect();
+            (0..bits.len()).filter(|&at| bits[at]).map(|index| [index / width, index % width]).collect();
         let frame = [0, 1].map(|side| {
             let along: Vec<usize> = places.iter().map(|place| place[side]).collect();
             let (first, last) = (along.iter().min().unwrap(), along.iter().max().unwrap());
@@ -236,7 +236,7 @@ mod tests {
             let place = [at / width, at % width][side] as f64;
             frame[side].0 <= place && place <= frame[side].1
         };
-        (0..bits.len()).filter(|&at| !bits[at] && is_in(at, 0) && is_in(at, 1)).map(|at| values[at]).collect()
+        (0..bits.len()).filter(|&at| !bits[at] && is_in(at, 0) && is_in(at, 1)).map(|index| values[index]).collect()
     }
 
     proptest! {

@@ -289,7 +289,7 @@ mod tests {
     }
 
     fn map(size: Size) -> Vec<f32> {
-        (0..size.area()).map(|at| ((at * 7919) % 101) as f32 / 100.0).collect()
+        (0..size.area()).map(|index| ((index * 7919) % 101) as f32 / 100.0).collect()
     }
 
     #[test]
@@ -346,7 +346,8 @@ mod tests {
                 [0.0, y, x, 24.0],
                 [x, y, 32.0, 24.0],
             ];
-            let mass: f32 = tiles.into_iter().filter(|[a, b, c, d]| a < c && b < d).map(|tile| on_canvas(&placed, tile).mass).sum();
+            let tiles = tiles.into_iter().filter(|[a, b, c, d]| a < c && b < d);
+            let mass: f32 = tiles.map(|tile| on_canvas(&placed, tile).mass).sum();
             prop_assert!((mass - 1.0).abs() < 1e-4, "{}", mass);
         }
     }

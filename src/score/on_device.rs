@@ -97,14 +97,14 @@ impl<'a> Look<'a> {
         let mut places = corners(&pictures, &rectangles, &contents, (height, width));
         let corners = places.len();
         places.extend(same_size_places(&pictures, &rectangles, (height, width)));
-        let with_pixels = rectangles.iter().filter(|of| !of.is_empty()).count();
+        let with_pixels = rectangles.iter().filter(|rectangle| !rectangle.is_empty()).count();
         let (mut maxima, mut next) = (vec![with_pixels; rectangles.len()], 0);
         let mut counts = Vec::new();
         for power in 0..=width.ilog2() {
             let side = 1 << power;
             let fits = |number: &usize| {
-                let of = &rectangles[*number];
-                !of.is_empty() && of.columns.len().ilog2() == power
+                let rectangle = &rectangles[*number];
+                !rectangle.is_empty() && rectangle.columns.len().ilog2() == power
             };
             let numbers: Vec<usize> = (0..rectangles.len()).filter(fits).collect();
             for &number in &numbers {
@@ -120,7 +120,7 @@ impl<'a> Look<'a> {
         }
         places.extend(maxima);
 
-        let places: Vec<i64> = places.into_iter().map(|at| at as i64).collect();
+        let places: Vec<i64> = places.into_iter().map(|place| place as i64).collect();
         let places = Tensor::f_from_slice(&places)?.f_to_device(device)?;
         let mut start = 0;
         let mut take = |count: usize| {
@@ -238,9 +238,9 @@ fn same_size_places(pictures: &[usize], rectangles: &[Rectangle], (height, width
         let [rows, _] = of.places();
         rows.map(|row| (picture * (height + 1) + row) * stride)
     });
-    let columns = rectangles.iter().flat_map(|of| of.places()[1]);
-    let heights = rectangles.iter().map(|of| of.rows.len() * stride);
-    rows.chain(columns).chain(heights).chain(rectangles.iter().map(|of| of.columns.len())).collect()
+    let columns = rectangles.iter().flat_map(|rectangle| rectangle.places()[1]);
+    let heights = rectangles.iter().map(|rectangle| rectangle.rows.len() * stride);
+    rows.chain(columns).chain(heights).chain(rectangles.iter().map(|rectangle| rectangle.columns.len())).collect()
 }
 
 /// From [`same_size_places`] of so many boxes the corners of all windows, as [`Look::same_size`].
@@ -276,9 +276,9 @@ fn dense<'a>(
     let mut starts = vec![0_i64; pictures * outputs];
     for (picture, bands) in bands.enumerate() {
         for (output, (start, of)) in bands.iter().enumerate() {
-            let at = picture * outputs + output;
-            starts[at] = *start as i64;
-            weights[at * width..][..of.len()].iter_mut().zip(of).for_each(|(to, weight)| *to = *weight as f32);
+            let index = picture * outputs + output;
+            starts[index] = *start as i64;
+            weights[index * width..][..of.len()].iter_mut().zip(of).for_each(|(to, weight)| *to = *weight as f32);
         }
     }
     let (pictures, outputs, width) = (pictures as i64, outputs as i64, width as i64);
@@ -333,7 +333,7 @@ mod tests {
             // Of two methods; the first picture's map by the first shows nothing.
             let mut method = |first: f64| -> Vec<Vec<f32>> {
                 let mut map = |factor| (0..size.area()).map(|_| (factor * random.uniform(0.0, 1.0)) as f32).collect();
-                (0..scorers.len()).map(|at| map(if at == 0 { first } else { 1.0 })).collect()
+                (0..scorers.len()).map(|index| map(if index == 0 { first } else { 1.0 })).collect()
             };
             let methods = [method(0.0), method(1.0)];
             let tensors = methods.each_ref().map(|maps| {

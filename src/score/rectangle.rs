@@ -31,9 +31,9 @@ impl Area {
     /// Where in a table of sums with `stride` columns the four sums lie of which the first and the last count for it
     /// and the others against it.
     pub(super) fn corners(&self, stride: usize) -> [usize; 4] {
-        let at = |row: usize, column: usize| row * stride + column;
+        let corner = |row: usize, column: usize| row * stride + column;
         let (Range { start: r0, end: r1 }, Range { start: c0, end: c1 }) = (&self.rows, &self.columns);
-        [at(*r1, *c1), at(*r0, *c1), at(*r1, *c0), at(*r0, *c0)]
+        [corner(*r1, *c1), corner(*r0, *c1), corner(*r1, *c0), corner(*r0, *c0)]
     }
 }
 
@@ -81,8 +81,8 @@ impl Rectangle {
         let Letterbox { canvas, content, left, top, .. } = letterbox;
         let on_canvas = letterbox.to_canvas(extent);
         let whole = |from: f32, to: f32, side: u32| {
-            let from = (from.clamp(0.0, side as f32) as u32).min(side - 1);
-            (from, (to.clamp(0.0, side as f32) as u32).max(from + 1))
+            let start = (from.clamp(0.0, side as f32) as u32).min(side - 1);
+            (start, (to.clamp(0.0, side as f32) as u32).max(start + 1))
         };
         let (x0, x1) = whole(on_canvas.x_min, on_canvas.x_max, canvas.width);
         let (y0, y1) = whole(on_canvas.y_min, on_canvas.y_max, canvas.height);

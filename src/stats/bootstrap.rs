@@ -44,8 +44,8 @@ pub(super) const TAIL: f64 = (1.0 - LEVEL) / 2.0;
 pub(super) const MOST_UNDEFINED: f64 = 0.05;
 
 /// The 2.5th and 97.5th percentile of the means of `resamples` samples drawn from `values` with replacement; `None` for
-/// fewer than [`FEWEST_RESAMPLED_CASES`] values or no resample. What is drawn depends on `seed` and on the number of values alone, so that
-/// lists of the same length, as all methods have over the same pictures, are resampled alike.
+/// fewer than [`FEWEST_RESAMPLED_CASES`] values or no resample. What is drawn depends on `seed` and on the number of
+/// values alone, so that lists of the same length, as all methods have over the same pictures, are resampled alike.
 pub fn percentile_interval_of_mean(values: &[f64], resamples: usize, seed: u64) -> Option<(f64, f64)> {
     if values.len() < FEWEST_RESAMPLED_CASES || resamples == 0 {
         return None;
@@ -160,7 +160,8 @@ mod tests {
     proptest! {
         #[test]
         fn percentile_intervals_move_and_grow_with_the_values(
-            values in prop::collection::vec(-1.0_f64..1.0, FEWEST_RESAMPLED_CASES..25), shift in -5.0_f64..5.0, factor in 0.1_f64..9.0,
+            values in prop::collection::vec(-1.0_f64..1.0, FEWEST_RESAMPLED_CASES..25),
+            shift in -5.0_f64..5.0, factor in 0.1_f64..9.0,
         ) {
             let (low, high) = percentile_interval_of_mean(&values, 200, 3).unwrap();
             let moved: Vec<f64> = values.iter().map(|value| factor * value + shift).collect();

@@ -61,7 +61,8 @@ mod tests {
     proptest! {
         #[test]
         fn quantiles_ascend_from_the_least_to_the_greatest(
-            mut values in prop::collection::vec(-9.0_f64..9.0, 1..20), shares in prop::collection::vec(0.0_f64..=1.0, 2),
+            mut values in prop::collection::vec(-9.0_f64..9.0, 1..20),
+            shares in prop::collection::vec(0.0_f64..=1.0, 2),
         ) {
             values.sort_unstable_by(f64::total_cmp);
             let (lower, upper) = (shares[0].min(shares[1]), shares[0].max(shares[1]));

@@ -153,11 +153,11 @@ mod tests {
     #[test]
     fn threads_do_not_change_it() {
         let (source, target) = (cloud(90, 20, 0.0, 3), cloud(80, 20, 0.7, 4));
-        let with = |threads| {
+        let computed = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| domain_accuracy(&source, &target, 5))
         };
-        assert_eq!(with(1), with(3));
+        assert_eq!(computed(1), computed(3));
     }
 
     #[test]

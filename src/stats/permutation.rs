@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn strata_are_of_similar_frequency_and_hold_every_class_once() {
-        let frequencies: Vec<f64> = (0..100).map(|at| f64::from(at * 37 % 70).max(20.0) - 20.0).collect();
+        let frequencies: Vec<f64> = (0..100).map(|index| f64::from(index * 37 % 70).max(20.0) - 20.0).collect();
         let strata = strata(&frequencies);
         let mut all: Vec<usize> = strata.concat();
         all.sort_unstable();
@@ -130,12 +130,12 @@ mod tests {
         for draw in 0..200 {
             let mut random = Random::new(11, draw);
             let mut matrix = || -> Vec<f64> {
-                (0..classes * columns).map(|at| (at / columns) as f64 + random.uniform(0.0, 25.0)).collect()
+                (0..classes * columns).map(|index| (index / columns) as f64 + random.uniform(0.0, 25.0)).collect()
             };
             let (x, y) = (Ranks::of(&matrix()), Ranks::of(&matrix()));
             assert!(x.spearman(&y).unwrap() > 0.7);
             // Levels within a stratum of two hardly differ.
-            let strata: Vec<Vec<usize>> = (0..classes / 2).map(|at| vec![2 * at, 2 * at + 1]).collect();
+            let strata: Vec<Vec<usize>> = (0..classes / 2).map(|index| vec![2 * index, 2 * index + 1]).collect();
             ps.push(permutation_p(&x, &y, columns, &strata, 199, &mut Random::new(12, draw)).unwrap());
         }
         let below = |level: f64| ps.iter().filter(|&&p| p <= level).count();

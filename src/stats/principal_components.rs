@@ -231,11 +231,11 @@ mod tests {
     #[test]
     fn threads_do_not_change_a_bit() {
         let rows = random_rows(9, 700, 40);
-        let with = |threads| {
+        let computed = |threads| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| principal_components(&rows, 5))
         };
-        assert_eq!(with(1), with(3));
+        assert_eq!(computed(1), computed(3));
     }
 
     proptest! {

@@ -157,7 +157,8 @@ mod tests {
             sorted.sort_by(f64::total_cmp);
             sorted.dedup();
             prop_assume!(sorted.len() == values.len());
-            let (a, b) = (Ranks::of(&values), Ranks::of(&values.iter().map(|v| (v * 7919.0).sin()).collect::<Vec<_>>()));
+            let others: Vec<f64> = values.iter().map(|v| (v * 7919.0).sin()).collect();
+            let (a, b) = (Ranks::of(&values), Ranks::of(&others));
             prop_assert!((a.spearman(&b).unwrap() - a.rho_a(&b).unwrap()).abs() < 1e-12);
         }
     }

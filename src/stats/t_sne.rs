@@ -119,13 +119,13 @@ mod tests {
         let twin = rows.row(0).to_owned();
         rows.row_mut(3).assign(&twin);
         let settings = TsneSettings { perplexity: 10.0, iterations: 500, seed: 1 };
-        let with = |threads, settings| {
+        let computed = |threads, settings| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| t_sne(&rows, settings)).unwrap()
         };
-        let found = with(1, settings);
-        assert_eq!(found, with(3, settings));
-        assert_ne!(found, with(1, TsneSettings { seed: 2, ..settings }));
+        let found = computed(1, settings);
+        assert_eq!(found, computed(3, settings));
+        assert_ne!(found, computed(1, TsneSettings { seed: 2, ..settings }));
         assert!(found.divergence.unwrap() > 0.0);
         assert!(separation(&found.points, &groups, 3).unwrap().silhouette > 0.5);
         assert!(trustworthiness(&rows, &[&found.points], 5).unwrap()[0] > 0.85);

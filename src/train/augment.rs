@@ -86,13 +86,13 @@ mod tests {
 
     #[test]
     fn the_same_random_numbers_give_the_same_picture_and_others_another() {
-        let with = |number| {
+        let changed_by = |number| {
             let mut changed = example();
             augment(&mut changed, &mut Random::new(1, number));
             (changed.picture, changed.boxes, changed.label)
         };
-        assert_eq!(with(5), with(5));
-        assert_ne!(with(5).0, with(6).0);
-        assert_eq!(with(6).2, 3);
+        assert_eq!(changed_by(5), changed_by(5));
+        assert_ne!(changed_by(5).0, changed_by(6).0);
+        assert_eq!(changed_by(6).2, 3);
     }
 }

@@ -32,21 +32,21 @@ impl Examples for Drawn {
     fn example(&self, number: u64) -> Example {
         let scene = Scene::draw(&self.graph, self.seed, number, self.style);
         let painting = scene.paint();
-        let of = |name: fn(usize, Variant) -> usize| {
+        let boxes_named = |name: fn(usize, Variant) -> usize| {
             let named = |&(object, place): &(usize, _)| {
                 let object = &scene.objects[object];
                 (name(object.class, object.variant), place)
             };
             painting.boxes.iter().map(named).collect()
         };
-        let mut boxes: Vec<(usize, BoundingBox)> = of(|class, _| class);
+        let mut boxes: Vec<(usize, BoundingBox)> = boxes_named(|class, _| class);
         if self.parts {
             let parts = scene.part_boxes().into_iter();
             boxes.extend(parts.map(|part| (part.kind.class(), part.bounding_box)));
         }
         Example {
             boxes,
-            kinds: of(kind),
+            kinds: boxes_named(kind),
             label: self
                 .graph
                 .noisy_label(&scene, self.label_noise)

@@ -39,7 +39,8 @@ pub fn detections(
 ) -> Result<Found> {
     let mut found = Found::default();
     let input = detector.input();
-    let make = |number| batch(number, count).map(|at| letterboxed(&examples.example(at), input)).collect::<Vec<_>>();
+    let make =
+        |number| batch(number, count).map(|index| letterboxed(&examples.example(index), input)).collect::<Vec<_>>();
     stream::in_order(count.div_ceil(BATCH), threads, make, |number, examples| {
         let pictures: Vec<&Rgb8> = examples.iter().map(|example| &example.picture).collect();
         found.detections.extend(detector.detect(&pictures)?);
@@ -98,8 +99,8 @@ pub fn accuracy(
     let mut per_label = vec![(0, 0); network.card().labels.len()];
     let make = |number| -> (Vec<Rgb8>, Vec<usize>) {
         batch(number, count)
-            .map(|at| {
-                let example = examples.example(at);
+            .map(|index| {
+                let example = examples.example(index);
                 (squashed(&example), example.label)
             })
             .unzip()

@@ -29,8 +29,8 @@ impl Examples for Rectangles {
             let y = random.uniform(0.0, f64::from(size.height - height)) as u32;
             for row in y..y + height {
                 for column in x..x + width {
-                    let at = 3 * (row * size.width + column) as usize;
-                    picture.data_mut()[at..at + 3].copy_from_slice(&[[220, 30, 30], [30, 40, 230]][class]);
+                    let start = 3 * (row * size.width + column) as usize;
+                    picture.data_mut()[start..start + 3].copy_from_slice(&[[220, 30, 30], [30, 40, 230]][class]);
                 }
             }
             boxes.push((class, BoundingBox::new(x as f32, y as f32, (x + width) as f32, (y + height) as f32)));
@@ -184,10 +184,10 @@ fn the_numbers_of_the_truth_have_no_loss_and_decode_to_it() {
     for (channel, number) in numbers.enumerate() {
         let _ = raw.i((0, 8 + channel as i64, place.0, place.1)).fill_(number);
     }
-    let at = |class| loss(&[raw.shallow_clone()], std::slice::from_ref(&head), &[&[(class, object)]]).unwrap();
-    assert!(at(1).double_value(&[]) < 1e-4, "{}", at(1).double_value(&[]));
+    let loss_of = |class| loss(&[raw.shallow_clone()], std::slice::from_ref(&head), &[&[(class, object)]]).unwrap();
+    assert!(loss_of(1).double_value(&[]) < 1e-4, "{}", loss_of(1).double_value(&[]));
     // As another class it costs the 40 between the two logits, and nothing else.
-    approx::assert_abs_diff_eq!(at(2).double_value(&[]), 40.0, epsilon = 1e-3);
+    approx::assert_abs_diff_eq!(loss_of(2).double_value(&[]), 40.0, epsilon = 1e-3);
     // With no object there, the objectness is wrong by 20.
     let empty = loss(&[raw.shallow_clone()], std::slice::from_ref(&head), &[&[]]).unwrap();
     approx::assert_abs_diff_eq!(empty.double_value(&[]), 20.0, epsilon = 1e-3);

@@ -79,7 +79,7 @@ impl Scene {
                 drawing.parts().enumerate().filter(|(part, _)| hidden >> part & 1 == 0).collect();
             let layer = |part: usize| Layer::showing(&self.objects[object], self, ShownMarks::Alone(part));
             let boxed = |(part, kind): (usize, ObjectPart)| {
-                let bounding_box = layer(part)?.seen(|at| front[at] == object as u32 + 1, self.size)?;
+                let bounding_box = layer(part)?.seen(|index| front[index] == object as u32 + 1, self.size)?;
                 Some(PartBox { object, part, kind, bounding_box })
             };
             parts.into_iter().filter_map(boxed).collect::<Vec<_>>()

@@ -25,8 +25,8 @@ impl Matrices {
         Some(format!("{all} {got} {}: nothing can be compared", self.labels[label]))
     }
 
-    /// For every method that has no heatmap or no forest plot a sentence that says why, unless a picture compares labels
-    /// and there is [`Matrices::only_label`].
+    /// For every method that has no heatmap or no forest plot a sentence that says why, unless a picture compares
+    /// labels and there is [`Matrices::only_label`].
     pub fn missing_pictures(&self) -> Vec<String> {
         let comparable = self.only_label().is_none();
         let heatmap_possible = comparable || self.importance.rule().heatmap == HeatmapKind::Shares;

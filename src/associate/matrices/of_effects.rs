@@ -116,7 +116,7 @@ mod tests {
     fn fills(svg: &str) -> Vec<[u8; 3]> {
         let cells = svg.split("id=\"cells\"").nth(1).unwrap().split("</g>").next().unwrap();
         let fill = |part: &str| [0, 2, 4].map(|start| u8::from_str_radix(&part[start..start + 2], 16).unwrap());
-        cells.split("<rect").skip(1).map(|of| fill(of.split("fill=\"#").nth(1).unwrap())).collect()
+        cells.split("<rect").skip(1).map(|rectangle| fill(rectangle.split("fill=\"#").nth(1).unwrap())).collect()
     }
 
     #[test]

@@ -103,7 +103,8 @@ impl Told<'_> {
         let mut text = format!("Chance alone gives so much or more with p = {} ({test})", small(found.p_value));
         match (self.cell.important.q, self.cell.important.q_strict) {
             (Some(q), Some(strict)) => text.push_str(&format!(
-                "; among the {} cells that are tested q = {} (Benjamini-Hochberg), strictly {} (Benjamini-Yekutieli); of \
+                "; among the {} cells that are tested q = {} (Benjamini-Hochberg), strictly {} (Benjamini-Yekutieli); \
+                 of \
                  all cells with a q this small or smaller, about that share are chance findings.",
                 self.tested,
                 small(q),

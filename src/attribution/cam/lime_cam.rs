@@ -1,13 +1,13 @@
 //! LIME-CAM: w_k are the coefficients of a linear model of the score, fitted to random sets of channels (Ribeiro et al.
 //! 2016), as the paper's published code does it with captum.
 //!
-//! The published code fits once, to 256 sets that are drawn independently. With 256 channels such coefficients are mostly
-//! noise: from seed to seed the importance of a box moves by 0.12 (standard deviation over 27 boxes in five photos, random
-//! weights). Two changes of ours take most of it away and leave what is estimated as it was. The sets of a fit are
-//! *balanced*: channels are columns of a Hadamard matrix of random order and sign, each set is followed by its
-//! complement, so that any two channels are together in a quarter of the sets and coefficients do not take each other's
-//! share; this alone, with 512 sets, leaves 0.05. And fits are repeated with new sets until the standard error of their
-//! mean is small ([`Options::lime_error`](crate::attribution::Options::lime_error)).
+//! The published code fits once, to 256 sets that are drawn independently. With 256 channels such coefficients are
+//! mostly noise: from seed to seed the importance of a box moves by 0.12 (standard deviation over 27 boxes in five
+//! photos, random weights). Two changes of ours take most of it away and leave what is estimated as it was. The sets of
+//! a fit are *balanced*: channels are columns of a Hadamard matrix of random order and sign, each set is followed by
+//! its complement, so that any two channels are together in a quarter of the sets and coefficients do not take each
+//! other's share; this alone, with 512 sets, leaves 0.05. And fits are repeated with new sets until the standard error
+//! of their mean is small ([`Options::lime_error`](crate::attribution::Options::lime_error)).
 
 use crate::attribution::estimate::Estimate;
 use crate::attribution::{CamMethod, Compat, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
@@ -93,8 +93,8 @@ fn is_unsure(fits: &[Vec<f64>], wanted: f32) -> bool {
     fits.len() < 2 || (fits.len() < MOST_FITS && Estimate::of_draws(fits).relative_error() > wanted)
 }
 
-/// The linear model's coefficients for each of these `pictures` of the batch from its `masks` (sets, K), zeros and ones,
-/// row by row. Scores are read once for all, then the pictures are fitted side by side.
+/// The linear model's coefficients for each of these `pictures` of the batch from its `masks` (sets, K), zeros and
+/// ones, row by row. Scores are read once for all, then the pictures are fitted side by side.
 pub(in crate::attribution) fn coefficients(
     pass: &HeadPass<'_>,
     pictures: &[usize],

@@ -41,7 +41,7 @@ impl CamMethod for ScoreCam {
 
 /// (N, K)
 fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
-    let rows = pass.of_each_picture(|at| scores(pass, at, score), Tensor::shallow_clone)?;
+    let rows = pass.of_each_picture(|picture| scores(pass, picture, score), Tensor::shallow_clone)?;
     Tensor::f_stack(&rows, 0)?.f_softmax(1, Kind::Float)
 }
 

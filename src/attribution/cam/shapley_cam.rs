@@ -43,7 +43,7 @@ fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
 
 /// Of each picture of the batch.
 fn estimates(pass: &HeadPass<'_>, score: Score) -> Result<Vec<Estimate>, TchError> {
-    pass.of_each_picture(|at| estimate(pass, at, score), Clone::clone)
+    pass.of_each_picture(|picture| estimate(pass, picture, score), Clone::clone)
 }
 
 /// For picture `at`, from `options.permutations` orders.

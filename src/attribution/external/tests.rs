@@ -100,8 +100,8 @@ fn of_a_runs_own_map_with_a_sign_the_one_without_is_read() {
 fn safetensors_and_pictures_that_are_no_maps_are_refused_in_words() {
     let named = std::fs::read(reference("named.safetensors")).unwrap();
     let text = |from: &str, to: &str| {
-        let at = named.windows(from.len()).position(|bytes| bytes == from.as_bytes()).unwrap();
-        [&named[..at], to.as_bytes(), &named[at + from.len()..]].concat()
+        let start = named.windows(from.len()).position(|bytes| bytes == from.as_bytes()).unwrap();
+        [&named[..start], to.as_bytes(), &named[start + from.len()..]].concat()
     };
     for (bytes, words) in [
         (text("\"map\"", "\"mop\""), "expected one tensor, or one named `map`, found 2: mop, other"),
@@ -153,9 +153,9 @@ proptest! {
         rows in 1..9_usize, columns in 1..9_usize, by_columns: bool, big: bool, seed in -1e6..1e6_f32,
     ) {
         let value = |row: usize, column: usize| seed + 3.0 * row as f32 - 7.0 * column as f32;
-        let by_rows: Vec<f32> = (0..rows * columns).map(|at| value(at / columns, at % columns)).collect();
+        let by_rows: Vec<f32> = (0..rows * columns).map(|index| value(index / columns, index % columns)).collect();
         let stored: Vec<f32> = match by_columns {
-            true => (0..rows * columns).map(|at| value(at % rows, at / rows)).collect(),
+            true => (0..rows * columns).map(|index| value(index % rows, index / rows)).collect(),
             false => by_rows.clone(),
         };
         let bytes = |value: &f32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
@@ -177,8 +177,8 @@ proptest! {
         let mut bytes = std::fs::read(reference(name)).unwrap();
         bytes.truncate(cut.max(8));
         for (at, byte) in changes {
-            let at = at % bytes.len();
-            bytes[at] = byte;
+            let offset = at % bytes.len();
+            bytes[offset] = byte;
         }
         let found = match file {
             0 | 1 => npy::array(&mut bytes.as_slice(), bytes.len() as u64),

@@ -44,7 +44,8 @@ impl CamMethod for DncShap {
             Compat::Published => published::credits(size, pictures, evaluations, &mut |asked| masking.values(asked))?,
         };
         pass.repeat_last(&mut credits, Clone::clone);
-        let places: Vec<f32> = credits.iter().flat_map(|of| of.places.iter().map(|&credit| credit as f32)).collect();
+        let places: Vec<f32> =
+            credits.iter().flat_map(|picture| picture.places.iter().map(|&credit| credit as f32)).collect();
         let shape = [credits.len() as i64, size.0 as i64, size.1 as i64];
         let maps = Tensor::f_from_slice(&places)?.f_reshape(shape)?.f_to_device(pass.a().device())?;
         let layer = (pass.options.at_layer != HiddenPlace::Input).then(|| pass.options.at_layer.name().to_string());

@@ -2,9 +2,9 @@
 //! PartitionExplainer computes them (Lundberg & Lee 2017; the idea for pictures: DnCShap, Kumar & Raman).
 //!
 //! A node is a rectangle together with a context, what else is shown. Its credit is weight * (f11 - f00): the score
-//! with the rectangle less that without, both with the context. Opened, it hands its credit to its halves: each half joins
-//! before the other and after it, at half the weight each. Nodes with the most credit are opened first; what is not
-//! opened when the budget is spent keeps its credit, so that credits add up to v(all) - v(nothing) at any budget.
+//! with the rectangle less that without, both with the context. Opened, it hands its credit to its halves: each half
+//! joins before the other and after it, at half the weight each. Nodes with the most credit are opened first; what is
+//! not opened when the budget is spent keeps its credit, so that credits add up to v(all) - v(nothing) at any budget.
 
 use super::masking::{Coalition, Scores};
 use std::cmp::Ordering;
@@ -240,9 +240,9 @@ mod tests {
 
     /// A score of what is shown: tanh of a weighted sum and of products of distant places.
     fn score(weights: &[f64], shown: &[bool]) -> f64 {
-        let of = |place: usize| if shown[place] { weights[place] } else { 0.0 };
-        let linear = (0..weights.len()).map(of).sum::<f64>();
-        let pairs = (0..weights.len()).map(|place| of(place) * of(weights.len() - 1 - place)).sum::<f64>();
+        let weight = |place: usize| if shown[place] { weights[place] } else { 0.0 };
+        let linear = (0..weights.len()).map(weight).sum::<f64>();
+        let pairs = (0..weights.len()).map(|place| weight(place) * weight(weights.len() - 1 - place)).sum::<f64>();
         (linear + pairs).tanh()
     }
 
@@ -296,12 +296,12 @@ mod tests {
             let credit = found((rows, columns), plan, &|shown| score(&weights, shown));
             let whole = Rectangle { top: 0, left: 0, height: rows, width: columns };
             let halves = whole.halves().unwrap();
-            let of = |rectangles: &[Rectangle]| {
+            let score_of = |rectangles: &[Rectangle]| {
                 let mut shown = vec![false; rows * columns];
                 Shown { picture: 0, rectangles: rectangles.to_vec(), columns }.show(&mut shown);
                 score(&weights, &shown)
             };
-            let first = (of(&halves[..1]) - of(&[]) + of(&halves) - of(&halves[1..])) / 2.0;
+            let first = (score_of(&halves[..1]) - score_of(&[]) + score_of(&halves) - score_of(&halves[1..])) / 2.0;
             let mut sum = 0.0;
             halves[0].rows(columns, |row| sum += credit.places[row].iter().sum::<f64>());
             prop_assert!((sum - first).abs() < 1e-12);

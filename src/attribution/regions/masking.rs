@@ -82,7 +82,7 @@ impl<'a, 'p> Masking<'a, 'p> {
         for (at, of_one) in shown.chunks_exact_mut(rows * columns).enumerate() {
             filled(at).show(of_one);
         }
-        let pictures: Vec<i64> = (0..self.at_a_time).map(|at| filled(at).picture() as i64).collect();
+        let pictures: Vec<i64> = (0..self.at_a_time).map(|index| filled(index).picture() as i64).collect();
         let device = self.whole.values.device();
         let shape = [self.at_a_time as i64, 1, rows as i64, columns as i64];
         let shown = Tensor::f_from_slice(&shown)?.f_reshape(shape)?.f_to_device(device)?;
@@ -152,7 +152,7 @@ fn blurred(x: &Tensor) -> Result<Tensor, TchError> {
     let along = |x: &Tensor, across: bool| {
         let radius = ((3.0 * deviation).ceil() as i64).max(1);
         let weights: Vec<f32> =
-            (-radius..=radius).map(|at| (-0.5 * (at as f64 / deviation).powi(2)).exp() as f32).collect();
+            (-radius..=radius).map(|index| (-0.5 * (index as f64 / deviation).powi(2)).exp() as f32).collect();
         let total: f32 = weights.iter().sum();
         let weights = Tensor::f_from_slice(&weights)?.f_div_scalar(f64::from(total))?.f_to_device(x.device())?;
         let (padding, shape) = match across {

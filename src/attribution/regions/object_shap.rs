@@ -75,7 +75,7 @@ struct Played {
 impl Played {
     fn game(self, players: &Players) -> Game {
         let Self { all, nothing, evaluations, estimate: Estimate { values, errors }, exact } = self;
-        let of = |numbers: &[f64], player: &Option<usize>| player.map_or(0.0, |player| numbers[player]);
+        let number = |numbers: &[f64], player: &Option<usize>| player.map_or(0.0, |player| numbers[player]);
         let credit = values.iter().map(|value| value.max(0.0)).sum::<f64>();
         let share = |value: f64| if credit > 0.0 { value / credit } else { 0.0 };
         Game {
@@ -85,10 +85,10 @@ impl Played {
             layer: None,
             background: Some(values[0]),
             players: players.of_region.iter().map(|player| player.unwrap_or(0)).collect(),
-            values: players.of_region.iter().map(|player| of(&values, player)).collect(),
-            shares: players.of_region.iter().map(|player| share(of(&values, player)) as f32).collect(),
+            values: players.of_region.iter().map(|player| number(&values, player)).collect(),
+            shares: players.of_region.iter().map(|player| share(number(&values, player)) as f32).collect(),
             background_share: share(values[0]) as f32,
-            errors: (!exact).then(|| players.of_region.iter().map(|player| of(&errors, player)).collect()),
+            errors: (!exact).then(|| players.of_region.iter().map(|player| number(&errors, player)).collect()),
         }
     }
 }
@@ -148,9 +148,9 @@ mod tests {
 
     /// A score with an own part of each player and one of each pair.
     fn score(own: &[f64], set: u64) -> f64 {
-        let of = |player: usize| if set >> player & 1 == 1 { own[player] } else { 0.0 };
-        let pairs = (1..own.len()).map(|player| of(player - 1) * of(player)).sum::<f64>();
-        let linear = (0..own.len()).map(of).sum::<f64>();
+        let value = |player: usize| if set >> player & 1 == 1 { own[player] } else { 0.0 };
+        let pairs = (1..own.len()).map(|player| value(player - 1) * value(player)).sum::<f64>();
+        let linear = (0..own.len()).map(value).sum::<f64>();
         (linear + 0.7 * pairs).tanh()
     }
 

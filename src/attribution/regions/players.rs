@@ -98,8 +98,8 @@ mod tests {
 
     /// Places of each player.
     fn areas(players: &Players) -> Vec<usize> {
-        let of = |player: usize| players.of_places().iter().filter(|&&of| usize::from(of) == player).count();
-        (0..players.count).map(of).collect()
+        let places = |player: usize| players.of_places().iter().filter(|&&of| usize::from(of) == player).count();
+        (0..players.count).map(places).collect()
     }
 
     fn line(range: std::ops::Range<usize>) -> Vec<bool> {

@@ -2,8 +2,8 @@
 //!
 //! The picture is cut in halves, top from bottom first, then across, and so on. The first cut's values are Shapley
 //! values of two players; from the second on they are not: the second half subtracts v2 where v1 is meant; v1 and v2
-//! are of the whole picture cut at the part's middle, not of the part's halves; and the contexts b and f are sums of ever
-//! more scores beside single ones. So the values of the leaves do not add up to v(all) - v(nothing).
+//! are of the whole picture cut at the part's middle, not of the part's halves; and the contexts b and f are sums of
+//! ever more scores beside single ones. So the values of the leaves do not add up to v(all) - v(nothing).
 
 use super::hierarchy::{Credit, Rectangle, Shown};
 use super::masking::Scores;

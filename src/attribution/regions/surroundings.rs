@@ -8,8 +8,8 @@ use tch::{Kind, TchError, Tensor};
 pub(super) fn fill(whole: &Tensor, shown: &Tensor) -> Result<Tensor, TchError> {
     let weight = shown.f_to_kind(Kind::Float)?;
     let mean = whole.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?;
-    // Colours are taken less the mean, so that nothing is the mean. A place is shown or not: those that are not take all
-    // of their colour from the level above.
+    // Colours are taken less the mean, so that nothing is the mean. A place is shown or not: those that are not take
+    // all of their colour from the level above.
     let colour = whole.f_sub(&mean)?.f_mul(&weight)?;
     let (.., rows, columns) = weight.size4()?;
     let above = pulled(&halved(&colour)?, &halved(&weight)?)?;

@@ -39,11 +39,12 @@ proptest! {
         let run = Run::new(&head, &a);
         let pass = run.pass(&[0, 4, 2], &[0; 3]);
         let sums = per_picture(&(backward(&pass, Score::Logit, Rule::DeepLift).unwrap() * &a));
-        let at = |a: &Tensor, picture: usize| {
-            f64::try_from(pass.scores(&forward(&head, a).unwrap(), picture, Score::Logit).unwrap().get(picture as i64)).unwrap()
+        let score_at = |a: &Tensor, picture: usize| {
+            let scores = pass.scores(&forward(&head, a).unwrap(), picture, Score::Logit).unwrap();
+            f64::try_from(scores.get(picture as i64)).unwrap()
         };
         for (picture, sum) in sums.into_iter().enumerate() {
-            let wanted = at(&a, picture) - at(&a.zeros_like(), picture);
+            let wanted = score_at(&a, picture) - score_at(&a.zeros_like(), picture);
             prop_assert!((sum - wanted).abs() < 1e-4 * (1.0 + wanted.abs()), "{sum} {wanted}");
         }
     }
@@ -88,6 +89,7 @@ proptest! {
         let quick = pass.masked(0, &mask.reshape([1, 6]), Score::Logit).unwrap();
         let slow = forward(&head, &(&a * mask.reshape([1, 6, 1, 1]))).unwrap();
         let slow = pass.scores(&slow, 0, Score::Logit).unwrap();
-        prop_assert!(f64::try_from((quick - &slow).abs().max()).unwrap() < 1e-5 * (1.0 + f64::try_from(slow.abs().max()).unwrap()));
+        let [off, largest] = [(quick - &slow).abs().max(), slow.abs().max()].map(|most| f64::try_from(most).unwrap());
+        prop_assert!(off < 1e-5 * (1.0 + largest));
     }
 }

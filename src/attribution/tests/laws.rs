@@ -105,12 +105,12 @@ proptest! {
         for score in [Score::Logit, Score::Probability] {
             let multipliers = backward(&pass, score, Rule::DeepLift).unwrap();
             let sums = per_picture(&(multipliers * &a));
-            let at = |a: &Tensor, picture: usize| {
+            let score_at = |a: &Tensor, picture: usize| {
                 let logits = forward(&head, a).unwrap();
                 f64::try_from(pass.scores(&logits, picture, score).unwrap().get(picture as i64)).unwrap()
             };
             for (picture, sum) in sums.into_iter().enumerate() {
-                let wanted = at(&a, picture) - at(&a.zeros_like(), picture);
+                let wanted = score_at(&a, picture) - score_at(&a.zeros_like(), picture);
                 prop_assert!((sum - wanted).abs() < 1e-4 * (1.0 + wanted.abs()), "{sum} {wanted}");
             }
         }
@@ -125,7 +125,8 @@ proptest! {
         let sums = per_picture(&backward(&pass, Score::Logit, Rule::Lrp(LrpRule::Epsilon)).unwrap());
         let logits = forward(&head, &a).unwrap();
         for (picture, sum) in sums.into_iter().enumerate() {
-            let logit = f64::try_from(pass.scores(&logits, picture, Score::Logit).unwrap().get(picture as i64)).unwrap();
+            let scores = pass.scores(&logits, picture, Score::Logit).unwrap();
+            let logit = f64::try_from(scores.get(picture as i64)).unwrap();
             prop_assert!((sum - logit).abs() < 2e-3 * (1.0 + logit.abs()), "{sum} {logit}");
         }
     }
@@ -192,7 +193,8 @@ proptest! {
         let pass = run.pass(&[1, 2], &[0; 2]);
         let relevance = backward(&pass, Score::Logit, Rule::Lrp(LrpRule::ZPlus)).unwrap();
         let (sums, sizes) = (per_picture(&relevance), per_picture(&relevance.abs()));
-        for ((sum, size), logit) in sums.into_iter().zip(sizes).zip(per_picture(&pass.own_scores(Score::Logit).unwrap())) {
+        let logits = per_picture(&pass.own_scores(Score::Logit).unwrap());
+        for ((sum, size), logit) in sums.into_iter().zip(sizes).zip(logits) {
             prop_assert!((sum - size * logit.signum()).abs() < 1e-5 * (1.0 + size), "{sum} {size} {logit}");
             prop_assert!(size < logit.abs() * 1.001 + 1e-5, "{size} {logit}");
         }
@@ -211,7 +213,8 @@ proptest! {
             let quick = pass.masked(at, &mask.reshape([1, 6]), Score::Logit).unwrap();
             let slow = forward(&head, &(a.get(at as i64) * mask.reshape([6, 1, 1])).unsqueeze(0)).unwrap();
             let slow = pass.scores(&slow, at, Score::Logit).unwrap();
-            prop_assert!(f64::try_from((quick - &slow).abs().max()).unwrap() < 1e-5 * (1.0 + f64::try_from(slow.abs().max()).unwrap()));
+            let [off, largest] = [(quick - &slow).abs().max(), slow.abs().max()].map(|most| f64::try_from(most).unwrap());
+            prop_assert!(off < 1e-5 * (1.0 + largest));
         }
     }
 

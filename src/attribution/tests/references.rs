@@ -168,8 +168,8 @@ fn published_lrp_is_grad_cam_of_the_logit_times_the_logit() {
     let lrp = lrp_cam::weights(&pass, Score::Logit).unwrap();
     let grad_cam = pass.gradient(Score::Logit).unwrap().mean_dim([2_i64, 3].as_slice(), false, None);
     for at in 0..8 {
-        let of = |x: &Tensor| x.get(at) - x.get(at).mean(None);
-        let (x, y) = (of(&lrp), of(&grad_cam));
+        let centred = |x: &Tensor| x.get(at) - x.get(at).mean(None);
+        let (x, y) = (centred(&lrp), centred(&grad_cam));
         let r = f64::try_from((&x * &y).sum(None) / (x.square().sum(None) * y.square().sum(None)).sqrt()).unwrap();
         assert!(r.abs() > 0.9999, "picture {at}: r = {r}");
     }
@@ -185,7 +185,7 @@ fn lime_coefficients_agree_with_scikit_learn_on_the_same_masks() {
     let (masks, wanted) = (expected("masks"), expected("lasso"));
     let rows = |all: &Tensor, at| Vec::<f32>::try_from(&all.get(at).flatten(0, -1)).unwrap();
     let masks: Vec<Vec<u8>> =
-        (0..8).map(|at| rows(&masks, at).into_iter().map(|stays| stays as u8).collect()).collect();
+        (0..8).map(|index| rows(&masks, index).into_iter().map(|stays| stays as u8).collect()).collect();
     let found = lime_cam::coefficients(&pass, &(0..8).collect::<Vec<_>>(), &masks, Score::Logit).unwrap();
     assert_eq!(found.len(), 8);
     for (at, found) in found.iter().enumerate() {

@@ -86,8 +86,8 @@ proptest! {
         let (lift_run, lrp_run) = (Run::new(&biased, &a), Run::new(&unbiased, &a));
         let pass = lift_run.pass_with(options.clone(), &classes, &[0; 3]);
         let found = backward(&pass, score, Rule::DeepLift).unwrap() * &a;
-        let at = |a: &Tensor| defined(score, &forward(&biased, a).unwrap(), &classes);
-        let wanted = at(&a) - at(&a.zeros_like());
+        let score_at = |a: &Tensor| defined(score, &forward(&biased, a).unwrap(), &classes);
+        let wanted = score_at(&a) - score_at(&a.zeros_like());
         let sums = |x: &Tensor| x.sum_dim_intlist([1_i64, 2, 3].as_slice(), false, Kind::Float);
         prop_assert!(largest(&(sums(&found) - wanted)) < 1e-4);
         let pass = lrp_run.pass_with(options, &classes, &[0; 3]);
@@ -161,12 +161,12 @@ fn every_method_explains_what_it_says_and_nothing_else() {
 
 #[test]
 fn a_card_without_a_regression_has_no_such_score() {
-    let with = HeadAlone::new(&random_head(1, 6, 0.3), false);
+    let network = HeadAlone::new(&random_head(1, 6, 0.3), false);
     let mut without = HeadAlone::new(&random_head(1, 6, 0.3), false);
     without.card.arousal = None;
     let options = |target| Options { target, ..Options::default() };
     let methods = [Method::GRAD_CAM];
-    assert!(check(&methods, &options(Target::Arousal), &with).is_ok());
+    assert!(check(&methods, &options(Target::Arousal), &network).is_ok());
     assert!(check(&methods, &options(Target::Valence), &without).is_ok());
     let message = check(&methods, &options(Target::Arousal), &without).unwrap_err().to_string();
     assert!(message.contains("no [arousal]") && message.contains("leave --target out"), "{message}");
@@ -184,7 +184,7 @@ fn a_card_without_a_regression_has_no_such_score() {
         ("b", Target::Probability, "target probability"),
     ] {
         let options = Options { contrast: contrast.into(), ..options(target) };
-        let message = check(&methods, &options, &with).unwrap_err().to_string();
+        let message = check(&methods, &options, &network).unwrap_err().to_string();
         assert!(message.contains(words), "{message}");
     }
 }

@@ -126,11 +126,12 @@ fn map(
     Heatmap {
         title: format!("{} on {}", object.name, task.photo.file_name().unwrap_or_default().to_string_lossy()),
         subtitle: Some(format!(
-            "{} {before:.3} alone; change of its probability with the object {height} of the photo high, by the object's centre",
+            "{} {before:.3} alone; change of its probability with the object {height} of the photo high, by the \
+             object's centre",
             labels[own]
         )),
-        rows: found.positions.iter().step_by(task.grid.0).map(|at| share(at.y)).collect(),
-        columns: found.positions[..task.grid.0].iter().map(|at| share(at.x)).collect(),
+        rows: found.positions.iter().step_by(task.grid.0).map(|position| share(position.y)).collect(),
+        columns: found.positions[..task.grid.0].iter().map(|position| share(position.x)).collect(),
         values: changes.chunks(task.grid.0).map(|row| row.iter().map(|&change| Some(change)).collect()).collect(),
         range: (-reach, reach),
         value_label: format!("change of the probability of {}", labels[own]),

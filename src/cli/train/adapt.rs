@@ -108,7 +108,8 @@ fn distances(result: &AdaptResult) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<8} MMD {:.4} before, {:.4} after; faces told from pictures in {:.3} [{:.3}, {:.3}] before, {:.3} [{:.3}, \
+            "{:<8} MMD {:.4} before, {:.4} after; faces told from pictures in {:.3} [{:.3}, {:.3}] before, {:.3} \
+             [{:.3}, \
              {:.3}] after",
             before.layer,
             before.mmd,

@@ -35,13 +35,13 @@ impl KeptResize {
     /// If `image` or the part has no pixels, or the part reaches beyond `to`.
     pub fn part(image: Rgb8, to: Size, columns: Range<u32>, rows: Range<u32>, filter: Filter) -> Self {
         assert!(columns.end <= to.width && rows.end <= to.height, "a part of the resized image lies inside it");
-        let from = image.size();
+        let original = image.size();
         let kernel = Kernel::detect();
         let size = Size::new(columns.len() as u32, rows.len() as u32);
-        let columns = FixedTaps::new(&taps_of(from.width, to.width, columns, filter));
-        let rows = FixedTaps::new(&taps_of(from.height, to.height, rows, filter));
-        let mut across = Rgb8::filled(Size::new(size.width, from.height), [0; 3]);
-        kernel.rows(image.data(), from.width as usize, &columns, across.data_mut());
+        let columns = FixedTaps::new(&taps_of(original.width, to.width, columns, filter));
+        let rows = FixedTaps::new(&taps_of(original.height, to.height, rows, filter));
+        let mut across = Rgb8::filled(Size::new(size.width, original.height), [0; 3]);
+        kernel.rows(image.data(), original.width as usize, &columns, across.data_mut());
         let mut result = Rgb8::filled(size, [0; 3]);
         kernel.columns(across.data(), 3 * size.width as usize, &rows, result.data_mut());
         Self { image, across, result, columns, rows }

@@ -125,7 +125,8 @@ fn structure_of(state: &StateDict, path: &Path, card: &Card, layout: &Layout) ->
         (None, None) => Err(refuse(
             "does not say what the weights cannot tell: write `structure = \"emonet\"` (local response normalisation \
              before the pooling behind conv1 and conv2, no padding at conv1), \"caffenet\" (normalisation after the \
-             pooling), \"torchvision\" (no normalisation, padding 2 at conv1, averaged to 6 x 6 before fc6), or a table \
+             pooling), \"torchvision\" (no normalisation, padding 2 at conv1, averaged to 6 x 6 before fc6), or a \
+             table \
              `[structure]` with stride, padding, local_response_norm, pooling and average"
                 .into(),
         )),
@@ -150,7 +151,8 @@ fn check_preparation(
         card.unsaid.iter().filter(|key| !(mean_is_known && **key == "mean")).map(|key| format!("`{key}`")).collect();
     if *structure != Structure::EMONET && !unsaid.is_empty() {
         return refuse(format!(
-            "does not say how the input of this network is prepared, which is not EmoNet: {} missing. Torchvision's own \
+            "does not say how the input of this network is prepared, which is not EmoNet: {} missing. Torchvision's \
+             own \
              AlexNet has resize = \"center-crop\", crop = 0.875, filter = \"bilinear\", scale = 255, mean = [0.485, \
              0.456, 0.406], std = [0.229, 0.224, 0.225], channels = \"rgb\"; a network without one of them scale = 1, \
              mean = [0, 0, 0], std = [1, 1, 1]",
@@ -261,7 +263,8 @@ fn check_shapes(path: &Path, tensors: &[(String, Array)], source: Source) -> Res
         shapes.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     let message = format!(
-        "is not {name}, as which it would be read: kernels and groups of conv1 to conv5 should be {}, found {}. Say what it \
+        "is not {name}, as which it would be read: kernels and groups of conv1 to conv5 should be {}, found {}. Say \
+         what it \
          is in {}, key `structure` (configs/emonet.toml explains it)",
         described(&wanted),
         described(&found),
@@ -357,7 +360,8 @@ fn mean_of(
         }),
         None if layout.needs_mean => Err(Error::file(
             path,
-            "this checkpoint (KU Leuven layout) goes with a mean image: put the published img_mean.txt beside it, or name \
+            "this checkpoint (KU Leuven layout) goes with a mean image: put the published img_mean.txt beside it, or \
+             name \
              it with `--emotion-mean`",
         )),
         _ => Ok(mean),

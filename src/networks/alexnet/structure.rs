@@ -161,7 +161,8 @@ impl Structure {
 #[serde(
     untagged,
     expecting = "`structure` should be \"emonet\", \"torchvision\" or \"caffenet\", or a table with stride, padding, \
-                 local_response_norm (false, or place, size, alpha, beta and k), pooling and, where there is one, average"
+                 local_response_norm (false, or place, size, alpha, beta and k), pooling and, where there is one, \
+                 average"
 )]
 pub(in crate::networks) enum StructureKey {
     /// A published network.
@@ -214,21 +215,21 @@ mod tests {
     #[test]
     fn half_a_structure_is_none() {
         let rest = "stride = 4\npadding = [0, 2, 1, 1, 1]\npooling = [3, 2]";
-        let with = |norm: &str| format!("[structure]\n{rest}\nlocal_response_norm = {norm}");
+        let written = |norm: &str| format!("[structure]\n{rest}\nlocal_response_norm = {norm}");
         for (structure, phrase) in [
             ("structure = 'resnet'".to_string(), "should be \"emonet\""),
             (format!("[structure]\n{rest}"), "local_response_norm"),
-            (with("true"), "does not say which"),
-            (with("{ place = 'before-pooling', size = 5, alpha = 1e-4, beta = 0.75 }"), "local_response_norm"),
-            (with("{ place = 'after-pooling', size = 4, alpha = 1e-4, beta = 0.75, k = 1.0 }"), "odd size"),
+            (written("true"), "does not say which"),
+            (written("{ place = 'before-pooling', size = 5, alpha = 1e-4, beta = 0.75 }"), "local_response_norm"),
+            (written("{ place = 'after-pooling', size = 4, alpha = 1e-4, beta = 0.75, k = 1.0 }"), "odd size"),
             (
-                with("{ place = 'after-pooling', size = 5, alpha = nan, beta = 0.75, k = 1.0 }"),
+                written("{ place = 'after-pooling', size = 5, alpha = nan, beta = 0.75, k = 1.0 }"),
                 "found size 5, alpha NaN",
             ),
-            (with("false").replace("stride = 4", "stride = 0"), "`stride` should be from 1 to 64, found 0"),
-            (with("false").replace("[0, 2", "[-1, 2"), "`padding`"),
-            (with("false").replace("[3, 2]", "[3, 100000]"), "`pooling`"),
-            (format!("{}\naverage = [0, 6]", with("false")), "`average`"),
+            (written("false").replace("stride = 4", "stride = 0"), "`stride` should be from 1 to 64, found 0"),
+            (written("false").replace("[0, 2", "[-1, 2"), "`padding`"),
+            (written("false").replace("[3, 2]", "[3, 100000]"), "`pooling`"),
+            (format!("{}\naverage = [0, 6]", written("false")), "`average`"),
             ("network = 'torchscript'\nstructure = 'emonet'".to_string(), "belongs to `network = \"alexnet\"`"),
         ] {
             let message = card(&structure).unwrap_err().to_string();

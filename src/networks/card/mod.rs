@@ -344,7 +344,8 @@ impl Card {
         let divisors = [self.scale].into_iter().chain(self.std.into_iter().flatten());
         if let Some(wrong) = divisors.into_iter().find(|value| !(LEAST_DIVISOR..=MOST_PIXEL).contains(value)) {
             return Err(format!(
-                "pixels are divided by `scale` and `std`, which should be from {LEAST_DIVISOR} to {MOST_PIXEL}, found {wrong}"
+                "pixels are divided by `scale` and `std`, which should be from {LEAST_DIVISOR} to {MOST_PIXEL}, found \
+                 {wrong}"
             ));
         }
         match &self.mean {

@@ -33,7 +33,8 @@ fn a_card_that_contradicts_itself_is_refused() {
         ("labels = ['a', 'b']\ninput = 9\nmean = [nan, 0, 0]\n", "three numbers"),
         (
             "labels = ['a', 'b']\ninput = 9\nmean = [1, 2]\n",
-            "`mean` should be three numbers, one a channel, or the name of a mean image's file, found 2 numbers: [1, 2]",
+            "`mean` should be three numbers, one a channel, or the name of a mean image's file, found 2 numbers: [1, \
+             2]",
         ),
         ("labels = ['a', 'b']\ninput = 9\nmean = true\n", "mean image's file, found true"),
         (

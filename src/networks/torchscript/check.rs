@@ -85,7 +85,8 @@ impl Examination<'_> {
         }
         if let Some(wrong) = activation.context.iter().find(|context| context.size().first() != Some(&1)) {
             return Err(format!(
-                "every part of the context should have one entry a picture in front, found shape {:?}: constants belong into \
+                "every part of the context should have one entry a picture in front, found shape {:?}: constants \
+                 belong into \
                  the traced head",
                 wrong.size()
             ));
@@ -120,11 +121,13 @@ impl Examination<'_> {
             let cure = match shape.first() {
                 Some(1) => "correct the card",
                 _ => {
-                    "`head` has the number of pictures built in; export it so that it takes any (scripts/export_model.py)"
+                    "`head` has the number of pictures built in; export it so that it takes any \
+                     (scripts/export_model.py)"
                 }
             };
             return Err(format!(
-                "the card names {named}, so that `head` should give (1, {wanted}) for a picture; it gives {shape:?}: {cure}"
+                "the card names {named}, so that `head` should give (1, {wanted}) for a picture; it gives {shape:?}: \
+                 {cure}"
             ));
         }
         if !finite(&outputs).map_err(|error| said(&error))? {
@@ -141,7 +144,8 @@ impl Examination<'_> {
         match difference <= SAME {
             true => Ok(format!("they differ by {difference:.1e} of the largest output")),
             false => Err(format!(
-                "they differ by {difference:.1e} of the largest output, {SAME:.0e} is allowed: the three methods were not \
+                "they differ by {difference:.1e} of the largest output, {SAME:.0e} is allowed: the three methods were \
+                 not \
                  traced from one network in evaluation mode; export it again"
             )),
         }
@@ -154,7 +158,8 @@ impl Examination<'_> {
             let together = self.network.split(&Tensor::f_cat(&others, 0)?)?;
             self.network.outputs(&together)
         };
-        let cure = "the batch size was baked in when it was traced: trace with another one than 1, and take sizes from tensors \
+        let cure = "the batch size was baked in when it was traced: trace with another one than 1, and take sizes from \
+            tensors \
                     (scripts/export_model.py does both)";
         let together = run().map_err(|error| format!("a batch of 3 fails: {}; {cure}", said(&error)))?;
         if together.size() != [3, alone.size()[1]] {

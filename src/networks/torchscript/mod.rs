@@ -84,7 +84,8 @@ impl TorchScript {
                 return Err(Error::file(
                     path,
                     format!(
-                        "has no card: scripts/export_model.py writes one into the file ({CARD}); or describe labels and \
+                        "has no card: scripts/export_model.py writes one into the file ({CARD}); or describe labels \
+                         and \
                          input in {} (keys as in configs/emonet.toml, with `network = \"torchscript\"`)",
                         beside.display()
                     ),

@@ -307,7 +307,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_split_gives_the_same_values(values in proptest::collection::vec(-9.0_f32..9.0, 0..60), cuts in any::<[prop::sample::Index; 3]>()) {
+        fn any_split_gives_the_same_values(
+            values in proptest::collection::vec(-9.0_f32..9.0, 0..60), cuts in any::<[prop::sample::Index; 3]>(),
+        ) {
             let (_folder, path) = written(Header::CURRENT, &values);
             let mut weights = DarknetWeights::open(&path, values.len()).unwrap();
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(values.len() + 1)).chain([values.len()]).collect();

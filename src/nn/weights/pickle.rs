@@ -71,7 +71,7 @@ fn admitted(module: &str, attribute: &str) -> bool {
 pub(super) fn walk(reader: &mut impl BufRead) -> Result<u64, String> {
     let (mut input, mut spans) = (Input { reader, read: 0 }, Spans::default());
     loop {
-        let at = input.read;
+        let start = input.read;
         let opcode = input.bytes(1)?[0];
         match argument(opcode) {
             Some(Argument::Stop) => return Ok(spans.elements),
@@ -92,7 +92,8 @@ pub(super) fn walk(reader: &mut impl BufRead) -> Result<u64, String> {
             }
             None => {
                 return Err(format!(
-                    "opcode 0x{opcode:02x} at byte {at} of its pickle, which `torch.save` does not write for a state \
+                    "opcode 0x{opcode:02x} at byte {start} of its pickle, which `torch.save` does not write for a \
+                     state \
                      dict (is the file damaged, or written with another pickle protocol than 2?)"
                 ));
             }
@@ -110,8 +111,8 @@ impl<R: BufRead> Input<'_, R> {
     fn bytes(&mut self, length: usize) -> Result<Vec<u8>, String> {
         self.count(length as u64)?;
         let mut bytes = vec![0; length];
-        let at = self.read;
-        self.reader.read_exact(&mut bytes).map_err(|e| format!("its pickle ends before byte {at}: {e}"))?;
+        let start = self.read;
+        self.reader.read_exact(&mut bytes).map_err(|e| format!("its pickle ends before byte {start}: {e}"))?;
         Ok(bytes)
     }
 

@@ -9,7 +9,8 @@
 //! and fit into the file; the pickle is walked by the gate in `pickle.rs`, which bounds it, refuses unknown names and
 //! adds up what tensors span; and after it: all tensors together may not be larger than the file.
 //!
-//! A dict with an entry `state_dict`, `model_state_dict` or `model` is read as that entry; the prefix `module.` of `DataParallel` is dropped.
+//! A dict with an entry `state_dict`, `model_state_dict` or `model` is read as that entry; the prefix `module.` of
+//! `DataParallel` is dropped.
 
 use super::float::{self, Float};
 use super::{Array, StateDict, check_array, content, file_length, pickle};

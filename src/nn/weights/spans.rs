@@ -58,18 +58,18 @@ impl Spans {
             b'(' => self.stack.push(Item::Mark),
             b')' => self.stack.push(Item::Ints(Rc::new([]))),
             b't' => {
-                let from = self.mark()?;
-                self.tuple(from);
+                let start = self.mark()?;
+                self.tuple(start);
                 // The mark, below the tuple.
-                self.stack.swap_remove(from - 1);
+                self.stack.swap_remove(start - 1);
             }
             0x85..=0x87 => {
-                let from = self.stack.len().checked_sub(usize::from(opcode - 0x84)).ok_or_else(empty)?;
-                self.tuple(from);
+                let start = self.stack.len().checked_sub(usize::from(opcode - 0x84)).ok_or_else(empty)?;
+                self.tuple(start);
             }
             b'e' | b'u' => {
-                let from = self.mark()?;
-                self.stack.truncate(from - 1);
+                let start = self.mark()?;
+                self.stack.truncate(start - 1);
             }
             b'a' | b'b' => self.pop().map(drop)?,
             b's' => {
@@ -100,7 +100,7 @@ impl Spans {
 
     /// The place behind the last mark.
     fn mark(&self) -> Result<usize, String> {
-        self.stack.iter().rposition(|item| matches!(item, Item::Mark)).map(|at| at + 1).ok_or_else(empty)
+        self.stack.iter().rposition(|item| matches!(item, Item::Mark)).map(|index| index + 1).ok_or_else(empty)
     }
 
     /// Makes a tuple of all from `from` on.

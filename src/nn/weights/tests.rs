@@ -239,7 +239,9 @@ proptest! {
     /// Programs of admitted opcodes only: what passes the gate must not hurt the reader behind it.
     #[test]
     fn random_programs_of_admitted_opcodes_never_panic(
-        opcodes in proptest::collection::vec(proptest::sample::select(&b"(()t\x85\x86\x87]ae}suN\x88\x89RbQKJq hGX"[..]), 0..200),
+        opcodes in proptest::collection::vec(
+            proptest::sample::select(&b"(()t\x85\x86\x87]ae}suN\x88\x89RbQKJq hGX"[..]), 0..200,
+        ),
         argument in any::<u8>(),
     ) {
         let mut program = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\nq\x00ccollections\nOrderedDict\nq\x01".to_vec();

@@ -54,14 +54,14 @@ impl Grid {
         let scale = f64::min(width / across, height / down);
         let photo = ((across * scale).round().max(THINNEST), (down * scale).round().max(THINNEST));
         let cell = (photo.0.max(SMALLEST_CELL.0), photo.1.max(SMALLEST_CELL.1));
-        let with = |columns| Self { photo, top: MARGIN, cell, columns, panels, photos };
+        let with_columns = |columns| Self { photo, top: MARGIN, cell, columns, panels, photos };
         let cost = |columns: &usize| {
-            let grid = with(*columns);
+            let grid = with_columns(*columns);
             let aspect = (grid.width() / (grid.bottom() + AROUND) / ASPECT).ln().abs();
             aspect + EMPTY * (columns * panels.div_ceil(*columns) - panels) as f64
         };
-        let columns = (1..=panels).filter(|&columns| columns <= 2 || with(columns).width() <= WIDEST);
-        with(columns.min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or(1))
+        let columns = (1..=panels).filter(|&columns| columns <= 2 || with_columns(columns).width() <= WIDEST);
+        with_columns(columns.min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or(1))
     }
 
     /// Width of the picture inside its margins.

@@ -70,7 +70,7 @@ fn corners(frame: &Area, (width, height): (f64, f64), bounds: Area) -> Vec<Area>
 
 /// The free place within the bounds whose corner is nearest to the frame.
 fn nearest_free(frame: &Area, size: (f64, f64), bounds: Area, placed: &[Area]) -> Option<Area> {
-    let steps = |from: f64, to: f64| (0..).map(move |i| from + STEP * f64::from(i)).take_while(move |at| *at <= to);
+    let steps = |from: f64, to: f64| (0..).map(move |i| from + STEP * f64::from(i)).take_while(move |tick| *tick <= to);
     let distance = |area: &Area| {
         let (from_x, to_x) = nearest((area.x, area.right()), (frame.x, frame.right()));
         let (from_y, to_y) = nearest((area.y, area.bottom()), (frame.y, frame.bottom()));

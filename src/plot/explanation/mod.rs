@@ -214,7 +214,11 @@ impl Explanation<'_> {
             }
         }
         let edges = |object: &OutlinedObject| <[f32; 4]>::from(object.area);
-        if self.objects.iter().any(|of| !of.confidence.is_finite() || edges(of).iter().any(|edge| !edge.is_finite())) {
+        if self
+            .objects
+            .iter()
+            .any(|object| !object.confidence.is_finite() || edges(object).iter().any(|edge| !edge.is_finite()))
+        {
             return refuse("a box or its confidence is not finite".into());
         }
         for bars in &self.values {
@@ -234,7 +238,7 @@ impl Explanation<'_> {
             if method.map.iter().chain(signed).any(|value| !value.is_finite()) {
                 return refuse(format!("the map of {} is not finite", method.name));
             }
-            if method.ranked.iter().any(|of| of.object >= self.objects.len() || !of.score.is_finite()) {
+            if method.ranked.iter().any(|ranked| ranked.object >= self.objects.len() || !ranked.score.is_finite()) {
                 return refuse(format!("{} ranks a box that is not there, or by no number", method.name));
             }
         }

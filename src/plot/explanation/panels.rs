@@ -140,8 +140,8 @@ impl Panel {
     pub(super) fn draw(&self, at: usize, grid: &Grid, canvas: &mut Canvas) {
         let (x, y) = grid.title(at);
         let mut line = |content: &str, x: f64, font: Font, fill: Rgb| {
-            let at = (x, y + NAME.size * ASCENT);
-            canvas.text(&Text { content, at, font, anchor: Anchor::Start, turn: 0.0, fill });
+            let position = (x, y + NAME.size * ASCENT);
+            canvas.text(&Text { content, at: position, font, anchor: Anchor::Start, turn: 0.0, fill });
         };
         line(&self.name, x, NAME, BLACK);
         line(&self.note, x + self.name_width + BESIDE, SMALL, GREY);
@@ -180,9 +180,9 @@ impl Panel {
         }
         for (tag, place) in self.tags.iter().zip(&places).rev() {
             canvas.rect(*place, tag.colour);
-            let at = (place.x + PADDING.0, place.y + place.height / 2.0 + TAG.drop());
+            let position = (place.x + PADDING.0, place.y + place.height / 2.0 + TAG.drop());
             let fill = readable_on(tag.colour);
-            canvas.text(&Text { content: &tag.text, at, font: TAG, anchor: Anchor::Start, turn: 0.0, fill });
+            canvas.text(&Text { content: &tag.text, at: position, font: TAG, anchor: Anchor::Start, turn: 0.0, fill });
         }
     }
 }
@@ -216,8 +216,8 @@ fn frame(of: BoundingBox, original: Size, photo: Area) -> Area {
     let edges = |from: f32, to: f32, side: u32, start: f64, length: f64| {
         let place = |edge: f32| start + f64::from(edge) / f64::from(side) * length;
         let (low, high) = (start + inset, start + length - inset);
-        let from = place(from).clamp(low, high);
-        (from, place(to).clamp(low, high) - from)
+        let start = place(from).clamp(low, high);
+        (start, place(to).clamp(low, high) - start)
     };
     let (x, width) = edges(of.x_min, of.x_max, original.width, photo.x, photo.width);
     let (y, height) = edges(of.y_min, of.y_max, original.height, photo.y, photo.height);
@@ -248,6 +248,6 @@ fn draw_message((text, width): &(String, f64), photo: Area, bounds: Area, canvas
     let x = (photo.x + (photo.width - size.0) / 2.0).max(bounds.x);
     let place = Area::new(x, photo.y + (photo.height - size.1).max(0.0) / 2.0, size.0, size.1);
     canvas.rect(place, WHITE);
-    let at = (place.x + 6.0, place.y + place.height / 2.0 + LABEL.drop());
-    canvas.text(&Text { content: text, at, font: LABEL, anchor: Anchor::Start, turn: 0.0, fill: BLACK });
+    let position = (place.x + 6.0, place.y + place.height / 2.0 + LABEL.drop());
+    canvas.text(&Text { content: text, at: position, font: LABEL, anchor: Anchor::Start, turn: 0.0, fill: BLACK });
 }

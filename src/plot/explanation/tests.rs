@@ -213,11 +213,11 @@ fn the_explained_label_is_shown_where_it_is_not_among_the_most_probable() {
     let photo = photo();
     let mut explanation = explanation(&photo);
     explanation.answers =
-        (0..8).map(|at| Answer { label: format!("L{at}"), probability: 0.3 - 0.04 * f64::from(at) }).collect();
+        (0..8).map(|index| Answer { label: format!("L{index}"), probability: 0.3 - 0.04 * f64::from(index) }).collect();
     (explanation.predicted, explanation.explained) = (0, 7);
     let svg = explanation.svg().unwrap();
     assert!(svg.as_str().contains("predicted: L0, 30.0 %; the maps explain L7, 2.0 %"));
-    let shown: Vec<bool> = (0..8).map(|at| svg.as_str().contains(&format!(">L{at}<"))).collect();
+    let shown: Vec<bool> = (0..8).map(|index| svg.as_str().contains(&format!(">L{index}<"))).collect();
     assert_eq!(shown, [true, true, true, true, false, false, false, true]);
 }
 
@@ -231,7 +231,7 @@ fn a_class_has_one_colour_in_all_panels() {
     // A label's ground is the element before its text.
     let ground = |text: &str| -> Vec<&str> {
         let named = |at: &usize| lines[*at].contains(&format!(">{text} 0."));
-        (1..lines.len()).filter(named).map(|at| lines[at - 1].split("fill=").nth(1).unwrap()).collect()
+        (1..lines.len()).filter(named).map(|index| lines[index - 1].split("fill=").nth(1).unwrap()).collect()
     };
     assert_eq!(ground("Tree"), [r##""#56b4e9"/>"##; 3]);
     assert_eq!(ground("Dog &amp; cat"), [r##""#e69f00"/>"##; 3]);
@@ -253,8 +253,8 @@ fn both_files_are_written_and_the_same_each_time() {
     }
     // 192 dots an inch are 7,559 a metre.
     let png = std::fs::read(path("a.png")).unwrap();
-    let at = png.windows(4).position(|name| name == b"pHYs").unwrap() + 4;
-    assert_eq!(png[at..at + 9], [0, 0, 0x1d, 0x87, 0, 0, 0x1d, 0x87, 1]);
+    let start = png.windows(4).position(|name| name == b"pHYs").unwrap() + 4;
+    assert_eq!(png[start..start + 9], [0, 0, 0x1d, 0x87, 0, 0, 0x1d, 0x87, 1]);
     let svg = std::fs::read_to_string(path("a.svg")).unwrap();
     assert!(!svg.contains("<text") && svg.contains(r#"aria-label="Dog &amp; cat 0.78""#));
     assert!(usvg::Tree::from_str(&svg, &usvg::Options::default()).is_ok());
@@ -271,19 +271,19 @@ fn what_cannot_be_drawn_is_refused() {
             other => panic!("{other:?}"),
         }
     };
-    let message = refused(|of| of.methods.clear());
+    let message = refused(|figure| figure.methods.clear());
     assert!(message.contains("a & <b>.jpg"), "{message}");
-    refused(|of| of.predicted = 3);
-    refused(|of| of.explained = 3);
-    refused(|of| of.answers[0].probability = f64::NAN);
-    refused(|of| of.dimensions[0].value = f64::INFINITY);
-    refused(|of| of.dimensions[0].upper.0 = 2.0);
-    refused(|of| of.objects[0].confidence = f64::NAN);
-    refused(|of| of.objects[1].area.x_max = f32::NAN);
-    refused(|of| of.methods[0].size = Size::new(2, 2));
-    refused(|of| of.methods[0].map = &[0.0, 0.5, 1.0, 0.0, 0.5, f32::NAN]);
-    refused(|of| of.methods[0].ranked[0].object = 2);
-    refused(|of| of.methods[0].ranked[0].score = f64::NAN);
+    refused(|figure| figure.predicted = 3);
+    refused(|figure| figure.explained = 3);
+    refused(|figure| figure.answers[0].probability = f64::NAN);
+    refused(|figure| figure.dimensions[0].value = f64::INFINITY);
+    refused(|figure| figure.dimensions[0].upper.0 = 2.0);
+    refused(|figure| figure.objects[0].confidence = f64::NAN);
+    refused(|figure| figure.objects[1].area.x_max = f32::NAN);
+    refused(|figure| figure.methods[0].size = Size::new(2, 2));
+    refused(|figure| figure.methods[0].map = &[0.0, 0.5, 1.0, 0.0, 0.5, f32::NAN]);
+    refused(|figure| figure.methods[0].ranked[0].object = 2);
+    refused(|figure| figure.methods[0].ranked[0].score = f64::NAN);
 }
 
 /// Some empty, some of a few words, some of many letters of several scripts, some of anything.

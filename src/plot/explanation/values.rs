@@ -1,5 +1,5 @@
-//! What the parts of the picture are worth, as bars that add up: from the score with everything hidden, part by part, to
-//! the score of the whole picture.
+//! What the parts of the picture are worth, as bars that add up: from the score with everything hidden, part by part,
+//! to the score of the whole picture.
 
 use super::{BAR, GREY, LABEL, MARGIN, NAME, SMALL, TRACK};
 use crate::Result;

@@ -194,8 +194,8 @@ impl Layout {
     }
 }
 
-/// Two decimals without the leading zero, as in the paper's figure: `.52`, `−.12`; from one on one decimal, `1.0`; from
-/// ten thousand on a power of ten.
+/// Two decimals without the leading zero, as in the paper's figure: `.52`, `−.12`; from one on one decimal, `1.0`;
+/// from ten thousand on a power of ten.
 pub(super) fn cell_text(value: f64) -> String {
     let hundredths = format!("{:.2}", value.abs());
     let digits = match hundredths.strip_prefix('0') {

@@ -110,9 +110,9 @@ fn the_png_has_the_cells_colours_and_hatched_empty_cells() {
 #[test]
 fn the_png_records_its_resolution() {
     let png = two_by_three().svg().unwrap().png(PRINT_SCALE).unwrap();
-    let at = png.windows(4).position(|name| name == b"pHYs").unwrap() + 4;
+    let start = png.windows(4).position(|name| name == b"pHYs").unwrap() + 4;
     // 300 dots an inch are 11,811 a metre.
-    assert_eq!(png[at..at + 9], [0, 0, 0x2e, 0x23, 0, 0, 0x2e, 0x23, 1]);
+    assert_eq!(png[start..start + 9], [0, 0, 0x2e, 0x23, 0, 0, 0x2e, 0x23, 1]);
 }
 
 #[test]
@@ -297,7 +297,8 @@ proptest! {
         let boxes = boxes(&svg);
         for (i, (content, corners)) in boxes.iter().enumerate() {
             for (x, y) in corners {
-                prop_assert!((0.0..=svg.width).contains(x) && (0.0..=svg.height).contains(y), "`{}` {:?}", content, corners);
+                prop_assert!((0.0..=svg.width).contains(x) && (0.0..=svg.height).contains(y), "`{}` \
+                    {:?}", content, corners);
             }
             for (other, others) in &boxes[..i] {
                 prop_assert!(!overlap(corners, others), "`{}` {:?} on `{}` {:?}", content, corners, other, others);

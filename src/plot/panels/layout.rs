@@ -110,7 +110,7 @@ impl Layout {
         if dots.is_empty() {
             legend = Some((left, y));
             legend_at = flow(&names, inner);
-            y += legend_at.last().map_or(0.0, |at| at.1) + 18.0;
+            y += legend_at.last().map_or(0.0, |place| place.1) + 18.0;
         }
         let mut notes = Vec::new();
         for note in &picture.notes {
@@ -193,9 +193,9 @@ fn flow(names: &[f64], limit: f64) -> Vec<(f64, f64)> {
             if x > 0.0 && x + needed > limit {
                 (x, y) = (0.0, y + 15.0);
             }
-            let at = (x, y);
+            let position = (x, y);
             x += needed;
-            at
+            position
         })
         .collect()
 }
@@ -204,9 +204,9 @@ fn flow(names: &[f64], limit: f64) -> Vec<(f64, f64)> {
 fn lines(text: &[String], font: Font, y: &mut f64) -> Vec<Line> {
     let above = font.size * ((LEADING - ASCENT - DESCENT) / 2.0 + ASCENT);
     let line = |line: &String| {
-        let at = (MARGIN, *y + above);
+        let position = (MARGIN, *y + above);
         *y += font.size * LEADING;
-        (line.clone(), at)
+        (line.clone(), position)
     };
     text.iter().map(line).collect()
 }

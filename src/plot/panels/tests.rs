@@ -83,7 +83,7 @@ fn a_panel_of_equal_or_no_values_has_an_axis_nevertheless() {
 #[test]
 fn the_seventh_method_has_the_first_ones_colour_hollow() {
     let mut picture = Panels { title: "x".into(), ..Panels::default() };
-    picture.series = (0..8).map(|at| Series { name: at.to_string(), baseline: false }).collect();
+    picture.series = (0..8).map(|index| Series { name: index.to_string(), baseline: false }).collect();
     let (first, seventh) = (picture.look(0), picture.look(6));
     assert_eq!((first.colour, first.hollow, seventh.hollow), (seventh.colour, false, true));
 }

@@ -449,7 +449,8 @@ fn yolo(section: &mut Section<'_>) -> Result<LayerKind> {
 mod tests {
     use super::*;
 
-    const SMALL: &str = "[net]\nwidth=96\nheight = 64\nmomentum=0.9\n\n[convolutional]\nfilters=16 # comment\nsize=3\nstride=1\npad=1\nbatch_normalize=1\nactivation=leaky\n[maxpool]\nsize=2\nstride=2\n[convolutional]\nfilters=21\nsize=1\nactivation=linear\n[yolo]\nclasses=2\nnum=6\nmask=3,4,5\nanchors=1,2, 3,4, 5,6, 7,8, 9,10, 11,12\n";
+    const SMALL: &str = "[net]\nwidth=96\nheight = 64\nmomentum=0.9\n\n[convolutional]\nfilters=16 # \
+        comment\nsize=3\nstride=1\npad=1\nbatch_normalize=1\nactivation=leaky\n[maxpool]\nsize=2\nstride=2\n[convolutional]\nfilters=21\nsize=1\nactivation=linear\n[yolo]\nclasses=2\nnum=6\nmask=3,4,5\nanchors=1,2, 3,4, 5,6, 7,8, 9,10, 11,12\n";
 
     fn parse(text: &str) -> Result<Cfg> {
         Cfg::parse(text, Path::new("small.cfg"))

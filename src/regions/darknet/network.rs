@@ -65,53 +65,58 @@ pub(super) fn shapes(cfg: &Cfg) -> Result<Vec<Shape>> {
     let mut shapes: Vec<Shape> = Vec::with_capacity(cfg.layers.len());
     let input = Shape { channels: 3, height: i64::from(cfg.input.height), width: i64::from(cfg.input.width) };
     for layer in &cfg.layers {
-        let from = shapes.last().copied().unwrap_or(input);
+        let input_shape = shapes.last().copied().unwrap_or(input);
         let wrong = |message: String| Error::line(&cfg.path, layer.line, message);
-        let to = match &layer.kind {
+        let output_shape = match &layer.kind {
             &LayerKind::Convolutional { filters, size, stride, padding, groups, .. } => {
-                if from.channels % groups != 0 || filters % groups != 0 {
+                if input_shape.channels % groups != 0 || filters % groups != 0 {
                     return Err(wrong(format!(
                         "groups={groups} does not divide both {} input channels and {filters} filters",
-                        from.channels
+                        input_shape.channels
                     )));
                 }
                 let side = |side: i64| steps(side + 2 * padding, size, stride);
-                Shape { channels: filters, height: side(from.height), width: side(from.width) }
+                Shape { channels: filters, height: side(input_shape.height), width: side(input_shape.width) }
             }
             &LayerKind::Maxpool { size, stride, padding } => {
                 let side = |side: i64| steps(side + padding, size, stride);
-                Shape { height: side(from.height), width: side(from.width), ..from }
+                Shape { height: side(input_shape.height), width: side(input_shape.width), ..input_shape }
             }
             &LayerKind::Upsample { stride } => {
-                Shape { height: from.height * stride, width: from.width * stride, ..from }
+                Shape { height: input_shape.height * stride, width: input_shape.width * stride, ..input_shape }
             }
             LayerKind::Route { layers, groups, .. } => joined(&shapes, layers, *groups).map_err(wrong)?,
             &LayerKind::Shortcut { from: other, .. } => {
-                if shapes[other] != from {
-                    return Err(wrong(format!("[shortcut]: {from:?} and layer {other}'s {:?} differ", shapes[other])));
-                }
-                from
-            }
-            LayerKind::Dropout => from,
-            LayerKind::Yolo { anchors, classes, .. } => {
-                let wanted = (anchors.len() * (5 + classes)) as i64;
-                if from.channels != wanted {
+                if shapes[other] != input_shape {
                     return Err(wrong(format!(
-                        "[yolo] needs {wanted} channels ({} anchors x (5 + {classes} classes)), the layer before it has {}",
-                        anchors.len(),
-                        from.channels
+                        "[shortcut]: {input_shape:?} and layer {other}'s {:?} differ",
+                        shapes[other]
                     )));
                 }
-                from
+                input_shape
+            }
+            LayerKind::Dropout => input_shape,
+            LayerKind::Yolo { anchors, classes, .. } => {
+                let wanted = (anchors.len() * (5 + classes)) as i64;
+                if input_shape.channels != wanted {
+                    return Err(wrong(format!(
+                        "[yolo] needs {wanted} channels ({} anchors x (5 + {classes} classes)), the layer before it \
+                         has {}",
+                        anchors.len(),
+                        input_shape.channels
+                    )));
+                }
+                input_shape
             }
         };
-        if to.height < 1 || to.width < 1 || to.values() > MOST_VALUES {
+        if output_shape.height < 1 || output_shape.width < 1 || output_shape.values() > MOST_VALUES {
             return Err(wrong(format!(
-                "the layer's output would be {to:?}: it needs at least one row and column, and has at most {MOST_VALUES} \
+                "the layer's output would be {output_shape:?}: it needs at least one row and column, and has at most \
+                 {MOST_VALUES} \
                  values"
             )));
         }
-        shapes.push(to);
+        shapes.push(output_shape);
     }
     Ok(shapes)
 }
@@ -271,8 +276,8 @@ impl Cfg {
     /// # Errors
     /// Layers that do not fit each other.
     pub fn parameter_count(&self) -> Result<usize> {
-        let of = |(kernel, vectors, shape): (i64, i64, Shape)| (kernel + vectors * shape.channels) as usize;
-        Ok(self.convolutions()?.into_iter().map(of).sum())
+        let parameters = |(kernel, vectors, shape): (i64, i64, Shape)| (kernel + vectors * shape.channels) as usize;
+        Ok(self.convolutions()?.into_iter().map(parameters).sum())
     }
 
     /// Floating-point operations of the convolutions for one image of the cfg's size, a multiplication and an addition
@@ -281,8 +286,8 @@ impl Cfg {
     /// # Errors
     /// Layers that do not fit each other.
     pub fn flops(&self) -> Result<f64> {
-        let of = |(kernel, _, shape): (i64, i64, Shape)| 2.0 * (kernel * shape.height * shape.width) as f64;
-        Ok(self.convolutions()?.into_iter().map(of).sum())
+        let operations = |(kernel, _, shape): (i64, i64, Shape)| 2.0 * (kernel * shape.height * shape.width) as f64;
+        Ok(self.convolutions()?.into_iter().map(operations).sum())
     }
 
     /// Of every convolution: the numbers in its kernel, how many more each filter has (bias, BatchNorm), its output.
@@ -310,10 +315,10 @@ impl Cfg {
         };
         let shares = |input: Size| -> Option<Vec<u32>> {
             let shapes = shapes(&Self { input, ..self.clone() }).ok()?;
-            let of = |shape: &Shape| {
+            let share_of_input = |shape: &Shape| {
                 share(input.width, shape.width).filter(|&across| share(input.height, shape.height) == Some(across))
             };
-            shapes.iter().map(of).collect()
+            shapes.iter().map(share_of_input).collect()
         };
         let own = shares(self.input)?;
         let stride = own.iter().fold(1, |all, &one| least_common_multiple(all, one));

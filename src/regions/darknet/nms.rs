@@ -127,10 +127,10 @@ mod tests {
     #[test]
     fn many_small_boxes_apart_take_no_time() {
         // Compared one by one this would be two billion comparisons.
-        let at = |place: usize| ((place % 256) as f32 * 8.0, (place / 256) as f32 * 8.0);
+        let corner = |place: usize| ((place % 256) as f32 * 8.0, (place / 256) as f32 * 8.0);
         let all: Vec<Detection> = (0..65_536)
             .map(|place| {
-                let (x, y) = at(place);
+                let (x, y) = corner(place);
                 let bounding_box = BoundingBox::new(x, y, x + 0.1, y + 0.1);
                 Detection { class: 0, confidence: 0.5, bounding_box }
             })

@@ -58,7 +58,8 @@ impl Export {
     pub(super) fn read(archive: &mut ScriptArchive, path: &Path) -> Result<Self> {
         let Some(text) = archive.extra(ENTRY)? else {
             let message = format!(
-                "has no {ENTRY}, which says the names of the classes and the size of the input: a detector is exported by \
+                "has no {ENTRY}, which says the names of the classes and the size of the input: a detector is exported \
+                 by \
                  Ultralytics' `model.export(format=\"torchscript\")`"
             );
             return Err(Error::file(path, message));
@@ -105,7 +106,8 @@ fn check_task(written: &Written) -> Result<(), String> {
     let inside = [("end2end", written.end2end), ("nms", written.args.nms)];
     match inside.into_iter().find(|(_, inside)| *inside == Some(true)) {
         Some((key, _)) => Err(format!(
-            "{key} is true: suppression lies inside the program, where no threshold reaches it; export the network again \
+            "{key} is true: suppression lies inside the program, where no threshold reaches it; export the network \
+             again \
              with neither nms nor end2end"
         )),
         None => Ok(()),

@@ -26,8 +26,8 @@ const BANDWIDTHS: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 const LEAST_BANDWIDTH: f64 = 1e-12;
 
 /// The unbiased estimate of the squared maximum mean discrepancy (Gretton et al. 2012, equation 3) of the rows of
-/// `source` (n, features) and `target` (m, features), n and m at least 2: a single number, around 0 where both are of one
-/// distribution, with gradients. The kernel is the mean of exp(-d^2 / (b median)) over the bandwidths b; d^2 is the
+/// `source` (n, features) and `target` (m, features), n and m at least 2: a single number, around 0 where both are of
+/// one distribution, with gradients. The kernel is the mean of exp(-d^2 / (b median)) over the bandwidths b; d^2 is the
 /// squared distance, its median is over all pairs of rows of both and taken as a constant.
 ///
 /// # Errors

@@ -62,7 +62,8 @@ pub struct TwoDomains {
 }
 
 impl TwoDomains {
-    /// `source` with its labels brought to those of `target` by the map in `file`, or by their names where there is none.
+    /// `source` with its labels brought to those of `target` by the map in `file`, or by their names where there is
+    /// none.
     ///
     /// # Errors
     /// The map cannot be read, or maps to a label that the target does not have; no label is left.

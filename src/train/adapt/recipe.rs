@@ -180,7 +180,8 @@ impl AdaptRecipe {
         }
         if self.training.batch < 8 {
             return refuse(format!(
-                "[training] batch should be at least 8: half of it are faces, a quarter pictures with a label; found {}",
+                "[training] batch should be at least 8: half of it are faces, a quarter pictures with a label; found \
+                 {}",
                 self.training.batch
             ));
         }

@@ -71,8 +71,9 @@ fn pairs_files(folder: &Path) -> Vec<PairsConfig> {
     npy.extend_from_slice(header);
     npy.extend(values.iter().flatten().flat_map(|value| value.to_le_bytes()));
     write("pairs.npy", &npy);
-    let with = |name: &str| PairsConfig { file: file(name), names: file("names.json"), pictures: file("pictures.txt") };
-    vec![PairsConfig { file: file("pairs.csv"), ..PairsConfig::default() }, with("pairs_prob.dat"), with("pairs.npy")]
+    let pairs =
+        |name: &str| PairsConfig { file: file(name), names: file("names.json"), pictures: file("pictures.txt") };
+    vec![PairsConfig { file: file("pairs.csv"), ..PairsConfig::default() }, pairs("pairs_prob.dat"), pairs("pairs.npy")]
 }
 
 fn item(path: &str) -> LabelledPicture {

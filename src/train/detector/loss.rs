@@ -66,12 +66,12 @@ impl Places {
                 classes.push(place.class as i64);
             }
         }
-        let of = |numbers: &[i64]| Tensor::f_from_slice(numbers)?.f_to_device(device);
+        let tensor = |numbers: &[i64]| Tensor::f_from_slice(numbers)?.f_to_device(device);
         Ok(Self {
-            rows: of(&rows)?,
-            cells: of(&cells)?,
+            rows: tensor(&rows)?,
+            cells: tensor(&cells)?,
             objects: Tensor::f_from_slice(&objects)?.f_reshape([-1, 4])?.f_to_device(device)?,
-            classes: of(&classes)?,
+            classes: tensor(&classes)?,
         })
     }
 }

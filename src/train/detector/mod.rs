@@ -57,7 +57,7 @@ pub fn train(
     let (input, batch) = (network.input(), schedule.batch as u64);
     let make = |number: u64| -> Vec<Letterboxed> {
         (number * batch..(number + 1) * batch)
-            .map(|at| letterboxed(&augmented(examples, schedule.seed, at), input))
+            .map(|index| letterboxed(&augmented(examples, schedule.seed, index), input))
             .collect()
     };
     stream::in_order(schedule.steps, schedule.threads, make, |number, examples| {

@@ -85,7 +85,7 @@ pub fn train(
     let size = schedule.batch as u64;
     let make = |number: u64| {
         let numbers = number * size..(number + 1) * size;
-        let batch: Vec<Example> = numbers.map(|at| augmented(examples, schedule.seed, at)).collect();
+        let batch: Vec<Example> = numbers.map(|index| augmented(examples, schedule.seed, index)).collect();
         Batch::of(&batch, examples.kinds())
     };
     stream::in_order(schedule.steps, schedule.threads, make, |number, batch| {

@@ -118,7 +118,8 @@ impl FerTraining<'_> {
         let card = card.ok_or_else(|| {
             Error::file(
                 weights,
-                "is no network of facial expressions with its card: name the model.safetensors of emocam train fer (the \
+                "is no network of facial expressions with its card: name the model.safetensors of emocam train fer \
+                 (the \
                  trunk of another network is named as [network] weights)",
             )
         })?;

@@ -71,7 +71,8 @@ pub(super) fn read(
     if state.fingerprint != fingerprint {
         return Err(Error::file(
             path,
-            "this training was begun with other settings or other data and cannot go on: name another folder with --out",
+            "this training was begun with other settings or other data and cannot go on: name another folder with \
+             --out",
         ));
     }
     let mut best = BTreeMap::new();

@@ -149,7 +149,8 @@ impl TrainingConfig {
         let Plateau { epochs, factor, least } = self.plateau;
         if epochs == 0 || !(factor > 0.0 && factor < 1.0 && least >= 0.0) {
             return refuse(format!(
-                "plateau should have epochs over 0, a factor between 0 and 1 and a least rate, found {epochs}, {factor}, {least}"
+                "plateau should have epochs over 0, a factor between 0 and 1 and a least rate, found {epochs}, \
+                 {factor}, {least}"
             ));
         }
         match self.largest_norm.is_finite() && self.largest_norm >= 0.0 {

@@ -404,7 +404,8 @@ struct Moment {
 
 fn diverged(epoch: u64, loss: f64, rate: f64) -> Error {
     Error::Numerics(format!(
-        "the training failed in epoch {epoch}: the loss is {loss} at a learning rate of {rate:.1e}; begin anew in another \
+        "the training failed in epoch {epoch}: the loss is {loss} at a learning rate of {rate:.1e}; begin anew in \
+         another \
          folder with a lower rate"
     ))
 }

@@ -244,9 +244,9 @@ impl GraphFile {
                     entry.class
                 ));
             }
-            let with = position(&labels, &key("with"), &entry.with)?;
+            let companion = position(&labels, &key("with"), &entry.with)?;
             let (rate, base) = (share(&key("rate"), entry.rate)?, share(&key("base_rate"), entry.base_rate)?);
-            Ok(Confounder { class, with, rate, base })
+            Ok(Confounder { class, with: companion, rate, base })
         };
         let bystander = |(number, entry): (usize, &BystanderEntry)| {
             let key = |name: &str| format!("bystanders[{number}].{name}");

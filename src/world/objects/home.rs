@@ -75,47 +75,52 @@ pub(super) fn chair(hand: &mut Hand) {
     let (half, width) = (hand.between(0.42, 0.52), hand.between(0.09, 0.13));
     let (seat, depth, skew) = (hand.between(0.08, 0.2), hand.between(0.16, 0.26), hand.between(0.14, 0.3));
     let mirror = hand.pick(&[-1.0, 1.0]);
-    let at = |x: f32, y: f32| (mirror * x, y);
+    let mirrored = |x: f32, y: f32| (mirror * x, y);
     let far = wood.darker(0.22);
     for x in [-half + skew, half + skew] {
-        hand.bar(polyline(&[at(x, seat - depth), at(x + 0.02, 0.82)]), width, far);
+        hand.bar(polyline(&[mirrored(x, seat - depth), mirrored(x + 0.02, 0.82)]), width, far);
     }
     let top = -1.0;
     match hand.count(0, 2) {
         0 => {
             for bar in 1..5 {
                 let x = -half + skew + 2.0 * half * bar as f32 / 5.0;
-                hand.bar(polyline(&[at(x, top + 0.08), at(x, seat - depth)]), width * 0.5, wood);
+                hand.bar(polyline(&[mirrored(x, top + 0.08), mirrored(x, seat - depth)]), width * 0.5, wood);
             }
         }
         1 => {
             for bar in 1..3 {
                 let y = top + (seat - depth - top) * bar as f32 / 3.0;
-                hand.bar(polyline(&[at(-half + skew, y), at(half + skew, y)]), width, wood);
+                hand.bar(polyline(&[mirrored(-half + skew, y), mirrored(half + skew, y)]), width, wood);
             }
         }
         _ => {
             let low = seat - depth - 0.2;
-            let panel = [at(-half + skew, top), at(half + skew, top), at(half + skew, low), at(-half + skew, low)];
+            let panel = [
+                mirrored(-half + skew, top),
+                mirrored(half + skew, top),
+                mirrored(half + skew, low),
+                mirrored(-half + skew, low),
+            ];
             hand.shape(polygon(&panel), seat_colour);
         }
     }
     for x in [-half + skew, half + skew] {
-        hand.bar(polyline(&[at(x, top), at(x, seat - depth)]), width, wood);
+        hand.bar(polyline(&[mirrored(x, top), mirrored(x, seat - depth)]), width, wood);
     }
-    hand.bar(polyline(&[at(-half + skew, top + 0.05), at(half + skew, top + 0.05)]), width * 1.3, wood);
+    hand.bar(polyline(&[mirrored(-half + skew, top + 0.05), mirrored(half + skew, top + 0.05)]), width * 1.3, wood);
     for x in [-half, half] {
-        hand.bar(polyline(&[at(x, seat), at(x, 1.0)]), width, wood);
+        hand.bar(polyline(&[mirrored(x, seat), mirrored(x, 1.0)]), width, wood);
     }
     let edge = [
-        at(-half - 0.06, seat + 0.04),
-        at(half + 0.06, seat + 0.04),
-        at(half + skew + 0.05, seat - depth),
-        at(-half + skew - 0.05, seat - depth),
+        mirrored(-half - 0.06, seat + 0.04),
+        mirrored(half + 0.06, seat + 0.04),
+        mirrored(half + skew + 0.05, seat - depth),
+        mirrored(-half + skew - 0.05, seat - depth),
     ];
     hand.shape(polygon(&edge), seat_colour.lighter(0.06));
     hand.bar(
-        polyline(&[at(-half - 0.02, seat + 0.07), at(half + 0.02, seat + 0.07)]),
+        polyline(&[mirrored(-half - 0.02, seat + 0.07), mirrored(half + 0.02, seat + 0.07)]),
         width * 0.8,
         seat_colour.darker(0.1),
     );
@@ -186,12 +191,12 @@ pub(super) fn lamp(hand: &mut Hand) {
         0 => {
             // Jointed arm.
             let mirror = hand.pick(&[-1.0, 1.0]);
-            let at = |x: f32, y: f32| (mirror * x, y);
+            let mirrored = |x: f32, y: f32| (mirror * x, y);
             hand.shape(rounded(-0.42, 0.86, 0.42, 1.0, 0.07), metal);
-            hand.bar(polyline(&[at(0.0, 0.88), at(0.42, 0.1), at(-0.15, -0.62)]), 0.1, metal);
+            hand.bar(polyline(&[mirrored(0.0, 0.88), mirrored(0.42, 0.1), mirrored(-0.15, -0.62)]), 0.1, metal);
             hand.shape(oval(mirror * 0.42, 0.1, 0.09, 0.09), metal.darker(0.2));
             hand.detail(oval(mirror * -0.46, -0.3, 0.14, 0.12), Colour::hex(0xfff3b0));
-            let cone = [at(-0.02, -0.82), at(0.08, -0.56), at(-0.28, -0.08), at(-0.76, -0.5)];
+            let cone = [mirrored(-0.02, -0.82), mirrored(0.08, -0.56), mirrored(-0.28, -0.08), mirrored(-0.76, -0.5)];
             hand.shape(polygon(&cone), shade);
         }
         1 => {

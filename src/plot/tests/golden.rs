@@ -4,8 +4,8 @@
 //! more than [`MOST_DIFFERING`] of its pixels is written into a folder of temporary files, with a picture of the
 //! difference beside it. Where a change was meant, `EMOCAM_GOLDEN=write cargo test --lib golden` writes them anew.
 
-use super::Svg;
-use super::colour::{Rgb, contrast};
+use crate::plot::Svg;
+use crate::plot::colour::{Rgb, contrast};
 use std::path::{Path, PathBuf};
 
 /// A pixel differs where a channel does by more than so many levels: less than what can be seen.

@@ -1,6 +1,8 @@
 //! Golden pictures of the room's own kinds, with one row, twenty and many, and with names that are hard to set.
 
-use super::golden::assert_golden;
+pub(crate) mod golden;
+
+use self::golden::assert_golden;
 use super::*;
 use crate::image::{Rgb8, Size};
 
@@ -33,7 +35,7 @@ fn heatmap(rows: usize) -> Heatmap {
         subtitle: Some(format!("{rows} rows: share of an emotion's images in which a class is important")),
         rows: names(rows),
         values: (0..rows).map(|row| (0..columns.len()).map(|column| cell(row, column)).collect()).collect(),
-        column_notes: (0..columns.len()).map(|at| (3 * at).to_string()).collect(),
+        column_notes: (0..columns.len()).map(|index| (3 * index).to_string()).collect(),
         column_notes_label: "images".into(),
         columns,
         value_label: "share".into(),
