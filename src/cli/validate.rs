@@ -104,6 +104,7 @@ struct Plan {
     /// Where scenes are drawn from a graph that is a file: that file.
     graph_file: Option<ModelFile>,
     resume: bool,
+    overwrite: Overwrite,
 }
 
 /// What is asked: networks about a world, whose graph has a name.
@@ -163,6 +164,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         machine,
         graph_file,
         resume,
+        overwrite,
     };
     let done = if decide {
         plan.decide()?
@@ -235,7 +237,13 @@ impl Plan {
             return Ok(Run::resume(folder, manifest)?);
         }
         // Of an earlier validation, whose tables are replaced too.
-        if Run::open(folder).is_ok_and(|earlier| ValidationSettings::read(&earlier.manifest).is_ok()) {
+        let earlier = Run::open(folder).ok();
+        if let Some(earlier) = earlier.filter(|earlier| ValidationSettings::read(&earlier.manifest).is_ok()) {
+            anyhow::ensure!(
+                earlier.manifest.complete || self.overwrite.overwrite,
+                "{} holds a validation that was stopped: --resume goes on with it, --overwrite begins it anew",
+                folder.display()
+            );
             std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
         }
         Ok(Run::create(folder, manifest)?)

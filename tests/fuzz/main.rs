@@ -8,7 +8,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod campaign;
-#[path = "../common/mod.rs"]
+#[path = "../suite/common/mod.rs"]
+#[allow(dead_code, reason = "fuzzing uses a part of it")]
 mod common;
 mod fuzzer;
 mod measure;

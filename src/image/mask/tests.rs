@@ -1,5 +1,5 @@
 //! Laws of masks, and damaged ones. What pycocotools makes of the same input is compared in
-//! `tests/coco_masks.rs`.
+//! `tests/suite/coco_masks.rs`.
 
 use super::*;
 use proptest::prelude::*;
