@@ -1,5 +1,6 @@
-//! The small models that come with the program, trained on the drawn world and good for nothing else: into a folder,
-//! and into a configuration. How they were made and how good they are stands in `models/demo/README.md`.
+//! The small models that come with the program, trained on the drawn world and good for nothing
+//! else: into a folder, and into a configuration. How they were made and how good they are stands
+//! in `models/demo/README.md`.
 
 use crate::config::Config;
 use crate::files::write_bytes;
@@ -39,8 +40,8 @@ impl Default for DemoNetworks<'_> {
     }
 }
 
-/// Writes the models into `folder`, which is made if need be, and names them in `config` by their absolute paths, each
-/// where `config` names none of its own.
+/// Writes the models into `folder`, which is made if need be, and names them in `config` by their
+/// absolute paths, each where `config` names none of its own.
 ///
 /// # Errors
 /// A file cannot be written; the folder's name is not UTF-8.
@@ -55,15 +56,18 @@ pub fn use_models(config: &mut Config, folder: &Path, networks: DemoNetworks<'_>
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let DemoNetworks { emotion, detector } = networks;
     let wanted = [emotion, detector, "README"];
-    for (name, contents) in
-        FILES.iter().filter(|(name, _)| wanted.iter().any(|stem| name.split('.').next() == Some(stem)))
+    for (name, contents) in FILES
+        .iter()
+        .filter(|(name, _)| wanted.iter().any(|stem| name.split('.').next() == Some(stem)))
     {
         write_bytes(&folder.join(name), contents)?;
     }
     let folder = std::path::absolute(folder).map_err(Error::io("find", folder))?;
     let path = |name: &str, ending: &str| {
         let path = folder.join(name).with_extension(ending);
-        let text = path.to_str().ok_or_else(|| Error::file(&folder, "its name is not UTF-8: name another folder"))?;
+        let text = path
+            .to_str()
+            .ok_or_else(|| Error::file(&folder, "its name is not UTF-8: name another folder"))?;
         Ok(text.to_string())
     };
     if !own_detector {

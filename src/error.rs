@@ -1,12 +1,13 @@
-//! The one error type of the library: every variant says which file or tensor, what was expected, what was found
-//! and, where there is one, what to do about it.
+//! The one error type of the library: every variant says which file or tensor, what was expected,
+//! what was found and, where there is one, what to do about it.
 
 use std::path::{Path, PathBuf};
 
 /// Result with the crate's [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong in the library. Messages are complete sentences for the user; sources are not repeated in them.
+/// What can go wrong in the library. Messages are complete sentences for the user; sources are not
+/// repeated in them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,7 +21,8 @@ pub enum Error {
         /// The operating system's reason.
         source: std::io::Error,
     },
-    /// A line of a text file (cfg, names, mean image, records, TOML) that does not say what it should.
+    /// A line of a text file (cfg, names, mean image, records, TOML) that does not say what it
+    /// should.
     #[error("{}, line {line}: {message}", path.display())]
     Line {
         /// The file.
@@ -30,7 +32,8 @@ pub enum Error {
         /// What was expected and what was found.
         message: String,
     },
-    /// A file that is not what it should be: damaged, of another kind, or not fitting its companions.
+    /// A file that is not what it should be: damaged, of another kind, or not fitting its
+    /// companions.
     #[error("{}: {message}", path.display())]
     File {
         /// The file.
@@ -56,7 +59,8 @@ pub enum Error {
     /// A figure that cannot be drawn.
     #[error("{0}")]
     Figure(String),
-    /// A computation that came to no usable number: it did not converge, or is not defined for what it was given.
+    /// A computation that came to no usable number: it did not converge, or is not defined for what
+    /// it was given.
     #[error("{0}")]
     Numerics(String),
     /// libtorch refused an operation.
@@ -71,7 +75,10 @@ pub enum Error {
 
 impl Error {
     /// An [`Error::Io`], for use with `map_err`.
-    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }
@@ -90,8 +97,8 @@ impl Error {
 
     /// Whether libtorch ran out of memory, of the GPU or of the machine.
     pub fn is_out_of_memory(&self) -> bool {
-        // The allocators', cuBLAS' and cuDNN's words, and what is said of a convolution no algorithm of which gets its
-        // workspace.
+        // The allocators', cuBLAS' and cuDNN's words, and what is said of a convolution no
+        // algorithm of which gets its workspace.
         const WORDS: [&str; 5] = [
             "out of memory",
             "can't allocate memory",
@@ -112,8 +119,9 @@ impl Error {
         Self::File { path: path.to_path_buf(), message: message.into() }
     }
 
-    /// An [`Error::Torch`] for use with `map_err`: keeps the one line of the C++ message that says what went wrong; it
-    /// ends in a backtrace, and an error inside a TorchScript program begins with one.
+    /// An [`Error::Torch`] for use with `map_err`: keeps the one line of the C++ message that says
+    /// what went wrong; it ends in a backtrace, and an error inside a TorchScript program begins
+    /// with one.
     pub fn torch(doing: &'static str) -> impl FnOnce(tch::TchError) -> Self {
         move |source| Self::Torch { doing, message: crate::nn::script::reason(&source) }
     }
@@ -125,18 +133,23 @@ mod tests {
 
     #[test]
     fn too_little_memory_is_known_by_the_words_of_whoever_had_too_little() {
-        let error = |message: &str| Error::Torch { doing: "running the detector", message: message.into() };
+        let error =
+            |message: &str| Error::Torch { doing: "running the detector", message: message.into() };
         for message in [
-            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 GiB",
-            "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried 4 \
-             bytes",
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.11 \
+             GiB",
+            "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate \
+             memory: you tried 4 bytes",
             "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
             "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
             "GET was unable to find an engine to execute this computation",
         ] {
             assert!(error(message).is_out_of_memory(), "{message}");
         }
-        assert!(!error("The size of tensor a (4) must match the size of tensor b (3)").is_out_of_memory());
+        assert!(
+            !error("The size of tensor a (4) must match the size of tensor b (3)")
+                .is_out_of_memory()
+        );
         assert!(!Error::Setting("out of memory".into()).is_out_of_memory());
     }
 }

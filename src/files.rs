@@ -1,4 +1,5 @@
-//! Files that appear whole (written to a sibling temporary file, synced, renamed into place), and their digests.
+//! Files that appear whole (written to a sibling temporary file, synced, renamed into place), and
+//! their digests.
 
 use crate::{Error, Result};
 use sha2::{Digest, Sha256};
@@ -6,12 +7,15 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes the file `path` whole: `fill` writes to a sibling temporary file, which then takes the name. After any
-/// error, or a kill at any moment, `path` is what it was before.
+/// Writes the file `path` whole: `fill` writes to a sibling temporary file, which then takes the
+/// name. After any error, or a kill at any moment, `path` is what it was before.
 ///
 /// # Errors
 /// Whatever the file system or `fill` reports; the temporary file is removed.
-pub fn write_whole(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>) -> Result<()> {
+pub fn write_whole(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
+) -> Result<()> {
     let temporary = temporary_beside(path);
     let written = (|| {
         let file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
@@ -36,9 +40,9 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write_whole(path, |writer| writer.write_all(bytes).map_err(Error::io("write", path)))
 }
 
-/// Removes the temporary files in `folder` that processes left there when they were killed in [`write_whole`], where
-/// their name begins with `start` (`.` for all). No other process may be writing there. A folder that is not there has
-/// none.
+/// Removes the temporary files in `folder` that processes left there when they were killed in
+/// [`write_whole`], where their name begins with `start` (`.` for all). No other process may be
+/// writing there. A folder that is not there has none.
 ///
 /// # Errors
 /// Such a file cannot be removed.
@@ -47,7 +51,8 @@ pub fn remove_leftovers(folder: &Path, start: &str) -> Result<()> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(start) && name.ends_with(".part") {
-            fs::remove_file(entry.path()).map_err(Error::io("remove the unfinished", entry.path()))?;
+            fs::remove_file(entry.path())
+                .map_err(Error::io("remove the unfinished", entry.path()))?;
         }
     }
     Ok(())
@@ -64,7 +69,8 @@ pub fn read_text(path: &Path) -> Result<String> {
 /// The largest text that another file names.
 const MOST_NAMED_BYTES: u64 = 64 << 20;
 
-/// A whole text file that another file names, not the user: `/dev/zero` has no end, a pipe keeps one waiting.
+/// A whole text file that another file names, not the user: `/dev/zero` has no end, a pipe keeps
+/// one waiting.
 ///
 /// # Errors
 /// As [`read_text`]; it is no regular file, or has more than 64 MiB.
@@ -121,7 +127,10 @@ mod tests {
             fs::write(folder.path().join(name), "half").unwrap();
         }
         remove_leftovers(folder.path(), ".run.json.").unwrap();
-        assert!(folder.path().join(".table.csv.17.part").exists() && !folder.path().join(".run.json.17.part").exists());
+        assert!(
+            folder.path().join(".table.csv.17.part").exists()
+                && !folder.path().join(".run.json.17.part").exists()
+        );
         remove_leftovers(folder.path(), ".").unwrap();
         assert!(!folder.path().join(".table.csv.17.part").exists());
         assert!(folder.path().join("mine.part").exists() && folder.path().join(".mine").exists());

@@ -1,4 +1,5 @@
-//! From the names in a configuration to networks and regions ready to run, and the list of their files for `run.json`.
+//! From the names in a configuration to networks and regions ready to run, and the list of their
+//! files for `run.json`.
 
 use crate::attribution;
 use crate::attribution::external::{ExternalMaps, MAX_FILE_BYTES, MapFiles};
@@ -40,20 +41,22 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The same on `device`, for another thread: tensors are copied there, or shared where they are there already.
+    /// The same on `device`, for another thread: tensors are copied there, or shared where they are
+    /// there already.
     ///
     /// # Errors
     /// No memory.
     pub fn on(&self, device: Device) -> Result<Self> {
         let (regions, network) = (self.regions.on(device)?, self.network.on(device)?);
-        let further_streams = self.further_streams.iter().map(|network| network.on(device)).collect::<Result<_>>()?;
+        let further_streams =
+            self.further_streams.iter().map(|network| network.on(device)).collect::<Result<_>>()?;
         let (maps, files) = (self.maps.clone(), self.files.clone());
         Ok(Self { regions, network, further_streams, maps, files, class: self.class })
     }
 }
 
-/// Loads everything `config` names; `folder` is the models folder, `paths` are the pictures, by which regions that are
-/// known are found.
+/// Loads everything `config` names; `folder` is the models folder, `paths` are the pictures, by
+/// which regions that are known are found.
 ///
 /// # Errors
 /// As [`regions()`], [`network`] and [`maps`]; methods that cannot be with the network.
@@ -64,17 +67,20 @@ pub fn load(config: &Config, folder: &Path, device: Device, paths: &[&str]) -> R
     attribution::check(&config.cam.methods, &config.cam.options(), &*network)?;
     files.extend(network_files);
     let class = config.cam.class.index(network.card())?;
-    let further = config.cam.streams.iter().skip(1).map(|stream| networks::at_stream(&*network, stream));
+    let further =
+        config.cam.streams.iter().skip(1).map(|stream| networks::at_stream(&*network, stream));
     let further_streams = further.collect::<Result<_>>()?;
     files.extend(map_files);
     Ok(Loaded { regions, network, further_streams, maps, files, class })
 }
 
-/// The maps from elsewhere of the pictures at `paths`, and their folders with a digest each: over the names of the
-/// pictures' files and the digests of their contents, for which every file is read once.
+/// The maps from elsewhere of the pictures at `paths`, and their folders with a digest each: over
+/// the names of the pictures' files and the digests of their contents, for which every file is read
+/// once.
 ///
 /// # Errors
-/// As [`ExternalMaps::join`]. A file that cannot be read is none: its picture fails when its turn comes.
+/// As [`ExternalMaps::join`]. A file that cannot be read is none: its picture fails when its turn
+/// comes.
 pub fn maps(config: &Config, paths: &[&str]) -> Result<(Arc<ExternalMaps>, Vec<ModelFile>)> {
     let maps = ExternalMaps::join(&config.cam.maps, paths)?;
     let file = |folder: &MapFiles| {
@@ -98,15 +104,22 @@ fn map_digest(folder: &MapFiles) -> String {
         Ok(_) => digest::sha256_file(path).unwrap_or_else(|_| "unreadable".into()),
         Err(_) => "unreadable".into(),
     };
-    let lines: Vec<String> = files.par_iter().map(|(name, path)| format!("{name}\0{}\n", content(path))).collect();
+    let lines: Vec<String> =
+        files.par_iter().map(|(name, path)| format!("{name}\0{}\n", content(path))).collect();
     sha256(lines.concat().as_bytes())
 }
 
 /// Where things are, and the files that say so.
 ///
 /// # Errors
-/// A file that cannot be found, read or understood, weights that do not fit, entries that fit several pictures.
-pub fn regions(config: &Config, folder: &Path, device: Device, paths: &[&str]) -> Result<(Regions, Vec<ModelFile>)> {
+/// A file that cannot be found, read or understood, weights that do not fit, entries that fit
+/// several pictures.
+pub fn regions(
+    config: &Config,
+    folder: &Path,
+    device: Device,
+    paths: &[&str],
+) -> Result<(Regions, Vec<ModelFile>)> {
     if config.regions.file.is_empty() {
         let (detector, files) = detector(config, folder, device)?;
         return Ok((Regions::Detector(detector), files));
@@ -138,13 +151,15 @@ fn known(config: &Config) -> Result<(KnownRegions, Vec<ModelFile>)> {
         let records = run.path("records.jsonl");
         return Ok((run.known_regions()?, vec![model_file("regions.records", &records, false)?]));
     }
-    let dataset = Some(Path::new(&config.regions.dataset)).filter(|path| !path.as_os_str().is_empty());
+    let dataset =
+        Some(Path::new(&config.regions.dataset)).filter(|path| !path.as_os_str().is_empty());
     let mut files = vec![model_file("regions", file, false)?];
     if let Some(dataset) = dataset {
         files.push(model_file("regions.dataset", dataset, false)?);
     }
     let known = regions::read(file, dataset)?;
-    check_names(known.classes(), "class").map_err(|message| Error::file(dataset.unwrap_or(file), message))?;
+    check_names(known.classes(), "class")
+        .map_err(|message| Error::file(dataset.unwrap_or(file), message))?;
     Ok((known, files))
 }
 
@@ -175,7 +190,8 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
         return Err(Error::file(
             &names_path,
             format!(
-                "names {} classes, {} has {}: give its own names with --class-names FILE, one a line",
+                "names {} classes, {} has {}: give its own names with --class-names FILE, one a \
+                 line",
                 classes.len(),
                 cfg.path.display(),
                 cfg.classes()
@@ -188,31 +204,37 @@ pub fn description(config: &Config, folder: &Path) -> Result<(Cfg, Vec<String>, 
         sha256: sha256(text.as_bytes()),
         synthesized: false,
     };
-    let files = vec![file("detector.cfg", &cfg.path, &cfg_text), file("detector.names", &names_path, &names_text)];
+    let files = vec![
+        file("detector.cfg", &cfg.path, &cfg_text),
+        file("detector.names", &names_path, &names_text),
+    ];
     Ok((cfg, classes, files))
 }
 
-/// The configured detector's file where that is a network exported as TorchScript, which needs no weights and no names;
-/// `None` where it is Darknet's description of a network.
+/// The configured detector's file where that is a network exported as TorchScript, which needs no
+/// weights and no names; `None` where it is Darknet's description of a network.
 fn exported(config: &Config, folder: &Path) -> Result<Option<PathBuf>> {
     // What is not found here may be built in; who reads it says so if not.
     let Ok(file) = models::locate(config.detector.cfg.as_ref(), folder) else { return Ok(None) };
     Ok(YoloTorchScript::is_meant(&file)?.then_some(file))
 }
 
-/// Loads the detector alone, with its files: a Darknet network, or a TorchScript file exported by Ultralytics, which
-/// has its own letterbox and way from scores to labels (`class_scores`, `letterbox_filter` and `letterbox_fill` are
-/// Darknet's).
+/// Loads the detector alone, with its files: a Darknet network, or a TorchScript file exported by
+/// Ultralytics, which has its own letterbox and way from scores to labels (`class_scores`,
+/// `letterbox_filter` and `letterbox_fill` are Darknet's).
 ///
 /// # Errors
-/// As [`description`]; weights that are missing, damaged or do not fit. As [`YoloTorchScript::load`]; `rect` with such
-/// a file.
-pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Detector>, Vec<ModelFile>)> {
+/// As [`description`]; weights that are missing, damaged or do not fit. As
+/// [`YoloTorchScript::load`]; `rect` with such a file.
+pub fn detector(
+    config: &Config,
+    folder: &Path,
+    device: Device,
+) -> Result<(Box<dyn Detector>, Vec<ModelFile>)> {
     if let Some(file) = exported(config, folder)? {
         if config.detector.rect {
-            let message = "an exported network has one input size, so that it cannot run on other canvases: leave out \
-                --rect \
-                           ([detector] rect)";
+            let message = "an exported network has one input size, so that it cannot run on other \
+                           canvases: leave out --rect ([detector] rect)";
             return Err(Error::file(&file, message));
         }
         let &DetectorConfig { confidence, nms_iou, .. } = &config.detector;
@@ -223,9 +245,8 @@ pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<d
     let (cfg, classes, mut files) = description(config, folder)?;
     let weights = models::locate(config.detector.weights.as_ref(), folder)?;
     if config.detector.rect && cfg.stride().is_none() {
-        let message = "its layers' sides are no fixed shares of its input's, so that it cannot run on other canvases: \
-            leave \
-                       out --rect ([detector] rect)";
+        let message = "its layers' sides are no fixed shares of its input's, so that it cannot run \
+                       on other canvases: leave out --rect ([detector] rect)";
         return Err(Error::file(&cfg.path, message));
     }
     let settings = config.detector.settings(config.compute.precision);
@@ -234,8 +255,8 @@ pub fn detector(config: &Config, folder: &Path, device: Device) -> Result<(Box<d
     Ok((Box::new(detector), files))
 }
 
-/// Whether the configured network is a file whose layers cannot be seen. Of one that is not there or cannot be read
-/// nothing is said here: loading it says why.
+/// Whether the configured network is a file whose layers cannot be seen. Of one that is not there
+/// or cannot be read nothing is said here: loading it says why.
 pub fn is_opaque(config: &Config, folder: &Path) -> bool {
     models::locate(config.emotion.weights.as_ref(), folder)
         .is_ok_and(|weights| networks::is_opaque(&weights).unwrap_or(false))
@@ -249,7 +270,10 @@ pub fn streams(config: &Config, folder: &Path) -> Result<Vec<String>> {
     let weights = models::locate(config.emotion.weights.as_ref(), folder)?;
     let streams = networks::streams_of(&weights)?;
     if streams.is_empty() {
-        return Err(Error::file(&weights, "this network has no streams: leave --stream out ([cam] streams)"));
+        return Err(Error::file(
+            &weights,
+            "this network has no streams: leave --stream out ([cam] streams)",
+        ));
     }
     Ok(streams)
 }
@@ -257,9 +281,13 @@ pub fn streams(config: &Config, folder: &Path) -> Result<Vec<String>> {
 /// Loads the explained network alone, with its files.
 ///
 /// # Errors
-/// A file that is missing, damaged or does not fit; a class to be explained, or one it is held against,
-/// that is no output.
-pub fn network(config: &Config, folder: &Path, device: Device) -> Result<(Box<dyn Classifier>, Vec<ModelFile>)> {
+/// A file that is missing, damaged or does not fit; a class to be explained, or one it is held
+/// against, that is no output.
+pub fn network(
+    config: &Config,
+    folder: &Path,
+    device: Device,
+) -> Result<(Box<dyn Classifier>, Vec<ModelFile>)> {
     let weights = models::locate(config.emotion.weights.as_ref(), folder)?;
     let mean = match config.emotion.mean.as_str() {
         "" => None,
@@ -275,8 +303,10 @@ pub fn network(config: &Config, folder: &Path, device: Device) -> Result<(Box<dy
     let contrast = config.cam.options().contrast_index(network.card())?;
     if class.is_some() && class == contrast {
         let label = &config.cam.contrast;
-        let message =
-            format!("class and contrast are both `{label}`: the difference is 0 in every picture; name another");
+        let message = format!(
+            "class and contrast are both `{label}`: the difference is 0 in every picture; name \
+             another"
+        );
         return Err(Error::Setting(message));
     }
     let file = |(role, path): &(&str, PathBuf)| model_file(role, path, network.synthesized());
@@ -336,10 +366,12 @@ fn index_of(name: &str, names: &[String], [one, many]: [&str; 2]) -> Result<usiz
 
 /// What every reader must know of results made with `files`: which weights are random numbers.
 pub fn warning(files: &[ModelFile]) -> Option<String> {
-    let made_up: Vec<&str> = files.iter().filter(|file| file.synthesized).map(|file| file.role.as_str()).collect();
+    let made_up: Vec<&str> =
+        files.iter().filter(|file| file.synthesized).map(|file| file.role.as_str()).collect();
     (!made_up.is_empty()).then(|| {
         format!(
-            "synthesized weights ({}): random numbers in place of a trained model, results mean nothing",
+            "synthesized weights ({}): random numbers in place of a trained model, results mean \
+             nothing",
             made_up.join(", ")
         )
     })
@@ -347,13 +379,21 @@ pub fn warning(files: &[ModelFile]) -> Option<String> {
 
 fn model_file(role: &str, path: &Path, synthesized: bool) -> Result<ModelFile> {
     let path_text = std::path::absolute(path).unwrap_or_else(|_| path.into()).display().to_string();
-    Ok(ModelFile { role: role.into(), path: path_text, sha256: digest::sha256_file(path)?, synthesized })
+    Ok(ModelFile {
+        role: role.into(),
+        path: path_text,
+        sha256: digest::sha256_file(path)?,
+        synthesized,
+    })
 }
 
 /// A text by path or name: a file, or else one that is built in.
 fn text(name: &str, folder: &Path) -> Result<(PathBuf, String)> {
-    match (models::locate(name.as_ref(), folder), BUILT_IN.iter().find(|(known, _)| *known == name)) {
-        (Err(_), Some((_, text))) => Ok((PathBuf::from(format!("(built in) {name}")), (*text).to_string())),
+    match (models::locate(name.as_ref(), folder), BUILT_IN.iter().find(|(known, _)| *known == name))
+    {
+        (Err(_), Some((_, text))) => {
+            Ok((PathBuf::from(format!("(built in) {name}")), (*text).to_string()))
+        }
         (path, _) => {
             let path = path?;
             let text = read_text(&path)?;
@@ -379,15 +419,20 @@ mod tests {
             let message = class_index(name, &classes).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains(hint), "{message}");
         }
-        let many: Vec<String> = (0..80).map(|number| format!("class {number}")).chain(["Person".into()]).collect();
+        let many: Vec<String> =
+            (0..80).map(|number| format!("class {number}")).chain(["Person".into()]).collect();
         let message = class_index("purse", &many).unwrap_err().to_string();
-        assert!(message.contains("of the 81 classes the nearest by name are Person, "), "{message}");
+        assert!(
+            message.contains("of the 81 classes the nearest by name are Person, "),
+            "{message}"
+        );
         assert_eq!(message.matches(", ").count(), 4, "five of them: {message}");
     }
 
     #[test]
     fn an_exported_detector_needs_no_weights_and_no_names() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/yolo_torchscript/tiny.torchscript");
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/reference/yolo_torchscript/tiny.torchscript");
         let (folder, name) = (file.parent().unwrap(), "tiny.torchscript");
         let mut config = Config::default();
         config.detector.cfg = name.into();
@@ -419,7 +464,13 @@ mod tests {
         );
         assert_eq!(cfg.parameter_count().unwrap(), 64_807_342);
         // Darknet counts 140.69 for 80 classes; 255 channels of each head become 1818.
-        let heads = 2.0 * (1818.0 - 255.0) * (19.0 * 19.0 * 1024.0 + 38.0 * 38.0 * 512.0 + 76.0 * 76.0 * 256.0);
-        approx::assert_abs_diff_eq!(cfg.flops().unwrap() / 1e9, 140.69 + heads / 1e9, epsilon = 0.01);
+        let heads = 2.0
+            * (1818.0 - 255.0)
+            * (19.0 * 19.0 * 1024.0 + 38.0 * 38.0 * 512.0 + 76.0 * 76.0 * 256.0);
+        approx::assert_abs_diff_eq!(
+            cfg.flops().unwrap() / 1e9,
+            140.69 + heads / 1e9,
+            epsilon = 0.01
+        );
     }
 }

@@ -1,9 +1,10 @@
-//! Random weights in the published formats, for tests, benchmarks and trying out without a download. The same seed
-//! gives the same file on every machine: only additions, multiplications and square roots of f64 are used.
+//! Random weights in the published formats, for tests, benchmarks and trying out without a
+//! download. The same seed gives the same file on every machine: only additions, multiplications
+//! and square roots of f64 are used.
 //!
-//! Random deep networks die or saturate unless each layer keeps the spread of its input. Here that is arranged without
-//! running anything: from layer to layer an estimate of the activations' mean square and variance is carried along, and
-//! every kernel is scaled by it.
+//! Random deep networks die or saturate unless each layer keeps the spread of its input. Here that
+//! is arranged without running anything: from layer to layer an estimate of the activations' mean
+//! square and variance is carried along, and every kernel is scaled by it.
 
 use crate::Result;
 use crate::networks::Card;
@@ -37,12 +38,13 @@ impl Nonlinearity {
     }
 }
 
-/// How much of each kernel's mean is taken out: with all of it in, every picture and place ends in the same answer
-/// after some tens of layers; with none of it, the smallest difference of rounding grows into another answer.
+/// How much of each kernel's mean is taken out: with all of it in, every picture and place ends in
+/// the same answer after some tens of layers; with none of it, the smallest difference of rounding
+/// grows into another answer.
 const CENTRING: f64 = 0.75;
 
-/// `outputs` kernels of `inputs` weights each, which turn an input of the given spread into outputs of mean square 1,
-/// times `gain`.
+/// `outputs` kernels of `inputs` weights each, which turn an input of the given spread into outputs
+/// of mean square 1, times `gain`.
 fn kernels(
     random: &mut Random,
     outputs: usize,
@@ -51,7 +53,8 @@ fn kernels(
     gain: impl Fn(usize) -> f64,
 ) -> Vec<f32> {
     let rest = 1.0 - CENTRING;
-    let deviation = 1.0 / (inputs as f64 * (spread.variance + rest * rest * spread.mean * spread.mean)).sqrt();
+    let deviation =
+        1.0 / (inputs as f64 * (spread.variance + rest * rest * spread.mean * spread.mean)).sqrt();
     let mut all = Vec::with_capacity(outputs * inputs);
     for output in 0..outputs {
         let kernel = random.spread(inputs, deviation);
@@ -98,17 +101,24 @@ pub fn darknet(cfg: &Cfg, seed: u64) -> Result<Vec<f32>> {
                     Some(LayerKind::Yolo { classes, .. }) => Some(5 + classes),
                     _ => None,
                 };
-                let residual = matches!(cfg.layers.get(number + 1).map(|l| &l.kind), Some(LayerKind::Shortcut { .. }));
+                let residual = matches!(
+                    cfg.layers.get(number + 1).map(|l| &l.kind),
+                    Some(LayerKind::Shortcut { .. })
+                );
                 let mut random = Random::new(seed, number as u64);
                 convolution(&mut numbers, &mut random, &layer.kind, inputs, spread, head, residual)
             }
             LayerKind::Shortcut { from, .. } => {
                 let other = spreads[*from];
-                Spread { mean: spread.mean + other.mean, variance: spread.variance + other.variance }
+                Spread {
+                    mean: spread.mean + other.mean,
+                    variance: spread.variance + other.variance,
+                }
             }
             LayerKind::Route { layers, .. } => {
-                let share =
-                    |of: fn(&Spread) -> f64| layers.iter().map(|&l| of(&spreads[l])).sum::<f64>() / layers.len() as f64;
+                let share = |of: fn(&Spread) -> f64| {
+                    layers.iter().map(|&l| of(&spreads[l])).sum::<f64>() / layers.len() as f64
+                };
                 Spread { mean: share(|s| s.mean), variance: share(|s| s.variance) }
             }
             _ => spread,
@@ -129,20 +139,24 @@ fn convolution(
     head: Option<usize>,
     residual: bool,
 ) -> Spread {
-    let &LayerKind::Convolutional { filters, size, groups, batch_normalize, activation, .. } = layer else {
+    let &LayerKind::Convolutional { filters, size, groups, batch_normalize, activation, .. } =
+        layer
+    else {
         unreachable!("called for convolutions alone")
     };
     let filters = filters as usize;
     let of_kernel = inputs / groups as usize * (size * size) as usize;
     if let Some(of_anchor) = head {
-        let (bias, gain): (Vec<f64>, Vec<f64>) = (0..filters).map(|output| head_number(output % of_anchor)).unzip();
+        let (bias, gain): (Vec<f64>, Vec<f64>) =
+            (0..filters).map(|output| head_number(output % of_anchor)).unzip();
         numbers.extend(bias.iter().map(|&bias| bias as f32));
         numbers.extend(kernels(random, filters, of_kernel, spread, |output| gain[output]));
         return Spread { mean: 0.0, variance: 1.0 };
     }
     let beta: Vec<f64> = (0..filters).map(|_| random.uniform(-0.2, 0.2)).collect();
     numbers.extend(beta.iter().map(|&beta| beta as f32));
-    // A branch that is added to what it came from adds a quarter of its variance, as trained residual networks do.
+    // A branch that is added to what it came from adds a quarter of its variance, as trained
+    // residual networks do.
     let gamma = if residual { 0.5 } else { 1.0 };
     let scales: Vec<f64> = if batch_normalize {
         let scales: Vec<f64> = (0..filters).map(|_| random.uniform(0.5, 2.0)).collect();
@@ -158,7 +172,8 @@ fn convolution(
     Spread { mean: gamma * mean, variance: gamma * gamma * variance }
 }
 
-/// Bias and spread of a head's numbers: boxes around their anchors, few of them objects, of some class clearly.
+/// Bias and spread of a head's numbers: boxes around their anchors, few of them objects, of some
+/// class clearly.
 fn head_number(of_anchor: usize) -> (f64, f64) {
     match of_anchor {
         0 | 1 => (0.0, 0.8),
@@ -170,7 +185,8 @@ fn head_number(of_anchor: usize) -> (f64, f64) {
 
 /// EmoNet in the KU Leuven layout: the tensors of `emonet.pth`, and the mean image (3, 227, 227).
 pub fn emonet(card: &Card, seed: u64) -> (Vec<(String, Array)>, Array) {
-    // Photos less a mean image; conv1 answers with numbers in the hundreds, so that both normalisations matter.
+    // Photos less a mean image; conv1 answers with numbers in the hundreds, so that both
+    // normalisations matter.
     const CONV1: f64 = 100.0;
     let layers: [(&str, &[usize], f64); 8] = [
         ("conv1", &[96, 3, 11, 11], CONV1),
@@ -188,16 +204,21 @@ pub fn emonet(card: &Card, seed: u64) -> (Vec<(String, Array)>, Array) {
         let mut random = Random::new(seed, number as u64);
         let (outputs, inputs) = (shape[0], shape[1..].iter().product());
         let weight = kernels(&mut random, outputs, inputs, spread, |_| deviation);
-        let bias = random.spread(outputs, 0.1 * deviation).into_iter().map(|bias| bias as f32).collect();
+        let bias =
+            random.spread(outputs, 0.1 * deviation).into_iter().map(|bias| bias as f32).collect();
         tensors.push((format!("{name}.weight"), Array { shape: shape.to_vec(), values: weight }));
         tensors.push((format!("{name}.bias"), Array { shape: vec![outputs], values: bias }));
         let after = Nonlinearity::Relu.of_standard_normal();
-        spread = Spread { mean: deviation * after.mean, variance: deviation * deviation * after.variance };
+        spread = Spread {
+            mean: deviation * after.mean,
+            variance: deviation * deviation * after.variance,
+        };
     }
     let side = card.input().width as usize;
     let mut mean = Vec::with_capacity(3 * side * side);
     for colour in [122.0_f32, 117.0, 104.0] {
-        // Brighter above than below, as the mean of photos is; two decimals, so that the text is exact.
+        // Brighter above than below, as the mean of photos is; two decimals, so that the text is
+        // exact.
         mean.extend((0..side * side).map(|index| colour + 12.0 - (index / side) as f32 * 0.125));
     }
     (tensors, Array { shape: vec![3, side, side], values: mean })

@@ -1,19 +1,23 @@
 //! Files of labels as data sets have them.
 //!
-//! * A table with a header: any with a column for the picture's path and one for its label; FindingEmo's
-//!   `annotations_single.ann` (`image_path`, `emotion`, and `reject`, which is `Keep` in rows that count), EMOTIC's
-//!   (`Folder` and `Filename`, `Categorical_Labels` as a list), Emotion6's (`[image_filename]` and a column
-//!   `[prob. EMOTION]` for each emotion, of which the most probable is the label).
-//! * EmoSet's JSON: lists of a label, perhaps an identifier, the picture's path, the path of its annotation.
+//! * A table with a header: any with a column for the picture's path and one for its label;
+//!   FindingEmo's `annotations_single.ann` (`image_path`, `emotion`, and `reject`, which is `Keep`
+//!   in rows that count), EMOTIC's (`Folder` and `Filename`, `Categorical_Labels` as a list),
+//!   Emotion6's (`[image_filename]` and a column `[prob. EMOTION]` for each emotion, of which the
+//!   most probable is the label).
+//! * EmoSet's JSON: lists of a label, perhaps an identifier, the picture's path, the path of its
+//!   annotation.
 
 use super::{AnnotationColumns, Annotations};
 use csv::{ReaderBuilder, StringRecord};
 
 /// How columns with the picture's path are called.
-const PATH_COLUMNS: [&str; 6] = ["path", "image_path", "image_filename", "file_name", "filename", "image"];
+const PATH_COLUMNS: [&str; 6] =
+    ["path", "image_path", "image_filename", "file_name", "filename", "image"];
 
 /// How columns with the label are called.
-const LABEL_COLUMNS: [&str; 5] = ["label", "emotion", "categorical_labels", "category", "dominant_emotion"];
+const LABEL_COLUMNS: [&str; 5] =
+    ["label", "emotion", "categorical_labels", "category", "dominant_emotion"];
 
 /// What the name of a column with an emotion's probability begins with.
 const PROBABILITY: &str = "prob";
@@ -25,9 +29,14 @@ const PICTURES: [&str; 7] = [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", "
 ///
 /// # Errors
 /// What is wrong with it, in words.
-pub(super) fn read(bytes: &[u8], columns: &AnnotationColumns, into: &mut Annotations) -> Result<(), String> {
+pub(super) fn read(
+    bytes: &[u8],
+    columns: &AnnotationColumns,
+    into: &mut Annotations,
+) -> Result<(), String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| format!("is no text in UTF-8: {error}"))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|error| format!("is no text in UTF-8: {error}"))?;
     // A table's header may begin with a bracket too, as Emotion6's, but not with two.
     match text.trim_start().strip_prefix('[').map(str::trim_start) {
         Some(rest) if rest.starts_with(['[', ']']) => lists(text, into),
@@ -37,11 +46,12 @@ pub(super) fn read(bytes: &[u8], columns: &AnnotationColumns, into: &mut Annotat
 
 /// EmoSet's lists.
 fn lists(text: &str, into: &mut Annotations) -> Result<(), String> {
-    let entries: Vec<Vec<serde_json::Value>> =
-        serde_json::from_str(text).map_err(|error| format!("is no JSON list of lists, as EmoSet's: {error}"))?;
+    let entries: Vec<Vec<serde_json::Value>> = serde_json::from_str(text)
+        .map_err(|error| format!("is no JSON list of lists, as EmoSet's: {error}"))?;
     for (number, entry) in entries.iter().enumerate() {
         let texts: Vec<&str> = entry.iter().filter_map(serde_json::Value::as_str).collect();
-        let is_picture = |text: &&&str| PICTURES.iter().any(|end| text.to_lowercase().ends_with(end));
+        let is_picture =
+            |text: &&&str| PICTURES.iter().any(|end| text.to_lowercase().ends_with(end));
         match (texts.first(), texts.iter().skip(1).find(is_picture)) {
             (Some(label), Some(picture)) => into.add(picture, label),
             _ => {
@@ -83,7 +93,10 @@ fn rows(text: &str, columns: &AnnotationColumns, into: &mut Annotations) -> Resu
         // The message names the line.
         let row = row.map_err(|error| error.to_string())?;
         let cell = |place: usize| row.get(place).unwrap_or_default();
-        if places.reject.is_some_and(|place| !matches!(cell(place).to_lowercase().as_str(), "" | "keep")) {
+        if places
+            .reject
+            .is_some_and(|place| !matches!(cell(place).to_lowercase().as_str(), "" | "keep"))
+        {
             into.rejected += 1;
             continue;
         }
@@ -110,12 +123,18 @@ impl Places {
             return Err("has no header line".into());
         }
         let place = |name: &str| names.iter().position(|known| *known == plain(name));
-        let listed = || header.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let chosen = |name: &String| place(name).ok_or_else(|| format!("has no column `{name}`, but {}", listed()));
+        let listed =
+            || header.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let chosen = |name: &String| {
+            place(name).ok_or_else(|| format!("has no column `{name}`, but {}", listed()))
+        };
         let path = match &columns.path {
             Some(name) => chosen(name)?,
             None => PATH_COLUMNS.iter().find_map(|name| place(name)).ok_or_else(|| {
-                format!("which column has the images' paths? Name it with --path-column; there are {}", listed())
+                format!(
+                    "which column has the images' paths? Name it with --path-column; there are {}",
+                    listed()
+                )
             })?,
         };
         let probabilities = || {
@@ -138,7 +157,8 @@ impl Places {
                 }
             },
         };
-        let folder = place("folder").filter(|_| columns.path.is_none() && names[path] == "filename");
+        let folder =
+            place("folder").filter(|_| columns.path.is_none() && names[path] == "filename");
         Ok(Self { folder, path, label, reject: place("reject") })
     }
 }
@@ -152,8 +172,10 @@ impl LabelPlace {
                 let mut best: Option<(&str, f64)> = None;
                 for (name, column) in emotions {
                     let text = row.get(*column).unwrap_or_default();
-                    let share: f64 =
-                        text.trim().parse().map_err(|_| format!("`{text}` is no probability of {name}"))?;
+                    let share: f64 = text
+                        .trim()
+                        .parse()
+                        .map_err(|_| format!("`{text}` is no probability of {name}"))?;
                     if best.is_none_or(|(_, most)| share > most) {
                         best = Some((name, share));
                     }
@@ -164,7 +186,10 @@ impl LabelPlace {
         let text = row.get(column).unwrap_or_default().trim();
         let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
         Ok(match list {
-            Some(list) => list.split(',').map(|label| label.trim().trim_matches(['\'', '"']).to_string()).collect(),
+            Some(list) => list
+                .split(',')
+                .map(|label| label.trim().trim_matches(['\'', '"']).to_string())
+                .collect(),
             None => vec![text.to_string()],
         })
     }

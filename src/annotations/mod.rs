@@ -1,7 +1,8 @@
 //! What people say the pictures of a corpus show.
 //!
-//! In: a file of labels as data sets have it, or the names of folders. Out: a label for each picture of the corpus that
-//! has one, and everything that did not fit together, by name. Knows nothing of networks but the names of their labels.
+//! In: a file of labels as data sets have it, or the names of folders. Out: a label for each
+//! picture of the corpus that has one, and everything that did not fit together, by name. Knows
+//! nothing of networks but the names of their labels.
 
 mod formats;
 mod map;
@@ -58,17 +59,23 @@ pub struct GivenLabels {
 }
 
 impl Annotations {
-    /// Reads a file, which is told by its contents: a table with a header line (fields apart by commas, semicolons or
-    /// tabs), or EmoSet's JSON lists. A picture may have several rows, and a row several labels.
+    /// Reads a file, which is told by its contents: a table with a header line (fields apart by
+    /// commas, semicolons or tabs), or EmoSet's JSON lists. A picture may have several rows, and a
+    /// row several labels.
     ///
     /// # Errors
-    /// The file cannot be read; it lacks a column, or a field in a row; the message says which columns it has.
+    /// The file cannot be read; it lacks a column, or a field in a row; the message says which
+    /// columns it has.
     pub fn read(file: &Path, columns: &AnnotationColumns) -> Result<Self> {
         let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
         let mut annotations = Self { file: file.into(), ..Self::default() };
-        formats::read(&bytes, columns, &mut annotations).map_err(|message| Error::file(file, message))?;
+        formats::read(&bytes, columns, &mut annotations)
+            .map_err(|message| Error::file(file, message))?;
         if annotations.entries.is_empty() {
-            return Err(Error::file(file, format!("has no label ({} rows are rejected)", annotations.rejected)));
+            return Err(Error::file(
+                file,
+                format!("has no label ({} rows are rejected)", annotations.rejected),
+            ));
         }
         Ok(annotations)
     }
@@ -97,22 +104,28 @@ impl Annotations {
             _ => Err(Error::file(&self.file, format!("names {name} twice, with different labels"))),
         };
         self.entries.iter().try_for_each(one)?;
-        let labels = self.entries.iter().flat_map(|(name, labels)| labels.keys().map(move |key| (name, key)));
+        let labels = self
+            .entries
+            .iter()
+            .flat_map(|(name, labels)| labels.keys().map(move |key| (name, key)));
         Ok(labels.map(|(name, key)| (name.as_str(), self.spellings[key].as_str())).collect())
     }
 
-    /// Labels for the pictures `paths`, found by their paths, else by file names that no other picture has (the rule of
-    /// [`KnownRegions::join`](crate::regions::KnownRegions::join)). Of several labels of a picture the one that is
-    /// named most often counts, and of equals none.
+    /// Labels for the pictures `paths`, found by their paths, else by file names that no other
+    /// picture has (the rule of [`KnownRegions::join`](crate::regions::KnownRegions::join)). Of
+    /// several labels of a picture the one that is named most often counts, and of equals none.
     ///
     /// # Errors
     /// Several pictures or several entries compete by name.
     pub fn join(&self, paths: &[&str]) -> Result<GivenLabels> {
         let names: Vec<&str> = self.entries.keys().map(String::as_str).collect();
-        let joined = Joined::by_name(paths, &names).map_err(|cause| Error::file(&self.file, cause))?;
+        let joined =
+            Joined::by_name(paths, &names).map_err(|cause| Error::file(&self.file, cause))?;
         let mut given = GivenLabels { rejected: self.rejected, ..GivenLabels::default() };
         let mut used = BTreeSet::new();
-        let mut lost = |side, name: &str, cause| given.unjoined.push(Unjoined { side, name: name.into(), cause });
+        let mut lost = |side, name: &str, cause| {
+            given.unjoined.push(Unjoined { side, name: name.into(), cause });
+        };
         for (path, entry) in paths.iter().zip(&joined.entries) {
             let Some(entry) = entry else {
                 lost("image", path, "the file does not name it");
@@ -121,7 +134,8 @@ impl Annotations {
             used.insert(entry.as_str());
             let labels = &self.entries[entry];
             let most = labels.values().max();
-            let mut candidates = labels.iter().filter(|(_, count)| Some(*count) == most).map(|(key, _)| key);
+            let mut candidates =
+                labels.iter().filter(|(_, count)| Some(*count) == most).map(|(key, _)| key);
             match (candidates.next(), candidates.next()) {
                 (Some(key), None) => {
                     given.labels.insert(path.to_string(), self.spellings[key].clone());
@@ -147,7 +161,11 @@ impl GivenLabels {
                     given.labels.insert(path.clone(), label.clone());
                 }
                 None => {
-                    given.unjoined.push(Unjoined { side: "image", name: path.clone(), cause: "lies in no folder" });
+                    given.unjoined.push(Unjoined {
+                        side: "image",
+                        name: path.clone(),
+                        cause: "lies in no folder",
+                    });
                 }
             }
         }
@@ -167,7 +185,8 @@ impl GivenLabels {
 
     /// How many of a side did not fit, and the first few of them.
     pub fn unjoined_of(&self, side: &str) -> (usize, Vec<&str>) {
-        let of_side = || self.unjoined.iter().filter(|one| one.side == side).map(|one| one.name.as_str());
+        let of_side =
+            || self.unjoined.iter().filter(|one| one.side == side).map(|one| one.name.as_str());
         (of_side().count(), of_side().take(3).collect())
     }
 }
@@ -183,8 +202,8 @@ pub struct PeopleLabels {
 }
 
 impl PeopleLabels {
-    /// Labels by the pictures' paths, beside the network's, which `map` translates. Names are the same that differ in
-    /// case alone.
+    /// Labels by the pictures' paths, beside the network's, which `map` translates. Names are the
+    /// same that differ in case alone.
     pub fn new(labels: &BTreeMap<String, String>, network: &[String], map: &LabelMap) -> Self {
         let mut names: Vec<String> = Vec::new();
         let mut place = |name: &str| {
@@ -194,12 +213,19 @@ impl PeopleLabels {
                 names.len() - 1
             })
         };
-        let of_network = network.iter().map(|label| Some(map.map(label)).filter(|name| !name.is_empty()));
+        let of_network =
+            network.iter().map(|label| Some(map.map(label)).filter(|name| !name.is_empty()));
         let of_network = of_network.map(|name| name.map(&mut place)).collect();
-        let used: BTreeSet<&str> =
-            labels.values().map(|label| map.of_people(label)).filter(|name| !name.is_empty()).collect();
-        let places: HashMap<&str, usize> = used.into_iter().map(|name| (name, place(name))).collect();
-        let of_picture = |(path, label): (&String, &String)| Some((path.clone(), *places.get(map.of_people(label))?));
+        let used: BTreeSet<&str> = labels
+            .values()
+            .map(|label| map.of_people(label))
+            .filter(|name| !name.is_empty())
+            .collect();
+        let places: HashMap<&str, usize> =
+            used.into_iter().map(|name| (name, place(name))).collect();
+        let of_picture = |(path, label): (&String, &String)| {
+            Some((path.clone(), *places.get(map.of_people(label))?))
+        };
         let labels = labels.iter().filter_map(of_picture).collect();
         Self { names, of_network, labels }
     }
@@ -236,7 +262,10 @@ mod tests {
         let given = found.join(&["a.jpg", "b.jpg", "c.jpg", "e.jpg"]).unwrap();
         assert_eq!(given.labels, [("a.jpg".to_string(), "Joy".to_string())].into());
         let rest: Vec<_> = given.unjoined.iter().map(|one| (one.side, one.name.as_str())).collect();
-        assert_eq!(rest, [("image", "b.jpg"), ("image", "c.jpg"), ("image", "e.jpg"), ("annotation", "d.jpg")]);
+        assert_eq!(
+            rest,
+            [("image", "b.jpg"), ("image", "c.jpg"), ("image", "e.jpg"), ("annotation", "d.jpg")]
+        );
         assert!(found.of_one_label().unwrap_err().to_string().contains("names a.jpg twice"));
     }
 
@@ -257,7 +286,10 @@ mod tests {
         let text = ",Folder,Filename,Image Size,BBox,Categorical_Labels,Gender\n\
                     0,mscoco/images,x.jpg,\"[640, 480]\",\"[1, 2, 3, 4]\",\"['Happiness', 'Peace']\",Male\n\
                     1,mscoco/images,x.jpg,\"[640, 480]\",\"[5, 2, 9, 4]\",['Happiness'],Female\n";
-        assert_eq!(given(text, &["mscoco/images/x.jpg"]), pairs(&[("mscoco/images/x.jpg", "Happiness")]));
+        assert_eq!(
+            given(text, &["mscoco/images/x.jpg"]),
+            pairs(&[("mscoco/images/x.jpg", "Happiness")])
+        );
     }
 
     #[test]
@@ -266,8 +298,8 @@ mod tests {
                          ["fear", "f2", "image/fear/fear_2.jpg", "annotation/fear/fear_2.json"]]"#;
         let paths = ["awe/awe_00001.jpg", "fear/fear_2.jpg"];
         assert_eq!(given(emoset, &paths), pairs(&[(paths[0], "awe"), (paths[1], "fear")]));
-        let emotion6 =
-            "[image_filename]\t[valence]\t[arousal]\t[prob. anger]\t[prob. joy]\nanger/1.jpg\t3.2\t5\t0.6\t0.4\n";
+        let emotion6 = "[image_filename]\t[valence]\t[arousal]\t[prob. anger]\t[prob. \
+                        joy]\nanger/1.jpg\t3.2\t5\t0.6\t0.4\n";
         assert_eq!(given(emotion6, &["anger/1.jpg"]), pairs(&[("anger/1.jpg", "anger")]));
     }
 
@@ -304,7 +336,9 @@ mod tests {
             .into();
         let map = LabelMap {
             labels: [("Joy", "joy"), ("Awe", "")].map(|(from, to)| (from.into(), to.into())).into(),
-            annotations: [("dread", "fear"), ("bored", "")].map(|(from, to)| (from.into(), to.into())).into(),
+            annotations: [("dread", "fear"), ("bored", "")]
+                .map(|(from, to)| (from.into(), to.into()))
+                .into(),
         };
         let truth = PeopleLabels::new(&labels, &["Awe".into(), "Joy".into()], &map);
         assert_eq!(

@@ -2,19 +2,22 @@
 //!
 //! In: numbers of pictures. Out: three comparisons of the pictures of the label with all others.
 //!
-//! * `important`: in which share is the class important? This is the cell of the matrix, and how far it is more than
-//!   the class would have anyway.
-//! * `detected`: in which share is the class detected at all? What the detector alone makes of the label.
-//! * `contrast`: in which share of the pictures in which the class is detected is it important? What the map adds: it
-//!   is 0 where the map takes no part, however much oftener the class is in the pictures of the label.
+//! * `important`: in which share is the class important? This is the cell of the matrix, and how
+//!   far it is more than the class would have anyway.
+//! * `detected`: in which share is the class detected at all? What the detector alone makes of the
+//!   label.
+//! * `contrast`: in which share of the pictures in which the class is detected is it important?
+//!   What the map adds: it is 0 where the map takes no part, however much oftener the class is in
+//!   the pictures of the label.
 
 use super::Counts;
 use crate::stats::{
-    FEWEST_RESAMPLED_CASES, Independence, LogOdds, TwoByTwo, ValueWithInterval, difference_of_shares,
-    percentile_interval_of_counts, wilson,
+    FEWEST_RESAMPLED_CASES, Independence, LogOdds, TwoByTwo, ValueWithInterval,
+    difference_of_shares, percentile_interval_of_counts, wilson,
 };
 
-/// Numbers of pictures behind a cell. Important is what `emocam associate` counts; what is important is detected.
+/// Numbers of pictures behind a cell. Important is what `emocam associate` counts; what is
+/// important is detected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CellCounts {
     /// N: all pictures.
@@ -46,7 +49,8 @@ pub struct Comparison {
     pub log_odds: Option<LogOdds>,
     /// Whether chance could make the difference.
     pub independence: Option<Independence>,
-    /// The test's q-value among all cells of a table, by Benjamini and Hochberg; `None` outside a table.
+    /// The test's q-value among all cells of a table, by Benjamini and Hochberg; `None` outside a
+    /// table.
     pub q: Option<f64>,
     /// The same by Benjamini and Yekutieli.
     pub q_strict: Option<f64>,
@@ -60,10 +64,17 @@ impl Comparison {
         let interval = wilson(with_label[0], with_label[1]);
         let (own, other_share) = (share(with_label), share(others));
         Self {
-            share: own.zip(interval).map(|(value, (lower, upper))| ValueWithInterval { value, lower, upper }),
+            share: own.zip(interval).map(|(value, (lower, upper))| ValueWithInterval {
+                value,
+                lower,
+                upper,
+            }),
             other_share,
             difference: difference_of_shares(with_label, others),
-            ratio: own.zip(other_share).filter(|(_, other)| *other > 0.0).map(|(own, other)| own / other),
+            ratio: own
+                .zip(other_share)
+                .filter(|(_, other)| *other > 0.0)
+                .map(|(own, other)| own / other),
             log_odds: table.log_odds(),
             independence: table.independence(),
             q: None,
@@ -86,7 +97,8 @@ pub struct MatrixCell {
     pub label: usize,
     /// The numbers of pictures.
     pub counts: CellCounts,
-    /// a_ij N / (r_i c_j): how many times as many pictures as independence would give; `None` where that is 0.
+    /// a_ij N / (r_i c_j): how many times as many pictures as independence would give; `None` where
+    /// that is 0.
     pub lift: Option<f64>,
     /// The share in which the class is important.
     pub important: Comparison,
@@ -100,21 +112,40 @@ impl MatrixCell {
     /// Of these counts of all pictures; q-values are those of a [`CellTable`](super::CellTable).
     ///
     /// # Panics
-    /// When a class is important in more pictures than it is detected in, or a part is larger than its whole.
+    /// When a class is important in more pictures than it is detected in, or a part is larger than
+    /// its whole.
     pub fn new(class: usize, label: usize, counts: CellCounts) -> Self {
-        let CellCounts { images, images_with_label, detected, detected_with_label, important, important_with_label } =
-            counts;
-        let [other_images, other_detected, other_important] =
-            [images - images_with_label, detected - detected_with_label, important - important_with_label];
+        let CellCounts {
+            images,
+            images_with_label,
+            detected,
+            detected_with_label,
+            important,
+            important_with_label,
+        } = counts;
+        let [other_images, other_detected, other_important] = [
+            images - images_with_label,
+            detected - detected_with_label,
+            important - important_with_label,
+        ];
         let product = important as f64 * images_with_label as f64;
         Self {
             class,
             label,
             counts,
             lift: (product > 0.0).then(|| important_with_label as f64 * (images as f64 / product)),
-            important: Comparison::new([important_with_label, images_with_label], [other_important, other_images]),
-            detected: Comparison::new([detected_with_label, images_with_label], [other_detected, other_images]),
-            contrast: Comparison::new([important_with_label, detected_with_label], [other_important, other_detected]),
+            important: Comparison::new(
+                [important_with_label, images_with_label],
+                [other_important, other_images],
+            ),
+            detected: Comparison::new(
+                [detected_with_label, images_with_label],
+                [other_detected, other_images],
+            ),
+            contrast: Comparison::new(
+                [important_with_label, detected_with_label],
+                [other_important, other_detected],
+            ),
         }
     }
 
@@ -123,7 +154,8 @@ impl MatrixCell {
     /// # Panics
     /// When the class or label lies outside the matrices.
     pub(super) fn of(class: usize, label: usize, margins: &Margins<'_>) -> Self {
-        let Margins { important, detected, images, important_of_class, detected_of_class } = margins;
+        let Margins { important, detected, images, important_of_class, detected_of_class } =
+            margins;
         let counts = CellCounts {
             images: *images,
             images_with_label: important.images[label],
@@ -135,19 +167,31 @@ impl MatrixCell {
         Self::new(class, label, counts)
     }
 
-    /// The contrast's interval at 95 % by resampling pictures: each brings its label, whether the class is detected in
-    /// it and whether it is important there. `None` where the contrast is not defined, or hardly ever in resamples, and
-    /// where the class is detected in fewer than [`FEWEST_RESAMPLED_CASES`] images of the label or of all others.
+    /// The contrast's interval at 95 % by resampling pictures: each brings its label, whether the
+    /// class is detected in it and whether it is important there. `None` where the contrast is not
+    /// defined, or hardly ever in resamples, and where the class is detected in fewer than
+    /// [`FEWEST_RESAMPLED_CASES`] images of the label or of all others.
     pub fn resampled_contrast(&self, resamples: usize, seed: u64) -> Option<(f64, f64)> {
-        let CellCounts { images, images_with_label, detected, detected_with_label, important, important_with_label } =
-            self.counts;
+        let CellCounts {
+            images,
+            images_with_label,
+            detected,
+            detected_with_label,
+            important,
+            important_with_label,
+        } = self.counts;
         if detected_with_label.min(detected - detected_with_label) < FEWEST_RESAMPLED_CASES as u64 {
             return None;
         }
-        let kinds = |images: u64, detected: u64, important: u64| [important, detected - important, images - detected];
+        let kinds = |images: u64, detected: u64, important: u64| {
+            [important, detected - important, images - detected]
+        };
         let with_label = kinds(images_with_label, detected_with_label, important_with_label);
-        let others =
-            kinds(images - images_with_label, detected - detected_with_label, important - important_with_label);
+        let others = kinds(
+            images - images_with_label,
+            detected - detected_with_label,
+            important - important_with_label,
+        );
         let share = |kinds: &[u64]| {
             let detected = kinds[0] + kinds[1];
             (detected > 0).then(|| kinds[0] as f64 / detected as f64)
@@ -169,7 +213,8 @@ pub(super) struct Margins<'a> {
 
 impl<'a> Margins<'a> {
     pub(super) fn new(important: &'a Counts, detected: &'a Counts) -> Self {
-        let of_class = |counts: &Counts| counts.cells.rows().into_iter().map(|row| row.sum()).collect();
+        let of_class =
+            |counts: &Counts| counts.cells.rows().into_iter().map(|row| row.sum()).collect();
         Self {
             important,
             detected,
@@ -198,8 +243,9 @@ mod tests {
     #[test]
     fn a_cell_by_hand() {
         let cell = MatrixCell::new(3, 1, counts());
-        let close =
-            |found: Option<f64>, expected: f64| approx::assert_abs_diff_eq!(found.unwrap(), expected, epsilon = 1e-12);
+        let close = |found: Option<f64>, expected: f64| {
+            approx::assert_abs_diff_eq!(found.unwrap(), expected, epsilon = 1e-12);
+        };
         close(cell.important.share.map(|share| share.value), 12.0 / 20.0);
         close(cell.important.other_share, 18.0 / 80.0);
         close(cell.important.difference.map(|difference| difference.value), 0.6 - 0.225);
@@ -212,27 +258,46 @@ mod tests {
         close(cell.contrast.difference.map(|difference| difference.value), 0.75 - 18.0 / 34.0);
         let resampled = cell.resampled_contrast(2000, 1).unwrap();
         let newcombe = cell.contrast.difference.unwrap();
-        assert!((resampled.0 - newcombe.lower).abs() < 0.06 && (resampled.1 - newcombe.upper).abs() < 0.06);
+        assert!(
+            (resampled.0 - newcombe.lower).abs() < 0.06
+                && (resampled.1 - newcombe.upper).abs() < 0.06
+        );
         assert_eq!((cell.important.q, cell.contrast.q_strict), (None, None));
     }
 
     #[test]
     fn what_is_not_defined_is_missing() {
-        let all = CellCounts { images_with_label: 100, detected_with_label: 50, important_with_label: 30, ..counts() };
+        let all = CellCounts {
+            images_with_label: 100,
+            detected_with_label: 50,
+            important_with_label: 30,
+            ..counts()
+        };
         let cell = MatrixCell::new(0, 0, all);
-        assert_eq!((cell.important.other_share, cell.important.difference, cell.important.ratio), (None, None, None));
+        assert_eq!(
+            (cell.important.other_share, cell.important.difference, cell.important.ratio),
+            (None, None, None)
+        );
         assert_eq!((cell.important.log_odds, cell.important.independence), (None, None));
         assert_eq!(cell.resampled_contrast(100, 1), None);
         let few = CellCounts { detected_with_label: 9, important_with_label: 6, ..counts() };
         assert!(MatrixCell::new(0, 0, few).contrast.difference.is_some());
         assert_eq!(MatrixCell::new(0, 0, few).resampled_contrast(100, 1), None);
-        let none =
-            CellCounts { detected: 30, detected_with_label: 0, important: 30, important_with_label: 0, ..counts() };
+        let none = CellCounts {
+            detected: 30,
+            detected_with_label: 0,
+            important: 30,
+            important_with_label: 0,
+            ..counts()
+        };
         let cell = MatrixCell::new(0, 0, none);
         assert_eq!(cell.contrast.share, None);
         assert_eq!(cell.important.ratio, Some(0.0));
         assert!(cell.important.log_odds.unwrap().value < 0.0);
         let nowhere = CellCounts { important: 0, important_with_label: 0, ..counts() };
-        assert_eq!((MatrixCell::new(0, 0, nowhere).lift, MatrixCell::new(0, 0, nowhere).important.ratio), (None, None));
+        assert_eq!(
+            (MatrixCell::new(0, 0, nowhere).lift, MatrixCell::new(0, 0, nowhere).important.ratio),
+            (None, None)
+        );
     }
 }

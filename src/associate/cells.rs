@@ -1,5 +1,5 @@
-//! All cells of a method's matrix whose classes are important often enough: their statistics, corrected for their
-//! number, as a table.
+//! All cells of a method's matrix whose classes are important often enough: their statistics,
+//! corrected for their number, as a table.
 
 use super::cell::Margins;
 use super::{Comparison, Counts, MatrixCell, NestedClasses};
@@ -20,18 +20,19 @@ pub struct CellTable {
 type Part = fn(&mut MatrixCell) -> &mut Comparison;
 
 /// The comparisons whose tests are corrected, each for itself.
-const CORRECTED: [Part; 3] = [|cell| &mut cell.important, |cell| &mut cell.detected, |cell| &mut cell.contrast];
+const CORRECTED: [Part; 3] =
+    [|cell| &mut cell.important, |cell| &mut cell.detected, |cell| &mut cell.contrast];
 
 /// More cells no table has: at 600 bytes a row it would be too large to open.
 const MOST_CELLS: usize = 200_000;
 
 impl CellTable {
-    /// The cells of all classes that are important in at least `min_images` pictures, with all labels that occur; of
-    /// many labels those with the most pictures.
+    /// The cells of all classes that are important in at least `min_images` pictures, with all
+    /// labels that occur; of many labels those with the most pictures.
     ///
-    /// Both conditions are on sums of rows and columns alone, which say nothing of how the pictures of a class are
-    /// spread over the labels: so they may choose what is tested without spoiling the q-values (Bourgon, Gentleman and
-    /// Huber 2010).
+    /// Both conditions are on sums of rows and columns alone, which say nothing of how the pictures
+    /// of a class are spread over the labels: so they may choose what is tested without spoiling
+    /// the q-values (Bourgon, Gentleman and Huber 2010).
     ///
     /// # Panics
     /// When the two matrices are not of the same pictures.
@@ -43,7 +44,11 @@ impl CellTable {
     fn of_most(important: &Counts, detected: &Counts, min_images: u64, most: usize) -> Self {
         assert_eq!(important.images, detected.images, "both matrices are of the same pictures");
         let margins = Margins::new(important, detected);
-        let enough = margins.important_of_class.iter().enumerate().filter(|&(_, &images)| images >= min_images);
+        let enough = margins
+            .important_of_class
+            .iter()
+            .enumerate()
+            .filter(|&(_, &images)| images >= min_images);
         let classes: Vec<usize> = enough.map(|(class, _)| class).collect();
         let images = &important.images;
         let mut labels: Vec<usize> = (0..images.len()).filter(|&label| images[label] > 0).collect();
@@ -52,7 +57,8 @@ impl CellTable {
         labels.sort_unstable();
         let of_class = |&class: &usize| labels.iter().map(move |&label| (class, label));
         let places = classes.iter().flat_map(of_class);
-        let mut cells: Vec<MatrixCell> = places.map(|(class, label)| MatrixCell::of(class, label, &margins)).collect();
+        let mut cells: Vec<MatrixCell> =
+            places.map(|(class, label)| MatrixCell::of(class, label, &margins)).collect();
         CORRECTED.into_iter().for_each(|part| correct(&mut cells, part));
         Self { cells }
     }
@@ -64,7 +70,8 @@ impl CellTable {
 
     /// The cell of a class and label, if the class is important often enough and the label occurs.
     pub fn cell(&self, class: usize, label: usize) -> Option<&MatrixCell> {
-        let place = self.cells.binary_search_by_key(&(class, label), |cell| (cell.class, cell.label));
+        let place =
+            self.cells.binary_search_by_key(&(class, label), |cell| (cell.class, cell.label));
         place.ok().map(|index| &self.cells[index])
     }
 
@@ -73,14 +80,15 @@ impl CellTable {
         self.cells.iter().filter(|cell| cell.important.q.is_some()).count()
     }
 
-    /// The `count` cells whose intervals lie farthest from 0, by falling value; of equals the first. `interval` is that
-    /// of a cell, where it has one.
+    /// The `count` cells whose intervals lie farthest from 0, by falling value; of equals the
+    /// first. `interval` is that of a cell, where it has one.
     pub fn strongest(
         &self,
         count: usize,
         interval: impl Fn(&MatrixCell) -> Option<ValueWithInterval>,
     ) -> Vec<&MatrixCell> {
-        let with_interval = self.cells.iter().filter_map(|cell| interval(cell).map(|interval| (cell, interval)));
+        let with_interval =
+            self.cells.iter().filter_map(|cell| interval(cell).map(|interval| (cell, interval)));
         let mut found: Vec<(&MatrixCell, ValueWithInterval)> = with_interval.collect();
         found.sort_by(|(_, a), (_, b)| distance_from_zero(b).total_cmp(&distance_from_zero(a)));
         found.truncate(count);
@@ -88,15 +96,18 @@ impl CellTable {
         found.into_iter().map(|(cell, _)| cell).collect()
     }
 
-    /// The `count` classes that have the cells whose intervals lie farthest from 0, the farthest first.
+    /// The `count` classes that have the cells whose intervals lie farthest from 0, the farthest
+    /// first.
     pub fn strongest_classes(
         &self,
         count: usize,
         interval: impl Fn(&MatrixCell) -> Option<ValueWithInterval>,
     ) -> Vec<usize> {
         let mut classes: Vec<(usize, f64)> = Vec::new();
-        for (class, distance) in
-            self.cells.iter().filter_map(|cell| interval(cell).map(|ends| (cell.class, distance_from_zero(&ends))))
+        for (class, distance) in self
+            .cells
+            .iter()
+            .filter_map(|cell| interval(cell).map(|ends| (cell.class, distance_from_zero(&ends))))
         {
             match classes.last_mut().filter(|(last, _)| *last == class) {
                 Some((_, most)) => *most = most.max(distance),
@@ -108,16 +119,24 @@ impl CellTable {
         classes.into_iter().map(|(class, _)| class).collect()
     }
 
-    /// Writes `statistics.csv`: a row a cell, a column for each of [`COLUMNS`], and last the classes of the table with
-    /// which a cell's class is nested, whose findings depend on its own.
+    /// Writes `statistics.csv`: a row a cell, a column for each of [`COLUMNS`], and last the
+    /// classes of the table with which a cell's class is nested, whose findings depend on its own.
     ///
     /// # Errors
     /// The table cannot be written.
-    pub fn write(&self, path: &Path, classes: &[String], labels: &[String], nested: &NestedClasses) -> Result<()> {
+    pub fn write(
+        &self,
+        path: &Path,
+        classes: &[String],
+        labels: &[String],
+        nested: &NestedClasses,
+    ) -> Result<()> {
         let mut own: Vec<usize> = self.cells.iter().map(|cell| cell.class).collect();
         own.dedup();
         let dependent = |&class: &usize| {
-            let others = own.iter().filter(|&&other| nested.is_in(class, other) || nested.is_in(other, class));
+            let others = own
+                .iter()
+                .filter(|&&other| nested.is_in(class, other) || nested.is_in(other, class));
             (class, others.map(|&other| classes[other].as_str()).collect::<Vec<_>>().join("; "))
         };
         let dependent: BTreeMap<usize, String> = own.iter().map(dependent).collect();
@@ -133,7 +152,8 @@ impl CellTable {
     }
 }
 
-/// How far the interval's nearer end is from 0, on the side of the value; negative where 0 is inside.
+/// How far the interval's nearer end is from 0, on the side of the value; negative where 0 is
+/// inside.
 pub(super) fn distance_from_zero(interval: &ValueWithInterval) -> f64 {
     match interval.value < 0.0 {
         true => -interval.upper,
@@ -151,7 +171,8 @@ fn correct(cells: &mut [MatrixCell], part: Part) {
     }
 }
 
-/// The q-values of tests by Benjamini and Hochberg and by Benjamini and Yekutieli, where there is a test.
+/// The q-values of tests by Benjamini and Hochberg and by Benjamini and Yekutieli, where there is a
+/// test.
 pub(super) fn q_values(p_values: &[Option<f64>]) -> Vec<Option<(f64, f64)>> {
     let tested: Vec<f64> = p_values.iter().copied().flatten().collect();
     let mut q_values = benjamini_hochberg(&tested).into_iter().zip(benjamini_yekutieli(&tested));
@@ -206,11 +227,17 @@ pub const COLUMNS: [Column; 41] = [
     ("contrast_q_strict", |cell| number(cell.contrast.q_strict)),
 ];
 
-/// Shortest text that reads back as the same number; none where there is no number. Exponents, since p-values are
-/// small.
+/// Shortest text that reads back as the same number; none where there is no number. Exponents,
+/// since p-values are small.
 pub(super) fn number(value: Option<f64>) -> String {
     value
-        .map(|value| if value != 0.0 && value.abs() < 1e-5 { format!("{value:e}") } else { value.to_string() })
+        .map(|value| {
+            if value != 0.0 && value.abs() < 1e-5 {
+                format!("{value:e}")
+            } else {
+                value.to_string()
+            }
+        })
         .unwrap_or_default()
 }
 
@@ -263,22 +290,28 @@ mod tests {
     #[test]
     fn rare_classes_and_labels_that_do_not_occur_are_left_out() {
         let cells = by_hand();
-        let places: Vec<(usize, usize)> = cells.cells().iter().map(|cell| (cell.class, cell.label)).collect();
+        let places: Vec<(usize, usize)> =
+            cells.cells().iter().map(|cell| (cell.class, cell.label)).collect();
         assert_eq!(places, [(0, 0), (0, 2), (2, 0), (2, 2)]);
         assert_eq!((cells.cell(1, 0), cells.cell(0, 1)), (None, None));
         assert_eq!(cells.cell(2, 2).unwrap().counts.important_with_label, 7);
         assert_eq!(cells.tested(), 4);
         assert!(cells.cell(0, 0).unwrap().important.is_significant());
-        // The third class is important wherever it is detected: the contrast is 0, and nothing is left to test.
+        // The third class is important wherever it is detected: the contrast is 0, and nothing is
+        // left to test.
         let contrast = cells.cell(2, 0).unwrap().contrast;
-        assert_eq!((contrast.difference.unwrap().value, contrast.independence, contrast.q), (0.0, None, None));
+        assert_eq!(
+            (contrast.difference.unwrap().value, contrast.independence, contrast.q),
+            (0.0, None, None)
+        );
     }
 
     #[test]
     fn of_many_labels_those_with_the_most_pictures_are_tested() {
         let important = counts(&[[20, 5, 10], [3, 9, 3]], [30, 40, 70]);
         let table = CellTable::of_most(&important, &important, 1, 5);
-        let places: Vec<(usize, usize)> = table.cells().iter().map(|cell| (cell.class, cell.label)).collect();
+        let places: Vec<(usize, usize)> =
+            table.cells().iter().map(|cell| (cell.class, cell.label)).collect();
         assert_eq!(places, [(0, 1), (0, 2), (1, 1), (1, 2)]);
         assert_eq!(table.cell(0, 2).unwrap().counts.images, 140, "the others are still the others");
         assert_eq!(CellTable::of_most(&important, &important, 1, 0).cells().len(), 2);
@@ -288,7 +321,10 @@ mod tests {
     fn the_strongest_are_those_whose_intervals_lie_farthest_from_zero() {
         let cells = by_hand();
         let found = cells.strongest(2, |cell| log_odds(&cell.important));
-        assert_eq!(found.iter().map(|cell| (cell.class, cell.label)).collect::<Vec<_>>(), [(0, 0), (0, 2)]);
+        assert_eq!(
+            found.iter().map(|cell| (cell.class, cell.label)).collect::<Vec<_>>(),
+            [(0, 0), (0, 2)]
+        );
         assert_eq!(cells.strongest_classes(5, |cell| cell.important.difference), [0, 2]);
     }
 
@@ -310,12 +346,14 @@ mod tests {
         assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
     }
 
-    /// A corpus in which labels have nothing to do with objects. Class 0 is a person, 1 and 2 are women and men, which
-    /// are persons, and share their boxes; and so on. A map lies on a place of the picture, whatever is there.
+    /// A corpus in which labels have nothing to do with objects. Class 0 is a person, 1 and 2 are
+    /// women and men, which are persons, and share their boxes; and so on. A map lies on a place of
+    /// the picture, whatever is there.
     fn null_corpus(number: u64) -> CellTable {
         const GROUPS: usize = 12;
         let mut random = Random::new(23, number);
-        let (mut important, mut detected) = (Counts::new(3 * GROUPS, 8), Counts::new(3 * GROUPS, 8));
+        let (mut important, mut detected) =
+            (Counts::new(3 * GROUPS, 8), Counts::new(3 * GROUPS, 8));
         for _ in 0..500 {
             // Labels are not equally frequent.
             let label = (8.0 * random.uniform(0.0, 1.0).powi(2)) as usize;
@@ -339,19 +377,27 @@ mod tests {
 
     #[test]
     fn where_nothing_is_associated_false_discoveries_are_rarer_than_one_in_twenty() {
-        // All findings are false here, so that the false discovery rate is the share of corpora with any.
+        // All findings are false here, so that the false discovery rate is the share of corpora
+        // with any.
         let corpora = 200;
         let (mut any, mut any_contrast, mut tested) = (0, 0, 0);
         for number in 0..corpora {
             let table = null_corpus(number);
             tested += table.tested();
             any += u32::from(table.cells().iter().any(|cell| cell.important.is_significant()));
-            any_contrast += u32::from(table.cells().iter().any(|cell| cell.contrast.is_significant()));
+            any_contrast +=
+                u32::from(table.cells().iter().any(|cell| cell.contrast.is_significant()));
         }
-        eprintln!("of {corpora} null corpora, {tested} cells: {any} with a finding, {any_contrast} with a contrast");
+        eprintln!(
+            "of {corpora} null corpora, {tested} cells: {any} with a finding, {any_contrast} with \
+             a contrast"
+        );
         assert!(tested as u64 > corpora * 200, "{tested}");
         // 0.05 and twice its standard error over 200 corpora, 0.015.
         let most = (0.05 + 2.0 * 0.0154) * corpora as f64;
-        assert!(f64::from(any) <= most && f64::from(any_contrast) <= most, "{any}, {any_contrast} of {corpora}");
+        assert!(
+            f64::from(any) <= most && f64::from(any_contrast) <= most,
+            "{any}, {any_contrast} of {corpora}"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! How cells change with the threshold over which a box counts: shares at 17 thresholds, from 0.1 to 0.9 where scores
-//! are shares, beside the share in the whole corpus, which is what a label gets by chance.
+//! How cells change with the threshold over which a box counts: shares at 17 thresholds, from 0.1
+//! to 0.9 where scores are shares, beside the share in the whole corpus, which is what a label gets
+//! by chance.
 //!
 //! In: the records of a run, classes and labels. Out: per method `curves.csv` and a picture.
 
@@ -43,10 +44,16 @@ struct Tally {
 impl Tally {
     fn new(score: ScoreRule) -> Self {
         let nothing = [0; 2];
-        Self { thresholds: thresholds(score), images: nothing, detected: nothing, important: [nothing; THRESHOLDS] }
+        Self {
+            thresholds: thresholds(score),
+            images: nothing,
+            detected: nothing,
+            important: [nothing; THRESHOLDS],
+        }
     }
 
-    /// Adds a picture: `group` is 0 for one of the label; `best` is the highest score of a detected box of the class.
+    /// Adds a picture: `group` is 0 for one of the label; `best` is the highest score of a detected
+    /// box of the class.
     fn add(&mut self, group: usize, best: Option<f32>) {
         self.images[group] += 1;
         let Some(best) = best else { return };
@@ -83,8 +90,8 @@ pub struct Curves {
 }
 
 impl Curves {
-    /// Counts a run's records for the cells at `places`, each a class and a label; of `rule` everything holds but the
-    /// threshold.
+    /// Counts a run's records for the cells at `places`, each a class and a label; of `rule`
+    /// everything holds but the threshold.
     ///
     /// # Errors
     /// The records cannot be read; the rule does not fit the run's network.
@@ -94,16 +101,21 @@ impl Curves {
     pub fn read(run: &Run, rule: &AssociationConfig, places: Vec<(usize, usize)>) -> Result<Self> {
         let manifest = &run.manifest;
         if places.iter().any(|&(class, _)| class == manifest.classes.len()) {
-            return Err(Error::Setting(format!("no curve is drawn of {BACKGROUND}: name a class with --curve")));
+            return Err(Error::Setting(format!(
+                "no curve is drawn of {BACKGROUND}: name a class with --curve"
+            )));
         }
         if rule.nested != Nested::Separate {
             return Err(Error::Setting(
-                "a curve counts each box by itself: leave out --curve, or count nested classes with --nested separate"
+                "a curve counts each box by itself: leave out --curve, or count nested classes \
+                 with --nested separate"
                     .into(),
             ));
         }
         let importance = Importance::of_run(run, rule)?;
-        let name = |&(class, label): &(usize, usize)| [manifest.classes[class].clone(), manifest.labels[label].clone()];
+        let name = |&(class, label): &(usize, usize)| {
+            [manifest.classes[class].clone(), manifest.labels[label].clone()]
+        };
         let cam = &manifest.configuration.cam;
         // Values of regions are shares, whatever the rule.
         let score = |method: usize| match cam.methods_of_maps().get(method) {
@@ -113,7 +125,9 @@ impl Curves {
         let methods = cam.names().into_iter().enumerate();
         let mut curves = Self {
             names: places.iter().map(name).collect(),
-            methods: methods.map(|(at, name)| (name, vec![Tally::new(score(at)); places.len()])).collect(),
+            methods: methods
+                .map(|(at, name)| (name, vec![Tally::new(score(at)); places.len()]))
+                .collect(),
             places,
             rule: rule.clone(),
         };
@@ -132,17 +146,19 @@ impl Curves {
         for (method, (_, tallies)) in methods.iter_mut().enumerate() {
             for (&(class, label), tally) in places.iter().zip(tallies) {
                 let detected = record.boxes.iter().enumerate();
-                let detected =
-                    detected.filter(|(_, found)| found.class == class && found.confidence > rule.min_confidence);
+                let detected = detected.filter(|(_, found)| {
+                    found.class == class && found.confidence > rule.min_confidence
+                });
                 let scores = detected.map(|(index, _)| importance.number(record, method, index));
                 tally.add(usize::from(record.label != label), scores.max_by(f32::total_cmp));
             }
         }
     }
 
-    /// Writes `<folder>/<method>/curves.csv`, `curves.png` and `curves.svg` for every method, and returns the pictures'
-    /// paths. The table has the columns of `statistics.csv` at each threshold but for q-values, since nothing is
-    /// corrected, and `chance`: the share of all images in which the class is important.
+    /// Writes `<folder>/<method>/curves.csv`, `curves.png` and `curves.svg` for every method, and
+    /// returns the pictures' paths. The table has the columns of `statistics.csv` at each threshold
+    /// but for q-values, since nothing is corrected, and `chance`: the share of all images in which
+    /// the class is important.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -159,15 +175,19 @@ impl Curves {
     }
 
     fn write_table(&self, path: &Path, tallies: &[Tally]) -> Result<()> {
-        let columns = COLUMNS.iter().filter(|(name, _)| !name.ends_with('q') && !name.ends_with("q_strict"));
+        let columns =
+            COLUMNS.iter().filter(|(name, _)| !name.ends_with('q') && !name.ends_with("q_strict"));
         table(path, |table| {
             let head = ["class", "label", "threshold", "chance"].into_iter();
             table.row(head.chain(columns.clone().map(|(name, _)| *name)))?;
-            for ((&place, [class, label]), tally) in self.places.iter().zip(&self.names).zip(tallies) {
+            for ((&place, [class, label]), tally) in
+                self.places.iter().zip(&self.names).zip(tallies)
+            {
                 for (number, threshold) in tally.thresholds.into_iter().enumerate() {
                     let cell = tally.cell(place, number);
                     let chance = chance(&cell).map(|share| share.to_string()).unwrap_or_default();
-                    let head = [class.clone(), label.clone(), threshold.to_string(), chance].into_iter();
+                    let head =
+                        [class.clone(), label.clone(), threshold.to_string(), chance].into_iter();
                     table.row(head.chain(columns.clone().map(|(_, text)| text(&cell))))?;
                 }
             }
@@ -176,22 +196,26 @@ impl Curves {
     }
 
     fn picture(&self, method: &str, tallies: &[Tally]) -> Panels {
-        let panel = |((&place, [class, label]), tally): ((&(usize, usize), &[String; 2]), &Tally)| {
-            let line = |value: fn(&MatrixCell) -> Option<f64>| -> Vec<(f64, f64)> {
-                let point = |(number, threshold): (usize, f32)| {
-                    value(&tally.cell(place, number)).map(|share| (f64::from(threshold), share))
+        let panel =
+            |((&place, [class, label]), tally): ((&(usize, usize), &[String; 2]), &Tally)| {
+                let line = |value: fn(&MatrixCell) -> Option<f64>| -> Vec<(f64, f64)> {
+                    let point = |(number, threshold): (usize, f32)| {
+                        value(&tally.cell(place, number)).map(|share| (f64::from(threshold), share))
+                    };
+                    tally.thresholds.into_iter().enumerate().filter_map(point).collect()
                 };
-                tally.thresholds.into_iter().enumerate().filter_map(point).collect()
+                Panel::Lines {
+                    title: format!("{class}, {label}"),
+                    across: "a box counts over".into(),
+                    up: "share of images".into(),
+                    lines: vec![
+                        line(|cell| cell.important.share.map(|share| share.value)),
+                        line(chance),
+                    ],
+                    whole_numbers: false,
+                    n: Some(tally.cell(place, 0).counts.images_with_label as usize),
+                }
             };
-            Panel::Lines {
-                title: format!("{class}, {label}"),
-                across: "a box counts over".into(),
-                up: "share of images".into(),
-                lines: vec![line(|cell| cell.important.share.map(|share| share.value)), line(chance)],
-                whole_numbers: false,
-                n: Some(tally.cell(place, 0).counts.images_with_label as usize),
-            }
-        };
         let series = [("images of the label", false), ("all images (chance)", true)];
         Panels {
             title: "Associations over the threshold".into(),
@@ -207,7 +231,8 @@ impl Curves {
     }
 }
 
-/// The share of all pictures in which the class is important; a label that has nothing to do with it gets the same.
+/// The share of all pictures in which the class is important; a label that has nothing to do with
+/// it gets the same.
 fn chance(cell: &MatrixCell) -> Option<f64> {
     let counts = &cell.counts;
     (counts.images > 0).then(|| counts.important as f64 / counts.images as f64)
@@ -229,7 +254,9 @@ mod tests {
     #[test]
     fn a_tally_by_hand() {
         let mut tally = Tally::new(ScoreRule::Mean);
-        for (group, best) in [(0, Some(0.31)), (0, None), (1, Some(0.3)), (1, Some(0.95)), (1, None)] {
+        for (group, best) in
+            [(0, Some(0.31)), (0, None), (1, Some(0.3)), (1, Some(0.95)), (1, None)]
+        {
             tally.add(group, best);
         }
         let cell = tally.cell((3, 1), 4);

@@ -1,7 +1,7 @@
 //! Two matrices cell by cell: where is a class more often important in the one than in the other?
 //!
-//! In: counts of two sets of pictures, or of the same pictures seen twice. Out: the difference of each cell's shares,
-//! with interval and test, as a table and a heatmap.
+//! In: counts of two sets of pictures, or of the same pictures seen twice. Out: the difference of
+//! each cell's shares, with interval and test, as a table and a heatmap.
 
 use super::Counts;
 use super::cells::{distance_from_zero, number, q_values};
@@ -9,7 +9,8 @@ use crate::Result;
 use crate::plot::Heatmap;
 use crate::run::table;
 use crate::stats::{
-    HIT, NOT_OF_THE_KIND, OF_THE_KIND, PairedShares, TwoByTwo, ValueWithInterval, difference_of_shares,
+    HIT, NOT_OF_THE_KIND, OF_THE_KIND, PairedShares, TwoByTwo, ValueWithInterval,
+    difference_of_shares,
 };
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -22,7 +23,8 @@ pub struct CellDifference {
     pub class: usize,
     /// Index of the label.
     pub label: usize,
-    /// In the first matrix: pictures of the label in which the class is important, and pictures of the label.
+    /// In the first matrix: pictures of the label in which the class is important, and pictures of
+    /// the label.
     pub first: [u64; 2],
     /// In the second.
     pub second: [u64; 2],
@@ -41,13 +43,17 @@ pub struct CellDifference {
 impl CellDifference {
     /// The two shares.
     pub fn shares(&self) -> [Option<f64>; 2] {
-        [self.first, self.second].map(|[hits, images]| (images > 0).then(|| hits as f64 / images as f64))
+        [self.first, self.second]
+            .map(|[hits, images]| (images > 0).then(|| hits as f64 / images as f64))
     }
 
-    /// How far the interval's nearer end is from 0; negative where 0 is inside, and least where there is none.
+    /// How far the interval's nearer end is from 0; negative where 0 is inside, and least where
+    /// there is none.
     fn distance_from_zero(&self) -> f64 {
         let ends = self.difference.zip(self.interval);
-        ends.map_or(f64::MIN, |(value, (lower, upper))| distance_from_zero(&ValueWithInterval { value, lower, upper }))
+        ends.map_or(f64::MIN, |(value, (lower, upper))| {
+            distance_from_zero(&ValueWithInterval { value, lower, upper })
+        })
     }
 
     /// Whether at most one in twenty of such findings is a chance one.
@@ -56,7 +62,8 @@ impl CellDifference {
     }
 }
 
-/// What is said of a picture: its label, if it has one that counts, and the classes that are important in it.
+/// What is said of a picture: its label, if it has one that counts, and the classes that are
+/// important in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeenPicture<'a> {
     /// Index of the label.
@@ -82,8 +89,8 @@ pub struct PairedCounts {
     pictures: u64,
     /// Of each label: pictures that have it in the first look and in the second.
     labelled: Vec<[[u64; 2]; 2]>,
-    /// Of cells whose class is important in some picture of the label: what such pictures change in the cell's counts
-    /// as they follow from `labelled` alone.
+    /// Of cells whose class is important in some picture of the label: what such pictures change in
+    /// the cell's counts as they follow from `labelled` alone.
     changes: HashMap<(usize, usize), [[i64; 3]; 3]>,
 }
 
@@ -127,8 +134,11 @@ impl PairedCounts {
         counts[OF_THE_KIND][NOT_OF_THE_KIND] = first;
         counts[OF_THE_KIND][OF_THE_KIND] = both;
         if let Some(changes) = self.changes.get(&(class, label)) {
-            for (count, change) in counts.as_flattened_mut().iter_mut().zip(changes.as_flattened()) {
-                *count = count.checked_add_signed(*change).expect("a picture leaves a place where it was");
+            for (count, change) in counts.as_flattened_mut().iter_mut().zip(changes.as_flattened())
+            {
+                *count = count
+                    .checked_add_signed(*change)
+                    .expect("a picture leaves a place where it was");
             }
         }
         PairedShares { counts }
@@ -142,16 +152,21 @@ pub struct DifferenceTable {
 }
 
 impl DifferenceTable {
-    /// Of two sets of pictures that have nothing to do with each other: Newcombe's interval, and Fisher's exact test or
-    /// the G test. Taken are classes that are important in at least `min_images` pictures of both together.
+    /// Of two sets of pictures that have nothing to do with each other: Newcombe's interval, and
+    /// Fisher's exact test or the G test. Taken are classes that are important in at least
+    /// `min_images` pictures of both together.
     ///
     /// # Panics
     /// When the matrices differ in size.
     pub fn unpaired(first: &Counts, second: &Counts, min_images: u64) -> Self {
         assert_eq!(first.cells.dim(), second.cells.dim(), "both have the same classes and labels");
         let (classes, labels) = first.cells.dim();
-        let often = |class: &usize| first.cells.row(*class).sum() + second.cells.row(*class).sum() >= min_images;
-        let places = (0..classes).filter(often).flat_map(|class| (0..labels).map(move |label| (class, label)));
+        let often = |class: &usize| {
+            first.cells.row(*class).sum() + second.cells.row(*class).sum() >= min_images
+        };
+        let places = (0..classes)
+            .filter(often)
+            .flat_map(|class| (0..labels).map(move |label| (class, label)));
         let cell = |(class, label)| {
             let group = |counts: &Counts| [counts.cells[[class, label]], counts.images[label]];
             let (first, second) = (group(first), group(second));
@@ -172,14 +187,22 @@ impl DifferenceTable {
         Self::corrected(places.map(cell).collect())
     }
 
-    /// Of the same pictures seen twice: the interval by resampling them, and the test by exchanging the two looks
-    /// ([`PairedShares::p_value`]). Taken are classes that are important in at least `min_images` pictures of both
-    /// looks together.
-    pub fn paired(counts: &PairedCounts, classes: usize, min_images: u64, resamples: usize, seed: u64) -> Self {
+    /// Of the same pictures seen twice: the interval by resampling them, and the test by exchanging
+    /// the two looks ([`PairedShares::p_value`]). Taken are classes that are important in at least
+    /// `min_images` pictures of both looks together.
+    pub fn paired(
+        counts: &PairedCounts,
+        classes: usize,
+        min_images: u64,
+        resamples: usize,
+        seed: u64,
+    ) -> Self {
         let labels = counts.labelled.len();
         let of_class = |class: usize| {
-            let cells: Vec<PairedShares> = (0..labels).map(|label| counts.cell(class, label)).collect();
-            let important: u64 = cells.iter().flat_map(PairedShares::hits_and_cases).map(|[hits, _]| hits).sum();
+            let cells: Vec<PairedShares> =
+                (0..labels).map(|label| counts.cell(class, label)).collect();
+            let important: u64 =
+                cells.iter().flat_map(PairedShares::hits_and_cases).map(|[hits, _]| hits).sum();
             (important >= min_images).then_some((class, cells))
         };
         let often: Vec<(usize, Vec<PairedShares>)> = (0..classes).filter_map(of_class).collect();
@@ -206,7 +229,8 @@ impl DifferenceTable {
     fn corrected(cells: Vec<CellDifference>) -> Self {
         let occurs = |cell: &CellDifference| cell.first[1] + cell.second[1] > 0;
         let mut cells: Vec<CellDifference> = cells.into_iter().filter(occurs).collect();
-        let p_values: Vec<Option<f64>> = cells.iter().map(|cell| cell.test.map(|(_, p_value)| p_value)).collect();
+        let p_values: Vec<Option<f64>> =
+            cells.iter().map(|cell| cell.test.map(|(_, p_value)| p_value)).collect();
         for (cell, q_values) in cells.iter_mut().zip(q_values(&p_values)) {
             (cell.q, cell.q_strict) = q_values.unzip();
         }
@@ -220,7 +244,8 @@ impl DifferenceTable {
 
     /// The cells with q < 0.05, those with the intervals farthest from 0 first.
     pub fn significant(&self) -> Vec<&CellDifference> {
-        let mut found: Vec<&CellDifference> = self.cells.iter().filter(|cell| cell.is_significant()).collect();
+        let mut found: Vec<&CellDifference> =
+            self.cells.iter().filter(|cell| cell.is_significant()).collect();
         found.sort_by(|a, b| b.distance_from_zero().total_cmp(&a.distance_from_zero()));
         found
     }
@@ -229,31 +254,54 @@ impl DifferenceTable {
     ///
     /// # Errors
     /// The table cannot be written.
-    pub fn write(&self, path: &Path, classes: &[String], labels: &[String], names: [&str; 2]) -> Result<()> {
+    pub fn write(
+        &self,
+        path: &Path,
+        classes: &[String],
+        labels: &[String],
+        names: [&str; 2],
+    ) -> Result<()> {
         table(path, |table| {
-            let columns_of = |name: &str| ["images", "important", "share"].map(|column| format!("{name}_{column}"));
-            let tested = ["difference", "difference_low", "difference_high", "test", "p", "q", "q_strict"];
-            let head = ["class", "label"].map(String::from).into_iter().chain(names.into_iter().flat_map(columns_of));
+            let columns_of = |name: &str| {
+                ["images", "important", "share"].map(|column| format!("{name}_{column}"))
+            };
+            let tested =
+                ["difference", "difference_low", "difference_high", "test", "p", "q", "q_strict"];
+            let head = ["class", "label"]
+                .map(String::from)
+                .into_iter()
+                .chain(names.into_iter().flat_map(columns_of));
             table.row(head.chain(tested.map(String::from)))?;
             self.cells.iter().try_for_each(|cell| {
                 let [first, second] = cell.shares();
-                let cells_of = |[hits, images]: [u64; 2], share| [images.to_string(), hits.to_string(), number(share)];
+                let cells_of = |[hits, images]: [u64; 2], share| {
+                    [images.to_string(), hits.to_string(), number(share)]
+                };
                 let (low, high) = cell.interval.unzip();
                 let mut row = vec![classes[cell.class].clone(), labels[cell.label].clone()];
                 row.extend(cells_of(cell.first, first));
                 row.extend(cells_of(cell.second, second));
                 row.extend([cell.difference, low, high].map(number));
                 row.push(cell.test.map(|(name, _)| name.to_string()).unwrap_or_default());
-                row.extend([cell.test.map(|(_, p_value)| p_value), cell.q, cell.q_strict].map(number));
+                row.extend(
+                    [cell.test.map(|(_, p_value)| p_value), cell.q, cell.q_strict].map(number),
+                );
                 table.row(row)
             })
         })
     }
 
-    /// The differences of the `top` classes with the surest cells, red where the second matrix has more and blue where
-    /// it has less; cells with q < 0.05 are marked. Labels of fewer than `min_images` pictures in one of the two are
-    /// faded and do not order the rows, where there are others. Title and more notes are the caller's.
-    pub fn heatmap(&self, classes: &[String], labels: &[String], top: usize, min_images: u64) -> Heatmap {
+    /// The differences of the `top` classes with the surest cells, red where the second matrix has
+    /// more and blue where it has less; cells with q < 0.05 are marked. Labels of fewer than
+    /// `min_images` pictures in one of the two are faded and do not order the rows, where there are
+    /// others. Title and more notes are the caller's.
+    pub fn heatmap(
+        &self,
+        classes: &[String],
+        labels: &[String],
+        top: usize,
+        min_images: u64,
+    ) -> Heatmap {
         let images: BTreeMap<usize, [u64; 2]> =
             self.cells.iter().map(|cell| (cell.label, [cell.first[1], cell.second[1]])).collect();
         let is_few = |label: usize| images[&label].iter().any(|&of| of < min_images);
@@ -275,7 +323,9 @@ impl DifferenceTable {
         let mut notes = vec!["A dot: q < 0.05 (Benjamini-Hochberg).".to_string()];
         if !faded.is_empty() {
             let order = if all_few { "" } else { ", which do not order the rows" };
-            notes.push(format!("Faded: labels of fewer than {min_images} images in one of the two{order}."));
+            notes.push(format!(
+                "Faded: labels of fewer than {min_images} images in one of the two{order}."
+            ));
         }
         let mut heatmap = Heatmap {
             rows: rows.iter().map(|&(class, _)| classes[class].clone()).collect(),
@@ -283,7 +333,10 @@ impl DifferenceTable {
             values: vec![vec![None; columns.len()]; rows.len()],
             value_label: "difference of shares".into(),
             empty_label: "one of the two has no image of this label".into(),
-            column_notes: columns.iter().map(|label| images[label].map(|count| count.to_string()).join(", ")).collect(),
+            column_notes: columns
+                .iter()
+                .map(|label| images[label].map(|count| count.to_string()).join(", "))
+                .collect(),
             column_notes_label: "images in the first, in the second".into(),
             faded,
             notes,
@@ -291,7 +344,9 @@ impl DifferenceTable {
         };
         for cell in &self.cells {
             let place = rows.iter().position(|&(class, _)| class == cell.class);
-            let Some((row, column)) = place.zip(columns.iter().position(|&label| label == cell.label)) else {
+            let Some((row, column)) =
+                place.zip(columns.iter().position(|&label| label == cell.label))
+            else {
                 continue;
             };
             heatmap.values[row][column] = cell.difference;
@@ -299,7 +354,8 @@ impl DifferenceTable {
                 heatmap.marks.push((row, column));
             }
         }
-        let reach = heatmap.values.iter().flatten().flatten().map(|value| value.abs()).fold(0.0, f64::max);
+        let reach =
+            heatmap.values.iter().flatten().flatten().map(|value| value.abs()).fold(0.0, f64::max);
         let reach = if reach > 0.0 { reach } else { 1.0 };
         heatmap.range = (-reach, reach);
         heatmap
@@ -318,15 +374,28 @@ mod tests {
             cells: Array2::from_shape_fn((2, 2), |(row, column)| cells[row][column]),
             images: images.into(),
         };
-        let table =
-            DifferenceTable::unpaired(&counts([[5, 0], [1, 0]], [50, 0]), &counts([[40, 9], [2, 1]], [50, 30]), 5);
+        let table = DifferenceTable::unpaired(
+            &counts([[5, 0], [1, 0]], [50, 0]),
+            &counts([[40, 9], [2, 1]], [50, 30]),
+            5,
+        );
         let cells = table.cells();
-        assert_eq!(cells.iter().map(|cell| (cell.class, cell.label)).collect::<Vec<_>>(), [(0, 0), (0, 1)]);
+        assert_eq!(
+            cells.iter().map(|cell| (cell.class, cell.label)).collect::<Vec<_>>(),
+            [(0, 0), (0, 1)]
+        );
         approx::assert_abs_diff_eq!(cells[0].difference.unwrap(), 0.7, epsilon = 1e-12);
         assert!(cells[0].is_significant() && cells[1].difference.is_none() && cells[1].q.is_none());
-        let heatmap = table.heatmap(&["Cat".into(), "Hat".into()], &["Joy".into(), "Awe".into()], 25, 10);
-        assert_eq!((heatmap.marks.as_slice(), heatmap.rows.len(), heatmap.columns.len()), (&[(0, 0)][..], 1, 2));
-        assert_eq!((&heatmap.faded[..], &heatmap.column_notes[..]), (&[1][..], &["50, 50".into(), "0, 30".into()][..]));
+        let heatmap =
+            table.heatmap(&["Cat".into(), "Hat".into()], &["Joy".into(), "Awe".into()], 25, 10);
+        assert_eq!(
+            (heatmap.marks.as_slice(), heatmap.rows.len(), heatmap.columns.len()),
+            (&[(0, 0)][..], 1, 2)
+        );
+        assert_eq!(
+            (&heatmap.faded[..], &heatmap.column_notes[..]),
+            (&[1][..], &["50, 50".into(), "0, 30".into()][..])
+        );
         heatmap.svg().unwrap();
     }
 

@@ -1,5 +1,5 @@
-//! What objects do to the answer: the mean value of every class in the pictures of every label, by a method that gives
-//! regions values.
+//! What objects do to the answer: the mean value of every class in the pictures of every label, by
+//! a method that gives regions values.
 
 use super::Counts;
 use crate::Result;
@@ -32,9 +32,16 @@ struct Cell {
 }
 
 impl Effects {
-    /// Adds a picture of the label. A class's value in a picture is that of all its players; one thing under two class
-    /// names counts for both. Only regions more confident than `min_confidence` have a class.
-    pub fn add(&mut self, record: &ImageRecord, label: usize, game: &GameRecord, min_confidence: f32) {
+    /// Adds a picture of the label. A class's value in a picture is that of all its players; one
+    /// thing under two class names counts for both. Only regions more confident than
+    /// `min_confidence` have a class.
+    pub fn add(
+        &mut self,
+        record: &ImageRecord,
+        label: usize,
+        game: &GameRecord,
+        min_confidence: f32,
+    ) {
         *self.images.entry(label).or_default() += 1;
         let mut classes: BTreeMap<usize, BTreeMap<usize, f64>> = BTreeMap::new();
         let regions = record.boxes.iter().zip(&game.players).zip(&game.values);
@@ -57,8 +64,8 @@ impl Effects {
         }
     }
 
-    /// The mean value of every class in the pictures of every label that have it, classes x labels; `None` where none
-    /// has.
+    /// The mean value of every class in the pictures of every label that have it, classes x labels;
+    /// `None` where none has.
     ///
     /// # Panics
     /// When a class or label that was added lies outside.
@@ -85,16 +92,18 @@ impl Effects {
         counts
     }
 
-    /// The classes that move the answers of all pictures most, at most `top`: by the sum over labels of |mean value|
-    /// times the number of pictures, so that a class with one lucky picture does not come before one that counts in
-    /// hundreds. None whose sum is 0; the first of equals comes first. Labels of `few` pictures
-    /// ([`Counts::labels_of_few`]) do not count, and a class that only they have comes last.
+    /// The classes that move the answers of all pictures most, at most `top`: by the sum over
+    /// labels of |mean value| times the number of pictures, so that a class with one lucky picture
+    /// does not come before one that counts in hundreds. None whose sum is 0; the first of equals
+    /// comes first. Labels of `few` pictures ([`Counts::labels_of_few`]) do not count, and a class
+    /// that only they have comes last.
     pub fn strongest(&self, top: usize, few: &[bool]) -> Vec<usize> {
         let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
         let mut moving = BTreeSet::new();
         for (&(class, label), cell) in &self.cells {
             let sum = cell.values.iter().sum::<f64>().abs();
-            *sums.entry(class).or_default() += if few.get(label) == Some(&true) { 0.0 } else { sum };
+            *sums.entry(class).or_default() +=
+                if few.get(label) == Some(&true) { 0.0 } else { sum };
             if sum > 0.0 {
                 moving.insert(class);
             }
@@ -105,22 +114,31 @@ impl Effects {
         classes
     }
 
-    /// Writes a table with a row for every class and label of which there is a picture: how many pictures of the label
-    /// have the class, the mean of its values in these with a bootstrap interval (95 %, percentiles; none of fewer than
-    /// [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) pictures), in units of the score, and the share
-    /// of all pictures of the label in which it is the most important object.
+    /// Writes a table with a row for every class and label of which there is a picture: how many
+    /// pictures of the label have the class, the mean of its values in these with a bootstrap
+    /// interval (95 %, percentiles; none of fewer than
+    /// [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) pictures), in units of the
+    /// score, and the share of all pictures of the label in which it is the most important object.
     ///
     /// # Errors
     /// The table cannot be written.
-    pub fn write(&self, path: &Path, classes: &[String], labels: &[String], seed: u64) -> Result<()> {
+    pub fn write(
+        &self,
+        path: &Path,
+        classes: &[String],
+        labels: &[String],
+        seed: u64,
+    ) -> Result<()> {
         let cells: Vec<(&(usize, usize), &Cell)> = self.cells.iter().collect();
-        let interval =
-            |(_, cell): &(&(usize, usize), &Cell)| percentile_interval_of_mean(&cell.values, RESAMPLES, seed);
+        let interval = |(_, cell): &(&(usize, usize), &Cell)| {
+            percentile_interval_of_mean(&cell.values, RESAMPLES, seed)
+        };
         let intervals: Vec<Option<(f64, f64)>> = cells.par_iter().map(interval).collect();
         table(path, |table| {
             table.row(["class", "label", "images", "effect", "low", "high", "most_important"])?;
             for (((class, label), cell), interval) in cells.iter().zip(&intervals) {
-                let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+                let number =
+                    |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
                 table.row([
                     classes[*class].clone(),
                     labels[*label].clone(),
@@ -183,7 +201,8 @@ pub(super) mod tests {
     /// Two pictures of label 0 and one of label 2.
     pub(in crate::associate) fn by_hand() -> Effects {
         let mut effects = Effects::default();
-        // Two things of class 0, one of them under the name of class 1 too, and a region that is background.
+        // Two things of class 0, one of them under the name of class 1 too, and a region that is
+        // background.
         let recorded = record(&[(0, 0.9), (1, 0.8), (0, 0.7), (2, 0.6)]);
         effects.add(&recorded, 0, &game(&[1, 1, 2, 0], &[0.5, 0.5, 0.25, 0.0]), 0.0);
         effects.add(&record(&[(0, 0.9), (1, 0.01)]), 0, &game(&[1, 2], &[-0.25, 0.3]), 0.05);
@@ -196,7 +215,9 @@ pub(super) mod tests {
         let effects = by_hand();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("effects.csv");
-        effects.write(&path, &["a", "b", "c"].map(String::from), &["x", "y", "z"].map(String::from), 1).unwrap();
+        effects
+            .write(&path, &["a", "b", "c"].map(String::from), &["x", "y", "z"].map(String::from), 1)
+            .unwrap();
         let text = std::fs::read_to_string(path).unwrap();
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
         assert_eq!(rows[1][..4], ["a", "x", "2", "0.25"]);
@@ -217,6 +238,9 @@ pub(super) mod tests {
         assert_eq!(shares.row(0).to_vec(), [Some(0.5), None, Some(0.0)]);
         assert_eq!(shares.row(1).to_vec(), [Some(0.0), None, Some(1.0)]);
         // The sums are 0.5, 0.5 + 0.25 and 0.5.
-        assert_eq!((effects.strongest(9, &[]), effects.strongest(2, &[])), (vec![1, 0, 2], vec![1, 0]));
+        assert_eq!(
+            (effects.strongest(9, &[]), effects.strongest(2, &[])),
+            (vec![1, 0, 2], vec![1, 0])
+        );
     }
 }

@@ -19,11 +19,12 @@ pub struct Importance {
 }
 
 impl Importance {
-    /// For the records of a run, which are read for it where the rule compares pictures with others.
+    /// For the records of a run, which are read for it where the rule compares pictures with
+    /// others.
     ///
     /// # Errors
-    /// The rule does not fit the run's network; it compares with other pictures, and there are none, or the records
-    /// cannot be read.
+    /// The rule does not fit the run's network; it compares with other pictures, and there are
+    /// none, or the records cannot be read.
     pub fn of_run(run: &Run, rule: &AssociationConfig) -> Result<Self> {
         check_rule(&run.manifest, rule)?;
         let nested = Arc::new(NestedClasses::new(rule, &run.manifest.classes)?);
@@ -41,8 +42,9 @@ impl Importance {
     pub fn of_picture(rule: &AssociationConfig, classes: &[String]) -> Result<Self> {
         match rule.score {
             ScoreRule::Chance => Err(Error::Setting(
-                "the score chance compares an image's map with those of the others of a run, and a single image has no \
-                 others: choose another score (--score mean, z, ...), or `emocam associate` a run by it"
+                "the score chance compares an image's map with those of the others of a run, and a \
+                 single image has no others: choose another score (--score mean, z, ...), or \
+                 `emocam associate` a run by it"
                     .into(),
             )),
             _ => Ok(Self { rule: rule.clone(), maps: None, nested: Arc::new(NestedClasses::new(rule, classes)?) }),
@@ -59,8 +61,9 @@ impl Importance {
         &self.rule
     }
 
-    /// The number of the record's box `at` by the map `method` of its list: the larger, the more important. Where a
-    /// method gives regions values instead of maps, the value's share of all positive ones, whatever the rule.
+    /// The number of the record's box `at` by the map `method` of its list: the larger, the more
+    /// important. Where a method gives regions values instead of maps, the value's share of all
+    /// positive ones, whatever the rule.
     pub fn number(&self, record: &ImageRecord, method: usize, at: usize) -> f32 {
         let map = &record.maps[method];
         let score = map.score(at);
@@ -69,23 +72,34 @@ impl Importance {
         }
         self.rule.score.pick(score).unwrap_or_else(|| {
             let found = self.maps.as_ref().zip(map.grid.as_ref()).and_then(|(maps, grid)| {
-                let edges = record.boxes[at].bounding_box.shares(Size::new(record.width, record.height));
+                let edges =
+                    record.boxes[at].bounding_box.shares(Size::new(record.width, record.height));
                 maps.score(method, &record.path, grid, edges)
             });
-            found.expect("a rule that compares with other pictures is made with their maps, which every map has")
+            found.expect(
+                "a rule that compares with other pictures is made with their maps, which every map \
+                 has",
+            )
         })
     }
 
-    /// Whether the box is important: it is sure enough, its number is over the threshold, and no nested box counts in
-    /// its place.
+    /// Whether the box is important: it is sure enough, its number is over the threshold, and no
+    /// nested box counts in its place.
     pub fn counts(&self, record: &ImageRecord, method: usize, at: usize) -> bool {
         self.remains(record, at, |box_index| self.is_over(record, method, box_index))
     }
 
-    /// Whether the box `at` is one of those that `are_over` the threshold, and none of these counts in its place.
-    pub(super) fn remains(&self, record: &ImageRecord, at: usize, are_over: impl Fn(usize) -> bool) -> bool {
+    /// Whether the box `at` is one of those that `are_over` the threshold, and none of these counts
+    /// in its place.
+    pub(super) fn remains(
+        &self,
+        record: &ImageRecord,
+        at: usize,
+        are_over: impl Fn(usize) -> bool,
+    ) -> bool {
         let hides = |other: usize| self.nested.hides(record, other, at) && are_over(other);
-        are_over(at) && (self.rule.nested == Nested::Separate || !(0..record.boxes.len()).any(hides))
+        are_over(at)
+            && (self.rule.nested == Nested::Separate || !(0..record.boxes.len()).any(hides))
     }
 
     fn is_over(&self, record: &ImageRecord, method: usize, at: usize) -> bool {
@@ -108,14 +122,16 @@ impl Importance {
         self.background_number(record, method) > self.threshold(record, method)
     }
 
-    /// What a number has to be over. Values of regions are shares; where the rule's numbers are on another scale the
-    /// default threshold of shares holds for them.
+    /// What a number has to be over. Values of regions are shares; where the rule's numbers are on
+    /// another scale the default threshold of shares holds for them.
     fn threshold(&self, record: &ImageRecord, method: usize) -> f32 {
-        let other_scale = !self.rule.score.is_share() && record.maps[method].game_of_regions().is_some();
+        let other_scale =
+            !self.rule.score.is_share() && record.maps[method].game_of_regions().is_some();
         if other_scale { ScoreRule::Mean.default_importance() } else { self.rule.importance }
     }
 
-    /// The classes that are important in a picture by the map `method` of its list, each once, ascending.
+    /// The classes that are important in a picture by the map `method` of its list, each once,
+    /// ascending.
     pub fn classes(&self, record: &ImageRecord, method: usize) -> Vec<usize> {
         let important = (0..record.boxes.len()).filter(|&at| self.counts(record, method, at));
         super::each_once(important.map(|index| record.boxes[index].class).collect())
@@ -126,16 +142,21 @@ impl Importance {
 fn sample(run: &Run) -> Result<MapSample> {
     let mut maps = OtherMaps::default();
     run.for_each_record(|record| {
-        if let Some(map) = record.maps.iter().find(|map| map.grid.is_none() && map.game_of_regions().is_none()) {
-            let message =
-                format!("{}: no grid of the map of {}, which the score chance compares", record.path, map.method);
+        if let Some(map) =
+            record.maps.iter().find(|map| map.grid.is_none() && map.game_of_regions().is_none())
+        {
+            let message = format!(
+                "{}: no grid of the map of {}, which the score chance compares",
+                record.path, map.method
+            );
             return Err(Error::file(&run.path("records.jsonl"), message));
         }
         maps.add(&record.path, record.maps.iter().map(|map| map.grid));
         Ok(())
     })?;
     maps.sample().ok_or_else(|| {
-        let message = "has fewer than two images, so that the score chance has no other maps: choose another --score";
+        let message = "has fewer than two images, so that the score chance has no other maps: \
+                       choose another --score";
         Error::file(run.folder(), message)
     })
 }

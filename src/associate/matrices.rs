@@ -1,5 +1,6 @@
-//! Per method `association.csv`, `counts.csv`, `statistics.csv`, heatmap and forest plot, recomputed from the records;
-//! by a method that gives regions values also what objects do to the answer.
+//! Per method `association.csv`, `counts.csv`, `statistics.csv`, heatmap and forest plot,
+//! recomputed from the records; by a method that gives regions values also what objects do to the
+//! answer.
 
 mod missing;
 mod of_cells;
@@ -98,14 +99,16 @@ pub fn matrices(run: &Run, rule: &AssociationConfig, columns: Columns) -> Result
     Ok(matrices)
 }
 
-/// `count` bins of the answers of a network with a single output, with about as many pictures in each: edges are the
-/// quantiles k / `count` of the run's answers (linear interpolation), equal ones once.
+/// `count` bins of the answers of a network with a single output, with about as many pictures in
+/// each: edges are the quantiles k / `count` of the run's answers (linear interpolation), equal
+/// ones once.
 ///
 /// # Errors
 /// The network of the run has labels; the records cannot be read, or there is none.
 pub fn quantile_bins(run: &Run, count: usize) -> Result<Scalar> {
     let Some(name) = run.manifest.output.clone() else {
-        let message = "its network has labels; bins are for networks with a single output: leave out --bins";
+        let message =
+            "its network has labels; bins are for networks with a single output: leave out --bins";
         return Err(Error::file(run.folder(), message));
     };
     let mut answers: Vec<f64> = Vec::new();
@@ -124,7 +127,8 @@ pub fn quantile_bins(run: &Run, count: usize) -> Result<Scalar> {
     Ok(Scalar { name, thresholds })
 }
 
-/// The labels that a heatmap has columns for, in their order: all, or of many those with the most images.
+/// The labels that a heatmap has columns for, in their order: all, or of many those with the most
+/// images.
 fn shown(images: &[u64]) -> Vec<usize> {
     let mut labels: Vec<usize> = (0..images.len()).collect();
     if labels.len() > MOST_COLUMNS {
@@ -139,10 +143,12 @@ impl Matrices {
     /// Of no picture yet.
     pub fn new(manifest: &Manifest, importance: &Importance, columns: Columns) -> Self {
         let (labels, mut classes) = (columns.names(&manifest.labels), manifest.classes.clone());
-        let background = (importance.rule().background == BackgroundRow::Row).then_some(classes.len());
+        let background =
+            (importance.rule().background == BackgroundRow::Row).then_some(classes.len());
         classes.extend(background.map(|_| BACKGROUND.into()));
         let names = manifest.configuration.cam.names().into_iter();
-        let methods: Vec<_> = names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
+        let methods: Vec<_> =
+            names.map(|name| (name, Counts::new(classes.len(), labels.len()))).collect();
         let game = |method: &Method| (method.row().needs == Needs::Regions).then(Effects::default);
         let effects = manifest.configuration.cam.methods_of_maps().iter().map(game).collect();
         let seed = manifest.configuration.cam.seed;
@@ -173,12 +179,20 @@ impl Matrices {
         let mut detected = detected_classes(record, self.importance.rule());
         detected.extend(self.background);
         self.detected.add(label, &detected);
-        for (method, ((_, counts), scores)) in self.methods.iter_mut().zip(&mut self.scores).enumerate() {
+        for (method, ((_, counts), scores)) in
+            self.methods.iter_mut().zip(&mut self.scores).enumerate()
+        {
             let mut important = self.importance.classes(record, method);
             scores.add(record, method, label, &self.importance);
             if let Some(background) = self.background {
-                important.extend(self.importance.background_counts(record, method).then_some(background));
-                scores.add_number(background, label, self.importance.background_number(record, method));
+                important.extend(
+                    self.importance.background_counts(record, method).then_some(background),
+                );
+                scores.add_number(
+                    background,
+                    label,
+                    self.importance.background_number(record, method),
+                );
             }
             counts.add(label, &important);
         }
@@ -209,10 +223,11 @@ impl Matrices {
         &self.classes
     }
 
-    /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `mean_scores.csv`, `statistics.csv`, `heatmap.png` and
-    /// `forest.png` with their SVGs for every method, and returns the pictures' paths. A method by which no box counts
-    /// has no heatmap, and one without a class that is important often enough no forest plot. One that gives regions
-    /// values has `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two
+    /// Writes `<folder>/<method>/association.csv`, `counts.csv`, `mean_scores.csv`,
+    /// `statistics.csv`, `heatmap.png` and `forest.png` with their SVGs for every method, and
+    /// returns the pictures' paths. A method by which no box counts has no heatmap, and one without
+    /// a class that is important often enough no forest plot. One that gives regions values has
+    /// `effects.csv`, `effects_matrix.csv` and `most_important_matrix.csv` too, and of these two
     /// `effects.png` and `most_important.png` with their SVGs.
     ///
     /// # Errors
@@ -228,12 +243,13 @@ impl Matrices {
             }
             Ok(pictures)
         };
-        let pictures: Result<Vec<Vec<PathBuf>>> = (0..self.methods.len()).into_par_iter().map(of_method).collect();
+        let pictures: Result<Vec<Vec<PathBuf>>> =
+            (0..self.methods.len()).into_par_iter().map(of_method).collect();
         Ok(pictures?.concat())
     }
 
-    /// The classes with the highest mean share, at most `top`, the highest first; labels of few images do not count
-    /// ([`Counts::prominent_by_labels_of`]).
+    /// The classes with the highest mean share, at most `top`, the highest first; labels of few
+    /// images do not count ([`Counts::prominent_by_labels_of`]).
     pub fn prominent(&self, counts: &Counts, top: usize) -> Vec<usize> {
         counts.prominent_by_labels_of(top, self.importance.rule().min_images)
     }
@@ -243,14 +259,29 @@ impl Matrices {
         CellTable::new(counts, &self.detected, self.importance.rule().min_images)
     }
 
-    fn write_method(&self, folder: &Path, method: &str, counts: &Counts, scores: &ScoreSums) -> Result<Vec<PathBuf>> {
+    fn write_method(
+        &self,
+        folder: &Path,
+        method: &str,
+        counts: &Counts,
+        scores: &ScoreSums,
+    ) -> Result<Vec<PathBuf>> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         self.matrix(&folder.join("association.csv"), &counts.association())?;
-        let rows = counts.cells.rows().into_iter().map(|row| row.iter().map(u64::to_string).collect());
-        self.table(&folder.join("counts.csv"), rows.chain([counts.images.iter().map(u64::to_string).collect()]))?;
+        let rows =
+            counts.cells.rows().into_iter().map(|row| row.iter().map(u64::to_string).collect());
+        self.table(
+            &folder.join("counts.csv"),
+            rows.chain([counts.images.iter().map(u64::to_string).collect()]),
+        )?;
         self.matrix(&folder.join("mean_scores.csv"), &scores.means(&counts.images))?;
         let cells = self.cells(counts);
-        cells.write(&folder.join("statistics.csv"), &self.classes, &self.labels, self.importance.nested())?;
+        cells.write(
+            &folder.join("statistics.csv"),
+            &self.classes,
+            &self.labels,
+            self.importance.nested(),
+        )?;
         let heatmap = self.heatmap(method, counts, &cells);
         let forest = self.forest(method, &cells);
         let pictures = [
@@ -265,7 +296,9 @@ impl Matrices {
         let classes = self.heatmap_classes(counts, cells);
         let mut heatmap = match self.importance.rule().heatmap {
             HeatmapKind::Shares => self.heatmap_of_shares(method, counts, &classes),
-            HeatmapKind::Difference | HeatmapKind::LogOdds => self.heatmap_of_cells(method, counts, cells, &classes),
+            HeatmapKind::Difference | HeatmapKind::LogOdds => {
+                self.heatmap_of_cells(method, counts, cells, &classes)
+            }
         };
         if self.importance.rule().mark || self.importance.rule().heatmap != HeatmapKind::Shares {
             self.mark(&mut heatmap, counts, cells, &classes);
@@ -274,14 +307,16 @@ impl Matrices {
         heatmap
     }
 
-    /// The paper's Fig. 2: the most prominent classes, every share with its denominator below the column.
+    /// The paper's Fig. 2: the most prominent classes, every share with its denominator below the
+    /// column.
     fn heatmap_of_shares(&self, method: &str, counts: &Counts, classes: &[usize]) -> Heatmap {
         let images: u64 = counts.images.iter().sum();
-        let mut heatmap = self.drawn(&counts.association(), classes, &counts.images, "association.csv");
+        let mut heatmap =
+            self.drawn(&counts.association(), classes, &counts.images, "association.csv");
         heatmap.title = "Objects and emotions".into();
         heatmap.subtitle = Some(format!(
-            "{method}, {}: share of an emotion's images in which a class is important; the {} most prominent of {} \
-             classes",
+            "{method}, {}: share of an emotion's images in which a class is important; the {} most \
+             prominent of {} classes",
             counted(images, "image"),
             classes.len(),
             self.classes.len()
@@ -292,20 +327,32 @@ impl Matrices {
         heatmap
     }
 
-    /// The rows `classes` of a matrix of classes x labels, with each label's number of images below its column; `table`
-    /// is the file that has the whole matrix.
-    fn drawn(&self, matrix: &Array2<Option<f64>>, classes: &[usize], images: &[u64], table: &str) -> Heatmap {
+    /// The rows `classes` of a matrix of classes x labels, with each label's number of images below
+    /// its column; `table` is the file that has the whole matrix.
+    fn drawn(
+        &self,
+        matrix: &Array2<Option<f64>>,
+        classes: &[usize],
+        images: &[u64],
+        table: &str,
+    ) -> Heatmap {
         let columns = shown(images);
         let mut notes = Vec::new();
         if columns.len() < self.labels.len() {
             let (shown, all) = (columns.len(), self.labels.len());
-            notes.push(format!("The {shown} labels with the most images of {all}; {table} has all."));
+            notes.push(format!(
+                "The {shown} labels with the most images of {all}; {table} has all."
+            ));
         }
         let min_images = self.importance.rule().min_images;
-        let faded: Vec<usize> = (0..columns.len()).filter(|&at| images[columns[at]] < min_images).collect();
+        let faded: Vec<usize> =
+            (0..columns.len()).filter(|&at| images[columns[at]] < min_images).collect();
         if faded.iter().any(|&at| images[columns[at]] > 0) {
-            let order = if faded.len() < columns.len() { ", which do not order the rows" } else { "" };
-            notes.push(format!("Faded: labels of fewer than {min_images} images (--min-images){order}."));
+            let order =
+                if faded.len() < columns.len() { ", which do not order the rows" } else { "" };
+            notes.push(format!(
+                "Faded: labels of fewer than {min_images} images (--min-images){order}."
+            ));
         }
         notes.extend(self.columns.described());
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
@@ -333,7 +380,9 @@ impl Matrices {
         let failed = |error: csv::Error| Error::file(path, format!("cannot be written: {error}"));
         write_whole(path, |file| {
             let mut table = csv::Writer::from_writer(file);
-            table.write_record(["class"].into_iter().chain(self.labels.iter().map(String::as_str))).map_err(failed)?;
+            table
+                .write_record(["class"].into_iter().chain(self.labels.iter().map(String::as_str)))
+                .map_err(failed)?;
             let names = self.classes.iter().map(String::as_str).chain(["images"]);
             for (name, cells) in names.zip(rows) {
                 table.write_record([name.to_string()].into_iter().chain(cells)).map_err(failed)?;
@@ -343,8 +392,8 @@ impl Matrices {
     }
 }
 
-/// Writes `<folder>/<name>.png` and `.svg` and returns the path of the PNG; of a picture that is empty none, and one of
-/// an earlier look is removed.
+/// Writes `<folder>/<name>.png` and `.svg` and returns the path of the PNG; of a picture that is
+/// empty none, and one of an earlier look is removed.
 pub(super) fn picture(
     folder: &Path,
     name: &str,

@@ -1,5 +1,5 @@
-//! From records to the object-emotion association matrix (paper, section 2): which classes of objects are important
-//! in the pictures of which emotion. Knows nothing of networks.
+//! From records to the object-emotion association matrix (paper, section 2): which classes of
+//! objects are important in the pictures of which emotion. Knows nothing of networks.
 
 mod cell;
 mod cells;
@@ -32,8 +32,8 @@ use crate::run::record::ImageRecord;
 use crate::{Error, Result};
 use ndarray::Array2;
 
-/// Refuses what does not fit a run: a least margin between probabilities for a network that has none, a table of nested
-/// classes that are not the run's.
+/// Refuses what does not fit a run: a least margin between probabilities for a network that has
+/// none, a table of nested classes that are not the run's.
 ///
 /// # Errors
 /// [`Error::Setting`], or as [`NestedClasses::new`].
@@ -41,8 +41,8 @@ pub fn check_rule(manifest: &Manifest, rule: &AssociationConfig) -> Result<()> {
     NestedClasses::new(rule, &manifest.classes)?;
     match (&manifest.output, rule.min_margin > 0.0) {
         (Some(output), true) => Err(Error::Setting(format!(
-            "min_margin is between the probabilities of labels, and this network has a single output ({output}): leave \
-             it out"
+            "min_margin is between the probabilities of labels, and this network has a single \
+             output ({output}): leave it out"
         ))),
         _ => Ok(()),
     }
@@ -60,11 +60,12 @@ fn each_once(mut classes: Vec<usize>) -> Vec<usize> {
     classes
 }
 
-/// Counts over pictures. A commutative monoid: the counts of two corpora merge into those of both, and [`Counts::new`]
-/// is neutral.
+/// Counts over pictures. A commutative monoid: the counts of two corpora merge into those of both,
+/// and [`Counts::new`] is neutral.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
-    /// a_ij, classes x labels: pictures of label j in which class i occurs at least once among the important boxes.
+    /// a_ij, classes x labels: pictures of label j in which class i occurs at least once among the
+    /// important boxes.
     pub cells: Array2<u64>,
     /// c_j: pictures of label j.
     pub images: Vec<u64>,
@@ -96,36 +97,41 @@ impl Counts {
         self.images.iter_mut().zip(&other.images).for_each(|(sum, more)| *sum += more);
     }
 
-    /// M' (paper, section 2): the share a_ij / c_j of the pictures of label j in which class i is important; `None` in
-    /// the column of a label that no picture got.
+    /// M' (paper, section 2): the share a_ij / c_j of the pictures of label j in which class i is
+    /// important; `None` in the column of a label that no picture got.
     pub fn association(&self) -> Array2<Option<f64>> {
         Array2::from_shape_fn(self.cells.dim(), |(class, label)| {
-            (self.images[label] > 0).then(|| self.cells[[class, label]] as f64 / self.images[label] as f64)
+            (self.images[label] > 0)
+                .then(|| self.cells[[class, label]] as f64 / self.images[label] as f64)
         })
     }
 
-    /// The place of `class` in the column of `label`, by falling count from 1; equals share the better place. `None`
-    /// for a label that no picture got, and a class that none of its pictures has.
+    /// The place of `class` in the column of `label`, by falling count from 1; equals share the
+    /// better place. `None` for a label that no picture got, and a class that none of its pictures
+    /// has.
     pub fn rank(&self, class: usize, label: usize) -> Option<usize> {
         let column = self.cells.column(label);
-        (column[class] > 0).then(|| 1 + column.iter().filter(|&&count| count > column[class]).count())
+        (column[class] > 0)
+            .then(|| 1 + column.iter().filter(|&&count| count > column[class]).count())
     }
 
-    /// The classes with the highest mean share over the labels that occur, at most `top`, none whose mean is 0; the
-    /// first of equals comes first.
+    /// The classes with the highest mean share over the labels that occur, at most `top`, none
+    /// whose mean is 0; the first of equals comes first.
     pub fn prominent(&self, top: usize) -> Vec<usize> {
         self.prominent_by_labels_of(top, 0)
     }
 
-    /// Which labels have too few pictures, fewer than `min_images`, to order classes by their shares, one of which is a
-    /// whole picture. Where all labels have too few none is named: they are all there is.
+    /// Which labels have too few pictures, fewer than `min_images`, to order classes by their
+    /// shares, one of which is a whole picture. Where all labels have too few none is named: they
+    /// are all there is.
     pub fn labels_of_few(&self, min_images: u64) -> Vec<bool> {
         let few: Vec<bool> = self.images.iter().map(|&images| images < min_images).collect();
         if few.contains(&false) { few } else { vec![false; few.len()] }
     }
 
-    /// The classes as by [`Counts::prominent`], but that their order follows from labels with at least `min_images`
-    /// pictures alone ([`Counts::labels_of_few`]). A class that only other labels have comes last.
+    /// The classes as by [`Counts::prominent`], but that their order follows from labels with at
+    /// least `min_images` pictures alone ([`Counts::labels_of_few`]). A class that only other
+    /// labels have comes last.
     pub fn prominent_by_labels_of(&self, top: usize, min_images: u64) -> Vec<usize> {
         let (association, few) = (self.association(), self.labels_of_few(min_images));
         let sure = |row: ndarray::ArrayView1<'_, Option<f64>>| -> f64 {
@@ -175,7 +181,10 @@ mod tests {
                 flat: false,
                 error: None,
                 mean: 0.0,
-                scores: boxes.iter().map(|&(_, _, mean)| BoxScore { mean, max: 1.0, ..BoxScore::default() }).collect(),
+                scores: boxes
+                    .iter()
+                    .map(|&(_, _, mean)| BoxScore { mean, max: 1.0, ..BoxScore::default() })
+                    .collect(),
                 mask_scores: Vec::new(),
                 background: BoxScore::default(),
                 grid: None,
@@ -185,8 +194,10 @@ mod tests {
     }
 
     fn count(records: &[ImageRecord], rule: &AssociationConfig) -> Counts {
-        let (mut counts, importance) =
-            (Counts::new(4, 3), Importance::of_picture(rule, &["a", "b", "c", "d"].map(String::from)).unwrap());
+        let (mut counts, importance) = (
+            Counts::new(4, 3),
+            Importance::of_picture(rule, &["a", "b", "c", "d"].map(String::from)).unwrap(),
+        );
         records.iter().for_each(|record| counts.add(record.label, &importance.classes(record, 0)));
         counts
     }
@@ -204,7 +215,8 @@ mod tests {
         assert_eq!(association.row(1).to_vec(), [Some(0.5), None, Some(0.0)]);
         assert_eq!(association.row(2).to_vec(), [Some(0.5), None, Some(0.0)]);
         assert_eq!(counts.prominent(25), [1, 2]);
-        let strict = AssociationConfig { min_confidence: 0.5, score: ScoreRule::Max, ..Default::default() };
+        let strict =
+            AssociationConfig { min_confidence: 0.5, score: ScoreRule::Max, ..Default::default() };
         assert_eq!(count(&records, &strict).cells.column(0).to_vec(), [0, 1, 1, 0]);
     }
 
@@ -217,7 +229,10 @@ mod tests {
         assert_eq!(counts.prominent_by_labels_of(9, 10), [0, 1, 2]);
         assert_eq!(counts.labels_of_few(10), [false, true, true]);
         // Where every label has few images they are all there is.
-        assert_eq!((counts.labels_of_few(30), counts.prominent_by_labels_of(1, 30)), (vec![false; 3], vec![1]));
+        assert_eq!(
+            (counts.labels_of_few(30), counts.prominent_by_labels_of(1, 30)),
+            (vec![false; 3], vec![1])
+        );
     }
 
     proptest! {

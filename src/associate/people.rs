@@ -1,8 +1,9 @@
-//! A run beside labels that people gave: whether the network answers as people do, which objects go with what people
-//! say, and which are important when the network is wrong.
+//! A run beside labels that people gave: whether the network answers as people do, which objects go
+//! with what people say, and which are important when the network is wrong.
 //!
-//! In: records, people's labels. Out: matrices by people's labels, the confusion of both, and for each answer the
-//! difference between pictures for which it is wrong and those for which it is right. No network runs.
+//! In: records, people's labels. Out: matrices by people's labels, the confusion of both, and for
+//! each answer the difference between pictures for which it is wrong and those for which it is
+//! right. No network runs.
 
 use super::matrices::picture;
 use super::{Columns, Counts, DifferenceTable, Importance, Matrices};
@@ -41,11 +42,14 @@ impl BesidePeople {
     /// Counts a run's records.
     ///
     /// # Errors
-    /// The records cannot be read; the rule does not fit the run's network; the network names no labels.
+    /// The records cannot be read; the rule does not fit the run's network; the network names no
+    /// labels.
     pub fn read(run: &Run, rule: &AssociationConfig, truth: &Arc<PeopleLabels>) -> Result<Self> {
         let importance = Importance::of_run(run, rule)?;
         if let Some(output) = &run.manifest.output {
-            let message = format!("its network has a single output ({output}), with which no labels can be compared");
+            let message = format!(
+                "its network has a single output ({output}), with which no labels can be compared"
+            );
             return Err(Error::file(run.folder(), message));
         }
         let new = |columns| Matrices::new(&run.manifest, &importance, columns);
@@ -72,7 +76,8 @@ impl BesidePeople {
             match truth.of_network[record.label] {
                 Some(answer) => {
                     beside.confusion.add(label, answer);
-                    if answer == label { &mut beside.right } else { &mut beside.wrong }.add(&record);
+                    if answer == label { &mut beside.right } else { &mut beside.wrong }
+                        .add(&record);
                 }
                 None => beside.incomparable += 1,
             }
@@ -96,8 +101,8 @@ impl BesidePeople {
         &self.by_people
     }
 
-    /// Per method the differences between pictures that are answered wrongly (second) and rightly (first); the columns
-    /// are the answers.
+    /// Per method the differences between pictures that are answered wrongly (second) and rightly
+    /// (first); the columns are the answers.
     pub fn right_or_wrong(&self) -> Vec<(&str, DifferenceTable)> {
         let pairs = self.right.methods().iter().zip(self.wrong.methods());
         let table = |(right, wrong): (&(String, Counts), &(String, Counts))| {
@@ -106,9 +111,9 @@ impl BesidePeople {
         self.right.methods().iter().map(|(name, _)| name.as_str()).zip(pairs.map(table)).collect()
     }
 
-    /// Writes into `folder`: `confusion.csv`, `.png` and `.svg`, `labels.csv` and `accuracy.json`; for every method
-    /// what [`Matrices::write`] does, with people's labels as columns, and `right_or_wrong.csv` and `.png` with its
-    /// SVG. Returns the paths of the pictures.
+    /// Writes into `folder`: `confusion.csv`, `.png` and `.svg`, `labels.csv` and `accuracy.json`;
+    /// for every method what [`Matrices::write`] does, with people's labels as columns, and
+    /// `right_or_wrong.csv` and `.png` with its SVG. Returns the paths of the pictures.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -119,13 +124,19 @@ impl BesidePeople {
         let mut pictures = self.by_people.write(folder)?;
         for (method, table) in self.right_or_wrong() {
             let folder = folder.join(method);
-            table.write(&folder.join("right_or_wrong.csv"), &self.classes, &self.answers, ["right", "wrong"])?;
-            let mut heatmap = table.heatmap(&self.classes, &self.answers, self.rule.top, self.rule.min_images);
+            table.write(
+                &folder.join("right_or_wrong.csv"),
+                &self.classes,
+                &self.answers,
+                ["right", "wrong"],
+            )?;
+            let mut heatmap =
+                table.heatmap(&self.classes, &self.answers, self.rule.top, self.rule.min_images);
             heatmap.title = "What is important when the network is wrong".into();
             heatmap.subtitle = Some(format!(
-                "{method}: share of the images with a wrong answer in which a class is important, less that of the \
-                 images \
-                 with the same answer where it is right; the {} classes with the surest cells",
+                "{method}: share of the images with a wrong answer in which a class is important, \
+                 less that of the images with the same answer where it is right; the {} classes \
+                 with the surest cells",
                 heatmap.rows.len()
             ));
             heatmap.empty_label = "the answer is never right, or never wrong".into();

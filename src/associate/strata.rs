@@ -1,8 +1,8 @@
-//! Associations within groups of pictures, as by the year or by who is seen: does an object go with a label only
-//! because both are more frequent in some group, and does it in all groups alike?
+//! Associations within groups of pictures, as by the year or by who is seen: does an object go with
+//! a label only because both are more frequent in some group, and does it in all groups alike?
 //!
-//! In: records, a word for each picture. Out: per method and cell the odds ratio of Mantel and Haenszel over the groups
-//! with tests, and the shares in every group.
+//! In: records, a word for each picture. Out: per method and cell the odds ratio of Mantel and
+//! Haenszel over the groups with tests, and the shares in every group.
 
 use super::cells::{number, q_values};
 use super::{Columns, Counts, Importance, Matrices};
@@ -35,7 +35,8 @@ impl StrataReport {
     /// Counts a run's records in groups: `given` has the group of each picture.
     ///
     /// # Errors
-    /// The records cannot be read; the rule does not fit the run's network; there are more than a thousand groups.
+    /// The records cannot be read; the rule does not fit the run's network; there are more than a
+    /// thousand groups.
     pub fn read(
         run: &Run,
         rule: &AssociationConfig,
@@ -56,7 +57,8 @@ impl StrataReport {
             }
             match strata.len() > MOST_STRATA {
                 true => Err(Error::Setting(format!(
-                    "the column {column} has more than {MOST_STRATA} different words; groups are for columns with a few"
+                    "the column {column} has more than {MOST_STRATA} different words; groups are \
+                     for columns with a few"
                 ))),
                 false => Ok(()),
             }
@@ -64,7 +66,10 @@ impl StrataReport {
         let whole = Matrices::new(&run.manifest, &importance, columns.clone());
         Ok(Self {
             column: column.into(),
-            strata: strata.into_iter().map(|(name, matrices)| (name.to_string(), matrices)).collect(),
+            strata: strata
+                .into_iter()
+                .map(|(name, matrices)| (name.to_string(), matrices))
+                .collect(),
             rule: rule.clone(),
             classes: whole.classes().to_vec(),
             labels: whole.labels().to_vec(),
@@ -89,8 +94,11 @@ impl StrataReport {
         for (place, (method, _)) in first.methods().iter().enumerate() {
             let folder = folder.join(method);
             std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
-            let groups: Vec<(&str, &Counts)> =
-                self.strata.iter().map(|(name, matrices)| (name.as_str(), &matrices.methods()[place].1)).collect();
+            let groups: Vec<(&str, &Counts)> = self
+                .strata
+                .iter()
+                .map(|(name, matrices)| (name.as_str(), &matrices.methods()[place].1))
+                .collect();
             let cells = self.often(&groups);
             self.write_groups(&folder.join("strata.csv"), &groups, &cells)?;
             let path = folder.join("mantel_haenszel.csv");
@@ -100,33 +108,68 @@ impl StrataReport {
         Ok(written)
     }
 
-    /// Cells of classes that are important in at least so many pictures as the rule asks, with labels that occur.
+    /// Cells of classes that are important in at least so many pictures as the rule asks, with
+    /// labels that occur.
     fn often(&self, groups: &[(&str, &Counts)]) -> Vec<(usize, usize)> {
-        let important =
-            |class| groups.iter().map(|(_, counts)| counts.cells.index_axis(Axis(0), class).sum()).sum::<u64>();
-        let labels: Vec<usize> =
-            (0..self.labels.len()).filter(|&label| groups.iter().any(|(_, counts)| counts.images[label] > 0)).collect();
-        let classes = (0..self.classes.len()).filter(|&class| important(class) >= self.rule.min_images);
+        let important = |class| {
+            groups
+                .iter()
+                .map(|(_, counts)| counts.cells.index_axis(Axis(0), class).sum())
+                .sum::<u64>()
+        };
+        let labels: Vec<usize> = (0..self.labels.len())
+            .filter(|&label| groups.iter().any(|(_, counts)| counts.images[label] > 0))
+            .collect();
+        let classes =
+            (0..self.classes.len()).filter(|&class| important(class) >= self.rule.min_images);
         classes.flat_map(|class| labels.iter().map(move |&label| (class, label))).collect()
     }
 
-    fn write_groups(&self, path: &Path, groups: &[(&str, &Counts)], cells: &[(usize, usize)]) -> Result<()> {
+    fn write_groups(
+        &self,
+        path: &Path,
+        groups: &[(&str, &Counts)],
+        cells: &[(usize, usize)],
+    ) -> Result<()> {
         table(path, |table| {
-            let head = ["class", "label", &self.column, "images_with_label", "important_with_label", "share"];
-            let others = ["share_low", "share_high", "other_images", "other_important", "base_rate", "log_odds"];
+            let head = [
+                "class",
+                "label",
+                &self.column,
+                "images_with_label",
+                "important_with_label",
+                "share",
+            ];
+            let others = [
+                "share_low",
+                "share_high",
+                "other_images",
+                "other_important",
+                "base_rate",
+                "log_odds",
+            ];
             table.row(head.into_iter().chain(others).chain(["log_odds_error"]))?;
             for &(class, label) in cells {
                 for (group, counts) in groups {
-                    let [[hits, images], [other_hits, other_images]] = of_cell(counts, class, label);
-                    let share = |hits: u64, images: u64| (images > 0).then(|| hits as f64 / images as f64);
+                    let [[hits, images], [other_hits, other_images]] =
+                        of_cell(counts, class, label);
+                    let share =
+                        |hits: u64, images: u64| (images > 0).then(|| hits as f64 / images as f64);
                     let (low, high) = wilson(hits, images).unzip();
-                    let odds = TwoByTwo::of_groups([hits, images], [other_hits, other_images]).log_odds();
-                    let mut row = vec![self.classes[class].clone(), self.labels[label].clone(), group.to_string()];
+                    let odds =
+                        TwoByTwo::of_groups([hits, images], [other_hits, other_images]).log_odds();
+                    let mut row = vec![
+                        self.classes[class].clone(),
+                        self.labels[label].clone(),
+                        group.to_string(),
+                    ];
                     row.extend([images, hits].map(|count| count.to_string()));
                     row.extend([share(hits, images), low, high].map(number));
                     row.extend([other_images, other_hits].map(|count| count.to_string()));
                     row.push(number(share(other_hits, other_images)));
-                    row.extend([odds.map(|odds| odds.value), odds.map(|odds| odds.error)].map(number));
+                    row.extend(
+                        [odds.map(|odds| odds.value), odds.map(|odds| odds.error)].map(number),
+                    );
                     table.row(row)?;
                 }
             }
@@ -134,7 +177,12 @@ impl StrataReport {
         })
     }
 
-    fn write_common(&self, path: &Path, groups: &[(&str, &Counts)], cells: &[(usize, usize)]) -> Result<()> {
+    fn write_common(
+        &self,
+        path: &Path,
+        groups: &[(&str, &Counts)],
+        cells: &[(usize, usize)],
+    ) -> Result<()> {
         let found: Vec<Option<Stratified>> = cells
             .iter()
             .map(|&(class, label)| {
@@ -145,7 +193,8 @@ impl StrataReport {
                 stratified(&groups.iter().map(table).collect::<Vec<_>>())
             })
             .collect();
-        let p_values: Vec<Option<f64>> = found.iter().map(|one| one.map(|one| one.p_value)).collect();
+        let p_values: Vec<Option<f64>> =
+            found.iter().map(|one| one.map(|one| one.p_value)).collect();
         let homogeneity: Vec<Option<f64>> =
             found.iter().map(|one| one.and_then(|one| one.homogeneity_p_value)).collect();
         let (q, homogeneity_q) = (q_values(&p_values), q_values(&homogeneity));
@@ -167,7 +216,12 @@ impl StrataReport {
                 let mut row = vec![self.classes[class].clone(), self.labels[label].clone()];
                 row.push(found[place].map_or(0, |one| one.strata).to_string());
                 row.extend(
-                    [odds.map(|odds| odds.value), odds.map(|odds| odds.lower), odds.map(|odds| odds.upper)].map(number),
+                    [
+                        odds.map(|odds| odds.value),
+                        odds.map(|odds| odds.lower),
+                        odds.map(|odds| odds.upper),
+                    ]
+                    .map(number),
                 );
                 row.extend([p_values[place], q[place].map(|(q, _)| q)].map(number));
                 row.extend([homogeneity[place], homogeneity_q[place].map(|(q, _)| q)].map(number));
@@ -178,7 +232,8 @@ impl StrataReport {
     }
 }
 
-/// Pictures with the label in which the class is important, and all of them; then the same of other labels.
+/// Pictures with the label in which the class is important, and all of them; then the same of other
+/// labels.
 fn of_cell(counts: &Counts, class: usize, label: usize) -> [[u64; 2]; 2] {
     let (hits, images) = (counts.cells[[class, label]], counts.images[label]);
     let all = [counts.cells.row(class).sum(), counts.images.iter().sum()];

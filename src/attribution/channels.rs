@@ -1,9 +1,11 @@
-//! The score without some of A's channels: what ablation, LIME and Shapley values ask, thousands of times a picture.
+//! The score without some of A's channels: what ablation, LIME and Shapley values ask, thousands of
+//! times a picture.
 //!
-//! Of a network whose head shows its layers, channels often do not meet between A and the first linear layer (ReLU,
-//! max-pooling, flattening), so that this layer's output is b + sum over k of C_k, where C_k comes from channel k
-//! alone. Without some channels it is b plus the sum of the others' parts: exact, and only the layers behind it have to
-//! be run. Of any other network changed activations go through the head, as many at a time as a bounded memory holds.
+//! Of a network whose head shows its layers, channels often do not meet between A and the first
+//! linear layer (ReLU, max-pooling, flattening), so that this layer's output is b + sum over k of
+//! C_k, where C_k comes from channel k alone. Without some channels it is b plus the sum of the
+//! others' parts: exact, and only the layers behind it have to be run. Of any other network changed
+//! activations go through the head, as many at a time as a bounded memory holds.
 
 use super::pass::VisibleHead;
 use super::{HeadPass, Score};
@@ -16,15 +18,21 @@ const BYTES: i64 = 96 << 20;
 /// Changed activations at a time, at most.
 const VARIANTS: i64 = 256;
 
-/// Share of active features up to which it pays to take them apart: at this share the product takes 0.6 of its time
-/// (257 x 4096 by 4096 x 4096, two cores of an AMD EPYC), beyond it copying the weights costs what is saved.
+/// Share of active features up to which it pays to take them apart: at this share the product takes
+/// 0.6 of its time (257 x 4096 by 4096 x 4096, two cores of an AMD EPYC), beyond it copying the
+/// weights costs what is saved.
 const ACTIVE_AT_MOST: f64 = 0.5;
 
 impl HeadPass<'_> {
     /// The score of `picture` as it is, (1), and without each of its channels, (K).
-    pub(super) fn ablated(&self, picture: usize, score: Score) -> Result<(Tensor, Tensor), TchError> {
+    pub(super) fn ablated(
+        &self,
+        picture: usize,
+        score: Score,
+    ) -> Result<(Tensor, Tensor), TchError> {
         if let Some(parts) = self.channel_parts()? {
-            // The first linear layer's whole output, then in row 1 + k the same without channel k's part.
+            // The first linear layer's whole output, then in row 1 + k the same without channel k's
+            // part.
             let whole = parts.whole(picture)?;
             let outputs = Tensor::f_cat(&[&whole, &whole.f_sub(&parts.of_picture(picture)?)?], 0)?;
             let scores = self.scores(&parts.finish(&outputs)?, picture, score)?;
@@ -32,28 +40,36 @@ impl HeadPass<'_> {
         }
         let channels = self.a().size()[1];
         let options = (Kind::Float, self.a().device());
-        let others = Tensor::f_ones([channels, channels], options)?.f_sub(&Tensor::f_eye(channels, options)?)?;
+        let others = Tensor::f_ones([channels, channels], options)?
+            .f_sub(&Tensor::f_eye(channels, options)?)?;
         let whole = self.own_scores(score)?.f_select(0, picture as i64)?;
         Ok((whole, self.masked(picture, &others, score)?))
     }
 
-    /// The score of `picture` with the channels of each row of `masks` (rows, K), zeros and ones: (rows).
-    pub(super) fn masked(&self, picture: usize, masks: &Tensor, score: Score) -> Result<Tensor, TchError> {
+    /// The score of `picture` with the channels of each row of `masks` (rows, K), zeros and ones:
+    /// (rows).
+    pub(super) fn masked(
+        &self,
+        picture: usize,
+        masks: &Tensor,
+        score: Score,
+    ) -> Result<Tensor, TchError> {
         if let Some(parts) = self.channel_parts()? {
             return self.scores(&parts.finish(&parts.masked(picture, masks)?)?, picture, score);
         }
         let own = self.a().f_narrow(0, picture as i64, 1)?;
         let (_, channels, rows, columns) = own.size4()?;
         let count = masks.size()[0];
-        // One size of a batch throughout, the last filled up: libtorch's results follow the size, and a program that it
-        // specialises for a size is specialised once.
+        // One size of a batch throughout, the last filled up: libtorch's results follow the size,
+        // and a program that it specialises for a size is specialised once.
         let size = (BYTES / (4 * channels * rows * columns)).clamp(1, VARIANTS).min(count.max(1));
         let mut found = Vec::new();
         for start in (0..count).step_by(size as usize) {
             let length = size.min(count - start);
             let mut part = masks.f_narrow(0, start, length)?;
             if length < size {
-                let last = part.f_narrow(0, length - 1, 1)?.f_expand([size - length, channels], false)?;
+                let last =
+                    part.f_narrow(0, length - 1, 1)?.f_expand([size - length, channels], false)?;
                 part = Tensor::f_cat(&[part, last], 0)?;
             }
             let variants = part.f_reshape([size, channels, 1, 1])?.f_mul(&own)?;
@@ -64,13 +80,19 @@ impl HeadPass<'_> {
     }
 
     /// The score of `picture` as its channels join in `order` (K), from none to all: (K + 1).
-    pub(super) fn joining(&self, picture: usize, order: &Tensor, score: Score) -> Result<Tensor, TchError> {
+    pub(super) fn joining(
+        &self,
+        picture: usize,
+        order: &Tensor,
+        score: Score,
+    ) -> Result<Tensor, TchError> {
         if let Some(parts) = self.channel_parts()? {
             return self.scores(&parts.finish(&parts.joining(picture, order)?)?, picture, score);
         }
         let channels = order.size()[0];
         let options = (Kind::Float, self.a().device());
-        // In row r the first r of the order are there: the column of a channel is where it stands in the order.
+        // In row r the first r of the order are there: the column of a channel is where it stands
+        // in the order.
         let joined = Tensor::f_ones([channels + 1, channels], options)?.f_tril(-1)?;
         self.masked(picture, &joined.f_index_select(1, &order.f_argsort(0, false)?)?, score)
     }
@@ -107,7 +129,9 @@ impl<'a> ChannelParts<'a> {
         let VisibleHead { layers, values } = head;
         let first = layers.iter().position(|layer| matches!(layer, Layer::Linear { .. }));
         let first = first.expect("apply_to() has seen a linear layer");
-        let Layer::Linear { weight, bias } = &layers[first] else { unreachable!("position() found a linear layer") };
+        let Layer::Linear { weight, bias } = &layers[first] else {
+            unreachable!("position() found a linear layer")
+        };
         let _no_grad = tch::no_grad_guard();
         let (n, channels, ..) = values[0].size4()?;
         let pooled = values[first].f_reshape([n, channels, -1])?;
@@ -124,34 +148,42 @@ impl<'a> ChannelParts<'a> {
 
     /// The layer's output for a picture with all channels: (1, features).
     fn whole(&self, picture: usize) -> Result<Tensor, TchError> {
-        self.of_picture(picture)?.f_sum_dim_intlist([0_i64].as_slice(), true, Kind::Float)?.f_add(self.bias)
+        self.of_picture(picture)?
+            .f_sum_dim_intlist([0_i64].as_slice(), true, Kind::Float)?
+            .f_add(self.bias)
     }
 
-    /// The layer's output for a picture with the channels of each row of `masks` (rows, K): (rows, features).
+    /// The layer's output for a picture with the channels of each row of `masks` (rows, K): (rows,
+    /// features).
     fn masked(&self, picture: usize, masks: &Tensor) -> Result<Tensor, TchError> {
         // One picture's parts lie apart, which costs a product more than bringing them together.
         masks.f_matmul(&self.of_picture(picture)?.f_contiguous()?)?.f_add(self.bias)
     }
 
-    /// The layer's output for a picture as the channels join in `order` (K), from none to all: (K + 1, features).
+    /// The layer's output for a picture as the channels join in `order` (K), from none to all:
+    /// (K + 1, features).
     fn joining(&self, picture: usize, order: &Tensor) -> Result<Tensor, TchError> {
-        let joined = self.of_picture(picture)?.f_index_select(0, order)?.f_cumsum(0, Kind::Float)?;
+        let joined =
+            self.of_picture(picture)?.f_index_select(0, order)?.f_cumsum(0, Kind::Float)?;
         Tensor::f_cat(&[joined.f_narrow(0, 0, 1)?.f_zeros_like()?, joined], 0)?.f_add(self.bias)
     }
 
     /// From outputs of the layer (rows, features) to outputs of the network (rows, outputs).
     fn finish(&self, outputs: &Tensor) -> Result<Tensor, TchError> {
         let _no_grad = tch::no_grad_guard();
-        let [Layer::Pointwise(Nonlinearity::Relu), Layer::Linear { weight, bias }, rest @ ..] = self.behind else {
+        let [Layer::Pointwise(Nonlinearity::Relu), Layer::Linear { weight, bias }, rest @ ..] =
+            self.behind
+        else {
             return forward(self.behind, outputs);
         };
         forward(rest, &linear_of_active(&outputs.f_relu()?, weight, bias)?)
     }
 }
 
-/// The linear layer's output for `x` (rows, features), none of it negative. Features that are 0 in every row add
-/// nothing; where few enough are left, the product is one of these alone: the same sums without their zeros. In a
-/// trained AlexNet most of the first linear layer is silent, whatever channels are missing.
+/// The linear layer's output for `x` (rows, features), none of it negative. Features that are 0 in
+/// every row add nothing; where few enough are left, the product is one of these alone: the same
+/// sums without their zeros. In a trained AlexNet most of the first linear layer is silent,
+/// whatever channels are missing.
 fn linear_of_active(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor, TchError> {
     // A GPU multiplies sooner than it says which features are active.
     if x.device().is_cuda() {
@@ -178,7 +210,8 @@ mod tests {
             let on = Tensor::randperm(200, options).less(active);
             let x = Tensor::randn([7, 200], options).abs() * &on;
             let found = linear_of_active(&x, &weight, &bias).unwrap();
-            let worst = f64::try_from((&found - x.linear(&weight, Some(&bias))).abs().max()).unwrap();
+            let worst =
+                f64::try_from((&found - x.linear(&weight, Some(&bias))).abs().max()).unwrap();
             assert!(worst < 2e-5, "{active} active: {worst:e}");
         }
     }

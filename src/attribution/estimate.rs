@@ -45,7 +45,11 @@ mod tests {
         // The sample variance is 7; that of the mean of three a third of it.
         approx::assert_abs_diff_eq!(found.errors[0], (7.0_f64 / 3.0).sqrt(), epsilon = 1e-12);
         assert_eq!(found.errors[1], 0.0);
-        approx::assert_abs_diff_eq!(found.relative_error(), (7.0_f32 / 3.0 / 34.0).sqrt(), epsilon = 1e-6);
+        approx::assert_abs_diff_eq!(
+            found.relative_error(),
+            (7.0_f32 / 3.0 / 34.0).sqrt(),
+            epsilon = 1e-6
+        );
         let single = Estimate::of_draws(&[vec![0.0, 0.0]]);
         assert_eq!((single.errors.as_slice(), single.relative_error()), (&[0.0, 0.0][..], 0.0));
     }

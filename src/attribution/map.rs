@@ -8,27 +8,29 @@ use tch::{Kind, TchError, Tensor};
 /// Keeps a division by the range of a constant map finite; the value of pytorch-grad-cam.
 pub(super) const EPSILON: f64 = 1e-7;
 
-/// Finished maps of a batch, where they were computed: on a GPU they stay there, and what is usually asked of them are
-/// a few numbers.
+/// Finished maps of a batch, where they were computed: on a GPU they stay there, and what is
+/// usually asked of them are a few numbers.
 #[derive(Debug)]
 pub struct Maps {
     /// (N, rows, columns), f32 in `[0, 1]`, N at least 1.
     tensor: Tensor,
-    /// For each picture whether its map shows nothing: its raw map had no positive part, or the same one everywhere, or
-    /// one so small that it vanishes beside the normalisation's epsilon, as the gradient of a saturated probability
-    /// may. Its maximum is below 1/2 then, as a rule 0, and 1 otherwise.
+    /// For each picture whether its map shows nothing: its raw map had no positive part, or the
+    /// same one everywhere, or one so small that it vanishes beside the normalisation's epsilon, as
+    /// the gradient of a saturated probability may. Its maximum is below 1/2 then, as a rule 0, and
+    /// 1 otherwise.
     pub flat: Vec<bool>,
     /// For each picture the mean of its map, in `[0, 1]`.
     pub means: Vec<f32>,
-    /// For each picture the standard error of its channel weights as a share of their norm, from a method that
-    /// estimates them by sampling.
+    /// For each picture the standard error of its channel weights as a share of their norm, from a
+    /// method that estimates them by sampling.
     pub errors: Option<Vec<f32>>,
-    /// The maps before the negative part was cut off, (N, rows, columns) of the same size, in units of the score a
-    /// place that was hidden; of methods whose negative values mean something.
+    /// The maps before the negative part was cut off, (N, rows, columns) of the same size, in units
+    /// of the score a place that was hidden; of methods whose negative values mean something.
     pub signed: Option<Tensor>,
     /// The game of each picture, from a method that plays one.
     pub games: Option<Vec<Game>>,
-    /// (N, K): the weights of A's channels of which the raw maps are the sums, from a method that weighs channels.
+    /// (N, K): the weights of A's channels of which the raw maps are the sums, from a method that
+    /// weighs channels.
     pub weights: Option<Tensor>,
 }
 
@@ -67,8 +69,8 @@ impl Maps {
     }
 }
 
-/// ReLU, min-max per picture, bilinear upsampling (half-pixel centres) to `size`, min-max again; `raw` is
-/// (N, rows, columns), N at least 1.
+/// ReLU, min-max per picture, bilinear upsampling (half-pixel centres) to `size`, min-max again;
+/// `raw` is (N, rows, columns), N at least 1.
 ///
 /// # Errors
 /// No memory.
@@ -130,7 +132,11 @@ mod tests {
         for (at, value) in values[0].iter().enumerate() {
             approx::assert_abs_diff_eq!(*value, expected[at % 6], epsilon = 1e-5);
         }
-        approx::assert_abs_diff_eq!(maps.means[0], expected.iter().sum::<f32>() / 6.0, epsilon = 1e-5);
+        approx::assert_abs_diff_eq!(
+            maps.means[0],
+            expected.iter().sum::<f32>() / 6.0,
+            epsilon = 1e-5
+        );
         assert_eq!(maps.means[1], 0.0);
     }
 }

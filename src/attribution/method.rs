@@ -1,11 +1,11 @@
 //! The table of methods, and methods by name.
 //!
-//! Names, help texts, `paper` and `all`, what a network must offer, and the documents' table follow from [`METHODS`]. A
-//! new method is a file with its row, and the row's name here.
+//! Names, help texts, `paper` and `all`, what a network must offer, and the documents' table follow
+//! from [`METHODS`]. A new method is a file with its row, and the row's name here.
 
 use super::cam::{
-    ablation_cam, eigen_cam, grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, lift_cam, lime_cam, lrp_cam,
-    score_cam, shapley_cam, xgrad_cam,
+    ablation_cam, eigen_cam, grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, lift_cam,
+    lime_cam, lrp_cam, score_cam, shapley_cam, xgrad_cam,
 };
 use super::options::{LayerPoint, Options, Score, Sign, Target};
 use super::regions::{dnc_shap, object_shap};
@@ -45,7 +45,8 @@ pub struct MethodRow {
     pub needs: Needs,
     /// Which scores it can explain.
     pub explains: Explains,
-    /// The score that the published pipeline explains with it; for methods it does not have, the logit.
+    /// The score that the published pipeline explains with it; for methods it does not have, the
+    /// logit.
     pub preset: Score,
     /// Whether the EmoCAM paper has it.
     pub paper: bool,
@@ -65,7 +66,8 @@ pub enum Needs {
     Gradient,
     /// The layers from the activation to the outputs, one by one.
     Layers,
-    /// Outputs for inputs of which parts are hidden, hundreds of times: in no group of methods, asked for by name.
+    /// Outputs for inputs of which parts are hidden, hundreds of times: in no group of methods,
+    /// asked for by name.
     MaskedInputs,
     /// Likewise, and the regions of the picture.
     Regions,
@@ -90,12 +92,14 @@ impl Needs {
 pub enum Explains {
     /// Any number that is computed from the outputs.
     AnyScore,
-    /// Any number that is computed from the outputs, but only what speaks for it: its weights leave out what is
-    /// negative.
+    /// Any number that is computed from the outputs, but only what speaks for it: its weights leave
+    /// out what is negative.
     SupportAlone,
-    /// The probability or logit of a label, or the difference of two logits: what is redistributed starts from labels.
+    /// The probability or logit of a label, or the difference of two logits: what is redistributed
+    /// starts from labels.
     Labels,
-    /// None: no score enters, so that it says neither what speaks for one nor what speaks against it.
+    /// None: no score enters, so that it says neither what speaks for one nor what speaks against
+    /// it.
     NoScore,
 }
 
@@ -122,7 +126,9 @@ impl Explains {
             Self::SupportAlone if options.sign == Sign::Negative => Some("--sign negative".into()),
             Self::AnyScore | Self::SupportAlone => None,
             Self::Labels => affect,
-            Self::NoScore if !options.contrast.is_empty() => Some(format!("--contrast {}", options.contrast)),
+            Self::NoScore if !options.contrast.is_empty() => {
+                Some(format!("--contrast {}", options.contrast))
+            }
             Self::NoScore if options.sign == Sign::Negative => Some("--sign negative".into()),
             Self::NoScore => affect,
         }
@@ -150,7 +156,8 @@ impl Method {
 
     /// All class activation maps, the paper's first: what cost is no reason to leave out.
     pub fn cams() -> Vec<Self> {
-        let by_name = |method: &Self| matches!(method.0.needs, Needs::MaskedInputs | Needs::Regions);
+        let by_name =
+            |method: &Self| matches!(method.0.needs, Needs::MaskedInputs | Needs::Regions);
         Self::all().into_iter().filter(|method| !by_name(method)).collect()
     }
 
@@ -211,7 +218,8 @@ impl Method {
 /// # Errors
 /// [`Error::Setting`] that names the method, the reason and the methods that work.
 pub fn check(methods: &[Method], options: &Options, network: &dyn Classifier) -> Result<()> {
-    let starts_with_relu = || matches!(network.layers(), Some([Layer::Pointwise(Nonlinearity::Relu), ..]));
+    let starts_with_relu =
+        || matches!(network.layers(), Some([Layer::Pointwise(Nonlinearity::Relu), ..]));
     if options.layer_point == LayerPoint::PostRelu && !starts_with_relu() {
         return Err(Error::Setting(pass::no_relu()));
     }
@@ -219,13 +227,17 @@ pub fn check(methods: &[Method], options: &Options, network: &dyn Classifier) ->
     options.contrast_index(network.card())?;
     check_regression(options, network.card())?;
     check_scores(methods, options, network)?;
-    let Some(method) = methods.iter().find(|method| !method.works_on(network)) else { return Ok(()) };
+    let Some(method) = methods.iter().find(|method| !method.works_on(network)) else {
+        return Ok(());
+    };
     let names: Vec<&str> = Method::for_network(network).into_iter().map(Method::name).collect();
-    let file = network.files().first().map_or("this network".into(), |(_, path)| path.display().to_string());
+    let file = network
+        .files()
+        .first()
+        .map_or("this network".into(), |(_, path)| path.display().to_string());
     Err(Error::Setting(format!(
-        "{method} walks the layers between the explained activation and the outputs one by one, and {file} does not \
-         show \
-         them; these work on it: {}",
+        "{method} walks the layers between the explained activation and the outputs one by one, \
+         and {file} does not show them; these work on it: {}",
         names.join(", ")
     )))
 }
@@ -239,18 +251,23 @@ fn check_regression(options: &Options, card: &Card) -> Result<()> {
     };
     let name = score.name();
     let message = match &card.scalar {
-        Some(scalar) => format!("the network has the single output {}, which every map explains", scalar.name),
+        Some(scalar) => {
+            format!("the network has the single output {}, which every map explains", scalar.name)
+        }
         None if score.regression(card).is_some() => return Ok(()),
         None => format!("the network's card has no [{name}] (a bias, and a weight for each label)"),
     };
-    Err(Error::Setting(format!("target {name}: {message}; leave --target out, or choose logit or probability")))
+    Err(Error::Setting(format!(
+        "target {name}: {message}; leave --target out, or choose logit or probability"
+    )))
 }
 
 /// Refuses a method that cannot explain the score that is asked for, with those that can.
 fn check_scores(methods: &[Method], options: &Options, network: &dyn Classifier) -> Result<()> {
     let refusal = |method: &Method| method.0.explains.refuses(options).map(|what| (*method, what));
     let Some((method, what)) = methods.iter().find_map(refusal) else { return Ok(()) };
-    let able = Method::for_network(network).into_iter().filter(|method| method.can_explain(options));
+    let able =
+        Method::for_network(network).into_iter().filter(|method| method.can_explain(options));
     let names: Vec<&str> = able.map(Method::name).collect();
     Err(Error::Setting(format!(
         "{method} cannot explain {what} (it explains {}); these can: {}",
@@ -291,7 +308,8 @@ impl std::str::FromStr for Method {
     fn from_str(text: &str) -> Result<Self, String> {
         let known = || METHODS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
         let row = METHODS.iter().find(|row| row.name == text);
-        row.map(|row| Self(row)).ok_or_else(|| format!("`{text}` is no CAM method; known: {}", known()))
+        row.map(|row| Self(row))
+            .ok_or_else(|| format!("`{text}` is no CAM method; known: {}", known()))
     }
 }
 
@@ -316,8 +334,12 @@ mod tests {
     /// Every file of methods has its row in the table, and every row a name of its own.
     #[test]
     fn the_table_has_every_file() {
-        let folder = |name| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/attribution").join(name);
-        let files = ["cam", "regions"].into_iter().flat_map(|room| std::fs::read_dir(folder(room)).unwrap().flatten());
+        let folder = |name| {
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/attribution").join(name)
+        };
+        let files = ["cam", "regions"]
+            .into_iter()
+            .flat_map(|room| std::fs::read_dir(folder(room)).unwrap().flatten());
         let has_row = |text: String| text.contains("static ROW: MethodRow");
         let methods = files.filter(|file| has_row(std::fs::read_to_string(file.path()).unwrap()));
         assert_eq!(METHODS.len(), methods.count());

@@ -1,9 +1,9 @@
 //! Class activation maps: which places of the last convolution drive the answer.
 //!
-//! A method turns the activation A (N, K, rows, columns) and the head into one raw map a picture; ReLU, normalisation
-//! and upsampling are the same for all and live in one place. A new method is one file and one row of the table of
-//! methods. Maps of other methods come from files ([`external`]); but for these the room knows nothing of files, and
-//! nothing of regions.
+//! A method turns the activation A (N, K, rows, columns) and the head into one raw map a picture;
+//! ReLU, normalisation and upsampling are the same for all and live in one place. A new method is
+//! one file and one row of the table of methods. Maps of other methods come from files
+//! ([`external`]); but for these the room knows nothing of files, and nothing of regions.
 
 mod cam;
 mod channels;
@@ -21,7 +21,9 @@ mod walk;
 
 pub use map::{Maps, finish};
 pub use method::{Explains, Method, MethodRow, Needs, check};
-pub use options::{ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Options, Score, Sign, Target};
+pub use options::{
+    ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Options, Score, Sign, Target,
+};
 pub use pass::HeadPass;
 pub use regions::MaskedInputs;
 
@@ -35,13 +37,15 @@ use tch::{Kind, TchError, Tensor};
 pub struct RawMaps {
     /// (N, rows, columns), before ReLU and normalisation.
     maps: Tensor,
-    /// Standard error of each picture's channel weights as a share of their norm, from a method that estimates them.
+    /// Standard error of each picture's channel weights as a share of their norm, from a method
+    /// that estimates them.
     errors: Option<Vec<f32>>,
     /// Whether what is negative in the maps speaks against the answer.
     signed: bool,
     /// The game that each picture's values are of.
     games: Option<Vec<Game>>,
-    /// (N, K): the weights of A's channels whose sum the maps are, from a method that weighs channels.
+    /// (N, K): the weights of A's channels whose sum the maps are, from a method that weighs
+    /// channels.
     weights: Option<Tensor>,
 }
 
@@ -50,8 +54,8 @@ pub struct RawMaps {
 pub struct InputRegion {
     /// Which places it has, row by row; empty for a region without any.
     pub places: Vec<bool>,
-    /// Whether it can be a player of its own. One that cannot is a name of the player that it overlaps most of, or
-    /// background.
+    /// Whether it can be a player of its own. One that cannot is a name of the player that it
+    /// overlaps most of, or background.
     pub plays: bool,
 }
 
@@ -72,8 +76,8 @@ pub struct Game {
     pub players: Vec<usize>,
     /// Value of each region's player; 0 for a region that is part of the background.
     pub values: Vec<f64>,
-    /// Value of each region's player as a share of the sum of all players' positive values; negative where the region
-    /// speaks against the answer.
+    /// Value of each region's player as a share of the sum of all players' positive values;
+    /// negative where the region speaks against the answer.
     pub shares: Vec<f32>,
     /// The background's share, likewise.
     pub background_share: f32,
@@ -123,8 +127,9 @@ fn sum_over_positions(x: &Tensor) -> Result<Tensor, TchError> {
     x.f_sum_dim_intlist([2_i64, 3].as_slice(), false, Kind::Float)
 }
 
-/// The finished maps of `method` for a batch, of `size`, as a rule that of the network's input. The score of a network
-/// with a single output is that output. The map of a class held against itself is flat by every method.
+/// The finished maps of `method` for a batch, of `size`, as a rule that of the network's input. The
+/// score of a network with a single output is that output. The map of a class held against itself
+/// is flat by every method.
 ///
 /// # Errors
 /// [`Error::Torch`] when memory is short.
@@ -157,14 +162,17 @@ pub fn explain_at(method: Method, pass: &HeadPass<'_>, sizes: &[Size]) -> Result
     finished.map_err(Error::torch("computing an activation map"))
 }
 
-/// Of raw maps (N, rows, columns), or of channel weights (N, K), the part that is asked for: with their sign turned
-/// where that is negative, and nothing where the score is the difference of a logit and itself.
+/// Of raw maps (N, rows, columns), or of channel weights (N, K), the part that is asked for: with
+/// their sign turned where that is negative, and nothing where the score is the difference of a
+/// logit and itself.
 fn chosen_part(maps: Tensor, pass: &HeadPass<'_>) -> Result<Tensor, TchError> {
     let maps = match pass.options.sign {
         Sign::Positive => maps,
         Sign::Negative => maps.f_neg()?,
     };
-    for (picture, _) in pass.classes.iter().enumerate().filter(|(_, class)| pass.contrast == Some(**class)) {
+    for (picture, _) in
+        pass.classes.iter().enumerate().filter(|(_, class)| pass.contrast == Some(**class))
+    {
         let _ = maps.f_get(picture as i64)?.f_zero_()?;
     }
     Ok(maps)

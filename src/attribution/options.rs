@@ -34,7 +34,8 @@ impl Score {
         }
     }
 
-    /// Whether it is computed from probabilities, so that it hardly changes where one of them is nearly 1.
+    /// Whether it is computed from probabilities, so that it hardly changes where one of them is
+    /// nearly 1.
     pub fn is_of_probabilities(self) -> bool {
         matches!(self, Self::Probability | Self::Valence | Self::Arousal)
     }
@@ -105,7 +106,9 @@ impl TryFrom<toml::Value> for ClassChoice {
         match written {
             toml::Value::String(text) => Ok(text.into()),
             toml::Value::Integer(index) if index >= 0 => Ok(Self::Fixed(index.to_string())),
-            other => Err(format!("`class` should be `predicted`, a label or the index of one, found {other}")),
+            other => Err(format!(
+                "`class` should be `predicted`, a label or the index of one, found {other}"
+            )),
         }
     }
 }
@@ -120,8 +123,8 @@ impl From<ClassChoice> for String {
 }
 
 impl ClassChoice {
-    /// The index of a fixed class among the outputs of a network (capitals do not matter), `None` for the predicted
-    /// one.
+    /// The index of a fixed class among the outputs of a network (capitals do not matter), `None`
+    /// for the predicted one.
     ///
     /// # Errors
     /// There is no such label, or the network has a single output.
@@ -129,15 +132,19 @@ impl ClassChoice {
         match (self, &card.scalar) {
             (Self::Predicted, _) => Ok(None),
             (Self::Fixed(text), Some(scalar)) => Err(Error::Setting(format!(
-                "class `{text}`: the network has the single output {}, which every map explains; leave the class out",
+                "class `{text}`: the network has the single output {}, which every map explains; \
+                 leave the class out",
                 scalar.name
             ))),
-            (Self::Fixed(text), None) => label("class should be `predicted`,", text, &card.labels).map(Some),
+            (Self::Fixed(text), None) => {
+                label("class should be `predicted`,", text, &card.labels).map(Some)
+            }
         }
     }
 }
 
-/// The index of the label `text`, by its name or its index; `expected` begins what is said where there is none.
+/// The index of the label `text`, by its name or its index; `expected` begins what is said where
+/// there is none.
 fn label(expected: &str, text: &str, labels: &[String]) -> Result<usize> {
     const SHOWN: usize = 30;
     let named = labels.iter().position(|label| label.eq_ignore_ascii_case(text));
@@ -158,7 +165,8 @@ pub enum LayerPoint {
     /// The convolution's output (the paper).
     #[default]
     PreRelu,
-    /// What the ReLU lets through: A has no negative part, and the gradient is not masked by the ReLU.
+    /// What the ReLU lets through: A has no negative part, and the gradient is not masked by the
+    /// ReLU.
     PostRelu,
 }
 
@@ -169,9 +177,10 @@ pub enum Compat {
     /// The methods as they are defined.
     #[default]
     None,
-    /// As the paper's published code computes them: its ReLUs are function calls and its fully connected layers lie in
-    /// a plain list, so captum hooks none of them. What is left of LRP is score times gradient, of DeepLIFT gradient
-    /// times A. LIME-CAM by a single fit to 256 sets. DnCShap as it was released, whose values do not add up.
+    /// As the paper's published code computes them: its ReLUs are function calls and its fully
+    /// connected layers lie in a plain list, so captum hooks none of them. What is left of LRP is
+    /// score times gradient, of DeepLIFT gradient times A. LIME-CAM by a single fit to 256 sets.
+    /// DnCShap as it was released, whose values do not add up.
     Published,
 }
 
@@ -179,18 +188,19 @@ pub enum Compat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LrpRule {
-    /// In proportion to the contributions x w (Bach et al. 2015, equation 58 with captum's epsilon).
+    /// In proportion to the contributions x w (Bach et al. 2015, equation 58 with captum's
+    /// epsilon).
     #[default]
     Epsilon,
-    /// Positive weights count 1.25-fold (Montavon et al. 2019, gamma = 0.25, captum's default; the bias stays as it
-    /// is).
+    /// Positive weights count 1.25-fold (Montavon et al. 2019, gamma = 0.25, captum's default; the
+    /// bias stays as it is).
     Gamma,
     /// Positive weights alone, no bias (z+ rule, alpha 1 beta 0; Montavon et al. 2017).
     ZPlus,
 }
 
-/// Of what places are hidden to see what they are worth. In options by its name: "input", "activation", or the name of
-/// a layer.
+/// Of what places are hidden to see what they are worth. In options by its name: "input",
+/// "activation", or the name of a layer.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum HiddenPlace {
@@ -223,10 +233,16 @@ impl HiddenPlace {
         if known.contains(&name.as_str()) {
             return Ok(());
         }
-        let file = network.files().first().map_or("this network".into(), |(_, path)| path.display().to_string());
+        let file = network
+            .files()
+            .first()
+            .map_or("this network".into(), |(_, path)| path.display().to_string());
         let named = if known.is_empty() { "names no layers" } else { "has no layer of this name" };
-        let places = ["input", "activation"].into_iter().chain(known).collect::<Vec<_>>().join(", ");
-        Err(Error::Setting(format!("at-layer `{name}`: {file} {named}; places can be hidden of: {places}")))
+        let places =
+            ["input", "activation"].into_iter().chain(known).collect::<Vec<_>>().join(", ");
+        Err(Error::Setting(format!(
+            "at-layer `{name}`: {file} {named}; places can be hidden of: {places}"
+        )))
     }
 }
 
@@ -278,8 +294,8 @@ impl HiddenFill {
 pub struct Options {
     /// Which score is explained.
     pub target: Target,
-    /// A label, by its name or index: the score is then the explained class's logit less that of this label. Empty:
-    /// none.
+    /// A label, by its name or index: the score is then the explained class's logit less that of
+    /// this label. Empty: none.
     pub contrast: String,
     /// What speaks for the score, or what speaks against it.
     pub sign: Sign,
@@ -291,7 +307,8 @@ pub struct Options {
     pub lrp_rule: LrpRule,
     /// Orders in which Shapley-CAM adds the channels, an even number.
     pub permutations: usize,
-    /// LIME-CAM fits until the standard error of a picture's channel weights is at most this share of their norm.
+    /// LIME-CAM fits until the standard error of a picture's channel weights is at most this share
+    /// of their norm.
     pub lime_error: f32,
     /// Evaluations of the score for a picture, by methods that hide parts of it.
     pub evaluations: usize,
@@ -331,7 +348,8 @@ impl Options {
         self.check_contrast()?;
         match &card.scalar {
             Some(scalar) => Err(Error::Setting(format!(
-                "contrast `{}`: the network has the single output {} and no labels; leave --contrast out",
+                "contrast `{}`: the network has the single output {} and no labels; leave \
+                 --contrast out",
                 self.contrast, scalar.name
             ))),
             None => label("contrast should be", &self.contrast, &card.labels).map(Some),
@@ -351,7 +369,8 @@ impl Options {
             Target::Arousal => "arousal",
         };
         Err(Error::Setting(format!(
-            "contrast `{}` explains two logits' difference, target {target} something else: leave one of them out",
+            "contrast `{}` explains two logits' difference, target {target} something else: leave \
+             one of them out",
             self.contrast
         )))
     }

@@ -10,8 +10,8 @@ use crate::{Error, Result};
 use std::cell::OnceCell;
 use tch::{Kind, TchError, Tensor};
 
-/// A batch that went through a network, and the explained output of each picture. What several methods need is computed
-/// once, when the first of them asks.
+/// A batch that went through a network, and the explained output of each picture. What several
+/// methods need is computed once, when the first of them asks.
 #[derive(Debug)]
 pub struct HeadPass<'a> {
     pub(super) network: &'a dyn Classifier,
@@ -45,12 +45,12 @@ pub(super) struct VisibleHead<'a> {
 }
 
 impl<'a> HeadPass<'a> {
-    /// `forward` is `network`'s; `classes`, the explained outputs, and `seeds`, for methods that draw at random, have
-    /// one entry a picture.
+    /// `forward` is `network`'s; `classes`, the explained outputs, and `seeds`, for methods that
+    /// draw at random, have one entry a picture.
     ///
     /// # Errors
-    /// The point behind the ReLU is asked for and the network shows no ReLU there, or a contrast that is no label;
-    /// [`super::check`] refuses that before a pass.
+    /// The point behind the ReLU is asked for and the network shows no ReLU there, or a contrast
+    /// that is no label; [`super::check`] refuses that before a pass.
     pub fn new(
         network: &'a dyn Classifier,
         forward: &'a Forward,
@@ -64,8 +64,10 @@ impl<'a> HeadPass<'a> {
             (LayerPoint::PostRelu, _) => return Err(Error::Setting(no_relu())),
         };
         let visible = network.layers().filter(|layers| walk::walkable(layers));
-        let visible =
-            visible.map(|layers| VisibleHead { layers: &layers[skipped..], values: &forward.values[skipped..] });
+        let visible = visible.map(|layers| VisibleHead {
+            layers: &layers[skipped..],
+            values: &forward.values[skipped..],
+        });
         let activation = forward.activation.with_values(forward.values[skipped].shallow_clone());
         let (parts, gradients) = (OnceCell::new(), Default::default());
         let (input, outputs) = (&forward.input, forward.outputs());
@@ -87,14 +89,15 @@ impl<'a> HeadPass<'a> {
         })
     }
 
-    /// With the regions of each picture, the surest first, for methods that ask what these are worth.
+    /// With the regions of each picture, the surest first, for methods that ask what these are
+    /// worth.
     pub fn with_regions(mut self, regions: &'a [Vec<InputRegion>]) -> Self {
         self.regions = Some(regions);
         self
     }
 
-    /// Where the batch was filled up with copies of the last of its first `distinct` pictures, at least one: what is
-    /// computed picture by picture is computed for these alone.
+    /// Where the batch was filled up with copies of the last of its first `distinct` pictures, at
+    /// least one: what is computed picture by picture is computed for these alone.
     pub fn with_copies_behind(mut self, distinct: usize) -> Self {
         self.distinct = distinct;
         self
@@ -111,10 +114,12 @@ impl<'a> HeadPass<'a> {
         Ok(found)
     }
 
-    /// Fills up what was found of the pictures that differ with what was found of the last of them, for its copies.
+    /// Fills up what was found of the pictures that differ with what was found of the last of them,
+    /// for its copies.
     pub(super) fn repeat_last<T>(&self, found: &mut Vec<T>, again: impl Fn(&T) -> T) {
-        let copies =
-            found.last().map(|last| (self.distinct..self.classes.len()).map(|_| again(last)).collect::<Vec<_>>());
+        let copies = found.last().map(|last| {
+            (self.distinct..self.classes.len()).map(|_| again(last)).collect::<Vec<_>>()
+        });
         found.extend(copies.into_iter().flatten());
     }
 
@@ -125,9 +130,13 @@ impl<'a> HeadPass<'a> {
 
     /// The estimated weights of each picture's channels, (N, K), where A is.
     pub(super) fn channel_weights(&self, estimates: &[Estimate]) -> Result<Tensor, TchError> {
-        let values: Vec<f32> =
-            estimates.iter().flat_map(|estimate| estimate.values.iter().map(|&value| value as f32)).collect();
-        Tensor::f_from_slice(&values)?.f_reshape([estimates.len() as i64, -1])?.f_to_device(self.a().device())
+        let values: Vec<f32> = estimates
+            .iter()
+            .flat_map(|estimate| estimate.values.iter().map(|&value| value as f32))
+            .collect();
+        Tensor::f_from_slice(&values)?
+            .f_reshape([estimates.len() as i64, -1])?
+            .f_to_device(self.a().device())
     }
 
     /// The outputs of the batch: (N, outputs).
@@ -135,9 +144,12 @@ impl<'a> HeadPass<'a> {
         self.outputs
     }
 
-    /// Each channel's part in the first linear layer, where the head is such that channels meet there first.
+    /// Each channel's part in the first linear layer, where the head is such that channels meet
+    /// there first.
     pub(super) fn channel_parts(&self) -> Result<Option<&ChannelParts<'a>>, TchError> {
-        let Some(head) = self.visible.filter(|head| ChannelParts::apply_to(head.layers)) else { return Ok(None) };
+        let Some(head) = self.visible.filter(|head| ChannelParts::apply_to(head.layers)) else {
+            return Ok(None);
+        };
         if self.parts.get().is_none() {
             let parts = ChannelParts::new(head)?;
             return Ok(Some(self.parts.get_or_init(|| parts)));
@@ -145,8 +157,8 @@ impl<'a> HeadPass<'a> {
         Ok(self.parts.get())
     }
 
-    /// d score / d A, of A's shape: by the gradient's rule where the head's layers are visible, else by libtorch's
-    /// differentiation.
+    /// d score / d A, of A's shape: by the gradient's rule where the head's layers are visible,
+    /// else by libtorch's differentiation.
     pub(super) fn gradient(&self, score: Score) -> Result<&Tensor, TchError> {
         let cell = &self.gradients[score as usize];
         if cell.get().is_none() {
@@ -159,16 +171,19 @@ impl<'a> HeadPass<'a> {
         Ok(cell.get().expect("it was set just now or before"))
     }
 
-    /// The gradient by libtorch's differentiation. Pictures do not see each other, so that the gradient of the sum of
-    /// their scores is that of each.
+    /// The gradient by libtorch's differentiation. Pictures do not see each other, so that the
+    /// gradient of the sum of their scores is that of each.
     fn differentiated(&self, score: Score) -> Result<Tensor, TchError> {
         let leaf = self.a().f_mul_scalar(1.0)?.f_detach()?.set_requires_grad(true);
         tch::with_grad(|| {
-            let outputs = self.network.outputs(&self.activation.with_values(leaf.shallow_clone()))?;
+            let outputs =
+                self.network.outputs(&self.activation.with_values(leaf.shallow_clone()))?;
             let total = self.scores_of_batch(&outputs, score)?.f_sum(Kind::Float)?;
             // libtorch crashes where there is nothing to go back through.
             if !total.requires_grad() {
-                return Err(TchError::Torch("no gradient flows from the network's outputs to A".into()));
+                return Err(TchError::Torch(
+                    "no gradient flows from the network's outputs to A".into(),
+                ));
             }
             let gradient = Tensor::f_run_backward(&[total], &[&leaf], false, false)?.remove(0);
             if gradient.defined() {
@@ -186,14 +201,24 @@ impl<'a> HeadPass<'a> {
     }
 
     /// The score of `picture`'s explained output in each row of `outputs` (rows, outputs): (rows).
-    pub(super) fn scores(&self, outputs: &Tensor, picture: usize, score: Score) -> Result<Tensor, TchError> {
+    pub(super) fn scores(
+        &self,
+        outputs: &Tensor,
+        picture: usize,
+        score: Score,
+    ) -> Result<Tensor, TchError> {
         let class = self.classes[picture] as i64;
         self.score_column(outputs, score, |columns| columns.f_narrow(1, class, 1))?.f_squeeze_dim(1)
     }
 
-    /// The score of each row of `outputs` (rows, outputs), of the explained output of the row's picture among
-    /// `pictures` (rows): (rows, 1).
-    pub(super) fn scores_of(&self, outputs: &Tensor, pictures: &Tensor, score: Score) -> Result<Tensor, TchError> {
+    /// The score of each row of `outputs` (rows, outputs), of the explained output of the row's
+    /// picture among `pictures` (rows): (rows, 1).
+    pub(super) fn scores_of(
+        &self,
+        outputs: &Tensor,
+        pictures: &Tensor,
+        score: Score,
+    ) -> Result<Tensor, TchError> {
         let classes = self.class_index()?.f_index_select(0, pictures)?;
         self.score_column(outputs, score, |columns| columns.f_gather(1, &classes, false))
     }
@@ -209,8 +234,9 @@ impl<'a> HeadPass<'a> {
         self.score_column(outputs, score, |columns| columns.f_gather(1, &classes, false))
     }
 
-    /// The score of each row of `outputs` (rows, outputs): (rows, 1). `explained` takes the explained output of every
-    /// row, (rows, 1), from a tensor of that shape. A single output is its own score, whatever is asked for.
+    /// The score of each row of `outputs` (rows, outputs): (rows, 1). `explained` takes the
+    /// explained output of every row, (rows, 1), from a tensor of that shape. A single output is
+    /// its own score, whatever is asked for.
     fn score_column(
         &self,
         outputs: &Tensor,
@@ -221,7 +247,9 @@ impl<'a> HeadPass<'a> {
             _ if outputs.size()[1] == 1 => explained(outputs),
             Score::Logit => explained(outputs),
             Score::Probability => explained(&outputs.f_softmax(1, Kind::Float)?),
-            Score::Contrast => explained(outputs)?.f_sub(&outputs.f_narrow(1, self.contrast_class()?, 1)?),
+            Score::Contrast => {
+                explained(outputs)?.f_sub(&outputs.f_narrow(1, self.contrast_class()?, 1)?)
+            }
             Score::Valence | Score::Arousal => {
                 let (weights, bias) = self.regression(score)?;
                 outputs.f_softmax(1, Kind::Float)?.f_matmul(&weights)?.f_add_scalar(bias)
@@ -231,24 +259,30 @@ impl<'a> HeadPass<'a> {
 
     /// The label that the explained classes are held against.
     pub(super) fn contrast_class(&self) -> Result<i64, TchError> {
-        let none = || TchError::Torch("the score is a difference of two logits, and no second label is named".into());
+        let none = || {
+            TchError::Torch(
+                "the score is a difference of two logits, and no second label is named".into(),
+            )
+        };
         self.contrast.map(|class| class as i64).ok_or_else(none)
     }
 
     /// The weights, (outputs, 1), and the constant term of the regression that `score` is.
     pub(super) fn regression(&self, score: Score) -> Result<(Tensor, f64), TchError> {
-        let none = || TchError::Torch(format!("the network's card has no regression for {}", score.name()));
+        let none = || {
+            TchError::Torch(format!("the network's card has no regression for {}", score.name()))
+        };
         let regression = score.regression(self.network.card()).ok_or_else(none)?;
         let weights: Vec<f32> = regression.weights.iter().map(|&weight| weight as f32).collect();
-        let weights = Tensor::f_from_slice(&weights)?.f_to_device(self.a().device())?.f_unsqueeze(1)?;
+        let weights =
+            Tensor::f_from_slice(&weights)?.f_to_device(self.a().device())?.f_unsqueeze(1)?;
         Ok((weights, regression.bias))
     }
 }
 
 /// What is said where a method is asked to look behind a ReLU that is not to be seen.
 pub(super) fn no_relu() -> String {
-    "layer-point post-relu: the network shows no ReLU behind the explained layer; leave it out, or cut the network \
-     behind its \
-     ReLU"
+    "layer-point post-relu: the network shows no ReLU behind the explained layer; leave it out, or \
+     cut the network behind its ReLU"
         .into()
 }

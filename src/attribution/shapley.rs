@@ -1,7 +1,8 @@
-//! Shapley values (Shapley 1953): exactly from the scores of all coalitions, or estimated from orders in which the
-//! players join (Castro et al. 2009), each followed by its reverse, which cancels much of the noise (Mitchell et al.
-//! 2022, section 4.1). Whatever the number of orders, the values sum to the score of all players less that of none. The
-//! error is estimated from the spread between the pairs.
+//! Shapley values (Shapley 1953): exactly from the scores of all coalitions, or estimated from
+//! orders in which the players join (Castro et al. 2009), each followed by its reverse, which
+//! cancels much of the noise (Mitchell et al. 2022, section 4.1). Whatever the number of orders,
+//! the values sum to the score of all players less that of none. The error is estimated from the
+//! spread between the pairs.
 
 use super::estimate::Estimate;
 use crate::random::Random;
@@ -31,8 +32,8 @@ pub(super) fn estimate(players: usize, orders: &[i64], gains: &[f64]) -> Estimat
     Estimate::of_draws(&pairs.map(of_pair).collect::<Vec<_>>())
 }
 
-/// From the scores of all coalitions of `players` players: that of a set is the one whose number has the bits of its
-/// players.
+/// From the scores of all coalitions of `players` players: that of a set is the one whose number
+/// has the bits of its players.
 pub(super) fn exact(players: usize, scores: &[f64]) -> Vec<f64> {
     assert_eq!(scores.len(), 1 << players, "one score a coalition");
     // A set of s others comes before the player in s! (n - s - 1)! of the n! orders.
@@ -42,7 +43,11 @@ pub(super) fn exact(players: usize, scores: &[f64]) -> Vec<f64> {
     }
     let value = |player: usize| {
         let without = (0..scores.len()).filter(|set| set & (1 << player) == 0);
-        without.map(|set| weights[set.count_ones() as usize] * (scores[set | (1 << player)] - scores[set])).sum()
+        without
+            .map(|set| {
+                weights[set.count_ones() as usize] * (scores[set | (1 << player)] - scores[set])
+            })
+            .sum()
     };
     (0..players).map(value).collect()
 }

@@ -16,8 +16,8 @@ const EPSILON: f64 = 1e-9;
 pub(super) enum Rule {
     /// Derivatives of the score.
     Gradient,
-    /// DeepLIFT's multipliers, rescale rule, reference A = 0: the sum over A of multiplier times A is the score less
-    /// the score of the reference.
+    /// DeepLIFT's multipliers, rescale rule, reference A = 0: the sum over A of multiplier times A
+    /// is the score less the score of the reference.
     DeepLift,
     /// Relevances: their sum is the score less what the biases take.
     Lrp(LrpRule),
@@ -58,12 +58,16 @@ pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<
             (&Layer::MaxPool { size, stride, padding: 0 }, _) => unpool(&carried, x, size, stride)?,
             (Layer::AveragePool { .. }, Rule::Gradient | Rule::DeepLift) => spread(&carried, x)?,
             (Layer::AveragePool { .. }, Rule::Lrp(_)) => averaged_relevance(&carried, x, output)?,
-            (Layer::Pointwise(Nonlinearity::Relu), Rule::Gradient) => carried.f_mul(&x.f_gt(0.0)?)?,
+            (Layer::Pointwise(Nonlinearity::Relu), Rule::Gradient) => {
+                carried.f_mul(&x.f_gt(0.0)?)?
+            }
             (Layer::Pointwise(Nonlinearity::Relu), Rule::Lrp(_)) => carried,
             (Layer::Pointwise(Nonlinearity::Relu), Rule::DeepLift) => {
                 carried.f_mul(&rescale(x, &references[number])?)?
             }
-            (Layer::Linear { weight, .. }, Rule::Gradient | Rule::DeepLift) => carried.f_matmul(weight)?,
+            (Layer::Linear { weight, .. }, Rule::Gradient | Rule::DeepLift) => {
+                carried.f_matmul(weight)?
+            }
             (Layer::Linear { weight, bias }, Rule::Lrp(rule)) => {
                 relevance(&carried, (x, output), (weight, bias), rule)?
             }
@@ -73,7 +77,8 @@ pub(super) fn backward(pass: &HeadPass<'_>, score: Score, rule: Rule) -> Result<
     Ok(carried)
 }
 
-/// From the relevance of a linear layer's outputs to that of its inputs `x`, which are not negative behind a ReLU.
+/// From the relevance of a linear layer's outputs to that of its inputs `x`, which are not negative
+/// behind a ReLU.
 fn relevance(
     carried: &Tensor,
     (x, output): (&Tensor, &Tensor),
@@ -103,8 +108,9 @@ fn per_output(carried: &Tensor, z: &Tensor) -> Result<Tensor, TchError> {
     carried.f_div(&z.f_add(&sign.f_mul_scalar(EPSILON)?)?)
 }
 
-/// Relevance through a mean over windows: a linear layer without bias whose weights are all positive, so that the rules
-/// for linear layers agree on it. Every value of a window receives by its share of the window's sum.
+/// Relevance through a mean over windows: a linear layer without bias whose weights are all
+/// positive, so that the rules for linear layers agree on it. Every value of a window receives by
+/// its share of the window's sum.
 fn averaged_relevance(carried: &Tensor, x: &Tensor, output: &Tensor) -> Result<Tensor, TchError> {
     spread(&per_output(carried, output)?, x)?.f_mul(x)
 }
@@ -114,13 +120,19 @@ fn spread(carried: &Tensor, x: &Tensor) -> Result<Tensor, TchError> {
     x.f_internal_adaptive_avg_pool2d_backward(carried)
 }
 
-/// What the outputs (N, outputs) receive; `reference` are those for A = 0, where the rule asks for them.
-fn start(pass: &HeadPass<'_>, score: Score, rule: Rule, reference: Option<&Tensor>) -> Result<Tensor, TchError> {
+/// What the outputs (N, outputs) receive; `reference` are those for A = 0, where the rule asks for
+/// them.
+fn start(
+    pass: &HeadPass<'_>,
+    score: Score,
+    rule: Rule,
+    reference: Option<&Tensor>,
+) -> Result<Tensor, TchError> {
     let (classes, logits) = (pass.class_index()?, pass.outputs());
     let chosen = logits.f_zeros_like()?.f_scatter_value(1, &classes, 1.0)?;
     match (score, rule) {
-        // A difference of two outputs is linear in them, so that each rule carries the difference of what it carries
-        // for the one and for the other.
+        // A difference of two outputs is linear in them, so that each rule carries the difference
+        // of what it carries for the one and for the other.
         (Score::Contrast, _) => {
             let against = logits.f_zeros_like()?;
             let _ = against.f_narrow(1, pass.contrast_class()?, 1)?.f_fill_(1.0)?;
@@ -145,20 +157,24 @@ fn start(pass: &HeadPass<'_>, score: Score, rule: Rule, reference: Option<&Tenso
             let p = logits.f_softmax(1, Kind::Float)?;
             chosen.f_sub(&p)?.f_mul(&p.f_gather(1, &classes, false)?)
         }
-        // Softmax sees differences of logits alone, so the class's logit is taken less the mean over the labels
-        // (Shrikumar et al. 2017 normalise contributions to softmax outputs so), and the whole change of the
-        // probability is put down to it. Where that logit did not change at all, nothing is.
+        // Softmax sees differences of logits alone, so the class's logit is taken less the mean
+        // over the labels (Shrikumar et al. 2017 normalise contributions to softmax outputs so),
+        // and the whole change of the probability is put down to it. Where that logit did not
+        // change at all, nothing is.
         (Score::Probability, Rule::DeepLift) => {
             let reference = reference.expect("DeepLIFT has walked the head with A = 0");
             let (p, p0) = (logits.f_softmax(1, Kind::Float)?, reference.f_softmax(1, Kind::Float)?);
-            let gain = p.f_gather(1, &classes, false)?.f_sub(&p0.f_expand_as(&p)?.f_gather(1, &classes, false)?)?;
+            let gain = p
+                .f_gather(1, &classes, false)?
+                .f_sub(&p0.f_expand_as(&p)?.f_gather(1, &classes, false)?)?;
             let step = logits.f_sub(reference)?;
             let centred = step.f_sub(&step.f_mean_dim([1_i64].as_slice(), true, Kind::Float)?)?;
             let own = centred.f_gather(1, &classes, false)?;
             let rescale = gain.f_div(&own)?.f_nan_to_num(0.0, 0.0, 0.0)?;
             chosen.f_sub_scalar(1.0 / logits.size()[1] as f64)?.f_mul(&rescale)
         }
-        // Relevances are proportional to what they start from: the normalised map is that of the logit.
+        // Relevances are proportional to what they start from: the normalised map is that of the
+        // logit.
         (Score::Probability, Rule::Lrp(_)) => {
             let p = logits.f_softmax(1, Kind::Float)?;
             chosen.f_mul(&p)
@@ -175,8 +191,8 @@ fn rescale(x: &Tensor, reference: &Tensor) -> Result<Tensor, TchError> {
     derivative.f_where_self(&same, &gain.f_div(&step)?)
 }
 
-/// Hands what every window carries to its maximum. Behind a ReLU and against a reference of zeros this is DeepLIFT's
-/// rule as well as LRP's: the maximum alone makes the window's output.
+/// Hands what every window carries to its maximum. Behind a ReLU and against a reference of zeros
+/// this is DeepLIFT's rule as well as LRP's: the maximum alone makes the window's output.
 fn unpool(carried: &Tensor, x: &Tensor, size: i64, stride: i64) -> Result<Tensor, TchError> {
     let (_, index) = x.f_max_pool2d_with_indices(size, stride, 0, 1, false)?;
     x.f_max_pool2d_with_indices_backward(carried, size, stride, 0, 1, false, &index)

@@ -52,13 +52,16 @@ impl Confusion {
     /// Labels that are in the pictures or in the answers.
     fn occurring(&self) -> Vec<usize> {
         let occurs = |&label: &usize| {
-            self.counts[label].iter().sum::<u64>() + self.counts.iter().map(|row| row[label]).sum::<u64>() > 0
+            self.counts[label].iter().sum::<u64>()
+                + self.counts.iter().map(|row| row[label]).sum::<u64>()
+                > 0
         };
         (0..self.labels.len()).filter(occurs).collect()
     }
 
-    /// Writes `confusion.csv` (counts), `labels.csv` (recall and precision of every label), `confusion.png` and `.svg`
-    /// (shares of each label's pictures, as the paper's Fig. 3) into `folder`.
+    /// Writes `confusion.csv` (counts), `labels.csv` (recall and precision of every label),
+    /// `confusion.png` and `.svg` (shares of each label's pictures, as the paper's Fig. 3) into
+    /// `folder`.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -105,13 +108,18 @@ impl Confusion {
         }
         let row = |&label: &usize| {
             let cases: u64 = self.counts[label].iter().sum();
-            let share = |&answer: &usize| (cases > 0).then(|| self.counts[label][answer] as f64 / cases as f64);
+            let share = |&answer: &usize| {
+                (cases > 0).then(|| self.counts[label][answer] as f64 / cases as f64)
+            };
             shown.iter().map(share).collect()
         };
         let names = || shown.iter().map(|&label| self.labels[label].clone()).collect();
         let subtitle = self.accuracy().map(|right| {
             let (lower, upper) = right.interval;
-            format!("{} of {} right: {:.3} [{lower:.3}, {upper:.3}]", right.hits, right.cases, right.share)
+            format!(
+                "{} of {} right: {:.3} [{lower:.3}, {upper:.3}]",
+                right.hits, right.cases, right.share
+            )
         });
         let heatmap = Heatmap {
             title: title.into(),
@@ -146,7 +154,9 @@ impl Confusion {
 
 fn cells_of(share: Option<Share>) -> [String; 3] {
     match share {
-        Some(Share { share, interval: (lower, upper), .. }) => [share, lower, upper].map(|value| format!("{value:.6}")),
+        Some(Share { share, interval: (lower, upper), .. }) => {
+            [share, lower, upper].map(|value| format!("{value:.6}"))
+        }
         None => Default::default(),
     }
 }

@@ -1,7 +1,9 @@
-//! The command `classify`: what a network answers for the pictures of a corpus, and how often that is right.
+//! The command `classify`: what a network answers for the pictures of a corpus, and how often that
+//! is right.
 //!
-//! In: a network, pictures, and if there are any the labels that people gave. Out: a run directory whose records are
-//! the answers; tables of answers, and where there are labels accuracy, recall, precision and the confusion matrix.
+//! In: a network, pictures, and if there are any the labels that people gave. Out: a run directory
+//! whose records are the answers; tables of answers, and where there are labels accuracy, recall,
+//! precision and the confusion matrix.
 
 mod confusion;
 mod pass;

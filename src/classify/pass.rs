@@ -41,8 +41,8 @@ impl<'a> ClassifyStage<'a> {
         Self { config, fit: network.card().fit, card: network.card().clone() }
     }
 
-    /// The records of a batch of pictures, each with what `also` makes of it: `also` sees the batch on its way through
-    /// the network and gives an entry a picture.
+    /// The records of a batch of pictures, each with what `also` makes of it: `also` sees the batch
+    /// on its way through the network and gives an entry a picture.
     ///
     /// # Errors
     /// The network cannot be run; whatever `also` reports.
@@ -58,22 +58,44 @@ impl<'a> ClassifyStage<'a> {
         let ClassifyWorker { network, batch: size } = worker;
         let answers = in_batches(&pictures, size, |filled| {
             let forward = Forward::of_pictures(&**network, filled)?;
-            Ok(self.answers(&**network, &forward)?.into_iter().zip(also(&**network, &forward)?).collect())
+            Ok(self
+                .answers(&**network, &forward)?
+                .into_iter()
+                .zip(also(&**network, &forward)?)
+                .collect())
         })?;
         timings.emotion += clock.elapsed().as_secs_f64();
-        let record = |(picture, ((answer, streams), more)): (&&PreparedInput, ((Prediction, Vec<usize>), R))| {
+        let record = |(picture, ((answer, streams), more)): (
+            &&PreparedInput,
+            ((Prediction, Vec<usize>), R),
+        )| {
             let Prediction { label, probabilities, output } = answer;
-            (ClassifyRecord { path: picture.path.clone(), label, probabilities, output, streams }, more)
+            (
+                ClassifyRecord {
+                    path: picture.path.clone(),
+                    label,
+                    probabilities,
+                    output,
+                    streams,
+                },
+                more,
+            )
         };
         Ok(batch.iter().zip(answers).map(record).collect())
     }
 
     /// What the network and each of its streams answer for a batch.
-    fn answers(&self, network: &dyn Classifier, forward: &Forward) -> Result<Vec<(Prediction, Vec<usize>)>> {
+    fn answers(
+        &self,
+        network: &dyn Classifier,
+        forward: &Forward,
+    ) -> Result<Vec<(Prediction, Vec<usize>)>> {
         let whole = forward.predictions(&self.card)?;
         let mut streams = vec![Vec::new(); whole.len()];
         let _no_grad = tch::no_grad_guard();
-        let outputs = network.stream_outputs(&forward.activation).map_err(Error::torch("running the streams"))?;
+        let outputs = network
+            .stream_outputs(&forward.activation)
+            .map_err(Error::torch("running the streams"))?;
         for (_, outputs) in outputs {
             let answers = predictions(&outputs, &self.card)?;
             streams.iter_mut().zip(answers).for_each(|(own, answer)| own.push(answer.label));
@@ -94,8 +116,13 @@ impl Stage for ClassifyStage<'_> {
 
     fn prepare(&self, source: &Source) -> Result<PreparedInput, Failure> {
         let options = self.config.corpus.decoding(Enough { letterboxed: None, fit: self.fit });
-        let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
-        Ok(PreparedInput { path: source.path.clone(), input: self.fit.apply(&picture.pixels, picture.original) })
+        let picture = source
+            .decode(&options)
+            .map_err(|error| Failure::new(&source.path, "decode", &error))?;
+        Ok(PreparedInput {
+            path: source.path.clone(),
+            input: self.fit.apply(&picture.pixels, picture.original),
+        })
     }
 
     fn shape(&self, _: &PreparedInput) -> Size {
@@ -108,8 +135,9 @@ impl Stage for ClassifyStage<'_> {
         batch: &[&PreparedInput],
         timings: &mut Timings,
     ) -> Result<Vec<ClassifyRecord>> {
-        let answered =
-            self.answer(worker, batch, timings, |_, forward| Ok(vec![(); forward.outputs().size()[0] as usize]))?;
+        let answered = self.answer(worker, batch, timings, |_, forward| {
+            Ok(vec![(); forward.outputs().size()[0] as usize])
+        })?;
         Ok(answered.into_iter().map(|(record, ())| record).collect())
     }
 

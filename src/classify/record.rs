@@ -26,7 +26,8 @@ pub struct ClassifyRecord {
 impl Line for ClassifyRecord {
     fn check(&self) -> Result<(), String> {
         let fits = self.output.is_some() || self.label < self.probabilities.len();
-        fits.then_some(()).ok_or_else(|| format!("the label of {} is not among its probabilities", self.path))
+        fits.then_some(())
+            .ok_or_else(|| format!("the label of {} is not among its probabilities", self.path))
     }
 }
 
@@ -46,9 +47,11 @@ impl RunRecord for ClassifyRecord {
         Ok(move |record: &Self| {
             let probabilities = if scalar { 0 } else { labels };
             let answers = record.streams.iter().chain([&record.label]);
-            let fits = record.probabilities.len() == probabilities && answers.into_iter().all(|&label| label < labels);
-            fits.then_some(())
-                .ok_or_else(|| format!("the record of {} does not fit run.json: other labels", record.path))
+            let fits = record.probabilities.len() == probabilities
+                && answers.into_iter().all(|&label| label < labels);
+            fits.then_some(()).ok_or_else(|| {
+                format!("the record of {} does not fit run.json: other labels", record.path)
+            })
         })
     }
 }

@@ -18,12 +18,17 @@ pub struct JudgedAnswers {
     pub unlabelled: u64,
 }
 
-/// Writes `predictions.csv` from the run's records, in the order of the paths, and where `truth` says what pictures
-/// show also `confusion.csv`, `.png` and `.svg`, `labels.csv` and `accuracy.json`.
+/// Writes `predictions.csv` from the run's records, in the order of the paths, and where `truth`
+/// says what pictures show also `confusion.csv`, `.png` and `.svg`, `labels.csv` and
+/// `accuracy.json`.
 ///
 /// # Errors
 /// A file cannot be read or written.
-pub fn write(run: &Run, streams: &[String], truth: Option<&PeopleLabels>) -> Result<Option<JudgedAnswers>> {
+pub fn write(
+    run: &Run,
+    streams: &[String],
+    truth: Option<&PeopleLabels>,
+) -> Result<Option<JudgedAnswers>> {
     let mut records = Vec::new();
     run.for_each_record_of(|record: ClassifyRecord| {
         records.push(record);
@@ -31,7 +36,9 @@ pub fn write(run: &Run, streams: &[String], truth: Option<&PeopleLabels>) -> Res
     })?;
     records.sort_by(|a, b| a.path.cmp(&b.path));
     let labels = &run.manifest.labels;
-    let shown = |record: &ClassifyRecord| truth.and_then(|truth| Some(&truth.names[truth.of_picture(&record.path)?]));
+    let shown = |record: &ClassifyRecord| {
+        truth.and_then(|truth| Some(&truth.names[truth.of_picture(&record.path)?]))
+    };
     table(&run.path("predictions.csv"), |table| {
         let mut header = vec!["path".to_string()];
         header.extend(truth.map(|_| "label".to_string()));
@@ -47,9 +54,16 @@ pub fn write(run: &Run, streams: &[String], truth: Option<&PeopleLabels>) -> Res
             cells.extend(truth.map(|_| shown(record).cloned().unwrap_or_default()));
             cells.push(labels[record.label].clone());
             let probability = record.probabilities.get(record.label);
-            cells.push(probability.map_or(String::new(), |probability| format!("{probability:.6}")));
+            cells
+                .push(probability.map_or(String::new(), |probability| format!("{probability:.6}")));
             cells.extend(record.streams.iter().map(|&label| labels[label].clone()));
-            cells.extend(record.probabilities.iter().chain(&record.output).map(|number| format!("{number:.6}")));
+            cells.extend(
+                record
+                    .probabilities
+                    .iter()
+                    .chain(&record.output)
+                    .map(|number| format!("{number:.6}")),
+            );
             table.row(cells)?;
         }
         Ok(())
@@ -80,7 +94,8 @@ fn judge(records: &[ClassifyRecord], streams: &[String], truth: &PeopleLabels) -
             *right += u64::from(truth.of_network[answer] == Some(label));
         }
     }
-    let shares = streams.iter().zip(right).map(|(name, right)| (name.clone(), Share::of(right, cases)));
+    let shares =
+        streams.iter().zip(right).map(|(name, right)| (name.clone(), Share::of(right, cases)));
     JudgedAnswers { streams: shares.collect(), confusion, unlabelled }
 }
 
@@ -98,22 +113,34 @@ mod tests {
             output: None,
             streams: streams.to_vec(),
         };
-        let records = [record("a", 0, [0, 1]), record("b", 1, [0, 1]), record("c", 2, [2, 2]), record("d", 0, [0, 0])];
+        let records = [
+            record("a", 0, [0, 1]),
+            record("b", 1, [0, 1]),
+            record("c", 2, [2, 2]),
+            record("d", 0, [0, 0]),
+        ];
         let truth = [("a", "joy"), ("b", "joy"), ("c", "fear"), ("x", "anger")];
         let truth = truth.map(|(path, label)| (path.to_string(), label.to_string())).into();
         let labels = ["amusement", "contentment", "fear"].map(String::from);
         let map = [("amusement", "joy"), ("contentment", "joy"), ("fear", "")];
         let map = map.map(|(from, to)| (from.to_string(), to.to_string())).into();
         let map = LabelMap { labels: map, ..LabelMap::default() };
-        let judged = judge(&records, &["object".into(), "places".into()], &PeopleLabels::new(&truth, &labels, &map));
+        let judged = judge(
+            &records,
+            &["object".into(), "places".into()],
+            &PeopleLabels::new(&truth, &labels, &map),
+        );
         assert_eq!(judged.confusion.labels, ["joy", "anger", "fear"]);
         // c is answered with a label that the data set does not have, d has no label.
         assert_eq!(
             (judged.confusion.counts.clone(), judged.unlabelled),
             (vec![vec![2, 0, 0], vec![0; 3], vec![0; 3]], 2)
         );
-        let shares: Vec<_> =
-            judged.streams.iter().map(|(_, share)| share.map(|share| (share.hits, share.cases))).collect();
+        let shares: Vec<_> = judged
+            .streams
+            .iter()
+            .map(|(_, share)| share.map(|share| (share.hits, share.cases)))
+            .collect();
         assert_eq!(shares, [Some((2, 2)), Some((2, 2))]);
     }
 }

@@ -6,8 +6,8 @@ use super::output;
 use super::precision;
 use super::progress;
 use super::session::{
-    self, all_failures, corpus_info, device_names, paths, say_failures, say_joined, say_smaller_batch, say_unused_maps,
-    say_warning, stop_on_interrupt,
+    self, all_failures, corpus_info, device_names, paths, say_failures, say_joined,
+    say_smaller_batch, say_unused_maps, say_warning, stop_on_interrupt,
 };
 use super::settings::Settings;
 use super::shard;
@@ -22,7 +22,9 @@ use emocam::pipeline::{Analysis, Pass, PassProgress, Worker};
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::journal::RecordWriter;
 use emocam::run::record::ImageRecord;
-use emocam::run::{Failure, Manifest, Outcome, Run, Timings, failures_csv, images_and_objects_csv, save_maps};
+use emocam::run::{
+    Failure, Manifest, Outcome, Run, Timings, failures_csv, images_and_objects_csv, save_maps,
+};
 use emocam::score::ScoreRule;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -31,22 +33,24 @@ use std::sync::atomic::Ordering;
 
 /// Run both networks over a corpus: records, tables, association matrix and heatmap
 ///
-/// Without options this is the configuration of the EmoCAM paper. Results go to a run directory while the pass goes on;
-/// a pass that was stopped or killed continues with --resume and ends in the same tables.
+/// Without options this is the configuration of the EmoCAM paper. Results go to a run directory
+/// while the pass goes on; a pass that was stopped or killed continues with --resume and ends in
+/// the same tables.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single images; uncompressed
-    /// .tar files, also in folders; @LIST for a list of files, one path a line, relative to the list's folder (@- for
-    /// stdin)
+    /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single
+    /// images; uncompressed .tar files, also in folders; @LIST for a list of files, one path a
+    /// line, relative to the list's folder (@- for stdin)
     #[arg(required = true)]
     corpus: Vec<PathBuf>,
 
-    /// The run directory [default: <CORPUS NAME>-emocam; of a shard: <CORPUS NAME>-emocam-shards/03-of-16]
+    /// The run directory [default: <CORPUS NAME>-emocam; of a shard: <CORPUS
+    /// NAME>-emocam-shards/03-of-16]
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
 
-    /// Continue the run in the run directory, or start it if there is none yet; refused when configuration, models or
-    /// corpus have changed
+    /// Continue the run in the run directory, or start it if there is none yet; refused when
+    /// configuration, models or corpus have changed
     #[arg(long)]
     resume: bool,
 
@@ -54,12 +58,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, u64::MAX))]
     limit: Option<NonZeroUsize>,
 
-    /// Only the images of one of N shards, for several processes: 3/16 is the third of 16. `emocam merge` makes one run
-    /// of all
+    /// Only the images of one of N shards, for several processes: 3/16 is the third of 16. `emocam
+    /// merge` makes one run of all
     ///
-    /// An image's shard follows from its path alone, so shards run in any order and on any machine that sees the same
-    /// corpus. auto: in a Slurm job array, the shard of this task; auto/16: the shard of 16 with the number of this
-    /// task, also when not all of them are in the array.
+    /// An image's shard follows from its path alone, so shards run in any order and on any machine
+    /// that sees the same corpus. auto: in a Slurm job array, the shard of this task; auto/16: the
+    /// shard of 16 with the number of this task, also when not all of them are in the array.
     #[arg(long, value_name = "K/N")]
     shard: Option<ShardChoice>,
 
@@ -74,8 +78,8 @@ pub(super) struct Args {
     /// Also measure which filters (channels of the explained activation) respond to which objects:
     /// <METHOD>/filters.csv, filter_weights.csv and a figure, by every method that weighs channels
     ///
-    /// The sums lie in <RUN>/filters.safetensors (24 bytes for each class, channel and method), written every 30
-    /// seconds; after a kill, --resume does what came later again.
+    /// The sums lie in <RUN>/filters.safetensors (24 bytes for each class, channel and method),
+    /// written every 30 seconds; after a kill, --resume does what came later again.
     #[arg(long)]
     filters: bool,
 
@@ -84,59 +88,88 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { corpus: roots, out, resume, limit, shard: choice, save_maps, report, filters, settings } = args;
+    let Args {
+        corpus: roots,
+        out,
+        resume,
+        limit,
+        shard: choice,
+        save_maps,
+        report,
+        filters,
+        settings,
+    } = args;
     let shard = shard::resolve(choice)?;
     let (mut config, machine) = settings.resolve()?;
     config.cam.filters |= filters;
     config.check()?;
     let mut corpus = super::corpus::images(&roots, limit)?;
     config.compute.for_images(corpus.images.len());
-    let folder = out.unwrap_or_else(|| shard::folder(format!("{}-emocam", super::corpus::name(&roots[0])), shard));
+    let folder = out.unwrap_or_else(|| {
+        shard::folder(format!("{}-emocam", super::corpus::name(&roots[0])), shard)
+    });
     shard::keep_problems(&mut corpus, shard);
     tch::set_num_threads(nn::network_threads());
     let devices = nn::open_all(&machine.device)?;
     let _claimed = output::run_folder(&folder, resume)?;
     let resumed = resume.then_some(folder.as_path());
-    let measured_precision =
-        precision::settle(&mut config, (machine.measures_precision, &machine.models), devices[0], resumed)?;
+    let measured_precision = precision::settle(
+        &mut config,
+        (machine.measures_precision, &machine.models),
+        devices[0],
+        resumed,
+    )?;
     let mut workers = workers(&config, &machine.models, &devices, &corpus)?;
     nn::keep_freed_memory();
     let ours = shard::images(&corpus.images, shard);
     anyhow::ensure!(
         config.association.score != ScoreRule::Chance || ours.len() > 1,
-        "the score chance compares an image's map with those of other images, and there is only one: choose another \
-         --score"
+        "the score chance compares an image's map with those of other images, and there is only \
+         one: choose another --score"
     );
     let part = shard::info(shard, ours.len());
     let loaded = &workers[0].loaded;
-    let manifest =
-        Manifest { shard: part, measured_precision, ..manifest(&config, loaded, &devices, &roots, &corpus)? };
+    let manifest = Manifest {
+        shard: part,
+        measured_precision,
+        ..manifest(&config, loaded, &devices, &roots, &corpus)?
+    };
     check_rule(&manifest, &config.association)?;
     say_warning(manifest.warning.as_ref());
     say_joined(&loaded.regions);
     say_unused_maps(&loaded.maps);
-    let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    let mut run =
+        if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     tch::set_num_threads(run.manifest.network_threads);
     let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
     let filters = FilterKeeper::begin(&run, &mut writer)?;
     let done = run.recorded::<ImageRecord>()?;
-    let todo: Vec<&Source> = ours.iter().copied().filter(|source| !done.contains(&source.path)).collect();
+    let todo: Vec<&Source> =
+        ours.iter().copied().filter(|source| !done.contains(&source.path)).collect();
     announce(&run, ours.len(), done.len(), &devices);
 
-    let stop =
-        stop_on_interrupt("stopping after this batch; once more to stop at once (nothing that is recorded is lost)")?;
+    let stop = stop_on_interrupt(
+        "stopping after this batch; once more to stop at once (nothing that is recorded is lost)",
+    )?;
     let progress = progress::Progress::new(ours.len() as u64, "images").from(done.len() as u64);
     let analysis = Analysis::new(&workers[0].loaded, &config, save_maps).with_filters();
     let batch = config.compute.batch;
-    let pass = Pass { stage: &analysis, items: &todo, workers: &mut workers, batch, threads: machine.threads, stop };
+    let pass = Pass {
+        stage: &analysis,
+        items: &todo,
+        workers: &mut workers,
+        batch,
+        threads: machine.threads,
+        stop,
+    };
     let mut kept = Kept { run: &run, writer, maps: save_maps.then(|| run.path("maps")), filters };
     let (failed, timings) = record(pass, &mut kept, done.len(), progress)?;
     let stopped = stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len();
     let failures = all_failures(corpus.problems, failed);
     if stopped {
         say!(
-            "stopped after {} of {} images; the same command with --resume continues, \
-             `emocam associate {}` looks at what is there",
+            "stopped after {} of {} images; the same command with --resume continues, `emocam \
+             associate {}` looks at what is there",
             done.len() + timings.images,
             ours.len(),
             folder.display()
@@ -163,7 +196,8 @@ struct Kept<'a> {
     filters: Option<FilterKeeper>,
 }
 
-/// Runs the pass; records are appended as they come, their maps before them: a picture with a record has its maps.
+/// Runs the pass; records are appended as they come, their maps before them: a picture with a
+/// record has its maps.
 fn record<'a>(
     pass: Pass<'a, Analysis<'a>>,
     kept: &mut Kept<'_>,
@@ -201,19 +235,27 @@ fn record<'a>(
     Ok(found)
 }
 
-/// Model threads a GPU: it computes for one while the others prepare their batches, suppress and score boxes, or fit
-/// LIME-CAM's models on the processor. All queue their work on one stream. On an H100 with 16 cores three made 15 %
-/// more of it than two (398 and 346 pictures a second), in 7.0 instead of 4.9 GB with 32 pictures a batch.
+/// Model threads a GPU: it computes for one while the others prepare their batches, suppress and
+/// score boxes, or fit LIME-CAM's models on the processor. All queue their work on one stream. On
+/// an H100 with 16 cores three made 15 % more of it than two (398 and 346 pictures a second), in
+/// 7.0 instead of 4.9 GB with 32 pictures a batch.
 const THREADS_A_GPU: usize = 3;
 
-/// A set of networks for every model thread, read once and shared by the threads of a GPU. The CPU has one thread,
-/// whose batches fill its cores.
-fn workers(config: &Config, folder: &Path, devices: &[tch::Device], corpus: &Corpus) -> anyhow::Result<Vec<Worker>> {
+/// A set of networks for every model thread, read once and shared by the threads of a GPU. The CPU
+/// has one thread, whose batches fill its cores.
+fn workers(
+    config: &Config,
+    folder: &Path,
+    devices: &[tch::Device],
+    corpus: &Corpus,
+) -> anyhow::Result<Vec<Worker>> {
     let threads = |device: &tch::Device| if device.is_cuda() { THREADS_A_GPU } else { 1 };
     // The devices in turn, so that the first batches go to different ones.
-    let turns = (0..THREADS_A_GPU).flat_map(|turn| devices.iter().filter(move |device| turn < threads(device)));
+    let turns = (0..THREADS_A_GPU)
+        .flat_map(|turn| devices.iter().filter(move |device| turn < threads(device)));
     let first = load(config, folder, devices[0], &paths(&corpus.images))?;
-    let others = turns.skip(1).map(|&device| first.on(device)).collect::<emocam::Result<Vec<_>>>()?;
+    let others =
+        turns.skip(1).map(|&device| first.on(device)).collect::<emocam::Result<Vec<_>>>()?;
     let worker = |loaded: Loaded| Worker { loaded, batch: config.compute.batch };
     Ok(std::iter::once(first).chain(others).map(worker).collect())
 }
@@ -225,7 +267,11 @@ fn note(now: &PassProgress) -> String {
         note.push_str(&format!("{} failed, ", now.failed));
     }
     if let Some((decode, networks)) = now.timings.utilisation() {
-        note.push_str(&format!("busy: decoding {:.0} %, networks {:.0} %", 100.0 * decode, 100.0 * networks));
+        note.push_str(&format!(
+            "busy: decoding {:.0} %, networks {:.0} %",
+            100.0 * decode,
+            100.0 * networks
+        ));
     }
     note
 }
@@ -251,16 +297,22 @@ fn finish(run: &mut Run, failures: &[Failure], timings: Timings) -> anyhow::Resu
 
 /// Where the time went: what to change for more speed.
 fn say_timings(timings: &Timings) {
-    let Some((decode, networks)) = timings.utilisation().filter(|_| timings.images > 0) else { return };
+    let Some((decode, networks)) = timings.utilisation().filter(|_| timings.images > 0) else {
+        return;
+    };
     let of_all = |part: f64| 100.0 * part / (timings.total * timings.model_threads as f64);
     say!(
-        "{} in {}, {:.2}/s; busy: decoding {:.0} % of {}, networks {:.0} % (detector {:.0} %, emotion {:.0} %, maps \
-         {:.0} %, boxes {:.0} %)",
+        "{} in {}, {:.2}/s; busy: decoding {:.0} % of {}, networks {:.0} % (detector {:.0} %, \
+         emotion {:.0} %, maps {:.0} %, boxes {:.0} %)",
         counted(timings.images as u64, "image"),
         indicatif::HumanDuration(std::time::Duration::from_secs_f64(timings.total)),
         timings.images as f64 / timings.total,
         100.0 * decode,
-        if timings.decode_threads == 1 { "1 thread".into() } else { format!("{} threads", timings.decode_threads) },
+        if timings.decode_threads == 1 {
+            "1 thread".into()
+        } else {
+            format!("{} threads", timings.decode_threads)
+        },
         100.0 * networks,
         of_all(timings.detect),
         of_all(timings.emotion),
@@ -271,18 +323,21 @@ fn say_timings(timings: &Timings) {
 
 /// What a reader of the matrices should know of the maps.
 pub(super) fn say_flags(run: &Run) {
-    let (Some(outcome), cam) = (&run.manifest.outcome, &run.manifest.configuration.cam) else { return };
+    let (Some(outcome), cam) = (&run.manifest.outcome, &run.manifest.configuration.cam) else {
+        return;
+    };
     for (method, count) in outcome.flat_maps.iter().filter(|(_, count)| **count > 0) {
         say!(
-            "{method}: {count} of {} maps show nothing (`flat` in records.jsonl); no box in them counts",
+            "{method}: {count} of {} maps show nothing (`flat` in records.jsonl); no box in them \
+             counts",
             outcome.done
         );
     }
     let (options, mut methods) = (cam.options(), cam.methods.iter());
     if outcome.saturated > 0 && methods.any(|method| method.score(&options).is_of_probabilities()) {
         say!(
-            "{} of {} images have a probability over {}, which hardly changes with the picture: `--target logit` \
-             explains the logit instead",
+            "{} of {} images have a probability over {}, which hardly changes with the picture: \
+             `--target logit` explains the logit instead",
             outcome.saturated,
             outcome.done,
             Outcome::SATURATED

@@ -9,7 +9,8 @@ use super::values::whole;
 use anyhow::Context;
 use emocam::annotations::{GivenLabels, PeopleLabels};
 use emocam::associate::{
-    BesidePeople, ChanceLevels, Columns, Curves, Matrices, PEOPLE_FOLDER, StrataReport, matrices, quantile_bins,
+    BesidePeople, ChanceLevels, Columns, Curves, Matrices, PEOPLE_FOLDER, StrataReport, matrices,
+    quantile_bins,
 };
 use emocam::config::AssociationConfig;
 use emocam::filters::FilterSums;
@@ -22,21 +23,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Recompute the matrix, its statistics and pictures from a run's records, with other thresholds or scores; no networks
+/// Recompute the matrix, its statistics and pictures from a run's records, with other thresholds or
+/// scores; no networks
 ///
-/// Writes <METHOD>/association.csv, counts.csv, mean_scores.csv (mean of each class's greatest score, without a
-/// threshold), statistics.csv (share, base rate, odds ratio, p, q, what the detector
-/// alone makes of it, and what the map adds, for every cell), heatmap.png and forest.png (the surest cells) with their
-/// SVGs, and prints the most prominent classes. By object-shap also effects.csv, and effects_matrix.csv and
-/// most_important_matrix.csv with their pictures. Works on unfinished runs too. What a run knows of filters
-/// (filters.csv) depends on no threshold: it is written as it was; filters.png is drawn by `emocam analyze --filters`
-/// and `emocam merge`, which see the photos.
+/// Writes <METHOD>/association.csv, counts.csv, mean_scores.csv (mean of each class's greatest
+/// score, without a threshold), statistics.csv (share, base rate, odds ratio, p, q, what the
+/// detector alone makes of it, and what the map adds, for every cell), heatmap.png and forest.png
+/// (the surest cells) with their SVGs, and prints the most prominent classes. By object-shap also
+/// effects.csv, and effects_matrix.csv and most_important_matrix.csv with their pictures. Works on
+/// unfinished runs too. What a run knows of filters (filters.csv) depends on no threshold: it is
+/// written as it was; filters.png is drawn by `emocam analyze --filters` and `emocam merge`, which
+/// see the photos.
 ///
-/// With --labels also people/: all of this with people's labels as columns; confusion.csv with its picture, labels.csv
-/// and accuracy.json (with Cohen's kappa); <METHOD>/right_or_wrong.csv and .png (what is important when the network is
-/// wrong); unjoined.csv (images without a label, labels without an image). With --by also
-/// by-<COLUMN>/<METHOD>/strata.csv and mantel_haenszel.csv (odds ratios within groups of images, and whether they are
-/// the same in all).
+/// With --labels also people/: all of this with people's labels as columns; confusion.csv with its
+/// picture, labels.csv and accuracy.json (with Cohen's kappa); <METHOD>/right_or_wrong.csv and .png
+/// (what is important when the network is wrong); unjoined.csv (images without a label, labels
+/// without an image). With --by also by-<COLUMN>/<METHOD>/strata.csv and mantel_haenszel.csv (odds
+/// ratios within groups of images, and whether they are the same in all).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A run directory of `emocam analyze`
@@ -46,31 +49,34 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", group = "place")]
     out: Option<PathBuf>,
 
-    /// Of a network with a single output: columns are N bins (2 to 1000) with about as many images each, in place of
-    /// those of its card
+    /// Of a network with a single output: columns are N bins (2 to 1000) with about as many images
+    /// each, in place of those of its card
     #[arg(long, value_name = "N", value_parser = whole::<u16>(2, 1000), requires = "place")]
     bins: Option<u16>,
 
-    /// Say what the cell of CLASS and LABEL means, by every method, in sentences made of its numbers; nothing is
-    /// written. Options that are not given are those that the tables in the run were made with
+    /// Say what the cell of CLASS and LABEL means, by every method, in sentences made of its
+    /// numbers; nothing is written. Options that are not given are those that the tables in the run
+    /// were made with
     #[arg(long, num_args = 2, value_names = ["CLASS", "LABEL"], group = "place")]
     explain_cell: Option<Vec<String>>,
 
-    /// Also write <METHOD>/curves.csv and curves.png with its SVG: how the cell of CLASS and LABEL changes with the
-    /// score over which a box counts, from 0.1 to 0.9 (contrast 0.05 to 0.45, z and lift 0.5 to 4.5, chance 0.15 to
-    /// 0.95), beside what chance would give; may be given several times
+    /// Also write <METHOD>/curves.csv and curves.png with its SVG: how the cell of CLASS and LABEL
+    /// changes with the score over which a box counts, from 0.1 to 0.9 (contrast 0.05 to 0.45, z
+    /// and lift 0.5 to 4.5, chance 0.15 to 0.95), beside what chance would give; may be given
+    /// several times
     #[arg(long, num_args = 2, value_names = ["CLASS", "LABEL"], action = clap::ArgAction::Append,
         conflicts_with_all = ["explain_cell", "bins"])]
     curve: Vec<String>,
 
-    /// Also write <METHOD>/chance.csv: in how many images each class would be important if its boxes lay on the maps of
-    /// other images, drawn at random N times (1 to 10000). From the maps that the run kept (analyze --save-maps)
+    /// Also write <METHOD>/chance.csv: in how many images each class would be important if its
+    /// boxes lay on the maps of other images, drawn at random N times (1 to 10000). From the maps
+    /// that the run kept (analyze --save-maps)
     #[arg(long, value_name = "N", conflicts_with_all = ["explain_cell", "bins"],
         value_parser = whole::<u16>(1, 10_000))]
     chance: Option<u16>,
 
-    /// Group the images by a column of --by-file, and ask whether classes and labels go together within the groups too:
-    /// who is seen, the source, the year
+    /// Group the images by a column of --by-file, and ask whether classes and labels go together
+    /// within the groups too: who is seen, the source, the year
     #[arg(long, value_name = "COLUMN", conflicts_with_all = ["explain_cell", "bins"],
         help_heading = "Labels that people gave")]
     by: Option<String>,
@@ -110,7 +116,9 @@ impl Said {
         let groups = |column: &String| {
             let file = args.by_file.as_ref().or(args.labels.labels.as_ref());
             let file = file.filter(|file| file.as_os_str() != "folder");
-            let file = file.with_context(|| format!("--by {column}: name the table with this column as --by-file"))?;
+            let file = file.with_context(|| {
+                format!("--by {column}: name the table with this column as --by-file")
+            })?;
             read_column(file, args.labels.path_column.as_ref(), Some(column), &pictures)
         };
         Ok(Self { people, groups: args.by.as_ref().map(groups).transpose()? })
@@ -126,7 +134,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut run = Run::open(&args.run)?;
     let mut config = run.manifest.configuration.clone();
     if args.explain_cell.is_some() {
-        // A question is about the tables that lie in the run; tables are made anew from its own configuration.
+        // A question is about the tables that lie in the run; tables are made anew from its own
+        // configuration.
         config.association = run.manifest.association_of_tables().clone();
     }
     args.association.clone().apply(&mut config.association);
@@ -146,7 +155,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let columns = bins.map_or(Columns::Answers, Columns::Bins);
     let matrices = matrices(&run, &config.association, columns)?;
     let pairs = args.curve.chunks_exact(2);
-    let places = pairs.map(|names| place(&names[0], &names[1], &matrices)).collect::<Result<Vec<_>, _>>()?;
+    let places =
+        pairs.map(|names| place(&names[0], &names[1], &matrices)).collect::<Result<Vec<_>, _>>()?;
     let mut pictures = matrices.write(folder)?;
     if !places.is_empty() {
         pictures.extend(Curves::read(&run, &config.association, places)?.write(folder)?);
@@ -158,7 +168,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let images = run.manifest.outcome.as_ref().map_or(0, |outcome| outcome.done);
         let mut progress = Progress::new(images as u64, "images");
         let told = &mut |done: usize| progress.at(done as u64, String::new());
-        let levels = ChanceLevels::read(&run, &config.association, &Columns::Answers, draws.into(), told)?;
+        let levels =
+            ChanceLevels::read(&run, &config.association, &Columns::Answers, draws.into(), told)?;
         progress.finish();
         pictures.extend(levels.write(folder)?);
     }
@@ -207,14 +218,20 @@ impl Said {
             beside = Some(found);
         }
         if let Some((given, column)) = self.groups.as_ref().zip(by) {
-            let name: String =
-                column.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '-' }).collect();
+            let name: String = column
+                .chars()
+                .map(|letter| if letter.is_alphanumeric() { letter } else { '-' })
+                .collect();
             for (folder, columns) in looks {
                 let report = StrataReport::read(run, rule, &columns, column, given)?;
                 pictures.extend(report.write(&folder.join(format!("by-{name}")))?);
                 if matches!(columns, Columns::Answers) {
-                    let groups: Vec<String> =
-                        report.groups().iter().take(8).map(|(name, images)| format!("{name} ({images})")).collect();
+                    let groups: Vec<String> = report
+                        .groups()
+                        .iter()
+                        .take(8)
+                        .map(|(name, images)| format!("{name} ({images})"))
+                        .collect();
                     say!(
                         "by {column}: {} groups, as {}; {} in none",
                         report.groups().len(),
@@ -232,11 +249,18 @@ impl Said {
 fn people_summary(beside: &BesidePeople, run: &Run) -> String {
     const SHOWN: usize = 5;
     let mut text = String::new();
-    if let Some(Share { share, interval: (lower, upper), hits, cases }) = beside.confusion.accuracy() {
-        text.push_str(&format!("accuracy {share:.3} [{lower:.3}, {upper:.3}], {hits} of {cases} images"));
+    if let Some(Share { share, interval: (lower, upper), hits, cases }) =
+        beside.confusion.accuracy()
+    {
+        text.push_str(&format!(
+            "accuracy {share:.3} [{lower:.3}, {upper:.3}], {hits} of {cases} images"
+        ));
     }
     if let Some(kappa) = beside.kappa() {
-        text.push_str(&format!("; kappa {:.3} [{:.3}, {:.3}]", kappa.value, kappa.lower, kappa.upper));
+        text.push_str(&format!(
+            "; kappa {:.3} [{:.3}, {:.3}]",
+            kappa.value, kappa.lower, kappa.upper
+        ));
     }
     text.push_str(&format!(
         "\n{} images have no label, {} an answer without a word for it\n",
@@ -253,7 +277,8 @@ fn people_summary(beside: &BesidePeople, run: &Run) -> String {
             let [right, wrong] = cell.shares().map(|share| share.unwrap_or_default());
             let (class, label) = (&beside.classes()[cell.class], &run.manifest.labels[cell.label]);
             text.push_str(&format!(
-                "  {class}, answer {label}: important in {wrong:.2} of the wrong, {right:.2} of the right\n"
+                "  {class}, answer {label}: important in {wrong:.2} of the wrong, {right:.2} of \
+                 the right\n"
             ));
         }
     }
@@ -281,7 +306,11 @@ fn summary(matrices: &Matrices) -> std::io::Result<Vec<u8>> {
     for (method, counts) in matrices.methods() {
         let association = counts.association();
         let images: u64 = counts.images.iter().sum();
-        writeln!(out, "{method}: {}, share in which a class is important", counted(images, "image"))?;
+        writeln!(
+            out,
+            "{method}: {}, share in which a class is important",
+            counted(images, "image")
+        )?;
         writeln!(out, "{:<28} {:>MEAN_WIDTH$}  highest for", "class", MEAN)?;
         for class in matrices.prominent(counts, SHOWN) {
             let shares = association.row(class);
@@ -289,7 +318,9 @@ fn summary(matrices: &Matrices) -> std::io::Result<Vec<u8>> {
             let mean = present.iter().sum::<f64>() / present.len().max(1) as f64;
             let mut best: Option<(usize, f64)> = None;
             for (label, share) in shares.iter().enumerate() {
-                if let Some(share) = share.filter(|&share| best.is_none_or(|(_, highest)| share > highest)) {
+                if let Some(share) =
+                    share.filter(|&share| best.is_none_or(|(_, highest)| share > highest))
+                {
                     best = Some((label, share));
                 }
             }

@@ -1,9 +1,9 @@
-//! `emocam bench-detector`: an instrument for `scripts/bench` and `scripts/gpu`, not part of the command line's
-//! promise.
+//! `emocam bench-detector`: an instrument for `scripts/bench` and `scripts/gpu`, not part of the
+//! command line's promise.
 //!
-//! Times the detector alone (preparing its input, network, decoding, suppression) on letterboxed photos, with nothing
-//! else running in the process, as the baseline of what the whole pass costs; on request also the network without all
-//! that, against a large matrix product.
+//! Times the detector alone (preparing its input, network, decoding, suppression) on letterboxed
+//! photos, with nothing else running in the process, as the baseline of what the whole pass costs;
+//! on request also the network without all that, against a large matrix product.
 
 use super::settings::Settings;
 use anyhow::Context;
@@ -29,7 +29,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 3)]
     batches: usize,
 
-    /// Also time the network alone, batch after batch on pixels that are there, and a large matrix product
+    /// Also time the network alone, batch after batch on pixels that are there, and a large matrix
+    /// product
     #[arg(long)]
     rates: bool,
 
@@ -47,9 +48,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let precision = config.compute.precision;
     // Their names do not matter here.
     let classes = (0..cfg.classes()).map(|class| class.to_string()).collect();
-    let detector = Darknet::load(&cfg, &weights, classes, config.detector.settings(precision), device)?;
+    let detector =
+        Darknet::load(&cfg, &weights, classes, config.detector.settings(precision), device)?;
     nn::keep_freed_memory();
-    let options = DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() };
+    let options =
+        DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() };
     let canvases: Vec<Rgb8> = find(&corpus)?
         .images
         .iter()
@@ -96,8 +99,8 @@ fn network_alone(detector: &Darknet, size: usize, batches: usize) -> anyhow::Res
     Ok(seconds / size as f64)
 }
 
-/// 10^12 floating-point operations a second in the product of two large square matrices: what the device can do at
-/// most.
+/// 10^12 floating-point operations a second in the product of two large square matrices: what the
+/// device can do at most.
 fn matrix_rate(device: Device, kind: Kind) -> anyhow::Result<f64> {
     let (side, products) = if device.is_cuda() { (8192_i64, 10) } else { (2048, 3) };
     let matrix = || Tensor::f_randn([side, side], (Kind::Float, device))?.f_to_kind(kind);
@@ -106,8 +109,13 @@ fn matrix_rate(device: Device, kind: Kind) -> anyhow::Result<f64> {
     Ok(2.0 * (side as f64).powi(3) / seconds / 1e12)
 }
 
-/// Seconds each of `times` calls, after one that sets up the kernels, until the device has done them all.
-fn timed<T>(device: Device, times: usize, work: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<f64> {
+/// Seconds each of `times` calls, after one that sets up the kernels, until the device has done
+/// them all.
+fn timed<T>(
+    device: Device,
+    times: usize,
+    work: impl Fn() -> anyhow::Result<T>,
+) -> anyhow::Result<f64> {
     let wait = || {
         if let Device::Cuda(number) = device {
             tch::Cuda::synchronize(number as i64);

@@ -3,7 +3,9 @@
 use super::experiment::{RecordedPictures, Recording};
 use super::labels::{LabelArgs, of_sources};
 use super::output;
-use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
+use super::session::{
+    self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning,
+};
 use super::settings::Settings;
 use super::values::whole;
 use emocam::classify::{COMMAND, ClassifyStage, ClassifyWorker, JudgedAnswers, Share, write};
@@ -19,10 +21,10 @@ use std::process::ExitCode;
 
 /// Ask a network what each image shows; with labels that people gave, how often it is right
 ///
-/// The network is the one of --emotion-weights; no detector runs. Writes a run directory: records.jsonl and
-/// predictions.csv (the answer for every image, the probability of every label, the answer of every stream of a network
-/// with several), and with --labels confusion.csv, .png and .svg, labels.csv (recall and precision, with Wilson's
-/// intervals) and accuracy.json.
+/// The network is the one of --emotion-weights; no detector runs. Writes a run directory:
+/// records.jsonl and predictions.csv (the answer for every image, the probability of every label,
+/// the answer of every stream of a network with several), and with --labels confusion.csv, .png and
+/// .svg, labels.csv (recall and precision, with Wilson's intervals) and accuracy.json.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
@@ -55,18 +57,22 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     config.compute.for_images(corpus.images.len());
     let pictures = of_sources(&corpus.images);
     let known = given.given(&pictures)?;
-    let folder = out.unwrap_or_else(|| PathBuf::from(format!("{}-classify-emocam", super::corpus::name(&roots[0]))));
+    let folder = out.unwrap_or_else(|| {
+        PathBuf::from(format!("{}-classify-emocam", super::corpus::name(&roots[0])))
+    });
     let _claimed = output::run_folder(&folder, resume)?;
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
     let truth = known.map(|known| given.beside(&known, &network.card().labels)).transpose()?;
     let boxes: (&[String], _) = (&[], SCORING_CANVAS.into());
     let info = corpus_info(&roots, &corpus)?;
-    let manifest = session::manifest(&config, &files, device_name(device), network.card(), boxes, info);
+    let manifest =
+        session::manifest(&config, &files, device_name(device), network.card(), boxes, info);
     let experiment = Experiment { command: COMMAND.into(), settings: BTreeMap::new() };
     let manifest = Manifest { experiment: Some(experiment), ..manifest };
     say_warning(manifest.warning.as_ref());
-    let mut run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    let mut run =
+        if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     let (stage, streams) = (ClassifyStage::new(&*network, &config), stream_names(&*network)?);
     let batch = config.compute.batch;
     let mut worker = ClassifyWorker { network, batch };
@@ -81,7 +87,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         unit: "images",
         sample: None,
     };
-    let Some(RecordedPictures { done, failed, timings }) = recording.record()? else { return Ok(ExitCode::from(130)) };
+    let Some(RecordedPictures { done, failed, timings }) = recording.record()? else {
+        return Ok(ExitCode::from(130));
+    };
     let failures = all_failures(corpus.problems, failed);
     let judged = write(&run, &streams, truth.as_ref())?;
     write_failures(&run.path("failures.csv"), &failures)?;
@@ -103,7 +111,9 @@ fn stream_names(network: &dyn emocam::networks::Classifier) -> anyhow::Result<Ve
 }
 
 fn summary(judged: Option<&JudgedAnswers>, done: usize) -> String {
-    let Some(judged) = judged else { return format!("{} answered\n", counted(done as u64, "image")) };
+    let Some(judged) = judged else {
+        return format!("{} answered\n", counted(done as u64, "image"));
+    };
     let line = |name: &str, share: Option<Share>| match share {
         Some(Share { hits, cases, share, interval: (lower, upper) }) => {
             format!("{name:<24} {share:.3} [{lower:.3}, {upper:.3}]  {hits} of {cases}\n")

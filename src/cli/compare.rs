@@ -16,16 +16,19 @@ use std::sync::Arc;
 
 /// Say what differs between two runs, methods, thresholds or label sources; no networks
 ///
-/// Of runs over the same images each image is compared with itself: how often the label is the same, whether boxes are,
-/// how far scores and maps (--save-maps of both runs) agree by rank, and which cells of the object-emotion matrix
-/// differ, with intervals by resampling the images and q-values of a test that exchanges the two runs. Runs over
-/// different images are compared as two samples. Classes and labels are compared that both have by name.
+/// Of runs over the same images each image is compared with itself: how often the label is the
+/// same, whether boxes are, how far scores and maps (--save-maps of both runs) agree by rank, and
+/// which cells of the object-emotion matrix differ, with intervals by resampling the images and
+/// q-values of a test that exchanges the two runs. Runs over different images are compared as two
+/// samples. Classes and labels are compared that both have by name.
 ///
-/// An option with two values, as `--importance 0.3,0.5`, has one for each side; with one value it is for both. RUN_B
-/// may be a table of published shares, as configs/emocam-fig2.csv (the EmoCAM paper's Fig. 2 as far as it is legible).
+/// An option with two values, as `--importance 0.3,0.5`, has one for each side; with one value it
+/// is for both. RUN_B may be a table of published shares, as configs/emocam-fig2.csv (the EmoCAM
+/// paper's Fig. 2 as far as it is legible).
 ///
-/// Writes differences.csv, differences.png and .svg, comparison.json, and of runs over the same images images.csv (the
-/// most changed first) and confusion.csv with its picture (labels of RUN_A in rows).
+/// Writes differences.csv, differences.png and .svg, comparison.json, and of runs over the same
+/// images images.csv (the most changed first) and confusion.csv with its picture (labels of RUN_A
+/// in rows).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A run directory of `emocam analyze`
@@ -43,7 +46,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "METHOD[,METHOD]", value_delimiter = ',')]
     cam: Vec<String>,
 
-    /// A box counts when its score is over this [default: that of each run, or of another --score its own]
+    /// A box counts when its score is over this [default: that of each run, or of another --score
+    /// its own]
     #[arg(long, value_name = "SCORE[,SCORE]", value_delimiter = ',')]
     importance: Vec<f32>,
 
@@ -62,8 +66,8 @@ pub(super) struct Args {
     #[command(flatten)]
     labels: LabelArgs,
 
-    /// Compare classes that are important in at least N images of both together; columns of labels with fewer images in
-    /// one of them are faded, and do not order the rows
+    /// Compare classes that are important in at least N images of both together; columns of labels
+    /// with fewer images in one of them are faded, and do not order the rows
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<u64>(0, u64::MAX))]
     min_images: u64,
 
@@ -123,7 +127,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// A side's value of an option that may have one for each side.
 fn of_side<'a, T>(values: &'a [T], side: usize, flag: &str) -> anyhow::Result<Option<&'a T>> {
-    anyhow::ensure!(values.len() <= 2, "{flag} has {} values: one for both sides, or two", values.len());
+    anyhow::ensure!(
+        values.len() <= 2,
+        "{flag} has {} values: one for both sides, or two",
+        values.len()
+    );
     Ok(values.get(side).or(values.first()))
 }
 
@@ -145,7 +153,11 @@ fn rule(args: &Args, run: &Run, side: usize) -> anyhow::Result<(AssociationConfi
     let method = match of_side(&args.cam, side, "--cam")? {
         None => 0,
         Some(name) => methods.iter().position(|known| known == name).ok_or_else(|| {
-            anyhow::anyhow!("{}: has no method {name}, but {}", run.folder().display(), methods.join(", "))
+            anyhow::anyhow!(
+                "{}: has no method {name}, but {}",
+                run.folder().display(),
+                methods.join(", ")
+            )
         })?,
     };
     Ok((config.association, method))
@@ -157,8 +169,9 @@ fn look<'a>(args: &Args, run: &'a Run, side: usize) -> anyhow::Result<ComparedLo
     let columns = match of_side(&args.columns, side, "--columns")? {
         Some(ColumnChoice::People) => {
             let given = args.labels.given(&of_run(run)?)?;
-            let given =
-                given.ok_or_else(|| anyhow::anyhow!("--columns people: name the file of their labels as --labels"))?;
+            let given = given.ok_or_else(|| {
+                anyhow::anyhow!("--columns people: name the file of their labels as --labels")
+            })?;
             Columns::People(Arc::new(args.labels.beside(&given, &run.manifest.labels)?))
         }
         _ => Columns::Answers,
@@ -188,16 +201,24 @@ fn summary(comparison: &RunComparison) -> String {
     let mut text = format!("A: {first}\nB: {second}\n{}\n", comparison.pairing_described());
     for (name, value) in comparison.agreement() {
         if let Some(found) = value {
-            let interval = found.interval.map_or_else(String::new, |(low, high)| format!(" [{low:.3}, {high:.3}]"));
+            let interval = found
+                .interval
+                .map_or_else(String::new, |(low, high)| format!(" [{low:.3}, {high:.3}]"));
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{name:<28} {:.3}{interval}", found.value);
         }
     }
     let found = comparison.table.significant();
-    let _ = writeln!(text, "{} of {} cells differ (q < 0.05)", found.len(), comparison.table.cells().len());
+    let _ = writeln!(
+        text,
+        "{} of {} cells differ (q < 0.05)",
+        found.len(),
+        comparison.table.cells().len()
+    );
     for cell in found.into_iter().take(SHOWN) {
         let [a, b] = cell.shares().map(|share| share.unwrap_or_default());
-        let (class, label) = (&comparison.classes.names[cell.class], &comparison.labels.names[cell.label]);
+        let (class, label) =
+            (&comparison.classes.names[cell.class], &comparison.labels.names[cell.label]);
         let _ = writeln!(text, "  {class}, {label}: {a:.2} in A, {b:.2} in B");
     }
     text
@@ -213,14 +234,20 @@ fn beside_published(args: &Args, run: &Run) -> anyhow::Result<ExitCode> {
     let matrices = matrices(run, &rule, Columns::Answers)?;
     let (_, counts) = &matrices.methods()[method];
     let found = published.compare(counts, matrices.classes(), matrices.labels())?;
-    let other = args.run_b.file_stem().map_or("published".into(), |name| name.to_string_lossy().into_owned());
+    let other = args
+        .run_b
+        .file_stem()
+        .map_or("published".into(), |name| name.to_string_lossy().into_owned());
     found.write(&args.out, [&name_of(run.folder()), &other])?;
     let mut text = format!("{} cells in common\n", found.cells.len());
     if let Some(rho) = found.spearman {
-        let p_value = found.p_value().map_or(String::new(), |p| format!(" (p = {p:.2e} if cells were independent)"));
+        let p_value = found
+            .p_value()
+            .map_or(String::new(), |p| format!(" (p = {p:.2e} if cells were independent)"));
         let _ = writeln!(text, "rank correlation of the shares {rho:.3}{p_value}");
     }
-    let _ = writeln!(text, "{} published shares lie outside the interval of the run's", found.outside);
+    let _ =
+        writeln!(text, "{} published shares lie outside the interval of the run's", found.outside);
     print(text.as_bytes())?;
     say!("{}", args.out.join("differences.csv").display());
     Ok(ExitCode::SUCCESS)

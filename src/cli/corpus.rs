@@ -11,10 +11,15 @@ pub(super) fn images(roots: &[PathBuf], limit: Option<NonZeroUsize>) -> anyhow::
     corpus.images.truncate(limit.map_or(usize::MAX, NonZeroUsize::get));
     if corpus.images.is_empty() {
         let roots: Vec<String> = roots.iter().map(|root| root.display().to_string()).collect();
-        let causes: String =
-            corpus.problems.iter().take(3).map(|problem| format!("\n  {}: {}", problem.path, problem.cause)).collect();
+        let causes: String = corpus
+            .problems
+            .iter()
+            .take(3)
+            .map(|problem| format!("\n  {}: {}", problem.path, problem.cause))
+            .collect();
         anyhow::bail!(
-            "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all folders and tars{causes}",
+            "no images in {}: looked for jpg, jpeg, png, webp, bmp, tif and tiff files in all \
+             folders and tars{causes}",
             roots.join(", ")
         );
     }
@@ -24,20 +29,23 @@ pub(super) fn images(roots: &[PathBuf], limit: Option<NonZeroUsize>) -> anyhow::
 /// The images of a run's corpus; `None` where they are not there any more, or no more the same.
 pub(super) fn again(info: &CorpusInfo) -> Option<Vec<Source>> {
     // What came from standard input cannot be asked for again.
-    let folders: Vec<PathBuf> = info.folders.iter().filter(|folder| *folder != "@-").map(PathBuf::from).collect();
+    let folders: Vec<PathBuf> =
+        info.folders.iter().filter(|folder| *folder != "@-").map(PathBuf::from).collect();
     let mut images = find(&folders).map(|found| found.images).unwrap_or_default();
     images.truncate(info.images);
     (folders.len() == info.folders.len() && digest(&images) == info.sha256).then_some(images)
 }
 
-/// `photos` for a corpus `data/photos`: its run goes to `photos-emocam` in the current folder. Of a list or a tar the
-/// name without what tells it is one.
+/// `photos` for a corpus `data/photos`: its run goes to `photos-emocam` in the current folder. Of a
+/// list or a tar the name without what tells it is one.
 pub(super) fn name(root: &Path) -> String {
     let text = root.to_string_lossy();
     let plain = match text.strip_prefix('@') {
         Some("-") | Some("") => return "list".into(),
         Some(list) => Path::new(list).with_extension(""),
-        None if root.extension().is_some_and(|found| found.eq_ignore_ascii_case("tar")) => root.with_extension(""),
+        None if root.extension().is_some_and(|found| found.eq_ignore_ascii_case("tar")) => {
+            root.with_extension("")
+        }
         None => root.into(),
     };
     let absolute = std::path::absolute(&plain).unwrap_or(plain);

@@ -27,11 +27,13 @@ const DETECTED: f32 = 0.5;
 /// A cause is found when its class is among so many of its label's column.
 const TOP: usize = 3;
 
-/// See the whole tool work on drawn scenes whose causes are known; nothing to download, a minute or so
+/// See the whole tool work on drawn scenes whose causes are known; nothing to download, a minute or
+/// so
 ///
-/// Draws scenes, analyses them with the five methods of the paper, compares the methods, explains a few scenes, and
-/// says whether the planted causes were found. The models are small networks that come with the program and know
-/// nothing but these scenes: they are not EmoNet. Every step is a command of its own, which is printed.
+/// Draws scenes, analyses them with the five methods of the paper, compares the methods, explains a
+/// few scenes, and says whether the planted causes were found. The models are small networks that
+/// come with the program and know nothing but these scenes: they are not EmoNet. Every step is a
+/// command of its own, which is printed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Write here; the folder must be new or empty
@@ -67,14 +69,38 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     explain.extend(["--corpus", &pictures, "--out", &explained]);
     let steps: [&[&str]; 5] = [
         &["world", "--scenes", &scenes_text, "--seed", &seed, "--out", &pictures],
-        &["analyze", &pictures, "--config", &config_file, "--cam", "paper", "--device", "cpu", "--out", &run],
+        &[
+            "analyze",
+            &pictures,
+            "--config",
+            &config_file,
+            "--cam",
+            "paper",
+            "--device",
+            "cpu",
+            "--out",
+            &run,
+        ],
         &["rsa", &run, "--resamples", "500"],
         &explain,
-        &["report", &run, "--compute-maps", "--device", "cpu", "--examples", "2", "--example-labels", "3"],
+        &[
+            "report",
+            &run,
+            "--compute-maps",
+            "--device",
+            "cpu",
+            "--examples",
+            "2",
+            "--example-labels",
+            "3",
+        ],
     ];
     for arguments in steps {
         if !step(arguments)? {
-            say!("stopped; what was done lies in {}: remove it, or name another folder with --out", out.display());
+            say!(
+                "stopped; what was done lies in {}: remove it, or name another folder with --out",
+                out.display()
+            );
             return Ok(ExitCode::from(130));
         }
     }
@@ -98,30 +124,44 @@ fn step(arguments: &[&str]) -> anyhow::Result<bool> {
 fn explained(scenes: u64, folder: &Path) -> Vec<String> {
     let first = |label: &&str| {
         let label = LABELS.iter().position(|name| name == label);
-        let number =
-            (0..scenes).find(|&number| graph().label(&Scene::draw(graph(), SEED, number, Style::Standard)) == label)?;
+        let number = (0..scenes).find(|&number| {
+            graph().label(&Scene::draw(graph(), SEED, number, Style::Standard)) == label
+        })?;
         Some(folder.join(format!("scene-{number:05}.png")).display().to_string())
     };
     EXPLAINED.iter().filter_map(first).collect()
 }
 
-/// What was planted and what was found: a line a cause, with the rank of its class in its label's column.
+/// What was planted and what was found: a line a cause, with the rank of its class in its label's
+/// column.
 fn summary(run: &Run, out: &Path) -> anyhow::Result<String> {
     let rule = &run.manifest.configuration.association;
     let found = matrices(run, rule, Columns::Answers)?;
-    let detected = AssociationConfig { importance: f32::NEG_INFINITY, min_confidence: DETECTED, ..rule.clone() };
+    let detected = AssociationConfig {
+        importance: f32::NEG_INFINITY,
+        min_confidence: DETECTED,
+        ..rule.clone()
+    };
     let detected = matrices(run, &detected, Columns::Answers)?;
     let mut names = vec!["detected"];
     names.extend(found.methods().iter().map(|(name, _)| name.as_str()));
     let ranks = |cause: &Cause| -> Vec<Option<usize>> {
         let (_, alone) = &detected.methods()[0];
         let by_method = found.methods().iter().map(|(_, counts)| counts);
-        std::iter::once(alone).chain(by_method).map(|counts| counts.rank(cause.class, cause.label)).collect()
+        std::iter::once(alone)
+            .chain(by_method)
+            .map(|counts| counts.rank(cause.class, cause.label))
+            .collect()
     };
-    let all: Vec<(&Cause, Vec<Option<usize>>)> = graph().causes.iter().map(|cause| (cause, ranks(cause))).collect();
+    let all: Vec<(&Cause, Vec<Option<usize>>)> =
+        graph().causes.iter().map(|cause| (cause, ranks(cause))).collect();
 
     let mut text = String::new();
-    writeln!(text, "\nWhat was planted, and its rank among the {} classes of its column:\n", found.classes().len())?;
+    writeln!(
+        text,
+        "\nWhat was planted, and its rank among the {} classes of its column:\n",
+        found.classes().len()
+    )?;
     write!(text, "{:<23} {:<21}", "emotion", "caused by")?;
     names.iter().for_each(|name| text.push_str(&format!(" {name:>12}")));
     text.push('\n');
@@ -132,7 +172,9 @@ fn summary(run: &Run, out: &Path) -> anyhow::Result<String> {
         }
         text.push('\n');
     }
-    let within = |at: usize| all.iter().filter(|(_, ranks)| ranks[at].is_some_and(|rank| rank <= TOP)).count();
+    let within = |at: usize| {
+        all.iter().filter(|(_, ranks)| ranks[at].is_some_and(|rank| rank <= TOP)).count()
+    };
     write!(text, "{:<45}", format!("among the first {TOP}, of {}", all.len()))?;
     (0..names.len()).for_each(|index| text.push_str(&format!(" {:>12}", within(index))));
     text.push_str("\n\n\"detected\" counts objects wherever the map is. Look at\n");
@@ -152,9 +194,9 @@ fn places(found: &Matrices, out: &Path) -> String {
     let file = |name: &str| out.join(name).display().to_string();
     let first = found.methods().first().map_or("grad-cam", |(name, _)| name);
     format!(
-        "  {}  all of it as a page\n  {}  which objects go with which emotion\n  {}  whether the methods \
-         agree\n  {}  single scenes\n  {}  what causes \
-         what\n`emocam validate` measures with interventions how right the maps are. The models know nothing but these \
+        "  {}  all of it as a page\n  {}  which objects go with which emotion\n  {}  whether the \
+         methods agree\n  {}  single scenes\n  {}  what causes what\n`emocam validate` measures \
+         with interventions how right the maps are. The models know nothing but these \
          drawn\nscenes; for photos: `emocam models fetch`, `emocam analyze photos`.\n",
         file("run/report/index.html"),
         file(&format!("run/{first}/heatmap.png")),

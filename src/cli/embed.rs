@@ -1,9 +1,12 @@
-//! `emocam embed`: features of a network's layers over one or several corpora, in the plane and in numbers.
+//! `emocam embed`: features of a network's layers over one or several corpora, in the plane and in
+//! numbers.
 
 use super::labels::{LabelArgs, of_sources};
 use super::output;
 use super::progress::Progress;
-use super::session::{self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning};
+use super::session::{
+    self, all_failures, corpus_info, device_name, open_device, print, say_failures, say_warning,
+};
 use super::session::{say_smaller_batch, stop_on_interrupt};
 use super::settings::{MOST_THREADS, Machine};
 use super::values::whole;
@@ -11,8 +14,9 @@ use emocam::classify::ClassifyWorker;
 use emocam::config::Config;
 use emocam::corpus::{Corpus, Source};
 use emocam::embed::{
-    COMMAND, EmbedSettings, EmbedStage, EmbeddedPicture, EmbeddingMeasure, FEWEST_PICTURES, FeatureLayer, FeatureSet,
-    Judgement, LayerEmbedding, LayerReport, MarkBy, Space, choose, feature_layers, measure, write_layer,
+    COMMAND, EmbedSettings, EmbedStage, EmbeddedPicture, EmbeddingMeasure, FEWEST_PICTURES,
+    FeatureLayer, FeatureSet, Judgement, LayerEmbedding, LayerReport, MarkBy, Space, choose,
+    feature_layers, measure, write_layer,
 };
 use emocam::networks::Classifier;
 use emocam::nn::{self, DeviceChoice};
@@ -33,24 +37,28 @@ Examples:
   emocam embed emonet.pth photos --labels folder --layer fc7 --out embedded
   emocam embed adapted.safetensors faces paintings --layer activation,fc7 --out embedded    do the domains overlap?";
 
-/// Show the features of a network's layers in the plane (PCA and t-SNE), and measure what is seen there
+/// Show the features of a network's layers in the plane (PCA and t-SNE), and measure what is seen
+/// there
 ///
-/// Every CORPUS is a domain. Writes a run directory with a folder for each layer: embedding.png and .svg (PCA and t-SNE
-/// side by side, coloured by label, marked by domain or by right and wrong), embedding.csv (path, domain, label, answer
-/// and the four coordinates), features.npy (f32, the rows of embedding.csv), numbers.csv (silhouette; accuracy of the
-/// nearest neighbours, each image left out of its own vote, with Wilson's interval; the share of the most frequent
-/// label to compare it with; explained variance; trustworthiness of both planes) and, of several corpora, domains.csv:
-/// for every two domains the accuracy of a linear classifier that tells them apart (logistic regression,
-/// cross-validation in five parts, as many images of both, at most 2,000 of each), the proxy A-distance 2 (1 - 2
-/// error), and the distance of the means in standard deviations.
+/// Every CORPUS is a domain. Writes a run directory with a folder for each layer: embedding.png and
+/// .svg (PCA and t-SNE side by side, coloured by label, marked by domain or by right and wrong),
+/// embedding.csv (path, domain, label, answer and the four coordinates), features.npy (f32, the
+/// rows of embedding.csv), numbers.csv (silhouette; accuracy of the nearest neighbours, each image
+/// left out of its own vote, with Wilson's interval; the share of the most frequent label to
+/// compare it with; explained variance; trustworthiness of both planes) and, of several corpora,
+/// domains.csv: for every two domains the accuracy of a linear classifier that tells them apart
+/// (logistic regression, cross-validation in five parts, as many images of both, at most 2,000 of
+/// each), the proxy A-distance 2 (1 - 2 error), and the distance of the means in standard
+/// deviations.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
-    /// The network: whatever --emotion-weights of the other commands takes (EmoNet, Multi-GAP, what `emocam train`
-    /// leaves, a TorchScript file with its card)
+    /// The network: whatever --emotion-weights of the other commands takes (EmoNet, Multi-GAP, what
+    /// `emocam train` leaves, a TorchScript file with its card)
     model: String,
 
-    /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze; each is a domain
+    /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze;
+    /// each is a domain
     #[arg(required_unless_present = "list_layers")]
     corpus: Vec<PathBuf>,
 
@@ -58,10 +66,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", required_unless_present = "list_layers")]
     out: Option<PathBuf>,
 
-    /// Layers by their names, separated by commas or given several times: inner layers that the network names (mean
-    /// over all places), `activation` (the explained activation, likewise), linear layers behind it where the network
-    /// shows them (fc6 and fc7 of an AlexNet, behind their ReLU), `outputs`. --list-layers lists them [default:
-    /// activation]
+    /// Layers by their names, separated by commas or given several times: inner layers that the
+    /// network names (mean over all places), `activation` (the explained activation, likewise),
+    /// linear layers behind it where the network shows them (fc6 and fc7 of an AlexNet, behind
+    /// their ReLU), `outputs`. --list-layers lists them [default: activation]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     layer: Vec<String>,
 
@@ -72,8 +80,8 @@ pub(super) struct Args {
     #[command(flatten)]
     labels: LabelArgs,
 
-    /// What the marks of the points tell: the domain, whether the answer is right, or nothing [default: domain for
-    /// several corpora, else right with --labels]
+    /// What the marks of the points tell: the domain, whether the answer is right, or nothing
+    /// [default: domain for several corpora, else right with --labels]
     #[arg(long, value_enum, value_name = "WHAT")]
     mark: Option<MarkName>,
 
@@ -84,16 +92,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, u64::MAX))]
     limit: Option<NonZeroUsize>,
 
-    /// Folder of model files that are named without a path [default: $EMOCAM_MODELS, else ~/.local/share/emocam/models]
+    /// Folder of model files that are named without a path [default: $EMOCAM_MODELS, else
+    /// ~/.local/share/emocam/models]
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
 
-    /// The network's mean image as published text [default: img_mean.txt beside it, where the checkpoint needs one]
+    /// The network's mean image as published text [default: img_mean.txt beside it, where the
+    /// checkpoint needs one]
     #[arg(long, value_name = "FILE")]
     emotion_mean: Option<String>,
 
-    /// The stream of a network with several (Multi-GAP) whose last block is the explained activation [default: its
-    /// first]
+    /// The stream of a network with several (Multi-GAP) whose last block is the explained
+    /// activation [default: its first]
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
 
@@ -109,8 +119,8 @@ pub(super) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Embedding")]
 struct Embedding {
-    /// Of t-SNE: about how many neighbours of each image matter; at most a third of the other images [default: 30, or
-    /// the largest that so few images allow; no t-SNE below 2]
+    /// Of t-SNE: about how many neighbours of each image matter; at most a third of the other
+    /// images [default: 30, or the largest that so few images allow; no t-SNE below 2]
     #[arg(long, value_name = "N")]
     perplexity: Option<f64>,
 
@@ -118,7 +128,8 @@ struct Embedding {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = whole::<usize>(500, 100_000))]
     iterations: usize,
 
-    /// Principal components that t-SNE works on: few enough that it is fast, and enough to keep what is no noise
+    /// Principal components that t-SNE works on: few enough that it is fast, and enough to keep
+    /// what is no noise
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = whole::<usize>(1, u64::MAX))]
     components: usize,
 
@@ -144,8 +155,8 @@ struct EmbedCompute {
     #[arg(long, value_name = "N", value_parser = whole::<NonZeroUsize>(1, 4096))]
     batch: Option<NonZeroUsize>,
 
-    /// Threads that read and resize images, 1 to 1024 [default: all cores]. The network's threads follow
-    /// OMP_NUM_THREADS
+    /// Threads that read and resize images, 1 to 1024 [default: all cores]. The network's threads
+    /// follow OMP_NUM_THREADS
     #[arg(long, value_name = "N", value_parser = whole::<u16>(1, MOST_THREADS))]
     threads: Option<u16>,
 }
@@ -192,10 +203,20 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let truth = given.map(|given| args.labels.beside(&given, &labels)).transpose()?;
     let layers = choose(&*network, &args.layer)?;
     let (info, card) = (corpus_info(&args.corpus, corpus)?, network.card());
-    let manifest = session::manifest(&config, &files, device_name(device), card, (&[], SCORING_CANVAS.into()), info);
+    let manifest = session::manifest(
+        &config,
+        &files,
+        device_name(device),
+        card,
+        (&[], SCORING_CANVAS.into()),
+        info,
+    );
     let plan = Plan { config, machine, settings, layers };
     let told = told(&plan, &domains, truth.is_some(), mark);
-    let manifest = Manifest { experiment: Some(Experiment { command: COMMAND.into(), settings: told }), ..manifest };
+    let manifest = Manifest {
+        experiment: Some(Experiment { command: COMMAND.into(), settings: told }),
+        ..manifest
+    };
     say_warning(manifest.warning.as_ref());
     let Some((pictures, failed, timings)) = pass(&plan, network, &corpus.images)? else {
         return Ok(ExitCode::from(130));
@@ -203,7 +224,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let pictures = pictures.into_iter().map(|picture| domains.with_domain(picture)).collect();
     let judgement = Judgement { truth: truth.as_ref(), labels: &labels };
     let (set, broken) = FeatureSet::collect(pictures, names, judgement)?;
-    let failures = all_failures(corpus.problems.clone(), failed.into_iter().chain(broken).collect());
+    let failures =
+        all_failures(corpus.problems.clone(), failed.into_iter().chain(broken).collect());
     let mut run = Run::create(&folder, manifest)?;
     write_failures(&run.path("failures.csv"), &failures)?;
     say_failures(&failures, &run.path("failures.csv"));
@@ -217,7 +239,10 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn resolve(args: &Args) -> anyhow::Result<(Config, Machine, EmbedSettings)> {
     let &Embedding { perplexity, iterations, components, neighbours, seed } = &args.embedding;
     let fewest = stats::FEWEST_ITERATIONS;
-    anyhow::ensure!(iterations >= fewest, "--iterations {iterations}: t-SNE needs at least {fewest}");
+    anyhow::ensure!(
+        iterations >= fewest,
+        "--iterations {iterations}: t-SNE needs at least {fewest}"
+    );
     anyhow::ensure!(components > 0, "--components 0: t-SNE needs at least one");
     anyhow::ensure!(neighbours > 0, "--neighbours 0: at least one has to vote");
     if let Some(perplexity) = perplexity {
@@ -232,7 +257,8 @@ fn resolve(args: &Args) -> anyhow::Result<(Config, Machine, EmbedSettings)> {
     config.check()?;
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = args.compute.threads.map_or_else(cores, usize::from);
-    let (models, device) = (emocam::models::folder(args.models.as_deref()), args.compute.device.clone());
+    let (models, device) =
+        (emocam::models::folder(args.models.as_deref()), args.compute.device.clone());
     let settings = EmbedSettings { perplexity, iterations, components, neighbours, seed };
     Ok((config, Machine { models, device, measures_precision: false, threads }, settings))
 }
@@ -250,7 +276,12 @@ fn mark(asked: Option<MarkName>, domains: usize, labelled: bool) -> anyhow::Resu
 }
 
 /// The settings as `run.json` has them.
-fn told(plan: &Plan, domains: &Domains, labelled: bool, mark: MarkBy) -> BTreeMap<String, serde_json::Value> {
+fn told(
+    plan: &Plan,
+    domains: &Domains,
+    labelled: bool,
+    mark: MarkBy,
+) -> BTreeMap<String, serde_json::Value> {
     let EmbedSettings { iterations, components, neighbours, seed, .. } = plan.settings;
     let perplexity = plan.settings.perplexity_for(domains.corpus.images.len());
     let layers: Vec<&str> = plan.layers.iter().map(|layer| layer.name.as_str()).collect();
@@ -261,8 +292,8 @@ fn told(plan: &Plan, domains: &Domains, labelled: bool, mark: MarkBy) -> BTreeMa
     told.as_object().expect("it was made as one").clone().into_iter().collect()
 }
 
-/// Answers and features of all images that could be decoded, what failed, and where the time went; `None` when Ctrl-C
-/// ended that early.
+/// Answers and features of all images that could be decoded, what failed, and where the time went;
+/// `None` when Ctrl-C ended that early.
 #[expect(clippy::type_complexity, reason = "three things that come of a pass, used once")]
 fn pass(
     plan: &Plan,
@@ -275,7 +306,8 @@ fn pass(
     let mut worker = ClassifyWorker { network, batch };
     let stop = stop_on_interrupt("stopping after this batch; once more to stop at once")?;
     let total = images.len();
-    let (mut progress, mut pictures, mut inputs) = (Progress::new(total as u64, "images"), Vec::new(), batch);
+    let (mut progress, mut pictures, mut inputs) =
+        (Progress::new(total as u64, "images"), Vec::new(), batch);
     let (workers, threads) = (std::slice::from_mut(&mut worker), plan.machine.threads);
     let pass = Pass { stage: &stage, items: images, workers, batch, threads, stop };
     let (failed, timings) = pass.run(&mut |done, now| {
@@ -297,7 +329,10 @@ fn pass(
 fn report(run: &Run, plan: &Plan, set: &FeatureSet, mark: MarkBy) -> anyhow::Result<()> {
     let unlabelled = set.pictures.iter().filter(|picture| picture.group.is_none()).count();
     if unlabelled > 0 {
-        say!("{unlabelled} images have no label in --labels: they are grey, and left out of what is measured by label");
+        say!(
+            "{unlabelled} images have no label in --labels: they are grey, and left out of what is \
+             measured by label"
+        );
     }
     let settings = &plan.settings;
     for (number, layer) in plan.layers.iter().enumerate() {
@@ -305,7 +340,8 @@ fn report(run: &Run, plan: &Plan, set: &FeatureSet, mark: MarkBy) -> anyhow::Res
         if embedding.t_sne.is_none() {
             say!("{}: no t-SNE, for too few images or features that are all the same", layer.name);
         }
-        let folder = write_layer(run, &LayerReport { layer, number, set, embedding, settings, mark })?;
+        let folder =
+            write_layer(run, &LayerReport { layer, number, set, embedding, settings, mark })?;
         print(summary(&layer.name, set, embedding).as_bytes())?;
         say!("{}", folder.join("embedding.png").display());
     }
@@ -316,14 +352,25 @@ fn summary(layer: &str, set: &FeatureSet, embedding: &LayerEmbedding) -> String 
     let mut text = String::new();
     let mut line = |name: &str, value: Option<f64>, interval: Option<(f64, f64)>| {
         let Some(value) = value else { return };
-        let interval = interval.map_or(String::new(), |(lower, upper)| format!(" [{lower:.3}, {upper:.3}]"));
+        let interval =
+            interval.map_or(String::new(), |(lower, upper)| format!(" [{lower:.3}, {upper:.3}]"));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{layer:<16} {name:<44} {value:.3}{interval}");
     };
     let named = [
         (EmbeddingMeasure::Silhouette, Space::Features, set.grouped_by(), "silhouette"),
-        (EmbeddingMeasure::NeighbourAccuracy, Space::Features, set.grouped_by(), "accuracy of nearest neighbours"),
-        (EmbeddingMeasure::LargestGroup, Space::Features, set.grouped_by(), "share of the most frequent"),
+        (
+            EmbeddingMeasure::NeighbourAccuracy,
+            Space::Features,
+            set.grouped_by(),
+            "accuracy of nearest neighbours",
+        ),
+        (
+            EmbeddingMeasure::LargestGroup,
+            Space::Features,
+            set.grouped_by(),
+            "share of the most frequent",
+        ),
         (EmbeddingMeasure::Trustworthiness, Space::Tsne, "", "trustworthiness of t-SNE"),
         (EmbeddingMeasure::Trustworthiness, Space::Pca, "", "trustworthiness of PCA"),
     ];
@@ -357,9 +404,13 @@ impl Domains {
     /// The images below all roots, each of the first root that has it; at most `limit` of each.
     fn find(roots: &[PathBuf], limit: Option<NonZeroUsize>) -> anyhow::Result<Self> {
         let stdin = roots.iter().any(|root| root == Path::new("@-"));
-        anyhow::ensure!(roots.len() == 1 || !stdin, "@- cannot be a domain among several: write the list to a file");
+        anyhow::ensure!(
+            roots.len() == 1 || !stdin,
+            "@- cannot be a domain among several: write the list to a file"
+        );
         let mut corpus = super::corpus::images(roots, None)?;
-        let identity = |source: &Source| (source.file.clone(), source.member.map(|member| member.offset));
+        let identity =
+            |source: &Source| (source.file.clone(), source.member.map(|member| member.offset));
         let mut of_image = HashMap::new();
         for (domain, root) in roots.iter().enumerate().filter(|_| roots.len() > 1) {
             for source in super::corpus::images(std::slice::from_ref(root), None)?.images {
@@ -387,7 +438,9 @@ impl Domains {
 fn names(roots: &[PathBuf]) -> Vec<String> {
     let short: Vec<String> = roots.iter().map(|root| super::corpus::name(root)).collect();
     let unique = |name: &String| short.iter().filter(|other| *other == name).count() == 1;
-    let name = |(root, name): (&PathBuf, &String)| if unique(name) { name.clone() } else { root.display().to_string() };
+    let name = |(root, name): (&PathBuf, &String)| {
+        if unique(name) { name.clone() } else { root.display().to_string() }
+    };
     roots.iter().zip(&short).map(name).collect()
 }
 

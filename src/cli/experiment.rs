@@ -1,4 +1,5 @@
-//! What the experiments on pictures share: the pass over what is still to be done, recorded as it goes.
+//! What the experiments on pictures share: the pass over what is still to be done, recorded as it
+//! goes.
 
 use super::progress::Progress;
 use super::session::{say_smaller_batch, stop_on_interrupt};
@@ -45,32 +46,50 @@ impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
         let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
         let done = run.recorded::<S::Outcome>()?;
         let total = items.len();
-        let todo: Vec<S::Item> = items.into_iter().filter(|item| !done.contains(&stage.name(item).0)).collect();
-        let already = if done.is_empty() { String::new() } else { format!(", {} already done", done.len()) };
+        let todo: Vec<S::Item> =
+            items.into_iter().filter(|item| !done.contains(&stage.name(item).0)).collect();
+        let already =
+            if done.is_empty() { String::new() } else { format!(", {} already done", done.len()) };
         let part = shard::in_words(&run.manifest);
         let all = counted(total as u64, unit.trim_end_matches('s'));
-        say!("{all}{already}{part}; {}; results in {}", run.manifest.device, run.folder().display());
+        say!(
+            "{all}{already}{part}; {}; results in {}",
+            run.manifest.device,
+            run.folder().display()
+        );
         let stop = stop_on_interrupt(
-            "stopping after this batch; once more to stop at once (nothing that is recorded is lost)",
+            "stopping after this batch; once more to stop at once (nothing that is recorded is \
+             lost)",
         )?;
         let mut progress = Progress::new(total as u64, unit).from(done.len() as u64);
         let configured = stage.batch_size(worker);
         let mut inputs = configured;
-        let pass = Pass { stage, items: &todo, workers: std::slice::from_mut(worker), batch, threads, stop };
+        let pass = Pass {
+            stage,
+            items: &todo,
+            workers: std::slice::from_mut(worker),
+            batch,
+            threads,
+            stop,
+        };
         let (failed, timings) = pass.run(&mut |pictures, now| {
-            let records: Vec<S::Outcome> = pictures.into_iter().map(|picture| picture.outcome).collect();
+            let records: Vec<S::Outcome> =
+                pictures.into_iter().map(|picture| picture.outcome).collect();
             if !records.is_empty() {
                 writer.append(&records)?;
             }
             say_smaller_batch(&mut inputs, now.batch, configured);
-            let note = if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
+            let note =
+                if now.failed > 0 { format!("{} failed", now.failed) } else { String::new() };
             progress.at((done.len() + now.done + now.failed) as u64, note);
             Ok(())
         })?;
         progress.finish_with_rate(sample);
         let so_far = done.len() + timings.images;
         if stop.load(Ordering::Relaxed) && timings.images + failed.len() < todo.len() {
-            say!("stopped after {so_far} of {total} {unit}; the same command with --resume continues");
+            say!(
+                "stopped after {so_far} of {total} {unit}; the same command with --resume continues"
+            );
             return Ok(None);
         }
         Ok(Some(RecordedPictures { done: so_far, failed, timings }))

@@ -21,16 +21,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Explain single photos: a figure with the maps of all methods side by side, and the same as numbers
+/// Explain single photos: a figure with the maps of all methods side by side, and the same as
+/// numbers
 ///
-/// Writes for every photo NAME.png and NAME.svg (the photo with its detections, the map of every method with the boxes
-/// it makes most important, the network's answer), and NAME.json (probabilities, valence, arousal, and every box with
-/// its scores by every method). The numbers are those `emocam analyze` records with the same settings. Without --cam
-/// and
-/// --config the maps are those of all five methods of the paper.
+/// Writes for every photo NAME.png and NAME.svg (the photo with its detections, the map of every
+/// method with the boxes it makes most important, the network's answer), and NAME.json
+/// (probabilities, valence, arousal, and every box with its scores by every method). The numbers
+/// are those `emocam analyze` records with the same settings. Without --cam and --config the maps
+/// are those of all five methods of the paper.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Photos, or folders of them (searched to the bottom), .tar files or <TAR>/<MEMBER>, or @LIST for a list of files
+    /// Photos, or folders of them (searched to the bottom), .tar files or <TAR>/<MEMBER>, or @LIST
+    /// for a list of files
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
 
@@ -42,17 +44,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = whole::<u8>(0, 50))]
     boxes: u8,
 
-    /// Maps in uniform (inferno over grey; equal steps look equal), jet (as in most publications), or a row of both
+    /// Maps in uniform (inferno over grey; equal steps look equal), jet (as in most publications),
+    /// or a row of both
     #[arg(long, value_name = "COLOURS", default_value = "both")]
     colours: Colouring,
 
-    /// Also write NAME.safetensors: every map as numbers over the network's input (EmoNet: 227 x 227, about 200 KB a
-    /// method)
+    /// Also write NAME.safetensors: every map as numbers over the network's input (EmoNet: 227 x
+    /// 227, about 200 KB a method)
     #[arg(long)]
     save_maps: bool,
 
-    /// Name photos by their path below this folder, as a run over it does; lime-cam, shapley-cam and object-shap draw
-    /// at random by that name
+    /// Name photos by their path below this folder, as a run over it does; lime-cam, shapley-cam
+    /// and object-shap draw at random by that name
     #[arg(long, value_name = "DIR")]
     corpus: Option<PathBuf>,
 
@@ -116,7 +119,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             })
             .collect();
         let texts = threads.install(|| {
-            let texts = photos.par_iter().map(|(photo, files)| write(photo, files, &explainer, &config, wanted));
+            let texts = photos
+                .par_iter()
+                .map(|(photo, files)| write(photo, files, &explainer, &config, wanted));
             texts.collect::<anyhow::Result<Vec<String>>>()
         });
         photos.iter().for_each(|(_, files)| say!("{}", with_extension(files, "png").display()));
@@ -138,7 +143,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Photos in the order of their names, and what could not be looked at.
-fn sources(images: &[PathBuf], corpus: Option<&Path>) -> anyhow::Result<(Vec<Source>, Vec<Failure>)> {
+fn sources(
+    images: &[PathBuf],
+    corpus: Option<&Path>,
+) -> anyhow::Result<(Vec<Source>, Vec<Failure>)> {
     let failure = |path: String, cause: String| Failure { path, stage: "find".into(), cause };
     let (mut roots, mut failures) = (Vec::new(), Vec::new());
     for image in images {
@@ -161,24 +169,30 @@ fn sources(images: &[PathBuf], corpus: Option<&Path>) -> anyhow::Result<(Vec<Sou
         found.images.dedup_by(|a, b| a.path == b.path);
     }
     if found.images.is_empty() {
-        let causes: String = failures.iter().map(|f| format!("\n  {}: {}", f.path, f.cause)).collect();
-        anyhow::bail!("no image to explain: looked for jpg, jpeg, png, webp, bmp, tif and tiff files{causes}");
+        let causes: String =
+            failures.iter().map(|f| format!("\n  {}: {}", f.path, f.cause)).collect();
+        anyhow::bail!(
+            "no image to explain: looked for jpg, jpeg, png, webp, bmp, tif and tiff files{causes}"
+        );
     }
     Ok((found.images, failures))
 }
 
 /// Where each photo's files go, without an extension; never over a photo.
 fn files(sources: &[Source], out: &Path) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let photos: BTreeSet<PathBuf> = sources.iter().filter_map(|source| source.file.canonicalize().ok()).collect();
+    let photos: BTreeSet<PathBuf> =
+        sources.iter().filter_map(|source| source.file.canonicalize().ok()).collect();
     let names = names(&session::paths(sources));
-    let named = sources.iter().zip(names).map(|(source, name)| (source.path.clone(), out.join(name)));
+    let named =
+        sources.iter().zip(names).map(|(source, name)| (source.path.clone(), out.join(name)));
     named
         .map(|(path, files)| {
             for extension in ["png", "svg", "json", "safetensors"] {
                 let file = with_extension(&files, extension);
                 anyhow::ensure!(
                     !file.canonicalize().is_ok_and(|file| photos.contains(&file)),
-                    "{} is one of the photos and would be replaced by a figure: name another folder with --out",
+                    "{} is one of the photos and would be replaced by a figure: name another \
+                     folder with --out",
                     file.display()
                 );
             }
@@ -221,12 +235,13 @@ fn write(
 
 /// Says that methods draw by the photos' names, where these may be others than in a run.
 fn say_draws(config: &Config, named_as_in_a_run: bool) {
-    let drawing = config.cam.methods.iter().filter(|method| method.draws()).map(ToString::to_string);
+    let drawing =
+        config.cam.methods.iter().filter(|method| method.draws()).map(ToString::to_string);
     let drawing = drawing.collect::<Vec<_>>().join(", ");
     if !drawing.is_empty() && !named_as_in_a_run {
         say!(
-            "{drawing} draw at random by a photo's name: to repeat the numbers of a run over a folder, name the folder \
-             with --corpus"
+            "{drawing} draw at random by a photo's name: to repeat the numbers of a run over a \
+             folder, name the folder with --corpus"
         );
     }
 }
@@ -236,7 +251,8 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
     let percent = |probability: Option<f32>| {
         probability.map(|probability| format!(" {:.1} %", 100.0 * probability)).unwrap_or_default()
     };
-    let mut text = format!("{}: {}{}", of.path, of.predicted.label, percent(of.predicted.probability));
+    let mut text =
+        format!("{}: {}{}", of.path, of.predicted.label, percent(of.predicted.probability));
     if let Some(output) = of.output {
         let _ = write!(text, " ({output:.3})");
     }
@@ -245,7 +261,12 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
         let _ = value.map(|value| write!(text, ", {name} {value:.2}"));
     }
     if of.explained != of.predicted {
-        let _ = write!(text, "; explained: {}{}", of.explained.label, percent(of.explained.probability));
+        let _ = write!(
+            text,
+            "; explained: {}{}",
+            of.explained.label,
+            percent(of.explained.probability)
+        );
     }
     let _ = writeln!(text, "; {} detections", of.detections);
     for map in &of.methods {
@@ -259,12 +280,19 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
             (false, boxes) => boxes.join(", "),
         };
         let outside = map.outside.filter(|_| !map.flat && !map.boxes.is_empty());
-        let outside = outside.map(|share| format!("; {share:.2} of the map outside all boxes")).unwrap_or_default();
-        let error = map.error.map(|error| format!("; weights ± {}", percentage(error))).unwrap_or_default();
+        let outside = outside
+            .map(|share| format!("; {share:.2} of the map outside all boxes"))
+            .unwrap_or_default();
+        let error =
+            map.error.map(|error| format!("; weights ± {}", percentage(error))).unwrap_or_default();
         let _ = writeln!(text, "  {:<14} {said}{outside}{error}", map.method);
     }
     let over = config.association.importance;
-    if of.methods.iter().any(|map| !map.flat && map.boxes.iter().take(shown).any(|ranked| ranked.counts)) {
+    if of
+        .methods
+        .iter()
+        .any(|map| !map.flat && map.boxes.iter().take(shown).any(|ranked| ranked.counts))
+    {
         let _ = writeln!(text, "  * counts: over {over}");
     }
     text

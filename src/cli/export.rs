@@ -11,9 +11,10 @@ use std::process::ExitCode;
 
 /// Write a run in a format that other tools read; no networks
 ///
-/// coco: a COCO data set (images, annotations, categories) whose objects carry importance_<METHOD> and
-/// important_<METHOD>, as FiftyOne and pycocotools read it. long: one table with a row for each image, object and
-/// method, for pandas and R. schema: the JSON schema of a line of records.jsonl, for programs that read it.
+/// coco: a COCO data set (images, annotations, categories) whose objects carry importance_<METHOD>
+/// and important_<METHOD>, as FiftyOne and pycocotools read it. long: one table with a row for each
+/// image, object and method, for pandas and R. schema: the JSON schema of a line of records.jsonl,
+/// for programs that read it.
 ///
 /// Examples:
 ///   emocam export photos-emocam --format long

@@ -1,5 +1,5 @@
-//! Filters in `emocam analyze`: sums that are kept while the pass goes on, tables and figures at its end; and the
-//! figures again of a run that `emocam merge` makes.
+//! Filters in `emocam analyze`: sums that are kept while the pass goes on, tables and figures at
+//! its end; and the figures again of a run that `emocam merge` makes.
 
 use emocam::config::Config;
 use emocam::corpus::{DecodeOptions, Source};
@@ -21,28 +21,33 @@ pub(super) struct FilterKeeper {
 }
 
 impl FilterKeeper {
-    /// Goes on where the sums of `run` end: records behind them are dropped, to be made again. Nothing where the run
-    /// keeps no filters.
+    /// Goes on where the sums of `run` end: records behind them are dropped, to be made again.
+    /// Nothing where the run keeps no filters.
     pub(super) fn begin(run: &Run, writer: &mut RecordWriter) -> anyhow::Result<Option<Self>> {
         let cam = &run.manifest.configuration.cam;
         if !cam.filters {
             return Ok(None);
         }
-        let without = cam.methods.iter().filter(|method| !method.weighs_channels()).map(ToString::to_string);
+        let without =
+            cam.methods.iter().filter(|method| !method.weighs_channels()).map(ToString::to_string);
         let without = without.collect::<Vec<_>>().join(", ");
         if !without.is_empty() {
             say!("no filters.csv by {without}: what weighs places and not channels has no filters");
         }
         let sums = FilterSums::open(run)?;
-        let (records, with_sums) = (count_lines(&run.path("records.jsonl"))?, sums.pictures as usize);
+        let (records, with_sums) =
+            (count_lines(&run.path("records.jsonl"))?, sums.pictures as usize);
         anyhow::ensure!(
             with_sums <= records,
-            "{}: filters.safetensors has {with_sums} images and records.jsonl {records}: they do not belong \
-             together; name another folder with --out",
+            "{}: filters.safetensors has {with_sums} images and records.jsonl {records}: they do \
+             not belong together; name another folder with --out",
             run.folder().display()
         );
         if with_sums < records {
-            say!("{} images whose filters were not written before the end are done again", records - with_sums);
+            say!(
+                "{} images whose filters were not written before the end are done again",
+                records - with_sums
+            );
             writer.keep(with_sums)?;
         }
         Ok(Some(Self { sums, written: Instant::now() }))
@@ -71,20 +76,25 @@ impl FilterKeeper {
     }
 
     /// Writes tables and figures of a finished pass over `images`.
-    pub(super) fn finish(&self, run: &Run, config: &Config, images: &[&Source]) -> anyhow::Result<()> {
+    pub(super) fn finish(
+        &self,
+        run: &Run,
+        config: &Config,
+        images: &[&Source],
+    ) -> anyhow::Result<()> {
         self.sums.write_tables(run.folder())?;
         draw(&self.sums, run, config, images.iter().copied())
     }
 }
 
-/// Draws the figures of a merged run, whose photos are looked up where `run.json` says they are; says why where they
-/// are not there as they were.
+/// Draws the figures of a merged run, whose photos are looked up where `run.json` says they are;
+/// says why where they are not there as they were.
 pub(super) fn draw_again(run: &Run) -> anyhow::Result<()> {
     let info = &run.manifest.corpus;
     let Some(images) = super::corpus::again(info) else {
         say!(
-            "filters.csv is that of all images; no filters.png: the photos are not, or no more the same, in {}: \
-             merge where they are",
+            "filters.csv is that of all images; no filters.png: the photos are not, or no more the \
+             same, in {}: merge where they are",
             info.folders.join(", ")
         );
         return Ok(());
@@ -99,9 +109,12 @@ fn draw<'a>(
     config: &Config,
     images: impl Iterator<Item = &'a Source>,
 ) -> anyhow::Result<()> {
-    let sources: HashMap<&str, &Source> = images.map(|source| (source.path.as_str(), source)).collect();
-    let options = DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() };
-    let mut open = |path: &str| sources.get(path)?.decode(&options).ok().map(|picture| picture.pixels);
+    let sources: HashMap<&str, &Source> =
+        images.map(|source| (source.path.as_str(), source)).collect();
+    let options =
+        DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() };
+    let mut open =
+        |path: &str| sources.get(path)?.decode(&options).ok().map(|picture| picture.pixels);
     for (method, picture) in figure(sums, run.manifest.warning.as_deref(), &mut open) {
         let [png, svg] = ["filters.png", "filters.svg"].map(|name| run.path(&method).join(name));
         plot::write(&picture.svg()?, &png, &svg)?;

@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Labels that people gave")]
 pub(super) struct LabelArgs {
-    /// What the images show: a table with a column for the images' paths and one for their labels (CSV, TSV,
-    /// FindingEmo's annotations, EMOTIC's, Emotion6's), EmoSet's JSON, or `folder`: the name of the folder that each
-    /// lies in
+    /// What the images show: a table with a column for the images' paths and one for their labels
+    /// (CSV, TSV, FindingEmo's annotations, EMOTIC's, Emotion6's), EmoSet's JSON, or `folder`: the
+    /// name of the folder that each lies in
     #[arg(long, value_name = "FILE|folder")]
     pub labels: Option<PathBuf>,
 
-    /// The column with the images' paths [default: path, image_path, filename and the like; EMOTIC's Folder and
-    /// Filename]
+    /// The column with the images' paths [default: path, image_path, filename and the like;
+    /// EMOTIC's Folder and Filename]
     #[arg(long, value_name = "NAME", requires = "labels")]
     pub path_column: Option<String>,
 
@@ -25,8 +25,9 @@ pub(super) struct LabelArgs {
     #[arg(long, value_name = "NAME", requires = "labels")]
     pub label_column: Option<String>,
 
-    /// How the network's labels are called in --labels, where they are called otherwise: a TOML file with a table
-    /// [labels], as configs/fi-to-webemo.toml, and perhaps [annotations], which gives labels of the file other names
+    /// How the network's labels are called in --labels, where they are called otherwise: a TOML
+    /// file with a table [labels], as configs/fi-to-webemo.toml, and perhaps [annotations], which
+    /// gives labels of the file other names
     #[arg(long, value_name = "FILE.toml", requires = "labels")]
     pub label_map: Option<PathBuf>,
 }
@@ -36,11 +37,14 @@ pub(super) type FiledPicture = (String, Option<String>);
 
 /// The pictures of a corpus.
 pub(super) fn of_sources(images: &[Source]) -> Vec<FiledPicture> {
-    let folder = |source: &Source| Some(source.place().parent()?.file_name()?.to_string_lossy().into_owned());
+    let folder = |source: &Source| {
+        Some(source.place().parent()?.file_name()?.to_string_lossy().into_owned())
+    };
     images.iter().map(|source| (source.path.clone(), folder(source))).collect()
 }
 
-/// The pictures of a run. One that lies at the top of the only folder of the corpus has that folder's name.
+/// The pictures of a run. One that lies at the top of the only folder of the corpus has that
+/// folder's name.
 pub(super) fn of_run(run: &Run) -> anyhow::Result<Vec<FiledPicture>> {
     let root = match run.manifest.corpus.folders.as_slice() {
         [folder] => Path::new(folder).file_name().map(|name| name.to_string_lossy().into_owned()),
@@ -49,7 +53,8 @@ pub(super) fn of_run(run: &Run) -> anyhow::Result<Vec<FiledPicture>> {
     let mut pictures = Vec::new();
     run.for_each_record(|record| {
         let folder = Path::new(&record.path).parent().and_then(Path::file_name);
-        let folder = folder.map(|name| name.to_string_lossy().into_owned()).or_else(|| root.clone());
+        let folder =
+            folder.map(|name| name.to_string_lossy().into_owned()).or_else(|| root.clone());
         pictures.push((record.path, folder));
         Ok(())
     })?;
@@ -69,8 +74,13 @@ impl LabelArgs {
     }
 
     /// Labels that were given beside those of a network.
-    pub(super) fn beside(&self, given: &GivenLabels, network: &[String]) -> anyhow::Result<PeopleLabels> {
-        let map = self.label_map.as_deref().map(|file| LabelMap::read(file, network)).transpose()?;
+    pub(super) fn beside(
+        &self,
+        given: &GivenLabels,
+        network: &[String],
+    ) -> anyhow::Result<PeopleLabels> {
+        let map =
+            self.label_map.as_deref().map(|file| LabelMap::read(file, network)).transpose()?;
         Ok(PeopleLabels::new(&given.labels, network, &map.unwrap_or_default()))
     }
 }
@@ -87,9 +97,8 @@ pub(super) fn read_column(
     let given = Annotations::read(file, &columns)?.join(&paths)?;
     anyhow::ensure!(
         !given.labels.is_empty(),
-        "{}: says nothing of any of the {} images, as {}: images are found by their paths in the corpus, or by their \
-         file \
-         names",
+        "{}: says nothing of any of the {} images, as {}: images are found by their paths in the \
+         corpus, or by their file names",
         file.display(),
         pictures.len(),
         given.unjoined_of("image").1.join(", ")

@@ -15,15 +15,16 @@ use std::process::ExitCode;
 
 /// Make one run of the runs that `analyze`, `paste` or `remove` made with --shard; no networks
 ///
-/// The result is what the same command over the whole corpus would have left, byte for byte; run.json adds up the times
-/// and names the shards. Refused, naming everything that is wrong, when shards are missing, unfinished, damaged or
-/// there twice, or differ in command, version, settings, models, corpus or kind of device. Maps (--save-maps) are hard
-/// links to the shards' where the file system allows it, else copies.
+/// The result is what the same command over the whole corpus would have left, byte for byte;
+/// run.json adds up the times and names the shards. Refused, naming everything that is wrong, when
+/// shards are missing, unfinished, damaged or there twice, or differ in command, version, settings,
+/// models, corpus or kind of device. Maps (--save-maps) are hard links to the shards' where the
+/// file system allows it, else copies.
 ///
-/// All is written beside RUN and renamed at the end: whatever happens, there is a whole run or none. 1,000,000 images
-/// take less than a minute; memory does not depend on their number (but for shards of remove). Of shards with --filters
-/// the figures come last: the corpus is listed once more, and where its photos are as they were <METHOD>/filters.png
-/// and .svg are drawn.
+/// All is written beside RUN and renamed at the end: whatever happens, there is a whole run or
+/// none. 1,000,000 images take less than a minute; memory does not depend on their number (but for
+/// shards of remove). Of shards with --filters the figures come last: the corpus is listed once
+/// more, and where its photos are as they were <METHOD>/filters.png and .svg are drawn.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Run directories of all shards, or a folder in which they lie
@@ -34,8 +35,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
 
-    /// Merge what is there, when shards are missing or unfinished. The result is an unfinished run: it has no
-    /// failures.csv, and the command of the shards with --resume --out RUN and without --shard completes it
+    /// Merge what is there, when shards are missing or unfinished. The result is an unfinished run:
+    /// it has no failures.csv, and the command of the shards with --resume --out RUN and without
+    /// --shard completes it
     #[arg(long)]
     partial: bool,
 }
@@ -63,7 +65,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if !shards.missing.is_empty() {
         let command = manifest.command();
-        say!("the run is not finished: `{command} --resume --out {}` without --shard completes it", out.display());
+        say!(
+            "the run is not finished: `{command} --resume --out {}` without --shard completes it",
+            out.display()
+        );
         return Ok(ExitCode::SUCCESS);
     }
     if shards.kind == RunKind::Analyze {
@@ -96,8 +101,8 @@ fn print_results(merged: &Merged) -> anyhow::Result<()> {
             say_pictures();
             if manifest.configuration.cam.filters {
                 say!(
-                    "filters.csv is that of all images; its figure is drawn by `emocam analyze` alone, which sees the \
-                     photos"
+                    "filters.csv is that of all images; its figure is drawn by `emocam analyze` \
+                     alone, which sees the photos"
                 );
             }
         }
@@ -116,9 +121,15 @@ fn print_results(merged: &Merged) -> anyhow::Result<()> {
 
 fn say_maps(maps: MapsMoved) {
     if maps.copied > 0 {
-        say!("{} maps were copied: this file system has no hard links from the shards' folders", maps.copied);
+        say!(
+            "{} maps were copied: this file system has no hard links from the shards' folders",
+            maps.copied
+        );
     }
     if maps.shards_without > 0 {
-        say!("{} shards were made without --save-maps: their maps are missing", maps.shards_without);
+        say!(
+            "{} shards were made without --save-maps: their maps are missing",
+            maps.shards_without
+        );
     }
 }

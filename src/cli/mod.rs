@@ -1,10 +1,12 @@
-//! One file a subcommand: help, arguments, run. The only room that knows clap, anyhow and the terminal.
+//! One file a subcommand: help, arguments, run. The only room that knows clap, anyhow and the
+//! terminal.
 //!
-//! stdout is data, stderr is messages and progress. Exit status 0: everything done; 1: finished, but some pictures
-//! failed; 2: could not run; 130: stopped by Ctrl-C, to be continued with `--resume`.
+//! stdout is data, stderr is messages and progress. Exit status 0: everything done; 1: finished,
+//! but some pictures failed; 2: could not run; 130: stopped by Ctrl-C, to be continued with
+//! `--resume`.
 
-/// A line on stderr. Unlike `eprintln!` it does not end a pass of many hours when nobody reads stderr any more, as
-/// after `2>&1 | head` or when the terminal has gone.
+/// A line on stderr. Unlike `eprintln!` it does not end a pass of many hours when nobody reads
+/// stderr any more, as after `2>&1 | head` or when the terminal has gone.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write as _;
@@ -12,7 +14,8 @@ macro_rules! say {
     }};
 }
 
-/// A text without what would command the terminal: names of files and members of tars are anybody's.
+/// A text without what would command the terminal: names of files and members of tars are
+/// anybody's.
 pub(crate) fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     let commands = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     match text.contains(commands) {
@@ -21,7 +24,8 @@ pub(crate) fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
-/// An error's text: printable, and of lines that are too long, as a whole file echoed by a parser, the beginning.
+/// An error's text: printable, and of lines that are too long, as a whole file echoed by a parser,
+/// the beginning.
 pub(crate) fn printable_error(error: &anyhow::Error) -> String {
     const MOST_LETTERS: usize = 1000;
     let text = format!("{error:#}");
@@ -89,9 +93,10 @@ Exit status: 0 everything done; 1 finished, some images failed (failures.csv); 2
 
 /// What in the pictures drives the answers of an image-emotion network?
 ///
-/// `analyze` runs an object detector and an emotion network over a corpus of images, asks a class activation map which
-/// detected objects the answer rests on, and counts which objects go with which emotion. `associate` asks the records
-/// of such a run again, with other thresholds, in a moment. `explain` shows single photos: maps, boxes, ranking.
+/// `analyze` runs an object detector and an emotion network over a corpus of images, asks a class
+/// activation map which detected objects the answer rests on, and counts which objects go with
+/// which emotion. `associate` asks the records of such a run again, with other thresholds, in a
+/// moment. `explain` shows single photos: maps, boxes, ranking.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -144,11 +149,12 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     run_command(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command)
 }
 
-/// The command, whose options take a negative number for a value: what is wrong with `--confidence -1` is its range,
-/// not an argument `-1`.
+/// The command, whose options take a negative number for a value: what is wrong with `--confidence
+/// -1` is its range, not an argument `-1`.
 fn with_negative_numbers(command: clap::Command) -> clap::Command {
     let takes_value = |arg: &clap::Arg| !arg.is_positional() && arg.get_action().takes_values();
-    let negative = |arg: clap::Arg| if takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg };
+    let negative =
+        |arg: clap::Arg| if takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg };
     command.mut_args(negative).mut_subcommands(with_negative_numbers)
 }
 
@@ -215,16 +221,30 @@ mod tests {
 
     #[test]
     fn a_negative_number_is_a_value_that_is_out_of_range() {
-        let parsed = |arguments: &[&str]| with_negative_numbers(Cli::command()).try_get_matches_from(arguments);
-        assert!(parsed(&["emocam", "analyze", "photos", "--confidence", "-1"]).is_ok(), "the configuration refuses it");
-        let refused = parsed(&["emocam", "analyze", "photos", "--batch", "-1"]).unwrap_err().to_string();
+        let parsed = |arguments: &[&str]| {
+            with_negative_numbers(Cli::command()).try_get_matches_from(arguments)
+        };
+        assert!(
+            parsed(&["emocam", "analyze", "photos", "--confidence", "-1"]).is_ok(),
+            "the configuration refuses it"
+        );
+        let refused =
+            parsed(&["emocam", "analyze", "photos", "--batch", "-1"]).unwrap_err().to_string();
         assert!(refused.contains("should be a whole number from 1 to 4096, found -1"), "{refused}");
     }
 
-    /// Calls `look` for every option of a command and the commands below it, with the words that lead there.
-    fn for_each_option(command: &clap::Command, words: &[String], look: &mut impl FnMut(&[String], &clap::Arg)) {
+    /// Calls `look` for every option of a command and the commands below it, with the words that
+    /// lead there.
+    fn for_each_option(
+        command: &clap::Command,
+        words: &[String],
+        look: &mut impl FnMut(&[String], &clap::Arg),
+    ) {
         let words = [words, &[command.get_name().to_string()]].concat();
-        command.get_arguments().filter(|arg| arg.get_long().is_some()).for_each(|arg| look(&words, arg));
+        command
+            .get_arguments()
+            .filter(|arg| arg.get_long().is_some())
+            .for_each(|arg| look(&words, arg));
         command.get_subcommands().for_each(|below| for_each_option(below, &words, look));
     }
 
@@ -232,24 +252,40 @@ mod tests {
     fn the_help_of_every_number_says_its_upper_limit() {
         let (command, mut limits) = (with_negative_numbers(Cli::command()), 0);
         for_each_option(&command, &[], &mut |words, arg| {
-            let is_number =
-                arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "N" || name == "MB"));
-            let is_hidden = words.iter().any(|word| ["bench-detector", "train-demo"].contains(&word.as_str()));
-            if !is_number || is_hidden || ["perplexity", "labelled"].contains(&arg.get_id().as_str()) {
+            let is_number = arg
+                .get_value_names()
+                .is_some_and(|names| names.iter().any(|name| name == "N" || name == "MB"));
+            let is_hidden =
+                words.iter().any(|word| ["bench-detector", "train-demo"].contains(&word.as_str()));
+            if !is_number
+                || is_hidden
+                || ["perplexity", "labelled"].contains(&arg.get_id().as_str())
+            {
                 return;
             }
             let flag = format!("--{}", arg.get_long().unwrap());
-            let given: Vec<&str> =
-                words.iter().map(String::as_str).chain([flag.as_str(), "99999999999999999999999"]).collect();
-            let said = with_negative_numbers(Cli::command()).try_get_matches_from(&given).unwrap_err().to_string();
-            let range =
-                said.split("should be a whole number from ").nth(1).unwrap_or_else(|| panic!("{given:?}: {said}"));
+            let given: Vec<&str> = words
+                .iter()
+                .map(String::as_str)
+                .chain([flag.as_str(), "99999999999999999999999"])
+                .collect();
+            let said = with_negative_numbers(Cli::command())
+                .try_get_matches_from(&given)
+                .unwrap_err()
+                .to_string();
+            let range = said
+                .split("should be a whole number from ")
+                .nth(1)
+                .unwrap_or_else(|| panic!("{given:?}: {said}"));
             let range = range.split(',').next().unwrap();
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
             let long = arg.get_long_help().map(ToString::to_string).unwrap_or_default();
             if let Some(most) = range.split(" to ").nth(1) {
                 limits += 1;
-                assert!(help.contains(most) || long.contains(most), "{given:?}: {range} is not in `{help}`");
+                assert!(
+                    help.contains(most) || long.contains(most),
+                    "{given:?}: {range} is not in `{help}`"
+                );
             }
         });
         assert!(limits > 15, "{limits} numbers with an upper limit");

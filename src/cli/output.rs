@@ -1,11 +1,12 @@
 //! Where a command writes, and the one rule by which files that are there are replaced.
 //!
-//! Files are replaced without a question in a folder that emocam made: one that it has marked, a run, or a folder
-//! directly in a run. Any other folder that holds something is refused, and so is a single file that is there, unless
-//! the user says `--overwrite`. Folders of runs have to be new or empty whatever is said: `--resume` goes on with one.
+//! Files are replaced without a question in a folder that emocam made: one that it has marked, a
+//! run, or a folder directly in a run. Any other folder that holds something is refused, and so is
+//! a single file that is there, unless the user says `--overwrite`. Folders of runs have to be new
+//! or empty whatever is said: `--resume` goes on with one.
 //!
-//! A folder is made and tried before anything is loaded or computed; where nothing was written into it after all, it
-//! goes again.
+//! A folder is made and tried before anything is loaded or computed; where nothing was written into
+//! it after all, it goes again.
 
 use anyhow::Context;
 use emocam::corpus::FIGURES;
@@ -14,7 +15,8 @@ use emocam::run::Run;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The mark of a folder that emocam made and whose pictures may be taken for photos, as those of `emocam world`.
+/// The mark of a folder that emocam made and whose pictures may be taken for photos, as those of
+/// `emocam world`.
 pub(super) const MADE_HERE: &str = ".emocam-made";
 
 /// Whether what is there may be replaced.
@@ -25,7 +27,8 @@ pub(super) struct Overwrite {
     pub overwrite: bool,
 }
 
-/// A folder that can be written into. When it is dropped, what was made of it and is still empty is removed.
+/// A folder that can be written into. When it is dropped, what was made of it and is still empty is
+/// removed.
 #[derive(Debug)]
 #[must_use = "an empty folder is removed when this is dropped"]
 pub(super) struct Claimed {
@@ -34,12 +37,17 @@ pub(super) struct Claimed {
 }
 
 impl Overwrite {
-    /// Makes `folder`, marked so that no walk takes the pictures in it for photos, or sees whether it may be written.
+    /// Makes `folder`, marked so that no walk takes the pictures in it for photos, or sees whether
+    /// it may be written.
     ///
     /// # Errors
     /// It holds files that emocam did not make, or cannot be made or written.
     pub(super) fn figures(self, folder: &Path) -> anyhow::Result<Claimed> {
-        self.marked(folder, FIGURES, "Made by emocam: the pictures in this folder are figures, not photos.\n")
+        self.marked(
+            folder,
+            FIGURES,
+            "Made by emocam: the pictures in this folder are figures, not photos.\n",
+        )
     }
 
     /// The same for pictures that other commands may take for photos.
@@ -56,16 +64,17 @@ impl Overwrite {
             None => write_bytes(&folder.join(mark), text.as_bytes())?,
             Some(_) if self.overwrite || is_ours(folder) => {}
             Some(name) => anyhow::bail!(
-                "{} holds files that emocam did not make, as {name}: name another folder with --out, or say \
-                 --overwrite \
-                 to write there all the same and replace files of the same names",
+                "{} holds files that emocam did not make, as {name}: name another folder with \
+                 --out, or say --overwrite to write there all the same and replace files of the \
+                 same names",
                 folder.display()
             ),
         }
         Ok(claimed)
     }
 
-    /// Sees whether the single file `file` may be written, and makes its folder where there is none.
+    /// Sees whether the single file `file` may be written, and makes its folder where there is
+    /// none.
     ///
     /// # Errors
     /// It is there, and not in a folder that emocam made; the folder cannot be made or written.
@@ -96,7 +105,8 @@ pub(super) fn run_folder(folder: &Path, resume: bool) -> anyhow::Result<Claimed>
     Ok(claimed)
 }
 
-/// Makes the folder of a training, marked as one of figures; whether what it holds is in the way the training knows.
+/// Makes the folder of a training, marked as one of figures; whether what it holds is in the way
+/// the training knows.
 ///
 /// # Errors
 /// It cannot be made or written.
@@ -110,8 +120,14 @@ pub(super) fn training_folder(folder: &Path) -> anyhow::Result<Claimed> {
 /// It is not empty, or cannot be made or written.
 pub(super) fn empty_folder(folder: &Path) -> anyhow::Result<Claimed> {
     let claimed = Claimed::new(folder)?;
-    let entry = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?.next();
-    anyhow::ensure!(entry.is_none(), "{} is not empty: name another folder with --out", folder.display());
+    let entry = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read {}", folder.display()))?
+        .next();
+    anyhow::ensure!(
+        entry.is_none(),
+        "{} is not empty: name another folder with --out",
+        folder.display()
+    );
     Ok(claimed)
 }
 
@@ -121,9 +137,11 @@ impl Claimed {
         let missing = folder.ancestors().filter(|above| !above.as_os_str().is_empty());
         let made = missing.take_while(|above| !above.exists()).map(Path::to_path_buf).collect();
         let claimed = Self { made };
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
         let trial = folder.join(format!(".emocam-trial.{}.part", std::process::id()));
-        std::fs::write(&trial, []).with_context(|| format!("cannot write into {}", folder.display()))?;
+        std::fs::write(&trial, [])
+            .with_context(|| format!("cannot write into {}", folder.display()))?;
         match std::fs::remove_file(&trial) {
             // Another process that resumes a run there has cleared up.
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -157,7 +175,10 @@ fn is_ours(folder: &Path) -> bool {
     let marked = [FIGURES, MADE_HERE, "run.json", "records.jsonl"].into_iter().any(has);
     let absolute = std::path::absolute(folder).ok();
     let run = absolute.as_deref().and_then(Path::parent);
-    marked || run.is_some_and(|run| ["run.json", "records.jsonl"].iter().all(|name| run.join(name).is_file()))
+    marked
+        || run.is_some_and(|run| {
+            ["run.json", "records.jsonl"].iter().all(|name| run.join(name).is_file())
+        })
 }
 
 /// The first name in `folder` that is not hidden, in byte order: no output of a command is.
@@ -193,15 +214,23 @@ mod tests {
             let _claimed = NO.figures(&folder).unwrap();
             std::fs::write(folder.join("table.csv"), "ours").unwrap();
         }
-        assert!(folder.join("table.csv").is_file() && NO.figures(&folder).is_ok() && NO.photos(&folder).is_ok());
+        assert!(
+            folder.join("table.csv").is_file()
+                && NO.figures(&folder).is_ok()
+                && NO.photos(&folder).is_ok()
+        );
         std::fs::write(place.path().join("a/run.json"), "{}").unwrap();
         std::fs::write(place.path().join("a/records.jsonl"), "").unwrap();
         {
             let _claimed = NO.figures(&place.path().join("a/report")).unwrap();
-            assert!(place.path().join("a/report").join(FIGURES).is_file(), "a new folder of a run is marked too");
+            assert!(
+                place.path().join("a/report").join(FIGURES).is_file(),
+                "a new folder of a run is marked too"
+            );
         }
         std::fs::create_dir(place.path().join("a/rsa")).unwrap();
-        std::fs::write(place.path().join("a/rsa/rsa.json"), "unmarked, as of older versions").unwrap();
+        std::fs::write(place.path().join("a/rsa/rsa.json"), "unmarked, as of older versions")
+            .unwrap();
         assert!(NO.figures(&place.path().join("a/rsa")).is_ok());
 
         let theirs = place.path().join("theirs");
@@ -212,10 +241,18 @@ mod tests {
         std::fs::remove_file(theirs.join(MADE_HERE)).unwrap();
         std::fs::write(theirs.join("photo.jpg"), "theirs").unwrap();
         let message = NO.figures(&theirs).unwrap_err().to_string();
-        assert!(message.contains("theirs") && message.contains("photo.jpg") && message.contains("--overwrite"));
+        assert!(
+            message.contains("theirs")
+                && message.contains("photo.jpg")
+                && message.contains("--overwrite")
+        );
         drop(YES.figures(&theirs).unwrap());
         assert!(!theirs.join(FIGURES).exists(), "what is not ours stays unmarked");
-        assert!(NO.figures(&theirs).is_err() && empty_folder(&theirs).is_err() && run_folder(&theirs, true).is_err());
+        assert!(
+            NO.figures(&theirs).is_err()
+                && empty_folder(&theirs).is_err()
+                && run_folder(&theirs, true).is_err()
+        );
         assert_eq!(std::fs::read_dir(&theirs).unwrap().count(), 2, "nothing is left of the trial");
     }
 
@@ -226,7 +263,10 @@ mod tests {
         drop(NO.file(&file).unwrap());
         std::fs::write(&file, "theirs").unwrap();
         let message = NO.file(&file).unwrap_err().to_string();
-        assert!(message.contains("weights.safetensors is there already") && message.contains("--overwrite"));
+        assert!(
+            message.contains("weights.safetensors is there already")
+                && message.contains("--overwrite")
+        );
         drop(YES.file(&file).unwrap());
         std::fs::write(place.path().join("run.json"), "{}").unwrap();
         drop(NO.file(&file).unwrap());

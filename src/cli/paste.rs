@@ -5,7 +5,8 @@ mod find;
 use super::experiment::{RecordedPictures, Recording};
 use super::output::{self, Overwrite};
 use super::session::{
-    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
+    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures,
+    say_joined, say_warning,
 };
 use super::settings::{Machine, Settings};
 use super::shard;
@@ -16,7 +17,8 @@ use emocam::corpus::{Corpus, Shard, ShardChoice};
 use emocam::image::Canvas;
 use emocam::load;
 use emocam::paste::{
-    Fill, ObjectInfo, PasteNetworks, PasteSettings, PasteStage, PastedObject, Places, Positions, Tally, write,
+    Fill, ObjectInfo, PasteNetworks, PasteSettings, PasteStage, PastedObject, Places, Positions,
+    Tally, write,
 };
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::{Failure, Manifest, ModelFile, Outcome, Run, Timings, write_failures};
@@ -33,10 +35,15 @@ fn controls(text: &str) -> Result<Controls, String> {
         "none" => Vec::new(),
         "all" => Fill::CONTROLS.to_vec(),
         names => {
-            let known = |name: &str| Fill::CONTROLS.iter().copied().find(|fill| fill.name() == name);
+            let known =
+                |name: &str| Fill::CONTROLS.iter().copied().find(|fill| fill.name() == name);
             let mut fills = names
                 .split(',')
-                .map(|name| known(name).ok_or(format!("`{name}` is no control; known: none, all, mean, blur, shuffle")))
+                .map(|name| {
+                    known(name).ok_or(format!(
+                        "`{name}` is no control; known: none, all, mean, blur, shuffle"
+                    ))
+                })
                 .collect::<Result<Vec<_>, _>>()?;
             fills.sort_unstable();
             fills.dedup();
@@ -48,22 +55,24 @@ fn controls(text: &str) -> Result<Controls, String> {
 
 /// Paste objects into every image and count the labels that change, with the emotion model alone
 ///
-/// Writes a run directory: records.jsonl (every answer), paste.csv (per object, control and position: share of labels
-/// changed with interval, most frequent new label), switches.csv (from which label to which), cochran.csv and
-/// mcnemar.csv (tests), paste.png and .svg. Per image it costs one input of the emotion model (about 10 ms on two
-/// cores) for each object, control and position.
+/// Writes a run directory: records.jsonl (every answer), paste.csv (per object, control and
+/// position: share of labels changed with interval, most frequent new label), switches.csv (from
+/// which label to which), cochran.csv and mcnemar.csv (tests), paste.png and .svg. Per image it
+/// costs one input of the emotion model (about 10 ms on two cores) for each object, control and
+/// position.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
     #[arg(required_unless_present = "find")]
     corpus: Vec<PathBuf>,
 
-    /// What to paste: PNG, WebP or TIFF with transparency; may be given several times (three come with the source, in
-    /// models/objects)
+    /// What to paste: PNG, WebP or TIFF with transparency; may be given several times (three come
+    /// with the source, in models/objects)
     #[arg(long, value_name = "FILE", required = true)]
     object: Vec<PathBuf>,
 
-    /// The run directory [default: <CORPUS NAME>-paste-emocam; of a shard: <CORPUS NAME>-paste-emocam-shards/03-of-16]
+    /// The run directory [default: <CORPUS NAME>-paste-emocam; of a shard: <CORPUS
+    /// NAME>-paste-emocam-shards/03-of-16]
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
 
@@ -83,30 +92,32 @@ pub(super) struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
     scale: f64,
 
-    /// Where the object's centre goes: a grid of columns and rows (4x4), a list of shares of width and height (0.5,0.5;
-    /// 0.25,0.75), or a file like configs/paste.toml; at most 10000 positions [default: the 17 of configs/paste.toml]
+    /// Where the object's centre goes: a grid of columns and rows (4x4), a list of shares of width
+    /// and height (0.5,0.5; 0.25,0.75), or a file like configs/paste.toml; at most 10000 positions
+    /// [default: the 17 of configs/paste.toml]
     #[arg(long, value_name = "NxM|LIST|FILE", conflicts_with = "at")]
     positions: Option<String>,
 
-    /// Paste on the centre of every box of this class; may be given several times. The detector runs once an image,
-    /// unless
-    /// --regions names a file or a run over the same images. --min-confidence leaves out boxes
+    /// Paste on the centre of every box of this class; may be given several times. The detector
+    /// runs once an image, unless --regions names a file or a run over the same images.
+    /// --min-confidence leaves out boxes
     #[arg(long, value_name = "CLASS")]
     at: Vec<String>,
 
-    /// The same outline filled with something else, to tell the object from the hiding: none, all, or some of mean (the
-    /// image's mean colour), blur (what is below, blurred), shuffle (the object's pixels in random order). Each costs
-    /// as much as the object
+    /// The same outline filled with something else, to tell the object from the hiding: none, all,
+    /// or some of mean (the image's mean colour), blur (what is below, blurred), shuffle (the
+    /// object's pixels in random order). Each costs as much as the object
     #[arg(long, value_name = "none|all|CONTROL,...", value_parser = controls, default_value = "none")]
     controls: Controls,
 
-    /// Compare activation maps before and after, by the first method of --cam (focus.csv); about doubles the time
+    /// Compare activation maps before and after, by the first method of --cam (focus.csv); about
+    /// doubles the time
     #[arg(long)]
     focus: bool,
 
-    /// Instead of a corpus, one photo: how its answer changes with the position of the object, on a grid and at a few
-    /// scales. Writes into --out [default: <PHOTO NAME>-find-emocam] find.csv, a map for each object and scale, and the
-    /// photo with the strongest switch
+    /// Instead of a corpus, one photo: how its answer changes with the position of the object, on a
+    /// grid and at a few scales. Writes into --out [default: <PHOTO NAME>-find-emocam] find.csv, a
+    /// map for each object and scale, and the photo with the strongest switch
     #[arg(long, value_name = "IMAGE", conflicts_with_all = ["corpus", "resume", "limit", "shard", "scale", "positions",
         "at", "controls", "focus"])]
     find: Option<PathBuf>,
@@ -116,7 +127,13 @@ pub(super) struct Args {
     grid: (usize, usize),
 
     /// Heights of the object for --find, as shares of the image's
-    #[arg(long, value_name = "SHARE,...", value_delimiter = ',', default_value = "0.1,0.2,0.3", requires = "find")]
+    #[arg(
+        long,
+        value_name = "SHARE,...",
+        value_delimiter = ',',
+        default_value = "0.1,0.2,0.3",
+        requires = "find"
+    )]
     scales: Vec<f64>,
 
     #[command(flatten)]
@@ -133,7 +150,8 @@ struct Experiment {
     device: tch::Device,
     networks: PasteNetworks,
     files: Vec<ModelFile>,
-    /// Names of the regions' classes, where objects are pasted on boxes, and where these are scored.
+    /// Names of the regions' classes, where objects are pasted on boxes, and where these are
+    /// scored.
     classes: Vec<String>,
     canvas: Canvas,
     objects: Vec<PastedObject>,
@@ -143,22 +161,31 @@ struct Experiment {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let objects = args.object.iter().map(|path| PastedObject::load(path)).collect::<emocam::Result<Vec<_>>>()?;
+    let objects = args
+        .object
+        .iter()
+        .map(|path| PastedObject::load(path))
+        .collect::<emocam::Result<Vec<_>>>()?;
     if let Some(photo) = args.find.clone() {
         return find_in(args, &photo, &objects);
     }
-    anyhow::ensure!(!args.overwrite.overwrite, "--overwrite belongs to --find: a run needs a new folder, or --resume");
+    anyhow::ensure!(
+        !args.overwrite.overwrite,
+        "--overwrite belongs to --find: a run needs a new folder, or --resume"
+    );
     let shard = shard::resolve(args.shard)?;
     let mut corpus = super::corpus::images(&args.corpus, args.limit)?;
     shard::keep_problems(&mut corpus, shard);
     let (roots, resume) = (args.corpus.clone(), args.resume);
-    let folder = args.out.clone().unwrap_or_else(|| shard::folder(default_name(&roots[0], "paste"), shard));
+    let folder =
+        args.out.clone().unwrap_or_else(|| shard::folder(default_name(&roots[0], "paste"), shard));
     let _claimed = output::run_folder(&folder, resume)?;
     let mut experiment = prepare(args, objects, &corpus)?;
     let part = shard::info(shard, shard::images(&corpus.images, shard).len());
     let manifest = Manifest { shard: part, ..manifest(&experiment, &roots, &corpus)? };
     say_warning(manifest.warning.as_ref());
-    let run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    let run =
+        if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     execute(&mut experiment, corpus, shard, run)
 }
 
@@ -196,9 +223,14 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
     let (mut config, machine) = resolve(settings)?;
     config.compute.for_images(corpus.images.len());
     if config.corpus.fast_decode {
-        say!("warning: fast decoding is for analyze and explain: objects are pasted on whole photos");
+        say!(
+            "warning: fast decoding is for analyze and explain: objects are pasted on whole photos"
+        );
     }
-    let information = |object: &PastedObject| ObjectInfo { name: object.name.clone(), sha256: object.sha256.clone() };
+    let information = |object: &PastedObject| ObjectInfo {
+        name: object.name.clone(),
+        sha256: object.sha256.clone(),
+    };
     let mut settings = PasteSettings {
         objects: objects.iter().map(information).collect(),
         fills: controls.0,
@@ -211,9 +243,13 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
     };
     settings.check()?;
     let classes = if at.is_empty() { Vec::new() } else { load::classes(&config, &machine.models)? };
-    let indices = at.iter().map(|name| load::class_index(name, &classes)).collect::<emocam::Result<Vec<usize>>>()?;
+    let indices = at
+        .iter()
+        .map(|name| load::class_index(name, &classes))
+        .collect::<emocam::Result<Vec<usize>>>()?;
     if !at.is_empty() {
-        settings.places = Places::Classes(indices.iter().map(|&index| classes[index].clone()).collect());
+        settings.places =
+            Places::Classes(indices.iter().map(|&index| classes[index].clone()).collect());
         settings.check()?;
     }
     let device = open_device(&machine)?;
@@ -228,10 +264,23 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
         files.extend(own);
         regions = Some(found);
     }
-    let canvas =
-        regions.as_ref().and_then(|regions| regions.finder().view).map_or(SCORING_CANVAS.into(), |view| view.canvas);
+    let canvas = regions
+        .as_ref()
+        .and_then(|regions| regions.finder().view)
+        .map_or(SCORING_CANVAS.into(), |view| view.canvas);
     let networks = PasteNetworks::new(network, regions, &config)?;
-    Ok(Experiment { config, machine, device, networks, files, classes, canvas, objects, settings, indices })
+    Ok(Experiment {
+        config,
+        machine,
+        device,
+        networks,
+        files,
+        classes,
+        canvas,
+        objects,
+        settings,
+        indices,
+    })
 }
 
 /// Runs what of the experiment is still to be done.
@@ -243,10 +292,21 @@ fn execute(
 ) -> anyhow::Result<ExitCode> {
     let Experiment { config, machine, networks, objects, settings, indices, .. } = experiment;
     let stage = PasteStage::new(networks, objects, settings, config, indices.clone())?;
-    let (batch, threads, items) = (stage.photos(networks), machine.threads, shard::images(&corpus.images, shard));
-    let recording =
-        Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit: "images", sample: None };
-    let Some(RecordedPictures { failed, timings, .. }) = recording.record()? else { return Ok(ExitCode::from(130)) };
+    let (batch, threads, items) =
+        (stage.photos(networks), machine.threads, shard::images(&corpus.images, shard));
+    let recording = Recording {
+        run: &run,
+        stage: &stage,
+        items,
+        worker: networks,
+        batch,
+        threads,
+        unit: "images",
+        sample: None,
+    };
+    let Some(RecordedPictures { failed, timings, .. }) = recording.record()? else {
+        return Ok(ExitCode::from(130));
+    };
     finish(&mut run, settings, &all_failures(corpus.problems, failed), timings)
 }
 
@@ -274,7 +334,12 @@ fn find_in(args: Args, photo: &Path, objects: &[PastedObject]) -> anyhow::Result
 }
 
 /// Writes tables, pictures and `run.json`, and says what came out.
-fn finish(run: &mut Run, settings: &PasteSettings, failures: &[Failure], timings: Timings) -> anyhow::Result<ExitCode> {
+fn finish(
+    run: &mut Run,
+    settings: &PasteSettings,
+    failures: &[Failure],
+    timings: Timings,
+) -> anyhow::Result<ExitCode> {
     let (tally, pictures) = write(run)?;
     write_failures(&run.path("failures.csv"), failures)?;
     let done = tally.images as usize;
@@ -288,7 +353,11 @@ fn finish(run: &mut Run, settings: &PasteSettings, failures: &[Failure], timings
 }
 
 /// The counts in short, and which classes of --at are nowhere.
-pub(super) fn print_results(settings: &PasteSettings, tally: &Tally, labels: &[String]) -> anyhow::Result<()> {
+pub(super) fn print_results(
+    settings: &PasteSettings,
+    tally: &Tally,
+    labels: &[String],
+) -> anyhow::Result<()> {
     print(summary(settings, tally, labels).as_bytes())?;
     if let Places::Classes(classes) = &settings.places {
         let none = |position: &usize| tally.cell(0, 0, *position).pastes == 0;
@@ -306,12 +375,16 @@ pub(super) fn print_results(settings: &PasteSettings, tally: &Tally, labels: &[S
 /// Per object and fill, over all positions: how many labels changed, and where most.
 fn summary(settings: &PasteSettings, tally: &Tally, labels: &[String]) -> String {
     let names = settings.places.names();
-    let mut out = format!("{:<20} {:<8} {:>8} {:>8}  most at\n", "object", "fill", "pastes", "changed");
+    let mut out =
+        format!("{:<20} {:<8} {:>8} {:>8}  most at\n", "object", "fill", "pastes", "changed");
     for (object, info) in settings.objects.iter().enumerate() {
         for (fill, of) in settings.fills.iter().enumerate() {
-            let cells: Vec<_> = (0..names.len()).map(|position| tally.cell(object, fill, position)).collect();
-            let (pastes, changed) = cells.iter().fold((0, 0), |(p, c), cell| (p + cell.pastes, c + cell.changed));
-            let share = |cell: &emocam::paste::Cell| cell.changed as f64 / cell.pastes.max(1) as f64;
+            let cells: Vec<_> =
+                (0..names.len()).map(|position| tally.cell(object, fill, position)).collect();
+            let (pastes, changed) =
+                cells.iter().fold((0, 0), |(p, c), cell| (p + cell.pastes, c + cell.changed));
+            let share =
+                |cell: &emocam::paste::Cell| cell.changed as f64 / cell.pastes.max(1) as f64;
             let mut best = 0;
             for position in 1..cells.len() {
                 if share(cells[position]) > share(cells[best]) {
@@ -319,10 +392,16 @@ fn summary(settings: &PasteSettings, tally: &Tally, labels: &[String]) -> String
                 }
             }
             let most = match cells[best].switched_to() {
-                Some(to) => format!("{} ({:.2}, to {})", names[best], share(cells[best]), labels[to]),
+                Some(to) => {
+                    format!("{} ({:.2}, to {})", names[best], share(cells[best]), labels[to])
+                }
                 None => String::new(),
             };
-            let share = if pastes > 0 { format!("{:.3}", changed as f64 / pastes as f64) } else { String::new() };
+            let share = if pastes > 0 {
+                format!("{:.3}", changed as f64 / pastes as f64)
+            } else {
+                String::new()
+            };
             let line = format!("{:<20} {:<8} {pastes:>8} {share:>8}  {most}", info.name, of.name());
             out.push_str(line.trim_end());
             out.push('\n');
@@ -336,7 +415,11 @@ fn default_name(root: &Path, what: &str) -> String {
     format!("{}-{what}-emocam", super::corpus::name(root))
 }
 
-fn manifest(experiment: &Experiment, roots: &[PathBuf], corpus: &Corpus) -> anyhow::Result<Manifest> {
+fn manifest(
+    experiment: &Experiment,
+    roots: &[PathBuf],
+    corpus: &Corpus,
+) -> anyhow::Result<Manifest> {
     let Experiment { config, device, networks, files, classes, canvas, settings, .. } = experiment;
     let (device, card) = (device_name(*device), networks.network().card());
     let corpus = corpus_info(roots, corpus)?;

@@ -1,4 +1,5 @@
-//! In which number format the detector computes: as asked for, or by a measurement (`--precision auto`).
+//! In which number format the detector computes: as asked for, or by a measurement (`--precision
+//! auto`).
 
 use anyhow::Context;
 use emocam::config::Config;
@@ -29,9 +30,9 @@ const MEASURED: Duration = Duration::from_millis(500);
 /// bf16 has to take less than this share of f32's time to be worth its rounding.
 const WORTH: f64 = 0.75;
 
-/// Settles the detector's number format in `config` where it is to be measured (`measures`), with the files in
-/// `models`, and returns what was found; a run in `folder` that is resumed keeps its own. Where f32 is used on a device
-/// that is made for bf16, this is said.
+/// Settles the detector's number format in `config` where it is to be measured (`measures`), with
+/// the files in `models`, and returns what was found; a run in `folder` that is resumed keeps its
+/// own. Where f32 is used on a device that is made for bf16, this is said.
 pub(super) fn settle(
     config: &mut Config,
     (measures, models): (bool, &Path),
@@ -42,8 +43,8 @@ pub(super) fn settle(
     if !measures {
         if has_detector && config.compute.precision == Precision::F32 && is_made_for_bf16(device) {
             say!(
-                "this device computes bf16 several times as fast as f32: --precision bf16, or auto, which measures \
-                 first"
+                "this device computes bf16 several times as fast as f32: --precision bf16, or \
+                 auto, which measures first"
             );
         }
         return Ok(None);
@@ -57,17 +58,30 @@ pub(super) fn settle(
     if !has_detector {
         return Ok(None);
     }
-    let [f32, bf16] = [Precision::F32, Precision::Bf16].map(|precision| seconds(config, models, device, precision));
+    let [f32, bf16] = [Precision::F32, Precision::Bf16]
+        .map(|precision| seconds(config, models, device, precision));
     let (f32, bf16) = (f32?, bf16?);
     if bf16 < WORTH * f32 {
         config.compute.precision = Precision::Bf16;
     }
-    say!("detector: {f32:.4} s an image in f32, {bf16:.4} in bf16; going on in {}", config.compute.precision);
-    Ok(Some([(Precision::F32, f32), (Precision::Bf16, bf16)].map(|(of, seconds)| (of.to_string(), seconds)).into()))
+    say!(
+        "detector: {f32:.4} s an image in f32, {bf16:.4} in bf16; going on in {}",
+        config.compute.precision
+    );
+    Ok(Some(
+        [(Precision::F32, f32), (Precision::Bf16, bf16)]
+            .map(|(of, seconds)| (of.to_string(), seconds))
+            .into(),
+    ))
 }
 
 /// Seconds an image of the detector in a number format, in batches of the configured size.
-fn seconds(config: &Config, models: &Path, device: tch::Device, precision: Precision) -> anyhow::Result<f64> {
+fn seconds(
+    config: &Config,
+    models: &Path,
+    device: tch::Device,
+    precision: Precision,
+) -> anyhow::Result<f64> {
     let mut config = config.clone();
     config.compute.precision = precision;
     let (detector, _) = load::detector(&config, models, device)?;
@@ -86,5 +100,6 @@ fn seconds(config: &Config, models: &Path, device: tch::Device, precision: Preci
 
 /// Whether matrices of bf16 have units of their own there: GPUs, and processors with AMX.
 fn is_made_for_bf16(device: tch::Device) -> bool {
-    device.is_cuda() || std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("amx_bf16"))
+    device.is_cuda()
+        || std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| text.contains("amx_bf16"))
 }

@@ -27,8 +27,13 @@ pub(super) struct Progress {
 impl Progress {
     /// Starts; `unit` is what is counted, in the plural.
     pub(super) fn new(total: u64, unit: &'static str) -> Self {
-        let bar = if std::io::stderr().is_terminal() { ProgressBar::new(total) } else { ProgressBar::hidden() };
-        let template = format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  ETA {{eta}}  {{msg}}");
+        let bar = if std::io::stderr().is_terminal() {
+            ProgressBar::new(total)
+        } else {
+            ProgressBar::hidden()
+        };
+        let template =
+            format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  ETA {{eta}}  {{msg}}");
         bar.set_style(ProgressStyle::with_template(&template).expect("the template is constant"));
         Self { bar, total, before: 0, done: 0, started: Instant::now(), printed: None, unit }
     }
@@ -45,7 +50,9 @@ impl Progress {
     pub(super) fn bytes(total: u64) -> Self {
         let progress = Self::new(total, "bytes");
         let template = "{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  ETA {eta}  {msg}";
-        progress.bar.set_style(ProgressStyle::with_template(template).expect("the template is constant"));
+        progress
+            .bar
+            .set_style(ProgressStyle::with_template(template).expect("the template is constant"));
         progress
     }
 
@@ -62,7 +69,8 @@ impl Progress {
         if self.bar.is_hidden() && self.has_news() {
             self.printed = Some((Instant::now(), done));
             let (rate, unit, counted) = (self.rate(), self.unit, self.counted(self.total));
-            let left = Duration::from_secs_f64((self.total.saturating_sub(done)) as f64 / rate.max(1e-9));
+            let left =
+                Duration::from_secs_f64((self.total.saturating_sub(done)) as f64 / rate.max(1e-9));
             let eta = indicatif::HumanDuration(left);
             let note = if note.is_empty() { String::new() } else { format!(", {note}") };
             say!("{done}/{} {counted}, {rate:.2} {unit}/s, ETA {eta}{note}", self.total);
@@ -89,11 +97,12 @@ impl Progress {
 
     /// Things a second, those of an earlier process left out.
     pub(super) fn rate(&self) -> f64 {
-        self.done.saturating_sub(self.before) as f64 / self.started.elapsed().as_secs_f64().max(1e-9)
+        self.done.saturating_sub(self.before) as f64
+            / self.started.elapsed().as_secs_f64().max(1e-9)
     }
 
-    /// Leaves the bar as it is and says how long it took, and how long `sample` of the things take at this rate; of
-    /// nothing done nothing is said.
+    /// Leaves the bar as it is and says how long it took, and how long `sample` of the things take
+    /// at this rate; of nothing done nothing is said.
     pub(super) fn finish_with_rate(self, sample: Option<u64>) {
         let (done, unit, rate) = (self.done.saturating_sub(self.before), self.unit, self.rate());
         let counted = self.counted(done);

@@ -3,7 +3,8 @@
 use super::experiment::{RecordedPictures, Recording};
 use super::output;
 use super::session::{
-    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures, say_joined, say_warning,
+    self, all_failures, corpus_info, device_name, open_device, paths, print, say_failures,
+    say_joined, say_warning,
 };
 use super::settings::{MOST_SCENES, Machine, Settings};
 use super::shard;
@@ -17,8 +18,12 @@ use emocam::files::sha256;
 use emocam::image::Canvas;
 use emocam::load;
 use emocam::regions::{Regions, SCORING_CANVAS};
-use emocam::removal::{DrawnScenes, MOST_REGIONS, RemovalNetworks, RemovalSettings, RemovalStage, Subject, write};
-use emocam::run::{CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings, write_failures};
+use emocam::removal::{
+    DrawnScenes, MOST_REGIONS, RemovalNetworks, RemovalSettings, RemovalStage, Subject, write,
+};
+use emocam::run::{
+    CorpusInfo, Failure, Manifest, ModelFile, Outcome, Run, Timings, write_failures,
+};
 use emocam::world::{CLASSES, CausalGraph};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
@@ -27,16 +32,18 @@ use std::sync::Arc;
 
 /// Take every region of every image away, and keep it alone, and see how the answer changes
 ///
-/// The surest regions of an image (--player-confidence, --max-regions) are hidden one at a time in the network's input,
-/// and the other way round all else is; hidden places are filled as --fills says, one after the other. So that what an
-/// object does is told from what a patch does, the same is done with a control: a patch of the region's size and shape
-/// at another place of the image, drawn by --seed and the image's path among those apart from the region's box that
-/// lie least on other regions; where the box fits nowhere else, in the corner where it overlaps least; a region of
-/// which more than half would overlap has none.
+/// The surest regions of an image (--player-confidence, --max-regions) are hidden one at a time in
+/// the network's input, and the other way round all else is; hidden places are filled as --fills
+/// says, one after the other. So that what an object does is told from what a patch does, the same
+/// is done with a control: a patch of the region's size and shape at another place of the image,
+/// drawn by --seed and the image's path among those apart from the region's box that lie least on
+/// other regions; where the box fits nowhere else, in the corner where it overlaps least; a region
+/// of which more than half would overlap has none.
 ///
-/// Writes a run directory: records.jsonl, removal.csv (a row for each region, fill and kind), classes.csv (per class,
-/// label, fill and kind: mean changes of the own label's probability, their difference with interval, flips),
-/// removal.png and .svg. Each region and fill costs four inputs of the emotion model (about 10 ms each on two cores).
+/// Writes a run directory: records.jsonl, removal.csv (a row for each region, fill and kind),
+/// classes.csv (per class, label, fill and kind: mean changes of the own label's probability, their
+/// difference with interval, flips), removal.png and .svg. Each region and fill costs four inputs
+/// of the emotion model (about 10 ms each on two cores).
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Folders of images, single images, .tar files, or @LIST for a list of files, as for analyze
@@ -59,9 +66,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "K/N")]
     shard: Option<ShardChoice>,
 
-    /// What stands in for hidden places, one after the other: some of black, mean (the image's mean colour), blur, and
-    /// surroundings (the colours around them). Each costs as much as the first. --fill is for dnc-shap and object-shap
-    /// alone
+    /// What stands in for hidden places, one after the other: some of black, mean (the image's mean
+    /// colour), blur, and surroundings (the colours around them). Each costs as much as the first.
+    /// --fill is for dnc-shap and object-shap alone
     #[arg(long, value_name = "FILL,...", value_parser = by_name::<HiddenFill>, value_delimiter = ',',
         default_values = ["mean", "blur", "surroundings"])]
     fills: Vec<HiddenFill>,
@@ -70,10 +77,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = whole::<usize>(1, MOST_REGIONS as u64))]
     max_regions: usize,
 
-    /// Instead of a corpus, N drawn scenes (1 to 1000000) with the exact boxes of their objects. They can also be drawn
-    /// again without an object: redrawing.csv says per fill how far the two effects are apart and how they correlate.
-    /// The model is the small one that comes with the program, copied to RUN-models, unless --emotion-weights names
-    /// another
+    /// Instead of a corpus, N drawn scenes (1 to 1000000) with the exact boxes of their objects.
+    /// They can also be drawn again without an object: redrawing.csv says per fill how far the two
+    /// effects are apart and how they correlate. The model is the small one that comes with the
+    /// program, copied to RUN-models, unless --emotion-weights names another
     #[arg(long, value_name = "N", value_parser = whole::<NonZeroU64>(1, MOST_SCENES),
         conflicts_with_all = ["corpus", "limit", "shard", "regions", "detector"])]
     drawn: Option<NonZeroU64>,
@@ -82,12 +89,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 7, requires = "drawn", value_parser = whole::<u64>(0, u64::MAX))]
     world: u64,
 
-    /// How --drawn draws: standard, as the models were trained; held-out: other palettes, lines and backgrounds
+    /// How --drawn draws: standard, as the models were trained; held-out: other palettes, lines and
+    /// backgrounds
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = StyleName::Standard, requires = "drawn")]
     style: StyleName,
 
-    /// The causal graph that --drawn draws from, as for `emocam world`; its labels must be the model's [default: the
-    /// built-in one]
+    /// The causal graph that --drawn draws from, as for `emocam world`; its labels must be the
+    /// model's [default: the built-in one]
     #[arg(long, value_name = "FILE.toml", requires = "drawn")]
     graph: Option<PathBuf>,
 
@@ -118,12 +126,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _claimed = output::run_folder(&folder, resume)?;
     let (mut experiment, manifest) = prepare(args, shard, &folder)?;
     say_warning(manifest.warning.as_ref());
-    let run = if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
+    let run =
+        if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     execute(&mut experiment, run)
 }
 
 /// Loads what the arguments name and resolves what they mean.
-fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(Experiment, Manifest)> {
+fn prepare(
+    args: Args,
+    shard: Option<Shard>,
+    folder: &Path,
+) -> anyhow::Result<(Experiment, Manifest)> {
     // The others were seen to by the caller; a new one does not compile until it is named here.
     let Args {
         corpus: roots,
@@ -160,7 +173,8 @@ fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(E
     let (network, mut files) = load::network(&config, &machine.models, device)?;
     let (regions, corpus) = match &pictures {
         Pictures::Photos(corpus, _) => {
-            let (found, own) = load::regions(&config, &machine.models, device, &paths(&corpus.images))?;
+            let (found, own) =
+                load::regions(&config, &machine.models, device, &paths(&corpus.images))?;
             say_joined(&found);
             files.extend(own);
             (Some(found), corpus_info(&roots, corpus)?)
@@ -175,9 +189,12 @@ fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(E
     let view = regions.as_ref().and_then(|regions| regions.finder().view);
     let canvas = view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
     let networks = RemovalNetworks::new(network, regions, &config)?;
-    let manifest = manifest(&config, &networks, &files, device, (&classes, canvas), corpus, &removal)?;
+    let manifest =
+        manifest(&config, &networks, &files, device, (&classes, canvas), corpus, &removal)?;
     let part = match &pictures {
-        Pictures::Photos(corpus, shard) => shard::info(*shard, shard::images(&corpus.images, *shard).len()),
+        Pictures::Photos(corpus, shard) => {
+            shard::info(*shard, shard::images(&corpus.images, *shard).len())
+        }
         Pictures::Scenes(..) => None,
     };
     let manifest = Manifest { shard: part, ..manifest };
@@ -188,7 +205,8 @@ fn prepare(args: Args, shard: Option<Shard>, folder: &Path) -> anyhow::Result<(E
 fn check_settings(config: &Config) -> anyhow::Result<()> {
     anyhow::ensure!(
         config.cam.maps.is_empty(),
-        "removing regions changes the images, and no folder has maps of the changed ones; leave out --maps"
+        "removing regions changes the images, and no folder has maps of the changed ones; leave \
+         out --maps"
     );
     anyhow::ensure!(
         config.cam.class == ClassChoice::Predicted,
@@ -197,7 +215,8 @@ fn check_settings(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The classes of the regions; of drawn scenes, which say their objects themselves, those of the drawn world.
+/// The classes of the regions; of drawn scenes, which say their objects themselves, those of the
+/// drawn world.
 fn class_names(regions: Option<&Regions>) -> Vec<String> {
     match regions {
         Some(regions) => regions.classes().to_vec(),
@@ -243,17 +262,29 @@ fn manifest(
 fn execute(experiment: &mut Experiment, mut run: Run) -> anyhow::Result<ExitCode> {
     let Experiment { config, machine, networks, settings, pictures } = experiment;
     let (items, unit): (Vec<Subject<'_>>, _) = match &*pictures {
-        Pictures::Photos(corpus, shard) => {
-            (shard::images(&corpus.images, *shard).into_iter().map(Subject::Photo).collect(), "images")
-        }
+        Pictures::Photos(corpus, shard) => (
+            shard::images(&corpus.images, *shard).into_iter().map(Subject::Photo).collect(),
+            "images",
+        ),
         Pictures::Scenes(graph, count) => {
             ((0..*count).map(|number| Subject::Scene { graph, number }).collect(), "scenes")
         }
     };
     let stage = RemovalStage::new(networks, settings, config);
     let (batch, threads) = (config.compute.batch, machine.threads);
-    let recording = Recording { run: &run, stage: &stage, items, worker: networks, batch, threads, unit, sample: None };
-    let Some(RecordedPictures { done, failed, timings }) = recording.record()? else { return Ok(ExitCode::from(130)) };
+    let recording = Recording {
+        run: &run,
+        stage: &stage,
+        items,
+        worker: networks,
+        batch,
+        threads,
+        unit,
+        sample: None,
+    };
+    let Some(RecordedPictures { done, failed, timings }) = recording.record()? else {
+        return Ok(ExitCode::from(130));
+    };
     finish(&mut run, &all_failures(problems(pictures), failed), done, timings)
 }
 
@@ -266,7 +297,12 @@ fn problems(pictures: &mut Pictures) -> Vec<Problem> {
 }
 
 /// Writes tables, the picture and `run.json`, and says what came out.
-fn finish(run: &mut Run, failures: &[Failure], done: usize, timings: Timings) -> anyhow::Result<ExitCode> {
+fn finish(
+    run: &mut Run,
+    failures: &[Failure],
+    done: usize,
+    timings: Timings,
+) -> anyhow::Result<ExitCode> {
     let (summary, picture) = write(run)?;
     write_failures(&run.path("failures.csv"), failures)?;
     run.finish(Outcome { done, failed: failures.len(), timings, ..Outcome::default() })?;

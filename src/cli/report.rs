@@ -23,12 +23,14 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
-/// Make a page of a run to read, click through and send on: what was done, what was found, the photos behind it
+/// Make a page of a run to read, click through and send on: what was done, what was found, the
+/// photos behind it
 ///
-/// index.html has the findings in sentences, the object-emotion matrix as a table whose cells lead to their numbers and
-/// photos, what people say (--labels), how far methods agree, failures, and everything that was set. Photos are read
-/// from where the run found them, with the map over them where the run kept maps (analyze --save-maps) or with
-/// --compute-maps. Two runs are put beside each other first. The pages need no script and no network.
+/// index.html has the findings in sentences, the object-emotion matrix as a table whose cells lead
+/// to their numbers and photos, what people say (--labels), how far methods agree, failures, and
+/// everything that was set. Photos are read from where the run found them, with the map over them
+/// where the run kept maps (analyze --save-maps) or with --compute-maps. Two runs are put beside
+/// each other first. The pages need no script and no network.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Run directories of `emocam analyze`
@@ -43,7 +45,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = whole::<u16>(1, 1000))]
     top: u16,
 
-    /// Photos of a kind, 0 to 50: of the strongest for each label, of the weakest, of those at random
+    /// Photos of a kind, 0 to 50: of the strongest for each label, of the weakest, of those at
+    /// random
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = whole::<u8>(0, 50))]
     examples: u8,
 
@@ -64,11 +67,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<u64>(0, u64::MAX))]
     seed: u64,
 
-    /// Compute the maps of the photos that are shown, with the run's networks, where the run kept none
+    /// Compute the maps of the photos that are shown, with the run's networks, where the run kept
+    /// none
     #[arg(long)]
     compute_maps: bool,
 
-    /// Folder of model files that are named without a path [default: $EMOCAM_MODELS, else ~/.local/share/emocam/models]
+    /// Folder of model files that are named without a path [default: $EMOCAM_MODELS, else
+    /// ~/.local/share/emocam/models]
     #[arg(long, value_name = "DIR", requires = "compute_maps")]
     models: Option<PathBuf>,
 
@@ -95,12 +100,14 @@ struct RunPhotos<'a> {
     maps: Option<PathBuf>,
     /// What computes maps, where the run kept none.
     machine: Option<Machine>,
-    /// Maps that were computed: of each photo one a method, of the network's input, as levels of 255.
+    /// Maps that were computed: of each photo one a method, of the network's input, as levels of
+    /// 255.
     computed: OnceLock<HashMap<String, Vec<Vec<u8>>>>,
 }
 
 impl<'a> RunPhotos<'a> {
-    /// Finds the photos; `None` where they are not there any more, or no more the same, which is said.
+    /// Finds the photos; `None` where they are not there any more, or no more the same, which is
+    /// said.
     fn find(run: &'a Run, args: &Args) -> Option<Self> {
         let info = &run.manifest.corpus;
         let Some(images) = super::corpus::again(info) else {
@@ -119,7 +126,10 @@ impl<'a> RunPhotos<'a> {
         Some(Self {
             run,
             sources: images.into_iter().map(|source| (source.path.clone(), source)).collect(),
-            options: DecodeOptions { ignore_exif: config.corpus.ignore_exif, ..DecodeOptions::default() },
+            options: DecodeOptions {
+                ignore_exif: config.corpus.ignore_exif,
+                ..DecodeOptions::default()
+            },
             maps,
             machine,
             computed: OnceLock::new(),
@@ -127,15 +137,21 @@ impl<'a> RunPhotos<'a> {
     }
 
     /// The maps of these photos, by the run's networks.
-    fn compute(&self, machine: &Machine, paths: &BTreeSet<&str>) -> anyhow::Result<HashMap<String, Vec<Vec<u8>>>> {
+    fn compute(
+        &self,
+        machine: &Machine,
+        paths: &BTreeSet<&str>,
+    ) -> anyhow::Result<HashMap<String, Vec<Vec<u8>>>> {
         let config = &self.run.manifest.configuration;
-        let sources: Vec<Source> = paths.iter().filter_map(|path| self.sources.get(*path).cloned()).collect();
+        let sources: Vec<Source> =
+            paths.iter().filter_map(|path| self.sources.get(*path).cloned()).collect();
         let (loaded, _) = session::load(config, machine, &sources)?;
         for file in &loaded.files {
             let known = self.run.manifest.models.iter().find(|known| known.role == file.role);
             anyhow::ensure!(
                 known.is_none_or(|known| known.sha256 == file.sha256),
-                "{}: is another file than the one the run was made with: maps would not be the run's",
+                "{}: is another file than the one the run was made with: maps would not be the \
+                 run's",
                 file.path
             );
         }
@@ -146,11 +162,23 @@ impl<'a> RunPhotos<'a> {
         let mut progress = Progress::new(sources.len() as u64, "maps");
         let mut computed = HashMap::new();
         let threads = machine.threads;
-        let pass = Pass { stage: &analysis, items: &wanted, workers: &mut workers, batch, threads, stop: &stop };
+        let pass = Pass {
+            stage: &analysis,
+            items: &wanted,
+            workers: &mut workers,
+            batch,
+            threads,
+            stop: &stop,
+        };
         let (failed, _) = pass.run(&mut |done, now| {
             for picture in done {
-                let levels = |map: &KeptMap| map.values.iter().map(|value| (255.0 * value).round() as u8).collect();
-                computed.insert(picture.item.path.clone(), picture.outcome.maps.iter().map(levels).collect());
+                let levels = |map: &KeptMap| {
+                    map.values.iter().map(|value| (255.0 * value).round() as u8).collect()
+                };
+                computed.insert(
+                    picture.item.path.clone(),
+                    picture.outcome.maps.iter().map(levels).collect(),
+                );
             }
             progress.at((now.done + now.failed) as u64, String::new());
             Ok(())
@@ -166,23 +194,33 @@ impl<'a> RunPhotos<'a> {
 impl PhotoSource for RunPhotos<'_> {
     fn expect(&self, paths: &BTreeSet<&str>) -> Result<(), Error> {
         if let Some(machine) = &self.machine {
-            let computed = self.compute(machine, paths).map_err(|error| match error.downcast() {
-                Ok(known) => known,
-                Err(other) => Error::Setting(format!("{other:#}")),
-            })?;
+            let computed =
+                self.compute(machine, paths).map_err(|error| match error.downcast() {
+                    Ok(known) => known,
+                    Err(other) => Error::Setting(format!("{other:#}")),
+                })?;
             self.computed.get_or_init(|| computed);
         }
         Ok(())
     }
 
     fn photo(&self, path: &str) -> Result<Rgb8, Error> {
-        let source = self.sources.get(path).ok_or_else(|| Error::file(path.as_ref(), "is no more in the corpus"))?;
+        let source = self
+            .sources
+            .get(path)
+            .ok_or_else(|| Error::file(path.as_ref(), "is no more in the corpus"))?;
         Ok(source.decode(&self.options)?.pixels)
     }
 
-    fn map(&self, path: &str, method: &str, photo: Size) -> Result<Option<(Size, Vec<f32>)>, Error> {
+    fn map(
+        &self,
+        path: &str,
+        method: &str,
+        photo: Size,
+    ) -> Result<Option<(Size, Vec<f32>)>, Error> {
         let input = self.run.manifest.input;
-        let found = match (&self.maps, self.computed.get().and_then(|computed| computed.get(path))) {
+        let found = match (&self.maps, self.computed.get().and_then(|computed| computed.get(path)))
+        {
             (Some(folder), _) => read_map(&map_file(folder, path), method)?
                 .map(|([rows, columns], values)| (Size::new(columns as u32, rows as u32), values)),
             (None, Some(maps)) => {
@@ -236,7 +274,9 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             None => None,
             Some(_) => {
                 let given = args.labels.given(&of_run(run)?)?;
-                let truth = given.map(|given| args.labels.beside(&given, &run.manifest.labels)).transpose()?;
+                let truth = given
+                    .map(|given| args.labels.beside(&given, &run.manifest.labels))
+                    .transpose()?;
                 truth.map(|truth| BesidePeople::read(run, &rule, &Arc::new(truth))).transpose()?
             }
         };
@@ -247,10 +287,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             photos: photos.as_ref().map(|photos| photos as &dyn PhotoSource),
         });
     }
-    let evidence =
-        EvidenceSettings { examples: args.examples.into(), labels: args.example_labels.into(), seed: args.seed };
+    let evidence = EvidenceSettings {
+        examples: args.examples.into(),
+        labels: args.example_labels.into(),
+        seed: args.seed,
+    };
     let embed = args.embed.then_some(args.budget as usize * 1_000_000);
-    let settings = ReportSettings { top: args.top.into(), evidence, embed, replace: args.overwrite.overwrite };
+    let settings =
+        ReportSettings { top: args.top.into(), evidence, embed, replace: args.overwrite.overwrite };
     let written = write(inputs, &out, settings)?;
     for failure in written.missing.iter().take(SAID_FAILURES) {
         say!("not shown: {}: {}", failure.path, failure.cause);
@@ -259,10 +303,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         say!("not shown: {} photos in all", written.missing.len());
     }
     if written.left_out > 0 {
-        say!("{} left out for --budget {}", counted(written.left_out as u64, "picture"), args.budget);
+        say!(
+            "{} left out for --budget {}",
+            counted(written.left_out as u64, "picture"),
+            args.budget
+        );
     }
-    let [pictures, photos] =
-        [(written.pictures, "picture"), (written.photos, "photo")].map(|(number, what)| counted(number as u64, what));
+    let [pictures, photos] = [(written.pictures, "picture"), (written.photos, "photo")]
+        .map(|(number, what)| counted(number as u64, what));
     match written.pictures {
         0 => say!("{} without photos", written.index.display()),
         _ => say!("{} with {pictures} of {photos}", written.index.display()),

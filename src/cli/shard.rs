@@ -11,11 +11,13 @@ pub(super) fn resolve(choice: Option<ShardChoice>) -> emocam::Result<Option<Shar
 
 /// The shard's images, in the order of the corpus; without a shard all of them.
 pub(super) fn images(all: &[Source], shard: Option<Shard>) -> Vec<&Source> {
-    all.iter().filter(|source| shard.is_none_or(|shard| shard.contains(source.shard_key()))).collect()
+    all.iter()
+        .filter(|source| shard.is_none_or(|shard| shard.contains(source.shard_key())))
+        .collect()
 }
 
-/// Leaves out of the corpus's problems those that another shard reports. Its images stay: what is said of the corpus
-/// in `run.json` is said of the whole.
+/// Leaves out of the corpus's problems those that another shard reports. Its images stay: what is
+/// said of the corpus in `run.json` is said of the whole.
 pub(super) fn keep_problems(corpus: &mut Corpus, shard: Option<Shard>) {
     corpus.problems.retain(|problem| shard.is_none_or(|shard| shard.contains(problem.shard_key())));
 }
@@ -25,7 +27,8 @@ pub(super) fn info(shard: Option<Shard>, images: usize) -> Option<ShardInfo> {
     shard.map(|Shard { index, count }| ShardInfo { index, count, images })
 }
 
-/// Where a run goes that was given no place: `photos-emocam`, or of a shard `photos-emocam-shards/3-of-16`.
+/// Where a run goes that was given no place: `photos-emocam`, or of a shard
+/// `photos-emocam-shards/3-of-16`.
 pub(super) fn folder(whole: String, shard: Option<Shard>) -> PathBuf {
     match shard {
         Some(shard) => PathBuf::from(format!("{whole}-shards")).join(shard.folder_name()),
@@ -36,6 +39,9 @@ pub(super) fn folder(whole: String, shard: Option<Shard>) -> PathBuf {
 /// `, shard 3 of 16 of a corpus of 1000`; nothing without a shard.
 pub(super) fn in_words(manifest: &Manifest) -> String {
     manifest.shard.map_or(String::new(), |shard| {
-        format!(", shard {} of {} of a corpus of {}", shard.index, shard.count, manifest.corpus.images)
+        format!(
+            ", shard {} of {} of a corpus of {}",
+            shard.index, shard.count, manifest.corpus.images
+        )
     })
 }

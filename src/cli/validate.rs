@@ -12,8 +12,8 @@ use emocam::config::Config;
 use emocam::demo::{DemoNetworks, use_models};
 use emocam::files::sha256;
 use emocam::ground_truth::{
-    Asked, BoxJudge, Decision, DrawnWorld, HansReport, Trial, TrialStage, Validation, ValidationSettings, WORLDS,
-    World, trials_of_run,
+    Asked, BoxJudge, Decision, DrawnWorld, HansReport, Trial, TrialStage, Validation,
+    ValidationSettings, WORLDS, World, trials_of_run,
 };
 use emocam::load::Loaded;
 use emocam::pipeline::Worker;
@@ -26,18 +26,21 @@ use std::process::ExitCode;
 
 /// Hold the maps against the truth, in drawn worlds whose causes are known
 ///
-/// Draws scenes, takes every object out of each and asks the model again: what makes its answer fall is what the answer
-/// rests on. Then says, for every method and every score of a box, how well the association matrix and the highest box
-/// recover that; beside a random map and detections alone. Methods are the five of the paper unless --cam says
-/// otherwise, and by --hans and --decide object-shap too; detector and emotion model are the small ones that come with
-/// the program, copied to DIR/models, each unless another that knows the drawn world is named. Every scene is recorded
-/// as it is done, in DIR/scenes-NETWORK (by --decide below each world's folder): --resume goes on after a kill.
+/// Draws scenes, takes every object out of each and asks the model again: what makes its answer
+/// fall is what the answer rests on. Then says, for every method and every score of a box, how well
+/// the association matrix and the highest box recover that; beside a random map and detections
+/// alone. Methods are the five of the paper unless --cam says otherwise, and by --hans and --decide
+/// object-shap too; detector and emotion model are the small ones that come with the program,
+/// copied to DIR/models, each unless another that knows the drawn world is named. Every scene is
+/// recorded as it is done, in DIR/scenes-NETWORK (by --decide below each world's folder): --resume
+/// goes on after a kill.
 ///
-/// There are four worlds. standard: which classes cause a label. hans: cause and companion of a label are always in the
-/// picture together, and of two networks with the same answers one goes by the cause, the other by the companion; does
-/// the method say which? parts: is it the whole that makes the answer, or a part that does nothing? background: does
-/// the method say so where no object makes the answer? --hans asks in the second alone, --decide in all of them, and
-/// makes one table of methods and scores beside the paper's rule.
+/// There are four worlds. standard: which classes cause a label. hans: cause and companion of a
+/// label are always in the picture together, and of two networks with the same answers one goes by
+/// the cause, the other by the companion; does the method say which? parts: is it the whole that
+/// makes the answer, or a part that does nothing? background: does the method say so where no
+/// object makes the answer? --hans asks in the second alone, --decide in all of them, and makes one
+/// table of methods and scores beside the paper's rule.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Write here
@@ -48,8 +51,8 @@ pub(super) struct Args {
     #[arg(long)]
     resume: bool,
 
-    /// Scenes to draw, 1 to 1000000 (by --decide of each world); fewer than ten have no intervals. How long 1,000 take
-    /// is said when they are through
+    /// Scenes to draw, 1 to 1000000 (by --decide of each world); fewer than ten have no intervals.
+    /// How long 1,000 take is said when they are through
     #[arg(long, value_name = "N", default_value = "1000", value_parser = whole::<NonZeroU64>(1, MOST_SCENES))]
     scenes: NonZeroU64,
 
@@ -61,18 +64,20 @@ pub(super) struct Args {
     #[arg(long, value_name = "STYLE", value_enum, default_value_t = StyleName::Standard)]
     style: StyleName,
 
-    /// The causal graph to draw from: standard, parts or background, which come with networks that know them, or a file
-    /// as for `emocam world`, whose labels must be the emotion model's (name one that was trained on it, as with
-    /// `emocam train multi-gap drawn=FILE.toml`) [default: standard]
+    /// The causal graph to draw from: standard, parts or background, which come with networks that
+    /// know them, or a file as for `emocam world`, whose labels must be the emotion model's (name
+    /// one that was trained on it, as with `emocam train multi-gap drawn=FILE.toml`) [default:
+    /// standard]
     #[arg(long, value_name = "NAME|FILE.toml")]
     graph: Option<PathBuf>,
 
-    /// Ask which of two things that are always together a network goes by: networks.csv, truth.csv, order.csv and a
-    /// heatmap of each network
+    /// Ask which of two things that are always together a network goes by: networks.csv, truth.csv,
+    /// order.csv and a heatmap of each network
     #[arg(long, conflicts_with_all = ["graph", "decide"])]
     hans: bool,
 
-    /// Ask in all worlds: decision.csv and decision.png, and every world's own tables in a folder of its name
+    /// Ask in all worlds: decision.csv and decision.png, and every world's own tables in a folder
+    /// of its name
     #[arg(long, conflicts_with = "graph")]
     decide: bool,
 
@@ -116,8 +121,21 @@ struct Question<'a> {
 }
 
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Args { out, resume, scenes, world, style, graph, hans, decide, resamples, overwrite, settings } = args;
-    let built_in = graph.as_ref().map_or(Some("standard"), |graph| graph.to_str()).and_then(DrawnWorld::named);
+    let Args {
+        out,
+        resume,
+        scenes,
+        world,
+        style,
+        graph,
+        hans,
+        decide,
+        resamples,
+        overwrite,
+        settings,
+    } = args;
+    let built_in =
+        graph.as_ref().map_or(Some("standard"), |graph| graph.to_str()).and_then(DrawnWorld::named);
     let hans = hans || built_in.is_some_and(|world| world.networks.len() > 1);
     let own = match (&graph, built_in) {
         (Some(file), None) => Some((graph_or_standard(Some(file))?, graph_file(file)?)),
@@ -125,7 +143,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     // Where methods are to be told apart, one that sees what is hidden is among them.
     let beyond = |method: &Method| (hans || decide) && method.row().needs == Needs::Regions;
-    let methods = Method::paper().into_iter().chain(Method::all().into_iter().filter(beyond)).collect();
+    let methods =
+        Method::paper().into_iter().chain(Method::all().into_iter().filter(beyond)).collect();
     let (mut config, machine) = settings.resolve_or(methods)?;
     config.cam.check_explains_label()?;
     anyhow::ensure!(
@@ -143,7 +162,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     );
     anyhow::ensure!(
         !decide || config.detector.weights == published.detector.weights,
-        "every world has a detector that comes with the program: leave out --detector and --detector-weights"
+        "every world has a detector that comes with the program: leave out --detector and \
+         --detector-weights"
     );
     config.compute.for_images(usize::try_from(scenes.get()).unwrap_or(usize::MAX));
     let _claimed = overwrite.figures(&out)?;
@@ -169,7 +189,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let done = if decide {
         plan.decide()?
     } else if hans {
-        plan.hans(DrawnWorld::named("hans").context("the program has a world of this name")?, &plan.out)?.is_some()
+        plan.hans(
+            DrawnWorld::named("hans").context("the program has a world of this name")?,
+            &plan.out,
+        )?
+        .is_some()
     } else if let Some(graph) = &own {
         let world = World { graph, seed: world, style: style.into(), parts: false };
         let question = Question { world: &world, graph: "file", networks: DemoNetworks::default() };
@@ -182,19 +206,22 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Plan {
-    /// Asks networks of the demo, each unless another is named, about the world's scenes, recorded below `folder`;
-    /// `None`: stopped before the last.
+    /// Asks networks of the demo, each unless another is named, about the world's scenes, recorded
+    /// below `folder`; `None`: stopped before the last.
     fn ask(&self, question: Question<'_>, folder: &Path) -> anyhow::Result<Option<Vec<Trial>>> {
         let Question { world, networks, .. } = question;
         let mut config = self.config.clone();
         use_models(&mut config, &self.out.join("models"), networks)?;
         let (loaded, device) = session::load(&config, &self.machine, &[])?;
         let things = world.things();
-        let (found, expected) =
-            (loaded.regions.classes(), &things[..things.len() - usize::from(world.has_background())]);
+        let (found, expected) = (
+            loaded.regions.classes(),
+            &things[..things.len() - usize::from(world.has_background())],
+        );
         anyhow::ensure!(
             found == expected,
-            "the detector's classes are not those of the drawn world: {} classes from {} on, expected {} from {} on",
+            "the detector's classes are not those of the drawn world: {} classes from {} on, \
+             expected {} from {} on",
             found.len(),
             found.first().map_or("none", String::as_str),
             expected.len(),
@@ -204,11 +231,23 @@ impl Plan {
         let folder = folder.join(format!("scenes-{}", networks.emotion));
         let mut run = self.run_in(&folder, self.manifest(question, &loaded, device, &config)?)?;
         let stage = TrialStage::new(*world, &loaded, &config);
-        let (batch, threads, items) = (config.compute.batch, self.machine.threads, (0..self.scenes).collect());
+        let (batch, threads, items) =
+            (config.compute.batch, self.machine.threads, (0..self.scenes).collect());
         let mut worker = Worker { loaded, batch };
         let (worker, sample) = (&mut worker, Some(SAMPLE));
-        let recording = Recording { run: &run, stage: &stage, items, worker, batch, threads, unit: "scenes", sample };
-        let Some(RecordedPictures { done, timings, .. }) = recording.record()? else { return Ok(None) };
+        let recording = Recording {
+            run: &run,
+            stage: &stage,
+            items,
+            worker,
+            batch,
+            threads,
+            unit: "scenes",
+            sample,
+        };
+        let Some(RecordedPictures { done, timings, .. }) = recording.record()? else {
+            return Ok(None);
+        };
         run.finish(Outcome { done, timings, ..Outcome::default() })?;
         Ok(Some(trials_of_run(&run)?))
     }
@@ -238,24 +277,33 @@ impl Plan {
         }
         // Of an earlier validation, whose tables are replaced too.
         let earlier = Run::open(folder).ok();
-        if let Some(earlier) = earlier.filter(|earlier| ValidationSettings::read(&earlier.manifest).is_ok()) {
+        if let Some(earlier) =
+            earlier.filter(|earlier| ValidationSettings::read(&earlier.manifest).is_ok())
+        {
             anyhow::ensure!(
                 earlier.manifest.complete || self.overwrite.overwrite,
-                "{} holds a validation that was stopped: --resume goes on with it, --overwrite begins it anew",
+                "{} holds a validation that was stopped: --resume goes on with it, --overwrite \
+                 begins it anew",
                 folder.display()
             );
-            std::fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+            std::fs::remove_dir_all(folder)
+                .with_context(|| format!("cannot remove {}", folder.display()))?;
         }
         Ok(Run::create(folder, manifest)?)
     }
 
     /// How well the methods recover the causes; `None`: stopped.
-    fn validate(&self, question: Question<'_>, folder: &Path) -> anyhow::Result<Option<Vec<Trial>>> {
+    fn validate(
+        &self,
+        question: Question<'_>,
+        folder: &Path,
+    ) -> anyhow::Result<Option<Vec<Trial>>> {
         let Some(found) = self.ask(question, folder)? else { return Ok(None) };
         let world = question.world;
         let methods = self.config.cam.names();
         let judges = BoxJudge::all(&methods, self.importance, &found);
-        let validation = Validation::new(&found, judges, world, self.resamples, self.config.cam.seed);
+        let validation =
+            Validation::new(&found, judges, world, self.resamples, self.config.cam.seed);
         validation.write(folder, &world.graph.labels)?;
         print(validation.summary().as_bytes())?;
         say!("{}", folder.join("validity.png").display());
@@ -263,13 +311,18 @@ impl Plan {
     }
 
     /// The same in a world that comes with the program.
-    fn validate_drawn(&self, drawn: &'static DrawnWorld, folder: &Path) -> anyhow::Result<Option<Asked>> {
+    fn validate_drawn(
+        &self,
+        drawn: &'static DrawnWorld,
+        folder: &Path,
+    ) -> anyhow::Result<Option<Asked>> {
         if drawn.networks.len() > 1 {
             return self.hans(drawn, folder);
         }
         let world = drawn.world(self.seed, self.style.into());
         let networks = DemoNetworks { emotion: drawn.networks[0], detector: drawn.detector };
-        let found = self.validate(Question { world: &world, graph: drawn.name, networks }, folder)?;
+        let found =
+            self.validate(Question { world: &world, graph: drawn.name, networks }, folder)?;
         Ok(found.map(|trials| Asked { world: drawn, networks: vec![trials] }))
     }
 
@@ -285,11 +338,13 @@ impl Plan {
         }
         let asked = Asked { world: drawn, networks: all };
         let (methods, importance) = (self.config.cam.names(), self.importance);
-        let report = HansReport::new(&asked, &methods, importance, self.resamples, self.config.cam.seed);
+        let report =
+            HansReport::new(&asked, &methods, importance, self.resamples, self.config.cam.seed);
         report.write(folder)?;
         print(report.summary().as_bytes())?;
         let one = std::slice::from_ref(&asked);
-        let decision = Decision::new(one, &methods, importance, self.resamples, self.config.cam.seed);
+        let decision =
+            Decision::new(one, &methods, importance, self.resamples, self.config.cam.seed);
         decision.write(folder)?;
         print(decision.summary().as_bytes())?;
         say!("{}", folder.join("decision.png").display());
@@ -301,11 +356,14 @@ impl Plan {
         let mut all = Vec::new();
         for drawn in &WORLDS {
             say!("{}:", drawn.name);
-            let Some(asked) = self.validate_drawn(drawn, &self.out.join(drawn.name))? else { return Ok(false) };
+            let Some(asked) = self.validate_drawn(drawn, &self.out.join(drawn.name))? else {
+                return Ok(false);
+            };
             all.push(asked);
         }
         let (methods, importance) = (self.config.cam.names(), self.importance);
-        let decision = Decision::new(&all, &methods, importance, self.resamples, self.config.cam.seed);
+        let decision =
+            Decision::new(&all, &methods, importance, self.resamples, self.config.cam.seed);
         decision.write(&self.out)?;
         print(decision.summary().as_bytes())?;
         say!("{}", self.out.join("decision.png").display());

@@ -8,8 +8,8 @@ pub(super) fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, S
     T::deserialize(plain).map_err(|error| error.to_string())
 }
 
-/// Parses a whole number from `least` to `most`; the message says both, and so should the help of every option that has
-/// such a limit. `u64::MAX` is no limit.
+/// Parses a whole number from `least` to `most`; the message says both, and so should the help of
+/// every option that has such a limit. `u64::MAX` is no limit.
 pub(super) fn whole<T: FromStr>(
     least: u64,
     most: u64,
@@ -20,7 +20,10 @@ pub(super) fn whole<T: FromStr>(
     };
     move |text: &str| {
         let refused = || format!("should be a whole number from {range}, found {text}");
-        text.parse::<u64>().ok().filter(|number| (least..=most).contains(number)).ok_or_else(refused)?;
+        text.parse::<u64>()
+            .ok()
+            .filter(|number| (least..=most).contains(number))
+            .ok_or_else(refused)?;
         text.parse().map_err(|_| refused())
     }
 }

@@ -1,9 +1,10 @@
-//! The command `compare`: two looks at pictures, as by two networks, methods, thresholds, or by a network and by
-//! people.
+//! The command `compare`: two looks at pictures, as by two networks, methods, thresholds, or by a
+//! network and by people.
 //!
-//! In: two runs, each with a method, a rule for what is important and what its columns are. Out: how far labels, boxes
-//! and maps agree, the cells of the matrices that differ, and the pictures that changed most. Of runs over the same
-//! pictures each picture is compared with itself; runs over different ones are two samples. No network runs.
+//! In: two runs, each with a method, a rule for what is important and what its columns are. Out:
+//! how far labels, boxes and maps agree, the cells of the matrices that differ, and the pictures
+//! that changed most. Of runs over the same pictures each picture is compared with itself; runs
+//! over different ones are two samples. No network runs.
 
 mod picture;
 mod published;
@@ -65,10 +66,16 @@ impl CommonNames {
     /// Of two lists.
     pub fn new(first: &[String], second: &[String]) -> Self {
         let lower = |names: &[String]| -> HashMap<String, usize> {
-            names.iter().enumerate().rev().map(|(place, name)| (name.to_lowercase(), place)).collect()
+            names
+                .iter()
+                .enumerate()
+                .rev()
+                .map(|(place, name)| (name.to_lowercase(), place))
+                .collect()
         };
         let (of_first, of_second) = (lower(first), lower(second));
-        let mut common = Self { places: [vec![None; first.len()], vec![None; second.len()]], ..Self::default() };
+        let mut common =
+            Self { places: [vec![None; first.len()], vec![None; second.len()]], ..Self::default() };
         for (place, name) in first.iter().enumerate() {
             match of_second.get(&name.to_lowercase()) {
                 Some(&other) => {
@@ -112,7 +119,8 @@ pub struct RunComparison {
     pub pairing: Pairing,
     /// Cells of the matrices; the second is compared with the first.
     pub table: DifferenceTable,
-    /// Labels by the first look (row) and by the second, over pictures that have a common label in both.
+    /// Labels by the first look (row) and by the second, over pictures that have a common label in
+    /// both.
     pub confusion: Confusion,
     /// Of pictures in both, the most changed first.
     pub pictures: Vec<PictureChange>,
@@ -124,7 +132,8 @@ impl RunComparison {
     /// Compares two looks.
     ///
     /// # Errors
-    /// Records or maps that cannot be read; a rule that does not fit its network; no class or no label in common.
+    /// Records or maps that cannot be read; a rule that does not fit its network; no class or no
+    /// label in common.
     pub fn of(looks: &[ComparedLook<'_>; 2], settings: ComparisonSettings) -> Result<Self> {
         let [first, second] = looks;
         let names = |look: &ComparedLook<'_>| look.columns.names(&look.run.manifest.labels);
@@ -132,7 +141,8 @@ impl RunComparison {
         let classes = CommonNames::new(&first.run.manifest.classes, &second.run.manifest.classes);
         for (what, common) in [("class", &classes), ("label", &labels)] {
             if common.names.is_empty() {
-                let found = |alone: &[String]| alone.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+                let found =
+                    |alone: &[String]| alone.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
                 return Err(Error::Setting(format!(
                     "{} and {} have no {what} in common: the one has {} and so on, the other {}",
                     first.name,
@@ -142,7 +152,8 @@ impl RunComparison {
                 )));
             }
         }
-        let places = |side: usize| Places { classes: &classes.places[side], labels: &labels.places[side] };
+        let places =
+            |side: usize| Places { classes: &classes.places[side], labels: &labels.places[side] };
         let (one, other) = (first.read(&places(0))?, second.read(&places(1))?);
         let mut confusion = Confusion::new(&labels.names);
         let both: Vec<(&String, &LookedAt, &LookedAt)> =
@@ -171,11 +182,16 @@ impl RunComparison {
                 }
             }
             let &ComparisonSettings { resamples, seed, min_images, .. } = &settings;
-            table = DifferenceTable::paired(&paired, classes.names.len(), min_images, resamples, seed);
+            table =
+                DifferenceTable::paired(&paired, classes.names.len(), min_images, resamples, seed);
             pictures = changes(looks, &both)?;
         }
         let described = |look: &ComparedLook<'_>| {
-            let notes = [Some(look.rule.described()), look.rule.images_described(), look.columns.described()];
+            let notes = [
+                Some(look.rule.described()),
+                look.rule.images_described(),
+                look.columns.described(),
+            ];
             format!("{}: {}", look.name, notes.into_iter().flatten().collect::<Vec<_>>().join(" "))
         };
         let names = [first.name.clone(), second.name.clone()];
@@ -185,8 +201,13 @@ impl RunComparison {
 }
 
 /// What changed in each picture, the most changed first.
-fn changes(looks: &[ComparedLook<'_>; 2], both: &[(&String, &LookedAt, &LookedAt)]) -> Result<Vec<PictureChange>> {
-    let maps = looks.each_ref().map(|look| (look.run.path("maps"), look.run.manifest.configuration.cam.names()));
+fn changes(
+    looks: &[ComparedLook<'_>; 2],
+    both: &[(&String, &LookedAt, &LookedAt)],
+) -> Result<Vec<PictureChange>> {
+    let maps = looks
+        .each_ref()
+        .map(|look| (look.run.path("maps"), look.run.manifest.configuration.cam.names()));
     let files = maps.each_ref().map(|(folder, _)| folder.as_path());
     let methods = [&maps[0].1[looks[0].method], &maps[1].1[looks[1].method]].map(String::as_str);
     let have_maps = files.iter().all(|folder| folder.is_dir());
@@ -217,7 +238,8 @@ impl ComparedLook<'_> {
             }
             let Some(label) = self.columns.of(&record) else { return Ok(()) };
             let classes = importance.classes(&record, self.method);
-            let mut classes: Vec<usize> = classes.into_iter().filter_map(|class| places.classes[class]).collect();
+            let mut classes: Vec<usize> =
+                classes.into_iter().filter_map(|class| places.classes[class]).collect();
             classes.sort_unstable();
             let boxes = record.boxes.iter().enumerate().filter_map(|(place, region)| {
                 let number = || importance.number(&record, self.method, place);
@@ -244,7 +266,10 @@ impl ComparedLook<'_> {
             Ok(())
         })?;
         match seen.is_empty() {
-            true => Err(Error::file(self.run.folder(), "has no image that counts: there is nothing to compare")),
+            true => Err(Error::file(
+                self.run.folder(),
+                "has no image that counts: there is nothing to compare",
+            )),
             false => Ok(seen),
         }
     }
@@ -257,7 +282,10 @@ mod tests {
     #[test]
     fn common_names_are_found_whatever_their_case() {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let common = CommonNames::new(&names(&["Person", "Dog", "Tree"]), &names(&["dog", "kite", "PERSON"]));
+        let common = CommonNames::new(
+            &names(&["Person", "Dog", "Tree"]),
+            &names(&["dog", "kite", "PERSON"]),
+        );
         assert_eq!(common.names, ["Person", "Dog"]);
         assert_eq!(common.places, [vec![Some(0), Some(1), None], vec![Some(1), None, Some(0)]]);
         assert_eq!(common.alone, [names(&["Tree"]), names(&["kite"])]);

@@ -8,7 +8,8 @@ use crate::stats::Ranks;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Two boxes of a class are the same thing where the area of both together is at most twice what they share.
+/// Two boxes of a class are the same thing where the area of both together is at most twice what
+/// they share.
 const SAME_THING: f32 = 0.5;
 
 /// What a look keeps of a picture.
@@ -42,30 +43,38 @@ pub struct PictureChange {
     pub labels: [String; 2],
     /// Whether the label is the same.
     pub same_label: bool,
-    /// Half the sum of the differences of the labels' probabilities, in `[0, 1]`, where both looks have the same labels
-    /// and probabilities.
+    /// Half the sum of the differences of the labels' probabilities, in `[0, 1]`, where both looks
+    /// have the same labels and probabilities.
     pub probability_distance: Option<f64>,
     /// Boxes in both looks.
     pub boxes: [usize; 2],
-    /// Boxes that are the same thing: of one class, with an intersection over union of at least 0.5.
+    /// Boxes that are the same thing: of one class, with an intersection over union of at least
+    /// 0.5.
     pub matched: usize,
     /// The rank correlation of the scores of these; `None` for fewer than three, or equal ones.
     pub score_correlation: Option<f64>,
-    /// Of the classes that are important in one look or the other, the share that is in both; 1 where there are none.
+    /// Of the classes that are important in one look or the other, the share that is in both; 1
+    /// where there are none.
     pub important_overlap: f64,
     /// The rank correlation of the maps, where both runs kept them.
     pub map_correlation: Option<f64>,
-    /// What pictures are sorted by, in `[0, 2]`: the distance of probabilities, or where there is none 1 for another
-    /// label; and the share of important classes that is not in both.
+    /// What pictures are sorted by, in `[0, 2]`: the distance of probabilities, or where there is
+    /// none 1 for another label; and the share of important classes that is not in both.
     pub change: f64,
 }
 
 impl PictureChange {
-    pub(super) fn new(path: &str, [first, second]: [&LookedAt; 2], map_correlation: Option<f64>) -> Self {
+    pub(super) fn new(
+        path: &str,
+        [first, second]: [&LookedAt; 2],
+        map_correlation: Option<f64>,
+    ) -> Self {
         let same_label = first.name.to_lowercase() == second.name.to_lowercase();
         let same_labels = !first.probabilities.is_empty()
             && first.probabilities.keys().eq(second.probabilities.keys())
-            && [first, second].iter().all(|seen| (seen.probabilities.values().sum::<f32>() - 1.0).abs() < 0.01);
+            && [first, second]
+                .iter()
+                .all(|seen| (seen.probabilities.values().sum::<f32>() - 1.0).abs() < 0.01);
         let distance = || {
             let pairs = first.probabilities.values().zip(second.probabilities.values());
             pairs.map(|(a, b)| f64::from((a - b).abs())).sum::<f64>() / 2.0
@@ -83,17 +92,23 @@ impl PictureChange {
             probability_distance,
             boxes: [first.boxes.len(), second.boxes.len()],
             matched: scores.len(),
-            score_correlation: (scores.len() >= 3).then(|| Ranks::of(&a).spearman(&Ranks::of(&b))).flatten(),
+            score_correlation: (scores.len() >= 3)
+                .then(|| Ranks::of(&a).spearman(&Ranks::of(&b)))
+                .flatten(),
             important_overlap,
             map_correlation,
-            change: probability_distance.unwrap_or(f64::from(u8::from(!same_label))) + 1.0 - important_overlap,
+            change: probability_distance.unwrap_or(f64::from(u8::from(!same_label))) + 1.0
+                - important_overlap,
         }
     }
 }
 
-/// Scores of boxes that are the same thing in both looks: each box of the first takes the free box of its class in the
-/// second that covers it best.
-fn matched(first: &[(usize, BoundingBox, f32)], second: &[(usize, BoundingBox, f32)]) -> Vec<(f32, f32)> {
+/// Scores of boxes that are the same thing in both looks: each box of the first takes the free box
+/// of its class in the second that covers it best.
+fn matched(
+    first: &[(usize, BoundingBox, f32)],
+    second: &[(usize, BoundingBox, f32)],
+) -> Vec<(f32, f32)> {
     let mut free = vec![true; second.len()];
     let mut scores = Vec::new();
     for (class, bounding_box, score) in first {
@@ -113,14 +128,20 @@ fn matched(first: &[(usize, BoundingBox, f32)], second: &[(usize, BoundingBox, f
     scores
 }
 
-/// The rank correlation of the maps that two runs kept of a picture; `None` where one has none of the method, they
-/// differ in size, or one is flat.
+/// The rank correlation of the maps that two runs kept of a picture; `None` where one has none of
+/// the method, they differ in size, or one is flat.
 ///
 /// # Errors
 /// A file that cannot be read.
-pub(super) fn maps_agree(folders: [&Path; 2], methods: [&str; 2], path: &str) -> Result<Option<f64>> {
+pub(super) fn maps_agree(
+    folders: [&Path; 2],
+    methods: [&str; 2],
+    path: &str,
+) -> Result<Option<f64>> {
     let read = |side: usize| read_map(&map_file(folders[side], path), methods[side]);
-    let (Some((size, first)), Some((other_size, second))) = (read(0)?, read(1)?) else { return Ok(None) };
+    let (Some((size, first)), Some((other_size, second))) = (read(0)?, read(1)?) else {
+        return Ok(None);
+    };
     Ok((size == other_size).then(|| Ranks::of(&first).spearman(&Ranks::of(&second))).flatten())
 }
 
@@ -128,7 +149,12 @@ pub(super) fn maps_agree(folders: [&Path; 2], methods: [&str; 2], path: &str) ->
 mod tests {
     use super::*;
 
-    fn seen(name: &str, classes: &[usize], boxes: &[(usize, f32, f32)], probabilities: &[f32]) -> LookedAt {
+    fn seen(
+        name: &str,
+        classes: &[usize],
+        boxes: &[(usize, f32, f32)],
+        probabilities: &[f32],
+    ) -> LookedAt {
         LookedAt {
             label: Some(0),
             name: name.into(),
@@ -143,11 +169,24 @@ mod tests {
 
     #[test]
     fn a_picture_by_hand() {
-        let first = seen("Joy", &[1, 2], &[(1, 0.0, 0.9), (1, 40.0, 0.5), (2, 80.0, 0.1), (3, 0.0, 0.3)], &[0.7, 0.3]);
-        let second = seen("joy", &[2, 4], &[(1, 42.0, 0.4), (1, 1.0, 0.8), (2, 80.0, 0.3), (4, 0.0, 0.3)], &[0.4, 0.6]);
+        let first = seen(
+            "Joy",
+            &[1, 2],
+            &[(1, 0.0, 0.9), (1, 40.0, 0.5), (2, 80.0, 0.1), (3, 0.0, 0.3)],
+            &[0.7, 0.3],
+        );
+        let second = seen(
+            "joy",
+            &[2, 4],
+            &[(1, 42.0, 0.4), (1, 1.0, 0.8), (2, 80.0, 0.3), (4, 0.0, 0.3)],
+            &[0.4, 0.6],
+        );
         let change = PictureChange::new("a.jpg", [&first, &second], None);
         assert!(change.same_label);
-        assert_eq!((change.matched, change.boxes, change.score_correlation), (3, [4, 4], Some(1.0)));
+        assert_eq!(
+            (change.matched, change.boxes, change.score_correlation),
+            (3, [4, 4], Some(1.0))
+        );
         approx::assert_abs_diff_eq!(change.probability_distance.unwrap(), 0.3, epsilon = 1e-6);
         approx::assert_abs_diff_eq!(change.important_overlap, 1.0 / 3.0, epsilon = 1e-12);
         approx::assert_abs_diff_eq!(change.change, 0.3 + 2.0 / 3.0, epsilon = 1e-6);

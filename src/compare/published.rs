@@ -1,4 +1,5 @@
-//! A run beside a matrix of shares that somebody else has published, of which nothing but the shares is known.
+//! A run beside a matrix of shares that somebody else has published, of which nothing but the
+//! shares is known.
 
 use super::CommonNames;
 use crate::associate::Counts;
@@ -24,8 +25,8 @@ pub struct BesidePublished {
     pub classes: CommonNames,
     /// Labels of both.
     pub labels: CommonNames,
-    /// Of each cell that both have: class and label among the common ones, pictures of the run with the label in which
-    /// the class is important, pictures with the label, the published share.
+    /// Of each cell that both have: class and label among the common ones, pictures of the run with
+    /// the label in which the class is important, pictures with the label, the published share.
     pub cells: Vec<(usize, usize, [u64; 2], f64)>,
     /// The rank correlation of the shares.
     pub spearman: Option<f64>,
@@ -34,30 +35,43 @@ pub struct BesidePublished {
 }
 
 impl PublishedMatrix {
-    /// Reads a table with the labels as header and the classes as first column, as `configs/emocam-fig2.csv`; empty
-    /// cells are not known.
+    /// Reads a table with the labels as header and the classes as first column, as
+    /// `configs/emocam-fig2.csv`; empty cells are not known.
     ///
     /// # Errors
     /// The file cannot be read, or has a cell that is no share.
     pub fn read(path: &Path) -> Result<Self> {
         let unreadable = |error: csv::Error| Error::file(path, format!("is no table: {error}"));
         let mut reader = csv::Reader::from_path(path).map_err(unreadable)?;
-        let labels: Vec<String> = reader.headers().map_err(unreadable)?.iter().skip(1).map(String::from).collect();
+        let labels: Vec<String> =
+            reader.headers().map_err(unreadable)?.iter().skip(1).map(String::from).collect();
         let (mut classes, mut cells) = (Vec::new(), Vec::new());
         for row in reader.records() {
             let row = row.map_err(unreadable)?;
             let line = row.position().map_or(0, |position| position.line() as usize);
             let share = |cell: &str| match cell.trim() {
                 "" => Ok(None),
-                text => text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).map(Some).ok_or_else(|| {
-                    Error::line(path, line, format!("expected a share between 0 and 1, or nothing, found `{text}`"))
-                }),
+                text => text
+                    .parse()
+                    .ok()
+                    .filter(|share| (0.0..=1.0).contains(share))
+                    .map(Some)
+                    .ok_or_else(|| {
+                        Error::line(
+                            path,
+                            line,
+                            format!("expected a share between 0 and 1, or nothing, found `{text}`"),
+                        )
+                    }),
             };
             classes.push(row[0].to_string());
             cells.push(row.iter().skip(1).map(share).collect::<Result<Vec<_>>>()?);
         }
         if classes.is_empty() || labels.is_empty() {
-            return Err(Error::file(path, "has no cell: expected labels as header and a row for each class"));
+            return Err(Error::file(
+                path,
+                "has no cell: expected labels as header and a row for each class",
+            ));
         }
         Ok(Self { file: path.into(), classes, labels, cells })
     }
@@ -66,15 +80,24 @@ impl PublishedMatrix {
     ///
     /// # Errors
     /// Both have no cell in common.
-    pub fn compare(&self, counts: &Counts, classes: &[String], labels: &[String]) -> Result<BesidePublished> {
+    pub fn compare(
+        &self,
+        counts: &Counts,
+        classes: &[String],
+        labels: &[String],
+    ) -> Result<BesidePublished> {
         let classes = CommonNames::new(classes, &self.classes);
         let labels = CommonNames::new(labels, &self.labels);
-        let place = |places: &[Option<usize>], wanted| places.iter().position(|&place| place == Some(wanted));
+        let place = |places: &[Option<usize>], wanted| {
+            places.iter().position(|&place| place == Some(wanted))
+        };
         let mut cells = Vec::new();
         for class in 0..classes.names.len() {
             for label in 0..labels.names.len() {
                 let [rows, columns] = [0, 1].map(|side| {
-                    place(&classes.places[side], class).zip(place(&labels.places[side], label)).expect("is common")
+                    place(&classes.places[side], class)
+                        .zip(place(&labels.places[side], label))
+                        .expect("is common")
                 });
                 let images = counts.images[rows.1];
                 if let Some(share) = self.cells[columns.0][columns.1].filter(|_| images > 0) {
@@ -83,13 +106,18 @@ impl PublishedMatrix {
             }
         }
         if cells.is_empty() {
-            return Err(Error::file(&self.file, "has no cell in common with the run: other classes, other labels"));
+            return Err(Error::file(
+                &self.file,
+                "has no cell in common with the run: other classes, other labels",
+            ));
         }
-        let own: Vec<f64> = cells.iter().map(|(_, _, [hits, images], _)| *hits as f64 / *images as f64).collect();
+        let own: Vec<f64> =
+            cells.iter().map(|(_, _, [hits, images], _)| *hits as f64 / *images as f64).collect();
         let published: Vec<f64> = cells.iter().map(|&(.., share)| share).collect();
         let is_outside = |(_, _, [hits, images], share): &&(usize, usize, [u64; 2], f64)| {
             // Published numbers are rounded to two decimals.
-            wilson(*hits, *images).is_some_and(|(low, high)| *share < low - 0.005 || *share > high + 0.005)
+            wilson(*hits, *images)
+                .is_some_and(|(low, high)| *share < low - 0.005 || *share > high + 0.005)
         };
         let outside = cells.iter().filter(is_outside).count();
         let spearman = Ranks::of(&own).spearman(&Ranks::of(&published));
@@ -103,8 +131,8 @@ impl BesidePublished {
         spearman_p(self.spearman?, self.cells.len())
     }
 
-    /// Writes `differences.csv`, `differences.png` and `.svg` into `folder`, which is made; `names` are those of the
-    /// run and of the published matrix.
+    /// Writes `differences.csv`, `differences.png` and `.svg` into `folder`, which is made; `names`
+    /// are those of the run and of the published matrix.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -125,9 +153,13 @@ impl BesidePublished {
             self.cells.iter().try_for_each(|&(class, label, [hits, images], published)| {
                 let share = hits as f64 / images as f64;
                 let (low, high) = wilson(hits, images).expect("there are images");
-                let mut row = vec![self.classes.names[class].clone(), self.labels.names[label].clone()];
+                let mut row =
+                    vec![self.classes.names[class].clone(), self.labels.names[label].clone()];
                 row.extend([images, hits].map(|count| count.to_string()));
-                row.extend([share, low, high, published, published - share].map(|number| number.to_string()));
+                row.extend(
+                    [share, low, high, published, published - share]
+                        .map(|number| number.to_string()),
+                );
                 table.row(row)
             })
         })?;
@@ -164,16 +196,28 @@ mod tests {
     fn a_published_matrix_with_holes_by_hand() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("matrix.csv");
-        std::fs::write(&path, "class,Joy,Awe\nPerson,0.50,\nTree,0.10,0.20\nKite,0.3,0.3\n").unwrap();
+        std::fs::write(&path, "class,Joy,Awe\nPerson,0.50,\nTree,0.10,0.20\nKite,0.3,0.3\n")
+            .unwrap();
         let matrix = PublishedMatrix::read(&path).unwrap();
-        let counts =
-            Counts { cells: Array2::from_shape_vec((2, 3), vec![1, 0, 5, 9, 0, 30]).unwrap(), images: vec![10, 0, 60] };
+        let counts = Counts {
+            cells: Array2::from_shape_vec((2, 3), vec![1, 0, 5, 9, 0, 30]).unwrap(),
+            images: vec![10, 0, 60],
+        };
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let found = matrix.compare(&counts, &names(&["tree", "person"]), &names(&["Awe", "Fear", "Joy"])).unwrap();
-        assert_eq!(found.cells, [(0, 0, [1, 10], 0.2), (0, 1, [5, 60], 0.1), (1, 1, [30, 60], 0.5)]);
+        let found = matrix
+            .compare(&counts, &names(&["tree", "person"]), &names(&["Awe", "Fear", "Joy"]))
+            .unwrap();
+        assert_eq!(
+            found.cells,
+            [(0, 0, [1, 10], 0.2), (0, 1, [5, 60], 0.1), (1, 1, [30, 60], 0.5)]
+        );
         assert_eq!((found.spearman, found.outside), (Some(1.0), 0));
         found.write(&folder.path().join("out"), ["run", "paper"]).unwrap();
-        assert!(matrix.compare(&counts, &names(&["Hat", "Cat"]), &names(&["Awe", "Fear", "Joy"])).is_err());
+        assert!(
+            matrix
+                .compare(&counts, &names(&["Hat", "Cat"]), &names(&["Awe", "Fear", "Joy"]))
+                .is_err()
+        );
         std::fs::write(&path, "class,Joy\nPerson,1.5\n").unwrap();
         let message = PublishedMatrix::read(&path).unwrap_err().to_string();
         assert!(message.contains("line 2") && message.contains("1.5"), "{message}");

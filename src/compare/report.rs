@@ -16,30 +16,37 @@ pub struct AgreementOfPictures {
     /// The mean over pictures; of kappa the coefficient.
     pub value: f64,
     /// Its interval at 95 %: by resampling pictures, of which fewer than
-    /// [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) have none; of kappa by its standard error.
+    /// [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) have none; of kappa by its
+    /// standard error.
     pub interval: Option<(f64, f64)>,
 }
 
 impl RunComparison {
     /// The mean over pictures with its interval at 95 % by resampling them.
-    fn mean_of(&self, value: impl Fn(&PictureChange) -> Option<f64>) -> Option<AgreementOfPictures> {
-        // Sorted by change, pictures of the same change stand by path: the order is the same in every run.
+    fn mean_of(
+        &self,
+        value: impl Fn(&PictureChange) -> Option<f64>,
+    ) -> Option<AgreementOfPictures> {
+        // Sorted by change, pictures of the same change stand by path: the order is the same in
+        // every run.
         let values: Vec<f64> = self.pictures.iter().filter_map(value).collect();
-        let interval = percentile_interval_of_mean(&values, self.settings.resamples, self.settings.seed);
+        let interval =
+            percentile_interval_of_mean(&values, self.settings.resamples, self.settings.seed);
         Some(AgreementOfPictures { value: mean(&values)?, interval })
     }
 
-    /// How far the looks agree, in the order of a summary: a name, and the mean over pictures with its interval.
+    /// How far the looks agree, in the order of a summary: a name, and the mean over pictures with
+    /// its interval.
     pub fn agreement(&self) -> Vec<(&'static str, Option<AgreementOfPictures>)> {
         let boxes = |picture: &PictureChange| {
             let all = picture.boxes.iter().sum::<usize>();
             (all > 0).then(|| 2.0 * picture.matched as f64 / all as f64)
         };
         let labels = self.mean_of(|picture| Some(f64::from(u8::from(picture.same_label))));
-        let kappa = self
-            .confusion
-            .kappa()
-            .map(|kappa| AgreementOfPictures { value: kappa.value, interval: Some((kappa.lower, kappa.upper)) });
+        let kappa = self.confusion.kappa().map(|kappa| AgreementOfPictures {
+            value: kappa.value,
+            interval: Some((kappa.lower, kappa.upper)),
+        });
         vec![
             ("same label", labels),
             ("kappa of labels", kappa),
@@ -59,12 +66,15 @@ impl RunComparison {
                 format!("{}, each compared with itself.", counted(both, "image"))
             }
             Pairing::Paired { both, alone: [a, b] } => format!(
-                "{}, each compared with itself; {a} that only {first} has and {b} that only {second} has count for \
-                 nothing.",
+                "{}, each compared with itself; {a} that only {first} has and {b} that only \
+                 {second} has count for nothing.",
                 counted(both, "image")
             ),
             Pairing::Unpaired([a, b]) => {
-                format!("No image is in both: {a} images of {first} and {b} of {second} are compared as two samples.")
+                format!(
+                    "No image is in both: {a} images of {first} and {b} of {second} are compared \
+                     as two samples."
+                )
             }
         }
     }
@@ -76,16 +86,17 @@ impl RunComparison {
         match cells.iter().any(|cell| cell.difference.is_some()) {
             true => None,
             false if cells.is_empty() => Some(format!(
-                "no picture of differences: no class is important in {min_images} images of both together \
-                 (--min-images)"
+                "no picture of differences: no class is important in {min_images} images of both \
+                 together (--min-images)"
             )),
             false => Some("no picture of differences: no label has images in both".into()),
         }
     }
 
-    /// Writes into `folder`, which is made: `differences.csv` (a row for each cell), `differences.png` and `.svg`,
-    /// `comparison.json`, and of runs over the same pictures `images.csv` (the most changed first), `confusion.csv`,
-    /// `.png` and `.svg` (labels by the first look in rows, by the second in columns).
+    /// Writes into `folder`, which is made: `differences.csv` (a row for each cell),
+    /// `differences.png` and `.svg`, `comparison.json`, and of runs over the same pictures
+    /// `images.csv` (the most changed first), `confusion.csv`, `.png` and `.svg` (labels by the
+    /// first look in rows, by the second in columns).
     ///
     /// # Errors
     /// A file cannot be written.
@@ -93,23 +104,28 @@ impl RunComparison {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let (classes, labels) = (&self.classes.names, &self.labels.names);
         self.table.write(&folder.join("differences.csv"), classes, labels, ["a", "b"])?;
-        let mut heatmap = self.table.heatmap(classes, labels, self.settings.top, self.settings.min_images);
+        let mut heatmap =
+            self.table.heatmap(classes, labels, self.settings.top, self.settings.min_images);
         let [first, second] = &self.names;
         heatmap.title = format!("{second} less {first}");
         heatmap.subtitle = Some(format!(
-            "share of a label's images in which a class is important, by {second} less by {first}; the {} classes with \
-             the \
-             surest cells",
+            "share of a label's images in which a class is important, by {second} less by {first}; \
+             the {} classes with the surest cells",
             heatmap.rows.len()
         ));
         heatmap.notes.extend(self.rules.iter().cloned());
         heatmap.notes.push(self.pairing_described());
         if heatmap.values.iter().flatten().flatten().next().is_some() {
-            write(&heatmap.svg()?, &folder.join("differences.png"), &folder.join("differences.svg"))?;
+            write(
+                &heatmap.svg()?,
+                &folder.join("differences.png"),
+                &folder.join("differences.svg"),
+            )?;
         }
         if !self.pictures.is_empty() {
             self.write_pictures(&folder.join("images.csv"))?;
-            self.confusion.write(folder, &format!("Labels by {first} (rows) and by {second} (columns)"))?;
+            self.confusion
+                .write(folder, &format!("Labels by {first} (rows) and by {second} (columns)"))?;
         }
         let mut json = serde_json::to_vec_pretty(&self.to_json()).expect("numbers and texts");
         json.push(b'\n');
@@ -117,7 +133,8 @@ impl RunComparison {
     }
 
     fn write_pictures(&self, path: &Path) -> Result<()> {
-        let number = |value: Option<f64>| value.map(|value| format!("{value:.6}")).unwrap_or_default();
+        let number =
+            |value: Option<f64>| value.map(|value| format!("{value:.6}")).unwrap_or_default();
         table(path, |table| {
             table.row([
                 "path",
@@ -165,7 +182,9 @@ impl RunComparison {
             .map(|(name, value)| (name.replace(' ', "_"), value.map_or(Value::Null, ends)))
             .collect();
         let (paired, images) = match self.pairing {
-            Pairing::Paired { both, alone } => (true, json!({ "both": both, "only_a": alone[0], "only_b": alone[1] })),
+            Pairing::Paired { both, alone } => {
+                (true, json!({ "both": both, "only_a": alone[0], "only_b": alone[1] }))
+            }
             Pairing::Unpaired([a, b]) => (false, json!({ "a": a, "b": b })),
         };
         json!({

@@ -49,8 +49,8 @@ pub struct AssociationConfig {
     pub min_confidence: f32,
     /// Which score of a box counts.
     pub score: ScoreRule,
-    /// Pictures count when the probability of their label is greater than that of the next by more than this; 0: all
-    /// pictures count.
+    /// Pictures count when the probability of their label is greater than that of the next by more
+    /// than this; 0: all pictures count.
     pub min_margin: f32,
     /// A class has statistics when it is important in at least so many pictures.
     pub min_images: u64,
@@ -58,14 +58,15 @@ pub struct AssociationConfig {
     pub top: usize,
     /// What stands in the cells of the heatmap.
     pub heatmap: HeatmapKind,
-    /// Whether cells of the heatmap that chance hardly gives are marked; those of other kinds than shares always are.
+    /// Whether cells of the heatmap that chance hardly gives are marked; those of other kinds than
+    /// shares always are.
     pub mark: bool,
     /// Whether what lies in no region is a row.
     pub background: BackgroundRow,
     /// What counts of nested boxes.
     pub nested: Nested,
-    /// Which classes are parts or kinds of which: a table `part,whole,relation`; empty: the one for classes of Open
-    /// Images.
+    /// Which classes are parts or kinds of which: a table `part,whole,relation`; empty: the one for
+    /// classes of Open Images.
     pub nested_table: String,
 }
 
@@ -90,7 +91,8 @@ impl Default for AssociationConfig {
 impl AssociationConfig {
     /// Whether a box of this confidence and score counts, by a rule of a picture's own map.
     pub fn counts(&self, confidence: f32, score: &BoxScore) -> bool {
-        confidence > self.min_confidence && self.score.pick(score).is_some_and(|number| number > self.importance)
+        confidence > self.min_confidence
+            && self.score.pick(score).is_some_and(|number| number > self.importance)
     }
 
     /// Refuses values no run can use.
@@ -105,13 +107,21 @@ impl AssociationConfig {
             _ => ("from 0 to 1", (0.0..=1.0).contains(&importance)),
         };
         if !fits {
-            let of_score = if self.score == ScoreRule::Mean { String::new() } else { format!(" of the score {score}") };
-            return Err(Error::Setting(format!("importance{of_score} should be {range}, found {importance}")));
-        }
-        if self.background == BackgroundRow::Row && matches!(self.score, ScoreRule::Z | ScoreRule::Chance) {
+            let of_score = if self.score == ScoreRule::Mean {
+                String::new()
+            } else {
+                format!(" of the score {score}")
+            };
             return Err(Error::Setting(format!(
-                "the score {score} compares a box's place with others, and the background has none: leave out \
-                 --background row, or choose another --score"
+                "importance{of_score} should be {range}, found {importance}"
+            )));
+        }
+        if self.background == BackgroundRow::Row
+            && matches!(self.score, ScoreRule::Z | ScoreRule::Chance)
+        {
+            return Err(Error::Setting(format!(
+                "the score {score} compares a box's place with others, and the background has \
+                 none: leave out --background row, or choose another --score"
             )));
         }
         if self.top == 0 {
@@ -154,7 +164,8 @@ impl AssociationConfig {
         (self.score.described(), format!("{confident}{nested}"))
     }
 
-    /// Whether a picture counts whose label leads the next one by `margin`; `None`: the network has no probabilities.
+    /// Whether a picture counts whose label leads the next one by `margin`; `None`: the network has
+    /// no probabilities.
     pub fn takes(&self, margin: Option<f32>) -> bool {
         self.min_margin == 0.0 || margin.is_some_and(|margin| margin > self.min_margin)
     }
@@ -162,6 +173,7 @@ impl AssociationConfig {
     /// [`Self::takes`] as a sentence, where it is not all pictures.
     pub fn images_described(&self) -> Option<String> {
         let margin = self.min_margin;
-        (margin > 0.0).then(|| format!("Only images whose label leads the next one by more than {margin}."))
+        (margin > 0.0)
+            .then(|| format!("Only images whose label leads the next one by more than {margin}."))
     }
 }

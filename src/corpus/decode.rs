@@ -1,15 +1,18 @@
-//! From an image file to upright RGB pixels. What is in the file decides how it is read, not its name.
+//! From an image file to upright RGB pixels. What is in the file decides how it is read, not its
+//! name.
 //!
 //! Formats: JPEG (see [`super::jpeg`]), PNG, WebP, BMP, TIFF. To eight bits of RGB:
-//! * grey is replicated, palettes are looked up, transparency is dropped without blending (the colour below it stays),
-//!   as Pillow's `convert("RGB")` does;
-//! * of 16 bits the upper eight are kept. Pillow does this for colour; 16-bit grey it clips at 255, which leaves a
-//!   white picture, and is not followed;
+//! * grey is replicated, palettes are looked up, transparency is dropped without blending (the
+//!   colour below it stays), as Pillow's `convert("RGB")` does;
+//! * of 16 bits the upper eight are kept. Pillow does this for colour; 16-bit grey it clips at 255,
+//!   which leaves a white picture, and is not followed;
 //! * of an animation or a file with several pages, the first picture;
-//! * floating-point TIFFs are refused: nothing says which value is white; palette TIFFs are not supported by the
-//!   decoder. JPEG inside TIFF is within 1 level of Pillow; all else that was tried is equal to it;
-//! * with [`DecodeOptions::enough`] a JPEG may come out at a half, a quarter or an eighth of its size (libjpeg's scaled
-//!   inverse transform), as Pillow's `draft` does; the other formats know nothing like it.
+//! * floating-point TIFFs are refused: nothing says which value is white; palette TIFFs are not
+//!   supported by the decoder. JPEG inside TIFF is within 1 level of Pillow; all else that was
+//!   tried is equal to it;
+//! * with [`DecodeOptions::enough`] a JPEG may come out at a half, a quarter or an eighth of its
+//!   size (libjpeg's scaled inverse transform), as Pillow's `draft` does; the other formats know
+//!   nothing like it.
 
 use super::find::describe;
 use super::jpeg::{self, Stop};
@@ -18,7 +21,9 @@ use super::source::{Section, Source, with_tar};
 use crate::image::{Picture, Rgb8};
 use crate::{Error, Result};
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
+};
 use std::any::Any;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -29,11 +34,13 @@ use std::sync::{Mutex, PoisonError};
 /// Bytes read at a time: most photos in a few reads.
 const BUFFER: usize = 1 << 18;
 
-/// Decodes an image file to RGB, upright unless [`DecodeOptions::ignore_exif`]: the pixels of [`Source::decode`].
+/// Decodes an image file to RGB, upright unless [`DecodeOptions::ignore_exif`]: the pixels of
+/// [`Source::decode`].
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, [`Error::File`] if it is no regular file, empty, not an image of a known
-/// format, damaged, truncated, or larger than [`DecodeOptions::max_pixels`]. Never panics because of a file's contents.
+/// [`Error::Io`] if the file cannot be read, [`Error::File`] if it is no regular file, empty, not
+/// an image of a known format, damaged, truncated, or larger than [`DecodeOptions::max_pixels`].
+/// Never panics because of a file's contents.
 pub fn decode(file: &Path, options: &DecodeOptions) -> Result<Rgb8> {
     decode_file(file, options).map(|picture| picture.pixels)
 }
@@ -44,7 +51,8 @@ fn decode_file(file: &Path, options: &DecodeOptions) -> Result<Picture> {
         return Err(Error::file(file, format!("{}, not a file", describe(kind))));
     }
     let opened = File::open(file).map_err(Error::io("read", file))?;
-    decode_from(BufReader::with_capacity(BUFFER, opened), options).map_err(|message| Error::file(file, message))
+    decode_from(BufReader::with_capacity(BUFFER, opened), options)
+        .map_err(|message| Error::file(file, message))
 }
 
 impl Source {
@@ -55,7 +63,10 @@ impl Source {
     pub fn decode(&self, options: &DecodeOptions) -> Result<Picture> {
         let Some(member) = self.member else { return decode_file(&self.file, options) };
         with_tar(&self.file, |tar| {
-            decode_from(BufReader::with_capacity(BUFFER, Section::new(tar, member.offset, self.size)), options)
+            decode_from(
+                BufReader::with_capacity(BUFFER, Section::new(tar, member.offset, self.size)),
+                options,
+            )
         })
         .map_err(Error::io("read", &*self.file))?
         .map_err(|message| Error::file(&self.place(), message))
@@ -79,7 +90,10 @@ fn fault(payload: Box<dyn Any + Send>) -> String {
     }
 }
 
-fn decode_unguarded(mut reader: impl BufRead + Seek, options: &DecodeOptions) -> Result<Picture, String> {
+fn decode_unguarded(
+    mut reader: impl BufRead + Seek,
+    options: &DecodeOptions,
+) -> Result<Picture, String> {
     let bytes = reader.seek(SeekFrom::End(0)).and_then(|bytes| reader.rewind().map(|()| bytes));
     let bytes = bytes.map_err(|error| error.to_string())?;
     let format = sniff(&mut reader)?;
@@ -96,7 +110,12 @@ fn decode_unguarded(mut reader: impl BufRead + Seek, options: &DecodeOptions) ->
 /// The format by the first bytes; the reader is back at the start afterwards.
 fn sniff(reader: &mut (impl Read + Seek)) -> Result<ImageFormat, String> {
     let mut start = Vec::new();
-    reader.by_ref().take(16).read_to_end(&mut start).and_then(|_| reader.rewind()).map_err(|e| e.to_string())?;
+    reader
+        .by_ref()
+        .take(16)
+        .read_to_end(&mut start)
+        .and_then(|_| reader.rewind())
+        .map_err(|e| e.to_string())?;
     if start.is_empty() {
         return Err("the file is empty".to_string());
     }
@@ -108,7 +127,10 @@ fn sniff(reader: &mut (impl Read + Seek)) -> Result<ImageFormat, String> {
         [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..] => Ok(ImageFormat::Tiff),
         [b'G', b'I', b'F', b'8', ..] => Err(unread("a GIF")),
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Err(unread("HEIC, AVIF or a video")),
-        _ => Err(format!("not an image: starts with \"{}\"", start[..start.len().min(8)].escape_ascii())),
+        _ => Err(format!(
+            "not an image: starts with \"{}\"",
+            start[..start.len().min(8)].escape_ascii()
+        )),
     }
 }
 
@@ -133,7 +155,8 @@ const HEADER_BYTES: u64 = 64 << 20;
 /// A picture of more bytes is large: it waits for others that are.
 const LARGE_BYTES: usize = 256 << 20;
 
-/// Held while a large picture is decoded. What was decoded before a panic is not looked at: there is nothing to poison.
+/// Held while a large picture is decoded. What was decoded before a panic is not looked at: there
+/// is nothing to poison.
 static LARGE: Mutex<()> = Mutex::new(());
 
 /// PNG, WebP, BMP, TIFF, in a file of so many `bytes`.
@@ -190,14 +213,15 @@ fn check_color(color: ColorType) -> Result<(), String> {
     }
 }
 
-/// Samples as a decoder gives them (16-bit ones in the machine's byte order) to RGB, in the memory that they have; grey
-/// alone needs more.
+/// Samples as a decoder gives them (16-bit ones in the machine's byte order) to RGB, in the memory
+/// that they have; grey alone needs more.
 fn to_rgb(mut samples: Vec<u8>, color: ColorType) -> Result<Vec<u8>, String> {
     let channels = usize::from(color.channel_count());
     if usize::from(color.bytes_per_pixel()) == 2 * channels {
         let count = samples.len() / 2;
         for place in 0..count {
-            samples[place] = (u16::from_ne_bytes([samples[2 * place], samples[2 * place + 1]]) >> 8) as u8;
+            samples[place] =
+                (u16::from_ne_bytes([samples[2 * place], samples[2 * place + 1]]) >> 8) as u8;
         }
         samples.truncate(count);
     }
@@ -224,7 +248,8 @@ fn turn(decoded: Decoded, as_stored: bool) -> Picture {
     if as_stored || orientation == Orientation::NoTransforms {
         return Picture { original, pixels: Rgb8::new(size, pixels) };
     }
-    let stored = RgbImage::from_raw(size.width, size.height, pixels).expect("three bytes a pixel were made above");
+    let stored = RgbImage::from_raw(size.width, size.height, pixels)
+        .expect("three bytes a pixel were made above");
     let mut image = DynamicImage::ImageRgb8(stored);
     image.apply_orientation(orientation);
     Picture {
@@ -243,9 +268,19 @@ mod tests {
 
     fn small_files() -> Vec<Vec<u8>> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/pillow_resize");
-        let jpegs = ["420.jpg", "progressive.jpg", "restart.jpg", "cmyk.jpg", "grey.jpg", "orientation_6.jpg"];
-        let mut files: Vec<_> = jpegs.iter().map(|name| fs::read(folder.join(name)).unwrap()).collect();
-        let picture = RgbImage::from_fn(9, 6, |x, y| image::Rgb([(x * 25) as u8, (y * 40) as u8, (x * y) as u8]));
+        let jpegs = [
+            "420.jpg",
+            "progressive.jpg",
+            "restart.jpg",
+            "cmyk.jpg",
+            "grey.jpg",
+            "orientation_6.jpg",
+        ];
+        let mut files: Vec<_> =
+            jpegs.iter().map(|name| fs::read(folder.join(name)).unwrap()).collect();
+        let picture = RgbImage::from_fn(9, 6, |x, y| {
+            image::Rgb([(x * 25) as u8, (y * 40) as u8, (x * y) as u8])
+        });
         for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff] {
             let mut bytes = Cursor::new(Vec::new());
             picture.write_to(&mut bytes, format).unwrap();

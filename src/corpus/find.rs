@@ -1,4 +1,8 @@
-//! Which images a corpus has: a walk over files, folders, lists and tars, in an order that depends on names alone.
+//! Which images a corpus has: a walk over files, folders, lists and tars, in an order that depends
+//! on names alone.
+
+#[cfg(test)]
+mod tests;
 
 use super::list;
 use super::names::{has_extension, is_compressed_tar, is_image, is_other_image, is_tar};
@@ -16,9 +20,9 @@ use walkdir::{DirEntry, WalkDir};
 pub const FIGURES: &str = ".emocam-figures";
 
 /// Why compressed tars are refused.
-const COMPRESSED: &str = "a compressed tar, in which no image can be found without unpacking all before it: unpack it \
-    to \
-    a plain .tar (as with `gunzip`) or a folder; JPEGs are compressed already";
+const COMPRESSED: &str = "a compressed tar, in which no image can be found without unpacking all \
+                          before it: unpack it to a plain .tar (as with `gunzip`) or a folder; \
+                          JPEGs are compressed already";
 
 /// Something in the corpus that could not be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,28 +50,34 @@ pub struct Corpus {
 }
 
 /// Finds every image below `roots`. A root is
-/// * a folder: images are told by extension (jpg, jpeg, png, webp, bmp, tif, tiff, in any case), and every `.tar` in it
-///   is looked into;
+/// * a folder: images are told by extension (jpg, jpeg, png, webp, bmp, tif, tiff, in any case),
+///   and every `.tar` in it is looked into;
 /// * a `.tar`: its members with such extensions are images named `<tar>/<member>`;
 /// * `<tar>/<member>`: one of these;
-/// * `@LIST`: files (and tars) by a list of paths, one a line, relative to the list's folder; `@-` is standard input;
+/// * `@LIST`: files (and tars) by a list of paths, one a line, relative to the list's folder; `@-`
+///   is standard input;
 /// * any other file: taken whatever its name.
 ///
-/// Symbolic links are followed. Files and folders whose name starts with a dot are hidden and skipped (".DS_Store",
-/// "._photo.jpg", ".thumbnails"), except as a root; so are run directories and folders with a file [`FIGURES`], whose
-/// pictures are no photos. Loops of links, links to nothing, unreadable folders, names that are not UTF-8, and pipes,
-/// sockets and devices that are named like images (opening one could wait for ever) become [`Corpus::problems`]; so do
-/// listed files that are not there, what of a tar cannot be read, and pictures of formats that are not read. An image
-/// met twice counts once: under one name, or by several roots under several names, of which the first stays.
+/// Symbolic links are followed. Files and folders whose name starts with a dot are hidden and
+/// skipped (".DS_Store", "._photo.jpg", ".thumbnails"), except as a root; so are run directories
+/// and folders with a file [`FIGURES`], whose pictures are no photos. Loops of links, links to
+/// nothing, unreadable folders, names that are not UTF-8, and pipes, sockets and devices that are
+/// named like images (opening one could wait for ever) become [`Corpus::problems`]; so do listed
+/// files that are not there, what of a tar cannot be read, and pictures of formats that are not
+/// read. An image met twice counts once: under one name, or by several roots under several names,
+/// of which the first stays.
 ///
 /// # Errors
-/// A root that does not exist or cannot be examined, a list that cannot be read, a compressed tar as a root.
+/// A root that does not exist or cannot be examined, a list that cannot be read, a compressed tar
+/// as a root.
 pub fn find(roots: &[PathBuf]) -> Result<Corpus> {
     let (mut found, alone) = (Found::default(), roots.len() == 1);
     for root in roots {
         match examine(root)? {
             Root::List(list) => found.listed(&list, alone)?,
-            Root::Member(tar, member) => found.tars.push(Tar { shown: tar.clone(), file: tar, only: Some(member) }),
+            Root::Member(tar, member) => {
+                found.tars.push(Tar { shown: tar.clone(), file: tar, only: Some(member) });
+            }
             Root::There(metadata) if metadata.is_dir() => found.below(root, alone),
             Root::There(metadata) => found.file(root, root, &metadata),
         }
@@ -85,9 +95,9 @@ fn each_file_once(images: &mut Vec<Source>) {
     let mut seen = HashSet::new();
     images.retain(|image| {
         // The members of a tar share its file.
-        let whole = files
-            .entry(image.file.clone())
-            .or_insert_with(|| fs::canonicalize(&image.file).unwrap_or_else(|_| image.file.to_path_buf()));
+        let whole = files.entry(image.file.clone()).or_insert_with(|| {
+            fs::canonicalize(&image.file).unwrap_or_else(|_| image.file.to_path_buf())
+        });
         seen.insert((whole.clone(), image.member.map(|member| member.offset)))
     });
 }
@@ -113,13 +123,16 @@ fn examine(root: &Path) -> Result<Root> {
         return Ok(Root::List(list));
     }
     match fs::metadata(root) {
-        Ok(metadata) if !metadata.is_dir() && is_compressed_tar(root) => Err(Error::file(root, COMPRESSED)),
+        Ok(metadata) if !metadata.is_dir() && is_compressed_tar(root) => {
+            Err(Error::file(root, COMPRESSED))
+        }
         Ok(metadata) => Ok(Root::There(metadata)),
         Err(error) => {
             let mut above = root.ancestors().skip(1);
             let tar = above.find(|above| has_extension(above, &["tar"]) && above.is_file());
-            let member =
-                tar.and_then(|tar| root.strip_prefix(tar).ok()?.to_str().map(|name| (tar, with_slashes(name))));
+            let member = tar.and_then(|tar| {
+                root.strip_prefix(tar).ok()?.to_str().map(|name| (tar, with_slashes(name)))
+            });
             match member {
                 Some((tar, member)) => Ok(Root::Member(tar.to_path_buf(), member)),
                 None => Err(Error::io("read", root)(error)),
@@ -157,15 +170,21 @@ impl Found {
         let walk = WalkDir::new(root).follow_links(true).into_iter();
         for entry in walk.filter_entry(|entry| !is_hidden(entry) && !is_ours(entry)) {
             match entry {
-                Ok(entry) if !entry.file_type().is_dir() && (is_image(entry.path()) || is_tar(entry.path())) => {
+                Ok(entry)
+                    if !entry.file_type().is_dir()
+                        && (is_image(entry.path()) || is_tar(entry.path())) =>
+                {
                     match entry.metadata() {
                         Ok(metadata) => self.file(&shown(entry.path()), entry.path(), &metadata),
                         Err(error) => self.problem(&shown(entry.path()), cause(&error)),
                     }
                 }
                 Ok(entry) if entry.file_type().is_file() && is_other_image(entry.path()) => {
-                    let ending = entry.path().extension().unwrap_or_default().to_string_lossy().into_owned();
-                    let cause = format!("a picture of the format {ending}: JPEG, PNG, WebP, BMP and TIFF are read");
+                    let ending =
+                        entry.path().extension().unwrap_or_default().to_string_lossy().into_owned();
+                    let cause = format!(
+                        "a picture of the format {ending}: JPEG, PNG, WebP, BMP and TIFF are read"
+                    );
                     self.problem(&shown(entry.path()), cause);
                 }
                 Ok(_) => {}
@@ -214,7 +233,9 @@ impl Found {
             return self.tars.push(Tar { shown: shown.into(), file: file.into(), only: None });
         }
         match shown.to_str() {
-            Some(name) => drop(self.images.insert(with_slashes(name), (file.into(), metadata.len(), None))),
+            Some(name) => {
+                drop(self.images.insert(with_slashes(name), (file.into(), metadata.len(), None)));
+            }
             None => self.problem(shown, "its name is not UTF-8".to_string()),
         }
     }
@@ -232,14 +253,18 @@ impl Found {
         };
         let file: Arc<Path> = tar.file.as_path().into();
         let wanted = |member: &String| tar.only.as_ref().is_none_or(|only| only == member);
-        let length = u32::try_from(name.len()).map_err(|_| Error::file(&tar.file, "its name is too long"))?;
+        let length = u32::try_from(name.len())
+            .map_err(|_| Error::file(&tar.file, "its name is too long"))?;
         let mut any = tar.only.is_none();
-        for (member, offset, size) in index.images.into_iter().filter(|(member, ..)| wanted(member)) {
+        for (member, offset, size) in index.images.into_iter().filter(|(member, ..)| wanted(member))
+        {
             any = true;
             let place = (file.clone(), size, Some(Member { offset, tar: length }));
             self.images.insert(format!("{name}/{member}"), place);
         }
-        for (member, cause) in index.problems.into_iter().filter(|(member, _)| member.as_ref().is_none_or(wanted)) {
+        for (member, cause) in
+            index.problems.into_iter().filter(|(member, _)| member.as_ref().is_none_or(wanted))
+        {
             any |= member.is_some();
             let shown = member.map_or(name.clone(), |member| format!("{name}/{member}"));
             self.problems.insert(shown, cause);
@@ -258,19 +283,24 @@ impl Found {
         let image = |(path, (file, size, member))| Source { path, file, size, member };
         Ok(Corpus {
             images: self.images.into_iter().map(image).collect(),
-            problems: self.problems.into_iter().map(|(path, cause)| Problem { path, cause }).collect(),
+            problems: self
+                .problems
+                .into_iter()
+                .map(|(path, cause)| Problem { path, cause })
+                .collect(),
         })
     }
 }
 
-/// The indices of `tars`, in their order, several at a time: on a network disk reading headers is mostly waiting.
+/// The indices of `tars`, in their order, several at a time: on a network disk reading headers is
+/// mostly waiting.
 fn index_all(tars: &[Tar]) -> Vec<Index> {
     const AT_ONCE: usize = 8;
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
-        while let Some((at, tar)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|index| Some((index, tars.get(index)?)))
+        while let Some((at, tar)) = Some(next.fetch_add(1, Ordering::Relaxed))
+            .and_then(|index| Some((index, tars.get(index)?)))
         {
             done.push((at, tar::index(&tar.file)));
         }
@@ -278,7 +308,10 @@ fn index_all(tars: &[Tar]) -> Vec<Index> {
     };
     let mut indices: Vec<(usize, Index)> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..AT_ONCE.min(tars.len())).map(|_| scope.spawn(work)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("an index catches its panics")).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("an index catches its panics"))
+            .collect()
     });
     indices.sort_unstable_by_key(|(at, _)| *at);
     indices.into_iter().map(|(_, index)| index).collect()
@@ -325,130 +358,4 @@ fn starts_with_dot(path: &Path) -> bool {
 
 fn with_slashes(name: &str) -> String {
     name.replace(std::path::MAIN_SEPARATOR, "/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tempfile::TempDir;
-
-    fn folder(files: &[&str]) -> TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        folder
-    }
-
-    fn names(corpus: &Corpus) -> Vec<&str> {
-        corpus.images.iter().map(|image| image.path.as_str()).collect()
-    }
-
-    fn find_in(folder: &TempDir) -> Corpus {
-        find(&[folder.path().to_path_buf()]).unwrap()
-    }
-
-    #[test]
-    fn images_come_in_byte_order_and_nothing_else_comes() {
-        let folder =
-            folder(&["b/x.JPG", "b.png", "a/z.tiff", "a/a.jpeg", "B.webp", "notes.txt", "jpg", "._b.png", ".t/x.png"]);
-        let corpus = find_in(&folder);
-        assert_eq!(names(&corpus), ["B.webp", "a/a.jpeg", "a/z.tiff", "b.png", "b/x.JPG"]);
-        assert_eq!(*corpus.images[4].file, *folder.path().join("b/x.JPG"));
-        assert_eq!(corpus.problems, []);
-    }
-
-    #[test]
-    fn several_roots_keep_equal_names_apart_and_count_a_repeated_root_once() {
-        let folder = folder(&["a/x.jpg", "b/x.jpg"]);
-        let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
-        let corpus = find(&[b.clone(), a.clone(), b.clone()]).unwrap();
-        let expected = [a, b].map(|root| format!("{}/x.jpg", root.display()));
-        assert_eq!(names(&corpus), expected);
-    }
-
-    #[test]
-    fn roots_that_are_the_same_folder_count_once() {
-        let folder = folder(&["a/x.jpg", "a/y.jpg"]);
-        let [plain, dotted] = ["a", "./a/../a"].map(|name| folder.path().join(name));
-        let corpus = find(&[plain.clone(), dotted, plain.join("x.jpg")]).unwrap();
-        assert_eq!(corpus.images.len(), 2);
-    }
-
-    #[test]
-    fn pictures_of_other_formats_are_counted_problems() {
-        let folder = folder(&["a.gif", "b.HEIC", "c.txt", "d.png"]);
-        let corpus = find_in(&folder);
-        assert_eq!(names(&corpus), ["d.png"]);
-        let problems: Vec<_> = corpus.problems.iter().map(|problem| problem.path.as_str()).collect();
-        assert_eq!(problems, ["a.gif", "b.HEIC"]);
-        assert!(corpus.problems[0].cause.contains("format gif"));
-    }
-
-    #[test]
-    fn a_root_that_is_a_file_is_taken_as_it_is_given() {
-        let folder = folder(&["photo.unknown"]);
-        let file = folder.path().join("photo.unknown");
-        let corpus = find(std::slice::from_ref(&file)).unwrap();
-        assert_eq!(names(&corpus), [file.to_str().unwrap()]);
-    }
-
-    #[test]
-    fn a_root_that_does_not_exist_is_named() {
-        let error = find(&[PathBuf::from("/no/such/folder")]).unwrap_err();
-        assert_eq!(error.to_string(), "cannot read /no/such/folder");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn links_are_followed_and_loops_and_dead_ends_reported() {
-        use std::os::unix::fs::symlink;
-        let other = folder(&["far.jpg"]);
-        let folder = folder(&["a/x.jpg"]);
-        symlink(folder.path(), folder.path().join("a/loop")).unwrap();
-        symlink("nowhere", folder.path().join("dead.png")).unwrap();
-        symlink("nowhere", folder.path().join(".dead.png")).unwrap();
-        symlink(other.path(), folder.path().join("other")).unwrap();
-        let corpus = find_in(&folder);
-        assert_eq!(names(&corpus), ["a/x.jpg", "other/far.jpg"]);
-        let problems: Vec<_> = corpus.problems.iter().map(|p| (p.path.as_str(), p.cause.as_str())).collect();
-        assert_eq!(problems.len(), 2);
-        assert!(problems[0].0 == "a/loop" && problems[0].1.starts_with("a symbolic link back to"), "{problems:?}");
-        assert!(problems[1].0 == "dead.png" && problems[1].1.contains("No such file"), "{problems:?}");
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn pipes_and_names_that_are_not_utf8_are_problems() {
-        use std::os::unix::ffi::OsStrExt;
-        let folder = folder(&["ok.bmp"]);
-        let pipe = folder.path().join("pipe.jpg");
-        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let bad = std::ffi::OsStr::from_bytes(b"\xff\xfe.png");
-        fs::write(folder.path().join(bad), "").unwrap();
-        let corpus = find_in(&folder);
-        assert_eq!(names(&corpus), ["ok.bmp"]);
-        let causes: Vec<_> = corpus.problems.iter().map(|problem| problem.cause.as_str()).collect();
-        assert_eq!(causes, ["a named pipe, not a file", "its name is not UTF-8"]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn an_unreadable_folder_is_a_problem_and_its_siblings_are_found() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = folder(&["locked/x.jpg", "open/y.jpg"]);
-        let locked = folder.path().join("locked");
-        fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
-        let readable_all_the_same = fs::read_dir(&locked).is_ok();
-        let corpus = find_in(&folder);
-        fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
-        if readable_all_the_same {
-            eprintln!("skipped: this user reads every folder");
-            return;
-        }
-        assert_eq!(names(&corpus), ["open/y.jpg"]);
-        assert_eq!(corpus.problems[0].path, "locked");
-    }
 }

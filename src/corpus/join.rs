@@ -21,11 +21,12 @@ pub struct Joined {
 }
 
 impl Joined {
-    /// How the pictures `paths` and the entries `names`, which are in order and all different, fit together: a picture
-    /// belongs to the entry with its path; else to the one that names more or fewer of the folders above it, if there
-    /// is one such entry and one such picture; else to the one with its file name, if no other picture and no other
-    /// entry has that; else likewise by the name without its extension. Where a path decided for one picture of a name,
-    /// the name decides for no other.
+    /// How the pictures `paths` and the entries `names`, which are in order and all different, fit
+    /// together: a picture belongs to the entry with its path; else to the one that names more or
+    /// fewer of the folders above it, if there is one such entry and one such picture; else to the
+    /// one with its file name, if no other picture and no other entry has that; else likewise by
+    /// the name without its extension. Where a path decided for one picture of a name, the name
+    /// decides for no other.
     ///
     /// # Errors
     /// Several paths or several entries compete by name; the message names two.
@@ -37,10 +38,15 @@ impl Joined {
     fn new(paths: &[&str], names: &[&str], entries: &[Option<usize>]) -> Self {
         let mut used = vec![false; names.len()];
         entries.iter().flatten().for_each(|&entry| used[entry] = true);
-        let lonely_pictures = || paths.iter().zip(entries).filter(|(_, entry)| entry.is_none()).map(|(path, _)| path);
-        let lonely_entries = || names.iter().zip(&used).filter(|(_, used)| !**used).map(|(name, _)| name);
+        let lonely_pictures =
+            || paths.iter().zip(entries).filter(|(_, entry)| entry.is_none()).map(|(path, _)| path);
+        let lonely_entries =
+            || names.iter().zip(&used).filter(|(_, used)| !**used).map(|(name, _)| name);
         Self {
-            entries: entries.iter().map(|entry| entry.map(|entry| names[entry].to_string())).collect(),
+            entries: entries
+                .iter()
+                .map(|entry| entry.map(|entry| names[entry].to_string()))
+                .collect(),
             pictures_without_entry: lonely_pictures().count(),
             entries_without_picture: lonely_entries().count(),
             example_pictures: lonely_pictures().take(EXAMPLES).map(ToString::to_string).collect(),
@@ -49,13 +55,16 @@ impl Joined {
     }
 }
 
-/// Of every path of the corpus, the place of its entry in `names`, by the rule of [`Joined::by_name`].
+/// Of every path of the corpus, the place of its entry in `names`, by the rule of
+/// [`Joined::by_name`].
 fn entries(paths: &[&str], names: &[&str]) -> Result<Vec<Option<usize>>, String> {
     let mut entries: Vec<_> = paths.iter().map(|path| names.binary_search(path).ok()).collect();
     let mut used = vec![false; names.len()];
     entries.iter().flatten().for_each(|&entry| used[entry] = true);
     by_folders(paths, names, &mut entries, &mut used);
-    for (what, part) in [("file name", file_name as fn(&str) -> &str), ("file name without extension", stem)] {
+    for (what, part) in
+        [("file name", file_name as fn(&str) -> &str), ("file name without extension", stem)]
+    {
         if entries.iter().all(Option::is_some) || used.iter().all(|&used| used) {
             break;
         }
@@ -67,8 +76,8 @@ fn entries(paths: &[&str], names: &[&str]) -> Result<Vec<Option<usize>>, String>
             groups.entry(part(name)).or_default().1.push(index);
         }
         for (shared, (of_corpus, of_file)) in groups {
-            let decided =
-                of_corpus.iter().any(|&path| entries[path].is_some()) || of_file.iter().any(|&name| used[name]);
+            let decided = of_corpus.iter().any(|&path| entries[path].is_some())
+                || of_file.iter().any(|&name| used[name]);
             match (of_corpus.as_slice(), of_file.as_slice()) {
                 _ if decided => {}
                 ([], _) | (_, []) => {}
@@ -76,14 +85,22 @@ fn entries(paths: &[&str], names: &[&str]) -> Result<Vec<Option<usize>>, String>
                     entries[path] = Some(name);
                     used[name] = true;
                 }
-                _ => return Err(ambiguous(what, shared, &pick(paths, &of_corpus), &pick(names, &of_file))),
+                _ => {
+                    return Err(ambiguous(
+                        what,
+                        shared,
+                        &pick(paths, &of_corpus),
+                        &pick(names, &of_file),
+                    ));
+                }
             }
         }
     }
     Ok(entries)
 }
 
-/// Decides for paths and entries of which one ends with the whole of the other, where there is one of each.
+/// Decides for paths and entries of which one ends with the whole of the other, where there is one
+/// of each.
 fn by_folders(paths: &[&str], names: &[&str], entries: &mut [Option<usize>], used: &mut [bool]) {
     let mut ends: HashMap<&str, Vec<usize>> = HashMap::new();
     for name in (0..names.len()).filter(|&name| !used[name]) {
@@ -91,7 +108,9 @@ fn by_folders(paths: &[&str], names: &[&str], entries: &mut [Option<usize>], use
     }
     let mut candidates: Vec<Vec<usize>> = vec![Vec::new(); paths.len()];
     let mut wanted = vec![0_usize; names.len()];
-    for (path, found) in candidates.iter_mut().enumerate().filter(|(path, _)| entries[*path].is_none()) {
+    for (path, found) in
+        candidates.iter_mut().enumerate().filter(|(path, _)| entries[*path].is_none())
+    {
         let path = paths[path];
         found.extend(ends.get(path).into_iter().flatten());
         let shorter = endings(path).skip(1).filter_map(|end| names.binary_search(&end).ok());
@@ -119,10 +138,12 @@ fn pick<'a>(names: &[&'a str], places: &[usize]) -> Vec<&'a str> {
 }
 
 fn ambiguous(what: &str, shared: &str, pictures: &[&str], entries: &[&str]) -> String {
-    let listed = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ");
+    let listed = |names: &[&str]| {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
+    };
     format!(
-        "which entry belongs to which picture cannot be told by the {what} `{shared}`: the corpus has {}, the file {}. \
-         Name the pictures in the file by their paths in the corpus",
+        "which entry belongs to which picture cannot be told by the {what} `{shared}`: the corpus \
+         has {}, the file {}. Name the pictures in the file by their paths in the corpus",
         listed(pictures),
         listed(entries)
     )
@@ -150,14 +171,17 @@ mod tests {
 
     #[test]
     fn paths_decide_before_names_and_names_before_stems() {
-        let found =
-            joined(&["a/x.jpg", "a/y.jpg", "z.v2.png", "w.jpg"], &["a/x.jpg", "b/y.jpg", "c/z.v2.jpg", "q.jpg"]);
+        let found = joined(
+            &["a/x.jpg", "a/y.jpg", "z.v2.png", "w.jpg"],
+            &["a/x.jpg", "b/y.jpg", "c/z.v2.jpg", "q.jpg"],
+        );
         assert_eq!(found, Ok(vec![Some(0), Some(1), Some(2), None]));
     }
 
     #[test]
     fn more_or_fewer_folders_decide_before_names() {
-        let names = ["data/images/joy/1.jpg", "data/images/sad/1.jpg", "x/2.jpg", "x/3.jpg", "y/3.jpg"];
+        let names =
+            ["data/images/joy/1.jpg", "data/images/sad/1.jpg", "x/2.jpg", "x/3.jpg", "y/3.jpg"];
         let found = joined(&["joy/1.jpg", "sad/1.jpg", "all/x/2.jpg", "3.jpg"], &names);
         assert!(found.unwrap_err().contains("`3.jpg`"));
         let found = joined(&["joy/1.jpg", "sad/1.jpg", "all/x/2.jpg", "z/4.jpg"], &names);
@@ -181,7 +205,8 @@ mod tests {
     #[test]
     fn competitors_are_named() {
         let pictures = joined(&["a/x.jpg", "b/x.jpg"], &["x.jpg"]).unwrap_err();
-        let named = "by the file name `x.jpg`: the corpus has `a/x.jpg` and `b/x.jpg`, the file `x.jpg`";
+        let named =
+            "by the file name `x.jpg`: the corpus has `a/x.jpg` and `b/x.jpg`, the file `x.jpg`";
         assert!(pictures.contains(named), "{pictures}");
         let entries = joined(&["x.jpg"], &["a/x.jpg", "b/x.jpg"]).unwrap_err();
         assert!(entries.contains("the corpus has `x.jpg`, the file `a/x.jpg` and `b/x.jpg`"));
@@ -193,6 +218,9 @@ mod tests {
 
     #[test]
     fn hidden_files_and_folders_have_no_stem() {
-        assert_eq!(["a.b/c", ".jpg", "a/.jpg", "x.tar.gz", ""].map(stem), ["c", ".jpg", ".jpg", "x.tar", ""]);
+        assert_eq!(
+            ["a.b/c", ".jpg", "a/.jpg", "x.tar.gz", ""].map(stem),
+            ["c", ".jpg", ".jpg", "x.tar", ""]
+        );
     }
 }

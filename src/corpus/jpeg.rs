@@ -1,9 +1,10 @@
-//! JPEG as Pillow decodes it: libjpeg-turbo's accurate integer transform and smooth chroma upsampling, bit for bit
-//! (checked by digest, `scripts/reference/pillow_resize.py`). In: a file positioned at its start. Out: RGB as stored,
-//! not yet turned upright, and the EXIF orientation. Errors are texts about the contents.
+//! JPEG as Pillow decodes it: libjpeg-turbo's accurate integer transform and smooth chroma
+//! upsampling, bit for bit (checked by digest, `scripts/reference/pillow_resize.py`). In: a file
+//! positioned at its start. Out: RGB as stored, not yet turned upright, and the EXIF orientation.
+//! Errors are texts about the contents.
 //!
-//! libjpeg reports faults through callbacks that must not return; here they unwind with a [`Stop`], without the panic
-//! hook, to the `catch_unwind` of [`mod@super::decode`].
+//! libjpeg reports faults through callbacks that must not return; here they unwind with a [`Stop`],
+//! without the panic hook, to the `catch_unwind` of [`mod@super::decode`].
 
 use super::options::{DecodeOptions, Decoded, check_size};
 use crate::image::Size;
@@ -13,8 +14,8 @@ use mozjpeg_sys as ffi;
 use std::ffi::{c_int, c_long};
 use std::io::BufRead;
 
-/// Scans in one file after which it is taken for an attack: honest progressive files have about ten, and each scan of
-/// a few bytes costs a pass over the whole picture.
+/// Scans in one file after which it is taken for an attack: honest progressive files have about
+/// ten, and each scan of a few bytes costs a pass over the whole picture.
 const MOST_SCANS: c_long = 1000;
 
 /// Pixels times scans likewise, a second or two: a picture of 100 million pixels may have 20 scans.
@@ -29,17 +30,23 @@ const EXIF: &[u8] = b"Exif\0\0";
 /// What a libjpeg callback unwinds with: a fault of the file, as text.
 pub(super) struct Stop(pub(super) String);
 
-/// Decodes a JPEG of so many `bytes` and at most `max_pixels`, at a fraction of its size where the options allow it:
-/// that saves most of the inverse transform and all work on pixels after it; what remains is reading the compressed
-/// data.
+/// Decodes a JPEG of so many `bytes` and at most `max_pixels`, at a fraction of its size where the
+/// options allow it: that saves most of the inverse transform and all work on pixels after it; what
+/// remains is reading the compressed data.
 ///
-/// Grey is replicated; CMYK and YCCK are inverted and converted as Pillow's `convert("RGB")` does. Missing or
-/// undecodable picture data is an error: Pillow refuses a file that ends early too, but fills grey into a gap that is
-/// followed by a marker. Harmless oddities (extraneous bytes between segments, trailing data) are not errors.
-pub(super) fn decode(reader: impl BufRead, bytes: u64, options: &DecodeOptions) -> Result<Decoded, String> {
+/// Grey is replicated; CMYK and YCCK are inverted and converted as Pillow's `convert("RGB")` does.
+/// Missing or undecodable picture data is an error: Pillow refuses a file that ends early too, but
+/// fills grey into a gap that is followed by a marker. Harmless oddities (extraneous bytes between
+/// segments, trailing data) are not errors.
+pub(super) fn decode(
+    reader: impl BufRead,
+    bytes: u64,
+    options: &DecodeOptions,
+) -> Result<Decoded, String> {
     let text = |error: std::io::Error| error.to_string();
     let markers = [Marker::APP(1)];
-    let mut header = Decompress::with_err(faults()).with_markers(&markers).from_reader(reader).map_err(text)?;
+    let mut header =
+        Decompress::with_err(faults()).with_markers(&markers).from_reader(reader).map_err(text)?;
     let orientation = orientation(&header);
     let (width, height) = (header.width() as u32, header.height() as u32);
     let original = check_size(width, height, bytes, options.max_pixels)?;
@@ -60,7 +67,9 @@ pub(super) fn decode(reader: impl BufRead, bytes: u64, options: &DecodeOptions) 
     picture.finish().map_err(text)?;
     let pixels = match stored {
         ColorSpace::JCS_GRAYSCALE => samples.iter().flat_map(|&level| [level; 3]).collect(),
-        ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => samples.chunks_exact(4).flat_map(inverted_cmyk_to_rgb).collect(),
+        ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK => {
+            samples.chunks_exact(4).flat_map(inverted_cmyk_to_rgb).collect()
+        }
         _ => samples,
     };
     Ok(Decoded { original, size, pixels, orientation })
@@ -71,8 +80,8 @@ fn orientation<R>(header: &Decompress<R>) -> Orientation {
     segments.find_map(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
 }
 
-/// CMYK as Adobe stores it in JPEG, 255 for no ink, which Pillow assumes of every CMYK JPEG. The product is divided by
-/// 255 with rounding.
+/// CMYK as Adobe stores it in JPEG, 255 for no ink, which Pillow assumes of every CMYK JPEG. The
+/// product is divided by 255 with rounding.
 fn inverted_cmyk_to_rgb(cmyk: &[u8]) -> [u8; 3] {
     let white = u32::from(cmyk[3]);
     [cmyk[0], cmyk[1], cmyk[2]].map(|stored| {
@@ -83,7 +92,8 @@ fn inverted_cmyk_to_rgb(cmyk: &[u8]) -> [u8; 3] {
 
 /// libjpeg's error manager with our two callbacks.
 fn faults() -> ffi::jpeg_error_mgr {
-    // SAFETY: an all-zero manager is what `jpeg_std_error` expects to fill: null pointers, `None`s and integers.
+    // SAFETY: an all-zero manager is what `jpeg_std_error` expects to fill: null pointers, `None`s
+    // and integers.
     unsafe {
         let mut manager = std::mem::zeroed();
         ffi::jpeg_std_error(&mut manager);
@@ -101,7 +111,8 @@ extern "C-unwind" fn on_error(state: &mut ffi::jpeg_common_struct) {
     stop(message(state));
 }
 
-/// Warnings (`level` -1) and progress (0 and above). Those that mean a lost part of the picture stop the decoder.
+/// Warnings (`level` -1) and progress (0 and above). Those that mean a lost part of the picture
+/// stop the decoder.
 extern "C-unwind" fn on_message(state: &mut ffi::jpeg_common_struct, level: c_int) {
     // SAFETY: libjpeg calls back with the manager it was given, which outlives the decoder.
     let manager = unsafe { &mut *state.err };
@@ -131,8 +142,8 @@ fn pixels(state: &ffi::jpeg_common_struct) -> u64 {
     if state.is_decompressor == 0 {
         return 0;
     }
-    // SAFETY: the two structures begin with the same fields, and libjpeg says by `is_decompressor` that this one is the
-    // larger; callbacks get what the decoder was made with.
+    // SAFETY: the two structures begin with the same fields, and libjpeg says by `is_decompressor`
+    // that this one is the larger; callbacks get what the decoder was made with.
     let decoder = unsafe { &*std::ptr::from_ref(state).cast::<ffi::jpeg_decompress_struct>() };
     u64::from(decoder.image_width) * u64::from(decoder.image_height)
 }
@@ -143,8 +154,9 @@ fn message(state: &mut ffi::jpeg_common_struct) -> String {
     const LONGEST: usize = 200;
     type Format = unsafe extern "C-unwind" fn(&mut ffi::jpeg_common_struct, &mut [u8; LONGEST]);
     let mut buffer = [0; LONGEST];
-    // SAFETY: the manager is the one set up in `faults`; its `format_message` is `jpeg_std_error`'s, which writes at
-    // most JMSG_LENGTH_MAX bytes with their zero; the two function types differ only in what the pointer points to.
+    // SAFETY: the manager is the one set up in `faults`; its `format_message` is
+    // `jpeg_std_error`'s, which writes at most JMSG_LENGTH_MAX bytes with their zero; the two
+    // function types differ only in what the pointer points to.
     unsafe {
         if let Some(format) = (*state.err).format_message {
             let format: Format = std::mem::transmute(format);

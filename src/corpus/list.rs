@@ -1,4 +1,5 @@
-//! A list of files as a corpus: `@files.txt`, one path a line, or `@files.csv`, a table with a column `path`.
+//! A list of files as a corpus: `@files.txt`, one path a line, or `@files.csv`, a table with a
+//! column `path`.
 
 use crate::{Error, Result};
 use std::io::Read;
@@ -9,21 +10,25 @@ pub(super) fn named(root: &Path) -> Option<PathBuf> {
     root.to_str()?.strip_prefix('@').filter(|file| !file.is_empty()).map(PathBuf::from)
 }
 
-/// The folder that relative lines of a list start from: the list's own; for standard input the current one.
+/// The folder that relative lines of a list start from: the list's own; for standard input the
+/// current one.
 pub(super) fn folder(list: &Path) -> &Path {
     list.parent().unwrap_or(Path::new(""))
 }
 
-/// The paths of a list: its lines without line ends, empty ones and comments, which begin with `#` (a file whose name
-/// does is `./#name`); of a `.csv` the cells of its column `path`. What is not UTF-8 is an `Err` with what can be
-/// shown.
+/// The paths of a list: its lines without line ends, empty ones and comments, which begin with `#`
+/// (a file whose name does is `./#name`); of a `.csv` the cells of its column `path`. What is not
+/// UTF-8 is an `Err` with what can be shown.
 ///
 /// # Errors
 /// The list cannot be read, or is a table without such a column.
 pub(super) fn lines(list: &Path) -> Result<Vec<Result<String, String>>> {
     let bytes = if list == Path::new("-") {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map_err(Error::io("read", "standard input"))?;
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(Error::io("read", "standard input"))?;
         bytes
     } else {
         std::fs::read(list).map_err(Error::io("read", list))?
@@ -40,11 +45,14 @@ fn column(bytes: &[u8]) -> Result<Vec<Result<String, String>>, String> {
     let mut reader = csv::Reader::from_reader(bytes);
     let header = reader.byte_headers().map_err(|error| error.to_string())?;
     let place = header.iter().position(|name| name.eq_ignore_ascii_case(b"path"));
-    let place = place.ok_or("has no column `path`: a list is a table with one, or a text with a path a line")?;
+    let place = place
+        .ok_or("has no column `path`: a list is a table with one, or a text with a path a line")?;
     let cell = |row: Result<csv::ByteRecord, csv::Error>| {
         let row = row.map_err(|error| error.to_string())?;
         let cell = row.get(place).unwrap_or_default();
-        Ok(std::str::from_utf8(cell).map(String::from).map_err(|_| String::from_utf8_lossy(cell).into_owned()))
+        Ok(std::str::from_utf8(cell)
+            .map(String::from)
+            .map_err(|_| String::from_utf8_lossy(cell).into_owned()))
     };
     reader.byte_records().map(cell).collect()
 }
@@ -86,6 +94,9 @@ mod tests {
     #[test]
     fn only_an_at_sign_in_front_names_a_list() {
         assert_eq!(named(Path::new("@x/files.txt")), Some("x/files.txt".into()));
-        assert_eq!(["./@files", "files@", "@"].map(|root| named(Path::new(root))), [None, None, None]);
+        assert_eq!(
+            ["./@files", "files@", "@"].map(|root| named(Path::new(root))),
+            [None, None, None]
+        );
     }
 }

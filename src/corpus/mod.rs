@@ -1,9 +1,9 @@
 //! From folders to pixels: which images there are, in which order, and what is in them.
 //!
-//! In: files, folders, lists and tars as the user names them. Out: [`Source`]s in a fixed order, then
-//! [`Rgb8`](crate::image::Rgb8) pixels, upright. Files are hostile: nothing here panics, hangs or takes memory because
-//! of what a file says, and a file that cannot be used is a [`Problem`] or an error that says why, never the end of the
-//! run.
+//! In: files, folders, lists and tars as the user names them. Out: [`Source`]s in a fixed order,
+//! then [`Rgb8`](crate::image::Rgb8) pixels, upright. Files are hostile: nothing here panics, hangs
+//! or takes memory because of what a file says, and a file that cannot be used is a [`Problem`] or
+//! an error that says why, never the end of the run.
 
 mod decode;
 mod find;

@@ -3,7 +3,8 @@
 use crate::files::sha256;
 use std::path::{Component, Path};
 
-/// Names that end in one of these, in any case, are images; what is in them is found out when they are decoded.
+/// Names that end in one of these, in any case, are images; what is in them is found out when they
+/// are decoded.
 const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"];
 
 /// Images that are not read.
@@ -33,10 +34,12 @@ pub(super) fn is_compressed_tar(path: &Path) -> bool {
 
 /// Whether a name ends in one of `extensions`, in any case.
 pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
-    path.extension().is_some_and(|found| extensions.iter().any(|known| found.eq_ignore_ascii_case(known)))
+    path.extension()
+        .is_some_and(|found| extensions.iter().any(|known| found.eq_ignore_ascii_case(known)))
 }
 
-/// The path of a picture as one that cannot lead out of the folder it is put into, and with names that can be added to.
+/// The path of a picture as one that cannot lead out of the folder it is put into, and with names
+/// that can be added to.
 pub(crate) fn beneath(path: &str) -> String {
     let parts = Path::new(path).components().filter_map(|part| match part {
         Component::Normal(name) => Some(shortened(name.to_string_lossy().into_owned())),
@@ -52,8 +55,11 @@ fn shortened(name: String) -> String {
     if name.len() <= LONGEST {
         return name;
     }
-    let start: String =
-        name.char_indices().take_while(|(at, _)| *at < LONGEST - 20).map(|(_, letter)| letter).collect();
+    let start: String = name
+        .char_indices()
+        .take_while(|(at, _)| *at < LONGEST - 20)
+        .map(|(_, letter)| letter)
+        .collect();
     format!("{start}...{}", &sha256(name.as_bytes())[..16])
 }
 
@@ -63,7 +69,10 @@ mod tests {
 
     #[test]
     fn no_path_leads_out_of_the_folder() {
-        assert_eq!(["a/b.jpg", "../../x.png", "/data/x.png"].map(beneath), ["a/b.jpg", "__/__/x.png", "data/x.png"]);
+        assert_eq!(
+            ["a/b.jpg", "../../x.png", "/data/x.png"].map(beneath),
+            ["a/b.jpg", "__/__/x.png", "data/x.png"]
+        );
     }
 
     #[test]

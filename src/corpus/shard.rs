@@ -1,7 +1,7 @@
 //! Shards of a corpus: which part of it one of several processes does.
 //!
-//! Membership follows from a path and the number of shards alone. So shards are made in any order, on any machine and
-//! without coordination, and every picture is in exactly one.
+//! Membership follows from a path and the number of shards alone. So shards are made in any order,
+//! on any machine and without coordination, and every picture is in exactly one.
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,8 @@ use std::str::FromStr;
 /// More shards than this are a typing error.
 const MOST: u64 = 1_000_000;
 
-/// The shard of `key` among `count`, from 1: the first eight bytes of its SHA-256, as a big-endian number, modulo
-/// `count`.
+/// The shard of `key` among `count`, from 1: the first eight bytes of its SHA-256, as a big-endian
+/// number, modulo `count`.
 ///
 /// # Panics
 /// When `count` is 0.
@@ -40,10 +40,14 @@ impl Shard {
     /// There is none.
     pub fn new(index: u64, count: u64) -> Result<Self> {
         if !(1..=MOST).contains(&count) {
-            return Err(Error::Setting(format!("{count} shards: a number from 1 to {MOST} is needed")));
+            return Err(Error::Setting(format!(
+                "{count} shards: a number from 1 to {MOST} is needed"
+            )));
         }
         if !(1..=count).contains(&index) {
-            return Err(Error::Setting(format!("there is no shard {index} of {count}: they count from 1 to {count}")));
+            return Err(Error::Setting(format!(
+                "there is no shard {index} of {count}: they count from 1 to {count}"
+            )));
         }
         Ok(Self { index, count })
     }
@@ -73,7 +77,8 @@ pub enum ShardChoice {
     Fixed(Shard),
     /// This task of a Slurm job array that covers all shards.
     Auto,
-    /// The shard with the number of this task of a job array, of so many: also in an array of some of them.
+    /// The shard with the number of this task of a job array, of so many: also in an array of some
+    /// of them.
     AutoOf(u64),
 }
 
@@ -97,15 +102,20 @@ impl ShardChoice {
     /// The shard, where `variable` looks up environment variables.
     ///
     /// # Errors
-    /// The variables of a Slurm job array are needed and are not there, are no numbers, or the array does not cover the
-    /// shards one by one.
+    /// The variables of a Slurm job array are needed and are not there, are no numbers, or the
+    /// array does not cover the shards one by one.
     pub fn resolve(self, variable: impl Fn(&str) -> Option<String>) -> Result<Shard> {
         match self {
             Self::Fixed(shard) => Ok(shard),
             Self::Auto => Array::read(variable)?.shard(),
-            Self::AutoOf(count) => Shard::new(Array::read(variable)?.task, count).map_err(|error| {
-                Error::Setting(format!("{error}; the number is SLURM_ARRAY_TASK_ID's: submit with --array=1-{count}"))
-            }),
+            Self::AutoOf(count) => {
+                Shard::new(Array::read(variable)?.task, count).map_err(|error| {
+                    Error::Setting(format!(
+                        "{error}; the number is SLURM_ARRAY_TASK_ID's: submit with \
+                         --array=1-{count}"
+                    ))
+                })
+            }
         }
     }
 }
@@ -122,7 +132,8 @@ impl Array {
     fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let number = |name: &str| -> Result<Option<u64>> {
             let parsed = |text: String| {
-                text.parse().map_err(|_| Error::Setting(format!("{name} is `{text}`, which is no number")))
+                text.parse()
+                    .map_err(|_| Error::Setting(format!("{name} is `{text}`, which is no number")))
             };
             variable(name).map(parsed).transpose()
         };
@@ -141,21 +152,22 @@ impl Array {
     /// The shard of an array that covers 1 to N, or 0 to N - 1, without a gap.
     fn shard(&self) -> Result<Shard> {
         let Self { task, count, lowest, highest } = *self;
-        let missing =
-            |name: &str| Error::Setting(format!("{name} is not set: say how many shards, as --shard auto/16"));
+        let missing = |name: &str| {
+            Error::Setting(format!("{name} is not set: say how many shards, as --shard auto/16"))
+        };
         let count = count.ok_or_else(|| missing("SLURM_ARRAY_TASK_COUNT"))?;
         let lowest = lowest.ok_or_else(|| missing("SLURM_ARRAY_TASK_MIN"))?;
         let covers = lowest <= 1
             && task >= lowest
             && task - lowest < count
-            && highest.is_none_or(|highest| highest.checked_sub(lowest) == Some(count.saturating_sub(1)));
+            && highest
+                .is_none_or(|highest| highest.checked_sub(lowest) == Some(count.saturating_sub(1)));
         if !covers {
             let highest = highest.map_or(String::new(), |highest| format!(" to {highest}"));
             return Err(Error::Setting(format!(
-                "task {task} of a job array of {count} from {lowest}{highest}: `--shard auto` needs an array without \
-                 gaps \
-                 or steps from 1 or 0, as --array=1-{count}; for some shards of a larger number say how many there are \
-                 in all, as --shard auto/16"
+                "task {task} of a job array of {count} from {lowest}{highest}: `--shard auto` \
+                 needs an array without gaps or steps from 1 or 0, as --array=1-{count}; for some \
+                 shards of a larger number say how many there are in all, as --shard auto/16"
             )));
         }
         Shard::new(task - lowest + 1, count)
@@ -210,7 +222,8 @@ mod tests {
 
     #[test]
     fn folders_sort_as_their_numbers() {
-        let names = [(9, 16), (10, 16), (3, 512), (1, 1)].map(|(index, count)| Shard { index, count }.folder_name());
+        let names = [(9, 16), (10, 16), (3, 512), (1, 1)]
+            .map(|(index, count)| Shard { index, count }.folder_name());
         assert_eq!(names, ["09-of-16", "10-of-16", "003-of-512", "1-of-1"]);
     }
 
@@ -262,7 +275,10 @@ mod tests {
             let error = task(id, count, lowest, highest).unwrap_err();
             assert!(error.contains("without gaps") && error.contains("--shard auto/16"), "{error}");
         }
-        assert_eq!(within("auto/16", &[("ID", "7"), ("COUNT", "1"), ("MIN", "7")]), Ok("7/16".into()));
+        assert_eq!(
+            within("auto/16", &[("ID", "7"), ("COUNT", "1"), ("MIN", "7")]),
+            Ok("7/16".into())
+        );
         assert_eq!(within("2/3", &[]), Ok("2/3".into()));
         for (choice, variables, phrase) in [
             ("auto", &[][..], "SLURM_ARRAY_TASK_ID is not set"),

@@ -1,7 +1,8 @@
 //! An image of the corpus: its name, and where its bytes are: a whole file, or a range of a tar.
 //!
-//! Tars are read at the offsets their index gave, through one open file a thread: threads that take images in the order
-//! of the corpus read a tar that was packed in that order from its beginning to its end.
+//! Tars are read at the offsets their index gave, through one open file a thread: threads that take
+//! images in the order of the corpus read a tar that was packed in that order from its beginning to
+//! its end.
 
 use sha2::{Digest, Sha256};
 use std::cell::RefCell;
@@ -13,9 +14,9 @@ use std::sync::Arc;
 /// An image of the corpus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The name shown everywhere, with '/' between folders: relative to the root if that is one folder (of a list: its
-    /// folder), else the root as given, joined with the rest. A member of a tar is named `<tar>/<member>`. Unique
-    /// within a corpus; only a name, which may contain `..`.
+    /// The name shown everywhere, with '/' between folders: relative to the root if that is one
+    /// folder (of a list: its folder), else the root as given, joined with the rest. A member of a
+    /// tar is named `<tar>/<member>`. Unique within a corpus; only a name, which may contain `..`.
     pub path: String,
     /// The file with its bytes; the members of a tar share it.
     pub file: Arc<Path>,
@@ -40,7 +41,8 @@ impl Source {
         self.member.map(|member| &self.path[..member.tar as usize])
     }
 
-    /// What decides on its shard ([`super::shard_of`]): its tar's name, so that one shard reads the tar, or its own.
+    /// What decides on its shard ([`super::shard_of`]): its tar's name, so that one shard reads the
+    /// tar, or its own.
     pub fn shard_key(&self) -> &str {
         self.tar().unwrap_or(&self.path)
     }
@@ -54,8 +56,8 @@ impl Source {
     }
 }
 
-/// SHA-256 over paths and sizes in bytes of `images`, in order: whether a corpus is still the same. A file that could
-/// not be looked at counts with size 0; it fails when it is decoded.
+/// SHA-256 over paths and sizes in bytes of `images`, in order: whether a corpus is still the same.
+/// A file that could not be looked at counts with size 0; it fails when it is decoded.
 pub fn digest(images: &[Source]) -> String {
     let mut digest = Sha256::new();
     for Source { path, size, .. } in images {
@@ -64,7 +66,8 @@ pub fn digest(images: &[Source]) -> String {
     crate::files::hexadecimal(&digest.finalize())
 }
 
-/// Calls `read` with the open `tar`: the thread's last one is kept open, for the next image is most likely in it too.
+/// Calls `read` with the open `tar`: the thread's last one is kept open, for the next image is most
+/// likely in it too.
 pub(super) fn with_tar<T>(tar: &Arc<Path>, read: impl FnOnce(&File) -> T) -> io::Result<T> {
     thread_local! {
         static LAST: RefCell<Option<(Arc<Path>, File)>> = const { RefCell::new(None) };
@@ -89,7 +92,8 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// `length` bytes of `file` from `start` on; may reach beyond its end, where nothing can be read.
+    /// `length` bytes of `file` from `start` on; may reach beyond its end, where nothing can be
+    /// read.
     pub(super) fn new(file: &'a File, start: u64, length: u64) -> Self {
         Self { file, start, length, at: 0 }
     }
@@ -117,8 +121,9 @@ impl Seek for Section<'_> {
             SeekFrom::End(from_end) => self.length.checked_add_signed(from_end),
             SeekFrom::Current(further) => self.at.checked_add_signed(further),
         };
-        self.at =
-            offset.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a position before the beginning"))?;
+        self.at = offset.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, "a position before the beginning")
+        })?;
         Ok(self.at)
     }
 }
@@ -160,8 +165,12 @@ mod tests {
     #[test]
     fn a_members_tar_is_the_beginning_of_its_name() {
         let file: Arc<Path> = Path::new("/data/shards/1.tar").into();
-        let source =
-            Source { path: "1.tar/../x.jpg".into(), file, size: 9, member: Some(Member { offset: 512, tar: 5 }) };
+        let source = Source {
+            path: "1.tar/../x.jpg".into(),
+            file,
+            size: 9,
+            member: Some(Member { offset: 512, tar: 5 }),
+        };
         assert_eq!(source.tar(), Some("1.tar"));
         assert_eq!(source.place(), Path::new("/data/shards/1.tar/../x.jpg"));
     }

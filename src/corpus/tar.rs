@@ -1,8 +1,9 @@
 //! What is in a tar: one walk over its headers, which gives every image's name, offset and size.
 //!
-//! In: an uncompressed tar (ustar, GNU or pax; WebDataset shards are such). Out: an [`Index`]. The file is hostile: its
-//! sizes are held against its length, its names are only names, and whatever cannot be read becomes a problem that is
-//! named, while what comes before it stays. Nothing is unpacked.
+//! In: an uncompressed tar (ustar, GNU or pax; WebDataset shards are such). Out: an [`Index`]. The
+//! file is hostile: its sizes are held against its length, its names are only names, and whatever
+//! cannot be read becomes a problem that is named, while what comes before it stays. Nothing is
+//! unpacked.
 
 use super::names::is_image;
 use std::cell::Cell;
@@ -19,13 +20,15 @@ const LONGEST_HEADER: u64 = 1 << 20;
 /// Bytes of a name; file systems allow no more in a path.
 const LONGEST_NAME: usize = 4096;
 
-/// How far behind its end marker a tar is looked at for more: the blocking of common tools pads to less.
+/// How far behind its end marker a tar is looked at for more: the blocking of common tools pads to
+/// less.
 const LOOK_BEHIND: u64 = 1 << 16;
 
 /// The images of a tar, in its order, and what of it cannot be used.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Index {
-    /// Name within the tar, offset and bytes. A name may come twice: the later one counts, as when a tar is unpacked.
+    /// Name within the tar, offset and bytes. A name may come twice: the later one counts, as when
+    /// a tar is unpacked.
     pub(super) images: Vec<(String, u64, u64)>,
     /// Name within the tar (`None`: the tar itself) and cause.
     pub(super) problems: Vec<(Option<String>, String)>,
@@ -51,7 +54,11 @@ pub(super) fn index(tar: &Path) -> Index {
 }
 
 fn walk(file: &File, length: u64, index: &mut Index) -> io::Result<()> {
-    let state = Rc::new(State { at: Cell::new(0), budget: Cell::new(LONGEST_HEADER), ended: Cell::new(false) });
+    let state = Rc::new(State {
+        at: Cell::new(0),
+        budget: Cell::new(LONGEST_HEADER),
+        ended: Cell::new(false),
+    });
     let mut archive = Archive::new(Headers { file, length, state: state.clone() });
     for entry in archive.entries_with_seek()? {
         let mut entry = entry?;
@@ -75,36 +82,48 @@ fn walk(file: &File, length: u64, index: &mut Index) -> io::Result<()> {
             Ok(None) => {}
         }
         if cut {
-            index
-                .problems
-                .push((None, "the tar is truncated: it ends within a member, and what came then is lost".into()));
+            index.problems.push((
+                None,
+                "the tar is truncated: it ends within a member, and what came then is lost".into(),
+            ));
             return Ok(());
         }
     }
     if state.ended.get() {
-        let cause = "the tar is truncated: it has no end marker, and what came behind its last whole member is lost";
+        let cause = "the tar is truncated: it has no end marker, and what came behind its last \
+                     whole member is lost";
         index.problems.push((None, cause.into()));
     } else if more_behind(file, state.at.get())? {
-        let cause = "there is more behind the tar's end marker, which is not read: were several tars joined?";
+        let cause = "there is more behind the tar's end marker, which is not read: were several \
+                     tars joined?";
         index.problems.push((None, cause.into()));
     }
     Ok(())
 }
 
-/// The name of an image, without "./" and doubled slashes; `None` for what is no image or hidden, as in a folder.
+/// The name of an image, without "./" and doubled slashes; `None` for what is no image or hidden,
+/// as in a folder.
 ///
 /// # Errors
 /// A name that cannot be written down, and why.
 fn name(entry: &Entry<'_, Headers<'_>>) -> Result<Option<String>, (String, String)> {
     let bytes = entry.path_bytes();
-    if entry.header().entry_type().is_dir() || !is_image(Path::new(&*String::from_utf8_lossy(&bytes))) {
+    if entry.header().entry_type().is_dir()
+        || !is_image(Path::new(&*String::from_utf8_lossy(&bytes)))
+    {
         return Ok(None);
     }
-    let short = || String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).replace('\0', "\u{fffd}");
+    let short =
+        || String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).replace('\0', "\u{fffd}");
     if bytes.len() > LONGEST_NAME {
-        return Err((short(), format!("its name has {} bytes; {LONGEST_NAME} are the most", bytes.len())));
+        return Err((
+            short(),
+            format!("its name has {} bytes; {LONGEST_NAME} are the most", bytes.len()),
+        ));
     }
-    let Ok(text) = std::str::from_utf8(&bytes) else { return Err((short(), "its name is not UTF-8".into())) };
+    let Ok(text) = std::str::from_utf8(&bytes) else {
+        return Err((short(), "its name is not UTF-8".into()));
+    };
     if text.contains('\0') {
         return Err((short(), "its name has a zero byte".into()));
     }
@@ -118,7 +137,9 @@ fn refused(entry: &mut Entry<'_, Headers<'_>>) -> io::Result<Option<String>> {
     let kind = entry.header().entry_type();
     let of_pax = |entry: &mut Entry<'_, Headers<'_>>| -> io::Result<bool> {
         let Some(mut records) = entry.pax_extensions()? else { return Ok(false) };
-        Ok(records.any(|record| record.is_ok_and(|record| record.key_bytes().starts_with(b"GNU.sparse."))))
+        Ok(records.any(|record| {
+            record.is_ok_and(|record| record.key_bytes().starts_with(b"GNU.sparse."))
+        }))
     };
     let what = match kind {
         EntryType::Regular | EntryType::Continuous if of_pax(entry)? => "a sparse file",
@@ -131,7 +152,9 @@ fn refused(entry: &mut Entry<'_, Headers<'_>>) -> io::Result<Option<String>> {
         _ => "a special member",
     };
     let help = match kind {
-        EntryType::Symlink | EntryType::Link => "; `tar --dereference --hard-dereference` packs what links lead to",
+        EntryType::Symlink | EntryType::Link => {
+            "; `tar --dereference --hard-dereference` packs what links lead to"
+        }
         _ if what == "a sparse file" => "; pack it without --sparse",
         _ => "",
     };
@@ -169,7 +192,9 @@ impl Read for Headers<'_> {
         let left = budget.get();
         let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(into.len());
         if wanted == 0 && !into.is_empty() {
-            return Err(io::Error::other(format!("the headers of one member take more than {LONGEST_HEADER} bytes")));
+            return Err(io::Error::other(format!(
+                "the headers of one member take more than {LONGEST_HEADER} bytes"
+            )));
         }
         if at.get() >= self.length {
             ended.set(true);

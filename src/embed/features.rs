@@ -1,4 +1,5 @@
-//! The pictures of an embedding, one a row: their domains, labels, answers, and at every layer their features.
+//! The pictures of an embedding, one a row: their domains, labels, answers, and at every layer
+//! their features.
 
 use super::pass::EmbeddedPicture;
 use crate::annotations::PeopleLabels;
@@ -14,8 +15,8 @@ pub struct FeatureSet {
     pub pictures: Vec<PictureRow>,
     /// Names of the domains, which are the corpora.
     pub domains: Vec<String>,
-    /// Names of the groups that are coloured and measured, in the order of the network's labels: the labels that people
-    /// gave, or without any the network's answers.
+    /// Names of the groups that are coloured and measured, in the order of the network's labels:
+    /// the labels that people gave, or without any the network's answers.
     pub groups: Vec<String>,
     /// Whether the groups are labels that people gave.
     pub labelled: bool,
@@ -70,8 +71,8 @@ impl MarkBy {
         }
     }
 
-    /// What is told where nobody asks for anything: the domain where there are several, else whether the answer is
-    /// right where that is known.
+    /// What is told where nobody asks for anything: the domain where there are several, else
+    /// whether the answer is right where that is known.
     pub fn usual(domains: usize, labelled: bool) -> Self {
         match (domains, labelled) {
             (2.., _) => Self::Domain,
@@ -82,8 +83,8 @@ impl MarkBy {
 }
 
 impl FeatureSet {
-    /// The pictures that went through the network, with the number of the domain of each. One with a feature that is
-    /// not finite is a failure.
+    /// The pictures that went through the network, with the number of the domain of each. One with
+    /// a feature that is not finite is a failure.
     ///
     /// # Errors
     /// A layer gives pictures different numbers of features.
@@ -92,8 +93,11 @@ impl FeatureSet {
         domains: &[String],
         judgement: Judgement<'_>,
     ) -> Result<(Self, Vec<Failure>)> {
-        let finite = |picture: &EmbeddedPicture| picture.features.iter().flatten().all(|value| value.is_finite());
-        let (pictures, broken): (Vec<_>, Vec<_>) = pictures.into_iter().partition(|(picture, _)| finite(picture));
+        let finite = |picture: &EmbeddedPicture| {
+            picture.features.iter().flatten().all(|value| value.is_finite())
+        };
+        let (pictures, broken): (Vec<_>, Vec<_>) =
+            pictures.into_iter().partition(|(picture, _)| finite(picture));
         let failure = |(picture, _): (EmbeddedPicture, usize)| Failure {
             path: picture.answer.path,
             stage: "features".into(),
@@ -104,7 +108,8 @@ impl FeatureSet {
             pictures.iter().map(|(picture, domain)| judgement.row(picture, *domain)).collect();
         let groups = judgement.groups(&rows);
         for row in &mut rows {
-            let name = if judgement.truth.is_some() { row.label.as_ref() } else { Some(&row.answer) };
+            let name =
+                if judgement.truth.is_some() { row.label.as_ref() } else { Some(&row.answer) };
             row.group = name.and_then(|name| groups.iter().position(|group| group == name));
         }
         let layers = layers(pictures)?;
@@ -129,11 +134,15 @@ fn layers(pictures: Vec<(EmbeddedPicture, usize)>) -> Result<Vec<Array2<f32>>> {
     let mut layers: Vec<Vec<f32>> = Vec::new();
     for (picture, _) in pictures {
         layers.resize(picture.features.len(), Vec::new());
-        layers.iter_mut().zip(picture.features).for_each(|(layer, features)| layer.extend(features));
+        layers
+            .iter_mut()
+            .zip(picture.features)
+            .for_each(|(layer, features)| layer.extend(features));
     }
     let matrix = |numbers: Vec<f32>| {
         let columns = numbers.len() / count.max(1);
-        let uneven = |_| Error::Setting("a layer gives pictures different numbers of features".into());
+        let uneven =
+            |_| Error::Setting("a layer gives pictures different numbers of features".into());
         Array2::from_shape_vec((count, columns), numbers).map_err(uneven)
     };
     layers.into_iter().map(matrix).collect()
@@ -146,7 +155,8 @@ impl Judgement<'_> {
         let said = self.truth.and_then(|truth| Some((truth, truth.of_picture(&path)?)));
         let label = said.map(|(truth, label)| truth.names[label].clone());
         // People may have no word for what the network means.
-        let right = said.and_then(|(truth, label)| Some(truth.of_network[picture.answer.label]? == label));
+        let right =
+            said.and_then(|(truth, label)| Some(truth.of_network[picture.answer.label]? == label));
         PictureRow { path, domain, label, answer, group: None, right }
     }
 
@@ -168,8 +178,13 @@ mod tests {
     use crate::classify::ClassifyRecord;
 
     fn picture(path: &str, label: usize, features: &[f32]) -> (EmbeddedPicture, usize) {
-        let answer =
-            ClassifyRecord { path: path.into(), label, probabilities: vec![0.5; 3], output: None, streams: Vec::new() };
+        let answer = ClassifyRecord {
+            path: path.into(),
+            label,
+            probabilities: vec![0.5; 3],
+            output: None,
+            streams: Vec::new(),
+        };
         (EmbeddedPicture { answer, features: vec![features.to_vec()] }, usize::from(path > "b"))
     }
 
@@ -198,7 +213,10 @@ mod tests {
         let right: Vec<_> = set.pictures.iter().map(|picture| picture.right).collect();
         assert_eq!(right, [Some(true), None, Some(false), None]);
         assert_eq!((set.layers[0].dim(), set.layers[0][[3, 1]]), ((4, 2), 8.0));
-        assert_eq!((failures.len(), failures[0].path.as_str(), failures[0].stage.as_str()), (1, "d", "features"));
+        assert_eq!(
+            (failures.len(), failures[0].path.as_str(), failures[0].stage.as_str()),
+            (1, "d", "features")
+        );
         assert_eq!(set.of_domain(0), [0, 1]);
         // Without labels the groups are the answers.
         let judgement = Judgement { truth: None, labels: &labels };
@@ -208,8 +226,8 @@ mod tests {
 
     #[test]
     fn marks_tell_what_is_there_to_tell() {
-        let usual =
-            [(1, false), (1, true), (3, true)].map(|(domains, labelled)| MarkBy::usual(domains, labelled).name());
+        let usual = [(1, false), (1, true), (3, true)]
+            .map(|(domains, labelled)| MarkBy::usual(domains, labelled).name());
         assert_eq!(usual, ["none", "right", "domain"]);
     }
 }

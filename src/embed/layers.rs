@@ -1,5 +1,5 @@
-//! Which layers of a network have features: the inner ones it names, the explained activation A, the linear ones behind
-//! A where it shows them, and the outputs.
+//! Which layers of a network have features: the inner ones it names, the explained activation A,
+//! the linear ones behind A where it shows them, and the outputs.
 
 use crate::networks::{Classifier, Forward};
 use crate::{Error, Result};
@@ -45,7 +45,9 @@ impl FeatureLayer {
 
     /// Its name as that of a folder.
     pub fn folder(&self) -> String {
-        let plain = |letter: char| if letter.is_alphanumeric() || "._-".contains(letter) { letter } else { '_' };
+        let plain = |letter: char| {
+            if letter.is_alphanumeric() || "._-".contains(letter) { letter } else { '_' }
+        };
         let name: String = self.name.chars().map(plain).collect();
         // Not a hidden folder, nor the one above.
         if name.starts_with('.') { format!("_{name}") } else { name }
@@ -62,8 +64,9 @@ impl FeatureLayer {
             LayerPlace::Head(layer) => pooled(&forward.values[layer + 1]),
             LayerPlace::Outputs => pooled(forward.outputs()),
         };
-        let numbers =
-            pooled.and_then(|pooled| Ok((pooled.size()[1] as usize, Vec::<f32>::try_from(&pooled.f_flatten(0, -1)?)?)));
+        let numbers = pooled.and_then(|pooled| {
+            Ok((pooled.size()[1] as usize, Vec::<f32>::try_from(&pooled.f_flatten(0, -1)?)?))
+        });
         let (columns, numbers) = numbers.map_err(Error::torch("reading a layer's features"))?;
         if columns == 0 {
             return Err(Error::Setting(format!("the layer `{}` has no channels", self.name)));
@@ -77,12 +80,16 @@ fn pooled(output: &Tensor) -> Result<Tensor, TchError> {
     let _no_grad = tch::no_grad_guard();
     let output = output.f_to_kind(Kind::Float)?;
     let places: Vec<i64> = (2..output.dim() as i64).collect();
-    let output = if places.is_empty() { output } else { output.f_mean_dim(places.as_slice(), false, Kind::Float)? };
+    let output = if places.is_empty() {
+        output
+    } else {
+        output.f_mean_dim(places.as_slice(), false, Kind::Float)?
+    };
     output.f_to_device(tch::Device::Cpu)?.f_contiguous()
 }
 
-/// All layers of a network whose features can be asked for, from the input to the outputs. Where an inner layer has the
-/// name of A, it is A.
+/// All layers of a network whose features can be asked for, from the input to the outputs. Where an
+/// inner layer has the name of A, it is A.
 pub fn feature_layers(network: &dyn Classifier) -> Vec<FeatureLayer> {
     let explained = network.card().layer.clone().unwrap_or_else(|| ACTIVATION.into());
     let inner = network.inner_layers().into_iter().filter(|name| *name != explained);
@@ -108,11 +115,18 @@ pub fn choose(network: &dyn Classifier, names: &[String]) -> Result<Vec<FeatureL
         found => found,
     };
     let mut chosen: Vec<FeatureLayer> = Vec::new();
-    let asked: Vec<&str> = if names.is_empty() { vec![ACTIVATION] } else { names.iter().map(String::as_str).collect() };
+    let asked: Vec<&str> = if names.is_empty() {
+        vec![ACTIVATION]
+    } else {
+        names.iter().map(String::as_str).collect()
+    };
     for name in asked {
         let Some(layer) = named(name) else {
             let known: Vec<&str> = known.iter().map(|layer| layer.name.as_str()).collect();
-            return Err(Error::Setting(format!("the network has no layer `{name}`; it has {}", known.join(", "))));
+            return Err(Error::Setting(format!(
+                "the network has no layer `{name}`; it has {}",
+                known.join(", ")
+            )));
         };
         if !chosen.contains(layer) {
             chosen.push(layer.clone());
@@ -130,9 +144,11 @@ mod tests {
 
     #[test]
     fn layers_are_chosen_by_name_and_give_a_row_a_picture() {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/emonet/narrow_ecco.pt");
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/emonet/narrow_ecco.pt");
         let network = AlexNet::load(&file, None, tch::Device::Cpu).unwrap();
-        let known: Vec<String> = feature_layers(&network).into_iter().map(|layer| layer.name).collect();
+        let known: Vec<String> =
+            feature_layers(&network).into_iter().map(|layer| layer.name).collect();
         let expected = ["conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "outputs"];
         assert!(expected.iter().all(|name| known.iter().any(|layer| layer == name)), "{known:?}");
         let picture = Rgb8::filled(network.card().input(), [200, 90, 10]);
@@ -146,7 +162,9 @@ mod tests {
         let chosen = choose(&network, &names).unwrap();
         assert_eq!(chosen.len(), 2);
         // Behind its ReLU.
-        assert!(chosen[0].features(&network, &forward).unwrap()[0].iter().all(|value| *value >= 0.0));
+        assert!(
+            chosen[0].features(&network, &forward).unwrap()[0].iter().all(|value| *value >= 0.0)
+        );
         assert_eq!(choose(&network, &[]).unwrap(), chosen[1..]);
         let error = choose(&network, &["fc9".to_string()]).unwrap_err().to_string();
         assert!(error.contains("no layer `fc9`; it has conv1, "), "{error}");
@@ -154,7 +172,11 @@ mod tests {
 
     #[test]
     fn names_become_folders() {
-        let folder = |name: &str| FeatureLayer { name: name.into(), place: LayerPlace::Inner }.folder();
-        assert_eq!(["blocks.3/attn out", "..", "fc6"].map(folder), ["blocks.3_attn_out", "_..", "fc6"]);
+        let folder =
+            |name: &str| FeatureLayer { name: name.into(), place: LayerPlace::Inner }.folder();
+        assert_eq!(
+            ["blocks.3/attn out", "..", "fc6"].map(folder),
+            ["blocks.3_attn_out", "_..", "fc6"]
+        );
     }
 }

@@ -1,12 +1,12 @@
 //! A layer's features in the plane, and what is measured of them.
 //!
-//! Principal components first: the picture's first half, and what t-SNE works on. Everything that is measured of the
-//! features themselves is measured in all their dimensions.
+//! Principal components first: the picture's first half, and what t-SNE works on. Everything that
+//! is measured of the features themselves is measured in all their dimensions.
 
 use super::features::FeatureSet;
 use crate::stats::{
-    Share, TsneSettings, domain_accuracy, largest_perplexity, mean_distance, principal_components, proxy_a_distance,
-    separation, t_sne, trustworthiness,
+    Share, TsneSettings, domain_accuracy, largest_perplexity, mean_distance, principal_components,
+    proxy_a_distance, separation, t_sne, trustworthiness,
 };
 use crate::{Error, Result};
 use ndarray::{Array2, Axis, s};
@@ -14,7 +14,8 @@ use ndarray::{Array2, Axis, s};
 /// The fewest pictures that make a picture.
 pub const FEWEST_PICTURES: usize = 4;
 
-/// The perplexity where nobody names one: the middle of the range that van der Maaten and Hinton (2008) recommend.
+/// The perplexity where nobody names one: the middle of the range that van der Maaten and Hinton
+/// (2008) recommend.
 const USUAL_PERPLEXITY: f64 = 30.0;
 
 /// How features are embedded and measured.
@@ -35,7 +36,8 @@ pub struct EmbedSettings {
 impl EmbedSettings {
     /// The perplexity for so many pictures; `None` where they are too few for t-SNE.
     pub fn perplexity_for(&self, pictures: usize) -> Option<f64> {
-        let perplexity = self.perplexity.unwrap_or(USUAL_PERPLEXITY).min(largest_perplexity(pictures));
+        let perplexity =
+            self.perplexity.unwrap_or(USUAL_PERPLEXITY).min(largest_perplexity(pictures));
         (perplexity >= 2.0).then_some(perplexity)
     }
 
@@ -47,8 +49,9 @@ impl EmbedSettings {
         let largest = largest_perplexity(pictures);
         match self.perplexity {
             Some(asked) if asked > largest => Err(Error::Setting(format!(
-                "a perplexity of {asked} is too large for {pictures} images: at most a third of the others, {largest}; \
-                 leave --perplexity out to have the largest that is possible"
+                "a perplexity of {asked} is too large for {pictures} images: at most a third of \
+                 the others, {largest}; leave --perplexity out to have the largest that is \
+                 possible"
             ))),
             _ => Ok(()),
         }
@@ -134,7 +137,8 @@ pub struct DomainPair {
     pub domains: [usize; 2],
     /// Pictures of each.
     pub pictures: [usize; 2],
-    /// How often a linear classifier tells one from the other; `None` for fewer than five pictures of one.
+    /// How often a linear classifier tells one from the other; `None` for fewer than five pictures
+    /// of one.
     pub accuracy: Option<Share>,
     /// What follows from the accuracy.
     pub proxy_a_distance: Option<f64>,
@@ -145,7 +149,8 @@ pub struct DomainPair {
 /// A layer in the plane.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerEmbedding {
-    /// The first principal components (pictures, 2 or fewer where the features vary in fewer directions).
+    /// The first principal components (pictures, 2 or fewer where the features vary in fewer
+    /// directions).
     pub plane: Array2<f64>,
     /// The share of variance along each.
     pub explained: Vec<f64>,
@@ -164,7 +169,9 @@ pub struct LayerEmbedding {
 impl LayerEmbedding {
     /// The number of this measure, space and kind of group.
     pub fn find(&self, measure: EmbeddingMeasure, space: Space, by: &str) -> Option<&Measurement> {
-        self.measurements.iter().find(|one| one.measure == measure && one.space == space && one.by == by)
+        self.measurements
+            .iter()
+            .find(|one| one.measure == measure && one.space == space && one.by == by)
     }
 }
 
@@ -175,16 +182,21 @@ impl LayerEmbedding {
 pub fn measure(set: &FeatureSet, layer: usize, settings: &EmbedSettings) -> Result<LayerEmbedding> {
     let features = set.layers[layer].mapv(f64::from);
     let pictures = features.nrows();
-    let too_few =
-        || Error::Setting(format!("an embedding needs at least {FEWEST_PICTURES} images; there are {pictures}"));
-    let components =
-        principal_components(&features, settings.components.max(2)).filter(|_| pictures >= FEWEST_PICTURES);
+    let too_few = || {
+        Error::Setting(format!(
+            "an embedding needs at least {FEWEST_PICTURES} images; there are {pictures}"
+        ))
+    };
+    let components = principal_components(&features, settings.components.max(2))
+        .filter(|_| pictures >= FEWEST_PICTURES);
     let components = components.ok_or_else(too_few)?;
-    let explained: Vec<f64> = (0..2).filter_map(|component| components.explained(component)).collect();
+    let explained: Vec<f64> =
+        (0..2).filter_map(|component| components.explained(component)).collect();
     let before = components.scores.ncols().min(settings.components);
     let perplexity = settings.perplexity_for(pictures).filter(|_| before > 0);
     let embedded = perplexity.and_then(|perplexity| {
-        let tsne_settings = TsneSettings { perplexity, iterations: settings.iterations, seed: settings.seed };
+        let tsne_settings =
+            TsneSettings { perplexity, iterations: settings.iterations, seed: settings.seed };
         t_sne(&components.scores.slice(s![.., ..before]).to_owned(), tsne_settings)
     });
     let plane = components.scores.slice(s![.., ..explained.len()]).to_owned();
@@ -203,7 +215,15 @@ pub fn measure(set: &FeatureSet, layer: usize, settings: &EmbedSettings) -> Resu
         measurements.extend(separations(set, space, rows, settings.neighbours));
     }
     let domains = domain_pairs(set, layer, settings.seed);
-    Ok(LayerEmbedding { plane, explained, t_sne, perplexity, components: before, measurements, domains })
+    Ok(LayerEmbedding {
+        plane,
+        explained,
+        t_sne,
+        perplexity,
+        components: before,
+        measurements,
+        domains,
+    })
 }
 
 impl Measurement {
@@ -237,17 +257,24 @@ fn trust(spaces: &[(Space, Option<&Array2<f64>>); 3], neighbours: usize) -> Vec<
 }
 
 /// How well labels, and where there are several domains these, are apart in a space.
-fn separations(set: &FeatureSet, space: Space, rows: Option<&Array2<f64>>, neighbours: usize) -> Vec<Measurement> {
+fn separations(
+    set: &FeatureSet,
+    space: Space,
+    rows: Option<&Array2<f64>>,
+    neighbours: usize,
+) -> Vec<Measurement> {
     let groups: Vec<Option<usize>> = set.pictures.iter().map(|picture| picture.group).collect();
     let mut found = of_groups(space, rows, set.grouped_by(), &groups, neighbours).to_vec();
     if set.domains.len() > 1 {
-        let domains: Vec<Option<usize>> = set.pictures.iter().map(|picture| Some(picture.domain)).collect();
+        let domains: Vec<Option<usize>> =
+            set.pictures.iter().map(|picture| Some(picture.domain)).collect();
         found.extend(of_groups(space, rows, "domain", &domains, neighbours));
     }
     found
 }
 
-/// Silhouette, accuracy of neighbours and what it is to be compared with, among rows that have a group.
+/// Silhouette, accuracy of neighbours and what it is to be compared with, among rows that have a
+/// group.
 fn of_groups(
     space: Space,
     rows: Option<&Array2<f64>>,
@@ -257,7 +284,8 @@ fn of_groups(
 ) -> [Measurement; 3] {
     let (grouped, groups): (Vec<usize>, Vec<usize>) =
         groups.iter().enumerate().filter_map(|(row, group)| Some((row, (*group)?))).unzip();
-    let apart = rows.and_then(|rows| separation(&rows.select(Axis(0), &grouped), &groups, neighbours));
+    let apart =
+        rows.and_then(|rows| separation(&rows.select(Axis(0), &grouped), &groups, neighbours));
     let mut sizes = vec![0_u64; groups.iter().max().map_or(0, |last| last + 1)];
     groups.iter().for_each(|&group| sizes[group] += 1);
     let largest = sizes.iter().max().and_then(|largest| Share::of(*largest, groups.len() as u64));
@@ -269,15 +297,19 @@ fn of_groups(
     };
     let accuracy = share(EmbeddingMeasure::NeighbourAccuracy, apart.map(|apart| apart.neighbours));
     [
-        Measurement { value: apart.map(|apart| apart.silhouette), ..empty(EmbeddingMeasure::Silhouette) },
+        Measurement {
+            value: apart.map(|apart| apart.silhouette),
+            ..empty(EmbeddingMeasure::Silhouette)
+        },
         Measurement { neighbours: Some(neighbours), ..accuracy },
         share(EmbeddingMeasure::LargestGroup, largest.filter(|_| apart.is_some())),
     ]
 }
 
 fn domain_pairs(set: &FeatureSet, layer: usize, seed: u64) -> Vec<DomainPair> {
-    let rows: Vec<Array2<f32>> =
-        (0..set.domains.len()).map(|domain| set.layers[layer].select(Axis(0), &set.of_domain(domain))).collect();
+    let rows: Vec<Array2<f32>> = (0..set.domains.len())
+        .map(|domain| set.layers[layer].select(Axis(0), &set.of_domain(domain)))
+        .collect();
     let mut pairs = Vec::new();
     for (first, a) in rows.iter().enumerate() {
         for (second, b) in rows.iter().enumerate().skip(first + 1) {
@@ -314,8 +346,9 @@ mod tests {
             group: (row % 10 != 9).then_some(row % 3),
             right: None,
         };
-        let features =
-            Array2::from_shape_fn((count, 6), |(row, column)| feature(row, column, random.uniform(-1.0, 1.0)) as f32);
+        let features = Array2::from_shape_fn((count, 6), |(row, column)| {
+            feature(row, column, random.uniform(-1.0, 1.0)) as f32
+        });
         FeatureSet {
             pictures: (0..count).map(picture).collect(),
             domains: ["here", "there"].map(String::from).into(),
@@ -328,13 +361,21 @@ mod tests {
     #[test]
     fn groups_and_domains_that_are_apart_are_measured_so() {
         let apart = |row: usize, column: usize, noise: f64| {
-            noise + if column == row % 3 { 5.0 } else { 0.0 } + if column == 5 { 9.0 * (row % 2) as f64 } else { 0.0 }
+            noise
+                + if column == row % 3 { 5.0 } else { 0.0 }
+                + if column == 5 { 9.0 * (row % 2) as f64 } else { 0.0 }
         };
         let found = measure(&set(120, apart), 0, &SETTINGS).unwrap();
         let value = |measure, space, by| found.find(measure, space, by).unwrap().value;
         assert!(value(EmbeddingMeasure::Silhouette, Space::Features, "label").unwrap() > 0.2);
         assert_eq!(value(EmbeddingMeasure::NeighbourAccuracy, Space::Features, "label"), Some(1.0));
-        assert_eq!(found.find(EmbeddingMeasure::NeighbourAccuracy, Space::Features, "label").unwrap().pictures, 108);
+        assert_eq!(
+            found
+                .find(EmbeddingMeasure::NeighbourAccuracy, Space::Features, "label")
+                .unwrap()
+                .pictures,
+            108
+        );
         assert!(value(EmbeddingMeasure::Silhouette, Space::Pca, "domain").unwrap() > 0.4);
         assert!(value(EmbeddingMeasure::Trustworthiness, Space::Tsne, "").unwrap() > 0.8);
         assert!(value(EmbeddingMeasure::Divergence, Space::Tsne, "").unwrap() > 0.0);
@@ -349,8 +390,14 @@ mod tests {
         let found = measure(&set(13, |_, _, noise| noise), 0, &SETTINGS).unwrap();
         assert_eq!((found.perplexity, found.t_sne.is_some()), (Some(4.0), true));
         let found = measure(&set(6, |_, _, noise| noise), 0, &SETTINGS).unwrap();
-        assert_eq!((found.perplexity, found.t_sne.is_some(), found.plane.dim()), (None, false, (6, 2)));
-        assert_eq!(found.find(EmbeddingMeasure::Trustworthiness, Space::Pca, "").unwrap().value, None);
+        assert_eq!(
+            (found.perplexity, found.t_sne.is_some(), found.plane.dim()),
+            (None, false, (6, 2))
+        );
+        assert_eq!(
+            found.find(EmbeddingMeasure::Trustworthiness, Space::Pca, "").unwrap().value,
+            None
+        );
         assert!(measure(&set(3, |_, _, noise| noise), 0, &SETTINGS).is_err());
         let asked = EmbedSettings { perplexity: Some(30.0), ..SETTINGS };
         assert!(asked.check(90).unwrap_err().to_string().contains("29"));
@@ -365,6 +412,9 @@ mod tests {
         assert_eq!(unmeasured.count(), 0, "{:?}", found.measurements);
         // They vary in one direction alone.
         let line = measure(&set(40, |row, column, _| (row * column) as f64), 0, &SETTINGS).unwrap();
-        assert_eq!((line.plane.dim(), line.explained.len(), line.t_sne.is_some()), ((40, 1), 1, true));
+        assert_eq!(
+            (line.plane.dim(), line.explained.len(), line.t_sne.is_some()),
+            ((40, 1), 1, true)
+        );
     }
 }

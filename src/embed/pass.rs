@@ -1,4 +1,5 @@
-//! What happens to a picture: it goes through the network as `emocam classify` sends it, and its features are kept.
+//! What happens to a picture: it goes through the network as `emocam classify` sends it, and its
+//! features are kept.
 
 use super::layers::FeatureLayer;
 use crate::Result;
@@ -38,7 +39,10 @@ impl<'a> EmbedStage<'a> {
         let mut pictures = vec![Vec::new(); forward.outputs().size()[0] as usize];
         for layer in self.layers {
             let features = layer.features(network, forward)?;
-            pictures.iter_mut().zip(features).for_each(|(picture, features)| picture.push(features));
+            pictures
+                .iter_mut()
+                .zip(features)
+                .for_each(|(picture, features)| picture.push(features));
         }
         Ok(pictures)
     }
@@ -68,9 +72,13 @@ impl Stage for EmbedStage<'_> {
         batch: &[&PreparedInput],
         timings: &mut Timings,
     ) -> Result<Vec<EmbeddedPicture>> {
-        let answered =
-            self.classify.answer(worker, batch, timings, |network, forward| self.features(network, forward))?;
-        Ok(answered.into_iter().map(|(answer, features)| EmbeddedPicture { answer, features }).collect())
+        let answered = self
+            .classify
+            .answer(worker, batch, timings, |network, forward| self.features(network, forward))?;
+        Ok(answered
+            .into_iter()
+            .map(|(answer, features)| EmbeddedPicture { answer, features })
+            .collect())
     }
 
     fn batch_size(&self, worker: &ClassifyWorker) -> usize {

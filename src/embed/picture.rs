@@ -17,7 +17,8 @@ pub(super) fn picture(
     mark: MarkBy,
     warning: Option<&str>,
 ) -> Scatter {
-    let coloured = if set.labelled { "coloured by label" } else { "coloured by the network's answer" };
+    let coloured =
+        if set.labelled { "coloured by label" } else { "coloured by the network's answer" };
     let points = set.pictures.iter().map(|picture| {
         let of_picture = match mark {
             MarkBy::Domain => Mark::of_category(picture.domain),
@@ -44,7 +45,8 @@ fn counted(set: &FeatureSet) -> String {
     if set.domains.len() < 2 {
         return format!("{all} images");
     }
-    let of_domain = |(number, name): (usize, &String)| format!("{name} {}", set.of_domain(number).len());
+    let of_domain =
+        |(number, name): (usize, &String)| format!("{name} {}", set.of_domain(number).len());
     let parts: Vec<String> = set.domains.iter().enumerate().map(of_domain).collect();
     format!("{all} images: {}", parts.join(", "))
 }
@@ -62,26 +64,35 @@ fn marks(set: &FeatureSet, mark: MarkBy) -> Vec<(Mark, String)> {
     match mark {
         MarkBy::Nothing => Vec::new(),
         MarkBy::Domain => {
-            let named = |(number, name): (usize, &String)| (Mark::of_category(number), name.clone());
+            let named =
+                |(number, name): (usize, &String)| (Mark::of_category(number), name.clone());
             set.domains.iter().enumerate().map(named).collect()
         }
-        MarkBy::Right => {
-            [(Some(true), "answered rightly"), (Some(false), "answered wrongly"), (None, "cannot be compared")]
-                .into_iter()
-                .filter(|(right, _)| set.pictures.iter().any(|picture| picture.right == *right))
-                .map(|(right, name)| (mark_of_answer(right), name.to_string()))
-                .collect()
-        }
+        MarkBy::Right => [
+            (Some(true), "answered rightly"),
+            (Some(false), "answered wrongly"),
+            (None, "cannot be compared"),
+        ]
+        .into_iter()
+        .filter(|(right, _)| set.pictures.iter().any(|picture| picture.right == *right))
+        .map(|(right, name)| (mark_of_answer(right), name.to_string()))
+        .collect(),
     }
 }
 
-fn panels(embedding: &LayerEmbedding, settings: &EmbedSettings, pictures: usize) -> Vec<ScatterPanel> {
+fn panels(
+    embedding: &LayerEmbedding,
+    settings: &EmbedSettings,
+    pictures: usize,
+) -> Vec<ScatterPanel> {
     let plane = match embedding.explained.is_empty() {
         true => Err("the features are the same for all images".to_string()),
         false => Ok(places(&embedding.plane)),
     };
     let axis = |component: usize| match embedding.explained.get(component) {
-        Some(share) => format!("component {} ({:.1} % of the variance)", component + 1, 100.0 * share),
+        Some(share) => {
+            format!("component {} ({:.1} % of the variance)", component + 1, 100.0 * share)
+        }
         None => format!("component {} (no variance)", component + 1),
     };
     let t_sne = embedding.t_sne.as_ref().map(places);
@@ -92,11 +103,19 @@ fn panels(embedding: &LayerEmbedding, settings: &EmbedSettings, pictures: usize)
     let how = embedding.perplexity.map_or(String::new(), |perplexity| {
         let EmbedSettings { iterations, seed, .. } = settings;
         let components = embedding.components;
-        format!("perplexity {perplexity}, {iterations} iterations, seed {seed}, on {components} principal components")
+        format!(
+            "perplexity {perplexity}, {iterations} iterations, seed {seed}, on {components} \
+             principal components"
+        )
     });
     vec![
         ScatterPanel { title: "PCA".into(), caption: axis(0), up: Some(axis(1)), places: plane },
-        ScatterPanel { title: "t-SNE".into(), caption: how, up: None, places: t_sne.ok_or(missing) },
+        ScatterPanel {
+            title: "t-SNE".into(),
+            caption: how,
+            up: None,
+            places: t_sne.ok_or(missing),
+        },
     ]
 }
 
@@ -108,28 +127,33 @@ fn places(rows: &Array2<f64>) -> Vec<(f64, f64)> {
 
 fn notes(set: &FeatureSet, embedding: &LayerEmbedding, warning: Option<&str>) -> Vec<String> {
     let mut notes = Vec::new();
-    let kinds: &[&str] = if set.domains.len() > 1 { &[set.grouped_by(), "domain"] } else { &[set.grouped_by()] };
+    let kinds: &[&str] =
+        if set.domains.len() > 1 { &[set.grouped_by(), "domain"] } else { &[set.grouped_by()] };
     for kind in kinds {
         notes.extend(separation_note(embedding, kind));
     }
     let trusted = |space| {
-        embedding.find(EmbeddingMeasure::Trustworthiness, space, "").and_then(|one| Some((one.value?, one.neighbours?)))
+        embedding
+            .find(EmbeddingMeasure::Trustworthiness, space, "")
+            .and_then(|one| Some((one.value?, one.neighbours?)))
     };
-    if let (Some((pca, neighbours)), Some((t_sne, _))) = (trusted(Space::Pca), trusted(Space::Tsne)) {
+    if let (Some((pca, neighbours)), Some((t_sne, _))) = (trusted(Space::Pca), trusted(Space::Tsne))
+    {
         notes.push(format!(
-            "Trustworthiness ({neighbours} neighbours): PCA {pca:.3}, t-SNE {t_sne:.3}. t-SNE keeps neighbourhoods; \
-             sizes of clusters and distances between them mean little."
+            "Trustworthiness ({neighbours} neighbours): PCA {pca:.3}, t-SNE {t_sne:.3}. t-SNE \
+             keeps neighbourhoods; sizes of clusters and distances between them mean little."
         ));
     }
     for pair in embedding.domains.iter().take(MOST_PAIRS) {
         let [a, b] = pair.domains.map(|domain| set.domains[domain].as_str());
         let Some(accuracy) = pair.accuracy else { continue };
         let (lower, upper) = accuracy.interval;
-        let means =
-            pair.mean_distance.map_or(String::new(), |distance| format!("; means {distance:.2} deviations apart"));
+        let means = pair
+            .mean_distance
+            .map_or(String::new(), |distance| format!("; means {distance:.2} deviations apart"));
         notes.push(format!(
-            "{a} and {b}: a linear classifier tells them apart in {:.3} [{lower:.3}, {upper:.3}] of the cases, a proxy \
-             A-distance of {:.2}{means}.",
+            "{a} and {b}: a linear classifier tells them apart in {:.3} [{lower:.3}, {upper:.3}] \
+             of the cases, a proxy A-distance of {:.2}{means}.",
             accuracy.share,
             pair.proxy_a_distance.unwrap_or_default(),
         ));
@@ -146,15 +170,17 @@ fn separation_note(embedding: &LayerEmbedding, by: &str) -> Option<String> {
     let value = |measure, space| embedding.find(measure, space, by).and_then(|one| one.value);
     let in_spaces = |measure| {
         let named = [(Space::Features, "features"), (Space::Pca, "PCA"), (Space::Tsne, "t-SNE")];
-        let shown = named.iter().filter_map(|(space, name)| Some(format!("{name} {:.3}", value(measure, *space)?)));
+        let shown = named
+            .iter()
+            .filter_map(|(space, name)| Some(format!("{name} {:.3}", value(measure, *space)?)));
         shown.collect::<Vec<String>>().join(", ")
     };
     let accuracy = embedding.find(EmbeddingMeasure::NeighbourAccuracy, Space::Features, by)?;
     let (share, (lower, upper)) = (accuracy.value?, accuracy.interval?);
     let largest = value(EmbeddingMeasure::LargestGroup, Space::Features)?;
     Some(format!(
-        "By {by}: silhouette: {}. The {} nearest neighbours among the features name the {by} in {share:.3} \
-         [{lower:.3}, {upper:.3}] of {} images (the most frequent one: {largest:.3}).",
+        "By {by}: silhouette: {}. The {} nearest neighbours among the features name the {by} in \
+         {share:.3} [{lower:.3}, {upper:.3}] of {} images (the most frequent one: {largest:.3}).",
         in_spaces(EmbeddingMeasure::Silhouette),
         accuracy.neighbours?,
         accuracy.pictures

@@ -29,8 +29,8 @@ pub struct LayerReport<'a> {
     pub mark: MarkBy,
 }
 
-/// Writes `features.npy`, `embedding.csv`, `numbers.csv`, `domains.csv` where there are several, `embedding.png` and
-/// `.svg` into the layer's folder of the run, which is returned.
+/// Writes `features.npy`, `embedding.csv`, `numbers.csv`, `domains.csv` where there are several,
+/// `embedding.png` and `.svg` into the layer's folder of the run, which is returned.
 ///
 /// # Errors
 /// A file cannot be written.
@@ -45,7 +45,8 @@ pub fn write_layer(run: &Run, report: &LayerReport<'_>) -> Result<PathBuf> {
         write_domains(&folder.join("domains.csv"), set, &embedding.domains)?;
     }
     let weights = Path::new(&run.manifest.configuration.emotion.weights);
-    let model = weights.file_name().map_or(String::new(), |name| format!(" of {}", name.to_string_lossy()));
+    let model =
+        weights.file_name().map_or(String::new(), |name| format!(" of {}", name.to_string_lossy()));
     let title = format!("Features of the layer {}{model}", layer.name);
     let drawing = picture(title, set, embedding, settings, mark, run.manifest.warning.as_deref());
     plot::write(&drawing.svg()?, &folder.join("embedding.png"), &folder.join("embedding.svg"))?;
@@ -55,7 +56,8 @@ pub fn write_layer(run: &Run, report: &LayerReport<'_>) -> Result<PathBuf> {
 /// Writes a matrix of f32, row by row, as NumPy's format 1.0 (numpy.lib.format).
 fn write_npy(path: &Path, matrix: &Array2<f32>) -> Result<()> {
     let (rows, columns) = matrix.dim();
-    let mut header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
+    let mut header =
+        format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
     // Magic number, version and length take ten bytes; the numbers begin at a multiple of 64.
     let padding = (64 - (header.len() + 11) % 64) % 64;
     header.push_str(&" ".repeat(padding));
@@ -83,8 +85,12 @@ fn write_embedding(path: &Path, set: &FeatureSet, embedding: &LayerEmbedding) ->
             let place = |places: Option<&Array2<f64>>, column: usize| {
                 cell(places.and_then(|places| places.get((row, column)).copied()))
             };
-            let mut cells =
-                vec![path.clone(), set.domains[*domain].clone(), label.clone().unwrap_or_default(), answer.clone()];
+            let mut cells = vec![
+                path.clone(),
+                set.domains[*domain].clone(),
+                label.clone().unwrap_or_default(),
+                answer.clone(),
+            ];
             for places in [Some(&embedding.plane), embedding.t_sne.as_ref()] {
                 cells.extend([place(places, 0), place(places, 1)]);
             }
@@ -96,8 +102,19 @@ fn write_embedding(path: &Path, set: &FeatureSet, embedding: &LayerEmbedding) ->
 
 fn write_numbers(path: &Path, measurements: &[Measurement]) -> Result<()> {
     table(path, |table| {
-        table.row(["measure", "space", "by", "value", "lower", "upper", "pictures", "neighbours"])?;
-        for &Measurement { measure, space, by, value, interval, pictures, neighbours } in measurements {
+        table.row([
+            "measure",
+            "space",
+            "by",
+            "value",
+            "lower",
+            "upper",
+            "pictures",
+            "neighbours",
+        ])?;
+        for &Measurement { measure, space, by, value, interval, pictures, neighbours } in
+            measurements
+        {
             table.row([
                 measure.name().to_string(),
                 space.name().to_string(),
@@ -115,8 +132,15 @@ fn write_numbers(path: &Path, measurements: &[Measurement]) -> Result<()> {
 
 fn write_domains(path: &Path, set: &FeatureSet, pairs: &[DomainPair]) -> Result<()> {
     table(path, |table| {
-        let mut header =
-            vec!["domain_a", "domain_b", "pictures_a", "pictures_b", "classifier_accuracy", "lower", "upper"];
+        let mut header = vec![
+            "domain_a",
+            "domain_b",
+            "pictures_a",
+            "pictures_b",
+            "classifier_accuracy",
+            "lower",
+            "upper",
+        ];
         header.extend(["right", "cases", "proxy_a_distance", "mean_distance"]);
         table.row(header)?;
         for &DomainPair { domains, pictures, accuracy, proxy_a_distance, mean_distance } in pairs {
@@ -153,7 +177,8 @@ mod tests {
     fn the_matrix_is_read_again_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("features.npy");
-        let matrix = Array2::from_shape_fn((3, 5), |(row, column)| row as f32 - 0.3 * column as f32);
+        let matrix =
+            Array2::from_shape_fn((3, 5), |(row, column)| row as f32 - 0.3 * column as f32);
         write_npy(&path, &matrix).unwrap();
         let length = std::fs::metadata(&path).unwrap().len();
         let (columns, values) = npy_matrix(&path, length).unwrap();

@@ -1,5 +1,5 @@
-//! COCO's format for objects (<https://cocodataset.org/#format-data>), with what emocam knows of each as further keys,
-//! which readers of the format keep (FiftyOne as attributes) or pass over.
+//! COCO's format for objects (<https://cocodataset.org/#format-data>), with what emocam knows of
+//! each as further keys, which readers of the format keep (FiftyOne as attributes) or pass over.
 
 use crate::associate::Importance;
 use crate::config::AssociationConfig;
@@ -16,16 +16,17 @@ fn key(method: &str) -> String {
     method.replace(|letter: char| !letter.is_alphanumeric(), "_")
 }
 
-/// Writes the run as a COCO data set: `images` (with `emotion` and `probability`), `annotations` (`score` is the
-/// detector's confidence; for each method `importance_<method>`, the box's score by `rule`, and `important_<method>`,
-/// whether it counts) and `categories`, numbered from 1.
+/// Writes the run as a COCO data set: `images` (with `emotion` and `probability`), `annotations`
+/// (`score` is the detector's confidence; for each method `importance_<method>`, the box's score by
+/// `rule`, and `important_<method>`, whether it counts) and `categories`, numbered from 1.
 ///
 /// # Errors
 /// Records that cannot be read; a file that cannot be written.
 pub fn write_coco(run: &Run, rule: &AssociationConfig, path: &Path) -> Result<()> {
     let importance = Importance::of_run(run, rule)?;
     write_whole(path, |file| {
-        let mut write = |text: &str| file.write_all(text.as_bytes()).map_err(Error::io("write", path));
+        let mut write =
+            |text: &str| file.write_all(text.as_bytes()).map_err(Error::io("write", path));
         let info = json!({ "description": format!("emocam {}: {}", run.manifest.emocam, run.folder().display()) });
         write(&format!("{{\"info\":{info},\"images\":["))?;
         let mut number = 0_u64;
@@ -41,7 +42,10 @@ pub fn write_coco(run: &Run, rule: &AssociationConfig, path: &Path) -> Result<()
             (0..record.boxes.len()).try_for_each(|index| {
                 object += 1;
                 let separator = if object > 1 { "," } else { "" };
-                write(&format!("{separator}\n{}", annotation(record, index, &importance, [object, picture])))
+                write(&format!(
+                    "{separator}\n{}",
+                    annotation(record, index, &importance, [object, picture])
+                ))
             })
         })?;
         let category = |(number, name): (u64, &String)| json!({ "id": number, "name": name });
@@ -67,7 +71,12 @@ fn image(run: &Run, number: u64, record: &ImageRecord) -> Value {
     })
 }
 
-fn annotation(record: &ImageRecord, at: usize, importance: &Importance, [object, picture]: [u64; 2]) -> Value {
+fn annotation(
+    record: &ImageRecord,
+    at: usize,
+    importance: &Importance,
+    [object, picture]: [u64; 2],
+) -> Value {
     let region = &record.boxes[at];
     let [x_min, y_min, x_max, y_max] = <[f32; 4]>::from(region.bounding_box);
     let (width, height) = (x_max - x_min, y_max - y_min);
@@ -79,7 +88,10 @@ fn annotation(record: &ImageRecord, at: usize, importance: &Importance, [object,
     entry.insert("area".into(), short(width * height));
     entry.insert("iscrowd".into(), 0.into());
     if let Some(rle) = &region.rle {
-        entry.insert("segmentation".into(), json!({ "counts": rle, "size": [record.height, record.width] }));
+        entry.insert(
+            "segmentation".into(),
+            json!({ "counts": rle, "size": [record.height, record.width] }),
+        );
     }
     entry.insert("score".into(), short(region.confidence));
     for (method, map) in record.maps.iter().enumerate() {

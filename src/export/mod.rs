@@ -1,7 +1,8 @@
 //! The command `export`: a run in formats that other tools read.
 //!
-//! In: the records of a run. Out: a COCO data set whose objects carry their importance, or one long table. Both are
-//! written picture by picture, in the order of the corpus, and hold no more than one in memory.
+//! In: the records of a run. Out: a COCO data set whose objects carry their importance, or one long
+//! table. Both are written picture by picture, in the order of the corpus, and hold no more than
+//! one in memory.
 
 mod coco;
 mod long;

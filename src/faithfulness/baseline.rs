@@ -10,14 +10,15 @@ use tch::Tensor;
 /// The Gaussian's standard deviation as a share of each side.
 const CENTRE_DEVIATION: f64 = 0.25;
 
-/// Independent uniform numbers at the places of A, finished as every other map: as smooth as a class activation map, so
-/// that smoothness alone wins nothing.
+/// Independent uniform numbers at the places of A, finished as every other map: as smooth as a
+/// class activation map, so that smoothness alone wins nothing.
 ///
 /// # Errors
 /// No memory.
 pub(super) fn random(grid: Grid, size: Size, seed: u64) -> Result<Vec<f32>> {
     let mut random = Random::of_text(seed, "random baseline");
-    let values: Vec<f32> = (0..grid.rows * grid.columns).map(|_| random.uniform(0.0, 1.0) as f32).collect();
+    let values: Vec<f32> =
+        (0..grid.rows * grid.columns).map(|_| random.uniform(0.0, 1.0) as f32).collect();
     finished(&values, grid, size)
 }
 
@@ -54,7 +55,9 @@ mod tests {
 
         let map = centre(size);
         let value = |x: usize, y: usize| map[y * 31 + x];
-        assert!(value(15, 11) > 0.99 && value(15, 11) > value(10, 11) && value(10, 11) > value(0, 0));
+        assert!(
+            value(15, 11) > 0.99 && value(15, 11) > value(10, 11) && value(10, 11) > value(0, 0)
+        );
         assert_eq!(value(3, 4), value(27, 17), "it is symmetric");
     }
 }

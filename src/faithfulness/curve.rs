@@ -1,10 +1,11 @@
-//! Deletion and insertion (Petsiuk, Das, Saenko 2018, RISE, section 4.2): how fast the probability falls when the map's
-//! highest pixels go first, and rises when they come first.
+//! Deletion and insertion (Petsiuk, Das, Saenko 2018, RISE, section 4.2): how fast the probability
+//! falls when the map's highest pixels go first, and rises when they come first.
 //!
-//! As in the authors' code, deleted pixels become the network's zero, which is the mean image (black where the model
-//! subtracts nothing), and insertion starts from a blurred picture, whose soft edges give less away than a grey
-//! canvas's hard ones. Their blur: 11 x 11 Gaussian weights of deviation 5; here the border is mirrored rather than
-//! filled with zeros, so that the blurred picture has no frame.
+//! As in the authors' code, deleted pixels become the network's zero, which is the mean image
+//! (black where the model subtracts nothing), and insertion starts from a blurred picture, whose
+//! soft edges give less away than a grey canvas's hard ones. Their blur: 11 x 11 Gaussian weights
+//! of deviation 5; here the border is mirrored rather than filled with zeros, so that the blurred
+//! picture has no frame.
 
 use super::order::part;
 use tch::{Kind, TchError, Tensor};
@@ -23,11 +24,13 @@ pub(super) fn counts(pixels: usize, steps: usize) -> Vec<i64> {
     (0..=steps).map(|step| part(pixels, (step, steps))).collect()
 }
 
-/// Writes a picture into `changed`: `new` where a pixel's rank is below `count`, else `old`. Of all three the channels
-/// of a pixel lie beside each other, row by row; `ranks` has one number a pixel.
+/// Writes a picture into `changed`: `new` where a pixel's rank is below `count`, else `old`. Of all
+/// three the channels of a pixel lie beside each other, row by row; `ranks` has one number a pixel.
 pub(super) fn replace(old: &[f32], new: &[f32], ranks: &[i64], count: i64, changed: &mut [f32]) {
     let pixels = changed.chunks_exact_mut(CHANNELS).zip(ranks);
-    for ((changed, &rank), (old, new)) in pixels.zip(old.chunks_exact(CHANNELS).zip(new.chunks_exact(CHANNELS))) {
+    for ((changed, &rank), (old, new)) in
+        pixels.zip(old.chunks_exact(CHANNELS).zip(new.chunks_exact(CHANNELS)))
+    {
         changed.copy_from_slice(if rank < count { new } else { old });
     }
 }
@@ -43,8 +46,9 @@ pub(super) fn area(curve: &[f64]) -> f64 {
 /// # Errors
 /// No memory; fewer than six rows or columns.
 pub(super) fn blurred(x: &Tensor) -> Result<Tensor, TchError> {
-    let weights: Vec<f64> =
-        (-BLUR_RADIUS..=BLUR_RADIUS).map(|index| (-0.5 * (index as f64 / BLUR_DEVIATION).powi(2)).exp()).collect();
+    let weights: Vec<f64> = (-BLUR_RADIUS..=BLUR_RADIUS)
+        .map(|index| (-0.5 * (index as f64 / BLUR_DEVIATION).powi(2)).exp())
+        .collect();
     let sum: f64 = weights.iter().sum();
     let weights: Vec<f32> = weights.into_iter().map(|weight| (weight / sum) as f32).collect();
     let side = weights.len() as i64;
@@ -73,7 +77,9 @@ mod tests {
     fn steps_are_equal_and_end_with_every_pixel() {
         assert_eq!(counts(10, 4), [0, 3, 5, 8, 10]);
         assert_eq!(counts(51_529, 20)[20], 51_529);
-        assert!(counts(51_529, 20).windows(2).all(|pair| (2576..=2577).contains(&(pair[1] - pair[0]))));
+        assert!(
+            counts(51_529, 20).windows(2).all(|pair| (2576..=2577).contains(&(pair[1] - pair[0])))
+        );
     }
 
     #[test]

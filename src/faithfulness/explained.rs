@@ -1,5 +1,5 @@
-//! Pictures in the explained network, a batch at a time: what is explained, the maps of all methods, and what becomes
-//! of the maps where the head is redrawn.
+//! Pictures in the explained network, a batch at a time: what is explained, the maps of all
+//! methods, and what becomes of the maps where the head is redrawn.
 
 use super::probe::Probe;
 use crate::attribution::{HeadPass, Maps, explain_at};
@@ -54,8 +54,9 @@ pub(super) struct JudgedMap {
 }
 
 impl<'a> ExplainedBatch<'a> {
-    /// Runs `pictures`, of the network's input size; `class` is explained, `None`: the predicted one of each; `seeds`
-    /// are those of `analyze` for the pictures, so that methods that draw at random give the same maps here.
+    /// Runs `pictures`, of the network's input size; `class` is explained, `None`: the predicted
+    /// one of each; `seeds` are those of `analyze` for the pictures, so that methods that draw at
+    /// random give the same maps here.
     ///
     /// # Errors
     /// The network cannot be run.
@@ -67,7 +68,8 @@ impl<'a> ExplainedBatch<'a> {
     ) -> Result<Self> {
         let forward = Forward::of_pictures(network, pictures)?;
         let predictions = forward.predictions(network.card())?;
-        let classes = predictions.iter().map(|prediction| class.unwrap_or(prediction.label)).collect();
+        let classes =
+            predictions.iter().map(|prediction| class.unwrap_or(prediction.label)).collect();
         let Forward { input, activation, .. } = forward;
         Ok(Self { network, input, activation, seeds, classes, distinct: distinct(pictures) })
     }
@@ -78,22 +80,31 @@ impl<'a> ExplainedBatch<'a> {
         Grid { rows: size[2] as usize, columns: size[3] as usize }
     }
 
-    /// The picture at `place` of the batch, ready to be changed; `inputs` is the number of changed ones that go through
-    /// the network at once by now.
+    /// The picture at `place` of the batch, ready to be changed; `inputs` is the number of changed
+    /// ones that go through the network at once by now.
     ///
     /// # Errors
     /// There is no such picture.
     pub(super) fn probe(&self, place: usize, inputs: &'a Cell<usize>) -> Result<Probe<'a>> {
-        let input = self.input.f_narrow(0, place as i64, 1).map_err(Error::torch("preparing changed pictures"))?;
+        let input = self
+            .input
+            .f_narrow(0, place as i64, 1)
+            .map_err(Error::torch("preparing changed pictures"))?;
         Ok(Probe { network: self.network, inputs, input, class: self.classes[place] })
     }
 
-    /// The maps of all methods for the explained classes by `network`, which may have another head than the pictures'
-    /// own: one list a method, with one entry for each of `sizes`. All that this room knows of the methods is here.
+    /// The maps of all methods for the explained classes by `network`, which may have another head
+    /// than the pictures' own: one list a method, with one entry for each of `sizes`. All that this
+    /// room knows of the methods is here.
     ///
     /// # Errors
     /// No memory.
-    pub(super) fn maps(&self, network: &dyn Classifier, cam: &CamConfig, sizes: &[Size]) -> Result<Vec<Vec<Maps>>> {
+    pub(super) fn maps(
+        &self,
+        network: &dyn Classifier,
+        cam: &CamConfig,
+        sizes: &[Size],
+    ) -> Result<Vec<Vec<Maps>>> {
         let activation = self.activation.with_values(self.activation.values.shallow_clone());
         let forward = Forward::from_activation(network, self.input.shallow_clone(), activation)?;
         let pass = HeadPass::new(network, &forward, cam.options(), &self.classes, &self.seeds)?;
@@ -101,7 +112,8 @@ impl<'a> ExplainedBatch<'a> {
         cam.methods.iter().map(|&method| explain_at(method, &pass, sizes)).collect()
     }
 
-    /// For each picture the map of each method, of `size`, and what becomes of it in the `redrawn` networks.
+    /// For each picture the map of each method, of `size`, and what becomes of it in the `redrawn`
+    /// networks.
     ///
     /// # Errors
     /// No memory.
@@ -136,14 +148,15 @@ impl<'a> ExplainedBatch<'a> {
     }
 }
 
-/// The maps of a batch by one method, one entry a picture, held against no other. A map that is all but flat orders
-/// nothing: it counts as the zeros it stands for.
+/// The maps of a batch by one method, one entry a picture, held against no other. A map that is all
+/// but flat orders nothing: it counts as the zeros it stands for.
 ///
 /// # Errors
 /// A GPU cannot be read.
 pub(super) fn unjudged(maps: &Maps) -> Result<Vec<JudgedMap>> {
     let values = maps.values()?.into_iter().zip(&maps.flat);
-    let values = values.map(|(values, &flat)| (if flat { vec![0.0; values.len()] } else { values }, flat));
+    let values =
+        values.map(|(values, &flat)| (if flat { vec![0.0; values.len()] } else { values }, flat));
     Ok(values.map(|(values, flat)| JudgedMap { values, flat, correlations: Vec::new() }).collect())
 }
 

@@ -1,17 +1,18 @@
-//! Removed pixels filled in from those that are left: the linear imputation of ROAD (Rong, Leemann, Borisov, Kasneci,
-//! Kasneci 2022, section 4.2).
+//! Removed pixels filled in from those that are left: the linear imputation of ROAD (Rong, Leemann,
+//! Borisov, Kasneci, Kasneci 2022, section 4.2).
 //!
-//! Each removed pixel is the weighted mean of its up to eight neighbours, removed or not: weight 1/6 beside, above and
-//! below, 1/12 at the corners, divided by their sum at the border. That is one linear equation a removed pixel.
-//! Multiplied by that sum, the system is symmetric; it is part of the Laplacian of a connected graph, hence positive
-//! definite as soon as one pixel is left. It is solved by conjugate gradients, for the three channels side by side,
-//! preconditioned by an incomplete factorisation that keeps row sums (Gustafsson 1978), without which large holes take
+//! Each removed pixel is the weighted mean of its up to eight neighbours, removed or not: weight
+//! 1/6 beside, above and below, 1/12 at the corners, divided by their sum at the border. That is
+//! one linear equation a removed pixel. Multiplied by that sum, the system is symmetric; it is part
+//! of the Laplacian of a connected graph, hence positive definite as soon as one pixel is left. It
+//! is solved by conjugate gradients, for the three channels side by side, preconditioned by an
+//! incomplete factorisation that keeps row sums (Gustafsson 1978), without which large holes take
 //! ten times as many steps.
 //!
 //! With A = L + D + L' and the factorisation (E + L) E^-1 (E + L'), the conjugate gradients run on
-//! (E + L)^-1 A (E + L')^-1, preconditioned by E^-1: the same iterates, but the product with A falls away, since
-//! A = (E + L) + (D - 2 E) + (E + L'), and half of the work with it (Eisenstat 1981; Saad 2003, Iterative Methods for
-//! Sparse Linear Systems, 2nd edition, section 9.2.2).
+//! (E + L)^-1 A (E + L')^-1, preconditioned by E^-1: the same iterates, but the product with A
+//! falls away, since A = (E + L) + (D - 2 E) + (E + L'), and half of the work with it (Eisenstat
+//! 1981; Saad 2003, Iterative Methods for Sparse Linear Systems, 2nd edition, section 9.2.2).
 
 use crate::image::Size;
 use crate::stats::{PositiveDefinite, conjugate_gradients};
@@ -21,12 +22,13 @@ use std::cell::RefCell;
 /// The red, green and blue level of a pixel.
 pub(super) type RgbLevels = [f64; 3];
 
-/// The four neighbours before a pixel in reading order: (columns, rows, weight). The other four mirror them. Weights
-/// are twelve times the paper's.
+/// The four neighbours before a pixel in reading order: (columns, rows, weight). The other four
+/// mirror them. Weights are twelve times the paper's.
 const BEFORE: [(i64, i64, f64); 4] = [(-1, -1, 1.0), (0, -1, 2.0), (1, -1, 1.0), (-1, 0, 2.0)];
 
-/// The residual, forwards by E + L, must fall below this share of the right side, likewise (2-norm), by channel.
-/// Filled levels are then right to 5e-6, less than the network's f32 resolves of a level of 100.
+/// The residual, forwards by E + L, must fall below this share of the right side, likewise
+/// (2-norm), by channel. Filled levels are then right to 5e-6, less than the network's f32 resolves
+/// of a level of 100.
 const TOLERANCE: f64 = 1e-8;
 
 /// How much of the row sums the factorisation keeps: all of them can make a pivot vanish.
@@ -36,8 +38,16 @@ const KEPT: f64 = 0.97;
 ///
 /// # Errors
 /// No pixel is left.
-pub(super) fn impute(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Result<Vec<RgbLevels>> {
-    assert_eq!((picture.len(), removed.len()), (size.area(), size.area()), "one colour and one flag a pixel");
+pub(super) fn impute(
+    picture: &[RgbLevels],
+    size: Size,
+    removed: &[bool],
+) -> Result<Vec<RgbLevels>> {
+    assert_eq!(
+        (picture.len(), removed.len()),
+        (size.area(), size.area()),
+        "one colour and one flag a pixel"
+    );
     if removed.iter().all(|&removed| removed) {
         return Err(Error::Numerics("no pixel is left to fill the removed ones in from".into()));
     }
@@ -46,9 +56,13 @@ pub(super) fn impute(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Res
     let most_steps = system.pixels.len().max(100);
     let mut right = vec![[0.0; 3]; system.right.len()];
     system.forwards(&mut right, |unknown| system.right[unknown]);
-    let solution = conjugate_gradients(&system, &right, TOLERANCE, most_steps).ok_or_else(|| {
-        Error::Numerics("filling in removed pixels did not converge; please report it with the picture".into())
-    })?;
+    let solution =
+        conjugate_gradients(&system, &right, TOLERANCE, most_steps).ok_or_else(|| {
+            Error::Numerics(
+                "filling in removed pixels did not converge; please report it with the picture"
+                    .into(),
+            )
+        })?;
     let mut colours = right;
     system.backwards(&solution, &mut colours);
     let mut filled = picture.to_vec();
@@ -58,8 +72,8 @@ pub(super) fn impute(picture: &[RgbLevels], size: Size, removed: &[bool]) -> Res
     Ok(filled)
 }
 
-/// The equations. Vectors over the unknowns have one entry more, the neighbour that is not there: it is zero in all of
-/// them, so that it changes no sum.
+/// The equations. Vectors over the unknowns have one entry more, the neighbour that is not there:
+/// it is zero in all of them, so that it changes no sum.
 struct System {
     /// The removed pixels, in reading order: the unknowns.
     pixels: Vec<usize>,
@@ -103,9 +117,12 @@ impl System {
             pixels,
         };
         for unknown in 0..count {
-            let (x, y) = (system.pixels[unknown] as i64 % width, system.pixels[unknown] as i64 / width);
+            let (x, y) =
+                (system.pixels[unknown] as i64 % width, system.pixels[unknown] as i64 / width);
             for (at, (right, down, weight)) in BEFORE.into_iter().enumerate() {
-                for (sign, neighbours) in [(1, &mut system.before[unknown]), (-1, &mut system.behind[unknown])] {
+                for (sign, neighbours) in
+                    [(1, &mut system.before[unknown]), (-1, &mut system.behind[unknown])]
+                {
                     let (x, y) = (x + sign * right, y + sign * down);
                     if !(0..width).contains(&x) || !(0..height).contains(&y) {
                         continue;
@@ -122,12 +139,18 @@ impl System {
         }
         system.pivots = system.factorise();
         system.inverse_pivots = system.pivots.iter().map(|pivot| 1.0 / pivot).collect();
-        system.middle = system.diagonal.iter().zip(&system.pivots).map(|(all, pivot)| all - 2.0 * pivot).collect();
+        system.middle = system
+            .diagonal
+            .iter()
+            .zip(&system.pivots)
+            .map(|(all, pivot)| all - 2.0 * pivot)
+            .collect();
         system
     }
 
-    /// M = (L + E) E^-1 (E + L') with the matrix's own lower triangle L and pivots E such that [`KEPT`] of what M adds
-    /// beside the diagonal is taken off it. Returns E, one entry an unknown.
+    /// M = (L + E) E^-1 (E + L') with the matrix's own lower triangle L and pivots E such that
+    /// [`KEPT`] of what M adds beside the diagonal is taken off it. Returns E, one entry an
+    /// unknown.
     fn factorise(&self) -> Vec<f64> {
         let nobody = self.pixels.len();
         let mut pivots: Vec<f64> = Vec::with_capacity(nobody);
@@ -135,7 +158,12 @@ impl System {
             .behind
             .iter()
             .map(|neighbours| {
-                neighbours.iter().zip(BEFORE).filter(|&(&at, _)| at as usize != nobody).map(|(_, (.., w))| w).sum()
+                neighbours
+                    .iter()
+                    .zip(BEFORE)
+                    .filter(|&(&at, _)| at as usize != nobody)
+                    .map(|(_, (.., w))| w)
+                    .sum()
             })
             .collect();
         for unknown in 0..nobody {
@@ -143,7 +171,8 @@ impl System {
             for (&at, (.., weight)) in self.before[unknown].iter().zip(BEFORE) {
                 let neighbour = at as usize;
                 if neighbour != nobody {
-                    pivot -= weight * ((1.0 - KEPT) * weight + KEPT * behind[neighbour]) / pivots[neighbour];
+                    pivot -= weight * ((1.0 - KEPT) * weight + KEPT * behind[neighbour])
+                        / pivots[neighbour];
                 }
             }
             pivots.push(pivot);
@@ -151,7 +180,8 @@ impl System {
         pivots
     }
 
-    /// Solves (E + L) x = `right`, forwards. The signs of L are turned: what it multiplies is added.
+    /// Solves (E + L) x = `right`, forwards. The signs of L are turned: what it multiplies is
+    /// added.
     fn forwards(&self, x: &mut [RgbLevels], right: impl Fn(usize) -> RgbLevels) {
         x[self.pixels.len()] = [0.0; 3];
         let mut last = [0.0; 3];
@@ -171,9 +201,9 @@ impl System {
         }
     }
 
-    /// The value of an unknown from those in the row before, and from `last`, that of the unknown before, if this is
-    /// its neighbour. It is handed on directly, and enters last: each value waits for the one before, which is what
-    /// takes the time.
+    /// The value of an unknown from those in the row before, and from `last`, that of the unknown
+    /// before, if this is its neighbour. It is handed on directly, and enters last: each value
+    /// waits for the one before, which is what takes the time.
     #[inline(always)]
     fn next(
         &self,
@@ -235,22 +265,29 @@ mod tests {
     /// Random holes of about `share` of the pixels, in patches of `patch` pixels' side.
     fn holes(size: Size, patch: u32, share: f64, random: &mut Random) -> Vec<bool> {
         let across = size.width.div_ceil(patch);
-        let patches: Vec<bool> =
-            (0..across * size.height.div_ceil(patch)).map(|_| random.uniform(0.0, 1.0) < share).collect();
-        let patch_of = |pixel: u32| (pixel / size.width / patch) * across + (pixel % size.width) / patch;
+        let patches: Vec<bool> = (0..across * size.height.div_ceil(patch))
+            .map(|_| random.uniform(0.0, 1.0) < share)
+            .collect();
+        let patch_of =
+            |pixel: u32| (pixel / size.width / patch) * across + (pixel % size.width) / patch;
         (0..size.area() as u32).map(|pixel| patches[patch_of(pixel) as usize]).collect()
     }
 
     #[test]
     fn one_pixel_is_the_weighted_mean_of_its_neighbours() {
-        let picture: Vec<RgbLevels> = (0..9).map(|index| [f64::from(index * index), 1.0, 0.0]).collect();
+        let picture: Vec<RgbLevels> =
+            (0..9).map(|index| [f64::from(index * index), 1.0, 0.0]).collect();
         let only = |pixel: usize| (0..9).map(|index| index == pixel).collect::<Vec<_>>();
         let filled = impute(&picture, Size::new(3, 3), &only(4)).unwrap();
         let middle = (1.0 + 9.0 + 25.0 + 49.0) / 6.0 + (0.0 + 4.0 + 36.0 + 64.0) / 12.0;
         approx::assert_abs_diff_eq!(filled[4][0], middle, epsilon = 1e-9);
         // A corner has three neighbours: weights 1/6, 1/6, 1/12 of 5/12.
         let corner = impute(&picture, Size::new(3, 3), &only(8)).unwrap()[8];
-        approx::assert_abs_diff_eq!(corner[0], (2.0 * 25.0 + 2.0 * 49.0 + 16.0) / 5.0, epsilon = 1e-9);
+        approx::assert_abs_diff_eq!(
+            corner[0],
+            (2.0 * 25.0 + 2.0 * 49.0 + 16.0) / 5.0,
+            epsilon = 1e-9
+        );
         assert_eq!(corner[2], 0.0);
         assert!(impute(&picture, Size::new(3, 3), &[true; 9]).is_err());
         assert_eq!(impute(&picture, Size::new(3, 3), &[false; 9]).unwrap(), picture);

@@ -41,7 +41,8 @@ impl Pointer {
 #[derive(Debug)]
 pub struct JudgingNetworks {
     network: Box<dyn Classifier>,
-    /// The network with ever more layers of its head redrawn; empty where the sanity check is not wanted.
+    /// The network with ever more layers of its head redrawn; empty where the sanity check is not
+    /// wanted.
     redrawn: Vec<Box<dyn Classifier>>,
     regions: Option<Regions>,
     /// Pictures that are explained at a time by now.
@@ -51,11 +52,18 @@ pub struct JudgingNetworks {
 }
 
 impl JudgingNetworks {
-    /// Without `regions` there is no pointing game. As many pictures are explained at a time as `config` says.
+    /// Without `regions` there is no pointing game. As many pictures are explained at a time as
+    /// `config` says.
     ///
     /// # Errors
-    /// No memory for the redrawn heads; the sanity check of a network that does not show its layers.
-    pub fn new(network: Box<dyn Classifier>, regions: Option<Regions>, plan: &Plan, config: &Config) -> Result<Self> {
+    /// No memory for the redrawn heads; the sanity check of a network that does not show its
+    /// layers.
+    pub fn new(
+        network: Box<dyn Classifier>,
+        regions: Option<Regions>,
+        plan: &Plan,
+        config: &Config,
+    ) -> Result<Self> {
         let redrawn = match plan.has(Measure::Sanity) {
             true => sanity::redrawn_networks(&*network, config.cam.seed)?,
             false => Vec::new(),
@@ -114,11 +122,12 @@ pub struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// For these networks and maps from elsewhere, which are those that `config` names; without a `pointer` there is no
-    /// pointing game.
+    /// For these networks and maps from elsewhere, which are those that `config` names; without a
+    /// `pointer` there is no pointing game.
     ///
     /// # Errors
-    /// A class to be explained that is no label; maps of something else than a label; a network with a single output.
+    /// A class to be explained that is no label; maps of something else than a label; a network
+    /// with a single output.
     pub fn new(
         networks: &JudgingNetworks,
         pointer: Option<Pointer>,
@@ -129,7 +138,8 @@ impl<'a> Judge<'a> {
         let card = networks.network.card();
         if let Some(scalar) = &card.scalar {
             return Err(Error::Setting(format!(
-                "methods are judged by the probability of a label, and the network has the single output {}",
+                "methods are judged by the probability of a label, and the network has the single \
+                 output {}",
                 scalar.name
             )));
         }
@@ -150,7 +160,8 @@ impl<'a> Judge<'a> {
         &self.metrics
     }
 
-    /// What is explained of the pictures of a batch, with the maps of all methods and those from elsewhere.
+    /// What is explained of the pictures of a batch, with the maps of all methods and those from
+    /// elsewhere.
     fn explain<'n>(
         &self,
         networks: &'n JudgingNetworks,
@@ -161,10 +172,12 @@ impl<'a> Judge<'a> {
         let seeds: Vec<u64> = batch.iter().map(|picture| self.seed(picture)).collect();
         let inputs: Vec<&Rgb8> = batch.iter().map(|picture| &picture.input).collect();
         let explained = ExplainedBatch::new(&*networks.network, &inputs, self.class, seeds)?;
-        let mut explanations = explained.explanations(&networks.redrawn, &self.config.cam, size, timings)?;
+        let mut explanations =
+            explained.explanations(&networks.redrawn, &self.config.cam, size, timings)?;
         let probe = |place: usize| explained.probe(place, &networks.inputs);
         let probes = (0..batch.len()).map(probe).collect::<Result<Vec<_>>>()?;
-        let external: Vec<&[Vec<f32>]> = batch.iter().map(|picture| picture.external.as_slice()).collect();
+        let external: Vec<&[Vec<f32>]> =
+            batch.iter().map(|picture| picture.external.as_slice()).collect();
         for maps in self.external.finish(&external, size, probes[0].input.device())? {
             for (explanations, explanation) in explanations.iter_mut().zip(unjudged(&maps)?) {
                 explanations.push(explanation);
@@ -198,7 +211,9 @@ impl<'a> Judge<'a> {
         let mut explanations = explanations.into_iter();
         let baseline = |values| JudgedMap { values, flat: false, correlations: Vec::new() };
         let map = |contender: &Contender| match contender {
-            Contender::Method(_) | Contender::External(_) => explanations.next().expect("one map a method"),
+            Contender::Method(_) | Contender::External(_) => {
+                explanations.next().expect("one map a method")
+            }
             Contender::Random => baseline(probed.random.clone()),
             Contender::Centre => baseline(baseline::centre(size)),
             Contender::Uniform => baseline(vec![1.0; size.area()]),
@@ -212,7 +227,8 @@ impl<'a> Judge<'a> {
         let readings = readings.into_iter().chain(std::iter::repeat(Readings::default()));
         let verdict = |(map, readings): (&JudgedMap, Readings)| {
             let energy = inside.as_ref().and_then(|inside| pointing::energy(&map.values, inside));
-            let value = |metric: &Metric| value(*metric, &readings, whole, energy, &map.correlations);
+            let value =
+                |metric: &Metric| value(*metric, &readings, whole, energy, &map.correlations);
             let values = self.metrics.iter().map(value).collect();
             Verdict { flat: map.flat, values, curves: readings.curves }
         };
@@ -223,13 +239,18 @@ impl<'a> Judge<'a> {
 
     /// The pixels of the input inside regions of the named class, where the picture has one.
     fn inside(&self, networks: &JudgingNetworks, picture: &Candidate) -> Result<Option<Vec<bool>>> {
-        let (Some(pointer), Some(pointing)) = (&self.pointer, &self.plan.pointing) else { return Ok(None) };
+        let (Some(pointer), Some(pointing)) = (&self.pointer, &self.plan.pointing) else {
+            return Ok(None);
+        };
         let located = match &networks.regions {
             Some(regions) => regions.locate(&[&picture.seen])?.remove(0),
             None => Vec::new(),
         };
-        let counts = |found: &Located| found.class == pointer.class && found.confidence > pointing.confidence;
-        let regions: Vec<Region> = located.into_iter().filter(counts).map(|found| found.region).collect();
+        let counts = |found: &Located| {
+            found.class == pointer.class && found.confidence > pointing.confidence
+        };
+        let regions: Vec<Region> =
+            located.into_iter().filter(counts).map(|found| found.region).collect();
         let inside = inside(&regions, &picture.placement);
         Ok(inside.contains(&true).then_some(inside))
     }
@@ -246,8 +267,13 @@ impl Stage for Judge<'_> {
     }
 
     fn prepare(&self, source: &Source) -> Result<Candidate, Failure> {
-        let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
+        let options = DecodeOptions {
+            ignore_exif: self.config.corpus.ignore_exif,
+            ..DecodeOptions::default()
+        };
+        let picture = source
+            .decode(&options)
+            .map_err(|error| Failure::new(&source.path, "decode", &error))?;
         let seen = match &self.pointer {
             Some(pointer) => pointer.finder.see(&picture, &source.path),
             None => Ok(Seen::default()),
@@ -267,13 +293,21 @@ impl Stage for Judge<'_> {
         self.fit.input
     }
 
-    fn run(&self, networks: &mut JudgingNetworks, batch: &[&Candidate], timings: &mut Timings) -> Result<Vec<Judged>> {
+    fn run(
+        &self,
+        networks: &mut JudgingNetworks,
+        batch: &[&Candidate],
+        timings: &mut Timings,
+    ) -> Result<Vec<Judged>> {
         let networks = &*networks;
         let mut pictures = networks.pictures.get();
-        let explained = in_batches(batch, &mut pictures, |filled| self.explain(networks, filled, timings))?;
+        let explained =
+            in_batches(batch, &mut pictures, |filled| self.explain(networks, filled, timings))?;
         networks.pictures.set(pictures);
         let judged = batch.iter().zip(explained);
-        judged.map(|(picture, explained)| self.judge(networks, picture, explained, timings)).collect()
+        judged
+            .map(|(picture, explained)| self.judge(networks, picture, explained, timings))
+            .collect()
     }
 
     fn batch_size(&self, networks: &JudgingNetworks) -> usize {
@@ -293,7 +327,8 @@ fn value(
         Metric::Deletion => readings.curve(Curve::Deletion).map(area),
         Metric::Insertion => readings.curve(Curve::Insertion).map(area),
         Metric::Road => {
-            let (most, least) = (readings.curve(Curve::RoadMost)?, readings.curve(Curve::RoadLeast)?);
+            let (most, least) =
+                (readings.curve(Curve::RoadMost)?, readings.curve(Curve::RoadLeast)?);
             Some(combined(&most[1..], &least[1..]))
         }
         Metric::AverageDrop => drop(whole, readings.shown?),

@@ -25,7 +25,8 @@ impl Measure {
     pub const WITHOUT_DETECTOR: &[Self] =
         &[Self::Deletion, Self::Insertion, Self::Road, Self::Confidence, Self::Sanity];
 
-    /// The numbers it gives for a picture and a map; `layers` is the number of linear layers in the head.
+    /// The numbers it gives for a picture and a map; `layers` is the number of linear layers in the
+    /// head.
     pub fn metrics(self, layers: usize) -> Vec<Metric> {
         match self {
             Self::Deletion => vec![Metric::Deletion],
@@ -45,7 +46,8 @@ pub enum Metric {
     Deletion,
     /// Area under the probability as the map's highest pixels are shown first, 0 to 1.
     Insertion,
-    /// Half of what the probability is higher without the map's lowest pixels than without its highest, -1/2 to 1/2.
+    /// Half of what the probability is higher without the map's lowest pixels than without its
+    /// highest, -1/2 to 1/2.
     Road,
     /// Share of the probability that is lost when the picture is multiplied by the map, 0 to 1.
     AverageDrop,
@@ -55,7 +57,8 @@ pub enum Metric {
     Increase,
     /// Share of the map inside the boxes of the named class, 0 to 1.
     Pointing,
-    /// Rank correlation of the map with that of a head whose last so many linear layers are redrawn, -1 to 1.
+    /// Rank correlation of the map with that of a head whose last so many linear layers are
+    /// redrawn, -1 to 1.
     Sanity(usize),
 }
 
@@ -96,13 +99,15 @@ impl Metric {
         }
     }
 
-    /// Which end is good. No correlation with a redrawn head's map is: a map that stays the same does not tell of the
-    /// weights.
+    /// Which end is good. No correlation with a redrawn head's map is: a map that stays the same
+    /// does not tell of the weights.
     pub fn better(self) -> Better {
         match self {
             Self::Deletion | Self::AverageDrop => Better::Lower,
             Self::Sanity(_) => Better::Zero,
-            Self::Insertion | Self::Road | Self::AverageGain | Self::Increase | Self::Pointing => Better::Higher,
+            Self::Insertion | Self::Road | Self::AverageGain | Self::Increase | Self::Pointing => {
+                Better::Higher
+            }
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Is a method any good? Faithfulness of activation maps to the model, over a corpus.
 //!
-//! In: pictures, the emotion model, methods. Out: per method and metric a mean over pictures with its interval, beside
-//! the same for baselines that know nothing of the model. All perturbations happen at the network's input: the photo
-//! squashed to its input size, levels 0..255 less the mean image, f32, never rounded. The score is the softmax
-//! probability of the explained class. Each metric has a file of its own, with its source; [`Judge`] brings them
-//! together for a picture, [`Evaluation`] over pictures.
+//! In: pictures, the emotion model, methods. Out: per method and metric a mean over pictures with
+//! its interval, beside the same for baselines that know nothing of the model. All perturbations
+//! happen at the network's input: the photo squashed to its input size, levels 0..255 less the mean
+//! image, f32, never rounded. The score is the softmax probability of the explained class. Each
+//! metric has a file of its own, with its source; [`Judge`] brings them together for a picture,
+//! [`Evaluation`] over pictures.
 //!
-//! These numbers say how well a map agrees with what the model does. They say nothing of whether the model is right.
+//! These numbers say how well a map agrees with what the model does. They say nothing of whether
+//! the model is right.
 
 mod baseline;
 mod confidence;
@@ -46,7 +48,8 @@ use serde::{Deserialize, Serialize};
 /// The command by which `run.json` knows its runs.
 pub const COMMAND: &str = "evaluate";
 
-/// Probabilities over this are called saturated: there is next to nothing to be won, and little moves.
+/// Probabilities over this are called saturated: there is next to nothing to be won, and little
+/// moves.
 pub const SATURATED: f64 = 0.999;
 
 /// What is to be measured, and how.
@@ -81,22 +84,32 @@ impl Plan {
         let refuse = |message: String| Err(Error::Setting(message));
         if self.measures.is_empty() {
             return refuse(
-                "nothing is to be measured: name at least one of --metrics, or a class with --pointing".into(),
+                "nothing is to be measured: name at least one of --metrics, or a class with \
+                 --pointing"
+                    .into(),
             );
         }
-        if let Some(twice) = (1..self.measures.len()).find(|&at| self.measures[..at].contains(&self.measures[at])) {
-            return refuse(format!("the metric {:?} is named twice", self.measures[twice]).to_lowercase());
+        if let Some(twice) =
+            (1..self.measures.len()).find(|&at| self.measures[..at].contains(&self.measures[at]))
+        {
+            return refuse(
+                format!("the metric {:?} is named twice", self.measures[twice]).to_lowercase(),
+            );
         }
         if !(2..=1000).contains(&self.steps) {
             return refuse(format!("steps should be from 2 to 1000, found {}", self.steps));
         }
         if self.resamples > 1_000_000 {
-            return refuse(format!("resamples should be at most a million, found {}", self.resamples));
+            return refuse(format!(
+                "resamples should be at most a million, found {}",
+                self.resamples
+            ));
         }
         match &self.pointing {
-            Some(pointing) if !(0.0..=1.0).contains(&pointing.confidence) => {
-                refuse(format!("pointing-confidence should be from 0 to 1, found {}", pointing.confidence))
-            }
+            Some(pointing) if !(0.0..=1.0).contains(&pointing.confidence) => refuse(format!(
+                "pointing-confidence should be from 0 to 1, found {}",
+                pointing.confidence
+            )),
             _ => Ok(()),
         }
     }
@@ -106,7 +119,8 @@ impl Plan {
         self.measures.contains(&measure)
     }
 
-    /// The metrics in the order of tables; `layers` is the number of layers the sanity check redraws.
+    /// The metrics in the order of tables; `layers` is the number of layers the sanity check
+    /// redraws.
     fn metrics(&self, layers: usize) -> Vec<Metric> {
         let mut measures = self.measures.clone();
         measures.sort_unstable();
@@ -158,13 +172,19 @@ impl EvaluationSettings {
     /// Those of the run that `manifest` describes.
     ///
     /// # Errors
-    /// It is no run of `emocam evaluate`, or its settings cannot be read; the message goes behind the run's name.
+    /// It is no run of `emocam evaluate`, or its settings cannot be read; the message goes behind
+    /// the run's name.
     pub fn read(manifest: &Manifest) -> Result<Self, String> {
-        let wrong = |error: &dyn std::fmt::Display| format!("settings of {COMMAND} that cannot be read: {error}");
+        let wrong = |error: &dyn std::fmt::Display| {
+            format!("settings of {COMMAND} that cannot be read: {error}")
+        };
         let read: Self = manifest.settings_of(COMMAND)?;
         read.plan.check().map_err(|error| wrong(&error))?;
         if read.redrawn_layers > MOST_REDRAWN_LAYERS {
-            return Err(wrong(&format!("{} redrawn layers; the limit is {MOST_REDRAWN_LAYERS}", read.redrawn_layers)));
+            return Err(wrong(&format!(
+                "{} redrawn layers; the limit is {MOST_REDRAWN_LAYERS}",
+                read.redrawn_layers
+            )));
         }
         Ok(read)
     }
@@ -181,7 +201,8 @@ pub enum Contender {
     Random,
     /// A Gaussian about the centre.
     Centre,
-    /// The same everywhere: in the pointing game, which alone it plays, the boxes' share of the area.
+    /// The same everywhere: in the pointing game, which alone it plays, the boxes' share of the
+    /// area.
     Uniform,
 }
 

@@ -1,16 +1,18 @@
 //! In which order a map gives up its pixels.
 
-/// The rank of each pixel, 0 for the highest value of `map`. Equal values, as in the large zero parts that the ReLU
-/// leaves, go by `ties`: the random baseline's map, which favours no side of the picture and removes patches, as the
-/// map itself does, rather than scattered pixels. So a map that is flat everywhere is worth exactly what the random
-/// baseline is.
+/// The rank of each pixel, 0 for the highest value of `map`. Equal values, as in the large zero
+/// parts that the ReLU leaves, go by `ties`: the random baseline's map, which favours no side of
+/// the picture and removes patches, as the map itself does, rather than scattered pixels. So a map
+/// that is flat everywhere is worth exactly what the random baseline is.
 ///
 /// # Panics
 /// The maps differ in size: a mistake of the caller.
 pub(super) fn ranks(map: &[f32], ties: &[f32]) -> Vec<i64> {
     assert_eq!(map.len(), ties.len(), "both maps are of one picture");
     let mut order: Vec<usize> = (0..map.len()).collect();
-    order.sort_unstable_by(|&a, &b| map[b].total_cmp(&map[a]).then(ties[b].total_cmp(&ties[a])).then(a.cmp(&b)));
+    order.sort_unstable_by(|&a, &b| {
+        map[b].total_cmp(&map[a]).then(ties[b].total_cmp(&ties[a])).then(a.cmp(&b))
+    });
     let mut ranks = vec![0; map.len()];
     for (rank, pixel) in order.into_iter().enumerate() {
         ranks[pixel] = rank as i64;
@@ -18,7 +20,8 @@ pub(super) fn ranks(map: &[f32], ties: &[f32]) -> Vec<i64> {
     ranks
 }
 
-/// `share` of `pixels`, as numerator and denominator, rounded to the nearest whole number, halves up.
+/// `share` of `pixels`, as numerator and denominator, rounded to the nearest whole number, halves
+/// up.
 pub(super) fn part(pixels: usize, (numerator, denominator): (usize, usize)) -> i64 {
     ((2 * pixels * numerator + denominator) / (2 * denominator)) as i64
 }

@@ -1,6 +1,7 @@
 //! A picture at the network's input, pixel by pixel, and what it looks like with a change.
 //!
-//! Everything is f32 levels less whatever the network subtracts, the channels of a pixel beside each other, row by row.
+//! Everything is f32 levels less whatever the network subtracts, the channels of a pixel beside
+//! each other, row by row.
 
 use super::confidence::multiply;
 use super::curve::{blurred, counts, replace};
@@ -66,12 +67,14 @@ impl Pixels {
     /// # Errors
     /// No memory.
     pub(super) fn new(input: &Tensor, size: Size, seed: u64, plan: &Plan) -> Result<Self> {
-        let read = |input: &Tensor| pixels_of(input).map_err(Error::torch("preparing changed pictures"));
+        let read =
+            |input: &Tensor| pixels_of(input).map_err(Error::torch("preparing changed pictures"));
         let blurred = read(&blurred(input).map_err(Error::torch("blurring a picture"))?)?;
         let input = read(input)?;
         let (mut colours, mut noises) = (Vec::new(), Vec::new());
         if plan.has(Measure::Road) {
-            colours = input.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]].map(f64::from)).collect();
+            colours =
+                input.chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]].map(f64::from)).collect();
             noises = noise(size, seed);
         }
         let (nothing, counts) = (vec![0.0; input.len()], counts(size.area(), plan.steps));
@@ -88,12 +91,17 @@ impl Pixels {
         self.input.len()
     }
 
-    /// Draws a changed picture into `picture`, which has [`Self::len`] numbers; `maps` are those that changes name by
-    /// their places.
+    /// Draws a changed picture into `picture`, which has [`Self::len`] numbers; `maps` are those
+    /// that changes name by their places.
     ///
     /// # Errors
     /// Removed pixels cannot be filled in.
-    pub(super) fn draw(&self, change: Change, maps: &[OrderedMap<'_>], picture: &mut [f32]) -> Result<()> {
+    pub(super) fn draw(
+        &self,
+        change: Change,
+        maps: &[OrderedMap<'_>],
+        picture: &mut [f32],
+    ) -> Result<()> {
         match change {
             Change::Common(Common::Whole) => picture.copy_from_slice(&self.input),
             Change::Common(Common::Nothing) => picture.copy_from_slice(&self.nothing),
@@ -104,7 +112,9 @@ impl Pixels {
                 let count = || self.counts[point];
                 match curve {
                     Curve::Deletion => replace(&self.input, &self.nothing, ranks, count(), picture),
-                    Curve::Insertion => replace(&self.blurred, &self.input, ranks, count(), picture),
+                    Curve::Insertion => {
+                        replace(&self.blurred, &self.input, ranks, count(), picture);
+                    }
                     Curve::RoadMost => self.fill(ranks, (First::MostRelevant, point), picture)?,
                     Curve::RoadLeast => self.fill(ranks, (First::LeastRelevant, point), picture)?,
                 }

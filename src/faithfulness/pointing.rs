@@ -1,10 +1,15 @@
-//! The energy pointing game (Wang et al. 2020, Score-CAM, section 4.3): the share of a map that lies inside the boxes
-//! of one class of objects. A map of no information has the boxes' share of the area.
+//! The energy pointing game (Wang et al. 2020, Score-CAM, section 4.3): the share of a map that
+//! lies inside the boxes of one class of objects. A map of no information has the boxes' share of
+//! the area.
 
 /// The share of the sum of `map` that lies `inside`; undefined for a map of zeros.
 pub(super) fn energy(map: &[f32], inside: &[bool]) -> Option<f64> {
     let sum = |wanted: &dyn Fn(bool) -> bool| -> f64 {
-        map.iter().zip(inside).filter(|&(_, &inside)| wanted(inside)).map(|(&value, _)| f64::from(value)).sum()
+        map.iter()
+            .zip(inside)
+            .filter(|&(_, &inside)| wanted(inside))
+            .map(|(&value, _)| f64::from(value))
+            .sum()
     };
     let whole = sum(&|_| true);
     (whole > 0.0).then(|| sum(&|inside| inside) / whole)
@@ -44,7 +49,11 @@ mod tests {
         let (o, i) = (false, true);
         assert_eq!(found, [i, i, o, o, i, i, o, o, o, i, o, o, o, i, o, o]);
         assert_eq!(area(&found), Some(6.0 / 16.0));
-        assert_eq!(energy(&[1.0; 16], &found), area(&found), "a map of no information has the share of the area");
+        assert_eq!(
+            energy(&[1.0; 16], &found),
+            area(&found),
+            "a map of no information has the share of the area"
+        );
         assert_eq!(energy(&[0.0; 16], &found), None);
         assert_eq!(area(&inside_boxes(&[], Size::new(8, 2), Size::new(4, 4))), None);
     }

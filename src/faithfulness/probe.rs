@@ -6,13 +6,15 @@ use crate::{Error, Result};
 use std::cell::Cell;
 use tch::{Kind, TchError, Tensor};
 
-/// Inputs that go through the network at once, as long as the memory suffices. Always as many, filled up with copies:
-/// libtorch's last digits differ from one size of a batch to another, and a probability must not rise by that.
+/// Inputs that go through the network at once, as long as the memory suffices. Always as many,
+/// filled up with copies: libtorch's last digits differ from one size of a batch to another, and a
+/// probability must not rise by that.
 pub(super) const INPUTS: usize = 16;
 
-/// Activations that go from A to the answer at once, likewise always as many, where the layers between are known: they
-/// may have many weights, in an AlexNet a quarter of a gigabyte, which are read once for all. What is unknown may as
-/// well be the larger part of the network, and is run in batches of [`INPUTS`].
+/// Activations that go from A to the answer at once, likewise always as many, where the layers
+/// between are known: they may have many weights, in an AlexNet a quarter of a gigabyte, which are
+/// read once for all. What is unknown may as well be the larger part of the network, and is run in
+/// batches of [`INPUTS`].
 const HEAD_INPUTS: usize = 64;
 
 /// A picture's input, whose probability is asked for as it is changed.
@@ -28,11 +30,12 @@ pub(super) struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// The explained class's probability for each of `count` changed inputs. `make` gives those with the numbers it is
-    /// asked for, ascending, each number once: (N, 3, rows, columns).
+    /// The explained class's probability for each of `count` changed inputs. `make` gives those
+    /// with the numbers it is asked for, ascending, each number once: (N, 3, rows, columns).
     ///
     /// # Errors
-    /// The network cannot be run, or answers with something that is no number; whatever `make` reports.
+    /// The network cannot be run, or answers with something that is no number; whatever `make`
+    /// reports.
     pub(super) fn probabilities(
         &self,
         count: usize,
@@ -43,11 +46,13 @@ impl Probe<'_> {
         let found = loop {
             let mut size = self.inputs.get();
             let groups = numbers.chunks(self.head_inputs()).map(|group| {
-                let activations = in_batches(group, &mut size, |filled| self.activations(filled, make))?;
+                let activations =
+                    in_batches(group, &mut size, |filled| self.activations(filled, make))?;
                 self.answers(&activations)
             });
             let found = groups.collect::<Result<Vec<_>>>()?.concat();
-            // Where a batch had to become smaller, all inputs go in smaller batches, so that all are treated alike.
+            // Where a batch had to become smaller, all inputs go in smaller batches, so that all
+            // are treated alike.
             if self.inputs.replace(size) == size {
                 break found;
             }
@@ -56,7 +61,8 @@ impl Probe<'_> {
             true => Ok(found),
             false => Err(Error::Torch {
                 doing: "reading the network's answer to a changed picture",
-                message: "a probability is not a number: the weights do not fit this network".into(),
+                message: "a probability is not a number: the weights do not fit this network"
+                    .into(),
             }),
         }
     }
@@ -66,7 +72,8 @@ impl Probe<'_> {
         self.network.layers().map_or(INPUTS, |_| HEAD_INPUTS)
     }
 
-    /// The activations of the inputs `filled`, in whose end the last number may be repeated: one each.
+    /// The activations of the inputs `filled`, in whose end the last number may be repeated: one
+    /// each.
     fn activations(
         &self,
         filled: &[usize],
@@ -75,7 +82,8 @@ impl Probe<'_> {
         let mut numbers = filled.to_vec();
         numbers.dedup();
         let inputs = make(&numbers)?;
-        let inputs = filled_up(&inputs, filled.len()).map_err(Error::torch("preparing changed pictures"))?;
+        let inputs =
+            filled_up(&inputs, filled.len()).map_err(Error::torch("preparing changed pictures"))?;
         let activation = self.network.activation(&inputs)?;
         let one = |place: usize| activation.rows(place as i64, 1);
         let parts = (0..filled.len()).map(one).collect::<Result<Vec<_>, _>>();
@@ -89,16 +97,18 @@ impl Probe<'_> {
         in_batches(&all, &mut size, |batch| {
             let answers = || {
                 let outputs = self.network.outputs(&Activation::joined(batch)?)?;
-                Vec::<f64>::try_from(&outputs.f_softmax(1, Kind::Double)?.f_select(1, self.class as i64)?)
+                Vec::<f64>::try_from(
+                    &outputs.f_softmax(1, Kind::Double)?.f_select(1, self.class as i64)?,
+                )
             };
             answers().map_err(Error::torch("reading the network's answer"))
         })
     }
 }
 
-/// Inputs (N, 3, rows, columns) followed by copies of the last one, (count, 3, rows, columns). Channels lie beside each
-/// other in memory, pixel by pixel, whatever the inputs were made of: the layout decides on the last digits, and
-/// pooling is several times as fast in this one.
+/// Inputs (N, 3, rows, columns) followed by copies of the last one, (count, 3, rows, columns).
+/// Channels lie beside each other in memory, pixel by pixel, whatever the inputs were made of: the
+/// layout decides on the last digits, and pooling is several times as fast in this one.
 fn filled_up(inputs: &Tensor, count: usize) -> Result<Tensor, TchError> {
     let pixels = inputs.f_permute([0, 2, 3, 1])?;
     let (real, count) = (pixels.size()[0], count as i64);

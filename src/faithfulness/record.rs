@@ -39,9 +39,10 @@ impl Line for Judged {
         let points = curves.flat_map(|(_, points)| points);
         let mut shares = points.chain(&self.area).chain([&self.probability]);
         match shares.find(|share| !(0.0..=1.0).contains(*share)) {
-            Some(share) => {
-                Err(format!("probabilities and shares of {} should be from 0 to 1, found {share}", self.path))
-            }
+            Some(share) => Err(format!(
+                "probabilities and shares of {} should be from 0 to 1, found {share}",
+                self.path
+            )),
             None => Ok(()),
         }
     }
@@ -63,9 +64,14 @@ impl RunRecord for Judged {
                 let planned = curves.iter().map(|&curve| (curve, curve.points(plan.steps)));
                 verdict.values.len() == metrics && (verdict.curves.is_empty() || own.eq(planned))
             };
-            let all = record.class < labels && record.verdicts.len() == contenders && record.verdicts.iter().all(fits);
+            let all = record.class < labels
+                && record.verdicts.len() == contenders
+                && record.verdicts.iter().all(fits);
             all.then_some(()).ok_or_else(|| {
-                format!("the record of {} does not fit run.json: other labels, methods or metrics", record.path)
+                format!(
+                    "the record of {} does not fit run.json: other labels, methods or metrics",
+                    record.path
+                )
             })
         })
     }

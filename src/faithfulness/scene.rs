@@ -1,6 +1,7 @@
 //! What all maps of one picture are judged with, and the probabilities that the maps lead to.
 //!
-//! Changed pictures are drawn when their batch goes into the network: memory does not follow the number of maps.
+//! Changed pictures are drawn when their batch goes into the network: memory does not follow the
+//! number of maps.
 
 use super::explained::Grid;
 use super::pixels::{Change, Common, OrderedMap, Pixels};
@@ -44,26 +45,37 @@ impl<'a> ProbedPicture<'a> {
     ///
     /// # Errors
     /// No memory.
-    pub(super) fn new(probe: Probe<'a>, (grid, size): (Grid, Size), seed: u64, plan: &'a Plan) -> Result<Self> {
+    pub(super) fn new(
+        probe: Probe<'a>,
+        (grid, size): (Grid, Size),
+        seed: u64,
+        plan: &'a Plan,
+    ) -> Result<Self> {
         let random = baseline::random(grid, size, seed)?;
         Ok(Self { random, plan, pixels: Pixels::new(&probe.input, size, seed, plan)?, probe })
     }
 
-    /// The probability of the picture as it is, and for each of `maps`, row by row and of the scene's size, everything
-    /// the plan asks.
+    /// The probability of the picture as it is, and for each of `maps`, row by row and of the
+    /// scene's size, everything the plan asks.
     ///
     /// # Errors
     /// The network cannot be run.
-    pub(super) fn readings(&self, maps: &[&[f32]], timings: &mut Timings) -> Result<(f64, Vec<Readings>)> {
+    pub(super) fn readings(
+        &self,
+        maps: &[&[f32]],
+        timings: &mut Timings,
+    ) -> Result<(f64, Vec<Readings>)> {
         let clock = Instant::now();
         let mut drawing = 0.0;
         let random = &self.random;
-        let maps: Vec<OrderedMap> = maps.par_iter().map(|map| OrderedMap::new(map, random)).collect();
+        let maps: Vec<OrderedMap> =
+            maps.par_iter().map(|map| OrderedMap::new(map, random)).collect();
         drawing += clock.elapsed().as_secs_f64();
         let changes = self.changes(maps.len());
         let found = self.probe.probabilities(changes.len(), &mut |numbers| {
             let clock = Instant::now();
-            let inputs = self.inputs(&numbers.iter().map(|&number| changes[number]).collect::<Vec<_>>(), &maps);
+            let inputs = self
+                .inputs(&numbers.iter().map(|&number| changes[number]).collect::<Vec<_>>(), &maps);
             drawing += clock.elapsed().as_secs_f64();
             inputs
         })?;
@@ -72,19 +84,25 @@ impl<'a> ProbedPicture<'a> {
         Ok(self.collected(maps.len(), &changes, &found))
     }
 
-    /// Every picture that the plan wants to see in the network. Those that take longest to draw come first, and beside
-    /// their like, so that a batch of them keeps all cores busy.
+    /// Every picture that the plan wants to see in the network. Those that take longest to draw
+    /// come first, and beside their like, so that a batch of them keeps all cores busy.
     fn changes(&self, maps: usize) -> Vec<Change> {
         let mut changes = Vec::new();
-        let (road, plain): (Vec<Curve>, Vec<Curve>) = self.plan.curves().into_iter().partition(|curve| curve.is_road());
+        let (road, plain): (Vec<Curve>, Vec<Curve>) =
+            self.plan.curves().into_iter().partition(|curve| curve.is_road());
         for &fifths in FIFTHS.iter().rev() {
-            let of_map = |map| road.iter().map(move |&curve| Change::Point { map, curve, point: fifths });
+            let of_map =
+                |map| road.iter().map(move |&curve| Change::Point { map, curve, point: fifths });
             changes.extend((0..maps).flat_map(of_map));
         }
         changes.extend([Common::Whole, Common::Nothing, Common::Blurred].map(Change::Common));
         for map in 0..maps {
             for &curve in &plain {
-                changes.extend((1..self.plan.steps).map(|point| Change::Point { map, curve, point }));
+                changes.extend((1..self.plan.steps).map(|point| Change::Point {
+                    map,
+                    curve,
+                    point,
+                }));
             }
             if self.plan.has(Measure::Confidence) {
                 changes.push(Change::Product { map });

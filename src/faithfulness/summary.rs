@@ -26,12 +26,13 @@ pub struct MetricEstimate {
     pub metric: Metric,
     /// None where no picture has a value.
     pub mean: Option<f64>,
-    /// Of the mean, 95 %; none for fewer than [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES)
-    /// pictures.
+    /// Of the mean, 95 %; none for fewer than
+    /// [`FEWEST_RESAMPLED_CASES`](crate::stats::FEWEST_RESAMPLED_CASES) pictures.
     pub interval: Option<(f64, f64)>,
     /// Pictures with a value.
     pub n: usize,
-    /// Picture by picture less the random baseline's; none for that baseline, and where it has no value.
+    /// Picture by picture less the random baseline's; none for that baseline, and where it has no
+    /// value.
     pub over_random: Option<Difference>,
 }
 
@@ -56,7 +57,12 @@ impl Evaluation {
             settings.map_err(|message| Error::file(run.folder(), message))?;
         let contenders = plan.contenders(&run.manifest.configuration.cam);
         let curves = vec![Vec::new(); contenders.len()];
-        let mut all = Self { contenders, metrics: plan.metrics(redrawn_layers), pictures: Vec::new(), curves };
+        let mut all = Self {
+            contenders,
+            metrics: plan.metrics(redrawn_layers),
+            pictures: Vec::new(),
+            curves,
+        };
         run.for_each_record_in_order(|judged: &Judged| {
             all.add(judged.clone());
             Ok(())
@@ -66,12 +72,15 @@ impl Evaluation {
 
     /// Counts for `run.json`, of so many failures and these times.
     pub fn outcome(&self, failed: usize, timings: Timings) -> Outcome {
-        let contenders = self.contenders.iter().enumerate().filter(|(_, contender)| !contender.is_baseline());
+        let contenders =
+            self.contenders.iter().enumerate().filter(|(_, contender)| !contender.is_baseline());
         Outcome {
             done: self.pictures.len(),
             failed,
             saturated: self.saturated(),
-            flat_maps: contenders.map(|(at, contender)| (contender.name(), self.flat(at))).collect(),
+            flat_maps: contenders
+                .map(|(at, contender)| (contender.name(), self.flat(at)))
+                .collect(),
             timings,
             ..Outcome::default()
         }
@@ -131,27 +140,43 @@ impl Evaluation {
     pub fn curves(&self, contender: usize) -> Vec<(Curve, Vec<(f64, f64)>)> {
         let pictures = self.pictures.len() as f64;
         let points = |curve: Curve, sums: &[f64]| {
-            sums.iter().enumerate().map(|(at, sum)| (curve.fraction(at, sums.len()), sum / pictures)).collect()
+            sums.iter()
+                .enumerate()
+                .map(|(at, sum)| (curve.fraction(at, sums.len()), sum / pictures))
+                .collect()
         };
         self.curves[contender].iter().map(|(curve, sums)| (*curve, points(*curve, sums))).collect()
     }
 
-    /// Every contender's every metric, contender by contender. A contender that cannot have a value by its nature
-    /// (baselines in the sanity check, the uniform map outside the pointing game) is left out.
+    /// Every contender's every metric, contender by contender. A contender that cannot have a value
+    /// by its nature (baselines in the sanity check, the uniform map outside the pointing game) is
+    /// left out.
     pub fn estimates(&self, resamples: usize, seed: u64) -> Vec<MetricEstimate> {
         let pairs: Vec<(usize, usize)> = (0..self.contenders.len())
             .flat_map(|contender| (0..self.metrics.len()).map(move |metric| (contender, metric)))
-            .filter(|&(contender, metric)| takes_part(&self.contenders[contender], self.metrics[metric]))
+            .filter(|&(contender, metric)| {
+                takes_part(&self.contenders[contender], self.metrics[metric])
+            })
             .collect();
-        pairs.into_par_iter().map(|(contender, metric)| self.estimate(contender, metric, resamples, seed)).collect()
+        pairs
+            .into_par_iter()
+            .map(|(contender, metric)| self.estimate(contender, metric, resamples, seed))
+            .collect()
     }
 
-    fn estimate(&self, contender: usize, metric: usize, resamples: usize, seed: u64) -> MetricEstimate {
+    fn estimate(
+        &self,
+        contender: usize,
+        metric: usize,
+        resamples: usize,
+        seed: u64,
+    ) -> MetricEstimate {
         let values: Vec<f64> = self.values(contender, metric).flatten().collect();
         let random = self.contenders.iter().position(|other| *other == Contender::Random);
         let over_random = random.filter(|&random| random != contender).and_then(|random| {
             let pairs = self.values(contender, metric).zip(self.values(random, metric));
-            let differences: Vec<f64> = pairs.filter_map(|(own, random)| Some(own? - random?)).collect();
+            let differences: Vec<f64> =
+                pairs.filter_map(|(own, random)| Some(own? - random?)).collect();
             Some(Difference {
                 mean: mean(&differences)?,
                 interval: percentile_interval_of_mean(&differences, resamples, seed),
@@ -195,14 +220,20 @@ mod tests {
 
     /// So many pictures, on which the methods with even numbers beat the random baseline.
     fn invented(methods: Vec<Contender>, pictures: usize) -> Evaluation {
-        let contenders: Vec<Contender> = methods.into_iter().chain([Contender::Random, Contender::Centre]).collect();
+        let contenders: Vec<Contender> =
+            methods.into_iter().chain([Contender::Random, Contender::Centre]).collect();
         let metrics = vec![Metric::Deletion, Metric::Insertion, Metric::Pointing];
         let mut random = Random::new(4, 0);
         let mut verdict = |at: usize, number: usize| {
             let better = if contenders[at].is_baseline() || at % 2 == 1 { 0.0 } else { 0.2 };
             let mut noise = || random.uniform(0.0, 0.2);
-            let (deletion, insertion, pointing) = (0.5 - better + noise(), 0.4 + better + noise(), 0.3 + noise());
-            let values = vec![Some(deletion), Some(insertion), (!number.is_multiple_of(3)).then_some(pointing)];
+            let (deletion, insertion, pointing) =
+                (0.5 - better + noise(), 0.4 + better + noise(), 0.3 + noise());
+            let values = vec![
+                Some(deletion),
+                Some(insertion),
+                (!number.is_multiple_of(3)).then_some(pointing),
+            ];
             Verdict { flat: false, values, curves: Vec::new() }
         };
         let picture = |number: usize| Judged {
@@ -213,9 +244,13 @@ mod tests {
             verdicts: (0..contenders.len()).map(|index| verdict(index, number)).collect(),
         };
         let pictures: Vec<Judged> = (0..pictures).map(picture).collect();
-        let line =
-            |at: usize| (0..=4).map(|step| 10.0 - (step as f64) * (1.0 + at as f64 / 10.0)).collect::<Vec<f64>>();
-        let curves = (0..contenders.len()).map(|index| vec![(Curve::Deletion, line(index))]).collect();
+        let line = |at: usize| {
+            (0..=4)
+                .map(|step| 10.0 - (step as f64) * (1.0 + at as f64 / 10.0))
+                .collect::<Vec<f64>>()
+        };
+        let curves =
+            (0..contenders.len()).map(|index| vec![(Curve::Deletion, line(index))]).collect();
         Evaluation { contenders, metrics, pictures, curves }
     }
 
@@ -225,10 +260,13 @@ mod tests {
 
     #[test]
     fn fewer_images_than_the_fewest_have_means_and_neither_intervals_nor_verdicts() {
-        for (pictures, enough) in [(2, false), (3, false), (9, false), (FEWEST_RESAMPLED_CASES, true)] {
+        for (pictures, enough) in
+            [(2, false), (3, false), (9, false), (FEWEST_RESAMPLED_CASES, true)]
+        {
             let estimates = invented(named(&["a", "b"]), pictures).estimates(500, 1);
-            let estimate_of =
-                |metric: Metric| estimates.iter().find(move |estimate| estimate.metric == metric).unwrap();
+            let estimate_of = |metric: Metric| {
+                estimates.iter().find(move |estimate| estimate.metric == metric).unwrap()
+            };
             let better = estimate_of(Metric::Deletion);
             assert!(better.mean.is_some() && better.n == pictures);
             assert_eq!(better.interval.is_some(), enough, "{pictures}");
@@ -236,7 +274,8 @@ mod tests {
         }
         // Of ten images six have boxes.
         let estimates = invented(named(&["a"]), 10).estimates(500, 1);
-        let pointing = estimates.iter().find(|estimate| estimate.metric == Metric::Pointing).unwrap();
+        let pointing =
+            estimates.iter().find(|estimate| estimate.metric == Metric::Pointing).unwrap();
         assert_eq!((pointing.n, pointing.interval), (6, None));
     }
 
@@ -248,8 +287,15 @@ mod tests {
 
     #[test]
     fn golden_evaluations() {
-        let hard = named(&["grad-cam", "a method of a name that is longer than its place", "سعادة", "悲しみ"]);
-        let many = |count: usize| (0..count).map(|index| Contender::External(format!("method {index}"))).collect();
+        let hard = named(&[
+            "grad-cam",
+            "a method of a name that is longer than its place",
+            "سعادة",
+            "悲しみ",
+        ]);
+        let many = |count: usize| {
+            (0..count).map(|index| Contender::External(format!("method {index}"))).collect()
+        };
         let one = vec![Contender::Method(Method::paper()[0])];
         for (name, methods, pictures, scale) in [
             ("evaluation-1", one, 3, 0.4),
@@ -257,7 +303,8 @@ mod tests {
             ("evaluation-601", many(599), 12, 0.1),
         ] {
             let evaluation = invented(methods, pictures);
-            let picture = scorecard(&evaluation, &evaluation.estimates(200, 1), &plan(), None).svg().unwrap();
+            let picture =
+                scorecard(&evaluation, &evaluation.estimates(200, 1), &plan(), None).svg().unwrap();
             let markup = picture.as_str();
             let has_verdicts = markup.contains(">+<");
             assert_eq!(has_verdicts, pictures >= FEWEST_RESAMPLED_CASES, "{name}");

@@ -1,5 +1,5 @@
-//! What an evaluation leaves behind in its run directory: `evaluation.csv`, `images.csv`, `curves.csv`, `failures.csv`
-//! and the picture.
+//! What an evaluation leaves behind in its run directory: `evaluation.csv`, `images.csv`,
+//! `curves.csv`, `failures.csv` and the picture.
 
 use super::{Evaluation, MetricEstimate, Plan, picture};
 use crate::Result;
@@ -7,7 +7,8 @@ use crate::plot;
 use crate::run::{Failure, Run, table, write_failures};
 use std::path::Path;
 
-/// Writes everything into the folder of `run`. Without a judged picture there is no picture to draw.
+/// Writes everything into the folder of `run`. Without a judged picture there is no picture to
+/// draw.
 ///
 /// # Errors
 /// A file cannot be written.
@@ -25,7 +26,8 @@ pub fn write(
     if evaluation.pictures().is_empty() {
         return Ok(());
     }
-    let picture = picture::scorecard(evaluation, estimates, plan, run.manifest.warning.as_deref()).svg()?;
+    let picture =
+        picture::scorecard(evaluation, estimates, plan, run.manifest.warning.as_deref()).svg()?;
     plot::write(&picture, &run.path("evaluation.png"), &run.path("evaluation.svg"))
 }
 
@@ -35,10 +37,11 @@ fn cell(value: Option<f64>) -> String {
 }
 
 /// The columns of `evaluation.csv`.
-const COLUMNS: &str = "method,kind,metric,better,mean,lower,upper,n,over_random,over_random_lower,over_random_upper";
+const COLUMNS: &str =
+    "method,kind,metric,better,mean,lower,upper,n,over_random,over_random_lower,over_random_upper";
 
-/// Writes `answers.csv` into `folder`: the estimates over groups of pictures, as over those that are answered rightly
-/// and wrongly, with the group's name in the first column.
+/// Writes `answers.csv` into `folder`: the estimates over groups of pictures, as over those that
+/// are answered rightly and wrongly, with the group's name in the first column.
 ///
 /// # Errors
 /// The table cannot be written.
@@ -46,7 +49,9 @@ pub fn write_groups(folder: &Path, groups: &[(&str, Vec<MetricEstimate>)]) -> Re
     table(&folder.join("answers.csv"), |table| {
         table.row(["answer"].into_iter().chain(COLUMNS.split(',')))?;
         groups.iter().try_for_each(|(name, estimates)| {
-            estimates.iter().try_for_each(|estimate| table.row([name.to_string()].into_iter().chain(cells(estimate))))
+            estimates.iter().try_for_each(|estimate| {
+                table.row([name.to_string()].into_iter().chain(cells(estimate)))
+            })
         })
     })
 }
@@ -79,8 +84,10 @@ fn cells(estimate: &MetricEstimate) -> [String; 11] {
 
 fn images_csv(path: &Path, evaluation: &Evaluation, labels: &[String]) -> Result<()> {
     table(path, |table| {
-        let head = ["path", "label", "probability", "box_area", "method", "kind", "flat"].map(String::from);
-        table.row(head.into_iter().chain(evaluation.metrics().iter().map(|metric| metric.name())))?;
+        let head = ["path", "label", "probability", "box_area", "method", "kind", "flat"]
+            .map(String::from);
+        table
+            .row(head.into_iter().chain(evaluation.metrics().iter().map(|metric| metric.name())))?;
         for picture in evaluation.pictures() {
             for (contender, verdict) in evaluation.contenders().iter().zip(&picture.verdicts) {
                 let start = [
@@ -92,7 +99,9 @@ fn images_csv(path: &Path, evaluation: &Evaluation, labels: &[String]) -> Result
                     kind(contender.is_baseline()).into(),
                     verdict.flat.to_string(),
                 ];
-                table.row(start.into_iter().chain(verdict.values.iter().map(|value| cell(*value))))?;
+                table.row(
+                    start.into_iter().chain(verdict.values.iter().map(|value| cell(*value))),
+                )?;
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! Against numpy, torchvision, pytorch-grad-cam and scipy on the same maps (scripts/reference/evaluate.py).
+//! Against numpy, torchvision, pytorch-grad-cam and scipy on the same maps
+//! (scripts/reference/evaluate.py).
 
 use super::curve::{blurred, counts, replace};
 use super::explained::ExplainedBatch;
@@ -26,7 +27,8 @@ fn reference(name: &str) -> PathBuf {
 }
 
 fn expected() -> Value {
-    serde_json::from_str(&std::fs::read_to_string(reference("evaluate/evaluate.json")).unwrap()).unwrap()
+    serde_json::from_str(&std::fs::read_to_string(reference("evaluate/evaluate.json")).unwrap())
+        .unwrap()
 }
 
 fn numbers(value: &Value) -> Vec<f64> {
@@ -67,15 +69,21 @@ fn pixels(input: &Tensor) -> Vec<f32> {
 /// The explained class's probability for each of the pictures.
 fn probabilities(probe: &Probe<'_>, pictures: &[Vec<f32>]) -> Vec<f64> {
     let make = &mut |numbers: &[usize]| {
-        let values: Vec<f32> = numbers.iter().flat_map(|&number| &pictures[number]).copied().collect();
-        Ok(Tensor::from_slice(&values).reshape([-1, SIDE as i64, SIDE as i64, 3]).permute([0, 3, 1, 2]))
+        let values: Vec<f32> =
+            numbers.iter().flat_map(|&number| &pictures[number]).copied().collect();
+        Ok(Tensor::from_slice(&values)
+            .reshape([-1, SIDE as i64, SIDE as i64, 3])
+            .permute([0, 3, 1, 2]))
     };
     probe.probabilities(pictures.len(), make).unwrap()
 }
 
 fn colours(input: &Tensor) -> Vec<RgbLevels> {
     let plane = |channel: i64| {
-        Vec::<f64>::try_from(&input.get(0).get(channel).to_kind(Kind::Double).contiguous().flatten(0, -1)).unwrap()
+        Vec::<f64>::try_from(
+            &input.get(0).get(channel).to_kind(Kind::Double).contiguous().flatten(0, -1),
+        )
+        .unwrap()
     };
     let [red, green, blue] = [0, 1, 2].map(plane);
     (0..red.len()).map(|index| [red[index], green[index], blue[index]]).collect()
@@ -110,14 +118,19 @@ fn curves_and_products_are_those_of_the_reference() {
         confidence::multiply(&input, &cone, &mut product);
         let shown = probabilities(&probe, &[product])[0];
         let whole = probabilities(&probe, &[input])[0];
-        worst = worst
-            .max(off(&[whole, shown], &[&picture["probability"], &picture["multiplied"]].map(|v| v.as_f64().unwrap())));
+        worst = worst.max(off(
+            &[whole, shown],
+            &[&picture["probability"], &picture["multiplied"]].map(|v| v.as_f64().unwrap()),
+        ));
         let found = [
             confidence::drop(whole, shown).unwrap(),
             confidence::gain(whole, shown).unwrap(),
             confidence::increase(whole, shown),
         ];
-        worst = worst.max(off(&found, &["drop", "gain", "increase"].map(|name| picture[name].as_f64().unwrap())));
+        worst = worst.max(off(
+            &found,
+            &["drop", "gain", "increase"].map(|name| picture[name].as_f64().unwrap()),
+        ));
     }
     eprintln!("probabilities, drop, gain within {worst:.1e}");
     assert!(worst < 1e-5, "{worst}");
@@ -131,13 +144,24 @@ fn road_is_that_of_the_reference() {
     let still = vec![[0.0; 3]; SIZE.area()];
     let mut worst = 0.0_f64;
     let expected = expected();
-    let with_road = || expected["pictures"].as_array().unwrap().iter().filter(|picture| picture.get("road").is_some());
+    let with_road = || {
+        expected["pictures"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|picture| picture.get("road").is_some())
+    };
     for picture in with_road() {
         let probe = probe(&model, &inputs, picture);
         let colours = colours(&probe.input);
         let curve = |first| -> Vec<f64> {
-            let filled = FIFTHS.map(|fifths| without(&colours, SIZE, &ranks, (first, fifths), &still).unwrap());
-            probabilities(&probe, &filled.map(|colours| colours.iter().flatten().map(|&value| value as f32).collect()))
+            let filled = FIFTHS
+                .map(|fifths| without(&colours, SIZE, &ranks, (first, fifths), &still).unwrap());
+            probabilities(
+                &probe,
+                &filled
+                    .map(|colours| colours.iter().flatten().map(|&value| value as f32).collect()),
+            )
         };
         let (most, least) = (curve(First::MostRelevant), curve(First::LeastRelevant));
         worst = worst.max(off(&most, &numbers(&picture["road_most"])));
@@ -160,11 +184,15 @@ fn filled_pixels_are_those_of_the_reference() {
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let mut worst = 0.0_f64;
     for fifths in 1..=4 {
-        let removed: Vec<bool> = ranks.iter().map(|&rank| rank < part(SIZE.area(), (fifths, 5))).collect();
+        let removed: Vec<bool> =
+            ranks.iter().map(|&rank| rank < part(SIZE.area(), (fifths, 5))).collect();
         let filled = impute(&colours, SIZE, &removed).unwrap();
         let tensor = tensors.tensor(&format!("most_{}", 20 * fifths)).unwrap();
-        let wanted: Vec<f64> =
-            tensor.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect();
+        let wanted: Vec<f64> = tensor
+            .data()
+            .chunks_exact(4)
+            .map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())))
+            .collect();
         let planes = (0..3).flat_map(|channel| filled.iter().map(move |colour| colour[channel]));
         worst = worst.max(off(&planes.step_by(41).collect::<Vec<_>>(), &wanted));
     }
@@ -195,7 +223,8 @@ fn the_pointing_game_is_that_of_the_reference() {
 fn rank_correlations_are_scipys() {
     let expected = expected();
     for case in expected["spearman"].as_array().unwrap() {
-        let [a, b] = ["a", "b"].map(|name| -> Vec<f32> { serde_json::from_value(case[name].clone()).unwrap() });
+        let [a, b] = ["a", "b"]
+            .map(|name| -> Vec<f32> { serde_json::from_value(case[name].clone()).unwrap() });
         approx::assert_abs_diff_eq!(
             Ranks::of(&a).spearman(&Ranks::of(&b)).unwrap(),
             case["rho"].as_f64().unwrap(),
@@ -209,12 +238,14 @@ fn rank_correlations_are_scipys() {
 fn a_map_changes_with_the_head_and_not_without() {
     let model = model();
     let batch = explained(&model, &expected()["pictures"][3]);
-    let (cam, grid) = (CamConfig { methods: Method::cams(), ..CamConfig::default() }, Size::new(13, 13));
+    let (cam, grid) =
+        (CamConfig { methods: Method::cams(), ..CamConfig::default() }, Size::new(13, 13));
     let own = batch.maps(&model, &cam, &[grid]).unwrap();
     let ranks = |maps: &Vec<Maps>| Ranks::of(&maps[0].values().unwrap()[0]);
     let heads = sanity::redrawn_networks(&model, 1).unwrap();
     assert_eq!(heads.len(), 3);
-    let others: Vec<_> = heads.iter().map(|head| batch.maps(&**head, &cam, &[grid]).unwrap()).collect();
+    let others: Vec<_> =
+        heads.iter().map(|head| batch.maps(&**head, &cam, &[grid]).unwrap()).collect();
     for (at, method) in cam.methods.iter().enumerate() {
         let again = &batch.maps(&model, &cam, &[grid]).unwrap()[at];
         assert_eq!(ranks(&own[at]).spearman(&ranks(again)), Some(1.0), "{method}");
@@ -223,7 +254,9 @@ fn a_map_changes_with_the_head_and_not_without() {
             // Eigen-CAM does not look at the head: that is what the check is to show.
             match method.name() {
                 "eigen-cam" => assert_eq!(correlation, Some(1.0), "{method}"),
-                _ => assert!(correlation.is_none_or(|rho| rho < 0.999), "{method}: {correlation:?}"),
+                _ => {
+                    assert!(correlation.is_none_or(|rho| rho < 0.999), "{method}: {correlation:?}");
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
-//! What is said about a photo, with names in place of a record's numbers: the contents of its JSON file.
+//! What is said about a photo, with names in place of a record's numbers: the contents of its JSON
+//! file.
 
 use super::{ExaminedPhoto, Explainer};
 use crate::config::Config;
@@ -26,7 +27,8 @@ pub struct Explained {
     pub predicted: ExplainedLabel,
     /// The label the maps explain; of a network with a single output that output's name.
     pub explained: ExplainedLabel,
-    /// Softmax, by label, in the order of the network's outputs; empty for a network with a single output.
+    /// Softmax, by label, in the order of the network's outputs; empty for a network with a single
+    /// output.
     #[serde(serialize_with = "as_object")]
     pub probabilities: Vec<ExplainedLabel>,
     /// What each stream of a network with several answers alone.
@@ -74,13 +76,14 @@ pub struct ExplainedLabel {
 pub struct ExplainedMap {
     /// The method's name.
     pub method: String,
-    /// The score it explains: "probability", "logit", "contrast" (of two logits), "valence", "arousal", or of a network
-    /// with a single output "output"; absent of a map from elsewhere.
+    /// The score it explains: "probability", "logit", "contrast" (of two logits), "valence",
+    /// "arousal", or of a network with a single output "output"; absent of a map from elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<&'static str>,
     /// The map had no positive part and is zero throughout.
     pub flat: bool,
-    /// Standard error of the channel weights as a share of their norm, by a method that estimates them.
+    /// Standard error of the channel weights as a share of their norm, by a method that estimates
+    /// them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<f32>,
     /// Mean over the map, in `[0, 1]`.
@@ -88,18 +91,19 @@ pub struct ExplainedMap {
     /// The score of the whole picture, of a method of Shapley values of parts of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_all: Option<f32>,
-    /// The score of the picture of which everything is hidden, likewise. `value_all` - `value_nothing` is `background`
-    /// and the values of all players.
+    /// The score of the picture of which everything is hidden, likewise.
+    /// `value_all` - `value_nothing` is `background` and the values of all players.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_nothing: Option<f32>,
     /// Value of what lies outside all regions, where regions play.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background: Option<f32>,
-    /// Share of the map's sum that lies in no box, or on no pixels of regions with a mask; absent where a method gives
-    /// regions values.
+    /// Share of the map's sum that lies in no box, or on no pixels of regions with a mask; absent
+    /// where a method gives regions values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outside: Option<f32>,
-    /// All boxes by falling importance, by the configured score; of equal ones the more confident first.
+    /// All boxes by falling importance, by the configured score; of equal ones the more confident
+    /// first.
     pub boxes: Vec<ExplainedBox>,
 }
 
@@ -133,8 +137,8 @@ pub struct ExplainedBox {
     /// The one of the numbers that is configured to count.
     #[serde(skip)]
     pub importance: f32,
-    /// The number of its player, where regions play: boxes of one number are one thing, which has its value once; 0 is
-    /// the background.
+    /// The number of its player, where regions play: boxes of one number are one thing, which has
+    /// its value once; 0 is the background.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub player: Option<usize>,
     /// The Shapley value of its player, in units of the score.
@@ -157,8 +161,12 @@ impl Explainer<'_> {
     pub fn content(&self, of: &ExaminedPhoto) -> Explained {
         let record = &of.record;
         let labels = &self.card.labels;
-        let named = |label: &String, probability: Option<f32>| ExplainedLabel { label: label.clone(), probability };
-        let named_probability = |(label, &probability): (&String, &f32)| named(label, Some(probability));
+        let named = |label: &String, probability: Option<f32>| ExplainedLabel {
+            label: label.clone(),
+            probability,
+        };
+        let named_probability =
+            |(label, &probability): (&String, &f32)| named(label, Some(probability));
         let probabilities: Vec<ExplainedLabel> =
             labels.iter().zip(&record.probabilities).map(named_probability).collect();
         let (predicted, explained) = match &self.card.scalar {
@@ -177,7 +185,11 @@ impl Explainer<'_> {
             predicted,
             explained,
             probabilities,
-            streams: of.streams.iter().map(|(stream, answer)| self.stream(stream, answer)).collect(),
+            streams: of
+                .streams
+                .iter()
+                .map(|(stream, answer)| self.stream(stream, answer))
+                .collect(),
             output: record.output,
             valence: record.valence,
             arousal: record.arousal,
@@ -189,8 +201,10 @@ impl Explainer<'_> {
     }
 
     fn stream(&self, stream: &str, answer: &Prediction) -> ExplainedStream {
-        let answer =
-            ExplainedLabel { label: self.card.labels[answer.label].clone(), probability: answer.probability() };
+        let answer = ExplainedLabel {
+            label: self.card.labels[answer.label].clone(),
+            probability: answer.probability(),
+        };
         ExplainedStream { stream: stream.into(), answer }
     }
 
@@ -214,7 +228,9 @@ impl Explainer<'_> {
                 importance: self.importance.number(&of.record, method, index),
                 player: game.map(|game| game.players[index]),
                 shapley: game.map(|game| game.values[index]),
-                shapley_error: game.and_then(|game| game.errors.as_ref()).map(|errors| errors[index]),
+                shapley_error: game
+                    .and_then(|game| game.errors.as_ref())
+                    .map(|errors| errors[index]),
                 counts: self.importance.counts(&of.record, method, index),
             }
         };
@@ -223,9 +239,11 @@ impl Explainer<'_> {
         let cam = &self.config.cam;
         ExplainedMap {
             method: map.method.clone(),
-            score: cam.methods_of_maps().get(method).map(|method| match method.score(&cam.options()) {
-                _ if self.card.scalar.is_some() => "output",
-                score => score.name(),
+            score: cam.methods_of_maps().get(method).map(|method| {
+                match method.score(&cam.options()) {
+                    _ if self.card.scalar.is_some() => "output",
+                    score => score.name(),
+                }
             }),
             flat: map.flat,
             error: map.error,

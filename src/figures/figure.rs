@@ -1,13 +1,17 @@
 //! From an examined photo to its figure.
 
-use super::{ExaminedPhoto, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, ExplainedStream, Explainer};
+use super::{
+    ExaminedPhoto, Explained, ExplainedBox, ExplainedLabel, ExplainedMap, ExplainedStream,
+    Explainer,
+};
 use crate::Result;
 use crate::attribution::Sign;
 use crate::config::CamConfig;
 use crate::image::{Mask, Size};
 use crate::networks::Regression;
 use crate::plot::{
-    Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PartValue, Ranked, Svg, ValueBars,
+    Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PartValue, Ranked, Svg,
+    ValueBars,
 };
 use crate::run::record::BoxRecord;
 use std::collections::BTreeMap;
@@ -17,7 +21,13 @@ impl Explainer<'_> {
     ///
     /// # Errors
     /// As [`Explanation::svg`].
-    pub fn figure(&self, of: &ExaminedPhoto, content: &Explained, boxes: usize, colours: Colours) -> Result<Svg> {
+    pub fn figure(
+        &self,
+        of: &ExaminedPhoto,
+        content: &Explained,
+        boxes: usize,
+        colours: Colours,
+    ) -> Result<Svg> {
         let record = &of.record;
         let card = &self.card;
         let answer = |label: &ExplainedLabel| Answer {
@@ -47,7 +57,11 @@ impl Explainer<'_> {
             answers: content.probabilities.iter().map(answer).collect(),
             answer: content.output.map(|output| {
                 let name = &content.explained.label;
-                format!("{name} {}, explained; {}", format!("{output:.3}").replace('-', "−"), content.predicted.label)
+                format!(
+                    "{name} {}, explained; {}",
+                    format!("{output:.3}").replace('-', "−"),
+                    content.predicted.label
+                )
             }),
             predicted: record.label,
             explained: self.class.unwrap_or(of.record.label),
@@ -73,12 +87,13 @@ impl Explainer<'_> {
     /// How to read the picture.
     fn notes(&self, content: &Explained, scales: bool) -> Vec<String> {
         let mut reading = String::from(
-            "Numbers at boxes: in the photo the detector's confidence, in maps the score; solid frames count, dashed \
-             ones do \
-             not. ",
+            "Numbers at boxes: in the photo the detector's confidence, in maps the score; solid \
+             frames count, dashed ones do not. ",
         );
         reading.push_str(&self.config.association.described());
-        reading.push_str(" Every map is scaled to 0 to 1 by itself: colours tell places apart, not methods.");
+        reading.push_str(
+            " Every map is scaled to 0 to 1 by itself: colours tell places apart, not methods.",
+        );
         let mut notes = vec![reading];
         let outside = |map: &ExplainedMap| {
             let share = map.outside.filter(|_| !map.flat && !map.boxes.is_empty())?;
@@ -89,28 +104,31 @@ impl Explainer<'_> {
             notes.push(format!("Of the map lies outside all boxes: {}.", outside.join(", ")));
         }
         if content.methods.iter().any(|map| map.value_all.is_some()) {
-            let signed = "Maps of Shapley values: red speaks for the answer, blue against it, grey is nothing. Of \
-                object-shap \
-                          the number at a box is its value as a share of all positive ones.";
+            let signed = "Maps of Shapley values: red speaks for the answer, blue against it, grey \
+                          is nothing. Of object-shap the number at a box is its value as a share \
+                          of all positive ones.";
             notes.push(signed.into());
         }
         if content.methods.iter().any(|map| map.error.is_some()) {
-            let sampled = "± behind a score: the map's channel weights were estimated from random draws, this is \
-                their standard \
-                 error as a share of their length; boxes close to the threshold may change sides with another seed.";
+            let sampled = "± behind a score: the map's channel weights were estimated from random \
+                           draws, this is their standard error as a share of their length; boxes \
+                           close to the threshold may change sides with another seed.";
             notes.push(sampled.into());
         }
         if !content.streams.is_empty() {
             let answer = |of: &ExplainedStream| {
-                let percent = of.answer.probability.map_or(String::new(), |share| format!(" {:.1} %", 100.0 * share));
+                let percent = of
+                    .answer
+                    .probability
+                    .map_or(String::new(), |share| format!(" {:.1} %", 100.0 * share));
                 format!("{}: {}{percent}", of.stream, of.answer.label)
             };
             let answers: Vec<String> = content.streams.iter().map(answer).collect();
             notes.push(format!("Each stream alone answers: {}.", answers.join("; ")));
         }
         if scales {
-            let ends = "Valence and arousal: the ends are the least and the most this network can answer, when it is \
-                        certain of one emotion.";
+            let ends = "Valence and arousal: the ends are the least and the most this network can \
+                        answer, when it is certain of one emotion.";
             notes.push(ends.into());
         }
         notes.extend(content.warning.iter().map(|warning| format!("Warning: {warning}.")));
@@ -128,14 +146,22 @@ pub fn percentage(share: f32) -> String {
 
 /// The contours of a mask in pixels of the photo.
 fn outline(rle: &str, photo: Size) -> Vec<Vec<(u32, u32)>> {
-    Mask::from_compressed(photo, rle).expect("it was written by Mask::to_compressed just now").outline()
+    Mask::from_compressed(photo, rle)
+        .expect("it was written by Mask::to_compressed just now")
+        .outline()
 }
 
 fn method<'a>(map: &ExplainedMap, cam: &CamConfig, values: &'a [f32], size: Size) -> MethodMap<'a> {
-    let ranked = |of: &ExplainedBox| Ranked { object: of.index, score: of.importance.into(), counts: of.counts };
+    let ranked = |of: &ExplainedBox| Ranked {
+        object: of.index,
+        score: of.importance.into(),
+        counts: of.counts,
+    };
     MethodMap {
         name: map.method.clone(),
-        note: map.score.map_or("map from a file".into(), |score| note(score, cam) + &uncertainty(map)),
+        note: map
+            .score
+            .map_or("map from a file".into(), |score| note(score, cam) + &uncertainty(map)),
         size,
         map: values,
         signed: None,
@@ -166,7 +192,8 @@ fn note(score: &str, cam: &CamConfig) -> String {
 fn value_bars(map: &ExplainedMap) -> Option<ValueBars> {
     /// More than that are put together.
     const SHOWN: usize = 12;
-    let background = PartValue { name: "background".into(), value: map.background?.into(), error: None };
+    let background =
+        PartValue { name: "background".into(), value: map.background?.into(), error: None };
     let mut players: BTreeMap<usize, &ExplainedBox> = BTreeMap::new();
     for ranked in map.boxes.iter().filter(|object| object.player.is_some_and(|player| player > 0)) {
         let first = players.entry(ranked.player.unwrap_or_default()).or_insert(ranked);
@@ -186,16 +213,23 @@ fn value_bars(map: &ExplainedMap) -> Option<ValueBars> {
         let value = rest.iter().map(|part| part.value).sum();
         parts.push(PartValue { name: format!("{} others", rest.len()), value, error: None });
     }
-    let score = map.score.map(|score| format!(": what each part adds to the {score}")).unwrap_or_default();
+    let score =
+        map.score.map(|score| format!(": what each part adds to the {score}")).unwrap_or_default();
     let title = format!("{}{score}", map.method);
     Some(ValueBars { title, nothing: map.value_nothing?.into(), all: map.value_all?.into(), parts })
 }
 
-/// The scale ends at what the regression gives for certainty of one label: probabilities sum to one, so nothing is
-/// beyond.
-fn dimension(name: &str, value: Option<f32>, by: Option<&Regression>, labels: &[String]) -> Option<Dimension> {
+/// The scale ends at what the regression gives for certainty of one label: probabilities sum to
+/// one, so nothing is beyond.
+fn dimension(
+    name: &str,
+    value: Option<f32>,
+    by: Option<&Regression>,
+    labels: &[String],
+) -> Option<Dimension> {
     let (value, by) = (f64::from(value?), by?);
-    let certain: Vec<(f64, &String)> = by.weights.iter().map(|weight| by.bias + weight).zip(labels).collect();
+    let certain: Vec<(f64, &String)> =
+        by.weights.iter().map(|weight| by.bias + weight).zip(labels).collect();
     let end = |end: Option<&(f64, &String)>| end.map(|(number, label)| (*number, (*label).clone()));
     let lower = end(certain.iter().min_by(|a, b| a.0.total_cmp(&b.0)))?;
     let upper = end(certain.iter().max_by(|a, b| a.0.total_cmp(&b.0)))?;

@@ -1,8 +1,9 @@
-//! Single photos with everything that is computed on the way: the stages of a run, their intermediates kept.
+//! Single photos with everything that is computed on the way: the stages of a run, their
+//! intermediates kept.
 //!
-//! In: pictures of a corpus. Out: per picture its record, its maps, and from these the contents of a JSON file
-//! ([`Explained`]) and a figure. No second pipeline: pictures go through the pass of a run, in batches of the run's
-//! size, so that the numbers are a run's.
+//! In: pictures of a corpus. Out: per picture its record, its maps, and from these the contents of
+//! a JSON file ([`Explained`]) and a figure. No second pipeline: pictures go through the pass of a
+//! run, in batches of the run's size, so that the numbers are a run's.
 
 mod content;
 mod figure;
@@ -58,8 +59,8 @@ pub struct ExaminedPhoto {
 }
 
 impl<'a> Explainer<'a> {
-    /// For these networks; `config` says what to do, the batch's size included, as in a run, and `importance` which
-    /// boxes count by it.
+    /// For these networks; `config` says what to do, the batch's size included, as in a run, and
+    /// `importance` which boxes count by it.
     pub fn new(loaded: &Loaded, config: &'a Config, importance: Importance) -> Self {
         Self {
             config,
@@ -114,7 +115,12 @@ impl Stage for Explainer<'_> {
         self.analysis.shape(&photo.prepared)
     }
 
-    fn run(&self, worker: &mut Worker, batch: &[&Photo], timings: &mut Timings) -> Result<Vec<Examined>> {
+    fn run(
+        &self,
+        worker: &mut Worker,
+        batch: &[&Photo],
+        timings: &mut Timings,
+    ) -> Result<Vec<Examined>> {
         let prepared: Vec<&Prepared> = batch.iter().map(|photo| &photo.prepared).collect();
         self.analysis.examine(worker, &prepared, timings)
     }

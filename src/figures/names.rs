@@ -4,16 +4,24 @@ use crate::corpus::beneath;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// One relative path a photo, without the extension of the file to come: the photo's path below the folder that all of
-/// them share, without its own extension, or with it where two would then have the same name. None leads out of the
-/// folder it is put into.
+/// One relative path a photo, without the extension of the file to come: the photo's path below the
+/// folder that all of them share, without its own extension, or with it where two would then have
+/// the same name. None leads out of the folder it is put into.
 pub fn names(photos: &[&str]) -> Vec<PathBuf> {
     let paths: Vec<PathBuf> = photos.iter().map(|path| PathBuf::from(beneath(path))).collect();
-    let shared = paths.iter().filter_map(|path| path.parent()).map(Path::to_path_buf).reduce(|shared, folder| {
-        shared.components().zip(folder.components()).take_while(|(a, b)| a == b).map(|(part, _)| part).collect()
-    });
+    let shared = paths.iter().filter_map(|path| path.parent()).map(Path::to_path_buf).reduce(
+        |shared, folder| {
+            shared
+                .components()
+                .zip(folder.components())
+                .take_while(|(a, b)| a == b)
+                .map(|(part, _)| part)
+                .collect()
+        },
+    );
     let shared = shared.unwrap_or_default();
-    let whole: Vec<&Path> = paths.iter().map(|path| path.strip_prefix(&shared).unwrap_or(path)).collect();
+    let whole: Vec<&Path> =
+        paths.iter().map(|path| path.strip_prefix(&shared).unwrap_or(path)).collect();
     let mut of_stem: BTreeMap<PathBuf, usize> = BTreeMap::new();
     for path in &whole {
         *of_stem.entry(path.with_extension("")).or_default() += 1;
@@ -47,8 +55,14 @@ mod tests {
     fn names_are_short_and_keep_folders_and_extensions_where_they_matter() {
         assert_eq!(named(&["/data/photos/dog.jpg"]), ["dog"]);
         assert_eq!(named(&["p/a/x.jpg", "p/b/x.jpg", "p/b/y.jpg"]), ["a/x", "b/x", "b/y"]);
-        assert_eq!(named(&["a.b/x.jpg", "a.b/x.png", "a.b/y.tar.png"]), ["x.jpg", "x.png", "y.tar"]);
-        assert_eq!(named(&["../x.png", "__/x.png", "noextension"]), ["__/x.png", "__/x.png-2", "noextension"]);
+        assert_eq!(
+            named(&["a.b/x.jpg", "a.b/x.png", "a.b/y.tar.png"]),
+            ["x.jpg", "x.png", "y.tar"]
+        );
+        assert_eq!(
+            named(&["../x.png", "__/x.png", "noextension"]),
+            ["__/x.png", "__/x.png-2", "noextension"]
+        );
         assert_eq!(named(&["x.jpg", "x.jpg.png", "x.png"]), ["x.jpg", "x.jpg.png-2", "x.png"]);
     }
 

@@ -24,19 +24,27 @@ pub struct ClassChannelPair {
 }
 
 impl FilterSums {
-    /// The pairs by falling (share - area) times the square root of the number of pictures, which grows as a mean's
-    /// distance in standard errors does, each class and each channel once; of equals the first class, then channel.
+    /// The pairs by falling (share - area) times the square root of the number of pictures, which
+    /// grows as a mean's distance in standard errors does, each class and each channel once; of
+    /// equals the first class, then channel.
     pub fn strongest(&self, method: usize, count: usize) -> Vec<ClassChannelPair> {
         let pair = |(class, channel): (usize, usize)| {
             let Cell { active, share, area } = self.cell(method, class, channel)?;
-            (share > area).then_some(ClassChannelPair { class, channel, images: active, share, area })
+            (share > area).then_some(ClassChannelPair {
+                class,
+                channel,
+                images: active,
+                share,
+                area,
+            })
         };
         let classes = (0..self.classes.len()).filter(|&class| self.class_images[class] > 0);
         let mut pairs: Vec<ClassChannelPair> = classes
             .flat_map(|class| (0..self.channels).map(move |channel| (class, channel)))
             .filter_map(pair)
             .collect();
-        let strength = |pair: &ClassChannelPair| (pair.share - pair.area) * (pair.images as f64).sqrt();
+        let strength =
+            |pair: &ClassChannelPair| (pair.share - pair.area) * (pair.images as f64).sqrt();
         pairs.sort_by(|a, b| strength(b).total_cmp(&strength(a)));
         let mut kept: Vec<ClassChannelPair> = Vec::with_capacity(count);
         for pair in pairs {
@@ -52,14 +60,14 @@ impl FilterSums {
 
     /// The label in whose pictures the channel has the highest mean weight.
     fn favourite(&self, method: usize, channel: usize) -> Option<(usize, f64)> {
-        let weights =
-            (0..self.labels.len()).filter_map(|label| Some((label, self.mean_weight(method, label, channel)?)));
+        let weights = (0..self.labels.len())
+            .filter_map(|label| Some((label, self.mean_weight(method, label, channel)?)));
         weights.reduce(|best, other| if other.1 > best.1 { other } else { best })
     }
 }
 
-/// The figure of each method's name and picture; a method without any pair has none. `open` gives a photo by its path,
-/// `None` where it cannot be read: it is left out.
+/// The figure of each method's name and picture; a method without any pair has none. `open` gives a
+/// photo by its path, `None` where it cannot be read: it is left out.
 pub fn figure(
     sums: &FilterSums,
     warning: Option<&str>,
@@ -72,10 +80,11 @@ pub fn figure(
             continue;
         }
         let mut notes = vec![String::from(
-            "Share: of the channel's positive weighted activation, what lies in the boxes of the class, mean over the \
-             images with the class; area: what of the image the boxes cover. Each class and each channel once, by \
-             (share - area) times the square root of the number of images. Photos: the highest values of the channel \
-             in the corpus, at the ring.",
+            "Share: of the channel's positive weighted activation, what lies in the boxes of the \
+             class, mean over the images with the class; area: what of the image the boxes cover. \
+             Each class and each channel once, by (share - area) times the square root of the \
+             number of images. Photos: the highest values of the channel in the corpus, at the \
+             ring.",
         )];
         notes.extend(warning.map(|warning| format!("Warning: {warning}.")));
         figures.push((
@@ -106,5 +115,9 @@ fn row(
         let ring = (f64::from(photo.at[0]), f64::from(photo.at[1]));
         open(&photo.path).map(|pixels| RingedPhoto { pixels, ring, caption: photo.path.clone() })
     });
-    PhotoRow { name: format!("{}, channel {channel}", sums.classes[class]), lines, photos: photos.collect() }
+    PhotoRow {
+        name: format!("{}, channel {channel}", sums.classes[class]),
+        lines,
+        photos: photos.collect(),
+    }
 }

@@ -1,5 +1,6 @@
-//! The sums in the run's folder: `filters.safetensors`, written whole from time to time, which says of how many records
-//! it has the pictures. Records beyond that are made again when a run is resumed.
+//! The sums in the run's folder: `filters.safetensors`, written whole from time to time, which says
+//! of how many records it has the pictures. Records beyond that are made again when a run is
+//! resumed.
 
 use super::sums::MethodSums;
 use super::{Excited, FilterSums};
@@ -24,7 +25,9 @@ impl FilterSums {
             return Ok(sums);
         }
         let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-        let wrong = |cause: String| Error::file(&path, format!("not the sums of this run's filters: {cause}"));
+        let wrong = |cause: String| {
+            Error::file(&path, format!("not the sums of this run's filters: {cause}"))
+        };
         sums.fill(&bytes).map_err(wrong)?;
         Ok(sums)
     }
@@ -41,7 +44,9 @@ impl FilterSums {
 
     /// Shares and counts are U64, weights I128 as 16 bytes each, little end first.
     fn bytes(&self) -> Result<Vec<u8>, String> {
-        let le = |values: &[u64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+        let le = |values: &[u64]| {
+            values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()
+        };
         let mut tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = vec![
             ("class_images".into(), Dtype::U64, vec![self.classes.len()], le(&self.class_images)),
             ("label_images".into(), Dtype::U64, vec![self.labels.len()], le(&self.label_images)),
@@ -59,13 +64,20 @@ impl FilterSums {
         // A tensor without any number, as of no channels, cannot be told from one that is missing.
         let views = tensors.iter().filter(|(.., bytes)| !bytes.is_empty()).map(|tensor| {
             let (name, kind, shape, bytes) = tensor;
-            TensorView::new(*kind, shape.clone(), bytes).map(|view| (name.clone(), view)).map_err(|e| e.to_string())
+            TensorView::new(*kind, shape.clone(), bytes)
+                .map(|view| (name.clone(), view))
+                .map_err(|e| e.to_string())
         });
         let excited = serde_json::to_string(&self.excited).map_err(|error| error.to_string())?;
-        let metadata = [("pictures", self.pictures.to_string()), ("channels", self.channels.to_string())];
-        let metadata = metadata.into_iter().chain([("excited", excited)]).map(|(key, value)| (key.to_string(), value));
+        let metadata =
+            [("pictures", self.pictures.to_string()), ("channels", self.channels.to_string())];
+        let metadata = metadata
+            .into_iter()
+            .chain([("excited", excited)])
+            .map(|(key, value)| (key.to_string(), value));
         let metadata: HashMap<String, String> = metadata.collect();
-        safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, Some(metadata)).map_err(|error| error.to_string())
+        safetensors::serialize(views.collect::<Result<Vec<_>, _>>()?, Some(metadata))
+            .map_err(|error| error.to_string())
     }
 
     fn fill(&mut self, bytes: &[u8]) -> Result<(), String> {
@@ -74,7 +86,8 @@ impl FilterSums {
         let entry = |key: &str| metadata.get(key).ok_or_else(|| format!("it has no `{key}`"));
         self.pictures = entry("pictures")?.parse().map_err(|_| "`pictures` is no number")?;
         let channels: usize = entry("channels")?.parse().map_err(|_| "`channels` is no number")?;
-        let excited: Vec<Vec<Excited>> = serde_json::from_str(entry("excited")?).map_err(|error| error.to_string())?;
+        let excited: Vec<Vec<Excited>> =
+            serde_json::from_str(entry("excited")?).map_err(|error| error.to_string())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
         let read = |name: &str, count: usize, size: usize| -> Result<Vec<u8>, String> {
             if count == 0 {
@@ -83,14 +96,26 @@ impl FilterSums {
             let view = tensors.tensor(name).map_err(|error| error.to_string())?;
             match count.checked_mul(size) == Some(view.data().len()) {
                 true => Ok(view.data().to_vec()),
-                false => Err(format!("`{name}` has {} bytes, expected {count} times {size}", view.data().len())),
+                false => Err(format!(
+                    "`{name}` has {} bytes, expected {count} times {size}",
+                    view.data().len()
+                )),
             }
         };
         let numbers = |name: &str, count: usize| -> Result<Vec<u64>, String> {
-            Ok(read(name, count, 8)?.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect())
+            Ok(read(name, count, 8)?
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|bytes| u64::from_le_bytes(*bytes))
+                .collect())
         };
         if channels == 0 || excited.len() != channels {
-            return if channels == 0 && self.pictures == 0 { Ok(()) } else { Err("its channels contradict".into()) };
+            return if channels == 0 && self.pictures == 0 {
+                Ok(())
+            } else {
+                Err("its channels contradict".into())
+            };
         }
         self.class_images = numbers("class_images", self.classes.len())?;
         self.label_images = numbers("label_images", self.labels.len())?;
@@ -101,7 +126,12 @@ impl FilterSums {
                 active: numbers(&format!("{name}.active"), cells)?,
                 shares: numbers(&format!("{name}.shares"), cells)?,
                 areas: numbers(&format!("{name}.areas"), cells)?,
-                weights: weights.as_chunks::<16>().0.iter().map(|bytes| i128::from_le_bytes(*bytes)).collect(),
+                weights: weights
+                    .as_chunks::<16>()
+                    .0
+                    .iter()
+                    .map(|bytes| i128::from_le_bytes(*bytes))
+                    .collect(),
             };
         }
         (self.channels, self.excited) = (channels, excited);

@@ -1,5 +1,5 @@
-//! Sums over pictures. A commutative monoid of integers: shares and weights are rounded to fixed fractions of one
-//! first, so that any division and any order of the pictures give the same sums.
+//! Sums over pictures. A commutative monoid of integers: shares and weights are rounded to fixed
+//! fractions of one first, so that any division and any order of the pictures give the same sums.
 
 use super::PictureFilters;
 use crate::attribution::Method;
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// Shares are counted in units of 2^-32: a rounding error of 1e-10, and room for 2^32 pictures.
 const SHARE_UNIT: f64 = (1_u64 << 32) as f64;
 
-/// Weights are counted in units of 2^-80, 1e-24: gradients of saturated probabilities are that small.
+/// Weights are counted in units of 2^-80, 1e-24: gradients of saturated probabilities are that
+/// small.
 const WEIGHT_UNIT: f64 = (1_u128 << 80) as f64;
 
 /// Pictures that are kept for each channel.
@@ -56,7 +57,8 @@ pub struct FilterSums {
     pub(super) label_images: Vec<u64>,
     /// One a method.
     pub(super) sums: Vec<MethodSums>,
-    /// For each channel the pictures in which it is strongest, the strongest first; of equals the first path.
+    /// For each channel the pictures in which it is strongest, the strongest first; of equals the
+    /// first path.
     pub(super) excited: Vec<Vec<Excited>>,
 }
 
@@ -75,7 +77,8 @@ impl FilterSums {
     /// Of no picture of this run.
     pub fn new(manifest: &Manifest) -> Self {
         let (classes, labels) = (manifest.classes.clone(), manifest.labels.clone());
-        let methods = manifest.configuration.cam.methods.iter().filter(|method| method.weighs_channels());
+        let methods =
+            manifest.configuration.cam.methods.iter().filter(|method| method.weighs_channels());
         let methods: Vec<String> = methods.map(|method: &Method| method.to_string()).collect();
         Self::of(methods, classes, labels)
     }
@@ -112,7 +115,8 @@ impl FilterSums {
     /// Adds the picture `path` of the label `label`.
     ///
     /// # Panics
-    /// When class or label lie outside, or it has another number of channels or methods than the first picture.
+    /// When class or label lie outside, or it has another number of channels or methods than the
+    /// first picture.
     pub fn add(&mut self, path: &str, label: usize, picture: &PictureFilters) {
         if self.channels == 0 {
             self.with_channels(picture.peaks.len());
@@ -176,18 +180,24 @@ impl FilterSums {
         }
     }
 
-    /// How `channel` lies in the boxes of `class` by a method; `None` where it never has a positive weighted part.
+    /// How `channel` lies in the boxes of `class` by a method; `None` where it never has a positive
+    /// weighted part.
     pub(super) fn cell(&self, method: usize, class: usize, channel: usize) -> Option<Cell> {
         let (sums, at) = (&self.sums[method], class * self.channels + channel);
         let active = sums.active[at];
         let mean = |sum: u64| sum as f64 / SHARE_UNIT / active as f64;
-        (active > 0).then(|| Cell { active, share: mean(sums.shares[at]), area: mean(sums.areas[at]) })
+        (active > 0).then(|| Cell {
+            active,
+            share: mean(sums.shares[at]),
+            area: mean(sums.areas[at]),
+        })
     }
 
     /// The mean weight of `channel` in the pictures of `label`; `None` where there are none.
     pub(super) fn mean_weight(&self, method: usize, label: usize, channel: usize) -> Option<f64> {
         let images = self.label_images[label];
-        let sum = || self.sums[method].weights[label * self.channels + channel] as f64 / WEIGHT_UNIT;
+        let sum =
+            || self.sums[method].weights[label * self.channels + channel] as f64 / WEIGHT_UNIT;
         (images > 0).then(|| sum() / images as f64)
     }
 }

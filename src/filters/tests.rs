@@ -37,7 +37,8 @@ fn some_boxes(seed: u64, size: Size) -> Vec<(usize, BoundingBox)> {
 
 /// Which pixels of a picture lie in any box of a class: (rows, columns), ones and zeros.
 fn inside(boxes: &[(usize, BoundingBox)], class: usize, size: Size) -> Tensor {
-    let mask = Tensor::zeros([i64::from(size.height), i64::from(size.width)], (Kind::Float, Device::Cpu));
+    let mask =
+        Tensor::zeros([i64::from(size.height), i64::from(size.width)], (Kind::Float, Device::Cpu));
     for (_, of) in boxes.iter().filter(|(other, _)| *other == class) {
         let [x, y] = [(of.x_min, of.x_max), (of.y_min, of.y_max)]
             .map(|(from, to)| (from as i64, (to as i64).max(from as i64 + 1) - from as i64));
@@ -52,24 +53,32 @@ fn direct_shares(activation: &Tensor, weights: &Tensor, mask: &Tensor) -> Vec<f6
     let size = mask.size2().unwrap();
     // Weights are as small as a probability's gradient.
     let scaled = &weighted / weighted.amax([1_i64, 2].as_slice(), true).clamp_min(1e-30);
-    let large = scaled.unsqueeze(0).upsample_bilinear2d([size.0, size.1], false, None, None).squeeze_dim(0);
-    let sum = |x: &Tensor| x.to_kind(Kind::Double).sum_dim_intlist([1_i64, 2].as_slice(), false, Kind::Double);
+    let large =
+        scaled.unsqueeze(0).upsample_bilinear2d([size.0, size.1], false, None, None).squeeze_dim(0);
+    let sum = |x: &Tensor| {
+        x.to_kind(Kind::Double).sum_dim_intlist([1_i64, 2].as_slice(), false, Kind::Double)
+    };
     let (part, whole) = (sum(&(&large * mask)), sum(&large));
     Vec::try_from((part / &whole).nan_to_num(-1.0, None, None)).unwrap()
 }
 
-/// The mean weights of three pictures of these labels are their own, and where there is no picture there is none.
+/// The mean weights of three pictures of these labels are their own, and where there is no picture
+/// there is none.
 fn assert_eq_weights(sums: &FilterSums, method: usize, weights: &Tensor, classes: [usize; 3]) {
     assert!(sums.cell(method, 3, 0).is_none(), "a class that does not occur");
     for (n, label) in classes.into_iter().enumerate() {
         let expected = f64::try_from(weights.get(n as i64).get(1)).unwrap();
-        approx::assert_relative_eq!(sums.mean_weight(method, label, 1).unwrap(), expected, max_relative = 1e-6);
+        approx::assert_relative_eq!(
+            sums.mean_weight(method, label, 1).unwrap(),
+            expected,
+            max_relative = 1e-6
+        );
     }
     assert!(sums.mean_weight(method, 1, 0).is_none(), "a label that no picture has");
 }
 
-/// All channels of a real network and three photos of different shapes: upsampled one by one, averaged in the boxes.
-/// The largest difference seen is 7e-8.
+/// All channels of a real network and three photos of different shapes: upsampled one by one,
+/// averaged in the boxes. The largest difference seen is 7e-8.
 #[test]
 fn three_methods_are_as_the_direct_way_says() {
     let network = AlexNet::load(&reference("emonet/narrow_ecco.pt"), None, Device::Cpu).unwrap();
@@ -80,7 +89,8 @@ fn three_methods_are_as_the_direct_way_says() {
         .map(|file| decode(&reference(file), &DecodeOptions::default()).unwrap())
         .map(Picture::from)
         .collect();
-    let inputs: Vec<_> = photos.iter().map(|photo| fit.apply(&photo.pixels, photo.original)).collect();
+    let inputs: Vec<_> =
+        photos.iter().map(|photo| fit.apply(&photo.pixels, photo.original)).collect();
     let forward = Forward::of_pictures(&network, &inputs.iter().collect::<Vec<_>>()).unwrap();
     let (classes, seeds) = ([3, 0, 7], [1, 2, 3]);
     let pass = HeadPass::new(&network, &forward, Options::default(), &classes, &seeds).unwrap();
@@ -89,8 +99,10 @@ fn three_methods_are_as_the_direct_way_says() {
         .into_iter()
         .map(|maps| maps.weights.unwrap())
         .collect();
-    let placements: Vec<Placement> = photos.iter().map(|photo| fit.placement(photo.original)).collect();
-    let boxes: Vec<_> = (0..).zip(&photos).map(|(seed, photo)| some_boxes(seed, photo.original)).collect();
+    let placements: Vec<Placement> =
+        photos.iter().map(|photo| fit.placement(photo.original)).collect();
+    let boxes: Vec<_> =
+        (0..).zip(&photos).map(|(seed, photo)| some_boxes(seed, photo.original)).collect();
     let pictures: Vec<PictureBoxes<'_>> = placements
         .iter()
         .zip(&boxes)
@@ -113,12 +125,17 @@ fn three_methods_are_as_the_direct_way_says() {
             });
             let shares: Vec<_> = shares.collect();
             for channel in 0..sums.channels {
-                let active: Vec<_> = shares.iter().filter(|(shares, _)| shares[channel] >= 0.0).collect();
+                let active: Vec<_> =
+                    shares.iter().filter(|(shares, _)| shares[channel] >= 0.0).collect();
                 let count = active.len() as f64;
                 let share = active.iter().map(|(shares, _)| shares[channel]).sum::<f64>() / count;
                 let area = active.iter().map(|(_, area)| area).sum::<f64>() / count;
                 let cell = sums.cell(method, class, channel);
-                assert_eq!(cell.map_or(0, |cell| cell.active), active.len() as u64, "{method} {class} {channel}");
+                assert_eq!(
+                    cell.map_or(0, |cell| cell.active),
+                    active.len() as u64,
+                    "{method} {class} {channel}"
+                );
                 let Some(cell) = cell else { continue };
                 largest = largest.max((cell.share - share).abs());
                 largest = largest.max((cell.area - area).abs());
@@ -138,12 +155,15 @@ fn pictures(seed: u64, count: usize) -> Vec<(String, usize, PictureFilters)> {
         let mut class = |class: usize| ClassShares {
             class,
             area: number(0.0, 1.0),
-            shares: [0, 1].map(|_| (0..3).map(|_| Some(number(-0.3, 1.0)).filter(|share| *share >= 0.0)).collect()),
+            shares: [0, 1].map(|_| {
+                (0..3).map(|_| Some(number(-0.3, 1.0)).filter(|share| *share >= 0.0)).collect()
+            }),
         };
         let classes = vec![class(name % 2), class(2)];
         let weights = (0..2).map(|_| (0..3).map(|_| number(-1e-3, 1e-3)).collect()).collect();
         // Equal values too.
-        let peaks = (0..3).map(|_| Peak { value: number(0.0, 5.0).floor(), at: [0.5, 0.25] }).collect();
+        let peaks =
+            (0..3).map(|_| Peak { value: number(0.0, 5.0).floor(), at: [0.5, 0.25] }).collect();
         (format!("{name:03}"), name % 4, PictureFilters { classes, weights, peaks })
     };
     (0..count).map(&mut picture).collect()
@@ -178,10 +198,15 @@ fn strongest_pairs_have_each_class_and_channel_once_and_lie_over_their_area() {
     assert!(!pairs.is_empty() && pairs.len() <= 3);
     for (number, pair) in pairs.iter().enumerate() {
         assert!(pair.share > pair.area && pair.images > 0);
-        assert!(pairs[..number].iter().all(|other| other.class != pair.class && other.channel != pair.channel));
+        assert!(
+            pairs[..number]
+                .iter()
+                .all(|other| other.class != pair.class && other.channel != pair.channel)
+        );
     }
-    let drawn =
-        figure(&sums, None, &mut |path| (path != "000").then(|| crate::image::Rgb8::filled(Size::new(9, 7), [9; 3])));
+    let drawn = figure(&sums, None, &mut |path| {
+        (path != "000").then(|| crate::image::Rgb8::filled(Size::new(9, 7), [9; 3]))
+    });
     assert_eq!(drawn.len(), 2);
     drawn[0].1.svg().unwrap();
 }

@@ -6,7 +6,8 @@ use crate::score::ScoreRule;
 use crate::stats::Ranks;
 use std::collections::BTreeMap;
 
-/// A box is the decisive object's when they overlap this much (intersection over union) and have the same class.
+/// A box is the decisive object's when they overlap this much (intersection over union) and have
+/// the same class.
 const MATCH: f32 = 0.5;
 
 /// Confidence over which a detection is sure.
@@ -26,15 +27,21 @@ pub struct BoxJudge {
 }
 
 impl BoxJudge {
-    /// Every method by every rule (one whose regions have values by these alone), a random map by every rule,
-    /// detections alone: all that the maps are asked about, and those more confident than 1/2, a better adversary. The
-    /// threshold of the mean is `importance`; those of other scores are set so that as many boxes are important as by
-    /// the mean, since they are not on one scale. Where the background is asked about, which has no other place to be,
-    /// there is no z and no chance.
+    /// Every method by every rule (one whose regions have values by these alone), a random map by
+    /// every rule, detections alone: all that the maps are asked about, and those more confident
+    /// than 1/2, a better adversary. The threshold of the mean is `importance`; those of other
+    /// scores are set so that as many boxes are important as by the mean, since they are not on one
+    /// scale. Where the background is asked about, which has no other place to be, there is no z
+    /// and no chance.
     pub fn all(methods: &[String], importance: f32, trials: &[Trial]) -> Vec<Self> {
         let names = methods.iter().cloned().chain(["random map".to_string()]);
         let of_method = |(at, name): (usize, String)| {
-            let judge = move |rule, threshold| Self { name: name.clone(), scores: Some(at), rule, threshold };
+            let judge = move |rule, threshold| Self {
+                name: name.clone(),
+                scores: Some(at),
+                rule,
+                threshold,
+            };
             let mean = judge(ScoreRule::Mean, f64::from(importance));
             if trials.iter().any(|trial| trial.values.get(at).is_some_and(Option::is_some)) {
                 return vec![mean];
@@ -47,7 +54,9 @@ impl BoxJudge {
                 judge
             };
             let background = trials.iter().any(|trial| trial.background.is_some());
-            let compares = |trial: &Trial| trial.chance.get(at).is_some_and(|chance| chance.len() == trial.boxes.len());
+            let compares = |trial: &Trial| {
+                trial.chance.get(at).is_some_and(|chance| chance.len() == trial.boxes.len())
+            };
             let comparable = !background && trials.iter().all(compares);
             let others = ScoreRule::ALL[1..].iter().filter(|rule| match rule {
                 ScoreRule::Chance => comparable,
@@ -57,8 +66,12 @@ impl BoxJudge {
             let others: Vec<Self> = others.map(matched).collect();
             [mean].into_iter().chain(others).collect()
         };
-        let detections =
-            |threshold| Self { name: "detection only".into(), scores: None, rule: ScoreRule::Mean, threshold };
+        let detections = |threshold| Self {
+            name: "detection only".into(),
+            scores: None,
+            rule: ScoreRule::Mean,
+            threshold,
+        };
         let detections = [detections(f64::NEG_INFINITY), detections(SURE)];
         names.enumerate().flat_map(of_method).chain(detections).collect()
     }
@@ -77,8 +90,8 @@ impl BoxJudge {
         self.threshold.is_finite().then_some(self.threshold)
     }
 
-    /// What the judge says of the box `at`; minus infinity where it knows nothing of it: detections nothing of the
-    /// background, which nobody detects.
+    /// What the judge says of the box `at`; minus infinity where it knows nothing of it: detections
+    /// nothing of the background, which nobody detects.
     pub(super) fn score(&self, trial: &Trial, at: usize) -> f64 {
         match self.scores {
             Some(method) => {
@@ -90,36 +103,45 @@ impl BoxJudge {
         }
     }
 
-    pub(super) fn important_boxes<'a>(&'a self, trial: &'a Trial) -> impl Iterator<Item = usize> + 'a {
+    pub(super) fn important_boxes<'a>(
+        &'a self,
+        trial: &'a Trial,
+    ) -> impl Iterator<Item = usize> + 'a {
         (0..trial.boxes.len()).filter(|&at| self.score(trial, at) > self.threshold)
     }
 
     /// The score that `wanted` boxes are over, ties aside.
     fn threshold_for(&self, trials: &[Trial], wanted: usize) -> f64 {
-        let mut scores: Vec<f64> =
-            trials.iter().flat_map(|trial| (0..trial.boxes.len()).map(|index| self.score(trial, index))).collect();
+        let mut scores: Vec<f64> = trials
+            .iter()
+            .flat_map(|trial| (0..trial.boxes.len()).map(|index| self.score(trial, index)))
+            .collect();
         scores.sort_by(|a, b| b.total_cmp(a));
         scores.get(wanted).copied().unwrap_or(f64::NEG_INFINITY)
     }
 
     /// Classes with an important box, each once.
     pub(super) fn classes(&self, trial: &Trial) -> Vec<usize> {
-        let mut classes: Vec<usize> = self.important_boxes(trial).map(|index| trial.boxes[index].class).collect();
+        let mut classes: Vec<usize> =
+            self.important_boxes(trial).map(|index| trial.boxes[index].class).collect();
         classes.sort_unstable();
         classes.dedup();
         classes
     }
 
-    /// Whether the box with the highest score is the object that makes the answer; `None` where no single object does.
+    /// Whether the box with the highest score is the object that makes the answer; `None` where no
+    /// single object does.
     pub(super) fn hits(&self, trial: &Trial) -> Option<bool> {
         let decisive = trial.decisive()?;
         // Of equal ones the surest, which comes first: one thing under several names has one value.
-        let top = (0..trial.boxes.len()).rev().max_by(|&a, &b| self.score(trial, a).total_cmp(&self.score(trial, b)));
+        let top = (0..trial.boxes.len())
+            .rev()
+            .max_by(|&a, &b| self.score(trial, a).total_cmp(&self.score(trial, b)));
         Some(top.is_some_and(|top| matches(&trial.boxes[top], decisive)))
     }
 
-    /// The rank correlation of the scores of the objects that were found with their effects; `None` where fewer than
-    /// three were found.
+    /// The rank correlation of the scores of the objects that were found with their effects; `None`
+    /// where fewer than three were found.
     pub(super) fn ranks(&self, trial: &Trial) -> Option<f64> {
         let found = |effect: &Effect| {
             let found_place = trial.boxes.iter().position(|found| matches(found, effect))?;
@@ -133,7 +155,9 @@ impl BoxJudge {
     pub(super) fn values(&self, trial: &Trial) -> Option<Vec<(usize, f64)>> {
         let values = trial.values.get(self.scores?)?.as_ref()?;
         let mut greatest: BTreeMap<usize, f64> = BTreeMap::new();
-        for (found, &value) in trial.boxes.iter().zip(values).filter(|(found, _)| f64::from(found.confidence) > SURE) {
+        for (found, &value) in
+            trial.boxes.iter().zip(values).filter(|(found, _)| f64::from(found.confidence) > SURE)
+        {
             let value = f64::from(value);
             greatest.entry(found.class).and_modify(|most| *most = most.max(value)).or_insert(value);
         }

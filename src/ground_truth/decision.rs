@@ -1,4 +1,5 @@
-//! One table that decides: every method by every score of a box, in every world, against the paper's rule.
+//! One table that decides: every method by every score of a box, in every world, against the
+//! paper's rule.
 
 use super::answers::{Reading, SceneNumbers, Truth};
 use super::box_judge::BoxJudge;
@@ -31,8 +32,8 @@ pub struct Rightness {
     pub reading: Reading,
     /// In `[0, 1]`, with its interval over scenes.
     pub estimate: RecoveryEstimate,
-    /// What it is more than by the paper's rule on the same scenes: for matrices the counting one by Grad-CAM's mean
-    /// over 0.3, for scenes Grad-CAM's mean.
+    /// What it is more than by the paper's rule on the same scenes: for matrices the counting one
+    /// by Grad-CAM's mean over 0.3, for scenes Grad-CAM's mean.
     pub difference: RecoveryEstimate,
 }
 
@@ -55,15 +56,21 @@ impl Judged {
         let world = asked.world.world(0, Style::Standard);
         let truth = Truth::new(asked.world.question, &world, &asked.networks);
         // Thresholds are set for every network's maps alone.
-        let of_network: Vec<Vec<BoxJudge>> =
-            asked.networks.iter().map(|trials| BoxJudge::all(methods, importance, trials)).collect();
+        let of_network: Vec<Vec<BoxJudge>> = asked
+            .networks
+            .iter()
+            .map(|trials| BoxJudge::all(methods, importance, trials))
+            .collect();
         // One that cannot be asked about every network is left out.
         let judge = |first: &BoxJudge| {
             let numbers = |(network, trials): (usize, &Vec<Trial>)| {
-                let same = |judge: &&BoxJudge| (&judge.name, judge.rule_name()) == (&first.name, first.rule_name());
+                let same = |judge: &&BoxJudge| {
+                    (&judge.name, judge.rule_name()) == (&first.name, first.rule_name())
+                };
                 Some(truth.numbers(of_network[network].iter().find(same)?, network, trials))
             };
-            let numbers: Option<Vec<Vec<SceneNumbers>>> = asked.networks.iter().enumerate().map(numbers).collect();
+            let numbers: Option<Vec<Vec<SceneNumbers>>> =
+                asked.networks.iter().enumerate().map(numbers).collect();
             Some((first.clone(), numbers?))
         };
         let judges = of_network[0].iter().filter_map(judge).collect();
@@ -80,14 +87,25 @@ impl Judged {
 
     /// The paper's rule, where its method is among those that are judged.
     pub(super) fn paper(&self) -> Option<usize> {
-        self.judges.iter().position(|(judge, _)| judge.name == "grad-cam" && judge.rule == ScoreRule::Mean)
+        self.judges
+            .iter()
+            .position(|(judge, _)| judge.name == "grad-cam" && judge.rule == ScoreRule::Mean)
     }
 }
 
 impl Decision {
     /// Judges all worlds; `resamples` bootstrap resamples over scenes from `seed`.
-    pub fn new(asked: &[Asked], methods: &[String], importance: f32, resamples: u64, seed: u64) -> Self {
-        let rows = asked.iter().flat_map(|asked| rows(asked, methods, importance, resamples, seed)).collect();
+    pub fn new(
+        asked: &[Asked],
+        methods: &[String],
+        importance: f32,
+        resamples: u64,
+        seed: u64,
+    ) -> Self {
+        let rows = asked
+            .iter()
+            .flat_map(|asked| rows(asked, methods, importance, resamples, seed))
+            .collect();
         Self { rows }
     }
 }
@@ -110,17 +128,29 @@ pub(super) fn resampled<T: Send>(
     (0..resamples).into_par_iter().map(resample).collect()
 }
 
-/// The number over all scenes with its interval, where there are at least [`FEWEST_RESAMPLED_CASES`] scenes.
-pub(super) fn estimate(value: Option<f64>, resamples: &[Option<f64>], scenes: usize) -> RecoveryEstimate {
+/// The number over all scenes with its interval, where there are at least
+/// [`FEWEST_RESAMPLED_CASES`] scenes.
+pub(super) fn estimate(
+    value: Option<f64>,
+    resamples: &[Option<f64>],
+    scenes: usize,
+) -> RecoveryEstimate {
     let enough = scenes >= FEWEST_RESAMPLED_CASES;
-    let interval = value.filter(|_| enough).and_then(|value| bias_spanning_interval(value, resamples));
+    let interval =
+        value.filter(|_| enough).and_then(|value| bias_spanning_interval(value, resamples));
     RecoveryEstimate { value, interval: interval.map(|ends| (ends.lower, ends.upper)) }
 }
 
 /// Of one judge its numbers by reading.
 type ByReading = [Option<f64>; 3];
 
-fn rows(asked: &Asked, methods: &[String], importance: f32, resamples: u64, seed: u64) -> Vec<Rightness> {
+fn rows(
+    asked: &Asked,
+    methods: &[String],
+    importance: f32,
+    resamples: u64,
+    seed: u64,
+) -> Vec<Rightness> {
     let judged = Judged::new(asked, methods, importance);
     let values = judged.measure(&vec![1.0; judged.scenes]);
     let drawn = resampled(judged.scenes, resamples, seed, |weights| judged.measure(weights));
@@ -139,5 +169,8 @@ fn rows(asked: &Asked, methods: &[String], importance: f32, resamples: u64, seed
             difference: measured(&|values| Some(values[at][reading]? - values[paper?][beside]?)),
         }
     };
-    (0..judged.judges.len()).flat_map(|index| (0..3).map(move |reading| (index, reading))).map(row).collect()
+    (0..judged.judges.len())
+        .flat_map(|index| (0..3).map(move |reading| (index, reading)))
+        .map(row)
+        .collect()
 }

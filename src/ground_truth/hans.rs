@@ -1,5 +1,5 @@
-//! The clever Hans: two networks that give the same answers for different reasons, and whether a method tells them
-//! apart.
+//! The clever Hans: two networks that give the same answers for different reasons, and whether a
+//! method tells them apart.
 
 use super::answers::{Pair, Reading};
 use super::decision::{Asked, Judged, estimate, resampled};
@@ -20,7 +20,8 @@ pub struct HansReport {
     scenes: usize,
     truths: Vec<PairTruth>,
     orders: Vec<Order>,
-    /// One a network: the association matrix by the paper's rule, or by the first judge where Grad-CAM is none.
+    /// One a network: the association matrix by the paper's rule, or by the first judge where
+    /// Grad-CAM is none.
     matrices: Vec<Array2<Option<f64>>>,
     matrix_judge: String,
     names: Names,
@@ -39,7 +40,8 @@ struct NetworkFacts {
 struct PairTruth {
     pair: Pair,
     scenes: u64,
-    /// Share of the scenes whose answer changes without the one, and without the other; `None` where there are none.
+    /// Share of the scenes whose answer changes without the one, and without the other; `None`
+    /// where there are none.
     flips: [Option<f64>; 2],
 }
 
@@ -49,7 +51,8 @@ struct Order {
     pair: Pair,
     judge: (String, &'static str),
     reading: Reading,
-    /// Of matrices the cells of the cause and of the other; of scenes the share in which the cause is first.
+    /// Of matrices the cells of the cause and of the other; of scenes the share in which the cause
+    /// is first.
     cells: [Option<f64>; 2],
     /// The first cell less the second, or the share of scenes less a half.
     difference: RecoveryEstimate,
@@ -62,13 +65,21 @@ struct Names {
 }
 
 impl HansReport {
-    /// From the trials of both networks; single scenes and matrices are of those that both answer rightly; `resamples`
-    /// bootstrap resamples over scenes from `seed`.
+    /// From the trials of both networks; single scenes and matrices are of those that both answer
+    /// rightly; `resamples` bootstrap resamples over scenes from `seed`.
     ///
     /// # Panics
     /// The world's question is another one, or there are no scenes.
-    pub fn new(asked: &Asked, methods: &[String], importance: f32, resamples: u64, seed: u64) -> Self {
-        let [honest, hans] = &asked.networks[..] else { panic!("two networks are asked in this world") };
+    pub fn new(
+        asked: &Asked,
+        methods: &[String],
+        importance: f32,
+        resamples: u64,
+        seed: u64,
+    ) -> Self {
+        let [honest, hans] = &asked.networks[..] else {
+            panic!("two networks are asked in this world")
+        };
         let judged = Judged::new(asked, methods, importance);
         let world = asked.world.world(0, crate::world::Style::Standard);
         let names = Names { things: world.things(), labels: world.graph.labels.clone() };
@@ -76,11 +87,19 @@ impl HansReport {
             name: (*name).into(),
             accuracy: share(trials.iter().map(|trial| trial.label == trial.truth)),
         };
-        let truths = judged.truth.pairs.iter().map(|pair| truth(pair, &asked.networks[pair.network])).collect();
+        let truths = judged
+            .truth
+            .pairs
+            .iter()
+            .map(|pair| truth(pair, &asked.networks[pair.network]))
+            .collect();
         let paper = judged.paper().unwrap_or(0);
         let once = vec![1.0; judged.scenes];
         let (judge, numbers) = &judged.judges[paper];
-        let matrices = numbers.iter().map(|scenes| judged.truth.matrix(Reading::Counts, scenes, &once)).collect();
+        let matrices = numbers
+            .iter()
+            .map(|scenes| judged.truth.matrix(Reading::Counts, scenes, &once))
+            .collect();
         Self {
             networks: asked.world.networks.iter().zip(&asked.networks).map(facts).collect(),
             agreement: share(honest.iter().zip(hans).map(|(a, b)| a.label == b.label)),
@@ -93,9 +112,9 @@ impl HansReport {
         }
     }
 
-    /// Writes into `folder`: `networks.csv` (accuracy and agreement), `truth.csv` (what taking cause or companion out
-    /// does to each network), `order.csv` (per label, network, method and score which of the two comes first), and one
-    /// heatmap a network with its SVG.
+    /// Writes into `folder`: `networks.csv` (accuracy and agreement), `truth.csv` (what taking
+    /// cause or companion out does to each network), `order.csv` (per label, network, method and
+    /// score which of the two comes first), and one heatmap a network with its SVG.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -109,8 +128,20 @@ impl HansReport {
                 self.agreement.to_string(),
             ]
         });
-        write_table(&folder.join("networks.csv"), &["network", "scenes", "accuracy", "agreement"], rows)?;
-        let head = ["label", "network", "goes_by", "other", "scenes", "flips_without", "flips_without_other"];
+        write_table(
+            &folder.join("networks.csv"),
+            &["network", "scenes", "accuracy", "agreement"],
+            rows,
+        )?;
+        let head = [
+            "label",
+            "network",
+            "goes_by",
+            "other",
+            "scenes",
+            "flips_without",
+            "flips_without_other",
+        ];
         let rows = self.truths.iter().map(|truth| {
             let numbers = [truth.scenes.to_string(), cell(truth.flips[0]), cell(truth.flips[1])];
             self.pair_cells(&truth.pair).into_iter().chain(numbers).collect()
@@ -141,7 +172,11 @@ impl HansReport {
         ];
         let rows = self.orders.iter().map(|order| {
             let mut cells = self.pair_cells(&order.pair).to_vec();
-            cells.extend([order.judge.0.clone(), order.judge.1.into(), order.reading.name().into()]);
+            cells.extend([
+                order.judge.0.clone(),
+                order.judge.1.into(),
+                order.reading.name().into(),
+            ]);
             cells.extend(order.cells.map(cell));
             cells.extend(interval_cells(&order.difference));
             cells
@@ -152,12 +187,20 @@ impl HansReport {
     fn pair_cells(&self, pair: &Pair) -> [String; 4] {
         let Names { things, labels } = &self.names;
         let network = self.networks[pair.network].name.clone();
-        [labels[pair.label].clone(), network, things[pair.cause].clone(), things[pair.other].clone()]
+        [
+            labels[pair.label].clone(),
+            network,
+            things[pair.cause].clone(),
+            things[pair.other].clone(),
+        ]
     }
 
     /// The short text for people.
     pub fn summary(&self) -> String {
-        let mut text = format!("{} scenes; both networks give the same answer to {:.3}", self.scenes, self.agreement);
+        let mut text = format!(
+            "{} scenes; both networks give the same answer to {:.3}",
+            self.scenes, self.agreement
+        );
         for NetworkFacts { name, accuracy } in &self.networks {
             text.push_str(&format!("; {name}: {accuracy:.3} right"));
         }
@@ -165,23 +208,26 @@ impl HansReport {
         let seen = self.truths.iter().filter(|truth| truth.scenes > 0);
         let apart = seen.clone().filter(|truth| truth.flips[0] > truth.flips[1]).count();
         text.push_str(&format!(
-            "taking out what a network goes by changes its answer more often than taking out the other for {apart} of \
-             {} pairs of label and network\n",
+            "taking out what a network goes by changes its answer more often than taking out the \
+             other for {apart} of {} pairs of label and network\n",
             seen.count()
         ));
         text
     }
 
     fn picture(&self, network: usize) -> Heatmap {
-        let pairs = self.truths.iter().map(|truth| &truth.pair).filter(|pair| pair.network == network);
+        let pairs =
+            self.truths.iter().map(|truth| &truth.pair).filter(|pair| pair.network == network);
         let pairs: Vec<&Pair> = pairs.collect();
-        let things: Vec<usize> =
-            pairs.iter().flat_map(|pair| [pair.cause, pair.other]).fold(Vec::new(), |mut things, thing| {
+        let things: Vec<usize> = pairs.iter().flat_map(|pair| [pair.cause, pair.other]).fold(
+            Vec::new(),
+            |mut things, thing| {
                 if !things.contains(&thing) {
                     things.push(thing);
                 }
                 things
-            });
+            },
+        );
         let matrix = &self.matrices[network];
         let row = |&thing: &usize| pairs.iter().map(|pair| matrix[[thing, pair.label]]).collect();
         Heatmap {
@@ -192,7 +238,9 @@ impl HansReport {
             values: things.iter().map(row).collect(),
             value_label: "share of scenes in which it is important".into(),
             notes: vec![
-                "What the network goes by and what is always beside it, for each label one above the other.".into(),
+                "What the network goes by and what is always beside it, for each label one above \
+                 the other."
+                    .into(),
             ],
             ..Heatmap::default()
         }
@@ -207,7 +255,9 @@ fn share(of: impl ExactSizeIterator<Item = bool>) -> f64 {
 /// What taking either of the pair out does to the network's answers.
 fn truth(pair: &Pair, trials: &[Trial]) -> PairTruth {
     let (mut scenes, mut sums) = (0, [0_u64; 2]);
-    for trial in trials.iter().filter(|trial| trial.truth == pair.label && trial.label == pair.label) {
+    for trial in
+        trials.iter().filter(|trial| trial.truth == pair.label && trial.label == pair.label)
+    {
         let effect = |class| trial.effects.iter().find(|effect| effect.class == class);
         let (Some(cause), Some(other)) = (effect(pair.cause), effect(pair.other)) else { continue };
         scenes += 1;
@@ -225,25 +275,34 @@ type Cells = [Option<f64>; 2];
 fn orders(judged: &Judged, resamples: u64, seed: u64) -> Vec<Order> {
     let pairs = &judged.truth.pairs;
     let measure = |weights: &[f64]| -> Vec<Cells> {
-        let of_judge = |(_, numbers): &(super::BoxJudge, Vec<Vec<super::answers::SceneNumbers>>)| {
-            Reading::ALL.map(|reading| {
-                let of_network = |scenes: &Vec<_>| judged.truth.matrix(reading, scenes, weights);
-                let matrices: Vec<Array2<Option<f64>>> = match reading {
-                    Reading::Scenes => Vec::new(),
-                    _ => numbers.iter().map(of_network).collect(),
-                };
-                let cells = |pair: &Pair| match matrices.get(pair.network) {
-                    Some(matrix) => [pair.cause, pair.other].map(|thing| matrix[[thing, pair.label]]),
-                    None => [judged.truth.scenes_right(&numbers[pair.network], pair.label, weights), Some(0.5)],
-                };
-                pairs.iter().map(cells).collect::<Vec<Cells>>()
-            })
-        };
+        let of_judge =
+            |(_, numbers): &(super::BoxJudge, Vec<Vec<super::answers::SceneNumbers>>)| {
+                Reading::ALL.map(|reading| {
+                    let of_network =
+                        |scenes: &Vec<_>| judged.truth.matrix(reading, scenes, weights);
+                    let matrices: Vec<Array2<Option<f64>>> = match reading {
+                        Reading::Scenes => Vec::new(),
+                        _ => numbers.iter().map(of_network).collect(),
+                    };
+                    let cells = |pair: &Pair| match matrices.get(pair.network) {
+                        Some(matrix) => {
+                            [pair.cause, pair.other].map(|thing| matrix[[thing, pair.label]])
+                        }
+                        None => [
+                            judged.truth.scenes_right(&numbers[pair.network], pair.label, weights),
+                            Some(0.5),
+                        ],
+                    };
+                    pairs.iter().map(cells).collect::<Vec<Cells>>()
+                })
+            };
         judged.judges.iter().flat_map(of_judge).flatten().collect()
     };
     let difference = |cells: Cells| Some(cells[0]? - cells[1]?);
     let values = measure(&vec![1.0; judged.scenes]);
-    let differences = |weights: &[f64]| -> Vec<Option<f64>> { measure(weights).into_iter().map(difference).collect() };
+    let differences = |weights: &[f64]| -> Vec<Option<f64>> {
+        measure(weights).into_iter().map(difference).collect()
+    };
     let drawn = resampled(judged.scenes, resamples, seed, differences);
     let order = |(at, &cells): (usize, &Cells)| {
         let (judge, rest) = (at / (3 * pairs.len()), at % (3 * pairs.len()));

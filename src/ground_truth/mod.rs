@@ -1,11 +1,14 @@
-//! Is the answer right? In the drawn world the cause of a picture's emotion is known, and what an object does to the
-//! model can be seen by taking it out of the scene and asking again. Here the association matrix is held against that.
+//! Is the answer right? In the drawn world the cause of a picture's emotion is known, and what an
+//! object does to the model can be seen by taking it out of the scene and asking again. Here the
+//! association matrix is held against that.
 //!
-//! [`TrialStage`] asks the models about scenes, with every object and without each; [`Validation`] says, per method and
-//! rule for what counts as an important box, how well what the maps say recovers what the interventions show.
+//! [`TrialStage`] asks the models about scenes, with every object and without each; [`Validation`]
+//! says, per method and rule for what counts as an important box, how well what the maps say
+//! recovers what the interventions show.
 //!
-//! There are several worlds ([`WORLDS`]), each with a question of its own; [`Decision`] holds all methods and scores
-//! against the truth in all of them, and [`HansReport`] two networks that answer alike for different reasons.
+//! There are several worlds ([`WORLDS`]), each with a question of its own; [`Decision`] holds all
+//! methods and scores against the truth in all of them, and [`HansReport`] two networks that answer
+//! alike for different reasons.
 
 mod answers;
 mod box_judge;

@@ -35,8 +35,8 @@ pub struct TrialRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ValidationSettings {
-    /// What scenes are drawn from: the name of a graph that comes with the program, or `file`, whose digest stands
-    /// among the models.
+    /// What scenes are drawn from: the name of a graph that comes with the program, or `file`,
+    /// whose digest stands among the models.
     pub graph: String,
     /// Seed of the stream of scenes.
     pub world: u64,
@@ -66,7 +66,8 @@ impl ValidationSettings {
     /// Those of the run that `manifest` describes.
     ///
     /// # Errors
-    /// It is no run of `emocam validate`, or its settings cannot be read; the message goes behind the run's name.
+    /// It is no run of `emocam validate`, or its settings cannot be read; the message goes behind
+    /// the run's name.
     pub fn read(manifest: &Manifest) -> Result<Self, String> {
         manifest.settings_of(COMMAND)
     }
@@ -79,14 +80,21 @@ impl Line for TrialRecord {
             return Err(format!("{} has no pixels", self.path));
         }
         if let Some(effect) = effects.iter().find(|effect| !(-1.0..=1.0).contains(&effect.drop)) {
-            return Err(format!("probabilities of {} fall by -1 to 1, found {}", self.path, effect.drop));
+            return Err(format!(
+                "probabilities of {} fall by -1 to 1, found {}",
+                self.path, effect.drop
+            ));
         }
-        let a_value_a_box = scores.iter().map(Vec::len).chain(values.iter().flatten().map(Vec::len));
+        let a_value_a_box =
+            scores.iter().map(Vec::len).chain(values.iter().flatten().map(Vec::len));
         let wholes = effects.iter().filter_map(|effect| effect.whole);
         let fits = { a_value_a_box }.all(|count| count == boxes.len())
-            && { wholes }.all(|(class, place)| effects.get(place).is_some_and(|whole| whole.class == class))
+            && { wholes }
+                .all(|(class, place)| effects.get(place).is_some_and(|whole| whole.class == class))
             && background.is_none_or(|place| place < boxes.len());
-        fits.then_some(()).ok_or_else(|| format!("scores, boxes and effects of {} do not fit each other", self.path))
+        fits.then_some(()).ok_or_else(|| {
+            format!("scores, boxes and effects of {} do not fit each other", self.path)
+        })
     }
 }
 
@@ -101,15 +109,20 @@ impl RunRecord for TrialRecord {
         // The background counts as a class behind those of the detector.
         let classes = manifest.classes.len() + usize::from(background);
         Ok(move |record: &Self| {
-            let Trial { label, truth, effects, boxes, background: place, scores, values, .. } = &record.trial;
+            let Trial { label, truth, effects, boxes, background: place, scores, values, .. } =
+                &record.trial;
             let fits = *label < labels
                 && *truth < labels
                 && effects.iter().all(|effect| effect.class < classes)
                 && boxes.iter().all(|found| found.class < classes)
                 && place.is_some() == background
-                && (scores.len(), record.grids.len(), values.len()) == (methods + 1, methods + 1, methods);
+                && (scores.len(), record.grids.len(), values.len())
+                    == (methods + 1, methods + 1, methods);
             fits.then_some(()).ok_or_else(|| {
-                format!("the record of {} does not fit run.json: other labels, classes or methods", record.path)
+                format!(
+                    "the record of {} does not fit run.json: other labels, classes or methods",
+                    record.path
+                )
             })
         })
     }

@@ -12,24 +12,32 @@ use rayon::prelude::*;
 pub enum RecoveryMeasure {
     /// Spearman correlation of the association matrix with the matrix of effects, over cells.
     Spearman,
-    /// Area under the ROC curve of the matrix's cells: declared causes against all other classes of their label.
+    /// Area under the ROC curve of the matrix's cells: declared causes against all other classes of
+    /// their label.
     RocArea,
     /// Average precision of the same.
     AveragePrecision,
-    /// Share of the scenes with a decisive object in which the box with the highest score is that object.
+    /// Share of the scenes with a decisive object in which the box with the highest score is that
+    /// object.
     HitRate,
-    /// Mean over scenes with at least three found objects of the Spearman correlation of their scores with their
-    /// effects.
+    /// Mean over scenes with at least three found objects of the Spearman correlation of their
+    /// scores with their effects.
     SceneSpearman,
-    /// Of a method whose regions have values: mean absolute difference of the matrix of the values of classes from the
-    /// matrix of effects, over cells.
+    /// Of a method whose regions have values: mean absolute difference of the matrix of the values
+    /// of classes from the matrix of effects, over cells.
     EffectError,
 }
 
 impl RecoveryMeasure {
     /// In the order of the tables.
-    pub const ALL: [Self; MEASURES] =
-        [Self::Spearman, Self::RocArea, Self::AveragePrecision, Self::HitRate, Self::SceneSpearman, Self::EffectError];
+    pub const ALL: [Self; MEASURES] = [
+        Self::Spearman,
+        Self::RocArea,
+        Self::AveragePrecision,
+        Self::HitRate,
+        Self::SceneSpearman,
+        Self::EffectError,
+    ];
 
     /// Its name in tables.
     pub fn name(self) -> &'static str {
@@ -77,10 +85,12 @@ pub struct Validation {
     pub decisive: usize,
     /// Names of the rows: see [`World::things`].
     pub things: Vec<String>,
-    /// Things x labels: mean over the scenes of a predicted label of the greatest drop of its probability when an
-    /// object of the class is taken out (0 where there is none); `None` for labels never predicted.
+    /// Things x labels: mean over the scenes of a predicted label of the greatest drop of its
+    /// probability when an object of the class is taken out (0 where there is none); `None` for
+    /// labels never predicted.
     pub effects: Array2<Option<f64>>,
-    /// Things x labels: share of the scenes of a label in which taking out an object of the class changes the answer.
+    /// Things x labels: share of the scenes of a label in which taking out an object of the class
+    /// changes the answer.
     pub flips: Array2<Option<f64>>,
     /// One a judge.
     pub recoveries: Vec<Recovery>,
@@ -100,19 +110,28 @@ struct Digest {
 }
 
 impl Validation {
-    /// Measures `judges` on `trials` of scenes of the world; `resamples` bootstrap resamples over scenes from `seed`.
-    pub fn new(trials: &[Trial], judges: Vec<BoxJudge>, world: &World<'_>, resamples: u64, seed: u64) -> Self {
+    /// Measures `judges` on `trials` of scenes of the world; `resamples` bootstrap resamples over
+    /// scenes from `seed`.
+    pub fn new(
+        trials: &[Trial],
+        judges: Vec<BoxJudge>,
+        world: &World<'_>,
+        resamples: u64,
+        seed: u64,
+    ) -> Self {
         let (graph, things) = (world.graph, world.things());
         let size = (things.len(), graph.labels.len());
         let digests: Vec<Digest> = trials.par_iter().map(|trial| digest(trial, &judges)).collect();
         let once = vec![1.0; trials.len()];
         let values = measure_all(&digests, &once, judges.len(), world);
-        let drawn =
-            resampled(digests.len(), resamples, seed, |weights| measure_all(&digests, weights, judges.len(), world));
+        let drawn = resampled(digests.len(), resamples, seed, |weights| {
+            measure_all(&digests, weights, judges.len(), world)
+        });
         let recovery = |(number, judge): (usize, BoxJudge)| Recovery {
             judge,
             estimates: std::array::from_fn(|measure| {
-                let resamples: Vec<Option<f64>> = drawn.iter().map(|one| one[number][measure]).collect();
+                let resamples: Vec<Option<f64>> =
+                    drawn.iter().map(|one| one[number][measure]).collect();
                 estimate(values[number][measure], &resamples, digests.len())
             }),
         };
@@ -135,7 +154,9 @@ fn digest(trial: &Trial, judges: &[BoxJudge]) -> Digest {
     let mut effects: Vec<(usize, f64, bool)> = Vec::new();
     for effect in &trial.effects {
         match effects.iter_mut().find(|(class, ..)| *class == effect.class) {
-            Some((_, drop, flips)) => (*drop, *flips) = (drop.max(effect.drop), *flips || effect.flips),
+            Some((_, drop, flips)) => {
+                (*drop, *flips) = (drop.max(effect.drop), *flips || effect.flips);
+            }
             None => effects.push((effect.class, effect.drop, effect.flips)),
         }
     }
@@ -149,7 +170,8 @@ fn digest(trial: &Trial, judges: &[BoxJudge]) -> Digest {
     }
 }
 
-/// Sums over scenes by (class, label), divided by the scenes of the label; `None` where there are none.
+/// Sums over scenes by (class, label), divided by the scenes of the label; `None` where there are
+/// none.
 fn shares(
     digests: &[Digest],
     weights: &[f64],
@@ -167,7 +189,11 @@ fn shares(
     })
 }
 
-fn effect_matrices(digests: &[Digest], weights: &[f64], size: (usize, usize)) -> [Array2<Option<f64>>; 2] {
+fn effect_matrices(
+    digests: &[Digest],
+    weights: &[f64],
+    size: (usize, usize),
+) -> [Array2<Option<f64>>; 2] {
     let drops = shares(digests, weights, size, |digest, add| {
         digest.effects.iter().for_each(|&(class, drop, _)| add(class, drop));
     });
@@ -178,9 +204,15 @@ fn effect_matrices(digests: &[Digest], weights: &[f64], size: (usize, usize)) ->
 }
 
 /// The mean over scenes of what is defined in them.
-fn weighted_mean(digests: &[Digest], weights: &[f64], of: impl Fn(&Digest) -> Option<f64>) -> Option<f64> {
+fn weighted_mean(
+    digests: &[Digest],
+    weights: &[f64],
+    of: impl Fn(&Digest) -> Option<f64>,
+) -> Option<f64> {
     let (mut scenes, mut sum) = (0.0, 0.0);
-    for (value, weight) in digests.iter().zip(weights).filter_map(|(digest, weight)| Some((of(digest)?, weight))) {
+    for (value, weight) in
+        digests.iter().zip(weights).filter_map(|(digest, weight)| Some((of(digest)?, weight)))
+    {
         scenes += weight;
         sum += weight * value;
     }
@@ -188,7 +220,12 @@ fn weighted_mean(digests: &[Digest], weights: &[f64], of: impl Fn(&Digest) -> Op
 }
 
 /// Every judge's measures, with scenes counted `weights` times.
-fn measure_all(digests: &[Digest], weights: &[f64], judges: usize, world: &World<'_>) -> Vec<[Option<f64>; MEASURES]> {
+fn measure_all(
+    digests: &[Digest],
+    weights: &[f64],
+    judges: usize,
+    world: &World<'_>,
+) -> Vec<[Option<f64>; MEASURES]> {
     let graph = world.graph;
     let size = (world.things().len(), graph.labels.len());
     let [truth, _] = effect_matrices(digests, weights, size);
@@ -201,16 +238,23 @@ fn measure_all(digests: &[Digest], weights: &[f64], judges: usize, world: &World
         let cases: Vec<(f64, bool)> = association
             .indexed_iter()
             .filter(|((_, label), _)| graph.has_cause(*label))
-            .filter_map(|((class, label), share)| share.map(|share| (share, world.is_cause(class, label))))
+            .filter_map(|((class, label), share)| {
+                share.map(|share| (share, world.is_cause(class, label)))
+            })
             .collect();
-        let hits = weighted_mean(digests, weights, |digest| digest.hits[judge].map(|hit| f64::from(u8::from(hit))));
+        let hits = weighted_mean(digests, weights, |digest| {
+            digest.hits[judge].map(|hit| f64::from(u8::from(hit)))
+        });
         let valued = digests.iter().any(|digest| digest.values[judge].is_some());
         let error = valued.then(|| {
             let values = shares(digests, weights, size, |digest, add| {
                 digest.values[judge].iter().flatten().for_each(|&(class, value)| add(class, value));
             });
-            let differences: Vec<f64> =
-                values.iter().zip(&truth).filter_map(|(a, b)| Some(((*a)? - (*b)?).abs())).collect();
+            let differences: Vec<f64> = values
+                .iter()
+                .zip(&truth)
+                .filter_map(|(a, b)| Some(((*a)? - (*b)?).abs()))
+                .collect();
             mean(&differences)
         });
         [
@@ -234,10 +278,11 @@ mod tests {
     use crate::score::BoxScore;
     use crate::world::{CLASSES, Style, graph};
 
-    /// A scene with a cause and two other objects side by side; the map lies on box number `lit`, and the model answers
-    /// `label` because of box 0.
+    /// A scene with a cause and two other objects side by side; the map lies on box number `lit`,
+    /// and the model answers `label` because of box 0.
     fn trial(label: usize, classes: [usize; 3], lit: usize) -> Trial {
-        let place = |at: usize| BoundingBox::new(30.0 * at as f32, 2.0, 30.0 * at as f32 + 20.0, 31.0);
+        let place =
+            |at: usize| BoundingBox::new(30.0 * at as f32, 2.0, 30.0 * at as f32 + 20.0, 31.0);
         let score = |at: usize| if at == lit { 0.9 } else { 0.05 };
         let scores = |value: f32| BoxScore::of_value(value);
         Trial {
@@ -275,11 +320,14 @@ mod tests {
         }
     }
 
-    /// Every declared cause, in scenes with two classes that cause nothing: one always goes with the label.
+    /// Every declared cause, in scenes with two classes that cause nothing: one always goes with
+    /// the label.
     fn scenes(lit: usize) -> Vec<Trial> {
-        let idle: Vec<usize> =
-            (0..CLASSES.len()).filter(|&class| graph().causes.iter().all(|cause| cause.class != class)).collect();
-        let causes: Vec<(usize, usize)> = graph().causes.iter().map(|cause| (cause.label, cause.class)).collect();
+        let idle: Vec<usize> = (0..CLASSES.len())
+            .filter(|&class| graph().causes.iter().all(|cause| cause.class != class))
+            .collect();
+        let causes: Vec<(usize, usize)> =
+            graph().causes.iter().map(|cause| (cause.label, cause.class)).collect();
         (0..60)
             .map(|index| {
                 let (label, class) = causes[index % causes.len()];
@@ -290,7 +338,11 @@ mod tests {
 
     fn validation(trials: &[Trial]) -> Validation {
         let judges = BoxJudge::all(&["oracle".to_string()], 0.3, trials);
-        assert_eq!(judges.len(), 7 + 7 + 2, "a method and a random map by seven rules, and detections, all and sure");
+        assert_eq!(
+            judges.len(),
+            7 + 7 + 2,
+            "a method and a random map by seven rules, and detections, all and sure"
+        );
         let world = World { graph: graph(), seed: 1, style: Style::Standard, parts: false };
         Validation::new(trials, judges, &world, 200, 1)
     }
@@ -316,7 +368,8 @@ mod tests {
         let mut trials = scenes(0);
         for (at, trial) in trials.iter_mut().enumerate() {
             // Here and there something is seen that is not there, without conviction.
-            let ghost = BoxRecord { class: at % CLASSES.len(), confidence: 0.1, ..trial.boxes[2].clone() };
+            let ghost =
+                BoxRecord { class: at % CLASSES.len(), confidence: 0.1, ..trial.boxes[2].clone() };
             trial.boxes.push(ghost);
             trial.scores.iter_mut().for_each(|scores| scores.push(BoxScore::default()));
             trial.chance.iter_mut().for_each(|chance| chance.push(0.0));
@@ -326,7 +379,10 @@ mod tests {
         assert_eq!((all.judge.rule_name(), all.judge.threshold()), ("any", None));
         assert_eq!((sure.judge.rule_name(), sure.judge.threshold()), ("over 0.5", Some(0.5)));
         let [all, sure] = [all, sure].map(|recovery| recovery.estimates[1].value.unwrap());
-        assert!(0.5 < all && all <= sure && sure < 1.0, "others are in the picture as well: {all}, {sure}");
+        assert!(
+            0.5 < all && all <= sure && sure < 1.0,
+            "others are in the picture as well: {all}, {sure}"
+        );
     }
 
     #[test]
@@ -338,7 +394,9 @@ mod tests {
             }
         }
         let judges = BoxJudge::all(&["m".to_string()], 0.3, &trials);
-        let count = |judge: &BoxJudge| trials.iter().map(|trial| judge.important_boxes(trial).count()).sum::<usize>();
+        let count = |judge: &BoxJudge| {
+            trials.iter().map(|trial| judge.important_boxes(trial).count()).sum::<usize>()
+        };
         assert_eq!(count(&judges[0]), 60);
         assert_eq!(count(&judges[2]), 60);
     }
@@ -347,11 +405,19 @@ mod tests {
     fn without_scenes_or_boxes_nothing_is_defined_and_nothing_is_nan() {
         for trials in [
             vec![],
-            vec![Trial { boxes: vec![], scores: vec![vec![]; 2], chance: vec![vec![]; 2], ..trial(0, [0, 1, 2], 0) }],
+            vec![Trial {
+                boxes: vec![],
+                scores: vec![vec![]; 2],
+                chance: vec![vec![]; 2],
+                ..trial(0, [0, 1, 2], 0)
+            }],
         ] {
             let validated = validation(&trials);
             for estimate in validated.recoveries.iter().flat_map(|recovery| &recovery.estimates) {
-                assert!(estimate.value.is_none_or(f64::is_finite) && estimate.interval.is_none(), "{estimate:?}");
+                assert!(
+                    estimate.value.is_none_or(f64::is_finite) && estimate.interval.is_none(),
+                    "{estimate:?}"
+                );
             }
         }
     }

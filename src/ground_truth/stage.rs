@@ -1,4 +1,5 @@
-//! Asking about scenes: every one is drawn, explained, and asked about again without each of its objects.
+//! Asking about scenes: every one is drawn, explained, and asked about again without each of its
+//! objects.
 
 use super::record::{TrialRecord, scene_name};
 use super::trial::{Effect, Trial, World};
@@ -21,7 +22,8 @@ use tch::Tensor;
 /// Side of the random map's grid, that of conv5.
 const RANDOM_SIDE: usize = 13;
 
-/// Draws scenes and takes every object out of each: the stage of `validate` for a pass over the numbers of scenes.
+/// Draws scenes and takes every object out of each: the stage of `validate` for a pass over the
+/// numbers of scenes.
 #[derive(Debug)]
 pub struct TrialStage<'a> {
     world: World<'a>,
@@ -38,10 +40,13 @@ impl<'a> TrialStage<'a> {
         Self { world, config, analysis: Analysis::new(loaded, config, false), fit, view }
     }
 
-    /// What is kept of a map that knows nothing: uniform random numbers on conv5's grid, finished like any other map.
+    /// What is kept of a map that knows nothing: uniform random numbers on conv5's grid, finished
+    /// like any other map.
     fn random_scores(&self, staged: &StagedScene, boxes: &[BoxRecord]) -> Result<MapScores> {
-        let mut random = Random::of_text(self.world.seed, &format!("random map of scene {}", staged.number));
-        let raw: Vec<f32> = (0..RANDOM_SIDE * RANDOM_SIDE).map(|_| random.uniform(0.0, 1.0) as f32).collect();
+        let mut random =
+            Random::of_text(self.world.seed, &format!("random map of scene {}", staged.number));
+        let raw: Vec<f32> =
+            (0..RANDOM_SIDE * RANDOM_SIDE).map(|_| random.uniform(0.0, 1.0) as f32).collect();
         let side = RANDOM_SIDE as i64;
         let maps = Tensor::f_from_slice(&raw)
             .and_then(|raw| finish(&raw.f_reshape([1, side, side])?, self.fit.input))
@@ -82,7 +87,12 @@ impl TrialStage<'_> {
         }
         if self.world.has_background() && !scene.ambience.is_usual() {
             let BoxRecord { class, bounding_box, .. } = self.background(size);
-            visible.push(Visible { class, whole: None, bounding_box, without: without(scene.in_usual_ambience()) });
+            visible.push(Visible {
+                class,
+                whole: None,
+                bounding_box,
+                without: without(scene.in_usual_ambience()),
+            });
         }
         visible
     }
@@ -95,7 +105,8 @@ impl TrialStage<'_> {
     }
 }
 
-/// The trials of all scenes of `run`, which is one of `emocam validate`, in the order of their numbers.
+/// The trials of all scenes of `run`, which is one of `emocam validate`, in the order of their
+/// numbers.
 ///
 /// # Errors
 /// Its records cannot be read.
@@ -116,18 +127,19 @@ pub fn trials(records: Vec<TrialRecord>) -> Vec<Trial> {
         maps.add(&name(number), record.grids.iter().copied());
     }
     let sample = maps.sample();
-    let compare = |(number, TrialRecord { path: _, mut trial, size, grids }): (usize, TrialRecord)| {
-        let own = name(number);
-        let of_method = |(method, grid): (usize, &Option<MapGrid>)| {
-            let score = |found: &BoxRecord| {
-                let edges = found.bounding_box.shares(size);
-                sample.as_ref()?.score(method, &own, grid.as_ref()?, edges)
+    let compare =
+        |(number, TrialRecord { path: _, mut trial, size, grids }): (usize, TrialRecord)| {
+            let own = name(number);
+            let of_method = |(method, grid): (usize, &Option<MapGrid>)| {
+                let score = |found: &BoxRecord| {
+                    let edges = found.bounding_box.shares(size);
+                    sample.as_ref()?.score(method, &own, grid.as_ref()?, edges)
+                };
+                trial.boxes.iter().map_while(score).collect()
             };
-            trial.boxes.iter().map_while(score).collect()
+            trial.chance = grids.iter().enumerate().map(of_method).collect();
+            trial
         };
-        trial.chance = grids.iter().enumerate().map(of_method).collect();
-        trial
-    };
     records.into_iter().enumerate().map(compare).collect()
 }
 
@@ -176,25 +188,38 @@ impl Stage for TrialStage<'_> {
         self.analysis.shape(&scene.prepared)
     }
 
-    fn run(&self, worker: &mut Worker, scenes: &[&StagedScene], timings: &mut Timings) -> Result<Vec<TrialRecord>> {
+    fn run(
+        &self,
+        worker: &mut Worker,
+        scenes: &[&StagedScene],
+        timings: &mut Timings,
+    ) -> Result<Vec<TrialRecord>> {
         let prepared: Vec<&Prepared> = scenes.iter().map(|scene| &scene.prepared).collect();
         let examined = self.analysis.examine(worker, &prepared, timings)?;
-        let without: Vec<&Rgb8> =
-            scenes.iter().flat_map(|scene| scene.visible.iter().map(|object| &object.without)).collect();
+        let without: Vec<&Rgb8> = scenes
+            .iter()
+            .flat_map(|scene| scene.visible.iter().map(|object| &object.without))
+            .collect();
         let Worker { loaded, batch } = worker;
-        let mut answers = in_batches(&without, batch, |batch| predict(&*loaded.network, batch))?.into_iter();
+        let mut answers =
+            in_batches(&without, batch, |batch| predict(&*loaded.network, batch))?.into_iter();
         let trial = |(examined, scene): (Examined, &&StagedScene)| {
             let record = examined.record;
             let random = self.random_scores(scene, &record.boxes)?;
             let mut grids: Vec<Option<MapGrid>> = record.maps.iter().map(|map| map.grid).collect();
             grids.push(Some(random.grid));
-            let mut backgrounds: Vec<BoxScore> = record.maps.iter().map(|map| map.background).collect();
+            let mut backgrounds: Vec<BoxScore> =
+                record.maps.iter().map(|map| map.background).collect();
             backgrounds.push(random.background);
             let mut values: Vec<Option<Vec<f32>>> = Vec::new();
             let mut scores: Vec<Vec<BoxScore>> = Vec::new();
             for map in record.maps {
-                let background = self.world.has_background().then(|| map.game.as_ref()?.background).flatten();
-                values.push(map.game_of_regions().map(|game| game.values.iter().copied().chain(background).collect()));
+                let background =
+                    self.world.has_background().then(|| map.game.as_ref()?.background).flatten();
+                values.push(
+                    map.game_of_regions()
+                        .map(|game| game.values.iter().copied().chain(background).collect()),
+                );
                 scores.push(map.scores);
             }
             scores.push(random.boxes);
@@ -202,9 +227,13 @@ impl Stage for TrialStage<'_> {
             let background = self.world.has_background().then_some(boxes.len());
             if self.world.has_background() {
                 boxes.push(self.background(scene.size));
-                scores.iter_mut().zip(backgrounds).for_each(|(scores, background)| scores.push(background));
+                scores
+                    .iter_mut()
+                    .zip(backgrounds)
+                    .for_each(|(scores, background)| scores.push(background));
             }
-            let (label, probability) = (record.label, f64::from(record.probabilities[record.label]));
+            let (label, probability) =
+                (record.label, f64::from(record.probabilities[record.label]));
             let effect = |(object, answer): (&Visible, Prediction)| Effect {
                 class: object.class,
                 whole: object.whole,
@@ -214,8 +243,16 @@ impl Stage for TrialStage<'_> {
             };
             let own = answers.by_ref().take(scene.visible.len());
             let effects = scene.visible.iter().zip(own).map(effect).collect();
-            let trial =
-                Trial { label, truth: scene.truth, effects, boxes, background, scores, chance: Vec::new(), values };
+            let trial = Trial {
+                label,
+                truth: scene.truth,
+                effects,
+                boxes,
+                background,
+                scores,
+                chance: Vec::new(),
+                values,
+            };
             Ok(TrialRecord { path: scene_name(scene.number), trial, size: scene.size, grids })
         };
         examined.into_iter().zip(scenes).map(trial).collect()

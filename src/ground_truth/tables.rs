@@ -12,9 +12,9 @@ use ndarray::Array2;
 use std::path::Path;
 
 impl Validation {
-    /// Writes into `folder`: `validity.csv` (one row a judge: method, rule, threshold, then each measure with the ends
-    /// of its interval), `effects.csv` and `flips.csv` (classes x labels), `validity.png` and `.svg`, `effects.png` and
-    /// `.svg`.
+    /// Writes into `folder`: `validity.csv` (one row a judge: method, rule, threshold, then each
+    /// measure with the ends of its interval), `effects.csv` and `flips.csv` (classes x labels),
+    /// `validity.png` and `.svg`, `effects.png` and `.svg`.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -24,7 +24,11 @@ impl Validation {
         matrix_csv(&folder.join("effects.csv"), &self.things, labels, &self.effects)?;
         matrix_csv(&folder.join("flips.csv"), &self.things, labels, &self.flips)?;
         let write = |picture: &Heatmap, name: &str| {
-            plot::write(&picture.svg()?, &folder.join(format!("{name}.png")), &folder.join(format!("{name}.svg")))
+            plot::write(
+                &picture.svg()?,
+                &folder.join(format!("{name}.png")),
+                &folder.join(format!("{name}.svg")),
+            )
         };
         write(&self.effects_picture(labels), "effects")?;
         write(&self.validity_picture(), "validity")
@@ -48,7 +52,11 @@ impl Validation {
             "effects off by"
         );
         for recovery in &self.recoveries {
-            text.push_str(&format!("{:<16} {:<10}", recovery.judge.name, recovery.judge.rule_name()));
+            text.push_str(&format!(
+                "{:<16} {:<10}",
+                recovery.judge.name,
+                recovery.judge.rule_name()
+            ));
             for estimate in &recovery.estimates {
                 let cell = match (estimate.value, estimate.interval) {
                     (Some(value), Some((low, high))) => format!("{value:.2} [{low:.2}, {high:.2}]"),
@@ -68,7 +76,8 @@ impl Validation {
             header.extend(["", "_lower", "_upper"].map(|end| format!("{}{end}", measure.name())));
         }
         let rows = self.recoveries.iter().map(|Recovery { judge, estimates }| {
-            let mut cells = vec![judge.name.clone(), judge.rule_name().into(), threshold_cell(judge)];
+            let mut cells =
+                vec![judge.name.clone(), judge.rule_name().into(), threshold_cell(judge)];
             cells.extend(estimates.iter().flat_map(interval_cells));
             cells
         });
@@ -80,14 +89,20 @@ impl Validation {
         let scenes: u64 = self.images.iter().sum();
         Heatmap {
             title: "What taking an object out does".into(),
-            subtitle: Some(format!("{scenes} scenes: mean fall of the predicted label's probability")),
+            subtitle: Some(format!(
+                "{scenes} scenes: mean fall of the predicted label's probability"
+            )),
             rows: self.things.clone(),
             columns: seen.iter().map(|&label| labels[label].clone()).collect(),
             values: self
                 .effects
                 .rows()
                 .into_iter()
-                .map(|row| seen.iter().map(|&label| row[label].map(|effect| effect.clamp(-1.0, 1.0))).collect())
+                .map(|row| {
+                    seen.iter()
+                        .map(|&label| row[label].map(|effect| effect.clamp(-1.0, 1.0)))
+                        .collect()
+                })
                 .collect(),
             range: (-1.0, 1.0),
             value_label: "fall of the probability".into(),
@@ -130,7 +145,9 @@ impl Validation {
             empty_label: "not defined".into(),
             value_label: "0 to 1".into(),
             notes: vec![
-                "Negative correlations are shown as 0; validity.csv has the numbers and their intervals.".into(),
+                "Negative correlations are shown as 0; validity.csv has the numbers and their \
+                 intervals."
+                    .into(),
             ],
             ..Heatmap::default()
         }
@@ -141,8 +158,8 @@ impl Validation {
 type JudgeName = (String, &'static str);
 
 impl Decision {
-    /// Writes into `folder`: `decision.csv` (one row a world, method, score and reading, with what it is more than by
-    /// the paper's rule), `decision.png` and `.svg`.
+    /// Writes into `folder`: `decision.csv` (one row a world, method, score and reading, with what
+    /// it is more than by the paper's rule), `decision.png` and `.svg`.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -161,19 +178,28 @@ impl Decision {
             "difference_upper",
         ];
         let row = |row: &Rightness| {
-            let mut cells = vec![row.world.to_string(), row.judge.name.clone(), row.judge.rule_name().into()];
+            let mut cells =
+                vec![row.world.to_string(), row.judge.name.clone(), row.judge.rule_name().into()];
             cells.extend([threshold_cell(&row.judge), row.reading.name().into()]);
-            cells.extend(interval_cells(&row.estimate).into_iter().chain(interval_cells(&row.difference)));
+            cells.extend(
+                interval_cells(&row.estimate).into_iter().chain(interval_cells(&row.difference)),
+            );
             cells
         };
         write_table(&folder.join("decision.csv"), &header, self.rows.iter().map(row))?;
-        plot::write(&self.picture().svg()?, &folder.join("decision.png"), &folder.join("decision.svg"))
+        plot::write(
+            &self.picture().svg()?,
+            &folder.join("decision.png"),
+            &folder.join("decision.svg"),
+        )
     }
 
     /// Columns of the picture: every world by every reading.
     fn columns(&self) -> Vec<(&'static str, Reading)> {
-        let worlds =
-            WORLDS.iter().map(|world| world.name).filter(|name| self.rows.iter().any(|row| row.world == *name));
+        let worlds = WORLDS
+            .iter()
+            .map(|world| world.name)
+            .filter(|name| self.rows.iter().any(|row| row.world == *name));
         worlds.flat_map(|world| Reading::ALL.map(|reading| (world, reading))).collect()
     }
 
@@ -205,43 +231,62 @@ impl Decision {
         let value = |row: &Option<&Rightness>| row.and_then(|row| row.estimate.value);
         Heatmap {
             title: "How often a method's answer is right, by world".into(),
-            subtitle: Some("standard: average precision of the causes; others: share that is right".into()),
+            subtitle: Some(
+                "standard: average precision of the causes; others: share that is right".into(),
+            ),
             rows: judges.iter().map(|((method, score), _)| format!("{method}, {score}")).collect(),
-            columns: self.columns().iter().map(|(world, reading)| format!("{world}: {}", reading.name())).collect(),
+            columns: self
+                .columns()
+                .iter()
+                .map(|(world, reading)| format!("{world}: {}", reading.name()))
+                .collect(),
             values: judges.iter().map(|(_, numbers)| numbers.iter().map(value).collect()).collect(),
             empty_label: "not defined".into(),
             value_label: "0 to 1".into(),
-            notes: vec!["decision.csv has the intervals, and the differences to the paper's rule.".into()],
+            notes: vec![
+                "decision.csv has the intervals, and the differences to the paper's rule.".into(),
+            ],
             ..Heatmap::default()
         }
     }
 
-    /// The methods and scores that are worth most in the world and reading where they are worth least, and the paper's
-    /// rule.
+    /// The methods and scores that are worth most in the world and reading where they are worth
+    /// least, and the paper's rule.
     pub fn summary(&self) -> String {
         const SHOWN: usize = 12;
         let columns = self.columns();
         let mut judges = self.by_judge();
         // By what they are worth where they are worst.
         let worst = |numbers: &[Option<&Rightness>]| {
-            let values = numbers.iter().map(|row| row.and_then(|row| row.estimate.value).unwrap_or(0.0));
+            let values =
+                numbers.iter().map(|row| row.and_then(|row| row.estimate.value).unwrap_or(0.0));
             values.fold(f64::INFINITY, f64::min)
         };
         judges.sort_by(|(_, a), (_, b)| worst(b).total_cmp(&worst(a)));
         let mut text = format!("{:<16} {:<9}", "method", "score");
         for (world, reading) in &columns {
-            text.push_str(&format!(" {:>21}", format!("{world}/{}", reading.name().split(' ').next().unwrap_or(""))));
+            text.push_str(&format!(
+                " {:>21}",
+                format!("{world}/{}", reading.name().split(' ').next().unwrap_or(""))
+            ));
         }
         text.push('\n');
         let is_paper = |name: &(String, &str)| name.0 == "grad-cam" && name.1 == "mean";
         for (number, (name, numbers)) in
             judges.iter().enumerate().filter(|(at, (name, _))| *at < SHOWN || is_paper(name))
         {
-            let note = if is_paper(name) { format!("  the paper's rule, place {}", number + 1) } else { String::new() };
+            let note = if is_paper(name) {
+                format!("  the paper's rule, place {}", number + 1)
+            } else {
+                String::new()
+            };
             text.push_str(&format!("{:<16} {:<9}", name.0, name.1));
             for row in numbers {
                 let value = row.and_then(|row| row.estimate.value);
-                text.push_str(&format!(" {:>21}", value.map_or_else(|| "-".into(), |value| format!("{value:.2}"))));
+                text.push_str(&format!(
+                    " {:>21}",
+                    value.map_or_else(|| "-".into(), |value| format!("{value:.2}"))
+                ));
             }
             text.push_str(&note);
             text.push('\n');
@@ -287,8 +332,14 @@ pub(super) fn write_table<H: AsRef<[u8]>>(
 }
 
 /// Things x labels, with empty cells where nothing is defined.
-fn matrix_csv(path: &Path, things: &[String], labels: &[String], matrix: &Array2<Option<f64>>) -> Result<()> {
-    let header: Vec<&str> = ["class"].into_iter().chain(labels.iter().map(String::as_str)).collect();
+fn matrix_csv(
+    path: &Path,
+    things: &[String],
+    labels: &[String],
+    matrix: &Array2<Option<f64>>,
+) -> Result<()> {
+    let header: Vec<&str> =
+        ["class"].into_iter().chain(labels.iter().map(String::as_str)).collect();
     let row = |(thing, row): (&String, ndarray::ArrayView1<'_, Option<f64>>)| {
         [thing.clone()].into_iter().chain(row.iter().copied().map(cell)).collect()
     };

@@ -1,4 +1,5 @@
-//! One scene: what the maps say of its boxes, and what happens to the answer when an object is taken out.
+//! One scene: what the maps say of its boxes, and what happens to the answer when an object is
+//! taken out.
 
 use crate::image::BoundingBox;
 use crate::names::BACKGROUND;
@@ -21,8 +22,8 @@ pub struct World<'a> {
 }
 
 impl World<'_> {
-    /// Names of what can be taken out of a scene, in the order of their indices: classes, parts of objects where they
-    /// are asked about, and the background where something of it causes a label.
+    /// Names of what can be taken out of a scene, in the order of their indices: classes, parts of
+    /// objects where they are asked about, and the background where something of it causes a label.
     pub fn things(&self) -> Vec<String> {
         let parts = if self.parts { PARTS } else { &[] };
         let background = if self.has_background() { &[BACKGROUND] as &[&str] } else { &[] };
@@ -43,7 +44,8 @@ impl World<'_> {
     }
 }
 
-/// What taking an object, a part of one, or the background out of the scene does to the model's answer.
+/// What taking an object, a part of one, or the background out of the scene does to the model's
+/// answer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Effect {
@@ -67,17 +69,18 @@ pub struct Trial {
     pub label: usize,
     /// The label the causal graph gives.
     pub truth: usize,
-    /// One entry an object that can be seen, then one a part that can be, then the background where it is not as usual.
+    /// One entry an object that can be seen, then one a part that can be, then the background where
+    /// it is not as usual.
     pub effects: Vec<Effect>,
-    /// What the detector found; where the world asks about it, last the background: the whole picture, whose scores are
-    /// those of what no box holds.
+    /// What the detector found; where the world asks about it, last the background: the whole
+    /// picture, whose scores are those of what no box holds.
     pub boxes: Vec<BoxRecord>,
     /// Which of the boxes is the background.
     pub background: Option<usize>,
     /// Per method, in the order of the configuration, and last for a random map: one score a box.
     pub scores: Vec<Vec<BoxScore>>,
-    /// Per method and box the score [`ScoreRule::Chance`](crate::score::ScoreRule::Chance), which compares scenes;
-    /// empty where there are too few, and of methods without maps.
+    /// Per method and box the score [`ScoreRule::Chance`](crate::score::ScoreRule::Chance), which
+    /// compares scenes; empty where there are too few, and of methods without maps.
     #[serde(skip)]
     pub chance: Vec<Vec<f32>>,
     /// Per method the value of every box, of methods whose regions have values.
@@ -85,7 +88,8 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// The object that makes the answer: the one with the greatest drop, if taking it out changes the answer.
+    /// The object that makes the answer: the one with the greatest drop, if taking it out changes
+    /// the answer.
     pub fn decisive(&self) -> Option<&Effect> {
         self.effects.iter().max_by(|a, b| a.drop.total_cmp(&b.drop)).filter(|effect| effect.flips)
     }

@@ -1,5 +1,5 @@
-//! The drawn worlds that come with the program: what each asks of a method, what its scenes are drawn from, and which
-//! of the demo's networks know it.
+//! The drawn worlds that come with the program: what each asks of a method, what its scenes are
+//! drawn from, and which of the demo's networks know it.
 
 use super::trial::World;
 use crate::world::{CausalGraph, Style, background_graph, graph, hans_corpus_graph, parts_graph};
@@ -10,8 +10,8 @@ use std::sync::Arc;
 pub enum Question {
     /// Does it find the causes of every label among all classes?
     Causes,
-    /// Of two things that are always together, which one does the network go by? Two networks answer alike, one by the
-    /// cause, the other by its companion.
+    /// Of two things that are always together, which one does the network go by? Two networks
+    /// answer alike, one by the cause, the other by its companion.
     Shortcut,
     /// Is it the whole that makes the answer, and not a part that does nothing?
     Parts,

@@ -3,8 +3,8 @@
 use super::Size;
 use serde::{Deserialize, Serialize};
 
-/// A box `[x_min, x_max) x [y_min, y_max)` in pixels, x to the right, y down; which grid the pixels belong to is said
-/// where the box is made. In JSON it is the array `[x_min, y_min, x_max, y_max]`.
+/// A box `[x_min, x_max) x [y_min, y_max)` in pixels, x to the right, y down; which grid the pixels
+/// belong to is said where the box is made. In JSON it is the array `[x_min, y_min, x_max, y_max]`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(from = "[f32; 4]", into = "[f32; 4]")]
 pub struct BoundingBox {
@@ -44,14 +44,16 @@ impl BoundingBox {
         self.width().max(0.0) * self.height().max(0.0)
     }
 
-    /// Both ends of its columns, then of its rows, in shares of the sides of a picture of this size.
+    /// Both ends of its columns, then of its rows, in shares of the sides of a picture of this
+    /// size.
     pub fn shares(&self, size: Size) -> [[f64; 2]; 2] {
         let share = |edge: f32, side: u32| f64::from(edge) / f64::from(side);
         let columns = [self.x_min, self.x_max].map(|edge| share(edge, size.width));
         [columns, [self.y_min, self.y_max].map(|edge| share(edge, size.height))]
     }
 
-    /// Intersection over union in `[0, 1]`: areas of plain half-open boxes, no "+1". Two empty boxes have 0.
+    /// Intersection over union in `[0, 1]`: areas of plain half-open boxes, no "+1". Two empty
+    /// boxes have 0.
     pub fn iou(&self, other: &Self) -> f32 {
         let shared = Self {
             x_min: self.x_min.max(other.x_min),
@@ -99,7 +101,10 @@ mod tests {
         assert_eq!(a.iou(&b), 4.0 / 12.0);
         assert_eq!(a.iou(&a), 1.0);
         assert_eq!(a.iou(&BoundingBox::new(4.0, 0.0, 6.0, 2.0)), 0.0);
-        assert_eq!(BoundingBox::new(1.0, 1.0, 1.0, 1.0).iou(&BoundingBox::new(1.0, 1.0, 1.0, 1.0)), 0.0);
+        assert_eq!(
+            BoundingBox::new(1.0, 1.0, 1.0, 1.0).iou(&BoundingBox::new(1.0, 1.0, 1.0, 1.0)),
+            0.0
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Bringing a picture to the input of a network that classifies it, and where the input then lies on the picture.
+//! Bringing a picture to the input of a network that classifies it, and where the input then lies
+//! on the picture.
 //!
-//! In: a picture and a [`Fit`], as the network's card states it. Out: pixels of the input's size, and a [`Placement`],
-//! from which maps of the input's size find their way back to the picture. Resizing is Pillow's (the module
-//! `resample`).
+//! In: a picture and a [`Fit`], as the network's card states it. Out: pixels of the input's size,
+//! and a [`Placement`], from which maps of the input's size find their way back to the picture.
+//! Resizing is Pillow's (the module `resample`).
 
 use super::resample::{Filter, KeptResize, resize};
 use super::{Rgb8, Size};
@@ -27,7 +28,8 @@ pub enum Resize {
 pub struct Fit {
     /// What happens to the shape.
     pub resize: Resize,
-    /// For [`Resize::CenterCrop`]: the share of the resized picture that is kept along the tighter side, in (0, 1].
+    /// For [`Resize::CenterCrop`]: the share of the resized picture that is kept along the tighter
+    /// side, in (0, 1].
     pub crop: f64,
     /// How pixels are resampled.
     pub filter: Filter,
@@ -57,7 +59,8 @@ pub struct Placement {
     pub input: Size,
 }
 
-/// What one side of the input covers of the same side of the picture, in its pixels; it may reach beyond the picture.
+/// What one side of the input covers of the same side of the picture, in its pixels; it may reach
+/// beyond the picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cover {
     /// Where the input begins.
@@ -75,11 +78,12 @@ impl Fit {
     /// Where a picture of the size `original` lies in the input.
     ///
     /// * Squash: all of it.
-    /// * Center crop: resized so that the input, divided by the share kept (rounded down), is just covered, the other
-    ///   side rounded down; then the middle, `(resized - input) / 2` columns and rows left away before it, halves to
-    ///   the even number: torchvision's `Resize` and `CenterCrop`, and timm's.
-    /// * Letterbox: resized so that it just fits (each side rounded down, at least 1), `(input - resized) / 2` columns
-    ///   and rows of black before it.
+    /// * Center crop: resized so that the input, divided by the share kept (rounded down), is just
+    ///   covered, the other side rounded down; then the middle, `(resized - input) / 2` columns and
+    ///   rows left away before it, halves to the even number: torchvision's `Resize` and
+    ///   `CenterCrop`, and timm's.
+    /// * Letterbox: resized so that it just fits (each side rounded down, at least 1),
+    ///   `(input - resized) / 2` columns and rows of black before it.
     ///
     /// # Panics
     /// If `original` has no pixels.
@@ -99,7 +103,8 @@ impl Fit {
             Resize::Squash => whole(input),
             Resize::CenterCrop => {
                 let resized = covering(original, input, self.crop);
-                let (left, top) = (before(resized.width, input.width), before(resized.height, input.height));
+                let (left, top) =
+                    (before(resized.width, input.width), before(resized.height, input.height));
                 let (columns, rows) = (left..left + input.width, top..top + input.height);
                 Placement { columns, rows, ..whole(resized) }
             }
@@ -109,14 +114,15 @@ impl Fit {
                 let scale = (columns / width).min(rows / height);
                 let side = |side: f64, most: u32| ((side * scale) as u32).clamp(1, most);
                 let resized = Size::new(side(width, input.width), side(height, input.height));
-                let (left, top) = ((input.width - resized.width) / 2, (input.height - resized.height) / 2);
+                let (left, top) =
+                    ((input.width - resized.width) / 2, (input.height - resized.height) / 2);
                 Placement { left, top, ..whole(resized) }
             }
         }
     }
 
-    /// The input's pixels for `pixels`, a picture whose own size is `original` and which may have been decoded at a
-    /// fraction of it.
+    /// The input's pixels for `pixels`, a picture whose own size is `original` and which may have
+    /// been decoded at a fraction of it.
     ///
     /// # Panics
     /// If either size has no pixels.
@@ -126,7 +132,9 @@ impl Fit {
             return placement.frame(resize(pixels, placement.resized, self.filter));
         }
         let Placement { resized, columns, rows, .. } = placement.clone();
-        placement.frame(KeptResize::part(pixels.clone(), resized, columns, rows, self.filter).into_result())
+        placement.frame(
+            KeptResize::part(pixels.clone(), resized, columns, rows, self.filter).into_result(),
+        )
     }
 }
 
@@ -155,7 +163,8 @@ impl Placement {
         self.columns == (0..self.resized.width) && self.rows == (0..self.resized.height)
     }
 
-    /// The input: `part`, which are the columns and rows of the resized picture that are in it, with black around it.
+    /// The input: `part`, which are the columns and rows of the resized picture that are in it,
+    /// with black around it.
     ///
     /// # Panics
     /// If `part` has another size.
@@ -170,8 +179,8 @@ impl Placement {
         framed
     }
 
-    /// A map over the input, row by row, as one over the whole picture, about as fine: 0 where the input does not cover
-    /// the picture.
+    /// A map over the input, row by row, as one over the whole picture, about as fine: 0 where the
+    /// input does not cover the picture.
     pub fn over_picture(&self, map: &[f32], size: Size) -> (Size, Vec<f32>) {
         if self.is_whole() && self.resized == self.input {
             return (size, map.to_vec());
@@ -184,15 +193,19 @@ impl Placement {
             side(size.width, self.resized.width, self.input.width),
             side(size.height, self.resized.height, self.input.height),
         );
-        let place =
-            |cell: u32, cells: u32, original: u32| (f64::from(cell) + 0.5) * f64::from(original) / f64::from(cells);
+        let place = |cell: u32, cells: u32, original: u32| {
+            (f64::from(cell) + 0.5) * f64::from(original) / f64::from(cells)
+        };
         let (across, down) = (self.across(), self.down());
         let columns: Vec<(usize, [f64; 2])> = (0..picture.width)
-            .map(|cell| across.bilinear(place(cell, picture.width, self.original.width), size.width))
+            .map(|cell| {
+                across.bilinear(place(cell, picture.width, self.original.width), size.width)
+            })
             .collect();
         let mut values = Vec::with_capacity(picture.area());
         for row in 0..picture.height {
-            let (y, down) = down.bilinear(place(row, picture.height, self.original.height), size.height);
+            let (y, down) =
+                down.bilinear(place(row, picture.height, self.original.height), size.height);
             for (x, across) in &columns {
                 let mut value = 0.0;
                 for (i, v) in down.iter().enumerate().filter(|(_, v)| **v > 0.0) {
@@ -208,24 +221,40 @@ impl Placement {
 
     /// What the input's width covers of the picture's.
     pub fn across(&self) -> Cover {
-        Cover::new(self.original.width, self.resized.width, self.columns.start, self.left, self.input.width)
+        Cover::new(
+            self.original.width,
+            self.resized.width,
+            self.columns.start,
+            self.left,
+            self.input.width,
+        )
     }
 
     /// What the input's height covers of the picture's.
     pub fn down(&self) -> Cover {
-        Cover::new(self.original.height, self.resized.height, self.rows.start, self.top, self.input.height)
+        Cover::new(
+            self.original.height,
+            self.resized.height,
+            self.rows.start,
+            self.top,
+            self.input.height,
+        )
     }
 }
 
 impl Cover {
     fn new(original: u32, resized: u32, skipped: u32, before: u32, input: u32) -> Self {
         let scaled = |pixels: f64| f64::from(original) * pixels / f64::from(resized);
-        Self { start: scaled(f64::from(skipped) - f64::from(before)), length: scaled(f64::from(input)) }
+        Self {
+            start: scaled(f64::from(skipped) - f64::from(before)),
+            length: scaled(f64::from(input)),
+        }
     }
 
-    /// Bilinear interpolation in a line of `cells` equal cells over the input at the point `place` of the picture: the
-    /// first of two neighbouring cells, and the weights of it and the next; half-pixel centres, the border repeated.
-    /// Where the input does not cover the picture both weights are 0.
+    /// Bilinear interpolation in a line of `cells` equal cells over the input at the point `place`
+    /// of the picture: the first of two neighbouring cells, and the weights of it and the next;
+    /// half-pixel centres, the border repeated. Where the input does not cover the picture both
+    /// weights are 0.
     pub fn bilinear(&self, place: f64, cells: u32) -> (usize, [f64; 2]) {
         let last = f64::from(cells - 1);
         let Some(cell) = self.cell(place, cells) else {
@@ -234,11 +263,15 @@ impl Cover {
         let x = cell - 0.5;
         let low = x.floor().clamp(0.0, last);
         let fraction = (x - low).clamp(0.0, 1.0);
-        if low as u32 + 1 >= cells { (low as usize, [1.0, 0.0]) } else { (low as usize, [1.0 - fraction, fraction]) }
+        if low as u32 + 1 >= cells {
+            (low as usize, [1.0, 0.0])
+        } else {
+            (low as usize, [1.0 - fraction, fraction])
+        }
     }
 
-    /// Where in a line of `cells` equal cells over the input the point `place` of the picture lies, in cells; `None`
-    /// where the input does not cover it.
+    /// Where in a line of `cells` equal cells over the input the point `place` of the picture lies,
+    /// in cells; `None` where the input does not cover it.
     pub fn cell(&self, place: f64, cells: u32) -> Option<f64> {
         let inside = self.start <= place && place < self.start + self.length;
         inside.then(|| (place - self.start) * f64::from(cells) / self.length)
@@ -261,7 +294,10 @@ mod tests {
         assert_eq!((squashed.across(), squashed.down()), (cover(0.0, 400.0), cover(0.0, 200.0)));
         // 80 rows divided by 0.8 are 100: half size, 200 x 100, of which 100 x 80 are kept.
         let cropped = fit(Resize::CenterCrop, 0.8, 100, 80).placement(photo);
-        assert_eq!((cropped.resized, &cropped.columns, &cropped.rows), (Size::new(200, 100), &(50..150), &(10..90)));
+        assert_eq!(
+            (cropped.resized, &cropped.columns, &cropped.rows),
+            (Size::new(200, 100), &(50..150), &(10..90))
+        );
         assert_eq!((cropped.across(), cropped.down()), (cover(100.0, 200.0), cover(20.0, 160.0)));
         // A quarter, 100 x 50, with 15 rows of black above it, which are 60 of the photo's.
         let boxed = fit(Resize::Letterbox, 1.0, 100, 80).placement(photo);
@@ -274,13 +310,22 @@ mod tests {
     #[test]
     fn center_crops_lie_where_torchvision_cuts() {
         let cases: Vec<[u32; 8]> =
-            serde_json::from_str(include_str!("../../tests/reference/torchvision_crop.json")).unwrap();
+            serde_json::from_str(include_str!("../../tests/reference/torchvision_crop.json"))
+                .unwrap();
         assert!(cases.len() > 200);
         for [width, height, short, input, resized_width, resized_height, left, top] in cases {
             let fit = fit(Resize::CenterCrop, f64::from(input) / f64::from(short), input, input);
             let found = fit.placement(Size::new(width, height));
-            assert_eq!(found.resized, Size::new(resized_width, resized_height), "{width} x {height}, {short}, {input}");
-            assert_eq!((found.columns.start, found.rows.start), (left, top), "{width} x {height}, {short}, {input}");
+            assert_eq!(
+                found.resized,
+                Size::new(resized_width, resized_height),
+                "{width} x {height}, {short}, {input}"
+            );
+            assert_eq!(
+                (found.columns.start, found.rows.start),
+                (left, top),
+                "{width} x {height}, {short}, {input}"
+            );
         }
     }
 

@@ -1,9 +1,11 @@
-//! Fitting an image into a network's canvas without changing its shape, and mapping boxes there and back.
+//! Fitting an image into a network's canvas without changing its shape, and mapping boxes there and
+//! back.
 //!
-//! The scale is canvas / original of the tighter axis, in f64. How the content's sides become whole pixels is a
-//! [`LetterboxRule`]; unless something else is said, it is Lightnet's (its `Letterbox` transform, which the published
-//! pipeline uses). The padding on the left and top is `int((canvas - content) / 2)` under either rule. Pixels are `u8`
-//! RGB, boxes are in pixels of the original image or of the canvas, as each function says.
+//! The scale is canvas / original of the tighter axis, in f64. How the content's sides become whole
+//! pixels is a [`LetterboxRule`]; unless something else is said, it is Lightnet's (its `Letterbox`
+//! transform, which the published pipeline uses). The padding on the left and top is
+//! `int((canvas - content) / 2)` under either rule. Pixels are `u8` RGB, boxes are in pixels of the
+//! original image or of the canvas, as each function says.
 
 use super::resample::{Filter, resize, resize_linear};
 use super::{BoundingBox, Extent, Rgb8, Size};
@@ -17,12 +19,12 @@ pub enum LetterboxFilter {
     Bicubic,
     /// Pillow's antialiased bilinear.
     Bilinear,
-    /// Darknet's own `resize_image`: bilinear between the four neighbours with the corners' centres aligned, no
-    /// antialiasing. Darknet goes on with the real values; here they are rounded to `u8`, which moves a network input
-    /// in `[0, 1]` by at most 0.5 / 255 = 0.002.
+    /// Darknet's own `resize_image`: bilinear between the four neighbours with the corners' centres
+    /// aligned, no antialiasing. Darknet goes on with the real values; here they are rounded to
+    /// `u8`, which moves a network input in `[0, 1]` by at most 0.5 / 255 = 0.002.
     Darknet,
-    /// OpenCV's `INTER_LINEAR`: bilinear between the four neighbours of the pixels' centres, no antialiasing. What
-    /// Ultralytics' networks are trained and run with.
+    /// OpenCV's `INTER_LINEAR`: bilinear between the four neighbours of the pixels' centres, no
+    /// antialiasing. What Ultralytics' networks are trained and run with.
     OpenCv,
 }
 
@@ -30,11 +32,12 @@ pub enum LetterboxFilter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LetterboxRule {
-    /// `int(side * scale)`: a side may come out one pixel short of the canvas. The published pipeline.
+    /// `int(side * scale)`: a side may come out one pixel short of the canvas. The published
+    /// pipeline.
     #[default]
     Lightnet,
-    /// `round(side * scale)`, halves to the even number: Ultralytics' `LetterBox`. Its padding, `round(difference / 2 -
-    /// 0.1)` on the left and top, is the same number as Lightnet's.
+    /// `round(side * scale)`, halves to the even number: Ultralytics' `LetterBox`. Its padding,
+    /// `round(difference / 2 - 0.1)` on the left and top, is the same number as Lightnet's.
     Ultralytics,
 }
 
@@ -58,8 +61,8 @@ pub struct Letterbox {
 pub struct Canvas {
     /// The whole input.
     pub size: Size,
-    /// `Some`: only as much of the input as a picture's content needs, each side rounded up to a multiple of this,
-    /// which is the network's stride. `None`: always the whole input, with bars.
+    /// `Some`: only as much of the input as a picture's content needs, each side rounded up to a
+    /// multiple of this, which is the network's stride. `None`: always the whole input, with bars.
     pub stride: Option<u32>,
     /// How the sides of a picture's content are rounded.
     pub rule: LetterboxRule,
@@ -72,7 +75,8 @@ impl From<Size> for Canvas {
 }
 
 impl Canvas {
-    /// Where an image of the size `original` lies on its canvas. Its content has the same size on either kind.
+    /// Where an image of the size `original` lies on its canvas. Its content has the same size on
+    /// either kind.
     ///
     /// # Panics
     /// As [`Letterbox::fit`].
@@ -80,8 +84,10 @@ impl Canvas {
         let whole = Letterbox::fit_by(self.rule, original, self.size);
         let Some(stride) = self.stride else { return whole };
         let side = |content: u32, most: u32| content.next_multiple_of(stride).min(most);
-        let canvas =
-            Size::new(side(whole.content.width, self.size.width), side(whole.content.height, self.size.height));
+        let canvas = Size::new(
+            side(whole.content.width, self.size.width),
+            side(whole.content.height, self.size.height),
+        );
         whole.centred_in(canvas)
     }
 }
@@ -95,30 +101,41 @@ impl Letterbox {
         Self::fit_by(LetterboxRule::Lightnet, original, canvas)
     }
 
-    /// Fits an image of the size `original` into `canvas`. A side that would vanish has 1 pixel (Lightnet fails there).
+    /// Fits an image of the size `original` into `canvas`. A side that would vanish has 1 pixel
+    /// (Lightnet fails there).
     ///
     /// # Panics
     /// If either size has no area.
     pub fn fit_by(rule: LetterboxRule, original: Size, canvas: Size) -> Self {
-        assert!(original.area() > 0 && canvas.area() > 0, "an image of {original} does not fit into {canvas}");
+        assert!(
+            original.area() > 0 && canvas.area() > 0,
+            "an image of {original} does not fit into {canvas}"
+        );
         let [width, height] = [original.width, original.height].map(f64::from);
         let [canvas_width, canvas_height] = [canvas.width, canvas.height].map(f64::from);
-        let scale =
-            if width / canvas_width >= height / canvas_height { canvas_width / width } else { canvas_height / height };
+        let scale = if width / canvas_width >= height / canvas_height {
+            canvas_width / width
+        } else {
+            canvas_height / height
+        };
         let whole = |side: f64| match rule {
-            // The cast truncates like int(); the products can be a hair below a whole number, and are then one less.
+            // The cast truncates like int(); the products can be a hair below a whole number, and
+            // are then one less.
             LetterboxRule::Lightnet => side as u32,
             LetterboxRule::Ultralytics => side.round_ties_even() as u32,
         };
-        let content =
-            Size::new(whole(scale * width).clamp(1, canvas.width), whole(scale * height).clamp(1, canvas.height));
+        let content = Size::new(
+            whole(scale * width).clamp(1, canvas.width),
+            whole(scale * height).clamp(1, canvas.height),
+        );
         Self { original, canvas, content, left: 0, top: 0 }.centred_in(canvas)
     }
 
     /// The same content in the middle of another canvas.
     fn centred_in(self, canvas: Size) -> Self {
         let content = self.content;
-        let [left, top] = [(canvas.width - content.width) / 2, (canvas.height - content.height) / 2];
+        let [left, top] =
+            [(canvas.width - content.width) / 2, (canvas.height - content.height) / 2];
         Self { canvas, left, top, ..self }
     }
 
@@ -135,8 +152,8 @@ impl Letterbox {
         )
     }
 
-    /// A box from pixels of the original image to canvas pixels; not clipped. Of [`Letterbox::to_original`] it gives
-    /// back what was put in, to the last bit.
+    /// A box from pixels of the original image to canvas pixels; not clipped. Of
+    /// [`Letterbox::to_original`] it gives back what was put in, to the last bit.
     pub fn to_canvas(&self, on_original: &Extent) -> BoundingBox {
         let (x, y) = (self.scale_x(), self.scale_y());
         let (left, top) = (f64::from(self.left), f64::from(self.top));
@@ -149,15 +166,19 @@ impl Letterbox {
         )
     }
 
-    /// The canvas: `image` resized to `content`, every other byte `fill`. `image` has the size this letterbox was
-    /// fitted for, or is that image reduced.
+    /// The canvas: `image` resized to `content`, every other byte `fill`. `image` has the size this
+    /// letterbox was fitted for, or is that image reduced.
     ///
     /// # Panics
     /// If `image` is larger than this letterbox was fitted for.
     pub fn apply(&self, image: &Rgb8, filter: LetterboxFilter, fill: u8) -> Rgb8 {
         let Size { width, height } = image.size();
         let fits = width <= self.original.width && height <= self.original.height;
-        assert!(fits, "the letterbox was fitted for {}, the image is {width}x{height}", self.original);
+        assert!(
+            fits,
+            "the letterbox was fitted for {}, the image is {width}x{height}",
+            self.original
+        );
         let content = match filter {
             LetterboxFilter::Bicubic => resize(image, self.content, Filter::Bicubic),
             LetterboxFilter::Bilinear => resize(image, self.content, Filter::Bilinear),
@@ -212,8 +233,8 @@ fn corner_aligned(image: &Rgb8, to: Size) -> Rgb8 {
     Rgb8::new(to, data)
 }
 
-/// Per output of one axis: the input before it, the one after, and how far between them it lies, in `[0, 1)`. The last
-/// output is the last input, as in Darknet, also where it is the only one.
+/// Per output of one axis: the input before it, the one after, and how far between them it lies, in
+/// `[0, 1)`. The last output is the last input, as in Darknet, also where it is the only one.
 fn neighbours(from: u32, to: u32) -> Vec<(usize, usize, f32)> {
     let last = from as usize - 1;
     let scale = last as f32 / (to as f32 - 1.0);
@@ -250,13 +271,20 @@ mod tests {
 
     #[test]
     fn a_side_never_vanishes() {
-        assert_eq!(Letterbox::fit(Size::new(5000, 1), Size::new(608, 320)).content, Size::new(608, 1));
-        assert_eq!(Letterbox::fit(Size::new(1, 5000), Size::new(608, 320)).content, Size::new(1, 320));
+        assert_eq!(
+            Letterbox::fit(Size::new(5000, 1), Size::new(608, 320)).content,
+            Size::new(608, 1)
+        );
+        assert_eq!(
+            Letterbox::fit(Size::new(1, 5000), Size::new(608, 320)).content,
+            Size::new(1, 320)
+        );
     }
 
     #[test]
     fn a_canvas_with_a_stride_is_cut_down_to_whole_multiples() {
-        let [whole, rect] = [None, Some(32)].map(|stride| Canvas { stride, ..Size::new(608, 608).into() });
+        let [whole, rect] =
+            [None, Some(32)].map(|stride| Canvas { stride, ..Size::new(608, 608).into() });
         let photo = Size::new(3000, 2000);
         assert_eq!(whole.letterbox(photo), Letterbox::fit(photo, whole.size));
         let cut = rect.letterbox(photo);
@@ -280,7 +308,8 @@ mod tests {
 
     #[test]
     fn under_ultralytics_rule_sides_are_rounded_to_the_nearest_and_halves_to_even() {
-        // Python's round(w * min(320 / h, 416 / w)), likewise the height, and round(difference / 2 - 0.1).
+        // Python's round(w * min(320 / h, 416 / w)), likewise the height, and round(difference /
+        // 2 - 0.1).
         for (original, content, corner) in [
             ((768, 576), (416, 312), (0, 4)),
             ((773, 512), (416, 276), (0, 22)),

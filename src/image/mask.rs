@@ -22,7 +22,8 @@ use std::ops::Range;
 pub const MAX_SIDE: u32 = 65_535;
 
 /// A set of pixels of a picture. In JSON it is COCO's object of `size`, which is `[height, width]`,
-/// and `counts`, which is written as the compressed string and read as that or as a list of numbers.
+/// and `counts`, which is written as the compressed string and read as that or as a list of
+/// numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RunLengths", into = "RunLengths")]
 pub struct Mask {
@@ -73,7 +74,10 @@ impl Mask {
     }
 
     /// [`Self::from_polygons`], and how many columns the edges cross: what the mask has cost.
-    pub(crate) fn from_polygons_counted(size: Size, polygons: &[Vec<f64>]) -> Result<(Self, usize), String> {
+    pub(crate) fn from_polygons_counted(
+        size: Size,
+        polygons: &[Vec<f64>],
+    ) -> Result<(Self, usize), String> {
         check_size(size)?;
         let (runs, crossings) = polygon::runs(size, polygons)?;
         Ok((Self::from_runs(size, runs), crossings))
@@ -86,7 +90,11 @@ impl Mask {
     pub fn from_bits(size: Size, bits: &[bool]) -> Result<Self, String> {
         check_size(size)?;
         if bits.len() != size.area() {
-            return Err(format!("expected {} values for a mask of {size}, found {}", size.area(), bits.len()));
+            return Err(format!(
+                "expected {} values for a mask of {size}, found {}",
+                size.area(),
+                bits.len()
+            ));
         }
         let mut runs = Runs::default();
         for column in 0..size.width as usize {
@@ -97,7 +105,10 @@ impl Mask {
     }
 
     /// A mask from lengths each of which may have turned out to be none.
-    fn from_results(size: Size, counts: impl Iterator<Item = Result<u64, String>>) -> Result<Self, String> {
+    fn from_results(
+        size: Size,
+        counts: impl Iterator<Item = Result<u64, String>>,
+    ) -> Result<Self, String> {
         check_size(size)?;
         let area = size.area() as u64;
         let (mut runs, mut total, mut inside) = (Runs::default(), 0_u64, false);
@@ -105,8 +116,8 @@ impl Mask {
             let count = count?;
             if count > area - total {
                 return Err(format!(
-                    "run lengths that sum to the {area} pixels of a picture of {size} were expected, found a sum of \
-                     {} or more",
+                    "run lengths that sum to the {area} pixels of a picture of {size} were \
+                     expected, found a sum of {} or more",
                     total.saturating_add(count)
                 ));
             }
@@ -117,7 +128,8 @@ impl Mask {
         }
         if total < area {
             return Err(format!(
-                "run lengths that sum to the {area} pixels of a picture of {size} were expected, found a sum of {total}"
+                "run lengths that sum to the {area} pixels of a picture of {size} were expected, \
+                 found a sum of {total}"
             ));
         }
         Ok(runs.into_mask(size))
@@ -166,12 +178,14 @@ impl Mask {
         let height = self.size.height;
         let mut tight: Option<[u32; 4]> = None;
         for run in self.runs() {
-            let [first, last] = [run.start, run.end - 1].map(|pixel| (pixel / height, pixel % height));
+            let [first, last] =
+                [run.start, run.end - 1].map(|pixel| (pixel / height, pixel % height));
             // A run that goes on in the next column has the lowest pixel of one and the topmost of
             // the other.
             let [top, bottom] = if first.0 == last.0 { [first.1, last.1 + 1] } else { [0, height] };
             let [left, upper, right, lower] = tight.unwrap_or([first.0, top, last.0 + 1, bottom]);
-            tight = Some([left.min(first.0), upper.min(top), right.max(last.0 + 1), lower.max(bottom)]);
+            tight =
+                Some([left.min(first.0), upper.min(top), right.max(last.0 + 1), lower.max(bottom)]);
         }
         // Whole numbers up to MAX_SIDE, which f32 holds exactly.
         tight.map(|edges| BoundingBox::from(edges.map(|edge| edge as f32)))

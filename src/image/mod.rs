@@ -1,6 +1,8 @@
-//! Pixels and boxes: what an image, a size and a box are here, and how images are resized and letterboxed.
+//! Pixels and boxes: what an image, a size and a box are here, and how images are resized and
+//! letterboxed.
 //!
-//! Knows nothing of files, networks or emotions. Images are HWC `u8` RGB; boxes are half-open, x to the right, y down.
+//! Knows nothing of files, networks or emotions. Images are HWC `u8` RGB; boxes are half-open, x to
+//! the right, y down.
 
 mod bounding_box;
 mod extent;
@@ -81,7 +83,12 @@ impl Rgb8 {
     /// # Panics
     /// If the number of bytes is another one: a mistake of the caller, never of a file.
     pub fn new(size: Size, data: Vec<u8>) -> Self {
-        assert_eq!(data.len(), 3 * size.area(), "an RGB image of {size} has {} bytes", 3 * size.area());
+        assert_eq!(
+            data.len(),
+            3 * size.area(),
+            "an RGB image of {size} has {} bytes",
+            3 * size.area()
+        );
         Self { size, data }
     }
 
@@ -110,7 +117,11 @@ impl Rgb8 {
     /// # Panics
     /// Outside the image.
     pub fn pixel(&self, x: u32, y: u32) -> [u8; 3] {
-        assert!(x < self.size.width && y < self.size.height, "({x}, {y}) lies outside an image of {}", self.size);
+        assert!(
+            x < self.size.width && y < self.size.height,
+            "({x}, {y}) lies outside an image of {}",
+            self.size
+        );
         let start = 3 * (y as usize * self.size.width as usize + x as usize);
         [self.data[start], self.data[start + 1], self.data[start + 2]]
     }
@@ -122,7 +133,8 @@ impl Rgb8 {
     pub fn crop(&self, columns: Range<usize>, rows: Range<usize>) -> Self {
         let stride = 3 * self.size.width as usize;
         let lines = self.data[stride * rows.start..stride * rows.end].chunks_exact(stride);
-        let data = lines.flat_map(|line| &line[3 * columns.start..3 * columns.end]).copied().collect();
+        let data =
+            lines.flat_map(|line| &line[3 * columns.start..3 * columns.end]).copied().collect();
         Self::new(Size::new(columns.len() as u32, rows.len() as u32), data)
     }
 

@@ -1,8 +1,9 @@
 //! Pictures with transparency, resized and laid over others by Pillow's arithmetic, bit for bit.
 //!
-//! Resizing multiplies the colours by the alpha first and divides afterwards (Pillow's modes "RGBa" and "RGBA"), so
-//! that the colour of invisible pixels never shows. Laying over is `Image.paste(picture, corner, picture)`: every
-//! channel is (above * alpha + below * (255 - alpha)) / 255, rounded.
+//! Resizing multiplies the colours by the alpha first and divides afterwards (Pillow's modes "RGBa"
+//! and "RGBA"), so that the colour of invisible pixels never shows. Laying over is
+//! `Image.paste(picture, corner, picture)`: every channel is
+//! (above * alpha + below * (255 - alpha)) / 255, rounded.
 
 use super::{Filter, Rgb8, Size, resize};
 use std::ops::Range;
@@ -20,9 +21,18 @@ impl Rgba8 {
     /// # Panics
     /// If the number of bytes is another one.
     pub fn new(size: Size, rgba: &[u8]) -> Self {
-        assert_eq!(rgba.len(), 4 * size.area(), "an RGBA image of {size} has {} bytes", 4 * size.area());
-        let colour = rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
-        Self { colour: Rgb8::new(size, colour), alpha: rgba.chunks_exact(4).map(|pixel| pixel[3]).collect() }
+        assert_eq!(
+            rgba.len(),
+            4 * size.area(),
+            "an RGBA image of {size} has {} bytes",
+            4 * size.area()
+        );
+        let colour =
+            rgba.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+        Self {
+            colour: Rgb8::new(size, colour),
+            alpha: rgba.chunks_exact(4).map(|pixel| pixel[3]).collect(),
+        }
     }
 
     /// These colours, as transparent as `self`.
@@ -75,14 +85,18 @@ impl Rgba8 {
         }
         let mut premultiplied = self.colour.clone();
         for (pixel, &alpha) in premultiplied.data_mut().chunks_exact_mut(3).zip(&self.alpha) {
-            pixel.iter_mut().for_each(|value| *value = over_255(u32::from(*value) * u32::from(alpha)));
+            pixel
+                .iter_mut()
+                .for_each(|value| *value = over_255(u32::from(*value) * u32::from(alpha)));
         }
         let mut colour = resize(&premultiplied, to, filter);
         // Channels do not touch each other, so alpha may be resized as any of three.
-        let alpha: Vec<u8> = resize(&self.mask(), to, filter).data().iter().step_by(3).copied().collect();
+        let alpha: Vec<u8> =
+            resize(&self.mask(), to, filter).data().iter().step_by(3).copied().collect();
         for (pixel, &alpha) in colour.data_mut().chunks_exact_mut(3).zip(&alpha) {
             if alpha != 0 && alpha != 255 {
-                let divided = |value: u8| (255 * u32::from(value) / u32::from(alpha)).min(255) as u8;
+                let divided =
+                    |value: u8| (255 * u32::from(value) / u32::from(alpha)).min(255) as u8;
                 pixel.iter_mut().for_each(|value| *value = divided(*value));
             }
         }
@@ -95,7 +109,11 @@ impl Rgba8 {
     /// If the sizes differ.
     pub fn lay_over(&self, below: &mut Rgb8) {
         assert_eq!(below.size(), self.size(), "a picture is laid over one of its size");
-        let pixels = below.data_mut().chunks_exact_mut(3).zip(self.colour.data().chunks_exact(3)).zip(&self.alpha);
+        let pixels = below
+            .data_mut()
+            .chunks_exact_mut(3)
+            .zip(self.colour.data().chunks_exact(3))
+            .zip(&self.alpha);
         for ((below, above), &alpha) in pixels {
             let alpha = u32::from(alpha);
             for (below, &above) in below.iter_mut().zip(above) {
@@ -118,15 +136,20 @@ mod tests {
     #[test]
     fn division_by_255_rounds() {
         for product in 0..=255 * 255 {
-            assert_eq!(f64::from(over_255(product)), (f64::from(product) / 255.0).round(), "{product}");
+            assert_eq!(
+                f64::from(over_255(product)),
+                (f64::from(product) / 255.0).round(),
+                "{product}"
+            );
         }
     }
 
     #[test]
     fn the_colour_of_invisible_pixels_never_shows() {
         let size = Size::new(4, 3);
-        let rgba: Vec<u8> =
-            (0..12).flat_map(|index| if index % 4 < 2 { [255, 0, 0, 0] } else { [0, 80, 0, 255] }).collect();
+        let rgba: Vec<u8> = (0..12)
+            .flat_map(|index| if index % 4 < 2 { [255, 0, 0, 0] } else { [0, 80, 0, 255] })
+            .collect();
         let small = Rgba8::new(size, &rgba).resize(Size::new(3, 2), Filter::Bilinear);
         assert!(small.colour().data().chunks_exact(3).all(|pixel| pixel[0] == 0), "{small:?}");
         let mut below = Rgb8::filled(Size::new(3, 2), [10, 20, 30]);

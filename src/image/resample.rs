@@ -1,14 +1,16 @@
 //! Pillow's antialiased resampling, bit for bit.
 //!
-//! The published preprocessing is Pillow's `Image.resize`, whose filters are wider than one source pixel when an image
-//! shrinks, and whose 8-bit arithmetic is part of the result: coefficients in fixed point, rows first, rounded and
-//! clipped to `u8` before the columns. In: an [`Rgb8`] of any size with an area. Out: one of the size asked for, equal
-//! to that of Pillow 10 to 12 (checked by digest, `scripts/reference/pillow_resize.py`). Pillow 13 takes the columns
-//! first where the height is reduced much more than the width; the paper is older, so its order is kept. Letterboxes
-//! reduce both sides alike and are the same in every version.
+//! The published preprocessing is Pillow's `Image.resize`, whose filters are wider than one source
+//! pixel when an image shrinks, and whose 8-bit arithmetic is part of the result: coefficients in
+//! fixed point, rows first, rounded and clipped to `u8` before the columns. In: an [`Rgb8`] of any
+//! size with an area. Out: one of the size asked for, equal to that of Pillow 10 to 12 (checked by
+//! digest, `scripts/reference/pillow_resize.py`). Pillow 13 takes the columns first where the
+//! height is reduced much more than the width; the paper is older, so its order is kept.
+//! Letterboxes reduce both sides alike and are the same in every version.
 //!
-//! [`KeptResize`] keeps what [`resize`] computes on the way, so that a part of the image can be changed for the price
-//! of that part. [`taps`] gives the same filter as real numbers: what Pillow does to an image of mode "F".
+//! [`KeptResize`] keeps what [`resize`] computes on the way, so that a part of the image can be
+//! changed for the price of that part. [`taps`] gives the same filter as real numbers: what Pillow
+//! does to an image of mode "F".
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -22,14 +24,15 @@ use super::{Rgb8, Size};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// Fraction bits of the coefficients (Pillow's `PRECISION_BITS`): 32 less 8 for the pixel and 2 for the overshoot of
-/// the bicubic filter and the sign.
+/// Fraction bits of the coefficients (Pillow's `PRECISION_BITS`): 32 less 8 for the pixel and 2 for
+/// the overshoot of the bicubic filter and the sign.
 const FRACTION_BITS: u32 = 32 - 8 - 2;
 
 /// One half, so that the shift down to 8 bits rounds.
 const HALF: i32 = 1 << (FRACTION_BITS - 1);
 
-/// Weights are stored in groups of this many, so that the vector kernel never sees a part of a group.
+/// Weights are stored in groups of this many, so that the vector kernel never sees a part of a
+/// group.
 const GROUP: usize = 4;
 
 /// Pillow's filters of the same name.
@@ -38,12 +41,14 @@ const GROUP: usize = 4;
 pub enum Filter {
     /// Triangle, one source pixel to each side (more when the image shrinks).
     Bilinear,
-    /// Keys' cubic convolution with a = -0.5, two source pixels to each side (more when the image shrinks).
+    /// Keys' cubic convolution with a = -0.5, two source pixels to each side (more when the image
+    /// shrinks).
     Bicubic,
 }
 
 impl Filter {
-    /// Half the filter's width, in source pixels when the image grows, in output pixels when it shrinks.
+    /// Half the filter's width, in source pixels when the image grows, in output pixels when it
+    /// shrinks.
     fn support(self) -> f64 {
         match self {
             Self::Bilinear => 1.0,
@@ -51,7 +56,8 @@ impl Filter {
         }
     }
 
-    /// The filter's value at distance `x`. The order of the operations is Pillow's: the last bit counts.
+    /// The filter's value at distance `x`. The order of the operations is Pillow's: the last bit
+    /// counts.
     fn value(self, x: f64) -> f64 {
         const A: f64 = -0.5;
         let x = x.abs();
@@ -64,7 +70,8 @@ impl Filter {
     }
 }
 
-/// One axis of a resize as a sparse linear operator: output `i` is the sum over `j` of `weights[j] * input[first + j]`.
+/// One axis of a resize as a sparse linear operator: output `i` is the sum over `j` of
+/// `weights[j] * input[first + j]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Taps {
     /// First input index and number of weights, per output.
@@ -74,7 +81,8 @@ pub struct Taps {
 }
 
 impl Taps {
-    /// Per output, in order: the first input index, and the weights of it and its successors, which sum to 1.
+    /// Per output, in order: the first input index, and the weights of it and its successors, which
+    /// sum to 1.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (usize, &[f64])> {
         let mut at = 0;
         self.spans.iter().map(move |&(first, count)| {
@@ -90,7 +98,11 @@ impl Taps {
     /// If `line` is not as long as the `from` the taps were made for.
     pub fn apply(&self, line: &[f64]) -> Vec<f64> {
         let dot = |(first, weights): (usize, &[f64])| {
-            line[first..first + weights.len()].iter().zip(weights).map(|(value, weight)| value * weight).sum()
+            line[first..first + weights.len()]
+                .iter()
+                .zip(weights)
+                .map(|(value, weight)| value * weight)
+                .sum()
         };
         self.iter().map(dot).collect()
     }
@@ -104,7 +116,8 @@ pub fn taps(from: u32, to: u32, filter: Filter) -> Taps {
     taps_of(from, to, 0..to, filter)
 }
 
-/// [`taps`] of these outputs alone: an axis that becomes very long and of which little is looked at costs that little.
+/// [`taps`] of these outputs alone: an axis that becomes very long and of which little is looked at
+/// costs that little.
 pub(crate) fn taps_of(from: u32, to: u32, outputs: Range<u32>, filter: Filter) -> Taps {
     assert!(from > 0 && to > 0, "an axis of {from} pixels cannot become one of {to}");
     let scale = f64::from(from) / f64::from(to);
@@ -118,7 +131,9 @@ pub(crate) fn taps_of(from: u32, to: u32, outputs: Range<u32>, filter: Filter) -
         let first = (center - support + 0.5).max(0.0) as usize;
         let end = ((center + support + 0.5) as usize).min(from as usize);
         let start = taps.weights.len();
-        taps.weights.extend((first..end).map(|input| filter.value((input as f64 - center + 0.5) * inverse)));
+        taps.weights.extend(
+            (first..end).map(|input| filter.value((input as f64 - center + 0.5) * inverse)),
+        );
         let weights = &mut taps.weights[start..];
         let sum: f64 = weights.iter().sum();
         if sum != 0.0 {
@@ -151,7 +166,8 @@ impl FixedTaps {
         Self { spans: taps.spans.clone(), stride, weights }
     }
 
-    /// The outputs that a change of these inputs may change. First inputs and last inputs ascend with the outputs.
+    /// The outputs that a change of these inputs may change. First inputs and last inputs ascend
+    /// with the outputs.
     fn touching(&self, inputs: &Range<usize>) -> Range<usize> {
         let start = self.spans.partition_point(|&(first, count)| first + count <= inputs.start);
         start..self.spans.partition_point(|&(first, _)| first < inputs.end).max(start)
@@ -165,14 +181,20 @@ impl FixedTaps {
 
     /// The taps of these outputs alone, inputs counted from `origin`.
     fn part(&self, outputs: &Range<usize>, origin: usize) -> Self {
-        let spans = self.spans[outputs.clone()].iter().map(|&(first, count)| (first - origin, count)).collect();
+        let spans = self.spans[outputs.clone()]
+            .iter()
+            .map(|&(first, count)| (first - origin, count))
+            .collect();
         let weights = self.weights[self.stride * outputs.start..self.stride * outputs.end].to_vec();
         Self { spans, stride: self.stride, weights }
     }
 
     /// Per output: first input index and the weights that count.
     fn iter(&self) -> impl Iterator<Item = (usize, &[i32])> {
-        self.spans.iter().zip(self.weights.chunks_exact(self.stride)).map(|(&(first, n), w)| (first, &w[..n]))
+        self.spans
+            .iter()
+            .zip(self.weights.chunks_exact(self.stride))
+            .map(|(&(first, n), w)| (first, &w[..n]))
     }
 }
 
@@ -212,8 +234,8 @@ impl Kernel {
     }
 }
 
-/// Resizes as Pillow's `image.resize((to.width, to.height), filter)` does, to the last bit. A side that does not change
-/// is not touched.
+/// Resizes as Pillow's `image.resize((to.width, to.height), filter)` does, to the last bit. A side
+/// that does not change is not touched.
 ///
 /// # Panics
 /// If `image` or `to` has no pixels.
@@ -223,7 +245,10 @@ pub fn resize(image: &Rgb8, to: Size, filter: Filter) -> Rgb8 {
 
 fn resize_with(kernel: Kernel, image: &Rgb8, to: Size, filter: Filter) -> Rgb8 {
     let original = image.size();
-    assert!(original.area() > 0 && to.area() > 0, "an image of {original} cannot become one of {to}");
+    assert!(
+        original.area() > 0 && to.area() > 0,
+        "an image of {original} cannot become one of {to}"
+    );
     let widened = (to.width != original.width).then(|| {
         let size = Size::new(to.width, original.height);
         let mut data = vec![0; 3 * size.area()];
@@ -236,7 +261,12 @@ fn resize_with(kernel: Kernel, image: &Rgb8, to: Size, filter: Filter) -> Rgb8 {
     }
     let mut data = vec![0; 3 * to.area()];
     let taps = FixedTaps::new(&taps(original.height, to.height, filter));
-    kernel.columns(widened.as_ref().unwrap_or(image).data(), 3 * to.width as usize, &taps, &mut data);
+    kernel.columns(
+        widened.as_ref().unwrap_or(image).data(),
+        3 * to.width as usize,
+        &taps,
+        &mut data,
+    );
     Rgb8::new(to, data)
 }
 
@@ -248,7 +278,8 @@ fn to_u8(sum: i32) -> u8 {
 
 /// Resizes every row; `width` is the source's, `out` has as many rows.
 fn rows(source: &[u8], width: usize, taps: &FixedTaps, out: &mut [u8]) {
-    for (row, out) in source.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * taps.spans.len())) {
+    for (row, out) in source.chunks_exact(3 * width).zip(out.chunks_exact_mut(3 * taps.spans.len()))
+    {
         for ((first, weights), pixel) in taps.iter().zip(out.chunks_exact_mut(3)) {
             let (mut red, mut green, mut blue) = (HALF, HALF, HALF);
             let inputs = row[3 * first..3 * (first + weights.len())].chunks_exact(3);
@@ -262,8 +293,8 @@ fn rows(source: &[u8], width: usize, taps: &FixedTaps, out: &mut [u8]) {
     }
 }
 
-/// Resizes every column: each row of `out` is a weighted sum of rows of `source`. Always inlined, so that the compiler
-/// vectorises it once for any processor and once for AVX2.
+/// Resizes every column: each row of `out` is a weighted sum of rows of `source`. Always inlined,
+/// so that the compiler vectorises it once for any processor and once for AVX2.
 #[inline(always)]
 fn columns(source: &[u8], row_bytes: usize, taps: &FixedTaps, out: &mut [u8]) {
     let mut sums = vec![0; row_bytes];
@@ -300,11 +331,16 @@ mod tests {
 
     #[test]
     fn halving_a_line_with_the_triangle_filter() {
-        // Worked by hand: the first output lies at 1.0 and reaches 2 to each side; inputs lie at 0.5, 1.5 and 2.5.
+        // Worked by hand: the first output lies at 1.0 and reaches 2 to each side; inputs lie at
+        // 0.5, 1.5 and 2.5.
         let taps = taps(4, 2, Filter::Bilinear);
         let rows: Vec<_> = taps.iter().collect();
         assert_eq!(rows[0].0, 0);
-        approx::assert_abs_diff_eq!(rows[0].1, [0.75 / 1.75, 0.75 / 1.75, 0.25 / 1.75].as_slice(), epsilon = 1e-15);
+        approx::assert_abs_diff_eq!(
+            rows[0].1,
+            [0.75 / 1.75, 0.75 / 1.75, 0.25 / 1.75].as_slice(),
+            epsilon = 1e-15
+        );
         assert_eq!(taps.apply(&[8.0; 4]), [8.0, 8.0]);
     }
 
@@ -371,18 +407,28 @@ mod tests {
     #[test]
     #[ignore = "a measurement"]
     fn time_of_a_resize() {
-        for (from, to) in [((1024, 768), (227, 227)), ((1024, 768), (608, 456)), ((4000, 3000), (608, 456))] {
+        for (from, to) in
+            [((1024, 768), (227, 227)), ((1024, 768), (608, 456)), ((4000, 3000), (608, 456))]
+        {
             let image = noise(Size::new(from.0, from.1), 1);
             for (name, kernel) in [("portable", Kernel::Portable), ("detected", Kernel::detect())] {
                 let mut times: Vec<_> = (0..21)
                     .map(|_| {
                         let start = std::time::Instant::now();
-                        std::hint::black_box(resize_with(kernel, &image, Size::new(to.0, to.1), Filter::Bicubic));
+                        std::hint::black_box(resize_with(
+                            kernel,
+                            &image,
+                            Size::new(to.0, to.1),
+                            Filter::Bicubic,
+                        ));
                         start.elapsed()
                     })
                     .collect();
                 times.sort();
-                println!("{from:?} to {to:?}, {name}: median {:?}, least {:?}", times[10], times[0]);
+                println!(
+                    "{from:?} to {to:?}, {name}: median {:?}, least {:?}",
+                    times[10], times[0]
+                );
             }
         }
     }

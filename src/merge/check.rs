@@ -21,14 +21,19 @@ impl Shards {
         self.runs.iter().filter_map(|run| run.manifest.shard).map(|shard| shard.images).sum()
     }
 
-    /// Reads every record and failure once; `report` is told how many records have been read. `R` are the records of
-    /// the command that made the shards.
+    /// Reads every record and failure once; `report` is told how many records have been read. `R`
+    /// are the records of the command that made the shards.
     ///
     /// # Errors
     /// In one error, of every shard: records or failures that are damaged, missing or too many.
     pub fn check<R: MergeRecord>(&self, report: &mut dyn FnMut(u64)) -> Result<Checked<'_, R>> {
         let (mut complaints, mut read) = (Vec::new(), 0);
-        let mut checked = Checked { shards: self, ordered: Ordered::new(), done: Vec::new(), failures: Vec::new() };
+        let mut checked = Checked {
+            shards: self,
+            ordered: Ordered::new(),
+            done: Vec::new(),
+            failures: Vec::new(),
+        };
         for run in &self.runs {
             let (before, has_records) = (read, run.path("records.jsonl").exists());
             if has_records || run.manifest.complete {
@@ -54,7 +59,9 @@ impl Shards {
         }
         let (here, all) = (self.images(), self.runs[0].manifest.corpus.images);
         if self.missing.is_empty() && here != all {
-            complaints.push(format!("the shards have {here} images, their corpus {all}: they do not belong together"));
+            complaints.push(format!(
+                "the shards have {here} images, their corpus {all}: they do not belong together"
+            ));
         }
         refuse_if_any(&complaints)?;
         checked.failures.sort_by(|a, b| a.path.cmp(&b.path));
@@ -65,7 +72,11 @@ impl Shards {
 /// The failures of a finished run with so many records, or what is wrong.
 fn finished(run: &Run, done: usize) -> Result<Vec<Failure>, String> {
     let folder = run.folder().display();
-    let outcome = run.manifest.outcome.as_ref().ok_or_else(|| format!("{folder}: run.json has no outcome"))?;
+    let outcome = run
+        .manifest
+        .outcome
+        .as_ref()
+        .ok_or_else(|| format!("{folder}: run.json has no outcome"))?;
     let again = format!("the same `{}` with --resume does what is missing", run.manifest.command());
     let failures = read_failures(&run.path("failures.csv")).map_err(|error| error.in_one_line())?;
     if failures.len() != outcome.failed {
@@ -79,7 +90,9 @@ fn finished(run: &Run, done: usize) -> Result<Vec<Failure>, String> {
     let failed = failures.iter().filter(|failure| failure.stage != "find").count();
     let images = run.manifest.shard.map_or(0, |shard| shard.images);
     if done + failed != images {
-        return Err(format!("{folder}: {done} images done and {failed} failed, expected {images} in all; {again}"));
+        return Err(format!(
+            "{folder}: {done} images done and {failed} failed, expected {images} in all; {again}"
+        ));
     }
     Ok(failures)
 }
@@ -90,7 +103,8 @@ impl<R> Checked<'_, R> {
         self.shards.missing.is_empty()
     }
 
-    /// `run.json` of the merged run before it is finished: as the first shard's, but for what a shard alone has.
+    /// `run.json` of the merged run before it is finished: as the first shard's, but for what a
+    /// shard alone has.
     pub(super) fn manifest(&self) -> Manifest {
         let merged = self.shards.runs.iter().zip(&self.done).map(|(run, &done)| MergedShard {
             shard: run.manifest.shard.map_or(0, |shard| shard.index),

@@ -1,4 +1,5 @@
-//! Maps that the shards kept (`--save-maps`): linked into the merged run where the file system can do it, else copied.
+//! Maps that the shards kept (`--save-maps`): linked into the merged run where the file system can
+//! do it, else copied.
 
 use crate::files::write_whole;
 use crate::run::Run;
@@ -37,7 +38,8 @@ pub(super) fn gather(runs: &[Run], target: &Path) -> Result<MapsMoved> {
 
 fn gather_one(folder: &Path, target: &Path, moved: &mut MapsMoved) -> Result<()> {
     for entry in WalkDir::new(folder) {
-        let entry = entry.map_err(|error| Error::file(folder, format!("cannot be read: {error}")))?;
+        let entry =
+            entry.map_err(|error| Error::file(folder, format!("cannot be read: {error}")))?;
         let relative = entry.path().strip_prefix(folder).expect("the walk stays below it");
         let destination = target.join(relative);
         if entry.file_type().is_dir() {
@@ -57,5 +59,7 @@ fn gather_one(folder: &Path, target: &Path, moved: &mut MapsMoved) -> Result<()>
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let mut file = File::open(from).map_err(Error::io("read", from))?;
-    write_whole(to, |writer| std::io::copy(&mut file, writer).map(drop).map_err(Error::io("write", to)))
+    write_whole(to, |writer| {
+        std::io::copy(&mut file, writer).map(drop).map_err(Error::io("write", to))
+    })
 }

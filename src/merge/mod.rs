@@ -1,13 +1,15 @@
 //! One run from the runs of its shards.
 //!
-//! In: run folders of `emocam analyze --shard`, or of `paste` or `remove`, in any order. Out: the run folder that the
-//! same command over the whole corpus would have left, byte for byte but for `run.json`, which sums the times and says
-//! which shards there were. First everything is checked and everything that is wrong is named; then all files are
-//! written to a hidden folder beside the target, which takes the target's name at the very end. Memory depends on the
-//! number of failures, not on that of pictures, but for `remove`, whose tables need a few numbers of each picture.
+//! In: run folders of `emocam analyze --shard`, or of `paste` or `remove`, in any order. Out: the
+//! run folder that the same command over the whole corpus would have left, byte for byte but for
+//! `run.json`, which sums the times and says which shards there were. First everything is checked
+//! and everything that is wrong is named; then all files are written to a hidden folder beside the
+//! target, which takes the target's name at the very end. Memory depends on the number of failures,
+//! not on that of pictures, but for `remove`, whose tables need a few numbers of each picture.
 //! Networks are not needed.
 //!
-//! What differs from command to command is [`MergeRecord`]: what a record is, and what tables are made of the records.
+//! What differs from command to command is [`MergeRecord`]: what a record is, and what tables are
+//! made of the records.
 
 mod check;
 mod maps;
@@ -63,11 +65,12 @@ pub struct Merged {
 }
 
 impl<R: MergeRecord> Checked<'_, R> {
-    /// Writes the merged run to `target`, which must not exist or be empty; `report` is told how many records are
-    /// written.
+    /// Writes the merged run to `target`, which must not exist or be empty; `report` is told how
+    /// many records are written.
     ///
     /// # Errors
-    /// A file cannot be read or written; two shards have the same picture. `target` is then as it was before.
+    /// A file cannot be read or written; two shards have the same picture. `target` is then as it
+    /// was before.
     pub fn write(self, target: &Path, report: &mut dyn FnMut(u64)) -> Result<Merged> {
         let pending = Pending::begin(target)?;
         let mut run = Run::create(pending.folder(), self.manifest())?;
@@ -80,13 +83,16 @@ impl<R: MergeRecord> Checked<'_, R> {
         if self.is_complete() {
             run.finish(outcome)?;
         }
-        let placed = |path: PathBuf| path.strip_prefix(pending.folder()).map(|name| target.join(name)).unwrap_or(path);
+        let placed = |path: PathBuf| {
+            path.strip_prefix(pending.folder()).map(|name| target.join(name)).unwrap_or(path)
+        };
         let pictures = pictures.into_iter().map(placed).collect();
         pending.finish()?;
         Ok(Merged { run: Run::open(target)?, results, pictures, failures: self.failures, maps })
     }
 
-    /// Writes `records.jsonl` in the order of the corpus, handing every record to `take`; returns how many there are.
+    /// Writes `records.jsonl` in the order of the corpus, handing every record to `take`; returns
+    /// how many there are.
     fn copy_records(
         &self,
         run: &Run,
@@ -100,7 +106,8 @@ impl<R: MergeRecord> Checked<'_, R> {
         write_whole(&path, |file| {
             self.ordered.for_each(|line, record| {
                 if last.as_deref() == Some(record.path()) {
-                    let message = format!("{} is there twice, in one shard or in two", record.path());
+                    let message =
+                        format!("{} is there twice, in one shard or in two", record.path());
                     return Err(Error::Setting(message));
                 }
                 record.path().clone_into(last.get_or_insert_default());

@@ -1,4 +1,5 @@
-//! A folder that appears whole: it is filled under a hidden name beside the target, and renamed at the very end.
+//! A folder that appears whole: it is filled under a hidden name beside the target, and renamed at
+//! the very end.
 
 use crate::{Error, Result};
 use std::fs::{self, File, TryLockError};
@@ -9,22 +10,29 @@ pub(super) struct Pending {
     folder: PathBuf,
     target: PathBuf,
     finished: bool,
-    /// Keeps others from filling the same folder. Where the file system knows no locks, the user must see to it.
+    /// Keeps others from filling the same folder. Where the file system knows no locks, the user
+    /// must see to it.
     _lock: File,
 }
 
 impl Pending {
-    /// Begins a folder for `target`, whose parents are made if need be; what a killed process left of it is removed.
+    /// Begins a folder for `target`, whose parents are made if need be; what a killed process left
+    /// of it is removed.
     ///
     /// # Errors
-    /// `target` is there and not empty, or is being made by another process, or its parent cannot be written.
+    /// `target` is there and not empty, or is being made by another process, or its parent cannot
+    /// be written.
     pub(super) fn begin(target: &Path) -> Result<Self> {
         if target.join("run.json").exists() {
             return Err(Error::file(target, "holds a run already: name another folder with --out"));
         }
-        let is_empty = |folder: &Path| fs::read_dir(folder).map(|mut entries| entries.next().is_none());
+        let is_empty =
+            |folder: &Path| fs::read_dir(folder).map(|mut entries| entries.next().is_none());
         if target.exists() && !is_empty(target).map_err(Error::io("read", target))? {
-            return Err(Error::file(target, "is not empty and holds no run: name another folder with --out"));
+            return Err(Error::file(
+                target,
+                "is not empty and holds no run: name another folder with --out",
+            ));
         }
         let absolute = std::path::absolute(target).map_err(Error::io("name", target))?;
         let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
@@ -34,7 +42,10 @@ impl Pending {
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
         let lock = File::open(&folder).map_err(Error::io("open", &folder))?;
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            return Err(Error::file(target, "another emocam is merging into it: wait for that one"));
+            return Err(Error::file(
+                target,
+                "another emocam is merging into it: wait for that one",
+            ));
         }
         clear(&folder)?;
         Ok(Self { folder, target: absolute, finished: false, _lock: lock })
@@ -50,7 +61,8 @@ impl Pending {
     /// # Errors
     /// It cannot be renamed, as when the target has come into being meanwhile.
     pub(super) fn finish(mut self) -> Result<()> {
-        fs::rename(&self.folder, &self.target).map_err(Error::io("rename the finished run to", &self.target))?;
+        fs::rename(&self.folder, &self.target)
+            .map_err(Error::io("rename the finished run to", &self.target))?;
         self.finished = true;
         Ok(())
     }
@@ -59,7 +71,8 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.finished {
-            // The error that matters is the one that ended the merge; the next one to the same target clears up.
+            // The error that matters is the one that ended the merge; the next one to the same
+            // target clears up.
             let _ = fs::remove_dir_all(&self.folder);
         }
     }
@@ -68,7 +81,8 @@ impl Drop for Pending {
 fn clear(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
         let path = entry.map_err(Error::io("read", folder))?.path();
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(Error::io("remove the unfinished", &path))?;
     }
     Ok(())
@@ -81,7 +95,8 @@ mod tests {
     #[test]
     fn nothing_is_there_before_the_end_and_leftovers_go() {
         let place = tempfile::tempdir().unwrap();
-        let (target, hidden) = (place.path().join("deep/run"), place.path().join("deep/.run.merging"));
+        let (target, hidden) =
+            (place.path().join("deep/run"), place.path().join("deep/.run.merging"));
         fs::create_dir_all(hidden.join("left")).unwrap();
         fs::write(hidden.join("left/over"), "x").unwrap();
         fs::write(hidden.join("over"), "x").unwrap();

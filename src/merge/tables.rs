@@ -35,12 +35,13 @@ pub struct Tables {
 
 /// Records of a command whose shards can be merged.
 pub trait MergeRecord: RunRecord + Sized {
-    /// Writes the records of all shards into `run`, and the tables and figures that the command makes of them; `report`
-    /// is told how many records are written.
+    /// Writes the records of all shards into `run`, and the tables and figures that the command
+    /// makes of them; `report` is told how many records are written.
     ///
     /// # Errors
     /// A file cannot be read or written; two shards have the same picture.
-    fn write(checked: &Checked<'_, Self>, run: &Run, report: &mut dyn FnMut(u64)) -> Result<Tables>;
+    fn write(checked: &Checked<'_, Self>, run: &Run, report: &mut dyn FnMut(u64))
+    -> Result<Tables>;
 
     /// What is wrong with other files of a shard that has `done` records.
     fn complaint(_shard: &Run, _done: usize) -> Option<String> {
@@ -50,12 +51,20 @@ pub trait MergeRecord: RunRecord + Sized {
 
 impl MergeRecord for ImageRecord {
     /// Records and tables in one reading.
-    fn write(checked: &Checked<'_, Self>, run: &Run, report: &mut dyn FnMut(u64)) -> Result<Tables> {
+    fn write(
+        checked: &Checked<'_, Self>,
+        run: &Run,
+        report: &mut dyn FnMut(u64),
+    ) -> Result<Tables> {
         let rule = &run.manifest.configuration.association;
         // Where pictures are compared with others, all records must be there first.
         let mut counted = match rule.score {
             ScoreRule::Chance => None,
-            _ => Some(Matrices::new(&run.manifest, &Importance::of_run(run, rule)?, Columns::Answers)),
+            _ => Some(Matrices::new(
+                &run.manifest,
+                &Importance::of_run(run, rule)?,
+                Columns::Answers,
+            )),
         };
         let mut outcome = Outcome::default();
         write_tables(run, |row| {
@@ -83,8 +92,8 @@ impl MergeRecord for ImageRecord {
             Err(error) => Some(error.in_one_line()),
             Ok(sums) if sums.pictures as usize == done => None,
             Ok(sums) => Some(format!(
-                "{folder}: filters.safetensors has {} images, expected {done}; the same `emocam analyze` with \
-                 --resume does what is missing",
+                "{folder}: filters.safetensors has {} images, expected {done}; the same `emocam \
+                 analyze` with --resume does what is missing",
                 sums.pictures
             )),
         }
@@ -105,7 +114,11 @@ fn write_filters(checked: &Checked<'_, ImageRecord>, run: &Run) -> Result<()> {
 }
 
 impl MergeRecord for PasteRecord {
-    fn write(checked: &Checked<'_, Self>, run: &Run, report: &mut dyn FnMut(u64)) -> Result<Tables> {
+    fn write(
+        checked: &Checked<'_, Self>,
+        run: &Run,
+        report: &mut dyn FnMut(u64),
+    ) -> Result<Tables> {
         let done = checked.copy_records(run, report, |_| Ok(()))?;
         let (tally, pictures) = paste::write(run)?;
         Ok(Tables { outcome: of_records(done), results: Results::Tally(Box::new(tally)), pictures })
@@ -113,7 +126,11 @@ impl MergeRecord for PasteRecord {
 }
 
 impl MergeRecord for RemovalRecord {
-    fn write(checked: &Checked<'_, Self>, run: &Run, report: &mut dyn FnMut(u64)) -> Result<Tables> {
+    fn write(
+        checked: &Checked<'_, Self>,
+        run: &Run,
+        report: &mut dyn FnMut(u64),
+    ) -> Result<Tables> {
         let done = checked.copy_records(run, report, |_| Ok(()))?;
         let (summary, picture) = removal::write(run)?;
         let pictures = picture.into_iter().collect();

@@ -1,5 +1,6 @@
-//! SHA-256 of model files, and the memory of it: a digest is recorded when a file is first used, so that a later
-//! difference (a new download, a damaged disk) is noticed even where the publisher gives no digest.
+//! SHA-256 of model files, and the memory of it: a digest is recorded when a file is first used, so
+//! that a later difference (a new download, a damaged disk) is noticed even where the publisher
+//! gives no digest.
 
 use crate::files::{hexadecimal, read_text, write_whole};
 use crate::{Error, Result};
@@ -47,7 +48,8 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     Ok(record(path)?.sha256)
 }
 
-/// Compares the file `name` in `folder` with what is remembered of it, and remembers it where nothing is.
+/// Compares the file `name` in `folder` with what is remembered of it, and remembers it where
+/// nothing is.
 ///
 /// # Errors
 /// The file or the memory cannot be read, the memory is damaged, or it cannot be written.
@@ -83,13 +85,15 @@ fn read_memory(path: &Path) -> Result<BTreeMap<String, Recorded>> {
     if !path.exists() {
         return Ok(BTreeMap::new());
     }
-    let message = |e| format!("damaged record of digests ({e}); delete it to record the files anew");
+    let message =
+        |e| format!("damaged record of digests ({e}); delete it to record the files anew");
     serde_json::from_str(&read_text(path)?).map_err(|e| Error::file(path, message(e)))
 }
 
 fn write_memory(path: &Path, memory: &BTreeMap<String, Recorded>) -> Result<()> {
     write_whole(path, |file| {
-        serde_json::to_writer_pretty(&mut *file, memory).map_err(|e| Error::io("write", path)(e.into()))?;
+        serde_json::to_writer_pretty(&mut *file, memory)
+            .map_err(|e| Error::io("write", path)(e.into()))?;
         file.write_all(b"\n").map_err(Error::io("write", path))
     })
 }
@@ -131,7 +135,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.pth");
         std::fs::write(&path, "one").unwrap();
-        let Remembered::First(first) = remember(folder.path(), "w.pth").unwrap() else { panic!("not first") };
+        let Remembered::First(first) = remember(folder.path(), "w.pth").unwrap() else {
+            panic!("not first")
+        };
         assert_eq!(first.size, 3);
         assert_eq!(remember(folder.path(), "w.pth").unwrap(), Remembered::Same(first.clone()));
         std::fs::write(&path, "other").unwrap();

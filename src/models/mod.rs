@@ -1,5 +1,5 @@
-//! Published models on this machine: what is known ([`catalogue`]), where files lie ([`folder`], [`locate`]), how they
-//! get there ([`fetch`]) and whether they are still the same ([`digest`]).
+//! Published models on this machine: what is known ([`catalogue`]), where files lie ([`folder`],
+//! [`locate`]), how they get there ([`fetch`]) and whether they are still the same ([`digest`]).
 
 pub mod digest;
 pub mod fetch;
@@ -71,30 +71,36 @@ pub fn catalogue() -> Result<Vec<Model>> {
     struct Catalogue {
         model: Vec<Model>,
     }
-    let catalogue: Catalogue =
-        toml::from_str(CATALOGUE).map_err(|e| Error::file(Path::new("models/catalogue.toml"), e.to_string()))?;
+    let catalogue: Catalogue = toml::from_str(CATALOGUE)
+        .map_err(|e| Error::file(Path::new("models/catalogue.toml"), e.to_string()))?;
     Ok(catalogue.model)
 }
 
-/// The models folder: `explicit` (`--models`), else the variable `EMOCAM_MODELS`, else `emocam/models` in the user's
-/// data directory (`XDG_DATA_HOME`, `~/.local/share`). It need not exist.
+/// The models folder: `explicit` (`--models`), else the variable `EMOCAM_MODELS`, else
+/// `emocam/models` in the user's data directory (`XDG_DATA_HOME`, `~/.local/share`). It need not
+/// exist.
 pub fn folder(explicit: Option<&Path>) -> PathBuf {
     folder_from(explicit, |variable| std::env::var_os(variable))
 }
 
-/// [`folder`] with the environment as a function. Empty variables count as unset; so does a relative `XDG_DATA_HOME`,
-/// as its specification asks.
+/// [`folder`] with the environment as a function. Empty variables count as unset; so does a
+/// relative `XDG_DATA_HOME`, as its specification asks.
 fn folder_from(explicit: Option<&Path>, variable: impl Fn(&str) -> Option<OsString>) -> PathBuf {
     let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     explicit
         .map(Path::to_path_buf)
         .or_else(|| path(FOLDER_VARIABLE))
-        .or_else(|| path("XDG_DATA_HOME").filter(|home| home.is_absolute()).map(|home| home.join("emocam/models")))
+        .or_else(|| {
+            path("XDG_DATA_HOME")
+                .filter(|home| home.is_absolute())
+                .map(|home| home.join("emocam/models"))
+        })
         .or_else(|| path("HOME").map(|home| home.join(".local/share/emocam/models")))
         .unwrap_or_else(|| PathBuf::from("emocam-models"))
 }
 
-/// The file `name_or_path`: the path itself where there is such a file, else the file of that name in `folder`.
+/// The file `name_or_path`: the path itself where there is such a file, else the file of that name
+/// in `folder`.
 ///
 /// # Errors
 /// [`Error::File`] with the places looked at and the commands that help.
@@ -109,11 +115,10 @@ pub fn locate(name_or_path: &Path, folder: &Path) -> Result<PathBuf> {
     }
     let also = if bare { format!(", nor one at {}", in_folder.display()) } else { String::new() };
     let message = format!(
-        "there is no such file{also}. `emocam models fetch` downloads the published models, `emocam models synthesize` \
-         makes random weights to try things out; \
-         another detector is taken by --detector, --detector-weights and --class-names, regions that are known by \
-         --regions, \
-         another network by --emotion-weights"
+        "there is no such file{also}. `emocam models fetch` downloads the published models, \
+         `emocam models synthesize` makes random weights to try things out; another detector is \
+         taken by --detector, --detector-weights and --class-names, regions that are known by \
+         --regions, another network by --emotion-weights"
     );
     Err(Error::file(name_or_path, message))
 }
@@ -127,14 +132,28 @@ mod tests {
     fn the_catalogue_is_sound() {
         let models = catalogue().unwrap();
         let names: Vec<_> = models.iter().map(|model| model.name.as_str()).collect();
-        assert_eq!(names, ["yolov3-openimages", "emonet", "emonet-ecco", "mobilenet_v2", "vgg16", "vgg16-places365"]);
+        assert_eq!(
+            names,
+            [
+                "yolov3-openimages",
+                "emonet",
+                "emonet-ecco",
+                "mobilenet_v2",
+                "vgg16",
+                "vgg16-places365"
+            ]
+        );
         let mut files = BTreeSet::new();
         for file in models.iter().flat_map(|model| &model.files) {
             assert!(files.insert(&file.name), "{} belongs to two models", file.name);
             assert_eq!(Path::new(&file.name).components().count(), 1, "{}", file.name);
             assert!(file.urls.iter().all(|url| url.starts_with("https://")), "{}", file.name);
             assert!(file.page.starts_with("https://"), "{}", file.name);
-            assert!(!file.shipped || file.urls.is_empty(), "{} is shipped and downloaded", file.name);
+            assert!(
+                !file.shipped || file.urls.is_empty(),
+                "{} is shipped and downloaded",
+                file.name
+            );
             assert!(file.sha256.as_ref().is_none_or(|digest| digest.len() == 64), "{}", file.name);
         }
         let weights = &models[0].files[0];
@@ -144,7 +163,9 @@ mod tests {
     #[test]
     fn the_folder_follows_flag_variable_data_directory_in_this_order() {
         let environment = |set: &'static [(&str, &str)]| {
-            move |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+            move |name: &str| {
+                set.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+            }
         };
         let all = environment(&[("EMOCAM_MODELS", "/m"), ("XDG_DATA_HOME", "/x"), ("HOME", "/h")]);
         assert_eq!(folder_from(Some(Path::new("here")), all), Path::new("here"));
@@ -167,7 +188,9 @@ mod tests {
         let by_path = locate(&elsewhere.path().join("b.pth"), models.path()).unwrap();
         assert_eq!(by_path, elsewhere.path().join("b.pth"));
         let message = locate(Path::new("c.pth"), models.path()).unwrap_err().to_string();
-        for part in ["c.pth", &models.path().display().to_string(), "models fetch", "models synthesize"] {
+        for part in
+            ["c.pth", &models.path().display().to_string(), "models fetch", "models synthesize"]
+        {
             assert!(message.contains(part), "{message}");
         }
         assert!(locate(Path::new("sub/a.pth"), models.path()).is_err());

@@ -1,8 +1,10 @@
-//! The two backbones of Multi-GAP and of the network of facial expressions, layer for layer as torchvision has them and
-//! under its names: MobileNetV2 (Sandler et al. 2018) and VGG16 (Simonyan & Zisserman 2015), cut into five blocks.
+//! The two backbones of Multi-GAP and of the network of facial expressions, layer for layer as
+//! torchvision has them and under its names: MobileNetV2 (Sandler et al. 2018) and VGG16 (Simonyan
+//! & Zisserman 2015), cut into five blocks.
 //!
-//! Blocks are where the resolution is about to be halved: of MobileNetV2 `features.{1, 3, 6, 13, 17}`, of VGG16 the
-//! last ReLU before each pooling. The paper does not name its blocks; these are ours.
+//! Blocks are where the resolution is about to be halved: of MobileNetV2 `features.{1, 3, 6, 13,
+//! 17}`, of VGG16 the last ReLU before each pooling. The paper does not name its blocks; these are
+//! ours.
 
 use super::parameters::{Builder, Linear, TensorRole, TensorSource};
 use crate::Result;
@@ -13,7 +15,8 @@ use tch::{TchError, Tensor};
 /// Blocks of a whole backbone.
 pub const BLOCKS: usize = 5;
 
-/// Share of a batch in BatchNorm's running statistics, and what is added to the variance: PyTorch's defaults.
+/// Share of a batch in BatchNorm's running statistics, and what is added to the variance: PyTorch's
+/// defaults.
 const MOMENTUM: f64 = 0.1;
 const EPSILON: f64 = 1e-5;
 
@@ -80,7 +83,8 @@ pub struct Backbone {
     channels: Vec<i64>,
 }
 
-/// A backbone as it was published, with the classes it was trained for: what its weights can be checked with.
+/// A backbone as it was published, with the classes it was trained for: what its weights can be
+/// checked with.
 #[derive(Debug)]
 pub struct TorchVision {
     /// All five blocks.
@@ -89,12 +93,18 @@ pub struct TorchVision {
 }
 
 impl TorchVision {
-    /// torchvision's `mobilenet_v2` or `vgg16`, or one of its structure (VGG16 trained on Places365), for `classes`
-    /// classes, with torchvision's names for its tensors; `width` is a multiple of torchvision's channels.
+    /// torchvision's `mobilenet_v2` or `vgg16`, or one of its structure (VGG16 trained on
+    /// Places365), for `classes` classes, with torchvision's names for its tensors; `width` is a
+    /// multiple of torchvision's channels.
     ///
     /// # Errors
     /// Whatever the source reports.
-    pub fn build(kind: BackboneKind, width: f64, classes: i64, source: &mut dyn TensorSource) -> Result<Self> {
+    pub fn build(
+        kind: BackboneKind,
+        width: f64,
+        classes: i64,
+        source: &mut dyn TensorSource,
+    ) -> Result<Self> {
         let mut given = Vec::new();
         let mut from = Builder::new(source, &mut given);
         let backbone = Backbone::build(kind, width, BLOCKS, &mut from)?;
@@ -112,7 +122,8 @@ impl TorchVision {
     }
 }
 
-/// What torchvision's networks have above their last block: from there to the logits of their own classes.
+/// What torchvision's networks have above their last block: from there to the logits of their own
+/// classes.
 #[derive(Debug)]
 struct Top {
     last: Option<Convolution>,
@@ -123,7 +134,12 @@ struct Top {
 
 impl Backbone {
     /// Blocks 1 to `count` with channels `width` times torchvision's.
-    pub(super) fn build(kind: BackboneKind, width: f64, count: usize, from: &mut Builder<'_>) -> Result<Self> {
+    pub(super) fn build(
+        kind: BackboneKind,
+        width: f64,
+        count: usize,
+        from: &mut Builder<'_>,
+    ) -> Result<Self> {
         let mut from = from.below("features");
         match kind {
             BackboneKind::MobilenetV2 => mobilenet_v2(width, count, &mut from),
@@ -136,8 +152,8 @@ impl Backbone {
         &self.channels
     }
 
-    /// The outputs (N, channels, rows, columns) of all blocks for `x` (N, 3, rows, columns). While `training`,
-    /// BatchNorm uses the batch's own mean and variance and notes them.
+    /// The outputs (N, channels, rows, columns) of all blocks for `x` (N, 3, rows, columns). While
+    /// `training`, BatchNorm uses the batch's own mean and variance and notes them.
     ///
     /// # Errors
     /// No memory, or an input so small that nothing is left.
@@ -149,7 +165,12 @@ impl Backbone {
     ///
     /// # Errors
     /// As [`Self::forward`].
-    pub fn forward_through(&self, blocks: Range<usize>, x: &Tensor, training: bool) -> Result<Vec<Tensor>, TchError> {
+    pub fn forward_through(
+        &self,
+        blocks: Range<usize>,
+        x: &Tensor,
+        training: bool,
+    ) -> Result<Vec<Tensor>, TchError> {
         let mut x = x.shallow_clone();
         let blocks = self.blocks[blocks].iter().map(|block| {
             for unit in block {
@@ -160,7 +181,8 @@ impl Backbone {
         blocks.collect()
     }
 
-    /// The output of VGG16's block number `block`, from 1, from what the block before it gave, pooled already.
+    /// The output of VGG16's block number `block`, from 1, from what the block before it gave,
+    /// pooled already.
     ///
     /// # Errors
     /// As [`Self::forward`].
@@ -172,14 +194,21 @@ impl Backbone {
 
 impl Top {
     /// That of a whole backbone whose last block has `channels`, for `classes` classes.
-    fn build(kind: BackboneKind, width: f64, channels: i64, classes: i64, from: &mut Builder<'_>) -> Result<Self> {
+    fn build(
+        kind: BackboneKind,
+        width: f64,
+        channels: i64,
+        classes: i64,
+        from: &mut Builder<'_>,
+    ) -> Result<Self> {
         match kind {
             BackboneKind::MobilenetV2 => {
                 // The last layer is widened, but never made narrower.
                 let last = rounded(1280.0 * width.max(1.0));
                 let mut below = from.below("features");
                 let mut below = below.below("18");
-                let shape = Shape { inputs: channels, outputs: last, side: 1, stride: 1, groups: 1 };
+                let shape =
+                    Shape { inputs: channels, outputs: last, side: 1, stride: 1, groups: 1 };
                 let convolution = normed(&mut below, ("0", "1"), shape, Activation::Relu6)?;
                 let layers = vec![from.below("classifier").linear("1", last, classes)?];
                 Ok(Self { last: Some(convolution), pooled: 1, layers })
@@ -187,9 +216,15 @@ impl Top {
             BackboneKind::Vgg16 => {
                 let mut below = from.below("classifier");
                 let hidden = 4096;
-                let layers = [("0", channels * 49, hidden), ("3", hidden, hidden), ("6", hidden, classes)];
-                let layers = layers.map(|(name, inputs, outputs)| below.linear(name, inputs, outputs));
-                Ok(Self { last: None, pooled: 7, layers: layers.into_iter().collect::<Result<_>>()? })
+                let layers =
+                    [("0", channels * 49, hidden), ("3", hidden, hidden), ("6", hidden, classes)];
+                let layers =
+                    layers.map(|(name, inputs, outputs)| below.linear(name, inputs, outputs));
+                Ok(Self {
+                    last: None,
+                    pooled: 7,
+                    layers: layers.into_iter().collect::<Result<_>>()?,
+                })
             }
         }
     }
@@ -234,13 +269,15 @@ impl Unit {
 impl Convolution {
     fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor, TchError> {
         let padding = self.kernel.size()[2] / 2;
-        let mut y = x.f_conv2d(&self.kernel, self.bias.as_ref(), self.stride, padding, 1, self.groups)?;
+        let mut y =
+            x.f_conv2d(&self.kernel, self.bias.as_ref(), self.stride, padding, 1, self.groups)?;
         if let Some(Norm { scale, bias, mean, variance }) = &self.norm {
-            let (scale, bias, mean, variance) = (Some(scale), Some(bias), Some(mean), Some(variance));
+            let (scale, bias, mean, variance) =
+                (Some(scale), Some(bias), Some(mean), Some(variance));
             y = y.f_batch_norm(scale, bias, mean, variance, training, MOMENTUM, EPSILON, true)?;
         }
-        // What was just made belongs to nobody else; autograd of a convolution and of BatchNorm needs their inputs
-        // only.
+        // What was just made belongs to nobody else; autograd of a convolution and of BatchNorm
+        // needs their inputs only.
         match self.after {
             Activation::None => Ok(y),
             Activation::Relu => y.f_relu_(),
@@ -268,7 +305,11 @@ fn normed(
     after: Activation,
 ) -> Result<Convolution> {
     let Shape { inputs, outputs, side, stride, groups } = shape;
-    let kernel = from.below(kernel).get("weight", &[outputs, inputs / groups, side, side], TensorRole::Kernel)?;
+    let kernel = from.below(kernel).get(
+        "weight",
+        &[outputs, inputs / groups, side, side],
+        TensorRole::Kernel,
+    )?;
     let mut from = from.below(norm);
     let norm = Norm {
         scale: from.get("weight", &[outputs], TensorRole::Scale)?,
@@ -279,7 +320,8 @@ fn normed(
     Ok(Convolution { kernel, bias: None, norm: Some(norm), stride, groups, after })
 }
 
-/// The multiple of 8 next to `channels`, not below 8 and not below nine tenths of it: MobileNetV2's widths.
+/// The multiple of 8 next to `channels`, not below 8 and not below nine tenths of it: MobileNetV2's
+/// widths.
 fn rounded(channels: f64) -> i64 {
     let next = ((channels + 4.0) as i64 / 8 * 8).max(8);
     if (next as f64) < 0.9 * channels { next + 8 } else { next }
@@ -299,7 +341,12 @@ const BOTTLENECKS: [(i64, f64, usize, i64); 7] = [
 fn mobilenet_v2(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Backbone> {
     let mut inputs = rounded(32.0 * width);
     let shape = Shape { inputs: 3, outputs: inputs, side: 3, stride: 2, groups: 1 };
-    let mut block = vec![Unit::Convolution(normed(&mut from.below("0"), ("0", "1"), shape, Activation::Relu6)?)];
+    let mut block = vec![Unit::Convolution(normed(
+        &mut from.below("0"),
+        ("0", "1"),
+        shape,
+        Activation::Relu6,
+    )?)];
     let mut backbone = Backbone { blocks: Vec::new(), channels: Vec::new() };
     let mut number = 0;
     for (expansion, channels, repetitions, stride) in BOTTLENECKS {
@@ -308,7 +355,8 @@ fn mobilenet_v2(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Back
                 return Ok(backbone);
             }
             number += 1;
-            let (outputs, stride) = (rounded(channels * width), if repetition == 0 { stride } else { 1 });
+            let (outputs, stride) =
+                (rounded(channels * width), if repetition == 0 { stride } else { 1 });
             block.extend(inverted_residual(from, number, (inputs, outputs), expansion, stride)?);
             inputs = outputs;
             if BackboneKind::MobilenetV2.ends().contains(&number) {
@@ -320,8 +368,8 @@ fn mobilenet_v2(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Back
     Ok(backbone)
 }
 
-/// A widening 1 x 1 convolution (unless `expansion` is 1), a 3 x 3 one of single channels, a narrowing 1 x 1 one; the
-/// input is added where it has the output's shape.
+/// A widening 1 x 1 convolution (unless `expansion` is 1), a 3 x 3 one of single channels, a
+/// narrowing 1 x 1 one; the input is added where it has the output's shape.
 fn inverted_residual(
     from: &mut Builder<'_>,
     number: usize,
@@ -339,7 +387,12 @@ fn inverted_residual(
     }
     let next = convolutions.len();
     let shape = Shape { inputs: wide, outputs: wide, side: 3, stride, groups: wide };
-    convolutions.push(normed(&mut from.below(&next.to_string()), ("0", "1"), shape, Activation::Relu6)?);
+    convolutions.push(normed(
+        &mut from.below(&next.to_string()),
+        ("0", "1"),
+        shape,
+        Activation::Relu6,
+    )?);
     let shape = Shape { inputs: wide, outputs, side: 1, stride: 1, groups: 1 };
     let names = ((next + 1).to_string(), (next + 2).to_string());
     convolutions.push(normed(&mut from, (&names.0, &names.1), shape, Activation::None)?);
@@ -350,7 +403,8 @@ fn inverted_residual(
 }
 
 /// Channels and convolutions of VGG16's blocks (its configuration D).
-const VGG_BLOCKS: [(f64, usize); BLOCKS] = [(64.0, 2), (128.0, 2), (256.0, 3), (512.0, 3), (512.0, 3)];
+const VGG_BLOCKS: [(f64, usize); BLOCKS] =
+    [(64.0, 2), (128.0, 2), (256.0, 3), (512.0, 3), (512.0, 3)];
 
 fn vgg16(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Backbone> {
     let mut backbone = Backbone { blocks: Vec::new(), channels: Vec::new() };
@@ -367,7 +421,14 @@ fn vgg16(width: f64, count: usize, from: &mut Builder<'_>) -> Result<Backbone> {
             let kernel = from.get("weight", &[outputs, inputs, 3, 3], TensorRole::Kernel)?;
             let bias = Some(from.get("bias", &[outputs], TensorRole::Bias)?);
             let after = Activation::Relu;
-            block.push(Unit::Convolution(Convolution { kernel, bias, norm: None, stride: 1, groups: 1, after }));
+            block.push(Unit::Convolution(Convolution {
+                kernel,
+                bias,
+                norm: None,
+                stride: 1,
+                groups: 1,
+                after,
+            }));
             inputs = outputs;
             // Behind every convolution there is a ReLU, which has a number too.
             number += 2;

@@ -9,11 +9,13 @@ use tch::{Device, Kind, TchError, Tensor};
 /// ITU-R BT.601's weights of red, green and blue in the perceived brightness.
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// The last steps of a network's preparation, on its device: order of the channels, then (x / scale - mean) / std.
+/// The last steps of a network's preparation, on its device: order of the channels, then (x /
+/// scale - mean) / std.
 #[derive(Debug)]
 pub(super) struct Normalisation {
     scale: f64,
-    /// (3, rows, columns) or (3, 1, 1), in the order of the input's channels; `None`: nothing is subtracted.
+    /// (3, rows, columns) or (3, 1, 1), in the order of the input's channels; `None`: nothing is
+    /// subtracted.
     mean: Option<Tensor>,
     /// (3, 1, 1)
     std: Option<Tensor>,
@@ -28,7 +30,9 @@ impl Normalisation {
     /// No memory.
     pub(super) fn new(card: &Card, mean: Option<Tensor>, device: Device) -> Result<Self> {
         let failed = || Error::torch("preparing the network's input");
-        let per_channel = |values: &[f32; 3]| Tensor::f_from_slice(values)?.f_reshape([3, 1, 1])?.f_to_device(device);
+        let per_channel = |values: &[f32; 3]| {
+            Tensor::f_from_slice(values)?.f_reshape([3, 1, 1])?.f_to_device(device)
+        };
         let mean = match (mean, &card.mean) {
             (Some(mean), _) => Some(mean.f_to_device(device).map_err(failed())?),
             (None, Some(Mean::Colour(colour))) => Some(per_channel(colour).map_err(failed())?),
@@ -43,7 +47,9 @@ impl Normalisation {
     /// # Errors
     /// No memory.
     pub(super) fn on(&self, device: Device) -> Result<Self, TchError> {
-        let moved = |tensor: &Option<Tensor>| tensor.as_ref().map(|tensor| tensor.f_to_device(device)).transpose();
+        let moved = |tensor: &Option<Tensor>| {
+            tensor.as_ref().map(|tensor| tensor.f_to_device(device)).transpose()
+        };
         let (mean, std) = (moved(&self.mean)?, moved(&self.std)?);
         Ok(Self { mean, std, device, ..*self })
     }
@@ -70,7 +76,8 @@ impl Normalisation {
     /// No memory.
     pub(super) fn prepare(&self, pictures: &[&Rgb8], card: &Card) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
-        let prepared = || self.apply(&stack(pictures, card.input(), self.device)?.f_to_kind(Kind::Float)?);
+        let prepared =
+            || self.apply(&stack(pictures, card.input(), self.device)?.f_to_kind(Kind::Float)?);
         prepared().map_err(Error::torch("preparing the network's input"))
     }
 
@@ -102,8 +109,10 @@ pub(super) fn in_order(pixels: &Tensor, channels: ChannelOrder) -> Result<Tensor
         ChannelOrder::Rgb => Ok(pixels.shallow_clone()),
         ChannelOrder::Bgr => pixels.f_flip([1]),
         ChannelOrder::Grey => {
-            let weights = Tensor::f_from_slice(&LUMA)?.f_to_device(pixels.device())?.f_reshape([3, 1, 1])?;
-            let grey = pixels.f_mul(&weights)?.f_sum_dim_intlist([1_i64].as_slice(), true, Kind::Float)?;
+            let weights =
+                Tensor::f_from_slice(&LUMA)?.f_to_device(pixels.device())?.f_reshape([3, 1, 1])?;
+            let grey =
+                pixels.f_mul(&weights)?.f_sum_dim_intlist([1_i64].as_slice(), true, Kind::Float)?;
             grey.f_expand_as(pixels)?.f_contiguous()
         }
     }
@@ -117,14 +126,15 @@ mod tests {
 
     #[test]
     fn pixels_are_turned_scaled_centred_and_divided_in_that_order() {
-        let text =
-            "labels = ['a', 'b']\ninput = [1, 2]\nscale = 2\nmean = [1, 2, 3]\nstd = [1, 2, 4]\nchannels = 'bgr'\n";
+        let text = "labels = ['a', 'b']\ninput = [1, 2]\nscale = 2\nmean = [1, 2, 3]\nstd = [1, 2, \
+                    4]\nchannels = 'bgr'\n";
         let card = Card::from_toml(text, Path::new("x")).unwrap();
         let normalisation = Normalisation::new(&card, None, Device::Cpu).unwrap();
         let picture = Rgb8::new(Size::new(2, 1), vec![14, 8, 4, 0, 4, 2]);
         let input = normalisation.prepare(&[&picture], &card).unwrap();
         assert_eq!(input.size(), [1, 3, 1, 2]);
-        // Blue: (4 / 2 - 1) / 1, (2 / 2 - 1) / 1; green: (8 / 2 - 2) / 2, ...; red: (14 / 2 - 3) / 4, ...
+        // Blue: (4 / 2 - 1) / 1, (2 / 2 - 1) / 1; green: (8 / 2 - 2) / 2, ...; red: (14 / 2 - 3) /
+        // 4, ...
         let expected = [1.0_f32, 0.0, 1.0, 0.0, 1.0, -0.75];
         assert_eq!(Vec::<f32>::try_from(&input.contiguous().flatten(0, -1)).unwrap(), expected);
         assert!(normalisation.subtracts().unwrap());

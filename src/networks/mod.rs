@@ -1,8 +1,9 @@
 //! What is explained: networks that answer for a picture, split at the explained activation A.
 //!
-//! In: pictures of the network's input size. Out: A with whatever by-passes it ([`Activation`]), from A the outputs,
-//! from the outputs what is answered ([`Prediction`]). A network is an implementation of [`Classifier`]; adding one is
-//! a file here and a row in [`open`]. Knows nothing of regions.
+//! In: pictures of the network's input size. Out: A with whatever by-passes it ([`Activation`]),
+//! from A the outputs, from the outputs what is answered ([`Prediction`]). A network is an
+//! implementation of [`Classifier`]; adding one is a file here and a row in [`open`]. Knows nothing
+//! of regions.
 
 mod alexnet;
 pub mod backbone;
@@ -18,8 +19,8 @@ pub mod torchscript;
 pub use alexnet::{AlexNet, Structure};
 pub(crate) use alexnet::{MEAN, SYNTHESIZED, TRAINED_HERE, layers};
 pub use card::{
-    Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar,
-    SyntheticInput,
+    Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer,
+    Regression, Scalar, SyntheticInput,
 };
 pub use fer_net::FerNet;
 pub use multi_gap::MultiGap;
@@ -36,7 +37,8 @@ pub trait Classifier: std::fmt::Debug + Send {
     /// What goes in and what comes out.
     fn card(&self) -> &Card;
 
-    /// What enters the network: (N, 3, rows, columns), f32, from pictures of [`Card::input`]'s size.
+    /// What enters the network: (N, 3, rows, columns), f32, from pictures of [`Card::input`]'s
+    /// size.
     ///
     /// # Errors
     /// No memory.
@@ -48,15 +50,16 @@ pub trait Classifier: std::fmt::Debug + Send {
     /// The network could not be run.
     fn activation(&self, input: &Tensor) -> Result<Activation>;
 
-    /// The outputs (N, outputs), f32, of an activation, which may have been changed. Autograd works through it, where
-    /// it is on.
+    /// The outputs (N, outputs), f32, of an activation, which may have been changed. Autograd works
+    /// through it, where it is on.
     ///
     /// # Errors
     /// The network could not be run.
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError>;
 
-    /// The names of the inner layers of which [`Self::inner`] gives the output, from the input on. A network that
-    /// names none is explained all the same, but none of its inner layers can be asked for.
+    /// The names of the inner layers of which [`Self::inner`] gives the output, from the input on.
+    /// A network that names none is explained all the same, but none of its inner layers can be
+    /// asked for.
     fn inner_layers(&self) -> Vec<&str> {
         Vec::new()
     }
@@ -70,8 +73,8 @@ pub trait Classifier: std::fmt::Debug + Send {
         Err(no_inner_layer(name, &self.inner_layers()))
     }
 
-    /// The outputs (N, outputs), f32, of an output of the inner layer `name`, which may have been changed: what lies
-    /// behind it is run, A and the layers behind A too; without gradients.
+    /// The outputs (N, outputs), f32, of an output of the inner layer `name`, which may have been
+    /// changed: what lies behind it is run, A and the layers behind A too; without gradients.
     ///
     /// # Errors
     /// It names no such layer; the network could not be run.
@@ -80,13 +83,13 @@ pub trait Classifier: std::fmt::Debug + Send {
         Err(no_inner_layer(name, &self.inner_layers()))
     }
 
-    /// The layers from A to the outputs, where the network shows them: LRP and DeepLIFT walk them, and leaving channels
-    /// out is cheap. A's context is not used by such a network.
+    /// The layers from A to the outputs, where the network shows them: LRP and DeepLIFT walk them,
+    /// and leaving channels out is cheap. A's context is not used by such a network.
     fn layers(&self) -> Option<&[Layer]>;
 
-    /// Names of layers between A and the outputs that are of use as features, each with its number in [`Self::layers`]:
-    /// the linear ones but for the last, whose output is the network's, each behind its nonlinearity. A network whose
-    /// layers have names of their own gives these.
+    /// Names of layers between A and the outputs that are of use as features, each with its number
+    /// in [`Self::layers`]: the linear ones but for the last, whose output is the network's, each
+    /// behind its nonlinearity. A network whose layers have names of their own gives these.
     fn head_layers(&self) -> Vec<(String, usize)> {
         let linear = linear_layers(self.layers().unwrap_or_default());
         (1..).zip(linear).map(|(number, layer)| (format!("linear{number}"), layer)).collect()
@@ -102,8 +105,8 @@ pub trait Classifier: std::fmt::Debug + Send {
         Ok(None)
     }
 
-    /// Names of the places at which it can be explained (the streams of a network that has several, at their last
-    /// convolutions); none where there is only one.
+    /// Names of the places at which it can be explained (the streams of a network that has several,
+    /// at their last convolutions); none where there is only one.
     fn streams(&self) -> Vec<&str> {
         Vec::new()
     }
@@ -113,10 +116,13 @@ pub trait Classifier: std::fmt::Debug + Send {
     /// # Errors
     /// No memory; it has no streams.
     fn explaining(&self, stream: usize) -> Result<Box<dyn Classifier>> {
-        Err(Error::Setting(format!("there is no stream number {stream}: this network has only one place to explain")))
+        Err(Error::Setting(format!(
+            "there is no stream number {stream}: this network has only one place to explain"
+        )))
     }
 
-    /// The outputs (N, outputs) of every stream alone, with its name; none where there are no streams.
+    /// The outputs (N, outputs) of every stream alone, with its name; none where there are no
+    /// streams.
     ///
     /// # Errors
     /// The network could not be run.
@@ -125,8 +131,8 @@ pub trait Classifier: std::fmt::Debug + Send {
         Ok(Vec::new())
     }
 
-    /// The same network on `device`, for another thread: its tensors are copied there, or shared where they are there
-    /// already. No file is read again.
+    /// The same network on `device`, for another thread: its tensors are copied there, or shared
+    /// where they are there already. No file is read again.
     ///
     /// # Errors
     /// No memory.
@@ -143,16 +149,23 @@ pub trait Classifier: std::fmt::Debug + Send {
 
 /// What is said where an inner layer is asked for that the network does not name.
 pub(crate) fn no_inner_layer(name: &str, known: &[&str]) -> Error {
-    let known = if known.is_empty() { "it names none".into() } else { format!("known: {}", known.join(", ")) };
+    let known = if known.is_empty() {
+        "it names none".into()
+    } else {
+        format!("known: {}", known.join(", "))
+    };
     Error::Setting(format!("the network has no inner layer `{name}`; {known}"))
 }
 
-/// Of the linear layers but the last the numbers of the functions behind them, or their own where there are none.
+/// Of the linear layers but the last the numbers of the functions behind them, or their own where
+/// there are none.
 fn linear_layers(layers: &[Layer]) -> Vec<usize> {
     let linear = |layer: &usize| matches!(layers[*layer], Layer::Linear { .. });
     let mut found: Vec<usize> = (0..layers.len()).filter(linear).collect();
     found.pop();
-    let behind = |layer: usize| layer + usize::from(matches!(layers.get(layer + 1), Some(Layer::Pointwise(_))));
+    let behind = |layer: usize| {
+        layer + usize::from(matches!(layers.get(layer + 1), Some(Layer::Pointwise(_))))
+    };
     found.into_iter().map(behind).collect()
 }
 
@@ -161,7 +174,8 @@ fn linear_layers(layers: &[Layer]) -> Vec<usize> {
 pub struct Activation {
     /// A: (N, K, rows, columns), f32.
     pub values: Tensor,
-    /// What by-passes A on its way to the outputs (a class token, a skip connection); the first side of each is N.
+    /// What by-passes A on its way to the outputs (a class token, a skip connection); the first
+    /// side of each is N.
     pub context: Vec<Tensor>,
 }
 
@@ -187,7 +201,8 @@ impl Activation {
         Ok(Self { values: variants, context })
     }
 
-    /// Changed activations (M, K, rows, columns) of the pictures `pictures` (M), each with its picture's context.
+    /// Changed activations (M, K, rows, columns) of the pictures `pictures` (M), each with its
+    /// picture's context.
     ///
     /// # Errors
     /// No memory.
@@ -202,7 +217,10 @@ impl Activation {
     /// There are fewer.
     pub fn rows(&self, first: i64, count: i64) -> Result<Self, TchError> {
         let rows = |tensor: &Tensor| tensor.f_narrow(0, first, count);
-        Ok(Self { values: rows(&self.values)?, context: self.context.iter().map(rows).collect::<Result<_, _>>()? })
+        Ok(Self {
+            values: rows(&self.values)?,
+            context: self.context.iter().map(rows).collect::<Result<_, _>>()?,
+        })
     }
 
     /// The pictures of several batches, one after the other.
@@ -212,8 +230,12 @@ impl Activation {
     pub fn joined(batches: &[&Self]) -> Result<Self, TchError> {
         let values: Vec<&Tensor> = batches.iter().map(|batch| &batch.values).collect();
         let contexts = batches.first().map_or(0, |batch| batch.context.len());
-        let context = (0..contexts)
-            .map(|number| Tensor::f_cat(&batches.iter().map(|batch| &batch.context[number]).collect::<Vec<_>>(), 0));
+        let context = (0..contexts).map(|number| {
+            Tensor::f_cat(
+                &batches.iter().map(|batch| &batch.context[number]).collect::<Vec<_>>(),
+                0,
+            )
+        });
         Ok(Self { values: Tensor::f_cat(&values, 0)?, context: context.collect::<Result<_, _>>()? })
     }
 
@@ -230,8 +252,8 @@ pub struct Forward {
     pub input: Tensor,
     /// The explained activation.
     pub activation: Activation,
-    /// A, then the output of every layer of [`Classifier::layers`], the outputs (N, outputs) last; of a network without
-    /// visible layers A and the outputs alone.
+    /// A, then the output of every layer of [`Classifier::layers`], the outputs (N, outputs) last;
+    /// of a network without visible layers A and the outputs alone.
     pub values: Vec<Tensor>,
 }
 
@@ -257,11 +279,17 @@ impl Forward {
     ///
     /// # Errors
     /// The network could not be run.
-    pub fn from_activation(network: &dyn Classifier, input: Tensor, activation: Activation) -> Result<Self> {
+    pub fn from_activation(
+        network: &dyn Classifier,
+        input: Tensor,
+        activation: Activation,
+    ) -> Result<Self> {
         let _no_grad = tch::no_grad_guard();
         let values = match network.layers() {
             Some(layers) => forward_kept(layers, &activation.values),
-            None => network.outputs(&activation).map(|outputs| vec![activation.values.shallow_clone(), outputs]),
+            None => network
+                .outputs(&activation)
+                .map(|outputs| vec![activation.values.shallow_clone(), outputs]),
         };
         let values = values.map_err(Error::torch("running the network's head"))?;
         Ok(Self { input, activation, values })
@@ -304,7 +332,8 @@ impl Prediction {
     }
 }
 
-/// What the outputs (N, outputs) of a network say, one [`Prediction`] a row. The first of equal labels wins.
+/// What the outputs (N, outputs) of a network say, one [`Prediction`] a row. The first of equal
+/// labels wins.
 ///
 /// # Errors
 /// libtorch fails, or an output is not a number: damaged weights.
@@ -323,9 +352,14 @@ pub fn predictions(outputs: &Tensor, card: &Card) -> Result<Vec<Prediction>> {
         });
     }
     let prediction = |row: &[f32]| match &card.scalar {
-        Some(scalar) => Prediction { label: scalar.bin(row[0]), probabilities: Vec::new(), output: Some(row[0]) },
+        Some(scalar) => Prediction {
+            label: scalar.bin(row[0]),
+            probabilities: Vec::new(),
+            output: Some(row[0]),
+        },
         None => {
-            let label = (0..row.len()).fold(0, |best, label| if row[label] > row[best] { label } else { best });
+            let label = (0..row.len())
+                .fold(0, |best, label| if row[label] > row[best] { label } else { best });
             Prediction { label, probabilities: row.to_vec(), output: None }
         }
     };
@@ -351,7 +385,10 @@ pub fn at_stream(network: &dyn Classifier, stream: &str) -> Result<Box<dyn Class
         None if names.is_empty() => Err(Error::Setting(format!(
             "stream {stream}: this network has no streams; leave --stream out ([cam] streams)"
         ))),
-        None => Err(Error::Setting(format!("there is no stream `{stream}`; this network has {}", names.join(", ")))),
+        None => Err(Error::Setting(format!(
+            "there is no stream `{stream}`; this network has {}",
+            names.join(", ")
+        ))),
     }
 }
 
@@ -364,7 +401,12 @@ pub fn streams_of(weights: &Path) -> Result<Vec<String>> {
     if card.architecture == Architecture::FerNet {
         return Ok(fer_net::PLACES.map(String::from).to_vec());
     }
-    Ok(card.multi_gap.into_iter().flat_map(|description| description.streams).map(|stream| stream.name).collect())
+    Ok(card
+        .multi_gap
+        .into_iter()
+        .flat_map(|description| description.streams)
+        .map(|stream| stream.name)
+        .collect())
 }
 
 /// Whether the layers of the network in `weights` from A to the outputs cannot be seen one by one.
@@ -374,17 +416,23 @@ pub fn streams_of(weights: &Path) -> Result<Vec<String>> {
 pub fn is_opaque(weights: &Path) -> Result<bool> {
     let card = Card::if_beside(weights)?;
     Ok(torchscript::is_one(weights)?
-        || card.is_some_and(|card| matches!(card.architecture, Architecture::MultiGap | Architecture::FerNet)))
+        || card.is_some_and(|card| {
+            matches!(card.architecture, Architecture::MultiGap | Architecture::FerNet)
+        }))
 }
 
-/// Reads the network in `weights`, whatever it is; `mean` is an AlexNet's mean image, where it is named.
+/// Reads the network in `weights`, whatever it is; `mean` is an AlexNet's mean image, where it is
+/// named.
 ///
 /// # Errors
 /// A file that cannot be read or is not what its card says.
 pub fn open(weights: &Path, mean: Option<&Path>, device: Device) -> Result<Box<dyn Classifier>> {
     if torchscript::is_one(weights)? {
         if let Some(mean) = mean {
-            return Err(Error::file(mean, "a TorchScript network has its mean in its card, not in a file"));
+            return Err(Error::file(
+                mean,
+                "a TorchScript network has its mean in its card, not in a file",
+            ));
         }
         return Ok(Box::new(TorchScript::load(weights, device)?));
     }
@@ -398,14 +446,17 @@ pub fn open(weights: &Path, mean: Option<&Path>, device: Device) -> Result<Box<d
             }
             let network = MultiGap::load(weights, card, device)?;
             if network.streams().is_empty() {
-                let message =
-                    "reads adjective-noun pairs alone and does not look at pictures: fuse it with a stream that does";
+                let message = "reads adjective-noun pairs alone and does not look at pictures: \
+                               fuse it with a stream that does";
                 return Err(Error::file(weights, message));
             }
             Ok(Box::new(network))
         }
         Some(card) if card.architecture == Architecture::FerNet => match mean {
-            Some(mean) => Err(Error::file(mean, "a network of facial expressions has its mean colour in its card")),
+            Some(mean) => Err(Error::file(
+                mean,
+                "a network of facial expressions has its mean colour in its card",
+            )),
             None => Ok(Box::new(FerNet::load(weights, card, device)?)),
         },
         _ => Ok(Box::new(AlexNet::load(weights, mean, device)?)),

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::{Device, TchError, Tensor};
 
-/// Another network that, from its call `after` on, takes no more than `most` pictures at a time. It computes every
-/// picture by itself and shows no layers, so that a result follows the picture alone and not, in its last digits, the
-/// batch: what differs between two passes is the pass's doing.
+/// Another network that, from its call `after` on, takes no more than `most` pictures at a time. It
+/// computes every picture by itself and shows no layers, so that a result follows the picture alone
+/// and not, in its last digits, the batch: what differs between two passes is the pass's doing.
 #[derive(Debug)]
 pub(crate) struct Narrow {
     pub(crate) network: Box<dyn Classifier>,
@@ -47,7 +47,8 @@ impl Classifier for Narrow {
 
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError> {
         let one = |values: Tensor| self.network.outputs(&Activation::alone(values));
-        let outputs = activation.values.split(1, 0).into_iter().map(one).collect::<Result<Vec<_>, _>>()?;
+        let outputs =
+            activation.values.split(1, 0).into_iter().map(one).collect::<Result<Vec<_>, _>>()?;
         Tensor::f_cat(&outputs, 0)
     }
 

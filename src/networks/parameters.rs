@@ -52,7 +52,12 @@ impl Parameter {
     /// libtorch fails.
     pub fn to_array(&self) -> Result<Array> {
         let copied = || {
-            let values = self.tensor.f_detach()?.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+            let values = self
+                .tensor
+                .f_detach()?
+                .f_to_device(Device::Cpu)?
+                .f_to_kind(Kind::Float)?
+                .f_contiguous()?;
             let shape = values.size().into_iter().map(|side| side as usize).collect();
             Ok(Array { shape, values: Vec::<f32>::try_from(&values.f_flatten(0, -1)?)? })
         };
@@ -117,7 +122,10 @@ pub struct OfNetwork<'a> {
 impl<'a> OfNetwork<'a> {
     /// Those of `parameters`, on `device`.
     pub fn new(parameters: &'a [Parameter], device: Device) -> Self {
-        let by_name = parameters.iter().map(|parameter| (parameter.name.as_str(), &parameter.tensor)).collect();
+        let by_name = parameters
+            .iter()
+            .map(|parameter| (parameter.name.as_str(), &parameter.tensor))
+            .collect();
         Self { by_name, device }
     }
 }

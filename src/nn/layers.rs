@@ -1,10 +1,11 @@
-//! Layers of a feed-forward network as data, so that running, differentiating and explaining walk one list.
+//! Layers of a feed-forward network as data, so that running, differentiating and explaining walk
+//! one list.
 
 use super::Nonlinearity;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// One layer. Tensors are (N, channels, rows, columns) until [`Layer::Flatten`], (N, features) after it, in the number
-/// format of the layer's own tensors.
+/// One layer. Tensors are (N, channels, rows, columns) until [`Layer::Flatten`], (N, features)
+/// after it, in the number format of the layer's own tensors.
 #[derive(Debug)]
 pub enum Layer {
     /// 2-d convolution with bias.
@@ -22,8 +23,8 @@ pub enum Layer {
     },
     /// A function of every single value.
     Pointwise(Nonlinearity),
-    /// x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta: PyTorch's convention, in which alpha
-    /// is divided by the size.
+    /// x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta: PyTorch's
+    /// convention, in which alpha is divided by the size.
     LocalResponseNorm {
         /// Channels in the sum, an odd number.
         size: i64,
@@ -40,11 +41,12 @@ pub enum Layer {
         size: i64,
         /// Step in both directions.
         stride: i64,
-        /// Rows (and columns) added in all, its smaller half before the first one; what is added is never the maximum.
+        /// Rows (and columns) added in all, its smaller half before the first one; what is added is
+        /// never the maximum.
         padding: i64,
     },
-    /// The mean over windows that divide the map into `rows` x `columns` as evenly as can be, where need be
-    /// overlapping: PyTorch's `AdaptiveAvgPool2d`.
+    /// The mean over windows that divide the map into `rows` x `columns` as evenly as can be, where
+    /// need be overlapping: PyTorch's `AdaptiveAvgPool2d`.
     AveragePool {
         /// Rows of the output.
         rows: i64,
@@ -85,7 +87,8 @@ impl Layer {
     /// max(x, 0)
     pub const RELU: Self = Self::Pointwise(Nonlinearity::Relu);
 
-    /// The same layer on `device`: its tensors are copied there, or shared where they are there already.
+    /// The same layer on `device`: its tensors are copied there, or shared where they are there
+    /// already.
     ///
     /// # Errors
     /// No memory.
@@ -96,7 +99,9 @@ impl Layer {
                 Self::Convolution { kernel, bias, stride, padding, groups }
             }
             &Self::Pointwise(function) => Self::Pointwise(function),
-            &Self::LocalResponseNorm { size, alpha, beta, k } => Self::LocalResponseNorm { size, alpha, beta, k },
+            &Self::LocalResponseNorm { size, alpha, beta, k } => {
+                Self::LocalResponseNorm { size, alpha, beta, k }
+            }
             &Self::MaxPool { size, stride, padding } => Self::MaxPool { size, stride, padding },
             &Self::AveragePool { rows, columns } => Self::AveragePool { rows, columns },
             &Self::Upsample { factor } => Self::Upsample { factor },
@@ -105,9 +110,10 @@ impl Layer {
             }
             &Self::Add { layer } => Self::Add { layer },
             Self::Flatten => Self::Flatten,
-            Self::Linear { weight, bias } => {
-                Self::Linear { weight: weight.f_to_device(device)?, bias: bias.f_to_device(device)? }
-            }
+            Self::Linear { weight, bias } => Self::Linear {
+                weight: weight.f_to_device(device)?,
+                bias: bias.f_to_device(device)?,
+            },
         })
     }
 
@@ -131,14 +137,21 @@ impl Layer {
         }
     }
 
-    /// The layer's output, from that of the layer before and, by their numbers, those of earlier layers.
-    fn run<'a>(&self, x: &Tensor, earlier: impl Fn(usize) -> &'a Tensor) -> Result<Tensor, TchError> {
+    /// The layer's output, from that of the layer before and, by their numbers, those of earlier
+    /// layers.
+    fn run<'a>(
+        &self,
+        x: &Tensor,
+        earlier: impl Fn(usize) -> &'a Tensor,
+    ) -> Result<Tensor, TchError> {
         match self {
             Self::Convolution { kernel, bias, stride, padding, groups } => {
                 x.f_conv2d(kernel, Some(bias), *stride, *padding, 1, *groups)
             }
             Self::Pointwise(function) => function.forward(x),
-            &Self::LocalResponseNorm { size, alpha, beta, k } => local_response_norm(x, size, alpha, beta, k),
+            &Self::LocalResponseNorm { size, alpha, beta, k } => {
+                local_response_norm(x, size, alpha, beta, k)
+            }
             &Self::MaxPool { size, stride, padding } => max_pool(x, size, stride, padding),
             &Self::AveragePool { rows, columns } => x.f_adaptive_avg_pool2d([rows, columns]),
             &Self::Upsample { factor } => {
@@ -159,13 +172,19 @@ impl Layer {
         }
     }
 
-    /// Whether nobody else has what the layer just made, so that the next one may change it in place.
+    /// Whether nobody else has what the layer just made, so that the next one may change it in
+    /// place.
     fn output_is_its_own(&self) -> bool {
         matches!(self, Self::Convolution { .. } | Self::Linear { .. } | Self::Add { .. })
     }
 
     /// Its output for `x`, in the memory of `x` where `in_place` and the layer can.
-    fn run_on<'a>(&self, x: Tensor, in_place: bool, earlier: impl Fn(usize) -> &'a Tensor) -> Result<Tensor, TchError> {
+    fn run_on<'a>(
+        &self,
+        x: Tensor,
+        in_place: bool,
+        earlier: impl Fn(usize) -> &'a Tensor,
+    ) -> Result<Tensor, TchError> {
         match self {
             Self::Pointwise(function) if in_place && !x.requires_grad() => function.apply(x),
             _ => self.run(&x, earlier),
@@ -216,21 +235,26 @@ pub struct Graph {
     layers: Vec<Layer>,
     /// The layers whose outputs are asked for, ascending.
     outputs: Vec<usize>,
-    /// For every layer the last one that reads its output besides the next, or itself: what is not needed any more is
-    /// freed at once.
+    /// For every layer the last one that reads its output besides the next, or itself: what is not
+    /// needed any more is freed at once.
     last_use: Vec<usize>,
 }
 
 impl Graph {
-    /// `outputs` are the numbers of the layers whose outputs [`Graph::forward`] returns, in that order.
+    /// `outputs` are the numbers of the layers whose outputs [`Graph::forward`] returns, in that
+    /// order.
     ///
     /// # Panics
-    /// When a layer reads one that does not come before it, or an output is no layer: the caller has checked both.
+    /// When a layer reads one that does not come before it, or an output is no layer: the caller
+    /// has checked both.
     pub fn new(layers: Vec<Layer>, outputs: Vec<usize>) -> Self {
         let mut last_use: Vec<usize> = (0..layers.len()).collect();
         for (number, layer) in layers.iter().enumerate() {
             for &read in layer.reads() {
-                assert!(read < number, "layer {number} reads layer {read}, which does not come before it");
+                assert!(
+                    read < number,
+                    "layer {number} reads layer {read}, which does not come before it"
+                );
                 last_use[read] = number;
             }
         }
@@ -238,7 +262,8 @@ impl Graph {
         Self { layers, outputs, last_use }
     }
 
-    /// The same layers on `device`: their tensors are copied there, or shared where they are there already.
+    /// The same layers on `device`: their tensors are copied there, or shared where they are there
+    /// already.
     ///
     /// # Errors
     /// No memory.
@@ -257,7 +282,8 @@ impl Graph {
         let mut previous = x.shallow_clone();
         let mut own = false;
         for (number, layer) in self.layers.iter().enumerate() {
-            let earlier = |read: usize| kept[read].as_ref().expect("an output is kept until its last use");
+            let earlier =
+                |read: usize| kept[read].as_ref().expect("an output is kept until its last use");
             previous = layer.run_on(previous, own, earlier)?;
             let is_output = self.outputs.contains(&number);
             if is_output {
@@ -286,23 +312,38 @@ fn max_pool(x: &Tensor, size: i64, stride: i64, padding: i64) -> Result<Tensor, 
     padded.f_max_pool2d(size, stride, 0, 1, false)
 }
 
-fn local_response_norm(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor, TchError> {
+fn local_response_norm(
+    x: &Tensor,
+    size: i64,
+    alpha: f64,
+    beta: f64,
+    k: f64,
+) -> Result<Tensor, TchError> {
     if x.device() == Device::Cpu && !x.requires_grad() {
         return local_response_norm_in_blocks(x, size, alpha, beta, k);
     }
     let channels = x.size4()?.1;
-    // The sum over neighbouring channels is a 1 x 1 convolution with a band matrix: a matrix product, several times as
-    // fast, forwards and backwards, as a pooling along the channels.
-    let band = Tensor::f_ones([channels, channels], (x.kind(), x.device()))?.f_triu(-(size / 2))?.f_tril(size / 2)?;
+    // The sum over neighbouring channels is a 1 x 1 convolution with a band matrix: a matrix
+    // product, several times as fast, forwards and backwards, as a pooling along the channels.
+    let band = Tensor::f_ones([channels, channels], (x.kind(), x.device()))?
+        .f_triu(-(size / 2))?
+        .f_tril(size / 2)?;
     let band = band.f_mul_scalar(alpha / size as f64)?.f_view([channels, channels, 1, 1])?;
     let constant = Tensor::f_full([channels], k, (x.kind(), x.device()))?;
     let base = x.f_square()?.f_conv2d(&band, Some(&constant), 1, 0, 1, 1)?;
     x.f_div(&raised(&base, beta)?)?.f_to_kind(Kind::Float)
 }
 
-/// The same on the processor, pixel after pixel: the sum is one of shifted squares, and a block of pixels stays in the
-/// cache from the first operation to the last. It takes a half to a quarter of the time of whole tensors.
-fn local_response_norm_in_blocks(x: &Tensor, size: i64, alpha: f64, beta: f64, k: f64) -> Result<Tensor, TchError> {
+/// The same on the processor, pixel after pixel: the sum is one of shifted squares, and a block of
+/// pixels stays in the cache from the first operation to the last. It takes a half to a quarter of
+/// the time of whole tensors.
+fn local_response_norm_in_blocks(
+    x: &Tensor,
+    size: i64,
+    alpha: f64,
+    beta: f64,
+    k: f64,
+) -> Result<Tensor, TchError> {
     let (n, channels, rows, columns) = x.size4()?;
     let pixels = x.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_view([-1, channels])?;
     let (count, block) = (n * rows * columns, (BLOCK / channels).max(1));
@@ -329,8 +370,9 @@ fn raised(base: &Tensor, beta: f64) -> Result<Tensor, TchError> {
     if beta != 0.75 {
         return base.f_pow_tensor_scalar(beta);
     }
-    // A processor rounds square roots alike wherever they are. Its powers differ in the last digit between vectors
-    // and what is left over at their end, so that a result would depend on the place of a picture in the batch.
+    // A processor rounds square roots alike wherever they are. Its powers differ in the last digit
+    // between vectors and what is left over at their end, so that a result would depend on the
+    // place of a picture in the batch.
     let root = base.f_sqrt()?;
     root.f_mul(&root.f_sqrt()?)
 }
@@ -342,7 +384,8 @@ mod tests {
     #[test]
     fn a_result_does_not_depend_on_the_place_in_the_batch() {
         tch::manual_seed(3);
-        let x = Tensor::rand([4, 12, 55, 55], (Kind::Float, Device::Cpu)).f_mul_scalar(100.0).unwrap();
+        let x =
+            Tensor::rand([4, 12, 55, 55], (Kind::Float, Device::Cpu)).f_mul_scalar(100.0).unwrap();
         let x = x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2]);
         let layer = Layer::LocalResponseNorm { size: 5, alpha: 1e-4, beta: 0.75, k: 1.0 };
         let run = |x: &Tensor| forward(std::slice::from_ref(&layer), x).unwrap();
@@ -357,8 +400,12 @@ mod tests {
         tch::manual_seed(4);
         let x = Tensor::randn([3, 30, 60, 50], (Kind::Float, Device::Cpu)) * 20.0;
         assert!(x.numel() as i64 > BLOCK, "there is more than one block");
-        for (size, alpha, beta, k) in [(5, 1e-4, 0.75, 1.0), (3, 0.1, 0.5, 2.0), (1, 0.3, 0.75, 1.0)] {
-            let wanted = local_response_norm(&x.set_requires_grad(true), size, alpha, beta, k).unwrap().detach();
+        for (size, alpha, beta, k) in
+            [(5, 1e-4, 0.75, 1.0), (3, 0.1, 0.5, 2.0), (1, 0.3, 0.75, 1.0)]
+        {
+            let wanted = local_response_norm(&x.set_requires_grad(true), size, alpha, beta, k)
+                .unwrap()
+                .detach();
             let found = local_response_norm(&x.detach(), size, alpha, beta, k).unwrap();
             let worst = ((found - &wanted) / (wanted.abs() + 1.0)).abs().max().double_value(&[]);
             assert!(worst < 1e-6, "{size}: {worst}");
@@ -371,7 +418,11 @@ mod tests {
         let x = Tensor::from_slice(&[1.0_f32, 2.0, 3.0]).reshape([1, 3, 1, 1]);
         let layer = Layer::LocalResponseNorm { size: 3, alpha: 0.6, beta: 0.5, k: 2.0 };
         let y = Vec::<f32>::try_from(&forward(&[layer], &x).unwrap().flatten(0, -1)).unwrap();
-        let expected = [1.0 / 3.0_f32.sqrt(), 2.0 / (2.0 + 0.2 * 14.0_f32).sqrt(), 3.0 / (2.0 + 0.2 * 13.0_f32).sqrt()];
+        let expected = [
+            1.0 / 3.0_f32.sqrt(),
+            2.0 / (2.0 + 0.2 * 14.0_f32).sqrt(),
+            3.0 / (2.0 + 0.2 * 13.0_f32).sqrt(),
+        ];
         for (found, wanted) in y.iter().zip(expected) {
             approx::assert_abs_diff_eq!(*found, wanted, epsilon = 1e-6);
         }
@@ -387,7 +438,8 @@ mod tests {
             padding: 0,
             groups: 1,
         };
-        // 0: -2 x, 1: its ReLU, 2: 3 times that, 3: plus layer 0, 4: ReLU, 5: layers 0 and 4 side by side.
+        // 0: -2 x, 1: its ReLU, 2: 3 times that, 3: plus layer 0, 4: ReLU, 5: layers 0 and 4 side
+        // by side.
         let layers = vec![
             scale(-2.0),
             Layer::RELU,

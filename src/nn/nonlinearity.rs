@@ -35,7 +35,8 @@ impl FromStr for Nonlinearity {
             "logistic" => Self::Logistic,
             _ => {
                 return Err(format!(
-                    "activation `{text}` is not supported: linear, relu, leaky, mish, swish and logistic are"
+                    "activation `{text}` is not supported: linear, relu, leaky, mish, swish and \
+                     logistic are"
                 ));
             }
         })
@@ -51,8 +52,8 @@ impl Nonlinearity {
         match self {
             Self::Linear => Ok(x.shallow_clone()),
             Self::Relu => x.f_relu(),
-            // tch's leaky_relu has no slope. Its backward function, with the input as the incoming gradient, is
-            // x * (x > 0 ? 1 : slope), and so is the derivative by that gradient.
+            // tch's leaky_relu has no slope. Its backward function, with the input as the incoming
+            // gradient, is x * (x > 0 ? 1 : slope), and so is the derivative by that gradient.
             Self::Leaky => x.f_detach()?.f_leaky_relu_backward(x, 0.1, false),
             Self::Mish => x.f_mish(),
             Self::Swish => x.f_silu(),
@@ -60,8 +61,8 @@ impl Nonlinearity {
         }
     }
 
-    /// The function of every value of `x`, whose memory is reused: one walk through memory less. Not for tensors that
-    /// somebody else still reads, nor with gradients.
+    /// The function of every value of `x`, whose memory is reused: one walk through memory less.
+    /// Not for tensors that somebody else still reads, nor with gradients.
     ///
     /// # Errors
     /// libtorch refuses the number format.

@@ -1,9 +1,11 @@
-//! TorchScript files: what they hold, read by this program before libtorch sees them, and libtorch's module.
+//! TorchScript files: what they hold, read by this program before libtorch sees them, and
+//! libtorch's module.
 //!
-//! A TorchScript file is a program: running it computes whatever its author wrote, with libtorch's operators. One loads
-//! only what one trusts. What is checked here keeps accidents and malformed archives from libtorch's own reader: the
-//! archive is whole, its entries lie in one folder and claim no more than the file has, only its code is compressed,
-//! and its parts are those that `torch.jit.save` writes. Knows nothing of emotions, boxes or classes.
+//! A TorchScript file is a program: running it computes whatever its author wrote, with libtorch's
+//! operators. One loads only what one trusts. What is checked here keeps accidents and malformed
+//! archives from libtorch's own reader: the archive is whole, its entries lie in one folder and
+//! claim no more than the file has, only its code is compressed, and its parts are those that
+//! `torch.jit.save` writes. Knows nothing of emotions, boxes or classes.
 
 use super::weights::{MAX_FILE_BYTES, content};
 use crate::{Error, Result};
@@ -33,7 +35,8 @@ pub struct ScriptArchive {
 }
 
 impl ScriptArchive {
-    /// Whether the file is a zip archive with TorchScript's code in it, rather than a checkpoint or something else.
+    /// Whether the file is a zip archive with TorchScript's code in it, rather than a checkpoint or
+    /// something else.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -42,10 +45,11 @@ impl ScriptArchive {
             return Ok(false);
         }
         let file = File::open(path).map_err(Error::io("read", path))?;
-        // What is no whole archive is no TorchScript file that could be run; the readers of checkpoints say what is
-        // wrong.
+        // What is no whole archive is no TorchScript file that could be run; the readers of
+        // checkpoints say what is wrong.
         let Ok(archive) = ZipArchive::new(BufReader::new(file)) else { return Ok(false) };
-        let has_code = archive.file_names().any(|name| name.is_ok_and(|name| name.contains("/code/")));
+        let has_code =
+            archive.file_names().any(|name| name.is_ok_and(|name| name.contains("/code/")));
         Ok(has_code)
     }
 
@@ -55,27 +59,34 @@ impl ScriptArchive {
     /// The file cannot be read, is too large, truncated, or not what `torch.jit.save` writes.
     pub fn open(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-        let refuse = |reason: String| Error::file(path, format!("not a TorchScript file that can be read: {reason}"));
+        let refuse = |reason: String| {
+            Error::file(path, format!("not a TorchScript file that can be read: {reason}"))
+        };
         if length > MAX_FILE_BYTES {
             return Err(refuse(format!("{length} bytes, {MAX_FILE_BYTES} are the limit")));
         }
         if let content::Content::Other(what) = content::of_file(path)? {
-            return Err(Error::file(path, format!("expected a TorchScript file (torch.jit.save), found {what}")));
+            return Err(Error::file(
+                path,
+                format!("expected a TorchScript file (torch.jit.save), found {what}"),
+            ));
         }
         let file = File::open(path).map_err(Error::io("read", path))?;
-        let mut archive =
-            ZipArchive::new(BufReader::new(file)).map_err(|error| refuse(format!("{error} (truncated?)")))?;
+        let mut archive = ZipArchive::new(BufReader::new(file))
+            .map_err(|error| refuse(format!("{error} (truncated?)")))?;
         let root = check(&mut archive, length).map_err(refuse)?;
         Ok(Self { path: path.into(), archive, root })
     }
 
-    /// The text of the extra file `name`, as given to `torch.jit.save(..., _extra_files=...)`; `None` if there is none.
+    /// The text of the extra file `name`, as given to `torch.jit.save(..., _extra_files=...)`;
+    /// `None` if there is none.
     ///
     /// # Errors
     /// It is too large, damaged or not UTF-8.
     pub fn extra(&mut self, name: &str) -> Result<Option<String>> {
         let entry = format!("{}/extra/{name}", self.root);
-        let refuse = |reason: String| Error::file(&self.path, format!("its entry {name}: {reason}"));
+        let refuse =
+            |reason: String| Error::file(&self.path, format!("its entry {name}: {reason}"));
         let mut found = match self.archive.by_name(&entry) {
             Ok(found) => found,
             Err(zip::result::ZipError::FileNotFound) => return Ok(None),
@@ -85,13 +96,15 @@ impl ScriptArchive {
             return Err(refuse(format!("{} bytes, {MAX_EXTRA_BYTES} are the limit", found.size())));
         }
         let mut text = String::new();
-        found.read_to_string(&mut text).map_err(|error| refuse(format!("it cannot be read as text: {error}")))?;
+        found
+            .read_to_string(&mut text)
+            .map_err(|error| refuse(format!("it cannot be read as text: {error}")))?;
         Ok(Some(text))
     }
 
-    /// The program, on `device`, in evaluation mode. libtorch's fuser is switched off in this process: it would compile
-    /// parts of a program for a GPU after the first runs, and change the last digits of the answers to the pictures
-    /// after those.
+    /// The program, on `device`, in evaluation mode. libtorch's fuser is switched off in this
+    /// process: it would compile parts of a program for a GPU after the first runs, and change the
+    /// last digits of the answers to the pictures after those.
     ///
     /// # Errors
     /// libtorch refuses the file, in one sentence.
@@ -102,18 +115,22 @@ impl ScriptArchive {
             Ok(module)
         });
         loaded.map_err(|error| {
-            Error::file(&self.path, format!("libtorch cannot load this TorchScript file: {}", reason(&error)))
+            Error::file(
+                &self.path,
+                format!("libtorch cannot load this TorchScript file: {}", reason(&error)),
+            )
         })
     }
 }
 
-/// The one sentence of libtorch's message that says what went wrong: in the interpreter the last error named, elsewhere
-/// the first line.
+/// The one sentence of libtorch's message that says what went wrong: in the interpreter the last
+/// error named, elsewhere the first line.
 pub fn reason(error: &TchError) -> String {
     let text = error.to_string();
     let text = text.strip_prefix("Internal torch error: ").unwrap_or(&text);
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let named = lines().rfind(|line| line.split_once("Error: ").is_some_and(|(kind, _)| !kind.contains(' ')));
+    let named = lines()
+        .rfind(|line| line.split_once("Error: ").is_some_and(|(kind, _)| !kind.contains(' ')));
     named.or_else(|| lines().next()).unwrap_or("no reason given").to_string()
 }
 
@@ -132,7 +149,10 @@ fn check(archive: &mut ZipArchive<BufReader<File>>, file_length: u64) -> Result<
             return Err(format!("entry `{}` lies in no folder", name.escape_debug()));
         };
         if *root.get_or_insert_with(|| folder.to_string()) != folder {
-            return Err(format!("its entries lie in more than one folder: `{}`", name.escape_debug()));
+            return Err(format!(
+                "its entries lie in more than one folder: `{}`",
+                name.escape_debug()
+            ));
         }
         if rest.split('/').any(|part| part == "..") || name.contains('\\') {
             return Err(format!("entry `{}` leads out of its folder", name.escape_debug()));
@@ -140,7 +160,9 @@ fn check(archive: &mut ZipArchive<BufReader<File>>, file_length: u64) -> Result<
         if rest.starts_with("code/") {
             code = code.saturating_add(entry.size());
         } else if entry.compression() != CompressionMethod::Stored {
-            return Err(format!("entry `{rest}` is compressed, which `torch.jit.save` does to code alone"));
+            return Err(format!(
+                "entry `{rest}` is compressed, which `torch.jit.save` does to code alone"
+            ));
         }
         stored = stored.saturating_add(entry.compressed_size());
         if !names.insert(rest.to_string()) {
@@ -154,12 +176,14 @@ fn check(archive: &mut ZipArchive<BufReader<File>>, file_length: u64) -> Result<
         return Err(format!("its code claims {code} bytes, {MAX_CODE_BYTES} are the limit"));
     }
     if !names.iter().any(|name| name.starts_with("code/")) {
-        return Err("it has no code: a checkpoint of weights, which needs the network that it belongs to; \
-                    scripts/export_model.py makes a TorchScript file of both (of a detector, Ultralytics' own \
-                    `model.export(format=\"torchscript\")`)"
+        return Err("it has no code: a checkpoint of weights, which needs the network that it \
+                    belongs to; scripts/export_model.py makes a TorchScript file of both (of a \
+                    detector, Ultralytics' own `model.export(format=\"torchscript\")`)"
             .into());
     }
-    if let Some(missing) = ["data.pkl", "constants.pkl"].into_iter().find(|name| !names.contains(*name)) {
+    if let Some(missing) =
+        ["data.pkl", "constants.pkl"].into_iter().find(|name| !names.contains(*name))
+    {
         return Err(format!("its entry {missing} is missing"));
     }
     Ok(root.unwrap_or_default())
@@ -176,7 +200,10 @@ mod tests {
         let mut writer = zip::ZipWriter::new(File::create(&path).unwrap());
         for (name, text) in entries {
             writer
-                .start_file(*name, SimpleFileOptions::default().compression_method(CompressionMethod::Stored))
+                .start_file(
+                    *name,
+                    SimpleFileOptions::default().compression_method(CompressionMethod::Stored),
+                )
                 .unwrap();
             writer.write_all(text.as_bytes()).unwrap();
         }
@@ -200,7 +227,10 @@ mod tests {
         assert_eq!(whole.extra("emocam.json").unwrap().as_deref(), Some("{}"));
         assert_eq!(whole.extra("config.txt").unwrap(), None);
         let sentence = whole.load(Device::Cpu).unwrap_err().to_string();
-        assert!(sentence.contains("libtorch cannot load") && sentence.lines().count() == 1, "{sentence}");
+        assert!(
+            sentence.contains("libtorch cannot load") && sentence.lines().count() == 1,
+            "{sentence}"
+        );
 
         let all_and = |entry: (&'static str, &'static str)| [&WHOLE[..], &[entry]].concat();
         for (entries, phrase) in [
@@ -229,6 +259,9 @@ mod tests {
                            RuntimeError: The size of tensor a (3) must match\n";
         let found = reason(&TchError::Torch(interpreter.into()));
         assert_eq!(found, "RuntimeError: The size of tensor a (3) must match");
-        assert_eq!(reason(&TchError::Torch("open file failed\nException raised from x\n".into())), "open file failed");
+        assert_eq!(
+            reason(&TchError::Torch("open file failed\nException raised from x\n".into())),
+            "open file failed"
+        );
     }
 }

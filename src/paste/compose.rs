@@ -6,7 +6,8 @@ use crate::image::{KeptResize, Rgb8, Rgba8, Size, resize};
 use crate::random::Random;
 use std::ops::Range;
 
-/// A control's blur: what lies below the object is reduced to this many pixels a side and enlarged again.
+/// A control's blur: what lies below the object is reduced to this many pixels a side and enlarged
+/// again.
 const BLURRED: u32 = 4;
 
 /// The part of a pasted picture that lies inside the photo.
@@ -20,8 +21,9 @@ pub struct Footprint {
     rows: Range<usize>,
 }
 
-/// Where a picture of size `sprite` lies in a photo when its centre is at the shares `x` and `y` of its sides: the
-/// upper left corner at the nearest whole pixel, halves rounded up. `None` when all of it hangs over the border.
+/// Where a picture of size `sprite` lies in a photo when its centre is at the shares `x` and `y` of
+/// its sides: the upper left corner at the nearest whole pixel, halves rounded up. `None` when all
+/// of it hangs over the border.
 pub fn spot_footprint(sprite: Size, photo: Size, x: f64, y: f64) -> Option<Footprint> {
     let axis = |share: f64, side: u32, own: u32| {
         let start = (share * f64::from(side) - f64::from(own) / 2.0 + 0.5).floor() as i64;
@@ -45,10 +47,17 @@ pub struct Sprites {
 
 impl Sprites {
     /// Makes what `fills` need for `photo`; `random` shuffles.
-    pub fn new(object: &PastedObject, photo: &Rgb8, scale: f64, fills: &[Fill], random: Random) -> Self {
+    pub fn new(
+        object: &PastedObject,
+        photo: &Rgb8,
+        scale: f64,
+        fills: &[Fill],
+        random: Random,
+    ) -> Self {
         let object = object.pixels.resize(object.size_in(photo.size().height, scale), FILTER);
         let wanted = |fill: Fill| fills.contains(&fill);
-        let mean = wanted(Fill::Mean).then(|| object.with_colour(Rgb8::filled(object.size(), mean_colour(photo))));
+        let mean = wanted(Fill::Mean)
+            .then(|| object.with_colour(Rgb8::filled(object.size(), mean_colour(photo))));
         let shuffled = wanted(Fill::Shuffle).then(|| shuffle(&object, random));
         Self { object, mean, shuffled }
     }
@@ -66,7 +75,8 @@ impl Sprites {
         let Footprint { left, top, columns, rows } = at;
         let mut below = photo.crop(*left..left + columns.len(), *top..top + rows.len());
         let visible = |sprite: &Rgba8| sprite.crop(columns.clone(), rows.clone());
-        let made = |sprite: &Option<Rgba8>| visible(sprite.as_ref().expect("the control was asked for"));
+        let made =
+            |sprite: &Option<Rgba8>| visible(sprite.as_ref().expect("the control was asked for"));
         let above = match fill {
             Fill::Object => visible(&self.object),
             Fill::Mean => made(&self.mean),
@@ -77,8 +87,8 @@ impl Sprites {
         below
     }
 
-    /// The photo with the object or its control, at the network's size; the photo as it is where the object lies
-    /// outside.
+    /// The photo with the object or its control, at the network's size; the photo as it is where
+    /// the object lies outside.
     pub fn paste(&self, photo: &KeptResize, fill: Fill, at: Option<&Footprint>) -> Rgb8 {
         match at {
             Some(at) => photo.with(at.left, at.top, &self.patch(photo.image(), fill, at)),
@@ -111,7 +121,8 @@ fn mean_colour(photo: &Rgb8) -> [u8; 3] {
     sums.map(|sum| ((2 * sum + count) / (2 * count)) as u8)
 }
 
-/// Low-pass: reduced to at most [`BLURRED`] pixels a side and enlarged, both by the triangle filter.
+/// Low-pass: reduced to at most [`BLURRED`] pixels a side and enlarged, both by the triangle
+/// filter.
 fn blurred(below: &Rgb8) -> Rgb8 {
     let Size { width, height } = below.size();
     let small = Size::new(width.min(BLURRED), height.min(BLURRED));
@@ -121,7 +132,8 @@ fn blurred(below: &Rgb8) -> Rgb8 {
 /// The colours of the visible pixels exchanged among them; alpha stays.
 fn shuffle(object: &Rgba8, mut random: Random) -> Rgba8 {
     let pixels: &[u8] = object.colour().data();
-    let visible: Vec<usize> = (0..object.alpha().len()).filter(|&at| object.alpha()[at] > 0).collect();
+    let visible: Vec<usize> =
+        (0..object.alpha().len()).filter(|&at| object.alpha()[at] > 0).collect();
     let mut from = visible.clone();
     random.shuffle(&mut from);
     let mut colours = object.colour().clone();

@@ -1,4 +1,5 @@
-//! Where in one photo does the answer change? A dense grid of positions at a few scales, nothing kept but numbers.
+//! Where in one photo does the answer change? A dense grid of positions at a few scales, nothing
+//! kept but numbers.
 
 use super::compose::{Sprites, spot_footprint};
 use super::object::PastedObject;
@@ -34,13 +35,14 @@ pub struct SwitchMap {
     pub positions: Vec<Position>,
     /// Per scale the answer at every position.
     pub answers: Vec<Vec<Prediction>>,
-    /// Scale and position of the strongest switch: where another label has the largest lead over the original one;
-    /// where no label changes, where the original one has the smallest lead.
+    /// Scale and position of the strongest switch: where another label has the largest lead over
+    /// the original one; where no label changes, where the original one has the smallest lead.
     pub strongest: (usize, usize),
 }
 
 impl SwitchMap {
-    /// The probability of the best other label less that of the original one: positive where the label changes.
+    /// The probability of the best other label less that of the original one: positive where the
+    /// label changes.
     pub fn lead(&self, scale: usize, position: usize) -> f32 {
         let probabilities = &self.answers[scale][position].probabilities;
         let own = self.original.label;
@@ -53,7 +55,11 @@ impl SwitchMap {
 ///
 /// # Errors
 /// A scale that is none; the network cannot be run.
-pub fn find_switch(photo: &Rgb8, search: &Search<'_>, network: &dyn Classifier) -> Result<SwitchMap> {
+pub fn find_switch(
+    photo: &Rgb8,
+    search: &Search<'_>,
+    network: &dyn Classifier,
+) -> Result<SwitchMap> {
     search.scales.iter().try_for_each(|&scale| check_scale(scale))?;
     let fit = network.card().fit;
     let placement = fit.placement(photo.size());
@@ -68,7 +74,8 @@ pub fn find_switch(photo: &Rgb8, search: &Search<'_>, network: &dyn Classifier) 
         let mut of_scale = Vec::with_capacity(found.positions.len());
         for positions in found.positions.chunks(BATCH) {
             let compose = |position: &Position| {
-                let footprint = spot_footprint(sprites.size(), photo.size(), position.x, position.y);
+                let footprint =
+                    spot_footprint(sprites.size(), photo.size(), position.x, position.y);
                 placement.frame(sprites.paste(&kept, Fill::Object, footprint.as_ref()))
             };
             let inputs: Vec<Rgb8> = positions.par_iter().map(compose).collect();

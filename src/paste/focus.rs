@@ -1,5 +1,5 @@
-//! Does the model's focus move along? The activation map before and after pasting: what of it lies inside the pasted
-//! outline, how important the covered box is, how alike the two maps are.
+//! Does the model's focus move along? The activation map before and after pasting: what of it lies
+//! inside the pasted outline, how important the covered box is, how alike the two maps are.
 
 use super::record::Focus;
 use crate::Result;
@@ -10,7 +10,8 @@ use crate::networks::{Classifier, Forward};
 use crate::score::{BoxArea, PlacedMap, Scorer};
 use crate::stats::Ranks;
 
-/// The maps of a batch by `method`, of each picture's own label (`classes`) or of the class the configuration names.
+/// The maps of a batch by `method`, of each picture's own label (`classes`) or of the class the
+/// configuration names.
 ///
 /// # Errors
 /// The class is not known; no memory.
@@ -37,12 +38,14 @@ pub(super) struct Look {
     before: Vec<f32>,
     placed: PlacedMap,
     ranks: Ranks,
-    /// A black photo: with an outline in white over it, it is the outline's mask over the network's input.
+    /// A black photo: with an outline in white over it, it is the outline's mask over the network's
+    /// input.
     black: KeptResize,
 }
 
 impl Look {
-    /// `before` is a map over the input in which the photo lies as `placement` says; boxes are scored on `letterbox`.
+    /// `before` is a map over the input in which the photo lies as `placement` says; boxes are
+    /// scored on `letterbox`.
     pub(super) fn new(letterbox: Letterbox, placement: &Placement, before: &[f32]) -> Self {
         let Placement { original, resized, columns, rows, input, .. } = placement.clone();
         let scorer = Scorer::new(placement, input, letterbox, BoxArea::Canvas);
@@ -52,7 +55,8 @@ impl Look {
         Self { scorer, placement: placement.clone(), before: before.to_vec(), placed, ranks, black }
     }
 
-    /// Compares with the map `after`; `mask` is the pasted alpha as a grey patch with its corner in the photo.
+    /// Compares with the map `after`; `mask` is the pasted alpha as a grey patch with its corner in
+    /// the photo.
     pub(super) fn compare(
         &self,
         after: &[f32],
@@ -65,7 +69,8 @@ impl Look {
         };
         let mask = self.placement.frame(mask);
         let extent = of.map(|inside| Extent::from(*inside));
-        let importance = |placed: &PlacedMap| extent.as_ref().map(|extent| placed.score(extent).mean);
+        let importance =
+            |placed: &PlacedMap| extent.as_ref().map(|extent| placed.score(extent).mean);
         Focus {
             mass_before: mass(&self.before, &mask),
             mass_after: mass(after, &mask),
@@ -79,8 +84,11 @@ impl Look {
 /// The share of the map's sum inside the mask (a grey picture of the map's size, white inside).
 fn mass(map: &[f32], mask: &Rgb8) -> Option<f32> {
     let total: f64 = map.iter().map(|&value| f64::from(value)).sum();
-    let inside: f64 =
-        map.iter().zip(mask.data().chunks_exact(3)).map(|(&value, pixel)| f64::from(value) * f64::from(pixel[0])).sum();
+    let inside: f64 = map
+        .iter()
+        .zip(mask.data().chunks_exact(3))
+        .map(|(&value, pixel)| f64::from(value) * f64::from(pixel[0]))
+        .sum();
     (total > 0.0).then(|| (inside / 255.0 / total) as f32)
 }
 

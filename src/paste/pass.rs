@@ -1,7 +1,9 @@
-//! What happens to a photo in the experiment: its spots, its inputs through the network, its record.
+//! What happens to a photo in the experiment: its spots, its inputs through the network, its
+//! record.
 //!
-//! Every photo is decoded and resized once; each object, fill and spot then costs the pixels of its footprint and one
-//! input of the network. Inputs go through the network in full batches across the photos that are at hand together.
+//! Every photo is decoded and resized once; each object, fill and spot then costs the pixels of its
+//! footprint and one input of the network. Inputs go through the network in full batches across the
+//! photos that are at hand together.
 
 use super::Sprites;
 use super::focus;
@@ -22,12 +24,14 @@ use rayon::prelude::*;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Inputs of the network for each photo of `compute.batch`, which counts pictures in the detector: an input costs it a
-/// fifteenth of the memory. Many share one reading of the fully connected layers' weights, but with more than 16 or so
-/// at a time what the first layers make no longer fits the processor's cache.
+/// Inputs of the network for each photo of `compute.batch`, which counts pictures in the detector:
+/// an input costs it a fifteenth of the memory. Many share one reading of the fully connected
+/// layers' weights, but with more than 16 or so at a time what the first layers make no longer fits
+/// the processor's cache.
 const INPUTS: usize = 4;
 
-/// Batches of inputs that the photos at hand together are to fill about: the last one is filled up with copies.
+/// Batches of inputs that the photos at hand together are to fill about: the last one is filled up
+/// with copies.
 const BATCHES: usize = 8;
 
 /// The most photos at hand together: each holds its pixels.
@@ -47,7 +51,11 @@ impl PasteNetworks {
     ///
     /// # Errors
     /// A network with a single output, which has no label to change.
-    pub fn new(network: Box<dyn Classifier>, regions: Option<Regions>, config: &Config) -> Result<Self> {
+    pub fn new(
+        network: Box<dyn Classifier>,
+        regions: Option<Regions>,
+        config: &Config,
+    ) -> Result<Self> {
         if let Some(scalar) = &network.card().scalar {
             return Err(Error::Setting(format!(
                 "pasting counts labels that change, and the network has the single output {}",
@@ -82,8 +90,8 @@ pub struct PasteStage<'a> {
 }
 
 impl<'a> PasteStage<'a> {
-    /// What is pasted where, with these networks; `classes` are the indices of the settings' classes among the
-    /// regions'.
+    /// What is pasted where, with these networks; `classes` are the indices of the settings'
+    /// classes among the regions'.
     ///
     /// # Errors
     /// A class to be explained that is no label.
@@ -102,7 +110,8 @@ impl<'a> PasteStage<'a> {
 
     /// Photos that should be at hand together.
     pub fn photos(&self, networks: &PasteNetworks) -> usize {
-        let inputs = 1 + self.objects.len() * self.settings.fills.len() * self.settings.places.names().len();
+        let inputs =
+            1 + self.objects.len() * self.settings.fills.len() * self.settings.places.names().len();
         (BATCHES * networks.inputs).div_ceil(inputs).clamp(1, PHOTOS)
     }
 
@@ -120,14 +129,17 @@ impl<'a> PasteStage<'a> {
         Ok(vec![positions.iter().enumerate().map(spot).collect(); photos.len()])
     }
 
-    /// The centres of the boxes of the wanted classes over the least confidence, by falling confidence.
+    /// The centres of the boxes of the wanted classes over the least confidence, by falling
+    /// confidence.
     fn spots_on_boxes(&self, networks: &PasteNetworks, photo: &PreparedPhoto) -> Result<Vec<Spot>> {
         let size = photo.placement.original;
         let located = match &networks.regions {
             Some(regions) => regions.locate(&[&photo.seen])?.remove(0),
             None => Vec::new(),
         };
-        let wanted = located.iter().filter(|found| found.confidence > self.config.association.min_confidence);
+        let wanted = located
+            .iter()
+            .filter(|found| found.confidence > self.config.association.min_confidence);
         let spot = |found: &Located| {
             let position = self.classes.iter().position(|&class| class == found.class)?;
             Some(on_box(position, found.region.extent.clip(size)?, size))
@@ -163,7 +175,8 @@ impl<'a> PasteStage<'a> {
             Some(method) => {
                 let explained = |prediction: &Prediction| self.class.unwrap_or(prediction.label);
                 let classes: Vec<usize> = predictions.iter().map(explained).collect();
-                let maps = focus::maps(method, network, self.config, &forward, &classes)?.values()?;
+                let maps =
+                    focus::maps(method, network, self.config, &forward, &classes)?.values()?;
                 compare(open, &batch[..distinct], &maps)
             }
             None => vec![None; distinct],
@@ -173,13 +186,22 @@ impl<'a> PasteStage<'a> {
     }
 }
 
-/// What the maps of a batch say of each input but the originals, whose maps the others are compared with.
-fn compare(open: &mut [OpenPhoto<'_>], batch: &[(usize, usize)], maps: &[Vec<f32>]) -> Vec<Option<Focus>> {
+/// What the maps of a batch say of each input but the originals, whose maps the others are compared
+/// with.
+fn compare(
+    open: &mut [OpenPhoto<'_>],
+    batch: &[(usize, usize)],
+    maps: &[Vec<f32>],
+) -> Vec<Option<Focus>> {
     for (&(photo, _), map) in batch.iter().zip(maps).filter(|((_, input), _)| *input == 0) {
         open[photo].look_at(map);
     }
     let photos = &*open;
-    batch.par_iter().zip(maps).map(|(&(photo, input), map)| photos[photo].focus(input, map)).collect()
+    batch
+        .par_iter()
+        .zip(maps)
+        .map(|(&(photo, input), map)| photos[photo].focus(input, map))
+        .collect()
 }
 
 impl<'a> Stage for PasteStage<'a> {
@@ -193,15 +215,22 @@ impl<'a> Stage for PasteStage<'a> {
     }
 
     fn prepare(&self, source: &&'a Source) -> Result<PreparedPhoto, Failure> {
-        let options = DecodeOptions { ignore_exif: self.config.corpus.ignore_exif, ..DecodeOptions::default() };
-        let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
+        let options = DecodeOptions {
+            ignore_exif: self.config.corpus.ignore_exif,
+            ..DecodeOptions::default()
+        };
+        let picture = source
+            .decode(&options)
+            .map_err(|error| Failure::new(&source.path, "decode", &error))?;
         let seen = self.finder.see(&picture, &source.path);
         let seen = seen.map_err(|error| Failure::new(&source.path, "regions", &error))?;
         let photo = picture.pixels;
         let PasteSettings { scale, fills, .. } = self.settings;
         let sprites = |object: &PastedObject| {
-            // Of the photo and the object, so that neither order nor threads nor a resumption change a result.
-            let random = Random::of_text(self.config.cam.seed, &format!("{}\n{}", source.path, object.name));
+            // Of the photo and the object, so that neither order nor threads nor a resumption
+            // change a result.
+            let random =
+                Random::of_text(self.config.cam.seed, &format!("{}\n{}", source.path, object.name));
             Sprites::new(object, &photo, *scale, fills, random)
         };
         let sprites = self.objects.iter().map(sprites).collect();
@@ -231,15 +260,19 @@ impl<'a> Stage for PasteStage<'a> {
         let spots = self.spots(networks, photos)?;
         timings.detect += clock.elapsed().as_secs_f64();
         let fills = &self.settings.fills;
-        let mut open: Vec<OpenPhoto<'_>> =
-            photos.iter().zip(spots).map(|(photo, spots)| OpenPhoto::new(photo, spots, fills)).collect();
+        let mut open: Vec<OpenPhoto<'_>> = photos
+            .iter()
+            .zip(spots)
+            .map(|(photo, spots)| OpenPhoto::new(photo, spots, fills))
+            .collect();
         let inputs: Vec<(usize, usize)> = open
             .iter()
             .enumerate()
             .flat_map(|(photo, opened)| (0..opened.inputs).map(move |input| (photo, input)))
             .collect();
         let PasteNetworks { network, inputs: size, .. } = networks;
-        let answers = in_batches(&inputs, size, |batch| self.ask(&**network, &mut open, batch, timings))?;
+        let answers =
+            in_batches(&inputs, size, |batch| self.ask(&**network, &mut open, batch, timings))?;
         let mut answers = answers.as_slice();
         let record = |photo: OpenPhoto<'_>| {
             let (own, others) = answers.split_at(photo.inputs);

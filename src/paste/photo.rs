@@ -1,5 +1,5 @@
-//! One photo on its way through the experiment: decoded and resized once, composed as often as asked, answered,
-//! recorded.
+//! One photo on its way through the experiment: decoded and resized once, composed as often as
+//! asked, answered, recorded.
 
 use super::compose::{Footprint, Sprites, spot_footprint};
 use super::focus::Look;
@@ -26,8 +26,8 @@ pub struct PreparedPhoto {
     pub scoring: Letterbox,
 }
 
-/// A photo whose inputs are on their way through the network: the original first, then for every object every fill, in
-/// it every spot.
+/// A photo whose inputs are on their way through the network: the original first, then for every
+/// object every fill, in it every spot.
 #[derive(Debug)]
 pub(super) struct OpenPhoto<'a> {
     prepared: &'a PreparedPhoto,
@@ -77,7 +77,8 @@ impl<'a> OpenPhoto<'a> {
     pub(super) fn focus(&self, input: usize, map: &[f32]) -> Option<Focus> {
         let look = self.look.as_ref().filter(|_| input > 0)?;
         let (sprites, _, spot, footprint) = self.parts(input);
-        let mask = footprint.map(|footprint| (footprint.left, footprint.top, sprites.mask(&footprint)));
+        let mask =
+            footprint.map(|footprint| (footprint.left, footprint.top, sprites.mask(&footprint)));
         Some(look.compare(map, mask.as_ref(), spot.bounding_box.as_ref()))
     }
 
@@ -107,7 +108,9 @@ impl<'a> OpenPhoto<'a> {
 
 /// The centre of a box as a spot.
 pub(super) fn on_box(position: usize, of: BoundingBox, photo: Size) -> Spot {
-    let middle = |low: f32, high: f32, side: u32| (f64::from(low) + f64::from(high)) / 2.0 / f64::from(side);
-    let (x, y) = (middle(of.x_min, of.x_max, photo.width), middle(of.y_min, of.y_max, photo.height));
+    let middle =
+        |low: f32, high: f32, side: u32| (f64::from(low) + f64::from(high)) / 2.0 / f64::from(side);
+    let (x, y) =
+        (middle(of.x_min, of.x_max, photo.width), middle(of.y_min, of.y_max, photo.height));
     Spot { position, x, y, bounding_box: Some(of) }
 }

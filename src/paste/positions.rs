@@ -32,7 +32,8 @@ pub struct Positions {
 impl Default for Positions {
     /// The declared 17.
     fn default() -> Self {
-        toml::from_str(include_str!("../../configs/paste.toml")).expect("the embedded file is checked by a test")
+        toml::from_str(include_str!("../../configs/paste.toml"))
+            .expect("the embedded file is checked by a test")
     }
 }
 
@@ -53,16 +54,26 @@ impl Positions {
     /// # Errors
     /// A file that cannot be read or understood, a position outside the photo, none at all.
     pub fn parse(text: &str) -> Result<Self> {
-        let found = match text.split_once('x').and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?))) {
-            Some((columns, rows)) if usize::checked_mul(columns, rows).is_some_and(|count| count <= MOST) => {
+        let found = match text
+            .split_once('x')
+            .and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?)))
+        {
+            Some((columns, rows))
+                if usize::checked_mul(columns, rows).is_some_and(|count| count <= MOST) =>
+            {
                 Self::grid(columns, rows)
             }
-            Some(_) => return Err(Error::Setting(format!("the grid {text} has more than {MOST} positions"))),
+            Some(_) => {
+                return Err(Error::Setting(format!(
+                    "the grid {text} has more than {MOST} positions"
+                )));
+            }
             None if text.contains(',') && !Path::new(text).exists() => Self::list(text)?,
             None => {
                 let path = Path::new(text);
-                toml::from_str(&read_text(path)?)
-                    .map_err(|error| Error::file(path, format!("not a list of positions: {error}")))?
+                toml::from_str(&read_text(path)?).map_err(|error| {
+                    Error::file(path, format!("not a list of positions: {error}"))
+                })?
             }
         };
         found.check()?;
@@ -72,12 +83,17 @@ impl Positions {
     fn list(text: &str) -> Result<Self> {
         let position = |(at, pair): (usize, &str)| -> Option<Position> {
             let (x, y) = pair.split_once(',')?;
-            Some(Position { name: (at + 1).to_string(), x: x.trim().parse().ok()?, y: y.trim().parse().ok()? })
+            Some(Position {
+                name: (at + 1).to_string(),
+                x: x.trim().parse().ok()?,
+                y: y.trim().parse().ok()?,
+            })
         };
         let pairs = text.split(';').map(str::trim).filter(|pair| !pair.is_empty());
         let positions = pairs.enumerate().map(position).collect::<Option<Vec<_>>>().ok_or_else(|| {
             Error::Setting(format!(
-                "`{text}` are no positions: expected pairs as 0.5,0.5;0.25,0.75, a grid as 4x4, or a file"
+                "`{text}` are no positions: expected pairs as 0.5,0.5;0.25,0.75, a grid as 4x4, or \
+                 a file"
             ))
         })?;
         Ok(Self { positions })
@@ -91,11 +107,14 @@ impl Positions {
         for Position { name, x, y } in &self.positions {
             if !((0.0..=1.0).contains(x) && (0.0..=1.0).contains(y)) {
                 return Err(Error::Setting(format!(
-                    "position `{name}` lies at {x}, {y}; both should be shares of the photo's sides, from 0 to 1"
+                    "position `{name}` lies at {x}, {y}; both should be shares of the photo's \
+                     sides, from 0 to 1"
                 )));
             }
             if name.is_empty() || !names.insert(name) {
-                return Err(Error::Setting(format!("position `{name}` should have a name of its own")));
+                return Err(Error::Setting(format!(
+                    "position `{name}` should have a name of its own"
+                )));
             }
         }
         Ok(())

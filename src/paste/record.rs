@@ -57,8 +57,8 @@ pub struct Pasted {
     pub focus: Option<Focus>,
 }
 
-/// The activation map before (nothing pasted) and after, of each picture's own label or of the class that was asked
-/// for.
+/// The activation map before (nothing pasted) and after, of each picture's own label or of the
+/// class that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Focus {
@@ -66,7 +66,8 @@ pub struct Focus {
     pub mass_before: Option<f32>,
     /// After.
     pub mass_after: Option<f32>,
-    /// Importance (mean of the map) of the box that was pasted on, before; none where there is no box.
+    /// Importance (mean of the map) of the box that was pasted on, before; none where there is no
+    /// box.
     pub box_before: Option<f32>,
     /// After.
     pub box_after: Option<f32>,
@@ -77,11 +78,12 @@ pub struct Focus {
 impl Line for PasteRecord {
     fn check(&self) -> Result<(), String> {
         let labels = self.probabilities.len();
-        let fits = |label: usize, probabilities: &[f32]| label < labels && probabilities.len() == labels;
+        let fits =
+            |label: usize, probabilities: &[f32]| label < labels && probabilities.len() == labels;
         let all = self.pasted.iter().all(|pasted| fits(pasted.label, &pasted.probabilities));
-        (fits(self.label, &self.probabilities) && all)
-            .then_some(())
-            .ok_or_else(|| format!("labels of {} that are not among its {labels} probabilities", self.path))
+        (fits(self.label, &self.probabilities) && all).then_some(()).ok_or_else(|| {
+            format!("labels of {} that are not among its {labels} probabilities", self.path)
+        })
     }
 }
 
@@ -102,9 +104,14 @@ impl PasteRecord {
         let positions = settings.places.names().len();
         let fits = self.probabilities.len() == labels
             && self.spots.iter().all(|spot| spot.position < positions)
-            && self.pasted.len() == settings.objects.len() * settings.fills.len() * self.spots.len();
+            && self.pasted.len()
+                == settings.objects.len() * settings.fills.len() * self.spots.len();
         fits.then_some(()).ok_or_else(|| {
-            format!("the record of {} does not fit run.json: other labels, objects, controls or positions", self.path)
+            format!(
+                "the record of {} does not fit run.json: other labels, objects, controls or \
+                 positions",
+                self.path
+            )
         })
     }
 }

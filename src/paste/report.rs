@@ -18,21 +18,25 @@ struct Report<'a> {
     tally: Tally,
 }
 
-/// Writes `paste.csv`, `switches.csv`, `cochran.csv`, `mcnemar.csv` where there are controls, `focus.csv` where maps
-/// were compared, `paste.png` and `paste.svg`, and `positions.png` and `.svg` where positions are fixed. Returns the
-/// counts and the pictures. Works on unfinished runs too.
+/// Writes `paste.csv`, `switches.csv`, `cochran.csv`, `mcnemar.csv` where there are controls,
+/// `focus.csv` where maps were compared, `paste.png` and `paste.svg`, and `positions.png` and
+/// `.svg` where positions are fixed. Returns the counts and the pictures. Works on unfinished runs
+/// too.
 ///
 /// # Errors
-/// The run is none of `emocam paste`; records that cannot be read or do not fit it; a file that cannot be written.
+/// The run is none of `emocam paste`; records that cannot be read or do not fit it; a file that
+/// cannot be written.
 pub fn write(run: &Run) -> Result<(Tally, Vec<PathBuf>)> {
     let manifest = &run.manifest;
-    let settings = &PasteSettings::read(manifest).map_err(|message| Error::file(run.folder(), message))?;
+    let settings =
+        &PasteSettings::read(manifest).map_err(|message| Error::file(run.folder(), message))?;
     let mut tally = Tally::new(settings, manifest.labels.len());
     run.for_each_record_of(|record: PasteRecord| {
         tally.add(&record);
         Ok(())
     })?;
-    let report = Report { settings, labels: &manifest.labels, warning: manifest.warning.as_deref(), tally };
+    let report =
+        Report { settings, labels: &manifest.labels, warning: manifest.warning.as_deref(), tally };
     report.tables(run)?;
     let pictures = report.pictures(run)?;
     Ok((report.tally, pictures))
@@ -89,7 +93,9 @@ impl Report<'_> {
                     let cell = self.tally.cell(object, fill, position);
                     let mut cells = vec![name.to_string(), of.name().into(), place.into()];
                     cells.extend(self.coordinates(position));
-                    cells.extend([cell.images, cell.pastes, cell.changed].map(|count| count.to_string()));
+                    cells.extend(
+                        [cell.images, cell.pastes, cell.changed].map(|count| count.to_string()),
+                    );
                     cells.extend(self.share_cells(cell));
                     table.row(cells)?;
                 }
@@ -125,11 +131,17 @@ impl Report<'_> {
 
     fn switches_csv(&self, run: &Run) -> Result<()> {
         table(&run.path("switches.csv"), |table| {
-            table.row(["object", "fill", "from"].into_iter().chain(self.labels.iter().map(String::as_str)))?;
+            table.row(
+                ["object", "fill", "from"]
+                    .into_iter()
+                    .chain(self.labels.iter().map(String::as_str)),
+            )?;
             for ((object, name), (fill, of)) in self.groups() {
                 for (from, label) in self.labels.iter().enumerate() {
                     let counts = self.tally.switches(object, fill, from).iter().map(u64::to_string);
-                    table.row([name, of.name(), label].map(String::from).into_iter().chain(counts))?;
+                    table.row(
+                        [name, of.name(), label].map(String::from).into_iter().chain(counts),
+                    )?;
                 }
             }
             Ok(())
@@ -156,11 +168,13 @@ impl Report<'_> {
         })
     }
 
-    /// The object against each control at each position; Holm over the whole table but for rows without a pair.
+    /// The object against each control at each position; Holm over the whole table but for rows
+    /// without a pair.
     fn mcnemar_csv(&self, run: &Run) -> Result<()> {
         let names = self.settings.places.names();
         let mut rows = Vec::new();
-        for ((object, name), (fill, of)) in self.groups().filter(|(_, (_, of))| *of != Fill::Object) {
+        for ((object, name), (fill, of)) in self.groups().filter(|(_, (_, of))| *of != Fill::Object)
+        {
             for (position, place) in names.iter().enumerate() {
                 let (only_object, only_fill) = self.tally.pairs(object, fill, position);
                 let pastes = self.tally.cell(object, fill, position).pastes;
@@ -207,7 +221,12 @@ impl Report<'_> {
             for ((object, name), (fill, of)) in self.groups() {
                 for (position, place) in self.settings.places.names().into_iter().enumerate() {
                     let cell = self.tally.cell(object, fill, position);
-                    let mut cells = vec![name.to_string(), of.name().into(), place.into(), cell.pastes.to_string()];
+                    let mut cells = vec![
+                        name.to_string(),
+                        of.name().into(),
+                        place.into(),
+                        cell.pastes.to_string(),
+                    ];
                     cells.extend(cell.focus.iter().map(|sum| cell_of(sum.mean())));
                     table.row(cells)?;
                 }
@@ -248,7 +267,12 @@ impl Report<'_> {
                     let switched = cell.switched_to();
                     used.extend(switched);
                     let mark = switched.map(|to| codes[to].clone()).unwrap_or_default();
-                    Some(Bar { value: cell.changed as f64 / cell.pastes as f64, interval, mark, n: cell.pastes })
+                    Some(Bar {
+                        value: cell.changed as f64 / cell.pastes as f64,
+                        interval,
+                        mark,
+                        n: cell.pastes,
+                    })
                 };
                 series.push((0..names.len()).map(bar).collect());
             }
@@ -256,10 +280,12 @@ impl Report<'_> {
         }
         used.sort_unstable();
         used.dedup();
-        let key: Vec<String> = used.iter().map(|&label| format!("{} {}", codes[label], self.labels[label])).collect();
+        let key: Vec<String> =
+            used.iter().map(|&label| format!("{} {}", codes[label], self.labels[label])).collect();
         let mut notes = vec!["Lines: Wilson's intervals, 95 %.".to_string()];
         if !key.is_empty() {
-            notes.push(format!("On each bar the label most often switched to: {}.", key.join(", ")));
+            notes
+                .push(format!("On each bar the label most often switched to: {}.", key.join(", ")));
         }
         notes.extend(self.warning.map(|warning| format!("Warning: {warning}.")));
         Bars {
@@ -281,7 +307,10 @@ impl Report<'_> {
         let Places::Positions(positions) = &self.settings.places else { return None };
         Some(Spots {
             title: "Positions".into(),
-            spots: positions.iter().map(|position| (position.name.clone(), position.x, position.y)).collect(),
+            spots: positions
+                .iter()
+                .map(|position| (position.name.clone(), position.x, position.y))
+                .collect(),
             height: self.settings.scale,
         })
     }
@@ -302,9 +331,14 @@ fn codes(labels: &[String]) -> Vec<String> {
     let code = |(at, label): (usize, &String)| {
         let unlike = |letters: &usize| {
             let own = beginning(label, *letters);
-            labels.iter().enumerate().all(|(other, text)| other == at || beginning(text, *letters) != own)
+            labels
+                .iter()
+                .enumerate()
+                .all(|(other, text)| other == at || beginning(text, *letters) != own)
         };
-        (1..label.chars().count()).find(unlike).map_or_else(|| label.clone(), |letters| beginning(label, letters))
+        (1..label.chars().count())
+            .find(unlike)
+            .map_or_else(|| label.clone(), |letters| beginning(label, letters))
     };
     labels.iter().enumerate().map(code).collect()
 }

@@ -1,4 +1,5 @@
-//! What an experiment pastes where: the part of `run.json` that must agree before a run is continued.
+//! What an experiment pastes where: the part of `run.json` that must agree before a run is
+//! continued.
 
 use super::positions::Position;
 use crate::attribution::Method;
@@ -62,7 +63,9 @@ impl Places {
     /// The positions' names, in the order of every table.
     pub fn names(&self) -> Vec<&str> {
         match self {
-            Self::Positions(positions) => positions.iter().map(|position| position.name.as_str()).collect(),
+            Self::Positions(positions) => {
+                positions.iter().map(|position| position.name.as_str()).collect()
+            }
             Self::Classes(classes) => classes.iter().map(String::as_str).collect(),
         }
     }
@@ -101,7 +104,10 @@ impl PasteSettings {
         let objects: Vec<&str> = self.objects.iter().map(|object| object.name.as_str()).collect();
         for (what, names) in [("object", &objects), ("position", &names)] {
             if let Some(at) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
-                return Err(Error::Setting(format!("two {what}s are named `{}`: give each its own name", names[at])));
+                return Err(Error::Setting(format!(
+                    "two {what}s are named `{}`: give each its own name",
+                    names[at]
+                )));
             }
         }
         Ok(())
@@ -118,7 +124,8 @@ impl PasteSettings {
     /// The settings of the run described by `manifest`.
     ///
     /// # Errors
-    /// It is no run of `emocam paste`, or its settings cannot be read; the message goes behind the run's name.
+    /// It is no run of `emocam paste`, or its settings cannot be read; the message goes behind the
+    /// run's name.
     pub fn read(manifest: &Manifest) -> Result<Self, String> {
         manifest.settings_of(COMMAND)
     }
@@ -132,5 +139,7 @@ pub(super) fn check_scale(scale: f64) -> Result<()> {
     if (0.001..=4.0).contains(&scale) {
         return Ok(());
     }
-    Err(Error::Setting(format!("scale, a share of the photo's height, should be from 0.001 to 4, found {scale}")))
+    Err(Error::Setting(format!(
+        "scale, a share of the photo's height, should be from 0.001 to 4, found {scale}"
+    )))
 }

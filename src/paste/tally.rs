@@ -1,5 +1,6 @@
-//! Counts over photos: what `paste.csv` and the tests are made of. A commutative monoid, so that parts of a corpus add
-//! up to the whole; sums of probabilities are kept in fixed point, so that they do so to the last bit in any order.
+//! Counts over photos: what `paste.csv` and the tests are made of. A commutative monoid, so that
+//! parts of a corpus add up to the whole; sums of probabilities are kept in fixed point, so that
+//! they do so to the last bit in any order.
 
 use super::record::{Focus, PasteRecord, Pasted};
 use super::settings::PasteSettings;
@@ -52,7 +53,8 @@ pub struct Cell {
     pub original: Sum,
     /// Share of the photo that is hidden.
     pub covered: Sum,
-    /// Mass inside the outline before and after, importance of the box before and after, correlation of the maps.
+    /// Mass inside the outline before and after, importance of the box before and after,
+    /// correlation of the maps.
     pub focus: [Sum; 5],
 }
 
@@ -76,11 +78,15 @@ impl Cell {
             self.changed += 1;
             self.to[pasted.label] += 1;
         }
-        let change = |label: usize| f64::from(pasted.probabilities[label]) - f64::from(record.probabilities[label]);
+        let change = |label: usize| {
+            f64::from(pasted.probabilities[label]) - f64::from(record.probabilities[label])
+        };
         self.probability.iter_mut().enumerate().for_each(|(label, sum)| sum.add(change(label)));
         self.original.add(change(record.label));
         self.covered.add(f64::from(pasted.covered));
-        if let Some(Focus { mass_before, mass_after, box_before, box_after, correlation }) = pasted.focus {
+        if let Some(Focus { mass_before, mass_after, box_before, box_after, correlation }) =
+            pasted.focus
+        {
             let values = [mass_before, mass_after, box_before, box_after, correlation];
             for (sum, value) in self.focus.iter_mut().zip(values) {
                 value.into_iter().for_each(|value| sum.add(f64::from(value)));
@@ -129,15 +135,16 @@ pub struct Tally {
     blocks: Vec<Blocks>,
     /// Per object, fill and original label: new labels.
     switches: Vec<Vec<u64>>,
-    /// Per object, fill and position: pairs of object and fill at one spot in which only the object, only the fill
-    /// changed the label.
+    /// Per object, fill and position: pairs of object and fill at one spot in which only the
+    /// object, only the fill changed the label.
     pairs: Vec<(u64, u64)>,
 }
 
 impl Tally {
     /// Counts of no photos.
     pub fn new(settings: &PasteSettings, labels: usize) -> Self {
-        let (objects, fills, positions) = (settings.objects.len(), settings.fills.len(), settings.places.names().len());
+        let (objects, fills, positions) =
+            (settings.objects.len(), settings.fills.len(), settings.places.names().len());
         let blocks = Blocks { images: 0, of_positions: vec![0; positions], squares: 0 };
         Self {
             labels,
@@ -195,7 +202,11 @@ impl Tally {
         for (blocks, more) in self.blocks.iter_mut().zip(&other.blocks) {
             blocks.images += more.images;
             blocks.squares += more.squares;
-            blocks.of_positions.iter_mut().zip(&more.of_positions).for_each(|(count, more)| *count += more);
+            blocks
+                .of_positions
+                .iter_mut()
+                .zip(&more.of_positions)
+                .for_each(|(count, more)| *count += more);
         }
         for (to, more) in self.switches.iter_mut().zip(&other.switches) {
             to.iter_mut().zip(more).for_each(|(count, more)| *count += more);
@@ -246,10 +257,16 @@ mod tests {
 
     /// A photo with label 0 of 3, and the label at every paste.
     fn record(spots: &[usize], labels: &[usize]) -> PasteRecord {
-        let probabilities =
-            |label: usize| (0..3).map(|index| if index == label { 0.7 } else { 0.15 }).collect::<Vec<f32>>();
+        let probabilities = |label: usize| {
+            (0..3).map(|index| if index == label { 0.7 } else { 0.15 }).collect::<Vec<f32>>()
+        };
         let spot = |&position: &usize| Spot { position, x: 0.5, y: 0.5, bounding_box: None };
-        let pasted = |&label: &usize| Pasted { label, probabilities: probabilities(label), covered: 0.1, focus: None };
+        let pasted = |&label: &usize| Pasted {
+            label,
+            probabilities: probabilities(label),
+            covered: 0.1,
+            focus: None,
+        };
         PasteRecord {
             path: "a".into(),
             width: 9,

@@ -1,19 +1,21 @@
-//! What happens to a picture, from pixels to its record: regions, the explained network, all maps, scores.
+//! What happens to a picture, from pixels to its record: regions, the explained network, all maps,
+//! scores.
 
+use super::visible_regions::{RegionScores, VisibleRegions};
 use super::{Stage, distinct, in_batches};
 use crate::attribution::external::ExternalMaps;
 use crate::attribution::{HeadPass, InputRegion, Maps, Needs, explain};
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
 use crate::filters::{self, PictureBoxes, PictureFilters};
-use crate::image::{BoundingBox, Extent, Fit, Mask, Picture, Placement, Region, Rgb8, Size, inside};
+use crate::image::{Extent, Fit, Picture, Placement, Rgb8, Size};
 use crate::load::Loaded;
-use crate::networks::{Card, Classifier, Forward, Prediction, Regression, predictions};
+use crate::networks::{Classifier, Forward, Prediction, predictions};
 use crate::random::Random;
-use crate::regions::{Finder, Located, Seen, scoring_letterbox};
-use crate::run::record::{BoxRecord, GameRecord, ImageRecord, MapRecord};
+use crate::regions::{Finder, Seen, scoring_letterbox};
+use crate::run::record::{GameRecord, ImageRecord, MapRecord};
 use crate::run::{Failure, KeptMap, Timings};
-use crate::score::{BoxScore, MapGrid, MapScores, MaskScorer, RegionCover, Scorer, scores_on_device};
+use crate::score::{BoxScore, MapScores, RegionCover, Scorer, scores_on_device};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
@@ -50,8 +52,8 @@ pub struct Prepared {
     seen: Seen,
     /// Its maps from elsewhere, over the input.
     external: Vec<Vec<f32>>,
-    /// For methods that draw at random: from the run's seed and the picture's path, so that neither order nor threads
-    /// nor a resumption change a result.
+    /// For methods that draw at random: from the run's seed and the picture's path, so that neither
+    /// order nor threads nor a resumption change a result.
     seed: u64,
 }
 
@@ -64,15 +66,24 @@ pub struct Examined {
     pub maps: Vec<KeptMap>,
     /// How its channels lie in its boxes, where that is kept.
     pub filters: Option<PictureFilters>,
-    /// What each stream of a network with several answers alone, with its name, where maps are kept.
+    /// What each stream of a network with several answers alone, with its name, where maps are
+    /// kept.
     pub streams: Vec<(String, Prediction)>,
 }
 
 impl<'a> Analysis<'a> {
-    /// With these networks, whose sizes and regions decode threads need; maps are handed on where `keep_maps` says so.
+    /// With these networks, whose sizes and regions decode threads need; maps are handed on where
+    /// `keep_maps` says so.
     pub fn new(loaded: &Loaded, config: &'a Config, keep_maps: bool) -> Self {
         let (finder, external) = (loaded.regions.finder(), loaded.maps.clone());
-        Self { config, finder, external, fit: loaded.network.card().fit, keep_maps, keep_filters: false }
+        Self {
+            config,
+            finder,
+            external,
+            fit: loaded.network.card().fit,
+            keep_maps,
+            keep_filters: false,
+        }
     }
 
     /// The same, which also hands on how channels lie in boxes, where the configuration says so.
@@ -88,8 +99,8 @@ impl<'a> Analysis<'a> {
     /// Brings the picture named `path` in the corpus to both networks' inputs.
     ///
     /// # Errors
-    /// Its known regions are those of a picture of another size (stage `regions`); a map from elsewhere is missing or
-    /// cannot be used (stage `maps`).
+    /// Its known regions are those of a picture of another size (stage `regions`); a map from
+    /// elsewhere is missing or cannot be used (stage `maps`).
     pub fn prepare(&self, picture: &Picture, path: &str) -> Result<Prepared, Failure> {
         let failure = |stage: &'static str| move |error: Error| Failure::new(path, stage, &error);
         let placement = self.fit.placement(picture.original);
@@ -103,20 +114,32 @@ impl<'a> Analysis<'a> {
         })
     }
 
-    /// Runs both networks, all methods and the scoring on pictures whose canvases have one size, in batches of the
-    /// worker's size, adding what it took to `timings`.
+    /// Runs both networks, all methods and the scoring on pictures whose canvases have one size, in
+    /// batches of the worker's size, adding what it took to `timings`.
     ///
     /// # Errors
     /// A network could not be run, or not even on a single picture.
-    pub fn examine(&self, worker: &mut Worker, pictures: &[&Prepared], timings: &mut Timings) -> Result<Vec<Examined>> {
+    pub fn examine(
+        &self,
+        worker: &mut Worker,
+        pictures: &[&Prepared],
+        timings: &mut Timings,
+    ) -> Result<Vec<Examined>> {
         let Worker { loaded, batch } = worker;
         in_batches(pictures, batch, |filled| self.examine_batch(loaded, filled, timings))
     }
 
-    fn examine_batch(&self, loaded: &Loaded, batch: &[&Prepared], timings: &mut Timings) -> Result<Vec<Examined>> {
+    fn examine_batch(
+        &self,
+        loaded: &Loaded,
+        batch: &[&Prepared],
+        timings: &mut Timings,
+    ) -> Result<Vec<Examined>> {
         let network = &*loaded.network;
         let clock = Instant::now();
-        let located = loaded.regions.locate(&batch.iter().map(|prepared| &prepared.seen).collect::<Vec<_>>())?;
+        let located = loaded
+            .regions
+            .locate(&batch.iter().map(|prepared| &prepared.seen).collect::<Vec<_>>())?;
         timings.detect += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
@@ -126,9 +149,13 @@ impl<'a> Analysis<'a> {
         timings.emotion += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
-        let visible: Vec<VisibleRegions> =
-            batch.iter().zip(located).map(|(prepared, regions)| VisibleRegions::new(prepared, regions)).collect();
-        let explained = |prediction: &Prediction| loaded.class.unwrap_or_else(|| prediction.explained());
+        let visible: Vec<VisibleRegions> = batch
+            .iter()
+            .zip(located)
+            .map(|(prepared, regions)| VisibleRegions::new(prepared.placement.original, regions))
+            .collect();
+        let explained =
+            |prediction: &Prediction| loaded.class.unwrap_or_else(|| prediction.explained());
         let classes: Vec<usize> = answers.iter().map(explained).collect();
         let seeds: Vec<u64> = batch.iter().map(|prepared| prepared.seed).collect();
         let inside = self.inside(batch, &visible);
@@ -136,7 +163,12 @@ impl<'a> Analysis<'a> {
             let options = self.config.cam.options();
             let pass = HeadPass::new(network, forward, options, &classes, &seeds)?;
             let pass = pass.with_regions(&inside).with_copies_behind(distinct(batch));
-            let maps = self.config.cam.methods.iter().map(|&method| explain(method, &pass, self.fit.input));
+            let maps = self
+                .config
+                .cam
+                .methods
+                .iter()
+                .map(|&method| explain(method, &pass, self.fit.input));
             Ok((maps.collect::<Result<Vec<_>>>()?, pass.a().shallow_clone()))
         };
         let (mut maps, activation) = all_maps(network, &forward)?;
@@ -145,7 +177,8 @@ impl<'a> Analysis<'a> {
             let forward = Forward::run(&**further, forward.input.shallow_clone())?;
             maps.extend(all_maps(&**further, &forward)?.0);
         }
-        let external: Vec<&[Vec<f32>]> = batch.iter().map(|prepared| prepared.external.as_slice()).collect();
+        let external: Vec<&[Vec<f32>]> =
+            batch.iter().map(|prepared| prepared.external.as_slice()).collect();
         maps.extend(self.external.finish(&external, self.fit.input, forward.input.device())?);
         timings.explain += clock.elapsed().as_secs_f64();
 
@@ -159,7 +192,11 @@ impl<'a> Analysis<'a> {
         let mut streams = streams.into_iter();
         let examined = visible.into_iter().zip(answers).zip(scored).enumerate();
         let examined = examined.map(|(place, ((visible, prediction), scores))| Examined {
-            record: visible.record(&prediction, network.card(), self.map_records(&maps, place, scores)),
+            record: visible.record(
+                &prediction,
+                network.card(),
+                self.map_records(&maps, place, scores),
+            ),
             maps: kept.iter_mut().map(|maps| std::mem::take(&mut maps[place])).collect(),
             filters: filters.next(),
             streams: streams.next().unwrap_or_default(),
@@ -169,23 +206,32 @@ impl<'a> Analysis<'a> {
         Ok(examined)
     }
 
-    /// The regions of each picture in places of the network's input, where a method asks what these are worth.
+    /// The regions of each picture in places of the network's input, where a method asks what these
+    /// are worth.
     fn inside(&self, batch: &[&Prepared], visible: &[VisibleRegions]) -> Vec<Vec<InputRegion>> {
         if !self.config.cam.methods.iter().any(|method| method.row().needs == Needs::Regions) {
             return vec![Vec::new(); batch.len()];
         }
         let least = self.config.cam.player_confidence;
-        let places = |(visible, prepared): (&VisibleRegions, &&Prepared)| visible.inside(&prepared.placement, least);
+        let places = |(visible, prepared): (&VisibleRegions, &&Prepared)| {
+            visible.inside(&prepared.placement, least)
+        };
         visible.par_iter().zip(batch).map(places).collect()
     }
 
     /// What each stream of the network answers alone, by picture; nothing where maps are not kept.
-    fn stream_answers(&self, network: &dyn Classifier, forward: &Forward) -> Result<Vec<Vec<(String, Prediction)>>> {
+    fn stream_answers(
+        &self,
+        network: &dyn Classifier,
+        forward: &Forward,
+    ) -> Result<Vec<Vec<(String, Prediction)>>> {
         if !self.keep_maps {
             return Ok(Vec::new());
         }
         let _no_grad = tch::no_grad_guard();
-        let outputs = network.stream_outputs(&forward.activation).map_err(Error::torch("running the streams"))?;
+        let outputs = network
+            .stream_outputs(&forward.activation)
+            .map_err(Error::torch("running the streams"))?;
         let mut answers = Vec::new();
         for (name, outputs) in outputs {
             for (place, answer) in predictions(&outputs, network.card())?.into_iter().enumerate() {
@@ -197,8 +243,15 @@ impl<'a> Analysis<'a> {
     }
 
     /// Scores by picture and method: where the maps are, on a GPU or on the processor's cores.
-    fn scores(&self, batch: &[&Prepared], visible: &[VisibleRegions], maps: &[Maps]) -> Result<Vec<Vec<RegionScores>>> {
-        let Some(size) = maps.first().map(Maps::size) else { return Ok(vec![Vec::new(); batch.len()]) };
+    fn scores(
+        &self,
+        batch: &[&Prepared],
+        visible: &[VisibleRegions],
+        maps: &[Maps],
+    ) -> Result<Vec<Vec<RegionScores>>> {
+        let Some(size) = maps.first().map(Maps::size) else {
+            return Ok(vec![Vec::new(); batch.len()]);
+        };
         let scorer = |prepared: &&Prepared| self.scorer(prepared, size);
         let scorers: Vec<Scorer> = batch.par_iter().map(scorer).collect();
         let cover = |(scorer, regions): (&Scorer, &VisibleRegions)| {
@@ -213,18 +266,25 @@ impl<'a> Analysis<'a> {
             false => maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?,
         };
         let mut found: Vec<Vec<MapScores>> = if on_device {
-            let extents: Vec<&[Extent]> = visible.iter().map(|regions| regions.extents.as_slice()).collect();
-            scores_on_device(&scorers, &tensors, &extents, &covers).map_err(Error::torch("scoring boxes"))?
+            let extents: Vec<&[Extent]> =
+                visible.iter().map(|regions| regions.extents.as_slice()).collect();
+            scores_on_device(&scorers, &tensors, &extents, &covers)
+                .map_err(Error::torch("scoring boxes"))?
         } else {
             let picture = |place: usize| {
                 let placed = |maps: &Vec<Vec<f32>>| scorers[place].place(&maps[place]);
-                values.iter().map(|maps| placed(maps).scores(&visible[place].extents, &covers[place])).collect()
+                values
+                    .iter()
+                    .map(|maps| placed(maps).scores(&visible[place].extents, &covers[place]))
+                    .collect()
             };
             (0..batch.len()).into_par_iter().map(picture).collect()
         };
         let picture = |(place, found): (usize, &mut Vec<MapScores>)| {
-            let masks = visible[place].mask_scores(&batch[place].placement, (size, place), &values, found);
-            let by_method = found.drain(..).zip(masks.into_iter().chain(std::iter::repeat(Vec::new())));
+            let masks =
+                visible[place].mask_scores(&batch[place].placement, (size, place), &values, found);
+            let by_method =
+                found.drain(..).zip(masks.into_iter().chain(std::iter::repeat(Vec::new())));
             by_method
                 .map(|(MapScores { boxes, background, grid }, masks)| RegionScores {
                     boxes,
@@ -268,7 +328,12 @@ impl<'a> Analysis<'a> {
     }
 
     /// What is kept of the maps of the picture at `place` in its batch.
-    fn map_records(&self, maps: &[Maps], place: usize, scores: Vec<RegionScores>) -> Vec<MapRecord> {
+    fn map_records(
+        &self,
+        maps: &[Maps],
+        place: usize,
+        scores: Vec<RegionScores>,
+    ) -> Vec<MapRecord> {
         let each = self.config.cam.names().into_iter().zip(maps).zip(scores);
         each.map(|((method, maps), mut scores)| {
             let game = maps.games.as_ref().map(|games| &games[place]);
@@ -305,7 +370,9 @@ impl<'a> Stage for Analysis<'a> {
 
     fn prepare(&self, source: &&'a Source) -> Result<Prepared, Failure> {
         let options = self.config.corpus.decoding(self.enough());
-        let picture = source.decode(&options).map_err(|error| Failure::new(&source.path, "decode", &error))?;
+        let picture = source
+            .decode(&options)
+            .map_err(|error| Failure::new(&source.path, "decode", &error))?;
         Analysis::prepare(self, &picture, &source.path)
     }
 
@@ -313,7 +380,12 @@ impl<'a> Stage for Analysis<'a> {
         prepared.seen.sight.as_ref().map_or(self.fit.input, |sight| sight.pixels.size())
     }
 
-    fn run(&self, worker: &mut Worker, batch: &[&Prepared], timings: &mut Timings) -> Result<Vec<Examined>> {
+    fn run(
+        &self,
+        worker: &mut Worker,
+        batch: &[&Prepared],
+        timings: &mut Timings,
+    ) -> Result<Vec<Examined>> {
         self.examine(worker, batch, timings)
     }
 
@@ -322,113 +394,9 @@ impl<'a> Stage for Analysis<'a> {
     }
 }
 
-/// The surest regions that can be players, the rest being background: there is memory for their places.
-const MOST_PLAYING: usize = 1000;
-
 /// What is kept of a method's maps, one a picture.
 fn kept_maps(maps: &Maps) -> Result<Vec<KeptMap>> {
     let mut signed = maps.signed_values()?.map(Vec::into_iter);
     let kept = |values| KeptMap { values, signed: signed.as_mut().and_then(Iterator::next) };
     Ok(maps.values()?.into_iter().map(kept).collect())
-}
-
-/// Scores of a picture's regions by one method.
-#[derive(Debug, Clone, Default)]
-struct RegionScores {
-    boxes: Vec<BoxScore>,
-    /// Empty where no region has pixels of its own.
-    masks: Vec<Option<BoxScore>>,
-    /// Of what lies in no region.
-    background: BoxScore,
-    /// The map, coarsely, where there is one.
-    grid: Option<MapGrid>,
-}
-
-/// The regions of a picture that have a part in it.
-struct VisibleRegions {
-    original: Size,
-    boxes: Vec<BoxRecord>,
-    extents: Vec<Extent>,
-    masks: Vec<Option<Mask>>,
-    /// How many were cut.
-    clipped: usize,
-    /// How many lay outside and are left out.
-    outside: usize,
-}
-
-impl VisibleRegions {
-    fn new(prepared: &Prepared, located: Vec<Located>) -> Self {
-        let original = prepared.placement.original;
-        let mut visible =
-            Self { original, boxes: Vec::new(), extents: Vec::new(), masks: Vec::new(), clipped: 0, outside: 0 };
-        for Located { class, confidence, region } in located {
-            let extent = region.extent;
-            let Some(inside) = extent.clip(original) else {
-                visible.outside += 1;
-                continue;
-            };
-            let whole = BoundingBox::from(<[f64; 4]>::from(extent).map(|edge| edge as f32));
-            visible.clipped += usize::from(inside != whole);
-            let rle = region.mask.as_ref().map(Mask::to_compressed);
-            visible.boxes.push(BoxRecord { class, confidence, bounding_box: inside, extent, rle });
-            visible.extents.push(extent);
-            visible.masks.push(region.mask);
-        }
-        visible
-    }
-
-    /// The regions in places of the network's input; those less confident than `least` cannot play, and those beyond
-    /// [`MOST_PLAYING`] have no places.
-    fn inside(&self, placement: &Placement, least: f32) -> Vec<InputRegion> {
-        let regions = self.extents.iter().zip(&self.masks).enumerate();
-        let places = regions.map(|(at, (&extent, mask))| {
-            let places = match at < MOST_PLAYING {
-                true => inside(&[Region { extent, mask: mask.clone() }], placement),
-                false => Vec::new(),
-            };
-            InputRegion { places, plays: self.boxes[at].confidence >= least }
-        });
-        places.collect()
-    }
-
-    /// Scores on the regions' own pixels by method; nothing where no region has any. `values` are the maps by method
-    /// and picture, of which this is the one at `place`; `found` has its scores on boxes.
-    fn mask_scores(
-        &self,
-        placement: &Placement,
-        (map, place): (Size, usize),
-        values: &[Vec<Vec<f32>>],
-        found: &[MapScores],
-    ) -> Vec<Vec<Option<BoxScore>>> {
-        if self.masks.iter().all(Option::is_none) {
-            return Vec::new();
-        }
-        let scorer = MaskScorer::new(placement, map);
-        let by_method = values.iter().zip(found).map(|(maps, found)| {
-            let masks = self.masks.iter().zip(&found.boxes).filter_map(|(mask, score)| Some((mask.as_ref()?, score)));
-            let mut scores = scorer.scores(&maps[place], &masks.collect::<Vec<_>>()).into_iter();
-            self.masks.iter().map(|mask| mask.as_ref().and_then(|_| scores.next())).collect()
-        });
-        by_method.collect()
-    }
-
-    fn record(self, prediction: &Prediction, card: &Card, maps: Vec<MapRecord>) -> ImageRecord {
-        let predict = |regression: &Option<Regression>| {
-            regression.as_ref().map(|regression| regression.predict(&prediction.probabilities) as f32)
-        };
-        ImageRecord {
-            path: String::new(),
-            width: self.original.width,
-            height: self.original.height,
-            label: prediction.label,
-            probabilities: prediction.probabilities.clone(),
-            output: prediction.output,
-            valence: predict(&card.valence),
-            arousal: predict(&card.arousal),
-            clipped: self.clipped,
-            outside: self.outside,
-            maps,
-            boxes: self.boxes,
-        }
-    }
 }

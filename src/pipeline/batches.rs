@@ -1,14 +1,15 @@
 //! Batches that always have their full size, and that are halved where the memory does not suffice.
 //!
-//! A batch that is short is filled up with copies, because libtorch's results differ in their last digits from one
-//! batch size to another, but neither with the place in a batch nor with its other pictures. That is what makes a
-//! resumed run equal an uninterrupted one byte for byte.
+//! A batch that is short is filled up with copies, because libtorch's results differ in their last
+//! digits from one batch size to another, but neither with the place in a batch nor with its other
+//! pictures. That is what makes a resumed run equal an uninterrupted one byte for byte.
 
 use crate::Result;
 
-/// Runs `items` in batches of `size`, the last one filled up with copies of its last item, and returns one result an
-/// item. `run` gives at least one result for each item of a batch, in its order. Where the memory does not suffice for
-/// a batch, `size` is halved, and what was done is done again, so that all items are done alike.
+/// Runs `items` in batches of `size`, the last one filled up with copies of its last item, and
+/// returns one result an item. `run` gives at least one result for each item of a batch, in its
+/// order. Where the memory does not suffice for a batch, `size` is halved, and what was done is
+/// done again, so that all items are done alike.
 ///
 /// # Errors
 /// Whatever `run` reports, but for lack of memory in a batch that can be halved.
@@ -34,7 +35,11 @@ pub fn distinct<T>(batch: &[&T]) -> usize {
     batch.iter().rposition(|item| !std::ptr::eq(*item, last)).map_or(1, |before| before + 2)
 }
 
-fn in_batches_of<T: Copy, R>(size: usize, items: &[T], run: &mut impl FnMut(&[T]) -> Result<Vec<R>>) -> Result<Vec<R>> {
+fn in_batches_of<T: Copy, R>(
+    size: usize,
+    items: &[T],
+    run: &mut impl FnMut(&[T]) -> Result<Vec<R>>,
+) -> Result<Vec<R>> {
     let mut all = Vec::with_capacity(items.len());
     for batch in items.chunks(size) {
         let mut filled = batch.to_vec();
@@ -51,7 +56,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn no_memory() -> Error {
-        Error::Torch { doing: "testing", message: "DefaultCPUAllocator: can't allocate memory".into() }
+        Error::Torch {
+            doing: "testing",
+            message: "DefaultCPUAllocator: can't allocate memory".into(),
+        }
     }
 
     proptest! {
@@ -94,7 +102,9 @@ mod tests {
     #[test]
     fn other_errors_and_single_pictures_that_do_not_fit_are_passed_on() {
         let mut size = 4;
-        let error = in_batches(&[1, 2], &mut size, |_| -> Result<Vec<()>> { Err(Error::Setting("no".into())) });
+        let error = in_batches(&[1, 2], &mut size, |_| -> Result<Vec<()>> {
+            Err(Error::Setting("no".into()))
+        });
         assert!(!error.unwrap_err().is_out_of_memory());
         assert_eq!(size, 4);
         let error = in_batches(&[1, 2], &mut size, |_| -> Result<Vec<()>> { Err(no_memory()) });

@@ -1,15 +1,18 @@
-//! Which pictures go through the networks together, and how what comes of them is put in order again.
+//! Which pictures go through the networks together, and how what comes of them is put in order
+//! again.
 //!
-//! A batch has pictures of one shape on the detector's canvas. All have the same shape unless `--rect` is given; then a
-//! picture waits for others of its shape, but not for ever: when the oldest has seen [`PATIENCE`] batches' worth of
-//! pictures come after it, it goes with those of its shape in a batch that is short, and filled up with copies. A full
-//! batch gives the same results whatever else is in it, so that all this changes only the time, and pictures may be
-//! gathered anew when a run is resumed.
+//! A batch has pictures of one shape on the detector's canvas. All have the same shape unless
+//! `--rect` is given; then a picture waits for others of its shape, but not for ever: when the
+//! oldest has seen [`PATIENCE`] batches' worth of pictures come after it, it goes with those of its
+//! shape in a batch that is short, and filled up with copies. A full batch gives the same results
+//! whatever else is in it, so that all this changes only the time, and pictures may be gathered
+//! anew when a run is resumed.
 
 use crate::image::Size;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Batches that the pictures behind the oldest may fill: the bound on memory, and on the work that a kill costs.
+/// Batches that the pictures behind the oldest may fill: the bound on memory, and on the work that
+/// a kill costs.
 const PATIENCE: usize = 8;
 
 /// Why batches that are not full go too.
@@ -50,14 +53,22 @@ impl<T> Gathering<T> {
         }
     }
 
-    /// The pictures that should go next, of one shape and with their numbers, at most a batch; to be called until there
-    /// are none.
+    /// The pictures that should go next, of one shape and with their numbers, at most a batch; to
+    /// be called until there are none.
     pub(super) fn next(&mut self, ending: Ending) -> Option<Vec<(usize, T)>> {
-        if let Some((_, full)) = self.shapes.iter_mut().find(|(_, waiting)| waiting.len() >= self.batch) {
+        if let Some((_, full)) =
+            self.shapes.iter_mut().find(|(_, waiting)| waiting.len() >= self.batch)
+        {
             return Some(Self::go(full, self.batch, &mut self.gone));
         }
-        let front = |(_, waiting): &&mut (Size, VecDeque<(usize, T)>)| waiting.front().map(|(number, _)| *number);
-        let (_, oldest) = self.shapes.iter_mut().filter(|one| front(one).is_some()).min_by_key(|one| front(one))?;
+        let front = |(_, waiting): &&mut (Size, VecDeque<(usize, T)>)| {
+            waiting.front().map(|(number, _)| *number)
+        };
+        let (_, oldest) = self
+            .shapes
+            .iter_mut()
+            .filter(|one| front(one).is_some())
+            .min_by_key(|one| front(one))?;
         let first = oldest.front().map(|(number, _)| *number)?;
         let count = match ending {
             Ending::All => oldest.len(),

@@ -1,8 +1,9 @@
 //! The pass over pictures, and what an analysis does with each.
 //!
-//! [`Pass`] runs any [`Stage`]: pictures are decoded on some threads, go through the networks on others in batches
-//! ([`in_batches`]), and their results come out in order; every command that runs networks over pictures uses it.
-//! [`Analysis`] is the stage of `analyze` and `explain`: from pixels to a picture's record.
+//! [`Pass`] runs any [`Stage`]: pictures are decoded on some threads, go through the networks on
+//! others in batches ([`in_batches`]), and their results come out in order; every command that runs
+//! networks over pictures uses it. [`Analysis`] is the stage of `analyze` and `explain`: from
+//! pixels to a picture's record.
 
 mod analysis;
 mod batches;
@@ -10,6 +11,7 @@ mod gather;
 mod pass;
 #[cfg(test)]
 mod tests;
+mod visible_regions;
 
 pub use analysis::{Analysis, Examined, Prepared, Worker};
 pub use batches::{distinct, in_batches};

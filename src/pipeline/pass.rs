@@ -1,9 +1,11 @@
-//! The one expensive pass: decode threads, model threads in batches, results in the order of the pictures.
+//! The one expensive pass: decode threads, model threads in batches, results in the order of the
+//! pictures.
 //!
-//! Every decode thread takes every T-th picture and has its own bounded channel; one thread reads them in turn and
-//! makes batches, which the model threads get in turn, each by a channel of its own; the calling thread takes what they
-//! found in turn. So batches arrive in order, and the pictures in memory are bounded, without any further bookkeeping.
-//! Pictures of one shape go together (the module `gather`). What is done with a picture is a [`Stage`]'s business.
+//! Every decode thread takes every T-th picture and has its own bounded channel; one thread reads
+//! them in turn and makes batches, which the model threads get in turn, each by a channel of its
+//! own; the calling thread takes what they found in turn. So batches arrive in order, and the
+//! pictures in memory are bounded, without any further bookkeeping. Pictures of one shape go
+//! together (the module `gather`). What is done with a picture is a [`Stage`]'s business.
 
 use super::gather::{Ending, Gathering, InOrder};
 use crate::image::Size;
@@ -38,7 +40,8 @@ pub trait Stage: Sync {
     /// Pictures of different shapes share no batch.
     fn shape(&self, prepared: &Self::Prepared) -> Size;
 
-    /// What comes of a batch of pictures of one shape, one entry each, on a model thread. `timings` are added to.
+    /// What comes of a batch of pictures of one shape, one entry each, on a model thread. `timings`
+    /// are added to.
     ///
     /// # Errors
     /// The run's: a network cannot be run.
@@ -49,7 +52,8 @@ pub trait Stage: Sync {
         timings: &mut Timings,
     ) -> Result<Vec<Self::Outcome>>;
 
-    /// Pictures that the worker's networks take at a time by now: fewer than configured since memory ran out.
+    /// Pictures that the worker's networks take at a time by now: fewer than configured since
+    /// memory ran out.
     fn batch_size(&self, worker: &Self::Worker) -> usize;
 }
 
@@ -60,8 +64,9 @@ pub struct Pass<'a, S: Stage> {
     pub stage: &'a S,
     /// The pictures still to be done, in the order of the corpus.
     pub items: &'a [S::Item],
-    /// The networks: one set a model thread, all with the same weights. One on the CPU, whose cores one batch fills;
-    /// several a GPU, which computes for the one while the others are at work on the processor.
+    /// The networks: one set a model thread, all with the same weights. One on the CPU, whose cores
+    /// one batch fills; several a GPU, which computes for the one while the others are at work on
+    /// the processor.
     pub workers: &'a mut [S::Worker],
     /// Pictures that are handed to a model thread at a time.
     pub batch: usize,
@@ -114,8 +119,9 @@ struct BatchDone<'a, S: Stage> {
 }
 
 impl<'a, S: Stage> Pass<'a, S> {
-    /// Runs the pass. `take` gets the results that are due, in the order of the pictures, after every batch, and how
-    /// far the pass is. Returns the failures, in the order of the pictures, and the times.
+    /// Runs the pass. `take` gets the results that are due, in the order of the pictures, after
+    /// every batch, and how far the pass is. Returns the failures, in the order of the pictures,
+    /// and the times.
     ///
     /// # Errors
     /// A network cannot be run; whatever `take` returns.
@@ -132,10 +138,12 @@ impl<'a, S: Stage> Pass<'a, S> {
         // Enough for each thread to work ahead while every model thread has a batch.
         let ahead = (batch * workers.len()).div_ceil(threads) + 1;
         let network_threads = tch::get_num_threads();
-        let timings = Timings { decode_threads: threads, model_threads: workers.len(), ..Timings::default() };
+        let timings =
+            Timings { decode_threads: threads, model_threads: workers.len(), ..Timings::default() };
         let mut ending = Taking { take, order: InOrder::new(), failures: Vec::new(), timings };
         std::thread::scope(|scope| {
-            let (mut decoded, mut to_models, mut from_models) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut decoded, mut to_models, mut from_models) =
+                (Vec::new(), Vec::new(), Vec::new());
             for thread in 0..threads {
                 let (sender, receiver) = sync_channel(ahead);
                 let (own, busy) = (items.iter().skip(thread).step_by(threads), &busy);
@@ -159,8 +167,8 @@ impl<'a, S: Stage> Pass<'a, S> {
                 timings.decode = busy.load(Ordering::Relaxed) as f64 / 1e9;
             };
             for turn in 0.. {
-                // A channel closes when the batches are at an end, or when its thread panicked, which the scope passes
-                // on.
+                // A channel closes when the batches are at an end, or when its thread panicked,
+                // which the scope passes on.
                 let Ok(done) = from_models[turn % from_models.len()].recv() else { break };
                 clock(&mut ending.timings);
                 ending.batch(done?)?;
@@ -171,8 +179,8 @@ impl<'a, S: Stage> Pass<'a, S> {
     }
 }
 
-/// Makes batches of `size` and hands them to the model threads in turn, until all are handed out, `stop` is set, or
-/// nobody listens.
+/// Makes batches of `size` and hands them to the model threads in turn, until all are handed out,
+/// `stop` is set, or nobody listens.
 fn hand_out<'a, S: Stage>(
     stage: &S,
     items: &'a [S::Item],
@@ -223,13 +231,20 @@ fn work<'a, S: Stage>(
         let clock = Instant::now();
         let Ok(Batch { pictures, failures }) = batches.recv() else { return };
         let mut timings = Timings { waiting: clock.elapsed().as_secs_f64(), ..Timings::default() };
-        let prepared: Vec<&S::Prepared> = pictures.iter().map(|(_, (_, prepared))| prepared).collect();
-        let outcomes = if prepared.is_empty() { Ok(Vec::new()) } else { stage.run(worker, &prepared, &mut timings) };
+        let prepared: Vec<&S::Prepared> =
+            pictures.iter().map(|(_, (_, prepared))| prepared).collect();
+        let outcomes = if prepared.is_empty() {
+            Ok(Vec::new())
+        } else {
+            stage.run(worker, &prepared, &mut timings)
+        };
         let result = outcomes.map(|outcomes| BatchDone {
             done: pictures
                 .into_iter()
                 .zip(outcomes)
-                .map(|((number, (item, prepared)), outcome)| (number, Done { item, prepared, outcome }))
+                .map(|((number, (item, prepared)), outcome)| {
+                    (number, Done { item, prepared, outcome })
+                })
                 .collect(),
             failures,
             batch: stage.batch_size(worker),
@@ -242,7 +257,8 @@ fn work<'a, S: Stage>(
     }
 }
 
-/// Decodes `items` until all are done or nobody listens; `busy` counts the nanoseconds of work of all threads.
+/// Decodes `items` until all are done or nobody listens; `busy` counts the nanoseconds of work of
+/// all threads.
 fn decode<'a, S: Stage + 'a>(
     stage: &S,
     items: impl Iterator<Item = &'a S::Item>,
@@ -252,11 +268,12 @@ fn decode<'a, S: Stage + 'a>(
     for item in items {
         let clock = Instant::now();
         // A crash of a decoder is that picture's failure, not the run's.
-        let prepared = catch_unwind(AssertUnwindSafe(|| stage.prepare(item))).unwrap_or_else(|_| {
-            let (path, place) = stage.name(item);
-            let message = "the decoder crashed on this file; please report it with the file";
-            Err(Failure::new(&path, "decode", &Error::file(&place, message)))
-        });
+        let prepared =
+            catch_unwind(AssertUnwindSafe(|| stage.prepare(item))).unwrap_or_else(|_| {
+                let (path, place) = stage.name(item);
+                let message = "the decoder crashed on this file; please report it with the file";
+                Err(Failure::new(&path, "decode", &Error::file(&place, message)))
+            });
         busy.fetch_add(clock.elapsed().as_nanos() as u64, Ordering::Relaxed);
         if sender.send(prepared).is_err() {
             return;

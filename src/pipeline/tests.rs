@@ -22,7 +22,10 @@ fn corpus(folder: &Path) -> (Vec<Source>, Config) {
         let picture = Scene::draw(graph(), 30, number, Style::Standard).render();
         let Size { width, height } = picture.size();
         let file = pictures.join(format!("{number:02}.png"));
-        ::image::RgbImage::from_raw(width, height, picture.data().to_vec()).unwrap().save(&file).unwrap();
+        ::image::RgbImage::from_raw(width, height, picture.data().to_vec())
+            .unwrap()
+            .save(&file)
+            .unwrap();
     }
     std::fs::write(pictures.join("05.png"), "torn").unwrap();
     (find(&[pictures]).unwrap().images, with_models(folder))
@@ -48,7 +51,14 @@ fn analysed(
     stop: &AtomicBool,
 ) -> (Vec<(String, Examined)>, Vec<crate::run::Failure>, crate::run::Timings) {
     let stage = Analysis::new(&workers[0].loaded, config, true);
-    let pass = Pass { stage: &stage, items: sources, workers, batch: config.compute.batch, threads: 2, stop };
+    let pass = Pass {
+        stage: &stage,
+        items: sources,
+        workers,
+        batch: config.compute.batch,
+        threads: 2,
+        stop,
+    };
     let mut found = Vec::new();
     let run = pass.run(&mut |done, progress| {
         let written = done.into_iter().map(|done| (done.item.path.clone(), done.outcome));
@@ -79,7 +89,8 @@ fn several_model_threads_find_what_one_finds_in_the_same_order() {
         let stop = AtomicBool::new(false);
         let mut reported = Vec::new();
         let mut report = |now: PassProgress| reported.push(now.done + now.failed);
-        let (found, failures, timings) = analysed(&sources, &config, &mut workers, &mut report, &stop);
+        let (found, failures, timings) =
+            analysed(&sources, &config, &mut workers, &mut report, &stop);
         assert_eq!(failures.len(), 1);
         assert_eq!((failures[0].path.as_str(), failures[0].stage.as_str()), ("05.png", "decode"));
         assert_eq!((timings.images, timings.model_threads), (SCENES as usize - 1, threads));
@@ -111,7 +122,8 @@ fn an_analysis_whose_memory_runs_out_midway_is_finished_with_smaller_batches() {
     let run = |loaded: Loaded| {
         let mut workers = [worker(loaded, &config)];
         let mut batches = Vec::new();
-        let found = analysed(&sources, &config, &mut workers, &mut |now| batches.push(now.batch), &stop).0;
+        let found =
+            analysed(&sources, &config, &mut workers, &mut |now| batches.push(now.batch), &stop).0;
         (found, batches)
     };
     let (whole, batches) = run(narrowed(loaded(&config), config.compute.batch, 0));
@@ -119,7 +131,8 @@ fn an_analysis_whose_memory_runs_out_midway_is_finished_with_smaller_batches() {
     let (found, batches) = run(narrowed(loaded(&config), 1, 2));
     assert_eq!((batches.first(), batches.last()), (Some(&4), Some(&1)));
     assert!(found[..8] == whole[..8]);
-    // The detector's sums follow the size of its batch in their last digits; answers and maps do not.
+    // The detector's sums follow the size of its batch in their last digits; answers and maps do
+    // not.
     for ((_, found), (_, whole)) in found.iter().zip(&whole) {
         assert_eq!(found.record.probabilities, whole.record.probabilities);
         assert!(found.maps == whole.maps, "{}", found.record.path);
@@ -135,7 +148,14 @@ fn a_batch_of_one_that_does_not_fit_ends_the_pass() {
     let stop = AtomicBool::new(false);
     let mut workers = [worker(narrowed(loaded(&config), 0, 0), &config)];
     let stage = Analysis::new(&workers[0].loaded, &config, false);
-    let pass = Pass { stage: &stage, items: &sources, workers: &mut workers, batch: 8, threads: 1, stop: &stop };
+    let pass = Pass {
+        stage: &stage,
+        items: &sources,
+        workers: &mut workers,
+        batch: 8,
+        threads: 1,
+        stop: &stop,
+    };
     let error = pass.run(&mut |_, _| Ok(())).unwrap_err();
     assert!(error.is_out_of_memory(), "{error}");
     assert_eq!(workers[0].batch, 1);
@@ -179,7 +199,10 @@ fn results_of_a_pass_that_was_stopped_are_whole_batches() {
     assert_eq!(timings.images, found.len());
     assert!((4..=SCENES as usize).contains(&found.len()), "{}", found.len());
     let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
-    let expected: Vec<&str> =
-        sources.iter().map(|source| source.path.as_str()).filter(|path| *path != "05.png").collect();
+    let expected: Vec<&str> = sources
+        .iter()
+        .map(|source| source.path.as_str())
+        .filter(|path| *path != "05.png")
+        .collect();
     assert_eq!(paths, expected[..paths.len()]);
 }

@@ -1,5 +1,5 @@
-//! Shares as bars with intervals: a panel for each thing, a group of bars for each place, a bar for each treatment;
-//! short marks above the bars. Made for ObjectPaste (the paper's Fig. 7).
+//! Shares as bars with intervals: a panel for each thing, a group of bars for each place, a bar for
+//! each treatment; short marks above the bars. Made for ObjectPaste (the paper's Fig. 7).
 
 use super::colour::{BLACK, Rgb};
 use super::svg::{Area, Canvas};
@@ -19,7 +19,8 @@ const AXIS: Rgb = [0x66; 3];
 const GRID: Rgb = [0xe4; 3];
 
 /// Four of Okabe and Ito's colours (2008), which colour-blind readers can tell apart.
-const COLOURS: [Rgb; 4] = [[0x00, 0x72, 0xb2], [0xe6, 0x9f, 0x00], [0x56, 0xb4, 0xe9], [0xcc, 0x79, 0xa7]];
+const COLOURS: [Rgb; 4] =
+    [[0x00, 0x72, 0xb2], [0xe6, 0x9f, 0x00], [0x56, 0xb4, 0xe9], [0xcc, 0x79, 0xa7]];
 
 const EDGE: f64 = 12.0;
 const AXIS_WIDTH: f64 = 44.0;
@@ -65,7 +66,8 @@ impl BarPanel {
         self.series.iter().flat_map(of_series).flatten().map(|bar| bar.n as usize).collect()
     }
 
-    /// Whether its bars are of different numbers of cases, so that each group has its own below its name.
+    /// Whether its bars are of different numbers of cases, so that each group has its own below its
+    /// name.
     fn has_numbers_below(&self) -> bool {
         self.numbers_of_cases(None).windows(2).any(|pair| pair[0] != pair[1])
     }
@@ -108,7 +110,8 @@ impl Bars {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Figure`] when there is nothing to draw, numbers of bars do not fit, or a number is not from 0 to 1.
+    /// [`Error::Figure`] when there is nothing to draw, numbers of bars do not fit, or a number is
+    /// not from 0 to 1.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
         let layout = self.layout()?;
@@ -120,13 +123,22 @@ impl Bars {
         for panel in &self.panels {
             y += HEAD_ROOM;
             let position = (EDGE + AXIS_WIDTH, y - 10.0);
-            let title = shorten(&[&panel.title], HEAD, 0.7 * (layout.width - position.0))?.pop().unwrap_or_default();
+            let title = shorten(&[&panel.title], HEAD, 0.7 * (layout.width - position.0))?
+                .pop()
+                .unwrap_or_default();
             canvas.text(&starting(&title, position, HEAD, BLACK));
             let beside = (position.0 + widths(&[&title], HEAD)?[0] + 8.0, position.1);
             canvas.text(&starting(&sample(panel.numbers_of_cases(None)), beside, SMALL, GREY));
-            let area = Area::new(EDGE + AXIS_WIDTH, y, layout.group * self.groups.len() as f64, PANEL_HEIGHT);
+            let area = Area::new(
+                EDGE + AXIS_WIDTH,
+                y,
+                layout.group * self.groups.len() as f64,
+                PANEL_HEIGHT,
+            );
             canvas.group("panel", |canvas| self.draw_panel(panel, area, &layout, canvas));
-            y = area.bottom() + FOOT_ROOM + if panel.has_numbers_below() { NUMBER_ROOM } else { 0.0 };
+            y = area.bottom()
+                + FOOT_ROOM
+                + if panel.has_numbers_below() { NUMBER_ROOM } else { 0.0 };
         }
         y += 4.0;
         for note in &self.notes {
@@ -139,7 +151,8 @@ impl Bars {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Figure(format!("bars `{}`: {message}", self.title)));
+        let refuse =
+            |message: String| Err(Error::Figure(format!("bars `{}`: {message}", self.title)));
         if self.groups.is_empty() || self.panels.is_empty() || self.series.is_empty() {
             return refuse("no groups, panels or series leave nothing to draw".into());
         }
@@ -147,7 +160,9 @@ impl Bars {
             return refuse(format!("{} series, but {} colours", self.series.len(), COLOURS.len()));
         }
         for BarPanel { title, series } in &self.panels {
-            if series.len() != self.series.len() || series.iter().any(|bars| bars.len() != self.groups.len()) {
+            if series.len() != self.series.len()
+                || series.iter().any(|bars| bars.len() != self.groups.len())
+            {
                 return refuse(format!(
                     "panel `{title}` should have {} series of {}",
                     self.series.len(),
@@ -156,7 +171,9 @@ impl Bars {
             }
             for Bar { value, interval: (lower, upper), .. } in series.iter().flatten().flatten() {
                 if [value, lower, upper].iter().any(|number| !(0.0..=1.0).contains(*number)) {
-                    return refuse(format!("panel `{title}`: {value} ({lower} to {upper}) are no shares"));
+                    return refuse(format!(
+                        "panel `{title}`: {value} ({lower} to {upper}) are no shares"
+                    ));
                 }
             }
         }
@@ -177,14 +194,16 @@ impl Bars {
         let bar = (760.0 / count).clamp(3.0, 20.0);
         let group = bar * self.series.len() as f64 + bar.max(6.0) * 0.8;
         let panels = self.panels.iter().filter(|panel| panel.has_numbers_below());
-        let below =
-            panels.flat_map(|panel| (0..self.groups.len()).map(|index| sample(panel.numbers_of_cases(Some(index)))));
+        let below = panels.flat_map(|panel| {
+            (0..self.groups.len()).map(|index| sample(panel.numbers_of_cases(Some(index))))
+        });
         let below = widths(&below.collect::<Vec<_>>(), MARK)?;
         let shortened = shorten(&self.groups, LABEL, LONGEST_NAME)?;
         let widest = widths(&shortened, LABEL)?.into_iter().chain(below).fold(0.0, f64::max) + 4.0;
         let names = |font, texts: &[&String]| widths(texts, font);
         let header = names(TITLE, &[&self.title])?[0].max(names(SUBTITLE, &[&self.subtitle])?[0]);
-        let width = (AXIS_WIDTH + group * self.groups.len() as f64).max(header).max(360.0) + 2.0 * EDGE;
+        let width =
+            (AXIS_WIDTH + group * self.groups.len() as f64).max(header).max(360.0) + 2.0 * EDGE;
         let every = ((widest / group).ceil() as usize).max(1);
         let key = if self.series.len() > 1 { LINE * self.series.len() as f64 + 4.0 } else { 0.0 };
         Ok(Layout { width, bar, group, top, header: 44.0 + key, every, names: shortened })
@@ -219,21 +238,51 @@ impl Bars {
             let text = format!("{value:.3}");
             let content = text.trim_end_matches('0').trim_end_matches('.');
             let position = (area.x - 5.0, y + LABEL.drop());
-            canvas.text(&Text { content, at: position, font: LABEL, anchor: Anchor::End, turn: 0.0, fill: GREY });
+            canvas.text(&Text {
+                content,
+                at: position,
+                font: LABEL,
+                anchor: Anchor::End,
+                turn: 0.0,
+                fill: GREY,
+            });
         }
         let text_position = (EDGE + 7.0, area.y + area.height / 2.0);
         let content = &self.value_label;
-        canvas.text(&Text { content, at: text_position, font: LABEL, anchor: Anchor::Middle, turn: -90.0, fill: GREY });
+        canvas.text(&Text {
+            content,
+            at: text_position,
+            font: LABEL,
+            anchor: Anchor::Middle,
+            turn: -90.0,
+            fill: GREY,
+        });
         for (group, name) in layout.names.iter().enumerate() {
             let left = area.x + layout.group * group as f64;
             if group % layout.every == 0 {
                 let position = (left + layout.group / 2.0, area.bottom() + 13.0);
                 let (content, anchor) = (name, Anchor::Middle);
-                canvas.text(&Text { content, at: position, font: LABEL, anchor, turn: 0.0, fill: BLACK });
+                canvas.text(&Text {
+                    content,
+                    at: position,
+                    font: LABEL,
+                    anchor,
+                    turn: 0.0,
+                    fill: BLACK,
+                });
                 if panel.has_numbers_below() {
-                    let (content, position) =
-                        (&sample(panel.numbers_of_cases(Some(group))), (position.0, position.1 + NUMBER_ROOM));
-                    canvas.text(&Text { content, at: position, font: MARK, anchor, turn: 0.0, fill: GREY });
+                    let (content, position) = (
+                        &sample(panel.numbers_of_cases(Some(group))),
+                        (position.0, position.1 + NUMBER_ROOM),
+                    );
+                    canvas.text(&Text {
+                        content,
+                        at: position,
+                        font: MARK,
+                        anchor,
+                        turn: 0.0,
+                        fill: GREY,
+                    });
                 }
             }
             let indent = (layout.group - layout.bar * self.series.len() as f64) / 2.0;
@@ -251,7 +300,13 @@ fn starting(content: &str, at: (f64, f64), font: Font, fill: Rgb) -> Text<'_> {
     Text { content, at, font, anchor: Anchor::Start, turn: 0.0, fill }
 }
 
-fn draw_bar(bar: &Bar, (x, width): (f64, f64), height: &impl Fn(f64) -> f64, colour: Rgb, canvas: &mut Canvas) {
+fn draw_bar(
+    bar: &Bar,
+    (x, width): (f64, f64),
+    height: &impl Fn(f64) -> f64,
+    colour: Rgb,
+    canvas: &mut Canvas,
+) {
     let (foot, head) = (height(0.0), height(bar.value));
     canvas.rect(Area::new(x + 0.4, head, width - 0.8, foot - head), colour);
     let middle = x + width / 2.0;
@@ -259,7 +314,14 @@ fn draw_bar(bar: &Bar, (x, width): (f64, f64), height: &impl Fn(f64) -> f64, col
     canvas.line((middle, lower), (middle, upper), BLACK, 0.8);
     if !bar.mark.is_empty() {
         let (content, at) = (&bar.mark, (middle, upper - 2.5));
-        canvas.text(&Text { content, at, font: MARK, anchor: Anchor::Middle, turn: 0.0, fill: BLACK });
+        canvas.text(&Text {
+            content,
+            at,
+            font: MARK,
+            anchor: Anchor::Middle,
+            turn: 0.0,
+            fill: BLACK,
+        });
     }
 }
 
@@ -314,7 +376,8 @@ mod tests {
         wrong.panels[0].series[0].pop();
         assert!(wrong.svg().is_err());
         let mut wrong = bars();
-        wrong.panels[0].series[0][0] = Some(Bar { value: f64::NAN, interval: (0.0, 1.0), mark: String::new(), n: 40 });
+        wrong.panels[0].series[0][0] =
+            Some(Bar { value: f64::NAN, interval: (0.0, 1.0), mark: String::new(), n: 40 });
         assert!(wrong.svg().unwrap_err().to_string().contains("no shares"));
         assert!(Bars { groups: Vec::new(), ..bars() }.svg().is_err());
     }

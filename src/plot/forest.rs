@@ -95,7 +95,16 @@ impl Layout {
         for note in &picture.notes {
             notes.extend(lines(&wrap(note, SMALL, inner)?, SMALL, MARGIN, &mut y));
         }
-        Ok(Self { title, subtitle, notes, labels, area, range: picture.range(), width, height: y + MARGIN })
+        Ok(Self {
+            title,
+            subtitle,
+            notes,
+            labels,
+            area,
+            range: picture.range(),
+            width,
+            height: y + MARGIN,
+        })
     }
 
     fn x(&self, value: f64) -> f64 {
@@ -113,23 +122,36 @@ impl Forest {
         self.check()?;
         let layout = Layout::of(self)?;
         let mut canvas = Canvas::default();
-        let blocks = [(TITLE, BLACK, &layout.title), (SUBTITLE, GREY, &layout.subtitle), (SMALL, GREY, &layout.notes)];
+        let blocks = [
+            (TITLE, BLACK, &layout.title),
+            (SUBTITLE, GREY, &layout.subtitle),
+            (SMALL, GREY, &layout.notes),
+        ];
         for (font, fill, block) in blocks {
-            block.iter().for_each(|(line, at)| text(&mut canvas, line, *at, font, Anchor::Start, fill));
+            block
+                .iter()
+                .for_each(|(line, at)| text(&mut canvas, line, *at, font, Anchor::Start, fill));
         }
         canvas.group("axis", |canvas| self.draw_axis(&layout, canvas));
         canvas.group("rows", |canvas| {
-            self.rows.iter().enumerate().for_each(|(number, row)| draw_row(row, number, &layout, canvas));
+            self.rows
+                .iter()
+                .enumerate()
+                .for_each(|(number, row)| draw_row(row, number, &layout, canvas));
         });
         Ok(canvas.finish(&self.title, layout.width, layout.height))
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Figure(format!("forest plot `{}`: {message}", self.title)));
+        let refuse = |message: String| {
+            Err(Error::Figure(format!("forest plot `{}`: {message}", self.title)))
+        };
         if self.rows.is_empty() {
             return refuse("no rows leave nothing to draw".into());
         }
-        let numbers = |row: &ForestRow| [row.value, row.interval.0, row.interval.1, row.reference.unwrap_or(0.0)];
+        let numbers = |row: &ForestRow| {
+            [row.value, row.interval.0, row.interval.1, row.reference.unwrap_or(0.0)]
+        };
         match self.rows.iter().find(|row| !numbers(row).iter().all(|number| number.is_finite())) {
             Some(row) => refuse(format!("a number of row `{}` is not finite", row.label)),
             None => Ok(()),
@@ -138,8 +160,12 @@ impl Forest {
 
     /// From the lowest to the highest number, 0 included, and a little more.
     fn range(&self) -> (f64, f64) {
-        let numbers = self.rows.iter().flat_map(|row| [row.interval.0, row.interval.1, row.reference.unwrap_or(0.0)]);
-        let (lower, upper) = numbers.fold((0.0_f64, 0.0_f64), |(a, b), number| (a.min(number), b.max(number)));
+        let numbers = self
+            .rows
+            .iter()
+            .flat_map(|row| [row.interval.0, row.interval.1, row.reference.unwrap_or(0.0)]);
+        let (lower, upper) =
+            numbers.fold((0.0_f64, 0.0_f64), |(a, b), number| (a.min(number), b.max(number)));
         let room = if upper > lower { 0.03 * (upper - lower) } else { 1.0 };
         (lower - room, upper + room)
     }
@@ -167,7 +193,14 @@ impl Forest {
 fn draw_row(row: &ForestRow, number: usize, layout: &Layout, canvas: &mut Canvas) {
     let area = layout.area;
     let y = area.y + ROW_HEIGHT * (number as f64 + 0.5);
-    text(canvas, &layout.labels[number], (area.x - GAP, y + LABEL.drop()), LABEL, Anchor::End, BLACK);
+    text(
+        canvas,
+        &layout.labels[number],
+        (area.x - GAP, y + LABEL.drop()),
+        LABEL,
+        Anchor::End,
+        BLACK,
+    );
     text(canvas, &row.remark, (area.right() + GAP, y + REMARK.drop()), REMARK, Anchor::Start, GREY);
     if let Some(reference) = row.reference {
         let x = layout.x(reference);
@@ -213,9 +246,13 @@ mod tests {
         let svg = forest().svg().unwrap();
         let markup = svg.as_str();
         assert_eq!(markup.matches("<circle").count(), 3);
-        let hollow = |colour: &str| markup.matches(&format!("fill=\"#ffffff\" stroke=\"#{colour}\"")).count();
+        let hollow = |colour: &str| {
+            markup.matches(&format!("fill=\"#ffffff\" stroke=\"#{colour}\"")).count()
+        };
         assert_eq!((hollow("d55e00"), hollow("0072b2")), (1, 0), "{markup}");
-        for words in ["Tree &amp; &lt;2&gt;, Joy", "12 of 30", "A note.", "log odds ratio", ">by hand<"] {
+        for words in
+            ["Tree &amp; &lt;2&gt;, Joy", "12 of 30", "A note.", "log odds ratio", ">by hand<"]
+        {
             assert!(markup.contains(words), "{words}: {markup}");
         }
         // Grey strokes of the two rows that have something to compare with.

@@ -1,12 +1,12 @@
 //! Which characters can be drawn, and in which font.
 //!
-//! Nearly all text is set in the embedded DejaVu Sans, the same on every machine. It has Latin, Greek, Cyrillic,
-//! Arabic, Hebrew and more, but no Chinese, Japanese or Korean. A character that it lacks is taken from a font of the
-//! machine where one has it, and is otherwise written as its code point, as `U+732B`: a reader can look that up, and an
-//! empty box says nothing.
+//! Nearly all text is set in the embedded DejaVu Sans, the same on every machine. It has Latin,
+//! Greek, Cyrillic, Arabic, Hebrew and more, but no Chinese, Japanese or Korean. A character that
+//! it lacks is taken from a font of the machine where one has it, and is otherwise written as its
+//! code point, as `U+732B`: a reader can look that up, and an empty box says nothing.
 //!
-//! In: text. Out: the text that is drawn in its place, and the renderer's options. The machine's fonts are looked for
-//! once, and only when a character asks for them.
+//! In: text. Out: the text that is drawn in its place, and the renderer's options. The machine's
+//! fonts are looked for once, and only when a character asks for them.
 
 use super::text::FAMILY;
 use resvg::usvg::{self, FontResolver, Options, fontdb};
@@ -30,7 +30,8 @@ struct Fonts {
     database: Arc<fontdb::Database>,
     regular: fontdb::ID,
     bold: fontdb::ID,
-    /// Faces in the order in which they are asked: the embedded ones, then the others by their names.
+    /// Faces in the order in which they are asked: the embedded ones, then the others by their
+    /// names.
     order: Vec<fontdb::ID>,
     coverage: HashMap<fontdb::ID, Coverage>,
 }
@@ -45,10 +46,15 @@ impl Fonts {
         });
         add(&mut database);
         let name = |id: &fontdb::ID| {
-            database.face(*id).map(|face| (face.weight != fontdb::Weight::NORMAL, face.post_script_name.clone()))
+            database
+                .face(*id)
+                .map(|face| (face.weight != fontdb::Weight::NORMAL, face.post_script_name.clone()))
         };
-        let mut others: Vec<fontdb::ID> =
-            database.faces().map(|face| face.id).filter(|id| ![regular, bold].contains(id)).collect();
+        let mut others: Vec<fontdb::ID> = database
+            .faces()
+            .map(|face| face.id)
+            .filter(|id| ![regular, bold].contains(id))
+            .collect();
         others.sort_by_cached_key(name);
         let order = [vec![regular, bold], others].concat();
         let of_face = |&id: &fontdb::ID| {
@@ -71,13 +77,17 @@ impl Fonts {
     }
 }
 
-/// The characters for which a font has outlines; `None` of what is no such font, as one of bitmaps, which would be lost
-/// in an SVG.
+/// The characters for which a font has outlines; `None` of what is no such font, as one of bitmaps,
+/// which would be lost in an SVG.
 fn coverage(data: &[u8], index: u32) -> Option<Coverage> {
     let font = FontRef::from_index(data, index).ok()?;
     font.outline_glyphs().format()?;
-    let mut codes: Vec<u32> =
-        font.charmap().mappings().filter(|(_, glyph)| glyph.to_u32() != 0).map(|mapping| mapping.0).collect();
+    let mut codes: Vec<u32> = font
+        .charmap()
+        .mappings()
+        .filter(|(_, glyph)| glyph.to_u32() != 0)
+        .map(|mapping| mapping.0)
+        .collect();
     codes.sort_unstable();
     let mut ranges: Coverage = Vec::new();
     for code in codes {
@@ -96,7 +106,8 @@ fn embedded() -> &'static Fonts {
 
 static INSTALLED: OnceLock<Fonts> = OnceLock::new();
 
-/// The embedded faces and those of the machine; in unit tests, whose pictures are the same everywhere, without those.
+/// The embedded faces and those of the machine; in unit tests, whose pictures are the same
+/// everywhere, without those.
 fn installed() -> &'static Fonts {
     INSTALLED.get_or_init(|| {
         Fonts::new(|database| {
@@ -107,19 +118,23 @@ fn installed() -> &'static Fonts {
     })
 }
 
-/// The renderer's options. Text must have gone through [`drawable`] before: fonts of the machine are there once a
-/// character has asked for them.
+/// The renderer's options. Text must have gone through [`drawable`] before: fonts of the machine
+/// are there once a character has asked for them.
 pub(super) fn options() -> Options<'static> {
     let fonts = INSTALLED.get().unwrap_or_else(embedded);
     let select_font = |font: &usvg::Font, _: &mut Arc<fontdb::Database>| {
         Some(if font.weight() >= BOLD_WEIGHT { fonts.bold } else { fonts.regular })
     };
-    let select_fallback =
-        |character: char, used: &[fontdb::ID], _: &mut Arc<fontdb::Database>| fonts.face_of(character, used);
+    let select_fallback = |character: char, used: &[fontdb::ID], _: &mut Arc<fontdb::Database>| {
+        fonts.face_of(character, used)
+    };
     Options {
         font_family: FAMILY.into(),
         fontdb: Arc::clone(&fonts.database),
-        font_resolver: FontResolver { select_font: Box::new(select_font), select_fallback: Box::new(select_fallback) },
+        font_resolver: FontResolver {
+            select_font: Box::new(select_font),
+            select_fallback: Box::new(select_fallback),
+        },
         ..Options::default()
     }
 }
@@ -134,7 +149,9 @@ pub(super) fn drawable(text: &str) -> Cow<'_, str> {
     for character in text.chars() {
         let escaped = !is_drawable(character);
         let joins = |other: char| !other.is_whitespace();
-        if (escaped && drawn.chars().next_back().is_some_and(joins)) || (after_escape && !escaped && joins(character)) {
+        if (escaped && drawn.chars().next_back().is_some_and(joins))
+            || (after_escape && !escaped && joins(character))
+        {
             drawn.push(' ');
         }
         match escaped {
@@ -156,7 +173,8 @@ pub(super) fn is_drawable(character: char) -> bool {
 }
 
 /// Characters that join, separate or direct others and have no shape of their own (Unicode 16,
-/// Default_Ignorable_Code_Point), and those for which [`super::markup::escape`] puts something else.
+/// Default_Ignorable_Code_Point), and those for which [`super::markup::escape`] puts something
+/// else.
 fn is_ignorable(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -171,7 +189,8 @@ mod tests {
 
     #[test]
     fn what_no_font_has_is_written_as_its_code_point() {
-        for text in ["Tree", "Übung ñ", "سعادة", "радость", "שמחה", "a\tb", "e\u{301}", "a\u{200d}b"]
+        for text in
+            ["Tree", "Übung ñ", "سعادة", "радость", "שמחה", "a\tb", "e\u{301}", "a\u{200d}b"]
         {
             assert!(matches!(drawable(text), Cow::Borrowed(_)), "{text}");
         }
@@ -188,6 +207,9 @@ mod tests {
         assert_eq!(others.face_of('ب', &[regular]), Some(bold));
         assert_eq!(others.face_of('ب', &[regular, bold]), Some(other));
         assert_eq!(others.face_of('猫', &[]), None);
-        assert_eq!(Fonts::new(|database| database.load_font_data(b"no font".to_vec())).order.len(), 2);
+        assert_eq!(
+            Fonts::new(|database| database.load_font_data(b"no font".to_vec())).order.len(),
+            2
+        );
     }
 }

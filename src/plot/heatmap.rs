@@ -1,5 +1,6 @@
-//! A matrix as a picture: one coloured cell per value with the value printed in it, slanted column labels, a colour
-//! bar. Made for association matrices (classes x emotions) and square tables of correlations.
+//! A matrix as a picture: one coloured cell per value with the value printed in it, slanted column
+//! labels, a colour bar. Made for association matrices (classes x emotions) and square tables of
+//! correlations.
 
 mod layout;
 #[cfg(test)]
@@ -28,10 +29,11 @@ const AXIS: Rgb = [0x66; 3];
 const EMPTY: Rgb = [0xf4; 3];
 const HATCH: Rgb = [0xbc; 3];
 
-/// What a heatmap shows. Every field is free to change; [`Heatmap::default`] is an empty one over the range 0 to 1.
+/// What a heatmap shows. Every field is free to change; [`Heatmap::default`] is an empty one over
+/// the range 0 to 1.
 ///
-/// Labels may be long (they are shortened with an ellipsis from 400 pixels on, about 70 letters) and may hold any
-/// characters; those that no font has appear as their code points, as `U+732B`.
+/// Labels may be long (they are shortened with an ellipsis from 400 pixels on, about 70 letters)
+/// and may hold any characters; those that no font has appear as their code points, as `U+732B`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heatmap {
     /// The first line, bold; none when empty.
@@ -42,9 +44,11 @@ pub struct Heatmap {
     pub rows: Vec<String>,
     /// Labels of the columns, from the left.
     pub columns: Vec<String>,
-    /// One inner vector per row, with one value per column; `None` is an empty cell: hatched and without a number.
+    /// One inner vector per row, with one value per column; `None` is an empty cell: hatched and
+    /// without a number.
     pub values: Vec<Vec<Option<f64>>>,
-    /// The values at the two ends of the colour bar. With zero strictly inside, the colours diverge from zero.
+    /// The values at the two ends of the colour bar. With zero strictly inside, the colours diverge
+    /// from zero.
     pub range: (f64, f64),
     /// What a value is, written along the colour bar.
     pub value_label: String,
@@ -54,9 +58,11 @@ pub struct Heatmap {
     pub column_notes: Vec<String>,
     /// What the column notes are, at their left.
     pub column_notes_label: String,
-    /// Columns that are drawn faded, by number, as those of few images; what it means is for the notes to say.
+    /// Columns that are drawn faded, by number, as those of few images; what it means is for the
+    /// notes to say.
     pub faded: Vec<usize>,
-    /// Cells that get a dot in their upper right corner, as (row, column); what it means is for the notes to say.
+    /// Cells that get a dot in their upper right corner, as (row, column); what it means is for the
+    /// notes to say.
     pub marks: Vec<(usize, usize)>,
     /// Lines of small print below everything.
     pub notes: Vec<String>,
@@ -86,8 +92,9 @@ impl Heatmap {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Figure`] when there is no cell, when labels and values differ in number, when the range is not finite
-    /// and ascending, or when a value is not finite or lies outside the range by more than rounding.
+    /// [`Error::Figure`] when there is no cell, when labels and values differ in number, when the
+    /// range is not finite and ascending, or when a value is not finite or lies outside the range
+    /// by more than rounding.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
         let layout = Layout::of(self)?;
@@ -103,7 +110,8 @@ impl Heatmap {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Figure(format!("heatmap `{}`: {message}", self.title)));
+        let refuse =
+            |message: String| Err(Error::Figure(format!("heatmap `{}`: {message}", self.title)));
         let (rows, columns) = (self.rows.len(), self.columns.len());
         if rows == 0 || columns == 0 {
             return refuse(format!("{rows} rows and {columns} columns leave nothing to draw"));
@@ -113,10 +121,16 @@ impl Heatmap {
         }
         if let Some(row) = self.values.iter().position(|row| row.len() != columns) {
             let found = self.values[row].len();
-            return refuse(format!("{columns} column labels, but {found} values in row `{}`", self.rows[row]));
+            return refuse(format!(
+                "{columns} column labels, but {found} values in row `{}`",
+                self.rows[row]
+            ));
         }
         if !self.column_notes.is_empty() && self.column_notes.len() != columns {
-            return refuse(format!("{columns} columns, but {} column notes", self.column_notes.len()));
+            return refuse(format!(
+                "{columns} columns, but {} column notes",
+                self.column_notes.len()
+            ));
         }
         let (lower, upper) = self.range;
         let span = upper - lower;
@@ -127,9 +141,12 @@ impl Heatmap {
         let rounding = 1e-6 * span;
         for (row, values) in self.rows.iter().zip(&self.values) {
             for (column, value) in self.columns.iter().zip(values) {
-                if let Some(value) = value.filter(|v| !(lower - rounding..=upper + rounding).contains(v)) {
+                if let Some(value) =
+                    value.filter(|v| !(lower - rounding..=upper + rounding).contains(v))
+                {
                     return refuse(format!(
-                        "the value of row `{row}`, column `{column}` is {value}, not a number from {lower} to {upper}"
+                        "the value of row `{row}`, column `{column}` is {value}, not a number from \
+                         {lower} to {upper}"
                     ));
                 }
             }
@@ -143,10 +160,24 @@ impl Heatmap {
 
     fn draw_header(&self, layout: &Layout, canvas: &mut Canvas) {
         for (line, at) in &layout.title {
-            canvas.text(&Text { content: line, at: *at, font: TITLE, anchor: Anchor::Start, turn: 0.0, fill: BLACK });
+            canvas.text(&Text {
+                content: line,
+                at: *at,
+                font: TITLE,
+                anchor: Anchor::Start,
+                turn: 0.0,
+                fill: BLACK,
+            });
         }
         for (line, at) in &layout.subtitle {
-            canvas.text(&Text { content: line, at: *at, font: SUBTITLE, anchor: Anchor::Start, turn: 0.0, fill: GREY });
+            canvas.text(&Text {
+                content: line,
+                at: *at,
+                font: SUBTITLE,
+                anchor: Anchor::Start,
+                turn: 0.0,
+                fill: GREY,
+            });
         }
     }
 
@@ -164,11 +195,23 @@ impl Heatmap {
                     false => scale.colour(value),
                 };
                 canvas.rect(area, colour);
-                let position = (area.x + area.width / 2.0, area.y + area.height / 2.0 + VALUE.drop());
+                let position =
+                    (area.x + area.width / 2.0, area.y + area.height / 2.0 + VALUE.drop());
                 let (content, fill) = (&layout::cell_text(value), readable_on(colour));
-                canvas.text(&Text { content, at: position, font: VALUE, anchor: Anchor::Middle, turn: 0.0, fill });
+                canvas.text(&Text {
+                    content,
+                    at: position,
+                    font: VALUE,
+                    anchor: Anchor::Middle,
+                    turn: 0.0,
+                    fill,
+                });
                 if self.marks.contains(&(row, column)) {
-                    canvas.spot((area.right() - MARK_INSET, area.y + MARK_INSET), MARK_RADIUS, fill);
+                    canvas.spot(
+                        (area.right() - MARK_INSET, area.y + MARK_INSET),
+                        MARK_RADIUS,
+                        fill,
+                    );
                 }
             }
         }
@@ -176,8 +219,18 @@ impl Heatmap {
 
     fn draw_column_labels(&self, layout: &Layout, canvas: &mut Canvas) {
         for (column, content) in layout.columns.iter().enumerate() {
-            let (at, fill) = (layout.column_label(column), if self.faded.contains(&column) { AXIS } else { BLACK });
-            canvas.text(&Text { content, at, font: LABEL, anchor: Anchor::Start, turn: -layout::SLANT, fill });
+            let (at, fill) = (
+                layout.column_label(column),
+                if self.faded.contains(&column) { AXIS } else { BLACK },
+            );
+            canvas.text(&Text {
+                content,
+                at,
+                font: LABEL,
+                anchor: Anchor::Start,
+                turn: -layout::SLANT,
+                fill,
+            });
         }
     }
 
@@ -189,11 +242,20 @@ impl Heatmap {
             let y = layout.grid.bottom() + layout::GAP + SMALL.size * super::text::ASCENT;
             let position = (layout.grid.x - layout::GAP, y);
             let content = &layout.column_notes_label;
-            canvas.text(&Text { content, at: position, font: SMALL, anchor: Anchor::End, turn: 0.0, fill: GREY });
+            canvas.text(&Text {
+                content,
+                at: position,
+                font: SMALL,
+                anchor: Anchor::End,
+                turn: 0.0,
+                fill: GREY,
+            });
             for (column, content) in layout.column_notes.iter().enumerate() {
                 let x = layout.column_centre(column);
                 let (position, anchor, turn) = match layout.footer {
-                    Footer::Upright => ((x + SMALL.drop(), layout.grid.bottom() + layout::GAP), Anchor::End, -90.0),
+                    Footer::Upright => {
+                        ((x + SMALL.drop(), layout.grid.bottom() + layout::GAP), Anchor::End, -90.0)
+                    }
                     Footer::Level | Footer::None => ((x, y), Anchor::Middle, 0.0),
                 };
                 canvas.text(&Text { content, at: position, font: SMALL, anchor, turn, fill: GREY });
@@ -205,7 +267,8 @@ impl Heatmap {
         let bar = layout.bar;
         let (lower, upper) = self.range;
         let scale = Scale::new(self.range);
-        let colours: Vec<Rgb> = (0..=32).map(|i| scale.colour(lower + (upper - lower) * f64::from(i) / 32.0)).collect();
+        let colours: Vec<Rgb> =
+            (0..=32).map(|i| scale.colour(lower + (upper - lower) * f64::from(i) / 32.0)).collect();
         canvas.gradient("values", bar, &colours);
         for (value, label) in &layout.ticks {
             let y = bar.bottom() - (value - lower) / (upper - lower) * bar.height;
@@ -231,7 +294,14 @@ impl Heatmap {
             canvas.group("empty", |canvas| draw_empty(swatch, canvas));
         }
         for (line, at) in &layout.notes {
-            canvas.text(&Text { content: line, at: *at, font: SMALL, anchor: Anchor::Start, turn: 0.0, fill: GREY });
+            canvas.text(&Text {
+                content: line,
+                at: *at,
+                font: SMALL,
+                anchor: Anchor::Start,
+                turn: 0.0,
+                fill: GREY,
+            });
         }
     }
 }
@@ -245,6 +315,13 @@ fn draw_row_labels(layout: &Layout, canvas: &mut Canvas) {
     for (row, content) in layout.rows.iter().enumerate() {
         let cell = layout.cell(row, 0);
         let position = (layout.grid.x - layout::GAP, cell.y + cell.height / 2.0 + LABEL.drop());
-        canvas.text(&Text { content, at: position, font: LABEL, anchor: Anchor::End, turn: 0.0, fill: BLACK });
+        canvas.text(&Text {
+            content,
+            at: position,
+            font: LABEL,
+            anchor: Anchor::End,
+            turn: 0.0,
+            fill: BLACK,
+        });
     }
 }

@@ -14,8 +14,9 @@ pub(super) fn hex([red, green, blue]: Rgb) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
-/// Text for element contents and attributes. Line ends, tabs and control characters, most of which XML forbids, become
-/// spaces; the two code points that XML forbids besides become the replacement character.
+/// Text for element contents and attributes. Line ends, tabs and control characters, most of which
+/// XML forbids, become spaces; the two code points that XML forbids besides become the replacement
+/// character.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -39,7 +40,10 @@ mod tests {
 
     #[test]
     fn escaped_text_is_what_an_xml_reader_gives_back() {
-        assert_eq!(escape("a<b & \"c\">\n\u{1}\u{ffff}"), "a&lt;b &amp; &quot;c&quot;&gt;  \u{fffd}");
+        assert_eq!(
+            escape("a<b & \"c\">\n\u{1}\u{ffff}"),
+            "a&lt;b &amp; &quot;c&quot;&gt;  \u{fffd}"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Pictures for papers: what goes in is data with labels, what comes out is SVG, and PNG drawn from it.
+//! Pictures for papers: what goes in is data with labels, what comes out is SVG, and PNG drawn from
+//! it.
 //!
-//! A picture is written as SVG with text in DejaVu Sans, which the library carries with it: system fonts are looked at
-//! only for characters that it lacks, and what no font has is written as its code point. Lengths are CSS pixels, 1/96
-//! inch. The same picture gives the same bytes.
+//! A picture is written as SVG with text in DejaVu Sans, which the library carries with it: system
+//! fonts are looked at only for characters that it lacks, and what no font has is written as its
+//! code point. Lengths are CSS pixels, 1/96 inch. The same picture gives the same bytes.
 
 mod bars;
 mod colour;
@@ -23,7 +24,8 @@ mod text;
 
 pub use bars::{Bar, BarPanel, Bars};
 pub use explanation::{
-    Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PHOTO_SCALE, PartValue, Ranked, ValueBars,
+    Answer, Colours, Dimension, Explanation, MethodMap, OutlinedObject, PHOTO_SCALE, PartValue,
+    Ranked, ValueBars,
 };
 pub use forest::{Forest, ForestRow};
 pub use heatmap::Heatmap;
@@ -56,19 +58,20 @@ impl Svg {
         &self.markup
     }
 
-    /// The PNG: 8-bit RGB, `scale` pixels per CSS pixel, its resolution recorded so that its printed size is that of
-    /// the SVG.
+    /// The PNG: 8-bit RGB, `scale` pixels per CSS pixel, its resolution recorded so that its
+    /// printed size is that of the SVG.
     ///
     /// # Errors
-    /// [`Error::Figure`] when `scale` is not positive or the PNG would have more than 100 million pixels.
+    /// [`Error::Figure`] when `scale` is not positive or the PNG would have more than 100 million
+    /// pixels.
     pub fn png(&self, scale: f64) -> Result<Vec<u8>> {
         self.check(scale)?;
         self.draw(&text::parse(&self.markup)?, scale)
     }
 
-    /// The SVG with its text as outlines. Browsers, office programs, LaTeX and drawing programs then all show the same
-    /// picture; a font embedded in the file would be ignored by most but browsers, and would be larger. Each outline
-    /// carries its text as `aria-label`.
+    /// The SVG with its text as outlines. Browsers, office programs, LaTeX and drawing programs
+    /// then all show the same picture; a font embedded in the file would be ignored by most but
+    /// browsers, and would be larger. Each outline carries its text as `aria-label`.
     ///
     /// # Errors
     /// [`Error::Figure`] when the renderer refuses the picture.
@@ -80,8 +83,8 @@ impl Svg {
         let [width, height] = [self.width, self.height].map(|side| (side * scale).round());
         if !(scale > 0.0 && width >= 1.0 && height >= 1.0 && width * height <= MOST_PIXELS) {
             return Err(Error::Figure(format!(
-                "a PNG of {width} x {height} pixels (scale {scale}) cannot be drawn: the most is {MOST_PIXELS} pixels \
-                 in all; show fewer rows or columns, or choose another scale"
+                "a PNG of {width} x {height} pixels (scale {scale}) cannot be drawn: the most is \
+                 {MOST_PIXELS} pixels in all; show fewer rows or columns, or choose another scale"
             )));
         }
         Ok(())
@@ -89,19 +92,30 @@ impl Svg {
 
     fn draw(&self, tree: &usvg::Tree, scale: f64) -> Result<Vec<u8>> {
         let [width, height] = [self.width, self.height].map(|side| (side * scale).round() as u32);
-        let undrawable = |e: &dyn std::fmt::Display| Error::Figure(format!("the PNG cannot be made: {e}"));
-        let mut pixels = tiny_skia::Pixmap::new(width, height).ok_or_else(|| undrawable(&"no memory"))?;
+        let undrawable =
+            |e: &dyn std::fmt::Display| Error::Figure(format!("the PNG cannot be made: {e}"));
+        let mut pixels =
+            tiny_skia::Pixmap::new(width, height).ok_or_else(|| undrawable(&"no memory"))?;
         pixels.fill(tiny_skia::Color::WHITE);
-        resvg::render(tree, tiny_skia::Transform::from_scale(scale as f32, scale as f32), &mut pixels.as_mut());
+        resvg::render(
+            tree,
+            tiny_skia::Transform::from_scale(scale as f32, scale as f32),
+            &mut pixels.as_mut(),
+        );
         // White paper below everything: alpha is 255 everywhere.
-        let rgb: Vec<u8> = pixels.data().chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]).collect();
+        let rgb: Vec<u8> =
+            pixels.data().chunks_exact(4).flat_map(|rgba| [rgba[0], rgba[1], rgba[2]]).collect();
 
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, width, height);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
         let per_metre = (scale * 96.0 / 0.0254).round() as u32;
-        encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: per_metre, yppu: per_metre, unit: png::Unit::Meter }));
+        encoder.set_pixel_dims(Some(png::PixelDimensions {
+            xppu: per_metre,
+            yppu: per_metre,
+            unit: png::Unit::Meter,
+        }));
         let mut writer = encoder.write_header().map_err(|e| undrawable(&e))?;
         writer.write_image_data(&rgb).map_err(|e| undrawable(&e))?;
         writer.finish().map_err(|e| undrawable(&e))?;
@@ -109,7 +123,8 @@ impl Svg {
     }
 }
 
-/// How many cases something is of, in a few letters: `n = 12`, `n = 9 to 12`, or nothing where no number is known.
+/// How many cases something is of, in a few letters: `n = 12`, `n = 9 to 12`, or nothing where no
+/// number is known.
 pub(crate) fn sample(numbers: impl IntoIterator<Item = usize>) -> String {
     let ends = numbers.into_iter().fold(None, |ends, n| {
         let (least, most) = ends.unwrap_or((n, n));
@@ -147,10 +162,12 @@ pub fn write(picture: &Svg, png_path: &Path, svg_path: &Path) -> Result<()> {
     write_scaled(picture, PRINT_SCALE, png_path, svg_path)
 }
 
-/// Writes the picture as PNG, `scale` pixels per CSS pixel, and as SVG with outlined text; each file appears whole.
+/// Writes the picture as PNG, `scale` pixels per CSS pixel, and as SVG with outlined text; each
+/// file appears whole.
 ///
 /// # Errors
-/// As [`Svg::png`] and [`Svg::outlined`], before any file is touched; [`Error::Io`] when one cannot be written.
+/// As [`Svg::png`] and [`Svg::outlined`], before any file is touched; [`Error::Io`] when one cannot
+/// be written.
 pub fn write_scaled(picture: &Svg, scale: f64, png_path: &Path, svg_path: &Path) -> Result<()> {
     picture.check(scale)?;
     let tree = text::parse(&picture.markup)?;

@@ -1,5 +1,5 @@
-//! Text turned into outlines: every `<text>` line of a picture becomes a `<path>` with the text as its label; all other
-//! lines stay as they are.
+//! Text turned into outlines: every `<text>` line of a picture becomes a `<path>` with the text as
+//! its label; all other lines stay as they are.
 
 use super::markup::{hex, number};
 use resvg::tiny_skia::{PathSegment, Point};
@@ -13,13 +13,18 @@ pub(super) fn outlined(markup: &str, tree: &usvg::Tree) -> String {
     collect(tree.root(), &mut texts);
     let mut outlined = String::with_capacity(4 * markup.len());
     for line in markup.lines() {
-        let Some((id, attributes)) = line.strip_prefix(r#"<text id=""#).and_then(|rest| rest.split_once('"')) else {
+        let Some((id, attributes)) =
+            line.strip_prefix(r#"<text id=""#).and_then(|rest| rest.split_once('"'))
+        else {
             outlined.push_str(line);
             outlined.push('\n');
             continue;
         };
-        let content = attributes.split_once('>').map_or("", |(_, content)| content.trim_end_matches("</text>"));
-        let named = attributes.split_once(" aria-label=\"").and_then(|(_, rest)| rest.split_once('"'));
+        let content = attributes
+            .split_once('>')
+            .map_or("", |(_, content)| content.trim_end_matches("</text>"));
+        let named =
+            attributes.split_once(" aria-label=\"").and_then(|(_, rest)| rest.split_once('"'));
         let label = named.map_or(content, |(label, _)| label);
         // Text in which nothing is visible is not in the tree.
         if let Some(text) = texts.get(id) {
@@ -47,13 +52,16 @@ fn write_outlines(group: &usvg::Group, label: &str, markup: &mut String) {
         match node {
             usvg::Node::Path(path) => {
                 let placed = path.data().clone().transform(path.abs_transform());
-                let Some((placed, usvg::Paint::Color(fill))) = placed.zip(path.fill().map(usvg::Fill::paint)) else {
+                let Some((placed, usvg::Paint::Color(fill))) =
+                    placed.zip(path.fill().map(usvg::Fill::paint))
+                else {
                     continue;
                 };
                 let fill = hex([fill.red, fill.green, fill.blue]);
                 let data = Pen::default().draw(placed.segments());
                 // Writing to a string cannot fail.
-                let _ = writeln!(markup, r#"<path aria-label="{label}" fill="{fill}" d="{data}"/>"#);
+                let _ =
+                    writeln!(markup, r#"<path aria-label="{label}" fill="{fill}" d="{data}"/>"#);
             }
             usvg::Node::Group(inner) => write_outlines(inner, label, markup),
             usvg::Node::Text(_) | usvg::Node::Image(_) => {}
@@ -61,8 +69,8 @@ fn write_outlines(group: &usvg::Group, label: &str, markup: &mut String) {
     }
 }
 
-/// Writes path data in whole hundredths of a pixel relative to the point before: half as long as absolute coordinates,
-/// and roundings do not add up, as the pen knows where it really is.
+/// Writes path data in whole hundredths of a pixel relative to the point before: half as long as
+/// absolute coordinates, and roundings do not add up, as the pen knows where it really is.
 #[derive(Default)]
 struct Pen {
     data: String,
@@ -93,7 +101,8 @@ impl Pen {
     }
 
     fn segment(&mut self, command: char, points: &[Point]) {
-        // The same command again goes without saying, save that a second pair after `m` would be a line.
+        // The same command again goes without saying, save that a second pair after `m` would be a
+        // line.
         let mut separate = self.command == command && command != 'm';
         if !separate {
             self.data.push(command);
@@ -136,6 +145,9 @@ mod tests {
         path.move_to(1.0, 1.0);
         path.quad_to(2.0, 1.0, 2.0, 0.0);
         let path = path.finish().unwrap();
-        assert_eq!(Pen::default().draw(path.segments()), "m10 20.5l.25-.5 0 10.25zm-9-19.5q1 0 1-1");
+        assert_eq!(
+            Pen::default().draw(path.segments()),
+            "m10 20.5l.25-.5 0 10.25zm-9-19.5q1 0 1-1"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Small multiples: how several methods do by several measures, in panels of dots with intervals, and in panels of
-//! curves. A method has the same colour everywhere; baselines are grey.
+//! Small multiples: how several methods do by several measures, in panels of dots with intervals,
+//! and in panels of curves. A method has the same colour everywhere; baselines are grey.
 
 mod layout;
 #[cfg(test)]
@@ -24,8 +24,8 @@ const AXIS: Rgb = [0x66; 3];
 const GRID: Rgb = [0xe4; 3];
 const BASELINES: [Rgb; 2] = [[0x6e; 3], [0xa4; 3]];
 
-/// Six colours that colour-blind readers can tell apart (Okabe & Ito 2008, without black and yellow); the seventh
-/// method has the first again, with hollow dots and dashed lines.
+/// Six colours that colour-blind readers can tell apart (Okabe & Ito 2008, without black and
+/// yellow); the seventh method has the first again, with hollow dots and dashed lines.
 const COLOURS: [Rgb; 6] = [
     [0x00, 0x72, 0xb2],
     [0xd5, 0x5e, 0x00],
@@ -132,15 +132,17 @@ impl Panels {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Figure`] when there is nothing to draw, a panel has another number of entries than there are series, or
-    /// a number is not finite.
+    /// [`Error::Figure`] when there is nothing to draw, a panel has another number of entries than
+    /// there are series, or a number is not finite.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
         let layout = Layout::of(self)?;
         let mut canvas = Canvas::default();
-        for (font, fill, lines) in
-            [(TITLE, BLACK, &layout.title), (SUBTITLE, GREY, &layout.subtitle), (SMALL, GREY, &layout.notes)]
-        {
+        for (font, fill, lines) in [
+            (TITLE, BLACK, &layout.title),
+            (SUBTITLE, GREY, &layout.subtitle),
+            (SMALL, GREY, &layout.notes),
+        ] {
             for (line, at) in lines {
                 text(&mut canvas, line, *at, font, Anchor::Start, fill);
             }
@@ -158,7 +160,8 @@ impl Panels {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Figure(format!("picture `{}`: {message}", self.title)));
+        let refuse =
+            |message: String| Err(Error::Figure(format!("picture `{}`: {message}", self.title)));
         if self.series.is_empty() || self.panels.is_empty() {
             return refuse("no method or no panel leaves nothing to draw".into());
         }
@@ -174,9 +177,11 @@ impl Panels {
                     });
                     (title, dots.len(), own.flatten().chain(*reference).all(f64::is_finite))
                 }
-                Panel::Lines { title, lines, .. } => {
-                    (title, lines.len(), lines.iter().flatten().all(|(x, y)| x.is_finite() && y.is_finite()))
-                }
+                Panel::Lines { title, lines, .. } => (
+                    title,
+                    lines.len(),
+                    lines.iter().flatten().all(|(x, y)| x.is_finite() && y.is_finite()),
+                ),
             };
             if count != self.series.len() || !finite {
                 return refuse(format!(
@@ -189,9 +194,16 @@ impl Panels {
     }
 
     fn look(&self, at: usize) -> Look {
-        let before = self.series[..at].iter().filter(|other| other.baseline == self.series[at].baseline).count();
+        let before = self.series[..at]
+            .iter()
+            .filter(|other| other.baseline == self.series[at].baseline)
+            .count();
         if self.series[at].baseline {
-            return Look { colour: BASELINES[before % 2], dashed: before % 2 == 1, hollow: before % 2 == 1 };
+            return Look {
+                colour: BASELINES[before % 2],
+                dashed: before % 2 == 1,
+                hollow: before % 2 == 1,
+            };
         }
         let again = before / COLOURS.len() % 2 == 1;
         Look { colour: COLOURS[before % COLOURS.len()], dashed: again, hollow: again }
@@ -205,8 +217,10 @@ impl Panels {
         draw_across(frame, scale, canvas);
         if let Some(value) = reference {
             let x = frame.x(*value);
-            canvas
-                .stroke(&[(x, area.y), (x, area.bottom())], Stroke { colour: BASELINES[0], width: 0.9, dashed: true });
+            canvas.stroke(
+                &[(x, area.y), (x, area.bottom())],
+                Stroke { colour: BASELINES[0], width: 0.9, dashed: true },
+            );
         }
         for (at, (series, dot)) in self.series.iter().zip(dots).enumerate() {
             let (y, look) = (area.y + (at as f64 + 0.5) * ROW_HEIGHT, self.look(at));
@@ -225,7 +239,14 @@ impl Panels {
             }
             canvas.dot((frame.x(dot.value), y), 3.2, look.colour, look.hollow);
             if !dot.mark.is_empty() {
-                text(canvas, dot.mark, (area.right() + 4.0, y + LABEL.drop()), LABEL, Anchor::Start, BLACK);
+                text(
+                    canvas,
+                    dot.mark,
+                    (area.right() + 4.0, y + LABEL.drop()),
+                    LABEL,
+                    Anchor::Start,
+                    BLACK,
+                );
             }
             if let (true, Some(n)) = (panel.has_a_number_in_each_row(), dot.n) {
                 let position = (area.right() + layout::ROW_NUMBER, y + TICK.drop());
@@ -254,7 +275,8 @@ impl Panels {
         let mut order: Vec<usize> = (0..lines.len()).collect();
         order.sort_by_key(|&at| !self.series[at].baseline);
         for at in order.into_iter().filter(|&at| !lines[at].is_empty()) {
-            let points: Vec<(f64, f64)> = lines[at].iter().map(|&(x, y)| (frame.x(x), frame.y(y))).collect();
+            let points: Vec<(f64, f64)> =
+                lines[at].iter().map(|&(x, y)| (frame.x(x), frame.y(y))).collect();
             let look = self.look(at);
             canvas.stroke(&points, Stroke { colour: look.colour, width: 1.4, dashed: look.dashed });
         }
@@ -267,7 +289,14 @@ impl Panels {
             let (look, y) = (self.look(at), top + x.1);
             let stroke = Stroke { colour: look.colour, width: 1.4, dashed: look.dashed };
             canvas.stroke(&[(left + x.0, y), (left + x.0 + 18.0, y)], stroke);
-            text(canvas, &series.name, (left + x.0 + 22.0, y + LABEL.drop()), LABEL, Anchor::Start, BLACK);
+            text(
+                canvas,
+                &series.name,
+                (left + x.0 + 22.0, y + LABEL.drop()),
+                LABEL,
+                Anchor::Start,
+                BLACK,
+            );
         }
     }
 }

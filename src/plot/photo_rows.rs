@@ -1,4 +1,5 @@
-//! Rows of photos with a few words before each: what the photos of a row share, and in each photo a ring where it is.
+//! Rows of photos with a few words before each: what the photos of a row share, and in each photo a
+//! ring where it is.
 
 use super::colour::{BLACK, Rgb};
 use super::explanation::data_uri;
@@ -68,7 +69,8 @@ impl PhotoRows {
     /// [`Error::Figure`] when there is no row, or a ring's place is no number.
     pub fn svg(&self) -> Result<Svg> {
         let places = self.rows.iter().flat_map(|row| &row.photos).map(|photo| photo.ring);
-        if self.rows.is_empty() || !places.into_iter().all(|(x, y)| x.is_finite() && y.is_finite()) {
+        if self.rows.is_empty() || !places.into_iter().all(|(x, y)| x.is_finite() && y.is_finite())
+        {
             let message = "no row, or a ring at no place, cannot be drawn";
             return Err(Error::Figure(format!("picture `{}`: {message}", self.title)));
         }
@@ -122,8 +124,12 @@ impl RingedPhoto {
         let [width, height] = [width, height].map(f64::from);
         let scale = (PHOTO.0 / width).min(PHOTO.1 / height);
         let area = Area::new(left, top, width * scale, height * scale);
-        let [columns, rows] = [area.width, area.height].map(|side| (side * PHOTO_SCALE).round().max(1.0) as u32);
-        canvas.image(area, &data_uri(&resize(&self.pixels, Size::new(columns, rows), Filter::Bicubic))?);
+        let [columns, rows] =
+            [area.width, area.height].map(|side| (side * PHOTO_SCALE).round().max(1.0) as u32);
+        canvas.image(
+            area,
+            &data_uri(&resize(&self.pixels, Size::new(columns, rows), Filter::Bicubic))?,
+        );
         let position = (area.x + self.ring.0 * area.width, area.y + self.ring.1 * area.height);
         for (colour, radius) in [([0xff; 3], 6.6), (RING, 5.4)] {
             canvas.ring(position, radius, colour);
@@ -158,7 +164,11 @@ mod tests {
         let svg = rows.svg().unwrap();
         let text = svg.as_str();
         assert_eq!((text.matches("<image").count(), text.matches("<circle").count()), (2, 4));
-        assert!(text.contains(">Dog<") && text.contains(">channel 7<") && text.contains(">a/photo.jpg<"));
+        assert!(
+            text.contains(">Dog<")
+                && text.contains(">channel 7<")
+                && text.contains(">a/photo.jpg<")
+        );
         svg.png(1.0).unwrap();
         assert!(PhotoRows::default().svg().is_err());
     }

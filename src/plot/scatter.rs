@@ -1,6 +1,8 @@
-//! Points of two planes side by side: what they are by their colour, where they come from by their mark.
+//! Points of two planes side by side: what they are by their colour, where they come from by their
+//! mark.
 //!
-//! A panel is square and has the same scale along both axes, so that distances look as long in every direction.
+//! A panel is square and has the same scale along both axes, so that distances look as long in
+//! every direction.
 
 use super::Svg;
 use super::colour::{BLACK, CATEGORIES, Rgb};
@@ -68,7 +70,8 @@ pub struct ScatterPanel {
     pub title: String,
     /// Below it.
     pub caption: String,
-    /// Along the vertical axis; `None` where coordinates mean nothing, so that there are no ticks either.
+    /// Along the vertical axis; `None` where coordinates mean nothing, so that there are no ticks
+    /// either.
     pub up: Option<String>,
     /// One a point; none: what is missing, and why.
     pub places: Result<Vec<(f64, f64)>, String>,
@@ -105,13 +108,15 @@ pub enum Mark {
 impl Mark {
     /// The marks of categories, the most different first; after the last comes the first again.
     pub fn of_category(number: usize) -> Self {
-        const MARKS: [Mark; 5] = [Mark::Disc, Mark::Triangle, Mark::Square, Mark::Diamond, Mark::TriangleDown];
+        const MARKS: [Mark; 5] =
+            [Mark::Disc, Mark::Triangle, Mark::Square, Mark::Diamond, Mark::TriangleDown];
         MARKS[number % MARKS.len()]
     }
 
     fn draw(self, (x, y): (f64, f64), colour: Rgb, canvas: &mut Canvas) {
         let polygon = |canvas: &mut Canvas, corners: &[(f64, f64)]| {
-            let corners: Vec<(f64, f64)> = corners.iter().map(|(right, down)| (x + right, y + down)).collect();
+            let corners: Vec<(f64, f64)> =
+                corners.iter().map(|(right, down)| (x + right, y + down)).collect();
             canvas.polygon(&corners, colour);
         };
         match self {
@@ -150,14 +155,15 @@ impl Scatter {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Figure`] when there is no panel, a panel has another number of places than there are points, or a place
-    /// is not finite.
+    /// [`Error::Figure`] when there is no panel, a panel has another number of places than there
+    /// are points, or a place is not finite.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
         let count = self.panels.len() as f64;
         let width = LEFT + count * SIDE + (count - 1.0) * BETWEEN + MARGIN;
         let (mut canvas, mut y) = (Canvas::default(), MARGIN);
-        for (content, font, fill) in [(&self.title, TITLE, BLACK), (&self.subtitle, SUBTITLE, GREY)] {
+        for (content, font, fill) in [(&self.title, TITLE, BLACK), (&self.subtitle, SUBTITLE, GREY)]
+        {
             let wrapped = wrap(content, font, width - 2.0 * MARGIN)?;
             write_lines(&mut canvas, &lines(&wrapped, font, MARGIN, &mut y), font, fill);
         }
@@ -165,13 +171,17 @@ impl Scatter {
         let order = self.drawing_order();
         for (number, panel) in self.panels.iter().enumerate() {
             let area = Area::new(LEFT + number as f64 * (SIDE + BETWEEN), y, SIDE, SIDE);
-            canvas.group(&format!("panel-{number}"), |canvas| self.draw_panel(panel, area, &order, canvas));
+            canvas.group(&format!("panel-{number}"), |canvas| {
+                self.draw_panel(panel, area, &order, canvas);
+            });
         }
         y += SIDE + LABEL_DROP + 14.0;
         let entries = self.legend();
         let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
         let widths = widths(&names, LABEL)?;
-        canvas.group("legend", |canvas| draw_legend(&entries, &widths, width - MARGIN, &mut y, canvas));
+        canvas.group("legend", |canvas| {
+            draw_legend(&entries, &widths, width - MARGIN, &mut y, canvas);
+        });
         for note in &self.notes {
             let wrapped = wrap(note, SMALL, width - 2.0 * MARGIN)?;
             write_lines(&mut canvas, &lines(&wrapped, SMALL, MARGIN, &mut y), SMALL, GREY);
@@ -180,13 +190,16 @@ impl Scatter {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Figure(format!("picture `{}`: {message}", self.title)));
+        let refuse =
+            |message: String| Err(Error::Figure(format!("picture `{}`: {message}", self.title)));
         if self.panels.is_empty() {
             return refuse("no panel leaves nothing to draw".into());
         }
         for panel in &self.panels {
             let Ok(places) = &panel.places else { continue };
-            if places.len() != self.points.len() || places.iter().any(|(x, y)| !(x.is_finite() && y.is_finite())) {
+            if places.len() != self.points.len()
+                || places.iter().any(|(x, y)| !(x.is_finite() && y.is_finite()))
+            {
                 let (title, points) = (&panel.title, self.points.len());
                 return refuse(format!(
                     "panel `{title}` should have {points} places, all finite; it has {}",
@@ -197,7 +210,8 @@ impl Scatter {
         Ok(())
     }
 
-    /// A random order, the same for all pictures of as many points: the last group or corpus does not cover the others.
+    /// A random order, the same for all pictures of as many points: the last group or corpus does
+    /// not cover the others.
     fn drawing_order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.points.len()).collect();
         Random::of_text(0, "order of drawing").shuffle(&mut order);
@@ -232,16 +246,27 @@ impl Scatter {
         let occurring: Vec<usize> = (0..self.groups.len())
             .filter(|group| self.points.iter().any(|point| point.group == Some(*group)))
             .collect();
-        let group =
-            |&group: &usize| Entry { name: self.groups[group].clone(), mark: Mark::Disc, colour: colour(group) };
+        let group = |&group: &usize| Entry {
+            name: self.groups[group].clone(),
+            mark: Mark::Disc,
+            colour: colour(group),
+        };
         let mut entries: Vec<Entry> = occurring.iter().take(MOST_NAMES).map(group).collect();
         if let Some(more @ 1..) = occurring.len().checked_sub(MOST_NAMES) {
-            entries.push(Entry { name: format!("and {more} more"), mark: Mark::Disc, colour: NO_GROUP });
+            entries.push(Entry {
+                name: format!("and {more} more"),
+                mark: Mark::Disc,
+                colour: NO_GROUP,
+            });
         }
         if self.points.iter().any(|point| point.group.is_none()) {
             entries.push(Entry { name: self.no_group.clone(), mark: Mark::Disc, colour: NO_GROUP });
         }
-        let mark = |(mark, name): &(Mark, String)| Entry { name: name.clone(), mark: *mark, colour: BLACK };
+        let mark = |(mark, name): &(Mark, String)| Entry {
+            name: name.clone(),
+            mark: *mark,
+            colour: BLACK,
+        };
         entries.extend(self.marks.iter().map(mark));
         entries
     }
@@ -260,10 +285,14 @@ impl View {
     fn of(places: &[(f64, f64)], area: Area) -> Self {
         let range = |value: fn(&(f64, f64)) -> f64| {
             let ends = (f64::INFINITY, f64::NEG_INFINITY);
-            places.iter().map(value).fold(ends, |(lower, upper), value| (lower.min(value), upper.max(value)))
+            places
+                .iter()
+                .map(value)
+                .fold(ends, |(lower, upper), value| (lower.min(value), upper.max(value)))
         };
         let ends = [range(|place| place.0), range(|place| place.1)];
-        let [x, y] = ends.map(|(lower, upper)| if lower <= upper { (lower + upper) / 2.0 } else { 0.0 });
+        let [x, y] =
+            ends.map(|(lower, upper)| if lower <= upper { (lower + upper) / 2.0 } else { 0.0 });
         let longest = ends.iter().map(|(lower, upper)| upper - lower).fold(0.0, f64::max);
         // Places that are all the same lie in the middle.
         let reach = if longest > 0.0 { longest * 0.53 } else { 1.0 };
@@ -290,7 +319,14 @@ fn draw_axes(view: &View, up: &str, canvas: &mut Canvas) {
         text(canvas, &label, (area.x - 4.0, row + TICK.drop()), TICK, Anchor::End, GREY);
     }
     let position = (area.x - 38.0, area.y + area.height / 2.0);
-    canvas.text(&Text { content: up, at: position, font: TICK, anchor: Anchor::Middle, turn: -90.0, fill: GREY });
+    canvas.text(&Text {
+        content: up,
+        at: position,
+        font: TICK,
+        anchor: Anchor::Middle,
+        turn: -90.0,
+        fill: GREY,
+    });
 }
 
 /// The entries from the left to the right, then down from `y`, which moves below them.
@@ -336,7 +372,11 @@ mod tests {
             title: "fc7 of a network".into(),
             subtitle: "3 images".into(),
             panels,
-            points: vec![point(Some(1), Mark::Disc), point(None, Mark::Cross), point(Some(1), Mark::Triangle)],
+            points: vec![
+                point(Some(1), Mark::Disc),
+                point(None, Mark::Cross),
+                point(Some(1), Mark::Triangle),
+            ],
             groups: ["joy", "<fear>"].map(String::from).into(),
             no_group: "no label".into(),
             marks: vec![(Mark::Triangle, "elsewhere".into())],
@@ -349,9 +389,21 @@ mod tests {
         let picture = picture();
         let svg = picture.svg().unwrap();
         let text = svg.as_str();
-        // A disc of a point, two of the legend; the triangle once as a point and once in the legend.
-        assert_eq!((text.matches("<circle").count(), text.matches("Z\"").count()), (3, 2), "{text}");
-        for words in ["&lt;fear&gt;", "no label", "elsewhere", "too few images", "component 2", "silhouette 0.1"] {
+        // A disc of a point, two of the legend; the triangle once as a point and once in the
+        // legend.
+        assert_eq!(
+            (text.matches("<circle").count(), text.matches("Z\"").count()),
+            (3, 2),
+            "{text}"
+        );
+        for words in [
+            "&lt;fear&gt;",
+            "no label",
+            "elsewhere",
+            "too few images",
+            "component 2",
+            "silhouette 0.1",
+        ] {
             assert!(text.contains(&format!(">{words}<")), "{words}: {text}");
         }
         assert!(!text.contains(">joy<"), "no point is joy");
@@ -362,7 +414,8 @@ mod tests {
     fn many_groups_are_counted_and_all_colours_differ_for_twenty_one() {
         let mut picture = picture();
         picture.groups = (0..60).map(|number| format!("group {number}")).collect();
-        picture.points = (0..60).map(|group| ScatterPoint { group: Some(group), mark: Mark::Ring }).collect();
+        picture.points =
+            (0..60).map(|group| ScatterPoint { group: Some(group), mark: Mark::Ring }).collect();
         picture.panels[0].places = Ok(vec![(1.0, 1.0); 60]);
         assert!(picture.svg().unwrap().as_str().contains(">and 18 more<"));
         let colours: std::collections::BTreeSet<Rgb> = (0..21).map(colour).collect();

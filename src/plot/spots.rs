@@ -1,4 +1,5 @@
-//! A map of positions: a frame in the shape of a photo, in it the places and the size of what is pasted there.
+//! A map of positions: a frame in the shape of a photo, in it the places and the size of what is
+//! pasted there.
 
 use super::Svg;
 use super::colour::{BLACK, Rgb};
@@ -35,12 +36,21 @@ impl Spots {
     /// # Errors
     /// [`Error::Figure`] when a number is not finite.
     pub fn svg(&self) -> Result<Svg> {
-        if self.spots.iter().any(|(_, x, y)| !(x.is_finite() && y.is_finite())) || !self.height.is_finite() {
+        if self.spots.iter().any(|(_, x, y)| !(x.is_finite() && y.is_finite()))
+            || !self.height.is_finite()
+        {
             return Err(Error::Figure(format!("`{}`: a position is no number", self.title)));
         }
         let mut canvas = Canvas::default();
         let (content, at) = (&self.title, (FRAME.x, 22.0));
-        canvas.text(&Text { content, at, font: TITLE, anchor: Anchor::Start, turn: 0.0, fill: BLACK });
+        canvas.text(&Text {
+            content,
+            at,
+            font: TITLE,
+            anchor: Anchor::Start,
+            turn: 0.0,
+            fill: BLACK,
+        });
         canvas.rect(FRAME, PAPER);
         outline(FRAME, LINE, &mut canvas);
         let names: Vec<&str> = self.spots.iter().map(|(name, ..)| name.as_str()).collect();
@@ -54,7 +64,8 @@ impl Spots {
                 let [top, bottom] = [y - half, y + half].map(|y| y.clamp(FRAME.y, FRAME.bottom()));
                 outline(Area::new(left, top, right - left, bottom - top), OUTLINE, canvas);
                 // A name at the edge stays on the paper.
-                let position = (x.clamp(FRAME.x + width / 2.0, FRAME.right() - width / 2.0), y + LABEL.drop());
+                let position =
+                    (x.clamp(FRAME.x + width / 2.0, FRAME.right() - width / 2.0), y + LABEL.drop());
                 canvas.text(&Text {
                     content: name,
                     at: position,
@@ -70,7 +81,12 @@ impl Spots {
 }
 
 fn outline(area: Area, colour: Rgb, canvas: &mut Canvas) {
-    let corners = [(area.x, area.y), (area.right(), area.y), (area.right(), area.bottom()), (area.x, area.bottom())];
+    let corners = [
+        (area.x, area.y),
+        (area.right(), area.y),
+        (area.right(), area.bottom()),
+        (area.x, area.bottom()),
+    ];
     for at in 0..4 {
         canvas.line(corners[at], corners[(at + 1) % 4], colour, 0.8);
     }
@@ -85,7 +101,8 @@ mod tests {
         let spots = vec![("1".into(), 0.125, 0.125), ("edge".into(), 1.0, 0.0)];
         let svg = Spots { title: "Positions".into(), spots, height: 0.2 }.svg().unwrap();
         assert!(svg.as_str().contains(">1<") && svg.as_str().contains(">edge<"));
-        let wrong = Spots { title: "x".into(), spots: vec![("1".into(), f64::NAN, 0.0)], height: 0.2 };
+        let wrong =
+            Spots { title: "x".into(), spots: vec![("1".into(), f64::NAN, 0.0)], height: 0.2 };
         assert!(wrong.svg().is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! The few SVG elements our pictures are made of. Lengths are CSS pixels (1/96 inch), x to the right, y down; text is
-//! escaped here and nowhere else.
+//! The few SVG elements our pictures are made of. Lengths are CSS pixels (1/96 inch), x to the
+//! right, y down; text is escaped here and nowhere else.
 
 use super::markup::{escape, hex, number};
 use super::text::Text;
@@ -50,7 +50,8 @@ impl Canvas {
         self.filled(area, &hex(fill));
     }
 
-    /// The outline of a rectangle, its middle line along the area's edges; `dashed` draws it broken.
+    /// The outline of a rectangle, its middle line along the area's edges; `dashed` draws it
+    /// broken.
     pub(super) fn frame(&mut self, area: Area, stroke: Rgb, width: f64, dashed: bool) {
         let (stroke, stroke_width) = (hex(stroke), number(width));
         let dashes = if dashed { r#" stroke-dasharray="5 3""# } else { "" };
@@ -60,8 +61,8 @@ impl Canvas {
         ));
     }
 
-    /// A picture given as a data URI, stretched over the area. The attribute is XLink's, which older programs than the
-    /// newest browsers know too.
+    /// A picture given as a data URI, stretched over the area. The attribute is XLink's, which
+    /// older programs than the newest browsers know too.
     pub(super) fn image(&mut self, area: Area, uri: &str) {
         let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(number);
         self.element(format_args!(
@@ -69,7 +70,8 @@ impl Canvas {
         ));
     }
 
-    /// A rectangle filled with colours at equal distances: along its longer side, from the left or from the bottom.
+    /// A rectangle filled with colours at equal distances: along its longer side, from the left or
+    /// from the bottom.
     pub(super) fn gradient(&mut self, id: &str, area: Area, colours: &[Rgb]) {
         let last = colours.len().saturating_sub(1).max(1) as f64;
         let direction = match area.width > area.height {
@@ -78,7 +80,11 @@ impl Canvas {
         };
         self.element(format_args!(r#"<linearGradient id="{id}" {direction}>"#));
         for (i, colour) in colours.iter().enumerate() {
-            self.element(format_args!(r#"<stop offset="{:.5}" stop-color="{}"/>"#, i as f64 / last, hex(*colour)));
+            self.element(format_args!(
+                r#"<stop offset="{:.5}" stop-color="{}"/>"#,
+                i as f64 / last,
+                hex(*colour)
+            ));
         }
         self.element(format_args!("</linearGradient>"));
         self.filled(area, &format!("url(#{id})"));
@@ -92,7 +98,8 @@ impl Canvas {
 
     /// A line through points, its corners rounded.
     pub(super) fn stroke(&mut self, points: &[(f64, f64)], stroke: Stroke) {
-        let path: Vec<String> = points.iter().map(|(x, y)| format!("{} {}", number(*x), number(*y))).collect();
+        let path: Vec<String> =
+            points.iter().map(|(x, y)| format!("{} {}", number(*x), number(*y))).collect();
         let (path, colour, width) = (path.join("L"), hex(stroke.colour), number(stroke.width));
         let dashes = if stroke.dashed { r#" stroke-dasharray="4 2.5""# } else { "" };
         self.element(format_args!(
@@ -117,9 +124,12 @@ impl Canvas {
 
     /// A filled polygon with a thin white edge, by which those that overlap are told apart.
     pub(super) fn polygon(&mut self, corners: &[(f64, f64)], fill: Rgb) {
-        let path: Vec<String> = corners.iter().map(|(x, y)| format!("{} {}", number(*x), number(*y))).collect();
+        let path: Vec<String> =
+            corners.iter().map(|(x, y)| format!("{} {}", number(*x), number(*y))).collect();
         let (path, fill) = (path.join("L"), hex(fill));
-        self.element(format_args!(r##"<path d="M{path}Z" fill="{fill}" stroke="#ffffff" stroke-width="0.4"/>"##));
+        self.element(format_args!(
+            r##"<path d="M{path}Z" fill="{fill}" stroke="#ffffff" stroke-width="0.4"/>"##
+        ));
     }
 
     /// A disc with a thin white edge, as [`Canvas::polygon`].
@@ -138,8 +148,8 @@ impl Canvas {
         ));
     }
 
-    /// Parallel lines from the lower left to the upper right, `distance` apart along x, that fill `area`. Lines and not
-    /// a pattern: many viewers draw patterns as blurred bitmaps.
+    /// Parallel lines from the lower left to the upper right, `distance` apart along x, that fill
+    /// `area`. Lines and not a pattern: many viewers draw patterns as blurred bitmaps.
     pub(super) fn hatch(&mut self, area: Area, distance: f64, stroke: Rgb, width: f64) {
         let mut path = String::new();
         let mut offset = distance / 2.0;
@@ -174,17 +184,25 @@ impl Canvas {
         let root = format!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">"#
         );
-        Svg { markup: format!("{root}\n<title>{title}</title>\n{paper}\n{}</svg>\n", self.body), width, height }
+        Svg {
+            markup: format!("{root}\n<title>{title}</title>\n{paper}\n{}</svg>\n", self.body),
+            width,
+            height,
+        }
     }
 
     fn filled(&mut self, area: Area, fill: &str) {
         let [x, y, width, height] = [area.x, area.y, area.width, area.height].map(number);
-        self.element(format_args!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{fill}"/>"#));
+        self.element(format_args!(
+            r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{fill}"/>"#
+        ));
     }
 
     fn stroked(&mut self, path: &str, stroke: Rgb, width: f64) {
         let (stroke, width) = (hex(stroke), number(width));
-        self.element(format_args!(r#"<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{width}"/>"#));
+        self.element(format_args!(
+            r#"<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{width}"/>"#
+        ));
     }
 
     fn element(&mut self, element: std::fmt::Arguments<'_>) {

@@ -13,7 +13,8 @@ use std::fmt::Write;
 /// The embedded font's name.
 pub(super) const FAMILY: &str = "DejaVu Sans";
 
-/// Shares of the font size, from DejaVu Sans' `hhea` and `OS/2` tables (of 2048 units: 1901, 483, 1493).
+/// Shares of the font size, from DejaVu Sans' `hhea` and `OS/2` tables (of 2048 units: 1901, 483,
+/// 1493).
 pub(super) const ASCENT: f64 = 0.9282;
 pub(super) const DESCENT: f64 = 0.2358;
 pub(super) const CAP_HEIGHT: f64 = 0.729;
@@ -54,7 +55,8 @@ pub(super) enum Anchor {
     End,
 }
 
-/// One line of text: `at` is a point of the baseline, about which the line is turned clockwise by `turn` degrees.
+/// One line of text: `at` is a point of the baseline, about which the line is turned clockwise by
+/// `turn` degrees.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text<'a> {
     pub content: &'a str,
@@ -94,7 +96,8 @@ impl Text<'_> {
     }
 }
 
-/// Parses our SVG with the embedded font, and for what it lacks with those of the machine ([`super::glyphs`]).
+/// Parses our SVG with the embedded font, and for what it lacks with those of the machine
+/// ([`super::glyphs`]).
 ///
 /// # Errors
 /// [`Error::Figure`] when the renderer refuses the picture.
@@ -103,13 +106,14 @@ pub(super) fn parse(markup: &str) -> Result<usvg::Tree> {
         .map_err(|e| Error::Figure(format!("the picture cannot be drawn: {e}")))
 }
 
-/// The widths of lines of text, in pixels: shaped, kerned and with code points for missing glyphs, exactly as they will
-/// be drawn.
+/// The widths of lines of text, in pixels: shaped, kerned and with code points for missing glyphs,
+/// exactly as they will be drawn.
 ///
 /// # Errors
 /// As [`parse`].
 pub(super) fn widths<S: AsRef<str>>(lines: &[S], font: Font) -> Result<Vec<f64>> {
-    let mut markup = String::from(r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1">"#);
+    let mut markup =
+        String::from(r#"<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1">"#);
     for (i, line) in lines.iter().enumerate() {
         let (at, anchor, content) = ((0.0, 0.0), Anchor::Start, line.as_ref());
         Text { content, at, font, anchor, turn: 0.0, fill: BLACK }.write_to(&mut markup, i);
@@ -119,11 +123,14 @@ pub(super) fn widths<S: AsRef<str>>(lines: &[S], font: Font) -> Result<Vec<f64>>
     let mut texts = HashMap::new();
     collect(tree.root(), &mut texts);
     // A line without anything visible is not in the tree, and has no width.
-    let width = |id: String| texts.get(id.as_str()).map_or(0.0, |text| f64::from(text.bounding_box().width()));
+    let width = |id: String| {
+        texts.get(id.as_str()).map_or(0.0, |text| f64::from(text.bounding_box().width()))
+    };
     Ok((0..lines.len()).map(|i| width(format!("t{i}"))).collect())
 }
 
-/// The line itself where it fits into `limit` pixels; else as much of its beginning as fits, with an ellipsis.
+/// The line itself where it fits into `limit` pixels; else as much of its beginning as fits, with
+/// an ellipsis.
 ///
 /// # Errors
 /// As [`parse`].
@@ -143,7 +150,8 @@ pub(super) fn shorten<S: AsRef<str>>(lines: &[S], font: Font, limit: f64) -> Res
         .collect()
 }
 
-/// The text in lines of at most `limit` pixels, broken at white space; a word that is too long by itself is cut.
+/// The text in lines of at most `limit` pixels, broken at white space; a word that is too long by
+/// itself is cut.
 ///
 /// # Errors
 /// As [`parse`].
@@ -151,8 +159,8 @@ pub(super) fn wrap(text: &str, font: Font, limit: f64) -> Result<Vec<String>> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let mut lines: Vec<String> = Vec::new();
     for (word, width) in words.iter().zip(widths(&words, font)?) {
-        // A line is measured as it will be drawn: its words' widths do not add up, for words of two scripts are shaped
-        // otherwise side by side than alone.
+        // A line is measured as it will be drawn: its words' widths do not add up, for words of two
+        // scripts are shaped otherwise side by side than alone.
         if let Some(line) = lines.last_mut() {
             let longer = format!("{line} {word}");
             if widths(&[&longer], font)?[0] <= limit {
@@ -193,10 +201,13 @@ pub(super) fn lines(text: &[String], font: Font, x: f64, y: &mut f64) -> Vec<Lin
         .collect()
 }
 
-/// The length in bytes of the longest beginning whose characters, each set alone, fit; at least one character.
+/// The length in bytes of the longest beginning whose characters, each set alone, fit; at least one
+/// character.
 fn fitting_prefix(line: &str, font: Font, limit: f64) -> Result<usize> {
-    let characters: Vec<&str> = line.char_indices().map(|(at, c)| &line[at..at + c.len_utf8()]).collect();
-    // Spaces alone have no width: they get that of an "n", which is wider. So do those about a code point.
+    let characters: Vec<&str> =
+        line.char_indices().map(|(at, c)| &line[at..at + c.len_utf8()]).collect();
+    // Spaces alone have no width: they get that of an "n", which is wider. So do those about a code
+    // point.
     let alone = |c: &&str| match c.chars().all(is_drawable) {
         true if c.trim().is_empty() => "n".to_string(),
         true => c.to_string(),
@@ -231,7 +242,9 @@ mod tests {
         for (found, expected) in found.iter().zip(expected) {
             assert_abs_diff_eq!(*found, expected, epsilon = 1e-3);
         }
-        assert!(widths(&["Clothing"], Font::bold(10.0)).unwrap() > widths(&["Clothing"], TEN).unwrap());
+        assert!(
+            widths(&["Clothing"], Font::bold(10.0)).unwrap() > widths(&["Clothing"], TEN).unwrap()
+        );
     }
 
     #[test]
@@ -252,7 +265,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        /// Of letters: what no font has is written as its code point, which may not fit into a line.
+        /// Of letters: what no font has is written as its code point, which may not fit into a
+        /// line.
         #[test]
         fn wrapping_loses_no_word_and_keeps_the_limit(
             words in prop::collection::vec("[a-zA-ZΑ-ΡΣ-Ωб-я]{1,8}", 0..12),

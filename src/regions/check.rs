@@ -11,7 +11,12 @@ const MAX_COORDINATE: f64 = 1e7;
 /// # Errors
 /// The score is not in `[0, 1]`; the box is not finite, turned inside out or beyond 10 million;
 /// there is neither a box nor a mask.
-pub(super) fn located(class: usize, score: f64, extent: Option<Extent>, mask: Option<Mask>) -> Result<Located, String> {
+pub(super) fn located(
+    class: usize,
+    score: f64,
+    extent: Option<Extent>,
+    mask: Option<Mask>,
+) -> Result<Located, String> {
     if !(0.0..=1.0).contains(&score) {
         return Err(format!("a score is a number from 0 to 1, found {score}"));
     }
@@ -29,11 +34,14 @@ pub(super) fn located(class: usize, score: f64, extent: Option<Extent>, mask: Op
 fn check_extent(extent: &Extent) -> Result<(), String> {
     let edges = <[f64; 4]>::from(*extent);
     if let Some(far) = edges.iter().find(|edge| edge.is_nan() || edge.abs() > MAX_COORDINATE) {
-        return Err(format!("a box's edges are at most {MAX_COORDINATE} pixels from 0, found {far}"));
+        return Err(format!(
+            "a box's edges are at most {MAX_COORDINATE} pixels from 0, found {far}"
+        ));
     }
     if extent.width() < 0.0 || extent.height() < 0.0 {
         return Err(format!(
-            "a box has no negative width or height, found {} x {} (edges {edges:?}: x_min, y_min, x_max, y_max)",
+            "a box has no negative width or height, found {} x {} (edges {edges:?}: x_min, y_min, \
+             x_max, y_max)",
             extent.width(),
             extent.height()
         ));

@@ -32,7 +32,8 @@ pub(super) fn read_results(file: &Path, dataset: Option<&Path>) -> Result<KnownR
     let dataset = dataset.ok_or_else(|| {
         Error::file(
             file,
-            "COCO results have numbers for images and categories: the COCO data set that names them is needed too",
+            "COCO results have numbers for images and categories: the COCO data set that names \
+             them is needed too",
         )
     })?;
     let mut catalogue = Catalogue::read(dataset)?;
@@ -41,7 +42,10 @@ pub(super) fn read_results(file: &Path, dataset: Option<&Path>) -> Result<KnownR
     let results = Each::new("result", |result: Annotation| {
         let score = result.score.ok_or("missing field `score`");
         let place = result.place();
-        score.map_err(String::from).and_then(|score| catalogue.take(result, score)).map_err(|cause| place + &cause)
+        score
+            .map_err(String::from)
+            .and_then(|score| catalogue.take(result, score))
+            .map_err(|cause| place + &cause)
     });
     results.deserialize(&mut json).and_then(|_| json.end()).map_err(stream::error(file))?;
     Ok(catalogue.finish(file))
@@ -56,7 +60,9 @@ pub(super) fn read_dataset(file: &Path) -> Result<KnownRegions> {
     let mut catalogue = Catalogue::read(file)?;
     catalogue.expect(file)?;
     let mut json = serde_json::Deserializer::from_reader(opening::open(file)?);
-    json.deserialize_map(Annotations(&mut catalogue)).and_then(|()| json.end()).map_err(stream::error(file))?;
+    json.deserialize_map(Annotations(&mut catalogue))
+        .and_then(|()| json.end())
+        .map_err(stream::error(file))?;
     Ok(catalogue.finish(file))
 }
 

@@ -1,7 +1,8 @@
 //! The formats of region files, told apart by their content.
 //!
-//! A file is hostile input: it is read as a stream, an element at a time, and memory grows only with what is kept of
-//! it; whatever it should not hold is an error that names the file and the place.
+//! A file is hostile input: it is read as a stream, an element at a time, and memory grows only
+//! with what is kept of it; whatever it should not hold is an error that names the file and the
+//! place.
 
 use super::opening::Opening;
 use super::{KnownRegions, coco, lines};
@@ -38,9 +39,8 @@ pub static FORMATS: &[Format] = &[
     },
     Format {
         name: "JSON lines",
-        description: "a line {\"file\", \"label\", \"score\", \"box\": [x_min, y_min, x_max, y_max] and/or \"rle\"} a \
-            region, \
-                      or {\"file\"} for a picture without any",
+        description: "a line {\"file\", \"label\", \"score\", \"box\": [x_min, y_min, x_max, \
+                      y_max] and/or \"rle\"} a region, or {\"file\"} for a picture without any",
         begins: |opening| opening.first == Some(b'{'),
         read: |file, dataset| alone(file, dataset, lines::read),
     },
@@ -57,22 +57,34 @@ pub fn read(file: &Path, dataset: Option<&Path>) -> Result<KnownRegions> {
     match FORMATS.iter().find(|format| (format.begins)(&opening)) {
         Some(format) => (format.read)(file, dataset),
         None => {
-            let known = FORMATS.iter().map(|Format { name, description, .. }| format!("{name} ({description})"));
+            let known = FORMATS
+                .iter()
+                .map(|Format { name, description, .. }| format!("{name} ({description})"));
             Err(Error::file(
                 file,
-                format!("not a file of regions; expected one of: {}", known.collect::<Vec<_>>().join("; ")),
+                format!(
+                    "not a file of regions; expected one of: {}",
+                    known.collect::<Vec<_>>().join("; ")
+                ),
             ))
         }
     }
 }
 
 /// Reads a file of a format that has no companion.
-fn alone(file: &Path, dataset: Option<&Path>, read: fn(&Path) -> Result<KnownRegions>) -> Result<KnownRegions> {
+fn alone(
+    file: &Path,
+    dataset: Option<&Path>,
+    read: fn(&Path) -> Result<KnownRegions>,
+) -> Result<KnownRegions> {
     match dataset {
         None => read(file),
         Some(dataset) => Err(Error::file(
             file,
-            format!("only COCO results, a JSON array, need a data set beside them: leave out {}", dataset.display()),
+            format!(
+                "only COCO results, a JSON array, need a data set beside them: leave out {}",
+                dataset.display()
+            ),
         )),
     }
 }

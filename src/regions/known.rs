@@ -57,15 +57,21 @@ impl KnownPicture {
     pub(super) fn state_size(&mut self, size: Size, source: &str) -> Result<(), String> {
         match *self.size.get_or_insert(size) {
             known if known == size => Ok(()),
-            known => Err(format!("{source} of {size} (width x height) was found for a picture of {known}")),
+            known => Err(format!(
+                "{source} of {size} (width x height) was found for a picture of {known}"
+            )),
         }
     }
 }
 
 impl KnownRegions {
-    /// The regions of `pictures`, by the names that `file` (or a run) gives them; those of each picture are put in
-    /// order.
-    pub fn new(file: &Path, classes: Vec<String>, mut pictures: BTreeMap<String, KnownPicture>) -> Self {
+    /// The regions of `pictures`, by the names that `file` (or a run) gives them; those of each
+    /// picture are put in order.
+    pub fn new(
+        file: &Path,
+        classes: Vec<String>,
+        mut pictures: BTreeMap<String, KnownPicture>,
+    ) -> Self {
         for picture in pictures.values_mut() {
             // A stable sort of scores that are all numbers.
             picture.regions.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
@@ -89,13 +95,15 @@ impl KnownRegions {
         &self.pictures
     }
 
-    /// Joins the pictures with those of a corpus, for [`Self::regions`], by the rule of [`Joined::by_name`].
+    /// Joins the pictures with those of a corpus, for [`Self::regions`], by the rule of
+    /// [`Joined::by_name`].
     ///
     /// # Errors
     /// Several pictures or several entries compete by name; the error names two.
     pub fn join(&mut self, paths: &[&str]) -> Result<&Joined> {
         let names: Vec<_> = self.pictures.keys().map(String::as_str).collect();
-        let joined = Joined::by_name(paths, &names).map_err(|cause| Error::file(&self.file, cause))?;
+        let joined =
+            Joined::by_name(paths, &names).map_err(|cause| Error::file(&self.file, cause))?;
         let pairs = paths.iter().zip(&joined.entries);
         let found = pairs.filter_map(|(path, entry)| Some((path.to_string(), entry.clone()?)));
         self.joined = Some(found.collect());
@@ -131,10 +139,13 @@ fn different_size(path: &str, stated: Size, found: Size) -> String {
     let advice = if stated == Size::new(found.height, found.width) {
         "the regions were made without regard to the EXIF orientation: try --ignore-exif"
     } else {
-        "if the regions were made without regard to the EXIF orientation, try --ignore-exif; \
-         if on resized pictures, analyse those"
+        "if the regions were made without regard to the EXIF orientation, try --ignore-exif; if on \
+         resized pictures, analyse those"
     };
-    format!("the file is about a picture of {stated}, but `{path}` has {found} (width x height); {advice}")
+    format!(
+        "the file is about a picture of {stated}, but `{path}` has {found} (width x height); \
+         {advice}"
+    )
 }
 
 #[cfg(test)]
@@ -147,39 +158,63 @@ mod tests {
     }
 
     fn known(picture: KnownPicture) -> KnownRegions {
-        KnownRegions::new(Path::new("r.json"), vec!["cat".into()], [("a/x.jpg".to_string(), picture)].into())
+        KnownRegions::new(
+            Path::new("r.json"),
+            vec!["cat".into()],
+            [("a/x.jpg".to_string(), picture)].into(),
+        )
     }
 
     #[test]
     fn regions_come_by_falling_confidence_and_equal_ones_in_their_order() {
-        let regions = [(0, 0.5), (1, 0.9), (2, 0.5), (3, 0.0)].map(|(class, sure)| located(class, sure)).to_vec();
+        let regions = [(0, 0.5), (1, 0.9), (2, 0.5), (3, 0.0)]
+            .map(|(class, sure)| located(class, sure))
+            .to_vec();
         let mut known = known(KnownPicture { size: None, regions });
         let order = |known: &KnownRegions, path| -> Vec<usize> {
-            known.regions(path, Size::new(30, 20)).unwrap().iter().map(|located| located.class).collect()
+            known
+                .regions(path, Size::new(30, 20))
+                .unwrap()
+                .iter()
+                .map(|located| located.class)
+                .collect()
         };
         assert_eq!(order(&known, "a/x.jpg"), [1, 0, 2, 3]);
-        assert_eq!(known.join(&["b/x.png", "c.jpg"]).unwrap().entries, [Some("a/x.jpg".to_string()), None]);
+        assert_eq!(
+            known.join(&["b/x.png", "c.jpg"]).unwrap().entries,
+            [Some("a/x.jpg".to_string()), None]
+        );
         assert_eq!(order(&known, "b/x.png"), [1, 0, 2, 3]);
         assert!(order(&known, "a/x.jpg").is_empty() && order(&known, "c.jpg").is_empty());
     }
 
     #[test]
     fn another_size_is_an_error_with_advice() {
-        let known = known(KnownPicture { size: Some(Size::new(30, 20)), regions: vec![located(0, 1.0)] });
+        let known =
+            known(KnownPicture { size: Some(Size::new(30, 20)), regions: vec![located(0, 1.0)] });
         assert_eq!(known.regions("a/x.jpg", Size::new(30, 20)).unwrap().len(), 1);
         let turned = known.regions("a/x.jpg", Size::new(20, 30)).unwrap_err().to_string();
         assert_eq!(
             turned,
-            "r.json: the file is about a picture of 30x20, but `a/x.jpg` has 20x30 (width x height); the regions were \
-             made without regard to the EXIF orientation: try --ignore-exif"
+            "r.json: the file is about a picture of 30x20, but `a/x.jpg` has 20x30 (width x \
+             height); the regions were made without regard to the EXIF orientation: try \
+             --ignore-exif"
         );
-        assert!(known.regions("a/x.jpg", Size::new(60, 40)).unwrap_err().to_string().contains("resized"));
+        assert!(
+            known
+                .regions("a/x.jpg", Size::new(60, 40))
+                .unwrap_err()
+                .to_string()
+                .contains("resized")
+        );
     }
 
     #[test]
     fn masks_of_a_picture_have_its_size() {
-        let mask = |width| Mask::from_counts(Size::new(width, 2), [1, 2 * u64::from(width) - 1]).unwrap();
-        let masked = |width| Located { class: 0, confidence: 1.0, region: Region::from(mask(width)) };
+        let mask =
+            |width| Mask::from_counts(Size::new(width, 2), [1, 2 * u64::from(width) - 1]).unwrap();
+        let masked =
+            |width| Located { class: 0, confidence: 1.0, region: Region::from(mask(width)) };
         let mut picture = KnownPicture::default();
         picture.push(masked(3)).unwrap();
         assert_eq!(picture.size, Some(Size::new(3, 2)));
@@ -189,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_picture_has_a_hundred_thousand_regions_at_most() {
-        let mut picture = KnownPicture { size: None, regions: vec![located(0, 1.0); MAX_REGIONS - 1] };
+        let mut picture =
+            KnownPicture { size: None, regions: vec![located(0, 1.0); MAX_REGIONS - 1] };
         picture.push(located(0, 1.0)).unwrap();
         assert!(picture.push(located(0, 1.0)).unwrap_err().contains("at most 100000 regions"));
     }

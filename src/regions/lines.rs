@@ -85,12 +85,16 @@ impl Lines {
             (Some(0), _) | (_, Some(0)) => {
                 return Err("a picture has a width and a height of at least 1, found 0".into());
             }
-            (Some(width), Some(height)) => picture.state_size(Size::new(width, height), "a width and height")?,
+            (Some(width), Some(height)) => {
+                picture.state_size(Size::new(width, height), "a width and height")?;
+            }
             (None, None) => {}
             _ => return Err("`width` and `height` stand together, found one of them".into()),
         }
         match (label, score) {
-            (Some(label), _) if label.is_empty() => Err("`label` is the name of a class, found an empty text".into()),
+            (Some(label), _) if label.is_empty() => {
+                Err("`label` is the name of a class, found an empty text".into())
+            }
             (Some(label), Some(score)) => {
                 let next = self.labels.len();
                 let class = *self.labels.entry(label).or_insert(next);

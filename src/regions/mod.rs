@@ -1,8 +1,8 @@
 //! Where things are: labelled regions of a picture, in pixels of the upright picture, unclipped.
 //!
-//! They are computed from pixels by a [`Detector`] (one file each: `darknet`, `yolo_torchscript`), or known beforehand,
-//! from a file or an earlier run ([`KnownRegions`]). A picture's [`Regions`] are one or the other. Knows nothing of the
-//! network that is explained.
+//! They are computed from pixels by a [`Detector`] (one file each: `darknet`, `yolo_torchscript`),
+//! or known beforehand, from a file or an earlier run ([`KnownRegions`]). A picture's [`Regions`]
+//! are one or the other. Knows nothing of the network that is explained.
 
 mod check;
 mod coco;
@@ -72,16 +72,17 @@ pub trait Detector: std::fmt::Debug + Send {
     /// What it sees of a picture.
     fn view(&self) -> View;
 
-    /// Labelled regions a picture, after suppression, by falling confidence. Pictures may differ in the size of their
-    /// canvas: those of one size go through the network together, filled up with copies to as many as there are
-    /// pictures in all, so that a result depends on the number of pictures and on none of the others.
+    /// Labelled regions a picture, after suppression, by falling confidence. Pictures may differ in
+    /// the size of their canvas: those of one size go through the network together, filled up with
+    /// copies to as many as there are pictures in all, so that a result depends on the number of
+    /// pictures and on none of the others.
     ///
     /// # Errors
     /// The network could not be run.
     fn locate(&self, sights: &[&Sight]) -> Result<Vec<Vec<Located>>>;
 
-    /// The same detector on `device`, for another thread: its tensors are copied there, or shared where they are there
-    /// already.
+    /// The same detector on `device`, for another thread: its tensors are copied there, or shared
+    /// where they are there already.
     ///
     /// # Errors
     /// No memory.
@@ -93,7 +94,8 @@ pub trait Detector: std::fmt::Debug + Send {
     }
 }
 
-/// The canvas on which boxes are scored where no detector says otherwise: the published detector's input.
+/// The canvas on which boxes are scored where no detector says otherwise: the published detector's
+/// input.
 pub const SCORING_CANVAS: Size = Size::new(608, 608);
 
 /// Where the regions of pictures come from.
@@ -130,7 +132,9 @@ impl Regions {
         match self {
             Self::Known(_) => Ok(pictures.iter().map(|seen| seen.known.clone()).collect()),
             Self::Detector(detector) => {
-                let sights = pictures.iter().map(|seen| seen.sight.as_ref().expect("prepared for the detector's view"));
+                let sights = pictures
+                    .iter()
+                    .map(|seen| seen.sight.as_ref().expect("prepared for the detector's view"));
                 detector.locate(&sights.collect::<Vec<_>>())
             }
         }
@@ -148,7 +152,8 @@ impl Regions {
     }
 }
 
-/// Prepares pictures for [`Regions::locate`], without a detector; nothing is found where there are no regions at all.
+/// Prepares pictures for [`Regions::locate`], without a detector; nothing is found where there are
+/// no regions at all.
 #[derive(Debug, Clone, Default)]
 pub struct Finder {
     /// What a detector sees of a picture, where one looks.

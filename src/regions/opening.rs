@@ -44,7 +44,8 @@ impl Opening {
 /// # Errors
 /// The file cannot be read.
 pub(super) fn open(file: &Path) -> Result<BufReader<File>> {
-    let mut reader = BufReader::with_capacity(1 << 18, File::open(file).map_err(Error::io("read", file))?);
+    let mut reader =
+        BufReader::with_capacity(1 << 18, File::open(file).map_err(Error::io("read", file))?);
     if reader.fill_buf().map_err(Error::io("read", file))?.starts_with(BYTE_ORDER_MARK) {
         reader.consume(BYTE_ORDER_MARK.len());
     }

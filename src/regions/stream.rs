@@ -22,7 +22,9 @@ impl<T, F: FnMut(T) -> Result<(), String>> Each<T, F> {
     }
 }
 
-impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), String>> DeserializeSeed<'de> for Each<T, F> {
+impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), String>> DeserializeSeed<'de>
+    for Each<T, F>
+{
     type Value = usize;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<usize, D::Error> {
@@ -41,7 +43,9 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), String>> Visitor<'de> f
         let mut number = 0;
         loop {
             number += 1;
-            let place = |cause: &dyn fmt::Display| A::Error::custom(format!("{} {number}{cause}", self.noun));
+            let place = |cause: &dyn fmt::Display| {
+                A::Error::custom(format!("{} {number}{cause}", self.noun))
+            };
             match list.next_element() {
                 Ok(Some(element)) => (self.take)(element).map_err(|cause| place(&cause))?,
                 Ok(None) => return Ok(number - 1),

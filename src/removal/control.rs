@@ -3,7 +3,8 @@
 use crate::image::{BoundingBox, Placement};
 use crate::random::Random;
 
-/// The greatest share of a control that may lie on its region: of one that is mostly the region nothing is learnt.
+/// The greatest share of a control that may lie on its region: of one that is mostly the region
+/// nothing is learnt.
 const MOST_OVERLAP: f64 = 0.5;
 
 /// A region, moved.
@@ -27,30 +28,44 @@ struct Around {
 }
 
 impl Control {
-    /// Of a region of these places of the network's input (row by row, all of them in the picture, which lies there
-    /// as `placement` says): moved by whole places, so that all of it stays in the picture. `regions` are the places of
-    /// all regions of the picture, since what another object does is not what a patch does.
+    /// Of a region of these places of the network's input (row by row, all of them in the picture,
+    /// which lies there as `placement` says): moved by whole places, so that all of it stays in the
+    /// picture. `regions` are the places of all regions of the picture, since what another object
+    /// does is not what a patch does.
     ///
-    /// Of the moves after which its box and the region's do not overlap, those remain whose box has the fewest places
-    /// of `regions`; it is drawn evenly from them. Where no box of its size fits beside the region's, it lies in the
-    /// corner of the picture where it overlaps the region least, the first of equals from the upper left. `None` for a
-    /// region without places, and where that is more than half of the region, as of one that fills the picture.
-    pub fn draw(region: &[bool], regions: &[bool], placement: &Placement, random: &mut Random) -> Option<Self> {
+    /// Of the moves after which its box and the region's do not overlap, those remain whose box has
+    /// the fewest places of `regions`; it is drawn evenly from them. Where no box of its size fits
+    /// beside the region's, it lies in the corner of the picture where it overlaps the region
+    /// least, the first of equals from the upper left. `None` for a region without places, and
+    /// where that is more than half of the region, as of one that fills the picture.
+    pub fn draw(
+        region: &[bool],
+        regions: &[bool],
+        placement: &Placement,
+        random: &mut Random,
+    ) -> Option<Self> {
         let width = placement.input.width as usize;
         let around = Around::new(region, width)?;
         let first = (i64::from(placement.top), i64::from(placement.left));
-        let last = (first.0 + placement.rows.len() as i64 - 1, first.1 + placement.columns.len() as i64 - 1);
+        let last = (
+            first.0 + placement.rows.len() as i64 - 1,
+            first.1 + placement.columns.len() as i64 - 1,
+        );
         let (up, down) = (first.0 - around.rows.0, last.0 - around.rows.1);
         let (left, right) = (first.1 - around.columns.0, last.1 - around.columns.1);
-        let (height, wide) = (around.rows.1 - around.rows.0 + 1, around.columns.1 - around.columns.0 + 1);
+        let (height, wide) =
+            (around.rows.1 - around.rows.0 + 1, around.columns.1 - around.columns.0 + 1);
         let all = (up..=down).flat_map(|down| (left..=right).map(move |across| (down, across)));
-        let free: Vec<(i64, i64)> = all.filter(|(down, across)| down.abs() >= height || across.abs() >= wide).collect();
+        let free: Vec<(i64, i64)> =
+            all.filter(|(down, across)| down.abs() >= height || across.abs() >= wide).collect();
         let shift = match free.is_empty() {
             false => {
                 let sums = Sums::new(regions, width);
-                let taken: Vec<u32> = free.iter().map(|&by| sums.within(around.moved(by))).collect();
+                let taken: Vec<u32> =
+                    free.iter().map(|&by| sums.within(around.moved(by))).collect();
                 let least = taken.iter().min()?;
-                let best: Vec<_> = free.iter().zip(&taken).filter(|(_, taken)| *taken == least).collect();
+                let best: Vec<_> =
+                    free.iter().zip(&taken).filter(|(_, taken)| *taken == least).collect();
                 *best[random.below(best.len())].0
             }
             true => {
@@ -60,7 +75,8 @@ impl Control {
         };
         let places = moved(region, width, shift);
         let area = region.iter().filter(|&&inside| inside).count() as f64;
-        let (overlap, on_regions) = (shared(region, &places) as f64 / area, shared(regions, &places) as f64 / area);
+        let (overlap, on_regions) =
+            (shared(region, &places) as f64 / area, shared(regions, &places) as f64 / area);
         let bounding_box = around.moved(shift).in_picture(placement)?;
         (overlap <= MOST_OVERLAP).then_some(Self { places, overlap, on_regions, bounding_box })
     }
@@ -102,8 +118,8 @@ fn shared(a: &[bool], b: &[bool]) -> usize {
     a.iter().zip(b).filter(|&(&a, &b)| a && b).count()
 }
 
-/// The region moved down and to the right; what would leave the input is lost, but the caller sees to it that nothing
-/// does.
+/// The region moved down and to the right; what would leave the input is lost, but the caller sees
+/// to it that nothing does.
 fn moved(region: &[bool], width: usize, (down, across): (i64, i64)) -> Vec<bool> {
     let mut places = vec![false; region.len()];
     let shift = down * width as i64 + across;
@@ -123,7 +139,9 @@ impl Around {
             let grown = |range: (i64, i64), at: i64| (range.0.min(at), range.1.max(at));
             around = Some(match around {
                 None => Self { rows: (row, row), columns: (column, column) },
-                Some(Self { rows, columns }) => Self { rows: grown(rows, row), columns: grown(columns, column) },
+                Some(Self { rows, columns }) => {
+                    Self { rows: grown(rows, row), columns: grown(columns, column) }
+                }
             });
         }
         around
@@ -137,8 +155,12 @@ impl Around {
     /// In pixels of the picture, cut to it.
     fn in_picture(self, placement: &Placement) -> Option<BoundingBox> {
         let (across, down) = (placement.across(), placement.down());
-        let x = |place: i64| across.start + place as f64 * across.length / f64::from(placement.input.width);
-        let y = |place: i64| down.start + place as f64 * down.length / f64::from(placement.input.height);
+        let x = |place: i64| {
+            across.start + place as f64 * across.length / f64::from(placement.input.width)
+        };
+        let y = |place: i64| {
+            down.start + place as f64 * down.length / f64::from(placement.input.height)
+        };
         let [left, right] = [x(self.columns.0), x(self.columns.1 + 1)];
         let [top, bottom] = [y(self.rows.0), y(self.rows.1 + 1)];
         let original = placement.original;
@@ -160,7 +182,10 @@ mod tests {
 
     /// The places of the picture in the input, row by row.
     fn of_picture(placement: &Placement) -> Vec<bool> {
-        crate::image::inside(&[crate::image::Extent::new(0.0, 0.0, f64::MAX, f64::MAX).into()], placement)
+        crate::image::inside(
+            &[crate::image::Extent::new(0.0, 0.0, f64::MAX, f64::MAX).into()],
+            placement,
+        )
     }
 
     proptest! {
@@ -200,9 +225,16 @@ mod tests {
     fn a_region_that_fills_the_picture_has_no_control() {
         let placement = placement(Resize::Squash, 60, 40);
         let mut random = Random::new(1, 0);
-        assert_eq!(Control::draw(&[true; 29 * 23], &[true; 29 * 23], &placement, &mut random), None);
-        assert_eq!(Control::draw(&[false; 29 * 23], &[false; 29 * 23], &placement, &mut random), None);
-        // Two thirds of the width, all of the height: moved to the other side it still lies on half of itself.
+        assert_eq!(
+            Control::draw(&[true; 29 * 23], &[true; 29 * 23], &placement, &mut random),
+            None
+        );
+        assert_eq!(
+            Control::draw(&[false; 29 * 23], &[false; 29 * 23], &placement, &mut random),
+            None
+        );
+        // Two thirds of the width, all of the height: moved to the other side it still lies on half
+        // of itself.
         let region: Vec<bool> = (0..29 * 23).map(|index| index % 29 < 18).collect();
         let control = Control::draw(&region, &region, &placement, &mut random).unwrap();
         assert!(control.overlap > 0.3 && control.overlap <= 0.5, "{}", control.overlap);
@@ -213,12 +245,15 @@ mod tests {
     fn other_regions_are_left_alone_where_there_is_room() {
         let placement = placement(Resize::Squash, 58, 46);
         let boxed = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>| -> Vec<bool> {
-            (0..29 * 23).map(|index| rows.contains(&(index / 29)) && columns.contains(&(index % 29))).collect()
+            (0..29 * 23)
+                .map(|index| rows.contains(&(index / 29)) && columns.contains(&(index % 29)))
+                .collect()
         };
         let (region, other) = (boxed(2..9, 3..12), boxed(0..23, 12..20));
         let regions: Vec<bool> = region.iter().zip(&other).map(|(&a, &b)| a || b).collect();
         for seed in 0..50 {
-            let control = Control::draw(&region, &regions, &placement, &mut Random::new(seed, 0)).unwrap();
+            let control =
+                Control::draw(&region, &regions, &placement, &mut Random::new(seed, 0)).unwrap();
             assert_eq!((control.overlap, control.on_regions), (0.0, 0.0), "{control:?}");
         }
         // Without room it lies on them.

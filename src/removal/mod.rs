@@ -1,11 +1,12 @@
-//! The experiment of the command remove: every region of a picture alone taken away, and alone kept, beside a patch of
-//! its size and shape elsewhere in the picture.
+//! The experiment of the command remove: every region of a picture alone taken away, and alone
+//! kept, beside a patch of its size and shape elsewhere in the picture.
 //!
-//! In: pictures with regions, from a detector or a file, or drawn scenes with the exact boxes of their objects. Out:
-//! what the network answers for each ([`RemovalRecord`], probabilities of the label of the whole picture), and tables
-//! of how much its probability changes, by class of region, label and fill. What is hidden is filled at the network's
-//! resolution ([`crate::attribution::MaskedInputs`]). Of drawn scenes, where objects can be taken out by drawing the
-//! scene again, the two are compared.
+//! In: pictures with regions, from a detector or a file, or drawn scenes with the exact boxes of
+//! their objects. Out: what the network answers for each ([`RemovalRecord`], probabilities of the
+//! label of the whole picture), and tables of how much its probability changes, by class of region,
+//! label and fill. What is hidden is filled at the network's resolution
+//! ([`crate::attribution::MaskedInputs`]). Of drawn scenes, where objects can be taken out by
+//! drawing the scene again, the two are compared.
 
 mod control;
 mod pass;

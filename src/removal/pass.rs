@@ -1,7 +1,9 @@
-//! What happens to a picture in the experiment: its regions, its inputs through the network, its record.
+//! What happens to a picture in the experiment: its regions, its inputs through the network, its
+//! record.
 //!
-//! Every picture is brought to the network's input once; each fill, region and kind then costs one input. Inputs go
-//! through the network in full batches across the pictures that are at hand together.
+//! Every picture is brought to the network's input once; each fill, region and kind then costs one
+//! input. Inputs go through the network in full batches across the pictures that are at hand
+//! together.
 
 use super::pictures::{Choice, OpenPicture, PreparedPicture, PreparedScene};
 use super::record::RemovalRecord;
@@ -20,7 +22,8 @@ use rayon::prelude::*;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Inputs of the network for each picture of `compute.batch`, which counts pictures in the detector (as in paste).
+/// Inputs of the network for each picture of `compute.batch`, which counts pictures in the detector
+/// (as in paste).
 const INPUTS: usize = 4;
 
 /// The networks of the experiment, and how much they take at a time by now.
@@ -42,7 +45,11 @@ impl RemovalNetworks {
     ///
     /// # Errors
     /// A network with a single output, which has no label to change.
-    pub fn new(network: Box<dyn Classifier>, regions: Option<Regions>, config: &Config) -> Result<Self> {
+    pub fn new(
+        network: Box<dyn Classifier>,
+        regions: Option<Regions>,
+        config: &Config,
+    ) -> Result<Self> {
         if let Some(scalar) = &network.card().scalar {
             return Err(Error::Setting(format!(
                 "removing counts labels that change, and the network has the single output {}",
@@ -97,19 +104,26 @@ pub struct RemovalStage<'a> {
     finder: Finder,
 }
 
-/// What the network is asked: the open picture, and which region is hidden how; of none, the whole picture is shown.
+/// What the network is asked: the open picture, and which region is hidden how; of none, the whole
+/// picture is shown.
 type Asked = (usize, Option<(usize, RemovalKind)>);
 
 impl<'a> RemovalStage<'a> {
     /// With these networks.
-    pub fn new(networks: &RemovalNetworks, settings: &'a RemovalSettings, config: &'a Config) -> Self {
+    pub fn new(
+        networks: &RemovalNetworks,
+        settings: &'a RemovalSettings,
+        config: &'a Config,
+    ) -> Self {
         let finder = networks.regions.as_ref().map(Regions::finder).unwrap_or_default();
         Self { settings, config, fit: networks.network.card().fit, finder }
     }
 
     fn photo(&self, source: &Source) -> Result<PreparedPicture, Failure> {
-        let failure = |stage: &'static str| move |error: Error| Failure::new(&source.path, stage, &error);
-        let enough = Enough { letterboxed: self.finder.view.map(|view| view.canvas), fit: self.fit };
+        let failure =
+            |stage: &'static str| move |error: Error| Failure::new(&source.path, stage, &error);
+        let enough =
+            Enough { letterboxed: self.finder.view.map(|view| view.canvas), fit: self.fit };
         let options = self.config.corpus.decoding(enough);
         let picture = source.decode(&options).map_err(failure("decode"))?;
         let seen = self.finder.see(&picture, &source.path).map_err(failure("regions"))?;
@@ -118,7 +132,8 @@ impl<'a> RemovalStage<'a> {
 
     fn scene(&self, graph: &CausalGraph, number: u64, path: String) -> PreparedPicture {
         let drawn = self.settings.drawn.as_ref();
-        let (world, style) = drawn.map_or((0, crate::world::Style::Standard), |drawn| (drawn.world, drawn.style));
+        let (world, style) =
+            drawn.map_or((0, crate::world::Style::Standard), |drawn| (drawn.world, drawn.style));
         let scene = Scene::draw(graph, world, number, style);
         let painting = scene.paint();
         let located = painting.boxes.iter().map(|&(object, bounding_box)| Located {
@@ -134,21 +149,33 @@ impl<'a> RemovalStage<'a> {
         self.prepared(path, &painting.picture.into(), Seen::default(), Some(objects))
     }
 
-    fn prepared(&self, path: String, picture: &Picture, seen: Seen, scene: Option<PreparedScene>) -> PreparedPicture {
+    fn prepared(
+        &self,
+        path: String,
+        picture: &Picture,
+        seen: Seen,
+        scene: Option<PreparedScene>,
+    ) -> PreparedPicture {
         let placement = self.fit.placement(picture.original);
         let input = self.fit.apply(&picture.pixels, picture.original);
         PreparedPicture { path, placement, input, seen, scene }
     }
 
     /// The regions of every picture.
-    fn located(&self, networks: &mut RemovalNetworks, pictures: &[&PreparedPicture]) -> Result<Vec<Vec<Located>>> {
+    fn located(
+        &self,
+        networks: &mut RemovalNetworks,
+        pictures: &[&PreparedPicture],
+    ) -> Result<Vec<Vec<Located>>> {
         let RemovalNetworks { regions, batch, .. } = networks;
         match regions {
             Some(regions) => in_batches(pictures, batch, |filled| {
                 regions.locate(&filled.iter().map(|picture| &picture.seen).collect::<Vec<_>>())
             }),
             None => {
-                let own = |picture: &&PreparedPicture| picture.scene.as_ref().map(|scene| scene.located.clone());
+                let own = |picture: &&PreparedPicture| {
+                    picture.scene.as_ref().map(|scene| scene.located.clone())
+                };
                 Ok(pictures.iter().map(|picture| own(picture).unwrap_or_default()).collect())
             }
         }
@@ -163,7 +190,8 @@ impl<'a> RemovalStage<'a> {
         asked: &[Asked],
     ) -> Result<Vec<Prediction>> {
         let RemovalNetworks { network, inputs, together, .. } = networks;
-        // As many pictures whatever is at hand, so that a blur has the same last digits in every run.
+        // As many pictures whatever is at hand, so that a blur has the same last digits in every
+        // run.
         let mut pictures: Vec<&Rgb8> = open.iter().map(|open| &open.picture.input).collect();
         pictures.resize((*together).max(pictures.len()), pictures[pictures.len() - 1]);
         let masked = MaskedInputs::new(&**network, &network.prepare(&pictures)?, fill)?;
@@ -176,10 +204,16 @@ impl<'a> RemovalStage<'a> {
     }
 
     /// What it answers for scenes drawn again without each of the chosen objects.
-    fn redrawn(&self, networks: &mut RemovalNetworks, open: &[OpenPicture<'_>]) -> Result<Vec<Prediction>> {
+    fn redrawn(
+        &self,
+        networks: &mut RemovalNetworks,
+        open: &[OpenPicture<'_>],
+    ) -> Result<Vec<Prediction>> {
         let without = open.iter().flat_map(|open| {
             let scene = open.picture.scene.as_ref();
-            scene.into_iter().flat_map(|scene| open.chosen.iter().map(|chosen| &scene.without[chosen.number]))
+            scene
+                .into_iter()
+                .flat_map(|scene| open.chosen.iter().map(|chosen| &scene.without[chosen.number]))
         });
         let RemovalNetworks { network, inputs, .. } = networks;
         in_batches(&without.collect::<Vec<_>>(), inputs, |batch| predict(&**network, batch))
@@ -220,9 +254,16 @@ impl<'a> Stage for RemovalStage<'a> {
         let clock = Instant::now();
         let located = self.located(networks, pictures)?;
         let least_confidence = self.config.cam.player_confidence;
-        let choice = Choice { least_confidence, most: self.settings.max_regions, seed: self.config.cam.seed };
-        let open: Vec<OpenPicture<'_>> =
-            pictures.par_iter().zip(located).map(|(picture, found)| OpenPicture::new(picture, found, choice)).collect();
+        let choice = Choice {
+            least_confidence,
+            most: self.settings.max_regions,
+            seed: self.config.cam.seed,
+        };
+        let open: Vec<OpenPicture<'_>> = pictures
+            .par_iter()
+            .zip(located)
+            .map(|(picture, found)| OpenPicture::new(picture, found, choice))
+            .collect();
         timings.detect += clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
@@ -233,14 +274,17 @@ impl<'a> Stage for RemovalStage<'a> {
             .collect();
         let whole: Vec<Asked> = (0..open.len()).map(|place| (place, None)).collect();
         // Nothing is hidden of whole pictures, so that they can go along with any fill.
-        let first = self.ask(networks, &open, self.settings.fills[0], &[whole, hidden.clone()].concat())?;
+        let first =
+            self.ask(networks, &open, self.settings.fills[0], &[whole, hidden.clone()].concat())?;
         let (whole, first) = first.split_at(open.len());
-        let others = self.settings.fills[1..].iter().map(|&fill| self.ask(networks, &open, fill, &hidden));
+        let others =
+            self.settings.fills[1..].iter().map(|&fill| self.ask(networks, &open, fill, &hidden));
         let others = others.collect::<Result<Vec<_>>>()?;
         let redrawn = self.redrawn(networks, &open)?;
         timings.emotion += clock.elapsed().as_secs_f64();
 
-        let mut answers: Vec<&[Prediction]> = std::iter::once(first).chain(others.iter().map(Vec::as_slice)).collect();
+        let mut answers: Vec<&[Prediction]> =
+            std::iter::once(first).chain(others.iter().map(Vec::as_slice)).collect();
         let mut redrawn = redrawn.as_slice();
         let record = |(open, whole): (&OpenPicture<'_>, &Prediction)| {
             let count = open.inputs().count();

@@ -1,4 +1,5 @@
-//! A picture of the experiment: prepared for the networks, then with the regions that are taken away.
+//! A picture of the experiment: prepared for the networks, then with the regions that are taken
+//! away.
 
 use super::control::Control;
 use super::record::{ControlRecord, FillAnswers, RegionRecord, RemovalAnswer, RemovalRecord};
@@ -66,11 +67,14 @@ pub(super) struct OpenPicture<'a> {
 const MOST_PLACED: usize = 1000;
 
 impl<'a> OpenPicture<'a> {
-    /// The surest regions, the earlier of equally sure ones, that have a place in the network's input, and a control
-    /// each, drawn from the seed, the picture's path and the region's number.
+    /// The surest regions, the earlier of equally sure ones, that have a place in the network's
+    /// input, and a control each, drawn from the seed, the picture's path and the region's number.
     pub(super) fn new(picture: &'a PreparedPicture, located: Vec<Located>, choice: Choice) -> Self {
-        let mut sure: Vec<(usize, Located)> =
-            located.into_iter().enumerate().filter(|(_, found)| found.confidence >= choice.least_confidence).collect();
+        let mut sure: Vec<(usize, Located)> = located
+            .into_iter()
+            .enumerate()
+            .filter(|(_, found)| found.confidence >= choice.least_confidence)
+            .collect();
         sure.sort_by(|(_, a), (_, b)| b.confidence.total_cmp(&a.confidence));
         let placed = sure.into_iter().filter_map(|(number, found)| picture.choose(number, found));
         let mut chosen: Vec<Chosen> = placed.take(MOST_PLACED).collect();
@@ -80,21 +84,31 @@ impl<'a> OpenPicture<'a> {
         }
         chosen.truncate(choice.most);
         for chosen in &mut chosen {
-            let mut random = Random::of_text(choice.seed, &format!("{}\ncontrol {}", picture.path, chosen.number));
-            chosen.control = Control::draw(&chosen.places, &regions, &picture.placement, &mut random);
+            let mut random = Random::of_text(
+                choice.seed,
+                &format!("{}\ncontrol {}", picture.path, chosen.number),
+            );
+            chosen.control =
+                Control::draw(&chosen.places, &regions, &picture.placement, &mut random);
         }
         Self { picture, chosen }
     }
 
-    /// The inputs for which the network is asked with one fill: the number among `chosen` and what is hidden.
+    /// The inputs for which the network is asked with one fill: the number among `chosen` and what
+    /// is hidden.
     pub(super) fn inputs(&self) -> impl Iterator<Item = (usize, RemovalKind)> + '_ {
-        let asked = |chosen: &Chosen, kind: RemovalKind| !kind.is_control() || chosen.control.is_some();
+        let asked =
+            |chosen: &Chosen, kind: RemovalKind| !kind.is_control() || chosen.control.is_some();
         self.chosen.iter().enumerate().flat_map(move |(region, chosen)| {
-            RemovalKind::ALL.into_iter().filter(move |&kind| asked(chosen, kind)).map(move |kind| (region, kind))
+            RemovalKind::ALL
+                .into_iter()
+                .filter(move |&kind| asked(chosen, kind))
+                .map(move |kind| (region, kind))
         })
     }
 
-    /// Appends the places of the network's input that are shown of an input, all of them without a region.
+    /// Appends the places of the network's input that are shown of an input, all of them without a
+    /// region.
     pub(super) fn show(&self, input: Option<(usize, RemovalKind)>, shown: &mut Vec<bool>) {
         let Some((region, kind)) = input else {
             shown.extend(std::iter::repeat_n(true, self.picture.placement.input.area()));
@@ -108,8 +122,8 @@ impl<'a> OpenPicture<'a> {
         shown.extend(places.iter().map(|&inside| inside == kind.is_kept()));
     }
 
-    /// The picture's record: `whole` is the answer for all of it, `answers` has for every fill those for
-    /// [`OpenPicture::inputs`], `redrawn` those for the scene without each region.
+    /// The picture's record: `whole` is the answer for all of it, `answers` has for every fill
+    /// those for [`OpenPicture::inputs`], `redrawn` those for the scene without each region.
     pub(super) fn record(
         &self,
         whole: &Prediction,
@@ -117,7 +131,10 @@ impl<'a> OpenPicture<'a> {
         redrawn: &[Prediction],
     ) -> RemovalRecord {
         let own = whole.label;
-        let answer = |found: &Prediction| RemovalAnswer { label: found.label, probability: found.probabilities[own] };
+        let answer = |found: &Prediction| RemovalAnswer {
+            label: found.label,
+            probability: found.probabilities[own],
+        };
         let inputs: Vec<(usize, RemovalKind)> = self.inputs().collect();
         let of_region = |region: usize, of_fill: &&[Prediction]| {
             let find = |kind: RemovalKind| {
@@ -159,12 +176,22 @@ impl<'a> OpenPicture<'a> {
 }
 
 impl PreparedPicture {
-    /// A region with its places and no control; `None` where the network's input shows nothing of it.
+    /// A region with its places and no control; `None` where the network's input shows nothing of
+    /// it.
     fn choose(&self, number: usize, found: Located) -> Option<Chosen> {
         let Located { class, confidence, region } = found;
         let bounding_box = region.extent.clip(self.placement.original)?;
         let rle = region.mask.as_ref().map(Mask::to_compressed);
-        let places = inside(&[Region { extent: bounding_box.into(), mask: region.mask }], &self.placement);
-        places.contains(&true).then_some(Chosen { number, class, confidence, bounding_box, rle, places, control: None })
+        let places =
+            inside(&[Region { extent: bounding_box.into(), mask: region.mask }], &self.placement);
+        places.contains(&true).then_some(Chosen {
+            number,
+            class,
+            confidence,
+            bounding_box,
+            rle,
+            places,
+            control: None,
+        })
     }
 }

@@ -103,8 +103,10 @@ impl FillAnswers {
 
 impl RegionRecord {
     fn all_answers(&self) -> impl Iterator<Item = RemovalAnswer> + '_ {
-        let of_fills =
-            self.answers.iter().flat_map(|fill| RemovalKind::ALL.into_iter().filter_map(|kind| fill.of_kind(kind)));
+        let of_fills = self
+            .answers
+            .iter()
+            .flat_map(|fill| RemovalKind::ALL.into_iter().filter_map(|kind| fill.of_kind(kind)));
         of_fills.chain(self.redrawn)
     }
 }
@@ -115,17 +117,29 @@ impl RemovalRecord {
         f64::from(self.probabilities[self.label])
     }
 
-    /// How an answer differs from that for the whole picture: change of the own label's probability, -1 to 1.
+    /// How an answer differs from that for the whole picture: change of the own label's
+    /// probability, -1 to 1.
     pub fn change(&self, answer: RemovalAnswer) -> f64 {
         f64::from(answer.probability) - self.probability()
     }
 
     /// Refuses a record that does not fit the experiment.
-    fn check_against(&self, settings: &RemovalSettings, labels: usize, classes: usize) -> Result<(), String> {
-        let region = |region: &RegionRecord| region.class < classes && region.answers.len() == settings.fills.len();
+    fn check_against(
+        &self,
+        settings: &RemovalSettings,
+        labels: usize,
+        classes: usize,
+    ) -> Result<(), String> {
+        let region = |region: &RegionRecord| {
+            region.class < classes && region.answers.len() == settings.fills.len()
+        };
         let fits = self.probabilities.len() == labels && self.regions.iter().all(region);
-        fits.then_some(())
-            .ok_or_else(|| format!("the record of {} does not fit run.json: other labels, classes or fills", self.path))
+        fits.then_some(()).ok_or_else(|| {
+            format!(
+                "the record of {} does not fit run.json: other labels, classes or fills",
+                self.path
+            )
+        })
     }
 }
 
@@ -134,8 +148,9 @@ impl Line for RemovalRecord {
         let labels = self.probabilities.len();
         let answers = self.regions.iter().flat_map(RegionRecord::all_answers);
         let fits = self.label < labels && answers.into_iter().all(|answer| answer.label < labels);
-        fits.then_some(())
-            .ok_or_else(|| format!("labels of {} that are not among its {labels} probabilities", self.path))
+        fits.then_some(()).ok_or_else(|| {
+            format!("labels of {} that are not among its {labels} probabilities", self.path)
+        })
     }
 }
 

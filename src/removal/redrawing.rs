@@ -1,8 +1,8 @@
 //! Effects of hiding the box of an object against those of drawing the scene again without it.
 //!
-//! In: the records of drawn scenes. Out, for every fill, how far the changes of the own label's probability are apart,
-//! and how well they agree in rank, with 95 % intervals over scenes; the same of the controls, which know nothing of
-//! the object.
+//! In: the records of drawn scenes. Out, for every fill, how far the changes of the own label's
+//! probability are apart, and how well they agree in rank, with 95 % intervals over scenes; the
+//! same of the controls, which know nothing of the object.
 
 use super::record::RemovalRecord;
 use super::settings::RemovalKind;
@@ -28,11 +28,12 @@ pub struct RedrawingAgreement {
     pub scenes: usize,
     /// Objects in them.
     pub objects: usize,
-    /// Mean over objects of the absolute difference of the two effects, 0 to 2, with its interval: percentiles of the
-    /// means of scenes drawn with replacement; none of fewer than [`FEWEST_RESAMPLED_CASES`] scenes.
+    /// Mean over objects of the absolute difference of the two effects, 0 to 2, with its interval:
+    /// percentiles of the means of scenes drawn with replacement; none of fewer than
+    /// [`FEWEST_RESAMPLED_CASES`] scenes.
     pub difference: (f64, Option<(f64, f64)>),
-    /// Spearman's correlation over all objects, with its interval ([`bias_spanning_interval`] over scenes drawn with
-    /// replacement); none where one of the two is constant.
+    /// Spearman's correlation over all objects, with its interval ([`bias_spanning_interval`] over
+    /// scenes drawn with replacement); none where one of the two is constant.
     pub correlation: Option<(f64, Option<(f64, f64)>)>,
 }
 
@@ -44,7 +45,12 @@ impl Redrawing {
     pub fn add(&mut self, record: &RemovalRecord) {
         let fills = record.regions.first().map_or(0, |region| region.answers.len());
         self.hidden.resize(fills.max(self.hidden.len()), Default::default());
-        let redrawn = || record.regions.iter().filter_map(|region| Some((region, record.change(region.redrawn?))));
+        let redrawn = || {
+            record
+                .regions
+                .iter()
+                .filter_map(|region| Some((region, record.change(region.redrawn?))))
+        };
         for (fill, by_kind) in self.hidden.iter_mut().enumerate().take(fills) {
             for (scenes, kind) in by_kind.iter_mut().zip(COMPARED) {
                 let pair = |(region, effect): (&super::RegionRecord, f64)| {
@@ -56,9 +62,15 @@ impl Redrawing {
         self.nothing.extend(some(redrawn().map(|(_, effect)| (0.0, effect)).collect()));
     }
 
-    /// How the effects of `kind` with the fill at this place of the settings agree with redrawing; none without an
-    /// object.
-    pub fn agreement(&self, fill: usize, kind: RemovalKind, resamples: usize, seed: u64) -> Option<RedrawingAgreement> {
+    /// How the effects of `kind` with the fill at this place of the settings agree with redrawing;
+    /// none without an object.
+    pub fn agreement(
+        &self,
+        fill: usize,
+        kind: RemovalKind,
+        resamples: usize,
+        seed: u64,
+    ) -> Option<RedrawingAgreement> {
         let kind = COMPARED.iter().position(|&compared| compared == kind)?;
         RedrawingAgreement::new(self.hidden.get(fill)?.get(kind)?, resamples, seed)
     }
@@ -85,10 +97,12 @@ impl RedrawingAgreement {
             correlations.push(self::correlation(&drawn));
         }
         differences.sort_unstable_by(f64::total_cmp);
-        let ends = (!differences.is_empty()).then(|| (quantile(&differences, 0.025), quantile(&differences, 0.975)));
+        let ends = (!differences.is_empty())
+            .then(|| (quantile(&differences, 0.025), quantile(&differences, 0.975)));
         let around = |estimate: f64| {
-            let interval =
-                (!correlations.is_empty()).then(|| bias_spanning_interval(estimate, &correlations)).flatten();
+            let interval = (!correlations.is_empty())
+                .then(|| bias_spanning_interval(estimate, &correlations))
+                .flatten();
             (estimate, interval.map(|interval| (interval.lower, interval.upper)))
         };
         Some(Self {
@@ -102,7 +116,12 @@ impl RedrawingAgreement {
 
 /// Over all objects; none without any.
 fn mean_difference(scenes: &[&[Pair]]) -> Option<f64> {
-    let apart: Vec<f64> = scenes.iter().copied().flatten().map(|(hidden, redrawn)| (hidden - redrawn).abs()).collect();
+    let apart: Vec<f64> = scenes
+        .iter()
+        .copied()
+        .flatten()
+        .map(|(hidden, redrawn)| (hidden - redrawn).abs())
+        .collect();
     crate::stats::mean(&apart)
 }
 
@@ -122,17 +141,28 @@ mod tests {
         assert_eq!((found.scenes, found.objects), (2, 3));
         approx::assert_abs_diff_eq!(found.difference.0, 0.2 / 3.0, epsilon = 1e-12);
         assert_eq!(found.correlation.unwrap().0, 1.0);
-        assert_eq!((found.difference.1, found.correlation.unwrap().1), (None, None), "two scenes have no interval");
+        assert_eq!(
+            (found.difference.1, found.correlation.unwrap().1),
+            (None, None),
+            "two scenes have no interval"
+        );
         let ten: Vec<Vec<Pair>> = scenes.iter().cycle().take(10).cloned().collect();
         let (lower, upper) = RedrawingAgreement::new(&ten, 200, 1).unwrap().difference.1.unwrap();
-        assert!(0.0 < lower && lower < 0.2 / 3.0 && 0.2 / 3.0 < upper && upper < 0.1, "{lower} to {upper}");
+        assert!(
+            0.0 < lower && lower < 0.2 / 3.0 && 0.2 / 3.0 < upper && upper < 0.1,
+            "{lower} to {upper}"
+        );
         // Effects that have nothing to do with each other.
         let mut random = Random::new(3, 0);
         let scenes: Vec<Vec<Pair>> =
             (0..300).map(|_| vec![(random.uniform(0.0, 1.0), random.uniform(0.0, 1.0))]).collect();
-        let (rho, interval) = RedrawingAgreement::new(&scenes, 200, 1).unwrap().correlation.unwrap();
+        let (rho, interval) =
+            RedrawingAgreement::new(&scenes, 200, 1).unwrap().correlation.unwrap();
         let (lower, upper) = interval.unwrap();
-        assert!(rho.abs() < 0.15 && lower < rho && rho < upper && upper - lower < 0.4, "{lower} {rho} {upper}");
+        assert!(
+            rho.abs() < 0.15 && lower < rho && rho < upper && upper - lower < 0.4,
+            "{lower} {rho} {upper}"
+        );
         assert_eq!(RedrawingAgreement::new(&[], 200, 1), None);
         let one = RedrawingAgreement::new(&[vec![(0.0, 0.3)]], 200, 1).unwrap();
         assert_eq!((one.difference, one.correlation), ((0.3, None), None));

@@ -29,15 +29,18 @@ struct Report<'a> {
     redrawing: Redrawing,
 }
 
-/// Writes `removal.csv` (a row a region, fill and kind), `classes.csv` (a row a class, label, fill and kind; an empty
-/// label is all labels together), of drawn scenes `redrawing.csv`, and `removal.png` and `.svg` where there is a region
-/// with a control. Returns the text that sums it up and the picture, if any. Works on unfinished runs too.
+/// Writes `removal.csv` (a row a region, fill and kind), `classes.csv` (a row a class, label, fill
+/// and kind; an empty label is all labels together), of drawn scenes `redrawing.csv`, and
+/// `removal.png` and `.svg` where there is a region with a control. Returns the text that sums it
+/// up and the picture, if any. Works on unfinished runs too.
 ///
 /// # Errors
-/// The run is none of `emocam remove`; records that cannot be read or do not fit it; a file that cannot be written.
+/// The run is none of `emocam remove`; records that cannot be read or do not fit it; a file that
+/// cannot be written.
 pub fn write(run: &Run) -> Result<(String, Option<PathBuf>)> {
     let manifest = &run.manifest;
-    let settings = &RemovalSettings::read(manifest).map_err(|message| Error::file(run.folder(), message))?;
+    let settings =
+        &RemovalSettings::read(manifest).map_err(|message| Error::file(run.folder(), message))?;
     let configuration = &manifest.configuration;
     let mut report = Report {
         settings,
@@ -95,7 +98,9 @@ impl Report<'_> {
             let drawn = self.settings.drawn.is_some();
             let mut take = |record: &RemovalRecord| {
                 for (number, region) in record.regions.iter().enumerate() {
-                    self.rows(record, number, region).into_iter().try_for_each(|row| table.row(row))?;
+                    self.rows(record, number, region)
+                        .into_iter()
+                        .try_for_each(|row| table.row(row))?;
                 }
                 self.tally.add(record);
                 if drawn {
@@ -113,7 +118,12 @@ impl Report<'_> {
     }
 
     /// A region's rows: where it, or its control, is, and what comes of hiding it.
-    fn rows(&self, record: &RemovalRecord, number: usize, region: &RegionRecord) -> Vec<Vec<String>> {
+    fn rows(
+        &self,
+        record: &RemovalRecord,
+        number: usize,
+        region: &RegionRecord,
+    ) -> Vec<Vec<String>> {
         let fills = self.settings.fills.iter().zip(&region.answers);
         let hidden = fills.flat_map(|(fill, answers)| {
             RemovalKind::ALL
@@ -133,8 +143,14 @@ impl Report<'_> {
             ];
             row.extend(<[f32; 4]>::from(place).map(|edge| edge.to_string()));
             row.extend([region.covered.to_string(), fill.into(), name.into()]);
-            row.extend([cell(control.map(|control| control.overlap)), cell(control.map(|control| control.on_regions))]);
-            row.extend([record.probabilities[record.label], answer.probability].map(|number| number.to_string()));
+            row.extend([
+                cell(control.map(|control| control.overlap)),
+                cell(control.map(|control| control.on_regions)),
+            ]);
+            row.extend(
+                [record.probabilities[record.label], answer.probability]
+                    .map(|number| number.to_string()),
+            );
             row.push(record.change(answer).to_string());
             row.push(self.labels[answer.label].clone());
             row.push(u8::from(answer.label != record.label).to_string());
@@ -181,14 +197,23 @@ impl Report<'_> {
             for ((class, label), group) in self.tally.groups() {
                 let Some(class) = class else { continue };
                 for (fill, kind, measure) in self.measures(group) {
-                    let mut row = vec![self.classes[class].clone(), cell(label.map(|label| &self.labels[label]))];
+                    let mut row = vec![
+                        self.classes[class].clone(),
+                        cell(label.map(|label| &self.labels[label])),
+                    ];
                     row.extend([fill.to_string(), kind.to_string()]);
                     row.extend([measure.regions.to_string(), measure.change.len().to_string()]);
                     row.extend([cell(mean(&measure.change)), measure.controls.to_string()]);
                     row.extend([cell(mean(&measure.control)), cell(mean(&measure.difference))]);
                     row.extend(ends(self.interval(&measure.difference)));
-                    for (flips, all) in [(measure.flips, measure.regions), (measure.control_flips, measure.controls)] {
-                        row.extend([flips.to_string(), cell((all > 0).then(|| flips as f64 / all as f64))]);
+                    for (flips, all) in [
+                        (measure.flips, measure.regions),
+                        (measure.control_flips, measure.controls),
+                    ] {
+                        row.extend([
+                            flips.to_string(),
+                            cell((all > 0).then(|| flips as f64 / all as f64)),
+                        ]);
                         row.extend(ends(wilson(flips, all)));
                     }
                     table.row(row)?;
@@ -211,7 +236,10 @@ impl Report<'_> {
                 Some((fill.name(), kind.name(), found))
             })
         });
-        each.chain(self.redrawing.of_nothing(RESAMPLES, self.seed).map(|found| ("", "nothing", found))).collect()
+        each.chain(
+            self.redrawing.of_nothing(RESAMPLES, self.seed).map(|found| ("", "nothing", found)),
+        )
+        .collect()
     }
 
     fn redrawing_csv(&self, run: &Run) -> Result<()> {
@@ -247,8 +275,14 @@ impl Report<'_> {
         classes.truncate(self.top);
         let panel = |place: usize, kind: usize| {
             let dot = |&class: &usize| {
-                let values = &self.tally.group((Some(class), None))?.fills.get(place)?[kind].difference;
-                Some(Dot { value: mean(values)?, interval: self.interval(values), mark: "", n: Some(values.len()) })
+                let values =
+                    &self.tally.group((Some(class), None))?.fills.get(place)?[kind].difference;
+                Some(Dot {
+                    value: mean(values)?,
+                    interval: self.interval(values),
+                    mark: "",
+                    n: Some(values.len()),
+                })
             };
             let fill = self.settings.fills[place].name();
             Panel::Dots {
@@ -266,15 +300,17 @@ impl Report<'_> {
             return Ok(None);
         }
         let mut notes = vec![format!(
-            "Dots: mean over n pictures of the change of the own label's probability less the change by a patch of the \
-             same size and shape elsewhere; bars: 95 % bootstrap intervals over pictures, none of fewer than \
-             {FEWEST_RESAMPLED_CASES}. What speaks for the answer lies left of the dashed line when it is taken away, \
-             right of it when it alone is kept. The {} classes in \
-             most pictures, those first.",
+            "Dots: mean over n pictures of the change of the own label's probability less the \
+             change by a patch of the same size and shape elsewhere; bars: 95 % bootstrap \
+             intervals over pictures, none of fewer than {FEWEST_RESAMPLED_CASES}. What speaks for \
+             the answer lies left of the dashed line when it is taken away, right of it when it \
+             alone is kept. The {} classes in most pictures, those first.",
             classes.len()
         )];
         notes.extend(self.warning.map(|warning| format!("Warning: {warning}.")));
-        let series = classes.iter().map(|&class| Series { name: self.classes[class].clone(), baseline: false });
+        let series = classes
+            .iter()
+            .map(|&class| Series { name: self.classes[class].clone(), baseline: false });
         let panels = Panels {
             title: "Regions taken away and kept alone".into(),
             subtitle: format!(
@@ -294,33 +330,50 @@ impl Report<'_> {
     /// Over all regions, a line a fill and kind; of drawn scenes the agreement with redrawing.
     fn summary(&self) -> String {
         let RemovalTally { pictures, regions, without_control, .. } = &self.tally;
-        let mut out = format!("{pictures} pictures, {regions} regions, {without_control} of them without a control\n");
+        let mut out = format!(
+            "{pictures} pictures, {regions} regions, {without_control} of them without a control\n"
+        );
         let Some(group) = self.tally.group((None, None)) else { return out };
-        out.push_str("fill          kind      change  control  difference (95 %)           flips  control\n");
+        out.push_str(
+            "fill          kind      change  control  difference (95 %)           flips  control\n",
+        );
         let share = |flips: u64, all: u64| flips as f64 / all.max(1) as f64;
         for (fill, kind, measure) in self.measures(group) {
-            let number = |values: &[f64]| mean(values).map_or_else(|| "-".into(), |mean| format!("{mean:.4}"));
+            let number = |values: &[f64]| {
+                mean(values).map_or_else(|| "-".into(), |mean| format!("{mean:.4}"))
+            };
             let [change, control, difference] =
-                [&measure.change, &measure.control, &measure.difference].map(|values| number(values));
+                [&measure.change, &measure.control, &measure.difference]
+                    .map(|values| number(values));
             let interval = self.interval(&measure.difference);
-            let interval = interval.map_or_else(String::new, |(lower, upper)| format!("({lower:.4} to {upper:.4})"));
-            let (flips, of_controls) =
-                (share(measure.flips, measure.regions), share(measure.control_flips, measure.controls));
+            let interval = interval
+                .map_or_else(String::new, |(lower, upper)| format!("({lower:.4} to {upper:.4})"));
+            let (flips, of_controls) = (
+                share(measure.flips, measure.regions),
+                share(measure.control_flips, measure.controls),
+            );
             out.push_str(&format!(
-                "{fill:<13} {kind:<8} {change:>7} {control:>8} {difference:>8} {interval:<21} {flips:>6.3} \
-                 {of_controls:>8.3}\n"
+                "{fill:<13} {kind:<8} {change:>7} {control:>8} {difference:>8} {interval:<21} \
+                 {flips:>6.3} {of_controls:>8.3}\n"
             ));
         }
         if self.settings.drawn.is_some() {
             out.push_str("\nagainst drawing the scene again without the object:\n");
-            out.push_str("fill          kind             objects  mean absolute difference     Spearman\n");
+            out.push_str(
+                "fill          kind             objects  mean absolute difference     Spearman\n",
+            );
             for (fill, kind, found) in self.agreements() {
                 let cells = |(value, interval): (f64, Option<(f64, f64)>)| {
-                    let interval = interval.map_or_else(String::new, |(a, b)| format!(" ({a:.3} to {b:.3})"));
+                    let interval =
+                        interval.map_or_else(String::new, |(a, b)| format!(" ({a:.3} to {b:.3})"));
                     format!("{value:.3}{interval}")
                 };
-                let (apart, rho) = (cells(found.difference), found.correlation.map_or_else(|| "-".into(), cells));
-                out.push_str(&format!("{fill:<13} {kind:<15} {:>8}  {apart:<28} {rho}\n", found.objects));
+                let (apart, rho) =
+                    (cells(found.difference), found.correlation.map_or_else(|| "-".into(), cells));
+                out.push_str(&format!(
+                    "{fill:<13} {kind:<15} {:>8}  {apart:<28} {rho}\n",
+                    found.objects
+                ));
             }
         }
         out

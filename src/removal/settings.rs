@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// The subcommand whose settings these are.
 pub const COMMAND: &str = "remove";
 
-/// The most regions of a picture that `--max-regions` may ask for: there is memory for their places.
+/// The most regions of a picture that `--max-regions` may ask for: there is memory for their
+/// places.
 pub const MOST_REGIONS: usize = 1000;
 
 /// What of a picture is hidden.
@@ -88,7 +89,9 @@ impl RemovalSettings {
             return refuse(format!("fills: {} is named twice", fills[at].name()));
         }
         if !(1..=MOST_REGIONS).contains(max_regions) {
-            return refuse(format!("regions a picture should be from 1 to {MOST_REGIONS}, found {max_regions}"));
+            return refuse(format!(
+                "regions a picture should be from 1 to {MOST_REGIONS}, found {max_regions}"
+            ));
         }
         Ok(())
     }
@@ -104,7 +107,8 @@ impl RemovalSettings {
     /// The settings of the run described by `manifest`.
     ///
     /// # Errors
-    /// It is no run of `emocam remove`, or its settings cannot be read; the message goes behind the run's name.
+    /// It is no run of `emocam remove`, or its settings cannot be read; the message goes behind the
+    /// run's name.
     pub fn read(manifest: &Manifest) -> Result<Self, String> {
         manifest.settings_of(COMMAND)
     }

@@ -1,12 +1,13 @@
-//! Changes by class of region and label of the picture: what `classes.csv` and the picture are made of.
+//! Changes by class of region and label of the picture: what `classes.csv` and the picture are made
+//! of.
 
 use super::record::{RegionRecord, RemovalRecord};
 use super::settings::RemovalKind;
 use std::collections::BTreeMap;
 
-/// How the answers change when regions, or their controls, are hidden (or all else is), by one fill. A picture counts
-/// once: its values are means over its regions of the class, since regions of one picture are not independent. Flips
-/// are counted region by region.
+/// How the answers change when regions, or their controls, are hidden (or all else is), by one
+/// fill. A picture counts once: its values are means over its regions of the class, since regions
+/// of one picture are not independent. Flips are counted region by region.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RemovalMeasure {
     /// Mean change of the own label's probability, a picture.
@@ -52,7 +53,8 @@ impl RemovalTally {
     pub fn add(&mut self, record: &RemovalRecord) {
         self.pictures += 1;
         self.regions += record.regions.len();
-        self.without_control += record.regions.iter().filter(|region| region.control.is_none()).count();
+        self.without_control +=
+            record.regions.iter().filter(|region| region.control.is_none()).count();
         let mut by_class: BTreeMap<Option<usize>, Vec<&RegionRecord>> = BTreeMap::new();
         for region in &record.regions {
             for class in [None, Some(region.class)] {
@@ -78,10 +80,13 @@ impl RemovalTally {
 
     /// Classes with a region, those in most pictures first, the earlier of equals.
     pub fn classes(&self) -> Vec<usize> {
-        let pictures = |group: &Group| group.fills.first().map_or(0, |[removed, _]| removed.change.len());
+        let pictures =
+            |group: &Group| group.fills.first().map_or(0, |[removed, _]| removed.change.len());
         let mut classes: Vec<(usize, usize)> = self
             .groups()
-            .filter_map(|((class, label), group)| label.is_none().then_some((class?, pictures(group))))
+            .filter_map(|((class, label), group)| {
+                label.is_none().then_some((class?, pictures(group)))
+            })
             .collect();
         classes.sort_by_key(|&(class, pictures)| (std::cmp::Reverse(pictures), class));
         classes.into_iter().map(|(class, _)| class).collect()
@@ -93,7 +98,12 @@ impl Group {
         let fills = regions.first().map_or(0, |region| region.answers.len());
         self.fills.resize(fills.max(self.fills.len()), Default::default());
         for (fill, measures) in self.fills.iter_mut().enumerate().take(fills) {
-            measures[0].add(record, regions, fill, [RemovalKind::Removed, RemovalKind::RemovedControl]);
+            measures[0].add(
+                record,
+                regions,
+                fill,
+                [RemovalKind::Removed, RemovalKind::RemovedControl],
+            );
             measures[1].add(record, regions, fill, [RemovalKind::Kept, RemovalKind::KeptControl]);
         }
     }

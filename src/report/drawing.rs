@@ -34,7 +34,8 @@ pub(super) fn draw(
     let scale = (f64::from(longest) / f64::from(width.max(height))).min(1.0);
     let side = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
     let size = Size::new(side(width), side(height));
-    let mut pixels = if size == photo.size() { photo.clone() } else { resize(photo, size, Filter::Bilinear) };
+    let mut pixels =
+        if size == photo.size() { photo.clone() } else { resize(photo, size, Filter::Bilinear) };
     if let Some(map) = map {
         lay_over(&mut pixels, map);
     }
@@ -43,13 +44,19 @@ pub(super) fn draw(
     for counts in [false, true] {
         for (bounding_box, _) in example.boxes.iter().filter(|(_, other)| *other == counts) {
             let [x_min, y_min, x_max, y_max] = <[f32; 4]>::from(*bounding_box).map(f64::from);
-            frame(&mut pixels, [x_min * across, y_min * down, x_max * across, y_max * down], counts);
+            frame(
+                &mut pixels,
+                [x_min * across, y_min * down, x_max * across, y_max * down],
+                counts,
+            );
         }
     }
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, QUALITY)
         .encode(pixels.data(), size.width, size.height, ExtendedColorType::Rgb8)
-        .map_err(|error| Error::Figure(format!("{} cannot be written as JPEG: {error}", example.path)))?;
+        .map_err(|error| {
+            Error::Figure(format!("{} cannot be written as JPEG: {error}", example.path))
+        })?;
     Ok((size, bytes))
 }
 
@@ -61,23 +68,29 @@ fn lay_over(pixels: &mut Rgb8, (grid, values): &MapOverPhoto) {
         (place as u32).min(cells.saturating_sub(1)) as usize
     };
     let columns: Vec<usize> = (0..size.width).map(|x| cell(x, size.width, grid.width)).collect();
-    for (y, line) in (0..size.height).zip(pixels.data_mut().chunks_exact_mut(3 * size.width as usize)) {
+    for (y, line) in
+        (0..size.height).zip(pixels.data_mut().chunks_exact_mut(3 * size.width as usize))
+    {
         let row = cell(y, size.height, grid.height) * grid.width as usize;
         for (pixel, column) in line.chunks_exact_mut(3).zip(&columns) {
             let value = f64::from(values[row + column]).clamp(0.0, 1.0);
             let opacity = OPACITY.0 + (OPACITY.1 - OPACITY.0) * value;
             for (below, above) in pixel.iter_mut().zip(map_colour(value)) {
-                *below = (f64::from(*below) * (1.0 - opacity) + f64::from(above) * opacity).round() as u8;
+                *below = (f64::from(*below) * (1.0 - opacity) + f64::from(above) * opacity).round()
+                    as u8;
             }
         }
     }
 }
 
-/// A frame of two colours, so that it stands out on any ground: a box that counts white in black, another grey and
-/// thin.
+/// A frame of two colours, so that it stands out on any ground: a box that counts white in black,
+/// another grey and thin.
 fn frame(pixels: &mut Rgb8, [x_min, y_min, x_max, y_max]: [f64; 4], counts: bool) {
-    let lines: &[(i64, [u8; 3])] =
-        if counts { &[(0, [0; 3]), (1, [255; 3]), (2, [255; 3]), (3, [0; 3])] } else { &[(0, [90; 3]), (1, [200; 3])] };
+    let lines: &[(i64, [u8; 3])] = if counts {
+        &[(0, [0; 3]), (1, [255; 3]), (2, [255; 3]), (3, [0; 3])]
+    } else {
+        &[(0, [90; 3]), (1, [200; 3])]
+    };
     let Size { width, height } = pixels.size();
     for &(inset, colour) in lines {
         let (left, top) = (x_min as i64 + inset, y_min as i64 + inset);
@@ -120,12 +133,14 @@ mod tests {
         assert_eq!(size, Size::new(160, 80));
         let drawn = image::load_from_memory(&bytes).unwrap().to_rgb8();
         assert_eq!(drawn.dimensions(), (160, 80));
-        let brightness = |x, y| drawn.get_pixel(x, y).0.iter().map(|&level| u32::from(level)).sum::<u32>();
+        let brightness =
+            |x, y| drawn.get_pixel(x, y).0.iter().map(|&level| u32::from(level)).sum::<u32>();
         assert!(
             brightness(40, 40) < 300 && brightness(120, 40) > 400,
             "the map is dark at the left, light at the right"
         );
-        let alone = draw(&photo, None, &ShownExample { boxes: Vec::new(), ..example }, LARGE).unwrap();
+        let alone =
+            draw(&photo, None, &ShownExample { boxes: Vec::new(), ..example }, LARGE).unwrap();
         assert_eq!(alone.0, Size::new(400, 200));
     }
 }

@@ -1,5 +1,6 @@
-//! Which pictures are shown for a class: those in which it is most important for each label, those in which it is
-//! detected and least important, and some at random, so that nobody sees the best ones alone.
+//! Which pictures are shown for a class: those in which it is most important for each label, those
+//! in which it is detected and least important, and some at random, so that nobody sees the best
+//! ones alone.
 
 use crate::Result;
 use crate::associate::{Columns, Importance, detected_classes};
@@ -41,15 +42,24 @@ pub(super) struct ClassEvidence {
 impl ClassEvidence {
     /// All pictures.
     pub(super) fn examples(&self) -> impl Iterator<Item = &ShownExample> {
-        self.strongest.iter().flat_map(|(_, examples)| examples).chain(&self.weakest).chain(&self.random)
+        self.strongest
+            .iter()
+            .flat_map(|(_, examples)| examples)
+            .chain(&self.weakest)
+            .chain(&self.random)
     }
 
-    /// The groups of pictures in their order, each with its heading; left out is one that shows no picture that is in
-    /// none of those before it, as where the class is detected in a few pictures alone.
+    /// The groups of pictures in their order, each with its heading; left out is one that shows no
+    /// picture that is in none of those before it, as where the class is detected in a few pictures
+    /// alone.
     pub(super) fn groups(&self, labels: &[String]) -> Vec<(String, &[ShownExample])> {
         let strongest = self.strongest.iter();
-        let strongest = strongest.map(|(label, of)| (format!("Most important, answer {}", labels[*label]), &of[..]));
-        let others = [("Detected, and least important", &self.weakest), ("Detected, at random", &self.random)];
+        let strongest = strongest
+            .map(|(label, of)| (format!("Most important, answer {}", labels[*label]), &of[..]));
+        let others = [
+            ("Detected, and least important", &self.weakest),
+            ("Detected, at random", &self.random),
+        ];
         let all = strongest.chain(others.map(|(heading, of)| (heading.to_string(), &of[..])));
         let mut seen = HashSet::new();
         let has_new = |(_, of): &(String, &[ShownExample])| {
@@ -67,9 +77,9 @@ struct Best {
 
 impl Best {
     fn offer(&mut self, most: usize, key: f64, example: &dyn Fn() -> ShownExample, path: &str) {
-        let place = self
-            .kept
-            .partition_point(|(known, kept)| known.total_cmp(&key).then_with(|| kept.path.as_str().cmp(path)).is_lt());
+        let place = self.kept.partition_point(|(known, kept)| {
+            known.total_cmp(&key).then_with(|| kept.path.as_str().cmp(path)).is_lt()
+        });
         if place < most {
             self.kept.insert(place, (key, example()));
             self.kept.truncate(most);
@@ -111,11 +121,18 @@ impl Found {
         most: usize,
     ) {
         let of_class = |(at, region): (usize, &BoxRecord)| {
-            (region.class == class && region.confidence > importance.rule().min_confidence).then(|| {
-                (region.bounding_box, importance.counts(record, method, at), importance.number(record, method, at))
-            })
+            (region.class == class && region.confidence > importance.rule().min_confidence).then(
+                || {
+                    (
+                        region.bounding_box,
+                        importance.counts(record, method, at),
+                        importance.number(record, method, at),
+                    )
+                },
+            )
         };
-        let boxes: Vec<(BoundingBox, bool, f32)> = record.boxes.iter().enumerate().filter_map(of_class).collect();
+        let boxes: Vec<(BoundingBox, bool, f32)> =
+            record.boxes.iter().enumerate().filter_map(of_class).collect();
         let score = boxes.iter().map(|&(.., score)| score).fold(f32::MIN, f32::max);
         let example = || ShownExample {
             path: record.path.clone(),
@@ -141,7 +158,10 @@ impl Found {
         labels.sort_by(|(label, (a, _)), (other, (b, _))| b.cmp(a).then(label.cmp(other)));
         labels.truncate(most);
         ClassEvidence {
-            strongest: labels.into_iter().map(|(label, (_, best))| (label, best.into_examples())).collect(),
+            strongest: labels
+                .into_iter()
+                .map(|(label, (_, best))| (label, best.into_examples()))
+                .collect(),
             weakest: self.weakest.into_examples(),
             random: self.random.into_examples(),
         }
@@ -159,11 +179,15 @@ pub(super) fn collect(
     classes: &[Vec<usize>],
     settings: EvidenceSettings,
 ) -> Result<Vec<HashMap<usize, ClassEvidence>>> {
-    let mut found: Vec<HashMap<usize, Found>> =
-        classes.iter().map(|classes| classes.iter().map(|&class| (class, Found::default())).collect()).collect();
+    let mut found: Vec<HashMap<usize, Found>> = classes
+        .iter()
+        .map(|classes| classes.iter().map(|&class| (class, Found::default())).collect())
+        .collect();
     let importance = Importance::of_run(run, rule)?;
     run.for_each_record(|record: ImageRecord| {
-        let Some(label) = columns.of(&record).filter(|_| rule.takes(record.margin())) else { return Ok(()) };
+        let Some(label) = columns.of(&record).filter(|_| rule.takes(record.margin())) else {
+            return Ok(());
+        };
         // A number for each picture, whatever the order of the records.
         let lot = Random::of_text(settings.seed, &record.path).uniform(0.0, 1.0);
         let detected = detected_classes(&record, rule);
@@ -176,7 +200,10 @@ pub(super) fn collect(
         Ok(())
     })?;
     let of_method = |found: HashMap<usize, Found>| {
-        found.into_iter().map(|(class, found)| (class, found.into_evidence(settings.labels))).collect()
+        found
+            .into_iter()
+            .map(|(class, found)| (class, found.into_evidence(settings.labels)))
+            .collect()
     };
     Ok(found.into_iter().map(of_method).collect())
 }
@@ -201,7 +228,8 @@ mod tests {
     fn a_group_without_a_picture_of_its_own_is_left_out() {
         let headings = |weakest: &[&str], random: &[&str]| {
             let strongest = vec![(1, examples(&["a", "b"])), (0, examples(&["c"]))];
-            let evidence = ClassEvidence { strongest, weakest: examples(weakest), random: examples(random) };
+            let evidence =
+                ClassEvidence { strongest, weakest: examples(weakest), random: examples(random) };
             let groups = evidence.groups(&["Joy", "Awe"].map(String::from));
             groups.into_iter().map(|(heading, _)| heading).collect::<Vec<_>>()
         };

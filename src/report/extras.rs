@@ -1,5 +1,5 @@
-//! What some runs know besides: channels that respond to classes, and what the answer owes to what lies outside all
-//! regions.
+//! What some runs know besides: channels that respond to classes, and what the answer owes to what
+//! lies outside all regions.
 
 use crate::run::Run;
 use crate::run::record::{ImageRecord, MapRecord};
@@ -18,7 +18,8 @@ pub(super) struct FilterRow {
     pub images: u64,
     /// Those in which the channel has a positive part.
     pub active_images: u64,
-    /// The mean share of the channel's part that lies in boxes of the class, and of the area that these have.
+    /// The mean share of the channel's part that lies in boxes of the class, and of the area that
+    /// these have.
     pub share: Option<f64>,
     pub area_share: Option<f64>,
 }
@@ -30,8 +31,8 @@ impl FilterRow {
     }
 }
 
-/// The channels of a method that respond most to some class, of classes that enough pictures have; none where the run
-/// does not know.
+/// The channels of a method that respond most to some class, of classes that enough pictures have;
+/// none where the run does not know.
 ///
 /// # Errors
 /// The table is there and cannot be read.
@@ -59,7 +60,8 @@ pub(super) struct BackgroundShare {
     pub whole: f64,
 }
 
-/// The value of what lies outside all regions, by each method; `None` for methods that give regions none.
+/// The value of what lies outside all regions, by each method; `None` for methods that give regions
+/// none.
 ///
 /// # Errors
 /// The records cannot be read.

@@ -27,7 +27,8 @@ pub(super) fn of_run(run: &ReportedRun<'_>) -> Vec<String> {
         sentences.push(format!("{}.", capitalised(&sentence)));
         return sentences.into_iter().chain(saturated(run)).collect();
     }
-    let most = (0..labels.len()).max_by_key(|&label| (counts.images[label], std::cmp::Reverse(label)));
+    let most =
+        (0..labels.len()).max_by_key(|&label| (counts.images[label], std::cmp::Reverse(label)));
     if let Some(label) = most.filter(|&label| counts.images[label] > 0) {
         let share = counts.images[label] as f64 / images as f64;
         sentences.push(format!(
@@ -56,9 +57,8 @@ fn saturated(run: &ReportedRun<'_>) -> Option<String> {
     let share = outcome.saturated as f64 / outcome.done.max(1) as f64;
     (share > 0.2).then(|| {
         format!(
-            "In {share:.2} of the images the answer's probability is over 0.999, where gradients all but vanish: \
-             prefer \
-             methods that explain the score before the softmax."
+            "In {share:.2} of the images the answer's probability is over 0.999, where gradients \
+             all but vanish: prefer methods that explain the score before the softmax."
         )
     })
 }
@@ -69,26 +69,35 @@ fn capitalised(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// A sentence that names the classes that are important in the most images, at most [`NAMED`] of them; `None` where no
-/// class is important.
+/// A sentence that names the classes that are important in the most images, at most [`NAMED`] of
+/// them; `None` where no class is important.
 fn most_often_important(counts: &Counts, classes: &[String]) -> Option<String> {
     let sums: Vec<u64> = counts.cells.rows().into_iter().map(|row| row.sum()).collect();
     let most = sums.iter().copied().max().filter(|&most| most > 0)?;
-    let ties: Vec<&str> =
-        classes.iter().zip(&sums).filter(|(_, sum)| **sum == most).map(|(name, _)| name.as_str()).collect();
+    let ties: Vec<&str> = classes
+        .iter()
+        .zip(&sums)
+        .filter(|(_, sum)| **sum == most)
+        .map(|(name, _)| name.as_str())
+        .collect();
     let images = counted(counts.images.iter().sum(), "image");
     Some(match ties.as_slice() {
         [one] => {
-            format!("{one} is the class that is most often important: in {most} of {images}, whatever the label.")
+            format!(
+                "{one} is the class that is most often important: in {most} of {images}, whatever \
+                 the label."
+            )
         }
         ties => format!(
-            "{} are the classes that are most often important: each in {most} of {images}, whatever the label.",
+            "{} are the classes that are most often important: each in {most} of {images}, \
+             whatever the label.",
             listed(ties)
         ),
     })
 }
 
-/// `a and b`, `a, b and c`, or of more than [`NAMED`] the first of these and the number of the others.
+/// `a and b`, `a, b and c`, or of more than [`NAMED`] the first of these and the number of the
+/// others.
 fn listed(names: &[&str]) -> String {
     let (named, others) = names.split_at(names.len().min(NAMED));
     match (named.split_last(), others.len()) {
@@ -102,19 +111,21 @@ fn listed(names: &[&str]) -> String {
 pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
     let (name, counts) = &run.matrices.methods()[method];
     let table = &run.cells[method];
-    let significant: Vec<&MatrixCell> = table.cells().iter().filter(|cell| cell.important.is_significant()).collect();
+    let significant: Vec<&MatrixCell> =
+        table.cells().iter().filter(|cell| cell.important.is_significant()).collect();
     let more = |cell: &&&MatrixCell| cell.important.difference.is_some_and(|ends| ends.value > 0.0);
     let by_map = |cell: &&&MatrixCell| {
-        cell.contrast.is_significant() && cell.contrast.difference.is_some_and(|ends| ends.value > 0.0)
+        cell.contrast.is_significant()
+            && cell.contrast.difference.is_some_and(|ends| ends.value > 0.0)
     };
     let positive: Vec<&MatrixCell> = significant.iter().filter(more).copied().collect();
     let mut sentences = Vec::new();
     sentences.extend(most_often_important(counts, run.matrices.classes()));
     if let Some(BackgroundShare { images, background, whole }) = run.backgrounds[method] {
         sentences.push(format!(
-            "What lies outside all regions, (background), adds {background:.2} to the answer's score, mean over \
-             {images} {}; the \
-             whole picture {whole:.2}. The more of it is background, the less do objects explain the answer.",
+            "What lies outside all regions, (background), adds {background:.2} to the answer's \
+             score, mean over {images} {}; the whole picture {whole:.2}. The more of it is \
+             background, the less do objects explain the answer.",
             plural(images, "image")
         ));
     }
@@ -123,15 +134,15 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
     }
     if table.tested() == 0 {
         sentences.push(format!(
-            "No class is important in at least {} by {name}: too few images for statistics of cells.",
+            "No class is important in at least {} by {name}: too few images for statistics of \
+             cells.",
             counted(run.rule.min_images, "image")
         ));
         return sentences;
     }
     sentences.push(format!(
-        "{} of {} cells that were tested stand out from the other labels (q < 0.05), {} of them upwards; in {} of \
-         these the \
-         map adds to what the detector alone accounts for.",
+        "{} of {} cells that were tested stand out from the other labels (q < 0.05), {} of them \
+         upwards; in {} of these the map adds to what the detector alone accounts for.",
         significant.len(),
         table.tested(),
         positive.len(),
@@ -146,10 +157,11 @@ pub(super) fn of_method(run: &ReportedRun<'_>, method: usize) -> Vec<String> {
 /// A cell in a sentence; `map_adds`: whether the map adds to what the detector accounts for.
 fn told(run: &ReportedRun<'_>, cell: &MatrixCell, map_adds: bool) -> Option<String> {
     let (share, other, q) = (cell.important.share?, cell.important.other_share?, cell.important.q?);
-    let adds = if map_adds { "the map adds to that" } else { "the detector alone may account for that" };
+    let adds =
+        if map_adds { "the map adds to that" } else { "the detector alone may account for that" };
     Some(format!(
-        "{} is important in {:.2} [{:.2}, {:.2}] of the images of {}, and in {other:.2} of all others (q\u{a0}{}); \
-         {adds}.",
+        "{} is important in {:.2} [{:.2}, {:.2}] of the images of {}, and in {other:.2} of all \
+         others (q\u{a0}{}); {adds}.",
         run.matrices.classes()[cell.class],
         share.value,
         share.lower,
@@ -189,10 +201,24 @@ mod tests {
             said(&[1]).unwrap(),
             "dog is the class that is most often important: in 2 of 5 images, whatever the label."
         );
-        assert_eq!(said(&[0, 2]).unwrap(), format!("person and sheep are the classes that are most {ending}"));
-        assert_eq!(said(&[0, 1, 2]).unwrap(), format!("person, dog and sheep are the classes that are most {ending}"));
-        assert!(said(&[0, 1, 2, 3]).unwrap().starts_with("person, dog, sheep and 1 other are the classes"));
-        assert!(said(&[0, 1, 2, 3, 4]).unwrap().starts_with("person, dog, sheep and 2 others are the classes"));
+        assert_eq!(
+            said(&[0, 2]).unwrap(),
+            format!("person and sheep are the classes that are most {ending}")
+        );
+        assert_eq!(
+            said(&[0, 1, 2]).unwrap(),
+            format!("person, dog and sheep are the classes that are most {ending}")
+        );
+        assert!(
+            said(&[0, 1, 2, 3])
+                .unwrap()
+                .starts_with("person, dog, sheep and 1 other are the classes")
+        );
+        assert!(
+            said(&[0, 1, 2, 3, 4])
+                .unwrap()
+                .starts_with("person, dog, sheep and 2 others are the classes")
+        );
     }
 
     #[test]

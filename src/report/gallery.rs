@@ -1,4 +1,5 @@
-//! All photos of a report: each is decoded once, drawn for every class and method that shows it, and written.
+//! All photos of a report: each is decoded once, drawn for every class and method that shows it,
+//! and written.
 
 use super::ReportedRun;
 use super::drawing::{LARGE, MapOverPhoto, SMALL, draw};
@@ -30,8 +31,8 @@ pub trait PhotoSource: std::fmt::Debug + Sync {
     /// It is not there, or cannot be decoded.
     fn photo(&self, path: &str) -> Result<Rgb8>;
 
-    /// A method's map over the whole photo of this size, in `[0, 1]`: the map's grid and its values row by row; `None`
-    /// where there is none.
+    /// A method's map over the whole photo of this size, in `[0, 1]`: the map's grid and its values
+    /// row by row; `None` where there is none.
     ///
     /// # Errors
     /// There is one, and it cannot be read.
@@ -74,7 +75,9 @@ impl<'a> Gallery<'a> {
         for (number, run) in runs.iter().enumerate() {
             for (method, of_method) in run.evidence.iter().enumerate() {
                 examples.extend(of_method.iter().flat_map(|(&class, evidence)| {
-                    let key = move |example: &'a ShownExample| (number, method, class, example.path.as_str());
+                    let key = move |example: &'a ShownExample| {
+                        (number, method, class, example.path.as_str())
+                    };
                     evidence.examples().map(move |example| (key(example), example))
                 }));
             }
@@ -102,22 +105,33 @@ impl<'a> Gallery<'a> {
         }
         for (number, source) in photos.iter().enumerate() {
             let Some(source) = source else { continue };
-            source.expect(&by_photo.keys().filter(|(run, _)| *run == number).map(|(_, path)| *path).collect())?;
+            source.expect(
+                &by_photo.keys().filter(|(run, _)| *run == number).map(|(_, path)| *path).collect(),
+            )?;
         }
-        let names: BTreeMap<Key<'a>, String> =
-            self.examples.keys().zip(1..).map(|(key, number)| (*key, format!("{number:05}"))).collect();
+        let names: BTreeMap<Key<'a>, String> = self
+            .examples
+            .keys()
+            .zip(1..)
+            .map(|(key, number)| (*key, format!("{number:05}")))
+            .collect();
         let task = DrawingTask { examples: &self.examples, names: &names, runs, folder };
         let of_photo = |(&(run, path), keys): (&(usize, &str), &Vec<Key<'a>>)| match photos[run] {
             Some(source) => task.draw(source, run, path, keys),
             None => Ok(Vec::new()),
         };
-        let drawn: Vec<Vec<(Key<'a>, Drawn)>> = by_photo.par_iter().map(of_photo).collect::<Result<_>>()?;
+        let drawn: Vec<Vec<(Key<'a>, Drawn)>> =
+            by_photo.par_iter().map(of_photo).collect::<Result<_>>()?;
         let mut failed = BTreeSet::new();
         for (key, drawn) in drawn.into_iter().flatten() {
             match drawn {
                 Ok((size, embedded, mapped)) => {
-                    let shown = Shown { name: names[&key].clone(), size, embedded, mapped, kept: true };
-                    self.shown.entry((key.0, key.1, key.2)).or_default().insert(key.3.into(), shown);
+                    let shown =
+                        Shown { name: names[&key].clone(), size, embedded, mapped, kept: true };
+                    self.shown
+                        .entry((key.0, key.1, key.2))
+                        .or_default()
+                        .insert(key.3.into(), shown);
                 }
                 Err(error) if failed.insert((key.0, key.3)) => {
                     self.missing.push(Failure::new(key.3, "report", &error));
@@ -128,8 +142,8 @@ impl<'a> Gallery<'a> {
         Ok(())
     }
 
-    /// Of pictures in the page itself keeps as many as fit into three quarters of `budget`, spread evenly over them;
-    /// says how many were left out.
+    /// Of pictures in the page itself keeps as many as fit into three quarters of `budget`, spread
+    /// evenly over them; says how many were left out.
     pub(super) fn keep_within(&mut self, budget: usize) -> Result<usize> {
         let room = budget / 4 * 3;
         let all: usize = self.all().map(|shown| shown.embedded.len().div_ceil(3) * 4).sum();
@@ -159,8 +173,8 @@ impl<'a> Gallery<'a> {
         self.shown.get(&place)?.get(path).filter(|shown| shown.kept)
     }
 
-    /// How many pictures are shown, of how many photos, and what could not be. Photos of one path are the same in runs
-    /// over the same corpus.
+    /// How many pictures are shown, of how many photos, and what could not be. Photos of one path
+    /// are the same in runs over the same corpus.
     pub(super) fn into_counts(self, runs: &[ReportedRun<'_>]) -> (usize, usize, Vec<Failure>) {
         let kept = self.shown.iter().flat_map(|(place, of)| {
             let corpus = runs[place.0].run.manifest.corpus.sha256.as_str();
@@ -192,7 +206,9 @@ impl<'a> DrawingTask<'a, '_> {
     ) -> Result<Vec<(Key<'a>, Drawn)>> {
         let photo = match source.photo(path) {
             Ok(photo) => photo,
-            Err(error) => return Ok(keys.first().map(|key| (*key, Err(error))).into_iter().collect()),
+            Err(error) => {
+                return Ok(keys.first().map(|key| (*key, Err(error))).into_iter().collect());
+            }
         };
         let mut maps: BTreeMap<usize, Option<MapOverPhoto>> = BTreeMap::new();
         let mut drawn = Vec::new();
@@ -211,7 +227,12 @@ impl<'a> DrawingTask<'a, '_> {
         Ok(drawn)
     }
 
-    fn draw_one(&self, photo: &Rgb8, map: Option<&MapOverPhoto>, key: &Key<'a>) -> Result<(Size, Vec<u8>, bool)> {
+    fn draw_one(
+        &self,
+        photo: &Rgb8,
+        map: Option<&MapOverPhoto>,
+        key: &Key<'a>,
+    ) -> Result<(Size, Vec<u8>, bool)> {
         let example = self.examples[key];
         let (size, small) = draw(photo, map, example, SMALL)?;
         let Some(folder) = self.folder else { return Ok((size, small, map.is_some())) };
@@ -228,7 +249,10 @@ impl Shown {
     pub(super) fn source(&self, prefix: &str, embedded: bool) -> String {
         match embedded {
             true => {
-                format!("data:image/jpeg;base64,{}", base64::engine::general_purpose::STANDARD.encode(&self.embedded))
+                format!(
+                    "data:image/jpeg;base64,{}",
+                    base64::engine::general_purpose::STANDARD.encode(&self.embedded)
+                )
             }
             false => format!("{prefix}photos/{}-small.jpg", self.name),
         }

@@ -1,9 +1,10 @@
 //! The command `report`: runs as a page to read, click through and send on.
 //!
-//! In: runs, and their photos where they are still there. Out: `index.html` with what was done, what was found and the
-//! matrix as a table; a page for each prominent class with its numbers and with photos, the strongest and the weakest
-//! and some at random; the photos. No script runs in the pages, and they ask no other machine for anything; names of
-//! files, classes and labels are text in them, whatever they contain. The same runs give the same bytes.
+//! In: runs, and their photos where they are still there. Out: `index.html` with what was done,
+//! what was found and the matrix as a table; a page for each prominent class with its numbers and
+//! with photos, the strongest and the weakest and some at random; the photos. No script runs in the
+//! pages, and they ask no other machine for anything; names of files, classes and labels are text
+//! in them, whatever they contain. The same runs give the same bytes.
 
 mod drawing;
 mod evidence;
@@ -96,14 +97,22 @@ pub struct WrittenReport {
     pub left_out: usize,
 }
 
-/// Writes a report of `inputs` into `folder`, which is made; what an earlier report left there is replaced.
+/// Writes a report of `inputs` into `folder`, which is made; what an earlier report left there is
+/// replaced.
 ///
 /// # Errors
-/// A run cannot be read; a file cannot be written; the folder has an `index.html` of somebody else; a single file
-/// without photos would be too large already.
-pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettings) -> Result<WrittenReport> {
+/// A run cannot be read; a file cannot be written; the folder has an `index.html` of somebody else;
+/// a single file without photos would be too large already.
+pub fn write(
+    inputs: Vec<ReportInput<'_>>,
+    folder: &Path,
+    settings: ReportSettings,
+) -> Result<WrittenReport> {
     let photos: Vec<Option<&dyn PhotoSource>> = inputs.iter().map(|input| input.photos).collect();
-    let runs = inputs.into_iter().map(|input| ReportedRun::read(input, settings)).collect::<Result<Vec<_>>>()?;
+    let runs = inputs
+        .into_iter()
+        .map(|input| ReportedRun::read(input, settings))
+        .collect::<Result<Vec<_>>>()?;
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     remove_leftovers(folder, ".")?;
     let index = folder.join("index.html");
@@ -123,9 +132,8 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
             let page = pages.index();
             if page.len() > budget {
                 return Err(Error::Setting(format!(
-                    "the page has {} bytes without photos, and --budget allows {budget}: show fewer classes with \
-                     --top, or \
-                     leave out --embed",
+                    "the page has {} bytes without photos, and --budget allows {budget}: show \
+                     fewer classes with --top, or leave out --embed",
                     page.len()
                 )));
             }
@@ -146,13 +154,17 @@ pub fn write(inputs: Vec<ReportInput<'_>>, folder: &Path, settings: ReportSettin
     Ok(WrittenReport { index, pictures, photos, missing, left_out })
 }
 
-/// Removes the pages and photos of an earlier report, whose index goes first: without it the rest is nobody's.
+/// Removes the pages and photos of an earlier report, whose index goes first: without it the rest
+/// is nobody's.
 fn remove_earlier(folder: &Path, index: &Path, replace: bool) -> Result<()> {
     if !index.exists() || (replace && !folder.join(FIGURES).is_file()) {
         return Ok(());
     }
     if !read_text(index)?.contains(page::GENERATOR) {
-        return Err(Error::file(index, "is there already and was not made by emocam: name another folder with --out"));
+        return Err(Error::file(
+            index,
+            "is there already and was not made by emocam: name another folder with --out",
+        ));
     }
     std::fs::remove_file(index).map_err(Error::io("remove the earlier", index))?;
     if !folder.join(FIGURES).is_file() {
@@ -163,7 +175,8 @@ fn remove_earlier(folder: &Path, index: &Path, replace: bool) -> Result<()> {
         let name = entry.file_name();
         let ours = name == "photos" || name.to_string_lossy().starts_with("run-");
         if ours && entry.path().is_dir() {
-            std::fs::remove_dir_all(entry.path()).map_err(Error::io("remove the earlier", entry.path()))?;
+            std::fs::remove_dir_all(entry.path())
+                .map_err(Error::io("remove the earlier", entry.path()))?;
         }
     }
     Ok(())
@@ -186,12 +199,23 @@ impl<'a> ReportedRun<'a> {
         let ReportInput { run, rule, people, photos: _ } = input;
         let found = matrices(run, &rule, Columns::Answers)?;
         let cells = found.methods().iter().map(|(_, counts)| found.cells(counts)).collect();
-        let classes: Vec<Vec<usize>> =
-            found.methods().iter().map(|(_, counts)| found.prominent(counts, settings.top)).collect();
-        let evidence = evidence::collect(run, &rule, &Columns::Answers, &classes, settings.evidence)?;
+        let classes: Vec<Vec<usize>> = found
+            .methods()
+            .iter()
+            .map(|(_, counts)| found.prominent(counts, settings.top))
+            .collect();
+        let evidence =
+            evidence::collect(run, &rule, &Columns::Answers, &classes, settings.evidence)?;
         let names = found.methods().iter().map(|(name, _)| name.as_str());
-        let filters = names.map(|name| extras::filters(run, name, rule.min_images)).collect::<Result<_>>()?;
-        let games = run.manifest.configuration.cam.methods.iter().any(|method| method.row().needs == Needs::Regions);
+        let filters =
+            names.map(|name| extras::filters(run, name, rule.min_images)).collect::<Result<_>>()?;
+        let games = run
+            .manifest
+            .configuration
+            .cam
+            .methods
+            .iter()
+            .any(|method| method.row().needs == Needs::Regions);
         let count = found.methods().len();
         let backgrounds = if games { extras::backgrounds(run, count)? } else { vec![None; count] };
         let agreement = match found.methods().len() {
@@ -199,7 +223,12 @@ impl<'a> ReportedRun<'a> {
             _ => {
                 let again = Input::Run(Box::new(Run::open(run.folder())?), rule.clone());
                 let inputs = Inputs::read(vec![again], MatrixKind::Counts)?;
-                let plan = ResamplingPlan { resamples: 0, permutations: 0, splits: 0, ..ResamplingPlan::default() };
+                let plan = ResamplingPlan {
+                    resamples: 0,
+                    permutations: 0,
+                    splits: 0,
+                    ..ResamplingPlan::default()
+                };
                 Some(compare(&inputs, plan, |_| ())?)
             }
         };
@@ -227,7 +256,13 @@ impl<'a> ReportedRun<'a> {
 
     /// Its first method, as `name`.
     fn look(&self, name: String) -> ComparedLook<'_> {
-        ComparedLook { name, run: self.run, method: 0, rule: self.rule.clone(), columns: Columns::Answers }
+        ComparedLook {
+            name,
+            run: self.run,
+            method: 0,
+            rule: self.rule.clone(),
+            columns: Columns::Answers,
+        }
     }
 
     fn method(&self, method: usize) -> &str {

@@ -5,7 +5,8 @@ use super::evidence::ShownExample;
 use super::findings::{of_method, of_run, plural, small};
 use super::gallery::Gallery;
 use super::sections::{
-    agreement_section, comparison_section, done_section, failures_section, filters_section, people_section,
+    agreement_section, comparison_section, done_section, failures_section, filters_section,
+    people_section,
 };
 use crate::associate::{Counts, MatrixCell};
 use crate::compare::RunComparison;
@@ -20,8 +21,7 @@ pub(super) const GENERATOR: &str = "name=\"generator\" content=\"emocam ";
 const STYLE: &str = include_str!("style.css");
 
 /// Nothing from anywhere but the page's own folder and the page itself; no script.
-const POLICY: &str =
-    "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+const POLICY: &str = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /// Everything that pages are made of.
 pub(super) struct Pages<'a> {
@@ -170,7 +170,10 @@ impl Pages<'_> {
 
     /// Where a cell, or without a label a row, leads.
     fn link(&self, place: Place, label: Option<usize>) -> String {
-        let anchor = label.map_or_else(|| format!("{}-evidence", place.anchor()), |label| place.label_anchor(label));
+        let anchor = label.map_or_else(
+            || format!("{}-evidence", place.anchor()),
+            |label| place.label_anchor(label),
+        );
         match (self.embedded, label) {
             (true, _) => format!("#{anchor}"),
             (false, Some(_)) => format!("{}#{anchor}", place.page()),
@@ -200,7 +203,9 @@ impl Pages<'_> {
         let association = counts.association();
         let cells = &run.cells[method];
         let labels = run.matrices.labels();
-        let is_marked = |class, label| cells.cell(class, label).is_some_and(|cell| cell.important.is_significant());
+        let is_marked = |class, label| {
+            cells.cell(class, label).is_some_and(|cell| cell.important.is_significant())
+        };
         html! {
             div.scroll tabindex="0" role="region" aria-label={ "Matrix of " (run.method(method)) } {
                 table.heat {
@@ -304,10 +309,18 @@ impl Pages<'_> {
     }
 }
 
-fn label_row(name: &str, counts: &Counts, class: usize, label: usize, cell: Option<&MatrixCell>) -> Markup {
+fn label_row(
+    name: &str,
+    counts: &Counts,
+    class: usize,
+    label: usize,
+    cell: Option<&MatrixCell>,
+) -> Markup {
     let (hits, images) = (counts.cells[[class, label]], counts.images[label]);
     let share = wilson(hits, images).map(|(low, high)| (hits as f64 / images as f64, low, high));
-    let contrast = cell.and_then(|cell| cell.contrast.difference).map(|ends| (ends.value, ends.lower, ends.upper));
+    let contrast = cell
+        .and_then(|cell| cell.contrast.difference)
+        .map(|ends| (ends.value, ends.lower, ends.upper));
     html! {
         th scope="row" { (name) }
         td { (images) }
@@ -332,7 +345,11 @@ fn faded_note(counts: &Counts, min_images: u64) -> String {
     if !counts.images.iter().any(is_faded) {
         return String::new();
     }
-    let order = if counts.labels_of_few(min_images).contains(&true) { ", which do not order the rows" } else { "" };
+    let order = if counts.labels_of_few(min_images).contains(&true) {
+        ", which do not order the rows"
+    } else {
+        ""
+    };
     format!(" Faded: fewer than {}{order}.", counted(min_images, "image"))
 }
 
@@ -344,11 +361,17 @@ fn warnings(run: &ReportedRun<'_>) -> Vec<String> {
         warnings.push("the run is not finished: what follows is about the images so far".into());
     }
     if let Some(shard) = manifest.shard {
-        warnings.push(format!("this is shard {} of {}: a part of the corpus", shard.index, shard.count));
+        warnings.push(format!(
+            "this is shard {} of {}: a part of the corpus",
+            shard.index, shard.count
+        ));
     }
     if !run.failures.is_empty() {
         let count = run.failures.len() as u64;
-        warnings.push(format!("{count} {} could not be analysed and count for nothing", plural(count, "image")));
+        warnings.push(format!(
+            "{count} {} could not be analysed and count for nothing",
+            plural(count, "image")
+        ));
     }
     warnings
 }

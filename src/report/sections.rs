@@ -202,8 +202,9 @@ pub(super) fn done_section(run: &ReportedRun<'_>) -> Markup {
         ("emocam", manifest.emocam.clone()),
         ("libtorch", manifest.libtorch.clone()),
     ];
-    let file_name =
-        |path: &str| Path::new(path).file_name().map_or(path.into(), |name| name.to_string_lossy().into_owned());
+    let file_name = |path: &str| {
+        Path::new(path).file_name().map_or(path.into(), |name| name.to_string_lossy().into_owned())
+    };
     html! {
         h3 { "What was done" }
         dl { @for (name, value) in &facts { dt { (name) } dd { (value) } } }

@@ -1,4 +1,5 @@
-//! What is compared: the methods of runs, and matrices from CSV files, brought to the same classes and labels.
+//! What is compared: the methods of runs, and matrices from CSV files, brought to the same classes
+//! and labels.
 
 use super::pictures::{Numbering, Pictures};
 use super::table::{self, MatrixFile};
@@ -12,12 +13,12 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MatrixKind {
-    /// M_A (paper, appendix A.2): in how many pictures of a label a class is important, every column; that of a label
-    /// without pictures is 0.
+    /// M_A (paper, appendix A.2): in how many pictures of a label a class is important, every
+    /// column; that of a label without pictures is 0.
     #[default]
     Counts,
-    /// M': the share of a label's pictures in which a class is important. A label that has no picture somewhere is left
-    /// out everywhere.
+    /// M': the share of a label's pictures in which a class is important. A label that has no
+    /// picture somewhere is left out everywhere.
     Shares,
 }
 
@@ -86,10 +87,12 @@ pub(super) struct RunPictures {
 }
 
 impl Inputs {
-    /// Reads everything. Rows and columns are those of the first argument; others may have them in another order.
+    /// Reads everything. Rows and columns are those of the first argument; others may have them in
+    /// another order.
     ///
     /// # Errors
-    /// A file cannot be read; classes or labels differ; the same argument comes twice; fewer than two matrices in all.
+    /// A file cannot be read; classes or labels differ; the same argument comes twice; fewer than
+    /// two matrices in all.
     pub fn read(inputs: Vec<Input>, matrix: MatrixKind) -> Result<Self> {
         let names = names(&inputs)?;
         let mut all = Self {
@@ -114,17 +117,16 @@ impl Inputs {
         }
         if matrix == MatrixKind::Counts && (1..all.paths.len()).contains(&as_they_stand.len()) {
             all.warnings.push(format!(
-                "the numbers of {} are compared as they stand with counts of images: of association.csv name \
-                 counts.csv \
-                 beside it, or compare shares (--matrix shares)",
+                "the numbers of {} are compared as they stand with counts of images: of \
+                 association.csv name counts.csv beside it, or compare shares (--matrix shares)",
                 as_they_stand.join(", ")
             ));
         }
         all.tell_apart();
         if all.items.len() < 2 {
             return Err(Error::Setting(format!(
-                "{} matrix to compare, two are needed: name several runs or matrices, or a run with several methods \
-                 (`emocam analyze --cam paper`)",
+                "{} matrix to compare, two are needed: name several runs or matrices, or a run \
+                 with several methods (`emocam analyze --cam paper`)",
                 all.items.len()
             )));
         }
@@ -144,7 +146,13 @@ impl Inputs {
         self.runs.iter().find(|run| run.input == input).map(|run| &run.rule)
     }
 
-    fn add_run(&mut self, input: usize, name: &Option<String>, run: &Run, rule: AssociationConfig) -> Result<()> {
+    fn add_run(
+        &mut self,
+        input: usize,
+        name: &Option<String>,
+        run: &Run,
+        rule: AssociationConfig,
+    ) -> Result<()> {
         let manifest = &run.manifest;
         let numbering = self.number(input, &manifest.classes, &manifest.labels)?;
         let pictures = Pictures::read(run, &rule, &numbering)?;
@@ -152,13 +160,19 @@ impl Inputs {
         self.warnings.extend(manifest.warning.iter().map(|warning| format!("{folder}: {warning}")));
         if pictures.is_empty() && rule.min_margin > 0.0 {
             let margin = rule.min_margin;
-            return Err(Error::file(run.folder(), format!("has no image whose label leads by more than {margin}")));
+            return Err(Error::file(
+                run.folder(),
+                format!("has no image whose label leads by more than {margin}"),
+            ));
         }
         if pictures.is_empty() {
             return Err(Error::file(run.folder(), "has no records yet: nothing to compare"));
         }
         if !manifest.complete {
-            self.warnings.push(format!("{folder}: the run is not finished, {} images so far", pictures.len()));
+            self.warnings.push(format!(
+                "{folder}: the run is not finished, {} images so far",
+                pictures.len()
+            ));
         }
         if pictures.without_detections() {
             self.warnings.push(format!("{folder}: no object was detected, all its cells are 0"));
@@ -175,13 +189,19 @@ impl Inputs {
             };
             self.items.push(Item { name, input, data: Data::Run { run: self.runs.len(), method } });
         }
-        self.runs.push(RunPictures { input, pictures, corpus: manifest.corpus.sha256.clone(), rule });
+        self.runs.push(RunPictures {
+            input,
+            pictures,
+            corpus: manifest.corpus.sha256.clone(),
+            rule,
+        });
         Ok(())
     }
 
     fn add_table(&mut self, input: usize, name: Option<String>, table: &MatrixFile) -> Result<()> {
         let Numbering { classes, labels } = self.number(input, &table.classes, &table.labels)?;
-        let (mut cells, mut present) = (vec![0.0; classes.len() * labels.len()], vec![false; labels.len()]);
+        let (mut cells, mut present) =
+            (vec![0.0; classes.len() * labels.len()], vec![false; labels.len()]);
         for (from, &label) in labels.iter().enumerate() {
             present[label] = table.present[from];
             for (row, &class) in classes.iter().enumerate() {
@@ -193,8 +213,8 @@ impl Inputs {
         Ok(())
     }
 
-    /// A file that has the name of another item, as `run/grad-cam/counts.csv` beside the run itself, is called by its
-    /// path.
+    /// A file that has the name of another item, as `run/grad-cam/counts.csv` beside the run
+    /// itself, is called by its path.
     fn tell_apart(&mut self) {
         let names: Vec<String> = self.items.iter().map(|item| item.name.clone()).collect();
         for item in self.items.iter_mut().filter(|item| matches!(item.data, Data::Table { .. })) {
@@ -210,7 +230,8 @@ impl Inputs {
             (self.classes, self.labels) = (classes.to_vec(), labels.to_vec());
         }
         let number = |first: &[String], these: &[String], what: &str| {
-            matching(first, these, what, &self.paths[0]).map_err(|cause| Error::file(&self.paths[input], cause))
+            matching(first, these, what, &self.paths[0])
+                .map_err(|cause| Error::file(&self.paths[input], cause))
         };
         Ok(Numbering {
             classes: number(&self.classes, classes, "class")?,
@@ -220,7 +241,12 @@ impl Inputs {
 }
 
 /// Where each of `these` is in `first`, which must be the same set.
-fn matching(first: &[String], these: &[String], what: &str, path: &Path) -> Result<Vec<usize>, String> {
+fn matching(
+    first: &[String],
+    these: &[String],
+    what: &str,
+    path: &Path,
+) -> Result<Vec<usize>, String> {
     if first == these {
         return Ok((0..first.len()).collect());
     }
@@ -229,7 +255,10 @@ fn matching(first: &[String], these: &[String], what: &str, path: &Path) -> Resu
     let mut numbers = Vec::with_capacity(these.len());
     for name in these {
         let Some(&place) = places.get(name) else {
-            return Err(format!("has the {what} `{name}`, which {} has not: they cannot be compared", path.display()));
+            return Err(format!(
+                "has the {what} `{name}`, which {} has not: they cannot be compared",
+                path.display()
+            ));
         };
         if missing.remove(name).is_none() {
             return Err(format!("has the {what} `{name}` twice: which of the two is meant?"));
@@ -237,16 +266,18 @@ fn matching(first: &[String], these: &[String], what: &str, path: &Path) -> Resu
         numbers.push(place);
     }
     match missing.into_iter().min_by_key(|&(_, place)| place) {
-        Some((name, _)) => {
-            Err(format!("has no {what} `{name}`, which {} has: they cannot be compared", path.display()))
-        }
+        Some((name, _)) => Err(format!(
+            "has no {what} `{name}`, which {} has: they cannot be compared",
+            path.display()
+        )),
         None if first.len() != these.len() => Err(format!("{} has a {what} twice", path.display())),
         None => Ok(numbers),
     }
 }
 
-/// A name for every argument: for a run's folder its own, for a file its own or, where that says nothing, its folder's;
-/// preceded by as many folders as it takes to tell the arguments apart, if that is possible. `None` for a single run.
+/// A name for every argument: for a run's folder its own, for a file its own or, where that says
+/// nothing, its folder's; preceded by as many folders as it takes to tell the arguments apart, if
+/// that is possible. `None` for a single run.
 fn names(inputs: &[Input]) -> Result<Vec<Option<String>>> {
     if let [Input::Run(..)] = inputs {
         return Ok(vec![None]);
@@ -266,7 +297,9 @@ fn names(inputs: &[Input]) -> Result<Vec<Option<String>>> {
     };
     let name = |at: usize| {
         let deepest = whole[at].components().count();
-        let unique = |folders: &usize| (0..whole.len()).all(|b| b == at || named(b, *folders) != named(at, *folders));
+        let unique = |folders: &usize| {
+            (0..whole.len()).all(|b| b == at || named(b, *folders) != named(at, *folders))
+        };
         let folders = (1..deepest).find(unique).unwrap_or(deepest);
         Some(named(at, folders))
     };

@@ -1,15 +1,16 @@
-//! Do the matrices agree? Representational similarity analysis (paper, section A.2 and Fig. 6) over the methods of a
-//! run, or over runs and matrices from files: models, corpora, settings.
+//! Do the matrices agree? Representational similarity analysis (paper, section A.2 and Fig. 6) over
+//! the methods of a run, or over runs and matrices from files: models, corpora, settings.
 //!
-//! In: [`Inputs`], matrices of classes x labels. Out: [`Agreement`], one number a pair and measure, `None` where it is
-//! not defined, and the files [`Agreement::write`] makes of it. Compared are counts, every column, or shares, those of
-//! the labels that some image of every run has ([`MatrixKind`]); of files the columns that are filled. Knows nothing of
-//! networks.
+//! In: [`Inputs`], matrices of classes x labels. Out: [`Agreement`], one number a pair and measure,
+//! `None` where it is not defined, and the files [`Agreement::write`] makes of it. Compared are
+//! counts, every column, or shares, those of the labels that some image of every run has
+//! ([`MatrixKind`]); of files the columns that are filled. Knows nothing of networks.
 //!
-//! The naive p-value takes cells for independent. They are not: the cells of a class share its frequency, methods share
-//! boxes and labels, and most cells are zero. So there are beside it a permutation test ([`permutation_p`]), intervals
-//! over images ([`bias_spanning_interval`]), the partial correlation given what was detected at all
-//! ([`partial_correlation`]), and what a matrix owes to chance alone ([`Reliability`]).
+//! The naive p-value takes cells for independent. They are not: the cells of a class share its
+//! frequency, methods share boxes and labels, and most cells are zero. So there are beside it a
+//! permutation test ([`permutation_p`]), intervals over images ([`bias_spanning_interval`]), the
+//! partial correlation given what was detected at all ([`partial_correlation`]), and what a matrix
+//! owes to chance alone ([`Reliability`]).
 
 mod bootstrap;
 mod inputs;
@@ -28,8 +29,8 @@ pub use table::MatrixFile;
 use crate::names::counted;
 use crate::random::Random;
 use crate::stats::{
-    BootstrapInterval, FEWEST_RESAMPLED_CASES, Given, Ranks, bias_spanning_interval, kendall, partial_correlation,
-    partial_correlation_given_two, permutation_p, spearman_p, strata,
+    BootstrapInterval, FEWEST_RESAMPLED_CASES, Given, Ranks, bias_spanning_interval, kendall,
+    partial_correlation, partial_correlation_given_two, permutation_p, spearman_p, strata,
 };
 use crate::{Error, Result};
 use inputs::Data;
@@ -78,8 +79,8 @@ pub struct Pair {
     pub p_permutation: Option<f64>,
     /// rho given the detections.
     pub partial: Option<f64>,
-    /// Of rho, over images; none of fewer than [`FEWEST_RESAMPLED_CASES`] images in one of the two, and where there is
-    /// nothing but matrices from files.
+    /// Of rho, over images; none of fewer than [`FEWEST_RESAMPLED_CASES`] images in one of the two,
+    /// and where there is nothing but matrices from files.
     pub interval: Option<BootstrapInterval>,
     /// Resamples in which rho is defined.
     pub resamples: usize,
@@ -116,7 +117,8 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// Why pairs have no interval, in a sentence; `None` where all have one that have a correlation.
+    /// Why pairs have no interval, in a sentence; `None` where all have one that have a
+    /// correlation.
     pub fn missing_intervals(&self) -> Option<String> {
         let count = self.items.len();
         let pairs = (0..count).flat_map(|a| (a + 1..count).map(move |b| [a, b]));
@@ -126,7 +128,12 @@ impl Agreement {
         };
         let missing: Vec<[usize; 2]> = pairs.filter(has_none).collect();
         let images = |item: &usize| self.items[*item].images;
-        let few = missing.iter().flatten().filter_map(images).filter(|&images| images < FEWEST_RESAMPLED_CASES).min();
+        let few = missing
+            .iter()
+            .flatten()
+            .filter_map(images)
+            .filter(|&images| images < FEWEST_RESAMPLED_CASES)
+            .min();
         let why = match (missing.first()?, few) {
             _ if self.plan.resamples == 0 => "there are no resamples (--resamples 0)".to_string(),
             (_, Some(few)) => format!(
@@ -139,7 +146,11 @@ impl Agreement {
             _ => "in more than one resample in twenty the correlation is not defined".into(),
         };
         let all = count * (count - 1) / 2;
-        Some(format!("{} of {} without an interval: {why}", missing.len(), counted(all as u64, "pair")))
+        Some(format!(
+            "{} of {} without an interval: {why}",
+            missing.len(),
+            counted(all as u64, "pair")
+        ))
     }
 
     /// Two of the items; the order does not matter.
@@ -148,7 +159,8 @@ impl Agreement {
     }
 }
 
-/// Whether pictures can be resampled behind two matrices: at least one of them is of a run, and none of few pictures.
+/// Whether pictures can be resampled behind two matrices: at least one of them is of a run, and
+/// none of few pictures.
 fn has_enough_images(images: [Option<usize>; 2]) -> bool {
     let mut known = images.iter().flatten().peekable();
     known.peek().is_some() && known.all(|&images| images >= FEWEST_RESAMPLED_CASES)
@@ -158,7 +170,11 @@ fn has_enough_images(images: [Option<usize>; 2]) -> bool {
 ///
 /// # Errors
 /// Too few resamples; fewer than three cells are filled everywhere.
-pub fn compare(inputs: &Inputs, plan: ResamplingPlan, progress: impl FnMut(usize)) -> Result<Agreement> {
+pub fn compare(
+    inputs: &Inputs,
+    plan: ResamplingPlan,
+    progress: impl FnMut(usize),
+) -> Result<Agreement> {
     if (1..FEWEST_RESAMPLES).contains(&plan.resamples) {
         return Err(Error::Setting(format!(
             "resamples should be at least {FEWEST_RESAMPLES}, or 0 for no intervals, found {}",
@@ -167,20 +183,28 @@ pub fn compare(inputs: &Inputs, plan: ResamplingPlan, progress: impl FnMut(usize
     }
     let corpora = corpora(inputs);
     let full = Full::count(inputs, &corpora)?;
-    let resamples =
-        if corpora.iter().any(|corpus| corpus.images >= FEWEST_RESAMPLED_CASES) { plan.resamples } else { 0 };
+    let resamples = if corpora.iter().any(|corpus| corpus.images >= FEWEST_RESAMPLED_CASES) {
+        plan.resamples
+    } else {
+        0
+    };
     let drawn = bootstrap::resample(inputs, &corpora, resamples, plan.seed, progress);
-    let reliabilities = reliability::reliability(inputs, &corpora, &full.labels, plan.splits, plan.seed);
+    let reliabilities =
+        reliability::reliability(inputs, &corpora, &full.labels, plan.splits, plan.seed);
 
     let count = inputs.items.len();
-    let upper: Vec<(usize, usize)> = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
-    let compared: Vec<Pair> = upper.par_iter().map(|&(a, b)| full.pair(inputs, a, b, &plan)).collect();
-    let mut pairs: Vec<Pair> = (0..count * count).map(|index| full.itself(index / count, index % count)).collect();
+    let upper: Vec<(usize, usize)> =
+        (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b))).collect();
+    let compared: Vec<Pair> =
+        upper.par_iter().map(|&(a, b)| full.pair(inputs, a, b, &plan)).collect();
+    let mut pairs: Vec<Pair> =
+        (0..count * count).map(|index| full.itself(index / count, index % count)).collect();
     for (at, (&(a, b), mut pair)) in upper.iter().zip(compared).enumerate() {
         if has_enough_images([a, b].map(|item| inputs.images(item))) {
             let values: Vec<Option<f64>> = drawn.iter().map(|resample| resample[at]).collect();
             pair.resamples = values.iter().flatten().count();
-            pair.interval = pair.spearman.and_then(|estimate| bias_spanning_interval(estimate, &values));
+            pair.interval =
+                pair.spearman.and_then(|estimate| bias_spanning_interval(estimate, &values));
         }
         (pairs[a * count + b], pairs[b * count + a]) = (pair, pair);
     }
@@ -204,8 +228,8 @@ struct Full {
     labels: Vec<usize>,
     /// Ranks of each item's cells.
     items: Vec<Ranks>,
-    /// Ranks of the detection-only matrix of each run: the images of a label in which the class occurs at all, counted,
-    /// or as a share.
+    /// Ranks of the detection-only matrix of each run: the images of a label in which the class
+    /// occurs at all, counted, or as a share.
     detections: Vec<Ranks>,
     /// Row means of the detection-only matrices.
     detected: Vec<Vec<f64>>,
@@ -220,9 +244,8 @@ impl Full {
         let cells = labels.len() * inputs.classes.len();
         if cells < FEWEST_CELLS {
             return Err(Error::Setting(format!(
-                "{cells} cells ({} classes, {} labels) are filled in every matrix, at least {FEWEST_CELLS} are needed: \
-                 a \
-                 label is filled where an image has it",
+                "{cells} cells ({} classes, {} labels) are filled in every matrix, at least \
+                 {FEWEST_CELLS} are needed: a label is filled where an image has it",
                 inputs.classes.len(),
                 labels.len()
             )));
@@ -268,7 +291,14 @@ impl Full {
             kendall: kendall.map(|result| result.tau_b),
             p_value: spearman.and_then(|rho| spearman_p(rho, self.cells())),
             p_kendall: kendall.map(|result| result.p_value),
-            p_permutation: permutation_p(x, y, self.labels.len(), &strata, plan.permutations, &mut random),
+            p_permutation: permutation_p(
+                x,
+                y,
+                self.labels.len(),
+                &strata,
+                plan.permutations,
+                &mut random,
+            ),
             partial: spearman.and_then(|rho| self.given_detections(inputs, rho, a, b)),
             ..Pair::default()
         }
@@ -285,27 +315,30 @@ impl Full {
         runs
     }
 
-    /// How frequent each class is for the test of two items: the mean count, or share, of images in which it was
-    /// detected, over the labels and the runs behind the items; where there is none, the mean of the two matrices' row
-    /// means.
+    /// How frequent each class is for the test of two items: the mean count, or share, of images in
+    /// which it was detected, over the labels and the runs behind the items; where there is none,
+    /// the mean of the two matrices' row means.
     fn frequencies(&self, inputs: &Inputs, a: usize, b: usize) -> Vec<f64> {
         let runs = Self::runs(inputs, a, b);
         let means: Vec<Vec<f64>> = match runs.is_empty() {
             false => runs.iter().map(|&run| self.detected[run].clone()).collect(),
             true => [a, b].iter().map(|&item| self.table_means(inputs, item)).collect(),
         };
-        (0..inputs.classes.len()).map(|class| means.iter().map(|shares| shares[class]).sum::<f64>()).collect()
+        (0..inputs.classes.len())
+            .map(|class| means.iter().map(|shares| shares[class]).sum::<f64>())
+            .collect()
     }
 
     fn table_means(&self, inputs: &Inputs, item: usize) -> Vec<f64> {
         let Data::Table { cells, .. } = &inputs.items[item].data else { return Vec::new() };
         let rows = cells.chunks_exact(inputs.labels.len());
-        let compared: Vec<f64> = rows.flat_map(|row| self.labels.iter().map(|&label| row[label])).collect();
+        let compared: Vec<f64> =
+            rows.flat_map(|row| self.labels.iter().map(|&label| row[label])).collect();
         row_means(&compared, self.labels.len())
     }
 
-    /// The partial correlation given the detection-only matrices of the runs behind two items. A constant one explains
-    /// nothing.
+    /// The partial correlation given the detection-only matrices of the runs behind two items. A
+    /// constant one explains nothing.
     fn given_detections(&self, inputs: &Inputs, rho: f64, a: usize, b: usize) -> Option<f64> {
         let (x, y) = (&self.items[a], &self.items[b]);
         let runs = Self::runs(inputs, a, b);
@@ -319,14 +352,21 @@ impl Full {
         match given[..] {
             [] => (!runs.is_empty()).then_some(rho),
             [(_, z)] => partial_correlation(rho, z.x, z.y),
-            [(first, z), (second, w), ..] => partial_correlation_given_two(rho, z, w, first.spearman(second)?),
+            [(first, z), (second, w), ..] => {
+                partial_correlation_given_two(rho, z, w, first.spearman(second)?)
+            }
         }
     }
 
     fn warnings(&self, inputs: &Inputs, items: &[Compared]) -> Vec<String> {
         let constant = items.iter().filter(|item| item.constant);
         let mut warnings: Vec<String> = constant
-            .map(|item| format!("{}: all compared cells are equal, so correlations with it are undefined", item.name))
+            .map(|item| {
+                format!(
+                    "{}: all compared cells are equal, so correlations with it are undefined",
+                    item.name
+                )
+            })
             .collect();
         let absent = inputs.labels.len() - self.labels.len();
         if absent > 0 {

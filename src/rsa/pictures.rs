@@ -1,6 +1,8 @@
-//! What resampling needs of a run's pictures, small: the label, and for every method the classes that are important.
+//! What resampling needs of a run's pictures, small: the label, and for every method the classes
+//! that are important.
 //!
-//! About four bytes a picture, method and important class, besides the paths; the records themselves are read once.
+//! About four bytes a picture, method and important class, besides the paths; the records
+//! themselves are read once.
 
 use crate::associate::{Importance, detected_classes};
 use crate::config::AssociationConfig;
@@ -49,21 +51,24 @@ impl Pictures {
     /// More cells than can be numbered.
     pub(super) fn new(classes: usize, labels: usize, methods: usize) -> Result<Self> {
         if classes.checked_mul(labels).is_none_or(|cells| u32::try_from(cells).is_err()) {
-            return Err(Error::Setting(format!("matrices of {classes} x {labels} cells are too large to compare")));
+            return Err(Error::Setting(format!(
+                "matrices of {classes} x {labels} cells are too large to compare"
+            )));
         }
         let lists = vec![Lists::default(); methods + 1];
         Ok(Self { paths: Vec::new(), labels: Vec::new(), lists, size: (classes, labels) })
     }
 
-    /// Reads a run's records; pictures and boxes count by `rule`, and a box is a detection when it is confident enough
-    /// by it.
+    /// Reads a run's records; pictures and boxes count by `rule`, and a box is a detection when it
+    /// is confident enough by it.
     ///
     /// # Errors
     /// The records cannot be read; the rule does not fit the run's network.
     pub(super) fn read(run: &Run, rule: &AssociationConfig, numbering: &Numbering) -> Result<Self> {
         let Numbering { classes, labels } = numbering;
         let importance = Importance::of_run(run, rule)?;
-        let mut pictures = Self::new(classes.len(), labels.len(), run.manifest.configuration.cam.names().len())?;
+        let mut pictures =
+            Self::new(classes.len(), labels.len(), run.manifest.configuration.cam.names().len())?;
         run.for_each_record(|record| {
             if rule.takes(record.margin()) {
                 pictures.push(&record, &importance, numbering);
@@ -75,14 +80,21 @@ impl Pictures {
 
     fn push(&mut self, record: &ImageRecord, importance: &Importance, numbering: &Numbering) {
         let label = numbering.labels[record.label];
-        let numbered = |classes: Vec<usize>| classes.into_iter().map(|class| numbering.classes[class]);
+        let numbered =
+            |classes: Vec<usize>| classes.into_iter().map(|class| numbering.classes[class]);
         let detected = detected_classes(record, importance.rule());
         let methods = (0..record.maps.len()).map(|method| importance.classes(record, method));
         self.add(record.path.clone(), label, methods.chain([detected]).map(numbered));
     }
 
-    /// Adds a picture: its label and, for each method and then for the detections, different classes.
-    pub(super) fn add(&mut self, path: String, label: usize, lists: impl Iterator<Item = impl Iterator<Item = usize>>) {
+    /// Adds a picture: its label and, for each method and then for the detections, different
+    /// classes.
+    pub(super) fn add(
+        &mut self,
+        path: String,
+        label: usize,
+        lists: impl Iterator<Item = impl Iterator<Item = usize>>,
+    ) {
         self.paths.push(path);
         self.labels.push(label as u32);
         let columns = self.size.1;
@@ -119,7 +131,10 @@ impl Pictures {
     /// c_j: pictures of each label when each counts as often as `weight` says.
     pub(super) fn images(&self, weight: impl Fn(usize) -> u32) -> Vec<u32> {
         let mut images = vec![0; self.size.1];
-        self.labels.iter().enumerate().for_each(|(at, &label)| images[label as usize] += weight(at));
+        self.labels
+            .iter()
+            .enumerate()
+            .for_each(|(at, &label)| images[label as usize] += weight(at));
         images
     }
 

@@ -1,7 +1,8 @@
-//! How well a matrix agrees with itself: counted from one random half of the pictures and from the other.
+//! How well a matrix agrees with itself: counted from one random half of the pictures and from the
+//! other.
 //!
-//! No other matrix can be expected to agree better with it than that, unless both are counted from the same pictures
-//! and so share the chance in them, as the methods of one run do.
+//! No other matrix can be expected to agree better with it than that, unless both are counted from
+//! the same pictures and so share the chance in them, as the methods of one run do.
 
 use super::inputs::{Data, Inputs, MatrixKind};
 use super::sample::{Counter, Sample, SampledCorpus};
@@ -13,10 +14,11 @@ use rayon::prelude::*;
 pub struct Reliability {
     /// Spearman correlation of the two halves.
     pub split_half: f64,
-    /// What it would be for all pictures instead of half of them ([`spearman_brown`]); `None` when the halves disagree.
+    /// What it would be for all pictures instead of half of them ([`spearman_brown`]); `None` when
+    /// the halves disagree.
     pub spearman_brown: Option<f64>,
-    /// The [`noise_ceiling`] with the halves as subjects, lower bound. With two subjects it is the correlation of the
-    /// halves.
+    /// The [`noise_ceiling`] with the halves as subjects, lower bound. With two subjects it is the
+    /// correlation of the halves.
     pub ceiling_lower: f64,
     /// Likewise, upper bound.
     pub ceiling_upper: f64,
@@ -24,8 +26,9 @@ pub struct Reliability {
     pub splits: usize,
 }
 
-/// The reliability of every item; `None` for those without pictures and where no halving has a correlation. Cells are
-/// those of the columns `compared`, of shares those whose label is in both halves.
+/// The reliability of every item; `None` for those without pictures and where no halving has a
+/// correlation. Cells are those of the columns `compared`, of shares those whose label is in both
+/// halves.
 pub(super) fn reliability(
     inputs: &Inputs,
     corpora: &[SampledCorpus],
@@ -41,7 +44,9 @@ pub(super) fn reliability(
             |counter, number| {
                 let halves = Sample::halves(corpora, seed, number);
                 let images = halves.each_ref().map(|half| counter.images(half));
-                (0..inputs.items.len()).map(|item| bounds(inputs, counter, item, &halves, &images, compared)).collect()
+                (0..inputs.items.len())
+                    .map(|item| bounds(inputs, counter, item, &halves, &images, compared))
+                    .collect()
             },
         )
         .collect();

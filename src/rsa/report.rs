@@ -1,4 +1,5 @@
-//! The files of a comparison: one square table a measure, `reliability.csv`, `rsa.json`, and the heatmap.
+//! The files of a comparison: one square table a measure, `reliability.csv`, `rsa.json`, and the
+//! heatmap.
 
 use super::{Agreement, Inputs, MatrixKind, Pair, ResamplingPlan};
 use crate::config::{AssociationConfig, Nested};
@@ -23,7 +24,8 @@ const TABLES: [SquareTable; 9] = [
     ("partial.csv", |pair| pair.partial),
 ];
 
-/// A number for a cell: shortest digits that read back the same, as a power of ten where it is tiny.
+/// A number for a cell: shortest digits that read back the same, as a power of ten where it is
+/// tiny.
 fn cell(value: Option<f64>) -> String {
     match value {
         None => String::new(),
@@ -109,15 +111,27 @@ impl Agreement {
             table(&folder.join(name), [head].into_iter().chain(rows))?;
         }
         table(&folder.join("reliability.csv"), self.reliability_rows())?;
-        let mut json =
-            serde_json::to_vec_pretty(&self.summary(inputs)).map_err(|e| Error::file(folder, e.to_string()))?;
+        let mut json = serde_json::to_vec_pretty(&self.summary(inputs))
+            .map_err(|e| Error::file(folder, e.to_string()))?;
         json.push(b'\n');
         write_bytes(&folder.join("rsa.json"), &json)?;
-        plot::write(&self.heatmap(inputs).svg()?, &folder.join("heatmap.png"), &folder.join("heatmap.svg"))
+        plot::write(
+            &self.heatmap(inputs).svg()?,
+            &folder.join("heatmap.png"),
+            &folder.join("heatmap.svg"),
+        )
     }
 
     fn reliability_rows(&self) -> impl Iterator<Item = Vec<String>> + '_ {
-        let head = ["", "images", "split_half", "spearman_brown", "ceiling_lower", "ceiling_upper", "splits"];
+        let head = [
+            "",
+            "images",
+            "split_half",
+            "spearman_brown",
+            "ceiling_lower",
+            "ceiling_upper",
+            "splits",
+        ];
         let rows = self.items.iter().map(|item| {
             let found = item.reliability;
             vec![
@@ -151,7 +165,13 @@ impl Agreement {
             } = of;
             let min_margin = (*min_margin > 0.0).then_some(*min_margin);
             let nested = (*nested != Nested::Separate).then_some(*nested);
-            BoxRule { importance: *importance, min_confidence: *min_confidence, score, nested, min_margin }
+            BoxRule {
+                importance: *importance,
+                min_confidence: *min_confidence,
+                score,
+                nested,
+                min_margin,
+            }
         };
         let item = |(at, of): (usize, &'a super::Compared)| ItemSummary {
             name: &of.name,
@@ -198,26 +218,32 @@ impl Agreement {
     /// The paper's Fig. 6.
     pub(super) fn heatmap(&self, inputs: &Inputs) -> Heatmap {
         let count = self.items.len();
-        let pairs = || (0..count).flat_map(|a| (0..a).map(move |b| (a, b))).map(|(a, b)| self.pair(a, b));
+        let pairs =
+            || (0..count).flat_map(|a| (0..a).map(move |b| (a, b))).map(|(a, b)| self.pair(a, b));
         let negative = pairs().any(|pair| pair.spearman.is_some_and(|rho| rho < 0.0));
         let most = |of: fn(&Pair) -> Option<f64>| pairs().filter_map(of).max_by(f64::total_cmp);
         let mut notes = Vec::new();
         if let Some(p) = most(|pair| pair.p_permutation) {
             notes.push(format!(
-                "Permutation test (rows exchanged among classes of similar frequency, {} times): p is {} at most.",
+                "Permutation test (rows exchanged among classes of similar frequency, {} times): p \
+                 is {} at most.",
                 self.plan.permutations,
                 short(p)
             ));
         }
         if let Some(p) = most(|pair| pair.p_value) {
             notes.push(format!(
-                "Naive p (t-test): {} at most. It takes the cells for independent, which they are not.",
+                "Naive p (t-test): {} at most. It takes the cells for independent, which they are \
+                 not.",
                 short(p)
             ));
         }
-        if let Some(width) = most(|pair| pair.interval.map(|interval| interval.upper - interval.lower)) {
+        if let Some(width) =
+            most(|pair| pair.interval.map(|interval| interval.upper - interval.lower))
+        {
             notes.push(format!(
-                "95 % intervals over images are {} wide at most (spearman_lower.csv, spearman_upper.csv).",
+                "95 % intervals over images are {} wide at most (spearman_lower.csv, \
+                 spearman_upper.csv).",
                 short(width)
             ));
         }
@@ -233,12 +259,18 @@ impl Agreement {
             )),
             rows: self.items.iter().map(|item| item.name.clone()).collect(),
             columns: self.items.iter().map(|item| item.name.clone()).collect(),
-            values: (0..count).map(|a| (0..count).map(|b| self.pair(a, b).spearman).collect()).collect(),
+            values: (0..count)
+                .map(|a| (0..count).map(|b| self.pair(a, b).spearman).collect())
+                .collect(),
             range: (if negative { -1.0 } else { 0.0 }, 1.0),
             value_label: "Spearman's ρ".into(),
             empty_label: "undefined: all cells of a matrix are equal".into(),
             column_notes: match self.items.iter().any(|item| item.images.is_some()) {
-                true => self.items.iter().map(|item| item.images.map_or("–".into(), |n| n.to_string())).collect(),
+                true => self
+                    .items
+                    .iter()
+                    .map(|item| item.images.map_or("–".into(), |n| n.to_string()))
+                    .collect(),
                 false => Vec::new(),
             },
             column_notes_label: "images".into(),

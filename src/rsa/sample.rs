@@ -1,8 +1,9 @@
 //! The matrices of a sample of the pictures: all of them, as drawn for the bootstrap, or one half.
 //!
-//! Runs over the same corpus share their samples, picture by picture, as the methods of one run do: what makes their
-//! matrices alike by chance stays in. Runs are over the same corpus when run.json has the same digest of it, or their
-//! records the same paths. A picture one of them could not analyse counts in the other.
+//! Runs over the same corpus share their samples, picture by picture, as the methods of one run do:
+//! what makes their matrices alike by chance stays in. Runs are over the same corpus when run.json
+//! has the same digest of it, or their records the same paths. A picture one of them could not
+//! analyse counts in the other.
 
 use super::inputs::{Data, Inputs, MatrixKind};
 use crate::random::Random;
@@ -14,14 +15,17 @@ use std::collections::BTreeSet;
 pub(super) struct SampledCorpus {
     /// Number of different paths.
     pub images: usize,
-    /// For each run of this corpus its place in [`Inputs::runs`], and each record's number among the paths.
+    /// For each run of this corpus its place in [`Inputs::runs`], and each record's number among
+    /// the paths.
     pub runs: Vec<(usize, Vec<u32>)>,
 }
 
 /// The corpora of all runs, in the order of the first run of each.
 pub(super) fn corpora(inputs: &Inputs) -> Vec<SampledCorpus> {
-    let sets: Vec<BTreeSet<&String>> = inputs.runs.iter().map(|run| run.pictures.paths().iter().collect()).collect();
-    let same = |a: usize, b: usize| inputs.runs[a].corpus == inputs.runs[b].corpus || sets[a] == sets[b];
+    let sets: Vec<BTreeSet<&String>> =
+        inputs.runs.iter().map(|run| run.pictures.paths().iter().collect()).collect();
+    let same =
+        |a: usize, b: usize| inputs.runs[a].corpus == inputs.runs[b].corpus || sets[a] == sets[b];
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for run in 0..sets.len() {
         match groups.iter_mut().find(|group| group.iter().any(|&member| same(member, run))) {
@@ -32,12 +36,20 @@ pub(super) fn corpora(inputs: &Inputs) -> Vec<SampledCorpus> {
     groups
         .into_iter()
         .map(|group| {
-            let union: BTreeSet<&String> = group.iter().flat_map(|&run| sets[run].iter().copied()).collect();
-            // Sorted, so that the order of the records, which a resumed run may change, does not matter.
+            let union: BTreeSet<&String> =
+                group.iter().flat_map(|&run| sets[run].iter().copied()).collect();
+            // Sorted, so that the order of the records, which a resumed run may change, does not
+            // matter.
             let paths: Vec<&String> = union.into_iter().collect();
-            let number = |path: &String| paths.binary_search(&path).expect("the union holds every path") as u32;
-            let numbers = |run: usize| inputs.runs[run].pictures.paths().iter().map(number).collect();
-            SampledCorpus { images: paths.len(), runs: group.iter().map(|&run| (run, numbers(run))).collect() }
+            let number = |path: &String| {
+                paths.binary_search(&path).expect("the union holds every path") as u32
+            };
+            let numbers =
+                |run: usize| inputs.runs[run].pictures.paths().iter().map(number).collect();
+            SampledCorpus {
+                images: paths.len(),
+                runs: group.iter().map(|&run| (run, numbers(run))).collect(),
+            }
         })
         .collect()
 }
@@ -52,10 +64,12 @@ impl Sample {
         Self(corpora.iter().map(|corpus| vec![1; corpus.images]).collect())
     }
 
-    /// As many pictures as there are, drawn with replacement; the same for the same seed and number.
+    /// As many pictures as there are, drawn with replacement; the same for the same seed and
+    /// number.
     pub(super) fn drawn(&mut self, seed: u64, number: usize) {
         for (corpus, weights) in self.0.iter_mut().enumerate() {
-            let mut random = Random::of_text(seed, &format!("bootstrap of corpus {corpus}, {number}"));
+            let mut random =
+                Random::of_text(seed, &format!("bootstrap of corpus {corpus}, {number}"));
             weights.fill(0);
             for _ in 0..weights.len() {
                 let picture = random.below(weights.len());
@@ -68,12 +82,14 @@ impl Sample {
     pub(super) fn halves(corpora: &[SampledCorpus], seed: u64, number: usize) -> [Self; 2] {
         let half = |(at, corpus): (usize, &SampledCorpus)| {
             let mut random = Random::of_text(seed, &format!("halves of corpus {at}, {number}"));
-            let mut weights: Vec<u32> = (0..corpus.images as u32).map(|index| (index + 1) % 2).collect();
+            let mut weights: Vec<u32> =
+                (0..corpus.images as u32).map(|index| (index + 1) % 2).collect();
             random.shuffle(&mut weights);
             weights
         };
         let first: Vec<Vec<u32>> = corpora.iter().enumerate().map(half).collect();
-        let second = first.iter().map(|weights| weights.iter().map(|weight| 1 - weight).collect()).collect();
+        let second =
+            first.iter().map(|weights| weights.iter().map(|weight| 1 - weight).collect()).collect();
         [Self(first), Self(second)]
     }
 }
@@ -105,11 +121,12 @@ impl<'a> Counter<'a> {
         self.of_run.iter().enumerate().map(drawn).collect()
     }
 
-    /// The labels whose columns are filled in every matrix when the runs' labels have so many `images`; counts are
-    /// there for every label.
+    /// The labels whose columns are filled in every matrix when the runs' labels have so many
+    /// `images`; counts are there for every label.
     pub(super) fn filled(&self, images: &[Vec<u32>]) -> Vec<usize> {
         let filled = |label: usize| {
-            (self.inputs.matrix == MatrixKind::Counts || images.iter().all(|images| images[label] > 0))
+            (self.inputs.matrix == MatrixKind::Counts
+                || images.iter().all(|images| images[label] > 0))
                 && self.inputs.items.iter().all(|item| match &item.data {
                     Data::Run { .. } => true,
                     Data::Table { present, .. } => present[label],
@@ -128,10 +145,15 @@ impl<'a> Counter<'a> {
         ranks: &mut Ranks,
     ) {
         match &self.inputs.items[item].data {
-            Data::Run { run, method } => self.rank_list(*run, *method, sample, images, labels, ranks),
+            Data::Run { run, method } => {
+                self.rank_list(*run, *method, sample, images, labels, ranks);
+            }
             Data::Table { cells, .. } => {
                 let rows = cells.chunks_exact(self.inputs.labels.len());
-                ranks.assign(rows.flat_map(|row| labels.iter().map(|&label| row[label])), &mut self.order);
+                ranks.assign(
+                    rows.flat_map(|row| labels.iter().map(|&label| row[label])),
+                    &mut self.order,
+                );
             }
         }
     }
@@ -151,8 +173,8 @@ impl<'a> Counter<'a> {
         self.order = order;
     }
 
-    /// a_ij, or a_ij / c_j where shares are compared, of one list of a run, row by row, of the columns `labels`, all
-    /// filled.
+    /// a_ij, or a_ij / c_j where shares are compared, of one list of a run, row by row, of the
+    /// columns `labels`, all filled.
     pub(super) fn cells<'b>(
         &'b mut self,
         run: usize,
@@ -163,7 +185,11 @@ impl<'a> Counter<'a> {
     ) -> impl Iterator<Item = f64> + 'b {
         let (corpus, numbers) = self.of_run[run];
         let weights = &sample.0[corpus];
-        self.inputs.runs[run].pictures.count(list, |index| weights[numbers[index] as usize], &mut self.counts);
+        self.inputs.runs[run].pictures.count(
+            list,
+            |index| weights[numbers[index] as usize],
+            &mut self.counts,
+        );
         let (images, matrix) = (&images[run], self.inputs.matrix);
         let rows = self.counts.chunks_exact(self.inputs.labels.len());
         // The quotients of equal fractions are equal numbers: ties stay ties.

@@ -5,9 +5,9 @@ use super::pictures::Pictures;
 use super::*;
 use std::path::PathBuf;
 
-/// A corpus as nature makes it: P(label) is uniform; a class is detected with a probability for each class and label;
-/// when detected, it is important by either of two methods with probabilities that are related. The methods see the
-/// same pictures and half of the time the same chance.
+/// A corpus as nature makes it: P(label) is uniform; a class is detected with a probability for
+/// each class and label; when detected, it is important by either of two methods with probabilities
+/// that are related. The methods see the same pictures and half of the time the same chance.
 struct Nature {
     size: (usize, usize),
     detected: Vec<f64>,
@@ -15,7 +15,8 @@ struct Nature {
 }
 
 fn normal(random: &mut Random) -> f64 {
-    let (radius, angle) = (random.uniform(f64::MIN_POSITIVE, 1.0), random.uniform(0.0, std::f64::consts::TAU));
+    let (radius, angle) =
+        (random.uniform(f64::MIN_POSITIVE, 1.0), random.uniform(0.0, std::f64::consts::TAU));
     (-2.0 * radius.ln()).sqrt() * angle.cos()
 }
 
@@ -41,7 +42,9 @@ impl Nature {
 
     /// The Spearman correlation of the two methods over all pictures there could be.
     fn truth(&self) -> f64 {
-        let shares = |of: &Vec<f64>| Ranks::of(&self.detected.iter().zip(of).map(|(a, b)| a * b).collect::<Vec<_>>());
+        let shares = |of: &Vec<f64>| {
+            Ranks::of(&self.detected.iter().zip(of).map(|(a, b)| a * b).collect::<Vec<_>>())
+        };
         shares(&self.important[0]).spearman(&shares(&self.important[1])).unwrap()
     }
 
@@ -54,10 +57,13 @@ impl Nature {
             for class in 0..classes {
                 let cell = class * labels + label;
                 let mut chance = || random.uniform(0.0, 1.0);
-                let (detected, first, second, shared) = (chance(), chance(), chance(), chance() < 0.5);
+                let (detected, first, second, shared) =
+                    (chance(), chance(), chance(), chance() < 0.5);
                 if detected < self.detected[cell] {
                     lists[2].push(class);
-                    for (method, chance) in [first, if shared { first } else { second }].into_iter().enumerate() {
+                    for (method, chance) in
+                        [first, if shared { first } else { second }].into_iter().enumerate()
+                    {
                         if chance < self.important[method][cell] {
                             lists[method].push(class);
                         }
@@ -89,7 +95,12 @@ fn inputs(runs: Vec<(Pictures, &str, usize)>, (classes, labels): (usize, usize))
             data: Data::Run { run, method },
         });
         all.items.extend(items);
-        all.runs.push(RunPictures { input: run, pictures, corpus: corpus.into(), rule: Default::default() });
+        all.runs.push(RunPictures {
+            input: run,
+            pictures,
+            corpus: corpus.into(),
+            rule: Default::default(),
+        });
     }
     all
 }
@@ -128,12 +139,17 @@ fn some(pictures: &Pictures, nature: &Nature, keep: impl Iterator<Item = usize>)
     let mut kept = Pictures::new(nature.size.0, nature.size.1, 2).unwrap();
     for at in keep {
         let lists: Vec<Vec<usize>> = (0..3).map(|list| pictures.classes(list, at)).collect();
-        kept.add(pictures.paths()[at].clone(), pictures.label(at), lists.into_iter().map(Vec::into_iter));
+        kept.add(
+            pictures.paths()[at].clone(),
+            pictures.label(at),
+            lists.into_iter().map(Vec::into_iter),
+        );
     }
     kept
 }
 
-const PLAN: ResamplingPlan = ResamplingPlan { resamples: 120, permutations: 99, splits: 20, seed: 4 };
+const PLAN: ResamplingPlan =
+    ResamplingPlan { resamples: 120, permutations: 99, splits: 20, seed: 4 };
 
 fn pairs(inputs: &Inputs) -> Vec<Pair> {
     compare(inputs, PLAN, |_| {}).unwrap().pairs
@@ -175,7 +191,8 @@ fn corpora_of(inputs: &Inputs) -> Vec<usize> {
 
 #[test]
 fn a_label_that_is_not_drawn_is_left_out_of_the_resample() {
-    // One picture of the last label: more than a third of the resamples do without it, and all have a correlation.
+    // One picture of the last label: more than a third of the resamples do without it, and all have
+    // a correlation.
     let (nature, pictures) = small(3);
     let mut kept: Vec<usize> = (0..40).filter(|&at| pictures.label(at) != 2).collect();
     kept.extend((0..40).find(|&at| pictures.label(at) == 2));
@@ -188,11 +205,15 @@ fn a_label_that_is_not_drawn_is_left_out_of_the_resample() {
 
 #[test]
 fn a_resample_of_a_known_corpus() {
-    // Two pictures of different labels: a resample has both once, or one of them twice and one column; then the two
-    // methods' cells are (1, 0, 0) and (0, 0, 1), whose correlation is -1/2.
+    // Two pictures of different labels: a resample has both once, or one of them twice and one
+    // column; then the two methods' cells are (1, 0, 0) and (0, 0, 1), whose correlation is -1/2.
     let mut pictures = Pictures::new(3, 2, 2).unwrap();
     for (label, path) in ["a", "b"].into_iter().enumerate() {
-        pictures.add(path.into(), label, [vec![0], vec![2], vec![0, 2]].into_iter().map(Vec::into_iter));
+        pictures.add(
+            path.into(),
+            label,
+            [vec![0], vec![2], vec![0, 2]].into_iter().map(Vec::into_iter),
+        );
     }
     let all = inputs(vec![(pictures, "c", 2)], (3, 2));
     let corpora = corpora(&all);
@@ -206,7 +227,8 @@ fn a_resample_of_a_known_corpus() {
     assert!(why.starts_with("1 of 1 pair without an interval: a run has 2 images"), "{why}");
     // The halves have no label in common.
     assert!(agreement.items.iter().all(|item| item.reliability.is_none()));
-    // Class 1 is never detected: given the detections, which are all that two and zero share, the rest is opposed.
+    // Class 1 is never detected: given the detections, which are all that two and zero share, the
+    // rest is opposed.
     assert_eq!(agreement.pair(0, 1).partial, Some(-1.0));
 }
 
@@ -228,11 +250,14 @@ fn intervals_are_there_from_ten_images_on_and_else_it_is_said_why() {
 #[test]
 fn halves_hold_every_picture_once() {
     let (nature, pictures) = small(1);
-    let all = inputs(vec![(some(&pictures, &nature, 0..39), "c", 2), (pictures, "d", 2)], nature.size);
+    let all =
+        inputs(vec![(some(&pictures, &nature, 0..39), "c", 2), (pictures, "d", 2)], nature.size);
     let corpora = corpora(&all);
     let counter = Counter::new(&all, &corpora);
     let [first, second] = Sample::halves(&corpora, 1, 7);
-    let images = |sample: &Sample| -> Vec<u32> { counter.images(sample).iter().map(|run| run.iter().sum()).collect() };
+    let images = |sample: &Sample| -> Vec<u32> {
+        counter.images(sample).iter().map(|run| run.iter().sum()).collect()
+    };
     assert_eq!((images(&first), images(&second)), (vec![20, 20], vec![19, 20]));
     let sum = |a: Vec<Vec<u32>>, b: Vec<Vec<u32>>| -> Vec<u32> {
         a.concat().iter().zip(b.concat()).map(|(a, b)| a + b).collect()
@@ -247,7 +272,8 @@ fn halves_hold_every_picture_once() {
 fn more_pictures_make_halves_agree_better() {
     let nature = Nature::new(12, 3, 1.0, 1);
     let reliability = |images: usize| {
-        let all = inputs(vec![(nature.corpus(images, &mut Random::new(6, 0)), "c", 2)], nature.size);
+        let all =
+            inputs(vec![(nature.corpus(images, &mut Random::new(6, 0)), "c", 2)], nature.size);
         compare(&all, PLAN, |_| {}).unwrap().items[0].reliability.unwrap()
     };
     let (few, many) = (reliability(200), reliability(400));
@@ -267,7 +293,10 @@ fn golden_agreements() {
     tables.paths = vec![PathBuf::from("many.csv")];
     tables.items = (0..20)
         .map(|index| Item {
-            name: format!("matrix {index}{}", if index == 3 { " with a name that is longer than others" } else { "" }),
+            name: format!(
+                "matrix {index}{}",
+                if index == 3 { " with a name that is longer than others" } else { "" }
+            ),
             input: 0,
             data: Data::Table { cells: random.spread(21, 1.0), present: vec![true; 3] },
         })

@@ -1,11 +1,13 @@
 //! `records.jsonl`: a file that grows by whole lines, each sealed by a checksum.
 //!
-//! A line is a JSON object whose last key is `crc32`: the CRC-32 of all lines up to it, each without its last key and
-//! what follows, as eight hexadecimal digits. So a line that was changed, lost, doubled or moved is found by the first
-//! line that no longer fits, and `run.json` of a finished run says how many lines there are and the last checksum. In
-//! Python: `c = 0`, and for each line `c = zlib.crc32(line[:line.rindex(b',"crc32":"')], c)`.
+//! A line is a JSON object whose last key is `crc32`: the CRC-32 of all lines up to it, each
+//! without its last key and what follows, as eight hexadecimal digits. So a line that was changed,
+//! lost, doubled or moved is found by the first line that no longer fits, and `run.json` of a
+//! finished run says how many lines there are and the last checksum. In Python: `c = 0`, and for
+//! each line `c = zlib.crc32(line[:line.rindex(b',"crc32":"')], c)`.
 //!
-//! A last line that a kill tore is dropped when the run is resumed; any other damage is an error that names the line.
+//! A last line that a kill tore is dropped when the run is resumed; any other damage is an error
+//! that names the line.
 
 use super::record::Line;
 use crate::{Error, Result};
@@ -28,7 +30,8 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Appends to `lines` the sealed line of a JSON object, which may have a seal from another file and a line feed.
+    /// Appends to `lines` the sealed line of a JSON object, which may have a seal from another file
+    /// and a line feed.
     pub fn seal(&mut self, object: &[u8], lines: &mut Vec<u8>) {
         let body = match seal_of(object) {
             Some(seal) => &object[..seal.at],
@@ -106,13 +109,17 @@ impl RecordWriter {
     /// Opens the file for appending, making it if need be, after cutting off a torn last line.
     ///
     /// # Errors
-    /// The file cannot be opened, read or cut; its last whole line has no checksum; another process has it open for
-    /// appending.
+    /// The file cannot be opened, read or cut; its last whole line has no checksum; another process
+    /// has it open for appending.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(Error::io("open", path))?;
-        // Two processes would record every picture twice. Where the file system knows no locks, the user must see to
-        // it.
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(path)
+            .map_err(Error::io("open", path))?;
+        // Two processes would record every picture twice. Where the file system knows no locks, the
+        // user must see to it.
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             return Err(Error::file(
                 path,
@@ -131,14 +138,20 @@ impl RecordWriter {
     /// # Errors
     /// There are fewer, or the file cannot be read or cut.
     pub fn keep(&mut self, count: usize) -> Result<()> {
-        let lines = BufReader::with_capacity(1 << 20, File::open(&self.path).map_err(Error::io("read", &self.path))?);
+        let lines = BufReader::with_capacity(
+            1 << 20,
+            File::open(&self.path).map_err(Error::io("read", &self.path))?,
+        );
         let (mut length, mut found) = (0, 0);
         for line in lines.split(b'\n').take(count) {
             length += line.map_err(Error::io("read", &self.path))?.len() as u64 + 1;
             found += 1;
         }
         if found < count {
-            return Err(Error::file(&self.path, format!("has {found} records, expected at least {count}")));
+            return Err(Error::file(
+                &self.path,
+                format!("has {found} records, expected at least {count}"),
+            ));
         }
         self.file.set_len(length).map_err(Error::io("cut", &self.path))?;
         self.go_on_from(length)
@@ -151,7 +164,8 @@ impl RecordWriter {
     pub fn append<R: Line>(&mut self, records: &[R]) -> Result<()> {
         let (mut lines, mut sealer) = (Vec::new(), self.sealer);
         for record in records {
-            let object = serde_json::to_vec(record).map_err(|e| Error::file(&self.path, e.to_string()))?;
+            let object =
+                serde_json::to_vec(record).map_err(|e| Error::file(&self.path, e.to_string()))?;
             sealer.seal(&object, &mut lines);
         }
         self.file
@@ -168,7 +182,9 @@ impl RecordWriter {
         self.sealer.checksum = match seal {
             Some(seal) => seal.checksum,
             None if length == 0 => 0,
-            None => return Err(Error::file(&self.path, format!("its last line is {}", unsealed()))),
+            None => {
+                return Err(Error::file(&self.path, format!("its last line is {}", unsealed())));
+            }
         };
         Ok(())
     }
@@ -182,8 +198,8 @@ fn seal_before(file: &mut File, length: u64) -> std::io::Result<Option<Seal>> {
     Ok(seal_of(&seal))
 }
 
-/// The checksum of the last whole line of a `records.jsonl`, as it is written; `None` where there is no line, or no
-/// file.
+/// The checksum of the last whole line of a `records.jsonl`, as it is written; `None` where there
+/// is no line, or no file.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -205,7 +221,8 @@ pub(super) fn last_checksum(path: &Path) -> Result<Option<String>> {
 /// # Errors
 /// It cannot be read.
 pub fn count_lines(path: &Path) -> Result<usize> {
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
+    let mut reader =
+        BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
     let mut lines = 0;
     loop {
         let block = reader.fill_buf().map_err(Error::io("read", path))?;
@@ -238,14 +255,19 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
 /// Bytes parsed at a time.
 const CHUNK: usize = 4 << 20;
 
-/// Calls `take` with every line of the file, line feed included, and its record, in its order, parsing on all cores; a
-/// torn last line is passed over. Memory does not depend on the file's length. Returns the file's end.
+/// Calls `take` with every line of the file, line feed included, and its record, in its order,
+/// parsing on all cores; a torn last line is passed over. Memory does not depend on the file's
+/// length. Returns the file's end.
 ///
 /// # Errors
-/// The file cannot be read; a line that is no record or whose checksum does not fit, by its number; whatever `take`
-/// returns.
-pub(crate) fn for_each_line<R: Line>(path: &Path, mut take: impl FnMut(&[u8], R) -> Result<()>) -> Result<Place> {
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
+/// The file cannot be read; a line that is no record or whose checksum does not fit, by its number;
+/// whatever `take` returns.
+pub(crate) fn for_each_line<R: Line>(
+    path: &Path,
+    mut take: impl FnMut(&[u8], R) -> Result<()>,
+) -> Result<Place> {
+    let mut reader =
+        BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
     let mut place = Place::default();
     loop {
         let lines = read_lines(&mut reader, path, place, CHUNK)?;
@@ -259,8 +281,8 @@ pub(crate) fn for_each_line<R: Line>(path: &Path, mut take: impl FnMut(&[u8], R)
     }
 }
 
-/// The next whole lines of `reader`, with their line feeds, until they have `bytes` bytes or more, and their records;
-/// `reader` is at `place` of the file `path`.
+/// The next whole lines of `reader`, with their line feeds, until they have `bytes` bytes or more,
+/// and their records; `reader` is at `place` of the file `path`.
 ///
 /// # Errors
 /// As [`for_each_line`].
@@ -281,7 +303,8 @@ pub(crate) fn read_lines<R: Line>(
         checksums.push(seal_of(&line).map_or(0, |seal| seal.checksum));
         lines.push(line);
     }
-    let records: Vec<_> = lines.par_iter_mut().zip(&checksums).map(|(line, &before)| parse(line, before)).collect();
+    let records: Vec<_> =
+        lines.par_iter_mut().zip(&checksums).map(|(line, &before)| parse(line, before)).collect();
     let numbered = (place.lines + 1..).zip(lines.into_iter().zip(records));
     let whole = numbered.map(|(number, (line, record))| match record {
         Ok(record) => Ok((line, record)),
@@ -295,8 +318,9 @@ fn parse<R: Line>(line: &mut [u8], before: u32) -> Result<R, String> {
     let seal = seal_of(line).ok_or_else(unsealed)?;
     if after(before, &line[..seal.at]) != seal.checksum {
         return Err(
-            "its checksum does not fit: this line was changed, or lines before it were lost, doubled or moved; \
-                    bring the file back from a copy, or begin anew in another folder with --out"
+            "its checksum does not fit: this line was changed, or lines before it were lost, \
+             doubled or moved; bring the file back from a copy, or begin anew in another folder \
+             with --out"
                 .into(),
         );
     }
@@ -304,8 +328,12 @@ fn parse<R: Line>(line: &mut [u8], before: u32) -> Result<R, String> {
     line[seal.at] = b'}';
     let record: Result<R, _> = serde_json::from_slice(&line[..=seal.at]);
     line[seal.at] = KEY[0];
-    let record = record.map_err(|error| format!("not a record of this version of emocam: {error}"))?;
-    record.check().map(|()| record).map_err(|cause| format!("not a record of this version of emocam: {cause}"))
+    let record =
+        record.map_err(|error| format!("not a record of this version of emocam: {error}"))?;
+    record
+        .check()
+        .map(|()| record)
+        .map_err(|cause| format!("not a record of this version of emocam: {cause}"))
 }
 
 /// What a line without a seal is.
@@ -349,7 +377,8 @@ mod tests {
         let path = folder.path().join("records.jsonl");
         RecordWriter::open(&path).unwrap().append(&words(&["a", "b"])).unwrap();
         // zlib.crc32(b'{"word":"a"') and zlib.crc32(b'{"word":"b"', that) of Python.
-        let expected = "{\"word\":\"a\",\"crc32\":\"3e6fcade\"}\n{\"word\":\"b\",\"crc32\":\"346bcbf2\"}\n";
+        let expected =
+            "{\"word\":\"a\",\"crc32\":\"3e6fcade\"}\n{\"word\":\"b\",\"crc32\":\"346bcbf2\"}\n";
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
     }
 
@@ -372,7 +401,9 @@ mod tests {
         writer.keep(1).unwrap();
         writer.append(&all[1..]).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), whole);
-        assert!(writer.keep(4).unwrap_err().to_string().contains("has 3 records, expected at least 4"));
+        assert!(
+            writer.keep(4).unwrap_err().to_string().contains("has 3 records, expected at least 4")
+        );
     }
 
     #[test]
@@ -394,7 +425,10 @@ mod tests {
         for (order, number) in orders {
             std::fs::write(&path, order.concat()).unwrap();
             let error = read(&path).unwrap_err().to_string();
-            assert!(error.contains(&format!("line {number}: its checksum does not fit")), "{error}");
+            assert!(
+                error.contains(&format!("line {number}: its checksum does not fit")),
+                "{error}"
+            );
         }
         // Every byte of the second line, and what becomes of it when it is another one.
         for at in a.len()..a.len() + b.len() - 1 {
@@ -402,11 +436,15 @@ mod tests {
                 let mut changed = whole.clone();
                 changed[at] = other;
                 std::fs::write(&path, &changed).unwrap();
-                assert!(changed == whole || read(&path).unwrap_err().to_string().contains("line 2: "), "byte {at}");
+                assert!(
+                    changed == whole || read(&path).unwrap_err().to_string().contains("line 2: "),
+                    "byte {at}"
+                );
             }
         }
         std::fs::write(&path, "{\"word\":\"a\"}\n").unwrap();
-        for error in [read(&path).unwrap_err(), RecordWriter::open(&path).map(|_| ()).unwrap_err()] {
+        for error in [read(&path).unwrap_err(), RecordWriter::open(&path).map(|_| ()).unwrap_err()]
+        {
             assert!(error.to_string().contains("does not end with its checksum"), "{error}");
         }
     }
@@ -415,13 +453,19 @@ mod tests {
     fn a_sealed_line_is_checked_for_what_it_says() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("records.jsonl");
-        for (object, cause) in [("{\"word\":\"\"}", "no word"), ("{\"wort\":\"a\"}", "unknown field"), ("{", "missing")]
-        {
+        for (object, cause) in [
+            ("{\"word\":\"\"}", "no word"),
+            ("{\"wort\":\"a\"}", "unknown field"),
+            ("{", "missing"),
+        ] {
             let mut lines = Vec::new();
             Sealer::default().seal(object.as_bytes(), &mut lines);
             std::fs::write(&path, lines).unwrap();
             let error = read(&path).unwrap_err().to_string();
-            assert!(error.contains("line 1: not a record of this version") && error.contains(cause), "{error}");
+            assert!(
+                error.contains("line 1: not a record of this version") && error.contains(cause),
+                "{error}"
+            );
         }
     }
 
@@ -429,7 +473,9 @@ mod tests {
     fn lines_of_other_files_are_sealed_anew() {
         let [mut one, mut other] = [Vec::new(), Vec::new()];
         let mut sealer = Sealer::default();
-        ["{\"word\":\"a\"}", "{\"word\":\"b\"}"].iter().for_each(|object| sealer.seal(object.as_bytes(), &mut one));
+        ["{\"word\":\"a\"}", "{\"word\":\"b\"}"]
+            .iter()
+            .for_each(|object| sealer.seal(object.as_bytes(), &mut one));
         let mut sealer = Sealer::default();
         one.split_inclusive(|&byte| byte == b'\n').for_each(|line| sealer.seal(line, &mut other));
         assert_eq!(one, other);

@@ -1,4 +1,5 @@
-//! `run.json`: configuration as resolved, versions, digests of every model file, the corpus, counts and timings.
+//! `run.json`: configuration as resolved, versions, digests of every model file, the corpus, counts
+//! and timings.
 
 use super::outcome::{Outcome, Timings};
 use super::record::ImageRecord;
@@ -11,7 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a run directory holds is told apart by this number; it changes when a record or a key gets another meaning.
+/// What a run directory holds is told apart by this number; it changes when a record or a key gets
+/// another meaning.
 pub const FORMAT: u32 = 4;
 
 /// The contents of `run.json`.
@@ -35,7 +37,8 @@ pub struct Manifest {
     pub device: String,
     /// Threads of the networks on the CPU; the last digits of a result depend on them.
     pub network_threads: i32,
-    /// Where the detector's number format follows from a measurement: seconds an image by the format's name.
+    /// Where the detector's number format follows from a measurement: seconds an image by the
+    /// format's name.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub measured_precision: Option<BTreeMap<String, f64>>,
     /// Every file that shaped the networks, and every folder of maps from elsewhere.
@@ -56,8 +59,8 @@ pub struct Manifest {
     pub input: InputInfo,
     /// The grid on which boxes are scored.
     pub scoring: ScoringInfo,
-    /// What the matrices that lie in the run were made with, when `emocam associate` has made them anew with other
-    /// settings than the configuration's.
+    /// What the matrices that lie in the run were made with, when `emocam associate` has made them
+    /// anew with other settings than the configuration's.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub matrices: Option<AssociationConfig>,
     /// What was done, in a run of another command than `emocam analyze`.
@@ -88,7 +91,8 @@ impl Experiment {
     /// The settings are no such table; a test of the command excludes it.
     pub fn new(command: &str, settings: &impl Serialize) -> Result<Self> {
         let settings = serde_json::to_value(settings).and_then(serde_json::from_value);
-        let settings = settings.map_err(|error| Error::Setting(format!("settings of {command}: {error}")))?;
+        let settings =
+            settings.map_err(|error| Error::Setting(format!("settings of {command}: {error}")))?;
         Ok(Self { command: command.into(), settings })
     }
 }
@@ -112,7 +116,8 @@ impl InputInfo {
     pub fn placement(self, picture: Size) -> Placement {
         let Self { width, height, resize, crop } = self;
         // The filter has no part in where things lie.
-        Fit { resize, crop, input: Size::new(width, height), filter: Filter::Bilinear }.placement(picture)
+        Fit { resize, crop, input: Size::new(width, height), filter: Filter::Bilinear }
+            .placement(picture)
     }
 }
 
@@ -168,7 +173,8 @@ pub struct ModelFile {
     pub role: String,
     /// Where it was, or "(built in)".
     pub path: String,
-    /// SHA-256, hexadecimal; of a folder of maps over the names and digests of the files of the corpus's pictures.
+    /// SHA-256, hexadecimal; of a folder of maps over the names and digests of the files of the
+    /// corpus's pictures.
     pub sha256: String,
     /// Made by `emocam models synthesize`: random numbers.
     #[serde(default)]
@@ -219,8 +225,8 @@ pub struct MergedShard {
 }
 
 impl Manifest {
-    /// The settings that the tables in the run were made with: those of the last `emocam associate` that wrote there,
-    /// or else the configuration's.
+    /// The settings that the tables in the run were made with: those of the last `emocam associate`
+    /// that wrote there, or else the configuration's.
     pub fn association_of_tables(&self) -> &AssociationConfig {
         self.matrices.as_ref().unwrap_or(&self.configuration.association)
     }
@@ -235,17 +241,18 @@ impl Manifest {
             emocam: Option<String>,
             format: Option<u32>,
         }
-        let head: Head = serde_json::from_str(text).map_err(|error| format!("not a run.json: {error}"))?;
+        let head: Head =
+            serde_json::from_str(text).map_err(|error| format!("not a run.json: {error}"))?;
         if head.format != Some(FORMAT) {
             let version = head.emocam.unwrap_or_else(|| "unknown".into());
             let format = head.format.map_or("none".into(), |format| format.to_string());
             return Err(format!(
-                "made by another version of emocam ({version}, run format {format}; this one reads format {FORMAT}): \
-                 run `emocam analyze` again, or use the version that made it"
+                "made by another version of emocam ({version}, run format {format}; this one reads \
+                 format {FORMAT}): run `emocam analyze` again, or use the version that made it"
             ));
         }
-        let manifest: Self =
-            serde_json::from_str(text).map_err(|error| format!("not a run.json of this version of emocam: {error}"))?;
+        let manifest: Self = serde_json::from_str(text)
+            .map_err(|error| format!("not a run.json of this version of emocam: {error}"))?;
         check_names(&manifest.labels, "label")?;
         check_names(&manifest.classes, "class")?;
         manifest.check_sizes()?;
@@ -259,17 +266,21 @@ impl Manifest {
         let (InputInfo { width, height, crop, .. }, scoring) = (self.input, self.scoring);
         let sides = [width, height, scoring.width, scoring.height, scoring.stride.unwrap_or(1)];
         if let Some(side) = sides.into_iter().find(|side| !(1..=LONGEST).contains(side)) {
-            return Err(format!("its inputs have sides and strides of 1 to {LONGEST} pixels, found {side}"));
+            return Err(format!(
+                "its inputs have sides and strides of 1 to {LONGEST} pixels, found {side}"
+            ));
         }
         if !(crop > 0.0 && crop <= 1.0) {
-            return Err(format!("its input keeps a share of the picture over 0 and up to 1, found {crop}"));
+            return Err(format!(
+                "its input keeps a share of the picture over 0 and up to 1, found {crop}"
+            ));
         }
         Ok(())
     }
 
-    /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty when nothing does.
-    /// The association settings may differ where they are applied to records that are there. `words` tell the two
-    /// apart, as "then" and "now".
+    /// What keeps a run described by `self` from being continued as `now`, or merged with it; empty
+    /// when nothing does. The association settings may differ where they are applied to records
+    /// that are there. `words` tell the two apart, as "then" and "now".
     pub fn differences(&self, now: &Self, words: [&str; 2]) -> Vec<String> {
         let mut found = Vec::new();
         let mut compare = |what: &str, then: &str, now: &str| {
@@ -284,7 +295,8 @@ impl Manifest {
         compare("device", &kind(&self.device), &kind(&now.device));
         compare("shard", &self.part(), &now.part());
         let external = |manifest: &Self| {
-            let names: Vec<&str> = manifest.configuration.cam.maps.iter().map(MapFolder::name).collect();
+            let names: Vec<&str> =
+                manifest.configuration.cam.maps.iter().map(MapFolder::name).collect();
             if names.is_empty() { "none".into() } else { names.join(", ") }
         };
         compare("maps from elsewhere", &external(self), &external(now));
@@ -292,8 +304,10 @@ impl Manifest {
             compare(&format!("setting {key}"), &then, &now);
         }
         compare("made by", &self.command(), &now.command());
-        let settings_of = |manifest: &Self| manifest.experiment.as_ref().map(|made| made.settings.clone());
-        let (then, today) = (settings_of(self).unwrap_or_default(), settings_of(now).unwrap_or_default());
+        let settings_of =
+            |manifest: &Self| manifest.experiment.as_ref().map(|made| made.settings.clone());
+        let (then, today) =
+            (settings_of(self).unwrap_or_default(), settings_of(now).unwrap_or_default());
         for key in then.keys().chain(today.keys().filter(|key| !then.contains_key(*key))) {
             let text = |settings: &BTreeMap<String, serde_json::Value>| {
                 settings.get(key).map_or("none".into(), ToString::to_string)
@@ -302,18 +316,31 @@ impl Manifest {
         }
         if self.experiment.is_some() && now.experiment.is_some() {
             // In an experiment it says which boxes objects are pasted on.
-            let least = |manifest: &Self| manifest.configuration.association.min_confidence.to_string();
+            let least =
+                |manifest: &Self| manifest.configuration.association.min_confidence.to_string();
             compare("setting association.min_confidence", &least(self), &least(now));
         }
         for file in &self.models {
-            compare(&format!("{} ({}), SHA-256", file.role, file.path), &file.sha256, now.digest_of(&file.role));
+            compare(
+                &format!("{} ({}), SHA-256", file.role, file.path),
+                &file.sha256,
+                now.digest_of(&file.role),
+            );
         }
         for file in now.models.iter().filter(|file| self.digest_of(&file.role) == NO_FILE) {
             compare(&format!("{} ({}), SHA-256", file.role, file.path), NO_FILE, &file.sha256);
         }
-        compare("number of pictures", &self.corpus.images.to_string(), &now.corpus.images.to_string());
+        compare(
+            "number of pictures",
+            &self.corpus.images.to_string(),
+            &now.corpus.images.to_string(),
+        );
         if self.corpus.images == now.corpus.images {
-            compare("digest of the pictures' paths and sizes", &self.corpus.sha256, &now.corpus.sha256);
+            compare(
+                "digest of the pictures' paths and sizes",
+                &self.corpus.sha256,
+                &now.corpus.sha256,
+            );
         }
         if self.labels != now.labels || self.classes != now.classes {
             found.push("names of the labels or classes".into());
@@ -321,18 +348,23 @@ impl Manifest {
         found
     }
 
-    /// The settings of the command that made the run, in words where it was another one or they cannot be read; the
-    /// message goes behind the run's name.
+    /// The settings of the command that made the run, in words where it was another one or they
+    /// cannot be read; the message goes behind the run's name.
     pub fn settings_of<S: DeserializeOwned>(&self, command: &str) -> Result<S, String> {
-        let experiment = self.experiment.as_ref().filter(|experiment| experiment.command == command);
+        let experiment =
+            self.experiment.as_ref().filter(|experiment| experiment.command == command);
         let experiment = experiment.ok_or_else(|| format!("is no run of `emocam {command}`"))?;
         let settings = serde_json::Value::Object(experiment.settings.clone().into_iter().collect());
-        serde_json::from_value(settings).map_err(|error| format!("settings of {command} that cannot be read: {error}"))
+        serde_json::from_value(settings)
+            .map_err(|error| format!("settings of {command} that cannot be read: {error}"))
     }
 
     /// The command that made the run, as `emocam analyze`.
     pub fn command(&self) -> String {
-        format!("emocam {}", self.experiment.as_ref().map_or("analyze", |experiment| &experiment.command))
+        format!(
+            "emocam {}",
+            self.experiment.as_ref().map_or("analyze", |experiment| &experiment.command)
+        )
     }
 
     /// The digest of the model file with this role.
@@ -342,17 +374,19 @@ impl Manifest {
 
     /// Which part of the corpus, in words.
     fn part(&self) -> String {
-        self.shard.map_or("the whole corpus".into(), |shard| format!("{} of {}", shard.index, shard.count))
+        self.shard.map_or("the whole corpus".into(), |shard| {
+            format!("{} of {}", shard.index, shard.count)
+        })
     }
 
-    /// Refuses a `records.jsonl` of so many lines, the last of which has this checksum, if the run is finished and
-    /// ended with another.
+    /// Refuses a `records.jsonl` of so many lines, the last of which has this checksum, if the run
+    /// is finished and ended with another.
     pub(super) fn check_end(&self, lines: usize, checksum: &str) -> Result<(), String> {
         let Some(outcome) = self.outcome.as_ref().filter(|_| self.complete) else { return Ok(()) };
         if lines < outcome.done {
             return Err(format!(
-                "has {lines} whole records, and run.json says {}: lines at the end were lost; the same `{}` with \
-                 --resume does what is missing",
+                "has {lines} whole records, and run.json says {}: lines at the end were lost; the \
+                 same `{}` with --resume does what is missing",
                 outcome.done,
                 self.command()
             ));
@@ -361,8 +395,9 @@ impl Manifest {
         match same && lines == outcome.done {
             true => Ok(()),
             false => Err(format!(
-                "is not the file that run.json was written for: it has {lines} records and ends with the checksum \
-                 {checksum}, expected {} and {}; bring it back from a copy, or begin anew in another folder with --out",
+                "is not the file that run.json was written for: it has {lines} records and ends \
+                 with the checksum {checksum}, expected {} and {}; bring it back from a copy, or \
+                 begin anew in another folder with --out",
                 outcome.done,
                 outcome.checksum.as_deref().unwrap_or("none")
             )),
@@ -379,7 +414,10 @@ impl Manifest {
             && record.maps.len() == methods.len()
             && record.maps.iter().zip(methods).all(|(map, method)| map.method == method);
         fits.then_some(()).ok_or_else(|| {
-            format!("the record of {} does not fit run.json: other labels, classes or methods", record.path)
+            format!(
+                "the record of {} does not fit run.json: other labels, classes or methods",
+                record.path
+            )
         })
     }
 }
@@ -387,14 +425,17 @@ impl Manifest {
 /// In the place of a file's digest.
 const NO_FILE: &str = "none";
 
-/// Settings that shape the records, as (key, then, now); model files are compared by their digests, not their names.
+/// Settings that shape the records, as (key, then, now); model files are compared by their digests,
+/// not their names.
 fn settings(then: &Config, now: &Config) -> Vec<(String, String, String)> {
     let flat = |config: &Config| -> BTreeMap<String, String> {
         let mut config = config.clone();
-        let detector = [&mut config.detector.cfg, &mut config.detector.weights, &mut config.detector.names];
+        let detector =
+            [&mut config.detector.cfg, &mut config.detector.weights, &mut config.detector.names];
         detector.into_iter().for_each(String::clear);
         [&mut config.regions.file, &mut config.regions.dataset].into_iter().for_each(String::clear);
-        config.emotion = crate::config::EmotionConfig { weights: String::new(), mean: String::new() };
+        config.emotion =
+            crate::config::EmotionConfig { weights: String::new(), mean: String::new() };
         config.cam.maps.clear();
         config.association = AssociationConfig::default();
         // By way of the text, in which an f32 has its own few digits rather than those of an f64.

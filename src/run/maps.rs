@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 pub struct KeptMap {
     /// In `[0, 1]`.
     pub values: Vec<f32>,
-    /// The map with its negative part, in units of the score, of a method whose negative values mean something.
+    /// The map with its negative part, in units of the score, of a method whose negative values
+    /// mean something.
     pub signed: Option<Vec<f32>>,
 }
 
-/// Writes `<folder>/<path of the picture>.safetensors`: per method a tensor (rows, columns), f32 in `[0, 1]`, of the
-/// emotion model's input size, named after the method; of a signed method also `<method>-signed`, in units of the
-/// score.
+/// Writes `<folder>/<path of the picture>.safetensors`: per method a tensor (rows, columns), f32 in
+/// `[0, 1]`, of the emotion model's input size, named after the method; of a signed method also
+/// `<method>-signed`, in units of the score.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -42,13 +43,18 @@ pub fn map_file(folder: &Path, path: &str) -> PathBuf {
 /// # Errors
 /// The file cannot be written.
 pub fn write_maps(path: &Path, record: &ImageRecord, size: Size, maps: &[KeptMap]) -> Result<()> {
-    let bytes = |values: &Vec<f32>| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let bytes = |values: &Vec<f32>| {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()
+    };
     let named = record.maps.iter().zip(maps).flat_map(|(of, kept)| {
-        let signed = kept.signed.iter().map(|signed| (format!("{}-signed", of.method), bytes(signed)));
+        let signed =
+            kept.signed.iter().map(|signed| (format!("{}-signed", of.method), bytes(signed)));
         std::iter::once((of.method.clone(), bytes(&kept.values))).chain(signed)
     });
     let bytes: Vec<(String, Vec<u8>)> = named.collect();
-    let failed = |error: safetensors::SafeTensorError| Error::file(path, format!("cannot be written: {error}"));
+    let failed = |error: safetensors::SafeTensorError| {
+        Error::file(path, format!("cannot be written: {error}"))
+    };
     let views = bytes
         .iter()
         .map(|(name, bytes)| {
@@ -64,14 +70,16 @@ pub fn write_maps(path: &Path, record: &ImageRecord, size: Size, maps: &[KeptMap
 /// A map as it is kept: its rows and columns, and its values row by row.
 pub(super) type ReadMap = ([usize; 2], Vec<f32>);
 
-/// The maps of methods in a file that [`save_maps`] has written; `None` where there is no such file, or no such method
-/// in it.
+/// The maps of methods in a file that [`save_maps`] has written; `None` where there is no such
+/// file, or no such method in it.
 ///
 /// # Errors
 /// The file cannot be read, or is no file of maps.
 pub fn read_maps(file: &Path, methods: &[impl AsRef<str>]) -> Result<Vec<Option<ReadMap>>> {
     let bytes = match std::fs::read(file) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(vec![None; methods.len()]),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(vec![None; methods.len()]);
+        }
         read => read.map_err(Error::io("read", file))?,
     };
     let refuse = |message: &str| Error::file(file, format!("holds no maps of emocam: {message}"));

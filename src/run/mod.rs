@@ -1,4 +1,5 @@
-//! The run directory: what a pass over a corpus leaves behind, and what must agree before it is continued.
+//! The run directory: what a pass over a corpus leaves behind, and what must agree before it is
+//! continued.
 
 mod contradictions;
 pub mod journal;
@@ -11,7 +12,8 @@ mod regions;
 mod tables;
 
 pub use manifest::{
-    CorpusInfo, Experiment, FORMAT, InputInfo, Manifest, MergedShard, ModelFile, ScoringInfo, ShardInfo,
+    CorpusInfo, Experiment, FORMAT, InputInfo, Manifest, MergedShard, ModelFile, ScoringInfo,
+    ShardInfo,
 };
 pub use maps::{KeptMap, map_file, read_map, read_maps, save_maps, write_maps};
 pub(crate) use order::Ordered;
@@ -34,8 +36,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts a run in `folder`, which is made if need be and must be empty, but for a `run.json` half written by a
-    /// process that was killed.
+    /// Starts a run in `folder`, which is made if need be and must be empty, but for a `run.json`
+    /// half written by a process that was killed.
     ///
     /// # Errors
     /// The folder holds a run already, or anything else, or cannot be written.
@@ -53,12 +55,18 @@ impl Run {
     /// The folder holds a run already, or anything else, or cannot be read.
     pub fn check_free(folder: &Path) -> Result<()> {
         if folder.join("run.json").exists() {
-            return Err(Error::file(folder, "holds a run already: --resume continues it, --out names another folder"));
+            return Err(Error::file(
+                folder,
+                "holds a run already: --resume continues it, --out names another folder",
+            ));
         }
         remove_leftovers(folder, ".run.json.")?;
         let mut entries = std::fs::read_dir(folder).map_err(Error::io("read", folder))?;
         if entries.next().is_some() {
-            return Err(Error::file(folder, "is not empty and holds no run: name another folder with --out"));
+            return Err(Error::file(
+                folder,
+                "is not empty and holds no run: name another folder with --out",
+            ));
         }
         Ok(())
     }
@@ -70,14 +78,18 @@ impl Run {
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("run.json");
         if !path.exists() {
-            return Err(Error::file(folder, "is no run directory: it has no run.json (`emocam analyze` makes one)"));
+            return Err(Error::file(
+                folder,
+                "is no run directory: it has no run.json (`emocam analyze` makes one)",
+            ));
         }
-        let manifest = Manifest::parse(&read_text(&path)?).map_err(|message| Error::file(&path, message))?;
+        let manifest =
+            Manifest::parse(&read_text(&path)?).map_err(|message| Error::file(&path, message))?;
         Ok(Self { folder: folder.into(), manifest })
     }
 
-    /// Opens the run in `folder` to continue it as `now` describes; starts it when there is none yet, as after a kill
-    /// while the networks were loaded.
+    /// Opens the run in `folder` to continue it as `now` describes; starts it when there is none
+    /// yet, as after a kill while the networks were loaded.
     ///
     /// # Errors
     /// As [`Run::create`], or the run was made differently: every difference is named.
@@ -89,7 +101,8 @@ impl Run {
         let differences = run.manifest.differences(&now, ["then", "now"]);
         if !differences.is_empty() {
             let message = format!(
-                "this run was made differently and cannot be continued:\n  {}\nname another folder with --out",
+                "this run was made differently and cannot be continued:\n  {}\nname another folder \
+                 with --out",
                 differences.join("\n  ")
             );
             return Err(Error::file(folder, message));
@@ -105,7 +118,8 @@ impl Run {
         Ok(run)
     }
 
-    /// Marks the run as finished, with what came out and the checksum of its records, and writes `run.json`.
+    /// Marks the run as finished, with what came out and the checksum of its records, and writes
+    /// `run.json`.
     ///
     /// # Errors
     /// The records cannot be read, or the file cannot be written.
@@ -121,8 +135,8 @@ impl Run {
     /// # Errors
     /// The file cannot be written.
     pub fn save(&self) -> Result<()> {
-        let mut json =
-            serde_json::to_vec_pretty(&self.manifest).map_err(|e| Error::file(&self.folder, e.to_string()))?;
+        let mut json = serde_json::to_vec_pretty(&self.manifest)
+            .map_err(|e| Error::file(&self.folder, e.to_string()))?;
         json.push(b'\n');
         write_bytes(&self.path("run.json"), &json)
     }
@@ -137,11 +151,12 @@ impl Run {
         self.folder.join(name)
     }
 
-    /// Calls `take` with every record, checked against the run's classes, labels and methods, in file order.
+    /// Calls `take` with every record, checked against the run's classes, labels and methods, in
+    /// file order.
     ///
     /// # Errors
-    /// `records.jsonl` cannot be read; a line that is damaged, or does not fit the run, by its number; lines that are
-    /// missing or too many in a finished run.
+    /// `records.jsonl` cannot be read; a line that is damaged, or does not fit the run, by its
+    /// number; lines that are missing or too many in a finished run.
     pub fn for_each_record(&self, take: impl FnMut(ImageRecord) -> Result<()>) -> Result<()> {
         self.for_each_record_of(take)
     }
@@ -150,7 +165,10 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::for_each_record`]; another command has made the run.
-    pub fn for_each_record_of<R: RunRecord>(&self, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
+    pub fn for_each_record_of<R: RunRecord>(
+        &self,
+        mut take: impl FnMut(R) -> Result<()>,
+    ) -> Result<()> {
         self.for_each_line(|_, record| take(record))
     }
 
@@ -162,13 +180,19 @@ impl Run {
         let mut paths = HashSet::new();
         self.for_each_record_of(|record: R| match paths.insert(record.path().to_string()) {
             true => Ok(()),
-            false => Err(Error::file(&self.path("records.jsonl"), format!("has two records of {}", record.path()))),
+            false => Err(Error::file(
+                &self.path("records.jsonl"),
+                format!("has two records of {}", record.path()),
+            )),
         })?;
         Ok(paths)
     }
 
     /// [`Run::for_each_record_of`] with the record's line as it is in the file, line feed included.
-    fn for_each_line<R: RunRecord>(&self, mut take: impl FnMut(&[u8], R) -> Result<()>) -> Result<()> {
+    fn for_each_line<R: RunRecord>(
+        &self,
+        mut take: impl FnMut(&[u8], R) -> Result<()>,
+    ) -> Result<()> {
         let fits = R::fits(&self.manifest).map_err(|message| Error::file(&self.folder, message))?;
         let path = self.path("records.jsonl");
         let mut number = 0;
@@ -177,6 +201,8 @@ impl Run {
             fits(&record).map_err(|cause| Error::line(&path, number, cause))?;
             take(line, record)
         })?;
-        self.manifest.check_end(end.lines, &end.checksum()).map_err(|cause| Error::file(&path, cause))
+        self.manifest
+            .check_end(end.lines, &end.checksum())
+            .map_err(|cause| Error::file(&path, cause))
     }
 }

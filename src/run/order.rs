@@ -1,8 +1,10 @@
-//! Records in byte order of their paths, which is the order of the corpus: of one run, or of several merged.
+//! Records in byte order of their paths, which is the order of the corpus: of one run, or of
+//! several merged.
 //!
-//! A pass appends in that order. Records come late only where a picture that had failed could be read when the run was
-//! resumed. So a `records.jsonl` is a few ascending stretches, and the stretches of all files are merged. No file is
-//! held open, and memory depends neither on the number of records nor on that of late ones.
+//! A pass appends in that order. Records come late only where a picture that had failed could be
+//! read when the run was resumed. So a `records.jsonl` is a few ascending stretches, and the
+//! stretches of all files are merged. No file is held open, and memory depends neither on the
+//! number of records nor on that of late ones.
 
 use super::Run;
 use crate::run::journal::{self, Place};
@@ -29,13 +31,18 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::for_each_record_of`].
-    pub fn for_each_record_in_order<R: RunRecord>(&self, mut take: impl FnMut(&R) -> Result<()>) -> Result<()> {
+    pub fn for_each_record_in_order<R: RunRecord>(
+        &self,
+        mut take: impl FnMut(&R) -> Result<()>,
+    ) -> Result<()> {
         let mut ordered = Ordered::new();
         ordered.add(self, |_| Ok(()))?;
         let mut last = String::new();
         ordered.for_each(|_, record: &R| {
             if record.path() == last {
-                let message = format!("has two records of {last}: what follows from them would count it twice");
+                let message = format!(
+                    "has two records of {last}: what follows from them would count it twice"
+                );
                 return Err(Error::file(&self.path("records.jsonl"), message));
             }
             record.path().clone_into(&mut last);
@@ -65,7 +72,11 @@ impl<'a, R: RunRecord> Ordered<'a, R> {
     ///
     /// # Errors
     /// As [`Run::for_each_record_of`].
-    pub(crate) fn add(&mut self, run: &'a Run, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
+    pub(crate) fn add(
+        &mut self,
+        run: &'a Run,
+        mut take: impl FnMut(R) -> Result<()>,
+    ) -> Result<()> {
         let mut last: Option<String> = None;
         let (mut at, mut place) = (0, Place::default());
         run.for_each_line(|line, record: R| {
@@ -80,8 +91,8 @@ impl<'a, R: RunRecord> Ordered<'a, R> {
         })
     }
 
-    /// Calls `take` with every line, line feed included, and its record, in byte order of the paths; of equal ones, the
-    /// run that was added first comes first.
+    /// Calls `take` with every line, line feed included, and its record, in byte order of the
+    /// paths; of equal ones, the run that was added first comes first.
     ///
     /// # Errors
     /// As [`Run::for_each_record_of`]; whatever `take` returns.
@@ -154,10 +165,14 @@ impl<'a, R: RunRecord> Cursor<'a, R> {
         let path = run.path("records.jsonl");
         let mut file = File::open(&path).map_err(Error::io("read", &path))?;
         file.seek(SeekFrom::Start(start)).map_err(Error::io("read", &path))?;
-        let mut reader = BufReader::with_capacity(self.bytes.min(256 << 10), file.take(end - start));
+        let mut reader =
+            BufReader::with_capacity(self.bytes.min(256 << 10), file.take(end - start));
         self.ahead = journal::read_lines(&mut reader, &path, place, self.bytes)?.into();
         if self.ahead.is_empty() {
-            return Err(Error::file(&path, "has become shorter while it was read: is another emocam writing to it?"));
+            return Err(Error::file(
+                &path,
+                "has become shorter while it was read: is another emocam writing to it?",
+            ));
         }
         let fits = R::fits(&run.manifest).map_err(|message| Error::file(run.folder(), message))?;
         for (line, record) in &self.ahead {

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 pub struct Outcome {
     /// Pictures with a record.
     pub done: usize,
-    /// The checksum of the last line of `records.jsonl`, which is one of all lines; absent where there is none.
+    /// The checksum of the last line of `records.jsonl`, which is one of all lines; absent where
+    /// there is none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checksum: Option<String>,
     /// Pictures and files in `failures.csv`.
@@ -21,8 +22,8 @@ pub struct Outcome {
     pub clipped: usize,
     /// Boxes outside their picture, dropped.
     pub outside: usize,
-    /// Pictures whose label's probability is above 0.999: there the probability hardly changes, whatever is changed,
-    /// and its gradient all but vanishes.
+    /// Pictures whose label's probability is above 0.999: there the probability hardly changes,
+    /// whatever is changed, and its gradient all but vanishes.
     pub saturated: usize,
     /// Maps that show nothing, per method.
     pub flat_maps: BTreeMap<String, usize>,
@@ -51,8 +52,8 @@ pub struct Timings {
     pub waiting: f64,
     /// The detector.
     pub detect: f64,
-    /// Changing photos: pasting objects into them, by `emocam paste`; hiding and filling in parts, by `emocam
-    /// evaluate`.
+    /// Changing photos: pasting objects into them, by `emocam paste`; hiding and filling in parts,
+    /// by `emocam evaluate`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub compose: Option<f64>,
     /// The emotion model, without gradients.
@@ -76,7 +77,8 @@ impl Outcome {
         self.clipped += record.clipped;
         self.outside += record.outside;
         let probability = record.probabilities.get(record.label);
-        self.saturated += usize::from(probability.is_some_and(|&probability| probability > Self::SATURATED));
+        self.saturated +=
+            usize::from(probability.is_some_and(|&probability| probability > Self::SATURATED));
         for map in &record.maps {
             *self.flat_maps.entry(map.method.clone()).or_default() += usize::from(map.flat);
         }
@@ -115,8 +117,8 @@ impl Timings {
         self.write += write;
     }
 
-    /// Shares of the time so far in which decode threads and model threads had work, 0 to 1: the lesser one waits for
-    /// the other. `None` before there is anything to tell.
+    /// Shares of the time so far in which decode threads and model threads had work, 0 to 1: the
+    /// lesser one waits for the other. `None` before there is anything to tell.
     pub fn utilisation(&self) -> Option<(f64, f64)> {
         let share = |busy: f64, threads: usize| {
             let all = self.total * threads as f64;

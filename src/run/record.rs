@@ -1,4 +1,5 @@
-//! What a pass over a corpus keeps of every picture: a line of `records.jsonl`. Knows nothing of networks.
+//! What a pass over a corpus keeps of every picture: a line of `records.jsonl`. Knows nothing of
+//! networks.
 
 use super::Manifest;
 use crate::Result;
@@ -29,7 +30,8 @@ pub struct ImageRecord {
     pub valence: Option<f32>,
     /// Arousal, likewise.
     pub arousal: Option<f32>,
-    /// Every labelled region over the detector's threshold that has a part in the picture, by falling confidence.
+    /// Every labelled region over the detector's threshold that has a part in the picture, by
+    /// falling confidence.
     pub boxes: Vec<BoxRecord>,
     /// Boxes that reached beyond the picture and were cut to it.
     pub clipped: usize,
@@ -52,7 +54,8 @@ pub struct BoxRecord {
     pub bounding_box: BoundingBox,
     /// The box as it was found, which may reach beyond the picture: what is scored.
     pub extent: Extent,
-    /// Its pixels, where the source of the regions knows them: COCO's compressed run lengths, column by column.
+    /// Its pixels, where the source of the regions knows them: COCO's compressed run lengths,
+    /// column by column.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rle: Option<String>,
 }
@@ -65,21 +68,22 @@ pub struct MapRecord {
     pub method: String,
     /// The map shows nothing: no positive part, or one too small to be normalised.
     pub flat: bool,
-    /// Standard error of the channel weights as a share of their norm, by a method that estimates them.
+    /// Standard error of the channel weights as a share of their norm, by a method that estimates
+    /// them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<f32>,
     /// Mean over the map, in `[0, 1]`.
     pub mean: f32,
-    /// One score a box, in the order of the boxes. Of a method that gives one number a region instead of a map, its
-    /// value as a share of all positive ones, in place of each number.
+    /// One score a box, in the order of the boxes. Of a method that gives one number a region
+    /// instead of a map, its value as a share of all positive ones, in place of each number.
     pub scores: Vec<BoxScore>,
-    /// Of the regions with pixels of their own their scores on these, in the order of the boxes; absent where no region
-    /// of the picture has any.
+    /// Of the regions with pixels of their own their scores on these, in the order of the boxes;
+    /// absent where no region of the picture has any.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mask_scores: Vec<Option<BoxScore>>,
-    /// The score of what lies in no region's box or, where it has pixels of its own, on none of these. Its contrast is
-    /// to the mean inside regions; z is 0. All is 0 where regions leave nothing. Of a method that gives numbers, the
-    /// background's value as a share.
+    /// The score of what lies in no region's box or, where it has pixels of its own, on none of
+    /// these. Its contrast is to the mean inside regions; z is 0. All is 0 where regions leave
+    /// nothing. Of a method that gives numbers, the background's value as a share.
     pub background: BoxScore,
     /// The map itself, coarsely; absent where a method gives regions numbers instead of a map.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -89,7 +93,8 @@ pub struct MapRecord {
     pub game: Option<GameRecord>,
 }
 
-/// What a method of Shapley values found: `value_all` - `value_nothing` is the sum of all players' values.
+/// What a method of Shapley values found: `value_all` - `value_nothing` is the sum of all players'
+/// values.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GameRecord {
@@ -105,11 +110,12 @@ pub struct GameRecord {
     /// Value of what lies outside all regions, where regions play.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub background: Option<f32>,
-    /// The player that each region belongs to, in the order of the boxes: regions of one number are one thing; 0 is the
-    /// background.
+    /// The player that each region belongs to, in the order of the boxes: regions of one number are
+    /// one thing; 0 is the background.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub players: Vec<usize>,
-    /// Value of each region's player, in units of the score; 0 for a region that is part of the background.
+    /// Value of each region's player, in units of the score; 0 for a region that is part of the
+    /// background.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub values: Vec<f32>,
     /// Standard error of each value, where they were sampled.
@@ -143,11 +149,12 @@ impl From<&Game> for GameRecord {
 }
 
 impl ImageRecord {
-    /// By how much the label's probability is greater than that of the next label; `None` for a network without
-    /// probabilities, or with a single label.
+    /// By how much the label's probability is greater than that of the next label; `None` for a
+    /// network without probabilities, or with a single label.
     pub fn margin(&self) -> Option<f32> {
         let own = *self.probabilities.get(self.label)?;
-        let others = self.probabilities.iter().enumerate().filter(|(label, _)| *label != self.label);
+        let others =
+            self.probabilities.iter().enumerate().filter(|(label, _)| *label != self.label);
         others.map(|(_, &probability)| own - probability).min_by(f32::total_cmp)
     }
 }
@@ -158,7 +165,8 @@ impl MapRecord {
         self.game.as_ref().filter(|game| game.background.is_some())
     }
 
-    /// The score that counts for the region `index`: on its own pixels where they are known, else on its box.
+    /// The score that counts for the region `index`: on its own pixels where they are known, else
+    /// on its box.
     pub fn score(&self, index: usize) -> &BoxScore {
         self.mask_scores.get(index).and_then(Option::as_ref).unwrap_or(&self.scores[index])
     }
@@ -173,15 +181,18 @@ pub trait Line: Serialize + DeserializeOwned + Send {
     fn check(&self) -> Result<(), String>;
 }
 
-/// A line that is about one picture, in the `records.jsonl` of one of the commands that make run directories.
+/// A line that is about one picture, in the `records.jsonl` of one of the commands that make run
+/// directories.
 pub trait RunRecord: Line {
     /// The picture's path, as in every table.
     fn path(&self) -> &str;
 
-    /// What tells whether a record fits the run that `manifest` describes, in words where it does not.
+    /// What tells whether a record fits the run that `manifest` describes, in words where it does
+    /// not.
     ///
     /// # Errors
-    /// Another command has made the run, or its settings cannot be read; the message goes behind the run's name.
+    /// Another command has made the run, or its settings cannot be read; the message goes behind
+    /// the run's name.
     fn fits(manifest: &Manifest) -> Result<impl Fn(&Self) -> Result<(), String>, String>;
 }
 
@@ -199,7 +210,9 @@ impl Line for ImageRecord {
         self.check_probabilities()?;
         let count = self.boxes.len();
         for (number, region) in (1..).zip(&self.boxes) {
-            region.check((self.width, self.height)).map_err(|message| format!("box {number}: {message}"))?;
+            region
+                .check((self.width, self.height))
+                .map_err(|message| format!("box {number}: {message}"))?;
         }
         if !self.boxes.is_sorted_by(|one, next| one.confidence >= next.confidence) {
             return Err("boxes that are not by falling confidence".into());
@@ -207,13 +220,24 @@ impl Line for ImageRecord {
         for map in &self.maps {
             map.check_scores()?;
             if map.scores.len() != count {
-                return Err(format!("{} scores by {} for {count} boxes", map.scores.len(), map.method));
+                return Err(format!(
+                    "{} scores by {} for {count} boxes",
+                    map.scores.len(),
+                    map.method
+                ));
             }
             if map.game.as_ref().is_some_and(|game| !game.fits(count)) {
-                return Err(format!("the game of {} has not one value a box of {count}", map.method));
+                return Err(format!(
+                    "the game of {} has not one value a box of {count}",
+                    map.method
+                ));
             }
             if !map.mask_scores.is_empty() && map.mask_scores.len() != count {
-                return Err(format!("{} scores of masks by {} for {count} boxes", map.mask_scores.len(), map.method));
+                return Err(format!(
+                    "{} scores of masks by {} for {count} boxes",
+                    map.mask_scores.len(),
+                    map.method
+                ));
             }
         }
         Ok(())

@@ -15,10 +15,13 @@ impl Run {
         let mut pictures = BTreeMap::new();
         self.for_each_record(|record| {
             let size = Size::new(record.width, record.height);
-            let damaged = |cause: String| Error::file(&self.path("records.jsonl"), format!("{}: {cause}", record.path));
+            let damaged = |cause: String| {
+                Error::file(&self.path("records.jsonl"), format!("{}: {cause}", record.path))
+            };
             let mut regions = Vec::with_capacity(record.boxes.len());
             for found in &record.boxes {
-                let mask = found.rle.as_ref().map(|rle| Mask::from_compressed(size, rle)).transpose();
+                let mask =
+                    found.rle.as_ref().map(|rle| Mask::from_compressed(size, rle)).transpose();
                 let region = Region { extent: found.extent, mask: mask.map_err(damaged)? };
                 regions.push(Located { class: found.class, confidence: found.confidence, region });
             }

@@ -14,8 +14,8 @@ use std::path::Path;
 /// What a game among regions says of a picture, behind the method's name.
 const GAME_OF_PICTURE: [&str; 3] = ["value_all", "value_nothing", "background"];
 
-/// What it says of a region: the number of its player, the player's value, and the value's standard error where it was
-/// sampled.
+/// What it says of a region: the number of its player, the player's value, and the value's standard
+/// error where it was sampled.
 const GAME_OF_REGION: [&str; 3] = ["player", "value", "error"];
 
 /// A picture or file that was not analysed.
@@ -44,7 +44,8 @@ pub(crate) struct Table<'a> {
 
 impl Table<'_> {
     pub(crate) fn row<T: AsRef<[u8]>>(&mut self, cells: impl IntoIterator<Item = T>) -> Result<()> {
-        let failed = |error: csv::Error| Error::file(self.path, format!("cannot be written: {error}"));
+        let failed =
+            |error: csv::Error| Error::file(self.path, format!("cannot be written: {error}"));
         self.writer.write_record(cells).map_err(failed)
     }
 }
@@ -58,8 +59,8 @@ pub(crate) fn table(path: &Path, fill: impl FnOnce(&mut Table<'_>) -> Result<()>
     })
 }
 
-/// `images.csv`, one row a picture, and `objects.csv`, one row a labelled box with its importance (mean of the map in
-/// the box) by every method.
+/// `images.csv`, one row a picture, and `objects.csv`, one row a labelled box with its importance
+/// (mean of the map in the box) by every method.
 ///
 /// # Errors
 /// Records that cannot be read, a table that cannot be written.
@@ -79,21 +80,25 @@ pub(crate) fn write_tables(
     let labels = &manifest.labels;
     table(&run.path("images.csv"), |images| {
         let head = ["path", "width", "height", "label"].map(String::from).into_iter();
-        // A network with a single output has that in place of probabilities and what follows from them.
+        // A network with a single output has that in place of probabilities and what follows from
+        // them.
         let answers: Vec<String> = match &manifest.output {
             Some(output) => vec![output.clone()],
             None => {
                 let labels = labels.iter().map(String::as_str);
-                let names = std::iter::once("probability").chain(labels).chain(["valence", "arousal"]);
+                let names =
+                    std::iter::once("probability").chain(labels).chain(["valence", "arousal"]);
                 names.map(String::from).collect()
             }
         };
         let cams = manifest.configuration.cam.methods.iter();
         let games = cams.filter(|method| method.row().needs == Needs::Regions);
-        let games = games.flat_map(|method| GAME_OF_PICTURE.map(|number| format!("{method}_{number}")));
+        let games =
+            games.flat_map(|method| GAME_OF_PICTURE.map(|number| format!("{method}_{number}")));
         images.row(head.chain(answers).chain(games))?;
         table(&run.path("objects.csv"), |objects| {
-            let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"].map(String::from);
+            let head = ["path", "label", "class", "confidence", "x_min", "y_min", "x_max", "y_max"]
+                .map(String::from);
             let masks = !manifest.configuration.regions.file.is_empty();
             let methods = manifest.configuration.cam.names();
             objects.row(head.into_iter().chain(methods).chain(added_head(manifest, masks)))?;
@@ -117,19 +122,29 @@ fn image_cells(record: &ImageRecord, labels: &[String]) -> Vec<String> {
             cells.push(record.probabilities[record.label].to_string());
             cells.extend(record.probabilities.iter().map(f32::to_string));
             let affect = [record.valence, record.arousal].into_iter();
-            cells.extend(affect.map(|value| value.map(|value| value.to_string()).unwrap_or_default()));
+            cells.extend(
+                affect.map(|value| value.map(|value| value.to_string()).unwrap_or_default()),
+            );
         }
     }
     for game in record.maps.iter().filter_map(MapRecord::game_of_regions) {
         let numbers = [Some(game.value_all), Some(game.value_nothing), game.background];
-        cells.extend(numbers.map(|number| number.map(|number| number.to_string()).unwrap_or_default()));
+        cells.extend(
+            numbers.map(|number| number.map(|number| number.to_string()).unwrap_or_default()),
+        );
     }
     cells
 }
 
-fn object_cells(record: &ImageRecord, at: usize, labels: &[String], classes: &[String]) -> Vec<String> {
+fn object_cells(
+    record: &ImageRecord,
+    at: usize,
+    labels: &[String],
+    classes: &[String],
+) -> Vec<String> {
     let region = &record.boxes[at];
-    let mut cells = vec![record.path.clone(), labels[record.label].clone(), classes[region.class].clone()];
+    let mut cells =
+        vec![record.path.clone(), labels[record.label].clone(), classes[region.class].clone()];
     cells.push(region.confidence.to_string());
     cells.extend(<[f32; 4]>::from(region.bounding_box).map(|edge| edge.to_string()));
     cells.extend(record.maps.iter().map(|map| map.score(at).mean.to_string()));
@@ -142,25 +157,34 @@ const SIZE_AWARE: [&str; 3] = ["contrast", "z", "lift"];
 /// Names of the methods that make maps.
 fn maps_of(manifest: &Manifest) -> impl Iterator<Item = String> {
     let cam = &manifest.configuration.cam;
-    let of_regions = cam.methods_of_maps().into_iter().map(|method| method.row().needs == Needs::Regions);
+    let of_regions =
+        cam.methods_of_maps().into_iter().map(|method| method.row().needs == Needs::Regions);
     let names = cam.names().into_iter().zip(of_regions.chain(std::iter::repeat(false)));
     names.filter(|(_, of_regions)| !of_regions).map(|(name, _)| name)
 }
 
-/// What is needed to compute each importance again from a saved map: the box as it was found, in pixels of the picture;
-/// what counts as its area; the size of the canvas on which it was scored; then [`SIZE_AWARE`]; of a region with pixels
-/// of its own their number, and by every method the importance of its box, beside that of its pixels.
+/// What is needed to compute each importance again from a saved map: the box as it was found, in
+/// pixels of the picture; what counts as its area; the size of the canvas on which it was scored;
+/// then [`SIZE_AWARE`]; of a region with pixels of its own their number, and by every method the
+/// importance of its box, beside that of its pixels.
 fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     let edges = ["extent_x_min", "extent_y_min", "extent_x_max", "extent_y_max"];
-    let mut head: Vec<String> =
-        edges.into_iter().chain(["box_area", "canvas_width", "canvas_height"]).map(String::from).collect();
+    let mut head: Vec<String> = edges
+        .into_iter()
+        .chain(["box_area", "canvas_width", "canvas_height"])
+        .map(String::from)
+        .collect();
     let methods = manifest.configuration.cam.methods.iter();
     let games = methods.filter(|method| method.row().needs == Needs::Regions);
     head.extend(games.flat_map(|method| GAME_OF_REGION.map(|number| format!("{method}_{number}"))));
-    head.extend(maps_of(manifest).flat_map(|name| SIZE_AWARE.map(|number| format!("{name}_{number}"))));
+    head.extend(
+        maps_of(manifest).flat_map(|name| SIZE_AWARE.map(|number| format!("{name}_{number}"))),
+    );
     if masks {
         head.push("mask_pixels".into());
-        head.extend(manifest.configuration.cam.names().iter().map(|method| format!("{method}_box")));
+        head.extend(
+            manifest.configuration.cam.names().iter().map(|method| format!("{method}_box")),
+        );
     }
     head
 }
@@ -170,12 +194,17 @@ fn added_cells(record: &ImageRecord, index: usize, run: &Run, masks: bool) -> Re
     let found = &record.boxes[index];
     let picture = Size::new(record.width, record.height);
     let canvas = manifest.scoring.letterbox(picture).canvas;
-    let mut cells: Vec<String> = <[f64; 4]>::from(found.extent).iter().map(f64::to_string).collect();
+    let mut cells: Vec<String> =
+        <[f64; 4]>::from(found.extent).iter().map(f64::to_string).collect();
     cells.push(manifest.configuration.regions.box_area.name().into());
     cells.extend([canvas.width, canvas.height].map(|side| side.to_string()));
     for game in record.maps.iter().filter_map(MapRecord::game_of_regions) {
         let error = game.errors.as_ref().map(|errors| errors[index].to_string());
-        cells.extend([game.players[index].to_string(), game.values[index].to_string(), error.unwrap_or_default()]);
+        cells.extend([
+            game.players[index].to_string(),
+            game.values[index].to_string(),
+            error.unwrap_or_default(),
+        ]);
     }
     for map in record.maps.iter().filter(|map| map.game_of_regions().is_none()) {
         let score = map.score(index);
@@ -184,7 +213,10 @@ fn added_cells(record: &ImageRecord, index: usize, run: &Run, masks: bool) -> Re
     if masks {
         let mask = found.rle.as_ref().map(|rle| Mask::from_compressed(picture, rle)).transpose();
         let mask = mask.map_err(|cause| {
-            Error::file(&run.path("records.jsonl"), format!("the mask of an object of {}: {cause}", record.path))
+            Error::file(
+                &run.path("records.jsonl"),
+                format!("the mask of an object of {}: {cause}", record.path),
+            )
         })?;
         cells.push(mask.map(|mask| mask.area().to_string()).unwrap_or_default());
         let boxes = record.maps.iter().map(|map| map.scores[index].mean.to_string());
@@ -208,7 +240,9 @@ pub fn failures_csv(run: &Run, failures: &[Failure]) -> Result<()> {
 pub fn write_failures(path: &Path, failures: &[Failure]) -> Result<()> {
     table(path, |table| {
         table.row(["path", "stage", "cause"])?;
-        failures.iter().try_for_each(|failure| table.row([&failure.path, &failure.stage, &failure.cause]))
+        failures
+            .iter()
+            .try_for_each(|failure| table.row([&failure.path, &failure.stage, &failure.cause]))
     })
 }
 

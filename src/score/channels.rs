@@ -1,11 +1,12 @@
 //! How much of every channel of A lies in regions: all channels at once, by one matrix product.
 //!
-//! In: A of a picture (K, rows, columns) and sets of boxes in pixels of the picture. A channel is upsampled bilinearly
-//! (half-pixel centres, the border repeated) from A's places to the picture's pixels; what of it lies in a set of boxes
-//! is the sum over the pixels that are in at least one of them, with edges cut to whole pixels as everywhere here. That
-//! sum is linear in A, sum over places of u A, and u follows from the boxes alone: bilinear weights are separable, so
-//! that a rectangle's u is the outer product of two differences of running sums. Where the network does not see the
-//! picture (a center crop), channels are 0.
+//! In: A of a picture (K, rows, columns) and sets of boxes in pixels of the picture. A channel is
+//! upsampled bilinearly (half-pixel centres, the border repeated) from A's places to the picture's
+//! pixels; what of it lies in a set of boxes is the sum over the pixels that are in at least one of
+//! them, with edges cut to whole pixels as everywhere here. That sum is linear in A, sum over
+//! places of u A, and u follows from the boxes alone: bilinear weights are separable, so that a
+//! rectangle's u is the outer product of two differences of running sums. Where the network does
+//! not see the picture (a center crop), channels are 0.
 
 use crate::image::{BoundingBox, Cover, Placement, Size};
 use std::ops::Range;
@@ -19,7 +20,8 @@ pub struct ChannelScorer {
     columns: RunningSums,
 }
 
-/// Along one side: sums of the bilinear weights of every place over the first pixels of the picture.
+/// Along one side: sums of the bilinear weights of every place over the first pixels of the
+/// picture.
 #[derive(Debug)]
 struct RunningSums {
     /// (pixels + 1, places), row by row.
@@ -35,7 +37,8 @@ impl RunningSums {
             let before = sums.len() - places_of_side;
             sums.extend_from_within(before..);
             let (first, weights) = cover.bilinear(f64::from(pixel) + 0.5, places);
-            for (at, weight) in weights.into_iter().enumerate().filter(|(_, weight)| *weight > 0.0) {
+            for (at, weight) in weights.into_iter().enumerate().filter(|(_, weight)| *weight > 0.0)
+            {
                 sums[before + places_of_side + first + at] += weight;
             }
         }
@@ -50,8 +53,8 @@ impl RunningSums {
 }
 
 impl ChannelScorer {
-    /// For pictures that lie in the network's input as `placement` says, and channels of the size `grid` over that
-    /// input.
+    /// For pictures that lie in the network's input as `placement` says, and channels of the size
+    /// `grid` over that input.
     pub fn new(placement: &Placement, grid: Size) -> Self {
         let picture = placement.original;
         Self {
@@ -61,17 +64,21 @@ impl ChannelScorer {
         }
     }
 
-    /// u of the union of `boxes`, in pixels of the picture and cut to it, in shares of the picture's pixels: one number
-    /// a place of A, row by row.
+    /// u of the union of `boxes`, in pixels of the picture and cut to it, in shares of the
+    /// picture's pixels: one number a place of A, row by row.
     pub fn places(&self, boxes: &[BoundingBox]) -> Vec<f64> {
         let Size { width, height } = self.picture;
         let rectangles: Vec<(Range<u32>, Range<u32>)> = boxes
             .iter()
             .map(|region| {
-                (whole_pixels(region.y_min, region.y_max, height), whole_pixels(region.x_min, region.x_max, width))
+                (
+                    whole_pixels(region.y_min, region.y_max, height),
+                    whole_pixels(region.x_min, region.x_max, width),
+                )
             })
             .collect();
-        let mut edges: Vec<u32> = rectangles.iter().flat_map(|(rows, _)| [rows.start, rows.end]).collect();
+        let mut edges: Vec<u32> =
+            rectangles.iter().flat_map(|(rows, _)| [rows.start, rows.end]).collect();
         edges.sort_unstable();
         edges.dedup();
         let mut found = vec![0.0; self.rows.places * self.columns.places];
@@ -80,7 +87,10 @@ impl ChannelScorer {
             let across = rectangles.iter().filter(|(rows, _)| rows.contains(&strip.start));
             let mut columns = vec![0.0; self.columns.places];
             for columns_inside in union(across.map(|(_, columns)| columns.clone()).collect()) {
-                columns.iter_mut().zip(self.columns.over(&columns_inside)).for_each(|(sum, more)| *sum += more);
+                columns
+                    .iter_mut()
+                    .zip(self.columns.over(&columns_inside))
+                    .for_each(|(sum, more)| *sum += more);
             }
             for (row, line) in self.rows.over(&strip).zip(found.chunks_exact_mut(columns.len())) {
                 line.iter_mut().zip(&columns).for_each(|(sum, column)| *sum += row * column);
@@ -117,9 +127,10 @@ fn union(mut ranges: Vec<Range<u32>>) -> Vec<Range<u32>> {
     apart
 }
 
-/// Sums of the positive part and of the negative part of every channel of `activation` (K, rows, columns), f32, with
-/// the weights u of several sets of boxes: (2 K, sets), row by row, the positive parts ReLU(A) first, then ReLU(-A).
-/// Whatever a channel's weight w is, ReLU(w A) is |w| times the one or the other.
+/// Sums of the positive part and of the negative part of every channel of `activation` (K, rows,
+/// columns), f32, with the weights u of several sets of boxes: (2 K, sets), row by row, the
+/// positive parts ReLU(A) first, then ReLU(-A). Whatever a channel's weight w is, ReLU(w A) is |w|
+/// times the one or the other.
 ///
 /// # Errors
 /// Sets of another number of places than the activation has, or no memory.
@@ -142,7 +153,10 @@ mod tests {
 
     fn boxes() -> impl Strategy<Value = Vec<BoundingBox>> {
         let one = (0f32..40.0, 0f32..30.0, 0f32..25.0, 0f32..25.0);
-        prop::collection::vec(one.prop_map(|(x, y, w, h)| BoundingBox::new(x, y, x + w, y + h)), 0..6)
+        prop::collection::vec(
+            one.prop_map(|(x, y, w, h)| BoundingBox::new(x, y, x + w, y + h)),
+            0..6,
+        )
     }
 
     proptest! {
@@ -177,7 +191,8 @@ mod tests {
             }
         }
 
-        /// Where the network sees all of the picture, a channel that is 1 everywhere has the boxes' area.
+        /// Where the network sees all of the picture, a channel that is 1 everywhere has the boxes'
+        /// area.
         #[test]
         fn a_constant_channel_has_the_area(boxes in boxes()) {
             let placement = Fit::squash(Size::new(50, 40)).placement(Size::new(41, 29));

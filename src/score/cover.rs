@@ -5,8 +5,8 @@ use super::{BoxArea, BoxScore};
 use crate::image::{Extent, Letterbox, Mask, Size};
 use std::ops::Range;
 
-/// The pixels of a picture's content on the canvas that lie in regions: in their masks where they have one, else in
-/// their boxes. Made once for all maps.
+/// The pixels of a picture's content on the canvas that lie in regions: in their masks where they
+/// have one, else in their boxes. Made once for all maps.
 #[derive(Debug, Clone)]
 pub struct RegionCover {
     content: Size,
@@ -18,7 +18,10 @@ pub struct RegionCover {
 
 impl RegionCover {
     /// Of regions in pixels of the picture. A pixel of the canvas is in a mask when its middle is.
-    pub fn new<'a>(letterbox: Letterbox, regions: impl Iterator<Item = (&'a Extent, Option<&'a Mask>)>) -> Self {
+    pub fn new<'a>(
+        letterbox: Letterbox,
+        regions: impl Iterator<Item = (&'a Extent, Option<&'a Mask>)>,
+    ) -> Self {
         let Letterbox { original, content, .. } = letterbox;
         let width = content.width as usize;
         let mut covered = vec![false; content.area()];
@@ -34,11 +37,15 @@ impl RegionCover {
                 fill(inside.rows.clone(), inside.columns.clone());
                 continue;
             };
-            let [across, down] = of_picture
-                .get_or_insert_with(|| [edges(original.width, content.width), edges(original.height, content.height)]);
+            let [across, down] = of_picture.get_or_insert_with(|| {
+                [edges(original.width, content.width), edges(original.height, content.height)]
+            });
             for span in mask.spans() {
                 let (column, rows) = (span.column as usize, &span.rows);
-                fill(down[rows.start as usize]..down[rows.end as usize], across[column]..across[column + 1]);
+                fill(
+                    down[rows.start as usize]..down[rows.end as usize],
+                    across[column]..across[column + 1],
+                );
             }
         }
         let free = covered.iter().filter(|covered| !**covered).count();
@@ -50,9 +57,9 @@ impl RegionCover {
         &self.covered
     }
 
-    /// The background's score from the sum and the maximum over its pixels and the sum of the whole map. The contrast
-    /// is to the mean inside regions, 0 where there are none; z is 0, since a background has no other place to be. Of a
-    /// picture without background all is 0.
+    /// The background's score from the sum and the maximum over its pixels and the sum of the whole
+    /// map. The contrast is to the mean inside regions, 0 where there are none; z is 0, since a
+    /// background has no other place to be. Of a picture without background all is 0.
     pub(super) fn score(&self, sum: f64, max: f32, total: f64) -> BoxScore {
         let (area, free) = (self.content.area() as f64, self.free as f64);
         if self.free == 0 {
@@ -74,12 +81,14 @@ impl RegionCover {
     pub(super) fn of_map(&self, values: &[f32], total: f64) -> BoxScore {
         let (mut sum, mut max) = (0.0, f32::NEG_INFINITY);
         for (values, covered) in values.chunks(PIECE).zip(self.covered.chunks(PIECE)) {
-            // Sixteen lanes, which the processor adds at once; a piece is short enough for sums in single precision.
+            // Sixteen lanes, which the processor adds at once; a piece is short enough for sums in
+            // single precision.
             let (mut sums, mut maxima) = ([0.0_f32; 16], [f32::NEG_INFINITY; 16]);
             for (values, covered) in values.chunks(16).zip(covered.chunks(16)) {
                 for (lane, (&value, &covered)) in values.iter().zip(covered).enumerate() {
                     sums[lane] += if covered { 0.0 } else { value };
-                    maxima[lane] = if covered || value <= maxima[lane] { maxima[lane] } else { value };
+                    maxima[lane] =
+                        if covered || value <= maxima[lane] { maxima[lane] } else { value };
                 }
             }
             sum += sums.into_iter().map(f64::from).sum::<f64>();
@@ -89,11 +98,14 @@ impl RegionCover {
     }
 }
 
-/// Where the pixels of a side of the picture begin, in whole pixels of its content on the canvas: at the first pixel
-/// whose middle is not before. In whole numbers, since a middle may lie on the edge of a pixel.
+/// Where the pixels of a side of the picture begin, in whole pixels of its content on the canvas:
+/// at the first pixel whose middle is not before. In whole numbers, since a middle may lie on the
+/// edge of a pixel.
 fn edges(original: u32, content: u32) -> Vec<usize> {
     let (original, content) = (original as usize, content as usize);
-    let edge = |pixel: usize| (2 * pixel * content).saturating_sub(original).div_ceil(2 * original).min(content);
+    let edge = |pixel: usize| {
+        (2 * pixel * content).saturating_sub(original).div_ceil(2 * original).min(content)
+    };
     (0..=original).map(edge).collect()
 }
 
@@ -112,8 +124,9 @@ mod tests {
     fn a_middle_on_an_edge_lies_behind_it() {
         for (original, content) in [(42, 27), (3, 1), (1, 5), (7, 7), (90, 40)] {
             let middle = |at: u32| (2 * at + 1) * original / (2 * content);
-            let expected: Vec<usize> =
-                (0..=original).map(|pixel| (0..content).filter(|&at| middle(at) < pixel).count()).collect();
+            let expected: Vec<usize> = (0..=original)
+                .map(|pixel| (0..content).filter(|&at| middle(at) < pixel).count())
+                .collect();
             assert_eq!(edges(original, content), expected, "{original} on {content}");
         }
     }

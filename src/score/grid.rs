@@ -1,8 +1,8 @@
-//! A map as 8 x 8 means over the picture, small enough to keep in every record, and what the maps of other pictures
-//! have in a box's place.
+//! A map as 8 x 8 means over the picture, small enough to keep in every record, and what the maps
+//! of other pictures have in a box's place.
 //!
-//! A map is high in the middle of most pictures, and so is the motif. How much of that a box owes to its place alone is
-//! seen from the maps that other pictures of the run have there.
+//! A map is high in the middle of most pictures, and so is the motif. How much of that a box owes
+//! to its place alone is seen from the maps that other pictures of the run have there.
 
 use super::rectangle::Area;
 use crate::image::Size;
@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 /// Cells along each side.
 const SIDE: usize = 8;
 
-/// Means of a map over 8 x 8 equal parts of the picture, row by row, each of 0 to 1 in 255 steps. In JSON: two
-/// hexadecimal digits a part.
+/// Means of a map over 8 x 8 equal parts of the picture, row by row, each of 0 to 1 in 255 steps.
+/// In JSON: two hexadecimal digits a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MapGrid([u8; MapGrid::CELLS]);
@@ -23,22 +23,28 @@ impl MapGrid {
     /// Its number of parts.
     pub(super) const CELLS: usize = SIDE * SIDE;
 
-    /// The parts in whole pixels of a placed map; of a side with fewer pixels than parts some are the same.
+    /// The parts in whole pixels of a placed map; of a side with fewer pixels than parts some are
+    /// the same.
     pub(super) fn cells(content: Size) -> impl Iterator<Item = Area> {
         let part = |number: usize, side: u32| {
             let side = side as usize;
             let start = (number * side / SIDE).min(side - 1);
             start..((number + 1) * side / SIDE).max(start + 1)
         };
-        let cell =
-            move |at: usize| Area { rows: part(at / SIDE, content.height), columns: part(at % SIDE, content.width) };
+        let cell = move |at: usize| Area {
+            rows: part(at / SIDE, content.height),
+            columns: part(at % SIDE, content.width),
+        };
         (0..MapGrid::CELLS).map(cell)
     }
 
     /// From the means over [`Self::cells`]; what a bicubic filter overshoots is cut.
     pub(super) fn new(means: impl Iterator<Item = f64>) -> Self {
         let mut cells = [0; MapGrid::CELLS];
-        cells.iter_mut().zip(means).for_each(|(cell, mean)| *cell = (mean.clamp(0.0, 1.0) * 255.0).round() as u8);
+        cells
+            .iter_mut()
+            .zip(means)
+            .for_each(|(cell, mean)| *cell = (mean.clamp(0.0, 1.0) * 255.0).round() as u8);
         Self(cells)
     }
 
@@ -69,17 +75,20 @@ impl TryFrom<String> for MapGrid {
         });
         if !read || pairs.len() != MapGrid::CELLS || !rest.is_empty() {
             let (count, digits) = (MapGrid::CELLS, 2 * MapGrid::CELLS);
-            return Err(format!("a grid of {count} cells should have {digits} hexadecimal digits, and not {text:?}"));
+            return Err(format!(
+                "a grid of {count} cells should have {digits} hexadecimal digits, and not {text:?}"
+            ));
         }
         Ok(Self(cells))
     }
 }
 
-/// Pictures whose maps are looked at: the score has a standard error of at most 0.035, at 0.95 of 0.015.
+/// Pictures whose maps are looked at: the score has a standard error of at most 0.035, at 0.95 of
+/// 0.015.
 const SAMPLE: usize = 200;
 
-/// The maps of a run's pictures, of many a sample that depends neither on their order nor on chance: those with the
-/// lowest digests of their paths.
+/// The maps of a run's pictures, of many a sample that depends neither on their order nor on
+/// chance: those with the lowest digests of their paths.
 #[derive(Debug, Default)]
 pub struct OtherMaps {
     /// By digest and path the grids of all methods; `None` of one without maps.
@@ -114,7 +123,11 @@ impl OtherMaps {
         let of_method = |method: usize| {
             let grids = pictures.iter().map(|grids| grids[method].map(|MapGrid(cells)| cells));
             let grids = grids.collect::<Option<Vec<[u8; MapGrid::CELLS]>>>()?;
-            Some((0..MapGrid::CELLS).flat_map(|cell| grids.iter().map(move |grid| f32::from(grid[cell]))).collect())
+            Some(
+                (0..MapGrid::CELLS)
+                    .flat_map(|cell| grids.iter().map(move |grid| f32::from(grid[cell])))
+                    .collect(),
+            )
         };
         let methods = (0..methods).map(of_method).collect();
         let count = self.sample.len();
@@ -124,10 +137,17 @@ impl OtherMaps {
 }
 
 impl MapSample {
-    /// 1 less the share of other pictures' maps whose mean in the box is as large or larger than that of `own`, those
-    /// that are equal by half: in `[0, 1]`, the larger the less chance and place explain it. `edges` are x and y of the
-    /// box's ends in shares of the picture's sides. `None`: the method has no maps.
-    pub fn score(&self, method: usize, path: &str, own: &MapGrid, edges: [[f64; 2]; 2]) -> Option<f32> {
+    /// 1 less the share of other pictures' maps whose mean in the box is as large or larger than
+    /// that of `own`, those that are equal by half: in `[0, 1]`, the larger the less chance and
+    /// place explain it. `edges` are x and y of the box's ends in shares of the picture's sides.
+    /// `None`: the method has no maps.
+    pub fn score(
+        &self,
+        method: usize,
+        path: &str,
+        own: &MapGrid,
+        edges: [[f64; 2]; 2],
+    ) -> Option<f32> {
         let values = self.methods.get(method)?.as_ref()?;
         let count = self.places.len();
         let [columns, rows] = edges.map(|[start, end]| {
@@ -160,7 +180,8 @@ mod tests {
     /// A grid that is `inside` in the upper left quarter and `outside` elsewhere.
     fn quarter(inside: f64, outside: f64) -> MapGrid {
         MapGrid::new(
-            (0..MapGrid::CELLS).map(|index| if index / SIDE < 4 && index % SIDE < 4 { inside } else { outside }),
+            (0..MapGrid::CELLS)
+                .map(|index| if index / SIDE < 4 && index % SIDE < 4 { inside } else { outside }),
         )
     }
 
@@ -178,7 +199,10 @@ mod tests {
     #[test]
     fn cells_cover_a_picture_once() {
         for size in [Size::new(41, 29), Size::new(8, 16)] {
-            assert_eq!(MapGrid::cells(size).map(|cell| cell.area()).sum::<f64>(), size.area() as f64);
+            assert_eq!(
+                MapGrid::cells(size).map(|cell| cell.area()).sum::<f64>(),
+                size.area() as f64
+            );
         }
         assert!(MapGrid::cells(Size::new(3, 1)).all(|cell| !cell.is_empty()));
     }
@@ -186,12 +210,19 @@ mod tests {
     #[test]
     fn a_box_beside_other_maps_by_hand() {
         let mut maps = OtherMaps::default();
-        let grids = [quarter(0.8, 0.1), quarter(0.6, 0.1), quarter(0.8, 0.9), quarter(1.0, 0.0), quarter(0.2, 0.2)];
+        let grids = [
+            quarter(0.8, 0.1),
+            quarter(0.6, 0.1),
+            quarter(0.8, 0.9),
+            quarter(1.0, 0.0),
+            quarter(0.2, 0.2),
+        ];
         for (number, grid) in grids.into_iter().enumerate() {
             maps.add(&format!("{number}"), [Some(grid), None].into_iter());
         }
         let sample = maps.sample().unwrap();
-        // In the quarter one of four others has more, one as much; over the whole picture one has more.
+        // In the quarter one of four others has more, one as much; over the whole picture one has
+        // more.
         let quarter_of_it = [[0.0, 0.5], [0.0, 0.5]];
         assert_eq!(sample.score(0, "0", &grids[0], quarter_of_it), Some(1.0 - 1.5 / 4.0));
         assert_eq!(sample.score(0, "0", &grids[0], [[0.0, 1.0], [0.0, 1.0]]), Some(0.75));
@@ -207,7 +238,10 @@ mod tests {
         let scores = |order: &[usize]| {
             let mut maps = OtherMaps::default();
             for &number in order {
-                maps.add(&number.to_string(), [Some(quarter(number as f64 / 999.0, 0.5))].into_iter());
+                maps.add(
+                    &number.to_string(),
+                    [Some(quarter(number as f64 / 999.0, 0.5))].into_iter(),
+                );
             }
             let sample = maps.sample().unwrap();
             let own = quarter(0.3, 0.5);

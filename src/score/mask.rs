@@ -1,9 +1,10 @@
 //! How much of a map lies on a region's own pixels.
 //!
-//! The map is brought to the picture's own pixels (bilinear, half-pixel centres, 0 where the network's input does not
-//! cover the picture), and a mask is a set of vertical stretches of these. Along a column the map is a broken line
-//! between the rows of cells, so that the sum over a stretch comes from two running sums and its maximum lies at an end
-//! of a piece: neither the map nor the mask is ever unpacked to pixels.
+//! The map is brought to the picture's own pixels (bilinear, half-pixel centres, 0 where the
+//! network's input does not cover the picture), and a mask is a set of vertical stretches of these.
+//! Along a column the map is a broken line between the rows of cells, so that the sum over a
+//! stretch comes from two running sums and its maximum lies at an end of a piece: neither the map
+//! nor the mask is ever unpacked to pixels.
 
 use super::BoxScore;
 use super::rectangle::wider;
@@ -18,7 +19,8 @@ pub struct MaskScorer {
     columns: Vec<(usize, [f64; 2])>,
     /// Stretches of rows between the same two cells, from the top.
     pieces: Vec<Piece>,
-    /// For every row of the picture the weight of its second cell; of rows that are not covered, both are 0.
+    /// For every row of the picture the weight of its second cell; of rows that are not covered,
+    /// both are 0.
     fractions: Vec<f64>,
     /// For every row the piece that it is in.
     piece_of: Vec<u32>,
@@ -35,11 +37,13 @@ struct Piece {
 }
 
 impl MaskScorer {
-    /// For pictures that lie in the network's input as `placement` says, and maps of the size `map` over that input.
+    /// For pictures that lie in the network's input as `placement` says, and maps of the size `map`
+    /// over that input.
     pub fn new(placement: &Placement, map: Size) -> Self {
         let Size { width, height } = placement.original;
         let (across, down) = (placement.across(), placement.down());
-        let columns = (0..width).map(|column| across.bilinear(f64::from(column) + 0.5, map.width)).collect();
+        let columns =
+            (0..width).map(|column| across.bilinear(f64::from(column) + 0.5, map.width)).collect();
         let mut pieces: Vec<Piece> = Vec::new();
         let (mut fractions, mut piece_of, mut running) = (Vec::new(), Vec::new(), vec![0.0]);
         for row in 0..height {
@@ -56,8 +60,8 @@ impl MaskScorer {
         Self { map, columns, pieces, fractions, piece_of, running }
     }
 
-    /// The scores of `masks`, which are of the pictures' size, on `map`, row by row; each mask with the scores of its
-    /// box, of which z is its own.
+    /// The scores of `masks`, which are of the pictures' size, on `map`, row by row; each mask with
+    /// the scores of its box, of which z is its own.
     pub fn scores(&self, map: &[f32], masks: &[(&Mask, &BoxScore)]) -> Vec<BoxScore> {
         let total = self.total(map);
         // Columns are made once for all masks, when the first asks.
@@ -74,17 +78,25 @@ impl MaskScorer {
             let (mut sum, mut max) = (0.0, f64::NEG_INFINITY);
             let mut bounds = [usize::MAX, 0, usize::MAX, 0];
             for span in mask.spans() {
-                let (column, rows) = (span.column as usize, span.rows.start as usize..span.rows.end as usize);
+                let (column, rows) =
+                    (span.column as usize, span.rows.start as usize..span.rows.end as usize);
                 sum += sum_of(column, &rows, Some(&mut max));
                 let [left, right, top, bottom] = bounds;
-                bounds = [left.min(column), right.max(column + 1), top.min(rows.start), bottom.max(rows.end)];
+                bounds = [
+                    left.min(column),
+                    right.max(column + 1),
+                    top.min(rows.start),
+                    bottom.max(rows.end),
+                ];
             }
             if area == 0.0 {
                 return BoxScore::default();
             }
             let [left, right, top, bottom] = bounds;
-            let (rows, columns) =
-                (wider(&(top..bottom), self.fractions.len()), wider(&(left..right), self.columns.len()));
+            let (rows, columns) = (
+                wider(&(top..bottom), self.fractions.len()),
+                wider(&(left..right), self.columns.len()),
+            );
             let outside = (rows.len() * columns.len()) as f64 - area;
             let frame: f64 = columns.map(|column| sum_of(column, &rows, None)).sum();
             let contrast = if outside > 0.0 { sum / area - (frame - sum) / outside } else { 0.0 };
@@ -106,13 +118,16 @@ impl MaskScorer {
     fn total(&self, map: &[f32]) -> f64 {
         let mut across = vec![0.0; self.map.width as usize];
         for (cell, weights) in &self.columns {
-            for (offset, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+            for (offset, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0)
+            {
                 across[cell + offset] += weight;
             }
         }
         let sums: Vec<f64> = map
             .chunks_exact(self.map.width as usize)
-            .map(|line| line.iter().zip(&across).map(|(&value, weight)| f64::from(value) * weight).sum())
+            .map(|line| {
+                line.iter().zip(&across).map(|(&value, weight)| f64::from(value) * weight).sum()
+            })
             .collect();
         self.below(&self.with_sums(sums), self.fractions.len())
     }
@@ -130,7 +145,8 @@ impl MaskScorer {
     fn with_sums(&self, cells: Vec<f64>) -> Profile {
         let mut profile = Profile { cells, sums: vec![0.0] };
         for piece in &self.pieces {
-            let sum = profile.sums[profile.sums.len() - 1] + self.part(&profile, piece, &piece.rows);
+            let sum =
+                profile.sums[profile.sums.len() - 1] + self.part(&profile, piece, &piece.rows);
             profile.sums.push(sum);
         }
         profile
@@ -170,7 +186,8 @@ impl MaskScorer {
         let pieces = self.piece_of[rows.start] as usize..=self.piece_of[rows.end - 1] as usize;
         // A straight line is highest at one of its ends.
         let highest = |piece: &Piece| {
-            let (first, last) = (piece.rows.start.max(rows.start), piece.rows.end.min(rows.end) - 1);
+            let (first, last) =
+                (piece.rows.start.max(rows.start), piece.rows.end.min(rows.end) - 1);
             value(first, piece).max(value(last, piece))
         };
         self.pieces[pieces].iter().map(highest).fold(f64::NEG_INFINITY, f64::max)
@@ -223,8 +240,10 @@ mod tests {
     /// Values of the pixels that are not the mask's in a frame around it.
     fn frame_less_mask(picture: Size, bits: &[bool], values: &[f64]) -> Vec<f64> {
         let width = picture.width as usize;
-        let places: Vec<[usize; 2]> =
-            (0..bits.len()).filter(|&at| bits[at]).map(|index| [index / width, index % width]).collect();
+        let places: Vec<[usize; 2]> = (0..bits.len())
+            .filter(|&at| bits[at])
+            .map(|index| [index / width, index % width])
+            .collect();
         let frame = [0, 1].map(|side| {
             let along: Vec<usize> = places.iter().map(|place| place[side]).collect();
             let (first, last) = (along.iter().min().unwrap(), along.iter().max().unwrap());
@@ -236,7 +255,10 @@ mod tests {
             let place = [at / width, at % width][side] as f64;
             frame[side].0 <= place && place <= frame[side].1
         };
-        (0..bits.len()).filter(|&at| !bits[at] && is_in(at, 0) && is_in(at, 1)).map(|index| values[index]).collect()
+        (0..bits.len())
+            .filter(|&at| !bits[at] && is_in(at, 0) && is_in(at, 1))
+            .map(|index| values[index])
+            .collect()
     }
 
     proptest! {

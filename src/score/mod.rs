@@ -1,10 +1,11 @@
 //! How much of a map lies in a region: the importance of a detection.
 //!
-//! The published chain resizes the emotion model's map to the photo (OpenCV's bilinear), letterboxes it like the
-//! detector's input (Pillow's bicubic) and averages it over the box, whose edges are cut to whole pixels. Both
-//! resizings are linear and separable, so the chain is one banded matrix a side, made once per image size: the same
-//! numbers to rounding, without an image of the photo's size. The module `on_device` does the same with tensors, for
-//! maps that lie on a GPU; `mask` scores the pixels of regions that are more than a box, `channels` all channels of A
+//! The published chain resizes the emotion model's map to the photo (OpenCV's bilinear),
+//! letterboxes it like the detector's input (Pillow's bicubic) and averages it over the box, whose
+//! edges are cut to whole pixels. Both resizings are linear and separable, so the chain is one
+//! banded matrix a side, made once per image size: the same numbers to rounding, without an image
+//! of the photo's size. The module `on_device` does the same with tensors, for maps that lie on a
+//! GPU; `mask` scores the pixels of regions that are more than a box, `channels` all channels of A
 //! by one product. Knows nothing of networks.
 
 mod channels;
@@ -31,8 +32,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BoxArea {
-    /// Its part on the detector's canvas: it is averaged over black bars too, where the map is 0 (the paper's
-    /// pipeline).
+    /// Its part on the detector's canvas: it is averaged over black bars too, where the map is 0
+    /// (the paper's pipeline).
     #[default]
     Canvas,
     /// Its part in the picture.
@@ -51,35 +52,38 @@ impl BoxArea {
 
 /// How much of the map a region holds. In JSON: `[mean, max, mass, contrast, z, lift]`.
 ///
-/// The first three are the larger, the larger the map or the region; the others know the region's size. They are of the
-/// region's part in the picture, in whole pixels of the canvas, and 0 where it has none.
+/// The first three are the larger, the larger the map or the region; the others know the region's
+/// size. They are of the region's part in the picture, in whole pixels of the canvas, and 0 where
+/// it has none.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "[f32; 6]", into = "[f32; 6]")]
 pub struct BoxScore {
-    /// Mean of the map over the box's pixels: the importance C_Act(b) of the paper (section 2). About `[0, 1]`; the
-    /// bicubic filter overshoots a little.
+    /// Mean of the map over the box's pixels: the importance C_Act(b) of the paper (section 2).
+    /// About `[0, 1]`; the bicubic filter overshoots a little.
     pub mean: f32,
     /// Maximum over the box's pixels.
     pub max: f32,
     /// The box's share of the sum of the whole map, 0 for a map of zeros.
     pub mass: f32,
-    /// Mean inside less mean in a frame around it with as much area, about `[-1, 1]`. The frame's outer edges are the
-    /// region's, the sides longer by a factor of sqrt 2; of a frame that reaches over the picture's edge the part in
-    /// the picture counts, and where none is left the contrast is 0. Of a mask the frame is that of its bounding box,
-    /// and what of it is not the mask's counts as outside.
+    /// Mean inside less mean in a frame around it with as much area, about `[-1, 1]`. The frame's
+    /// outer edges are the region's, the sides longer by a factor of sqrt 2; of a frame that
+    /// reaches over the picture's edge the part in the picture counts, and where none is left the
+    /// contrast is 0. Of a mask the frame is that of its bounding box, and what of it is not the
+    /// mask's counts as outside.
     pub contrast: f32,
-    /// By how many standard deviations the mean inside is greater than the mean in a window of the same size somewhere
-    /// in the picture: 16 x 16 places, evenly spaced from edge to edge and rounded to whole pixels. 0 where the windows
-    /// do not differ, as for a constant map or a box as large as the picture. Of a mask that of its box.
+    /// By how many standard deviations the mean inside is greater than the mean in a window of the
+    /// same size somewhere in the picture: 16 x 16 places, evenly spaced from edge to edge and
+    /// rounded to whole pixels. 0 where the windows do not differ, as for a constant map or a box
+    /// as large as the picture. Of a mask that of its box.
     pub z: f32,
-    /// Share of the map's sum over share of the picture's area: 1 where the map is everywhere the same, 0 for a map of
-    /// zeros.
+    /// Share of the map's sum over share of the picture's area: 1 where the map is everywhere the
+    /// same, 0 for a map of zeros.
     pub lift: f32,
 }
 
 impl BoxScore {
-    /// What stands for a region that has a value in place of a map: the value's share of all positive ones, in place of
-    /// every number.
+    /// What stands for a region that has a value in place of a map: the value's share of all
+    /// positive ones, in place of every number.
     pub fn of_value(share: f32) -> Self {
         Self::from([share; 6])
     }
@@ -122,8 +126,8 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// For pictures that lie in the network's input as `placement` says, maps of the size `map` over that input, and
-    /// boxes on the canvas of `letterbox`.
+    /// For pictures that lie in the network's input as `placement` says, maps of the size `map`
+    /// over that input, and boxes on the canvas of `letterbox`.
     pub fn new(placement: &Placement, map: Size, letterbox: Letterbox, area: BoxArea) -> Self {
         let Letterbox { original, content, .. } = letterbox;
         Self {
@@ -135,29 +139,42 @@ impl Scorer {
         }
     }
 
-    /// Which pixels of the content lie in regions of the picture, each with its mask where it has one.
-    pub fn cover<'a>(&self, regions: impl Iterator<Item = (&'a Extent, Option<&'a Mask>)>) -> RegionCover {
+    /// Which pixels of the content lie in regions of the picture, each with its mask where it has
+    /// one.
+    pub fn cover<'a>(
+        &self,
+        regions: impl Iterator<Item = (&'a Extent, Option<&'a Mask>)>,
+    ) -> RegionCover {
         RegionCover::new(self.letterbox, regions)
     }
 
-    /// The map on the content of the canvas, row by row; around it lies padding, where the map is 0.
+    /// The map on the content of the canvas, row by row; around it lies padding, where the map is
+    /// 0.
     pub fn place(&self, map: &[f32]) -> PlacedMap {
         assert_eq!(map.len(), self.map.area(), "the map has the size the scorer was made for");
         let (width, height) = (self.columns.len(), self.rows.len());
         let across: Vec<f64> = map
             .chunks_exact(self.map.width as usize)
-            .flat_map(|line| self.columns.iter().map(|(start, weights)| dot(weights, &line[*start..])))
+            .flat_map(|line| {
+                self.columns.iter().map(|(start, weights)| dot(weights, &line[*start..]))
+            })
             .collect();
         let mut values = vec![0.0_f32; width * height];
         let mut line = vec![0.0_f64; width];
         for ((start, weights), out) in self.rows.iter().zip(values.chunks_exact_mut(width)) {
             line.fill(0.0);
-            for (weight, source) in weights.iter().zip(across[start * width..].chunks_exact(width)) {
+            for (weight, source) in weights.iter().zip(across[start * width..].chunks_exact(width))
+            {
                 line.iter_mut().zip(source).for_each(|(sum, value)| *sum += weight * value);
             }
             out.iter_mut().zip(&line).for_each(|(out, value)| *out = *value as f32);
         }
-        PlacedMap { letterbox: self.letterbox, area: self.area, sums: integral(&values, width), values }
+        PlacedMap {
+            letterbox: self.letterbox,
+            area: self.area,
+            sums: integral(&values, width),
+            values,
+        }
     }
 }
 
@@ -178,9 +195,10 @@ impl PlacedMap {
         &self.values
     }
 
-    /// The score of the box `extent`, in pixels of the picture. As in the published chain its edges on the canvas are
-    /// truncated to whole pixels, and by [`BoxArea::Canvas`] the padding counts as part of the box; unlike there, the
-    /// box is clipped to the canvas first, and a box thinner than a pixel is scored on the pixel it lies in.
+    /// The score of the box `extent`, in pixels of the picture. As in the published chain its edges
+    /// on the canvas are truncated to whole pixels, and by [`BoxArea::Canvas`] the padding counts
+    /// as part of the box; unlike there, the box is clipped to the canvas first, and a box thinner
+    /// than a pixel is scored on the pixel it lies in.
     pub fn score(&self, extent: &Extent) -> BoxScore {
         let rectangle = Rectangle::new(self.letterbox, self.area, extent);
         let width = self.letterbox.content.width as usize;
@@ -200,7 +218,8 @@ impl PlacedMap {
     pub fn scores(&self, extents: &[Extent], cover: &RegionCover) -> MapScores {
         let content = self.letterbox.content;
         let means = MapGrid::cells(content).map(|cell| {
-            at_corners(cell.corners(content.width as usize + 1).map(|corner| self.sums[corner])) / cell.area()
+            at_corners(cell.corners(content.width as usize + 1).map(|corner| self.sums[corner]))
+                / cell.area()
         });
         MapScores {
             boxes: extents.iter().map(|extent| self.score(extent)).collect(),
@@ -210,13 +229,15 @@ impl PlacedMap {
     }
 }
 
-/// From sums over all pixels above and to the left of a rectangle's corners the sum over the rectangle.
+/// From sums over all pixels above and to the left of a rectangle's corners the sum over the
+/// rectangle.
 fn at_corners([end, above, left, start]: [f64; 4]) -> f64 {
     end - above - left + start
 }
 
-/// OpenCV's bilinear resizing from `map` cells over what the input covers to `original` pixels, then Pillow's bicubic
-/// from there to `content`, as one matrix. Pixels that the input does not cover are 0.
+/// OpenCV's bilinear resizing from `map` cells over what the input covers to `original` pixels,
+/// then Pillow's bicubic from there to `content`, as one matrix. Pixels that the input does not
+/// cover are 0.
 fn axis(cover: Cover, map: u32, original: u32, content: u32) -> Bands {
     let bilinear: Vec<(usize, [f64; 2])> =
         (0..original).map(|pixel| cover.bilinear(f64::from(pixel) + 0.5, map)).collect();
@@ -238,8 +259,8 @@ fn axis(cover: Cover, map: u32, original: u32, content: u32) -> Bands {
         .collect()
 }
 
-/// Of all lines, sixteen maxima side by side, which the processor compares at once; minus infinity where there is
-/// nothing.
+/// Of all lines, sixteen maxima side by side, which the processor compares at once; minus infinity
+/// where there is nothing.
 fn maximum<'a>(lines: impl Iterator<Item = &'a [f32]>) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let mut maxima = [f32::NEG_INFINITY; 16];
@@ -257,7 +278,8 @@ fn dot(weights: &[f64], values: &[f32]) -> f64 {
     weights.iter().zip(values).map(|(weight, &value)| weight * f64::from(value)).sum()
 }
 
-/// Sums over rectangles from the upper left corner (Crow 1984), with a first row and column of zeros.
+/// Sums over rectangles from the upper left corner (Crow 1984), with a first row and column of
+/// zeros.
 fn integral(values: &[f32], width: usize) -> Vec<f64> {
     let mut sums = vec![0.0; width + 1];
     for line in values.chunks_exact(width) {
@@ -280,7 +302,12 @@ mod tests {
 
     /// Scores of squashed pictures on the canvas.
     fn scorer(letterbox: Letterbox, map: Size) -> Scorer {
-        Scorer::new(&Fit::squash(map).placement(letterbox.original), map, letterbox, BoxArea::Canvas)
+        Scorer::new(
+            &Fit::squash(map).placement(letterbox.original),
+            map,
+            letterbox,
+            BoxArea::Canvas,
+        )
     }
 
     /// The score of a box in pixels of the canvas.
@@ -357,9 +384,14 @@ mod tests {
         let canvas = Size::new(40, 40);
         let letterbox = Letterbox::fit(Size::new(200, 100), canvas);
         let placement = Fit::squash(Size::new(13, 13)).placement(letterbox.original);
-        let placed = Scorer::new(&placement, Size::new(13, 13), letterbox, BoxArea::Picture).place(&[1.0; 169]);
+        let placed = Scorer::new(&placement, Size::new(13, 13), letterbox, BoxArea::Picture)
+            .place(&[1.0; 169]);
         // From row 0 to row 20, half of it above the content.
-        approx::assert_abs_diff_eq!(on_canvas(&placed, [0.0, 0.0, 40.0, 20.0]).mean, 1.0, epsilon = 1e-6);
+        approx::assert_abs_diff_eq!(
+            on_canvas(&placed, [0.0, 0.0, 40.0, 20.0]).mean,
+            1.0,
+            epsilon = 1e-6
+        );
         let padding = on_canvas(&placed, [-9.0, -9.0, 40.0, 5.0]);
         assert_eq!(padding, BoxScore::default());
     }
@@ -367,10 +399,16 @@ mod tests {
     #[test]
     fn what_a_centre_crop_does_not_see_is_nothing() {
         // Of 40 columns the middle 20 are seen, as a map of 2 x 2 cells of 10 x 10 pixels.
-        let fit = Fit { resize: Resize::CenterCrop, crop: 1.0, filter: Filter::Bilinear, input: Size::new(2, 2) };
+        let fit = Fit {
+            resize: Resize::CenterCrop,
+            crop: 1.0,
+            filter: Filter::Bilinear,
+            input: Size::new(2, 2),
+        };
         let photo = Size::new(40, 20);
         let placement = fit.placement(photo);
-        let placed = Scorer::new(&placement, Size::new(2, 2), Letterbox::fit(photo, photo), BoxArea::Canvas);
+        let placed =
+            Scorer::new(&placement, Size::new(2, 2), Letterbox::fit(photo, photo), BoxArea::Canvas);
         let placed = placed.place(&[1.0, 1.0, 1.0, 1.0]);
         for (edges, mean) in [
             ([0.0, 0.0, 10.0, 20.0], 0.0),

@@ -1,5 +1,5 @@
-//! Scores of maps that lie on a GPU, where they lie, for all boxes of a batch at once: the two matrices as products,
-//! running sums in f64, running maxima, and one reading of numbers.
+//! Scores of maps that lie on a GPU, where they lie, for all boxes of a batch at once: the two
+//! matrices as products, running sums in f64, running maxima, and one reading of numbers.
 
 use super::rectangle::WINDOWS;
 use super::{Bands, MapGrid, MapScores, Rectangle, RegionCover, Scorer, Sums, at_corners};
@@ -7,9 +7,10 @@ use crate::image::{Extent, Size};
 use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// What [`super::PlacedMap::scores`] says of the maps of a batch of N pictures, on any device. `maps` has one tensor a
-/// method, (N, rows, columns), f32; `scorers`, `boxes`, in pixels of the picture, and `covers` have one entry a
-/// picture. Returns the scores by picture and method, which differ from those by rounding in f32.
+/// What [`super::PlacedMap::scores`] says of the maps of a batch of N pictures, on any device.
+/// `maps` has one tensor a method, (N, rows, columns), f32; `scorers`, `boxes`, in pixels of the
+/// picture, and `covers` have one entry a picture. Returns the scores by picture and method, which
+/// differ from those by rounding in f32.
 ///
 /// # Errors
 /// Maps of another size than the scorers', or no memory.
@@ -24,8 +25,15 @@ pub fn scores_on_device(
     let device = first.device();
     let rows = dense(scorers.iter().map(|scorer| &scorer.rows), scorers[0].map.height, device)?;
     let columns =
-        dense(scorers.iter().map(|scorer| &scorer.columns), scorers[0].map.width, device)?.f_transpose(1, 2)?;
-    let look = Look::new(scorers, boxes, covers, (rows.size()[1] as usize, columns.size()[2] as usize), device)?;
+        dense(scorers.iter().map(|scorer| &scorer.columns), scorers[0].map.width, device)?
+            .f_transpose(1, 2)?;
+    let look = Look::new(
+        scorers,
+        boxes,
+        covers,
+        (rows.size()[1] as usize, columns.size()[2] as usize),
+        device,
+    )?;
     let numbers = maps.iter().map(|maps| look.at(&rows.f_matmul(maps)?.f_matmul(&columns)?));
     let numbers = Tensor::f_cat(&numbers.collect::<Result<Vec<_>, _>>()?, 0)?;
     let numbers = Vec::<f64>::try_from(&numbers)?;
@@ -48,20 +56,23 @@ struct Look<'a> {
     covers: &'a [RegionCover],
     /// Which places are no background: in regions, or beyond a picture, (N, H, W).
     covered: Tensor,
-    /// Into the sums of all pictures, (N, H + 1, W + 1): four corners of each box, of its frame, and of each cell of
-    /// the pictures' grids, then every picture's last.
+    /// Into the sums of all pictures, (N, H + 1, W + 1): four corners of each box, of its frame,
+    /// and of each cell of the pictures' grids, then every picture's last.
     corners: Tensor,
     /// Likewise the four corners of all windows of the boxes' sizes, (4, boxes, windows).
     same_size: Tensor,
     /// For every power of two up to W, in order; `None` where no box has its width.
     windows: Vec<Option<Window>>,
-    /// Per box the place of its maximum among those of all windows, one behind them where it has no pixels.
+    /// Per box the place of its maximum among those of all windows, one behind them where it has no
+    /// pixels.
     maxima: Tensor,
 }
 
-/// The boxes at least as wide as a power of two and narrower than the next: two windows of that width cover each.
+/// The boxes at least as wide as a power of two and narrower than the next: two windows of that
+/// width cover each.
 struct Window {
-    /// Into the windows' maxima, (N, H, W - width + 1): each box's windows in all rows of its picture, (boxes, H).
+    /// Into the windows' maxima, (N, H, W - width + 1): each box's windows in all rows of its
+    /// picture, (boxes, H).
     left: Tensor,
     right: Tensor,
     /// Which of these rows are not the box's, (boxes, H).
@@ -69,8 +80,8 @@ struct Window {
 }
 
 impl Window {
-    /// From each box's first window, last window, first row and the row behind its last, (4, boxes, 1), for maxima of
-    /// `width` columns.
+    /// From each box's first window, last window, first row and the row behind its last, (4, boxes,
+    /// 1), for maxima of `width` columns.
     fn new(places: &Tensor, every_row: &Tensor, width: i64) -> Result<Self, TchError> {
         let rows = every_row.f_mul_scalar(width)?;
         let part = |number: i64| places.f_select(0, number);
@@ -89,7 +100,8 @@ impl<'a> Look<'a> {
         device: Device,
     ) -> Result<Self, TchError> {
         let all = scorers.iter().zip(boxes).enumerate().flat_map(|(picture, (scorer, of))| {
-            of.iter().map(move |extent| (picture, Rectangle::new(scorer.letterbox, scorer.area, extent)))
+            of.iter()
+                .map(move |extent| (picture, Rectangle::new(scorer.letterbox, scorer.area, extent)))
         });
         let (pictures, rectangles): (Vec<usize>, Vec<Rectangle>) = all.unzip();
         let contents: Vec<Size> = scorers.iter().map(|scorer| scorer.letterbox.content).collect();
@@ -112,8 +124,14 @@ impl<'a> Look<'a> {
                 next += 1;
             }
             let first_row = |number: usize| pictures[number] * height * (width - side + 1);
-            places.extend(numbers.iter().map(|&number| first_row(number) + rectangles[number].columns.start));
-            places.extend(numbers.iter().map(|&number| first_row(number) + rectangles[number].columns.end - side));
+            places.extend(
+                numbers.iter().map(|&number| first_row(number) + rectangles[number].columns.start),
+            );
+            places.extend(
+                numbers
+                    .iter()
+                    .map(|&number| first_row(number) + rectangles[number].columns.end - side),
+            );
             places.extend(numbers.iter().map(|&number| rectangles[number].rows.start));
             places.extend(numbers.iter().map(|&number| rectangles[number].rows.end));
             counts.push(numbers.len());
@@ -128,7 +146,10 @@ impl<'a> Look<'a> {
             places.f_narrow(0, (start - count) as i64, count as i64)
         };
         let corners = take(corners)?;
-        let same_size = same_size_corners(&take((2 * WINDOWS + 2) * rectangles.len())?, rectangles.len() as i64)?;
+        let same_size = same_size_corners(
+            &take((2 * WINDOWS + 2) * rectangles.len())?,
+            rectangles.len() as i64,
+        )?;
         let every_row = Tensor::f_arange(height as i64, (Kind::Int64, device))?;
         let mut windows = Vec::with_capacity(counts.len());
         for (power, count) in counts.into_iter().enumerate() {
@@ -141,12 +162,13 @@ impl<'a> Look<'a> {
         Ok(Self { rectangles, contents, covers, covered, corners, same_size, windows, maxima })
     }
 
-    /// From maps on their canvases, (N, H, W), f32, one after the other, f64: the sums at the corners; mean and
-    /// standard deviation of the sums over windows of each box's size; the boxes' maxima; sums and maxima over the
-    /// backgrounds.
+    /// From maps on their canvases, (N, H, W), f32, one after the other, f64: the sums at the
+    /// corners; mean and standard deviation of the sums over windows of each box's size; the boxes'
+    /// maxima; sums and maxima over the backgrounds.
     fn at(&self, placed: &Tensor) -> Result<Tensor, TchError> {
         // Sums over rectangles from the upper left corner, with a first row and column of zeros.
-        let sums = placed.f_to_kind(Kind::Double)?.f_cumsum(1, Kind::Double)?.f_cumsum(2, Kind::Double)?;
+        let sums =
+            placed.f_to_kind(Kind::Double)?.f_cumsum(1, Kind::Double)?.f_cumsum(2, Kind::Double)?;
         let sums = sums.f_constant_pad_nd([1, 0, 1, 0])?.f_flatten(0, -1)?;
         let mut of_windows = placed.shallow_clone();
         let mut maxima = Vec::with_capacity(self.windows.len() + 1);
@@ -162,21 +184,33 @@ impl<'a> Look<'a> {
             }
         }
         maxima.push(Tensor::f_full([1], f64::NEG_INFINITY, (Kind::Float, placed.device()))?);
-        let maxima = Tensor::f_cat(&maxima, 0)?.f_index_select(0, &self.maxima)?.f_to_kind(Kind::Double)?;
-        let [end, above, left, start] = [0, 1, 2, 3].map(|corner| sums.f_take(&self.same_size.f_select(0, corner)?));
+        let maxima =
+            Tensor::f_cat(&maxima, 0)?.f_index_select(0, &self.maxima)?.f_to_kind(Kind::Double)?;
+        let [end, above, left, start] =
+            [0, 1, 2, 3].map(|corner| sums.f_take(&self.same_size.f_select(0, corner)?));
         let same_size = end?.f_sub(&above?)?.f_sub(&left?)?.f_add(&start?)?;
         let mean = same_size.f_mean_dim(Some([1_i64].as_slice()), false, Kind::Double)?;
         let squares = same_size.f_sub(&mean.f_unsqueeze(1)?)?.f_square()?;
-        let deviation = squares.f_mean_dim(Some([1_i64].as_slice()), false, Kind::Double)?.f_sqrt()?;
+        let deviation =
+            squares.f_mean_dim(Some([1_i64].as_slice()), false, Kind::Double)?.f_sqrt()?;
         let places = [1_i64, 2];
-        let free =
-            placed.f_masked_fill(&self.covered, 0.0)?.f_sum_dim_intlist(places.as_slice(), false, Kind::Double)?;
-        let most = placed.f_masked_fill(&self.covered, f64::NEG_INFINITY)?.f_amax(places.as_slice(), false)?;
+        let free = placed.f_masked_fill(&self.covered, 0.0)?.f_sum_dim_intlist(
+            places.as_slice(),
+            false,
+            Kind::Double,
+        )?;
+        let most = placed
+            .f_masked_fill(&self.covered, f64::NEG_INFINITY)?
+            .f_amax(places.as_slice(), false)?;
         let most = most.f_to_kind(Kind::Double)?;
-        Tensor::f_cat(&[sums.f_index_select(0, &self.corners)?, mean, deviation, maxima, free, most], 0)
+        Tensor::f_cat(
+            &[sums.f_index_select(0, &self.corners)?, mean, deviation, maxima, free, most],
+            0,
+        )
     }
 
-    /// The scores of the boxes `of`, which are `picture`'s, from what [`Self::at`] says of a method's maps.
+    /// The scores of the boxes `of`, which are `picture`'s, from what [`Self::at`] says of a
+    /// method's maps.
     fn scores(&self, numbers: &[f64], picture: usize, of: Range<usize>) -> MapScores {
         let (boxes, pictures) = (self.rectangles.len(), self.contents.len());
         let (corners, rest) = numbers.split_at(8 * boxes + 4 * MapGrid::CELLS * pictures);
@@ -192,7 +226,9 @@ impl<'a> Look<'a> {
             self.rectangles[at].score(&sums, rest[2 * boxes + at] as f32)
         };
         let [free, most] = [0, 1].map(|part| rest[3 * boxes + part * pictures + picture]);
-        let cells = sums[2 * boxes + MapGrid::CELLS * picture..].iter().zip(MapGrid::cells(self.contents[picture]));
+        let cells = sums[2 * boxes + MapGrid::CELLS * picture..]
+            .iter()
+            .zip(MapGrid::cells(self.contents[picture]));
         MapScores {
             boxes: of.map(score).collect(),
             background: self.covers[picture].score(free, most as f32, totals[picture]),
@@ -202,11 +238,19 @@ impl<'a> Look<'a> {
 }
 
 /// See [`Look::covered`].
-fn covered(covers: &[RegionCover], contents: &[Size], (height, width): (usize, usize)) -> Result<Tensor, TchError> {
+fn covered(
+    covers: &[RegionCover],
+    contents: &[Size],
+    (height, width): (usize, usize),
+) -> Result<Tensor, TchError> {
     let mut all = vec![true; covers.len() * height * width];
-    for ((cover, content), all) in covers.iter().zip(contents).zip(all.chunks_exact_mut(height * width)) {
+    for ((cover, content), all) in
+        covers.iter().zip(contents).zip(all.chunks_exact_mut(height * width))
+    {
         let lines = cover.covered().chunks_exact(content.width as usize);
-        all.chunks_exact_mut(width).zip(lines).for_each(|(all, line)| all[..line.len()].copy_from_slice(line));
+        all.chunks_exact_mut(width)
+            .zip(lines)
+            .for_each(|(all, line)| all[..line.len()].copy_from_slice(line));
     }
     Tensor::f_from_slice(&all)?.f_reshape([covers.len() as i64, height as i64, width as i64])
 }
@@ -219,7 +263,8 @@ fn corners(
     (height, width): (usize, usize),
 ) -> Vec<usize> {
     let (stride, area) = (width + 1, (height + 1) * (width + 1));
-    let in_batch = |picture: usize, corners: [usize; 4]| corners.map(|corner| picture * area + corner);
+    let in_batch =
+        |picture: usize, corners: [usize; 4]| corners.map(|corner| picture * area + corner);
     let each = || pictures.iter().zip(rectangles);
     let boxes = each().flat_map(|(&picture, of)| in_batch(picture, of.corners(stride)));
     let frames = each().flat_map(|(&picture, of)| in_batch(picture, of.frame().corners(stride)));
@@ -230,9 +275,13 @@ fn corners(
     boxes.chain(frames).chain(cells).chain(ends).collect()
 }
 
-/// Where windows of the boxes' sizes lie in the sums of all pictures: each box's first rows, then each box's first
-/// columns, then all heights, then all widths.
-fn same_size_places(pictures: &[usize], rectangles: &[Rectangle], (height, width): (usize, usize)) -> Vec<usize> {
+/// Where windows of the boxes' sizes lie in the sums of all pictures: each box's first rows, then
+/// each box's first columns, then all heights, then all widths.
+fn same_size_places(
+    pictures: &[usize],
+    rectangles: &[Rectangle],
+    (height, width): (usize, usize),
+) -> Vec<usize> {
     let stride = width + 1;
     let rows = pictures.iter().zip(rectangles).flat_map(|(picture, of)| {
         let [rows, _] = of.places();
@@ -240,7 +289,10 @@ fn same_size_places(pictures: &[usize], rectangles: &[Rectangle], (height, width
     });
     let columns = rectangles.iter().flat_map(|rectangle| rectangle.places()[1]);
     let heights = rectangles.iter().map(|rectangle| rectangle.rows.len() * stride);
-    rows.chain(columns).chain(heights).chain(rectangles.iter().map(|rectangle| rectangle.columns.len())).collect()
+    rows.chain(columns)
+        .chain(heights)
+        .chain(rectangles.iter().map(|rectangle| rectangle.columns.len()))
+        .collect()
 }
 
 /// From [`same_size_places`] of so many boxes the corners of all windows, as [`Look::same_size`].
@@ -263,7 +315,8 @@ impl Window {
     }
 }
 
-/// The bands of N pictures as matrices, (N, most outputs, inputs), f32. They travel as bands: a few numbers an output.
+/// The bands of N pictures as matrices, (N, most outputs, inputs), f32. They travel as bands: a few
+/// numbers an output.
 fn dense<'a>(
     bands: impl ExactSizeIterator<Item = &'a Bands> + Clone,
     inputs: u32,
@@ -278,12 +331,18 @@ fn dense<'a>(
         for (output, (start, of)) in bands.iter().enumerate() {
             let index = picture * outputs + output;
             starts[index] = *start as i64;
-            weights[index * width..][..of.len()].iter_mut().zip(of).for_each(|(to, weight)| *to = *weight as f32);
+            weights[index * width..][..of.len()]
+                .iter_mut()
+                .zip(of)
+                .for_each(|(to, weight)| *to = *weight as f32);
         }
     }
     let (pictures, outputs, width) = (pictures as i64, outputs as i64, width as i64);
-    let weights = Tensor::f_from_slice(&weights)?.f_reshape([pictures, outputs, width])?.f_to_device(device)?;
-    let starts = Tensor::f_from_slice(&starts)?.f_reshape([pictures, outputs, 1])?.f_to_device(device)?;
+    let weights = Tensor::f_from_slice(&weights)?
+        .f_reshape([pictures, outputs, width])?
+        .f_to_device(device)?;
+    let starts =
+        Tensor::f_from_slice(&starts)?.f_reshape([pictures, outputs, 1])?.f_to_device(device)?;
     let places = starts.f_add(&Tensor::f_arange(width, (Kind::Int64, device))?)?;
     // A band that is shorter than the longest may reach, with zeros, behind the last input.
     let inputs = i64::from(inputs);

@@ -28,19 +28,21 @@ impl Area {
         (self.rows.len() * self.columns.len()) as f64
     }
 
-    /// Where in a table of sums with `stride` columns the four sums lie of which the first and the last count for it
-    /// and the others against it.
+    /// Where in a table of sums with `stride` columns the four sums lie of which the first and the
+    /// last count for it and the others against it.
     pub(super) fn corners(&self, stride: usize) -> [usize; 4] {
         let corner = |row: usize, column: usize| row * stride + column;
-        let (Range { start: r0, end: r1 }, Range { start: c0, end: c1 }) = (&self.rows, &self.columns);
+        let (Range { start: r0, end: r1 }, Range { start: c0, end: c1 }) =
+            (&self.rows, &self.columns);
         [corner(*r1, *c1), corner(*r0, *c1), corner(*r1, *c0), corner(*r0, *c0)]
     }
 }
 
-/// A side `sqrt 2` times as long, with the same middle and cut to `side` pixels; longer by at least a pixel at each
-/// end.
+/// A side `sqrt 2` times as long, with the same middle and cut to `side` pixels; longer by at least
+/// a pixel at each end.
 pub(super) fn wider(inside: &Range<usize>, side: usize) -> Range<usize> {
-    let margin = ((inside.len() as f64 * (std::f64::consts::SQRT_2 - 1.0) / 2.0).round() as usize).max(1);
+    let margin =
+        ((inside.len() as f64 * (std::f64::consts::SQRT_2 - 1.0) / 2.0).round() as usize).max(1);
     inside.start.saturating_sub(margin)..(inside.end + margin).min(side)
 }
 
@@ -86,7 +88,8 @@ impl Rectangle {
         };
         let (x0, x1) = whole(on_canvas.x_min, on_canvas.x_max, canvas.width);
         let (y0, y1) = whole(on_canvas.y_min, on_canvas.y_max, canvas.height);
-        let inside = |edge: u32, start: u32, side: u32| edge.saturating_sub(start).min(side) as usize;
+        let inside =
+            |edge: u32, start: u32, side: u32| edge.saturating_sub(start).min(side) as usize;
         let inside = Area {
             rows: inside(y0, top, content.height)..inside(y1, top, content.height),
             columns: inside(x0, left, content.width)..inside(x1, left, content.width),
@@ -116,7 +119,8 @@ impl Rectangle {
         })
     }
 
-    /// Mean and standard deviation of the sums over windows of its size, from a table of sums with `stride` columns.
+    /// Mean and standard deviation of the sums over windows of its size, from a table of sums with
+    /// `stride` columns.
     pub(super) fn windows(&self, sums: &[f64], stride: usize) -> [f64; 2] {
         if self.is_empty() {
             return [0.0; 2];
@@ -125,7 +129,8 @@ impl Rectangle {
         let (height, width) = (self.rows.len(), self.columns.len());
         let mut found = [0.0; WINDOWS * WINDOWS];
         for (row, found) in rows.into_iter().zip(found.chunks_exact_mut(WINDOWS)) {
-            let (above, below) = (&sums[row * stride..][..stride], &sums[(row + height) * stride..][..stride]);
+            let (above, below) =
+                (&sums[row * stride..][..stride], &sums[(row + height) * stride..][..stride]);
             for (column, found) in columns.into_iter().zip(found) {
                 let end = column + width;
                 *found = at_corners([below[end], above[end], below[column], above[column]]);
@@ -189,15 +194,18 @@ mod tests {
     fn by_definition(placed: &PlacedMap, extent: &Extent) -> [f64; 3] {
         let Size { width, height } = placed.letterbox.content;
         let (width, height) = (width as usize, height as usize);
-        let Area { rows, columns } = Rectangle::new(placed.letterbox, BoxArea::Canvas, extent).inside;
+        let Area { rows, columns } =
+            Rectangle::new(placed.letterbox, BoxArea::Canvas, extent).inside;
         let mean = |takes: &dyn Fn(usize, usize) -> bool| {
             let pixels = (0..height).flat_map(|row| (0..width).map(move |column| (row, column)));
             let values = pixels.filter(|&(row, column)| takes(row, column));
-            let values: Vec<f64> =
-                values.map(|(row, column)| f64::from(placed.values()[row * width + column])).collect();
+            let values: Vec<f64> = values
+                .map(|(row, column)| f64::from(placed.values()[row * width + column]))
+                .collect();
             (values.len(), values.iter().sum::<f64>() / values.len() as f64)
         };
-        let is_inside = |row: usize, column: usize| rows.contains(&row) && columns.contains(&column);
+        let is_inside =
+            |row: usize, column: usize| rows.contains(&row) && columns.contains(&column);
         let (area, inside) = mean(&is_inside);
         if area == 0 {
             return [0.0; 3];
@@ -209,7 +217,9 @@ mod tests {
         };
         let (frame_rows, frame_columns) = (grown(&rows), grown(&columns));
         let (frame, outside) = mean(&|row, column| {
-            frame_rows.contains(&(row as i64)) && frame_columns.contains(&(column as i64)) && !is_inside(row, column)
+            frame_rows.contains(&(row as i64))
+                && frame_columns.contains(&(column as i64))
+                && !is_inside(row, column)
         });
         let contrast = if frame > 0 { inside - outside } else { 0.0 };
         let start = |number: usize, side: usize, length: usize| {
@@ -220,11 +230,16 @@ mod tests {
             let top = start(down, height, rows.len());
             let left = start(across, width, columns.len());
             let in_rows = top..top + rows.len();
-            windows
-                .push(mean(&|row, column| in_rows.contains(&row) && (left..left + columns.len()).contains(&column)).1);
+            windows.push(
+                mean(&|row, column| {
+                    in_rows.contains(&row) && (left..left + columns.len()).contains(&column)
+                })
+                .1,
+            );
         }
         let middle = windows.iter().sum::<f64>() / 256.0;
-        let deviation = (windows.iter().map(|window| (window - middle).powi(2)).sum::<f64>() / 256.0).sqrt();
+        let deviation =
+            (windows.iter().map(|window| (window - middle).powi(2)).sum::<f64>() / 256.0).sqrt();
         let z = if deviation > 1e-4 * middle.abs() { (inside - middle) / deviation } else { 0.0 };
         let (_, whole) = mean(&|_, _| true);
         [contrast, z, if whole > 0.0 { inside / whole } else { 0.0 }]
@@ -281,7 +296,10 @@ mod tests {
     fn by_a_map_of_zeros_and_beside_the_picture_all_scores_are_zero() {
         let box_inside = Extent::new(3.0, 4.0, 20.0, 25.0);
         assert_eq!(placed(40, 30, &[0.0; 99]).score(&box_inside), BoxScore::default());
-        assert_eq!(placed(40, 15, &random_map(1)).score(&Extent::new(0.0, -9.0, 40.0, -1.0)), BoxScore::default());
+        assert_eq!(
+            placed(40, 15, &random_map(1)).score(&Extent::new(0.0, -9.0, 40.0, -1.0)),
+            BoxScore::default()
+        );
     }
 
     #[test]

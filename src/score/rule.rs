@@ -3,8 +3,8 @@
 use super::BoxScore;
 use serde::{Deserialize, Serialize};
 
-/// Which number is compared with the threshold: one of a [`BoxScore`], or what [`super::OtherMaps`] make of the box.
-/// The greater, the more important.
+/// Which number is compared with the threshold: one of a [`BoxScore`], or what [`super::OtherMaps`]
+/// make of the box. The greater, the more important.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScoreRule {
@@ -27,7 +27,8 @@ pub enum ScoreRule {
 
 impl ScoreRule {
     /// All of them.
-    pub const ALL: [Self; 7] = [Self::Mean, Self::Max, Self::Mass, Self::Contrast, Self::Z, Self::Lift, Self::Chance];
+    pub const ALL: [Self; 7] =
+        [Self::Mean, Self::Max, Self::Mass, Self::Contrast, Self::Z, Self::Lift, Self::Chance];
 
     /// The name in options and tables.
     pub fn name(self) -> &'static str {
@@ -48,16 +49,19 @@ impl ScoreRule {
             Self::Mean => "mean of the map in the box",
             Self::Max => "maximum of the map in the box",
             Self::Mass => "share of the map in the box",
-            Self::Contrast => "mean of the map in the box less that in a frame of equal area around it",
+            Self::Contrast => {
+                "mean of the map in the box less that in a frame of equal area around it"
+            }
             Self::Z => "standard deviations above windows of the same size in the image",
             Self::Lift => "share of the map in the box over its share of the area",
             Self::Chance => "share of other images' maps that have less in the box's place",
         }
     }
 
-    /// The threshold where none is named. Of mean, maximum and mass the paper's 0.3; a mean by 0.1 of the map's range
-    /// higher than around the box; one standard deviation above windows of the same size; half as much again as the
-    /// box's area has on average; at most 5 % of other pictures' maps do as well.
+    /// The threshold where none is named. Of mean, maximum and mass the paper's 0.3; a mean by 0.1
+    /// of the map's range higher than around the box; one standard deviation above windows of the
+    /// same size; half as much again as the box's area has on average; at most 5 % of other
+    /// pictures' maps do as well.
     pub fn default_importance(self) -> f32 {
         match self {
             Self::Mean | Self::Max | Self::Mass => 0.3,

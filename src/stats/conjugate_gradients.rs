@@ -1,11 +1,12 @@
-//! Conjugate gradients with a preconditioner (Hestenes and Stiefel 1952; Golub and Van Loan, Matrix Computations, 4th
-//! edition, sections 11.3 and 11.5), for several right-hand sides at once.
+//! Conjugate gradients with a preconditioner (Hestenes and Stiefel 1952; Golub and Van Loan, Matrix
+//! Computations, 4th edition, sections 11.3 and 11.5), for several right-hand sides at once.
 //!
-//! In: a symmetric positive definite matrix that is known by its products alone, and N right-hand sides beside each
-//! other, one number of each at every unknown. Out: the N solutions, likewise. Sums run in the order of the unknowns.
+//! In: a symmetric positive definite matrix that is known by its products alone, and N right-hand
+//! sides beside each other, one number of each at every unknown. Out: the N solutions, likewise.
+//! Sums run in the order of the unknowns.
 
-/// A symmetric positive definite matrix and a preconditioner of it, which is symmetric positive definite too. Both work
-/// on N vectors beside each other.
+/// A symmetric positive definite matrix and a preconditioner of it, which is symmetric positive
+/// definite too. Both work on N vectors beside each other.
 pub trait PositiveDefinite<const N: usize> {
     /// Writes the matrix times `x` into `product`, which is as long.
     fn multiply(&self, x: &[[f64; N]], product: &mut [[f64; N]]);
@@ -14,9 +15,9 @@ pub trait PositiveDefinite<const N: usize> {
     fn precondition(&self, x: &[[f64; N]], product: &mut [[f64; N]]);
 }
 
-/// The solutions of `matrix` times x = `right`, from zero; `None` when after `most_steps` steps a residual is still
-/// longer (2-norm) than `tolerance` times its right-hand side. In exact arithmetic as many steps as there are unknowns
-/// are enough.
+/// The solutions of `matrix` times x = `right`, from zero; `None` when after `most_steps` steps a
+/// residual is still longer (2-norm) than `tolerance` times its right-hand side. In exact
+/// arithmetic as many steps as there are unknowns are enough.
 pub fn conjugate_gradients<const N: usize>(
     matrix: &impl PositiveDefinite<N>,
     right: &[[f64; N]],
@@ -67,7 +68,8 @@ fn dot<const N: usize>(a: &[[f64; N]], b: &[[f64; N]]) -> [f64; N] {
     sum
 }
 
-/// The N quotients. That of a right-hand side which is solved, where both numbers vanish, is zero: it stands still.
+/// The N quotients. That of a right-hand side which is solved, where both numbers vanish, is zero:
+/// it stands still.
 fn ratio<const N: usize>(above: [f64; N], below: [f64; N]) -> [f64; N] {
     std::array::from_fn(|side| if below[side] > 0.0 { above[side] / below[side] } else { 0.0 })
 }
@@ -82,8 +84,9 @@ mod tests {
 
     impl Dense {
         fn new(b: &[Vec<f64>]) -> Self {
-            let cell =
-                |i: usize, j: usize| b.iter().map(|row| row[i] * row[j]).sum::<f64>() + f64::from(u8::from(i == j));
+            let cell = |i: usize, j: usize| {
+                b.iter().map(|row| row[i] * row[j]).sum::<f64>() + f64::from(u8::from(i == j))
+            };
             Self((0..b.len()).map(|i| (0..b.len()).map(|j| cell(i, j)).collect()).collect())
         }
     }
@@ -109,7 +112,10 @@ mod tests {
         let right = [[1.0, 0.0], [2.0, 0.0], [-1.0, 0.0]];
         assert_eq!(conjugate_gradients(&matrix, &right, 1e-9, 1), None);
         let found = conjugate_gradients(&matrix, &right, 1e-9, 20).unwrap();
-        assert!(found.iter().all(|sides| sides[1] == 0.0), "a right-hand side of zeros has the solution zero");
+        assert!(
+            found.iter().all(|sides| sides[1] == 0.0),
+            "a right-hand side of zeros has the solution zero"
+        );
         assert_eq!(conjugate_gradients::<3>(&Dense(Vec::new()), &[], 1e-9, 20), Some(Vec::new()));
     }
 

@@ -1,18 +1,20 @@
-//! Two groups of cases and a property: how strongly they go together, and whether chance could do that.
+//! Two groups of cases and a property: how strongly they go together, and whether chance could do
+//! that.
 //!
-//! In: the four counts of a 2 x 2 table. Out: log odds ratio, tests of independence with p-values in `[0, 1]`; `None`
-//! where a row or column of the table is empty, since nothing can then be said.
+//! In: the four counts of a 2 x 2 table. Out: log odds ratio, tests of independence with p-values
+//! in `[0, 1]`; `None` where a row or column of the table is empty, since nothing can then be said.
 
 use super::ValueWithInterval;
 use super::proportion::Z;
 use statrs::function::erf::erfc;
 
-/// Below this expected count in any cell the G statistic does not follow its distribution well enough (Cochran 1954),
-/// and the exact test is used.
+/// Below this expected count in any cell the G statistic does not follow its distribution well
+/// enough (Cochran 1954), and the exact test is used.
 const LEAST_EXPECTED: f64 = 5.0;
 
-/// Tables whose probability is larger than the observed one's by no more than this share count as equally probable: the
-/// last digits of two equal probabilities differ. R's `fisher.test` has the same number.
+/// Tables whose probability is larger than the observed one's by no more than this share count as
+/// equally probable: the last digits of two equal probabilities differ. R's `fisher.test` has the
+/// same number.
 const TIE: f64 = 1e-7;
 
 /// Terms below this share of their sum change no digit of it.
@@ -83,7 +85,12 @@ impl TwoByTwo {
     /// When there are more cases with the property than cases.
     pub fn of_groups([first_with, first]: [u64; 2], [second_with, second]: [u64; 2]) -> Self {
         assert!(first_with <= first && second_with <= second, "a part is no larger than its whole");
-        Self { first_with, first_without: first - first_with, second_with, second_without: second - second_with }
+        Self {
+            first_with,
+            first_without: first - first_with,
+            second_with,
+            second_without: second - second_with,
+        }
     }
 
     /// Whether a group has no case, or all cases or none have the property.
@@ -98,20 +105,22 @@ impl TwoByTwo {
         margins.contains(&0)
     }
 
-    /// The log odds ratio with 1/2 added to each count (Haldane 1956, Anscombe 1956), so that it is finite, and its
-    /// standard error, the root of the sum of 1 / (count + 1/2) (Gart 1966). `None` where a margin is empty.
+    /// The log odds ratio with 1/2 added to each count (Haldane 1956, Anscombe 1956), so that it is
+    /// finite, and its standard error, the root of the sum of 1 / (count + 1/2) (Gart 1966). `None`
+    /// where a margin is empty.
     pub fn log_odds(&self) -> Option<LogOdds> {
         if self.has_empty_margin() {
             return None;
         }
         let &Self { first_with, first_without, second_with, second_without } = self;
-        let [a, b, c, d] = [first_with, first_without, second_with, second_without].map(|count| count as f64 + 0.5);
+        let [a, b, c, d] = [first_with, first_without, second_with, second_without]
+            .map(|count| count as f64 + 0.5);
         let error = (1.0 / a + 1.0 / b + 1.0 / c + 1.0 / d).sqrt();
         Some(LogOdds { value: (a / b / (c / d)).ln(), error })
     }
 
-    /// Whether group and property are independent: by Fisher's exact test where an expected count is below 5, else by
-    /// the G test. `None` where a margin is empty.
+    /// Whether group and property are independent: by Fisher's exact test where an expected count
+    /// is below 5, else by the G test. `None` where a margin is empty.
     pub fn independence(&self) -> Option<Independence> {
         if self.has_empty_margin() {
             return None;
@@ -133,12 +142,13 @@ impl TwoByTwo {
         groups.map(|group| columns.map(|column| group as f64 * column as f64 / all))
     }
 
-    /// The p-value of the likelihood ratio test of independence (Wilks 1938): G = 2 sum O ln(O / E), one degree of
-    /// freedom; NaN where a margin is empty.
+    /// The p-value of the likelihood ratio test of independence (Wilks 1938): G = 2 sum O ln(O /
+    /// E), one degree of freedom; NaN where a margin is empty.
     fn g_test(&self) -> f64 {
         let &Self { first_with, first_without, second_with, second_without } = self;
         let [a, b, c, d] = [first_with, first_without, second_with, second_without].map(i128::from);
-        // All four counts are as far from what is expected; the difference is exact before it is rounded.
+        // All four counts are as far from what is expected; the difference is exact before it is
+        // rounded.
         let distance = (a * d - b * c) as f64 / (a + b + c + d) as f64;
         let term = |expected: f64, observed: u64, distance: f64| match observed {
             0 => expected,
@@ -153,23 +163,26 @@ impl TwoByTwo {
         erfc(sum.max(0.0).sqrt())
     }
 
-    /// The p-value of Fisher's exact test, two-sided: the probability, given all margins, of all tables that are no
-    /// more probable than this one.
+    /// The p-value of Fisher's exact test, two-sided: the probability, given all margins, of all
+    /// tables that are no more probable than this one.
     ///
-    /// Neighbouring probabilities have a ratio of small numbers, so that no factorial is needed: everything is relative
-    /// to the most probable table and exact to the last few digits, however large the counts. The steps from there to
-    /// the observed table are no more than the smallest margin, which is below the root of 5 N where the test is used.
+    /// Neighbouring probabilities have a ratio of small numbers, so that no factorial is needed:
+    /// everything is relative to the most probable table and exact to the last few digits, however
+    /// large the counts. The steps from there to the observed table are no more than the smallest
+    /// margin, which is below the root of 5 N where the test is used.
     fn fisher_exact(&self) -> f64 {
         let tables = Hypergeometric::new(self);
         let observed = self.first_with;
         let mode = tables.mode();
         let towards = if observed < mode { Direction::Down } else { Direction::Up };
-        let log_observed =
-            tables.log_weight_until(mode, towards, |count, _| count == observed).map_or(0.0, |(_, log)| log);
+        let log_observed = tables
+            .log_weight_until(mode, towards, |count, _| count == observed)
+            .map_or(0.0, |(_, log)| log);
         if log_observed > -TIE {
             return 1.0;
         }
-        let all = tables.sum_from(mode, Direction::Up) + tables.sum_from(mode, Direction::Down) - 1.0;
+        let all =
+            tables.sum_from(mode, Direction::Up) + tables.sum_from(mode, Direction::Down) - 1.0;
         let mut sum = log_observed.exp() * tables.sum_from(observed, towards);
         let opposite = towards.opposite();
         let as_improbable = |_, log: f64| log <= log_observed + TIE;
@@ -226,14 +239,18 @@ impl Hypergeometric {
         (product / (u128::from(self.all) + 2)) as u64
     }
 
-    /// The next count in this direction and its probability as a multiple of this one's; `None` at the end.
+    /// The next count in this direction and its probability as a multiple of this one's; `None` at
+    /// the end.
     fn next(&self, count: u64, direction: Direction) -> Option<(u64, f64)> {
         let upward = |lower: u64| {
-            let (lower, first, with, all) = (lower as f64, self.first as f64, self.with as f64, self.all as f64);
+            let (lower, first, with, all) =
+                (lower as f64, self.first as f64, self.with as f64, self.all as f64);
             (first - lower) * (with - lower) / ((lower + 1.0) * (all - first - with + lower + 1.0))
         };
         match direction {
-            Direction::Up => (count < self.first.min(self.with)).then(|| (count + 1, upward(count))),
+            Direction::Up => {
+                (count < self.first.min(self.with)).then(|| (count + 1, upward(count)))
+            }
             Direction::Down => {
                 let least = (self.first + self.with).saturating_sub(self.all);
                 (count > least).then(|| (count - 1, 1.0 / upward(count - 1)))
@@ -241,8 +258,8 @@ impl Hypergeometric {
         }
     }
 
-    /// The first count from `start` on, which has the weight 1, of which `is_there` holds, with the logarithm of its
-    /// weight.
+    /// The first count from `start` on, which has the weight 1, of which `is_there` holds, with the
+    /// logarithm of its weight.
     fn log_weight_until(
         &self,
         start: u64,
@@ -264,7 +281,8 @@ impl Hypergeometric {
         }
     }
 
-    /// The sum of the weights from `start`, which has the weight 1, to the end of this direction, in which they fall.
+    /// The sum of the weights from `start`, which has the weight 1, to the end of this direction,
+    /// in which they fall.
     fn sum_from(&self, start: u64, direction: Direction) -> f64 {
         let (mut count, mut weight, mut sum) = (start, 1.0, 1.0);
         while let Some((next, ratio)) = self.next(count, direction) {
@@ -285,18 +303,28 @@ mod tests {
     use proptest::prelude::*;
     use std::time::Instant;
 
-    fn table(first_with: u64, first_without: u64, second_with: u64, second_without: u64) -> TwoByTwo {
+    fn table(
+        first_with: u64,
+        first_without: u64,
+        second_with: u64,
+        second_without: u64,
+    ) -> TwoByTwo {
         TwoByTwo { first_with, first_without, second_with, second_without }
     }
 
     #[test]
     fn fishers_tea() {
-        // Fisher 1935, chapter 2: four cups of eight, three told right: p = 17/70, two-sided twice that.
+        // Fisher 1935, chapter 2: four cups of eight, three told right: p = 17/70, two-sided twice
+        // that.
         assert_abs_diff_eq!(table(3, 1, 1, 3).fisher_exact(), 34.0 / 70.0, epsilon = 1e-14);
         assert_abs_diff_eq!(table(4, 0, 0, 4).fisher_exact(), 2.0 / 70.0, epsilon = 1e-14);
         assert_eq!(table(2, 2, 2, 2).fisher_exact(), 1.0);
         // (1.5 / 2.5) / (3.5 / 4.5).
-        assert_abs_diff_eq!(table(1, 2, 3, 4).log_odds().unwrap().value, (27.0_f64 / 35.0).ln(), epsilon = 1e-15);
+        assert_abs_diff_eq!(
+            table(1, 2, 3, 4).log_odds().unwrap().value,
+            (27.0_f64 / 35.0).ln(),
+            epsilon = 1e-15
+        );
         assert_abs_diff_eq!(
             table(1, 2, 3, 4).log_odds().unwrap().error.powi(2),
             1.5_f64.recip() + 2.5_f64.recip() + 3.5_f64.recip() + 4.5_f64.recip(),
@@ -306,7 +334,13 @@ mod tests {
 
     #[test]
     fn an_empty_margin_says_nothing() {
-        for empty in [table(0, 0, 3, 4), table(3, 4, 0, 0), table(0, 3, 0, 4), table(3, 0, 4, 0), table(0, 0, 0, 0)] {
+        for empty in [
+            table(0, 0, 3, 4),
+            table(3, 4, 0, 0),
+            table(0, 3, 0, 4),
+            table(3, 0, 4, 0),
+            table(0, 0, 0, 0),
+        ] {
             assert_eq!((empty.log_odds(), empty.independence()), (None, None), "{empty:?}");
         }
     }
@@ -325,7 +359,9 @@ mod tests {
         let clock = Instant::now();
         for shift in 0..1000 {
             // A million million pictures, of which each margin has two million.
-            let found = table(shift, 2_000_000 - shift, 2_000_000 - shift, 1_000_000_000_000).independence().unwrap();
+            let found = table(shift, 2_000_000 - shift, 2_000_000 - shift, 1_000_000_000_000)
+                .independence()
+                .unwrap();
             assert_eq!(found.test, IndependenceTest::Fisher);
             assert!((0.0..=1.0).contains(&found.p_value));
         }

@@ -20,8 +20,9 @@ pub fn mean_interval(values: &[f64]) -> Option<ValueWithInterval> {
     Some(ValueWithInterval { value: mean, lower: mean - reach, upper: mean + reach })
 }
 
-/// The quantile of an ascending list at a `share` in `[0, 1]`, linear between neighbours, the first number being at 0
-/// and the last at 1: definition 7 of Hyndman and Fan 1996, which is numpy's default.
+/// The quantile of an ascending list at a `share` in `[0, 1]`, linear between neighbours, the first
+/// number being at 0 and the last at 1: definition 7 of Hyndman and Fan 1996, which is numpy's
+/// default.
 ///
 /// # Panics
 /// When the list is empty, or the share is outside its range.
@@ -46,7 +47,8 @@ mod tests {
     #[test]
     fn the_interval_of_a_mean_by_a_table_of_student() {
         // t(0.975, 4) = 2.776445 (tables); the standard error of 1 to 5 is the root of 0.5.
-        let ValueWithInterval { value: mean, lower, upper } = mean_interval(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        let ValueWithInterval { value: mean, lower, upper } =
+            mean_interval(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         approx::assert_abs_diff_eq!(mean, 3.0, epsilon = 1e-12);
         approx::assert_abs_diff_eq!(upper - 3.0, 2.776_445 * 0.5_f64.sqrt(), epsilon = 1e-6);
         approx::assert_abs_diff_eq!(3.0 - lower, upper - 3.0, epsilon = 1e-12);

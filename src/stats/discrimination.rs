@@ -1,9 +1,10 @@
 //! How well scores tell positive cases from negative ones.
 //!
-//! In: cases of a score and whether they are positive. Out: an area in `[0, 1]`. Cases are counted in f64, exactly.
+//! In: cases of a score and whether they are positive. Out: an area in `[0, 1]`. Cases are counted
+//! in f64, exactly.
 
-/// Area under the ROC curve: the probability that a positive scores higher than a negative, ties counting half (Mann &
-/// Whitney 1947). `None` without a positive or a negative.
+/// Area under the ROC curve: the probability that a positive scores higher than a negative, ties
+/// counting half (Mann & Whitney 1947). `None` without a positive or a negative.
 pub fn roc_area(cases: &[(f64, bool)]) -> Option<f64> {
     let positives = cases.iter().filter(|(_, positive)| *positive).count() as f64;
     let negatives = cases.len() as f64 - positives;
@@ -63,14 +64,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// scikit-learn 1.9.1: roc_auc_score and average_precision_score of these twelve cases, five of them tied.
+    /// scikit-learn 1.9.1: roc_auc_score and average_precision_score of these twelve cases, five of
+    /// them tied.
     #[test]
     fn areas_agree_with_scikit_learn() {
         let scores = [0.9, 0.8, 0.8, 0.7, 0.6, 0.6, 0.6, 0.3, 0.2, 0.1, 0.0, 0.0];
         let positive = [1, 0, 1, 0, 1, 0, 0, 0, 1, 0, 0, 0];
-        let cases: Vec<(f64, bool)> = scores.iter().zip(positive).map(|(&score, is)| (score, is == 1)).collect();
+        let cases: Vec<(f64, bool)> =
+            scores.iter().zip(positive).map(|(&score, is)| (score, is == 1)).collect();
         approx::assert_abs_diff_eq!(roc_area(&cases).unwrap(), 0.734375, epsilon = 1e-12);
-        approx::assert_abs_diff_eq!(average_precision(&cases).unwrap(), 0.6349206349206349, epsilon = 1e-12);
+        approx::assert_abs_diff_eq!(
+            average_precision(&cases).unwrap(),
+            0.6349206349206349,
+            epsilon = 1e-12
+        );
     }
 
     #[test]

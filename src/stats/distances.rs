@@ -1,7 +1,8 @@
-//! Distances of every row to every other, a block of rows at a time: a corpus of 10,000 has 100 million of them, which
-//! are looked at and not kept.
+//! Distances of every row to every other, a block of rows at a time: a corpus of 10,000 has 100
+//! million of them, which are looked at and not kept.
 //!
-//! In: rows of numbers. Out: whatever is made of each row's distances, in the order of the rows. A squared distance is
+//! In: rows of numbers. Out: whatever is made of each row's distances, in the order of the rows. A
+//! squared distance is
 //! |a|² + |b|² - 2ab of the rows less their mean; that of equal rows is exactly 0. Blocks have a fixed size, so that
 //! the result is the same for any number of threads.
 
@@ -12,9 +13,12 @@ use rayon::prelude::*;
 /// Rows of a block: its distances to 10,000 rows take 10 MB.
 const BLOCK: usize = 128;
 
-/// What `visit` makes of the squared Euclidean distances of each row, whose number it is given, to all rows, itself
-/// included. The numbers must be finite.
-pub(super) fn by_row<R: Send>(rows: &Array2<f64>, visit: impl Fn(usize, &[f64]) -> R + Sync) -> Vec<R> {
+/// What `visit` makes of the squared Euclidean distances of each row, whose number it is given, to
+/// all rows, itself included. The numbers must be finite.
+pub(super) fn by_row<R: Send>(
+    rows: &Array2<f64>,
+    visit: impl Fn(usize, &[f64]) -> R + Sync,
+) -> Vec<R> {
     let Some(mean) = rows.mean_axis(Axis(0)) else { return Vec::new() };
     let rows: Array2<f64> = rows - &mean;
     let starts: Vec<usize> = (0..rows.nrows()).step_by(BLOCK).collect();
@@ -50,8 +54,8 @@ pub(super) struct RowNeighbour {
     pub distance: f64,
 }
 
-/// The `count` nearest of the rows at these squared distances but for the row `own`, the nearest first; of equally near
-/// ones the first in their order.
+/// The `count` nearest of the rows at these squared distances but for the row `own`, the nearest
+/// first; of equally near ones the first in their order.
 pub(super) fn nearest(own: usize, squares: &[f64], count: usize) -> Vec<RowNeighbour> {
     let mut rows: Vec<usize> = (0..squares.len()).filter(|&row| row != own).collect();
     let nearer = |a: &usize, b: &usize| squares[*a].total_cmp(&squares[*b]).then(a.cmp(b));
@@ -84,7 +88,8 @@ mod tests {
         assert_eq!(found[0][299], 0.0);
         for a in 0..300 {
             for b in 0..300 {
-                let expected: f64 = (0..7).map(|column| (rows[[a, column]] - rows[[b, column]]).powi(2)).sum();
+                let expected: f64 =
+                    (0..7).map(|column| (rows[[a, column]] - rows[[b, column]]).powi(2)).sum();
                 assert!((found[a][b] - expected).abs() < 1e-11, "{a} {b}");
             }
         }

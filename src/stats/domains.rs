@@ -1,9 +1,10 @@
-//! How far apart two domains lie: whether a linear classifier tells the features of one from those of the other.
+//! How far apart two domains lie: whether a linear classifier tells the features of one from those
+//! of the other.
 //!
-//! In: features of pictures of two domains, one row a picture. Out: the classifier's accuracy on pictures that it was
-//! not fitted to, 1/2 where it cannot tell them apart and 1 where it can. From it follows the proxy A-distance
-//! (Ben-David, Blitzer, Crammer, Pereira 2007), by which methods of domain adaptation are compared. Beside it the
-//! distance of the means.
+//! In: features of pictures of two domains, one row a picture. Out: the classifier's accuracy on
+//! pictures that it was not fitted to, 1/2 where it cannot tell them apart and 1 where it can. From
+//! it follows the proxy A-distance (Ben-David, Blitzer, Crammer, Pereira 2007), by which methods of
+//! domain adaptation are compared. Beside it the distance of the means.
 
 use super::logistic::logistic_regression;
 use super::proportion::Share;
@@ -14,44 +15,49 @@ use rayon::prelude::*;
 /// Parts of the cross-validation.
 const FOLDS: usize = 5;
 
-/// Most rows of a domain that are looked at: the interval of the accuracy then reaches 0.015 to each side at most, and
-/// a look takes seconds, whatever the size of the corpus.
+/// Most rows of a domain that are looked at: the interval of the accuracy then reaches 0.015 to
+/// each side at most, and a look takes seconds, whatever the size of the corpus.
 const MOST_ROWS: usize = 2_000;
 
 /// scikit-learn's default for the weight of the rows against the penalty.
 const C: f64 = 1.0;
 
-/// How often a linear classifier says rightly whether features are of the source or of the target, by cross-validation
-/// in five parts: every row is judged by a classifier that was fitted to the other four. `None` when a domain has fewer
-/// than five rows, the two have different numbers of columns, or a number is not finite.
+/// How often a linear classifier says rightly whether features are of the source or of the target,
+/// by cross-validation in five parts: every row is judged by a classifier that was fitted to the
+/// other four. `None` when a domain has fewer than five rows, the two have different numbers of
+/// columns, or a number is not finite.
 ///
-/// As many rows of each domain are looked at, so that 1/2 is chance: the fewer of the two, at most 2,000, drawn by
-/// `seed`. The classifier is a logistic regression (scikit-learn's penalty, C = 1) on columns brought to mean 0 and
-/// variance 1 over the rows it is fitted to. The same rows and seed give the same answer for any number of threads.
+/// As many rows of each domain are looked at, so that 1/2 is chance: the fewer of the two, at most
+/// 2,000, drawn by `seed`. The classifier is a logistic regression (scikit-learn's penalty, C = 1)
+/// on columns brought to mean 0 and variance 1 over the rows it is fitted to. The same rows and
+/// seed give the same answer for any number of threads.
 pub fn domain_accuracy(source: &Array2<f32>, target: &Array2<f32>, seed: u64) -> Option<Share> {
     let count = source.nrows().min(target.nrows()).min(MOST_ROWS);
     let finite = |rows: &Array2<f32>| rows.iter().all(|value| value.is_finite());
     if count < FOLDS || source.ncols() != target.ncols() || !finite(source) || !finite(target) {
         return None;
     }
-    let [source, target] = [(source, "source"), (target, "target")].map(|(rows, name)| drawn(rows, count, seed, name));
+    let [source, target] =
+        [(source, "source"), (target, "target")].map(|(rows, name)| drawn(rows, count, seed, name));
     let hits = (0..FOLDS).into_par_iter().map(|fold| hits_of_fold(&source, &target, fold)).sum();
     Share::of(hits, 2 * count as u64)
 }
 
-/// 2 (1 - 2 error) of a classifier that tells two domains apart with this accuracy: 0 where it is no better than
-/// chance, 2 where it errs never. Chance may bring it a little below 0.
+/// 2 (1 - 2 error) of a classifier that tells two domains apart with this accuracy: 0 where it is
+/// no better than chance, 2 where it errs never. Chance may bring it a little below 0.
 pub fn proxy_a_distance(accuracy: f64) -> f64 {
     2.0 * (1.0 - 2.0 * (1.0 - accuracy))
 }
 
-/// How far apart the means of two domains lie, in units of the standard deviation within them (the root of the variance
-/// summed over the columns, a mean of both domains): the root of the unbiased estimate of the squared distance, 0 where
-/// that is below 0. `None` when a domain has fewer than two rows, the two have different numbers of columns or none, a
-/// number is not finite, or nothing varies within the domains.
+/// How far apart the means of two domains lie, in units of the standard deviation within them (the
+/// root of the variance summed over the columns, a mean of both domains): the root of the unbiased
+/// estimate of the squared distance, 0 where that is below 0. `None` when a domain has fewer than
+/// two rows, the two have different numbers of columns or none, a number is not finite, or nothing
+/// varies within the domains.
 ///
-/// It is what maximum mean discrepancy measures with a linear kernel, and has no bandwidth to choose: beside the
-/// classifier's accuracy, which ends at 1, it says how far apart two domains are that are wholly apart.
+/// It is what maximum mean discrepancy measures with a linear kernel, and has no bandwidth to
+/// choose: beside the classifier's accuracy, which ends at 1, it says how far apart two domains are
+/// that are wholly apart.
 pub fn mean_distance(source: &Array2<f32>, target: &Array2<f32>) -> Option<f64> {
     if source.ncols() != target.ncols() || source.nrows().min(target.nrows()) < 2 {
         return None;
@@ -65,7 +71,8 @@ pub fn mean_distance(source: &Array2<f32>, target: &Array2<f32>) -> Option<f64> 
         (mean, squares / (rows.nrows() - 1) as f64)
     });
     let between: f64 = (mean_a - mean_b).mapv(|value| value * value).sum();
-    let unbiased = between - variance_a / source.nrows() as f64 - variance_b / target.nrows() as f64;
+    let unbiased =
+        between - variance_a / source.nrows() as f64 - variance_b / target.nrows() as f64;
     let within = (variance_a + variance_b) / 2.0;
     let distance = (unbiased.max(0.0) / within).sqrt();
     distance.is_finite().then_some(distance)
@@ -80,19 +87,25 @@ fn drawn(rows: &Array2<f32>, count: usize, seed: u64, name: &str) -> Array2<f32>
 
 /// Rows of part `fold` (every fifth) that a classifier fitted to the other parts judges rightly.
 fn hits_of_fold(source: &Array2<f32>, target: &Array2<f32>, fold: usize) -> u64 {
-    let (held_out, fitted): (Vec<usize>, Vec<usize>) = (0..source.nrows()).partition(|row| row % FOLDS == fold);
+    let (held_out, fitted): (Vec<usize>, Vec<usize>) =
+        (0..source.nrows()).partition(|row| row % FOLDS == fold);
     let stacked = |rows: &[usize]| {
         let parts = [source, target].map(|domain| domain.select(Axis(0), rows));
         ndarray::concatenate![Axis(0), parts[0], parts[1]].mapv(f64::from)
     };
-    let is_target = |rows: &[usize]| (0..2 * rows.len()).map(|row| row >= rows.len()).collect::<Vec<bool>>();
+    let is_target =
+        |rows: &[usize]| (0..2 * rows.len()).map(|row| row >= rows.len()).collect::<Vec<bool>>();
     let (mut fitted_rows, mut held_out_rows) = (stacked(&fitted), stacked(&held_out));
     let scale = ColumnScale::of(&fitted_rows);
     scale.apply(&mut fitted_rows);
     scale.apply(&mut held_out_rows);
     let model = logistic_regression(&fitted_rows, &is_target(&fitted), C);
     let right = |(row, is_target): (_, bool)| (model.log_odds(&row) > 0.0) == is_target;
-    held_out_rows.outer_iter().zip(is_target(&held_out)).filter(|(row, of)| right((*row, *of))).count() as u64
+    held_out_rows
+        .outer_iter()
+        .zip(is_target(&held_out))
+        .filter(|(row, of)| right((*row, *of)))
+        .count() as u64
 }
 
 /// How columns are brought to mean 0 and variance 1.
@@ -107,7 +120,11 @@ impl ColumnScale {
         let mean = rows.sum_axis(Axis(0)) / count;
         let mut squares = Array1::<f64>::zeros(rows.ncols());
         for row in rows.outer_iter() {
-            squares.iter_mut().zip(row).zip(&mean).for_each(|((sum, value), mean)| *sum += (value - mean).powi(2));
+            squares
+                .iter_mut()
+                .zip(row)
+                .zip(&mean)
+                .for_each(|((sum, value), mean)| *sum += (value - mean).powi(2));
         }
         // A column that is constant but for rounding says nothing, and is divided by nothing.
         let deviation = squares.iter().zip(&mean).map(|(square, mean)| {

@@ -1,8 +1,8 @@
 //! A share before two judges of the same cases: does it differ between them?
 //!
-//! Each judge chooses which cases are of a kind, and which of those are hits; compared are the judges' shares of hits
-//! among the cases of the kind. For two networks: the cases are pictures, of the kind are those with a label, hits
-//! those in which a class is important.
+//! Each judge chooses which cases are of a kind, and which of those are hits; compared are the
+//! judges' shares of hits among the cases of the kind. For two networks: the cases are pictures, of
+//! the kind are those with a label, hits those in which a class is important.
 //!
 //! In: numbers of cases. Out: a difference in `[-1, 1]`, its interval, and a p-value in `[0, 1]`.
 
@@ -13,7 +13,8 @@ use statrs::function::factorial::ln_binomial;
 /// Up to so many outcomes the test goes through all of them; more follow the normal distribution.
 const MOST_OUTCOMES: u64 = 4096;
 
-/// What a judge says of a case: that it is not of the kind, that it is and no hit, that it is a hit.
+/// What a judge says of a case: that it is not of the kind, that it is and no hit, that it is a
+/// hit.
 pub const NOT_OF_THE_KIND: usize = 0;
 /// See [`NOT_OF_THE_KIND`].
 pub const OF_THE_KIND: usize = 1;
@@ -42,7 +43,8 @@ impl PairedShares {
 
     /// The second judge's share less the first's.
     fn difference_of(counts: &[u64]) -> Option<f64> {
-        let [first, second] = Self::judged(counts).map(|[hits, cases]| (cases > 0).then(|| hits as f64 / cases as f64));
+        let [first, second] = Self::judged(counts)
+            .map(|[hits, cases]| (cases > 0).then(|| hits as f64 / cases as f64));
         Some(second? - first?)
     }
 
@@ -56,25 +58,35 @@ impl PairedShares {
         Self::difference_of(self.counts.as_flattened())
     }
 
-    /// The interval of [`Self::difference`] at 95 % by resampling the cases; `None` too where a judge names fewer than
-    /// [`FEWEST_RESAMPLED_CASES`] of them, and where a resample often has no difference.
+    /// The interval of [`Self::difference`] at 95 % by resampling the cases; `None` too where a
+    /// judge names fewer than [`FEWEST_RESAMPLED_CASES`] of them, and where a resample often has no
+    /// difference.
     pub fn interval(&self, resamples: usize, seed: u64) -> Option<(f64, f64)> {
         if self.hits_and_cases().iter().any(|[_, cases]| *cases < FEWEST_RESAMPLED_CASES as u64) {
             return None;
         }
-        percentile_interval_of_counts(self.counts.as_flattened(), Self::difference_of, resamples, seed)
+        percentile_interval_of_counts(
+            self.counts.as_flattened(),
+            Self::difference_of,
+            resamples,
+            seed,
+        )
     }
 
-    /// The two-sided p-value of a test by exchange: if the judges were alike, which of them said what of a case would
-    /// be chance. The statistic is the number of hits of the second judge less those that the common share would give,
-    /// less the same of the first. `None` where one of them names no case.
+    /// The two-sided p-value of a test by exchange: if the judges were alike, which of them said
+    /// what of a case would be chance. The statistic is the number of hits of the second judge less
+    /// those that the common share would give, less the same of the first. `None` where one of them
+    /// names no case.
     ///
-    /// Where both judges name the same cases it is the exact test of McNemar. Of few cases on which they differ, all
-    /// exchanges are counted; of many, the statistic is normal.
+    /// Where both judges name the same cases it is the exact test of McNemar. Of few cases on which
+    /// they differ, all exchanges are counted; of many, the statistic is normal.
     pub fn p_value(&self) -> Option<f64> {
         self.difference()?;
         let exchange = Exchange::new(self);
-        let outcomes = exchange.kinds.iter().try_fold(1_u64, |product, kind| product.checked_mul(kind.cases + 1));
+        let outcomes = exchange
+            .kinds
+            .iter()
+            .try_fold(1_u64, |product, kind| product.checked_mul(kind.cases + 1));
         Some(match outcomes.is_some_and(|outcomes| outcomes <= MOST_OUTCOMES) {
             true => exchange.exact(),
             false => exchange.normal(),
@@ -123,7 +135,8 @@ impl Exchange {
 
     /// The statistic is a sum of many independent signs.
     fn normal(&self) -> f64 {
-        let variance: f64 = self.kinds.iter().map(|kind| kind.cases as f64 * kind.step * kind.step).sum();
+        let variance: f64 =
+            self.kinds.iter().map(|kind| kind.cases as f64 * kind.step * kind.step).sum();
         if variance > 0.0 { erfc(self.observed() / (2.0 * variance).sqrt()) } else { 1.0 }
     }
 
@@ -181,7 +194,9 @@ mod tests {
 
     #[test]
     fn the_normal_distribution_continues_the_exact_one() {
-        for counts in [[[50, 9, 3], [6, 30, 10], [12, 5, 12]], [[50, 9, 3], [6, 30, 14], [12, 2, 12]]] {
+        for counts in
+            [[[50, 9, 3], [6, 30, 10], [12, 5, 12]], [[50, 9, 3], [6, 30, 14], [12, 2, 12]]]
+        {
             let exchange = Exchange::new(&PairedShares { counts });
             let (exact, normal) = (exchange.exact(), exchange.normal());
             assert!((exact - normal).abs() < 0.03, "{exact} and {normal}");

@@ -1,23 +1,28 @@
 //! Agreement of two judges beyond what chance gives.
 //!
-//! In: counts of cases by the label of the first judge (row) and of the second (column). Out: Cohen's kappa, at most 1,
-//! with its standard error; `None` where chance alone would already agree always.
+//! In: counts of cases by the label of the first judge (row) and of the second (column). Out:
+//! Cohen's kappa, at most 1, with its standard error; `None` where chance alone would already agree
+//! always.
 
 use super::ValueWithInterval;
 use super::proportion::Z;
 
-/// Cohen's kappa (Cohen 1960) with its normal interval at 95 %, by the standard error of Fleiss, Cohen and Everitt
-/// (1969). `None` for no case, and where both judges know a single label.
+/// Cohen's kappa (Cohen 1960) with its normal interval at 95 %, by the standard error of Fleiss,
+/// Cohen and Everitt (1969). `None` for no case, and where both judges know a single label.
 ///
 /// # Panics
 /// When the rows are not as many as the columns.
 pub fn cohens_kappa(counts: &[Vec<u64>]) -> Option<ValueWithInterval> {
-    assert!(counts.iter().all(|row| row.len() == counts.len()), "as many labels in rows as in columns");
+    assert!(
+        counts.iter().all(|row| row.len() == counts.len()),
+        "as many labels in rows as in columns"
+    );
     let cases = counts.iter().flatten().sum::<u64>() as f64;
     let shares: Vec<Vec<f64>> =
         counts.iter().map(|row| row.iter().map(|&count| count as f64 / cases).collect()).collect();
     let rows: Vec<f64> = shares.iter().map(|row| row.iter().sum()).collect();
-    let columns: Vec<f64> = (0..counts.len()).map(|column| shares.iter().map(|row| row[column]).sum()).collect();
+    let columns: Vec<f64> =
+        (0..counts.len()).map(|column| shares.iter().map(|row| row[column]).sum()).collect();
     let observed: f64 = (0..counts.len()).map(|label| shares[label][label]).sum();
     let expected: f64 = rows.iter().zip(&columns).map(|(row, column)| row * column).sum();
     let rest = 1.0 - expected;
@@ -49,6 +54,9 @@ mod tests {
         let kappa = cohens_kappa(&[vec![20, 5], vec![10, 15]]).unwrap();
         approx::assert_abs_diff_eq!(kappa.value, 0.4, epsilon = 1e-12);
         assert_eq!(cohens_kappa(&[vec![4, 0], vec![0, 6]]).unwrap().value, 1.0);
-        assert_eq!((cohens_kappa(&[vec![4, 0], vec![0, 0]]), cohens_kappa(&[vec![0; 2], vec![0; 2]])), (None, None));
+        assert_eq!(
+            (cohens_kappa(&[vec![4, 0], vec![0, 0]]), cohens_kappa(&[vec![0; 2], vec![0; 2]])),
+            (None, None)
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! Kendall's tau-b in O(n log n) (Knight 1966, J. Am. Stat. Assoc. 61:436-439) and its asymptotic p-value with ties
-//! (Kendall 1970, Rank Correlation Methods, section 4).
+//! Kendall's tau-b in O(n log n) (Knight 1966, J. Am. Stat. Assoc. 61:436-439) and its asymptotic
+//! p-value with ties (Kendall 1970, Rank Correlation Methods, section 4).
 //!
-//! In: two lists of finite numbers. Out: their correlation in `[-1, 1]` and its p-value. Pairs are counted in f64,
-//! exact up to 2^53 of them.
+//! In: two lists of finite numbers. Out: their correlation in `[-1, 1]` and its p-value. Pairs are
+//! counted in f64, exact up to 2^53 of them.
 
 use statrs::function::erf::erfc;
 
@@ -11,8 +11,8 @@ use statrs::function::erf::erfc;
 pub struct Kendall {
     /// The correlation, in `[-1, 1]`.
     pub tau_b: f64,
-    /// The two-sided p-value by the normal approximation, as if the pairs were independent. 0 stands for less than the
-    /// smallest number.
+    /// The two-sided p-value by the normal approximation, as if the pairs were independent. 0
+    /// stands for less than the smallest number.
     pub p_value: f64,
 }
 
@@ -36,7 +36,8 @@ impl Ties {
     }
 }
 
-/// The tau-b of two lists of finite numbers; `None` when one is constant or there are fewer than three numbers.
+/// The tau-b of two lists of finite numbers; `None` when one is constant or there are fewer than
+/// three numbers.
 ///
 /// # Panics
 /// When the lists differ in length.
@@ -45,10 +46,12 @@ pub fn kendall(x: &[f64], y: &[f64]) -> Option<Kendall> {
     let n = x.len() as f64;
     let mut pairs: Vec<(f64, f64)> = x.iter().zip(y).map(|(x, y)| (x + 0.0, y + 0.0)).collect();
     pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    let (mut ties_x, mut ties_y, mut ties_joint) = (Ties::default(), Ties::default(), Ties::default());
+    let (mut ties_x, mut ties_y, mut ties_joint) =
+        (Ties::default(), Ties::default(), Ties::default());
     pairs.chunk_by(|a, b| a.0 == b.0).for_each(|equals| ties_x.add(equals.len()));
     pairs.chunk_by(|a, b| a == b).for_each(|equals| ties_joint.add(equals.len()));
-    // With x ascending, and y where x is equal, a pair is discordant when its y descends: what a merge sort counts.
+    // With x ascending, and y where x is equal, a pair is discordant when its y descends: what a
+    // merge sort counts.
     let mut ys: Vec<f64> = pairs.iter().map(|pair| pair.1).collect();
     let discordant = exchanges(&mut ys, &mut vec![0.0; pairs.len()]) as f64;
     ys.chunk_by(|a, b| a == b).for_each(|equals| ties_y.add(equals.len()));
@@ -63,7 +66,10 @@ pub fn kendall(x: &[f64], y: &[f64]) -> Option<Kendall> {
     let variance = (m * (2.0 * n + 5.0) - ties_x.variance - ties_y.variance) / 18.0
         + 2.0 * ties_x.pairs * ties_y.pairs / m
         + ties_x.triples * ties_y.triples / (9.0 * m * (n - 2.0));
-    Some(Kendall { tau_b: tau_b.clamp(-1.0, 1.0), p_value: erfc(difference.abs() / (2.0 * variance).sqrt()) })
+    Some(Kendall {
+        tau_b: tau_b.clamp(-1.0, 1.0),
+        p_value: erfc(difference.abs() / (2.0 * variance).sqrt()),
+    })
 }
 
 /// Sorts `list` and returns the number of pairs that were in descending order; `spare` is as long.

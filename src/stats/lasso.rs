@@ -1,7 +1,8 @@
-//! Linear regression with an l1 penalty by coordinate descent (Friedman, Hastie, Tibshirani 2010), in scikit-learn's
-//! convention.
+//! Linear regression with an l1 penalty by coordinate descent (Friedman, Hastie, Tibshirani 2010),
+//! in scikit-learn's convention.
 //!
-//! In: n rows of numbers, what is to be predicted from each, and the rows' weights. Out: one coefficient a column.
+//! In: n rows of numbers, what is to be predicted from each, and the rows' weights. Out: one
+//! coefficient a column.
 
 /// The largest number of passes over the coefficients.
 const PASSES: usize = 10_000;
@@ -9,8 +10,8 @@ const PASSES: usize = 10_000;
 /// The descent ends when no coefficient moved by more than this share of the largest.
 const TOLERANCE: f64 = 1e-9;
 
-/// The coefficients b that minimise sum of w_i (y_i - b0 - x_i b)^2 / (2 n) + alpha |b|_1 with a free intercept b0, the
-/// weights w scaled to sum to n. `x` is row by row (n, coefficients).
+/// The coefficients b that minimise sum of w_i (y_i - b0 - x_i b)^2 / (2 n) + alpha |b|_1 with a
+/// free intercept b0, the weights w scaled to sum to n. `x` is row by row (n, coefficients).
 ///
 /// # Panics
 /// When `y` is empty.
@@ -23,12 +24,14 @@ pub fn lasso<X: Copy + Into<f64>>(x: &[X], y: &[f64], weights: &[f64], alpha: f6
         let mean = (0..n).map(|i| weights[i] * values(i)).sum::<f64>() / n as f64;
         (0..n).map(|i| (values(i) - mean) * weights[i].sqrt()).collect()
     };
-    let x: Vec<Vec<f64>> = (0..columns).map(|column| centre(&|i| x[i * columns + column].into())).collect();
+    let x: Vec<Vec<f64>> =
+        (0..columns).map(|column| centre(&|i| x[i * columns + column].into())).collect();
     let norms: Vec<f64> = x.iter().map(|column| column.iter().map(|v| v * v).sum()).collect();
     let mut residual = centre(&|i| y[i]);
     let mut coefficients = vec![0.0; columns];
     let penalty = alpha * n as f64;
-    // Most coefficients are 0: between passes over all of them those that are not are followed until they settle.
+    // Most coefficients are 0: between passes over all of them those that are not are followed
+    // until they settle.
     let mut all = true;
     for _ in 0..PASSES {
         let (mut moved, mut largest) = (0.0_f64, 0.0_f64);
@@ -53,8 +56,8 @@ pub fn lasso<X: Copy + Into<f64>>(x: &[X], y: &[f64], weights: &[f64], alpha: f6
     coefficients
 }
 
-/// The scalar product, in eight sums side by side, which the processor adds at once: one sum would wait for each
-/// addition.
+/// The scalar product, in eight sums side by side, which the processor adds at once: one sum would
+/// wait for each addition.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
     let mut sums = [0.0; 8];
@@ -74,8 +77,14 @@ mod tests {
     #[test]
     fn without_a_penalty_an_exact_line_is_found() {
         // y = 3 + 2 a - b, and c is not used.
-        let rows =
-            [[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0], [1.0, 0.0, 1.0]];
+        let rows = [
+            [0.0, 0.0, 1.0],
+            [1.0, 0.0, 0.0],
+            [0.0, 1.0, 1.0],
+            [1.0, 1.0, 0.0],
+            [0.0, 1.0, 0.0],
+            [1.0, 0.0, 1.0],
+        ];
         let y: Vec<f64> = rows.iter().map(|[a, b, _]| 3.0 + 2.0 * a - b).collect();
         let found = lasso(&rows.concat(), &y, &[1.0, 2.0, 3.0, 1.0, 1.0, 0.5], 0.0);
         for (found, wanted) in found.iter().zip([2.0, -1.0, 0.0]) {

@@ -1,8 +1,9 @@
-//! Logistic regression for two classes with an l2 penalty, in scikit-learn's convention (its `LogisticRegression`), by
-//! Newton's method whose steps are solved by conjugate gradients (Nocedal and Wright 2006, algorithm 7.1).
+//! Logistic regression for two classes with an l2 penalty, in scikit-learn's convention (its
+//! `LogisticRegression`), by Newton's method whose steps are solved by conjugate gradients (Nocedal
+//! and Wright 2006, algorithm 7.1).
 //!
-//! In: n rows of numbers, and which of them are of the positive class. Out: one weight a column and an intercept. Sums
-//! run in the order of the rows.
+//! In: n rows of numbers, and which of them are of the positive class. Out: one weight a column and
+//! an intercept. Sums run in the order of the rows.
 
 use super::conjugate_gradients::{PositiveDefinite, conjugate_gradients};
 use ndarray::{Array1, Array2, ArrayView1};
@@ -16,8 +17,8 @@ const TOLERANCE: f64 = 1e-9;
 /// How exactly a Newton step is solved, as a share of the gradient's length.
 const STEP_TOLERANCE: f64 = 1e-3;
 
-/// The largest number of conjugate gradients in a step. Fewer than there are unknowns do, because the penalty bounds
-/// the least curvature.
+/// The largest number of conjugate gradients in a step. Fewer than there are unknowns do, because
+/// the penalty bounds the least curvature.
 const CONJUGATE_STEPS: usize = 2_000;
 
 /// What the decrease of a step must be at least, as a share of what the gradient promises (Armijo).
@@ -42,9 +43,10 @@ impl LogisticModel {
     }
 }
 
-/// The weights w and the intercept b that minimise |w|²/2 + `c` times the sum over the rows x of log(1 + exp(-s (w x +
-/// b))), where s is 1 for a row of the positive class and -1 for the others; a larger `c` is a smaller penalty. The
-/// intercept is not penalised. The rows should be of about the same scale in all columns.
+/// The weights w and the intercept b that minimise |w|²/2 + `c` times the sum over the rows x of
+/// log(1 + exp(-s (w x + b))), where s is 1 for a row of the positive class and -1 for the others;
+/// a larger `c` is a smaller penalty. The intercept is not penalised. The rows should be of about
+/// the same scale in all columns.
 ///
 /// # Panics
 /// There are not as many rows as classes, or a number is not finite.
@@ -95,10 +97,13 @@ impl Problem<'_> {
 
     fn loss(&self, unknowns: &Array1<f64>, margins: &Array1<f64>) -> f64 {
         let weights = unknowns.slice(ndarray::s![..self.rows.ncols()]);
-        let signed =
-            margins.iter().zip(self.positive).map(|(margin, &positive)| if positive { *margin } else { -margin });
+        let signed = margins
+            .iter()
+            .zip(self.positive)
+            .map(|(margin, &positive)| if positive { *margin } else { -margin });
         // log(1 + exp(-z)) that does not overflow.
-        let losses: f64 = signed.map(|margin| (-margin.abs()).exp().ln_1p() + (-margin).max(0.0)).sum();
+        let losses: f64 =
+            signed.map(|margin| (-margin.abs()).exp().ln_1p() + (-margin).max(0.0)).sum();
         0.5 * weights.dot(&weights) + self.c * losses
     }
 
@@ -115,8 +120,13 @@ impl Problem<'_> {
         gradient
     }
 
-    /// The step to the minimum of the parabola that fits the loss here; `None` when rounding keeps it from being found.
-    fn newton_direction(&self, margins: &Array1<f64>, gradient: &Array1<f64>) -> Option<Array1<f64>> {
+    /// The step to the minimum of the parabola that fits the loss here; `None` when rounding keeps
+    /// it from being found.
+    fn newton_direction(
+        &self,
+        margins: &Array1<f64>,
+        gradient: &Array1<f64>,
+    ) -> Option<Array1<f64>> {
         let curvatures: Array1<f64> =
             margins.iter().map(|&margin| self.c * sigmoid(margin) * sigmoid(-margin)).collect();
         let columns = self.rows.ncols();
@@ -124,7 +134,10 @@ impl Problem<'_> {
         // The least that keeps it positive where all rows are far from the plane.
         diagonal[columns] = curvatures.sum().max(f64::MIN_POSITIVE.sqrt());
         for (row, curvature) in self.rows.outer_iter().zip(&curvatures) {
-            diagonal.iter_mut().zip(row).for_each(|(side, value)| *side += curvature * value * value);
+            diagonal
+                .iter_mut()
+                .zip(row)
+                .for_each(|(side, value)| *side += curvature * value * value);
         }
         let hessian = Hessian { rows: self.rows, curvatures, diagonal };
         let right: Vec<[f64; 1]> = gradient.iter().map(|side| [-side]).collect();
@@ -160,7 +173,8 @@ impl PositiveDefinite<1> for Hessian<'_> {
     }
 }
 
-/// Adds every row times its factor to `sums`, and the factor itself to the last of these, the intercept's.
+/// Adds every row times its factor to `sums`, and the factor itself to the last of these, the
+/// intercept's.
 fn add_rows(rows: &Array2<f64>, factors: &Array1<f64>, sums: &mut Array1<f64>) {
     let columns = rows.ncols();
     for (row, &factor) in rows.outer_iter().zip(factors) {
@@ -181,11 +195,15 @@ mod tests {
 
     #[test]
     fn one_column_by_hand() {
-        // Two rows at -1 and 1: by symmetry b = 0, and w = 2 / (1 + exp(w)), the root of which is 0.4010581375.
+        // Two rows at -1 and 1: by symmetry b = 0, and w = 2 / (1 + exp(w)), the root of which is
+        // 0.4010581375.
         let rows = Array2::from_shape_vec((2, 1), vec![-1.0, 1.0]).unwrap();
         let model = logistic_regression(&rows, &[false, true], 1.0);
         let w = model.weights[0];
-        assert!((w - 2.0 / (1.0 + w.exp())).abs() < 1e-9 && model.intercept.abs() < 1e-12, "{model:?}");
+        assert!(
+            (w - 2.0 / (1.0 + w.exp())).abs() < 1e-9 && model.intercept.abs() < 1e-12,
+            "{model:?}"
+        );
     }
 
     #[test]
@@ -193,7 +211,11 @@ mod tests {
         let same = Array2::from_elem((6, 3), 0.0);
         let model = logistic_regression(&same, &[true, true, true, true, false, false], 1.0);
         assert!((model.intercept - 2.0_f64.ln()).abs() < 1e-6, "the odds are 4 to 2: {model:?}");
-        let rows = Array2::from_shape_fn((40, 2), |(row, column)| if row < 20 { -50.0 } else { 50.0 + column as f64 });
+        let rows =
+            Array2::from_shape_fn(
+                (40, 2),
+                |(row, column)| if row < 20 { -50.0 } else { 50.0 + column as f64 },
+            );
         let positive: Vec<bool> = (0..40).map(|row| row >= 20).collect();
         let model = logistic_regression(&rows, &positive, 1.0);
         let right = |row: usize| (model.log_odds(&rows.row(row)) > 0.0) == positive[row];

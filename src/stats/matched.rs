@@ -16,13 +16,18 @@ pub struct Cochran {
     pub p_value: f64,
 }
 
-/// Whether the share of positive cases differs between conditions, every case being asked under all of them. In are the
-/// number of positive cases of each condition, and the sum over cases of the square of the number of conditions that
-/// are positive in the case. `None` where no case differs between conditions, or there are fewer than two conditions.
-pub fn cochran_q(positives_of_conditions: &[u64], sum_of_squares_over_cases: u64) -> Option<Cochran> {
+/// Whether the share of positive cases differs between conditions, every case being asked under all
+/// of them. In are the number of positive cases of each condition, and the sum over cases of the
+/// square of the number of conditions that are positive in the case. `None` where no case differs
+/// between conditions, or there are fewer than two conditions.
+pub fn cochran_q(
+    positives_of_conditions: &[u64],
+    sum_of_squares_over_cases: u64,
+) -> Option<Cochran> {
     let k = positives_of_conditions.len() as f64;
     let total: u64 = positives_of_conditions.iter().sum();
-    let squares: f64 = positives_of_conditions.iter().map(|&positives| (positives * positives) as f64).sum();
+    let squares: f64 =
+        positives_of_conditions.iter().map(|&positives| (positives * positives) as f64).sum();
     let denominator = k * total as f64 - sum_of_squares_over_cases as f64;
     if positives_of_conditions.len() < 2 || denominator <= 0.0 {
         return None;
@@ -34,8 +39,9 @@ pub fn cochran_q(positives_of_conditions: &[u64], sum_of_squares_over_cases: u64
     Some(Cochran { q, degrees, p_value })
 }
 
-/// The two-sided p-value of the exact test of McNemar 1947: of all pairs of which one member is positive, in
-/// `only_first` it is the first and in `only_second` the second. It is 1 when there are no such pairs.
+/// The two-sided p-value of the exact test of McNemar 1947: of all pairs of which one member is
+/// positive, in `only_first` it is the first and in `only_second` the second. It is 1 when there
+/// are no such pairs.
 pub fn mcnemar(only_first: u64, only_second: u64) -> f64 {
     let (fewer, all) = (only_first.min(only_second), only_first + only_second);
     if 2 * fewer >= all {

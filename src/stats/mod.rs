@@ -1,8 +1,10 @@
-//! Statistics on plain numbers: ranks, correlations, bootstrap, intervals, tests, multiplicity, linear solvers.
+//! Statistics on plain numbers: ranks, correlations, bootstrap, intervals, tests, multiplicity,
+//! linear solvers.
 //!
-//! In: slices and matrices of numbers, and counts. Out: numbers, `None` where a statistic is not defined, never NaN.
-//! Every file names the source of what it computes and the order in which it adds, since the tables of a run are
-//! compared byte for byte. Knows no tensors, no files and no other room but [`random`](crate::random).
+//! In: slices and matrices of numbers, and counts. Out: numbers, `None` where a statistic is not
+//! defined, never NaN. Every file names the source of what it computes and the order in which it
+//! adds, since the tables of a run are compared byte for byte. Knows no tensors, no files and no
+//! other room but [`random`](crate::random).
 
 mod bootstrap;
 mod conjugate_gradients;
@@ -31,7 +33,9 @@ mod t_sne;
 mod tridiagonal;
 mod trustworthiness;
 
-pub use bootstrap::{BootstrapInterval, FEWEST_RESAMPLED_CASES, bias_spanning_interval, percentile_interval_of_mean};
+pub use bootstrap::{
+    BootstrapInterval, FEWEST_RESAMPLED_CASES, bias_spanning_interval, percentile_interval_of_mean,
+};
 pub use conjugate_gradients::{PositiveDefinite, conjugate_gradients};
 pub use contingency::{Independence, IndependenceTest, LogOdds, TwoByTwo};
 pub use descriptive::{mean, mean_interval, quantile};

@@ -1,8 +1,8 @@
 //! Many tests at once.
 //!
-//! [`holm`] adjusts p-values so that the chance of any false positive among them stays at the level.
-//! [`benjamini_hochberg`] and [`benjamini_yekutieli`] give q-values: of all tests with q at most 0.05, on average at
-//! most one in twenty is a false positive.
+//! [`holm`] adjusts p-values so that the chance of any false positive among them stays at the
+//! level. [`benjamini_hochberg`] and [`benjamini_yekutieli`] give q-values: of all tests with q at
+//! most 0.05, on average at most one in twenty is a false positive.
 //!
 //! In: p-values. Out: as many adjusted ones, in the same order.
 
@@ -13,21 +13,22 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut adjusted = vec![0.0; p_values.len()];
     let mut largest_so_far = 0.0_f64;
     for (rank, index) in order.into_iter().enumerate() {
-        largest_so_far = largest_so_far.max(((p_values.len() - rank) as f64 * p_values[index]).min(1.0));
+        largest_so_far =
+            largest_so_far.max(((p_values.len() - rank) as f64 * p_values[index]).min(1.0));
         adjusted[index] = largest_so_far;
     }
     adjusted
 }
 
-/// The step-up adjustment of Benjamini and Hochberg 1995: the q-value of the test of rank k among m is the least of p m
-/// / k over its own and all higher ranks. It holds for independent tests, and for those with positive regression
-/// dependence.
+/// The step-up adjustment of Benjamini and Hochberg 1995: the q-value of the test of rank k among m
+/// is the least of p m / k over its own and all higher ranks. It holds for independent tests, and
+/// for those with positive regression dependence.
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     step_up(p_values, 1.0)
 }
 
-/// The adjustment of Benjamini and Yekutieli 2001, which holds however the tests depend on each other: that of
-/// Benjamini and Hochberg times the sum of 1/k over all ranks.
+/// The adjustment of Benjamini and Yekutieli 2001, which holds however the tests depend on each
+/// other: that of Benjamini and Hochberg times the sum of 1/k over all ranks.
 pub fn benjamini_yekutieli(p_values: &[f64]) -> Vec<f64> {
     step_up(p_values, (1..=p_values.len()).map(|rank| 1.0 / rank as f64).sum())
 }
@@ -53,11 +54,15 @@ mod tests {
     #[test]
     fn by_hand() {
         let p_values = [0.01, 0.04, 0.03, 0.5];
-        for (found, expected) in benjamini_hochberg(&p_values).iter().zip([0.04, 0.16 / 3.0, 0.16 / 3.0, 0.5]) {
+        for (found, expected) in
+            benjamini_hochberg(&p_values).iter().zip([0.04, 0.16 / 3.0, 0.16 / 3.0, 0.5])
+        {
             approx::assert_abs_diff_eq!(*found, expected, epsilon = 1e-15);
         }
         let factor = 1.0 + 1.0 / 2.0 + 1.0 / 3.0 + 1.0 / 4.0;
-        for (found, expected) in benjamini_yekutieli(&p_values).iter().zip([0.04, 0.16 / 3.0, 0.16 / 3.0, 0.5]) {
+        for (found, expected) in
+            benjamini_yekutieli(&p_values).iter().zip([0.04, 0.16 / 3.0, 0.16 / 3.0, 0.5])
+        {
             approx::assert_abs_diff_eq!(*found, f64::min(1.0, factor * expected), epsilon = 1e-15);
         }
         assert!(benjamini_hochberg(&[]).is_empty() && benjamini_yekutieli(&[]).is_empty());

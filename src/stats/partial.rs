@@ -1,13 +1,13 @@
-//! Partial correlation: what is left of the agreement of two variables when what they owe to a third is taken out (Yule
-//! 1907).
+//! Partial correlation: what is left of the agreement of two variables when what they owe to a
+//! third is taken out (Yule 1907).
 //!
 //! In: plain correlations of each two of the variables. Out: a correlation in `[-1, 1]`.
 
 /// Below this share of unexplained variance what is left is rounding.
 const UNEXPLAINED: f64 = 1e-12;
 
-/// The correlation of the residuals of x and y after regression on z, from the three correlations; `None` where z
-/// explains x or y altogether.
+/// The correlation of the residuals of x and y after regression on z, from the three correlations;
+/// `None` where z explains x or y altogether.
 pub fn partial_correlation(xy: f64, xz: f64, yz: f64) -> Option<f64> {
     let left = [xz, yz].map(|r| (1.0 - r) * (1.0 + r));
     (left[0] > UNEXPLAINED && left[1] > UNEXPLAINED)
@@ -23,8 +23,8 @@ pub struct Given {
     pub y: f64,
 }
 
-/// [`partial_correlation`] given two variables z and w whose own correlation is `zw`. Where these are the same but
-/// for the sign, it is given the first alone.
+/// [`partial_correlation`] given two variables z and w whose own correlation is `zw`. Where these
+/// are the same but for the sign, it is given the first alone.
 pub fn partial_correlation_given_two(xy: f64, z: Given, w: Given, zw: f64) -> Option<f64> {
     if (1.0 - zw) * (1.0 + zw) <= UNEXPLAINED {
         return partial_correlation(xy, z.x, z.y);
@@ -46,7 +46,10 @@ mod tests {
         assert_eq!(partial_correlation(0.4, 1.0, 0.4), None);
         assert!(partial_correlation(0.35, 0.5, 0.7).unwrap().abs() < 1e-15, "all of it is z");
         let z = Given { x: 0.5, y: 0.3 };
-        assert_eq!(partial_correlation_given_two(0.4, z, z, 1.0), partial_correlation(0.4, 0.5, 0.3));
+        assert_eq!(
+            partial_correlation_given_two(0.4, z, z, 1.0),
+            partial_correlation(0.4, 0.5, 0.3)
+        );
         // A second variable that has to do with none of the others changes nothing.
         let apart = partial_correlation_given_two(0.4, z, Given { x: 0.0, y: 0.0 }, 0.0).unwrap();
         assert!((apart - partial_correlation(0.4, 0.5, 0.3).unwrap()).abs() < 1e-15);

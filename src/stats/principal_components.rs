@@ -1,10 +1,12 @@
-//! Principal components (Pearson 1901; Jolliffe 2002), by Lanczos' method with full reorthogonalisation (Golub and Van
-//! Loan, Matrix Computations, 4th edition, sections 10.1 and 10.3).
+//! Principal components (Pearson 1901; Jolliffe 2002), by Lanczos' method with full
+//! reorthogonalisation (Golub and Van Loan, Matrix Computations, 4th edition, sections 10.1 and
+//! 10.3).
 //!
-//! In: rows of numbers. Out: the directions of largest variance, the variance along each, and where the rows lie on
-//! them. Only products with the rows are needed, so that a few components of many columns cost little; in the worst
-//! case there are as many steps as columns, and the result is exact. Sums run over blocks of rows of a fixed size in
-//! their order, so that it is the same for any number of threads.
+//! In: rows of numbers. Out: the directions of largest variance, the variance along each, and where
+//! the rows lie on them. Only products with the rows are needed, so that a few components of many
+//! columns cost little; in the worst case there are as many steps as columns, and the result is
+//! exact. Sums run over blocks of rows of a fixed size in their order, so that it is the same for
+//! any number of threads.
 
 use super::tridiagonal::eigenvectors;
 use crate::random::Random;
@@ -14,20 +16,23 @@ use rayon::prelude::*;
 /// Rows of a block.
 const BLOCK: usize = 256;
 
-/// A component is found when what is left of its equation is at most this share of the largest variance.
+/// A component is found when what is left of its equation is at most this share of the largest
+/// variance.
 const TOLERANCE: f64 = 1e-12;
 
 /// A variance below this share of the largest is rounding: there are no more components.
 const NO_VARIANCE: f64 = 1e-13;
 
-/// Seed of the vectors that Lanczos' method begins with; the result does not depend on it but for rounding.
+/// Seed of the vectors that Lanczos' method begins with; the result does not depend on it but for
+/// rounding.
 const SEED: u64 = 1;
 
 /// Rows described by their components.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrincipalComponents {
-    /// One component a row, of length 1, in the order of their variances, the largest first. The sign is that for which
-    /// the number that is largest without its sign is positive, as in scikit-learn.
+    /// One component a row, of length 1, in the order of their variances, the largest first. The
+    /// sign is that for which the number that is largest without its sign is positive, as in
+    /// scikit-learn.
     pub components: Array2<f64>,
     /// The variance along each component, with n - 1 in the denominator.
     pub variances: Vec<f64>,
@@ -38,14 +43,15 @@ pub struct PrincipalComponents {
 }
 
 impl PrincipalComponents {
-    /// The share of all variance along component number `component`; `None` where there is no such component.
+    /// The share of all variance along component number `component`; `None` where there is no such
+    /// component.
     pub fn explained(&self, component: usize) -> Option<f64> {
         self.variances.get(component).map(|variance| variance / self.total_variance)
     }
 }
 
-/// The first `count` components of `rows`, fewer where there are no more: rows that are all alike have none. `None`
-/// when there are fewer than two rows or a number is not finite.
+/// The first `count` components of `rows`, fewer where there are no more: rows that are all alike
+/// have none. `None` when there are fewer than two rows or a number is not finite.
 pub fn principal_components(rows: &Array2<f64>, count: usize) -> Option<PrincipalComponents> {
     if rows.nrows() < 2 || rows.iter().any(|value| !value.is_finite()) {
         return None;
@@ -126,16 +132,21 @@ impl Covariance {
             }
         }
         let (values, vectors) = eigenvectors(&diagonal, &below)?;
-        let found = values.iter().take(count).take_while(|value| **value > NO_VARIANCE * values[0]).count();
+        let found =
+            values.iter().take(count).take_while(|value| **value > NO_VARIANCE * values[0]).count();
         let components = vectors.slice(s![..found, ..]).dot(&basis.matrix());
         Some((values[..found].to_vec(), with_sign(components)))
     }
 
-    /// A random combination of the rows: what is orthogonal to all rows has no variance and is not looked for.
+    /// A random combination of the rows: what is orthogonal to all rows has no variance and is not
+    /// looked for.
     fn random_vector(&self, random: &mut Random) -> Array1<f64> {
         let factors = random.spread(self.centred.nrows(), 1.0);
         let mut sum = Array1::zeros(self.centred.ncols());
-        self.centred.outer_iter().zip(factors).for_each(|(row, factor)| sum.scaled_add(factor, &row));
+        self.centred
+            .outer_iter()
+            .zip(factors)
+            .for_each(|(row, factor)| sum.scaled_add(factor, &row));
         sum
     }
 }
@@ -147,8 +158,8 @@ struct Basis {
 }
 
 impl Basis {
-    /// What is left of a vector when its parts along the basis are taken out, and its length. Once more takes out what
-    /// rounding left (Giraud, Langou, Rozložník 2005: twice is enough).
+    /// What is left of a vector when its parts along the basis are taken out, and its length. Once
+    /// more takes out what rounding left (Giraud, Langou, Rozložník 2005: twice is enough).
     fn without(&self, mut vector: Array1<f64>) -> (Array1<f64>, f64) {
         for _ in 0..2 {
             for known in &self.vectors {
@@ -176,8 +187,9 @@ impl Basis {
 /// Rows of length 1 whose largest number, without its sign, is positive.
 fn with_sign(mut components: Array2<f64>) -> Array2<f64> {
     for mut component in components.outer_iter_mut() {
-        let largest =
-            component.iter().fold(0.0_f64, |best, value| if value.abs() > best.abs() { *value } else { best });
+        let largest = component
+            .iter()
+            .fold(0.0_f64, |best, value| if value.abs() > best.abs() { *value } else { best });
         let length = component.dot(&component).sqrt().copysign(largest);
         component /= length;
     }
@@ -191,7 +203,9 @@ mod tests {
 
     fn random_rows(seed: u64, rows: usize, columns: usize) -> Array2<f64> {
         let mut random = Random::new(seed, 3);
-        Array2::from_shape_fn((rows, columns), |(_, column)| random.uniform(-1.0, 1.0) * (1.0 + column as f64) + 5.0)
+        Array2::from_shape_fn((rows, columns), |(_, column)| {
+            random.uniform(-1.0, 1.0) * (1.0 + column as f64) + 5.0
+        })
     }
 
     #[test]
@@ -200,8 +214,13 @@ mod tests {
         let rows = Array2::from_shape_vec((2, 2), vec![1.0, 1.0, 2.2, 2.6]).unwrap();
         let found = principal_components(&rows, 2).unwrap();
         assert_eq!(found.variances.len(), 1);
-        assert!((found.variances[0] - 2.0).abs() < 1e-12 && (found.total_variance - 2.0).abs() < 1e-12);
-        assert!((found.components[[0, 0]] - 0.6).abs() < 1e-12 && (found.components[[0, 1]] - 0.8).abs() < 1e-12);
+        assert!(
+            (found.variances[0] - 2.0).abs() < 1e-12 && (found.total_variance - 2.0).abs() < 1e-12
+        );
+        assert!(
+            (found.components[[0, 0]] - 0.6).abs() < 1e-12
+                && (found.components[[0, 1]] - 0.8).abs() < 1e-12
+        );
         assert!((found.scores[[1, 0]] - 1.0).abs() < 1e-12);
         assert_eq!(found.explained(0).map(|share| (share * 1e9).round()), Some(1e9));
         assert_eq!(found.explained(1), None);
@@ -217,7 +236,8 @@ mod tests {
 
     #[test]
     fn equal_variances_are_all_found() {
-        // Six points on the axes of space: three times the same variance, a single Krylov space of dimension 1.
+        // Six points on the axes of space: three times the same variance, a single Krylov space of
+        // dimension 1.
         let rows = Array2::from_shape_fn((6, 3), |(row, column)| match row / 2 == column {
             true if row % 2 == 0 => 1.0,
             true => -1.0,
@@ -225,7 +245,11 @@ mod tests {
         });
         let found = principal_components(&rows, 3).unwrap();
         assert_eq!(found.variances.len(), 3);
-        assert!(found.variances.iter().all(|variance| (variance - 0.4).abs() < 1e-12), "{:?}", found.variances);
+        assert!(
+            found.variances.iter().all(|variance| (variance - 0.4).abs() < 1e-12),
+            "{:?}",
+            found.variances
+        );
     }
 
     #[test]

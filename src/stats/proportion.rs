@@ -1,13 +1,15 @@
 //! How sure a share of counted cases is, and the difference of two.
 //!
-//! In: counts. Out: the share and the ends of an interval for it, in `[0, 1]`, or for the difference, in `[-1, 1]`.
+//! In: counts. Out: the share and the ends of an interval for it, in `[0, 1]`, or for the
+//! difference, in `[-1, 1]`.
 
 use serde::{Deserialize, Serialize};
 
 /// The normal distribution's quantile at 0.975: intervals hold 95 %.
 pub(super) const Z: f64 = 1.959_963_984_540_054;
 
-/// The score interval (Wilson 1927) at 95 % for the share of `hits` in `cases`; `None` for no cases.
+/// The score interval (Wilson 1927) at 95 % for the share of `hits` in `cases`; `None` for no
+/// cases.
 pub fn wilson(hits: u64, cases: u64) -> Option<(f64, f64)> {
     if cases == 0 {
         return None;
@@ -37,7 +39,12 @@ pub struct Share {
 impl Share {
     /// `None` for no cases.
     pub fn of(hits: u64, cases: u64) -> Option<Self> {
-        Some(Self { hits, cases, share: hits as f64 / cases as f64, interval: wilson(hits, cases)? })
+        Some(Self {
+            hits,
+            cases,
+            share: hits as f64 / cases as f64,
+            interval: wilson(hits, cases)?,
+        })
     }
 }
 
@@ -52,11 +59,14 @@ pub struct ValueWithInterval {
     pub upper: f64,
 }
 
-/// The share of the first group's cases that are hits less that of the second's, with the hybrid score interval
-/// (Newcombe 1998, method 10): it is made of the two groups' Wilson intervals, so that it does not shrink to a point
-/// where a group is small or has no hits. In are hits and cases of either group; `None` where a group has no cases.
+/// The share of the first group's cases that are hits less that of the second's, with the hybrid
+/// score interval (Newcombe 1998, method 10): it is made of the two groups' Wilson intervals, so
+/// that it does not shrink to a point where a group is small or has no hits. In are hits and cases
+/// of either group; `None` where a group has no cases.
 pub fn difference_of_shares(first: [u64; 2], second: [u64; 2]) -> Option<ValueWithInterval> {
-    let share = |[hits, cases]: [u64; 2]| wilson(hits, cases).map(|ends| (hits as f64 / cases as f64, ends));
+    let share = |[hits, cases]: [u64; 2]| {
+        wilson(hits, cases).map(|ends| (hits as f64 / cases as f64, ends))
+    };
     let ((first, first_ends), (second, second_ends)) = (share(first)?, share(second)?);
     let value = first - second;
     let below = (first - first_ends.0).hypot(second_ends.1 - second);
@@ -98,7 +108,10 @@ mod tests {
             }
             for covered in [shares, differences] {
                 let of_a_hundred = f64::from(covered) / 40.0;
-                assert!((93.0..=97.0).contains(&of_a_hundred), "{chance} of {cases}: {of_a_hundred}");
+                assert!(
+                    (93.0..=97.0).contains(&of_a_hundred),
+                    "{chance} of {cases}: {of_a_hundred}"
+                );
             }
         }
     }

@@ -2,11 +2,12 @@
 //!
 //! In: lists of numbers. Out: their centred ranks, correlations in `[-1, 1]`, p-values.
 //!
-//! Spearman's rho is Pearson's correlation of average ranks. rho-a (Schütt et al. 2023, eLife 12:e82566) is the
-//! expected rho when ties are broken at random: the same inner product, divided by what it would be without ties, so
-//! that a matrix gains nothing by having many equal cells. Centred ranks are multiples of a half: sums of their
-//! products are exact up to about 300,000 numbers (n³ / 12 of them in quarters fit into 53 bits), and so the same in
-//! whatever order they are added.
+//! Spearman's rho is Pearson's correlation of average ranks. rho-a (Schütt et al. 2023, eLife
+//! 12:e82566) is the expected rho when ties are broken at random: the same inner product, divided
+//! by what it would be without ties, so that a matrix gains nothing by having many equal cells.
+//! Centred ranks are multiples of a half: sums of their products are exact up to about 300,000
+//! numbers (n³ / 12 of them in quarters fit into 53 bits), and so the same in whatever order they
+//! are added.
 
 use statrs::function::beta::beta_reg;
 
@@ -26,8 +27,13 @@ impl Ranks {
         ranks
     }
 
-    /// Does what [`Ranks::of`] does, keeping the memory of `self` and of `order`, whose contents before do not matter.
-    pub(crate) fn assign(&mut self, values: impl Iterator<Item = f64>, order: &mut Vec<(f64, u32)>) {
+    /// Does what [`Ranks::of`] does, keeping the memory of `self` and of `order`, whose contents
+    /// before do not matter.
+    pub(crate) fn assign(
+        &mut self,
+        values: impl Iterator<Item = f64>,
+        order: &mut Vec<(f64, u32)>,
+    ) {
         order.clear();
         // Adding zero makes -0 the equal of 0.
         order.extend(values.zip(0..).map(|(value, index)| (value + 0.0, index)));
@@ -37,7 +43,8 @@ impl Ranks {
         self.squares = 0.0;
         let mut below = 0;
         for equals in order.chunk_by(|(a, _), (b, _)| a == b) {
-            // Twice the mean of the ranks below+1 ..= below+n is 2 below + n + 1; the mean of all is (N + 1) / 2.
+            // Twice the mean of the ranks below+1 ..= below+n is 2 below + n + 1; the mean of all
+            // is (N + 1) / 2.
             let centred = ((2 * below + equals.len()) as f64 - order.len() as f64) / 2.0;
             equals.iter().for_each(|&(_, index)| self.centred[index as usize] = centred);
             self.squares += centred * centred * equals.len() as f64;
@@ -81,8 +88,9 @@ impl Ranks {
     }
 }
 
-/// The two-sided p-value of a Spearman correlation of `count` pairs by Student's t with `count` - 2 degrees of freedom,
-/// as if the pairs were independent; `None` for fewer than three pairs. 0 stands for less than the smallest number.
+/// The two-sided p-value of a Spearman correlation of `count` pairs by Student's t with `count` - 2
+/// degrees of freedom, as if the pairs were independent; `None` for fewer than three pairs. 0
+/// stands for less than the smallest number.
 pub fn spearman_p(rho: f64, count: usize) -> Option<f64> {
     // P(|T| > t) is the incomplete beta function at freedom / (freedom + t²), which is 1 - rho².
     let freedom = count.checked_sub(2).filter(|&freedom| freedom > 0)?;
@@ -101,14 +109,21 @@ mod tests {
         assert!(Ranks::of(&[3.0; 4]).constant() && Ranks::of(&[0.0; 0]).constant());
         assert_eq!(Ranks::of(&[3.0; 4]).spearman(&Ranks::of(&[1.0, 2.0, 3.0, 4.0])), None);
         assert_eq!(Ranks::of(&[3.0; 4]).rho_a(&Ranks::of(&[1.0, 2.0, 3.0, 4.0])), Some(0.0));
-        assert_eq!((spearman_p(0.5, 2), spearman_p(0.0, 3), spearman_p(-1.0, 3)), (None, Some(1.0), Some(0.0)));
+        assert_eq!(
+            (spearman_p(0.5, 2), spearman_p(0.0, 3), spearman_p(-1.0, 3)),
+            (None, Some(1.0), Some(0.0))
+        );
     }
 
     #[test]
     fn a_correlation_with_ties_by_hand() {
         let (a, b) = (Ranks::of(&[0.1_f32, 0.1, 0.5, 0.9]), Ranks::of(&[0.8_f32, 0.2, 0.2, 0.2]));
         // a: -1, -1, 0.5, 1.5 (norm^2 4.5); b: 1.5, -0.5, -0.5, -0.5 (norm^2 3); product -2.
-        approx::assert_abs_diff_eq!(a.spearman(&b).unwrap(), -2.0 / (4.5_f64 * 3.0).sqrt(), epsilon = 1e-15);
+        approx::assert_abs_diff_eq!(
+            a.spearman(&b).unwrap(),
+            -2.0 / (4.5_f64 * 3.0).sqrt(),
+            epsilon = 1e-15
+        );
         assert!(Ranks::of(&[0.3_f32; 4]).constant());
     }
 
@@ -145,7 +160,8 @@ mod tests {
             }
             prop_assert_eq!(a.spearman(&a), (!a.constant()).then_some(1.0));
             prop_assert!(a.rho_a(&a).unwrap() <= 1.0);
-            // The mean over the ways to break the ties lies nearer to zero than the quotient that forgives them.
+            // The mean over the ways to break the ties lies nearer to zero than the quotient that
+            // forgives them.
             if let Some(rho) = a.spearman(&b) {
                 prop_assert!(a.rho_a(&b).unwrap().abs() <= rho.abs() + 1e-12);
             }

@@ -1,21 +1,22 @@
 //! The bootstrap over cases that fall into a few kinds.
 //!
-//! A resample of cases, drawn with replacement, changes a statistic of counts only by how many cases of each kind it
-//! has, and these numbers are multinomial. So the counts themselves are drawn: the same interval as from the list of
-//! all cases, in a time that does not grow with it. What belongs to one case (its label, what was detected, what was
-//! kept) stays together, as its kind.
+//! A resample of cases, drawn with replacement, changes a statistic of counts only by how many
+//! cases of each kind it has, and these numbers are multinomial. So the counts themselves are
+//! drawn: the same interval as from the list of all cases, in a time that does not grow with it.
+//! What belongs to one case (its label, what was detected, what was kept) stays together, as its
+//! kind.
 //!
-//! In: the number of cases of each kind, a statistic of such numbers. Out: the ends of an interval at 95 %, in the unit
-//! of the statistic.
+//! In: the number of cases of each kind, a statistic of such numbers. Out: the ends of an interval
+//! at 95 %, in the unit of the statistic.
 
 use super::bootstrap::{FEWEST_RESAMPLED_CASES, MOST_UNDEFINED, TAIL};
 use super::descriptive::quantile;
 use crate::random::Random;
 use statrs::function::factorial::ln_binomial;
 
-/// The 2.5th and 97.5th percentile (Efron and Tibshirani 1993, chapter 13) of `statistic` over `resamples` draws of as
-/// many cases as there are. `None` for fewer than [`FEWEST_RESAMPLED_CASES`] cases, or where more than one resample in
-/// twenty has no value.
+/// The 2.5th and 97.5th percentile (Efron and Tibshirani 1993, chapter 13) of `statistic` over
+/// `resamples` draws of as many cases as there are. `None` for fewer than
+/// [`FEWEST_RESAMPLED_CASES`] cases, or where more than one resample in twenty has no value.
 pub fn percentile_interval_of_counts(
     counts: &[u64],
     statistic: impl Fn(&[u64]) -> Option<f64>,
@@ -39,26 +40,34 @@ pub fn percentile_interval_of_counts(
     Some((quantile(&values, TAIL), quantile(&values, 1.0 - TAIL)))
 }
 
-/// As many cases as `counts` has, drawn from them with replacement: kind by kind, of the cases that are left.
+/// As many cases as `counts` has, drawn from them with replacement: kind by kind, of the cases that
+/// are left.
 fn draw(counts: &[u64], drawn: &mut [u64], random: &mut Random) {
     let mut weight: u64 = counts.iter().sum();
     let mut cases = weight;
     for (&count, drawn) in counts.iter().zip(drawn) {
-        *drawn = if count == weight { cases } else { binomial(cases, count as f64 / weight as f64, random) };
+        *drawn = if count == weight {
+            cases
+        } else {
+            binomial(cases, count as f64 / weight as f64, random)
+        };
         weight -= count;
         cases -= *drawn;
     }
 }
 
-/// How many of `cases` have what each has with this chance, in `[0, 1)`: the distribution is inverted from its most
-/// probable number outwards, in about as many steps as its standard deviation (Kemp 1986).
+/// How many of `cases` have what each has with this chance, in `[0, 1)`: the distribution is
+/// inverted from its most probable number outwards, in about as many steps as its standard
+/// deviation (Kemp 1986).
 fn binomial(cases: u64, chance: f64, random: &mut Random) -> u64 {
     if chance == 0.0 || cases == 0 {
         return 0;
     }
     let mode = (((cases + 1) as f64 * chance) as u64).min(cases);
     let odds = chance / (1.0 - chance);
-    let log = ln_binomial(cases, mode) + mode as f64 * chance.ln() + (cases - mode) as f64 * (-chance).ln_1p();
+    let log = ln_binomial(cases, mode)
+        + mode as f64 * chance.ln()
+        + (cases - mode) as f64 * (-chance).ln_1p();
     let (mut below, mut above) = (mode, mode);
     let (mut chance_below, mut chance_above) = (log.exp(), log.exp());
     let mut rest = random.uniform(0.0, 1.0) - chance_below;
@@ -93,14 +102,22 @@ mod tests {
 
     #[test]
     fn binomial_numbers_have_their_mean_and_variance() {
-        for (cases, chance) in [(1, 0.3), (7, 0.9), (40, 0.02), (1000, 0.5), (25_000, 0.05), (3_000_000, 0.999)] {
+        for (cases, chance) in
+            [(1, 0.3), (7, 0.9), (40, 0.02), (1000, 0.5), (25_000, 0.05), (3_000_000, 0.999)]
+        {
             let mut random = Random::new(2, cases);
             let count = 20_000;
-            let values: Vec<f64> = (0..count).map(|_| binomial(cases, chance, &mut random) as f64).collect();
+            let values: Vec<f64> =
+                (0..count).map(|_| binomial(cases, chance, &mut random) as f64).collect();
             let mean = values.iter().sum::<f64>() / f64::from(count);
-            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / f64::from(count);
-            let (expected, spread) = (cases as f64 * chance, cases as f64 * chance * (1.0 - chance));
-            assert!((mean - expected).abs() < 4.0 * (spread / f64::from(count)).sqrt(), "{cases}, {chance}: {mean}");
+            let variance =
+                values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / f64::from(count);
+            let (expected, spread) =
+                (cases as f64 * chance, cases as f64 * chance * (1.0 - chance));
+            assert!(
+                (mean - expected).abs() < 4.0 * (spread / f64::from(count)).sqrt(),
+                "{cases}, {chance}: {mean}"
+            );
             approx::assert_relative_eq!(variance, spread, max_relative = 0.06);
         }
         let mut random = Random::new(2, 0);
@@ -117,19 +134,26 @@ mod tests {
         }
     }
 
-    /// Kept and detected pictures of a label and of others: kept and label, detected only and label, neither and label,
-    /// then the same of others.
+    /// Kept and detected pictures of a label and of others: kept and label, detected only and
+    /// label, neither and label, then the same of others.
     fn contrast(counts: &[u64]) -> Option<f64> {
-        let share = |kept: u64, only: u64| (kept + only > 0).then(|| kept as f64 / (kept + only) as f64);
+        let share =
+            |kept: u64, only: u64| (kept + only > 0).then(|| kept as f64 / (kept + only) as f64);
         Some(share(counts[0], counts[1])? - share(counts[3], counts[4])?)
     }
 
     #[test]
     fn of_a_hundred_paired_intervals_93_to_97_hold_the_truth() {
-        // A picture has the label in 0.2; the class is then detected in 0.5, else in 0.3; where it is, it is kept in
-        // 0.6 and in 0.4.
-        let chances: [f64; 6] =
-            [0.2 * 0.5 * 0.6, 0.2 * 0.5 * 0.4, 0.2 * 0.5, 0.8 * 0.3 * 0.4, 0.8 * 0.3 * 0.6, 0.8 * 0.7];
+        // A picture has the label in 0.2; the class is then detected in 0.5, else in 0.3; where it
+        // is, it is kept in 0.6 and in 0.4.
+        let chances: [f64; 6] = [
+            0.2 * 0.5 * 0.6,
+            0.2 * 0.5 * 0.4,
+            0.2 * 0.5,
+            0.8 * 0.3 * 0.4,
+            0.8 * 0.3 * 0.6,
+            0.8 * 0.7,
+        ];
         let truth = 0.6 - 0.4;
         let mut covered = 0;
         let corpora = 1000;
@@ -144,7 +168,8 @@ mod tests {
                 });
                 counts[kind.unwrap_or(5)] += 1;
             }
-            let (lower, upper) = percentile_interval_of_counts(&counts, contrast, 500, corpus).unwrap();
+            let (lower, upper) =
+                percentile_interval_of_counts(&counts, contrast, 500, corpus).unwrap();
             covered += u64::from((lower..=upper).contains(&truth));
         }
         let of_a_hundred = 100.0 * covered as f64 / corpora as f64;
@@ -155,6 +180,9 @@ mod tests {
     fn what_is_hardly_ever_defined_has_no_interval() {
         assert_eq!(percentile_interval_of_counts(&[1, 0, 30, 1, 0, 30], contrast, 200, 1), None);
         assert_eq!(percentile_interval_of_counts(&[9, 0], |_| Some(1.0), 200, 1), None);
-        assert_eq!(percentile_interval_of_counts(&[20, 0], |_| Some(1.0), 200, 1), Some((1.0, 1.0)));
+        assert_eq!(
+            percentile_interval_of_counts(&[20, 0], |_| Some(1.0), 200, 1),
+            Some((1.0, 1.0))
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! How well groups of rows are apart: silhouette (Rousseeuw 1987) and the accuracy of the nearest neighbours' vote (Fix
-//! and Hodges 1951), both as scikit-learn defines them.
+//! How well groups of rows are apart: silhouette (Rousseeuw 1987) and the accuracy of the nearest
+//! neighbours' vote (Fix and Hodges 1951), both as scikit-learn defines them.
 //!
-//! In: rows of numbers, and the group of each. Out: a silhouette in `[-1, 1]`, and how many rows are given the right
-//! group by their neighbours.
+//! In: rows of numbers, and the group of each. Out: a silhouette in `[-1, 1]`, and how many rows
+//! are given the right group by their neighbours.
 
 use super::distances::{RowNeighbour, by_row, nearest};
 use super::proportion::Share;
@@ -11,16 +11,18 @@ use ndarray::Array2;
 /// How well groups are apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Separation {
-    /// The mean over all rows of (b - a) / max(a, b), a being the mean distance to the others of the row's group and b
-    /// that to the nearest other group; 0 for a row that is alone in its group.
+    /// The mean over all rows of (b - a) / max(a, b), a being the mean distance to the others of
+    /// the row's group and b that to the nearest other group; 0 for a row that is alone in its
+    /// group.
     pub silhouette: f64,
-    /// Rows that most of their nearest neighbours have the group of, each row being left out of its own vote. Of groups
-    /// with as many votes the first wins.
+    /// Rows that most of their nearest neighbours have the group of, each row being left out of its
+    /// own vote. Of groups with as many votes the first wins.
     pub neighbours: Share,
 }
 
-/// How well `groups`, a number for each row, are apart, with a vote of `count` neighbours; fewer where there are not so
-/// many. `None` where there are fewer than two groups, or every row is a group of its own, or nobody votes.
+/// How well `groups`, a number for each row, are apart, with a vote of `count` neighbours; fewer
+/// where there are not so many. `None` where there are fewer than two groups, or every row is a
+/// group of its own, or nobody votes.
 ///
 /// # Panics
 /// There are not as many groups as rows.
@@ -36,7 +38,8 @@ pub fn separation(rows: &Array2<f64>, groups: &[usize], count: usize) -> Option<
         let right = vote(&nearest(row, squares, count), groups, sizes.len()) == groups[row];
         (silhouette(row, squares, groups, &sizes), right)
     });
-    let silhouette = of_rows.iter().map(|(silhouette, _)| silhouette).sum::<f64>() / rows.nrows() as f64;
+    let silhouette =
+        of_rows.iter().map(|(silhouette, _)| silhouette).sum::<f64>() / rows.nrows() as f64;
     let right = of_rows.iter().filter(|(_, right)| *right).count();
     Some(Separation { silhouette, neighbours: Share::of(right as u64, rows.nrows() as u64)? })
 }
@@ -51,7 +54,8 @@ fn silhouette(row: usize, squares: &[f64], groups: &[usize], sizes: &[usize]) ->
     }
     let within = sums[own] / (sizes[own] - 1) as f64;
     let others = (0..sizes.len()).filter(|&group| group != own && sizes[group] > 0);
-    let between = others.map(|group| sums[group] / sizes[group] as f64).fold(f64::INFINITY, f64::min);
+    let between =
+        others.map(|group| sums[group] / sizes[group] as f64).fold(f64::INFINITY, f64::min);
     let larger = within.max(between);
     // All rows in question lie on one point.
     if larger > 0.0 { (between - within) / larger } else { 0.0 }
@@ -61,7 +65,8 @@ fn silhouette(row: usize, squares: &[f64], groups: &[usize], sizes: &[usize]) ->
 fn vote(neighbours: &[RowNeighbour], groups: &[usize], number_of_groups: usize) -> usize {
     let mut votes = vec![0; number_of_groups];
     neighbours.iter().for_each(|neighbour| votes[groups[neighbour.row]] += 1);
-    (0..number_of_groups).fold(0, |best, group| if votes[group] > votes[best] { group } else { best })
+    (0..number_of_groups)
+        .fold(0, |best, group| if votes[group] > votes[best] { group } else { best })
 }
 
 #[cfg(test)]

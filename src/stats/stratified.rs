@@ -1,8 +1,8 @@
-//! One association in several groups of cases (strata): how strong it is within them, and whether it is as strong in
-//! all.
+//! One association in several groups of cases (strata): how strong it is within them, and whether
+//! it is as strong in all.
 //!
-//! In: a table a stratum. Out: the common odds ratio with its interval, and p-values in `[0, 1]`; `None` where nothing
-//! can be said.
+//! In: a table a stratum. Out: the common odds ratio with its interval, and p-values in `[0, 1]`;
+//! `None` where nothing can be said.
 
 use super::proportion::Z;
 use super::{TwoByTwo, ValueWithInterval};
@@ -11,16 +11,18 @@ use statrs::function::gamma::gamma_ur;
 /// What several strata say together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stratified {
-    /// Strata that say something: both groups have cases, and some but not all cases have the property.
+    /// Strata that say something: both groups have cases, and some but not all cases have the
+    /// property.
     pub strata: usize,
-    /// The common odds ratio (Mantel and Haenszel 1959) with its interval at 95 % (Robins, Breslow and Greenland 1986);
-    /// `None` where it is 0 or infinite.
+    /// The common odds ratio (Mantel and Haenszel 1959) with its interval at 95 % (Robins, Breslow
+    /// and Greenland 1986); `None` where it is 0 or infinite.
     pub odds_ratio: Option<ValueWithInterval>,
-    /// Whether chance alone could make the association within the strata: the p-value of the test of Cochran, Mantel
-    /// and Haenszel, without a correction for continuity.
+    /// Whether chance alone could make the association within the strata: the p-value of the test
+    /// of Cochran, Mantel and Haenszel, without a correction for continuity.
     pub p_value: f64,
-    /// Whether the odds ratio could be the same in all: the p-value of the test of Breslow and Day (1980) with Tarone's
-    /// correction (1985); `None` for a single stratum, or without a common odds ratio.
+    /// Whether the odds ratio could be the same in all: the p-value of the test of Breslow and Day
+    /// (1980) with Tarone's correction (1985); `None` for a single stratum, or without a common
+    /// odds ratio.
     pub homogeneity_p_value: Option<f64>,
 }
 
@@ -38,7 +40,8 @@ fn numbers(table: &TwoByTwo) -> ([f64; 4], f64) {
 
 /// What the strata say together; `None` where none says anything.
 pub fn stratified(strata: &[TwoByTwo]) -> Option<Stratified> {
-    let tables: Vec<([f64; 4], f64)> = strata.iter().filter(|one| !one.has_empty_margin()).map(numbers).collect();
+    let tables: Vec<([f64; 4], f64)> =
+        strata.iter().filter(|one| !one.has_empty_margin()).map(numbers).collect();
     if tables.is_empty() {
         return None;
     }
@@ -53,7 +56,8 @@ pub fn stratified(strata: &[TwoByTwo]) -> Option<Stratified> {
         strata: tables.len(),
         odds_ratio,
         p_value: tail(excess * excess / variance, 1),
-        homogeneity_p_value: several.map(|odds| tail(breslow_day_tarone(&tables, odds.value), tables.len() - 1)),
+        homogeneity_p_value: several
+            .map(|odds| tail(breslow_day_tarone(&tables, odds.value), tables.len() - 1)),
     })
 }
 
@@ -83,8 +87,11 @@ fn breslow_day_tarone(tables: &[([f64; 4], f64)], odds: f64) -> f64 {
     for ([a, b, c, d], _) in tables {
         let (group, with) = (a + b, a + c);
         let expected = expected_with(group, with, d - a, odds);
-        let variance =
-            1.0 / (1.0 / expected + 1.0 / (group - expected) + 1.0 / (with - expected) + 1.0 / (d - a + expected));
+        let variance = 1.0
+            / (1.0 / expected
+                + 1.0 / (group - expected)
+                + 1.0 / (with - expected)
+                + 1.0 / (d - a + expected));
         statistic += (a - expected).powi(2) / variance;
         distance += a - expected;
         variances += variance;
@@ -92,11 +99,13 @@ fn breslow_day_tarone(tables: &[([f64; 4], f64)], odds: f64) -> f64 {
     statistic - distance * distance / variances
 }
 
-/// The first count of a table with these margins whose odds ratio is `odds`: x (rest + x) = odds (group - x) (with -
-/// x), where `rest` is the last count less the first.
+/// The first count of a table with these margins whose odds ratio is `odds`: x (rest + x) = odds
+/// (group - x) (with - x), where `rest` is the last count less the first.
 fn expected_with(group: f64, with: f64, rest: f64, odds: f64) -> f64 {
-    let (square, linear, constant) = (1.0 - odds, rest + odds * (group + with), -odds * group * with);
-    // The root between 0 and both margins, in the form that does not cancel; of odds 1 the equation is linear.
+    let (square, linear, constant) =
+        (1.0 - odds, rest + odds * (group + with), -odds * group * with);
+    // The root between 0 and both margins, in the form that does not cancel; of odds 1 the equation
+    // is linear.
     let root = (linear * linear - 4.0 * square * constant).max(0.0).sqrt();
     match linear < 0.0 {
         true => (root - linear) / (2.0 * square),
@@ -109,7 +118,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn table(first_with: u64, first_without: u64, second_with: u64, second_without: u64) -> TwoByTwo {
+    fn table(
+        first_with: u64,
+        first_without: u64,
+        second_with: u64,
+        second_without: u64,
+    ) -> TwoByTwo {
         TwoByTwo { first_with, first_without, second_with, second_without }
     }
 

@@ -1,34 +1,38 @@
-//! t-SNE (van der Maaten and Hinton 2008) with the forces of Barnes and Hut (van der Maaten 2014), as the crate bhtsne
-//! computes it, made the same at every run and for any number of threads.
+//! t-SNE (van der Maaten and Hinton 2008) with the forces of Barnes and Hut (van der Maaten 2014),
+//! as the crate bhtsne computes it, made the same at every run and for any number of threads.
 //!
-//! In: rows of numbers, the columns in the order of their importance. Out: a point of the plane for each row. The crate
-//! by itself draws a start and the vantage points of its neighbour search from the operating system's random numbers,
-//! and its last digits follow the number of threads; so it is given the exact neighbours and the start, and one thread.
+//! In: rows of numbers, the columns in the order of their importance. Out: a point of the plane for
+//! each row. The crate by itself draws a start and the vantage points of its neighbour search from
+//! the operating system's random numbers, and its last digits follow the number of threads; so it
+//! is given the exact neighbours and the start, and one thread.
 
 use super::distances::{by_row, nearest};
 use crate::random::Random;
 use bhtsne::{Neighbor, tSNE};
 use ndarray::{Array2, Axis};
 
-/// Forces of cells that look smaller than this are those of their centre (van der Maaten 2014; scikit-learn's default).
+/// Forces of cells that look smaller than this are those of their centre (van der Maaten 2014;
+/// scikit-learn's default).
 const ANGLE: f64 = 0.5;
 
 /// Standard deviation of the start's first column (Kobak and Berens 2019; scikit-learn's, too).
 const START: f64 = 1e-4;
 
-/// What is drawn by the seed beside it: a hundredth, so that equal rows do not begin at one point, from where they
-/// would never part.
+/// What is drawn by the seed beside it: a hundredth, so that equal rows do not begin at one point,
+/// from where they would never part.
 const NOISE: f64 = 1e-6;
 
-/// The learning rate is the number of rows by this, the factor of exaggeration (Belkina et al. 2019), and at least
-/// [`LEAST_RATE`]. It is what scikit-learn chooses, whose gradient has the factor 4 that the crate leaves out; with the
-/// crate's own choice, a quarter of it, 1000 iterations are too few for 10,000 rows.
+/// The learning rate is the number of rows by this, the factor of exaggeration (Belkina et al.
+/// 2019), and at least [`LEAST_RATE`]. It is what scikit-learn chooses, whose gradient has the
+/// factor 4 that the crate leaves out; with the crate's own choice, a quarter of it, 1000
+/// iterations are too few for 10,000 rows.
 const ROWS_BY_RATE: f64 = 12.0;
 
 /// The least learning rate.
 const LEAST_RATE: f64 = 200.0;
 
-/// The fewest iterations: the first 250 draw the rows together with exaggerated forces, and what follows lets them go.
+/// The fewest iterations: the first 250 draw the rows together with exaggerated forces, and what
+/// follows lets them go.
 pub const FEWEST_ITERATIONS: usize = 500;
 
 /// How it is done.
@@ -47,23 +51,28 @@ pub struct TsneSettings {
 pub struct TsneEmbedding {
     /// One a row (rows, 2).
     pub points: Array2<f64>,
-    /// What is minimised: the divergence (Kullback and Leibler 1951) of the neighbourhoods in the plane from those of
-    /// the data.
+    /// What is minimised: the divergence (Kullback and Leibler 1951) of the neighbourhoods in the
+    /// plane from those of the data.
     pub divergence: Option<f64>,
 }
 
-/// The largest perplexity for so many rows: three times as many neighbours are looked at, as van der Maaten's
-/// implementation does. Below 2 there is no embedding.
+/// The largest perplexity for so many rows: three times as many neighbours are looked at, as van
+/// der Maaten's implementation does. Below 2 there is no embedding.
 pub fn largest_perplexity(rows: usize) -> f64 {
     (rows.saturating_sub(1) / 3) as f64
 }
 
-/// Rows embedded in the plane; the first two columns, made small, are where they begin. `None` when the perplexity is
-/// below 2 or above [`largest_perplexity`], when there are too few iterations or no columns, or a number is not finite.
+/// Rows embedded in the plane; the first two columns, made small, are where they begin. `None` when
+/// the perplexity is below 2 or above [`largest_perplexity`], when there are too few iterations or
+/// no columns, or a number is not finite.
 pub fn t_sne(rows: &Array2<f64>, settings: TsneSettings) -> Option<TsneEmbedding> {
     let TsneSettings { perplexity, iterations, seed } = settings;
     let possible = perplexity >= 2.0 && perplexity <= largest_perplexity(rows.nrows());
-    if !possible || iterations < FEWEST_ITERATIONS || rows.ncols() == 0 || rows.iter().any(|value| !value.is_finite()) {
+    if !possible
+        || iterations < FEWEST_ITERATIONS
+        || rows.ncols() == 0
+        || rows.iter().any(|value| !value.is_finite())
+    {
         return None;
     }
     let looked_at = (3.0 * perplexity) as usize;
@@ -74,27 +83,40 @@ pub fn t_sne(rows: &Array2<f64>, settings: TsneSettings) -> Option<TsneEmbedding
     let start = start(rows, seed);
     // The crate asks nothing of the rows themselves when it is given their neighbours.
     let places = vec![(); rows.nrows()];
-    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread more can be started");
+    let one_thread = rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .build()
+        .expect("a thread more can be started");
     let (points, divergence) = one_thread.install(|| {
         let mut t_sne = tSNE::<f64, ()>::new(&places);
         let rate = (rows.nrows() as f64 / ROWS_BY_RATE).max(LEAST_RATE);
-        t_sne.perplexity(perplexity).epochs(iterations).learning_rate(rate).initial_embedding(start);
+        t_sne
+            .perplexity(perplexity)
+            .epochs(iterations)
+            .learning_rate(rate)
+            .initial_embedding(start);
         t_sne.barnes_hut_with_neighbors(ANGLE, &neighbours);
         (t_sne.embedding(), t_sne.kl_divergence())
     });
     let points = Array2::from_shape_vec((rows.nrows(), 2), points).ok()?;
     let finite = points.iter().all(|value| value.is_finite());
-    finite.then_some(TsneEmbedding { points, divergence: divergence.filter(|divergence| divergence.is_finite()) })
+    finite.then_some(TsneEmbedding {
+        points,
+        divergence: divergence.filter(|divergence| divergence.is_finite()),
+    })
 }
 
 /// Where the rows begin, row by row.
 fn start(rows: &Array2<f64>, seed: u64) -> Vec<f64> {
     let first = rows.index_axis(Axis(1), 0);
     let mean = first.mean().unwrap_or(0.0);
-    let deviation = first.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / first.len() as f64;
+    let deviation =
+        first.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / first.len() as f64;
     let scale = if deviation > 0.0 { START / deviation.sqrt() } else { 0.0 };
     let noise = Random::of_text(seed, "t-SNE").spread(2 * rows.nrows(), NOISE);
-    let value = |place: usize| rows.get((place / 2, place % 2)).map_or(0.0, |value| scale * value) + noise[place];
+    let value = |place: usize| {
+        rows.get((place / 2, place % 2)).map_or(0.0, |value| scale * value) + noise[place]
+    };
     (0..2 * rows.nrows()).map(value).collect()
 }
 

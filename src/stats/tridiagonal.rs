@@ -1,5 +1,6 @@
-//! Eigenvalues and eigenvectors of symmetric tridiagonal matrices, by the QL algorithm with implicit shifts (Bowdler,
-//! Martin, Reinsch, Wilkinson 1968; Golub and Van Loan, Matrix Computations, 4th edition, section 8.3).
+//! Eigenvalues and eigenvectors of symmetric tridiagonal matrices, by the QL algorithm with
+//! implicit shifts (Bowdler, Martin, Reinsch, Wilkinson 1968; Golub and Van Loan, Matrix
+//! Computations, 4th edition, section 8.3).
 //!
 //! In: diagonal and subdiagonal. Out: eigenvalues, the largest first, each with its eigenvector.
 
@@ -8,9 +9,9 @@ use ndarray::Array2;
 /// QL steps for one eigenvalue; two or three are usual.
 const STEPS: usize = 60;
 
-/// Eigenvalues, the largest first, and in the rows of a matrix their eigenvectors of length 1, of the matrix with this
-/// diagonal and the numbers `below` it; `None` when an eigenvalue is not found, which happens only where a number is
-/// not finite.
+/// Eigenvalues, the largest first, and in the rows of a matrix their eigenvectors of length 1, of
+/// the matrix with this diagonal and the numbers `below` it; `None` when an eigenvalue is not
+/// found, which happens only where a number is not finite.
 ///
 /// # Panics
 /// `below` has not one number fewer than `diagonal`.
@@ -50,8 +51,15 @@ fn end_of_block(values: &[f64], off: &[f64], first: usize) -> usize {
     (first..values.len() - 1).find(vanishes).unwrap_or(values.len() - 1)
 }
 
-/// One implicit QL step on the block from `first` to `last`; `vectors` holds the eigenvectors in its rows.
-fn ql_step(values: &mut [f64], off: &mut [f64], vectors: &mut Array2<f64>, first: usize, last: usize) {
+/// One implicit QL step on the block from `first` to `last`; `vectors` holds the eigenvectors in
+/// its rows.
+fn ql_step(
+    values: &mut [f64],
+    off: &mut [f64],
+    vectors: &mut Array2<f64>,
+    first: usize,
+    last: usize,
+) {
     // Wilkinson's shift.
     let half = (values[first + 1] - values[first]) / (2.0 * off[first]);
     let shift = values[first] - off[first] / (half + 1.0_f64.hypot(half).copysign(half));
@@ -73,7 +81,8 @@ fn ql_step(values: &mut [f64], off: &mut [f64], vectors: &mut Array2<f64>, first
         moved = sine * turned;
         values[row + 1] = g + moved;
         g = cosine * turned - b;
-        let (mut upper, mut lower) = vectors.multi_slice_mut((ndarray::s![row, ..], ndarray::s![row + 1, ..]));
+        let (mut upper, mut lower) =
+            vectors.multi_slice_mut((ndarray::s![row, ..], ndarray::s![row + 1, ..]));
         for (upper, lower) in upper.iter_mut().zip(&mut lower) {
             (*upper, *lower) = (cosine * *upper - sine * *lower, sine * *upper + cosine * *lower);
         }

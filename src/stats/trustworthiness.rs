@@ -1,19 +1,24 @@
-//! Whether an embedding can be trusted: whether those that are near in the picture are near in the data (Venna and
-//! Kaski 2001; van der Maaten 2009), as scikit-learn defines it.
+//! Whether an embedding can be trusted: whether those that are near in the picture are near in the
+//! data (Venna and Kaski 2001; van der Maaten 2009), as scikit-learn defines it.
 //!
-//! In: rows of numbers, and embeddings of them. Out: a number in `[0, 1]` for each embedding, 1 where all neighbours in
-//! it are neighbours in the data too.
+//! In: rows of numbers, and embeddings of them. Out: a number in `[0, 1]` for each embedding, 1
+//! where all neighbours in it are neighbours in the data too.
 
 use super::distances::{by_row, nearest};
 use ndarray::Array2;
 
-/// The trustworthiness of each embedding of `rows` by `count` neighbours: 1 less the sum, over rows and their
-/// neighbours in the embedding, of how many places beyond `count` the neighbour has in the order of distances in the
-/// data, as a share of the largest such sum. `None` when `count` is 0 or not below half the number of rows.
+/// The trustworthiness of each embedding of `rows` by `count` neighbours: 1 less the sum, over rows
+/// and their neighbours in the embedding, of how many places beyond `count` the neighbour has in
+/// the order of distances in the data, as a share of the largest such sum. `None` when `count` is 0
+/// or not below half the number of rows.
 ///
 /// # Panics
 /// An embedding has not as many rows.
-pub fn trustworthiness(rows: &Array2<f64>, embeddings: &[&Array2<f64>], count: usize) -> Option<Vec<f64>> {
+pub fn trustworthiness(
+    rows: &Array2<f64>,
+    embeddings: &[&Array2<f64>],
+    count: usize,
+) -> Option<Vec<f64>> {
     let n = rows.nrows();
     if count == 0 || 2 * count >= n {
         return None;
@@ -26,15 +31,20 @@ pub fn trustworthiness(rows: &Array2<f64>, embeddings: &[&Array2<f64>], count: u
     let of_rows = by_row(rows, |row, squares| {
         let beyond = |neighbour: usize| {
             let square = squares[neighbour];
-            let closer = |other: usize| squares[other] < square || (squares[other] == square && other < neighbour);
+            let closer = |other: usize| {
+                squares[other] < square || (squares[other] == square && other < neighbour)
+            };
             // Counted from 1, without the row itself.
             let place = 1 + (0..n).filter(|&other| other != row && closer(other)).count();
             place.saturating_sub(count)
         };
-        near.iter().map(|near| near[row].iter().map(|one| beyond(one.row)).sum()).collect::<Vec<usize>>()
+        near.iter()
+            .map(|near| near[row].iter().map(|one| beyond(one.row)).sum())
+            .collect::<Vec<usize>>()
     });
     let (n, k) = (n as f64, count as f64);
-    let sum = |embedding: usize| of_rows.iter().map(|places| places[embedding]).sum::<usize>() as f64;
+    let sum =
+        |embedding: usize| of_rows.iter().map(|places| places[embedding]).sum::<usize>() as f64;
     Some(
         (0..embeddings.len())
             .map(|embedding| 1.0 - 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0)) * sum(embedding))

@@ -1,12 +1,13 @@
-//! Changes of how an example looks that leave what it shows: mirror image, light, colour, sharpness, grain. They make
-//! the networks look at shapes and not at the exact palette of one style of drawing.
+//! Changes of how an example looks that leave what it shows: mirror image, light, colour,
+//! sharpness, grain. They make the networks look at shapes and not at the exact palette of one
+//! style of drawing.
 
 use super::Example;
 use crate::image::{BoundingBox, Filter, Rgb8, Size, resize};
 use crate::random::Random;
 
-/// `example` as it would look mirrored (half of the time), in other light and colours, less sharp (a quarter), with
-/// grain.
+/// `example` as it would look mirrored (half of the time), in other light and colours, less sharp
+/// (a quarter), with grain.
 pub fn augment(example: &mut Example, random: &mut Random) {
     if random.uniform(0.0, 1.0) < 0.5 {
         mirror(example);
@@ -25,7 +26,8 @@ pub fn augment(example: &mut Example, random: &mut Random) {
         let bits = random.next_u64();
         for (channel, value) in toned.into_iter().enumerate() {
             let noise = ((bits >> (16 * channel)) & 0xffff) as f32 / 32_768.0 - 1.0;
-            pixel[channel] = (grey + saturation * (value - grey) + grain * noise + 0.5).clamp(0.0, 255.0) as u8;
+            pixel[channel] =
+                (grey + saturation * (value - grey) + grain * noise + 0.5).clamp(0.0, 255.0) as u8;
         }
     }
 }
@@ -50,7 +52,8 @@ fn blurred(picture: &Rgb8, share: f64) -> Rgb8 {
     resize(&small, size, Filter::Bilinear)
 }
 
-/// Per channel what becomes of each of the 256 values: a common gamma, contrast and brightness, and a cast of colour.
+/// Per channel what becomes of each of the 256 values: a common gamma, contrast and brightness, and
+/// a cast of colour.
 fn tones(random: &mut Random) -> [[u8; 256]; 3] {
     let gamma = random.uniform(-0.4, 0.4).exp();
     let contrast = random.uniform(0.6, 1.3);
@@ -59,7 +62,8 @@ fn tones(random: &mut Random) -> [[u8; 256]; 3] {
         let cast = random.uniform(0.85, 1.15);
         std::array::from_fn(|value| {
             let curved = 255.0 * (value as f64 / 255.0).powf(gamma);
-            (cast * ((curved - 127.5) * contrast + 127.5) + brightness + 0.5).clamp(0.0, 255.0) as u8
+            (cast * ((curved - 127.5) * contrast + 127.5) + brightness + 0.5).clamp(0.0, 255.0)
+                as u8
         })
     })
 }
@@ -72,7 +76,12 @@ mod tests {
         let size = Size::new(5, 3);
         let mut picture = Rgb8::filled(size, [10, 20, 30]);
         picture.data_mut()[..3].copy_from_slice(&[200, 100, 50]);
-        Example { picture, boxes: vec![(7, BoundingBox::new(0.0, 0.0, 2.0, 1.0))], kinds: Vec::new(), label: 3 }
+        Example {
+            picture,
+            boxes: vec![(7, BoundingBox::new(0.0, 0.0, 2.0, 1.0))],
+            kinds: Vec::new(),
+            label: 3,
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What is said of the trained networks: `metrics.json` for programs, the model card `README.md` for people.
+//! What is said of the trained networks: `metrics.json` for programs, the model card `README.md`
+//! for people.
 
 use super::average_precision::mean;
 use super::evaluate::{Accuracy, Found};
@@ -58,8 +59,8 @@ pub struct Training {
 pub struct DetectorScore {
     /// Held-out scenes.
     pub scenes: usize,
-    /// Mean over the classes of the average precision at IoU 0.5, boxes suppressed as the paper's preset does; `None`
-    /// where no class occurs.
+    /// Mean over the classes of the average precision at IoU 0.5, boxes suppressed as the paper's
+    /// preset does; `None` where no class occurs.
     pub map50: Option<f64>,
     /// The same with suppression at IoU [`USUAL_NMS_IOU`].
     pub map50_usual_nms: Option<f64>,
@@ -95,11 +96,14 @@ impl DetectorScore {
 impl EmotionScore {
     /// Of the labels that occur.
     pub fn of(accuracy: &Accuracy, labels: &[String]) -> Self {
-        let occurring = labels.iter().zip(&accuracy.per_label).filter(|(_, (examples, _))| *examples > 0);
+        let occurring =
+            labels.iter().zip(&accuracy.per_label).filter(|(_, (examples, _))| *examples > 0);
         Self {
             scenes: accuracy.examples,
             accuracy: accuracy.share(),
-            per_label: occurring.map(|(label, &(examples, right))| (label.clone(), examples, right)).collect(),
+            per_label: occurring
+                .map(|(label, &(examples, right))| (label.clone(), examples, right))
+                .collect(),
         }
     }
 }
@@ -114,8 +118,9 @@ impl Metrics {
         if !path.exists() {
             return Ok(Self::default());
         }
-        serde_json::from_str(&read_text(&path)?)
-            .map_err(|error| Error::file(&path, format!("no metrics of `train-demo`: {error}; delete it")))
+        serde_json::from_str(&read_text(&path)?).map_err(|error| {
+            Error::file(&path, format!("no metrics of `train-demo`: {error}; delete it"))
+        })
     }
 
     /// Writes `metrics.json` and `README.md` into `folder`.
@@ -135,10 +140,14 @@ impl Metrics {
     fn card(&self) -> String {
         let mut text = String::from(INTRODUCTION);
         text.push_str(
-            "\n## Measured\n\nOn held-out scenes (another seed), run as `analyze` runs them, labels without noise.\n",
+            "\n## Measured\n\nOn held-out scenes (another seed), run as `analyze` runs them, \
+             labels without noise.\n",
         );
-        text.push_str("\n| network | style | scenes | measure | value |\n| --- | --- | --- | --- | --- |\n");
-        let number = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
+        text.push_str(
+            "\n| network | style | scenes | measure | value |\n| --- | --- | --- | --- | --- |\n",
+        );
+        let number =
+            |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.3}"));
         // Writing to a String cannot fail.
         let styles = |(name, measured): (&String, &Measured<DetectorScore>)| {
             measured
@@ -151,29 +160,40 @@ impl Metrics {
             let DetectorScore { scenes, map50, map50_usual_nms, .. } = score;
             let _ = writeln!(
                 text,
-                "| {name} | {style} | {scenes} | mAP@0.5, the paper's suppression (IoU 0.005) | {} |",
+                "| {name} | {style} | {scenes} | mAP@0.5, the paper's suppression (IoU 0.005) | {} \
+                 |",
                 number(map50)
             );
             let _ = writeln!(
                 text,
-                "| {name} | {style} | {scenes} | mAP@0.5, suppression at IoU {USUAL_NMS_IOU} | {} |",
+                "| {name} | {style} | {scenes} | mAP@0.5, suppression at IoU {USUAL_NMS_IOU} | {} \
+                 |",
                 number(map50_usual_nms)
             );
         }
         for (name, measured) in &self.emotion_networks {
             for (style, score) in &measured.styles {
-                let _ = writeln!(text, "| {name} | {style} | {} | accuracy | {:.3} |", score.scenes, score.accuracy);
+                let _ = writeln!(
+                    text,
+                    "| {name} | {style} | {} | accuracy | {:.3} |",
+                    score.scenes, score.accuracy
+                );
             }
         }
         text.push_str("\nPer class and per label: `metrics.json`.\n\n## Trained\n\n");
-        text.push_str("| network | parameters | seed | steps | batch | rate | minutes | on |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+        text.push_str(
+            "| network | parameters | seed | steps | batch | rate | minutes | on |\n| --- | --- | \
+             --- | --- | --- | --- | --- | --- |\n",
+        );
         let detectors = self.detectors.iter().map(|(name, m)| (name, m.parameters, &m.trainings));
-        let emotions = self.emotion_networks.iter().map(|(name, m)| (name, m.parameters, &m.trainings));
+        let emotions =
+            self.emotion_networks.iter().map(|(name, m)| (name, m.parameters, &m.trainings));
         for (name, parameters, trainings) in detectors.chain(emotions) {
             for Training { seed, steps, batch, rate, minutes, machine } in trainings {
                 let _ = writeln!(
                     text,
-                    "| {name} | {parameters} | {seed} | {steps} | {batch} | {rate} | {minutes:.0} | {machine} |"
+                    "| {name} | {parameters} | {seed} | {steps} | {batch} | {rate} | {minutes:.0} \
+                     | {machine} |"
                 );
             }
         }
@@ -225,20 +245,35 @@ mod tests {
     fn what_is_written_is_read_again_and_the_card_has_the_figures() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Metrics::read(folder.path()).unwrap(), Metrics::default());
-        let training = Training { seed: 7, steps: 12, batch: 3, rate: 0.25, minutes: 1.5, machine: "cpu".into() };
+        let training = Training {
+            seed: 7,
+            steps: 12,
+            batch: 3,
+            rate: 0.25,
+            minutes: 1.5,
+            machine: "cpu".into(),
+        };
         let score = DetectorScore {
             scenes: 9,
             map50: Some(0.8125),
             map50_usual_nms: None,
             per_class: vec![("Dog".into(), Some(0.5)), ("Cake".into(), None)],
         };
-        let detector =
-            Measured { parameters: 1234, trainings: vec![training], styles: vec![("held-out".into(), score)] };
-        let metrics = Metrics { detectors: [("detector".to_string(), detector)].into(), ..Metrics::default() };
+        let detector = Measured {
+            parameters: 1234,
+            trainings: vec![training],
+            styles: vec![("held-out".into(), score)],
+        };
+        let metrics = Metrics {
+            detectors: [("detector".to_string(), detector)].into(),
+            ..Metrics::default()
+        };
         metrics.write(folder.path()).unwrap();
         assert_eq!(Metrics::read(folder.path()).unwrap(), metrics);
         let card = read_text(&folder.path().join("README.md")).unwrap();
-        assert!(card.contains("| detector | held-out | 9 | mAP@0.5, the paper's suppression (IoU 0.005) | 0.812 |"));
+        assert!(card.contains(
+            "| detector | held-out | 9 | mAP@0.5, the paper's suppression (IoU 0.005) | 0.812 |"
+        ));
         assert!(card.contains("| detector | 1234 | 7 | 12 | 3 | 0.25 | 2 | cpu |"), "{card}");
         assert!(!card.contains("NaN") && card.contains("not EmoNet"));
     }

@@ -67,11 +67,22 @@ mod tests {
 
     #[test]
     fn an_example_is_its_scene() {
-        let drawn = Drawn { graph: graph().clone(), seed: 4, style: Style::Standard, parts: false, label_noise: 0.0 };
+        let drawn = Drawn {
+            graph: graph().clone(),
+            seed: 4,
+            style: Style::Standard,
+            parts: false,
+            label_noise: 0.0,
+        };
         for number in 0..8 {
-            let (scene, example) = (Scene::draw(graph(), 4, number, Style::Standard), drawn.example(number));
-            assert_eq!((example.picture, Some(example.label)), (scene.render(), graph().label(&scene)));
-            let classes: Vec<_> = scene.boxes().into_iter().map(|(at, b)| (scene.objects[at].class, b)).collect();
+            let (scene, example) =
+                (Scene::draw(graph(), 4, number, Style::Standard), drawn.example(number));
+            assert_eq!(
+                (example.picture, Some(example.label)),
+                (scene.render(), graph().label(&scene))
+            );
+            let classes: Vec<_> =
+                scene.boxes().into_iter().map(|(at, b)| (scene.objects[at].class, b)).collect();
             assert_eq!(example.boxes, classes);
             assert_eq!(example.kinds.len(), example.boxes.len());
             assert!(example.kinds.iter().all(|(kind, _)| *kind < drawn.kinds()));

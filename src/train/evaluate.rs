@@ -1,4 +1,5 @@
-//! How good two networks are on examples they were not trained with, run exactly as `analyze` runs them.
+//! How good two networks are on examples they were not trained with, run exactly as `analyze` runs
+//! them.
 
 use super::average_precision::{Truth, average_precision, mean};
 use super::detector::letterboxed;
@@ -25,8 +26,8 @@ pub struct Found {
     pub truth: Vec<Truth>,
 }
 
-/// Runs `detector` on examples 0 to `count` - 1. Detections come with the detector's own suppression; `nms_iou` may ask
-/// for more.
+/// Runs `detector` on examples 0 to `count` - 1. Detections come with the detector's own
+/// suppression; `nms_iou` may ask for more.
 ///
 /// # Errors
 /// The network could not be run.
@@ -39,8 +40,11 @@ pub fn detections(
 ) -> Result<Found> {
     let mut found = Found::default();
     let input = detector.input();
-    let make =
-        |number| batch(number, count).map(|index| letterboxed(&examples.example(index), input)).collect::<Vec<_>>();
+    let make = |number| {
+        batch(number, count)
+            .map(|index| letterboxed(&examples.example(index), input))
+            .collect::<Vec<_>>()
+    };
     stream::in_order(count.div_ceil(BATCH), threads, make, |number, examples| {
         let pictures: Vec<&Rgb8> = examples.iter().map(|example| &example.picture).collect();
         found.detections.extend(detector.detect(&pictures)?);

@@ -1,4 +1,5 @@
-//! The first weights of a network: of networks trained before, of published backbones, and random numbers.
+//! The first weights of a network: of networks trained before, of published backbones, and random
+//! numbers.
 
 use crate::networks::parameters::{TensorRole, TensorSource};
 use crate::nn::weights::{Array, StateDict};
@@ -14,19 +15,21 @@ pub struct FirstWeights {
     known: BTreeMap<String, (PathBuf, Array)>,
     seed: u64,
     device: Device,
-    /// Whether a tensor, by its name, belongs to a backbone, whose shapes must be those of its file.
+    /// Whether a tensor, by its name, belongs to a backbone, whose shapes must be those of its
+    /// file.
     is_backbone: fn(&str) -> bool,
 }
 
 impl FirstWeights {
-    /// Random numbers alone, from `seed`. `is_backbone` tells by a tensor's name whether it belongs to a backbone,
-    /// whose shapes must be those of its file.
+    /// Random numbers alone, from `seed`. `is_backbone` tells by a tensor's name whether it belongs
+    /// to a backbone, whose shapes must be those of its file.
     pub fn random(seed: u64, device: Device, is_backbone: fn(&str) -> bool) -> Self {
         Self { known: BTreeMap::new(), seed, device, is_backbone }
     }
 
-    /// Adds the tensors of a network that was trained here, under their own names. What stands on its backbones and has
-    /// another shape in the new network, which may have fewer blocks or other labels, begins from random numbers.
+    /// Adds the tensors of a network that was trained here, under their own names. What stands on
+    /// its backbones and has another shape in the new network, which may have fewer blocks or other
+    /// labels, begins from random numbers.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -34,8 +37,9 @@ impl FirstWeights {
         self.add(weights, |name| Some(name.clone()))
     }
 
-    /// Adds a backbone's tensors as those whose names begin with `prefix`: from a file with torchvision's names, or
-    /// from a network that was trained here and has such tensors. What does not belong to the backbone is not used.
+    /// Adds a backbone's tensors as those whose names begin with `prefix`: from a file with
+    /// torchvision's names, or from a network that was trained here and has such tensors. What does
+    /// not belong to the backbone is not used.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -49,7 +53,10 @@ impl FirstWeights {
             true => Ok(()),
             false => Err(Error::file(
                 weights,
-                format!("has no weights of a backbone: neither torchvision's (features.*) nor `{prefix}features.*`"),
+                format!(
+                    "has no weights of a backbone: neither torchvision's (features.*) nor \
+                     `{prefix}features.*`"
+                ),
             )),
         }
     }
@@ -66,19 +73,21 @@ impl FirstWeights {
 
     fn add(&mut self, weights: &Path, named: impl Fn(&String) -> Option<String>) -> Result<()> {
         let state = StateDict::open(weights)?;
-        let entry = |(name, array): (String, Array)| Some((named(&name)?, (weights.to_path_buf(), array)));
+        let entry =
+            |(name, array): (String, Array)| Some((named(&name)?, (weights.to_path_buf(), array)));
         self.known.extend(state.arrays.into_iter().filter_map(entry));
         Ok(())
     }
 
-    /// The random numbers that the last layer's tensor `name`, of which nothing is known, begins from.
+    /// The random numbers that the last layer's tensor `name`, of which nothing is known, begins
+    /// from.
     pub fn values_of(&self, name: &str, shape: &[i64]) -> Vec<f32> {
         let role = if shape.len() > 1 { TensorRole::Matrix } else { TensorRole::Bias };
         self.values(name, shape, role)
     }
 
-    /// Random numbers by which no layer makes its input larger or smaller: He et al. (2015) before a ReLU; the bounds
-    /// of PyTorch's GRU; no answer preferred.
+    /// Random numbers by which no layer makes its input larger or smaller: He et al. (2015) before
+    /// a ReLU; the bounds of PyTorch's GRU; no answer preferred.
     fn values(&self, name: &str, shape: &[i64], role: TensorRole) -> Vec<f32> {
         let count: i64 = shape.iter().product();
         let inputs: i64 = shape.iter().skip(1).product::<i64>().max(1);
@@ -98,7 +107,9 @@ impl FirstWeights {
 impl FirstWeights {
     fn place(&self, values: &[f32], shape: &[i64]) -> Result<Tensor> {
         Tensor::f_from_slice(values)
-            .and_then(|tensor| tensor.f_to_kind(Kind::Float)?.f_reshape(shape)?.f_to_device(self.device))
+            .and_then(|tensor| {
+                tensor.f_to_kind(Kind::Float)?.f_reshape(shape)?.f_to_device(self.device)
+            })
             .map_err(Error::torch("making the first weights"))
     }
 }

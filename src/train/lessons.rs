@@ -37,11 +37,16 @@ pub(super) struct Showing {
 
 impl Showing {
     /// These pictures, changed like this while they are learnt from.
-    pub(super) fn lessons<'a>(self, items: &'a [LabelledPicture], augmentation: &Augmentation) -> PictureLessons<'a> {
+    pub(super) fn lessons<'a>(
+        self,
+        items: &'a [LabelledPicture],
+        augmentation: &Augmentation,
+    ) -> PictureLessons<'a> {
         let Self { fit, batch, seed, threads, keep, device } = self;
         let kept = keep.then(|| items.iter().map(|_| OnceLock::new()).collect());
         let augmentation = augmentation.clone();
-        let feed = Feed { items, pairs: None, fit: Some(fit), augmentation, batch, threads, seed, kept };
+        let feed =
+            Feed { items, pairs: None, fit: Some(fit), augmentation, batch, threads, seed, kept };
         PictureLessons { feed, device }
     }
 }
@@ -58,18 +63,33 @@ impl PictureLessons<'_> {
                 (Some(fit), 1..) => {
                     let pictures: Vec<&Rgb8> = shown.pictures.iter().collect();
                     // In NCHW order, as the convolutions' own results.
-                    Some(stack(&pictures, fit.input, self.device)?.f_to_kind(Kind::Float)?.f_contiguous()?)
+                    Some(
+                        stack(&pictures, fit.input, self.device)?
+                            .f_to_kind(Kind::Float)?
+                            .f_contiguous()?,
+                    )
                 }
                 _ => None,
             };
             let pairs = match self.feed.pairs {
-                Some(_) => Some(Tensor::f_from_slice(&shown.pairs)?.f_reshape([count, -1])?.f_to_device(self.device)?),
+                Some(_) => Some(
+                    Tensor::f_from_slice(&shown.pairs)?
+                        .f_reshape([count, -1])?
+                        .f_to_device(self.device)?,
+                ),
                 None => None,
             };
             Ok((pixels, pairs, Tensor::f_from_slice(&shown.labels)?.f_to_device(self.device)?))
         };
         let (pixels, pairs, labels) = tensors().map_err(Error::torch("preparing a batch"))?;
-        Ok(Batch { pixels, pairs, means: Vec::new(), labels, numbers: shown.numbers, failures: shown.failures })
+        Ok(Batch {
+            pixels,
+            pairs,
+            means: Vec::new(),
+            labels,
+            numbers: shown.numbers,
+            failures: shown.failures,
+        })
     }
 }
 

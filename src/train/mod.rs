@@ -1,11 +1,12 @@
-//! Training of the two small networks that come with `emocam`: a detector (Darknet cfg and weights, read by the same
-//! engine as YOLOv3) and an emotion network of AlexNet's layers.
+//! Training of the two small networks that come with `emocam`: a detector (Darknet cfg and weights,
+//! read by the same engine as YOLOv3) and an emotion network of AlexNet's layers.
 //!
-//! In: a stream of labelled pictures that are drawn, not collected ([`Examples`]), so that every example is fresh. Out:
-//! weights files that [`crate::regions::darknet`] and [`crate::networks`] load, and their accuracy on pictures of
-//! another stream. Everything random comes from a seed and the example's number: the same seed on the same machine,
-//! with the same number of threads of libtorch, gives the same weights; elsewhere the last digits of each sum differ,
-//! and training makes more of them.
+//! In: a stream of labelled pictures that are drawn, not collected ([`Examples`]), so that every
+//! example is fresh. Out: weights files that [`crate::regions::darknet`] and [`crate::networks`]
+//! load, and their accuracy on pictures of another stream. Everything random comes from a seed and
+//! the example's number: the same seed on the same machine, with the same number of threads of
+//! libtorch, gives the same weights; elsewhere the last digits of each sum differ, and training
+//! makes more of them.
 
 pub mod adapt;
 mod augment;
@@ -42,7 +43,8 @@ pub struct Example {
     pub picture: Rgb8,
     /// Its objects: index of the class, box in pixels of the picture.
     pub boxes: Vec<(usize, BoundingBox)>,
-    /// Its objects once more, by kinds that are finer than the classes: what the emotion network is helped with.
+    /// Its objects once more, by kinds that are finer than the classes: what the emotion network is
+    /// helped with.
     pub kinds: Vec<(usize, BoundingBox)>,
     /// Index of its emotion.
     pub label: usize,
@@ -57,7 +59,8 @@ pub trait Examples: Sync {
     fn kinds(&self) -> usize;
 }
 
-/// Example `number` as it is shown in training: changed by [`augment`], at random by `seed` and its number.
+/// Example `number` as it is shown in training: changed by [`augment`], at random by `seed` and its
+/// number.
 fn augmented(examples: &dyn Examples, seed: u64, number: u64) -> Example {
     let mut example = examples.example(number);
     augment(&mut example, &mut Random::of_text(seed, &format!("augment/{number}")));

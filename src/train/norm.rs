@@ -6,7 +6,8 @@ use tch::{TchError, Tensor};
 /// Share of a batch in the running mean and variance: they remember about 30 batches.
 const MOMENTUM: f64 = 0.03;
 
-/// BatchNorm's factor and running statistics, one number a channel. What is added, beta, is the convolution's bias.
+/// BatchNorm's factor and running statistics, one number a channel. What is added, beta, is the
+/// convolution's bias.
 #[derive(Debug)]
 pub(super) struct Norm {
     pub scale: Tensor,
@@ -27,12 +28,18 @@ impl Norm {
         })
     }
 
-    /// Of `x` (N, channels, rows, columns); `epsilon` is added to the variance under the root. While `training`, the
-    /// batch's own mean and variance are used and noted, else what was noted.
+    /// Of `x` (N, channels, rows, columns); `epsilon` is added to the variance under the root.
+    /// While `training`, the batch's own mean and variance are used and noted, else what was noted.
     ///
     /// # Errors
     /// No memory.
-    pub(super) fn forward(&self, x: &Tensor, bias: &Tensor, epsilon: f64, training: bool) -> Result<Tensor, TchError> {
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        bias: &Tensor,
+        epsilon: f64,
+        training: bool,
+    ) -> Result<Tensor, TchError> {
         let (scale, mean, variance) = (Some(&self.scale), Some(&self.mean), Some(&self.variance));
         x.f_batch_norm(scale, Some(bias), mean, variance, training, MOMENTUM, epsilon, true)
     }

@@ -1,12 +1,13 @@
-//! The steps of both trainings: AdamW (Loshchilov & Hutter 2019) with a linear warm-up, a cosine to zero, and a limit
-//! on the gradient's norm.
+//! The steps of both trainings: AdamW (Loshchilov & Hutter 2019) with a linear warm-up, a cosine to
+//! zero, and a limit on the gradient's norm.
 
 use super::Schedule;
 use crate::{Error, Result};
 use tch::Tensor;
 use tch::nn::{Optimizer, OptimizerConfig, VarStore, adamw};
 
-/// Variables of this group are drawn towards 0: kernels and matrices. The others (biases, BatchNorm) are in group 0.
+/// Variables of this group are drawn towards 0: kernels and matrices. The others (biases,
+/// BatchNorm) are in group 0.
 pub(super) const DECAYED: usize = 1;
 
 /// How much of a weight goes per step and unit of learning rate.
@@ -31,20 +32,29 @@ impl Optimiser {
     /// # Errors
     /// libtorch has no memory.
     pub(super) fn new(store: &VarStore, schedule: Schedule) -> Result<Self> {
-        let mut adam = adamw(0.9, 0.99, 0.0).build(store, schedule.rate).map_err(Error::torch("starting training"))?;
+        let mut adam = adamw(0.9, 0.99, 0.0)
+            .build(store, schedule.rate)
+            .map_err(Error::torch("starting training"))?;
         adam.set_weight_decay_group(DECAYED, WEIGHT_DECAY);
         Ok(Self { adam, schedule })
     }
 
-    /// Step `number` down the gradient of `loss`, whose value is returned; `adjust` may change the gradient first.
+    /// Step `number` down the gradient of `loss`, whose value is returned; `adjust` may change the
+    /// gradient first.
     ///
     /// # Errors
     /// The loss is not a number: the learning rate is too high.
-    pub(super) fn step(&mut self, number: u64, loss: &Tensor, adjust: impl FnOnce() -> Result<()>) -> Result<f64> {
+    pub(super) fn step(
+        &mut self,
+        number: u64,
+        loss: &Tensor,
+        adjust: impl FnOnce() -> Result<()>,
+    ) -> Result<f64> {
         let value = loss.f_double_value(&[]).map_err(Error::torch("reading the loss"))?;
         if !value.is_finite() {
             return Err(Error::Numerics(format!(
-                "training failed at step {number}: the loss is {value}; try a lower learning rate than {}",
+                "training failed at step {number}: the loss is {value}; try a lower learning rate \
+                 than {}",
                 self.schedule.rate
             )));
         }

@@ -1,4 +1,5 @@
-//! What a training came to: how a network does on pictures that nothing was learnt from, with tables and figures.
+//! What a training came to: how a network does on pictures that nothing was learnt from, with
+//! tables and figures.
 
 use super::data::Divided;
 use super::fitting::{Learner, Lessons, StepDone, Trained};
@@ -77,8 +78,8 @@ pub struct Examination<'a> {
 }
 
 impl Examination<'_> {
-    /// Measures, and writes `predictions.csv`, `confusion.csv`, `.png` and `.svg`, `labels.csv` and `failures.csv`.
-    /// Fingerprint and seconds of the result are the caller's to fill in.
+    /// Measures, and writes `predictions.csv`, `confusion.csv`, `.png` and `.svg`, `labels.csv` and
+    /// `failures.csv`. Fingerprint and seconds of the result are the caller's to fill in.
     ///
     /// # Errors
     /// The network could not be run; none of the pictures can be read; a file cannot be written.
@@ -93,14 +94,16 @@ impl Examination<'_> {
         let accuracy = confusion.accuracy();
         let parameters = self.learner.parameters().iter();
         let numbers = |one: &Parameter| one.tensor.numel();
-        let changed = parameters.clone().filter(|one| !epochs.is_empty() && self.learner.is_trained(one));
+        let changed =
+            parameters.clone().filter(|one| !epochs.is_empty() && self.learner.is_trained(one));
         Ok(TrainingResult {
             name: self.name.into(),
             fingerprint: String::new(),
             pictures: [&self.data.train, &self.data.validation, &self.data.test].map(Vec::len),
             epochs: epochs.len() as u64,
             best_epoch: best,
-            accuracy: accuracy.ok_or_else(|| Error::Setting("no picture to measure with can be read".into()))?,
+            accuracy: accuracy
+                .ok_or_else(|| Error::Setting("no picture to measure with can be read".into()))?,
             trained_numbers: changed.map(numbers).sum(),
             numbers: parameters.map(numbers).sum(),
             seconds: 0.0,
@@ -121,11 +124,13 @@ impl Examination<'_> {
                 return Ok(());
             }
             let answer = || -> Result<_, TchError> {
-                let probabilities = self.learner.logits(&batch, false)?.f_softmax(1, Kind::Float)?;
+                let probabilities =
+                    self.learner.logits(&batch, false)?.f_softmax(1, Kind::Float)?;
                 let (highest, answers) = probabilities.f_max_dim(1, false)?;
                 Ok((Vec::<f32>::try_from(&highest)?, Vec::<i64>::try_from(&answers)?))
             };
-            let (highest, answers) = answer().map_err(Error::torch("reading the network's answers"))?;
+            let (highest, answers) =
+                answer().map_err(Error::torch("reading the network's answers"))?;
             for ((&number, answer), probability) in batch.numbers.iter().zip(answers).zip(highest) {
                 confusion.add(self.data.test[number].label, answer as usize);
                 rows.push((number, answer as usize, probability));
@@ -136,7 +141,12 @@ impl Examination<'_> {
             table.row(["path", "label", "answer", "probability"])?;
             for &(number, answer, probability) in &rows {
                 let item = &self.data.test[number];
-                table.row([&item.path, &labels[item.label], &labels[answer], &format!("{probability:.6}")])?;
+                table.row([
+                    &item.path,
+                    &labels[item.label],
+                    &labels[answer],
+                    &format!("{probability:.6}"),
+                ])?;
             }
             Ok(())
         })?;
@@ -144,15 +154,16 @@ impl Examination<'_> {
     }
 }
 
-/// Labels in inverse proportion to how many pictures each has, the mean over pictures 1, and 1 for a label that has
-/// none: (labels).
+/// Labels in inverse proportion to how many pictures each has, the mean over pictures 1, and 1 for
+/// a label that has none: (labels).
 ///
 /// # Errors
 /// No memory.
 pub fn label_weights(counts: &[usize], device: Device) -> Result<Tensor> {
     let occurring = counts.iter().filter(|&&count| count > 0).count();
     let all = counts.iter().sum::<usize>() as f32;
-    let weight = |&count: &usize| if count == 0 { 1.0 } else { all / (occurring as f32 * count as f32) };
+    let weight =
+        |&count: &usize| if count == 0 { 1.0 } else { all / (occurring as f32 * count as f32) };
     let weights: Vec<f32> = counts.iter().map(weight).collect();
     Tensor::f_from_slice(&weights)
         .and_then(|weights| weights.f_to_device(device))
@@ -168,11 +179,12 @@ pub fn write_result(folder: &Path, result: &impl Serialize) -> Result<()> {
     write_bytes(&folder.join(RESULT), &json)
 }
 
-/// What a finished training in `folder` came to; `None` where there is none yet: then the folder is ready for one, made
-/// if need be and without what a killed process left half written.
+/// What a finished training in `folder` came to; `None` where there is none yet: then the folder is
+/// ready for one, made if need be and without what a killed process left half written.
 ///
 /// # Errors
-/// The file cannot be read, or has another fingerprint, which `fingerprint_of` finds in it; the folder cannot be made.
+/// The file cannot be read, or has another fingerprint, which `fingerprint_of` finds in it; the
+/// folder cannot be made.
 pub fn known_result<T: DeserializeOwned>(
     folder: &Path,
     fingerprint: &str,

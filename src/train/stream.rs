@@ -6,8 +6,9 @@ use std::sync::mpsc::sync_channel;
 /// Batches a worker may be ahead: enough to hide an expensive picture, little memory.
 const AHEAD: usize = 2;
 
-/// Calls `consume(number, make(number))` for 0 <= number < `count`, in this order, on the calling thread; `make` runs
-/// on `threads` others. Thread t makes every number whose remainder is t, so nothing depends on which is faster.
+/// Calls `consume(number, make(number))` for 0 <= number < `count`, in this order, on the calling
+/// thread; `make` runs on `threads` others. Thread t makes every number whose remainder is t, so
+/// nothing depends on which is faster.
 ///
 /// # Errors
 /// The first error of `consume`; nothing more is made then.

@@ -37,10 +37,18 @@ impl Hand {
         let (kind, width, strength) = (between(0.0, 1.0), between(0.0, 1.0), between(0.0, 1.0));
         let outline = match style {
             Style::Standard if kind < 0.35 => Some((0.02 + 0.02 * width, None)),
-            Style::Standard if kind < 0.5 => Some((0.025 + 0.02 * width, Some(Colour::hex(0x202024)))),
-            Style::HeldOut if kind < 0.35 => Some((0.05 + 0.03 * width, Some(Colour::hex(0x1b2a4a)))),
-            Style::HeldOut if kind < 0.55 => Some((0.04 + 0.03 * width, Some(Colour::hex(0x5a3a22)))),
-            Style::HeldOut if kind < 0.7 => Some((0.035 + 0.02 * width, Some(Colour::hex(0xf4efe2)))),
+            Style::Standard if kind < 0.5 => {
+                Some((0.025 + 0.02 * width, Some(Colour::hex(0x202024))))
+            }
+            Style::HeldOut if kind < 0.35 => {
+                Some((0.05 + 0.03 * width, Some(Colour::hex(0x1b2a4a))))
+            }
+            Style::HeldOut if kind < 0.55 => {
+                Some((0.04 + 0.03 * width, Some(Colour::hex(0x5a3a22))))
+            }
+            Style::HeldOut if kind < 0.7 => {
+                Some((0.035 + 0.02 * width, Some(Colour::hex(0xf4efe2))))
+            }
             _ => None,
         };
         let shading = match style {
@@ -50,7 +58,15 @@ impl Hand {
             Style::HeldOut => Shading::Bulge(0.18 + 0.17 * strength),
         };
         let random = Random::of_text(seed, "object");
-        Self { random, style, variant, drawing: Drawing::default(), frame: Transform::identity(), outline, shading }
+        Self {
+            random,
+            style,
+            variant,
+            drawing: Drawing::default(),
+            frame: Transform::identity(),
+            outline,
+            shading,
+        }
     }
 
     /// What was drawn.
@@ -84,7 +100,9 @@ impl Hand {
         let pastel = self.chance(0.5);
         match self.style {
             Style::Standard => Colour::hsl(hue, self.between(0.5, 0.9), self.between(0.38, 0.62)),
-            Style::HeldOut if pastel => Colour::hsl(hue, self.between(0.25, 0.5), self.between(0.64, 0.8)),
+            Style::HeldOut if pastel => {
+                Colour::hsl(hue, self.between(0.25, 0.5), self.between(0.64, 0.8))
+            }
             Style::HeldOut => Colour::hsl(hue, self.between(0.35, 0.8), self.between(0.22, 0.36)),
         }
     }
@@ -125,12 +143,21 @@ impl Hand {
     pub(super) fn shape(&mut self, path: Option<Path>, colour: Colour) {
         let fill = match self.shading {
             Shading::Flat => PathFill::Flat(colour),
-            Shading::Slope(strength) => PathFill::Slope(colour.lighter(strength), colour.darker(strength)),
-            Shading::Bulge(strength) => PathFill::Bulge(colour.lighter(strength), colour.darker(strength)),
+            Shading::Slope(strength) => {
+                PathFill::Slope(colour.lighter(strength), colour.darker(strength))
+            }
+            Shading::Bulge(strength) => {
+                PathFill::Bulge(colour.lighter(strength), colour.darker(strength))
+            }
         };
         self.drawing.add(path.clone(), self.frame, fill, None);
         if let Some((width, ink)) = self.outline {
-            self.drawing.add(path, self.frame, PathFill::Flat(ink.unwrap_or(colour.darker(0.45))), Some(width));
+            self.drawing.add(
+                path,
+                self.frame,
+                PathFill::Flat(ink.unwrap_or(colour.darker(0.45))),
+                Some(width),
+            );
         }
     }
 

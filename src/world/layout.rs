@@ -22,7 +22,12 @@ const TRIES: usize = 24;
 const LAYOUTS: usize = 40;
 
 /// Objects of these classes and variants, in painting order, each with its place and seed.
-pub(super) fn place(random: &mut Random, size: Size, style: Style, kinds: &[(usize, Variant)]) -> Vec<Object> {
+pub(super) fn place(
+    random: &mut Random,
+    size: Size,
+    style: Style,
+    kinds: &[(usize, Variant)],
+) -> Vec<Object> {
     let mut objects = Vec::new();
     for layout in 0..LAYOUTS {
         let shrink = 1.0 - 0.5 * layout as f64 / LAYOUTS as f64;
@@ -56,7 +61,8 @@ fn attempt(
         let kind = objects::of(class);
         let turn = random.uniform(-kind.turn, kind.turn);
         let nowhere = Place { x: 0.5, y: 0.5, size: 1.0, turn };
-        let mut object = Object { class, variant, place: nowhere, seed: random.next_u64(), hidden: 0 };
+        let mut object =
+            Object { class, variant, place: nowhere, seed: random.next_u64(), hidden: 0 };
         let sides = sides(&object, style);
         let mut largest = LARGEST.max(kind.least + 0.02) * shrink;
         let least = kind.least * shrink.max(0.85);
@@ -65,7 +71,8 @@ fn attempt(
             if attempt > 0 && attempt % TRIES == 0 {
                 largest = least + (largest - least) * 0.4;
             }
-            object.place = random_place(random, size, sides, &object, (least.min(largest), largest));
+            object.place =
+                random_place(random, size, sides, &object, (least.min(largest), largest));
             let box_ = box_of(&object.place, size, sides);
             if fits(&placed, &hidden, &object, &box_) {
                 found = Some(box_);
@@ -104,7 +111,8 @@ fn random_place(
     let half_width = 0.5 * longest * sides.0 * shorter / f64::from(size.width);
     let half_height = 0.5 * longest * sides.1 * shorter / f64::from(size.height);
     // How far inside the edge the centre must lie.
-    let inset = if random.uniform(0.0, 1.0) < AT_THE_EDGE { 1.0 - 2.0 * MOST_OUTSIDE } else { 1.04 };
+    let inset =
+        if random.uniform(0.0, 1.0) < AT_THE_EDGE { 1.0 - 2.0 * MOST_OUTSIDE } else { 1.04 };
     let (x_inset, y_inset) = (half_width * inset, half_height * inset);
     let (mut top, mut bottom) = (y_inset, 1.0 - y_inset);
     if random.uniform(0.0, 1.0) < USUAL_HEIGHT {
@@ -127,7 +135,12 @@ fn box_of(place: &Place, size: Size, sides: (f64, f64)) -> BoundingBox {
 }
 
 /// Whether the object may be painted over those that are there.
-fn fits(placed: &[(Object, BoundingBox)], hidden: &[f32], object: &Object, box_: &BoundingBox) -> bool {
+fn fits(
+    placed: &[(Object, BoundingBox)],
+    hidden: &[f32],
+    object: &Object,
+    box_: &BoundingBox,
+) -> bool {
     placed.iter().zip(hidden).all(|((earlier, earlier_box), hidden)| {
         let cover = covered(earlier_box, box_);
         let decisive = part(earlier_box, objects::of(earlier.class).decisive);

@@ -1,8 +1,9 @@
-//! What networks can be taught in the drawn world: emotions, expressions of faces, and what is learnt before emotions.
+//! What networks can be taught in the drawn world: emotions, expressions of faces, and what is
+//! learnt before emotions.
 //!
-//! Published networks of emotions stand on backbones that have learnt objects (ImageNet), places (Places365) or faces
-//! (FER2013) first. These are the same lessons in the drawn world: scenes with one object each, scenes with none, and
-//! pictures of one face.
+//! Published networks of emotions stand on backbones that have learnt objects (ImageNet), places
+//! (Places365) or faces (FER2013) first. These are the same lessons in the drawn world: scenes with
+//! one object each, scenes with none, and pictures of one face.
 
 use super::graph::{CausalGraph, face_graph, graph};
 use super::layout;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 pub enum Lesson {
     /// Which emotion the scene has by the graph that it is drawn from, as [`Scene::draw`] does.
     Emotions(Arc<CausalGraph>),
-    /// Which object it shows: one of every class and variant of the built-in graph, as frequent as each other.
+    /// Which object it shows: one of every class and variant of the built-in graph, as frequent as
+    /// each other.
     Objects,
     /// In which setting it is.
     Places,
@@ -26,7 +28,8 @@ pub enum Lesson {
     Faces,
 }
 
-/// Largest and least longest side of the object that is shown, relative to the picture's shorter side.
+/// Largest and least longest side of the object that is shown, relative to the picture's shorter
+/// side.
 const SIDES: (f64, f64) = (0.2, 0.7);
 
 /// A class with its variant in words: "smiling human face", "dog".
@@ -51,14 +54,16 @@ impl Lesson {
     pub fn labels(&self) -> Vec<String> {
         match self {
             Self::Emotions(graph) => graph.labels.clone(),
-            Self::Objects => self.kinds().into_iter().map(|(class, variant)| kind_name(class, variant)).collect(),
+            Self::Objects => {
+                self.kinds().into_iter().map(|(class, variant)| kind_name(class, variant)).collect()
+            }
             Self::Places => setting::NAMES.map(String::from).to_vec(),
             Self::Faces => face_graph().labels.clone(),
         }
     }
 
-    /// All classes with their variants that there are in the pictures; of places, where there are none, those of the
-    /// built-in graph.
+    /// All classes with their variants that there are in the pictures; of places, where there are
+    /// none, those of the built-in graph.
     pub fn kinds(&self) -> Vec<(usize, Variant)> {
         match self {
             Self::Emotions(graph) => graph.kinds(),
@@ -67,12 +72,14 @@ impl Lesson {
         }
     }
 
-    /// Scene `number` of the stream `seed` in the standard style, and the index of its label; a share of `noise` of
-    /// emotions and expressions is wrong.
+    /// Scene `number` of the stream `seed` in the standard style, and the index of its label; a
+    /// share of `noise` of emotions and expressions is wrong.
     pub fn scene(&self, seed: u64, number: u64, noise: f64) -> (Scene, usize) {
         let style = Style::Standard;
         let labelled = |graph: &CausalGraph, scene: Scene| {
-            let label = graph.noisy_label(&scene, noise).expect("what is drawn from a graph has a label by it");
+            let label = graph
+                .noisy_label(&scene, noise)
+                .expect("what is drawn from a graph has a label by it");
             (scene, label)
         };
         match self {
@@ -88,7 +95,13 @@ impl Lesson {
                 let mut centre = || random.uniform(0.5 * size.min(0.8), 1.0 - 0.5 * size.min(0.8));
                 let place = Place { x: centre(), y: centre(), size, turn: 0.0 };
                 let place = Place { turn: layout::turn(&mut random, class), ..place };
-                scene.objects.push(Object { class, variant, place, seed: random.next_u64(), hidden: 0 });
+                scene.objects.push(Object {
+                    class,
+                    variant,
+                    place,
+                    seed: random.next_u64(),
+                    hidden: 0,
+                });
                 (scene, label)
             }
             Self::Places => {
@@ -104,7 +117,16 @@ impl Lesson {
 fn empty(seed: u64, name: &str) -> (Scene, Random) {
     let mut random = Random::of_text(seed, name);
     let (size, scene_seed) = (picture_size(&mut random), random.next_u64());
-    (Scene { size, style: Style::Standard, seed: scene_seed, ambience: Ambience::Usual, objects: Vec::new() }, random)
+    (
+        Scene {
+            size,
+            style: Style::Standard,
+            seed: scene_seed,
+            ambience: Ambience::Usual,
+            objects: Vec::new(),
+        },
+        random,
+    )
 }
 
 #[cfg(test)]
@@ -119,7 +141,10 @@ mod tests {
         for number in 0..200 {
             let (scene, label) = Lesson::Objects.scene(3, number, 0.0);
             let object = &scene.objects[0];
-            assert_eq!((scene.objects.len(), objects[label].clone()), (1, kind_name(object.class, object.variant)));
+            assert_eq!(
+                (scene.objects.len(), objects[label].clone()),
+                (1, kind_name(object.class, object.variant))
+            );
             assert_eq!(scene.paint().boxes.len(), 1, "{}", objects[label]);
             let (scene, label) = Lesson::Places.scene(3, number, 0.0);
             assert!(scene.objects.is_empty());
@@ -135,7 +160,9 @@ mod tests {
         let mut counts = [0; 5];
         for number in 0..500 {
             let (scene, label) = Lesson::Faces.scene(3, number, 0.0);
-            let [face] = scene.objects[..] else { panic!("one face, found {}", scene.objects.len()) };
+            let [face] = scene.objects[..] else {
+                panic!("one face, found {}", scene.objects.len())
+            };
             let shown = ["smiling", "sad", "angry", "disgusted", "neutral"][label];
             assert_eq!((CLASSES[face.class], face.variant.name()), ("Human face", shown));
             counts[label] += 1;

@@ -1,4 +1,5 @@
-//! An object as data: its class, what the causal graph looks at, where it is, and in whose style it is drawn.
+//! An object as data: its class, what the causal graph looks at, where it is, and in whose style it
+//! is drawn.
 
 use serde::{Deserialize, Serialize};
 
@@ -72,8 +73,16 @@ pub enum ObjectPart {
 }
 
 /// Names of the parts in Open Images' spelling, in their order.
-pub const PARTS: &[&str] =
-    &["Human eye", "Human mouth", "Human nose", "Human ear", "Human hair", "Wheel", "Window", "Door"];
+pub const PARTS: &[&str] = &[
+    "Human eye",
+    "Human mouth",
+    "Human nose",
+    "Human ear",
+    "Human hair",
+    "Wheel",
+    "Window",
+    "Door",
+];
 
 impl ObjectPart {
     /// Its name in Open Images.
@@ -106,7 +115,8 @@ pub enum Ambience {
 
 impl Ambience {
     /// All, in their order.
-    pub const ALL: [Self; 5] = [Self::Usual, Self::NightSky, Self::StormLight, Self::WarmTone, Self::ColdTone];
+    pub const ALL: [Self; 5] =
+        [Self::Usual, Self::NightSky, Self::StormLight, Self::WarmTone, Self::ColdTone];
 
     /// Its name in graphs and tables.
     pub const fn name(self) -> &'static str {
@@ -131,7 +141,8 @@ impl Ambience {
 pub enum Style {
     /// What networks are trained on.
     Standard,
-    /// Other palettes, line widths, shading and backgrounds, of the same objects: for testing what was learnt.
+    /// Other palettes, line widths, shading and backgrounds, of the same objects: for testing what
+    /// was learnt.
     HeldOut,
 }
 

@@ -1,13 +1,15 @@
-//! Drawing helpers over tiny-skia: colours, paths, and a list of marks that is measured before it is painted.
+//! Drawing helpers over tiny-skia: colours, paths, and a list of marks that is measured before it
+//! is painted.
 //!
-//! A drawing is made in units of its own (x to the right, y down, about 2 units on the longest side); where and how
-//! large it is painted is decided later. Nothing here calls the system's mathematics library, whose last bits differ
-//! from machine to machine: sine and cosine are a polynomial of our own, the rest is + - * / and square roots.
+//! A drawing is made in units of its own (x to the right, y down, about 2 units on the longest
+//! side); where and how large it is painted is decided later. Nothing here calls the system's
+//! mathematics library, whose last bits differ from machine to machine: sine and cosine are a
+//! polynomial of our own, the rest is + - * / and square roots.
 
 use super::object::ObjectPart;
 use resvg::tiny_skia::{
-    Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point,
-    RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
+    Color, FillRule, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path, PathBuilder,
+    Pixmap, Point, RadialGradient, Rect, Shader, SpreadMode, Stroke, Transform,
 };
 
 /// A colour: red, green, blue in `[0, 1]`.
@@ -63,8 +65,11 @@ pub(super) fn sin_cos(degrees: f32) -> (f32, f32) {
     let quarter = (turns * 4.0).round();
     let x = (turns * 4.0 - quarter) * std::f64::consts::FRAC_PI_2;
     let s = x * x;
-    let sin = x * (1.0 - s / 6.0 * (1.0 - s / 20.0 * (1.0 - s / 42.0 * (1.0 - s / 72.0 * (1.0 - s / 110.0)))));
-    let cos = 1.0 - s / 2.0 * (1.0 - s / 12.0 * (1.0 - s / 30.0 * (1.0 - s / 56.0 * (1.0 - s / 90.0))));
+    let sin = x
+        * (1.0
+            - s / 6.0 * (1.0 - s / 20.0 * (1.0 - s / 42.0 * (1.0 - s / 72.0 * (1.0 - s / 110.0)))));
+    let cos =
+        1.0 - s / 2.0 * (1.0 - s / 12.0 * (1.0 - s / 30.0 * (1.0 - s / 56.0 * (1.0 - s / 90.0))));
     let (sin, cos) = match quarter.rem_euclid(4.0) as u8 {
         0 => (sin, cos),
         1 => (cos, -sin),
@@ -112,7 +117,8 @@ struct Mark {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Drawing {
     marks: Vec<Mark>,
-    /// Parts with names, in the order in which they were begun; a number tells those of one name apart.
+    /// Parts with names, in the order in which they were begun; a number tells those of one name
+    /// apart.
     parts: Vec<(ObjectPart, usize)>,
     /// The part that is being drawn.
     current: Option<usize>,
@@ -129,14 +135,25 @@ pub(super) enum ShownMarks {
 
 impl Drawing {
     /// Adds a mark under `frame`; a path without extent is nothing to draw.
-    pub(super) fn add(&mut self, path: Option<Path>, frame: Transform, fill: PathFill, line: Option<f32>) {
-        if let Some(path) = path.and_then(|path| if frame.is_identity() { Some(path) } else { path.transform(frame) }) {
+    pub(super) fn add(
+        &mut self,
+        path: Option<Path>,
+        frame: Transform,
+        fill: PathFill,
+        line: Option<f32>,
+    ) {
+        if let Some(path) = path
+            .and_then(|path| if frame.is_identity() { Some(path) } else { path.transform(frame) })
+        {
             self.marks.push(Mark { path, fill, line, part: self.current });
         }
     }
 
     /// From now on marks belong to this part, or to none; returns what they belonged to before.
-    pub(super) fn begin(&mut self, part: Option<(ObjectPart, usize)>) -> Option<(ObjectPart, usize)> {
+    pub(super) fn begin(
+        &mut self,
+        part: Option<(ObjectPart, usize)>,
+    ) -> Option<(ObjectPart, usize)> {
         let before = self.current.map(|index| self.parts[index]);
         self.current = part.map(|part| {
             let known = self.parts.iter().position(|known| *known == part);
@@ -162,7 +179,12 @@ impl Drawing {
         let edges = self.marks.iter().filter_map(|mark| {
             let box_ = mark.path.clone().transform(transform)?.compute_tight_bounds()?;
             let margin = mark.line.map_or(0.0, |width| width * scale / 2.0);
-            Some([box_.left() - margin, box_.top() - margin, box_.right() + margin, box_.bottom() + margin])
+            Some([
+                box_.left() - margin,
+                box_.top() - margin,
+                box_.right() + margin,
+                box_.bottom() + margin,
+            ])
         });
         edges.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])])
     }
@@ -171,17 +193,28 @@ impl Drawing {
     pub(super) fn paint(&self, onto: &mut Pixmap, transform: Transform, shown: ShownMarks) {
         for mark in &self.marks {
             let fill = match shown {
-                ShownMarks::Without(hidden) if mark.part.is_some_and(|part| hidden >> part & 1 == 1) => continue,
+                ShownMarks::Without(hidden)
+                    if mark.part.is_some_and(|part| hidden >> part & 1 == 1) =>
+                {
+                    continue;
+                }
                 ShownMarks::Without(_) => mark.fill,
-                ShownMarks::Alone(part) if mark.part == Some(part) => PathFill::Flat(Colour::hex(0xffffff)),
+                ShownMarks::Alone(part) if mark.part == Some(part) => {
+                    PathFill::Flat(Colour::hex(0xffffff))
+                }
                 ShownMarks::Alone(_) => PathFill::Flat(Colour::hex(0)),
             };
-            let paint = Paint { shader: shader(&mark.path, fill), anti_alias: true, ..Paint::default() };
+            let paint =
+                Paint { shader: shader(&mark.path, fill), anti_alias: true, ..Paint::default() };
             match mark.line {
                 None => onto.fill_path(&mark.path, &paint, FillRule::Winding, transform, None),
                 Some(width) => {
-                    let stroke =
-                        Stroke { width, line_cap: LineCap::Round, line_join: LineJoin::Round, ..Stroke::default() };
+                    let stroke = Stroke {
+                        width,
+                        line_cap: LineCap::Round,
+                        line_join: LineJoin::Round,
+                        ..Stroke::default()
+                    };
                     onto.stroke_path(&mark.path, &paint, &stroke, transform, None);
                 }
             }
@@ -191,23 +224,39 @@ impl Drawing {
 
 fn shader(path: &Path, fill: PathFill) -> Shader<'static> {
     let area = path.bounds();
-    let stops =
-        |from: Colour, to: Colour| vec![GradientStop::new(0.0, from.skia(1.0)), GradientStop::new(1.0, to.skia(1.0))];
+    let stops = |from: Colour, to: Colour| {
+        vec![GradientStop::new(0.0, from.skia(1.0)), GradientStop::new(1.0, to.skia(1.0))]
+    };
     let (shader, otherwise) = match fill {
         PathFill::Flat(colour) => return Shader::SolidColor(colour.skia(1.0)),
         PathFill::Slope(from, to) => {
             let start = Point::from_xy(area.left() + 0.2 * area.width(), area.top());
             let end = Point::from_xy(area.right() - 0.2 * area.width(), area.bottom());
             (
-                LinearGradient::new(start, end, stops(from, to), SpreadMode::Pad, Transform::identity()),
+                LinearGradient::new(
+                    start,
+                    end,
+                    stops(from, to),
+                    SpreadMode::Pad,
+                    Transform::identity(),
+                ),
                 from.mix(to, 0.5),
             )
         }
         PathFill::Bulge(from, to) => {
-            let centre = Point::from_xy(area.left() + 0.35 * area.width(), area.top() + 0.3 * area.height());
+            let centre =
+                Point::from_xy(area.left() + 0.35 * area.width(), area.top() + 0.3 * area.height());
             let radius = 0.8 * area.width().max(area.height());
             let identity = Transform::identity();
-            let shader = RadialGradient::new(centre, 0.0, centre, radius, stops(from, to), SpreadMode::Pad, identity);
+            let shader = RadialGradient::new(
+                centre,
+                0.0,
+                centre,
+                radius,
+                stops(from, to),
+                SpreadMode::Pad,
+                identity,
+            );
             (shader, from.mix(to, 0.5))
         }
     };
@@ -285,7 +334,9 @@ pub(super) fn curve(points: &[(f32, f32)]) -> Option<Path> {
     let mut path = PathBuilder::new();
     path.move_to(first.0, first.1);
     for (at, &bend) in bends.iter().enumerate() {
-        let end = bends.get(at + 1).map_or(*last, |next| ((bend.0 + next.0) / 2.0, (bend.1 + next.1) / 2.0));
+        let end = bends
+            .get(at + 1)
+            .map_or(*last, |next| ((bend.0 + next.0) / 2.0, (bend.1 + next.1) / 2.0));
         path.quad_to(bend.0, bend.1, end.0, end.1);
     }
     path.finish()
@@ -318,7 +369,13 @@ mod tests {
 
     #[test]
     fn hues_are_where_they_should_be() {
-        for (hue, rgb) in [(0.0, 0xff0000), (60.0, 0xffff00), (120.0, 0x00ff00), (240.0, 0x0000ff), (300.0, 0xff00ff)] {
+        for (hue, rgb) in [
+            (0.0, 0xff0000),
+            (60.0, 0xffff00),
+            (120.0, 0x00ff00),
+            (240.0, 0x0000ff),
+            (300.0, 0xff00ff),
+        ] {
             assert_eq!(Colour::hsl(hue, 1.0, 0.5), Colour::hex(rgb));
         }
     }

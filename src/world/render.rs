@@ -1,4 +1,5 @@
-//! A scene's pixels and exact boxes: the background, every object on a layer of its own, light and noise over all.
+//! A scene's pixels and exact boxes: the background, every object on a layer of its own, light and
+//! noise over all.
 
 use super::object::{Object, ObjectPart, Style};
 use super::objects;
@@ -11,7 +12,8 @@ use resvg::tiny_skia::{Pixmap, Transform};
 /// Least share of an object's pixels in sight for which it has a box.
 const LEAST_IN_SIGHT: f32 = 0.35;
 
-/// Least alpha of 255 of an object's pixels: what is fainter is left out of picture and box, since nobody can see it.
+/// Least alpha of 255 of an object's pixels: what is fainter is left out of picture and box, since
+/// nobody can see it.
 const LEAST_ALPHA: u8 = 16;
 
 /// Least side of a part's box in pixels.
@@ -45,8 +47,9 @@ impl Scene {
         self.paint().picture
     }
 
-    /// For each object its index and box in pixels: tight around every pixel it touches, hidden ones included, clipped
-    /// to the picture. An object of which less than 35 % are in sight has none.
+    /// For each object its index and box in pixels: tight around every pixel it touches, hidden
+    /// ones included, clipped to the picture. An object of which less than 35 % are in sight has
+    /// none.
     pub fn boxes(&self) -> Vec<(usize, BoundingBox)> {
         boxes(&self.layers(), self.size)
     }
@@ -54,9 +57,11 @@ impl Scene {
     /// [`Scene::render`] and [`Scene::boxes`] at the price of the first.
     pub fn paint(&self) -> Painting {
         let layers = self.layers();
-        let mut canvas = Pixmap::new(self.size.width, self.size.height).expect("a picture has an area");
+        let mut canvas =
+            Pixmap::new(self.size.width, self.size.height).expect("a picture has an area");
         setting::paint_background(&mut canvas, self.seed, self.style, self.ambience);
-        let mut pixels: Vec<u8> = canvas.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+        let mut pixels: Vec<u8> =
+            canvas.data().chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
         for layer in layers.iter().flatten() {
             layer.over(&mut pixels, self.size);
         }
@@ -65,9 +70,10 @@ impl Scene {
         Painting { picture: Rgb8::new(self.size, pixels), boxes: boxes(&layers, self.size) }
     }
 
-    /// The parts of the objects that have names of their own and can be seen: tight around the pixels that are seen of
-    /// each, clipped to the picture. A part of which less than 35 % of what the object itself shows is in sight has
-    /// none, nor one whose object has no box, nor one that is smaller than 4 pixels on a side.
+    /// The parts of the objects that have names of their own and can be seen: tight around the
+    /// pixels that are seen of each, clipped to the picture. A part of which less than 35 % of what
+    /// the object itself shows is in sight has none, nor one whose object has no box, nor one that
+    /// is smaller than 4 pixels on a side.
     pub fn part_boxes(&self) -> Vec<PartBox> {
         let layers = self.layers();
         let front = front(&layers, self.size);
@@ -77,9 +83,11 @@ impl Scene {
             let hidden = self.objects[object].hidden;
             let parts: Vec<(usize, ObjectPart)> =
                 drawing.parts().enumerate().filter(|(part, _)| hidden >> part & 1 == 0).collect();
-            let layer = |part: usize| Layer::showing(&self.objects[object], self, ShownMarks::Alone(part));
+            let layer =
+                |part: usize| Layer::showing(&self.objects[object], self, ShownMarks::Alone(part));
             let boxed = |(part, kind): (usize, ObjectPart)| {
-                let bounding_box = layer(part)?.seen(|index| front[index] == object as u32 + 1, self.size)?;
+                let bounding_box =
+                    layer(part)?.seen(|index| front[index] == object as u32 + 1, self.size)?;
                 Some(PartBox { object, part, kind, bounding_box })
             };
             parts.into_iter().filter_map(boxed).collect::<Vec<_>>()
@@ -93,15 +101,17 @@ impl Scene {
 }
 
 impl Object {
-    /// The object alone, upright, without the light of a scene: RGBA with transparency around it, four bytes a pixel,
-    /// not premultiplied, its longest side of `side` pixels. For pasting it into other pictures.
+    /// The object alone, upright, without the light of a scene: RGBA with transparency around it,
+    /// four bytes a pixel, not premultiplied, its longest side of `side` pixels. For pasting it
+    /// into other pictures.
     ///
     /// # Panics
     /// `side` is 0.
     pub fn cutout(&self, style: Style, side: u32) -> (Size, Vec<u8>) {
         let drawing = objects::draw(self, style);
         let upright = pen::turn(0.0);
-        let [left, top, right, bottom] = drawing.bounds(upright).expect("every class draws something");
+        let [left, top, right, bottom] =
+            drawing.bounds(upright).expect("every class draws something");
         let scale = side as f32 / (right - left).max(bottom - top);
         let length = |from: f32, to: f32| ((scale * (to - from)).ceil() as u32).clamp(1, side);
         let size = Size::new(length(left, right), length(top, bottom));
@@ -109,7 +119,12 @@ impl Object {
         let place = Transform::from_row(scale, 0.0, 0.0, scale, -scale * left, -scale * top);
         drawing.paint(&mut pixels, place, ShownMarks::Without(self.hidden));
         let straight = pixels.pixels().iter().map(|pixel| pixel.demultiply());
-        (size, straight.flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()]).collect())
+        (
+            size,
+            straight
+                .flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue(), pixel.alpha()])
+                .collect(),
+        )
     }
 }
 
@@ -124,7 +139,9 @@ impl Layer {
     /// `None`: all of it lies outside the picture.
     fn of(object: &Object, scene: &Scene) -> Option<Self> {
         let mut layer = Self::showing(object, scene, ShownMarks::Without(object.hidden))?;
-        for pixel in layer.pixels.data_mut().chunks_exact_mut(4).filter(|pixel| pixel[3] < LEAST_ALPHA) {
+        for pixel in
+            layer.pixels.data_mut().chunks_exact_mut(4).filter(|pixel| pixel[3] < LEAST_ALPHA)
+        {
             pixel.fill(0);
         }
         Some(layer)
@@ -136,8 +153,10 @@ impl Layer {
         let turn = pen::turn(object.place.turn as f32);
         let [left, top, right, bottom] = drawing.bounds(turn)?;
         let Size { width, height } = scene.size;
-        let scale = object.place.size as f32 * width.min(height) as f32 / (right - left).max(bottom - top);
-        // From the drawing's units to the picture's pixels: the middle of the bounds goes to the centre.
+        let scale =
+            object.place.size as f32 * width.min(height) as f32 / (right - left).max(bottom - top);
+        // From the drawing's units to the picture's pixels: the middle of the bounds goes to the
+        // centre.
         let x = object.place.x as f32 * width as f32 - scale * (left + right) / 2.0;
         let y = object.place.y as f32 * height as f32 - scale * (top + bottom) / 2.0;
         // A pixel more on every side: where a line grazes a pixel, its alpha may be rounded up.
@@ -153,8 +172,8 @@ impl Layer {
         Some(Self { left: left as usize, top: top as usize, pixels })
     }
 
-    /// Of a layer that shows a part white, the box of its pixels that are `in_front` (indices into the picture): `None`
-    /// where too few are, or the box is too small.
+    /// Of a layer that shows a part white, the box of its pixels that are `in_front` (indices into
+    /// the picture): `None` where too few are, or the box is too small.
     fn seen(&self, in_front: impl Fn(usize) -> bool, size: Size) -> Option<BoundingBox> {
         let (mut all, mut seen, mut edges) = (0_u32, 0_u32, None::<[usize; 4]>);
         for (y, row) in self.rows() {
@@ -199,7 +218,8 @@ impl Layer {
     fn bounds(&self) -> Option<BoundingBox> {
         let mut edges: Option<[usize; 4]> = None;
         for (y, row) in self.rows() {
-            let mut touched = row.chunks_exact(4).enumerate().filter(|(_, pixel)| pixel[3] > 0).map(|(x, _)| x);
+            let mut touched =
+                row.chunks_exact(4).enumerate().filter(|(_, pixel)| pixel[3] > 0).map(|(x, _)| x);
             let Some(first) = touched.next() else { continue };
             let last = touched.next_back().unwrap_or(first);
             let [left, top, right, _] = edges.unwrap_or([first, y, last, y]);
@@ -211,13 +231,17 @@ impl Layer {
     }
 }
 
-/// Who is in front at each pixel: 0 nobody, else the object's index + 1. A pixel is an object's if it covers half.
+/// Who is in front at each pixel: 0 nobody, else the object's index + 1. A pixel is an object's if
+/// it covers half.
 fn front(layers: &[Option<Layer>], size: Size) -> Vec<u32> {
     let mut front = vec![0_u32; size.area()];
     for (object, layer) in layers.iter().enumerate() {
         for (y, row) in layer.iter().flat_map(Layer::rows) {
             let start = y * size.width as usize + layer.as_ref().map_or(0, |layer| layer.left);
-            let covered = front[start..].iter_mut().zip(row.chunks_exact(4)).filter(|(_, pixel)| pixel[3] >= 128);
+            let covered = front[start..]
+                .iter_mut()
+                .zip(row.chunks_exact(4))
+                .filter(|(_, pixel)| pixel[3] >= 128);
             covered.for_each(|(front, _)| *front = object as u32 + 1);
         }
     }
@@ -228,14 +252,18 @@ fn boxes(layers: &[Option<Layer>], size: Size) -> Vec<(usize, BoundingBox)> {
     let front = front(layers, size);
     let opaque = |layer: &Option<Layer>| {
         let rows = layer.iter().flat_map(Layer::rows);
-        rows.map(|(_, row)| row.chunks_exact(4).filter(|pixel| pixel[3] >= 128).count() as u32).sum()
+        rows.map(|(_, row)| row.chunks_exact(4).filter(|pixel| pixel[3] >= 128).count() as u32)
+            .sum()
     };
     let pixels: Vec<u32> = layers.iter().map(opaque).collect();
     let mut in_sight = vec![0_u32; layers.len() + 1];
     for &object in &front {
         in_sight[object as usize] += 1;
     }
-    let shown = |object: usize| in_sight[object + 1] as f32 >= LEAST_IN_SIGHT * pixels[object].max(1) as f32;
-    let boxed = |(object, layer): (usize, &Option<Layer>)| Some((object, layer.as_ref()?.bounds()?));
+    let shown = |object: usize| {
+        in_sight[object + 1] as f32 >= LEAST_IN_SIGHT * pixels[object].max(1) as f32
+    };
+    let boxed =
+        |(object, layer): (usize, &Option<Layer>)| Some((object, layer.as_ref()?.bounds()?));
     layers.iter().enumerate().filter_map(boxed).filter(|&(object, _)| shown(object)).collect()
 }

@@ -1,4 +1,5 @@
-//! A scene as data: what is in it and where; drawn from a causal graph, edited one object at a time.
+//! A scene as data: what is in it and where; drawn from a causal graph, edited one object at a
+//! time.
 
 use super::graph::CausalGraph;
 use super::layout;
@@ -24,9 +25,9 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Scene `number` of the stream `seed`, drawn from a causal graph. It has at most six objects, by the built-in
-    /// graph at least two, one of them a cause, or none in scenes of the neutral label and of those whose cause is no
-    /// object.
+    /// Scene `number` of the stream `seed`, drawn from a causal graph. It has at most six objects,
+    /// by the built-in graph at least two, one of them a cause, or none in scenes of the neutral
+    /// label and of those whose cause is no object.
     pub fn draw(graph: &CausalGraph, seed: u64, number: u64, style: Style) -> Self {
         let mut random = Random::of_text(seed, &format!("scene {number}"));
         let size = picture_size(&mut random);
@@ -49,7 +50,8 @@ impl Scene {
         scene
     }
 
-    /// The same scene without the part of an object that [`Scene::part_boxes`] counts as its `part`.
+    /// The same scene without the part of an object that [`Scene::part_boxes`] counts as its
+    /// `part`.
     ///
     /// # Panics
     /// There is no such object, or it cannot have so many parts.
@@ -90,7 +92,8 @@ pub(super) fn below(random: &mut Random, count: usize) -> usize {
     random.uniform(0.0, count as f64) as usize
 }
 
-/// Never square: from 4:3 to 16:9, upright or lying; the shorter side has 240 pixels or more, the longer 480 or less.
+/// Never square: from 4:3 to 16:9, upright or lying; the shorter side has 240 pixels or more, the
+/// longer 480 or less.
 pub(super) fn picture_size(random: &mut Random) -> Size {
     let ratio = random.uniform(4.0 / 3.0, 16.0 / 9.0);
     let long = random.uniform(240.0 * ratio, 480.0);
@@ -100,9 +103,10 @@ pub(super) fn picture_size(random: &mut Random) -> Size {
 
 /// Class and variant of every object, and the ambience.
 ///
-/// The label is uniform among those that occur, its cause among its causes. All else is drawn by systematic sampling
-/// in random order (Madow 1949): each kind occurs at exactly its declared rate, and the number of objects is one of
-/// the two around the sum of all rates. To vary that number the bystanders' rates are scaled by a factor of mean 1.
+/// The label is uniform among those that occur, its cause among its causes. All else is drawn by
+/// systematic sampling in random order (Madow 1949): each kind occurs at exactly its declared rate,
+/// and the number of objects is one of the two around the sum of all rates. To vary that number the
+/// bystanders' rates are scaled by a factor of mean 1.
 fn contents(random: &mut Random, graph: &CausalGraph) -> (Vec<(usize, Variant)>, Ambience) {
     let labels = graph.occurring();
     let label = labels[below(random, labels.len())];
@@ -128,7 +132,8 @@ fn contents(random: &mut Random, graph: &CausalGraph) -> (Vec<(usize, Variant)>,
         others.swap(last, below(random, last + 1));
     }
 
-    let mut kinds: Vec<(usize, Variant)> = cause.map(|cause| (cause.class, cause.variant)).into_iter().collect();
+    let mut kinds: Vec<(usize, Variant)> =
+        cause.map(|cause| (cause.class, cause.variant)).into_iter().collect();
     let mut next = random.uniform(0.0, 1.0);
     let mut sum = 0.0;
     for (class, variant, rate) in others {

@@ -1,17 +1,22 @@
-//! What is behind the objects and in front of them: background, clutter that belongs to no class; light and noise.
+//! What is behind the objects and in front of them: background, clutter that belongs to no class;
+//! light and noise.
 //!
-//! All of it follows from the scene's seed and style, never from its objects, so that taking one out changes nothing
-//! elsewhere.
+//! All of it follows from the scene's seed and style, never from its objects, so that taking one
+//! out changes nothing elsewhere.
 
 use super::object::{Ambience, Style};
-use super::pen::{Colour, Drawing, PathFill, ShownMarks, arc, blob, oval, polar, polygon, polyline, rectangle, turn};
+use super::pen::{
+    Colour, Drawing, PathFill, ShownMarks, arc, blob, oval, polar, polygon, polyline, rectangle,
+    turn,
+};
 use super::scene::below;
 use crate::image::Size;
 use crate::random::Random;
 use resvg::tiny_skia::{Path, Pixmap, Transform};
 
 /// Names of the settings of the standard style.
-pub(super) const NAMES: [&str; 5] = ["sky and ground", "wall and floor", "stripes", "plain", "dots"];
+pub(super) const NAMES: [&str; 5] =
+    ["sky and ground", "wall and floor", "stripes", "plain", "dots"];
 
 /// Which of [`NAMES`] the scene of this seed has in the standard style.
 pub(super) fn standard(seed: u64) -> usize {
@@ -82,23 +87,42 @@ impl Backdrop {
         self.add(oval(x, y, radius, radius), PathFill::Flat(moon));
         if self.between(0.0, 1.0) < 0.5 {
             // A crescent: the rest lies in shadow.
-            self.add(oval(x + 0.45 * radius, y - 0.1 * radius, radius, radius), PathFill::Flat(high));
+            self.add(
+                oval(x + 0.45 * radius, y - 0.1 * radius, radius, radius),
+                PathFill::Flat(high),
+            );
         }
     }
 
     /// Dark clouds from edge to edge, and a pale greenish horizon.
     fn storm_light(&mut self) {
-        let dark = Colour::hsl(self.between(195.0, 230.0), self.between(0.08, 0.2), self.between(0.2, 0.3));
-        let pale = Colour::hsl(self.between(55.0, 80.0), self.between(0.35, 0.55), self.between(0.62, 0.75));
+        let dark = Colour::hsl(
+            self.between(195.0, 230.0),
+            self.between(0.08, 0.2),
+            self.between(0.2, 0.3),
+        );
+        let pale = Colour::hsl(
+            self.between(55.0, 80.0),
+            self.between(0.35, 0.55),
+            self.between(0.62, 0.75),
+        );
         let horizon = self.height * self.between(0.62, 0.8);
         self.area(0.0, horizon, PathFill::Flat(dark));
-        self.area(horizon - 0.12 * self.height, horizon, PathFill::Slope(dark.mix(pale, 0.5), pale));
+        self.area(
+            horizon - 0.12 * self.height,
+            horizon,
+            PathFill::Slope(dark.mix(pale, 0.5), pale),
+        );
         self.area(horizon, self.height, PathFill::Slope(dark.darker(0.25), dark.darker(0.45)));
         let short = self.width.min(self.height);
         for _ in 0..12 + below(&mut self.random, 8) {
-            let (x, y) = (self.between(0.0, self.width), self.between(-0.05, 0.85) * (horizon - 0.1 * self.height));
+            let (x, y) = (
+                self.between(0.0, self.width),
+                self.between(-0.05, 0.85) * (horizon - 0.1 * self.height),
+            );
             let (rx, ry) = (self.between(0.15, 0.35) * short, self.between(0.05, 0.12) * short);
-            let cloud = if self.between(0.0, 1.0) < 0.5 { dark.lighter(0.12) } else { dark.darker(0.3) };
+            let cloud =
+                if self.between(0.0, 1.0) < 0.5 { dark.lighter(0.12) } else { dark.darker(0.3) };
             self.add(oval(x, y, rx, ry), PathFill::Flat(cloud));
         }
     }
@@ -113,7 +137,9 @@ impl Backdrop {
         let dusky = self.between(0.0, 1.0) < 0.4;
         match self.style {
             Style::Standard => Colour::hsl(hue, self.between(0.1, 0.45), self.between(0.68, 0.92)),
-            Style::HeldOut if dusky => Colour::hsl(hue, self.between(0.1, 0.3), self.between(0.4, 0.52)),
+            Style::HeldOut if dusky => {
+                Colour::hsl(hue, self.between(0.1, 0.3), self.between(0.4, 0.52))
+            }
             Style::HeldOut => Colour::hsl(hue, self.between(0.2, 0.5), self.between(0.76, 0.9)),
         }
     }
@@ -129,17 +155,26 @@ impl Backdrop {
     fn plain(&mut self, slope: bool) {
         let (a, b) = (self.colour(), self.colour());
         let far = a.mix(b, 0.6);
-        let fill = if slope { PathFill::Slope(a, far) } else { PathFill::Bulge(a.lighter(0.2), far) };
+        let fill =
+            if slope { PathFill::Slope(a, far) } else { PathFill::Bulge(a.lighter(0.2), far) };
         self.area(0.0, self.height, fill);
     }
 
     fn sky_and_ground(&mut self) {
         let horizon = self.height * self.between(0.4, 0.7);
-        let sky = Colour::hsl(self.between(190.0, 225.0), self.between(0.35, 0.75), self.between(0.72, 0.88));
+        let sky = Colour::hsl(
+            self.between(190.0, 225.0),
+            self.between(0.35, 0.75),
+            self.between(0.72, 0.88),
+        );
         let ground = match below(&mut self.random, 4) {
             0 => Colour::hsl(self.between(38.0, 48.0), 0.45, self.between(0.68, 0.8)),
             1 => Colour::hsl(self.between(200.0, 240.0), 0.06, self.between(0.66, 0.85)),
-            _ => Colour::hsl(self.between(80.0, 125.0), self.between(0.3, 0.5), self.between(0.52, 0.7)),
+            _ => Colour::hsl(
+                self.between(80.0, 125.0),
+                self.between(0.3, 0.5),
+                self.between(0.52, 0.7),
+            ),
         };
         self.area(0.0, horizon, PathFill::Slope(sky, sky.lighter(0.4)));
         self.area(horizon, self.height, PathFill::Slope(ground.lighter(0.1), ground.darker(0.12)));
@@ -147,14 +182,18 @@ impl Backdrop {
             let (x, y) = (self.between(0.0, self.width), self.between(0.05, 0.8) * horizon);
             let size = self.between(0.04, 0.09) * self.width;
             for (dx, s) in [(-0.9, 0.7), (0.0, 1.0), (0.9, 0.75)] {
-                self.add(oval(x + dx * size, y, size * s, size * s * 0.6), PathFill::Flat(sky.lighter(0.6)));
+                self.add(
+                    oval(x + dx * size, y, size * s, size * s * 0.6),
+                    PathFill::Flat(sky.lighter(0.6)),
+                );
             }
         }
     }
 
     fn wall_and_floor(&mut self) {
         let edge = self.height * self.between(0.6, 0.8);
-        let (wall, floor) = (self.colour(), Colour::hsl(self.between(20.0, 45.0), 0.35, self.between(0.5, 0.72)));
+        let (wall, floor) =
+            (self.colour(), Colour::hsl(self.between(20.0, 45.0), 0.35, self.between(0.5, 0.72)));
         self.area(0.0, edge, PathFill::Slope(wall, wall.darker(0.1)));
         self.area(edge, self.height, PathFill::Flat(floor));
         let boards = 3 + below(&mut self.random, 4);
@@ -162,7 +201,11 @@ impl Backdrop {
             let y = edge + (self.height - edge) * board as f32 / boards as f32;
             self.area(y - 1.0, y + 1.0, PathFill::Flat(floor.darker(0.15)));
         }
-        self.area(edge - 0.012 * self.height, edge + 0.012 * self.height, PathFill::Flat(wall.lighter(0.5)));
+        self.area(
+            edge - 0.012 * self.height,
+            edge + 0.012 * self.height,
+            PathFill::Flat(wall.lighter(0.5)),
+        );
     }
 
     /// Bands at `angle` or across it.
@@ -177,7 +220,12 @@ impl Backdrop {
         let frame = Transform::from_translate(x, y).pre_concat(turn(angle + across));
         let mut at = -reach;
         while at < reach {
-            self.drawing.add(rectangle(-reach, at, reach, at + band), frame, PathFill::Flat(b), None);
+            self.drawing.add(
+                rectangle(-reach, at, reach, at + band),
+                frame,
+                PathFill::Flat(b),
+                None,
+            );
             at += 2.0 * band;
         }
     }
@@ -199,12 +247,17 @@ impl Backdrop {
 
     fn hills(&mut self) {
         let sky = self.colour();
-        self.area(0.0, self.height, PathFill::Slope(sky.lighter(0.15), sky.mix(Colour::hex(0xf2b08a), 0.5)));
+        self.area(
+            0.0,
+            self.height,
+            PathFill::Slope(sky.lighter(0.15), sky.mix(Colour::hex(0xf2b08a), 0.5)),
+        );
         for hill in 0..3 {
             let top = self.height * (0.42 + 0.17 * hill as f32 + self.between(-0.05, 0.05));
             let (x, colour) = (self.between(0.0, self.width), self.colour());
             let mut outline = arc(x, top + self.height, self.width, self.height, 180.0, 360.0);
-            outline.extend([(2.0 * self.width, 2.0 * self.height), (-self.width, 2.0 * self.height)]);
+            outline
+                .extend([(2.0 * self.width, 2.0 * self.height), (-self.width, 2.0 * self.height)]);
             self.add(polygon(&outline), PathFill::Flat(colour.darker(0.06 * hill as f32)));
         }
         self.area(self.height * 0.86, self.height, PathFill::Flat(sky.darker(0.25)));
@@ -242,8 +295,9 @@ impl Backdrop {
             let (x, y) = (self.between(0.0, self.width), self.between(0.0, self.height));
             let radius = self.between(0.1, 0.3) * self.width.min(self.height);
             let colour = a.mix(self.colour(), 0.3);
-            let points: Vec<(f32, f32)> =
-                (0..6).map(|corner| polar(x, y, radius * self.between(0.6, 1.1), 60.0 * corner as f32)).collect();
+            let points: Vec<(f32, f32)> = (0..6)
+                .map(|corner| polar(x, y, radius * self.between(0.6, 1.1), 60.0 * corner as f32))
+                .collect();
             self.add(blob(&points), PathFill::Flat(colour));
         }
     }
@@ -257,16 +311,19 @@ impl Backdrop {
             let hue = self.between(0.0, 360.0);
             let colour = Colour::hsl(hue, self.between(0.1, 0.6), self.between(0.35, 0.7));
             let (path, line) = match (self.style, below(&mut self.random, 3)) {
-                (Style::Standard, 0) => {
-                    (polygon(&[0.0, 120.0, 240.0].map(|corner| polar(x, y, size, angle + corner))), None)
-                }
-                (Style::Standard, 1) => {
-                    (polyline(&[polar(x, y, size, angle), polar(x, y, size, angle + 180.0)]), Some(size * 0.35))
-                }
+                (Style::Standard, 0) => (
+                    polygon(&[0.0, 120.0, 240.0].map(|corner| polar(x, y, size, angle + corner))),
+                    None,
+                ),
+                (Style::Standard, 1) => (
+                    polyline(&[polar(x, y, size, angle), polar(x, y, size, angle + 180.0)]),
+                    Some(size * 0.35),
+                ),
                 (Style::Standard, _) => (oval(x, y, size * 0.6, size * 0.6), None),
-                (Style::HeldOut, 0) => {
-                    (polygon(&[0.0, 90.0, 180.0, 270.0].map(|c| polar(x, y, size, angle + c))), None)
-                }
+                (Style::HeldOut, 0) => (
+                    polygon(&[0.0, 90.0, 180.0, 270.0].map(|c| polar(x, y, size, angle + c))),
+                    None,
+                ),
                 (Style::HeldOut, 1) => (oval(x, y, size, size), Some(size * 0.4)),
                 (Style::HeldOut, _) => {
                     let (a, b) = (polar(x, y, size, angle), polar(x, y, size, angle + 120.0));
@@ -296,7 +353,8 @@ pub(super) fn tone(pixels: &mut [u8], ambience: Ambience) {
     }
 }
 
-/// Light from one side, its tint, darker corners and noise: what the camera adds, over RGB pixels in place.
+/// Light from one side, its tint, darker corners and noise: what the camera adds, over RGB pixels
+/// in place.
 pub(super) fn light_and_noise(pixels: &mut [u8], size: Size, seed: u64, style: Style) {
     let mut random = Random::of_text(seed, "light");
     let mut between = |low: f64, high: f64| random.uniform(low, high) as f32;
@@ -314,7 +372,8 @@ pub(super) fn light_and_noise(pixels: &mut [u8], size: Size, seed: u64, style: S
         let v = (y as f32 + 0.5) / height * 2.0 - 1.0;
         for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
             let u = (x as f32 + 0.5) / width * 2.0 - 1.0;
-            let light = gain * (1.0 + slope[0] * u + slope[1] * v) * (1.0 - corner * 0.5 * (u * u + v * v));
+            let light =
+                gain * (1.0 + slope[0] * u + slope[1] * v) * (1.0 - corner * 0.5 * (u * u + v * v));
             let bits = grain.next_u64();
             for (channel, (value, tint)) in pixel.iter_mut().zip(tint).enumerate() {
                 // The sum of two uniform numbers: triangular, from -1 to 1.

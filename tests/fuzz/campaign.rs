@@ -1,14 +1,15 @@
-//! A long campaign: every target in a process of its own, so that one that ends its process is a finding and not the
-//! end.
+//! A long campaign: every target in a process of its own, so that one that ends its process is a
+//! finding and not the end.
 //!
-//! What is asked for stands in environment variables that `scripts/fuzz` sets; without them nothing here runs.
+//! What is asked for stands in environment variables that `scripts/fuzz` sets; without them nothing
+//! here runs.
 
 #![allow(clippy::print_stdout, reason = "its table is what scripts/fuzz is called for")]
 
 use crate::fuzzer::{Fuzzer, Tally};
 use crate::measure::{count_panics, limit_memory};
 use crate::readers::{READERS, Reader, named};
-use crate::seeds;
+use crate::runs;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -45,7 +46,9 @@ fn variable(name: &str) -> Option<String> {
 }
 
 fn number(name: &str, default: f64) -> f64 {
-    variable(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: {text} is no number")))
+    variable(name).map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("{name}: {text} is no number"))
+    })
 }
 
 /// A folder in memory where there is one: every input is a file.
@@ -79,21 +82,28 @@ pub(crate) fn work() {
         fuzzer.step();
         INPUTS.fetch_add(1, Relaxed);
         let tally = fuzzer.tally();
-        if told.elapsed() > Duration::from_secs(1) || tally.findings.len() > kept || start.elapsed() >= wanted {
+        if told.elapsed() > Duration::from_secs(1)
+            || tally.findings.len() > kept
+            || start.elapsed() >= wanted
+        {
             for (number, finding) in tally.findings.iter().enumerate().skip(kept) {
                 let name = format!("{target}-{}-{}-{number}", finding.kind, std::process::id());
                 std::fs::write(out.join(name), &finding.input).unwrap();
             }
             kept = tally.findings.len();
-            std::fs::write(folder.join("report.json"), report(tally, start.elapsed()).to_string()).unwrap();
+            std::fs::write(folder.join("report.json"), report(tally, start.elapsed()).to_string())
+                .unwrap();
             told = Instant::now();
         }
     }
 }
 
 fn report(tally: &Tally, elapsed: Duration) -> Value {
-    let findings: Vec<Value> =
-        tally.findings.iter().map(|finding| json!(format!("{}: {}", finding.kind, finding.message))).collect();
+    let findings: Vec<Value> = tally
+        .findings
+        .iter()
+        .map(|finding| json!(format!("{}: {}", finding.kind, finding.message)))
+        .collect();
     json!({
         "inputs": tally.inputs, "taken": tally.taken, "outcomes": tally.outcomes, "caught": tally.caught,
         "slowest": tally.slowest, "largest": tally.largest, "findings": findings, "seconds": elapsed.as_secs_f64(),
@@ -112,8 +122,11 @@ pub(crate) fn run() -> bool {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let jobs = (number(JOBS, cores as f64) as usize).clamp(1, chosen.len());
     let seconds = number(MINUTES, 2.0) * 60.0 * jobs as f64 / chosen.len() as f64;
-    let runs = seeds::make_runs();
-    println!("| target | inputs | inputs/s | read | outcomes | slowest, s | largest, MB | panics caught | findings |");
+    let runs = runs::make_runs();
+    println!(
+        "| target | inputs | inputs/s | read | outcomes | slowest, s | largest, MB | panics caught \
+         | findings |"
+    );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let (queue, rows) = (Mutex::new(chosen.iter()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -155,7 +168,9 @@ impl Row {
             slowest: report["slowest"].as_f64().unwrap_or(0.0),
             largest: count("largest"),
             seconds: report["seconds"].as_f64().unwrap_or(0.0),
-            findings: findings.map(|finding| format!("{name}: {}", finding.as_str().unwrap_or_default())).collect(),
+            findings: findings
+                .map(|finding| format!("{name}: {}", finding.as_str().unwrap_or_default()))
+                .collect(),
         }
     }
 
@@ -174,7 +189,8 @@ impl Row {
         let rate = inputs as f64 / self.seconds.max(1e-9);
         let megabytes = self.largest as f64 / 1e6;
         format!(
-            "| {name} | {inputs} | {rate:.0} | {taken} | {outcomes} | {:.3} | {megabytes:.1} | {caught} | {} |",
+            "| {name} | {inputs} | {rate:.0} | {taken} | {outcomes} | {:.3} | {megabytes:.1} | \
+             {caught} | {} |",
             self.slowest,
             self.findings.len()
         )
@@ -197,7 +213,7 @@ fn target(reader: &Reader, seconds: f64, out: &Path, runs: &Path) -> Row {
             .env(SEED, seed.to_string())
             .env(SECONDS, left.to_string())
             .env(OUT, out)
-            .env(seeds::RUNS, runs)
+            .env(runs::RUNS, runs)
             .env("EMOCAM_FUZZ_FOLDER", folder.path())
             .stdout(Stdio::null())
             .status()
@@ -208,7 +224,8 @@ fn target(reader: &Reader, seconds: f64, out: &Path, runs: &Path) -> Row {
             let name = format!("{}-abort-{seed}", reader.name);
             // Nothing is there where it ended before its first input.
             let _ = std::fs::copy(folder.path().join(reader.file), out.join(&name));
-            row.findings.push(format!("{}: the process ended with {status}, at {name}", reader.name));
+            row.findings
+                .push(format!("{}: the process ended with {status}, at {name}", reader.name));
         }
     }
     row

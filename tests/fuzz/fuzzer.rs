@@ -1,5 +1,5 @@
-//! One target fuzzed: inputs made, read and measured; what is new is kept as a seed of others, what must not be as a
-//! finding.
+//! One target fuzzed: inputs made, read and measured; what is new is kept as a seed of others, what
+//! must not be as a finding.
 
 use crate::measure::{Measured, measure};
 use crate::mutate::{MOST_SEED_BYTES, Mutator};
@@ -62,7 +62,8 @@ pub(crate) struct Fuzzer {
 }
 
 impl Fuzzer {
-    /// Of a reader, whose files lie in `folder`; reads its seeds and all cases that were found before.
+    /// Of a reader, whose files lie in `folder`; reads its seeds and all cases that were found
+    /// before.
     pub(crate) fn new(reader: &'static Reader, seed: u64, folder: &Path) -> Self {
         (reader.beside)(folder);
         let mut fuzzer = Self {
@@ -125,7 +126,11 @@ impl Fuzzer {
 
     fn keep(&mut self, kind: &'static str, message: String, input: &[u8]) {
         // Of panics each place, of what takes too much the first few.
-        let place = if kind == "panic" { message.lines().next().unwrap_or_default().to_string() } else { kind.into() };
+        let place = if kind == "panic" {
+            message.lines().next().unwrap_or_default().to_string()
+        } else {
+            kind.into()
+        };
         let number = self.tally.findings.iter().filter(|finding| finding.kind == kind).count();
         if number < 5 && (kind != "panic" || self.known.insert(place)) {
             let input = self.smaller(kind, input.to_vec());
@@ -157,8 +162,12 @@ impl Fuzzer {
 pub(crate) fn fault(measured: &Measured<Outcome>) -> Option<(&'static str, String)> {
     match &measured.result {
         Err(message) => Some(("panic", message.clone())),
-        _ if measured.bytes > MOST_MEMORY => Some(("memory", format!("{} bytes of memory", measured.bytes))),
-        _ if measured.seconds > MOST_SECONDS => Some(("time", format!("{:.1} s", measured.seconds))),
+        _ if measured.bytes > MOST_MEMORY => {
+            Some(("memory", format!("{} bytes of memory", measured.bytes)))
+        }
+        _ if measured.seconds > MOST_SECONDS => {
+            Some(("time", format!("{:.1} s", measured.seconds)))
+        }
         _ => None,
     }
 }
@@ -170,7 +179,10 @@ fn signature(outcome: &Outcome) -> u64 {
         Ok(much) => much.ilog2_or_zero().hash(&mut hasher),
         Err(message) => {
             let plain = message.split(['`', '"', '\'']).step_by(2).flat_map(str::chars);
-            plain.filter(|letter| letter.is_ascii_alphabetic()).take(200).for_each(|letter| letter.hash(&mut hasher));
+            plain
+                .filter(|letter| letter.is_ascii_alphabetic())
+                .take(200)
+                .for_each(|letter| letter.hash(&mut hasher));
         }
     }
     hasher.finish()
@@ -189,8 +201,11 @@ impl Roughly for usize {
 /// The committed cases of a reader.
 pub(crate) fn found(reader: &Reader) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/found").join(reader.name);
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.sort();
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }

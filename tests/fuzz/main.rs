@@ -1,8 +1,9 @@
-//! Mutational fuzzing of every reader of files: no panic, no end of the process, and of an input of less than 1 MiB
-//! never more than 1 GiB of memory or 2 s of processor time.
+//! Mutational fuzzing of every reader of files: no panic, no end of the process, and of an input of
+//! less than 1 MiB never more than 1 GiB of memory or 2 s of processor time.
 //!
-//! `cargo test` reads some thousands of inputs a reader, the same ones every time, and every case that was ever found.
-//! `scripts/fuzz [target] [minutes]` goes on for as long as it is told, in processes of their own.
+//! `cargo test` reads some thousands of inputs a reader, the same ones every time, and every case
+//! that was ever found. `scripts/fuzz [target] [minutes]` goes on for as long as it is told, in
+//! processes of their own.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -16,6 +17,7 @@ mod measure;
 mod mutate;
 mod readers;
 mod repair;
+mod runs;
 mod seeds;
 
 use fuzzer::Fuzzer;
@@ -31,10 +33,11 @@ const INPUTS: u64 = 5000;
 /// Where the test's inputs come from.
 const SEED: u64 = 17;
 
-/// One test for all readers: time and memory are those of the process, which no other test may share at the time.
+/// One test for all readers: time and memory are those of the process, which no other test may
+/// share at the time.
 #[test]
 fn readers_stand_what_is_broken() {
-    let _runs = seeds::make_runs();
+    let _runs = runs::make_runs();
     let hook = std::panic::take_hook();
     count_panics();
     let mut faults = Vec::new();
@@ -49,10 +52,16 @@ fn readers_stand_what_is_broken() {
             reader.name, tally.taken, tally.inputs, tally.outcomes, tally.slowest, tally.largest
         );
         let mut fault = |text: String| faults.push(format!("{}: {text}", reader.name));
-        tally.findings.iter().for_each(|finding| fault(format!("{}: {}", finding.kind, finding.message)));
+        tally
+            .findings
+            .iter()
+            .for_each(|finding| fault(format!("{}: {}", finding.kind, finding.message)));
         // Else the inputs do not get behind the door.
         if of_seeds == 0 || tally.taken == of_seeds || tally.outcomes < 4 {
-            fault(format!("{of_seeds} seeds and {} inputs are read, {} outcomes", tally.taken, tally.outcomes));
+            fault(format!(
+                "{of_seeds} seeds and {} inputs are read, {} outcomes",
+                tally.taken, tally.outcomes
+            ));
         }
     }
     std::panic::set_hook(hook);

@@ -67,7 +67,8 @@ pub(crate) fn count_panics() {
     }));
 }
 
-/// Runs `read`. With `native`, memory that C code takes counts too, at the cost of some system calls.
+/// Runs `read`. With `native`, memory that C code takes counts too, at the cost of some system
+/// calls.
 pub(crate) fn measure<T>(native: bool, read: impl FnOnce() -> T) -> Measured<T> {
     let (before, panics) = (NOW.load(Relaxed), PANICS.load(Relaxed));
     PEAK.store(before, Relaxed);
@@ -89,7 +90,8 @@ fn processor_seconds() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// Bytes in memory, and from here on [`most_resident`] counts anew (Linux alone; elsewhere nothing is counted).
+/// Bytes in memory, and from here on [`most_resident`] counts anew (Linux alone; elsewhere nothing
+/// is counted).
 fn resident_anew() -> usize {
     match std::fs::write("/proc/self/clear_refs", "5") {
         Ok(()) => most_resident(),
@@ -105,8 +107,8 @@ fn most_resident() -> usize {
     kilobytes.unwrap_or(0_usize) * 1024
 }
 
-/// The most memory that a process takes before it is refused more: an input that wants all of the machine's ends its
-/// own process, and not somebody else's.
+/// The most memory that a process takes before it is refused more: an input that wants all of the
+/// machine's ends its own process, and not somebody else's.
 pub(crate) fn limit_memory(bytes: u64) {
     let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
     // SAFETY: the limit is ours, and is read alone.

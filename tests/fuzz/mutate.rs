@@ -1,6 +1,8 @@
-//! Small random changes to bytes, to text and to the parts of containers: what makes inputs out of seeds.
+//! Small random changes to bytes, to text and to the parts of containers: what makes inputs out of
+//! seeds.
 //!
-//! All randomness comes from one stream, so that a target, a seed and a number of inputs always give the same inputs.
+//! All randomness comes from one stream, so that a target, a seed and a number of inputs always
+//! give the same inputs.
 
 use crate::repair;
 use emocam::random::Random;
@@ -152,11 +154,15 @@ impl Mutator {
         match self.random.below(8) {
             0 => self.change(&mut bytes, other, Kind::Binary),
             _ => match self.kind {
-                Kind::Zip => repair::zip(&mut bytes, |name, entry| self.change_entry(name, entry, other)),
-                Kind::Safetensors => repair::safetensors(&mut bytes, |header, data| match self.random.below(4) {
-                    0 => self.change(data, other, Kind::Binary),
-                    _ => self.change(header, other, Kind::Text),
-                }),
+                Kind::Zip => {
+                    repair::zip(&mut bytes, |name, entry| self.change_entry(name, entry, other));
+                }
+                Kind::Safetensors => {
+                    repair::safetensors(&mut bytes, |header, data| match self.random.below(4) {
+                        0 => self.change(data, other, Kind::Binary),
+                        _ => self.change(header, other, Kind::Text),
+                    });
+                }
                 kind => {
                     self.change(&mut bytes, other, kind);
                     match kind {
@@ -322,18 +328,27 @@ impl Mutator {
     fn line(&mut self, bytes: &[u8]) -> (usize, usize) {
         let place = self.random.below(bytes.len() + 1);
         let start = bytes[..place].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let end = bytes[place..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |at| place + at + 1);
+        let end = bytes[place..]
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map_or(bytes.len(), |at| place + at + 1);
         (start, end)
     }
 
     /// Another number in the place of the next one.
     fn change_number(&mut self, bytes: &mut Vec<u8>) {
         let place = self.random.below(bytes.len().max(1));
-        let Some(start) = bytes[place.min(bytes.len())..].iter().position(u8::is_ascii_digit).map(|at| place + at)
+        let Some(start) = bytes[place.min(bytes.len())..]
+            .iter()
+            .position(u8::is_ascii_digit)
+            .map(|at| place + at)
         else {
             return;
         };
-        let end = bytes[start..].iter().position(|byte| !byte.is_ascii_digit()).map_or(bytes.len(), |at| start + at);
+        let end = bytes[start..]
+            .iter()
+            .position(|byte| !byte.is_ascii_digit())
+            .map_or(bytes.len(), |at| start + at);
         let number = match self.random.below(3) {
             0 => (self.random.next_u64() % 100).to_string(),
             _ => NUMBERS[self.random.below(NUMBERS.len())].to_string(),

@@ -3,6 +3,7 @@
 //! A new reader of files is a row in [`READERS`], its function below and its seeds in `seeds.rs`.
 
 use crate::mutate::Kind;
+use crate::runs;
 use crate::seeds;
 use emocam::Result;
 use emocam::annotations::{AnnotationColumns, Annotations, LabelMap};
@@ -88,14 +89,20 @@ pub(crate) static READERS: [Reader; 51] = [
         said(mean_image::read(path)).map(|mean| mean.values.len())
     }),
     reader("cfg", "net.cfg", Kind::Text, seeds::cfgs, cfg),
-    with(reader("class-names", "net.names", Kind::Text, seeds::class_names, class_names), seeds::beside_names),
+    with(
+        reader("class-names", "net.names", Kind::Text, seeds::class_names, class_names),
+        seeds::beside_names,
+    ),
     reader("card", "net.toml", Kind::Text, seeds::cards, |path| {
         said(Card::from_toml(&text(path)?, path)).map(|card| card.outputs())
     }),
     reader("card-json", "net.json", Kind::Text, seeds::cards_as_json, |path| {
         said(Card::from_json(&text(path)?, path)).map(|card| card.outputs())
     }),
-    with(reader("label-names", "labels.txt", Kind::Text, seeds::label_names, label_names), seeds::beside_labels),
+    with(
+        reader("label-names", "labels.txt", Kind::Text, seeds::label_names, label_names),
+        seeds::beside_labels,
+    ),
     reader("torchscript", "net.torchscript", Kind::Zip, seeds::torchscripts, torchscript),
     reader("configuration", "emocam.toml", Kind::Text, seeds::configurations, |path| {
         said(Config::load(path)).map(|config| config.cam.names().len())
@@ -115,7 +122,9 @@ pub(crate) static READERS: [Reader; 51] = [
     reader("webp", "photo.webp", Kind::Riff, seeds::webps, picture),
     reader("bmp", "photo.bmp", Kind::Binary, seeds::bmps, picture),
     reader("tiff", "photo.tif", Kind::Binary, seeds::tiffs, picture),
-    native(reader("tar", "photos.tar", Kind::Tar, seeds::tars, |path| corpus(path, path.as_os_str().to_owned()))),
+    native(reader("tar", "photos.tar", Kind::Tar, seeds::tars, |path| {
+        corpus(path, path.as_os_str().to_owned())
+    })),
     reader("list", "photos.txt", Kind::Text, seeds::lists, list),
     reader("list-table", "photos.csv", Kind::Text, seeds::list_tables, list),
     reader("coco", "coco.json", Kind::Text, seeds::coco_data_sets, |path| regions(path, None)),
@@ -125,59 +134,122 @@ pub(crate) static READERS: [Reader; 51] = [
         }),
         seeds::beside_results,
     ),
-    reader("region-lines", "regions.jsonl", Kind::Text, seeds::region_lines, |path| regions(path, None)),
+    reader("region-lines", "regions.jsonl", Kind::Text, seeds::region_lines, |path| {
+        regions(path, None)
+    }),
     reader("annotations", "labels.csv", Kind::Text, seeds::annotations, annotations),
     reader("label-map", "map.toml", Kind::Text, seeds::label_maps, |path| {
         said(LabelMap::read(path, &["joy".into(), "fear".into()])).map(|map| map.labels.len())
     }),
     reader("map-npy", "a.jpg.npy", Kind::Binary, seeds::npy_maps, external_map),
     reader("map-png", "a.jpg.png", Kind::Png, seeds::png_maps, external_map),
-    reader("map-safetensors", "a.jpg.safetensors", Kind::Safetensors, seeds::safetensors_maps, external_map),
-    with(reader("records", JOURNAL, Kind::Records, || seeds::records("analyzed"), records::<ImageRecord>), |folder| {
-        seeds::beside_records("analyzed", folder);
-    }),
-    with(
-        reader("classify-records", JOURNAL, Kind::Records, || seeds::records("classify"), records::<ClassifyRecord>),
-        |folder| seeds::beside_records("classify", folder),
+    reader(
+        "map-safetensors",
+        "a.jpg.safetensors",
+        Kind::Safetensors,
+        seeds::safetensors_maps,
+        external_map,
     ),
     with(
-        reader("evaluate-records", JOURNAL, Kind::Records, || seeds::records("evaluate"), records::<Judged>),
-        |folder| seeds::beside_records("evaluate", folder),
-    ),
-    with(
-        reader("paste-records", JOURNAL, Kind::Records, || seeds::records("paste"), records::<PasteRecord>),
+        reader(
+            "records",
+            JOURNAL,
+            Kind::Records,
+            || runs::records("analyzed"),
+            records::<ImageRecord>,
+        ),
         |folder| {
-            seeds::beside_records("paste", folder);
+            runs::beside_records("analyzed", folder);
         },
     ),
     with(
-        reader("remove-records", JOURNAL, Kind::Records, || seeds::records("remove"), records::<RemovalRecord>),
-        |folder| seeds::beside_records("remove", folder),
+        reader(
+            "classify-records",
+            JOURNAL,
+            Kind::Records,
+            || runs::records("classify"),
+            records::<ClassifyRecord>,
+        ),
+        |folder| runs::beside_records("classify", folder),
     ),
     with(
-        reader("validate-records", JOURNAL, Kind::Records, || seeds::records("validate"), records::<TrialRecord>),
-        |folder| seeds::beside_records("validate", folder),
+        reader(
+            "evaluate-records",
+            JOURNAL,
+            Kind::Records,
+            || runs::records("evaluate"),
+            records::<Judged>,
+        ),
+        |folder| runs::beside_records("evaluate", folder),
     ),
-    reader("manifest", "run.json", Kind::Text, seeds::manifests, manifest),
-    reader("kept-maps", "kept.safetensors", Kind::Safetensors, seeds::kept_maps, |path| {
+    with(
+        reader(
+            "paste-records",
+            JOURNAL,
+            Kind::Records,
+            || runs::records("paste"),
+            records::<PasteRecord>,
+        ),
+        |folder| {
+            runs::beside_records("paste", folder);
+        },
+    ),
+    with(
+        reader(
+            "remove-records",
+            JOURNAL,
+            Kind::Records,
+            || runs::records("remove"),
+            records::<RemovalRecord>,
+        ),
+        |folder| runs::beside_records("remove", folder),
+    ),
+    with(
+        reader(
+            "validate-records",
+            JOURNAL,
+            Kind::Records,
+            || runs::records("validate"),
+            records::<TrialRecord>,
+        ),
+        |folder| runs::beside_records("validate", folder),
+    ),
+    reader("manifest", "run.json", Kind::Text, runs::manifests, manifest),
+    reader("kept-maps", "kept.safetensors", Kind::Safetensors, runs::kept_maps, |path| {
         said(read_maps(path, &["grad-cam", "lift-cam"])).map(|maps| maps.iter().flatten().count())
     }),
     with(
-        reader("filter-sums", "filters.safetensors", Kind::Safetensors, seeds::filter_sums, filter_sums),
-        seeds::beside_filter_sums,
+        reader(
+            "filter-sums",
+            "filters.safetensors",
+            Kind::Safetensors,
+            runs::filter_sums,
+            filter_sums,
+        ),
+        runs::beside_filter_sums,
     ),
-    reader("failures", "failures.csv", Kind::Text, seeds::failures, |path| {
+    reader("failures", "failures.csv", Kind::Text, runs::failures, |path| {
         said(read_failures(path)).map(|failures| failures.len())
     }),
-    reader("matrix", "association.csv", Kind::Text, seeds::matrices, matrix),
+    reader("matrix", "association.csv", Kind::Text, runs::matrices, matrix),
     reader("nested-classes", "nested.csv", Kind::Text, seeds::nested_classes, nested_classes),
     with(reader("pairs", "pairs.csv", Kind::Text, seeds::pairs, pairs), seeds::beside_pairs),
-    with(reader("pairs-npy", "pairs.npy", Kind::Binary, seeds::npy_maps, pairs), seeds::beside_pairs),
-    with(reader("training-table", "data.csv", Kind::Text, seeds::training_tables, training_table), seeds::beside_table),
-    with(reader("split-files", "test.txt", Kind::Text, seeds::splits, split_files), seeds::beside_splits),
+    with(
+        reader("pairs-npy", "pairs.npy", Kind::Binary, seeds::npy_maps, pairs),
+        seeds::beside_pairs,
+    ),
+    with(
+        reader("training-table", "data.csv", Kind::Text, seeds::training_tables, training_table),
+        seeds::beside_table,
+    ),
+    with(
+        reader("split-files", "test.txt", Kind::Text, seeds::splits, split_files),
+        seeds::beside_splits,
+    ),
     reader("training-result", "result.json", Kind::Text, seeds::training_results, |path| {
         let folder = path.parent().unwrap();
-        let result = said(known_result(folder, "abc", |result: &TrainingResult| &result.fingerprint))?;
+        let result =
+            said(known_result(folder, "abc", |result: &TrainingResult| &result.fingerprint))?;
         Ok(result.map_or(0, |result| result.numbers))
     }),
     reader("metrics", "metrics.json", Kind::Text, seeds::metrics, |path| {
@@ -207,7 +279,8 @@ fn text(path: &Path) -> Result<String, String> {
 
 fn state_dict(path: &Path) -> Outcome {
     let mut dict = said(StateDict::open(path))?;
-    let arrays: Vec<_> = dict.arrays.iter().map(|(name, array)| (name.clone(), array.shape.clone())).collect();
+    let arrays: Vec<_> =
+        dict.arrays.iter().map(|(name, array)| (name.clone(), array.shape.clone())).collect();
     let taken: Vec<_> = arrays.iter().map(|(name, shape)| said(dict.take(name, shape))).collect();
     let _ = dict.finish();
     taken.into_iter().collect::<Result<Vec<_>, _>>().map(|arrays| arrays.len())
@@ -234,7 +307,8 @@ fn class_names(path: &Path) -> Outcome {
     let mut config = Config::default();
     config.detector.cfg = path.with_file_name("net.cfg").to_string_lossy().into_owned();
     config.detector.names = path.to_string_lossy().into_owned();
-    said(emocam::load::description(&config, path.parent().unwrap())).map(|(_, classes, _)| classes.len())
+    said(emocam::load::description(&config, path.parent().unwrap()))
+        .map(|(_, classes, _)| classes.len())
 }
 
 /// Those that a card names.
@@ -265,14 +339,16 @@ fn recipe(path: &Path) -> Outcome {
     all.into_iter().find_map(Result::ok).ok_or(refused)
 }
 
-/// Every other file reduced, and most of them as if only small pictures were allowed: else most of the time would go
-/// into sizes that a change has made large.
+/// Every other file reduced, and most of them as if only small pictures were allowed: else most of
+/// the time would go into sizes that a change has made large.
 fn picture(path: &Path) -> Outcome {
     let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    let reduced = Enough { letterboxed: Some(Size::new(16, 12).into()), fit: Fit::squash(Size::new(4, 4)) };
+    let reduced =
+        Enough { letterboxed: Some(Size::new(16, 12).into()), fit: Fit::squash(Size::new(4, 4)) };
     let defaults = DecodeOptions::default();
     let max_pixels = if length % 8 < 2 { defaults.max_pixels } else { 1 << 20 };
-    let options = DecodeOptions { max_pixels, enough: (length % 2 == 0).then_some(reduced), ..defaults };
+    let options =
+        DecodeOptions { max_pixels, enough: (length % 2 == 0).then_some(reduced), ..defaults };
     said(decode(path, &options)).map(|picture| picture.size().area())
 }
 
@@ -297,8 +373,9 @@ fn corpus(path: &Path, root: std::ffi::OsString) -> Outcome {
 fn regions(path: &Path, data_set: Option<&Path>) -> Outcome {
     let mut known = said(emocam::regions::read(path, data_set))?;
     let first = known.pictures().iter().take(4);
-    let pictures: Vec<_> =
-        first.map(|(name, picture)| (name.clone(), picture.size.unwrap_or(Size::new(64, 48)))).collect();
+    let pictures: Vec<_> = first
+        .map(|(name, picture)| (name.clone(), picture.size.unwrap_or(Size::new(64, 48))))
+        .collect();
     let paths: Vec<&str> = pictures.iter().map(|(name, _)| name.as_str()).collect();
     said(known.join(&paths))?;
     let mut pixels = 0;
@@ -371,7 +448,10 @@ fn matrix(path: &Path) -> Outcome {
 }
 
 fn nested_classes(path: &Path) -> Outcome {
-    let rule = AssociationConfig { nested_table: path.to_string_lossy().into_owned(), ..AssociationConfig::default() };
+    let rule = AssociationConfig {
+        nested_table: path.to_string_lossy().into_owned(),
+        ..AssociationConfig::default()
+    };
     let classes = ["Person", "Human face", "Human eye", "Man"].map(String::from);
     let nested = said(NestedClasses::new(&rule, &classes))?;
     Ok((0..16).filter(|pair| nested.is_in(pair / 4, pair % 4)).count())
@@ -400,6 +480,9 @@ fn training_table(path: &Path) -> Outcome {
 /// A table of pictures that are there, divided as three files say.
 fn split_files(path: &Path) -> Outcome {
     let data = said(collect(&[path.with_file_name("data.csv")], &DataConfig::default()))?;
-    let config = SplitConfig { files: path.parent().unwrap().to_string_lossy().into_owned(), ..SplitConfig::default() };
+    let config = SplitConfig {
+        files: path.parent().unwrap().to_string_lossy().into_owned(),
+        ..SplitConfig::default()
+    };
     said(config.divide(data)).map(|divided| divided.test.len())
 }

@@ -8,7 +8,9 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 /// The checksum of every chunk of a PNG.
 pub(crate) fn png(bytes: &mut [u8]) {
     let mut start = 8;
-    while let Some(length) = bytes.get(start..start + 4).map(|four| u32::from_be_bytes(four.try_into().unwrap())) {
+    while let Some(length) =
+        bytes.get(start..start + 4).map(|four| u32::from_be_bytes(four.try_into().unwrap()))
+    {
         let end = start + 8 + length as usize;
         if bytes.len() < end + 4 {
             return;
@@ -47,15 +49,18 @@ pub(crate) fn records(bytes: &mut Vec<u8>) {
 /// Changes header and data of a safetensors file, and states the header's new length.
 pub(crate) fn safetensors(bytes: &mut Vec<u8>, change: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>)) {
     let length = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
-    let behind =
-        usize::try_from(length).ok().and_then(|length| length.checked_add(8)).filter(|end| *end <= bytes.len());
+    let behind = usize::try_from(length)
+        .ok()
+        .and_then(|length| length.checked_add(8))
+        .filter(|end| *end <= bytes.len());
     let Some(behind) = behind else { return };
     let (mut header, mut data) = (bytes[8..behind].to_vec(), bytes[behind..].to_vec());
     change(&mut header, &mut data);
     *bytes = [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat();
 }
 
-/// Changes entries of a zip archive, and writes it anew: stored, but for code, which PyTorch compresses.
+/// Changes entries of a zip archive, and writes it anew: stored, but for code, which PyTorch
+/// compresses.
 pub(crate) fn zip(bytes: &mut Vec<u8>, mut change: impl FnMut(&str, &mut Vec<u8>)) {
     let Ok(mut archive) = ZipArchive::new(Cursor::new(&*bytes)) else { return };
     let comment = archive.comment().to_vec();

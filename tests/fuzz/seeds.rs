@@ -1,33 +1,34 @@
-//! Files as they should be, from which inputs are made: committed ones, ones that this program writes, and small ones
-//! written here.
+//! Files as they should be, from which inputs are made: committed ones, ones that this program
+//! writes, and small ones written here.
 
-use crate::common::corpus::{Corpus, emocam, ends};
 use crate::common::reference;
 use emocam::nn::script::ScriptArchive;
 use emocam::nn::weights::darknet::{self, Header};
 use image::{DynamicImage, ImageFormat};
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-type Seeds = Vec<Vec<u8>>;
+pub(crate) type Seeds = Vec<Vec<u8>>;
 
-fn root(name: &str) -> PathBuf {
+pub(crate) fn root(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn read(paths: impl IntoIterator<Item = PathBuf>) -> Seeds {
+pub(crate) fn read(paths: impl IntoIterator<Item = PathBuf>) -> Seeds {
     paths
         .into_iter()
-        .map(|path| std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        .map(|path| {
+            std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        })
         .collect()
 }
 
 /// The files of a folder of this repository whose names end so, in order, up to 20 kB each.
 fn folder(name: &str, endings: &[&str]) -> Seeds {
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(root(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(root(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| endings.iter().any(|ending| path.to_string_lossy().ends_with(ending)));
     paths.retain(|path| std::fs::metadata(path).unwrap().len() < 20_000);
     paths.sort();
@@ -35,7 +36,7 @@ fn folder(name: &str, endings: &[&str]) -> Seeds {
     read(paths)
 }
 
-fn texts(texts: &[&str]) -> Seeds {
+pub(crate) fn texts(texts: &[&str]) -> Seeds {
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
 
@@ -71,7 +72,10 @@ pub(crate) fn darknet_weights() -> Seeds {
 }
 
 pub(crate) fn mean_images() -> Seeds {
-    texts(&["1,2,3\n4, 5,6e0\n", "0.5,1.5,2,3,4,5,6,7,8,9,10,11\n104.1,1e-3,2,3,4,5,6,7,8,9,10,11\n"])
+    texts(&[
+        "1,2,3\n4, 5,6e0\n",
+        "0.5,1.5,2,3,4,5,6,7,8,9,10,11\n104.1,1e-3,2,3,4,5,6,7,8,9,10,11\n",
+    ])
 }
 
 pub(crate) fn cfgs() -> Seeds {
@@ -88,13 +92,17 @@ pub(crate) fn beside_names(folder: &Path) {
 }
 
 pub(crate) fn cards() -> Seeds {
-    let mut all = read(["configs/emonet.toml", "models/demo/emotion.toml", "models/demo/surroundings.toml"].map(root));
+    let mut all = read(
+        ["configs/emonet.toml", "models/demo/emotion.toml", "models/demo/surroundings.toml"]
+            .map(root),
+    );
     all.extend(texts(&[
         "labels = ['a', 'b']\ninput = [32, 48]\nmean = [0.4, 0.5, 0.6]\nstd = [0.2, 0.3, 0.2]\nscale = 255.0\nresize = \"center-crop\"\n\
          crop = 0.875\nfilter = \"bilinear\"\nchannels = \"bgr\"\nvalence = { bias = 0.1, weights = [1, -2] }\n",
         "network = \"torchscript\"\noutput = \"valence\"\nthresholds = [-0.25, 0.25]\ninput = 64\nlayout = \"tokens\"\nprefix = 1\n\
          grid = [4, 4]\n",
-        "network = \"fer_net\"\nlabels = ['a', 'b']\ninput = 64\n[fer_net]\nwidth = 0.125\nunits = 8\n",
+        "network = \"fer_net\"\nlabels = ['a', 'b']\ninput = 64\n[fer_net]\nwidth = 0.125\nunits = \
+         8\n",
         "network = \"multi_gap\"\nlabels = ['a', 'b']\ninput = 64\n[multi_gap]\nfusion = \"late\"\nanp = 3\n[[multi_gap.streams]]\n\
          name = \"object\"\nbackbone = \"mobilenet_v2\"\nwidth = 0.25\nblocks = 2\ndependency = \"gru\"\nunits = 4\n\
          mean = [0.1, 0.2, 0.3]\n",
@@ -104,15 +112,21 @@ pub(crate) fn cards() -> Seeds {
 
 /// What the TorchScript files of the tests say of themselves.
 pub(crate) fn cards_as_json() -> Seeds {
-    let files = ["batch.pt", "scalar.pt", "tokens.pt", "context.pt"].map(|name| reference("plugins").join(name));
-    let card = |file: PathBuf| ScriptArchive::open(&file).unwrap().extra("emocam.json").unwrap().unwrap().into_bytes();
+    let files = ["batch.pt", "scalar.pt", "tokens.pt", "context.pt"]
+        .map(|name| reference("plugins").join(name));
+    let card = |file: PathBuf| {
+        ScriptArchive::open(&file).unwrap().extra("emocam.json").unwrap().unwrap().into_bytes()
+    };
     files.into_iter().map(card).collect()
 }
 
 /// Without the code and the numbers, which are libtorch's to read.
 pub(crate) fn torchscripts() -> Seeds {
-    let files =
-        [reference("plugins/batch.pt"), reference("plugins/scalar.pt"), reference("yolo_torchscript/tiny.torchscript")];
+    let files = [
+        reference("plugins/batch.pt"),
+        reference("plugins/scalar.pt"),
+        reference("yolo_torchscript/tiny.torchscript"),
+    ];
     let small = |bytes: Vec<u8>| {
         let mut archive = ZipArchive::new(Cursor::new(bytes)).unwrap();
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
@@ -121,11 +135,14 @@ pub(crate) fn torchscripts() -> Seeds {
             let mut entry = archive.by_index(index).unwrap();
             let name = entry.name().unwrap().into_owned();
             codes += usize::from(name.contains("/code/"));
-            let kept = ["extra/", "data.pkl", "constants.pkl", "version"].iter().any(|part| name.contains(part));
+            let kept = ["extra/", "data.pkl", "constants.pkl", "version"]
+                .iter()
+                .any(|part| name.contains(part));
             if kept || name.contains("/code/") && codes == 1 {
                 let mut content = Vec::new();
                 entry.read_to_end(&mut content).unwrap();
-                let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+                let options =
+                    SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
                 writer.start_file(name, options).unwrap();
                 writer.write_all(&content).unwrap();
             }
@@ -140,7 +157,15 @@ pub(crate) fn configurations() -> Seeds {
 }
 
 pub(crate) fn recipes() -> Seeds {
-    let names = ["fer", "fer-drawn", "fer-drawn-objects", "adapt", "adapt-drawn", "multi-gap", "multi-gap-drawn"];
+    let names = [
+        "fer",
+        "fer-drawn",
+        "fer-drawn-objects",
+        "adapt",
+        "adapt-drawn",
+        "multi-gap",
+        "multi-gap-drawn",
+    ];
     read(names.map(|name| root(&format!("configs/{name}.toml"))))
 }
 
@@ -153,15 +178,20 @@ pub(crate) fn positions() -> Seeds {
 }
 
 pub(crate) fn label_maps() -> Seeds {
-    let own = "[labels]\njoy = \"happiness\"\nfear = \"\"\n[annotations]\nelation = \"happiness\"\nrage = \"\"\n";
+    let own = "[labels]\njoy = \"happiness\"\nfear = \"\"\n[annotations]\nelation = \
+               \"happiness\"\nrage = \"\"\n";
     let mut all = texts(&[own]);
-    all.extend(read(["configs/fi-to-webemo.toml", "configs/expressions-to-emotions.toml"].map(root)));
+    all.extend(read(
+        ["configs/fi-to-webemo.toml", "configs/expressions-to-emotions.toml"].map(root),
+    ));
     all
 }
 
 /// A picture of 23 x 17 pixels, all different.
 fn drawn() -> DynamicImage {
-    let pixel = |x: u32, y: u32| image::Rgba([(x * 11) as u8, (y * 15) as u8, (x * y) as u8, (255 - x * 11) as u8]);
+    let pixel = |x: u32, y: u32| {
+        image::Rgba([(x * 11) as u8, (y * 15) as u8, (x * y) as u8, (255 - x * 11) as u8])
+    };
     DynamicImage::ImageRgba8(image::RgbaImage::from_fn(23, 17, pixel))
 }
 
@@ -266,7 +296,8 @@ pub(crate) fn region_lines() -> Seeds {
         "{\"file\": \"a/x.jpg\", \"label\": \"cat\", \"score\": 0.9, \"box\": [10.5, 4, 200, 120.25], \"width\": 640, \"height\": 480}\n\
          {\"file\": \"a/x.jpg\", \"label\": \"dog\", \"score\": 0.4, \"rle\": {\"size\": [480, 640], \"counts\": \"PT12n02L5K\"}}\n\
          {\"file\": \"a/y.jpg\"}\n",
-        "\u{feff}{\"file\": \"b.png\", \"label\": \"cat\", \"score\": 1, \"rle\": {\"size\": [5, 7], \"counts\": [2, 4, 3, 20, 6]}}\n",
+        "\u{feff}{\"file\": \"b.png\", \"label\": \"cat\", \"score\": 1, \"rle\": {\"size\": [5, \
+         7], \"counts\": [2, 4, 3, 20, 6]}}\n",
     ])
 }
 
@@ -292,114 +323,9 @@ pub(crate) fn safetensors_maps() -> Seeds {
     folder("tests/reference/external_maps", &[".safetensors"])
 }
 
-/// The variable that names the folder of [`make_runs`] to the processes of a campaign.
-pub(crate) const RUNS: &str = "EMOCAM_FUZZ_RUNS";
-
-static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-
-/// Makes run directories of several commands over two pictures, which are there as long as what is returned.
-pub(crate) fn make_runs() -> Corpus {
-    let corpus = Corpus::empty();
-    corpus.add("a.png", "emonet/picture_0.png");
-    corpus.add("b.png", "pillow_resize/2x3.png");
-    corpus.write("photos/broken.png", "none");
-    let methods = ["--cam", "grad-cam,lift-cam,object-shap", "--save-maps", "--filters"];
-    ends(corpus.analyze("analyzed").args(methods), 1);
-    let weights = reference("emonet/narrow_ecco.pt");
-    for (command, arguments) in [
-        ("classify", vec![]),
-        ("evaluate", vec!["--steps", "2", "--metrics", "deletion,road,confidence,sanity"]),
-        ("paste", vec!["--positions", "1x2", "--object"]),
-        ("remove", vec![]),
-    ] {
-        let mut run = emocam();
-        run.current_dir(corpus.path("")).args([command, "photos", "--device", "cpu", "--out", command]);
-        run.arg("--emotion-weights").arg(&weights).args(&arguments);
-        match command {
-            "paste" => drop(run.arg(root("models/objects/rugby-ball.png"))),
-            "remove" => {
-                corpus.write(
-                    "regions.jsonl",
-                    r#"{"file": "a.png", "label": "Within", "score": 0.9, "box": [3, 4, 20, 19]}"#,
-                );
-                run.args(["--regions", "regions.jsonl"]);
-            }
-            _ => {}
-        }
-        ends(&mut run, 1);
-    }
-    let mut validate = emocam();
-    validate.current_dir(corpus.path("")).args([
-        "validate",
-        "--graph",
-        "background",
-        "--scenes",
-        "3",
-        "--device",
-        "cpu",
-    ]);
-    ends(validate.args(["--cam", "grad-cam,object-shap", "--out", "validation"]), 0);
-    std::fs::rename(corpus.path("validation/scenes-surroundings"), corpus.path("validate")).unwrap();
-    FOLDER.set(corpus.path("")).unwrap();
-    corpus
-}
-
-/// A file of one of the runs.
-fn of_run(run: &str, file: &str) -> PathBuf {
-    let named = || std::env::var_os(RUNS).expect("the runs are made before any reader's seeds").into();
-    FOLDER.get_or_init(named).join(run).join(file)
-}
-
-pub(crate) fn records(run: &str) -> Seeds {
-    read([of_run(run, "records.jsonl")])
-}
-
-/// `run.json` of a run that goes on.
-pub(crate) fn beside_records(run: &str, folder: &Path) {
-    let text = std::fs::read(of_run(run, "run.json")).unwrap();
-    let mut manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
-    manifest["complete"] = false.into();
-    manifest.as_object_mut().unwrap().remove("outcome");
-    std::fs::write(folder.join("run.json"), manifest.to_string()).unwrap();
-}
-
-pub(crate) fn manifests() -> Seeds {
-    read(["analyzed", "classify", "evaluate", "paste", "remove", "validate"].map(|run| of_run(run, "run.json")))
-}
-
-pub(crate) fn kept_maps() -> Seeds {
-    // The real ones are long: as many of their rows as make a small map.
-    let values: Vec<u8> = (0..35).flat_map(|number| (number as f32 / 35.0).to_le_bytes()).collect();
-    let view = |rows: usize, columns: usize| {
-        safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![rows, columns], &values).unwrap()
-    };
-    let maps = [("grad-cam", view(5, 7)), ("lift-cam", view(7, 5)), ("lift-cam-signed", view(7, 5))];
-    vec![safetensors::serialize(maps, None).unwrap()]
-}
-
-pub(crate) fn filter_sums() -> Seeds {
-    read([of_run("analyzed", "filters.safetensors")])
-}
-
-pub(crate) fn beside_filter_sums(folder: &Path) {
-    std::fs::copy(of_run("analyzed", "run.json"), folder.join("run.json")).unwrap();
-}
-
-pub(crate) fn failures() -> Seeds {
-    read([of_run("analyzed", "failures.csv")])
-}
-
-pub(crate) fn matrices() -> Seeds {
-    let mut all = read([root("configs/emocam-fig2.csv"), of_run("analyzed", "grad-cam/counts.csv")]);
-    all.extend(texts(&[
-        "class,Joy,Awe,Fear\nCat,1,0,3\n\"Dog, big\",2,0,0\nimages,4,0,3\n",
-        "class,Joy,Awe\nCat,0.25,\nDog,1,\n",
-    ]));
-    all
-}
-
 pub(crate) fn nested_classes() -> Seeds {
-    texts(&["part,whole,relation\nHuman eye,Human face,part-of\nHuman face,Person,part-of\nman,Person,is-a\n"])
+    texts(&["part,whole,relation\nHuman eye,Human face,part-of\nHuman \
+             face,Person,part-of\nman,Person,is-a\n"])
 }
 
 pub(crate) fn pairs() -> Seeds {
@@ -413,8 +339,15 @@ pub(crate) fn beside_pairs(folder: &Path) {
 }
 
 pub(crate) fn training_tables() -> Seeds {
-    let rows = |usage: &str| (0..3).map(|label| format!("{label},{label} 2 3 255,{usage}\n")).collect::<String>();
-    let pixels = format!("emotion,pixels,Usage\n{}{}{}", rows("Training"), rows("PublicTest"), rows("PrivateTest"));
+    let rows = |usage: &str| {
+        (0..3).map(|label| format!("{label},{label} 2 3 255,{usage}\n")).collect::<String>()
+    };
+    let pixels = format!(
+        "emotion,pixels,Usage\n{}{}{}",
+        rows("Training"),
+        rows("PublicTest"),
+        rows("PrivateTest")
+    );
     texts(&[&pixels, "path,label\na.png,joy\nb.png,fear\nc.png,joy\n"])
 }
 
@@ -443,8 +376,10 @@ pub(crate) fn splits() -> Seeds {
 
 pub(crate) fn beside_splits(folder: &Path) {
     let names = ["a", "b", "c", "d", "e", "f"].map(|name| format!("{name}.png"));
-    let rows = names.iter().enumerate().map(|(at, name)| format!("{name},{}\n", ["joy", "fear"][at % 2]));
-    std::fs::write(folder.join("data.csv"), format!("path,label\n{}", rows.collect::<String>())).unwrap();
+    let rows =
+        names.iter().enumerate().map(|(at, name)| format!("{name},{}\n", ["joy", "fear"][at % 2]));
+    std::fs::write(folder.join("data.csv"), format!("path,label\n{}", rows.collect::<String>()))
+        .unwrap();
     for name in &names {
         std::fs::copy(reference("pillow_resize/2x3.png"), folder.join(name)).unwrap();
     }
@@ -453,8 +388,10 @@ pub(crate) fn beside_splits(folder: &Path) {
 }
 
 pub(crate) fn training_results() -> Seeds {
-    texts(&[r#"{"name": "a", "fingerprint": "abc", "pictures": [3, 1, 2], "epochs": 2, "best_epoch": 1,
-        "accuracy": {"hits": 1, "cases": 2, "share": 0.5, "interval": [0.1, 0.9]}, "trained_numbers": 5, "numbers": 9, "seconds": 1.5, "step_seconds": 0.25}"#])
+    texts(&[
+        r#"{"name": "a", "fingerprint": "abc", "pictures": [3, 1, 2], "epochs": 2, "best_epoch": 1,
+        "accuracy": {"hits": 1, "cases": 2, "share": 0.5, "interval": [0.1, 0.9]}, "trained_numbers": 5, "numbers": 9, "seconds": 1.5, "step_seconds": 0.25}"#,
+    ])
 }
 
 pub(crate) fn metrics() -> Seeds {

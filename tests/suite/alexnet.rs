@@ -1,5 +1,5 @@
-//! AlexNets that are not EmoNet against PyTorch (scripts/reference/alexnet.py), and what is refused of them because
-//! neither the card says it nor the weights prove it.
+//! AlexNets that are not EmoNet against PyTorch (scripts/reference/alexnet.py), and what is refused
+//! of them because neither the card says it nor the weights prove it.
 
 use crate::common;
 use crate::common::corpus::{Corpus, ends};
@@ -30,7 +30,10 @@ impl Model {
     }
 
     fn of(case: &Value) -> Self {
-        Self::new(&reference("alexnet").join(case["checkpoint"].as_str().unwrap()), case["card"].as_str().unwrap())
+        Self::new(
+            &reference("alexnet").join(case["checkpoint"].as_str().unwrap()),
+            case["card"].as_str().unwrap(),
+        )
     }
 
     fn load(&self) -> AlexNet {
@@ -52,7 +55,12 @@ fn inputs(case: &Value, network: &AlexNet, photos: &Path) -> Vec<Rgb8> {
         let file = photos.join(picture["picture"].as_str().unwrap());
         let photo = decode(&file, &DecodeOptions::default()).unwrap();
         let input = network.card().fit.apply(&photo, photo.size());
-        assert_eq!(sha256(input.data()), picture["resized_sha256"], "{}: resized pixels", file.display());
+        assert_eq!(
+            sha256(input.data()),
+            picture["resized_sha256"],
+            "{}: resized pixels",
+            file.display()
+        );
         input
     };
     case["pictures"].as_array().unwrap().iter().map(one).collect()
@@ -67,7 +75,8 @@ fn off(found: &[f32], wanted: &[f32]) -> f32 {
     found.iter().zip(wanted).fold(0.0, |worst, (a, b)| worst.max((a - b).abs()))
 }
 
-/// Logits, conv5 and Grad-CAM of `network` against PyTorch's; the largest differences of the logits and of a map.
+/// Logits, conv5 and Grad-CAM of `network` against PyTorch's; the largest differences of the logits
+/// and of a map.
 fn compare(network: &AlexNet, case: &Value, photos: &Path) -> (f32, f32) {
     let inputs = inputs(case, network, photos);
     let pictures: Vec<&Rgb8> = inputs.iter().collect();
@@ -75,24 +84,32 @@ fn compare(network: &AlexNet, case: &Value, photos: &Path) -> (f32, f32) {
     let expected = case["pictures"].as_array().unwrap();
     let outputs = forward.outputs().size()[1] as usize;
     let logits = Vec::<f32>::try_from(&forward.outputs().flatten(0, -1)).unwrap();
-    let labels: Vec<usize> = expected.iter().map(|picture| picture["class"].as_u64().unwrap() as usize).collect();
-    let found: Vec<usize> = forward.predictions(network.card()).unwrap().iter().map(|one| one.label).collect();
+    let labels: Vec<usize> =
+        expected.iter().map(|picture| picture["class"].as_u64().unwrap() as usize).collect();
+    let found: Vec<usize> =
+        forward.predictions(network.card()).unwrap().iter().map(|one| one.label).collect();
     assert_eq!(found, labels);
     // A map of the grid's own size is the raw map between its minimum and its maximum.
     let grid = forward.activation.values.size();
     let options = Options { target: Target::Logit, ..Options::default() };
     let seeds = vec![0; labels.len()];
     let pass = HeadPass::new(network, &forward, options, &labels, &seeds).unwrap();
-    let maps = explain(Method::GRAD_CAM, &pass, Size::new(grid[3] as u32, grid[2] as u32)).unwrap().values().unwrap();
+    let maps = explain(Method::GRAD_CAM, &pass, Size::new(grid[3] as u32, grid[2] as u32))
+        .unwrap()
+        .values()
+        .unwrap();
     let mut worst = (0.0_f32, 0.0_f32);
     for (number, picture) in expected.iter().enumerate() {
-        let largest = f64::try_from(forward.activation.values.get(number as i64).abs().max()).unwrap() as f32;
+        let largest =
+            f64::try_from(forward.activation.values.get(number as i64).abs().max()).unwrap() as f32;
         let wanted = picture["conv5_max_abs"].as_f64().unwrap() as f32;
         assert!((largest - wanted).abs() < 1e-5 * wanted, "conv5: {largest} for {wanted}");
         let raw = floats(&picture["raw"]);
-        let (least, most) = raw.iter().fold((f32::MAX, 0.0_f32), |(a, b), &value| (a.min(value), b.max(value)));
+        let (least, most) =
+            raw.iter().fold((f32::MAX, 0.0_f32), |(a, b), &value| (a.min(value), b.max(value)));
         let map: Vec<f32> = raw.iter().map(|value| (value - least) / (most - least)).collect();
-        worst.0 = worst.0.max(off(&logits[number * outputs..][..outputs], &floats(&picture["logits"])));
+        worst.0 =
+            worst.0.max(off(&logits[number * outputs..][..outputs], &floats(&picture["logits"])));
         worst.1 = worst.1.max(off(&maps[number], &map));
     }
     worst
@@ -137,7 +154,13 @@ fn what_the_weights_do_not_tell_is_asked_for() {
     };
     let checkpoint = reference("alexnet/caffenet.pth");
     let message = Model::new(&checkpoint, &without("structure")).refusal();
-    for phrase in ["mine.toml", "structure = \"emonet\"", "local response normalisation", "\"caffenet\"", "padding"] {
+    for phrase in [
+        "mine.toml",
+        "structure = \"emonet\"",
+        "local response normalisation",
+        "\"caffenet\"",
+        "padding",
+    ] {
         assert!(message.contains(phrase), "{message}");
     }
     for key in ["resize", "filter", "scale", "mean", "std", "channels"] {
@@ -165,7 +188,10 @@ fn torchvisions_names_prove_torchvisions_layers_and_nothing_else() {
     let said = Model::new(&checkpoint, &format!("structure = 'torchvision'\n{card}"));
     assert_eq!(*said.load().structure(), Structure::TORCHVISION);
     let message = Model::new(&checkpoint, "labels = ['a', 'b']\ninput = 224\n").refusal();
-    assert!(message.contains("`resize`, `filter`, `scale`, `mean`, `std`, `channels` missing"), "{message}");
+    assert!(
+        message.contains("`resize`, `filter`, `scale`, `mean`, `std`, `channels` missing"),
+        "{message}"
+    );
     let model = Model::new(&checkpoint, card);
     std::fs::remove_file(model.folder.path().join("mine.toml")).unwrap();
     assert!(model.refusal().contains("no card lies beside it"), "{}", model.refusal());
@@ -176,7 +202,11 @@ fn torchvisions_names_prove_torchvisions_layers_and_nothing_else() {
     tensors.get_mut("features.3.weight").unwrap().values = half;
     let model = Model::new(&checkpoint, card);
     write(&model.weights, tensors);
-    assert!(model.refusal().contains("5 x 5 in 2") && model.refusal().contains("`structure`"), "{}", model.refusal());
+    assert!(
+        model.refusal().contains("5 x 5 in 2") && model.refusal().contains("`structure`"),
+        "{}",
+        model.refusal()
+    );
 }
 
 fn named(checkpoint: &Path) -> std::collections::BTreeMap<String, Array> {
@@ -184,15 +214,17 @@ fn named(checkpoint: &Path) -> std::collections::BTreeMap<String, Array> {
 }
 
 fn write(path: &Path, tensors: std::collections::BTreeMap<String, Array>) {
-    emocam::nn::weights::pytorch::write(path, &tensors.into_iter().collect::<Vec<_>>(), None).unwrap();
+    emocam::nn::weights::pytorch::write(path, &tensors.into_iter().collect::<Vec<_>>(), None)
+        .unwrap();
 }
 
 #[test]
 fn a_checkpoint_whose_convolutions_were_spread_over_gpus_is_the_same_network() {
     let case = case("torchvision");
     let model = Model::of(&case);
-    let spread =
-        named(&model.weights).into_iter().map(|(name, array)| (name.replace("features.", "features.module."), array));
+    let spread = named(&model.weights)
+        .into_iter()
+        .map(|(name, array)| (name.replace("features.", "features.module."), array));
     write(&model.weights, spread.collect());
     let (logits, _) = compare(&model.load(), &case, &reference("emonet"));
     assert!(logits < 2e-5, "{logits:e}");
@@ -203,9 +235,17 @@ fn names_of_ku_leuven_without_a_word_on_flattening_are_refused() {
     let case = case("krizhevsky");
     let card = case["card"].as_str().unwrap();
     let model = Model::of(&case);
-    let leuven = |name: String| name.replace("fc6", "fc1").replace("fc7", "fc2").replace("fc8", "fc3");
-    write(&model.weights, named(&model.weights).into_iter().map(|(name, array)| (leuven(name), array)).collect());
-    assert!(model.refusal().contains("mine.toml") && model.refusal().contains("`flatten = "), "{}", model.refusal());
+    let leuven =
+        |name: String| name.replace("fc6", "fc1").replace("fc7", "fc2").replace("fc8", "fc3");
+    write(
+        &model.weights,
+        named(&model.weights).into_iter().map(|(name, array)| (leuven(name), array)).collect(),
+    );
+    assert!(
+        model.refusal().contains("mine.toml") && model.refusal().contains("`flatten = "),
+        "{}",
+        model.refusal()
+    );
     let said = format!("flatten = 'channels-rows-columns'\n{card}");
     std::fs::write(model.folder.path().join("mine.toml"), said).unwrap();
     let (logits, _) = compare(&model.load(), &case, &reference("emonet"));
@@ -215,9 +255,13 @@ fn names_of_ku_leuven_without_a_word_on_flattening_are_refused() {
 #[test]
 fn another_network_with_emonets_names_and_labels_is_not_taken_for_emonet() {
     let mut tensors = named(&reference("alexnet/krizhevsky.pth"));
-    // EmoNet's 20 outputs and its input of 227 x 227, which leaves 6 x 6 places; its groups are missing.
+    // EmoNet's 20 outputs and its input of 227 x 227, which leaves 6 x 6 places; its groups are
+    // missing.
     for (name, shape) in [("fc6.weight", [16, 216]), ("fc8.weight", [20, 12])] {
-        tensors.insert(name.into(), Array { shape: shape.to_vec(), values: vec![0.1; shape.iter().product()] });
+        tensors.insert(
+            name.into(),
+            Array { shape: shape.to_vec(), values: vec![0.1; shape.iter().product()] },
+        );
     }
     tensors.insert("fc8.bias".into(), Array { shape: vec![20], values: vec![0.0; 20] });
     let folder = tempfile::tempdir().unwrap();
@@ -244,24 +288,36 @@ fn every_method_explains_an_averaging_network_and_check_says_what_it_is() {
     for method in methods {
         let maps = explain(method, &pass, Size::new(260, 200)).unwrap();
         assert_eq!(maps.flat, [false; 4], "{method}");
-        assert!(maps.values().unwrap().iter().flatten().all(|value| (0.0..=1.0).contains(value)), "{method}");
+        assert!(
+            maps.values().unwrap().iter().flatten().all(|value| (0.0..=1.0).contains(value)),
+            "{method}"
+        );
     }
     let said = ends(common::corpus::emocam().args(["models", "check"]).arg(&model.weights), 0);
-    for phrase in ["no local response normalisation", "padding [2, 2, 1, 1, 1]", "averaged to 6 x 6", "every method"] {
+    for phrase in [
+        "no local response normalisation",
+        "padding [2, 2, 1, 1, 1]",
+        "averaged to 6 x 6",
+        "every method",
+    ] {
         assert!(said.out.contains(phrase), "{}", said.out);
     }
     let corpus = Corpus::small();
-    let mut analyze = corpus.networks_but(&[("--emotion-weights", model.weights.to_str().unwrap())]);
+    let mut analyze =
+        corpus.networks_but(&[("--emotion-weights", model.weights.to_str().unwrap())]);
     ends(analyze.args(["photos", "--out", "run", "--cam", "paper"]), 0);
     assert_eq!(corpus.run("run").table("images.csv").rows.len(), 15);
 }
 
-/// `EMOCAM_ALEXNET=FOLDER EMOCAM_PHOTOS=FOLDER` with what `alexnet.py full` made: the full size, by hand.
+/// `EMOCAM_ALEXNET=FOLDER EMOCAM_PHOTOS=FOLDER` with what `alexnet.py full` made: the full size, by
+/// hand.
 #[test]
 #[ignore = "needs a checkpoint of 230 MB: scripts/reference/alexnet.py full"]
 fn the_full_size_of_torchvision_computes_what_pytorch_does() {
-    let [folder, photos] = ["EMOCAM_ALEXNET", "EMOCAM_PHOTOS"].map(|name| PathBuf::from(std::env::var(name).unwrap()));
-    let cases: Value = serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
+    let [folder, photos] =
+        ["EMOCAM_ALEXNET", "EMOCAM_PHOTOS"].map(|name| PathBuf::from(std::env::var(name).unwrap()));
+    let cases: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("cases.json")).unwrap()).unwrap();
     let network = AlexNet::load(&folder.join("alexnet.pth"), None, Device::Cpu).unwrap();
     let (logits, map) = compare(&network, &cases[0], &photos);
     eprintln!("full: logits off by {logits:.1e}, Grad-CAM by {map:.1e}");

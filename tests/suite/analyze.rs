@@ -1,7 +1,10 @@
-//! `emocam analyze`: what a run directory holds, that its tables agree with each other, and what is refused.
+//! `emocam analyze`: what a run directory holds, that its tables agree with each other, and what is
+//! refused.
 
 use crate::common;
-use crate::common::corpus::{Corpus, Run, assert_counts, assert_same_tables, emocam, ends, recount, refused};
+use crate::common::corpus::{
+    Corpus, Run, assert_counts, assert_same_tables, emocam, ends, recount, refused,
+};
 use emocam::attribution::Method;
 use std::process::{Command, Stdio};
 
@@ -23,7 +26,8 @@ fn a_run_directory_has_the_files_and_columns_of_the_design() {
     let said = ends(&mut corpus.analyze("run"), 0);
     let run = corpus.run("run");
     let mut files = vec!["failures.csv"];
-    let names = ["association.csv", "counts.csv", "forest.png", "forest.svg", "heatmap.png", "heatmap.svg"];
+    let names =
+        ["association.csv", "counts.csv", "forest.png", "forest.svg", "heatmap.png", "heatmap.svg"];
     let method = names
         .iter()
         .chain(&["mean_scores.csv", "statistics.csv"])
@@ -40,11 +44,12 @@ fn a_run_directory_has_the_files_and_columns_of_the_design() {
         [own(start), labels.clone(), own(end)].concat()
     };
     let images = run.table("images.csv");
-    assert_eq!(images.header, with(&["path", "width", "height", "label", "probability"], &["valence", "arousal"]));
+    assert_eq!(
+        images.header,
+        with(&["path", "width", "height", "label", "probability"], &["valence", "arousal"])
+    );
     assert_eq!(images.rows.len(), 15);
-    let objects = "path,label,class,confidence,x_min,y_min,x_max,y_max,grad-cam,\
-                   extent_x_min,extent_y_min,extent_x_max,extent_y_max,box_area,canvas_width,canvas_height,\
-                   grad-cam_contrast,grad-cam_z,grad-cam_lift";
+    let objects = "path,label,class,confidence,x_min,y_min,x_max,y_max,grad-cam,extent_x_min,extent_y_min,extent_x_max,extent_y_max,box_area,canvas_width,canvas_height,grad-cam_contrast,grad-cam_z,grad-cam_lift";
     assert_eq!(run.table("objects.csv").header.join(","), objects);
     assert_eq!(std::fs::read_to_string(run.path("failures.csv")).unwrap(), "path,stage,cause\n");
     for table in ["grad-cam/association.csv", "grad-cam/counts.csv"] {
@@ -75,18 +80,25 @@ fn the_tables_agree_with_the_records_and_with_each_other() {
     assert_eq!(paths[0], "a/picture_0.png");
     assert_eq!(paths[8], "b/113x1.png");
     let float = |text: &str| text.parse::<f32>().unwrap();
-    let numbers = |value: &serde_json::Value| -> Vec<f32> { serde_json::from_value(value.clone()).unwrap() };
+    let numbers =
+        |value: &serde_json::Value| -> Vec<f32> { serde_json::from_value(value.clone()).unwrap() };
     let mut objects = run.table("objects.csv").rows.into_iter();
     let mut boxes = 0;
     for (row, record) in images.rows.iter().zip(&records) {
         assert_eq!(row[0], record["path"].as_str().unwrap());
-        assert_eq!([&row[1], &row[2]], [&record["width"].to_string(), &record["height"].to_string()]);
+        assert_eq!(
+            [&row[1], &row[2]],
+            [&record["width"].to_string(), &record["height"].to_string()]
+        );
         let probabilities: Vec<f32> = row[5..25].iter().map(|cell| float(cell)).collect();
         assert_eq!(probabilities, numbers(&record["probabilities"]));
         approx::assert_abs_diff_eq!(probabilities.iter().sum::<f32>(), 1.0, epsilon = 1e-5);
         let label = (0..20).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
         assert_eq!((&row[3], float(&row[4])), (&labels[label], probabilities[label]));
-        assert!((1.0..9.0).contains(&float(&row[25])) && (1.0..9.0).contains(&float(&row[26])), "{row:?}");
+        assert!(
+            (1.0..9.0).contains(&float(&row[25])) && (1.0..9.0).contains(&float(&row[26])),
+            "{row:?}"
+        );
 
         let (width, height) = (float(&row[1]), float(&row[2]));
         let mut last = 1.0;
@@ -130,7 +142,11 @@ fn the_answers_are_pytorchs() {
         assert_eq!(row[0], format!("a/{}", expected["picture"].as_str().unwrap()));
         assert_eq!(row[3], expected["label"].as_str().unwrap());
         for (cell, value) in row[5..25].iter().zip(expected["probabilities"].as_array().unwrap()) {
-            approx::assert_abs_diff_eq!(cell.parse::<f64>().unwrap(), value.as_f64().unwrap(), epsilon = 1e-5);
+            approx::assert_abs_diff_eq!(
+                cell.parse::<f64>().unwrap(),
+                value.as_f64().unwrap(),
+                epsilon = 1e-5
+            );
         }
         for (column, name) in [(25, "valence"), (26, "arousal")] {
             let found: f64 = row[column].parse().unwrap();
@@ -149,7 +165,15 @@ fn every_method_has_its_column_its_folder_and_its_map() {
     let corpus = Corpus::small();
     let methods = all_methods();
     ends(
-        corpus.analyze("run").args(["--limit", "6", "--evaluations", "40", "--save-maps", "--cam", &methods.join(",")]),
+        corpus.analyze("run").args([
+            "--limit",
+            "6",
+            "--evaluations",
+            "40",
+            "--save-maps",
+            "--cam",
+            &methods.join(","),
+        ]),
         0,
     );
     let run = corpus.run("run");
@@ -196,7 +220,11 @@ fn a_measured_precision_is_recorded_and_kept_by_a_resumed_run() {
     let first = records.iter().position(|&byte| byte == b'\n').unwrap() + 1;
     std::fs::write(run.path("records.jsonl"), &records[..first]).unwrap();
     let said = ends(corpus.analyze("run").args(["--precision", "auto", "--resume"]), 0);
-    assert!(!said.err.contains("going on in") && said.err.contains("1 already done"), "{}", said.err);
+    assert!(
+        !said.err.contains("going on in") && said.err.contains("1 already done"),
+        "{}",
+        said.err
+    );
     assert_eq!(std::fs::read(run.path("records.jsonl")).unwrap(), records);
     assert_eq!(run.manifest()["measured_precision"], manifest["measured_precision"]);
     refused(corpus.analyze("other").args(["--precision", "f64"]), &["f64", "bf16", "`auto`"]);
@@ -222,7 +250,8 @@ fn kept_maps_are_readable_and_equal_names_do_not_collide() {
     corpus.add(&long, "pillow_resize/420.jpg");
     ends(corpus.analyze("run").arg("--save-maps"), 0);
     let run = corpus.run("run");
-    let maps: Vec<String> = run.files().into_iter().filter(|name| name.starts_with("maps/")).collect();
+    let maps: Vec<String> =
+        run.files().into_iter().filter(|name| name.starts_with("maps/")).collect();
     assert_eq!(maps.len(), 16);
     assert_eq!(maps[0], "maps/a/picture_0.png.safetensors");
     let records = records(&run);
@@ -236,12 +265,17 @@ fn kept_maps_are_readable_and_equal_names_do_not_collide() {
         assert_eq!(tensors.names(), ["grad-cam"]);
         let map = tensors.tensor("grad-cam").unwrap();
         assert_eq!((map.dtype(), map.shape()), (safetensors::Dtype::F32, [227, 227].as_slice()));
-        let values: Vec<f32> = map.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        let values: Vec<f32> =
+            map.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
         assert!(values.iter().all(|value| (0.0..=1.0).contains(value)), "{name}");
         let flat = record["maps"][0]["flat"].as_bool().unwrap();
         assert_eq!(values.iter().any(|&value| value > 0.99), !flat, "{name}");
         let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
-        approx::assert_abs_diff_eq!(mean, record["maps"][0]["mean"].as_f64().unwrap(), epsilon = 1e-6);
+        approx::assert_abs_diff_eq!(
+            mean,
+            record["maps"][0]["mean"].as_f64().unwrap(),
+            epsilon = 1e-6
+        );
         contents.insert(map.data().to_vec());
     }
     // b/picture_0.png shows what a/picture_1.png does, and the long name what b/420.jpg does.
@@ -257,7 +291,10 @@ fn several_roots_and_single_files() {
     };
     let two = run("two", &["photos/b", "photos/a"]);
     assert_eq!(two.rows.len(), 15);
-    assert_eq!([two.column("path")[0], two.column("path")[14]], ["photos/a/picture_0.png", "photos/b/picture_0.png"]);
+    assert_eq!(
+        [two.column("path")[0], two.column("path")[14]],
+        ["photos/a/picture_0.png", "photos/b/picture_0.png"]
+    );
     let one = run("one", &["photos/a"]);
     assert_eq!(one.column("path")[0], "picture_0.png");
     // The same pictures by other names: the same answers.
@@ -277,7 +314,10 @@ fn photos_are_turned_upright_unless_asked_otherwise() {
     let upright = corpus.analyzed("upright").table("images.csv");
     ends(corpus.analyze("stored").arg("--ignore-exif"), 0);
     let stored = corpus.run("stored").table("images.csv");
-    assert_eq!([upright.column("width"), upright.column("height")], [stored.column("height"), stored.column("width")]);
+    assert_eq!(
+        [upright.column("width"), upright.column("height")],
+        [stored.column("height"), stored.column("width")]
+    );
     assert_ne!(upright.column("width"), upright.column("height"));
 }
 
@@ -306,14 +346,29 @@ fn what_cannot_run_says_why_and_what_to_do() {
     corpus.add("a.png", "emonet/picture_0.png");
     let names = corpus.path("four.names");
     let analyze = || corpus.analyze("run");
-    refused(analyze().args(["--cam", "grad-cam,lime"]), &["`lime` is no CAM method", "known: grad-cam"]);
+    refused(
+        analyze().args(["--cam", "grad-cam,lime"]),
+        &["`lime` is no CAM method", "known: grad-cam"],
+    );
     refused(analyze().args(["--cam", ""]), &["`` is no CAM method", "known: grad-cam"]);
     refused(analyze().args(["--cam", "grad-cam,grad-cam"]), &["grad-cam is named twice"]);
-    refused(analyze().args(["--confidence", "1.5"]), &["confidence should be from 0 to 1, found 1.5"]);
-    refused(analyze().args(["--confidence", "-1"]), &["confidence should be from 0 to 1, found -1"]);
+    refused(
+        analyze().args(["--confidence", "1.5"]),
+        &["confidence should be from 0 to 1, found 1.5"],
+    );
+    refused(
+        analyze().args(["--confidence", "-1"]),
+        &["confidence should be from 0 to 1, found -1"],
+    );
     refused(analyze().args(["--importance", "nan"]), &["importance should be from 0 to 1"]);
-    refused(analyze().args(["--batch", "0"]), &["--batch", "should be a whole number from 1 to 4096, found 0"]);
-    refused(corpus.networks_but(&[("--device", "gpu")]).arg("photos"), &["`gpu` is no device", "cuda:N"]);
+    refused(
+        analyze().args(["--batch", "0"]),
+        &["--batch", "should be a whole number from 1 to 4096, found 0"],
+    );
+    refused(
+        corpus.networks_but(&[("--device", "gpu")]).arg("photos"),
+        &["`gpu` is no device", "cuda:N"],
+    );
     refused(analyze().args(["--score", "median"]), &["median", "mean", "max", "mass"]);
     refused(analyze().args(["--precision", "f64"]), &["f64", "bf16"]);
     refused(analyze().args(["--threads", "0"]), &["--threads"]);
@@ -366,7 +421,10 @@ fn a_configuration_file_changes_what_it_names_and_mistakes_are_shown_with_their_
         corpus.write("conf/mine.toml", text);
         refused(corpus.analyze("run").args(["--config", "conf/mine.toml"]), phrases);
     };
-    wrong("[detector]\n\nconfidance = 1\n", &["conf/mine.toml", "line 3", "`confidance`", "`confidence`"]);
+    wrong(
+        "[detector]\n\nconfidance = 1\n",
+        &["conf/mine.toml", "line 3", "`confidance`", "`confidence`"],
+    );
     wrong("[detecter]\n", &["conf/mine.toml", "line 1", "`detecter`", "`detector`"]);
     wrong("[cam]\nmethods = ['grad-cam', 'x']\n", &["conf/mine.toml", "line 2", "`x`", "grad-cam"]);
     wrong("[detector]\nconfidence = 'high'\n", &["conf/mine.toml", "line 2", "high"]);
@@ -374,14 +432,22 @@ fn a_configuration_file_changes_what_it_names_and_mistakes_are_shown_with_their_
     wrong("[association]\ntop = 0\n", &["top should be at least 1"]);
     refused(corpus.analyze("run").args(["--config", "no.toml"]), &["cannot read no.toml"]);
 
-    corpus.write("conf/mine.toml", "[detector]\nconfidence = 0.5\nnms_iou = 0.4\n[association]\nimportance = 0.1\n");
+    corpus.write(
+        "conf/mine.toml",
+        "[detector]\nconfidence = 0.5\nnms_iou = 0.4\n[association]\nimportance = 0.1\n",
+    );
     ends(corpus.analyze("run").args(["--config", "conf/mine.toml", "--nms-iou", "0.3"]), 0);
     let configuration = &corpus.run("run").manifest()["configuration"];
-    let near = |value: &serde_json::Value, expected: f64| (value.as_f64().unwrap() - expected).abs() < 1e-6;
+    let near = |value: &serde_json::Value, expected: f64| {
+        (value.as_f64().unwrap() - expected).abs() < 1e-6
+    };
     assert!(near(&configuration["detector"]["confidence"], 0.5));
     assert!(near(&configuration["detector"]["nms_iou"], 0.3), "a flag is stronger than the file");
     assert!(near(&configuration["association"]["importance"], 0.1));
-    assert!(near(&configuration["detector"]["letterbox_fill"], 0.0), "what is not named stays the paper's");
+    assert!(
+        near(&configuration["detector"]["letterbox_fill"], 0.0),
+        "what is not named stays the paper's"
+    );
     let objects = corpus.run("run").table("objects.csv");
     assert!(objects.column("confidence").iter().all(|text| text.parse::<f32>().unwrap() > 0.5));
 }
@@ -407,5 +473,10 @@ fn a_reader_that_has_seen_enough_changes_nothing() {
     }
     let shell = format!("{} analyze --help | head -1", env!("CARGO_BIN_EXE_emocam"));
     let said = ends(Command::new("bash").args(["-o", "pipefail", "-c", &shell]), 0);
-    assert!(said.out.starts_with("Run both networks") && said.err.is_empty(), "{}{}", said.out, said.err);
+    assert!(
+        said.out.starts_with("Run both networks") && said.err.is_empty(),
+        "{}{}",
+        said.out,
+        said.err
+    );
 }

@@ -32,7 +32,11 @@ fn masks_equal_pycocotools_pixel_for_pixel() {
         assert_eq!(mask.area(), case.area, "case {number}");
         assert_eq!(Mask::from_compressed(size, &case.compressed).unwrap(), mask, "case {number}");
         let [x, y, width, height] = case.bbox;
-        assert_eq!(Region::from(mask).extent, Extent::new(x, y, x + width, y + height), "case {number}");
+        assert_eq!(
+            Region::from(mask).extent,
+            Extent::new(x, y, x + width, y + height),
+            "case {number}"
+        );
     }
     assert!(kinds[0] > 150 && kinds[1] > 50, "{kinds:?}");
 }

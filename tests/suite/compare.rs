@@ -7,7 +7,12 @@ use std::process::Command;
 
 fn compare(corpus: &Corpus, first: &Run, second: &Run, out: &str) -> Command {
     let mut command = emocam();
-    command.arg("compare").arg(&first.folder).arg(&second.folder).arg("--out").arg(corpus.path(out));
+    command
+        .arg("compare")
+        .arg(&first.folder)
+        .arg(&second.folder)
+        .arg("--out")
+        .arg(corpus.path(out));
     command
 }
 
@@ -36,15 +41,30 @@ fn two_runs_with_the_same_seed_do_not_differ() {
     assert!(cells.column("difference").contains(&"0"));
     for row in &cells.rows {
         let cell = |name: &str| row[cells.at(name)].as_str();
-        assert!(["0", ""].contains(&cell("difference")) && ["1", ""].contains(&cell("p")), "{row:?}");
-        assert_eq!((cell("a_important"), cell("a_images")), (cell("b_important"), cell("b_images")));
+        assert!(
+            ["0", ""].contains(&cell("difference")) && ["1", ""].contains(&cell("p")),
+            "{row:?}"
+        );
+        assert_eq!(
+            (cell("a_important"), cell("a_images")),
+            (cell("b_important"), cell("b_images"))
+        );
     }
     let images = table(&corpus, "out/images.csv");
     assert_eq!(images.rows.len(), 15);
     assert!(images.column("change").iter().all(|change| *change == "0.000000"));
-    assert!(images.column("boxes_in_both").iter().zip(images.column("a_boxes")).all(|(both, boxes)| *both == boxes));
+    assert!(
+        images
+            .column("boxes_in_both")
+            .iter()
+            .zip(images.column("a_boxes"))
+            .all(|(both, boxes)| *both == boxes)
+    );
     let comparison = json(&corpus, "out/comparison.json");
-    assert_eq!((comparison["significant_cells"].as_u64(), comparison["paired"].as_bool()), (Some(0), Some(true)));
+    assert_eq!(
+        (comparison["significant_cells"].as_u64(), comparison["paired"].as_bool()),
+        (Some(0), Some(true))
+    );
     assert_eq!(comparison["agreement"]["same_label"][0].as_f64(), Some(1.0));
 }
 
@@ -60,7 +80,9 @@ fn kept_maps_are_compared_pixel_by_pixel() {
     assert!(same.column("map_correlation").iter().all(|rho| rho.is_empty() || *rho == "1.000000"));
     ends(&mut compare(&corpus, &first, &second, "methods"), 0);
     let methods = table(&corpus, "methods/images.csv");
-    assert!(methods.column("map_correlation").iter().any(|rho| !rho.is_empty() && *rho != "1.000000"));
+    assert!(
+        methods.column("map_correlation").iter().any(|rho| !rho.is_empty() && *rho != "1.000000")
+    );
     assert!(methods.column("same_label").iter().all(|same| *same == "1"));
 }
 
@@ -94,17 +116,26 @@ fn thresholds_methods_and_people_are_sides_too() {
     }
     corpus.write("labels.csv", file);
     let mut people = compare(&corpus, &run, &run, "people");
-    ends(people.args(["--columns", "answers,people", "--labels"]).arg(corpus.path("labels.csv")), 0);
+    ends(
+        people.args(["--columns", "answers,people", "--labels"]).arg(corpus.path("labels.csv")),
+        0,
+    );
     let comparison = json(&corpus, "people/comparison.json");
     assert_eq!(comparison["significant_cells"].as_u64(), Some(0));
     assert!(comparison["agreement"]["kappa_of_labels"][0].as_f64().unwrap() > 1.0 - 1e-12);
     assert_eq!(comparison["agreement"]["distance_of_probabilities"], Value::Null);
-    refused(compare(&corpus, &run, &run, "none").args(["--columns", "people"]), &["--columns people", "--labels"]);
+    refused(
+        compare(&corpus, &run, &run, "none").args(["--columns", "people"]),
+        &["--columns people", "--labels"],
+    );
     refused(
         compare(&corpus, &run, &run, "none").args(["--cam", "lime-cam"]),
         &["has no method lime-cam, but grad-cam"],
     );
-    refused(compare(&corpus, &run, &run, "none").args(["--importance", "0.1,0.2,0.3"]), &["--importance has 3 values"]);
+    refused(
+        compare(&corpus, &run, &run, "none").args(["--importance", "0.1,0.2,0.3"]),
+        &["--importance has 3 values"],
+    );
 }
 
 #[test]
@@ -115,7 +146,11 @@ fn runs_over_different_images_are_two_samples_and_a_published_matrix_is_shares()
     let text = std::fs::read_to_string(second.path("records.jsonl")).unwrap();
     second.reseal(text.replace("folder/picture", "other/picture").as_bytes());
     let said = ends(&mut compare(&corpus, &first, &second, "out"), 0);
-    assert!(said.out.contains("No image is in both: 25000 images of first and 25000 of second"), "{}", said.out);
+    assert!(
+        said.out.contains("No image is in both: 25000 images of first and 25000 of second"),
+        "{}",
+        said.out
+    );
     assert!(!corpus.path("out/images.csv").exists());
     let cells = table(&corpus, "out/differences.csv");
     assert!(cells.column("test").iter().all(|test| ["g", "fisher", ""].contains(test)));
@@ -129,9 +164,15 @@ fn runs_over_different_images_are_two_samples_and_a_published_matrix_is_shares()
     std::fs::write(first.path("run.json"), manifest.to_string()).unwrap();
     let figure = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/emocam-fig2.csv");
     let mut published = emocam();
-    published.arg("compare").arg(&first.folder).arg(figure).arg("--out").arg(corpus.path("published"));
+    published
+        .arg("compare")
+        .arg(&first.folder)
+        .arg(figure)
+        .arg("--out")
+        .arg(corpus.path("published"));
     let said = ends(&mut published, 0);
-    // 20 labels but the last, which no invented record has; five of the second row are not legible, two of the third.
+    // 20 labels but the last, which no invented record has; five of the second row are not legible,
+    // two of the third.
     let cells = table(&corpus, "published/differences.csv");
     let legible = std::fs::read_to_string(figure).unwrap();
     let known: usize = legible
@@ -153,18 +194,39 @@ fn runs_over_different_images_are_two_samples_and_a_published_matrix_is_shares()
 fn two_networks_differ_in_the_planted_cells_and_only_there() {
     let corpus = Corpus::empty();
     let demo = |name: &str| concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo/").to_string() + name;
-    ends(emocam().args(["world", "--scenes", "300", "--seed", "11", "--out"]).arg(corpus.path("scenes")), 0);
+    ends(
+        emocam()
+            .args(["world", "--scenes", "300", "--seed", "11", "--out"])
+            .arg(corpus.path("scenes")),
+        0,
+    );
     // The same network, which says Craving for Fear and Fear for Craving.
     let card = std::fs::read_to_string(demo("emotion.toml")).unwrap();
-    let swapped = card.replace("\"Fear\"", "\"?\"").replace("\"Craving\"", "\"Fear\"").replace("\"?\"", "\"Craving\"");
+    let swapped = card
+        .replace("\"Fear\"", "\"?\"")
+        .replace("\"Craving\"", "\"Fear\"")
+        .replace("\"?\"", "\"Craving\"");
     corpus.write("other/emotion.toml", swapped);
     std::fs::copy(demo("emotion.safetensors"), corpus.path("other/emotion.safetensors")).unwrap();
     let other = corpus.path("other/emotion.safetensors").display().to_string();
     for (weights, out) in [(demo("emotion.safetensors"), "first"), (other, "second")] {
         let mut command = emocam();
-        command.arg("analyze").arg(corpus.path("scenes")).arg("--out").arg(corpus.path(out)).args(["--device", "cpu"]);
-        command.args(["--detector", &demo("detector.cfg"), "--detector-weights", &demo("detector.weights")]);
-        ends(command.args(["--class-names", &demo("detector.names"), "--emotion-weights", &weights]), 0);
+        command
+            .arg("analyze")
+            .arg(corpus.path("scenes"))
+            .arg("--out")
+            .arg(corpus.path(out))
+            .args(["--device", "cpu"]);
+        command.args([
+            "--detector",
+            &demo("detector.cfg"),
+            "--detector-weights",
+            &demo("detector.weights"),
+        ]);
+        ends(
+            command.args(["--class-names", &demo("detector.names"), "--emotion-weights", &weights]),
+            0,
+        );
     }
     let (first, second) = (corpus.run("first"), corpus.run("second"));
     ends(&mut compare(&corpus, &first, &second, "out"), 0);
@@ -176,10 +238,16 @@ fn two_networks_differ_in_the_planted_cells_and_only_there() {
         .map(|row| (row[0].as_str(), row[1].as_str()))
         .collect();
     // What causes the two labels, and nothing of any other label.
-    for planted in [("Spider", "Fear"), ("Spider", "Craving"), ("Cake", "Fear"), ("Cake", "Craving")] {
+    for planted in
+        [("Spider", "Fear"), ("Spider", "Craving"), ("Cake", "Fear"), ("Cake", "Craving")]
+    {
         assert!(significant.contains(&planted), "{planted:?} is not among {significant:?}");
     }
-    assert!(significant.iter().all(|(_, label)| ["Fear", "Craving"].contains(label)), "{significant:?}");
-    let other: Vec<_> = significant.iter().filter(|(class, _)| !["Spider", "Cake"].contains(class)).collect();
+    assert!(
+        significant.iter().all(|(_, label)| ["Fear", "Craving"].contains(label)),
+        "{significant:?}"
+    );
+    let other: Vec<_> =
+        significant.iter().filter(|(class, _)| !["Spider", "Cake"].contains(class)).collect();
     assert!(other.len() <= 1, "at most a chance finding besides: {other:?}");
 }

@@ -5,10 +5,13 @@ use crate::common::{Tensors, reference, tensors};
 use emocam::image::{LetterboxFilter, Rgb8, Size};
 use emocam::nn::Precision;
 use emocam::nn::weights::darknet::DarknetWeights;
-use emocam::regions::darknet::{Cfg, ClassScores, Darknet, DarknetNetwork, DarknetSettings, Head, Thresholds};
+use emocam::regions::darknet::{
+    Cfg, ClassScores, Darknet, DarknetNetwork, DarknetSettings, Head, Thresholds,
+};
 use tch::{Device, Kind, Tensor};
 
-const NETWORKS: [&str; 8] = ["yolov3", "tiny", "spp", "v4", "v4tiny", "fastest", "swish", "tinyvariance"];
+const NETWORKS: [&str; 8] =
+    ["yolov3", "tiny", "spp", "v4", "v4tiny", "fastest", "swish", "tinyvariance"];
 
 fn cfg(name: &str) -> Cfg {
     let path = reference(&format!("darknet/{name}.cfg"));
@@ -42,7 +45,10 @@ fn raw_heads_agree_with_opencv() {
             let found = Vec::<f32>::try_from(&head.contiguous().flatten(0, -1)).unwrap();
             let largest = wanted.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
             let error = found.iter().zip(&wanted).fold(0.0_f32, |m, (a, b)| m.max((a - b).abs()));
-            eprintln!("{name}, head {at}: max abs difference / max abs value = {:.2e}", error / largest);
+            eprintln!(
+                "{name}, head {at}: max abs difference / max abs value = {:.2e}",
+                error / largest
+            );
             assert!(error / largest < 3.5e-5, "{name}, head {at}: {error} of {largest}");
         }
     }
@@ -56,10 +62,13 @@ fn logistic_decoding_agrees_with_opencv() {
         let expected = tensors(&format!("darknet/{name}.safetensors"));
         let (_, pixels) = expected.bytes("input");
         let area = cfg.input.area();
-        let hwc = (0..area).flat_map(|at| [pixels[at], pixels[area + at], pixels[2 * area + at]]).collect();
+        let hwc = (0..area)
+            .flat_map(|at| [pixels[at], pixels[area + at], pixels[2 * area + at]])
+            .collect();
         let picture = Rgb8::new(cfg.input, hwc);
         let confidence = 0.2;
-        let thresholds = Thresholds { class_scores: ClassScores::Logistic, confidence, nms_iou: 1.0 };
+        let thresholds =
+            Thresholds { class_scores: ClassScores::Logistic, confidence, nms_iou: 1.0 };
         let weights = reference(&format!("darknet/{name}.weights"));
         let settings = DarknetSettings {
             thresholds,
@@ -92,7 +101,13 @@ fn logistic_decoding_agrees_with_opencv() {
 }
 
 /// (class, confidence, edges in input pixels) of the rows over the threshold.
-fn opencv_rows(expected: &Tensors, at: usize, head: &Head, input: Size, over: f32) -> Vec<(usize, f32, [f32; 4])> {
+fn opencv_rows(
+    expected: &Tensors,
+    at: usize,
+    head: &Head,
+    input: Size,
+    over: f32,
+) -> Vec<(usize, f32, [f32; 4])> {
     let (_, rows) = expected.floats(&format!("region_{at}"));
     rows.chunks_exact(5 + head.classes)
         .flat_map(|row| {

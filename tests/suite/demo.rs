@@ -1,5 +1,5 @@
-//! The embedded models on the drawn world: `emocam demo` whole, its tables on one and two threads, detections and
-//! answers against what was drawn, and what pasting a cause does.
+//! The embedded models on the drawn world: `emocam demo` whole, its tables on one and two threads,
+//! detections and answers against what was drawn, and what pasting a cause does.
 
 use crate::common::corpus::{Corpus, Run, Table, assert_same_tables, emocam, ends, refused};
 use crate::common::process::{finish, signal, start, wait_for_records};
@@ -38,16 +38,30 @@ fn the_demo_finds_every_planted_cause_and_its_tables_are_the_same_on_one_thread(
     }
     let causes = graph().causes.len();
     let line = said.lines().find(|line| line.contains(&format!("of {causes}"))).unwrap();
-    let found: Vec<usize> = line.split_whitespace().rev().take(6).map(|count| count.parse().unwrap()).collect();
-    assert!(found[2..5].iter().all(|&count| count == causes) && found.iter().all(|&count| count <= causes), "{line}");
+    let found: Vec<usize> =
+        line.split_whitespace().rev().take(6).map(|count| count.parse().unwrap()).collect();
+    assert!(
+        found[2..5].iter().all(|&count| count == causes)
+            && found.iter().all(|&count| count <= causes),
+        "{line}"
+    );
     let files = one.files();
-    assert_eq!(files.iter().filter(|name| name.starts_with("explained/") && name.ends_with(".png")).count(), 4);
+    assert_eq!(
+        files
+            .iter()
+            .filter(|name| name.starts_with("explained/") && name.ends_with(".png"))
+            .count(),
+        4
+    );
     for name in ["run/rsa/heatmap.png", "scenes/graph.json", "models/README.md", "demo.toml"] {
         assert!(files.iter().any(|file| file == name), "{name}");
     }
     let (_, two) = demo(&corpus, "two", "2");
     assert_same_tables(&one, &two);
-    refused(emocam().current_dir(corpus.path("")).args(["demo", "--out", "one"]), &["one is not empty", "--out"]);
+    refused(
+        emocam().current_dir(corpus.path("")).args(["demo", "--out", "one"]),
+        &["one is not empty", "--out"],
+    );
 }
 
 #[test]
@@ -66,14 +80,19 @@ fn ctrl_c_ends_the_demo_and_it_says_what_is_left() {
 /// Scenes, their objects, and a configuration with the embedded models.
 fn scenes(corpus: &Corpus, count: &str) -> String {
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["world", "--scenes", count, "--seed", "77", "--out", "scenes"]);
+    command
+        .current_dir(corpus.path(""))
+        .args(["world", "--scenes", count, "--seed", "77", "--out", "scenes"]);
     ends(command.args(["--objects", "objects"]), 0);
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo");
-    let quoted = |name: &str| toml::Value::String(models.join(name).to_str().unwrap().into()).to_string();
+    let quoted =
+        |name: &str| toml::Value::String(models.join(name).to_str().unwrap().into()).to_string();
     let [cfg, weights, names] = ["detector.cfg", "detector.weights", "detector.names"].map(quoted);
     let emotion = quoted("emotion.safetensors");
-    let config =
-        format!("[detector]\ncfg = {cfg}\nweights = {weights}\nnames = {names}\n[emotion]\nweights = {emotion}\n");
+    let config = format!(
+        "[detector]\ncfg = {cfg}\nweights = {weights}\nnames = {names}\n[emotion]\nweights = \
+         {emotion}\n"
+    );
     corpus.write("models.toml", config);
     "models.toml".into()
 }
@@ -83,10 +102,13 @@ fn what_was_drawn_is_found_and_named() {
     let corpus = Corpus::empty();
     let config = scenes(&corpus, "60");
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["analyze", "scenes", "--device", "cpu", "--config", &config]);
+    command
+        .current_dir(corpus.path(""))
+        .args(["analyze", "scenes", "--device", "cpu", "--config", &config]);
     ends(command.args(["--out", "run"]), 0);
     let truth = Table::read(&corpus.path("scenes/scenes.csv"));
-    let labels: BTreeMap<&str, &str> = truth.column("path").into_iter().zip(truth.column("label")).collect();
+    let labels: BTreeMap<&str, &str> =
+        truth.column("path").into_iter().zip(truth.column("label")).collect();
     let images = corpus.run("run").table("images.csv");
     let answers = images.column("path").into_iter().zip(images.column("label"));
     let right = answers.filter(|(path, label)| labels[path] == *label).count();
@@ -94,7 +116,12 @@ fn what_was_drawn_is_found_and_named() {
     // Classes over half confidence, against those drawn and visible.
     let classes = |table: &Table, keep: &dyn Fn(&[String]) -> bool| -> BTreeSet<(String, String)> {
         let (path, class) = (table.at("path"), table.at("class"));
-        table.rows.iter().filter(|row| keep(row)).map(|row| (row[path].clone(), row[class].clone())).collect()
+        table
+            .rows
+            .iter()
+            .filter(|row| keep(row))
+            .map(|row| (row[path].clone(), row[class].clone()))
+            .collect()
     };
     let drawn = Table::read(&corpus.path("scenes/objects.csv"));
     let edge = drawn.at("x_min");
@@ -107,7 +134,8 @@ fn what_was_drawn_is_found_and_named() {
     assert!(recall > 0.9 && precision > 0.9, "recall {recall}, precision {precision}");
 }
 
-/// Pastes of `object`, filled with `fill`, into scenes of other labels, and how many of them became `label`.
+/// Pastes of `object`, filled with `fill`, into scenes of other labels, and how many of them became
+/// `label`.
 fn switched(corpus: &Corpus, run: &str, object: usize, fill: usize, label: usize) -> (u64, u64) {
     let (mut all, mut to_label) = (0, 0);
     for record in corpus.run(run).records::<emocam::paste::PasteRecord>() {
@@ -128,8 +156,15 @@ fn a_pasted_cause_switches_the_answer_and_its_controls_and_bystanders_do_not() {
     let corpus = Corpus::empty();
     let config = scenes(&corpus, "40");
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["paste", "scenes", "--device", "cpu", "--config", &config]);
-    command.args(["--object", "objects/human-face-smiling.png", "--object", "objects/human-face-neutral.png"]);
+    command
+        .current_dir(corpus.path(""))
+        .args(["paste", "scenes", "--device", "cpu", "--config", &config]);
+    command.args([
+        "--object",
+        "objects/human-face-smiling.png",
+        "--object",
+        "objects/human-face-neutral.png",
+    ]);
     command.args(["--controls", "all", "--scale", "0.35", "--positions", "2x2", "--out", "pasted"]);
     ends(&mut command, 0);
     let cause = graph().causes.iter().find(|cause| cause.variant == Variant::Smiling).unwrap();
@@ -144,6 +179,9 @@ fn a_pasted_cause_switches_the_answer_and_its_controls_and_bystanders_do_not() {
     // The outline filled otherwise, and a face that does not smile, however filled.
     for (object, fill) in [(0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3)] {
         let (_, upper) = interval(object, fill);
-        assert!(upper < smile - 0.1, "object {object}, fill {fill}: up to {upper}, the smile from {smile}");
+        assert!(
+            upper < smile - 0.1,
+            "object {object}, fill {fill}: up to {upper}, the smile from {smile}"
+        );
     }
 }

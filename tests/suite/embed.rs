@@ -1,4 +1,5 @@
-//! `emocam embed`: the demo's network over scenes of the drawn world in two styles, and over odd corpora.
+//! `emocam embed`: the demo's network over scenes of the drawn world in two styles, and over odd
+//! corpora.
 
 use crate::common::corpus::{Corpus, Run, Table, emocam, ends, refused};
 use emocam::world::{Scene, Style, graph};
@@ -16,7 +17,10 @@ fn draw(corpus: &Corpus, folder: &str, shown: &str, style: Style, count: u64) ->
         let name = format!("{number:03}.png");
         corpus.write(&format!("{folder}/.keep"), "");
         picture.save(corpus.path(&format!("{folder}/{name}"))).unwrap();
-        rows.push_str(&format!("{shown}{name},{}\n", graph().labels[graph().label(&scene).unwrap()]));
+        rows.push_str(&format!(
+            "{shown}{name},{}\n",
+            graph().labels[graph().label(&scene).unwrap()]
+        ));
     }
     rows
 }
@@ -25,7 +29,12 @@ fn draw(corpus: &Corpus, folder: &str, shown: &str, style: Style, count: u64) ->
 fn embed(corpus: &Corpus, arguments: &[&str]) -> Command {
     let mut command = emocam();
     let network = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/emotion.safetensors");
-    command.current_dir(corpus.path("")).arg("embed").arg(network).args(["--device", "cpu"]).args(arguments);
+    command
+        .current_dir(corpus.path(""))
+        .arg("embed")
+        .arg(network)
+        .args(["--device", "cpu"])
+        .args(arguments);
     command
 }
 
@@ -48,10 +57,24 @@ fn two_domains_in_two_layers_the_same_bytes_for_any_number_of_threads() {
     labels += &draw(&corpus, "plain", "plain/", Style::Standard, 30);
     labels += &draw(&corpus, "odd", "odd/", Style::HeldOut, 26);
     corpus.write("labels.csv", labels);
-    let arguments = ["plain", "odd", "--labels", "labels.csv", "--layer", "activation,fc7", "--iterations", "500"];
+    let arguments = [
+        "plain",
+        "odd",
+        "--labels",
+        "labels.csv",
+        "--layer",
+        "activation,fc7",
+        "--iterations",
+        "500",
+    ];
     let said = ends(embed(&corpus, &arguments).args(["--out", "one", "--threads", "1"]), 0);
     assert!(said.out.contains("plain | odd: domain classifier"), "{}", said.out);
-    ends(embed(&corpus, &arguments).args(["--out", "two", "--threads", "3"]).env("RAYON_NUM_THREADS", "3"), 0);
+    ends(
+        embed(&corpus, &arguments)
+            .args(["--out", "two", "--threads", "3"])
+            .env("RAYON_NUM_THREADS", "3"),
+        0,
+    );
     let (one, two) = (corpus.run("one"), corpus.run("two"));
     assert_eq!(one.files(), two.files());
     for name in one.files().iter().filter(|name| *name != "run.json") {
@@ -59,7 +82,8 @@ fn two_domains_in_two_layers_the_same_bytes_for_any_number_of_threads() {
         assert!(left == right, "{name} differs");
     }
     no_nan(&one);
-    let folders: Vec<String> = one.files().iter().filter_map(|name| Some(name.split_once('/')?.0.into())).collect();
+    let folders: Vec<String> =
+        one.files().iter().filter_map(|name| Some(name.split_once('/')?.0.into())).collect();
     assert!(folders.iter().any(|name| name == "fc7"), "{folders:?}");
     let table = one.table("fc7/embedding.csv");
     let columns = ["path", "domain", "label", "answer", "pca_1", "pca_2", "tsne_1", "tsne_2"];
@@ -81,7 +105,11 @@ fn two_domains_in_two_layers_the_same_bytes_for_any_number_of_threads() {
     // A third of the 55 others.
     assert_eq!((&settings["perplexity"], &settings["mark"]), (&18.0.into(), &"domain".into()));
     assert!(
-        one.manifest()["models"].as_array().unwrap().iter().any(|file| file["sha256"].as_str().unwrap().len() == 64)
+        one.manifest()["models"].as_array().unwrap().iter().any(|file| file["sha256"]
+            .as_str()
+            .unwrap()
+            .len()
+            == 64)
     );
     let svg = std::fs::read_to_string(one.path("fc7/embedding.svg")).unwrap();
     assert!(svg.contains("56 images: plain 30, odd 26") && svg.contains("tells them apart"));
@@ -94,24 +122,43 @@ fn one_corpus_is_marked_by_right_and_wrong_and_without_labels_coloured_by_answer
     let corpus = Corpus::empty();
     let mut labels = draw(&corpus, "photos", "", Style::Standard, 14);
     labels.insert_str(0, "path,label\n");
-    corpus.write("labels.csv", labels.lines().take(13).map(|line| format!("{line}\n")).collect::<String>());
+    corpus.write(
+        "labels.csv",
+        labels.lines().take(13).map(|line| format!("{line}\n")).collect::<String>(),
+    );
     corpus.write("photos/broken.png", "no picture");
-    let said =
-        ends(&mut embed(&corpus, &["photos", "--labels", "labels.csv", "--out", "run", "--iterations", "500"]), 1);
+    let said = ends(
+        &mut embed(
+            &corpus,
+            &["photos", "--labels", "labels.csv", "--out", "run", "--iterations", "500"],
+        ),
+        1,
+    );
     assert!(said.err.contains("failed: broken.png (decode)"), "{}", said.err);
     assert!(said.err.contains("2 images have no label"), "{}", said.err);
     let run = corpus.run("run");
     no_nan(&run);
     assert_eq!(run.table("failures.csv").column("path"), ["broken.png"]);
     assert_eq!(run.manifest()["experiment"]["settings"]["mark"], "right");
-    let folder = run.files().iter().find_map(|name| Some(name.strip_suffix("/embedding.csv")?.to_string())).unwrap();
+    let folder = run
+        .files()
+        .iter()
+        .find_map(|name| Some(name.strip_suffix("/embedding.csv")?.to_string()))
+        .unwrap();
     let table = run.table(&format!("{folder}/embedding.csv"));
     assert_eq!(table.column("label").iter().filter(|label| label.is_empty()).count(), 2);
     let svg = std::fs::read_to_string(run.path(&format!("{folder}/embedding.svg"))).unwrap();
     assert!(svg.contains("answered") && svg.contains("no label"));
     assert!(!run.path(&format!("{folder}/domains.csv")).exists());
 
-    let answers = ["photos/000.png", "photos/001.png", "photos/002.png", "photos/003.png", "--layer", "outputs"];
+    let answers = [
+        "photos/000.png",
+        "photos/001.png",
+        "photos/002.png",
+        "photos/003.png",
+        "--layer",
+        "outputs",
+    ];
     let said = ends(embed(&corpus, &answers).args(["--out", "few"]), 0);
     assert!(said.err.contains("no t-SNE"), "{}", said.err);
     let few = corpus.run("few");
@@ -151,7 +198,10 @@ fn what_cannot_be_is_refused_before_anything_is_written() {
         command
     };
     refused(&mut out(&["photos", "--layer", "fc9"]), &["no layer `fc9`; it has conv1"]);
-    refused(&mut out(&["photos", "--perplexity", "30"]), &["30 is too large for 5 images", "a third of the others, 1"]);
+    refused(
+        &mut out(&["photos", "--perplexity", "30"]),
+        &["30 is too large for 5 images", "a third of the others, 1"],
+    );
     refused(&mut out(&["photos", "--perplexity", "1"]), &["at least 2"]);
     refused(&mut out(&["photos", "--iterations", "20"]), &["from 500 to 100000, found 20"]);
     refused(&mut out(&["photos/000.png"]), &["at least 4 images; there are 1"]);

@@ -1,10 +1,11 @@
-//! Principal components, t-SNE and what is said of them against scikit-learn (`scripts/reference/embeddings.py`).
+//! Principal components, t-SNE and what is said of them against scikit-learn
+//! (`scripts/reference/embeddings.py`).
 
 use crate::common::json;
 use emocam::random::Random;
 use emocam::stats::{
-    PrincipalComponents, Separation, TsneSettings, logistic_regression, principal_components, separation, t_sne,
-    trustworthiness,
+    PrincipalComponents, Separation, TsneSettings, logistic_regression, principal_components,
+    separation, t_sne, trustworthiness,
 };
 use ndarray::{Array2, s};
 use std::time::Instant;
@@ -33,7 +34,8 @@ fn reference() -> (serde_json::Value, Array2<f64>, Vec<usize>) {
 #[test]
 fn principal_components_are_those_of_scikit_learn_in_their_signs_too() {
     let (values, rows, _) = reference();
-    let PrincipalComponents { components, variances, total_variance, scores } = principal_components(&rows, 5).unwrap();
+    let PrincipalComponents { components, variances, total_variance, scores } =
+        principal_components(&rows, 5).unwrap();
     let shares: Vec<f64> = variances.iter().map(|variance| variance / total_variance).collect();
     assert!(furthest(&components, &matrix(&values["components"])) < 1e-10);
     assert!(furthest(&scores, &matrix(&values["scores"])) < 1e-10);
@@ -45,7 +47,9 @@ fn principal_components_are_those_of_scikit_learn_in_their_signs_too() {
 fn groups_are_apart_as_scikit_learn_says() {
     let (values, rows, groups) = reference();
     let plane = principal_components(&rows, 2).unwrap().scores;
-    for (rows, silhouette, right) in [(&rows, "silhouette", "right"), (&plane, "silhouette_2", "right_2")] {
+    for (rows, silhouette, right) in
+        [(&rows, "silhouette", "right"), (&plane, "silhouette_2", "right_2")]
+    {
         let Separation { silhouette: found, neighbours } = separation(rows, &groups, 5).unwrap();
         let expected = values[silhouette].as_f64().unwrap();
         assert!((found - expected).abs() < 1e-10, "{silhouette}: {found}, scikit-learn {expected}");
@@ -78,7 +82,8 @@ fn t_sne_can_be_trusted_as_much_as_scikit_learns() {
     }
 }
 
-/// `cargo test --release --test suite embeddings:: -- --ignored --nocapture`: seconds of every step, on two threads.
+/// `cargo test --release --test suite embeddings:: -- --ignored --nocapture`: seconds of every
+/// step, on two threads.
 #[test]
 #[ignore = "takes a minute of a quiet machine, in release"]
 fn ten_thousand_rows_of_512_take_less_than_two_minutes() {
@@ -102,7 +107,10 @@ fn ten_thousand_rows_of_512_take_less_than_two_minutes() {
         let trusted = trustworthiness(&rows, &[&plane, &points], 5).unwrap();
         said(&format!("trustworthiness {trusted:.4?}"));
         let apart = separation(&rows, &groups, 5).unwrap();
-        said(&format!("separation: silhouette {:.4}, neighbours {:.4}", apart.silhouette, apart.neighbours.share));
+        said(&format!(
+            "separation: silhouette {:.4}, neighbours {:.4}",
+            apart.silhouette, apart.neighbours.share
+        ));
         separation(&points, &groups, 5).unwrap();
         separation(&plane, &groups, 5).unwrap();
         said("separation in the two planes");

@@ -1,5 +1,6 @@
-//! EmoNet against PyTorch and pytorch-grad-cam (scripts/reference/emonet.py): both published checkpoint layouts as
-//! `torch.save` writes them, narrow, and the full size with synthesized weights.
+//! EmoNet against PyTorch and pytorch-grad-cam (scripts/reference/emonet.py): both published
+//! checkpoint layouts as `torch.save` writes them, narrow, and the full size with synthesized
+//! weights.
 
 use crate::common::{json, reference, tensors};
 use emocam::attribution::{HeadPass, Maps, Method, Options, Target, explain};
@@ -13,7 +14,8 @@ use tch::Device;
 
 /// The mean image of the narrow network: a formula of scripts/reference/emonet.py.
 fn write_narrow_mean(path: &Path) {
-    let value = |at: usize| (104 + 8 * (at / (227 * 227)) + at / 227 % 227 / 4 - at % 227 / 6) as f32;
+    let value =
+        |at: usize| (104 + 8 * (at / (227 * 227)) + at / 227 % 227 / 4 - at % 227 / 6) as f32;
     let mean = Array { shape: vec![3, 227, 227], values: (0..3 * 227 * 227).map(value).collect() };
     mean_image::write(path, &mean).unwrap();
 }
@@ -25,9 +27,17 @@ fn inputs(expected: &serde_json::Value, model: &AlexNet) -> Vec<Rgb8> {
         .iter()
         .map(|picture| {
             let file = reference("emonet").join(picture["picture"].as_str().unwrap());
-            let input =
-                resize(&decode(&file, &DecodeOptions::default()).unwrap(), model.card().input(), Filter::Bicubic);
-            assert_eq!(sha256(input.data()), picture["resized_sha256"], "{}: resized pixels", file.display());
+            let input = resize(
+                &decode(&file, &DecodeOptions::default()).unwrap(),
+                model.card().input(),
+                Filter::Bicubic,
+            );
+            assert_eq!(
+                sha256(input.data()),
+                picture["resized_sha256"],
+                "{}: resized pixels",
+                file.display()
+            );
             input
         })
         .collect()
@@ -47,7 +57,8 @@ fn grad_cam(model: &AlexNet, pictures: &[&Rgb8], target: Target, classes: &[usiz
     explain(Method::GRAD_CAM, &pass, model.card().input()).unwrap()
 }
 
-/// Activation, probabilities, label, affect and maps of `model` against `<name>.json` and `<name>.safetensors`.
+/// Activation, probabilities, label, affect and maps of `model` against `<name>.json` and
+/// `<name>.safetensors`.
 fn check(model: &AlexNet, name: &str, maps: bool) {
     let expected = json(&format!("{name}.json"));
     let sampled = tensors(&format!("{name}.safetensors"));
@@ -57,10 +68,15 @@ fn check(model: &AlexNet, name: &str, maps: bool) {
 
     let flat = Vec::<f32>::try_from(&forward.activation.values.flatten(0, -1)).unwrap();
     let of_picture = flat.len() / pictures.len();
-    let sample: Vec<f32> = flat.chunks(of_picture).flat_map(|one| one.iter().copied().step_by(13)).collect();
+    let sample: Vec<f32> =
+        flat.chunks(of_picture).flat_map(|one| one.iter().copied().step_by(13)).collect();
     let (_, wanted) = sampled.floats("conv5_sample");
     let scale = wanted.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
-    assert!(off(&sample, &wanted) / scale < 1e-5, "{name}: conv5 is off by {} of {scale}", off(&sample, &wanted));
+    assert!(
+        off(&sample, &wanted) / scale < 1e-5,
+        "{name}: conv5 is off by {} of {scale}",
+        off(&sample, &wanted)
+    );
 
     let emotions = forward.predictions(model.card()).unwrap();
     for (emotion, picture) in emotions.iter().zip(expected["pictures"].as_array().unwrap()) {
@@ -68,7 +84,9 @@ fn check(model: &AlexNet, name: &str, maps: bool) {
         let error = off(&emotion.probabilities, &wanted);
         assert!(error < 1e-5, "{name}: probabilities are off by {error}");
         assert_eq!(emotion.label, picture["class"], "{name}");
-        for (what, regression) in [("valence", &model.card().valence), ("arousal", &model.card().arousal)] {
+        for (what, regression) in
+            [("valence", &model.card().valence), ("arousal", &model.card().arousal)]
+        {
             let found = regression.as_ref().unwrap().predict(&emotion.probabilities);
             assert!((found - picture[what].as_f64().unwrap()).abs() < 1e-4, "{name}: {what}");
         }
@@ -78,7 +96,8 @@ fn check(model: &AlexNet, name: &str, maps: bool) {
     if !maps {
         return;
     }
-    for (target, tensor) in [(Target::Probability, "probability_map"), (Target::Logit, "logit_map")] {
+    for (target, tensor) in [(Target::Probability, "probability_map"), (Target::Logit, "logit_map")]
+    {
         let found = grad_cam(model, &pictures, target, &classes);
         let (_, wanted) = sampled.floats(tensor);
         let every_fifth: Vec<f32> = found
@@ -102,7 +121,8 @@ fn the_leuven_layout_agrees_with_pytorch() {
     let folder = tempfile::tempdir().unwrap();
     let mean = folder.path().join("img_mean.txt");
     write_narrow_mean(&mean);
-    let model = AlexNet::load(&reference("emonet/narrow_leuven.pth"), Some(&mean), Device::Cpu).unwrap();
+    let model =
+        AlexNet::load(&reference("emonet/narrow_leuven.pth"), Some(&mean), Device::Cpu).unwrap();
     check(&model, "emonet/leuven", true);
 }
 
@@ -117,8 +137,11 @@ fn a_copy_of_emonets_card_beside_its_weights_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (weights, mean) = (folder.path().join("emonet.pth"), folder.path().join("img_mean.txt"));
     std::fs::copy(reference("emonet/narrow_leuven.pth"), &weights).unwrap();
-    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/emonet.toml"), weights.with_extension("toml"))
-        .unwrap();
+    std::fs::copy(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/emonet.toml"),
+        weights.with_extension("toml"),
+    )
+    .unwrap();
     write_narrow_mean(&mean);
     check(&AlexNet::load(&weights, None, Device::Cpu).unwrap(), "emonet/leuven", true);
 }
@@ -126,7 +149,8 @@ fn a_copy_of_emonets_card_beside_its_weights_changes_nothing() {
 #[test]
 fn an_imported_checkpoint_is_the_same_network() {
     let folder = tempfile::tempdir().unwrap();
-    let (mean, out) = (folder.path().join("img_mean.txt"), folder.path().join("narrow.safetensors"));
+    let (mean, out) =
+        (folder.path().join("img_mean.txt"), folder.path().join("narrow.safetensors"));
     write_narrow_mean(&mean);
     AlexNet::import(&reference("emonet/narrow_leuven.pth"), Some(&mean), &out).unwrap();
     check(&AlexNet::load(&out, None, Device::Cpu).unwrap(), "emonet/leuven", true);
@@ -144,7 +168,9 @@ fn the_full_size_agrees_with_pytorch() {
 
 #[test]
 fn a_leuven_checkpoint_without_its_mean_says_so() {
-    let message = AlexNet::load(&reference("emonet/narrow_leuven.pth"), None, Device::Cpu).unwrap_err().to_string();
+    let message = AlexNet::load(&reference("emonet/narrow_leuven.pth"), None, Device::Cpu)
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("img_mean.txt") && message.contains("--emotion-mean"), "{message}");
 }
 
@@ -158,7 +184,11 @@ fn a_picture_s_results_depend_neither_on_its_place_in_a_batch_nor_on_its_neighbo
         let emotions = predict(&model, &pictures).unwrap();
         let classes: Vec<usize> = emotions.iter().map(|emotion| emotion.label).collect();
         let maps = grad_cam(&model, &pictures, Target::Preset, &classes);
-        emotions.into_iter().map(|emotion| emotion.probabilities).zip(maps.values().unwrap()).collect()
+        emotions
+            .into_iter()
+            .map(|emotion| emotion.probabilities)
+            .zip(maps.values().unwrap())
+            .collect()
     };
     let reference = run([0, 1, 2, 3]);
     let moved = run([3, 5, 0, 0]);
@@ -170,7 +200,10 @@ fn weights_of_another_network_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.pth");
     let tensor = |name: &str, shape: &[usize]| {
-        (name.to_string(), Array { shape: shape.to_vec(), values: vec![0.5; shape.iter().product()] })
+        (
+            name.to_string(),
+            Array { shape: shape.to_vec(), values: vec![0.5; shape.iter().product()] },
+        )
     };
     let write = |tensors: &[(String, Array)]| {
         emocam::nn::weights::pytorch::write(&path, tensors, None).unwrap();
@@ -182,7 +215,10 @@ fn weights_of_another_network_are_refused_by_name() {
         .flat_map(|n| {
             let of = [3, 4, 4, 4, 4][n - 1];
             let side = [11, 5, 3, 3, 3][n - 1];
-            [tensor(&format!("conv{n}.weight"), &[4, of, side, side]), tensor(&format!("conv{n}.bias"), &[4])]
+            [
+                tensor(&format!("conv{n}.weight"), &[4, of, side, side]),
+                tensor(&format!("conv{n}.bias"), &[4]),
+            ]
         })
         .collect();
     for (name, shape) in [("fc1", [5, 4 * 36]), ("fc2", [5, 5]), ("fc3", [19, 5])] {
@@ -190,7 +226,10 @@ fn weights_of_another_network_are_refused_by_name() {
         layers.push(tensor(&format!("{name}.bias"), &shape[..1]));
     }
     let message = write(&layers);
-    assert!(message.contains("fc3.weight") && message.contains("20 outputs") && message.contains("19"), "{message}");
+    assert!(
+        message.contains("fc3.weight") && message.contains("20 outputs") && message.contains("19"),
+        "{message}"
+    );
     layers[10] = tensor("fc1.weight", &[5, 4 * 35]);
     let message = write(&layers);
     assert!(message.contains("fc1.weight") && message.contains("144 inputs"), "{message}");
@@ -202,8 +241,12 @@ fn a_card_beside_the_weights_describes_another_model() {
     let weights = folder.path().join("mine.pt");
     std::fs::copy(reference("emonet/narrow_ecco.pt"), &weights).unwrap();
     let labels: Vec<String> = (0..20).map(|at| format!("'feeling {at}'")).collect();
-    let card =
-        |mean: &str| format!("labels = [{}]\ninput = 227\nstructure = 'emonet'\nmean = {mean}\n", labels.join(", "));
+    let card = |mean: &str| {
+        format!(
+            "labels = [{}]\ninput = 227\nstructure = 'emonet'\nmean = {mean}\n",
+            labels.join(", ")
+        )
+    };
     // The published mean, from a file named by the card, makes it the other fixture.
     write_narrow_mean(&folder.path().join("my_mean.txt"));
     std::fs::write(folder.path().join("mine.toml"), card("'my_mean.txt'")).unwrap();
@@ -222,8 +265,9 @@ fn a_card_beside_the_weights_describes_another_model() {
     // A colour is subtracted everywhere.
     std::fs::write(folder.path().join("mine.toml"), card("[255.0, 255.0, 255.0]")).unwrap();
     let white = Rgb8::filled(model.card().input(), [255; 3]);
-    let activation =
-        |model: &AlexNet, picture: &Rgb8| Forward::of_pictures(model, &[picture]).unwrap().activation.values;
+    let activation = |model: &AlexNet, picture: &Rgb8| {
+        Forward::of_pictures(model, &[picture]).unwrap().activation.values
+    };
     let bright = activation(&AlexNet::load(&weights, None, Device::Cpu).unwrap(), &white);
     let plain = AlexNet::load(&reference("emonet/narrow_ecco.pt"), None, Device::Cpu).unwrap();
     let black = activation(&plain, &Rgb8::filled(model.card().input(), [0; 3]));

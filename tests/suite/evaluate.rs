@@ -1,22 +1,26 @@
-//! `emocam evaluate`: what it leaves behind, that its tables agree with each other, and what becomes of odd corpora.
+//! `emocam evaluate`: what it leaves behind, that its tables agree with each other, and what
+//! becomes of odd corpora.
 
 use crate::common;
-use crate::common::corpus::{Corpus, Run, emocam, ends, refused, sealed};
+use crate::common::corpus::{Corpus, Run, emocam, ends, refused};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-const ALL_METRICS: &str = "deletion,insertion,road,average-drop,average-gain,increase,sanity-1,sanity-2,sanity-3";
+const ALL_METRICS: &str =
+    "deletion,insertion,road,average-drop,average-gain,increase,sanity-1,sanity-2,sanity-3";
 
 /// `emocam evaluate photos` with the miniature emotion model and no detector, into `judged`.
-fn evaluate(corpus: &Corpus) -> Command {
+pub(crate) fn evaluate(corpus: &Corpus) -> Command {
     evaluate_into(corpus, "judged", &common::reference("emonet/narrow_ecco.pt"))
 }
 
 /// The same with another folder or model.
-fn evaluate_into(corpus: &Corpus, out: &str, model: &Path) -> Command {
+pub(crate) fn evaluate_into(corpus: &Corpus, out: &str, model: &Path) -> Command {
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["evaluate", "photos", "--out", out, "--device", "cpu"]);
+    command
+        .current_dir(corpus.path(""))
+        .args(["evaluate", "photos", "--out", out, "--device", "cpu"]);
     command.arg("--emotion-weights").arg(model);
     command
 }
@@ -31,7 +35,7 @@ fn with_detector(corpus: &Corpus, class: &str) -> Command {
 }
 
 /// (method, metric) -> row of `evaluation.csv`.
-fn rows(judged: &Run) -> BTreeMap<(String, String), BTreeMap<String, String>> {
+pub(crate) fn rows(judged: &Run) -> BTreeMap<(String, String), BTreeMap<String, String>> {
     let table = judged.table("evaluation.csv");
     let row = |row: &Vec<String>| {
         let cells: BTreeMap<_, _> = table.header.iter().cloned().zip(row.iter().cloned()).collect();
@@ -40,7 +44,7 @@ fn rows(judged: &Run) -> BTreeMap<(String, String), BTreeMap<String, String>> {
     table.rows.iter().map(row).collect()
 }
 
-fn number(cell: &str) -> Option<f64> {
+pub(crate) fn number(cell: &str) -> Option<f64> {
     (!cell.is_empty()).then(|| cell.parse().unwrap())
 }
 
@@ -49,11 +53,14 @@ fn assert_sound(judged: &Run) {
     for (name, bytes) in judged.tables() {
         let text = String::from_utf8(bytes).unwrap().to_lowercase();
         let mut cells = text.split(|c: char| c == ',' || c.is_whitespace());
-        assert!(!cells.any(|cell| ["nan", "inf", "-inf", "-nan"].contains(&cell)), "{name}: {text}");
+        assert!(
+            !cells.any(|cell| ["nan", "inf", "-inf", "-nan"].contains(&cell)),
+            "{name}: {text}"
+        );
     }
 }
 
-fn small(count: usize) -> Corpus {
+pub(crate) fn small(count: usize) -> Corpus {
     let corpus = Corpus::empty();
     for at in 0..count {
         corpus.add(&format!("picture_{at}.png"), &format!("emonet/picture_{at}.png"));
@@ -67,7 +74,14 @@ fn an_evaluation_has_the_files_and_the_tables_agree() {
     corpus.write("photos/broken.png", "no picture");
     let said = ends(evaluate(&corpus).args(["--cam", "grad-cam,lime-cam", "--steps", "5"]), 1);
     let judged = corpus.run("judged");
-    let files = ["curves.csv", "evaluation.csv", "evaluation.png", "evaluation.svg", "failures.csv", "images.csv"];
+    let files = [
+        "curves.csv",
+        "evaluation.csv",
+        "evaluation.png",
+        "evaluation.svg",
+        "failures.csv",
+        "images.csv",
+    ];
     assert_eq!(judged.files(), [files.as_slice(), &["records.jsonl", "run.json"]].concat());
     assert_sound(&judged);
     assert_eq!(judged.table("failures.csv").column("path"), ["broken.png"]);
@@ -100,7 +114,8 @@ fn an_evaluation_has_the_files_and_the_tables_agree() {
     let curves = judged.table("curves.csv");
     assert_eq!(curves.rows.len(), 4 * (6 + 6 + 5 + 5));
     let deletion = |row: &&Vec<String>| row[0] == "grad-cam" && row[2] == "deletion";
-    let points: Vec<f64> = curves.rows.iter().filter(deletion).map(|row| number(&row[4]).unwrap()).collect();
+    let points: Vec<f64> =
+        curves.rows.iter().filter(deletion).map(|row| number(&row[4]).unwrap()).collect();
     let area = (points.iter().sum::<f64>() - (points[0] + points[5]) / 2.0) / 5.0;
     let mean = number(&rows[&("grad-cam".to_string(), "deletion".to_string())]["mean"]).unwrap();
     approx::assert_abs_diff_eq!(area, mean, epsilon = 1e-12);
@@ -111,94 +126,22 @@ fn an_evaluation_has_the_files_and_the_tables_agree() {
     assert_eq!(document["complete"], true);
     assert_eq!(document["models"].as_array().unwrap().len(), 1, "no detector is loaded");
     assert!(said.out.starts_with("mean over images"), "{}", said.out);
-    assert!(said.out.contains("random (baseline)") && said.out.lines().count() == 6, "{}", said.out);
-    assert!(said.err.contains("failed: broken.png (decode)") && said.err.contains("evaluation.png"), "{}", said.err);
+    assert!(
+        said.out.contains("random (baseline)") && said.out.lines().count() == 6,
+        "{}",
+        said.out
+    );
+    assert!(
+        said.err.contains("failed: broken.png (decode)") && said.err.contains("evaluation.png"),
+        "{}",
+        said.err
+    );
     assert!(said.err.contains("3 images: no intervals and no verdicts"), "{}", said.err);
     let svg = std::fs::read_to_string(judged.path("evaluation.svg")).unwrap();
     assert!(svg.contains("\"n = 3\"") && svg.contains("Of fewer than 10"), "{svg}");
     assert!(!svg.contains("aria-label=\"+\"") && !svg.contains("aria-label=\"−\""), "{svg}");
     let png = image::open(judged.path("evaluation.png")).unwrap();
     assert!(png.width() > 1500 && png.height() > 1500);
-}
-
-#[test]
-fn the_same_evaluation_gives_the_same_bytes_and_less_work_the_same_numbers() {
-    let corpus = small(2);
-    ends(evaluate(&corpus).args(["--steps", "4"]), 0);
-    let model = common::reference("emonet/narrow_ecco.pt");
-    let into = |out: &str| evaluate_into(&corpus, out, &model);
-    ends(into("again").args(["--steps", "4", "--threads", "1"]), 0);
-    assert_eq!(corpus.run("judged").tables(), corpus.run("again").tables());
-    ends(into("part").args(["--metrics", "road,sanity", "--limit", "2"]), 0);
-    let (all, part) = (rows(&corpus.run("judged")), rows(&corpus.run("part")));
-    assert_eq!(part.len(), 1 + 2 + 3, "road three times, the sanity check of the method");
-    for (key, row) in &part {
-        for name in ["mean", "lower", "upper"] {
-            let (found, wanted) = (number(&row[name]), number(&all[key][name]));
-            assert_eq!((found.is_some(), wanted.is_some()), (name == "mean", name == "mean"));
-            approx::assert_abs_diff_eq!(found.unwrap_or(0.0), wanted.unwrap_or(0.0), epsilon = 1e-9);
-        }
-    }
-    // An evaluation in a corpus is not part of it.
-    let said = ends(into("photos/inside").args(["--metrics", "confidence"]), 0);
-    assert!(said.err.contains("2 images"), "{}", said.err);
-    let said = ends(into("after").args(["--metrics", "confidence"]), 0);
-    assert!(said.err.contains("2 images"), "{}", said.err);
-}
-
-#[test]
-fn a_stopped_evaluation_goes_on_to_the_same_tables() {
-    let corpus = small(3);
-    let fast = ["--steps", "3", "--metrics", "deletion,road,confidence"];
-    ends(evaluate(&corpus).args(fast), 0);
-    let model = common::reference("emonet/narrow_ecco.pt");
-    let resumed = || {
-        let mut command = evaluate_into(&corpus, "stopped", &model);
-        command.args(fast).arg("--resume");
-        command
-    };
-    // Begun by --resume, as after a kill before the first picture.
-    ends(&mut resumed(), 0);
-    let (whole, stopped) = (corpus.run("judged"), corpus.run("stopped"));
-    let records = std::fs::read(whole.path("records.jsonl")).unwrap();
-    assert_eq!(std::fs::read(stopped.path("records.jsonl")).unwrap(), records);
-    let first = records.iter().position(|&byte| byte == b'\n').unwrap() + 1;
-    // Nothing, half a record, one, one and a half.
-    for keep in [0, first / 2, first, first + 20] {
-        std::fs::write(stopped.path("records.jsonl"), &records[..keep]).unwrap();
-        std::fs::remove_file(stopped.path("evaluation.csv")).unwrap();
-        let said = ends(&mut resumed(), 0);
-        assert_eq!(said.err.contains("1 already done"), keep >= first, "{}", said.err);
-        assert_eq!(std::fs::read(stopped.path("records.jsonl")).unwrap(), records);
-        assert_eq!(stopped.tables(), whole.tables());
-    }
-    refused(resumed().args(["--fill", "black", "--seed", "3"]), &["stopped", "made differently", "cam.seed"]);
-    let mut other = evaluate_into(&corpus, "stopped", &model);
-    refused(other.args(["--steps", "4", "--resume"]), &["steps: 3 then, 4 now", "measures"]);
-    refused(evaluate_into(&corpus, "stopped", &model).args(fast), &["holds a run already: --resume continues it"]);
-}
-
-#[test]
-fn a_record_that_does_not_fit_its_evaluation_is_refused() {
-    let corpus = small(2);
-    let fast = ["--steps", "3", "--metrics", "deletion"];
-    ends(evaluate(&corpus).args(fast), 0);
-    let judged = corpus.run("judged");
-    let records = std::fs::read_to_string(judged.path("records.jsonl")).unwrap();
-    for (from, to, cause) in [
-        ("\"probability\":", "\"probability\":9", "from 0 to 1"),
-        ("\"class\":", "\"class\":99", "does not fit run.json"),
-        ("\"values\":[", "\"values\":[0.5,", "does not fit run.json"),
-        ("[\"deletion\",[", "[\"deletion\",[0.5,", "does not fit run.json"),
-        ("[\"deletion\",[", "[\"insertion\",[", "does not fit run.json"),
-    ] {
-        let changed = records.replacen(from, to, 1);
-        assert_ne!(changed, records);
-        std::fs::write(judged.path("records.jsonl"), sealed(changed.as_bytes())).unwrap();
-        refused(evaluate(&corpus).args(fast).arg("--resume"), &["records.jsonl", "line 1", cause]);
-    }
-    // Commands that look for boxes say whose run it is.
-    refused(emocam().current_dir(corpus.path("")).args(["associate", "judged"]), &["emocam evaluate"]);
 }
 
 #[test]
@@ -223,7 +166,11 @@ fn one_image_has_means_and_no_intervals() {
     let judged = corpus.run("judged");
     assert_sound(&judged);
     for (key, row) in rows(&judged) {
-        assert_eq!((row["n"].as_str(), row["lower"].as_str(), row["upper"].as_str()), ("1", "", ""), "{key:?}");
+        assert_eq!(
+            (row["n"].as_str(), row["lower"].as_str(), row["upper"].as_str()),
+            ("1", "", ""),
+            "{key:?}"
+        );
         assert!(number(&row["mean"]).is_some(), "{key:?}");
     }
 }
@@ -232,7 +179,10 @@ fn one_image_has_means_and_no_intervals() {
 fn flat_maps_are_flagged_and_count_as_random_ones() {
     let corpus = small(2);
     flat_model(&corpus);
-    let said = ends(evaluate_into(&corpus, "judged", Path::new("flat.safetensors")).args(["--steps", "3"]), 0);
+    let said = ends(
+        evaluate_into(&corpus, "judged", Path::new("flat.safetensors")).args(["--steps", "3"]),
+        0,
+    );
     assert!(said.err.contains("2 of 2 maps show nothing"), "{}", said.err);
     let judged = corpus.run("judged");
     assert_sound(&judged);
@@ -261,12 +211,13 @@ fn flat_maps_are_flagged_and_count_as_random_ones() {
 #[test]
 fn saturated_probabilities_are_counted_and_stay_finite() {
     let corpus = small(2);
-    scaled_model(
-        &corpus,
-        "saturated.safetensors",
-        |name, value| if name.starts_with("fc8") { 1e3 * value } else { value },
+    scaled_model(&corpus, "saturated.safetensors", |name, value| {
+        if name.starts_with("fc8") { 1e3 * value } else { value }
+    });
+    let said = ends(
+        evaluate_into(&corpus, "judged", Path::new("saturated.safetensors")).args(["--steps", "3"]),
+        0,
     );
-    let said = ends(evaluate_into(&corpus, "judged", Path::new("saturated.safetensors")).args(["--steps", "3"]), 0);
     assert!(said.err.contains("2 of 2 images have a probability over 0.999"), "{}", said.err);
     let judged = corpus.run("judged");
     assert_sound(&judged);
@@ -278,12 +229,20 @@ fn saturated_probabilities_are_counted_and_stay_finite() {
 #[test]
 fn the_pointing_game_counts_images_with_the_class() {
     let corpus = small(4);
-    let said =
-        ends(with_detector(&corpus, "owl").args(["--metrics", "confidence", "--pointing-confidence", "0.05"]), 0);
+    let said = ends(
+        with_detector(&corpus, "owl").args([
+            "--metrics",
+            "confidence",
+            "--pointing-confidence",
+            "0.05",
+        ]),
+        0,
+    );
     let judged = corpus.run("judged");
     assert_sound(&judged);
     assert_eq!(judged.manifest()["experiment"]["settings"]["pointing"]["class"], "Owl");
-    let with = (1..=4_u64).find(|with| said.err.contains(&format!("{with} of 4 images have a box of Owl over 0.05")));
+    let with = (1..=4_u64)
+        .find(|with| said.err.contains(&format!("{with} of 4 images have a box of Owl over 0.05")));
     let with = with.unwrap_or_else(|| panic!("{}", said.err));
     let svg = std::fs::read_to_string(judged.path("evaluation.svg")).unwrap();
     assert!(svg.contains("Pointing: Owl") && svg.contains(&format!("\"n = {with}\"")), "{svg}");
@@ -297,20 +256,31 @@ fn the_pointing_game_counts_images_with_the_class() {
         .collect();
     assert_eq!(areas.len() as u64, with);
     let mean = areas.iter().sum::<f64>() / areas.len() as f64;
-    approx::assert_abs_diff_eq!(number(&pointing("uniform")["mean"]).unwrap(), mean, epsilon = 1e-9);
+    approx::assert_abs_diff_eq!(
+        number(&pointing("uniform")["mean"]).unwrap(),
+        mean,
+        epsilon = 1e-9
+    );
     assert_eq!(judged.manifest()["models"].as_array().unwrap().len(), 4);
 }
 
 #[test]
 fn without_a_box_of_the_class_there_is_no_value() {
     let corpus = small(2);
-    let said = ends(with_detector(&corpus, "Tin").args(["--metrics", "deletion", "--pointing-confidence", "1"]), 0);
+    let said = ends(
+        with_detector(&corpus, "Tin").args(["--metrics", "deletion", "--pointing-confidence", "1"]),
+        0,
+    );
     assert!(said.err.contains("0 of 2 images have a box of Tin"), "{}", said.err);
     let judged = corpus.run("judged");
     assert_sound(&judged);
     for method in ["grad-cam", "random", "centre", "uniform"] {
         let row = &rows(&judged)[&(method.to_string(), "pointing".to_string())];
-        assert_eq!((row["n"].as_str(), row["mean"].as_str(), row["over_random"].as_str()), ("0", "", ""), "{method}");
+        assert_eq!(
+            (row["n"].as_str(), row["mean"].as_str(), row["over_random"].as_str()),
+            ("0", "", ""),
+            "{method}"
+        );
     }
 }
 
@@ -332,7 +302,10 @@ fn what_cannot_be_evaluated_is_refused() {
     refused(evaluate(&corpus).args(["--metrics", "pointing"]), &["--pointing CLASS"]);
     refused(evaluate(&corpus).args(["--metrics", "beauty"]), &["beauty", "deletion"]);
     refused(evaluate(&corpus).args(["--metrics", "road,road"]), &["named twice"]);
-    refused(evaluate(&corpus).args(["--steps", "1"]), &["--steps", "should be a whole number from 2 to 1000"]);
+    refused(
+        evaluate(&corpus).args(["--steps", "1"]),
+        &["--steps", "should be a whole number from 2 to 1000"],
+    );
     refused(
         with_detector(&corpus, "Owl").args(["--pointing-confidence", "2"]),
         &["pointing-confidence", "from 0 to 1"],
@@ -348,7 +321,11 @@ fn scaled_model(corpus: &Corpus, name: &str, change: impl Fn(&str, f32) -> f32) 
     use safetensors::tensor::{Dtype, TensorView};
     let imported = corpus.path("imported.safetensors");
     let mut import = emocam();
-    import.args(["models", "import"]).arg(common::reference("emonet/narrow_ecco.pt")).arg("--out").arg(&imported);
+    import
+        .args(["models", "import"])
+        .arg(common::reference("emonet/narrow_ecco.pt"))
+        .arg("--out")
+        .arg(&imported);
     ends(&mut import, 0);
     let bytes = std::fs::read(imported).unwrap();
     let all = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -356,20 +333,26 @@ fn scaled_model(corpus: &Corpus, name: &str, change: impl Fn(&str, f32) -> f32) 
         .tensors()
         .into_iter()
         .map(|(name, view)| {
-            let values = view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
+            let values =
+                view.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()));
             let bytes = values.flat_map(|value| change(&name, value).to_le_bytes()).collect();
             (name, (view.shape().to_vec(), bytes))
         })
         .collect();
-    let views = changed
-        .iter()
-        .map(|(name, (shape, bytes))| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+    let views = changed.iter().map(|(name, (shape, bytes))| {
+        (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+    });
     corpus.write(name, safetensors::serialize(views, None).unwrap());
 }
 
-/// A model whose last convolution answers the same everywhere: its maps are flat, its probabilities are not.
+/// A model whose last convolution answers the same everywhere: its maps are flat, its probabilities
+/// are not.
 fn flat_model(corpus: &Corpus) {
-    scaled_model(corpus, "flat.safetensors", |name, value| if name == "conv5.weight" { 0.0 } else { value });
+    scaled_model(
+        corpus,
+        "flat.safetensors",
+        |name, value| if name == "conv5.weight" { 0.0 } else { value },
+    );
 }
 
 #[test]
@@ -378,13 +361,19 @@ fn right_and_wrong_answers_are_judged_apart() {
     let mut command = evaluate(&corpus);
     ends(command.args(["--cam", "grad-cam", "--metrics", "confidence"]), 0);
     let images = corpus.run("judged").table("images.csv");
-    // People who say the same of every second picture, nothing of every fifth, and else something that it is not.
-    let mut paths: Vec<(&str, &str)> = images.column("path").into_iter().zip(images.column("label")).collect();
+    // People who say the same of every second picture, nothing of every fifth, and else something
+    // that it is not.
+    let mut paths: Vec<(&str, &str)> =
+        images.column("path").into_iter().zip(images.column("label")).collect();
     paths.dedup();
     let mut file = "path,label\n".to_string();
     let mut expected = BTreeMap::from([("right", Vec::new()), ("wrong", Vec::new())]);
     let drop_of = |path: &str| {
-        let row = images.rows.iter().find(|row| row[0] == path && row[images.at("method")] == "grad-cam").unwrap();
+        let row = images
+            .rows
+            .iter()
+            .find(|row| row[0] == path && row[images.at("method")] == "grad-cam")
+            .unwrap();
         row[images.at("average-drop")].parse::<f64>().unwrap()
     };
     for (number, (path, label)) in paths.iter().enumerate() {
@@ -402,11 +391,16 @@ fn right_and_wrong_answers_are_judged_apart() {
     let said = ends(&mut command, 0);
     assert!(said.err.contains("images have no label that counts"), "{}", said.err);
     let again = corpus.run("again");
-    assert_eq!(corpus.run("judged").table("evaluation.csv").rows, again.table("evaluation.csv").rows);
+    assert_eq!(
+        corpus.run("judged").table("evaluation.csv").rows,
+        again.table("evaluation.csv").rows
+    );
     let answers = again.table("answers.csv");
     for (group, values) in expected {
         let wanted = |row: &&Vec<String>| {
-            row[0] == group && row[answers.at("method")] == "grad-cam" && row[answers.at("metric")] == "average-drop"
+            row[0] == group
+                && row[answers.at("method")] == "grad-cam"
+                && row[answers.at("metric")] == "average-drop"
         };
         let row = answers.rows.iter().find(wanted).unwrap();
         assert_eq!(row[answers.at("n")], values.len().to_string());

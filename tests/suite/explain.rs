@@ -8,7 +8,8 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// The boxes of a method in the order of the record, with their scores: [class, confidence, box, mean, max, mass, contrast, z, lift].
+/// The boxes of a method in the order of the record, with their scores: [class, confidence, box,
+/// mean, max, mass, contrast, z, lift].
 fn boxes(method: &Value) -> Vec<Value> {
     let mut boxes = method["boxes"].as_array().unwrap().clone();
     boxes.sort_by_key(|of| of["index"].as_u64().unwrap());
@@ -28,15 +29,21 @@ fn the_numbers_are_those_of_a_run() {
     let images = corpus.run("run").table("images.csv");
     assert_eq!(images.rows.len(), 15);
     let mut compared = 0;
-    for (record, row) in records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).zip(&images.rows) {
+    for (record, row) in
+        records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).zip(&images.rows)
+    {
         let path = record["path"].as_str().unwrap();
-        let of = json(&corpus.path(&format!("explained/{}", Path::new(path).with_extension("json").display())));
+        let of = json(
+            &corpus
+                .path(&format!("explained/{}", Path::new(path).with_extension("json").display())),
+        );
         for key in ["path", "width", "height", "valence", "arousal"] {
             assert_eq!(of[key], record[key], "{path}");
         }
         let probabilities = of["probabilities"].as_object().unwrap();
         assert_eq!(probabilities.keys().collect::<Vec<_>>().len(), 20);
-        let values: Vec<&Value> = images.header[5..25].iter().map(|label| &probabilities[label]).collect();
+        let values: Vec<&Value> =
+            images.header[5..25].iter().map(|label| &probabilities[label]).collect();
         assert_eq!(values, record["probabilities"].as_array().unwrap().iter().collect::<Vec<_>>());
         assert_eq!(of["predicted"]["label"], row[3].as_str());
         assert_eq!(of["explained"], of["predicted"]);
@@ -47,19 +54,32 @@ fn the_numbers_are_those_of_a_run() {
             for key in ["method", "flat", "mean"] {
                 assert_eq!(method[key], map[key], "{path}");
             }
-            let expected = record["boxes"].as_array().unwrap().iter().zip(map["scores"].as_array().unwrap());
+            let expected =
+                record["boxes"].as_array().unwrap().iter().zip(map["scores"].as_array().unwrap());
             let expected: Vec<Value> = expected
                 .map(|(of, scores)| {
                     let class = CLASSES[of["class"].as_u64().unwrap() as usize].into();
                     let scores = scores.as_array().unwrap().iter().cloned();
-                    [class, of["confidence"].clone(), of["box"].clone()].into_iter().chain(scores).collect()
+                    [class, of["confidence"].clone(), of["box"].clone()]
+                        .into_iter()
+                        .chain(scores)
+                        .collect()
                 })
                 .collect();
             assert_eq!(boxes(method), expected, "{path}");
-            let ranked: Vec<f64> =
-                method["boxes"].as_array().unwrap().iter().map(|of| of["mean"].as_f64().unwrap()).collect();
+            let ranked: Vec<f64> = method["boxes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|of| of["mean"].as_f64().unwrap())
+                .collect();
             assert!(ranked.is_sorted_by(|a, b| a >= b), "{ranked:?}");
-            let counts = method["boxes"].as_array().unwrap().iter().filter(|of| of["counts"] == true).count();
+            let counts = method["boxes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|of| of["counts"] == true)
+                .count();
             assert_eq!(counts, ranked.iter().filter(|&&score| score as f32 > 0.3).count());
             compared += expected.len();
         }
@@ -69,7 +89,10 @@ fn the_numbers_are_those_of_a_run() {
     // The configuration is the run's, the files of the models with their digests too.
     let manifest = corpus.run("run").manifest();
     let of = json(&corpus.path("explained/a/picture_0.json"));
-    assert_eq!((&of["configuration"], &of["models"]), (&manifest["configuration"], &manifest["models"]));
+    assert_eq!(
+        (&of["configuration"], &of["models"]),
+        (&manifest["configuration"], &manifest["models"])
+    );
 }
 
 #[test]
@@ -77,13 +100,15 @@ fn a_photo_alone_has_the_numbers_it_has_among_others() {
     let corpus = Corpus::small();
     ends(corpus.explain().args(["photos", "--cam", "paper", "--out", "all", "--save-maps"]), 0);
     // LIME-CAM draws by the name in the corpus.
-    let alone = ["photos/b/420.jpg", "--corpus", "photos", "--cam", "paper", "--out", "one", "--save-maps"];
+    let alone =
+        ["photos/b/420.jpg", "--corpus", "photos", "--cam", "paper", "--out", "one", "--save-maps"];
     ends(corpus.explain().args(alone), 0);
     let mut files = files_below(&corpus.path("one"));
     assert_eq!(files, ["420.json", "420.png", "420.safetensors", "420.svg"]);
     files.retain(|name| name != "420.png");
     for name in files {
-        let [alone, among] = ["one", "all/b"].map(|folder| corpus.path(&format!("{folder}/{name}")));
+        let [alone, among] =
+            ["one", "all/b"].map(|folder| corpus.path(&format!("{folder}/{name}")));
         assert!(std::fs::read(alone).unwrap() == std::fs::read(among).unwrap(), "{name}");
     }
 }
@@ -95,7 +120,8 @@ fn the_maps_are_those_of_a_run() {
     let cam = ["--cam", "grad-cam,lift-cam", "--save-maps"];
     ends(corpus.analyze("run").args(cam), 0);
     ends(corpus.explain().arg("photos").args(cam), 0);
-    let [run, explained] = ["run/maps/x.png.safetensors", "explained/x.safetensors"].map(|name| corpus.path(name));
+    let [run, explained] =
+        ["run/maps/x.png.safetensors", "explained/x.safetensors"].map(|name| corpus.path(name));
     assert!(std::fs::read(run).unwrap() == std::fs::read(explained).unwrap());
 }
 
@@ -108,8 +134,10 @@ fn figures_can_be_read_and_photos_of_one_name_stay_apart() {
     corpus.add("b/<&\" \u{e9}.png", "emonet/picture_2.png");
     let said = ends(corpus.explain().args(["photos/b", "photos/a/x.png", "photos/a/x.png"]), 0);
     let names = ["a/x", "b/<&\" \u{e9}", "b/x.jpg", "b/x.png"];
-    let mut files: Vec<String> =
-        names.iter().flat_map(|name| ["json", "png", "svg"].map(|kind| format!("{name}.{kind}"))).collect();
+    let mut files: Vec<String> = names
+        .iter()
+        .flat_map(|name| ["json", "png", "svg"].map(|kind| format!("{name}.{kind}")))
+        .collect();
     files.sort();
     assert_eq!(files_below(&corpus.path("explained")), files);
     // In the order of the names, whatever was done first.
@@ -136,7 +164,9 @@ fn the_same_call_writes_the_same_bytes_and_does_not_explain_its_figures() {
         ends(corpus.explain().args([".", "--cam", "grad-cam,lime-cam", "--threads", "2"]), 0);
         files_below(&corpus.path("explained"))
             .into_iter()
-            .map(|name| (name.clone(), std::fs::read(corpus.path(&format!("explained/{name}"))).unwrap()))
+            .map(|name| {
+                (name.clone(), std::fs::read(corpus.path(&format!("explained/{name}"))).unwrap())
+            })
             .collect::<Vec<_>>()
     };
     let (first, second) = (call(), call());
@@ -144,7 +174,10 @@ fn the_same_call_writes_the_same_bytes_and_does_not_explain_its_figures() {
     assert!(first == second);
     // Nor does a run over the same folder.
     ends(corpus.networks().args([".", "--out", "run"]), 0);
-    assert_eq!(corpus.run("run").table("images.csv").column("path"), ["photos/x.png", "photos/y.jpg"]);
+    assert_eq!(
+        corpus.run("run").table("images.csv").column("path"),
+        ["photos/x.png", "photos/y.jpg"]
+    );
 }
 
 #[test]
@@ -163,7 +196,10 @@ fn what_cannot_be_read_is_said_and_the_others_go_on() {
     }
     assert!(said.out.starts_with("ok.png: "), "{}", said.out);
     assert_eq!(files_below(&corpus.path("explained")), ["ok.json", "ok.png", "ok.svg"]);
-    refused(corpus.explain().arg("nowhere.jpg"), &["no image to explain", "nowhere.jpg: cannot read"]);
+    refused(
+        corpus.explain().arg("nowhere.jpg"),
+        &["no image to explain", "nowhere.jpg: cannot read"],
+    );
 }
 
 #[test]
@@ -187,24 +223,43 @@ fn methods_come_from_flags_then_configuration_then_the_paper() {
     let methods = |flags: &[&str]| -> String {
         ends(corpus.explain().arg("photos").args(flags), 0);
         let methods = json(&corpus.path("explained/x.json"))["methods"].as_array().unwrap().clone();
-        let name = |of: &Value| format!("{} of {}", of["method"].as_str().unwrap(), of["score"].as_str().unwrap());
+        let name = |of: &Value| {
+            format!("{} of {}", of["method"].as_str().unwrap(), of["score"].as_str().unwrap())
+        };
         methods.iter().map(name).collect::<Vec<_>>().join(", ")
     };
-    let paper = "grad-cam of probability, ablation-cam of probability, lime-cam of logit, lrp-cam of logit, \
-                 lift-cam of logit";
+    let paper = "grad-cam of probability, ablation-cam of probability, lime-cam of logit, lrp-cam \
+                 of logit, lift-cam of logit";
     assert_eq!(methods(&[]), paper);
     assert_eq!(methods(&["--config", "mine.toml"]), "lrp-cam of logit");
-    assert_eq!(methods(&["--config", "mine.toml", "--cam", "grad-cam", "--target", "logit"]), "grad-cam of logit");
+    assert_eq!(
+        methods(&["--config", "mine.toml", "--cam", "grad-cam", "--target", "logit"]),
+        "grad-cam of logit"
+    );
 }
 
 #[test]
 fn without_detections_the_maps_are_shown_all_the_same() {
     let corpus = Corpus::empty();
     corpus.add("x.png", "emonet/picture_0.png");
-    let said = ends(corpus.explain().args(["photos", "--confidence", "1", "--colours", "jet", "--cam", "grad-cam"]), 0);
+    let said = ends(
+        corpus.explain().args([
+            "photos",
+            "--confidence",
+            "1",
+            "--colours",
+            "jet",
+            "--cam",
+            "grad-cam",
+        ]),
+        0,
+    );
     assert!(said.out.contains("0 detections\n  grad-cam       no boxes\n"), "{}", said.out);
     let of = json(&corpus.path("explained/x.json"));
-    assert_eq!((&of["detections"], &of["methods"][0]["boxes"]), (&0.into(), &Value::Array(Vec::new())));
+    assert_eq!(
+        (&of["detections"], &of["methods"][0]["boxes"]),
+        (&0.into(), &Value::Array(Vec::new()))
+    );
     let svg = std::fs::read_to_string(corpus.path("explained/x.svg")).unwrap();
     assert!(svg.contains("no detections") && svg.matches("<image").count() == 2);
 }
@@ -212,7 +267,18 @@ fn without_detections_the_maps_are_shown_all_the_same() {
 #[test]
 fn a_chosen_class_is_explained_in_all_photos() {
     let corpus = Corpus::small();
-    ends(corpus.explain().args(["photos/a", "--out", "out", "--class", "joy", "--cam", "grad-cam,shapley-cam"]), 0);
+    ends(
+        corpus.explain().args([
+            "photos/a",
+            "--out",
+            "out",
+            "--class",
+            "joy",
+            "--cam",
+            "grad-cam,shapley-cam",
+        ]),
+        0,
+    );
     for at in 0..8 {
         let text = std::fs::read_to_string(corpus.path(&format!("out/picture_{at}.json"))).unwrap();
         let said: Value = serde_json::from_str(&text).unwrap();

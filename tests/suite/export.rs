@@ -27,18 +27,23 @@ fn a_coco_data_set_has_the_objects_of_the_tables_with_their_importance() {
     ends(&mut export(&run, "coco"), 0);
     let coco = json(&run, "coco.json");
     let (images, objects) = (run.table("images.csv"), run.table("objects.csv"));
-    let (found_images, found) = (coco["images"].as_array().unwrap(), coco["annotations"].as_array().unwrap());
+    let (found_images, found) =
+        (coco["images"].as_array().unwrap(), coco["annotations"].as_array().unwrap());
     assert_eq!((found_images.len(), found.len()), (images.rows.len(), objects.rows.len()));
     assert!(!found.is_empty());
-    let number = |row: &[String], table: &Table, column: &str| row[table.at(column)].parse::<f64>().unwrap();
+    let number =
+        |row: &[String], table: &Table, column: &str| row[table.at(column)].parse::<f64>().unwrap();
     for (entry, row) in found.iter().zip(&objects.rows) {
         let image = &found_images[entry["image_id"].as_u64().unwrap() as usize - 1];
         assert_eq!(image["file_name"].as_str().unwrap(), row[0]);
         let category = &coco["categories"][entry["category_id"].as_u64().unwrap() as usize - 1];
         assert_eq!(category["name"].as_str().unwrap(), row[objects.at("class")]);
         let edges = ["x_min", "y_min", "x_max", "y_max"].map(|edge| number(row, &objects, edge));
-        let bbox: Vec<f64> = entry["bbox"].as_array().unwrap().iter().map(|side| side.as_f64().unwrap()).collect();
-        for (found, expected) in bbox.iter().zip([edges[0], edges[1], edges[2] - edges[0], edges[3] - edges[1]]) {
+        let bbox: Vec<f64> =
+            entry["bbox"].as_array().unwrap().iter().map(|side| side.as_f64().unwrap()).collect();
+        for (found, expected) in
+            bbox.iter().zip([edges[0], edges[1], edges[2] - edges[0], edges[3] - edges[1]])
+        {
             assert!((found - expected).abs() < 1e-3, "{found}, expected {expected}");
         }
         for method in ["grad-cam", "ablation-cam"] {
@@ -54,7 +59,10 @@ fn a_coco_data_set_has_the_objects_of_the_tables_with_their_importance() {
 fn a_long_table_has_a_row_for_every_object_and_method() {
     let corpus = Corpus::small();
     let run = analyzed(&corpus);
-    ends(export(&run, "long").args(["--importance", "0.5", "--out"]).arg(corpus.path("long.csv")), 0);
+    ends(
+        export(&run, "long").args(["--importance", "0.5", "--out"]).arg(corpus.path("long.csv")),
+        0,
+    );
     let long = Table::read(&corpus.path("long.csv"));
     let objects = run.table("objects.csv");
     let empty = run.table("images.csv").rows.len()
@@ -77,7 +85,10 @@ fn wrong(schema: &Value, value: &Value, root: &Value, place: &str) -> Option<Str
         return wrong(root.pointer(name.trim_start_matches('#')).unwrap(), value, root, place);
     }
     if let Some(any) = schema["anyOf"].as_array() {
-        return any.iter().all(|one| wrong(one, value, root, place).is_some()).then(|| format!("{place}: none fits"));
+        return any
+            .iter()
+            .all(|one| wrong(one, value, root, place).is_some())
+            .then(|| format!("{place}: none fits"));
     }
     let kind = |name: &str| match name {
         "object" => value.is_object(),
@@ -141,9 +152,12 @@ fn records_are_as_the_schema_says() {
             assert_eq!(wrong(&schema, &record, &schema, "record"), None);
             lines += 1;
             // The check can fail.
-            for (name, other) in
-                [("path", Value::Null), ("width", (-1).into()), ("boxes", "x".into()), ("more", 1.into())]
-            {
+            for (name, other) in [
+                ("path", Value::Null),
+                ("width", (-1).into()),
+                ("boxes", "x".into()),
+                ("more", 1.into()),
+            ] {
                 let mut broken = record.clone();
                 broken[name] = other;
                 assert!(wrong(&schema, &broken, &schema, "record").is_some(), "{name}");

@@ -1,5 +1,5 @@
-//! The network of facial expressions against the same network in plain PyTorch (scripts/reference/fer_net.py), and what
-//! must hold between its parts.
+//! The network of facial expressions against the same network in plain PyTorch
+//! (scripts/reference/fer_net.py), and what must hold between its parts.
 
 use crate::common::formula::{Formula, assert_step, integers, list, off, pixels};
 use crate::common::{json, shared};
@@ -53,7 +53,8 @@ fn blocks_branches_sum_and_logits_are_pytorchs() {
 #[test]
 fn a_step_of_training_changes_the_same_as_in_pytorch() {
     for case in list(&json("fer_net/training.json")) {
-        let (network, pixels) = (network(Kind::Double, &case["card"]), pixels(case).to_kind(Kind::Double));
+        let (network, pixels) =
+            (network(Kind::Double, &case["card"]), pixels(case).to_kind(Kind::Double));
         let input = network.normalised(&pixels).unwrap();
         // Measured at most 3.0e-9: the reference's nine digits.
         assert_step(network.parameters(), |_| network.features(&input).unwrap().logits, case, 9e-9);
@@ -75,7 +76,10 @@ fn from_every_layer_the_network_goes_on_to_the_same_logits() {
         assert!(off < 6e-7, "{name}");
         // And something hangs on it.
         let without = inner.with_values(inner.values.zeros_like());
-        assert!(difference(&network.outputs_from(name, &without).unwrap(), &logits) > 1e-3, "{name}");
+        assert!(
+            difference(&network.outputs_from(name, &without).unwrap(), &logits) > 1e-3,
+            "{name}"
+        );
     }
     for (place, name) in network.streams().into_iter().enumerate() {
         let explained = network.explaining(place).unwrap();
@@ -90,7 +94,8 @@ fn from_every_layer_the_network_goes_on_to_the_same_logits() {
     assert!(unknown.contains("b1, b2"), "{unknown}");
 }
 
-/// Grad-CAM by its definition: channels weighted with their mean gradient, summed, below zero cut off.
+/// Grad-CAM by its definition: channels weighted with their mean gradient, summed, below zero cut
+/// off.
 fn grad_cam(network: &dyn Classifier, activation: &Activation, label: i64) -> Tensor {
     let values = activation.values.detach().copy().set_requires_grad(true);
     let outputs = network.outputs(&activation.with_values(values.shallow_clone())).unwrap();
@@ -128,7 +133,9 @@ fn grad_cam_at_both_places_is_its_definition_and_files_are_read_again() {
 }
 
 fn scene(card: &Card) -> emocam::image::Rgb8 {
-    let scene = emocam::world::Scene::draw(emocam::world::graph(), 3, 1, emocam::world::Style::Standard).render();
+    let scene =
+        emocam::world::Scene::draw(emocam::world::graph(), 3, 1, emocam::world::Style::Standard)
+            .render();
     card.fit.apply(&scene, scene.size())
 }
 
@@ -142,7 +149,9 @@ fn a_card_that_cannot_be_is_refused() {
         ("input = [96, 96]\n[fer_net]\nunits = 0\n", "`units`"),
         ("input = [96, 96]\nlayout = 'nhwc'\n[fer_net]\n", "`layout`"),
     ] {
-        let message = Card::from_toml(&format!("{head}{rest}"), Path::new("mine.toml")).unwrap_err().to_string();
+        let message = Card::from_toml(&format!("{head}{rest}"), Path::new("mine.toml"))
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("mine.toml") && message.contains(phrase), "{message}");
     }
     let other = "labels = ['a', 'b']\ninput = 9\n[fer_net]\n";
@@ -157,12 +166,17 @@ fn the_full_size_explains_photos() {
     let card = "network = 'fer_net'\nlabels = ['a', 'b', 'c', 'd', 'e', 'f', 'g']\ninput = [224, 224]\nscale = 255\n\
                 [fer_net]\n";
     let network = network(Kind::Float, &card.into());
-    let numbers: usize = network.parameters().iter().map(|parameter| parameter.tensor.numel()).sum();
-    // VGG16's convolutions 14,714,688, the branches 4,425,728, hidden layers 51,382,272 and 4,196,352, the last 14,343.
+    let numbers: usize =
+        network.parameters().iter().map(|parameter| parameter.tensor.numel()).sum();
+    // VGG16's convolutions 14,714,688, the branches 4,425,728, hidden layers 51,382,272 and
+    // 4,196,352, the last 14,343.
     assert_eq!(numbers, 74_733_383);
-    let mut names: Vec<_> = std::fs::read_dir(photos).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut names: Vec<_> =
+        std::fs::read_dir(photos).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
-    for path in names.iter().filter(|path| path.extension().is_some_and(|kind| kind == "jpg")).take(3) {
+    for path in
+        names.iter().filter(|path| path.extension().is_some_and(|kind| kind == "jpg")).take(3)
+    {
         let pixels = decode(path, &DecodeOptions::default()).unwrap();
         let picture = network.card().fit.apply(&pixels, pixels.size());
         let forward = Forward::of_pictures(&network, &[&picture]).unwrap();

@@ -8,8 +8,9 @@ const FLAGS: [&str; 3] = ["--cam", "grad-cam,ablation-cam,lime-cam", "--filters"
 
 /// Every table about filters.
 fn tables(run: &Run) -> Vec<Vec<u8>> {
-    let names =
-        METHODS.iter().flat_map(|method| ["filters.csv", "filter_weights.csv"].map(|name| format!("{method}/{name}")));
+    let names = METHODS.iter().flat_map(|method| {
+        ["filters.csv", "filter_weights.csv"].map(|name| format!("{method}/{name}"))
+    });
     names.map(|name| fs::read(run.path(&name)).unwrap()).collect()
 }
 
@@ -22,7 +23,9 @@ fn shards_restarts_and_a_second_look_give_the_same_tables() {
     let expected = tables(&whole);
     let plain = corpus.analyzed("plain");
     assert_eq!(plain.tables()["images.csv"], whole.tables()["images.csv"]);
-    assert!(!plain.path("filters.safetensors").exists() && !plain.path("grad-cam/filters.csv").exists());
+    assert!(
+        !plain.path("filters.safetensors").exists() && !plain.path("grad-cam/filters.csv").exists()
+    );
 
     for index in [3, 1, 2] {
         let mut command = corpus.analyze(&format!("shards/{index}"));
@@ -45,28 +48,46 @@ fn shards_restarts_and_a_second_look_give_the_same_tables() {
         assert_eq!(tables(&corpus.run(run)), expected);
     }
 
-    // As a kill leaves it: records whose sums were not written yet, as many as an earlier state of the file lacks.
+    // As a kill leaves it: records whose sums were not written yet, as many as an earlier state of
+    // the file lacks.
     let parts = corpus.run("shards/1").path("filters.safetensors");
     let killed = corpus.run("shards/2");
     fs::remove_file(killed.path("filters.safetensors")).unwrap();
-    refused(here().args(["merge", "shards", "--out", "again"]), &["filters.safetensors has 0 images", "--resume"]);
+    refused(
+        here().args(["merge", "shards", "--out", "again"]),
+        &["filters.safetensors has 0 images", "--resume"],
+    );
     let mut again = corpus.analyze("shards/2");
     let said = ends(again.args(FLAGS).args(["--shard", "2/3", "--resume"]), 0);
-    assert!(said.err.contains("images whose filters were not written before the end are done again"), "{}", said.err);
+    assert!(
+        said.err.contains("images whose filters were not written before the end are done again"),
+        "{}",
+        said.err
+    );
     ends(here().args(["merge", "shards", "--out", "again"]), 0);
     assert_eq!(tables(&corpus.run("again")), expected);
     fs::rename(corpus.path("photos"), corpus.path("elsewhere")).unwrap();
     let said = ends(here().args(["merge", "shards", "--out", "without"]), 0);
-    assert!(said.err.contains("no filters.png") && said.err.contains("photos: merge where they are"), "{}", said.err);
+    assert!(
+        said.err.contains("no filters.png") && said.err.contains("photos: merge where they are"),
+        "{}",
+        said.err
+    );
     assert_eq!(tables(&corpus.run("without")), expected);
     assert!(!corpus.run("without").path("grad-cam/filters.png").exists());
     fs::rename(corpus.path("elsewhere"), corpus.path("photos")).unwrap();
     fs::write(parts, "torn").unwrap();
-    refused(here().args(["merge", "shards", "--out", "torn"]), &["filters.safetensors", "not the sums"]);
+    refused(
+        here().args(["merge", "shards", "--out", "torn"]),
+        &["filters.safetensors", "not the sums"],
+    );
     // More sums than records.
     fs::write(killed.path("records.jsonl"), "").unwrap();
     let mut again = corpus.analyze("shards/2");
-    refused(again.args(FLAGS).args(["--shard", "2/3", "--resume"]), &["do not belong together", "--out"]);
+    refused(
+        again.args(FLAGS).args(["--shard", "2/3", "--resume"]),
+        &["do not belong together", "--out"],
+    );
 }
 
 #[test]
@@ -77,7 +98,8 @@ fn a_killed_run_is_resumed_from_its_last_sums() {
     let (whole, killed) = (corpus.run("whole"), corpus.run("killed"));
     // The sums of the first pictures alone: of a run over no more.
     ends(corpus.analyze("first").args(FLAGS).args(["--limit", "8"]), 0);
-    fs::copy(corpus.run("first").path("filters.safetensors"), killed.path("filters.safetensors")).unwrap();
+    fs::copy(corpus.run("first").path("filters.safetensors"), killed.path("filters.safetensors"))
+        .unwrap();
     let said = ends(corpus.analyze("killed").args(FLAGS).arg("--resume"), 0);
     assert!(said.err.contains("8 images whose filters were not written"), "{}", said.err);
     assert!(said.err.contains("16 images, 8 already done"), "{}", said.err);
@@ -92,12 +114,16 @@ fn a_killed_run_is_resumed_from_its_last_sums() {
 #[test]
 fn tables_have_what_they_say_and_methods_without_channels_are_named() {
     let corpus = Corpus::small();
-    let said = ends(corpus.analyze("run").args(["--cam", "grad-cam,layer-cam,eigen-cam", "--filters"]), 0);
+    let said =
+        ends(corpus.analyze("run").args(["--cam", "grad-cam,layer-cam,eigen-cam", "--filters"]), 0);
     assert!(said.err.contains("no filters.csv by layer-cam, eigen-cam"), "{}", said.err);
     let run = corpus.run("run");
     assert!(!run.path("layer-cam/filters.csv").exists());
     let table = run.table("grad-cam/filters.csv");
-    assert_eq!(table.header, ["class", "channel", "images", "active_images", "share", "area_share"]);
+    assert_eq!(
+        table.header,
+        ["class", "channel", "images", "active_images", "share", "area_share"]
+    );
     assert!(!table.rows.is_empty());
     for row in &table.rows {
         let number = |at: usize| row[at].parse::<f64>().unwrap();
@@ -109,11 +135,15 @@ fn tables_have_what_they_say_and_methods_without_channels_are_named() {
     }
     let weights = run.table("grad-cam/filter_weights.csv");
     assert_eq!((weights.header.len(), weights.rows.last().unwrap()[0].as_str()), (21, "images"));
-    let images: u64 = weights.rows.last().unwrap()[1..].iter().map(|cell| cell.parse::<u64>().unwrap()).sum();
+    let images: u64 =
+        weights.rows.last().unwrap()[1..].iter().map(|cell| cell.parse::<u64>().unwrap()).sum();
     assert_eq!(images, run.table("images.csv").rows.len() as u64);
 
     let mut without = corpus.analyze("run");
-    refused(without.args(["--cam", "grad-cam,layer-cam,eigen-cam", "--resume"]), &["setting cam.filters"]);
+    refused(
+        without.args(["--cam", "grad-cam,layer-cam,eigen-cam", "--resume"]),
+        &["setting cam.filters"],
+    );
     let mut none = corpus.analyze("none");
     refused(
         none.args(["--cam", "layer-cam", "--filters"]),

@@ -1,4 +1,5 @@
-//! Files that somebody made to do harm, each made here: a clear error, in little time and memory, and nothing lost.
+//! Files that somebody made to do harm, each made here: a clear error, in little time and memory,
+//! and nothing lost.
 
 use crate::common::corpus::{Corpus, emocam, ends, refused};
 use emocam::corpus::{DecodeOptions, decode};
@@ -67,10 +68,14 @@ fn a_picture_has_no_more_pixels_than_its_bytes_can_show() {
     let object = image::RgbaImage::from_pixel(4097, 4097, image::Rgba([9, 9, 9, 7]));
     let large = folder.path().join("object.png");
     object.save(&large).unwrap();
-    let refused = in_time("an object", || emocam::paste::PastedObject::load(&large)).unwrap_err().to_string();
+    let refused =
+        in_time("an object", || emocam::paste::PastedObject::load(&large)).unwrap_err().to_string();
     assert!(refused.contains("16785409 pixels; 16777216 are the most of an object"), "{refused}");
     let message = flat(5900).unwrap_err().to_string();
-    assert!(message.contains("34810000 pixels in") && message.contains("fewer than any photo takes"), "{message}");
+    assert!(
+        message.contains("34810000 pixels in") && message.contains("fewer than any photo takes"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -103,12 +108,15 @@ fn a_profile_in_a_picture_takes_no_more_memory_than_a_picture_may() {
     std::fs::copy(&path, corpus.path("photos/profile.png")).unwrap();
     corpus.add("good.png", "emonet/picture_0.png");
     let analyze = corpus.analyze("run");
-    let arguments: Vec<String> = analyze.get_args().map(|part| part.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<String> =
+        analyze.get_args().map(|part| part.to_string_lossy().into_owned()).collect();
     command.current_dir(corpus.path("")).args(["-c", "ulimit -v 3000000; exec \"$@\"", "sh"]);
     command.arg(analyze.get_program()).args(arguments);
     let output = in_time("a profile", || command.output().unwrap());
     assert!(output.status.code().is_some_and(|status| status < 2), "{output:?}");
-    assert!(std::fs::read_to_string(corpus.path("run/records.jsonl")).unwrap().contains("good.png"));
+    assert!(
+        std::fs::read_to_string(corpus.path("run/records.jsonl")).unwrap().contains("good.png")
+    );
 }
 
 /// `[net]` of this size, then sections.
@@ -138,16 +146,22 @@ fn analyze_with(corpus: &Corpus, cfg: &str, names: &str) -> Command {
 fn descriptions_of_detectors_that_cannot_be_are_refused_by_their_line() {
     let corpus = Corpus::empty();
     corpus.add("a.png", "emonet/picture_0.png");
-    let convolution =
-        |filters: u32, more: &str| format!("[convolutional]\nfilters={filters}\nactivation=linear\n{more}");
+    let convolution = |filters: u32, more: &str| {
+        format!("[convolutional]\nfilters={filters}\nactivation=linear\n{more}")
+    };
     let yolo = "[yolo]\nclasses=1\nanchors=10,12\n";
-    let two_heads =
-        format!("{}{yolo}{}[yolo]\nclasses=2\nanchors=10,12\n", convolution(6, "size=1\n"), convolution(7, "size=1\n"));
+    let two_heads = format!(
+        "{}{yolo}{}[yolo]\nclasses=2\nanchors=10,12\n",
+        convolution(6, "size=1\n"),
+        convolution(7, "size=1\n")
+    );
     let nan = convolution(6, "size=1\n") + yolo + "scale_x_y=nan\n";
     let infinite = nan.replace("nan", "inf");
-    let large = format!("{}{}{yolo}", convolution(8, "size=1\n"), convolution(6, "size=1\nstride=64\n"));
+    let large =
+        format!("{}{}{yolo}", convolution(8, "size=1\n"), convolution(6, "size=1\nstride=64\n"));
     let kernel = convolution(6, "size=4\nstride=2\n") + yolo;
-    let window = format!("{}[maxpool]\nsize=4\nstride=2\npadding=0\n{yolo}", convolution(6, "size=1\n"));
+    let window =
+        format!("{}[maxpool]\nsize=4\nstride=2\npadding=0\n{yolo}", convolution(6, "size=1\n"));
     let layers = convolution(6, "size=1\n") + &"[dropout]\n".repeat(90_000) + yolo;
     let cases: [(u32, &str, &[&str]); 7] = [
         (64, &two_heads, &["[yolo] has 2 classes, and that of line 8 1", "line 15"]),
@@ -192,7 +206,9 @@ fn cards_have_numbers_that_a_picture_can_have_and_files_that_end() {
     let message = mean_image::read(Path::new("/dev/zero")).unwrap_err().to_string();
     assert!(message.contains("found no regular file"), "{message}");
     let path = folder.path().join("card.toml");
-    let endless = in_time("a card", || emocam::networks::Card::from_toml("labels = '/dev/zero'\ninput = 64\n", &path));
+    let endless = in_time("a card", || {
+        emocam::networks::Card::from_toml("labels = '/dev/zero'\ninput = 64\n", &path)
+    });
     assert!(endless.unwrap_err().to_string().contains("found no regular file"));
     for (text, named) in [
         ("mean = [nan, 0, 0]", "`mean`"),
@@ -216,7 +232,8 @@ fn a_tar_in_the_clothes_of_a_checkpoint_is_refused_before_it_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("old.pth");
     // Five pickles as `torch.save` wrote them before 1.6, with the mark of a tar inside a text.
-    let mut file = vec![0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
+    let mut file =
+        vec![0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
     file.extend([0x80, 2, b'M', 0xe9, 3, b'.']);
     let before = file.len() + 7;
     let mut text = vec![b'x'; 257 - before];
@@ -238,12 +255,18 @@ fn outlines_across_pictures_that_are_not_there_are_refused() {
     let path = folder.path().join("coco.json");
     let write = |side: u32, annotations: usize| {
         // Back and forth over the whole picture.
-        let corners: Vec<String> = (0..40).map(|at| format!("{},{at}", if at % 2 == 0 { 0 } else { side })).collect();
-        let annotation =
-            format!("{{\"image_id\": 1, \"category_id\": 1, \"segmentation\": [[{}, 0, {side}]]}}", corners.join(","));
-        let image = format!("{{\"id\": 1, \"file_name\": \"a.jpg\", \"width\": {side}, \"height\": {side}}}");
+        let corners: Vec<String> =
+            (0..40).map(|at| format!("{},{at}", if at % 2 == 0 { 0 } else { side })).collect();
+        let annotation = format!(
+            "{{\"image_id\": 1, \"category_id\": 1, \"segmentation\": [[{}, 0, {side}]]}}",
+            corners.join(",")
+        );
+        let image = format!(
+            "{{\"id\": 1, \"file_name\": \"a.jpg\", \"width\": {side}, \"height\": {side}}}"
+        );
         let text = format!(
-            "{{\"images\": [{image}], \"categories\": [{{\"id\": 1, \"name\": \"cat\"}}], \"annotations\": [{}]}}",
+            "{{\"images\": [{image}], \"categories\": [{{\"id\": 1, \"name\": \"cat\"}}], \
+             \"annotations\": [{}]}}",
             vec![annotation; annotations].join(",")
         );
         std::fs::write(&path, text).unwrap();
@@ -274,7 +297,10 @@ fn records_that_contradict_themselves_are_refused_by_their_line() {
         ),
         (|record| record["probabilities"][0] = 7.5.into(), "a probability of 7.5"),
         (|record| record["probabilities"] = vec![0.01; 20].into(), "whose sum is"),
-        (|record| record["boxes"][0]["box"] = vec![30.0, 0.0, 10.0, 9.0].into(), "is no box in a picture"),
+        (
+            |record| record["boxes"][0]["box"] = vec![30.0, 0.0, 10.0, 9.0].into(),
+            "is no box in a picture",
+        ),
         (|record| record["boxes"][0]["confidence"] = 1.5.into(), "a confidence of 1.5"),
         (|record| record["width"] = 0.into(), "a picture of 0 x"),
         (|record| record["maps"][0]["scores"][0][0] = 1.5.into(), "no map from 0 to 1 has this"),
@@ -305,7 +331,10 @@ fn records_that_contradict_themselves_are_refused_by_their_line() {
     let inputs: [(ManifestChange, &str); 3] = [
         (|manifest| manifest["scoring"]["width"] = 0.into(), "1 to 65535 pixels, found 0"),
         (|manifest| manifest["scoring"]["stride"] = 0.into(), "1 to 65535 pixels, found 0"),
-        (|manifest| manifest["input"]["crop"] = 0.into(), "a share of the picture over 0 and up to 1, found 0"),
+        (
+            |manifest| manifest["input"]["crop"] = 0.into(),
+            "a share of the picture over 0 and up to 1, found 0",
+        ),
     ];
     for (change, named) in inputs {
         let mut manifest = run.manifest();
@@ -326,7 +355,11 @@ fn nothing_that_files_say_commands_the_terminal() {
     std::fs::write(run.path("run.json"), manifest.to_string()).unwrap();
     let mut command = emocam();
     let said = ends(command.arg("associate").arg(&run.folder), 0);
-    assert!(said.err.contains("]0;owned") && !said.err.contains('\u{1b}') && !said.err.contains('\u{7}'));
+    assert!(
+        said.err.contains("]0;owned")
+            && !said.err.contains('\u{1b}')
+            && !said.err.contains('\u{7}')
+    );
     // A line of a configuration that cannot be read is not echoed whole.
     corpus.write("long.toml", format!("[cam]\nmethods = {}\n", "[".repeat(200_000)));
     let mut command = corpus.analyze("other");

@@ -1,5 +1,5 @@
-//! Corpora as lists and tars: the same results as from a folder, and no harm from files that are not what they should
-//! be.
+//! Corpora as lists and tars: the same results as from a folder, and no harm from files that are
+//! not what they should be.
 
 use crate::common;
 use crate::common::corpus::{Corpus, Run, assert_same_tables, emocam, ends, refused};
@@ -40,7 +40,8 @@ fn files_of(corpus: &Corpus) -> Vec<(String, Vec<u8>)> {
 /// Packs `photos` into `name`.
 fn pack(corpus: &Corpus, name: &str) -> Vec<u8> {
     let files = files_of(corpus);
-    let members: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
+    let members: Vec<(&str, &[u8])> =
+        files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
     let tar = tar_of(&members);
     corpus.write(name, &tar);
     tar
@@ -54,7 +55,8 @@ fn analyzed(corpus: &Corpus, root: &str, run: &str, status: i32) -> Run {
 
 /// The tables of a run with `name/` taken out of the paths.
 fn tables_without(run: &Run, name: &str) -> BTreeMap<String, String> {
-    let without = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&format!("{name}/"), "");
+    let without =
+        |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(&format!("{name}/"), "");
     run.tables().into_iter().map(|(table, bytes)| (table, without(bytes))).collect()
 }
 
@@ -83,14 +85,20 @@ fn members_lie_where_pythons_tarfile_finds_them() {
             let place = image.member.unwrap();
             let member = image.path.strip_prefix(image.tar().unwrap()).unwrap();
             assert_eq!(member, format!("/{}", wanted[0].as_str().unwrap()));
-            assert_eq!((place.offset, image.size), (wanted[1].as_u64().unwrap(), wanted[2].as_u64().unwrap()));
+            assert_eq!(
+                (place.offset, image.size),
+                (wanted[1].as_u64().unwrap(), wanted[2].as_u64().unwrap())
+            );
             let content = &bytes[place.offset as usize..][..image.size as usize];
             assert_eq!(sha256(content), wanted[3].as_str().unwrap(), "{}", image.path);
             assert_eq!(image.decode(&DecodeOptions::default()).unwrap().pixels.size().height, 4);
         }
         let problems: Vec<_> = corpus.problems.iter().map(|of| of.cause.as_str()).collect();
         match tar.starts_with("sparse") {
-            true => assert!(problems.len() == 1 && problems[0].contains("sparse"), "{tar}: {problems:?}"),
+            true => assert!(
+                problems.len() == 1 && problems[0].contains("sparse"),
+                "{tar}: {problems:?}"
+            ),
             false => assert!(problems.is_empty(), "{tar}: {problems:?}"),
         }
     }
@@ -117,16 +125,28 @@ fn a_list_of_all_files_is_the_folder() {
 fn a_list_may_name_what_is_not_there_and_what_lies_elsewhere() {
     let corpus = Corpus::small();
     let far = corpus.path("photos/b/420.jpg");
-    corpus.write("lists/mine.txt", format!("../photos/a/picture_1.png\nnone.png\n../photos\n{}\n", far.display()));
+    corpus.write(
+        "lists/mine.txt",
+        format!("../photos/a/picture_1.png\nnone.png\n../photos\n{}\n", far.display()),
+    );
     let run = analyzed(&corpus, "@lists/mine.txt", "run", 1);
     let far = far.to_str().unwrap();
     assert_eq!(run.table("images.csv").column("path"), ["../photos/a/picture_1.png", far]);
     let failures = failures(&run);
-    assert_eq!(failures.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["../photos", "none.png"]);
-    assert!(failures[0].1.contains("a folder") && failures[1].1.contains("No such file"), "{failures:?}");
+    assert_eq!(
+        failures.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
+        ["../photos", "none.png"]
+    );
+    assert!(
+        failures[0].1.contains("a folder") && failures[1].1.contains("No such file"),
+        "{failures:?}"
+    );
     corpus.write("lists/wrong.txt", "a.png\nb.png\n");
     let wrong = "no images in @lists/wrong.txt";
-    refused(corpus.networks().arg("@lists/wrong.txt"), &[wrong, "a.png: listed, but cannot be read: No such file"]);
+    refused(
+        corpus.networks().arg("@lists/wrong.txt"),
+        &[wrong, "a.png: listed, but cannot be read: No such file"],
+    );
     refused(corpus.networks().arg("@lists/none.txt"), &["cannot read lists/none.txt"]);
 }
 
@@ -151,7 +171,9 @@ fn a_tar_gives_the_folders_tables() {
     pack(&corpus, "shards/photos.tar");
     let tar = analyzed(&corpus, "shards", "tar", 0);
     assert_eq!(tar.table("images.csv").rows.len(), 15);
-    assert!(tar.table("images.csv").column("path").iter().all(|path| path.starts_with("photos.tar/")));
+    assert!(
+        tar.table("images.csv").column("path").iter().all(|path| path.starts_with("photos.tar/"))
+    );
     assert!(tables_without(&tar, "photos.tar") == folder);
     let alone = analyzed(&corpus, "shards/photos.tar", "alone", 0);
     assert!(tables_without(&alone, "shards/photos.tar") == folder);
@@ -167,7 +189,9 @@ fn the_other_commands_take_tars_too() {
     let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/objects/soccer-ball.png");
     let networks = |command: &str, root: &str, out: &str| {
         let mut command_line = emocam();
-        command_line.current_dir(corpus.path("")).args([command, root, "--out", out, "--device", "cpu"]);
+        command_line
+            .current_dir(corpus.path(""))
+            .args([command, root, "--out", out, "--device", "cpu"]);
         command_line.arg("--emotion-weights").arg(reference("emonet/narrow_ecco.pt"));
         command_line
     };
@@ -175,22 +199,43 @@ fn the_other_commands_take_tars_too() {
         ends(networks("paste", root, out).arg("--object").arg(&object), 0);
     }
     assert!(
-        tables_without(&corpus.run("pasted_tar"), "photos.tar") == tables_without(&corpus.run("pasted"), "photos.tar")
+        tables_without(&corpus.run("pasted_tar"), "photos.tar")
+            == tables_without(&corpus.run("pasted"), "photos.tar")
     );
-    for (root, out) in [("photos/a", "judged"), ("shards/photos.tar/a/picture_1.png", "judged_tar")] {
-        ends(networks("evaluate", root, out).args(["--metrics", "deletion", "--resamples", "0", "--limit", "2"]), 0);
+    for (root, out) in [("photos/a", "judged"), ("shards/photos.tar/a/picture_1.png", "judged_tar")]
+    {
+        ends(
+            networks("evaluate", root, out).args([
+                "--metrics",
+                "deletion",
+                "--resamples",
+                "0",
+                "--limit",
+                "2",
+            ]),
+            0,
+        );
     }
-    let [judged, of_member] = ["judged", "judged_tar"].map(|run| corpus.run(run).table("images.csv").rows);
-    // Label and probability: in the curves what is equally high is ordered at random, by the image's name.
+    let [judged, of_member] =
+        ["judged", "judged_tar"].map(|run| corpus.run(run).table("images.csv").rows);
+    // Label and probability: in the curves what is equally high is ordered at random, by the
+    // image's name.
     let of_picture = |rows: &[Vec<String>]| -> Vec<Vec<String>> {
-        rows.iter().filter(|row| row[0].ends_with("picture_1.png")).map(|row| row[1..3].to_vec()).collect()
+        rows.iter()
+            .filter(|row| row[0].ends_with("picture_1.png"))
+            .map(|row| row[1..3].to_vec())
+            .collect()
     };
     assert!(!of_picture(&judged).is_empty());
     assert_eq!(of_picture(&judged), of_picture(&of_member));
     // The name a run over the folder of tars gave it, by `--corpus`.
-    let said = ends(corpus.explain().args(["shards/photos.tar/b/420.jpg", "--corpus", "shards"]), 0);
+    let said =
+        ends(corpus.explain().args(["shards/photos.tar/b/420.jpg", "--corpus", "shards"]), 0);
     assert!(said.out.starts_with("photos.tar/b/420.jpg: "), "{}", said.out);
-    refused(corpus.explain().arg("shards/photos.tar/b/none.jpg"), &["photos.tar: has no image named b/none.jpg"]);
+    refused(
+        corpus.explain().arg("shards/photos.tar/b/none.jpg"),
+        &["photos.tar: has no image named b/none.jpg"],
+    );
 }
 
 #[test]
@@ -207,7 +252,8 @@ fn of_a_truncated_tar_what_precedes_the_cut_is_analysed_and_the_rest_is_named() 
         corpus.write(&format!("cut_{number}/photos.tar"), &whole[..cut]);
         let run = analyzed(&corpus, &format!("cut_{number}"), &format!("run_{number}"), 1);
         let lines = |text: &str| text.lines().map(String::from).collect::<Vec<_>>();
-        let [found, wanted] = [&tables_without(&run, "photos.tar"), &all].map(|tables| lines(&tables["images.csv"]));
+        let [found, wanted] =
+            [&tables_without(&run, "photos.tar"), &all].map(|tables| lines(&tables["images.csv"]));
         assert_eq!(found, wanted[..=left], "cut {number}");
         let failures = failures(&run);
         let (tar, cause) = &failures[0];
@@ -301,7 +347,8 @@ fn impossible_sizes_and_joined_tars_are_named() {
         let corpus = found(&[folder.path()]);
         let names: Vec<_> = corpus.images.iter().map(|image| image.path.as_str()).collect();
         assert_eq!(names, if number == 5 { vec![] } else { vec!["x.tar/a.png"] }, "case {number}");
-        let causes: Vec<String> = corpus.problems.iter().map(|of| format!("{}: {}", of.path, of.cause)).collect();
+        let causes: Vec<String> =
+            corpus.problems.iter().map(|of| format!("{}: {}", of.path, of.cause)).collect();
         assert!(causes.iter().any(|cause| cause.contains(phrase)), "case {number}: {causes:?}");
         assert!(corpus.images.iter().all(|image| image.decode(&DecodeOptions::default()).is_ok()));
     }
@@ -312,7 +359,10 @@ fn compressed_tars_are_refused_with_what_to_do() {
     let corpus = Corpus::small();
     for name in ["x.tar.gz", "x.tgz", "x.TAR.zst"] {
         corpus.write(&format!("shards/{name}"), b"\x1f\x8b\x08");
-        refused(corpus.networks().arg(format!("shards/{name}")), &["a compressed tar", "unpack it to a plain .tar"]);
+        refused(
+            corpus.networks().arg(format!("shards/{name}")),
+            &["a compressed tar", "unpack it to a plain .tar"],
+        );
     }
     pack(&corpus, "shards/x.tar");
     let run = analyzed(&corpus, "shards", "run", 1);
@@ -335,7 +385,8 @@ fn a_run_over_a_tar_goes_on_and_refuses_another_tar() {
     // The same names, one of them with a byte more.
     let mut files = files_of(&corpus);
     files[2].1.push(0);
-    let members: Vec<(&str, &[u8])> = files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
+    let members: Vec<(&str, &[u8])> =
+        files.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect();
     corpus.write("shards/x.tar", tar_of(&members));
     refused(
         corpus.networks().args(["shards", "--out", "torn", "--resume"]),
@@ -421,13 +472,20 @@ fn fast_decoding_keeps_sizes_and_boxes_in_pixels_of_the_photo() {
         };
         found.iter().any(|other| like(&other))
     };
-    // A random network is unsure of much; in pixels of the reduced picture next to nothing would be alike.
+    // A random network is unsure of much; in pixels of the reduced picture next to nothing would be
+    // alike.
     let alike = wanted.iter().filter(near).count();
     assert!(!wanted.is_empty() && alike * 4 >= wanted.len() * 3, "{alike} of {}", wanted.len());
-    refused(corpus.analyze("fast").arg("--resume"), &["setting corpus.fast_decode: true then, false now"]);
+    refused(
+        corpus.analyze("fast").arg("--resume"),
+        &["setting corpus.fast_decode: true then, false now"],
+    );
     // The figure still shows the whole photo, with the numbers of the run.
     ends(corpus.explain().args(["photos/large.jpg", "--fast-decode", "--cam", "grad-cam"]), 0);
     let explained: serde_json::Value =
         serde_json::from_slice(&fs::read(corpus.path("explained/large.json")).unwrap()).unwrap();
-    assert_eq!(explained["predicted"]["probability"].as_f64().unwrap() as f32, probability(&after) as f32);
+    assert_eq!(
+        explained["predicted"]["probability"].as_f64().unwrap() as f32,
+        probability(&after) as f32
+    );
 }

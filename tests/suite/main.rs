@@ -1,5 +1,6 @@
-//! The integration tests, a module a subject, as one program: fifty programs of their own would each be linked with
-//! everything, which takes minutes and gigabytes. `cargo test --test suite merge::` runs those of one module.
+//! The integration tests, a module a subject, as one program: fifty programs of their own would
+//! each be linked with everything, which takes minutes and gigabytes. `cargo test --test suite
+//! merge::` runs those of one module.
 
 // The lint's exception for tests does not reach their helper functions.
 #![allow(clippy::unwrap_used)]
@@ -7,6 +8,7 @@
 mod alexnet;
 mod analyze;
 mod associate;
+mod associate_scores;
 mod coco_masks;
 mod common;
 mod compare;
@@ -16,6 +18,7 @@ mod embed;
 mod embeddings;
 mod emonet;
 mod evaluate;
+mod evaluate_resume;
 mod explain;
 mod export;
 mod fer_net;
@@ -33,6 +36,7 @@ mod multi_gap;
 mod odd_files;
 mod overwrite;
 mod paste;
+mod paste_command;
 mod people;
 mod photos;
 mod pillow;
@@ -55,3 +59,4 @@ mod train;
 mod train_fer;
 mod validate;
 mod world;
+mod world_command;

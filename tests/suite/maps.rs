@@ -1,4 +1,5 @@
-//! `--maps`: maps from elsewhere are methods like any other, end to end; and what becomes of bad ones.
+//! `--maps`: maps from elsewhere are methods like any other, end to end; and what becomes of bad
+//! ones.
 
 use crate::common;
 use crate::common::corpus::{Corpus, Run, Table, assert_same_tables, emocam, ends, refused};
@@ -6,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How far scores by maps of another range, which are scaled to 0 to 1 from there, may be from those by the maps
-/// themselves: measured 1.4e-7. Maps of this program's own keep their range, and their scores are the same.
+/// How far scores by maps of another range, which are scaled to 0 to 1 from there, may be from
+/// those by the maps themselves: measured 1.4e-7. Maps of this program's own keep their range, and
+/// their scores are the same.
 const TOLERANCE: f64 = 4e-7;
 
 /// Shape and values of a method's map in a file of `--save-maps`.
@@ -15,7 +17,8 @@ fn saved(file: &Path, method: &str) -> (Vec<usize>, Vec<f32>) {
     let bytes = fs::read(file).unwrap();
     let all = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let map = all.tensor(method).unwrap();
-    let values = map.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+    let values =
+        map.data().chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
     (map.shape().to_vec(), values.collect())
 }
 
@@ -58,7 +61,10 @@ fn saved_maps_of_grad_cam_given_back_are_grad_cam() {
     eprintln!("scores within {worst:.1e}");
     assert!(worst == 0.0 && objects.rows.len() > 100, "{worst:.1e}");
     for name in ["counts.csv", "association.csv"] {
-        assert_eq!(both.tables()[&format!("saved/{name}")], both.tables()[&format!("grad-cam/{name}")]);
+        assert_eq!(
+            both.tables()[&format!("saved/{name}")],
+            both.tables()[&format!("grad-cam/{name}")]
+        );
     }
     assert!(both.path("saved/heatmap.svg").exists());
     let manifest = both.manifest();
@@ -70,13 +76,37 @@ fn saved_maps_of_grad_cam_given_back_are_grad_cam() {
 
     // A second look, and the comparison of the two.
     let mut look = emocam();
-    ends(look.current_dir(corpus.path("")).args(["associate", "both", "--importance", "0.1", "--out", "look"]), 0);
+    ends(
+        look.current_dir(corpus.path("")).args([
+            "associate",
+            "both",
+            "--importance",
+            "0.1",
+            "--out",
+            "look",
+        ]),
+        0,
+    );
     assert!(corpus.path("look/saved/association.csv").exists());
     let mut rsa = emocam();
-    ends(rsa.current_dir(corpus.path("")).args(["rsa", "both", "--resamples", "100", "--out", "rsa"]), 0);
+    ends(
+        rsa.current_dir(corpus.path("")).args([
+            "rsa",
+            "both",
+            "--resamples",
+            "100",
+            "--out",
+            "rsa",
+        ]),
+        0,
+    );
     let spearman = Table::read(&corpus.path("rsa/spearman.csv"));
     assert_eq!(spearman.header, ["", "grad-cam", "saved"]);
-    approx::assert_abs_diff_eq!(spearman.column("saved")[0].parse::<f64>().unwrap(), 1.0, epsilon = 1e-12);
+    approx::assert_abs_diff_eq!(
+        spearman.column("saved")[0].parse::<f64>().unwrap(),
+        1.0,
+        epsilon = 1e-12
+    );
 }
 
 #[test]
@@ -85,22 +115,41 @@ fn explain_shows_them_beside_the_methods() {
     with_saved_maps(&corpus);
     ends(corpus.analyze("both").args(["--maps", "run/maps/../maps/", "--maps", "b=run/maps"]), 2);
     ends(corpus.analyze("both").args(["--maps", "saved=run/maps"]), 0);
-    let said = ends(corpus.explain().args(["photos/a", "--cam", "grad-cam", "--maps", "saved=run/maps/a"]), 0);
+    let said = ends(
+        corpus.explain().args(["photos/a", "--cam", "grad-cam", "--maps", "saved=run/maps/a"]),
+        0,
+    );
     assert!(said.out.contains("\n  saved          "), "{}", said.out);
-    let json: serde_json::Value = serde_json::from_str(&corpus.explained("picture_3.json")).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&corpus.explained("picture_3.json")).unwrap();
     let [grad_cam, saved] = ["grad-cam", "saved"].map(|name| {
         let methods = json["methods"].as_array().unwrap();
         methods.iter().find(|method| method["method"] == name).unwrap()
     });
     assert_eq!(grad_cam["score"], "probability");
     assert_eq!(saved.get("score"), None);
-    assert_eq!(grad_cam["boxes"].as_array().unwrap().len(), saved["boxes"].as_array().unwrap().len());
+    assert_eq!(
+        grad_cam["boxes"].as_array().unwrap().len(),
+        saved["boxes"].as_array().unwrap().len()
+    );
     assert_eq!(grad_cam["mean"], saved["mean"]);
     let svg = corpus.explained("picture_3.svg");
-    assert!(image::open(corpus.path("explained/picture_3.png")).unwrap().width() > 500 && svg.len() > 10_000);
+    assert!(
+        image::open(corpus.path("explained/picture_3.png")).unwrap().width() > 500
+            && svg.len() > 10_000
+    );
     // Named as in the corpus, and without any method of our own.
-    let one =
-        ["photos/a/picture_3.png", "--corpus", "photos", "--cam", "none", "--maps", "saved=run/maps", "--out", "one"];
+    let one = [
+        "photos/a/picture_3.png",
+        "--corpus",
+        "photos",
+        "--cam",
+        "none",
+        "--maps",
+        "saved=run/maps",
+        "--out",
+        "one",
+    ];
     ends(corpus.explain().args(one), 0);
     let one = fs::read_to_string(corpus.path("one/picture_3.json")).unwrap();
     let one: serde_json::Value = serde_json::from_str(&one).unwrap();
@@ -118,13 +167,19 @@ fn evaluate_judges_them_like_any_other() {
     ends(corpus.analyze("run").args(["--save-maps", "--batch", "4"]), 0);
     fs::remove_file(corpus.path("run/maps/picture_2.png.safetensors")).unwrap();
     let mut evaluate = emocam();
-    evaluate.current_dir(corpus.path("")).args(["evaluate", "photos", "--out", "judged", "--device", "cpu"]);
+    evaluate
+        .current_dir(corpus.path(""))
+        .args(["evaluate", "photos", "--out", "judged", "--device", "cpu"]);
     evaluate.arg("--emotion-weights").arg(common::reference("emonet/narrow_ecco.pt"));
-    let said = ends(evaluate.args(["--steps", "5", "--resamples", "20", "--maps", "saved=run/maps"]), 1);
+    let said =
+        ends(evaluate.args(["--steps", "5", "--resamples", "20", "--maps", "saved=run/maps"]), 1);
     assert!(said.out.contains("\nsaved "), "{}", said.out);
     let judged = corpus.run("judged");
     let failures = judged.table("failures.csv");
-    assert_eq!((failures.column("path"), failures.column("stage")), (vec!["picture_2.png"], vec!["maps"]));
+    assert_eq!(
+        (failures.column("path"), failures.column("stage")),
+        (vec!["picture_2.png"], vec!["maps"])
+    );
     let table = judged.table("evaluation.csv");
     let means = |name: &str| -> Vec<(String, Option<f64>)> {
         let [method, metric, mean] = ["method", "metric", "mean"].map(|column| table.at(column));
@@ -134,7 +189,9 @@ fn evaluate_judges_them_like_any_other() {
     let (grad_cam, saved) = (means("grad-cam"), means("saved"));
     // The sanity check has nothing to redraw of a map from elsewhere.
     assert_eq!((grad_cam.len(), saved.len()), (9, 6));
-    for ((metric, a), (other, b)) in grad_cam.iter().filter(|(metric, _)| !metric.starts_with("sanity")).zip(&saved) {
+    for ((metric, a), (other, b)) in
+        grad_cam.iter().filter(|(metric, _)| !metric.starts_with("sanity")).zip(&saved)
+    {
         assert_eq!(metric, other);
         approx::assert_abs_diff_eq!(a.unwrap(), b.unwrap(), epsilon = 1e-12);
     }
@@ -144,20 +201,26 @@ fn evaluate_judges_them_like_any_other() {
 fn every_format_and_name_gives_the_same_records() {
     let corpus = Corpus::of(6);
     let run = with_saved_maps(&corpus);
-    let files: Vec<PathBuf> = (0..6).map(|at| run.path(&format!("maps/{at:04}.png.safetensors"))).collect();
+    let files: Vec<PathBuf> =
+        (0..6).map(|at| run.path(&format!("maps/{at:04}.png.safetensors"))).collect();
     for (at, file) in files.iter().enumerate() {
         let (shape, values) = saved(file, "grad-cam");
         corpus.write(&format!("npy/{at:04}.npy"), npy(&shape, &values));
         // By columns, big-endian, twice as large: what it is divided by does not matter.
         let (rows, columns) = (shape[0], shape[1]);
         let turned = (0..values.len()).map(|at| values[(at % rows) * columns + at / rows] * 2.0);
-        let header = format!("{{'descr': '>f4', 'fortran_order': True, 'shape': ({rows}, {columns}), }}");
+        let header =
+            format!("{{'descr': '>f4', 'fortran_order': True, 'shape': ({rows}, {columns}), }}");
         let bytes: Vec<u8> = turned.flat_map(f32::to_be_bytes).collect();
         let length = (header.len() as u16).to_le_bytes();
         let turned = [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), &bytes].concat();
         corpus.write(&format!("turned/{at:04}.png.npy"), turned);
         let levels = values.iter().map(|value| (value * 65_535.0).round() as u16).collect();
-        let grey = image::ImageBuffer::<image::Luma<u16>, Vec<u16>>::from_raw(columns as u32, rows as u32, levels);
+        let grey = image::ImageBuffer::<image::Luma<u16>, Vec<u16>>::from_raw(
+            columns as u32,
+            rows as u32,
+            levels,
+        );
         fs::create_dir_all(corpus.path("grey")).unwrap();
         grey.unwrap().save(corpus.path(&format!("grey/{at:04}.png"))).unwrap();
     }
@@ -175,7 +238,8 @@ fn every_format_and_name_gives_the_same_records() {
 #[test]
 fn a_network_that_crops_sees_the_part_of_a_map_that_it_sees_of_the_picture() {
     let corpus = Corpus::of(8);
-    // Brightest at the left edge, which a network that crops does not see; the rest grows downwards.
+    // Brightest at the left edge, which a network that crops does not see; the rest grows
+    // downwards.
     let row = |row: usize| (0..60).map(move |column| if column < 3 { 99.0 } else { row as f32 });
     let values: Vec<f32> = (0..40).flat_map(row).collect();
     for at in 0..8 {
@@ -184,7 +248,19 @@ fn a_network_that_crops_sees_the_part_of_a_map_that_it_sees_of_the_picture() {
     let map = |name: &str, network: &str, resize: &str| -> (usize, Vec<f32>) {
         let network = common::reference(network);
         let mut command = corpus.networks_but(&[("--emotion-weights", network.to_str().unwrap())]);
-        ends(command.args(["photos", "--out", name, "--cam", "none", "--maps", "left", "--save-maps"]), 0);
+        ends(
+            command.args([
+                "photos",
+                "--out",
+                name,
+                "--cam",
+                "none",
+                "--maps",
+                "left",
+                "--save-maps",
+            ]),
+            0,
+        );
         let (run, input) = (corpus.run(name), corpus.run(name).manifest()["input"].clone());
         assert_eq!(input["resize"], resize);
         let (shape, values) = saved(&run.path("maps/0000.png.safetensors"), "left");
@@ -222,12 +298,20 @@ fn missing_and_damaged_maps_are_rows_of_failures() {
     corpus.write("human/stranger.npy", &good);
     let flags = ["--maps", "human"];
     let said = ends(corpus.analyze("run").args(flags), 1);
-    assert!(said.err.contains("human: 1 files belong to no image of the corpus (stranger.npy)"), "{}", said.err);
+    assert!(
+        said.err.contains("human: 1 files belong to no image of the corpus (stranger.npy)"),
+        "{}",
+        said.err
+    );
     let run = corpus.run("run");
     let failures = run.table("failures.csv");
     let expected = [
         ("0001.png", "human/0001.npy: is not there: expected a map of 0001.png"),
-        ("0002.png", "human/0002.npy: expected 24 bytes for 2 rows and 3 columns behind the header, found 23"),
+        (
+            "0002.png",
+            "human/0002.npy: expected 24 bytes for 2 rows and 3 columns behind the header, found \
+             23",
+        ),
         ("0003.png", "human/0003.npy: expected finite numbers, found NaN in row 0, column 2"),
         ("0004.png", "human/0004.npy: expected 2 dimensions (rows, columns), found 1: [6]"),
         ("0005.png", "human/0005.npy: expected 1 to 65536 rows and columns"),
@@ -246,11 +330,17 @@ fn missing_and_damaged_maps_are_rows_of_failures() {
     assert!(said.err.contains("3 already done"), "{}", said.err);
     assert_eq!(run.table("failures.csv").rows, failures.rows);
     corpus.write("human/0008.npy", npy(&[2, 3], &[0.0, 1.0, 2.0, 3.0, 5.0, 4.0]));
-    refused(corpus.analyze("run").args(flags).arg("--resume"), &["made differently", "maps.human", "SHA-256"]);
+    refused(
+        corpus.analyze("run").args(flags).arg("--resume"),
+        &["made differently", "maps.human", "SHA-256"],
+    );
     corpus.write("human/0008.npy", &good);
     ends(corpus.analyze("run").args(flags).arg("--resume"), 1);
     refused(corpus.analyze("run").arg("--resume"), &["maps from elsewhere: human then, none now"]);
-    refused(corpus.analyze("run").args(["--maps", "gaze=human", "--resume"]), &["human then, gaze now"]);
+    refused(
+        corpus.analyze("run").args(["--maps", "gaze=human", "--resume"]),
+        &["human then, gaze now"],
+    );
     ends(corpus.explain().args(["photos", "--cam", "grad-cam", "--maps", "human"]), 1);
 }
 
@@ -277,7 +367,10 @@ fn shards_merged_and_runs_resumed_are_one_run_byte_for_byte() {
     let (whole, merged) = (corpus.run("whole"), corpus.run("merged"));
     assert_same_tables(&whole, &merged);
     for name in whole.files().into_iter().filter(|name| name != "run.json") {
-        assert!(fs::read(whole.path(&name)).unwrap() == fs::read(merged.path(&name)).unwrap(), "{name} differs");
+        assert!(
+            fs::read(whole.path(&name)).unwrap() == fs::read(merged.path(&name)).unwrap(),
+            "{name} differs"
+        );
     }
     assert_eq!(whole.manifest()["models"], merged.manifest()["models"]);
     assert_eq!(whole.manifest()["outcome"]["flat_maps"]["human"], 0);
@@ -293,7 +386,10 @@ fn shards_merged_and_runs_resumed_are_one_run_byte_for_byte() {
     fs::remove_dir_all(corpus.path("shards/1")).unwrap();
     assert!(matches!(shard(&corpus, 1, &flags).status().unwrap().code(), Some(0 | 1)));
     let mut merge = emocam();
-    refused(merge.current_dir(corpus.path("")).args(["merge", "shards", "--out", "other"]), &["maps.human", "SHA-256"]);
+    refused(
+        merge.current_dir(corpus.path("")).args(["merge", "shards", "--out", "other"]),
+        &["maps.human", "SHA-256"],
+    );
 }
 
 #[test]
@@ -308,7 +404,10 @@ fn a_configuration_names_folders_relative_to_itself() {
     assert_eq!(run.table("objects.csv").methods(), ["grad-cam", "gaze"]);
     assert_eq!(run.manifest()["configuration"]["cam"]["maps"][0], "gaze=study/human");
     corpus.write("study/bad.toml", "[cam]\nmaps = ['grad-cam=human']\n");
-    refused(corpus.analyze("none").args(["--config", "study/bad.toml"]), &["a method of that name", "NAME=DIR"]);
+    refused(
+        corpus.analyze("none").args(["--config", "study/bad.toml"]),
+        &["a method of that name", "NAME=DIR"],
+    );
 }
 
 #[test]
@@ -329,9 +428,12 @@ fn what_cannot_be_is_refused_before_anything_is_computed() {
     refused(&mut analyze(&["maps=human"]), &["means something else in a run's folder"]);
     refused(&mut analyze(&["a/b c"]), &["`b c` cannot name maps", "name them with NAME=DIR"]);
     refused(&mut analyze(&["x=human", "X=human"]), &["x=human and X=human have the same name"]);
-    refused(&mut analyze(&["no/such/folder"]), &["no/such/folder: is no folder of maps that can be read"]);
-    let words =
-        "human: has no map of any of the 2 images: expected files named by their paths in the corpus, as 0000.npy";
+    refused(
+        &mut analyze(&["no/such/folder"]),
+        &["no/such/folder: is no folder of maps that can be read"],
+    );
+    let words = "human: has no map of any of the 2 images: expected files named by their paths in \
+                 the corpus, as 0000.npy";
     refused(&mut analyze(&["human"]), &[words, "found elsewhere/0000.npy"]);
     refused(corpus.analyze("none").args(["--cam", "none"]), &["no CAM method is named"]);
     assert!(!corpus.path("none").exists());
@@ -340,6 +442,9 @@ fn what_cannot_be_is_refused_before_anything_is_computed() {
     assert!(!corpus.path("emocam-validation").exists());
     let object = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/objects/rugby-ball.png");
     let mut paste = emocam();
-    paste.current_dir(corpus.path("")).args(["paste", "photos", "--maps", "human", "--object"]).arg(object);
+    paste
+        .current_dir(corpus.path(""))
+        .args(["paste", "photos", "--maps", "human", "--object"])
+        .arg(object);
     refused(&mut paste, &["pasting changes the images", "leave out --maps"]);
 }

@@ -1,4 +1,5 @@
-//! What `emocam merge` refuses, and that it then leaves nothing behind; disks, limits and many shards.
+//! What `emocam merge` refuses, and that it then leaves nothing behind; disks, limits and many
+//! shards.
 
 use crate::common::corpus::{self, Corpus, Run, assert_same_tables, emocam, ends, refused};
 use crate::common::process::Disk;
@@ -66,16 +67,27 @@ fn what_is_missing_or_there_twice_is_named() {
     }
     refuse(&corpus, &["shards", "away"], &["shard 2 of 4 is there twice: shards/2-of-4 and away"]);
     split(&whole, &corpus.path("others"), 3);
-    refuse(&corpus, &["shards", "others"], &["different divisions: of 3 in others/1-of-3, of 4 in shards/1-of-4"]);
+    refuse(
+        &corpus,
+        &["shards", "others"],
+        &["different divisions: of 3 in others/1-of-3, of 4 in shards/1-of-4"],
+    );
     refuse(&corpus, &["shards", "whole"], &["whole is no shard: it was made without --shard"]);
     refuse(&corpus, &["shards", "photos"], &["photos: is no run directory"]);
     refuse(&corpus, &["shards", "nowhere"], &["nowhere: is no run directory"]);
     // Everything at once.
-    refuse(&corpus, &["shards/1-of-4", "whole", "photos"], &["whole is no shard", "photos: is no run", "2 to 4 of 4"]);
+    refuse(
+        &corpus,
+        &["shards/1-of-4", "whole", "photos"],
+        &["whole is no shard", "photos: is no run", "2 to 4 of 4"],
+    );
     ends(&mut merge(&corpus, &["shards"]), 0);
     assert_same_tables(&whole, &corpus.run("merged"));
     for out in ["merged", "photos"] {
-        refused(&mut merge(&corpus, &["shards", "--out", out]), &[out, "name another folder with --out"]);
+        refused(
+            &mut merge(&corpus, &["shards", "--out", out]),
+            &[out, "name another folder with --out"],
+        );
     }
 }
 
@@ -92,7 +104,11 @@ fn shards_that_were_made_differently_are_refused_with_every_difference() {
         0.1.into(),
         &["setting detector.confidence: 0.005", sides, "0.1 in"],
     );
-    differing("/configuration/compute/batch", 3.into(), &["setting compute.batch: 4", sides, "3 in shards/2-of-2"]);
+    differing(
+        "/configuration/compute/batch",
+        3.into(),
+        &["setting compute.batch: 4", sides, "3 in shards/2-of-2"],
+    );
     differing("/emocam", "9.9.9".into(), &["version of emocam", "9.9.9 in shards/2-of-2"]);
     differing("/device", "cuda:0".into(), &["device: cpu in shards/1-of-2, cuda in shards/2-of-2"]);
     differing("/models/1/sha256", "00".into(), &["SHA-256", "00 in shards/2-of-2"]);
@@ -101,7 +117,11 @@ fn shards_that_were_made_differently_are_refused_with_every_difference() {
     differing("/classes/0", "Dog".into(), &["names of the labels or classes"]);
     differing("/shard/index", 3.into(), &["shards/2-of-2 has a wrong run.json", "no shard 3 of 2"]);
     differing("/shard/images", 5.into(), &["shards/2-of-2: ", "expected 5 in all"]);
-    differing("/labels", "none".into(), &["shards/2-of-2/run.json: not a run.json of this version"]);
+    differing(
+        "/labels",
+        "none".into(),
+        &["shards/2-of-2/run.json: not a run.json of this version"],
+    );
     let extra = |text: String| {
         let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
         let mut file = json["models"][0].clone();
@@ -129,16 +149,27 @@ fn shards_that_were_made_differently_are_refused_with_every_difference() {
 fn damaged_shards_are_refused_before_anything_is_written() {
     let (corpus, whole, shards) = taken_apart(20, 2);
     let lines = fs::read_to_string(shards[0].path("records.jsonl")).unwrap().lines().count();
-    let truncated = format!("shards/1-of-2/records.jsonl: has {} whole records, and run.json says {lines}", lines - 1);
+    let truncated = format!(
+        "shards/1-of-2/records.jsonl: has {} whole records, and run.json says {lines}",
+        lines - 1
+    );
     let damage = |name: &str, change: &dyn Fn(String) -> String, phrases: &[&str]| {
         with(&shards[0], name, change, || refuse(&corpus, &["shards"], phrases));
     };
     damage("records.jsonl", &|text| text[..text.len() - 5].into(), &[&truncated, "--resume"]);
     let unsealed = "its checksum does not fit";
     let first_line = "shards/1-of-2/records.jsonl, line 1: ";
-    damage("records.jsonl", &|text| text[text.find('\n').unwrap() + 1..].into(), &[first_line, unsealed]);
+    damage(
+        "records.jsonl",
+        &|text| text[text.find('\n').unwrap() + 1..].into(),
+        &[first_line, unsealed],
+    );
     let sealed = |text: String| String::from_utf8(corpus::sealed(text.as_bytes())).unwrap();
-    damage("records.jsonl", &|text| sealed(text[text.find('\n').unwrap() + 1..].into()), &[&truncated]);
+    damage(
+        "records.jsonl",
+        &|text| sealed(text[text.find('\n').unwrap() + 1..].into()),
+        &[&truncated],
+    );
     let second = |text: String, from: &str, to: &str| {
         let at = text.find('\n').unwrap() + 1;
         text[..at].to_string() + &text[at..].replacen(from, to, 1)
@@ -146,18 +177,39 @@ fn damaged_shards_are_refused_before_anything_is_written() {
     let line = "shards/1-of-2/records.jsonl, line 2";
     damage("records.jsonl", &|text| second(text, "{", "\u{0}"), &[line, unsealed]);
     damage("records.jsonl", &|text| sealed(second(text, "\"label\":", "\"label\":1")), &[line]);
-    damage("records.jsonl", &|text| sealed(second(text, "{", "\u{0}")), &[line, "not a record of this version"]);
-    damage("records.jsonl", &|text| sealed(second(text, "grad-cam", "lift-cam")), &[line, "does not fit run.json"]);
-    damage("failures.csv", &|text| text + "0003.png,decode,cause\n", &["failures.csv has 1 rows, expected 0"]);
+    damage(
+        "records.jsonl",
+        &|text| sealed(second(text, "{", "\u{0}")),
+        &[line, "not a record of this version"],
+    );
+    damage(
+        "records.jsonl",
+        &|text| sealed(second(text, "grad-cam", "lift-cam")),
+        &[line, "does not fit run.json"],
+    );
+    damage(
+        "failures.csv",
+        &|text| text + "0003.png,decode,cause\n",
+        &["failures.csv has 1 rows, expected 0"],
+    );
     damage("failures.csv", &|_| "path\n\"x\n".into(), &["failures.csv: not a table of failures"]);
     for name in ["records.jsonl", "failures.csv"] {
         fs::rename(shards[0].path(name), shards[0].path("away")).unwrap();
-        refuse(&corpus, &["shards"], &[&format!("cannot read shards/1-of-2/{name}"), "No such file"]);
+        refuse(
+            &corpus,
+            &["shards"],
+            &[&format!("cannot read shards/1-of-2/{name}"), "No such file"],
+        );
         fs::rename(shards[0].path("away"), shards[0].path(name)).unwrap();
     }
     // The first twice in place of the last; the first of the other shard in place of the last.
     let first = |run: &Run| {
-        fs::read_to_string(run.path("records.jsonl")).unwrap().split_inclusive('\n').next().unwrap().to_string()
+        fs::read_to_string(run.path("records.jsonl"))
+            .unwrap()
+            .split_inclusive('\n')
+            .next()
+            .unwrap()
+            .to_string()
     };
     for extra in [first(&shards[0]), first(&shards[1])] {
         let path = extra.split('"').nth(3).unwrap().to_string();
@@ -165,8 +217,16 @@ fn damaged_shards_are_refused_before_anything_is_written() {
             let last = text.trim_end().rfind('\n').unwrap() + 1;
             text[..last].to_string() + &extra
         };
-        damage("records.jsonl", &replace, &[&format!("shards/1-of-2/records.jsonl, line {lines}: {unsealed}")]);
-        damage("records.jsonl", &|text| sealed(replace(text)), &[&format!("{path} is there twice")]);
+        damage(
+            "records.jsonl",
+            &replace,
+            &[&format!("shards/1-of-2/records.jsonl, line {lines}: {unsealed}")],
+        );
+        damage(
+            "records.jsonl",
+            &|text| sealed(replace(text)),
+            &[&format!("{path} is there twice")],
+        );
     }
     ends(&mut merge(&corpus, &["shards"]), 0);
     assert_same_tables(&whole, &corpus.run("merged"));
@@ -188,7 +248,9 @@ fn a_full_disk_leaves_nothing_and_the_same_command_works_when_there_is_room() {
     };
     again(&["disk/.merged.merging/"]);
     // Room for the records and a part of the tables.
-    disk.resize(kilobytes("records.jsonl") + kilobytes("images.csv") + kilobytes("objects.csv") / 2);
+    disk.resize(
+        kilobytes("records.jsonl") + kilobytes("images.csv") + kilobytes("objects.csv") / 2,
+    );
     again(&[]);
     disk.resize(16 * 1024);
     ends(&mut merge(&corpus, &["shards", "--out", "disk/merged"]), 0);
@@ -214,7 +276,10 @@ fn maps_are_linked_or_copied() {
         return;
     };
     let said = ends(&mut merge(&corpus, &["shards", "--out", "disk/merged"]), 0);
-    assert_eq!(fs::read_to_string(corpus.path("disk/merged/maps/a/x.safetensors")).unwrap(), "maps");
+    assert_eq!(
+        fs::read_to_string(corpus.path("disk/merged/maps/a/x.safetensors")).unwrap(),
+        "maps"
+    );
     assert!(said.err.contains("1 maps were copied"), "{}", said.err);
     drop(disk);
 }
@@ -224,7 +289,10 @@ fn many_shards_need_few_open_files() {
     let (corpus, whole, _) = taken_apart(30, 200);
     let command = merge(&corpus, &["shards"]);
     let mut limited = Command::new("bash");
-    limited.args(["-c", "ulimit -n 32; exec \"$@\"", "bash"]).arg(command.get_program()).args(command.get_args());
+    limited
+        .args(["-c", "ulimit -n 32; exec \"$@\"", "bash"])
+        .arg(command.get_program())
+        .args(command.get_args());
     ends(limited.current_dir(corpus.path("")), 0);
     assert_same_tables(&whole, &corpus.run("merged"));
     let records = |run: &Run| fs::read(run.path("records.jsonl")).unwrap();

@@ -1,5 +1,6 @@
-//! Merging 64 shards of 1,000,000 records: time and memory. Takes minutes and 5 GB of disk, hence not a part of the
-//! usual tests: `cargo test --release --test suite merge_scale:: -- --ignored --nocapture`.
+//! Merging 64 shards of 1,000,000 records: time and memory. Takes minutes and 5 GB of disk, hence
+//! not a part of the usual tests: `cargo test --release --test suite merge_scale:: -- --ignored
+//! --nocapture`.
 
 use crate::common::corpus::{Corpus, Run, emocam};
 use crate::common::invented::invented;
@@ -24,7 +25,8 @@ fn path(number: u64) -> String {
 /// The shards, in the folder `shards`; returns bytes of all records.
 fn make_shards(corpus: &Corpus, whole: &Run) -> u64 {
     let mut numbers = vec![Vec::new(); SHARDS as usize];
-    (0..IMAGES).for_each(|number| numbers[shard_of(&path(number), SHARDS) as usize - 1].push(number));
+    (0..IMAGES)
+        .for_each(|number| numbers[shard_of(&path(number), SHARDS) as usize - 1].push(number));
     let make = |(at, numbers): (usize, &Vec<u64>)| {
         let shard = Shard::new(at as u64 + 1, SHARDS).unwrap();
         let run = Run { folder: corpus.path("shards").join(shard.folder_name()) };

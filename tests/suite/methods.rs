@@ -1,5 +1,5 @@
-//! What `--cam`, `--target`, `--contrast`, `--sign`, `--class`, `--layer-point`, `--compat`, `--lrp-rule`, `--permutations` and
-//! `--lime-error` change, and maps at the extremes, end to end.
+//! What `--cam`, `--target`, `--contrast`, `--sign`, `--class`, `--layer-point`, `--compat`,
+//! `--lrp-rule`, `--permutations` and `--lime-error` change, and maps at the extremes, end to end.
 
 use crate::common;
 use crate::common::corpus::{Corpus, Run, ends, refused};
@@ -24,7 +24,9 @@ fn every_option_is_recorded_and_changes_the_methods_it_is_for() {
         corpus.run(name)
     };
     let all: BTreeSet<String> = Method::cams().iter().map(ToString::to_string).collect();
-    let but = |without: &[&str]| all.iter().filter(|name| !without.contains(&name.as_str())).cloned().collect();
+    let but = |without: &[&str]| {
+        all.iter().filter(|name| !without.contains(&name.as_str())).cloned().collect()
+    };
     let only = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let base = run("base", &[]);
     assert_eq!(base.table("objects.csv").methods().iter().cloned().collect::<BTreeSet<_>>(), all);
@@ -48,37 +50,80 @@ fn every_option_is_recorded_and_changes_the_methods_it_is_for() {
         assert!(found.is_subset(&expected), "--{option} {value} changes {found:?}");
         let unchanged: Vec<_> = expected.difference(&found).collect();
         assert!(unchanged.is_empty(), "--{option} {value} does not change {unchanged:?}");
-        assert_eq!(run.tables()["images.csv"], base.tables()["images.csv"], "answers are the model's own");
+        assert_eq!(
+            run.tables()["images.csv"],
+            base.tables()["images.csv"],
+            "answers are the model's own"
+        );
     }
-    refused(corpus.analyze("none").args(["--class", "Jy"]), &["class should be `predicted`", "Joy", "found `Jy`"]);
+    refused(
+        corpus.analyze("none").args(["--class", "Jy"]),
+        &["class should be `predicted`", "Joy", "found `Jy`"],
+    );
     refused(corpus.analyze("none").args(["--permutations", "3"]), &["even number", "found 3"]);
-    refused(corpus.analyze("none").args(["--lime-error", "0"]), &["lime_error should be from 0.01 to 1", "found 0"]);
-    refused(corpus.analyze("none").args(["--layer-point", "relu"]), &["relu", "pre-relu", "post-relu"]);
+    refused(
+        corpus.analyze("none").args(["--lime-error", "0"]),
+        &["lime_error should be from 0.01 to 1", "found 0"],
+    );
+    refused(
+        corpus.analyze("none").args(["--layer-point", "relu"]),
+        &["relu", "pre-relu", "post-relu"],
+    );
 }
 
 #[test]
 fn other_scores_are_recorded_change_every_map_and_are_refused_where_they_cannot_be() {
     let corpus = Corpus::small();
     let run = |name: &str, flags: &[&str]| {
-        ends(corpus.analyze(name).args(["--limit", "6", "--cam", "grad-cam,ablation-cam,lime-cam"]).args(flags), 0);
+        ends(
+            corpus
+                .analyze(name)
+                .args(["--limit", "6", "--cam", "grad-cam,ablation-cam,lime-cam"])
+                .args(flags),
+            0,
+        );
         corpus.run(name)
     };
     let base = run("base", &[]);
-    for (option, value) in [("target", "valence"), ("target", "arousal"), ("contrast", "Joy"), ("sign", "negative")] {
+    for (option, value) in
+        [("target", "valence"), ("target", "arousal"), ("contrast", "Joy"), ("sign", "negative")]
+    {
         let run = run(&format!("{option}-{value}"), &[&format!("--{option}"), value]);
         assert_eq!(run.manifest()["configuration"]["cam"][option], value);
         assert_eq!(changed(&base, &run).len(), 3, "--{option} {value}");
-        assert_eq!(run.tables()["images.csv"], base.tables()["images.csv"], "answers are the model's own");
+        assert_eq!(
+            run.tables()["images.csv"],
+            base.tables()["images.csv"],
+            "answers are the model's own"
+        );
     }
     let again = ["--limit", "6", "--cam", "grad-cam,ablation-cam,lime-cam", "--resume"];
-    refused(corpus.analyze("sign-negative").args(again), &["setting cam.sign", "negative", "positive"]);
+    refused(
+        corpus.analyze("sign-negative").args(again),
+        &["setting cam.sign", "negative", "positive"],
+    );
     let cases: [(&[&str], &[&str]); 7] = [
         (&["--contrast", "Jy"], &["contrast should be an index below 20", "Joy", "found `Jy`"]),
-        (&["--contrast", "Joy", "--target", "valence"], &["contrast `Joy`", "target valence", "leave one"]),
-        (&["--contrast", "Joy", "--class", "joy"], &["class and contrast are both `Joy`", "name another"]),
-        (&["--class", "Joy", "--target", "arousal"], &["class `Joy` with target arousal", "leave one"]),
-        (&["--cam", "lrp-cam", "--target", "valence"], &["lrp-cam cannot explain --target valence", "grad-cam"]),
-        (&["--cam", "eigen-cam", "--sign", "negative"], &["eigen-cam cannot explain --sign negative", "lrp-cam"]),
+        (
+            &["--contrast", "Joy", "--target", "valence"],
+            &["contrast `Joy`", "target valence", "leave one"],
+        ),
+        (
+            &["--contrast", "Joy", "--class", "joy"],
+            &["class and contrast are both `Joy`", "name another"],
+        ),
+        (
+            &["--class", "Joy", "--target", "arousal"],
+            &["class `Joy` with target arousal", "leave one"],
+        ),
+        (
+            &["--cam", "lrp-cam", "--target", "valence"],
+            &["lrp-cam cannot explain --target valence", "grad-cam"],
+        ),
+        (
+            &["--cam", "eigen-cam", "--sign", "negative"],
+            &["eigen-cam cannot explain --sign negative", "lrp-cam"],
+        ),
         (&["--sign", "minus"], &["minus", "positive", "negative"]),
     ];
     for (flags, phrases) in cases {
@@ -89,7 +134,10 @@ fn other_scores_are_recorded_change_every_map_and_are_refused_where_they_cannot_
         command.args(["photos", "--limit", "1", "--out", "none"]).args(flags);
         command
     };
-    refused(&mut evaluate(&["--sign", "negative"]), &["judged here by the probability", "--sign negative"]);
+    refused(
+        &mut evaluate(&["--sign", "negative"]),
+        &["judged here by the probability", "--sign negative"],
+    );
 }
 
 #[test]
@@ -116,8 +164,10 @@ fn errors(corpus: &Corpus, method: &str, flags: &[&str]) -> Vec<Option<f32>> {
 fn shapley_values_come_with_their_error_and_more_orders_make_it_smaller() {
     let corpus = Corpus::small();
     let error = |permutations: &str| {
-        let errors: Vec<f32> =
-            errors(&corpus, "shapley-cam", &["--permutations", permutations]).into_iter().flatten().collect();
+        let errors: Vec<f32> = errors(&corpus, "shapley-cam", &["--permutations", permutations])
+            .into_iter()
+            .flatten()
+            .collect();
         assert!(errors.len() == 4 && errors.iter().all(|error| *error > 0.0));
         errors.iter().sum::<f32>() / 4.0
     };
@@ -130,16 +180,40 @@ fn lime_cam_draws_until_it_is_as_sure_as_it_should_be() {
     let corpus = Corpus::small();
     let wanted = |error: f32| {
         let flag = error.to_string();
-        let errors: Vec<f32> = errors(&corpus, "lime-cam", &["--lime-error", &flag]).into_iter().flatten().collect();
-        assert!(errors.len() == 4 && errors.iter().all(|found| *found > 0.0 && *found <= error), "{errors:?}");
+        let errors: Vec<f32> =
+            errors(&corpus, "lime-cam", &["--lime-error", &flag]).into_iter().flatten().collect();
+        assert!(
+            errors.len() == 4 && errors.iter().all(|found| *found > 0.0 && *found <= error),
+            "{errors:?}"
+        );
         errors.iter().sum::<f32>() / 4.0
     };
     assert!(wanted(0.03) < wanted(0.5));
-    assert_eq!(errors(&corpus, "lime-cam", &["--compat", "published"]), [None; 4], "a single fit knows no error");
+    assert_eq!(
+        errors(&corpus, "lime-cam", &["--compat", "published"]),
+        [None; 4],
+        "a single fit knows no error"
+    );
     // Other draws, the same picture: within a few errors.
     let importances = |seed: &str| -> Vec<f64> {
-        ends(corpus.analyze(seed).args(["--cam", "lime-cam", "--seed", seed, "--lime-error", "0.02"]), 0);
-        corpus.run(seed).table("objects.csv").column("lime-cam").iter().map(|cell| cell.parse().unwrap()).collect()
+        ends(
+            corpus.analyze(seed).args([
+                "--cam",
+                "lime-cam",
+                "--seed",
+                seed,
+                "--lime-error",
+                "0.02",
+            ]),
+            0,
+        );
+        corpus
+            .run(seed)
+            .table("objects.csv")
+            .column("lime-cam")
+            .iter()
+            .map(|cell| cell.parse().unwrap())
+            .collect()
     };
     let (one, other) = (importances("1"), importances("2"));
     let off = one.iter().zip(&other).map(|(a, b)| (a - b).abs()).sum::<f64>() / one.len() as f64;
@@ -148,9 +222,14 @@ fn lime_cam_draws_until_it_is_as_sure_as_it_should_be() {
 
 /// No cell of a table and no number of a JSON file of `run` is NaN or infinite.
 fn assert_finite(run: &Run) {
-    let is_number_word = |word: &str| ["nan", "inf", "infinity"].contains(&word.to_ascii_lowercase().as_str());
+    let is_number_word =
+        |word: &str| ["nan", "inf", "infinity"].contains(&word.to_ascii_lowercase().as_str());
     for name in run.files() {
-        if name.ends_with(".csv") || name.ends_with(".json") || name.ends_with(".jsonl") || name.ends_with(".svg") {
+        if name.ends_with(".csv")
+            || name.ends_with(".json")
+            || name.ends_with(".jsonl")
+            || name.ends_with(".svg")
+        {
             let text = std::fs::read_to_string(run.path(&name)).unwrap();
             let words = text.split(|c: char| !c.is_alphanumeric());
             assert_eq!(words.filter(|word| is_number_word(word)).count(), 0, "{name}");
@@ -159,7 +238,12 @@ fn assert_finite(run: &Run) {
 }
 
 /// The narrow EmoNet with one tensor changed.
-fn changed_network(corpus: &Corpus, name: &str, tensor: &str, change: impl Fn(f32) -> f32) -> String {
+fn changed_network(
+    corpus: &Corpus,
+    name: &str,
+    tensor: &str,
+    change: impl Fn(f32) -> f32,
+) -> String {
     let mut state = StateDict::open(&common::reference("emonet/narrow_ecco.pt")).unwrap();
     for value in &mut state.arrays.get_mut(tensor).unwrap().values {
         *value = change(*value);
@@ -172,7 +256,8 @@ fn changed_network(corpus: &Corpus, name: &str, tensor: &str, change: impl Fn(f3
 #[test]
 fn at_the_extremes_results_are_defined_flagged_and_finite() {
     let corpus = Corpus::small();
-    let saturated = changed_network(&corpus, "saturated.pt", "classifier.0.weight", |value| value * 1e3);
+    let saturated =
+        changed_network(&corpus, "saturated.pt", "classifier.0.weight", |value| value * 1e3);
     let negative = changed_network(&corpus, "negative.pt", "conv_4.0.bias", |_| -1e6);
     let run = |name: &str, weights: &str, flags: &[&str]| {
         let mut command = corpus.networks_but(&[("--emotion-weights", weights)]);
@@ -193,12 +278,15 @@ fn at_the_extremes_results_are_defined_flagged_and_finite() {
     let (said, negative) = run("negative", &negative, &[]);
     assert!(said.err.contains("grad-cam: 15 of 15 maps show nothing"), "{}", said.err);
     let objects = negative.table("objects.csv");
-    for method in ["grad-cam", "ablation-cam", "lime-cam", "lrp-cam", "lift-cam", "shapley-cam", "layer-cam"] {
+    for method in
+        ["grad-cam", "ablation-cam", "lime-cam", "lrp-cam", "lift-cam", "shapley-cam", "layer-cam"]
+    {
         assert!(objects.column(method).iter().all(|cell| *cell == "0"), "{method}");
     }
     // All pictures are answered by the biases alone: one label, nineteen that are never predicted.
     let counts = negative.table("grad-cam/counts.csv");
-    let images: Vec<_> = counts.rows.last().unwrap()[1..].iter().filter(|cell| *cell != "0").collect();
+    let images: Vec<_> =
+        counts.rows.last().unwrap()[1..].iter().filter(|cell| *cell != "0").collect();
     assert_eq!(images, ["15"]);
     let shares = &negative.table("grad-cam/association.csv").rows[0][1..];
     assert_eq!(shares.iter().filter(|cell| cell.is_empty()).count(), 19);
@@ -211,11 +299,18 @@ fn at_the_extremes_results_are_defined_flagged_and_finite() {
     assert_eq!(none.table("images.csv").rows.len(), 15);
 }
 
-/// The table of configs/README.md has a row for every method, in the order of the program's table, and no other.
+/// The table of configs/README.md has a row for every method, in the order of the program's table,
+/// and no other.
 #[test]
 fn the_readme_knows_every_method() {
     let readme = include_str!("../../configs/README.md");
-    let rows = readme.split("| `--cam` |").nth(1).unwrap().lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows = readme
+        .split("| `--cam` |")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
     let names: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
     assert_eq!(names, Method::all().iter().map(|method| method.name()).collect::<Vec<_>>());
 }

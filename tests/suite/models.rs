@@ -42,13 +42,26 @@ fn without_a_network_fetch_says_what_to_do_by_hand() {
     // A proxy that is not there stands for a network that is not there, on every machine.
     let fetch = || {
         let mut command = models("fetch");
-        command.arg("--models").arg(folder.path()).env("HTTPS_PROXY", "http://127.0.0.1:9").env_remove("NO_PROXY");
+        command
+            .arg("--models")
+            .arg(folder.path())
+            .env("HTTPS_PROXY", "http://127.0.0.1:9")
+            .env_remove("NO_PROXY");
         command
     };
     let place = format!("{}/emonet.pth: could not be downloaded", folder.path().display());
-    refused(fetch().arg("emonet"), &[&place, "no connection", "Get it by hand from https://gitlab.com/"]);
-    refused(&mut fetch(), &["yolov3-openimages.weights: could not be", "https://pjreddie.com/darknet/yolo/"]);
-    refused(fetch().arg("resnet"), &["`resnet` is no known model", "yolov3-openimages, emonet, emonet-ecco"]);
+    refused(
+        fetch().arg("emonet"),
+        &[&place, "no connection", "Get it by hand from https://gitlab.com/"],
+    );
+    refused(
+        &mut fetch(),
+        &["yolov3-openimages.weights: could not be", "https://pjreddie.com/darknet/yolo/"],
+    );
+    refused(
+        fetch().arg("resnet"),
+        &["`resnet` is no known model", "yolov3-openimages, emonet, emonet-ecco"],
+    );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -58,30 +71,43 @@ fn random_weights_are_the_same_for_the_same_seed_and_every_run_with_them_is_mark
     corpus.add("a.png", "emonet/picture_3.png");
     let make = |seed: &str, name: &str| {
         let mut command = models("synthesize");
-        command.arg(reference("darknet/yolov3.cfg")).args(["--seed", seed, "--out"]).arg(corpus.path(name));
+        command
+            .arg(reference("darknet/yolov3.cfg"))
+            .args(["--seed", seed, "--out"])
+            .arg(corpus.path(name));
         ends(&mut command, 0);
         fs::read(corpus.path(name)).unwrap()
     };
     let one = make("1", "one.weights");
     assert!(one == make("1", "new/folder/again.weights"));
     assert!(one != make("2", "two.weights"));
-    assert_eq!(one.len(), fs::metadata(reference("darknet/yolov3.weights")).unwrap().len() as usize);
+    assert_eq!(
+        one.len(),
+        fs::metadata(reference("darknet/yolov3.weights")).unwrap().len() as usize
+    );
     let mut over = models("synthesize");
     refused(
         over.arg(reference("darknet/yolov3.cfg")).arg("--out").arg(corpus.path("one.weights")),
         &["one.weights exists already", "--out"],
     );
-    refused(models("synthesize").arg("resnet"), &["network: yolov3-openimages, emonet or the path of a cfg", "resnet"]);
+    refused(
+        models("synthesize").arg("resnet"),
+        &["network: yolov3-openimages, emonet or the path of a cfg", "resnet"],
+    );
 
     let mut marked = corpus.networks_but(&[("--detector-weights", "one.weights")]);
     marked.args(["photos", "--out", "run"]);
-    let warning = "synthesized weights (detector.weights): random numbers in place of a trained model";
+    let warning =
+        "synthesized weights (detector.weights): random numbers in place of a trained model";
     assert!(ends(&mut marked, 0).err.contains(&format!("warning: {warning}")));
     let run = corpus.run("run");
     assert!(run.manifest()["warning"].as_str().unwrap().starts_with(warning));
     let files = run.manifest()["models"].take();
     let synthesized = files.as_array().unwrap().iter().filter(|file| file["synthesized"] == true);
-    assert_eq!(synthesized.map(|file| file["role"].as_str().unwrap()).collect::<Vec<_>>(), ["detector.weights"]);
+    assert_eq!(
+        synthesized.map(|file| file["role"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["detector.weights"]
+    );
     assert!(run.table("objects.csv").rows.len() > 3, "random weights find something");
     // The mark outlives the command that set it.
     assert!(ends(emocam().arg("associate").arg(&run.folder), 0).err.contains(warning));
@@ -104,14 +130,25 @@ fn a_random_emonet_can_be_used_at_once_and_is_not_taken_for_the_published_one() 
     assert_eq!(corpus.run("run").table("images.csv").rows.len(), 1);
 
     let verified = ends(models("verify").arg("--models").arg(&folder), 0);
-    assert!(verified.out.contains("ok     emonet.pth: a network of random numbers (synthesized)"), "{}", verified.out);
+    assert!(
+        verified.out.contains("ok     emonet.pth: a network of random numbers (synthesized)"),
+        "{}",
+        verified.out
+    );
     refused(
-        models("fetch").arg("emonet").arg("--models").arg(&folder).env("HTTPS_PROXY", "http://127.0.0.1:9"),
+        models("fetch")
+            .arg("emonet")
+            .arg("--models")
+            .arg(&folder)
+            .env("HTTPS_PROXY", "http://127.0.0.1:9"),
         &["emonet.pth: here, but made by `emocam models synthesize`", "img_mean.txt"],
     );
     // A mean image that is there is someone's own.
     fs::remove_file(folder.join("emonet.pth")).unwrap();
-    refused(models("synthesize").arg("emonet").arg("--models").arg(&folder), &["img_mean.txt exists already"]);
+    refused(
+        models("synthesize").arg("emonet").arg("--models").arg(&folder),
+        &["img_mean.txt exists already"],
+    );
 }
 
 /// The mean image of the reference values, by the formula of `scripts/reference/emonet.py`.
@@ -154,7 +191,9 @@ fn an_imported_checkpoint_gives_the_same_run_as_the_published_one() {
     assert_same_tables(&published, &corpus.run("imported"));
     let expected = common::json("emonet/leuven.json");
     let labels = published.table("images.csv");
-    for (label, picture) in labels.column("label").iter().zip(expected["pictures"].as_array().unwrap()) {
+    for (label, picture) in
+        labels.column("label").iter().zip(expected["pictures"].as_array().unwrap())
+    {
         assert_eq!(*label, picture["label"].as_str().unwrap());
     }
     assert!(corpus.analyzed("other").tables()["images.csv"] != published.tables()["images.csv"]);
@@ -163,7 +202,9 @@ fn an_imported_checkpoint_gives_the_same_run_as_the_published_one() {
     refused(import().arg("--out").arg("none.safetensors").current_dir("/"), &["mean"]);
     refused(models("import").arg(corpus.path("broken.pth")), &["broken.pth"]);
     refused(&mut models("import"), &["CHECKPOINT"]);
-    assert!(!corpus.path("none.safetensors").exists() && !corpus.path("broken.safetensors").exists());
+    assert!(
+        !corpus.path("none.safetensors").exists() && !corpus.path("broken.safetensors").exists()
+    );
 }
 
 #[test]
@@ -178,7 +219,11 @@ fn darknet_weights_are_checked_against_their_cfg() {
         command
     };
     let said = ends(&mut check("darknet/yolov3.cfg"), 0);
-    assert!(said.out.contains("yolov3.weights: fits ") && !said.out.contains("random"), "{}", said.out);
+    assert!(
+        said.out.contains("yolov3.weights: fits ") && !said.out.contains("random"),
+        "{}",
+        said.out
+    );
     refused(
         &mut check("darknet/tiny.cfg"),
         &["yolov3.weights", "expected 14588 floats for this cfg, found 16127", "layer 22"],
@@ -193,12 +238,19 @@ fn verify_finds_damage_and_says_what_it_is() {
         command.arg("--models").arg(folder.path());
         command
     };
-    refused(&mut verify(), &["has no published model file, so that nothing was verified", "emocam models fetch"]);
+    refused(
+        &mut verify(),
+        &["has no published model file, so that nothing was verified", "emocam models fetch"],
+    );
 
     let checkpoint = folder.path().join("emonet_pytorch_weights.pt");
     fs::copy(reference("emonet/narrow_ecco.pt"), &checkpoint).unwrap();
     let first = ends(&mut verify(), 0);
-    assert!(first.out.starts_with("ok     emonet_pytorch_weights.pt: a network with 20 labels"), "{}", first.out);
+    assert!(
+        first.out.starts_with("ok     emonet_pytorch_weights.pt: a network with 20 labels"),
+        "{}",
+        first.out
+    );
     assert!(first.out.contains("recorded") && ends(&mut verify(), 0).out.contains("as recorded"));
 
     let bytes = fs::read(&checkpoint).unwrap();
@@ -207,7 +259,11 @@ fn verify_finds_damage_and_says_what_it_is() {
     let damaged = ends(&mut verify(), 1);
     let lines: Vec<&str> = damaged.out.lines().collect();
     assert_eq!(lines.len(), 2, "{}", damaged.out);
-    assert!(lines[0].starts_with("WRONG  yolov3-openimages.weights: ") && lines[0].contains("numbers"), "{}", lines[0]);
+    assert!(
+        lines[0].starts_with("WRONG  yolov3-openimages.weights: ") && lines[0].contains("numbers"),
+        "{}",
+        lines[0]
+    );
     assert!(lines[1].starts_with("WRONG  emonet_pytorch_weights.pt: SHA-256"), "{}", lines[1]);
     fs::write(&checkpoint, &bytes).unwrap();
     fs::remove_file(folder.path().join("yolov3-openimages.weights")).unwrap();

@@ -1,5 +1,5 @@
-//! Multi-GAP networks against torchvision, the same networks written in plain PyTorch, and pytorch-grad-cam
-//! (scripts/reference/multi_gap.py); and what must hold between their parts.
+//! Multi-GAP networks against torchvision, the same networks written in plain PyTorch, and
+//! pytorch-grad-cam (scripts/reference/multi_gap.py); and what must hold between their parts.
 //!
 //! No weights are committed: both sides make them by a formula from a tensor's name ([`Formula`]).
 
@@ -31,10 +31,15 @@ fn same(found: &Tensor, wanted: &Tensor) -> bool {
 
 /// The largest differences of taps and logits from torchvision's, for one input.
 fn off_torchvision(network: &TorchVision, kind: Kind, input: &Value) -> (f64, f64) {
-    let x = drawn(input["name"].as_str().unwrap(), &integers(&input["shape"]), 1.0, 0.0).to_kind(kind);
+    let x =
+        drawn(input["name"].as_str().unwrap(), &integers(&input["shape"]), 1.0, 0.0).to_kind(kind);
     let taps = network.backbone.forward(&x, false).unwrap();
     assert_eq!(taps.len(), 5);
-    let taps = taps.iter().zip(list(&input["taps"])).map(|(tap, wanted)| off(tap, wanted)).fold(0.0, f64::max);
+    let taps = taps
+        .iter()
+        .zip(list(&input["taps"]))
+        .map(|(tap, wanted)| off(tap, wanted))
+        .fold(0.0, f64::max);
     (taps, off(&network.logits(&x).unwrap(), &input["logits"]))
 }
 
@@ -43,26 +48,34 @@ fn off_torchvision(network: &TorchVision, kind: Kind, input: &Value) -> (f64, f6
 fn backbones_are_torchvisions() {
     for case in list(&json("multi_gap/torchvision.json")) {
         let (name, width) = (case["network"].as_str().unwrap(), case["width"].as_f64().unwrap());
-        let backbone = if name == "vgg16" { BackboneKind::Vgg16 } else { BackboneKind::MobilenetV2 };
-        // Measured at most 3.3e-9 and 1.0e-5, the latter for MobileNetV2 on instruction sets from SSE4.1 to AVX-512.
+        let backbone =
+            if name == "vgg16" { BackboneKind::Vgg16 } else { BackboneKind::MobilenetV2 };
+        // Measured at most 3.3e-9 and 1.0e-5, the latter for MobileNetV2 on instruction sets from
+        // SSE4.1 to AVX-512.
         for (kind, tolerance) in [(Kind::Double, 9e-9), (Kind::Float, 2e-5)] {
             let network = TorchVision::build(backbone, width, 1000, &mut Formula(kind)).unwrap();
             for input in list(&case["inputs"]) {
                 let (taps, logits) = off_torchvision(&network, kind, input);
-                eprintln!("{name} x {width}, {}, {kind:?}: taps {taps:.1e}, logits {logits:.1e}", input["shape"]);
+                eprintln!(
+                    "{name} x {width}, {}, {kind:?}: taps {taps:.1e}, logits {logits:.1e}",
+                    input["shape"]
+                );
                 assert!(taps < tolerance && logits < tolerance, "{name} x {width}, {kind:?}");
             }
         }
     }
 }
 
-/// In f64: a step in f32 depends on the machine by up to a hundredth, for a place of a map may come to lie on the other
-/// side of a ReLU6's edge.
+/// In f64: a step in f32 depends on the machine by up to a hundredth, for a place of a map may come
+/// to lie on the other side of a ReLU6's edge.
 #[test]
 fn a_step_of_training_changes_the_same_as_in_pytorch() {
     for case in list(&json("multi_gap/training.json")) {
-        let (network, pixels) = (network_in(Kind::Double, &case["card"]), pixels(case).to_kind(Kind::Double));
-        let logits = |training| network.answers(&network.means(&pixels, None, training).unwrap()).unwrap().fused;
+        let (network, pixels) =
+            (network_in(Kind::Double, &case["card"]), pixels(case).to_kind(Kind::Double));
+        let logits = |training| {
+            network.answers(&network.means(&pixels, None, training).unwrap()).unwrap().fused
+        };
         // Measured at most 4.7e-9: the reference's nine digits.
         assert_step(network.parameters(), logits, case, 1e-8);
     }
@@ -71,7 +84,8 @@ fn a_step_of_training_changes_the_same_as_in_pytorch() {
 #[test]
 fn the_recurrent_layer_and_its_attention_are_pytorchs_and_the_papers() {
     for case in list(&json("multi_gap/gru.json")) {
-        let (network, name, rows) = (network(&case["card"]), case["name"].as_str().unwrap(), case["rows"].as_i64());
+        let (network, name, rows) =
+            (network(&case["card"]), case["name"].as_str().unwrap(), case["rows"].as_i64());
         let channels = integers(&case["means"]);
         let mean = |(block, &channels): (usize, &i64)| {
             drawn(&format!("{name} means {block}"), &[rows.unwrap(), channels], 1.0, 0.0)
@@ -93,20 +107,31 @@ fn assert_answers(case: &Value, tolerance: f64) {
         count => Some(drawn(&format!("{name} pairs"), &[pixels.size()[0], count], 0.25, 0.5)),
     };
     let means = network.means(&pixels, pairs, false).unwrap();
-    let mut features: Vec<Tensor> =
-        network.streams().iter().zip(&means.streams).map(|(stream, means)| stream.features(means).unwrap()).collect();
+    let mut features: Vec<Tensor> = network
+        .streams()
+        .iter()
+        .zip(&means.streams)
+        .map(|(stream, means)| stream.features(means).unwrap())
+        .collect();
     features.extend(network.anp().map(|anp| anp.features(means.pairs.as_ref(), 1).unwrap()));
     let answers = network.answers(&means).unwrap();
     let compared = |found: &[Tensor], wanted: &Value| {
         assert_eq!(found.len(), list(wanted).len());
         found.iter().zip(list(wanted)).map(|(found, wanted)| off(found, wanted)).fold(0.0, f64::max)
     };
-    let (features, streams) = (compared(&features, &case["features"]), compared(&answers.streams, &case["streams"]));
+    let (features, streams) =
+        (compared(&features, &case["features"]), compared(&answers.streams, &case["streams"]));
     let fused = off(&answers.fused, &case["fused"]);
     let without = Means { streams: means.streams, pairs: None };
     let without = off(&network.answers(&without).unwrap().fused, &case["fused_without"]);
-    eprintln!("{name}: features within {features:.1e}, streams {streams:.1e}, fused {fused:.1e} and {without:.1e}");
-    assert!([features, streams, fused, without].iter().all(|&difference| difference < tolerance), "{name}");
+    eprintln!(
+        "{name}: features within {features:.1e}, streams {streams:.1e}, fused {fused:.1e} and \
+         {without:.1e}"
+    );
+    assert!(
+        [features, streams, fused, without].iter().all(|&difference| difference < tolerance),
+        "{name}"
+    );
 }
 
 #[test]
@@ -119,7 +144,8 @@ fn streams_are_fused_as_defined_and_a_mean_stands_in_for_pairs() {
 
 /// The card of a single stream with so many blocks.
 fn single(backbone: &str, width: f64, blocks: usize) -> Value {
-    let stream = format!("name = 'object'\nbackbone = '{backbone}'\nwidth = {width}\nblocks = {blocks}\n");
+    let stream =
+        format!("name = 'object'\nbackbone = '{backbone}'\nwidth = {width}\nblocks = {blocks}\n");
     let head = "network = 'multi_gap'\nlabels = ['a', 'b', 'c']\ninput = [72, 104]\n";
     format!("{head}[[multi_gap.streams]]\n{stream}").into()
 }
@@ -155,32 +181,46 @@ fn each_stream_is_explained_as_pytorch_grad_cam_does() {
         whole.card().fit.apply(&pixels, pixels.size())
     };
     let pictures: Vec<_> = list(&expected["pictures"]).iter().map(picture).collect();
-    let wanted_logits: Vec<f64> =
-        list(&expected["logits"]).iter().flat_map(list).map(|value| value.as_f64().unwrap()).collect();
+    let wanted_logits: Vec<f64> = list(&expected["logits"])
+        .iter()
+        .flat_map(list)
+        .map(|value| value.as_f64().unwrap())
+        .collect();
     let step = expected["step"].as_i64().unwrap();
     for (place, case) in list(&expected["maps"]).iter().enumerate() {
         let name = case["stream"].as_str().unwrap();
         let stream = whole.streams().iter().position(|stream| stream.name() == name).unwrap();
         let network = whole.explaining(stream).unwrap();
-        let forward = Forward::of_pictures(&*network, &pictures.iter().collect::<Vec<_>>()).unwrap();
+        let forward =
+            Forward::of_pictures(&*network, &pictures.iter().collect::<Vec<_>>()).unwrap();
         let found = floats(forward.outputs());
-        let largest = wanted_logits.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let largest =
+            wanted_logits.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
         assert_eq!(found.len(), wanted_logits.len());
         let differences = found.iter().zip(&wanted_logits).map(|(a, b)| (a - b).abs() / largest);
         let logits = differences.fold(0.0, f64::max);
         assert_eq!(forward.activation.values.size()[2..], integers(&case["grid"]), "{name}");
-        let labels: Vec<usize> = integers(&case["labels"]).iter().map(|&label| label as usize).collect();
+        let labels: Vec<usize> =
+            integers(&case["labels"]).iter().map(|&label| label as usize).collect();
         if place % 2 == 0 {
             let answers = forward.predictions(network.card()).unwrap();
-            assert_eq!(answers.iter().map(|answer| answer.explained()).collect::<Vec<_>>(), labels, "{name}");
+            assert_eq!(
+                answers.iter().map(|answer| answer.explained()).collect::<Vec<_>>(),
+                labels,
+                "{name}"
+            );
         }
         let options = Options { target: Target::Logit, ..Options::default() };
         let seeds = vec![0; labels.len()];
         let pass = HeadPass::new(&*network, &forward, options, &labels, &seeds).unwrap();
         let maps = explain("grad-cam".parse().unwrap(), &pass, network.card().input()).unwrap();
         let found = floats(&maps.tensor().slice(1, None, None, step).slice(2, None, None, step));
-        let wanted: Vec<f64> =
-            list(&case["maps"]).iter().flat_map(list).flat_map(list).map(|value| value.as_f64().unwrap()).collect();
+        let wanted: Vec<f64> = list(&case["maps"])
+            .iter()
+            .flat_map(list)
+            .flat_map(list)
+            .map(|value| value.as_f64().unwrap())
+            .collect();
         assert_eq!(found.len(), wanted.len());
         let maps = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         eprintln!("{name}, labels {labels:?}: logits within {logits:.1e}, maps {maps:.1e}");
@@ -189,15 +229,21 @@ fn each_stream_is_explained_as_pytorch_grad_cam_does() {
     }
 }
 
-/// Cards of all kinds: fusion, recurrent layers, truncation and pairs; the first says all that a card can.
+/// Cards of all kinds: fusion, recurrent layers, truncation and pairs; the first says all that a
+/// card can.
 fn cards() -> Vec<Value> {
     let fused = json("multi_gap/fusion.json");
     let mut fused: Vec<Value> = list(&fused).iter().map(|case| case["card"].clone()).collect();
-    let more = "layer = 'features.17'\nsource = 'drawn'\nresize = 'letterbox'\nfilter = 'bilinear'\ncrop = 0.5\n";
+    let more = "layer = 'features.17'\nsource = 'drawn'\nresize = 'letterbox'\nfilter = \
+                'bilinear'\ncrop = 0.5\n";
     let answers = "[valence]\nbias = 1\nweights = [1, 2, 3, 4, 5, 6, 7, 8]\n[[reference]]\ninput = 'ramp'\n\
                    outputs = [1, 2, 3, 4, 5, 6, 7, 8]\n[[published]]\npicture = 'one.png'\nrelative_tolerance = 0.1\n\
                    probabilities = [1, 0, 0, 0, 0, 0, 0, 0]\n";
-    fused[0] = fused[0].as_str().unwrap().replace("[multi_gap]", &format!("{more}{answers}[multi_gap]")).into();
+    fused[0] = fused[0]
+        .as_str()
+        .unwrap()
+        .replace("[multi_gap]", &format!("{more}{answers}[multi_gap]"))
+        .into();
     fused.into_iter().chain([single("mobilenet_v2", 0.35, 5), single("vgg16", 0.125, 2)]).collect()
 }
 
@@ -216,8 +262,13 @@ fn the_activation_of_every_stream_leads_to_the_same_answers() {
             let explained = whole.explaining(stream).unwrap();
             assert_eq!(explained.streams(), Classifier::streams(&whole));
             let activation = explained.activation(&pixels).unwrap();
-            let (channels, blocks) = (activation.values.size()[1], whole.streams()[stream].means(&pixels, false));
-            assert_eq!(channels, blocks.unwrap().last().unwrap().size()[1], "{name}: another stream's activation");
+            let (channels, blocks) =
+                (activation.values.size()[1], whole.streams()[stream].means(&pixels, false));
+            assert_eq!(
+                channels,
+                blocks.unwrap().last().unwrap().size()[1],
+                "{name}: another stream's activation"
+            );
             assert!(same(&explained.outputs(&activation).unwrap(), &answers.fused), "{name}");
             let alone = explained.stream_outputs(&activation).unwrap();
             assert_eq!(alone.len(), answers.streams.len());
@@ -228,7 +279,9 @@ fn the_activation_of_every_stream_leads_to_the_same_answers() {
                 assert!(same(found, wanted), "{name}");
             }
             // It is this stream that the answer is asked of, and a row of the batch sees no other.
-            let changed = explained.outputs(&copied(&activation).with_values(&activation.values * 1.5)).unwrap();
+            let changed = explained
+                .outputs(&copied(&activation).with_values(&activation.values * 1.5))
+                .unwrap();
             assert!(!changed.allclose(&answers.fused, 1e-3, 1e-3, false), "{name}");
             let variants = activation.values.narrow(0, 1, 1).repeat([2, 1, 1, 1]);
             let second = explained.outputs(&activation.changed(1, variants).unwrap()).unwrap();
@@ -244,7 +297,9 @@ fn copies_and_files_answer_the_same() {
     let pixels = drawn("any pixels", &[2, 3, 100, 148], 70.0, 127.5);
     for (number, card) in cards().iter().enumerate() {
         let whole = network(card);
-        let outputs = |network: &dyn Classifier| network.outputs(&network.activation(&pixels).unwrap()).unwrap();
+        let outputs = |network: &dyn Classifier| {
+            network.outputs(&network.activation(&pixels).unwrap()).unwrap()
+        };
         let wanted = outputs(&whole);
         let weights = folder.path().join(format!("{number}.safetensors"));
         whole.save(&weights).unwrap();

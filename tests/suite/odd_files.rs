@@ -55,10 +55,13 @@ fn a_pipe_and_a_folder_are_refused_without_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe.jpg");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    for (file, expected) in [(pipe.as_path(), "a named pipe, not a file"), (folder.path(), "a folder, not a file")] {
+    for (file, expected) in
+        [(pipe.as_path(), "a named pipe, not a file"), (folder.path(), "a folder, not a file")]
+    {
         let error = decode(file, &DecodeOptions::default()).unwrap_err().to_string();
         assert!(error.ends_with(expected), "{error}");
     }
-    let missing = decode(Path::new("/no/such/photo.jpg"), &DecodeOptions::default()).unwrap_err().to_string();
+    let missing =
+        decode(Path::new("/no/such/photo.jpg"), &DecodeOptions::default()).unwrap_err().to_string();
     assert_eq!(missing, "cannot read /no/such/photo.jpg");
 }

@@ -1,5 +1,5 @@
-//! No command replaces a file that emocam did not make, unless it is told to; and where it may write is known before
-//! models are loaded.
+//! No command replaces a file that emocam did not make, unless it is told to; and where it may
+//! write is known before models are loaded.
 
 use crate::common;
 use crate::common::corpus::{Corpus, emocam, ends, refused};
@@ -32,7 +32,8 @@ fn ball() -> std::path::PathBuf {
 }
 
 /// Models that are not there: a command that looks for them first says so.
-const NO_MODELS: [(&str, &str); 2] = [("--emotion-weights", "nowhere.pth"), ("--detector-weights", "nowhere.weights")];
+const NO_MODELS: [(&str, &str); 2] =
+    [("--emotion-weights", "nowhere.pth"), ("--detector-weights", "nowhere.weights")];
 
 #[test]
 fn folders_of_runs_are_looked_at_before_models_are_loaded() {
@@ -41,9 +42,12 @@ fn folders_of_runs_are_looked_at_before_models_are_loaded() {
     let ball = ball.to_str().unwrap();
     let remove: &[&str] = &["photos", "--fills", "mean"];
     let paste: &[&str] = &["photos", "--object", ball];
-    for (subcommand, arguments) in
-        [("analyze", &["photos"] as &[&str]), ("evaluate", &["photos"]), ("remove", remove), ("paste", paste)]
-    {
+    for (subcommand, arguments) in [
+        ("analyze", &["photos"] as &[&str]),
+        ("evaluate", &["photos"]),
+        ("remove", remove),
+        ("paste", paste),
+    ] {
         let command = |out: &str| {
             let mut command = corpus.command(subcommand, &NO_MODELS);
             command.args(arguments).args(["--out", out]);
@@ -84,7 +88,10 @@ fn explain_asks_before_it_replaces_a_file_and_not_for_its_own() {
         command.args(["photos/a/picture_3.png", "--cam", "grad-cam", "--out"]).args(out);
         command
     };
-    refused(&mut explain(&NO_MODELS, &["mine"]), &["mine holds files", "picture_3.json", "--overwrite"]);
+    refused(
+        &mut explain(&NO_MODELS, &["mine"]),
+        &["mine holds files", "picture_3.json", "--overwrite"],
+    );
     assert_eq!(content(&corpus, "mine/picture_3.json"), MINE);
     refused(&mut explain(&NO_MODELS, &["new/mine"]), &["nowhere"]);
     assert!(!corpus.path("new").exists());
@@ -103,7 +110,10 @@ fn world_never_draws_over_photos() {
         command.args(arguments);
         command
     };
-    refused(&mut world(&["--out", "mine"]), &["mine holds files", "scene-00000.png", "--overwrite"]);
+    refused(
+        &mut world(&["--out", "mine"]),
+        &["mine holds files", "scene-00000.png", "--overwrite"],
+    );
     refused(&mut world(&["--out", "drawn", "--objects", "mine"]), &["mine holds files"]);
     assert_eq!(content(&corpus, "mine/scene-00000.png"), MINE);
     assert!(!corpus.path("drawn").exists());
@@ -122,8 +132,14 @@ fn world_never_draws_over_photos() {
 fn paste_find_and_validate_ask_before_models_are_loaded() {
     let corpus = with_mine("find.csv");
     let find = |weights: &str, out: &[&str]| {
-        let mut command = at(&corpus, &["paste", "--find", "photos/a/picture_3.png", "--device", "cpu", "--object"]);
-        command.arg(ball()).args(["--grid", "2x2", "--scales", "0.2", "--emotion-weights", weights, "--out"]).args(out);
+        let mut command = at(
+            &corpus,
+            &["paste", "--find", "photos/a/picture_3.png", "--device", "cpu", "--object"],
+        );
+        command
+            .arg(ball())
+            .args(["--grid", "2x2", "--scales", "0.2", "--emotion-weights", weights, "--out"])
+            .args(out);
         command
     };
     let narrow = reference("emonet/narrow_ecco.pt");
@@ -152,7 +168,10 @@ fn what_asks_a_run_asks_before_it_replaces_a_file_and_not_for_its_own() {
         (&["associate", "run"], "nested.csv"),
         (&["rsa", "run", "--resamples", "100", "--permutations", "100"], "spearman.csv"),
         (&["report", "run", "--examples", "0"], "index.html"),
-        (&["compare", "run", "run", "--cam", "grad-cam,layer-cam", "--resamples", "100"], "differences.csv"),
+        (
+            &["compare", "run", "run", "--cam", "grad-cam,layer-cam", "--resamples", "100"],
+            "differences.csv",
+        ),
     ];
     for (arguments, name) in commands {
         let subcommand = arguments[0];
@@ -169,7 +188,11 @@ fn what_asks_a_run_asks_before_it_replaces_a_file_and_not_for_its_own() {
         }
     }
     // Into the run, which is emocam's, and its own folders.
-    for arguments in [&["associate", "run"] as &[&str], &["rsa", "run", "--resamples", "100"], &["report", "run"]] {
+    for arguments in [
+        &["associate", "run"] as &[&str],
+        &["rsa", "run", "--resamples", "100"],
+        &["report", "run"],
+    ] {
         for _ in 0..2 {
             ends(&mut at(&corpus, arguments), 0);
         }
@@ -180,21 +203,30 @@ fn what_asks_a_run_asks_before_it_replaces_a_file_and_not_for_its_own() {
 fn single_files_are_not_replaced() {
     let corpus = with_mine("weights.safetensors");
     ends(&mut corpus.analyze("run"), 0);
-    let export = |out: &[&str]| at(&corpus, &[&["export", "run", "--format", "long"] as &[&str], out].concat());
+    let export = |out: &[&str]| {
+        at(&corpus, &[&["export", "run", "--format", "long"] as &[&str], out].concat())
+    };
     for _ in 0..2 {
         ends(&mut export(&[]), 0);
     }
     corpus.write("mine/long.csv", MINE);
-    refused(&mut export(&["--out", "mine/long.csv"]), &["long.csv is there already", "--overwrite"]);
+    refused(
+        &mut export(&["--out", "mine/long.csv"]),
+        &["long.csv is there already", "--overwrite"],
+    );
     assert_eq!(content(&corpus, "mine/long.csv"), MINE);
     ends(&mut export(&["--out", "mine/long.csv", "--overwrite"]), 0);
     assert_ne!(content(&corpus, "mine/long.csv"), MINE);
 
     let narrow = reference("emonet/narrow_ecco.pt");
-    let import =
-        |checkpoint: &str, out: &[&str]| at(&corpus, &[&["models", "import", checkpoint] as &[&str], out].concat());
+    let import = |checkpoint: &str, out: &[&str]| {
+        at(&corpus, &[&["models", "import", checkpoint] as &[&str], out].concat())
+    };
     let out = ["--out", "mine/weights.safetensors"];
-    refused(&mut import("nowhere.pth", &out), &["weights.safetensors is there already", "--overwrite"]);
+    refused(
+        &mut import("nowhere.pth", &out),
+        &["weights.safetensors is there already", "--overwrite"],
+    );
     assert_eq!(content(&corpus, "mine/weights.safetensors"), MINE);
     let narrow = narrow.to_str().unwrap();
     refused(&mut import(narrow, &out), &["is there already"]);
@@ -206,17 +238,22 @@ fn single_files_are_not_replaced() {
     assert!(fs::read(corpus.path("mine/weights.safetensors")).unwrap() == before);
     corpus.write("mine/tiny.weights", MINE);
     let cfg = reference("darknet/tiny.cfg");
-    let mut synthesize = at(&corpus, &["models", "synthesize", cfg.to_str().unwrap(), "--out", "mine/tiny.weights"]);
+    let mut synthesize =
+        at(&corpus, &["models", "synthesize", cfg.to_str().unwrap(), "--out", "mine/tiny.weights"]);
     refused(&mut synthesize, &["tiny.weights exists already"]);
     assert_eq!(content(&corpus, "mine/tiny.weights"), MINE);
     // A file under a published name that is not the published one.
     corpus.write("models/yolov3-openimages.weights", MINE);
     let fetch = |flags: &[&str]| {
-        let mut command = at(&corpus, &["models", "fetch", "yolov3-openimages", "--models", "models"]);
+        let mut command =
+            at(&corpus, &["models", "fetch", "yolov3-openimages", "--models", "models"]);
         command.args(flags).env("HTTPS_PROXY", "http://127.0.0.1:9").env_remove("NO_PROXY");
         command
     };
-    refused(&mut fetch(&[]), &["yolov3-openimages.weights: is there already", "259229388 bytes", "--overwrite"]);
+    refused(
+        &mut fetch(&[]),
+        &["yolov3-openimages.weights: is there already", "259229388 bytes", "--overwrite"],
+    );
     refused(&mut fetch(&["--overwrite"]), &["could not be downloaded"]);
     assert_eq!(content(&corpus, "models/yolov3-openimages.weights"), MINE);
 }
@@ -228,10 +265,16 @@ fn a_report_in_a_folder_of_the_users_leaves_the_users_photos() {
     ends(&mut corpus.analyze("run"), 0);
     corpus.write("site/photos/holiday.jpg", MINE);
     for _ in 0..2 {
-        ends(&mut at(&corpus, &["report", "run", "--examples", "0", "--out", "site", "--overwrite"]), 0);
+        ends(
+            &mut at(&corpus, &["report", "run", "--examples", "0", "--out", "site", "--overwrite"]),
+            0,
+        );
     }
     assert_eq!(content(&corpus, "site/photos/holiday.jpg"), MINE);
     corpus.write("site/index.html", MINE);
-    ends(&mut at(&corpus, &["report", "run", "--examples", "0", "--out", "site", "--overwrite"]), 0);
+    ends(
+        &mut at(&corpus, &["report", "run", "--examples", "0", "--out", "site", "--overwrite"]),
+        0,
+    );
     assert!(content(&corpus, "site/index.html").contains("<html"));
 }

@@ -1,4 +1,5 @@
-//! Labels that people gave: files as data sets have them, joined with a run, and what the commands make of them.
+//! Labels that people gave: files as data sets have them, joined with a run, and what the commands
+//! make of them.
 
 use crate::common::corpus::{Corpus, Run, Table, emocam, ends, refused};
 use crate::common::invented::invent_records;
@@ -21,8 +22,8 @@ fn large(corpus: &Corpus) -> (Run, Vec<ImageRecord>) {
     (run, records)
 }
 
-/// What people say: of every third picture what the network says, of the others what some number says; nothing of every
-/// seventh.
+/// What people say: of every third picture what the network says, of the others what some number
+/// says; nothing of every seventh.
 fn said(number: usize, record: &ImageRecord, labels: &[String]) -> Option<String> {
     match (number % 7, number % 3) {
         (0, _) => None,
@@ -53,15 +54,25 @@ fn matrices_by_people_and_of_right_and_wrong_answers_are_those_counted_by_hand()
     }
     file.push_str("elsewhere/x.jpg;Joy\n");
     corpus.write("labels.csv", file);
-    let found =
-        ends(associate(&run).args(["--labels"]).arg(corpus.path("labels.csv")).args(["--label-column", "feeling"]), 0);
+    let found = ends(
+        associate(&run)
+            .args(["--labels"])
+            .arg(corpus.path("labels.csv"))
+            .args(["--label-column", "feeling"]),
+        0,
+    );
     assert!(found.err.contains("3572 images have no label that counts"), "{}", found.err);
     assert!(found.err.contains("1 entries belong to no image (elsewhere/x.jpg)"), "{}", found.err);
     assert!(found.out.contains("kappa"), "{}", found.out);
     let unjoined = run.table("people/unjoined.csv");
     assert_eq!(
         (unjoined.rows.len(), unjoined.rows[3572].clone()),
-        (3573, ["annotation", "elsewhere/x.jpg", "the corpus has no such image"].map(String::from).to_vec())
+        (
+            3573,
+            ["annotation", "elsewhere/x.jpg", "the corpus has no such image"]
+                .map(String::from)
+                .to_vec()
+        )
     );
 
     // Counted again: by what people say, and by the answer where it is right and where it is wrong.
@@ -72,7 +83,8 @@ fn matrices_by_people_and_of_right_and_wrong_answers_are_those_counted_by_hand()
     let (mut hits, mut cases) = (0, 0);
     for (number, record) in records.iter().enumerate() {
         let Some(label) = said(number, record, &labels) else { continue };
-        let label = labels.iter().find(|known| known.to_lowercase() == label.to_lowercase()).unwrap();
+        let label =
+            labels.iter().find(|known| known.to_lowercase() == label.to_lowercase()).unwrap();
         let answer = &labels[record.label];
         let mut classes: Vec<usize> = (0..record.boxes.len())
             .filter(|&at| record.maps[0].scores[at].mean > 0.3)
@@ -93,8 +105,9 @@ fn matrices_by_people_and_of_right_and_wrong_answers_are_those_counted_by_hand()
     let table = run.table("people/grad-cam/right_or_wrong.csv");
     for class in [0, 17, 600] {
         for label in &labels[..11] {
-            let of =
-                |counts: &Counts, class| counts.get(&(class, label.clone())).copied().unwrap_or_default().to_string();
+            let of = |counts: &Counts, class| {
+                counts.get(&(class, label.clone())).copied().unwrap_or_default().to_string()
+            };
             assert_eq!(counts.rows[class][counts.at(label)], of(&by_people, class));
             assert_eq!(counts.rows[601][counts.at(label)], of(&images, 0));
             let cell = row(&table, &format!("Class {class}"), label);
@@ -112,7 +125,11 @@ fn matrices_by_people_and_of_right_and_wrong_answers_are_those_counted_by_hand()
     );
     assert!(accuracy["kappa"][0].as_f64().unwrap() > 0.3);
     // Nothing was made to depend on whether the answer is right.
-    let found = table.column("q").iter().filter(|q| !q.is_empty() && q.parse::<f64>().unwrap() < 0.05).count();
+    let found = table
+        .column("q")
+        .iter()
+        .filter(|q| !q.is_empty() && q.parse::<f64>().unwrap() < 0.05)
+        .count();
     assert!(found * 100 < table.rows.len(), "{found} of {}", table.rows.len());
     let words = ends(
         associate(&run)
@@ -140,7 +157,8 @@ fn groups_show_what_the_sum_of_them_hides() {
         file.push_str(&format!("{},{}\n", record.path, if old { 1990 } else { 2020 }));
     }
     corpus.write("years.csv", file);
-    let found = ends(associate(&run).args(["--by", "year", "--by-file"]).arg(corpus.path("years.csv")), 0);
+    let found =
+        ends(associate(&run).args(["--by", "year", "--by-file"]).arg(corpus.path("years.csv")), 0);
     assert!(found.err.contains("by year: 2 groups, as 1990 ("), "{}", found.err);
     let groups = run.table("by-year/grad-cam/strata.csv");
     let common = run.table("by-year/grad-cam/mantel_haenszel.csv");
@@ -195,14 +213,25 @@ fn a_data_sets_own_file_is_read_and_what_is_not_there_is_said() {
         let row = confusion.rows.iter().find(|row| row[0] == label).unwrap();
         row[1..].iter().map(|cell| cell.parse::<u64>().unwrap()).sum()
     };
-    assert_eq!((of("Joy"), of("Horror"), of("Awe")), (paths.len().div_ceil(2) as u64, (paths.len() / 2) as u64 - 1, 0));
+    assert_eq!(
+        (of("Joy"), of("Horror"), of("Awe")),
+        (paths.len().div_ceil(2) as u64, (paths.len() / 2) as u64 - 1, 0)
+    );
     // EmoSet's lists, whose paths begin elsewhere.
-    let entry = |path: &&str| serde_json::json!(["awe", format!("image/{path}"), "annotation/x.json"]).to_string();
+    let entry = |path: &&str| {
+        serde_json::json!(["awe", format!("image/{path}"), "annotation/x.json"]).to_string()
+    };
     let entries: Vec<String> = paths.iter().map(entry).collect();
     corpus.write("train.json", format!("[{}]", entries.join(",")));
     let found = ends(associate(&run).arg("--labels").arg(corpus.path("train.json")), 0);
     assert!(!found.err.contains("no label that counts"), "{}", found.err);
-    refused(associate(&run).arg("--labels").arg(corpus.path("words.toml")), &["words.toml", "--path-column"]);
+    refused(
+        associate(&run).arg("--labels").arg(corpus.path("words.toml")),
+        &["words.toml", "--path-column"],
+    );
     corpus.write("other.csv", "path,label\nnowhere.jpg,Joy\n");
-    refused(associate(&run).arg("--labels").arg(corpus.path("other.csv")), &["other.csv", "says nothing of any of"]);
+    refused(
+        associate(&run).arg("--labels").arg(corpus.path("other.csv")),
+        &["other.csv", "says nothing of any of"],
+    );
 }

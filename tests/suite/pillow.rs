@@ -49,7 +49,12 @@ fn resampling_and_letterboxing_equal_pillows() {
             assert_eq!(fitted.content.height, row["content"][1], "{}", row["file"]);
             for fill in [0, 127] {
                 let key = format!("{name} letterbox 608x608 fill {fill}");
-                assert_eq!(digest(&fitted.apply(&image, letterbox_filter, fill)), row[&key], "{} {key}", row["file"]);
+                assert_eq!(
+                    digest(&fitted.apply(&image, letterbox_filter, fill)),
+                    row[&key],
+                    "{} {key}",
+                    row["file"]
+                );
             }
         }
     }
@@ -74,10 +79,13 @@ fn jpegs_decode_as_with_pillow_upright_and_as_stored() {
 fn reduced_jpegs_are_those_of_pillows_draft() {
     let text = std::fs::read_to_string(folder().join("../reduced_jpegs.json")).unwrap();
     let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
-    let size = |value: &Value| Size::new(value[0].as_u64().unwrap() as u32, value[1].as_u64().unwrap() as u32);
+    let size = |value: &Value| {
+        Size::new(value[0].as_u64().unwrap() as u32, value[1].as_u64().unwrap() as u32)
+    };
     let mut reduced = [0; 9];
     for row in &rows {
-        let [letterboxed, squashed, original] = ["letterboxed", "squashed", "original"].map(|key| size(&row[key]));
+        let [letterboxed, squashed, original] =
+            ["letterboxed", "squashed", "original"].map(|key| size(&row[key]));
         let enough = Enough { letterboxed: Some(letterboxed.into()), fit: Fit::squash(squashed) };
         let options = DecodeOptions { enough: Some(enough), ..DecodeOptions::default() };
         let file = folder().join(row["file"].as_str().unwrap());
@@ -88,7 +96,11 @@ fn reduced_jpegs_are_those_of_pillows_draft() {
         assert_eq!((found, pixels.size()), (original, size(&row["decoded"])), "{what}");
         assert_eq!(digest(&pixels), row["upright"], "{what}");
         let letterbox = Letterbox::fit(original, letterboxed);
-        assert_eq!(digest(&letterbox.apply(&pixels, LetterboxFilter::Bicubic, 0)), row["letterbox"], "{what}");
+        assert_eq!(
+            digest(&letterbox.apply(&pixels, LetterboxFilter::Bicubic, 0)),
+            row["letterbox"],
+            "{what}"
+        );
         assert_eq!(digest(&resize(&pixels, squashed, Filter::Bicubic)), row["squash"], "{what}");
         reduced[original.width.div_ceil(pixels.size().width) as usize] += 1;
     }

@@ -1,5 +1,5 @@
-//! Plug-in networks against PyTorch and pytorch-grad-cam on the eager models they were exported from
-//! (scripts/reference/plugin_small.py), and the bad ones, each refused with its reason.
+//! Plug-in networks against PyTorch and pytorch-grad-cam on the eager models they were exported
+//! from (scripts/reference/plugin_small.py), and the bad ones, each refused with its reason.
 
 use crate::common::corpus::{emocam, ends};
 use crate::common::{reference, tensors};
@@ -44,27 +44,41 @@ fn answers_and_maps_of_plugins_are_those_of_pytorch_grad_cam() {
         let input = off(&forward.input.narrow(0, 0, 1), &expected.floats("input").1);
         let (shape, a) = expected.floats("a");
         assert_eq!(forward.activation.values.size(), shape, "{name}");
-        let (a, outputs) = (off(&forward.activation.values, &a), off(forward.outputs(), &expected.floats("logits").1));
+        let (a, outputs) = (
+            off(&forward.activation.values, &a),
+            off(forward.outputs(), &expected.floats("logits").1),
+        );
         eprintln!("{name}: input within {input:.1e}, A {a:.1e}, outputs {outputs:.1e}");
         assert!(input < 1e-6 && a < 8e-6 && outputs < 5e-6, "{name}");
 
         let bytes = expected.bytes("target").1.chunks_exact(8);
-        let classes: Vec<usize> = bytes.map(|b| i64::from_le_bytes(b.try_into().unwrap()) as usize).collect();
+        let classes: Vec<usize> =
+            bytes.map(|b| i64::from_le_bytes(b.try_into().unwrap()) as usize).collect();
         let answers = forward.predictions(network.card()).unwrap();
-        assert_eq!(answers.iter().map(|answer| answer.explained()).collect::<Vec<_>>(), classes, "{name}");
+        assert_eq!(
+            answers.iter().map(|answer| answer.explained()).collect::<Vec<_>>(),
+            classes,
+            "{name}"
+        );
         let options = Options { target: Target::Logit, ..Options::default() };
         let pass = HeadPass::new(network, &forward, options, &classes, &[0; 3]).unwrap();
         for method in methods {
             let maps = explain(method.parse().unwrap(), &pass, network.card().input()).unwrap();
-            let wanted = expected.floats(&format!("{}_map", method.replace("++", "_plus_plus").replace('-', "_"))).1;
-            let every = maps.tensor().slice(1, None, None, STEP as i64).slice(2, None, None, STEP as i64);
-            // What a negative output loses is here a share of its size; the reference's map of it is zero.
-            let explained = Vec::<f32>::try_from(forward.outputs().amax([1_i64].as_slice(), false)).unwrap();
+            let wanted = expected
+                .floats(&format!("{}_map", method.replace("++", "_plus_plus").replace('-', "_")))
+                .1;
+            let every =
+                maps.tensor().slice(1, None, None, STEP as i64).slice(2, None, None, STEP as i64);
+            // What a negative output loses is here a share of its size; the reference's map of it
+            // is zero.
+            let explained =
+                Vec::<f32>::try_from(forward.outputs().amax([1_i64].as_slice(), false)).unwrap();
             let compared = |picture: &usize| method != "ablation-cam" || explained[*picture] > 0.0;
             let wanted = wanted.chunks_exact(wanted.len() / classes.len());
             let differences = wanted.enumerate().filter(|(picture, _)| compared(picture));
-            let difference =
-                differences.map(|(picture, wanted)| off(&every.get(picture as i64), wanted)).fold(0.0, f32::max);
+            let difference = differences
+                .map(|(picture, wanted)| off(&every.get(picture as i64), wanted))
+                .fold(0.0, f32::max);
             eprintln!("{name}, {method}: maps within {difference:.1e}");
             assert!(difference < 1e-5, "{name}, {method}: {difference:.1e}");
         }
@@ -85,16 +99,30 @@ fn a_thousand_labels_are_answered_and_explained() {
     let needs_regions = |method: &Method| method.row().needs == Needs::Regions;
     for method in Method::for_network(network).into_iter().filter(|method| !needs_regions(method)) {
         let maps = explain(method, &pass, network.card().input()).unwrap();
-        assert!(maps.values().unwrap().iter().flatten().all(|value| (0.0..=1.0).contains(value)), "{method}");
+        assert!(
+            maps.values().unwrap().iter().flatten().all(|value| (0.0..=1.0).contains(value)),
+            "{method}"
+        );
     }
 }
 
 #[test]
 fn the_doctor_finds_nothing_wrong_with_good_files() {
     for name in ["cnn8", "tokens", "context", "scalar", "many"] {
-        let said = ends(emocam().args(["models", "check"]).arg(reference(&format!("plugins/{name}.pt"))), 0);
-        assert!(said.out.contains("\n  pixels:  / ") && said.out.contains(", less the mean "), "{}", said.out);
-        assert!(!said.out.contains("WRONG") && said.out.contains("usable with every method"), "{}", said.out);
+        let said = ends(
+            emocam().args(["models", "check"]).arg(reference(&format!("plugins/{name}.pt"))),
+            0,
+        );
+        assert!(
+            said.out.contains("\n  pixels:  / ") && said.out.contains(", less the mean "),
+            "{}",
+            said.out
+        );
+        assert!(
+            !said.out.contains("WRONG") && said.out.contains("usable with every method"),
+            "{}",
+            said.out
+        );
         assert!(said.out.contains("load only what you trust"), "{}", said.out);
     }
 }
@@ -103,7 +131,10 @@ fn the_doctor_finds_nothing_wrong_with_good_files() {
 #[test]
 fn bad_files_are_diagnosed_and_refused() {
     let cases: [(&str, &[&str]); 11] = [
-        ("last_block", &["behind the last block the class token alone is read", "cut one block earlier"]),
+        (
+            "last_block",
+            &["behind the last block the class token alone is read", "cut one block earlier"],
+        ),
         ("fastpath", &["backward through `head` fails", "set_fastpath_enabled(False)"]),
         ("blind", &["the head ignores it", "cut at a layer that the answer goes through"]),
         ("blind_frozen", &["the head ignores it"]),
@@ -138,7 +169,14 @@ fn bad_files_are_diagnosed_and_refused() {
         let unread = ["liar", "nocard", "truncated", "hostile"].contains(&name);
         let said = ends(emocam().args(["models", "check"]).arg(&file), if unread { 2 } else { 1 });
         let mut analyze = emocam();
-        analyze.current_dir(&folder).args(["analyze", "photos", "--regions", "regions.jsonl", "--device", "cpu"]);
+        analyze.current_dir(&folder).args([
+            "analyze",
+            "photos",
+            "--regions",
+            "regions.jsonl",
+            "--device",
+            "cpu",
+        ]);
         let refused = ends(analyze.arg("--emotion-weights").arg(&file), 2);
         for phrase in phrases {
             let both = format!("{}{}", said.out, said.err);

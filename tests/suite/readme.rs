@@ -31,12 +31,19 @@ fn text(path: &Path) -> String {
 
 /// The anchors of a page's headings, as code hosts make them.
 fn anchors(page: &str) -> BTreeSet<String> {
-    let headings = page
-        .lines()
-        .filter_map(|line| line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')));
-    let kept = |letter: char| letter.is_alphanumeric() || letter == '-' || letter == '_' || letter == ' ';
+    let headings = page.lines().filter_map(|line| {
+        line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#'))
+    });
+    let kept =
+        |letter: char| letter.is_alphanumeric() || letter == '-' || letter == '_' || letter == ' ';
     headings
-        .map(|name| name.to_lowercase().chars().filter(|&letter| kept(letter)).collect::<String>().replace(' ', "-"))
+        .map(|name| {
+            name.to_lowercase()
+                .chars()
+                .filter(|&letter| kept(letter))
+                .collect::<String>()
+                .replace(' ', "-")
+        })
         .collect()
 }
 
@@ -57,9 +64,15 @@ fn every_link_leads_somewhere() {
                 continue;
             }
             let (file, anchor) = link[1].split_once('#').unwrap_or((&link[1], ""));
-            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let target =
+                if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             assert!(target.exists(), "{}: {}", path.display(), &link[1]);
-            assert!(anchor.is_empty() || anchors(&text(&target)).contains(anchor), "{}: {}", path.display(), &link[1]);
+            assert!(
+                anchor.is_empty() || anchors(&text(&target)).contains(anchor),
+                "{}: {}",
+                path.display(),
+                &link[1]
+            );
             count += 1;
         }
     }
@@ -74,11 +87,17 @@ fn examples(page: &str) -> Vec<Vec<String>> {
     for block in page.split("```").skip(1).step_by(2).filter(|block| block.starts_with("sh\n")) {
         let joined = block.replace("\\\n", " ");
         for line in joined.lines() {
-            let line =
-                line.split(" #").next().unwrap_or_default().replace("scripts/emocam", "emocam").replace("$ ", "");
+            let line = line
+                .split(" #")
+                .next()
+                .unwrap_or_default()
+                .replace("scripts/emocam", "emocam")
+                .replace("$ ", "");
             let line = line.split([';', '|', '&', '>']).next().unwrap_or_default();
             let Some(line) = line.trim().strip_prefix("emocam ") else { continue };
-            let word = |of: regex::Captures<'_>| (1..4).find_map(|group| of.get(group)).unwrap().as_str().to_string();
+            let word = |of: regex::Captures<'_>| {
+                (1..4).find_map(|group| of.get(group)).unwrap().as_str().to_string()
+            };
             found.push(words.captures_iter(line).map(word).collect());
         }
     }
@@ -91,7 +110,8 @@ fn every_example_is_understood() {
     for path in pages() {
         for words in examples(&text(&path)) {
             // The first thing that is not understood must be what is not there to be understood.
-            let words: Vec<String> = words.iter().map(|word| word.replace("$SLURM_ARRAY_TASK_ID", "1")).collect();
+            let words: Vec<String> =
+                words.iter().map(|word| word.replace("$SLURM_ARRAY_TASK_ID", "1")).collect();
             let output = emocam().args(&words).arg("--no-such-flag").output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
             assert!(
@@ -120,9 +140,13 @@ fn captured(pattern: &str, text: &str) -> BTreeSet<String> {
 #[test]
 fn all_reference_values_and_their_scripts_are_in_the_index() {
     let page = text(&root().join("tests/reference/README.md"));
-    // Files and folders are code in the first cells of rows; rows that go on with the values above have none.
-    let cells: Vec<&str> =
-        page.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1)).collect();
+    // Files and folders are code in the first cells of rows; rows that go on with the values above
+    // have none.
+    let cells: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .filter_map(|line| line.split('|').nth(1))
+        .collect();
     let mut values = names("tests/reference");
     assert!(values.remove("README.md"));
     assert_eq!(captured("`([^`/]+)[^`]*`", &cells.join("\n")), values);

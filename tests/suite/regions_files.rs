@@ -1,5 +1,5 @@
-//! Regions from elsewhere, through every command: COCO results and data sets, JSON lines, an earlier run; boxes and
-//! masks.
+//! Regions from elsewhere, through every command: COCO results and data sets, JSON lines, an
+//! earlier run; boxes and masks.
 
 use crate::common::corpus::{Corpus, Run, assert_same_tables, emocam, ends, refused};
 use crate::common::reference;
@@ -28,16 +28,23 @@ fn size(corpus: &Corpus, name: &str) -> Size {
 /// File, label, score, box, and its own pixels.
 type Found = (String, &'static str, f64, [f64; 4], Option<Mask>);
 
-/// Ellipse-like masks and boxes of two classes, in six of the eight pictures of `photos/a`; some reach beyond the
-/// picture.
+/// Ellipse-like masks and boxes of two classes, in six of the eight pictures of `photos/a`; some
+/// reach beyond the picture.
 fn regions(corpus: &Corpus) -> Vec<Found> {
     let mut all = Vec::new();
     for at in 0..6 {
         let name = format!("a/picture_{at}.png");
         let size = size(corpus, &name);
         let (width, height) = (f64::from(size.width), f64::from(size.height));
-        all.push((name.clone(), "Tree", 0.9, [-7.25, 0.1 * height, 0.6 * width, height + 11.5], None));
-        let corner = |angle: f64| [width * (0.5 + 0.3 * angle.cos()), height * (0.5 + 0.4 * angle.sin())];
+        all.push((
+            name.clone(),
+            "Tree",
+            0.9,
+            [-7.25, 0.1 * height, 0.6 * width, height + 11.5],
+            None,
+        ));
+        let corner =
+            |angle: f64| [width * (0.5 + 0.3 * angle.cos()), height * (0.5 + 0.4 * angle.sin())];
         let polygon: Vec<f64> = (0..9).flat_map(|step| corner(f64::from(step) * 0.7)).collect();
         let mask = Mask::from_polygons(size, &[polygon]).unwrap();
         let extent = mask.bounding_box().unwrap();
@@ -68,12 +75,17 @@ fn write_coco(corpus: &Corpus) {
     };
     let images: Vec<serde_json::Value> = (0..8).map(image).collect();
     let categories = json!([{"id": 7, "name": "Tree"}, {"id": 3, "name": "Dog"}]);
-    corpus.write("dataset.json", json!({"images": images, "annotations": [], "categories": categories}).to_string());
+    corpus.write(
+        "dataset.json",
+        json!({"images": images, "annotations": [], "categories": categories}).to_string(),
+    );
     let results = all.into_iter().map(|(file, label, score, [left, top, right, bottom], mask)| {
-        let number: usize = file.trim_start_matches("a/picture_").trim_end_matches(".png").parse().unwrap();
+        let number: usize =
+            file.trim_start_matches("a/picture_").trim_end_matches(".png").parse().unwrap();
         let category = if label == "Dog" { 3 } else { 7 };
         let edges = [left, top, right - left, bottom - top];
-        let mut result = json!({"image_id": number, "category_id": category, "score": score, "bbox": edges});
+        let mut result =
+            json!({"image_id": number, "category_id": category, "score": score, "bbox": edges});
         if let Some(mask) = mask {
             result["segmentation"] = serde_json::to_value(mask).unwrap();
         }
@@ -112,27 +124,34 @@ fn assert_recomputed(run: &Run) -> usize {
         let maps = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         for method in objects.methods() {
             let view = maps.tensor(method).unwrap();
-            let map: Vec<f64> =
-                view.data().chunks_exact(4).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect();
+            let map: Vec<f64> = view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())))
+                .collect();
             let (rows, columns) = (view.shape()[0], view.shape()[1]);
             // The map over the picture: bilinear, half-pixel centres.
             let value = |x: f64, y: f64| {
                 let along = |place: f64, cells: usize, side: u32| {
-                    let at = (place * cells as f64 / f64::from(side) - 0.5).clamp(0.0, cells as f64 - 1.0);
+                    let at = (place * cells as f64 / f64::from(side) - 0.5)
+                        .clamp(0.0, cells as f64 - 1.0);
                     let low = (at.floor() as usize).min(cells - 1);
                     (low, (low + 1).min(cells - 1), at - low as f64)
                 };
                 let (left, right, across) = along(x, columns, width);
                 let (top, bottom, down) = along(y, rows, height);
-                let line =
-                    |row: usize| map[row * columns + left] * (1.0 - across) + map[row * columns + right] * across;
+                let line = |row: usize| {
+                    map[row * columns + left] * (1.0 - across) + map[row * columns + right] * across
+                };
                 line(top) * (1.0 - down) + line(bottom) * down
             };
             if !row[objects.at("mask_pixels")].is_empty() {
                 let mask = Mask::from_compressed(Size::new(width, height), &masks[path]).unwrap();
-                let inside =
-                    (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).filter(|&(x, y)| mask.contains(x, y));
-                let values: Vec<f64> = inside.map(|(x, y)| value(f64::from(x) + 0.5, f64::from(y) + 0.5)).collect();
+                let inside = (0..height)
+                    .flat_map(|y| (0..width).map(move |x| (x, y)))
+                    .filter(|&(x, y)| mask.contains(x, y));
+                let values: Vec<f64> =
+                    inside.map(|(x, y)| value(f64::from(x) + 0.5, f64::from(y) + 0.5)).collect();
                 assert_eq!(values.len() as f64, number(row, "mask_pixels"));
                 let mean = values.iter().sum::<f64>() / values.len() as f64;
                 worst = worst.max((number(row, method) - mean).abs());
@@ -154,8 +173,8 @@ fn masks_are_scored_on_their_pixels_and_boxes_stay_beside_them() {
     assert_eq!(objects.rows.len(), 12);
     assert_eq!(objects.header[8..10], ["grad-cam", "ablation-cam"]);
     assert_eq!(assert_recomputed(&run), 2 * 6);
-    // The box's score stands beside the mask's and differs from it; a region without a mask has its box's in the
-    // method's column.
+    // The box's score stands beside the mask's and differs from it; a region without a mask has its
+    // box's in the method's column.
     for row in &objects.rows {
         let beside = &row[objects.at("grad-cam_box")];
         assert_eq!(row[2] == "Dog", !beside.is_empty(), "{row:?}");
@@ -169,11 +188,17 @@ fn masks_are_scored_on_their_pixels_and_boxes_stay_beside_them() {
         }
     }
     assert_eq!(run.table("grad-cam/association.csv").column("class"), ["Dog", "Tree"]);
-    assert_eq!(run.table("images.csv").rows.len(), 15, "pictures without an entry are pictures without objects");
+    assert_eq!(
+        run.table("images.csv").rows.len(),
+        15,
+        "pictures without an entry are pictures without objects"
+    );
 
     // All formats say the same; a run's regions are those of its file.
     write_coco(&corpus);
-    for (other, flags) in [("coco", &["results.json", "--regions-dataset", "dataset.json"][..]), ("again", &["run"])] {
+    for (other, flags) in
+        [("coco", &["results.json", "--regions-dataset", "dataset.json"][..]), ("again", &["run"])]
+    {
         let mut command = with(&corpus, "analyze", flags);
         ends(command.args(["photos", "--cam", "grad-cam,ablation-cam", "--out", other]), 0);
         assert_same_tables(&run, &corpus.run(other));
@@ -186,7 +211,14 @@ fn every_command_takes_regions_from_a_file() {
     write_lines(&corpus);
     let run = analyzed(&corpus, "run", &["--save-maps"]);
     ends(
-        emocam().current_dir(corpus.path("")).args(["associate", "run", "--importance", "0.2", "--out", "associated"]),
+        emocam().current_dir(corpus.path("")).args([
+            "associate",
+            "run",
+            "--importance",
+            "0.2",
+            "--out",
+            "associated",
+        ]),
         0,
     );
     ends(
@@ -202,7 +234,10 @@ fn every_command_takes_regions_from_a_file() {
         ]),
         0,
     );
-    assert!(corpus.path("rsa/spearman.csv").exists() && corpus.path("associated/grad-cam/counts.csv").exists());
+    assert!(
+        corpus.path("rsa/spearman.csv").exists()
+            && corpus.path("associated/grad-cam/counts.csv").exists()
+    );
 
     let mut explain = with(&corpus, "explain", &["regions.jsonl"]);
     ends(explain.args(["photos/a/picture_2.png", "--corpus", "photos", "--cam", "grad-cam"]), 0);
@@ -211,12 +246,19 @@ fn every_command_takes_regions_from_a_file() {
     assert!(corpus.explained("picture_2.svg").len() > 10_000);
 
     let mut evaluate = with(&corpus, "evaluate", &["regions.jsonl"]);
-    evaluate.args(["photos", "--out", "judged", "--cam", "grad-cam", "--steps", "4", "--limit", "8"]);
+    evaluate
+        .args(["photos", "--out", "judged", "--cam", "grad-cam", "--steps", "4", "--limit", "8"]);
     let said = ends(evaluate.args(["--pointing", "Dog", "--metrics", "deletion"]), 0);
     assert!(said.err.contains("6 of 8 images have a box of Dog"), "{}{}", said.out, said.err);
 
     let mut paste = with(&corpus, "paste", &["regions.jsonl"]);
-    ends(paste.args(["photos", "--out", "pasted", "--at", "Dog", "--focus"]).arg("--object").arg(ball()), 0);
+    ends(
+        paste
+            .args(["photos", "--out", "pasted", "--at", "Dog", "--focus"])
+            .arg("--object")
+            .arg(ball()),
+        0,
+    );
     assert_eq!(corpus.run("pasted").table("paste.csv").column("pastes"), ["6"]);
 
     // Shards merge into the whole, and a run that was cut goes on to the same bytes.
@@ -225,7 +267,10 @@ fn every_command_takes_regions_from_a_file() {
         analyzed(&corpus, &name, &["--shard", shard, "--save-maps"]);
         name
     });
-    ends(emocam().current_dir(corpus.path("")).args(["merge", &first, &second, "--out", "merged"]), 0);
+    ends(
+        emocam().current_dir(corpus.path("")).args(["merge", &first, &second, "--out", "merged"]),
+        0,
+    );
     assert_same_tables(&run, &corpus.run("merged"));
     let torn = analyzed(&corpus, "torn", &["--save-maps"]);
     let records = std::fs::read(torn.path("records.jsonl")).unwrap();
@@ -237,7 +282,15 @@ fn every_command_takes_regions_from_a_file() {
     let text = std::fs::read_to_string(corpus.path("regions.jsonl")).unwrap();
     corpus.write("regions.jsonl", text.replace("0.9", "0.8"));
     let mut other = with(&corpus, "analyze", &["regions.jsonl"]);
-    other.args(["photos", "--cam", "grad-cam,ablation-cam", "--out", "torn", "--save-maps", "--resume"]);
+    other.args([
+        "photos",
+        "--cam",
+        "grad-cam,ablation-cam",
+        "--out",
+        "torn",
+        "--save-maps",
+        "--resume",
+    ]);
     refused(&mut other, &["regions"]);
 }
 
@@ -245,8 +298,8 @@ fn every_command_takes_regions_from_a_file() {
 fn a_box_s_area_is_the_canvas_or_the_picture() {
     let corpus = Corpus::small();
     write_lines(&corpus);
-    let [canvas, picture] =
-        ["canvas", "picture"].map(|area| analyzed(&corpus, area, &["--box-area", area]).table("objects.csv"));
+    let [canvas, picture] = ["canvas", "picture"]
+        .map(|area| analyzed(&corpus, area, &["--box-area", area]).table("objects.csv"));
     assert!(canvas.column("box_area").iter().all(|area| *area == "canvas"));
     assert!(picture.column("box_area").iter().all(|area| *area == "picture"));
     // A box that reaches beyond the picture has padding in it on the canvas, where the map is 0.
@@ -254,8 +307,14 @@ fn a_box_s_area_is_the_canvas_or_the_picture() {
         let trees = objects.rows.iter().filter(|row| row[2] == "Tree");
         trees.map(|row| row[objects.at("grad-cam")].parse().unwrap()).collect()
     });
-    assert!(canvas.iter().zip(&picture).all(|(canvas, picture)| canvas <= picture), "{canvas:?} {picture:?}");
-    assert!(canvas.iter().zip(&picture).any(|(canvas, picture)| canvas < picture), "{canvas:?} {picture:?}");
+    assert!(
+        canvas.iter().zip(&picture).all(|(canvas, picture)| canvas <= picture),
+        "{canvas:?} {picture:?}"
+    );
+    assert!(
+        canvas.iter().zip(&picture).any(|(canvas, picture)| canvas < picture),
+        "{canvas:?} {picture:?}"
+    );
 }
 
 #[test]
@@ -267,14 +326,28 @@ fn regions_that_cannot_be_used_are_named_with_their_place() {
         refused(with(&corpus, "analyze", &[name]).args(["photos", "--out", "x"]), phrases);
         assert!(!corpus.path("x").exists());
     };
-    refuse("a.jsonl", "{\"file\": \"a.png\"}\n{\"file\": \"b.png\", \"label\": 3}\n", &["a.jsonl, line 2"]);
-    refuse("b.jsonl", "{\"file\": \"a.png\", \"label\": \"x\", \"box\": [1, 2, NaN, 3]}\n", &["b.jsonl, line 1"]);
+    refuse(
+        "a.jsonl",
+        "{\"file\": \"a.png\"}\n{\"file\": \"b.png\", \"label\": 3}\n",
+        &["a.jsonl, line 2"],
+    );
+    refuse(
+        "b.jsonl",
+        "{\"file\": \"a.png\", \"label\": \"x\", \"box\": [1, 2, NaN, 3]}\n",
+        &["b.jsonl, line 1"],
+    );
     refuse("c.json", "{\"what\": 1}", &["c.json"]);
-    let rle = "{\"file\": \"a/picture_0.png\", \"label\": \"x\", \"score\": 0.5, \"rle\": {\"size\": [9, 9], \"counts\": [80, 9]}}\n";
+    let rle = "{\"file\": \"a/picture_0.png\", \"label\": \"x\", \"score\": 0.5, \"rle\": \
+               {\"size\": [9, 9], \"counts\": [80, 9]}}\n";
     refuse("d.jsonl", rle, &["d.jsonl, line 1", "81"]);
-    let size = "{\"file\": \"a/picture_0.png\", \"label\": \"x\", \"score\": 0.5, \"box\": [0, 0, 9, 9], \"width\": 9, \"height\": 9}\n";
+    let size = "{\"file\": \"a/picture_0.png\", \"label\": \"x\", \"score\": 0.5, \"box\": [0, 0, \
+                9, 9], \"width\": 9, \"height\": 9}\n";
     corpus.write("e.jsonl", size);
     // Of another picture size: that picture fails and says why, the others go on.
     let said = ends(with(&corpus, "analyze", &["e.jsonl"]).args(["photos", "--out", "sizes"]), 1);
-    assert!(said.err.contains("a/picture_0.png (regions)") && said.err.contains("9x9"), "{}", said.err);
+    assert!(
+        said.err.contains("a/picture_0.png (regions)") && said.err.contains("9x9"),
+        "{}",
+        said.err
+    );
 }

@@ -36,20 +36,25 @@ fn write_dataset(path: &Path, polygons: bool) {
         let (x, y) = ((number * 7) % 500, (number * 13) % 350);
         let corner = |index: usize| {
             let angle = index as f64 * std::f64::consts::TAU / 12.0;
-            format!("{:.2},{:.2}", x as f64 + 40.0 * (1.0 + angle.cos()), y as f64 + 40.0 * (1.0 + angle.sin()))
+            format!(
+                "{:.2},{:.2}",
+                x as f64 + 40.0 * (1.0 + angle.cos()),
+                y as f64 + 40.0 * (1.0 + angle.sin())
+            )
         };
         let corners = (0..12).map(corner).collect::<Vec<_>>().join(",");
         let segmentation = if polygons { format!("[[{corners}]]") } else { "[]".into() };
         format!(
-            "{{\"id\":{number},\"image_id\":{},\"category_id\":{},\"iscrowd\":0,\"area\":5027.5,\
-             \"bbox\":[{x}.25,{y}.5,80.0,80.0],\"segmentation\":{segmentation}}}",
+            "{{\"id\":{number},\"image_id\":{},\"category_id\":{},\"iscrowd\":0,\"area\":5027.5,\"bbox\":[{x}.25,{y}.5,80.0,80.0],\"segmentation\":{segmentation}}}",
             number % IMAGES,
             1 + number % 80
         )
     });
     write!(file, "],\"images\":[").unwrap();
     list(&mut file, IMAGES, |id| {
-        format!("{{\"id\":{id},\"file_name\":\"folder/{id:012}.jpg\",\"width\":640,\"height\":480}}")
+        format!(
+            "{{\"id\":{id},\"file_name\":\"folder/{id:012}.jpg\",\"width\":640,\"height\":480}}"
+        )
     });
     write!(file, "],\"categories\":[").unwrap();
     list(&mut file, 80, |id| format!("{{\"id\":{},\"name\":\"class {id}\"}}", id + 1));
@@ -63,8 +68,8 @@ fn write_lines(path: &Path) {
         let (x, y) = ((number * 7) % 500, (number * 13) % 350);
         writeln!(
             file,
-            "{{\"file\":\"folder/{:012}.jpg\",\"label\":\"class {}\",\"score\":0.{:03},\
-             \"box\":[{x}.25,{y}.5,{x}.75,{y}.75]}}",
+            "{{\"file\":\"folder/{:012}.jpg\",\"label\":\"class \
+             {}\",\"score\":0.{:03},\"box\":[{x}.25,{y}.5,{x}.75,{y}.75]}}",
             number % IMAGES,
             number % 80,
             number % 1000
@@ -84,7 +89,10 @@ fn measure(name: &str, path: &Path) {
     let joined = known.join(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     assert_eq!((joined.pictures_without_entry, joined.entries_without_picture), (0, 0));
     let (read, both) = (seconds.as_secs_f64(), start.elapsed().as_secs_f64());
-    eprintln!("{name}: {megabytes} MB read in {read:.1} s, joined after {both:.1} s; peak so far {} MB", peak_memory());
+    eprintln!(
+        "{name}: {megabytes} MB read in {read:.1} s, joined after {both:.1} s; peak so far {} MB",
+        peak_memory()
+    );
     assert!(seconds.as_secs() < SECONDS);
 }
 

@@ -27,7 +27,11 @@ fn unescaped(text: &str) -> String {
 
 /// All pages of a report.
 fn pages(folder: &Path) -> Vec<PathBuf> {
-    files_below(folder).iter().filter(|name| name.ends_with(".html")).map(|name| folder.join(name)).collect()
+    files_below(folder)
+        .iter()
+        .filter(|name| name.ends_with(".html"))
+        .map(|name| folder.join(name))
+        .collect()
 }
 
 /// Every link and source of a page leads somewhere: to a file, and in it to the anchor.
@@ -42,10 +46,15 @@ fn assert_links(folder: &Path) -> usize {
             }
             assert!(!link.contains(':'), "{link} leaves the report");
             let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
-            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let target =
+                if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             assert!(target.is_file(), "{}: {link} leads nowhere", path.display());
             if !anchor.is_empty() {
-                assert!(page(&target).contains(&format!("id=\"{anchor}\"")), "{}: {link} has no place", path.display());
+                assert!(
+                    page(&target).contains(&format!("id=\"{anchor}\"")),
+                    "{}: {link} has no place",
+                    path.display()
+                );
             }
             count += 1;
         }
@@ -55,11 +64,14 @@ fn assert_links(folder: &Path) -> usize {
 
 /// The matrix of a page: rows of texts.
 fn matrix(html: &str) -> Vec<Vec<String>> {
-    let table = html.split("<table class=\"heat\">").nth(1).unwrap().split("</table>").next().unwrap();
+    let table =
+        html.split("<table class=\"heat\">").nth(1).unwrap().split("</table>").next().unwrap();
     let body = table.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
     let cell = Regex::new(r"(?s)<t[hd][^>]*>(.*?)</t[hd]>").unwrap();
     let tag = Regex::new(r"<[^>]*>").unwrap();
-    let texts = |row: &str| cell.captures_iter(row).map(|of| unescaped(tag.replace_all(&of[1], "").trim())).collect();
+    let texts = |row: &str| {
+        cell.captures_iter(row).map(|of| unescaped(tag.replace_all(&of[1], "").trim())).collect()
+    };
     body.split("</tr>").filter(|row| row.contains("<td")).map(texts).collect()
 }
 
@@ -73,9 +85,14 @@ fn the_page_says_what_the_tables_say_and_every_link_leads_somewhere() {
     let html = page(&folder.join("index.html"));
     assert!(assert_links(&folder) > 50);
     let photos = files_below(&folder.join("photos"));
-    assert!(photos.len() > 20 && photos.iter().any(|name| name.ends_with("-small.jpg")), "{photos:?}");
+    assert!(
+        photos.len() > 20 && photos.iter().any(|name| name.ends_with("-small.jpg")),
+        "{photos:?}"
+    );
     let shown = Regex::new("alt=\"([^\"]*\\.[a-z]+): ").unwrap();
-    let shown_on = |path: &PathBuf| shown.captures_iter(&page(path)).map(|of| of[1].to_string()).collect::<Vec<_>>();
+    let shown_on = |path: &PathBuf| {
+        shown.captures_iter(&page(path)).map(|of| of[1].to_string()).collect::<Vec<_>>()
+    };
     let of: BTreeSet<String> = pages(&folder).iter().flat_map(shown_on).collect();
     assert!(of.len() > 5 && of.len() < photos.len() / 2, "{of:?}");
     assert!(
@@ -100,7 +117,11 @@ fn the_page_says_what_the_tables_say_and_every_link_leads_somewhere() {
     let mut images = 0;
     for path in pages(&folder) {
         let html = page(&path);
-        assert!(!html.contains("<script") && !html.contains("javascript:") && html.contains("default-src 'none'"));
+        assert!(
+            !html.contains("<script")
+                && !html.contains("javascript:")
+                && html.contains("default-src 'none'")
+        );
         assert_eq!(html.matches("<img ").count(), html.matches(" alt=\"").count());
         assert_eq!(html.matches("<table").count(), html.matches("<caption>").count());
         images += html.matches("<img ").count();
@@ -121,14 +142,23 @@ fn the_same_bytes_for_any_number_of_threads() {
     let files = files_below(&one);
     assert_eq!(files, files_below(&three));
     for file in files {
-        assert!(fs::read(one.join(&file)).unwrap() == fs::read(three.join(&file)).unwrap(), "{file} differs");
+        assert!(
+            fs::read(one.join(&file)).unwrap() == fs::read(three.join(&file)).unwrap(),
+            "{file} differs"
+        );
     }
 }
 
 #[test]
 fn names_are_text_whatever_they_contain() {
     let corpus = Corpus::empty();
-    for name in ["<script>alert(1)</script>.png", "\"'&quot;.png", "new\nline.png", "\u{202e}gnp.png", "a/x.png"] {
+    for name in [
+        "<script>alert(1)</script>.png",
+        "\"'&quot;.png",
+        "new\nline.png",
+        "\u{202e}gnp.png",
+        "a/x.png",
+    ] {
         corpus.add(name, "emonet/picture_0.png");
     }
     let run = corpus.analyzed("run");
@@ -141,9 +171,10 @@ fn names_are_text_whatever_they_contain() {
     ends(report(&run).args(["--importance", "0"]), 0);
     assert_links(&run.path("report"));
     let allowed: BTreeSet<&str> = [
-        "!DOCTYPE", "html", "head", "meta", "title", "style", "body", "a", "h1", "h2", "h3", "h4", "nav", "ul", "li",
-        "main", "footer", "p", "section", "div", "table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td",
-        "span", "img", "br", "strong", "code", "dl", "dt", "dd", "details", "summary", "pre",
+        "!DOCTYPE", "html", "head", "meta", "title", "style", "body", "a", "h1", "h2", "h3", "h4",
+        "nav", "ul", "li", "main", "footer", "p", "section", "div", "table", "caption", "thead",
+        "tbody", "tfoot", "tr", "th", "td", "span", "img", "br", "strong", "code", "dl", "dt",
+        "dd", "details", "summary", "pre",
     ]
     .into();
     let tags = Regex::new(r"<([!a-zA-Z][a-zA-Z0-9]*)").unwrap();
@@ -202,7 +233,8 @@ fn a_hundred_thousand_records_make_a_small_page() {
     let methods = ["grad-cam".to_string()];
     let mut writer = RecordWriter::open(&run.path("records.jsonl")).unwrap();
     for chunk in 25..100 {
-        let records: Vec<_> = (0..1000).map(|at| invented(1000 * chunk + at, 12, 601, &methods)).collect();
+        let records: Vec<_> =
+            (0..1000).map(|at| invented(1000 * chunk + at, 12, 601, &methods)).collect();
         writer.append(&records).unwrap();
     }
     drop(writer);
@@ -210,12 +242,18 @@ fn a_hundred_thousand_records_make_a_small_page() {
     let clock = std::time::Instant::now();
     ends(report(&run).args(["--examples", "0"]), 0);
     let html = page(&run.path("report/index.html"));
-    eprintln!("a page of {} bytes of 100,000 records in {:.1} s", html.len(), clock.elapsed().as_secs_f64());
+    eprintln!(
+        "a page of {} bytes of 100,000 records in {:.1} s",
+        html.len(),
+        clock.elapsed().as_secs_f64()
+    );
     assert!(html.len() < 2_000_000, "{}", html.len());
     let table: Table = run.table("grad-cam/association.csv");
     assert_eq!(matrix(&html)[0].len(), table.header.len());
     // The last label has no image.
-    assert!(matrix(&html).iter().all(|row| row[20].is_empty()) && html.contains("<td class=\"none\">"));
+    assert!(
+        matrix(&html).iter().all(|row| row[20].is_empty()) && html.contains("<td class=\"none\">")
+    );
 }
 
 #[test]
@@ -229,7 +267,9 @@ fn a_browser_shows_it_without_complaint_and_leads_to_the_photos_by_keyboard_alon
         let Some(mut browser) = Browser::start(width) else { return };
         for page in [run.path("report/index.html"), corpus.path("single/index.html")] {
             browser.open(&page);
-            let overflow = browser.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            let overflow = browser.value(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+            );
             assert_eq!(overflow, 0, "{} is wider than {width} pixels", page.display());
         }
         browser.open(&run.path("report/index.html"));
@@ -237,11 +277,16 @@ fn a_browser_shows_it_without_complaint_and_leads_to_the_photos_by_keyboard_alon
         let share = browser.value("document.activeElement.textContent");
         browser.enter();
         let place = browser.value("location.href");
-        assert!(place.as_str().unwrap().contains("/class-") && place.as_str().unwrap().contains("-label-"), "{place}");
+        assert!(
+            place.as_str().unwrap().contains("/class-")
+                && place.as_str().unwrap().contains("-label-"),
+            "{place}"
+        );
         // The numbers of the cell are in the row that it leads to.
         let row = browser.value("document.querySelector(':target').children[3].textContent");
         assert!(row.as_str().unwrap().starts_with(share.as_str().unwrap()), "{row}, {share}");
-        let overflow = browser.value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        let overflow = browser
+            .value("document.documentElement.scrollWidth - document.documentElement.clientWidth");
         assert_eq!(overflow, 0, "a page of a class is wider than {width} pixels");
         browser.tab_until("element.matches('a') && element.querySelector('img') !== null");
         browser.enter();
@@ -282,7 +327,10 @@ fn channels_and_what_lies_outside_all_regions_are_told_where_the_run_knows_them(
         .unwrap();
     let rows = html.split("Channels that respond").nth(1).unwrap();
     let first = rows.split("<tbody>").nth(1).unwrap().split("</tr>").next().unwrap();
-    assert!(first.contains(&format!("<th scope=\"row\">{}</th><td>{}</td>", best[0], best[1])), "{first}, {best:?}");
+    assert!(
+        first.contains(&format!("<th scope=\"row\">{}</th><td>{}</td>", best[0], best[1])),
+        "{first}, {best:?}"
+    );
 }
 
 #[test]
@@ -304,8 +352,15 @@ fn the_page_says_with_which_settings_the_tables_were_made_and_how_pictures_reach
     let mut associate = emocam();
     ends(associate.arg("associate").arg(&run.folder).args(["--min-images", "1"]), 0);
     let after = html();
-    assert!(settings(&after).contains("\nmin_images = 1\n") && after.contains(made), "{}", settings(&after));
-    assert!(after.contains("cells that were tested stand out") && !after.contains(" 1 images"), "{after}");
+    assert!(
+        settings(&after).contains("\nmin_images = 1\n") && after.contains(made),
+        "{}",
+        settings(&after)
+    );
+    assert!(
+        after.contains("cells that were tested stand out") && !after.contains(" 1 images"),
+        "{after}"
+    );
     let forest = fs::read_to_string(run.path("grad-cam/forest.svg")).unwrap();
     assert!(forest.contains("important in at least 1 image."), "{forest}");
 }
@@ -322,15 +377,21 @@ fn all_classes_that_are_important_in_the_most_images_are_named() {
         let html = unescaped(&page(&run.path("report/index.html")));
         let counts = run.table("grad-cam/counts.csv");
         let (_, rows) = counts.rows.split_last().unwrap();
-        let sum = |row: &Vec<String>| row[1..].iter().map(|cell| cell.parse::<u64>().unwrap()).sum::<u64>();
+        let sum = |row: &Vec<String>| {
+            row[1..].iter().map(|cell| cell.parse::<u64>().unwrap()).sum::<u64>()
+        };
         let most = rows.iter().map(sum).max().unwrap();
-        let names: Vec<&str> = rows.iter().filter(|row| sum(row) == most).map(|row| row[0].as_str()).collect();
+        let names: Vec<&str> =
+            rows.iter().filter(|row| sum(row) == most).map(|row| row[0].as_str()).collect();
         let sentence = match names.as_slice() {
             _ if most == 0 => continue,
-            [one] => format!("{one} is the class that is most often important: in {most} of 15 images"),
+            [one] => {
+                format!("{one} is the class that is most often important: in {most} of 15 images")
+            }
             [first, second] => {
                 format!(
-                    "{first} and {second} are the classes that are most often important: each in {most} of 15 images"
+                    "{first} and {second} are the classes that are most often important: each in \
+                     {most} of 15 images"
                 )
             }
             _ => continue,
@@ -362,7 +423,8 @@ fn a_page_of_a_class_has_no_group_whose_photos_it_has_shown_already() {
         }
         counts
     };
-    // With fifteen photos of a kind the weakest are all there are, and nothing is left for those at random.
+    // With fifteen photos of a kind the weakest are all there are, and nothing is left for those at
+    // random.
     assert!(groups_of("15").iter().all(|&groups| groups > 0));
     assert!(groups_of("1").iter().all(|&groups| groups > 0));
 }

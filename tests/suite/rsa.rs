@@ -4,7 +4,9 @@ use crate::common::corpus::{Corpus, Run, Table, emocam, ends, files_below, refus
 use crate::common::invented::invent_records;
 use crate::common::{json, reference};
 use emocam::rsa::{MatrixFile, MatrixKind};
-use emocam::stats::{Given, Ranks, noise_ceiling, partial_correlation, partial_correlation_given_two};
+use emocam::stats::{
+    Given, Ranks, noise_ceiling, partial_correlation, partial_correlation_given_two,
+};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,13 +37,15 @@ fn matrix(name: &str) -> PathBuf {
     reference(&format!("rsa/{name}.csv"))
 }
 
-/// A square table's names and cells; every cell is empty or a finite number, and the table is symmetric.
+/// A square table's names and cells; every cell is empty or a finite number, and the table is
+/// symmetric.
 fn square(path: &Path) -> (Vec<String>, Vec<Vec<Option<f64>>>) {
     let table = Table::read(path);
     let names = table.header[1..].to_vec();
     assert_eq!(table.column(""), names, "{}", path.display());
     let cell = |text: &String| (!text.is_empty()).then(|| text.parse::<f64>().unwrap());
-    let cells: Vec<Vec<Option<f64>>> = table.rows.iter().map(|row| row[1..].iter().map(cell).collect()).collect();
+    let cells: Vec<Vec<Option<f64>>> =
+        table.rows.iter().map(|row| row[1..].iter().map(cell).collect()).collect();
     for (a, row) in cells.iter().enumerate() {
         for (b, cell) in row.iter().enumerate() {
             assert!(cell.is_none_or(f64::is_finite), "{}", path.display());
@@ -79,7 +83,10 @@ fn the_numbers_are_scipys_and_rsatoolboxs() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let paths: Vec<PathBuf> = names.iter().map(|name| matrix(name)).collect();
-    let said = ends(rsa(&paths.iter().map(PathBuf::as_path).collect::<Vec<_>>()).arg("--out").arg(&out), 0);
+    let said = ends(
+        rsa(&paths.iter().map(PathBuf::as_path).collect::<Vec<_>>()).arg("--out").arg(&out),
+        0,
+    );
     assert_whole(&out);
     for (file, key) in [
         ("spearman.csv", "spearman"),
@@ -90,7 +97,8 @@ fn the_numbers_are_scipys_and_rsatoolboxs() {
     ] {
         let (header, found) = square(&out.join(file));
         assert_eq!(header, names);
-        let expected: Vec<Vec<Option<f64>>> = serde_json::from_value(expected[key].clone()).unwrap();
+        let expected: Vec<Vec<Option<f64>>> =
+            serde_json::from_value(expected[key].clone()).unwrap();
         for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
             assert_eq!(found.is_some(), expected.is_some(), "{file}");
             if let (Some(found), Some(expected)) = (found, expected) {
@@ -102,16 +110,22 @@ fn the_numbers_are_scipys_and_rsatoolboxs() {
     }
     assert!(said.out.starts_with("rank correlation over 780 cells"), "{}", said.out);
     assert_eq!(summary(&out)["labels"].as_array().unwrap().len(), 20);
-    for phrase in ["constant: all compared cells are equal", "1 of 21", "matrices from files have no images"] {
+    for phrase in
+        ["constant: all compared cells are equal", "1 of 21", "matrices from files have no images"]
+    {
         assert!(said.err.contains(phrase), "{}", said.err);
     }
-    // Rows exchanged at random agree by frequency alone, and the test sees it where the naive p does not.
+    // Rows exchanged at random agree by frequency alone, and the test sees it where the naive p
+    // does not.
     let (_, permuted) = square(&out.join("p_permutation.csv"));
     assert_eq!(permuted[0][1], Some(1.0 / 10_001.0));
     assert!(permuted[2][4].unwrap() > 0.01, "{permuted:?}");
     assert!(permuted[3].iter().all(Option::is_none));
     for name in ["spearman_lower.csv", "spearman_upper.csv", "partial.csv"] {
-        assert!(square(&out.join(name)).1.iter().flatten().all(Option::is_none), "{name} needs images");
+        assert!(
+            square(&out.join(name)).1.iter().flatten().all(Option::is_none),
+            "{name} needs images"
+        );
     }
 }
 
@@ -120,7 +134,8 @@ fn ranks(name: &str) -> Ranks {
     let table = MatrixFile::read(&matrix(name), MatrixKind::Shares).unwrap();
     let mut cells: Vec<(&String, &String, f64)> = Vec::new();
     for (class, row) in table.classes.iter().zip(table.cells.chunks_exact(table.labels.len())) {
-        let filled = table.labels.iter().zip(&table.present).zip(row).filter(|((_, present), _)| **present);
+        let filled =
+            table.labels.iter().zip(&table.present).zip(row).filter(|((_, present), _)| **present);
         cells.extend(filled.map(|((label, _), value)| (class, label, *value)));
     }
     // b.csv has another order.
@@ -143,7 +158,9 @@ fn partial_correlations_are_those_of_residuals() {
                 ("partial", given(&z).and_then(|z| partial_correlation(x.spearman(&y)?, z.x, z.y))),
                 (
                     "partial_of_two",
-                    given(&z).and_then(|z| partial_correlation_given_two(x.spearman(&y)?, z, given(&w)?, zw)),
+                    given(&z).and_then(|z| {
+                        partial_correlation_given_two(x.spearman(&y)?, z, given(&w)?, zw)
+                    }),
                 ),
             ] {
                 let expected = expected[key][a][b].as_f64();
@@ -166,8 +183,12 @@ fn noise_ceilings_are_rsatoolboxs() {
     let ceilings = expected["ceilings"].as_array().unwrap();
     assert_eq!(ceilings.len(), 3);
     for ceiling in ceilings {
-        let subjects: Vec<Ranks> =
-            ceiling["subjects"].as_array().unwrap().iter().map(|name| ranks(name.as_str().unwrap())).collect();
+        let subjects: Vec<Ranks> = ceiling["subjects"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| ranks(name.as_str().unwrap()))
+            .collect();
         let (lower, upper) = noise_ceiling(&subjects).unwrap();
         approx::assert_abs_diff_eq!(lower, ceiling["lower"].as_f64().unwrap(), epsilon = 1e-9);
         approx::assert_abs_diff_eq!(upper, ceiling["upper"].as_f64().unwrap(), epsilon = 1e-9);
@@ -186,7 +207,10 @@ fn counts_of_every_column_are_compared_unless_shares_are_asked_for() {
     let corpus = Corpus::small();
     let run = analyzed(&corpus, "run", &[]);
     let out = corpus.path("counted");
-    let counted = ends(emocam().arg("rsa").arg(&run.folder).args(["--resamples", "100", "--out"]).arg(&out), 0);
+    let counted = ends(
+        emocam().arg("rsa").arg(&run.folder).args(["--resamples", "100", "--out"]).arg(&out),
+        0,
+    );
     assert!(!counted.err.contains("labels left out"), "{}", counted.err);
     assert_whole(&out);
     let (names, spearman) = square(&out.join("spearman.csv"));
@@ -195,12 +219,21 @@ fn counts_of_every_column_are_compared_unless_shares_are_asked_for() {
     let ranks = |method: &String| {
         let table = run.table(&format!("{method}/counts.csv"));
         let classes = table.rows.iter().filter(|row| row[0] != "images");
-        Ranks::of(&classes.flat_map(|row| &row[1..]).map(|cell| cell.parse().unwrap()).collect::<Vec<f64>>())
+        Ranks::of(
+            &classes
+                .flat_map(|row| &row[1..])
+                .map(|cell| cell.parse().unwrap())
+                .collect::<Vec<f64>>(),
+        )
     };
     for (a, x) in names.iter().enumerate() {
         for (b, y) in names.iter().enumerate() {
             let found = spearman[a][b].unwrap();
-            approx::assert_abs_diff_eq!(found, ranks(x).spearman(&ranks(y)).unwrap(), epsilon = 1e-12);
+            approx::assert_abs_diff_eq!(
+                found,
+                ranks(x).spearman(&ranks(y)).unwrap(),
+                epsilon = 1e-12
+            );
         }
     }
     // The files say the same; one of shares is compared as it stands, which is said.
@@ -209,10 +242,18 @@ fn counts_of_every_column_are_compared_unless_shares_are_asked_for() {
     ends(emocam().arg("rsa").args([&grad, &lime]).arg("--out").arg(&files), 0);
     let at = |name: &str| names.iter().position(|of| of == name).unwrap();
     let of_files = square(&files.join("spearman.csv")).1[0][1].unwrap();
-    approx::assert_abs_diff_eq!(of_files, spearman[at("grad-cam")][at("lime-cam")].unwrap(), epsilon = 1e-12);
+    approx::assert_abs_diff_eq!(
+        of_files,
+        spearman[at("grad-cam")][at("lime-cam")].unwrap(),
+        epsilon = 1e-12
+    );
     let shares = run.path("grad-cam").join("association.csv");
     let said = ends(emocam().arg("rsa").args([&shares, &lime]).arg("--out").arg(&files), 0);
-    assert!(said.err.contains("as they stand") && said.err.contains("--matrix shares"), "{}", said.err);
+    assert!(
+        said.err.contains("as they stand") && said.err.contains("--matrix shares"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -235,7 +276,12 @@ fn the_methods_of_a_run() {
     );
     assert_eq!(names.len(), 5);
     // The matrices lie in the run: the same cells by another way.
-    let labels = run.table("images.csv").column("label").iter().collect::<std::collections::BTreeSet<_>>().len();
+    let labels = run
+        .table("images.csv")
+        .column("label")
+        .iter()
+        .collect::<std::collections::BTreeSet<_>>()
+        .len();
     let cells = |method: &String| {
         let table = run.table(&format!("{method}/association.csv"));
         let filled = table.rows.iter().flat_map(|row| &row[1..]).filter(|cell| !cell.is_empty());
@@ -247,7 +293,8 @@ fn the_methods_of_a_run() {
             assert_eq!(spearman[a][b], Ranks::of(&cells(x)).spearman(&Ranks::of(&cells(y))));
         }
     }
-    let [lower, upper] = ["spearman_lower.csv", "spearman_upper.csv"].map(|name| square(&out.join(name)).1);
+    let [lower, upper] =
+        ["spearman_lower.csv", "spearman_upper.csv"].map(|name| square(&out.join(name)).1);
     let mut intervals = 0;
     for (lower, upper) in lower.iter().flatten().zip(upper.iter().flatten()) {
         assert_eq!(lower.is_some(), upper.is_some());
@@ -281,7 +328,8 @@ fn seeds_repeat_and_threads_change_nothing() {
     let one = tables("one", "1", "1");
     assert!(one == tables("three", "1", "3"));
     let other = tables("other", "2", "2");
-    let differ: Vec<&str> = (0..TABLES.len()).filter(|&at| one[at] != other[at]).map(|at| TABLES[at]).collect();
+    let differ: Vec<&str> =
+        (0..TABLES.len()).filter(|&at| one[at] != other[at]).map(|at| TABLES[at]).collect();
     assert_eq!(differ, ["p_permutation.csv", "spearman_lower.csv", "spearman_upper.csv"]);
 }
 
@@ -295,19 +343,28 @@ fn runs_and_matrices_together() {
     let said = ends(command.current_dir(corpus.path("")).args(["--importance", "0.5"]), 0);
     assert_whole(&out);
     let (names, spearman) = square(&out.join("spearman.csv"));
-    let methods = ["grad-cam", "ablation-cam", "lime-cam", "lrp-cam", "lift-cam"].map(|name| format!("five/{name}"));
+    let methods = ["grad-cam", "ablation-cam", "lime-cam", "lrp-cam", "lift-cam"]
+        .map(|name| format!("five/{name}"));
     let mut expected: Vec<String> = square(&out.join("p_value.csv")).0;
     expected.sort();
     let mut all = [&methods[..], &["one".to_string(), "grad-cam".to_string()]].concat();
     all.sort();
     assert_eq!(expected, all);
-    assert_eq!(names[5..], ["one", "grad-cam"], "a run of one method has its folder's name, a matrix its method's");
+    assert_eq!(
+        names[5..],
+        ["one", "grad-cam"],
+        "a run of one method has its folder's name, a matrix its method's"
+    );
     let at = |name: &str| names.iter().position(|other| other == name).unwrap();
     // The same pictures and settings in both runs: the same matrix, in every resample.
     let (a, b) = (at("five/grad-cam"), at("one"));
     assert_eq!(spearman[a][b], Some(1.0));
     for name in ["spearman_lower.csv", "spearman_upper.csv"] {
-        assert_eq!(square(&out.join(name)).1[a][b], Some(1.0), "{name}: resamples are shared by path");
+        assert_eq!(
+            square(&out.join(name)).1[a][b],
+            Some(1.0),
+            "{name}: resamples are shared by path"
+        );
     }
     assert!(square(&out.join("partial.csv")).1[a][b].is_some());
     // The matrix in the run was made with another threshold than the one given here.
@@ -320,9 +377,28 @@ fn runs_and_matrices_together() {
     corpus.write("grad-cam.csv", fs::read(one.path("grad-cam/association.csv")).unwrap());
     let mut command = emocam();
     command
-        .args(["rsa", "--matrix", "shares", "--resamples", "0", "--permutations", "0", "--out", "names"])
+        .args([
+            "rsa",
+            "--matrix",
+            "shares",
+            "--resamples",
+            "0",
+            "--permutations",
+            "0",
+            "--out",
+            "names",
+        ])
         .current_dir(corpus.path(""));
-    ends(command.args(["five", "five/grad-cam/counts.csv", "one/grad-cam/counts.csv", "grad-cam.csv", "one"]), 0);
+    ends(
+        command.args([
+            "five",
+            "five/grad-cam/counts.csv",
+            "one/grad-cam/counts.csv",
+            "grad-cam.csv",
+            "one",
+        ]),
+        0,
+    );
     let names = square(&corpus.path("names/spearman.csv")).0;
     let folder = corpus.path("").canonicalize().unwrap();
     let above = folder.file_name().unwrap().to_str().unwrap();
@@ -342,7 +418,9 @@ fn where_nothing_is_defined_cells_are_empty() {
     }
     for name in TABLES {
         let (_, cells) = square(&run.path("rsa").join(name));
-        let zero = |cell: &Option<f64>| if name == "rho_a.csv" { *cell == Some(0.0) } else { cell.is_none() };
+        let zero = |cell: &Option<f64>| {
+            if name == "rho_a.csv" { *cell == Some(0.0) } else { cell.is_none() }
+        };
         assert!(cells.iter().flatten().all(zero), "{name}");
     }
     // One image: correlations, but nothing that needs several.
@@ -354,7 +432,9 @@ fn where_nothing_is_defined_cells_are_empty() {
         assert!(square(&single.path("rsa").join(name)).1.iter().flatten().all(Option::is_none));
     }
     let reliability = Table::read(&single.path("rsa/reliability.csv"));
-    assert!(reliability.rows.iter().all(|row| row[1] == "1" && row[2..].iter().all(String::is_empty)));
+    assert!(
+        reliability.rows.iter().all(|row| row[1] == "1" && row[2..].iter().all(String::is_empty))
+    );
 }
 
 #[test]
@@ -363,11 +443,20 @@ fn what_cannot_be_compared_is_refused() {
     let run = corpus.analyzed("run");
     refused(&mut rsa(&[&run.folder]), &["1 matrix to compare, two are needed", "--cam paper"]);
     refused(&mut rsa(&[&matrix("a"), &matrix("a")]), &["a.csv: is named twice"]);
-    refused(&mut rsa(&[&matrix("a"), &run.folder]), &["run: has the class `Cat`, which", "a.csv has not"]);
+    refused(
+        &mut rsa(&[&matrix("a"), &run.folder]),
+        &["run: has the class `Cat`, which", "a.csv has not"],
+    );
     refused(&mut rsa(&[&matrix("a"), &corpus.path("nowhere")]), &["nowhere"]);
     refused(&mut rsa(&[&corpus.path("photos"), &matrix("a")]), &["photos: is no run directory"]);
-    refused(rsa(&[&matrix("a"), &matrix("b")]).args(["--resamples", "50"]), &["at least 100", "found 50"]);
-    refused(rsa(&[&run.folder, &matrix("a")]).args(["--importance", "2"]), &["importance should be from 0 to 1"]);
+    refused(
+        rsa(&[&matrix("a"), &matrix("b")]).args(["--resamples", "50"]),
+        &["at least 100", "found 50"],
+    );
+    refused(
+        rsa(&[&run.folder, &matrix("a")]).args(["--importance", "2"]),
+        &["importance should be from 0 to 1"],
+    );
     let table = |name: &str, text: &str| {
         corpus.write(name, text);
         corpus.path(name)
@@ -378,14 +467,21 @@ fn what_cannot_be_compared_is_refused() {
     let twice = table("twice.csv", "class,Joy,Awe\nCat,1,2\nCat,0,3\n");
     let empty = table("empty.csv", "class,Joy,Awe\nCat,,2\nOwl,,3\n");
     refused(&mut rsa(&[&first, &less]), &["less.csv: has no class `Owl`, which", "first.csv has"]);
-    refused(&mut rsa(&[&first, &named]), &["named.csv: has the label `Fear`, which", "first.csv has not"]);
+    refused(
+        &mut rsa(&[&first, &named]),
+        &["named.csv: has the label `Fear`, which", "first.csv has not"],
+    );
     refused(&mut rsa(&[&first, &twice]), &["twice.csv: has the class `Cat` twice"]);
-    refused(&mut rsa(&[&first, &empty]), &["2 cells (2 classes, 1 labels) are filled in every matrix, at least 3"]);
+    refused(
+        &mut rsa(&[&first, &empty]),
+        &["2 cells (2 classes, 1 labels) are filled in every matrix, at least 3"],
+    );
     assert!(!corpus.path("rsa").exists() && !run.path("rsa").exists());
 }
 
 #[test]
-#[ignore = "what the release build promises: cargo test --release --test suite rsa:: -- --ignored --nocapture"]
+#[ignore = "what the release build promises: cargo test --release --test suite rsa:: -- --ignored \
+            --nocapture"]
 fn two_thousand_resamples_of_twenty_five_thousand_records_take_less_than_a_minute() {
     let corpus = Corpus::empty();
     corpus.add("a.png", "emonet/picture_0.png");
@@ -394,7 +490,10 @@ fn two_thousand_resamples_of_twenty_five_thousand_records_take_less_than_a_minut
     let clock = Instant::now();
     let said = ends(rsa(&[&run.folder]).env("RAYON_NUM_THREADS", "2"), 0);
     let took = clock.elapsed();
-    eprintln!("{}rsa, 25,000 records of 20 boxes, five methods, 2,000 resamples, two threads: {took:?}", said.out);
+    eprintln!(
+        "{}rsa, 25,000 records of 20 boxes, five methods, 2,000 resamples, two threads: {took:?}",
+        said.out
+    );
     assert_whole(&run.path("rsa"));
     assert_eq!(summary(&run.path("rsa"))["cells"], 601 * 19);
     assert!(took < Duration::from_secs(60), "{took:?}");

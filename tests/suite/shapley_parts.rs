@@ -1,4 +1,5 @@
-//! dnc-shap and object-shap from the command line: values add up, in figures' numbers, tables and saved maps.
+//! dnc-shap and object-shap from the command line: values add up, in figures' numbers, tables and
+//! saved maps.
 
 use crate::common::corpus::{Corpus, Run, Table, emocam, ends, refused, sealed};
 use serde_json::Value;
@@ -17,7 +18,10 @@ fn sum_of_map(file: &Path, name: &str) -> f64 {
     let bytes = std::fs::read(file).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
     let map = tensors.tensor(name).unwrap();
-    map.data().chunks_exact(4).map(|value| f64::from(f32::from_le_bytes(value.try_into().unwrap()))).sum()
+    map.data()
+        .chunks_exact(4)
+        .map(|value| f64::from(f32::from_le_bytes(value.try_into().unwrap())))
+        .sum()
 }
 
 #[test]
@@ -28,7 +32,9 @@ fn what_explain_says_adds_up() {
     for at in 0..8 {
         let path = corpus.path(&format!("explained/picture_{at}.json"));
         let of: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let [grad, dnc, objects] = of["methods"].as_array().unwrap().as_slice() else { panic!("three methods") };
+        let [grad, dnc, objects] = of["methods"].as_array().unwrap().as_slice() else {
+            panic!("three methods")
+        };
         assert!(grad.get("value_all").is_none() && dnc.get("background").is_none());
         let gain = |method: &Value| number(&method["value_all"]) - number(&method["value_nothing"]);
         let signed = sum_of_map(&path.with_extension("safetensors"), "dnc-shap-signed");
@@ -62,37 +68,61 @@ fn a_run_has_values_and_the_matrix_of_effects() {
     };
     let (values, players) = (at(&objects, "object-shap_value"), at(&objects, "object-shap_player"));
     let shares = at(&objects, "object-shap");
-    assert!(shares.iter().zip(&values).all(|(share, value)| share.signum() == value.signum() || *value == 0.0));
+    assert!(
+        shares
+            .iter()
+            .zip(&values)
+            .all(|(share, value)| share.signum() == value.signum() || *value == 0.0)
+    );
     assert!(players.iter().zip(&values).all(|(player, value)| *player > 0.0 || *value == 0.0));
     assert!(at(&images, "object-shap_value_all").iter().all(|value| (0.0..=1.0).contains(value)));
     let effects = std::fs::read(run.path("object-shap/effects.csv")).unwrap();
     assert!(effects.starts_with(b"class,label,images,effect,low,high,most_important\n"));
-    assert!(!run.path("dnc-shap/effects.csv").exists() && !run.path("dnc-shap/effects_matrix.csv").exists());
+    assert!(
+        !run.path("dnc-shap/effects.csv").exists()
+            && !run.path("dnc-shap/effects_matrix.csv").exists()
+    );
     matrices_have_the_table(&run);
     // From the records alone it is the same.
-    ends(emocam().arg("associate").arg(corpus.path("run")).arg("--out").arg(corpus.path("again")), 0);
+    ends(
+        emocam().arg("associate").arg(corpus.path("run")).arg("--out").arg(corpus.path("again")),
+        0,
+    );
     let names = ["effects.csv", "effects_matrix.csv", "most_important_matrix.csv"];
-    for name in names.into_iter().chain(["effects.png", "effects.svg", "most_important.png", "most_important.svg"]) {
-        let read = |run: &str| std::fs::read(corpus.path(run).join("object-shap").join(name)).unwrap();
+    for name in names.into_iter().chain([
+        "effects.png",
+        "effects.svg",
+        "most_important.png",
+        "most_important.svg",
+    ]) {
+        let read =
+            |run: &str| std::fs::read(corpus.path(run).join("object-shap").join(name)).unwrap();
         assert!(read("again") == read("run"), "{name}");
     }
 }
 
-/// The matrices of a run have what effects.csv has, and otherwise empty cells, or 0 for a class that is never the most
-/// important in the pictures of a label.
+/// The matrices of a run have what effects.csv has, and otherwise empty cells, or 0 for a class
+/// that is never the most important in the pictures of a label.
 fn matrices_have_the_table(run: &Run) {
     let table = run.table("object-shap/effects.csv");
     let cell = |row: &[String], name: &str| row[table.at(name)].clone();
-    let [effects, shares] =
-        ["effects", "most_important"].map(|name| run.table(&format!("object-shap/{name}_matrix.csv")));
+    let [effects, shares] = ["effects", "most_important"]
+        .map(|name| run.table(&format!("object-shap/{name}_matrix.csv")));
     let mut filled = 0;
     for (row, share_row) in effects.rows.iter().zip(&shares.rows) {
         for (column, label) in effects.header.iter().enumerate().skip(1) {
-            let known = table.rows.iter().find(|of| cell(of, "class") == row[0] && cell(of, "label") == *label);
+            let known = table
+                .rows
+                .iter()
+                .find(|of| cell(of, "class") == row[0] && cell(of, "label") == *label);
             assert_eq!(row[column], known.map(|of| cell(of, "effect")).unwrap_or_default());
             match known {
                 Some(of) => assert_eq!(share_row[column], cell(of, "most_important")),
-                None => assert!(["", "0"].contains(&share_row[column].as_str()), "{}", share_row[column]),
+                None => assert!(
+                    ["", "0"].contains(&share_row[column].as_str()),
+                    "{}",
+                    share_row[column]
+                ),
             }
             filled += usize::from(known.is_some());
         }
@@ -141,11 +171,15 @@ fn the_last_convolution_by_its_name_is_the_activation() {
         assert_eq!(read(&by_name, name), read(&explained, name), "{name}");
     }
     let text = |run: &Run, name: &str| String::from_utf8(read(run, name)).unwrap();
-    let records = text(&explained, "records.jsonl").replace("\"layer\":\"activation\"", "\"layer\":\"conv5\"");
+    let records = text(&explained, "records.jsonl")
+        .replace("\"layer\":\"activation\"", "\"layer\":\"conv5\"");
     assert_eq!(read(&by_name, "records.jsonl"), sealed(records.as_bytes()));
     assert!(text(&by_name, "run.json").contains("\"at_layer\": \"conv5\""));
     let maps = |run: &Run| -> Vec<Vec<u8>> {
-        let files = walkdir::WalkDir::new(run.path("maps")).sort_by_file_name().into_iter().map(Result::unwrap);
+        let files = walkdir::WalkDir::new(run.path("maps"))
+            .sort_by_file_name()
+            .into_iter()
+            .map(Result::unwrap);
         files.filter(|of| of.path().is_file()).map(|of| std::fs::read(of.path()).unwrap()).collect()
     };
     assert_eq!(maps(&by_name).len(), 3);
@@ -159,11 +193,18 @@ fn what_cannot_be_is_refused() {
         corpus.analyze("run").args(["--cam", "dnc-shap", "--evaluations", "1"]),
         &["--evaluations", "should be a whole number from 2 to 1000000"],
     );
-    refused(corpus.analyze("run").args(["--player-confidence", "1.5"]), &["player_confidence should be from 0 to 1"]);
+    refused(
+        corpus.analyze("run").args(["--player-confidence", "1.5"]),
+        &["player_confidence should be from 0 to 1"],
+    );
     refused(corpus.analyze("run").args(["--fill", "white"]), &["surroundings"]);
     refused(
         corpus.analyze("run").args(["--cam", "dnc-shap", "--at-layer", "fc6"]),
-        &["at-layer `fc6`", "has no layer of this name", "input, activation, conv1, conv2, conv3, conv4, conv5"],
+        &[
+            "at-layer `fc6`",
+            "has no layer of this name",
+            "input, activation, conv1, conv2, conv3, conv4, conv5",
+        ],
     );
     assert!(!corpus.path("run").exists(), "refused before the pass");
 }

@@ -1,4 +1,5 @@
-//! A corpus done in shards and merged: the same bytes as in one run, whatever happened to the shards.
+//! A corpus done in shards and merged: the same bytes as in one run, whatever happened to the
+//! shards.
 
 use crate::common::corpus::{
     Corpus, Run, Said, assert_same_runs, assert_same_tables, emocam, ends, files_below, refused,
@@ -38,7 +39,10 @@ fn two_shards_merged_are_one_run_byte_for_byte() {
     let [first, second] = ["shards/1", "shards/2"].map(|name| corpus.run(name));
     for (run, index) in [(&first, 1), (&second, 2)] {
         let (manifest, failures) = (run.manifest(), run.table("failures.csv").rows.len() as u64);
-        assert_eq!((&manifest["shard"]["index"], &manifest["shard"]["count"]), (&index.into(), &2.into()));
+        assert_eq!(
+            (&manifest["shard"]["index"], &manifest["shard"]["count"]),
+            (&index.into(), &2.into())
+        );
         assert_eq!(manifest["corpus"], corpus.run("whole").manifest()["corpus"]);
         assert_eq!(manifest["outcome"]["failed"], failures);
         assert!(run.table("images.csv").rows.len() >= 3, "a corpus that is one shard tests little");
@@ -52,14 +56,31 @@ fn two_shards_merged_are_one_run_byte_for_byte() {
     assert_eq!(whole.table("failures.csv").rows.len(), 5);
     assert_eq!(merged.files().iter().filter(|name| name.starts_with("maps/")).count(), 15);
     let times = |run: &Run| run.manifest()["outcome"]["timings"].clone();
-    let sum = |key: &str| times(&first)[key].as_f64().unwrap() + times(&second)[key].as_f64().unwrap();
+    let sum =
+        |key: &str| times(&first)[key].as_f64().unwrap() + times(&second)[key].as_f64().unwrap();
     assert_eq!(times(&merged)["images"], 15);
-    approx::assert_abs_diff_eq!(times(&merged)["detect"].as_f64().unwrap(), sum("detect"), epsilon = 1e-9);
+    approx::assert_abs_diff_eq!(
+        times(&merged)["detect"].as_f64().unwrap(),
+        sum("detect"),
+        epsilon = 1e-9
+    );
     assert_eq!(merged.manifest()["merged"][1]["folder"], "shards/2");
 
     // A second look, and going on where nothing is left to do.
-    ends(emocam().current_dir(corpus.path("")).args(["associate", "merged", "--importance", "0.1"]), 0);
-    ends(emocam().current_dir(corpus.path("")).args(["rsa", "merged", "shards/1", "--resamples", "100"]), 0);
+    ends(
+        emocam().current_dir(corpus.path("")).args(["associate", "merged", "--importance", "0.1"]),
+        0,
+    );
+    ends(
+        emocam().current_dir(corpus.path("")).args([
+            "rsa",
+            "merged",
+            "shards/1",
+            "--resamples",
+            "100",
+        ]),
+        0,
+    );
     let said = ends(corpus.analyze("merged").args(methods).arg("--resume"), 1);
     assert!(said.err.contains("17 images, 15 already done"), "{}", said.err);
     assert_eq!(merged.manifest()["merged"][1]["folder"], "shards/2");
@@ -100,7 +121,8 @@ fn without_a_place_a_shard_goes_beside_the_others() {
         ends(corpus.networks().args(["photos", "--shard", &format!("{index}/10")]), 0);
     }
     let runs = fs::read_dir(corpus.path("photos-emocam-shards")).unwrap();
-    let mut names: Vec<_> = runs.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        runs.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!((names.len(), names[0].as_str(), names[9].as_str()), (10, "01-of-10", "10-of-10"));
     ends(&mut merge(&corpus, &["photos-emocam-shards"]), 0);
@@ -121,7 +143,8 @@ fn a_shard_killed_and_one_stopped_are_named_then_resumed_and_merged() {
         assert!(length_of_records(&run) > 0);
     }
     let done = |index| {
-        let text = fs::read_to_string(corpus.path(&format!("shards/{index}/records.jsonl"))).unwrap();
+        let text =
+            fs::read_to_string(corpus.path(&format!("shards/{index}/records.jsonl"))).unwrap();
         let images = corpus.run(&format!("shards/{index}")).manifest()["shard"]["images"].clone();
         format!(
             "shard {index} of 2 (shards/{index}) is not finished: {} of {images} images",
@@ -160,8 +183,10 @@ fn a_picture_that_came_late_takes_its_place() {
         all(&["--resume"]);
     }
     let late = (1..=2).any(|index| {
-        let text = fs::read_to_string(corpus.path(&format!("shards/{index}/records.jsonl"))).unwrap();
-        let paths: Vec<_> = text.lines().map(|line| line.split('"').nth(3).unwrap().to_string()).collect();
+        let text =
+            fs::read_to_string(corpus.path(&format!("shards/{index}/records.jsonl"))).unwrap();
+        let paths: Vec<_> =
+            text.lines().map(|line| line.split('"').nth(3).unwrap().to_string()).collect();
         !paths.is_sorted()
     });
     assert!(late, "no record is out of order");
@@ -178,13 +203,19 @@ fn another_shard_is_not_continued_in_the_same_place() {
         command.arg("--resume").args(flags);
         command
     };
-    refused(&mut resume(&["--shard", "2/2"]), &["made differently", "shard: 1 of 2 then, 2 of 2 now"]);
+    refused(
+        &mut resume(&["--shard", "2/2"]),
+        &["made differently", "shard: 1 of 2 then, 2 of 2 now"],
+    );
     refused(&mut resume(&["--shard", "1/3"]), &["shard: 1 of 2 then, 1 of 3 now"]);
     refused(&mut resume(&[]), &["shard: 1 of 2 then, the whole corpus now"]);
     ends(&mut resume(&["--shard", "1/2"]), 0);
     ends(&mut corpus.analyze("whole"), 0);
     let mut command = corpus.analyze("whole");
-    refused(command.args(["--resume", "--shard", "1/2"]), &["shard: the whole corpus then, 1 of 2 now"]);
+    refused(
+        command.args(["--resume", "--shard", "1/2"]),
+        &["shard: the whole corpus then, 1 of 2 now"],
+    );
 }
 
 #[test]
@@ -201,7 +232,10 @@ fn in_a_job_array_the_shard_is_the_task() {
     ends(&mut task("auto", "0", "3", "0", "2"), 0);
     ends(&mut task("auto", "2", "3", "1", "3"), 0);
     ends(&mut task("auto/3", "3", "1", "3", "3"), 0);
-    refused(&mut task("auto", "3", "2", "1", "3"), &["array of 2 from 1 to 3", "without gaps or steps"]);
+    refused(
+        &mut task("auto", "3", "2", "1", "3"),
+        &["array of 2 from 1 to 3", "without gaps or steps"],
+    );
     refused(&mut task("auto/3", "4", "4", "1", "4"), &["no shard 4 of 3", "--array=1-3"]);
     let mut outside = corpus.networks();
     outside.args(["photos", "--shard", "auto"]).env_remove("SLURM_ARRAY_TASK_ID");
@@ -222,9 +256,11 @@ fn other_numbers_of_threads_and_other_rules_of_counting_are_said() {
     fs::write(second.path("run.json"), manifest.to_string()).unwrap();
     let first = corpus.run("shards/1").manifest()["network_threads"].clone();
     let Said { err, .. } = ends(&mut merge(&corpus, &["shards"]), 0);
-    for phrase in
-        [&format!("{first} threads in shards/1 and 3 in shards/2"), "OMP_NUM_THREADS", "count boxes differently"]
-    {
+    for phrase in [
+        &format!("{first} threads in shards/1 and 3 in shards/2"),
+        "OMP_NUM_THREADS",
+        "count boxes differently",
+    ] {
         assert!(err.contains(phrase), "no \"{phrase}\" in {err}");
     }
     let merged = corpus.run("merged").manifest();
@@ -244,9 +280,17 @@ fn part_of_the_shards_make_a_run_that_can_be_completed() {
     let records = fs::read(third.path("records.jsonl")).unwrap();
     fs::write(third.path("records.jsonl"), &records[..records.len() / 2]).unwrap();
     let manifest = fs::read_to_string(third.path("run.json")).unwrap();
-    fs::write(third.path("run.json"), manifest.replace("\"complete\": true", "\"complete\": false")).unwrap();
+    fs::write(
+        third.path("run.json"),
+        manifest.replace("\"complete\": true", "\"complete\": false"),
+    )
+    .unwrap();
     let Said { err, .. } = ends(merge(&corpus, &["shards"]).arg("--partial"), 0);
-    for phrase in ["shard 1 of 3 is absent", "shard 3 of 3 (shards/3) is not finished", "--resume --out merged"] {
+    for phrase in [
+        "shard 1 of 3 is absent",
+        "shard 3 of 3 (shards/3) is not finished",
+        "--resume --out merged",
+    ] {
         assert!(err.contains(phrase), "no \"{phrase}\" in {err}");
     }
     let merged = corpus.run("merged");
@@ -277,8 +321,16 @@ fn a_tar_is_read_by_one_shard_and_merged_all_the_same() {
         let images = corpus.run(&format!("shards/{index}")).table("images.csv");
         for tar in ["one.tar/", "two.tar/"] {
             let members = images.column("path").iter().filter(|path| path.starts_with(tar)).count();
-            let all = whole.table("images.csv").column("path").iter().filter(|path| path.starts_with(tar)).count();
-            assert!(members == 0 || members == all, "shard {index} has {members} of {all} in {tar}");
+            let all = whole
+                .table("images.csv")
+                .column("path")
+                .iter()
+                .filter(|path| path.starts_with(tar))
+                .count();
+            assert!(
+                members == 0 || members == all,
+                "shard {index} has {members} of {all} in {tar}"
+            );
         }
     }
     ends(&mut merge(&corpus, &["shards/1", "shards/2", "shards/3"]), 0);

@@ -1,12 +1,14 @@
-//! `emocam paste` and `emocam remove` done in shards and merged: the same bytes as in one run, and what is refused. The
-//! networks are the small ones that come with the program, the pictures drawn scenes.
+//! `emocam paste` and `emocam remove` done in shards and merged: the same bytes as in one run, and
+//! what is refused. The networks are the small ones that come with the program, the pictures drawn
+//! scenes.
 
 use crate::common::corpus::{Corpus, Run, assert_same_runs, emocam, ends, refused, sealed};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Six scenes and a picture that cannot be read in `photos`, and `models.toml` with the models of the demo.
+/// Six scenes and a picture that cannot be read in `photos`, and `models.toml` with the models of
+/// the demo.
 fn scenes() -> Corpus {
     let corpus = Corpus::empty();
     let mut draw = emocam();
@@ -28,8 +30,10 @@ fn scenes() -> Corpus {
     };
     let [cfg, weights, names] = ["detector.cfg", "detector.weights", "detector.names"].map(quoted);
     let emotion = quoted("emotion.safetensors");
-    let config =
-        format!("[detector]\ncfg = {cfg}\nweights = {weights}\nnames = {names}\n[emotion]\nweights = {emotion}\n");
+    let config = format!(
+        "[detector]\ncfg = {cfg}\nweights = {weights}\nnames = {names}\n[emotion]\nweights = \
+         {emotion}\n"
+    );
     corpus.write("models.toml", config);
     corpus
 }
@@ -37,7 +41,14 @@ fn scenes() -> Corpus {
 /// `emocam SUBCOMMAND photos --out RUN` with small settings.
 fn experiment(corpus: &Corpus, subcommand: &str, run: &str) -> Command {
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args([subcommand, "photos", "--device", "cpu", "--config", "models.toml"]);
+    command.current_dir(corpus.path("")).args([
+        subcommand,
+        "photos",
+        "--device",
+        "cpu",
+        "--config",
+        "models.toml",
+    ]);
     match subcommand {
         "paste" => command.args(["--controls", "mean"]).arg("--object").arg(object()),
         _ => command.args(["--fills", "mean,surroundings", "--max-regions", "3"]),
@@ -50,7 +61,8 @@ fn object() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models/objects/soccer-ball.png")
 }
 
-/// [`experiment`] on one shard, into `shards/INDEX`; exit status 1 where the picture that cannot be read is in it.
+/// [`experiment`] on one shard, into `shards/INDEX`; exit status 1 where the picture that cannot be
+/// read is in it.
 fn shard(corpus: &Corpus, subcommand: &str, index: u64, count: u64) -> (Command, i32) {
     let mut command = experiment(corpus, subcommand, &format!("shards/{index}"));
     command.args(["--shard", &format!("{index}/{count}")]);
@@ -63,13 +75,22 @@ fn do_shards(corpus: &Corpus, subcommand: &str, count: u64) -> Vec<Run> {
     for index in (1..=count).rev() {
         let (mut command, status) = shard(corpus, subcommand, index, count);
         let said = ends(&mut command, status);
-        assert!(said.err.contains(&format!("shard {index} of {count} of a corpus of 7")), "{}", said.err);
+        assert!(
+            said.err.contains(&format!("shard {index} of {count} of a corpus of 7")),
+            "{}",
+            said.err
+        );
     }
     let runs: Vec<Run> = (1..=count).map(|index| corpus.run(&format!("shards/{index}"))).collect();
-    let images = runs.iter().map(|run| fs::read_to_string(run.path("records.jsonl")).unwrap().lines().count());
+    let images = runs
+        .iter()
+        .map(|run| fs::read_to_string(run.path("records.jsonl")).unwrap().lines().count());
     let images: Vec<usize> = images.collect();
     assert_eq!(images.iter().sum::<usize>(), 6);
-    assert!(images.iter().filter(|&&images| images > 1).count() == 2, "one shard with all tests little: {images:?}");
+    assert!(
+        images.iter().filter(|&&images| images > 1).count() == 2,
+        "one shard with all tests little: {images:?}"
+    );
     runs
 }
 
@@ -103,7 +124,10 @@ fn shards_of_paste_merged_are_one_run_byte_for_byte() {
     }
     let manifest = merged.manifest();
     assert_eq!(manifest["experiment"]["command"], "paste");
-    assert_eq!((&manifest["merged"][2]["folder"], &manifest["outcome"]["done"]), (&"shards/3".into(), &6.into()));
+    assert_eq!(
+        (&manifest["merged"][2]["folder"], &manifest["outcome"]["done"]),
+        (&"shards/3".into(), &6.into())
+    );
     assert_eq!(whole.table("paste.csv").column("images"), ["6"; 2 * 17]);
     assert_eq!(whole.table("failures.csv").column("path"), ["broken.png"]);
     // Nothing is left to do for the command without --shard.
@@ -130,7 +154,11 @@ fn shards_of_remove_cut_off_then_resumed_and_merged_are_one_run_byte_for_byte() 
 
     let whole = corpus.run("whole");
     let said = ends(merge(&corpus, &["shards"], "part").arg("--partial"), 0);
-    assert!(said.err.contains("`emocam remove --resume --out part` without --shard"), "{}", said.err);
+    assert!(
+        said.err.contains("`emocam remove --resume --out part` without --shard"),
+        "{}",
+        said.err
+    );
     let part = corpus.run("part");
     assert!(part.path("removal.csv").exists() && !part.path("failures.csv").exists());
     assert_eq!(part.manifest()["complete"], false);
@@ -159,15 +187,31 @@ fn what_does_not_belong_together_is_refused() {
         assert!(!corpus.path("merged").exists());
     };
     let mixed =
-        ["they are runs of different commands: `emocam paste` in shards/2, `emocam remove` in removed/1; merge those"];
+        ["they are runs of different commands: `emocam paste` in shards/2, `emocam remove` in \
+          removed/1; merge those"];
     refuse(&["removed/1", "shards/2"], &mixed);
-    refuse(&["removed/1", "shards"], &["different commands: `emocam paste` in shards/1, `emocam remove` in removed/1"]);
+    refuse(
+        &["removed/1", "shards"],
+        &["different commands: `emocam paste` in shards/1, `emocam remove` in removed/1"],
+    );
     refuse(&["shards/2"], &["shard 1 of 2 is absent"]);
     for (pointer, value, phrase) in [
-        ("/experiment/settings/scale", serde_json::json!(0.3), "scale: 0.2 in shards/1, 0.3 in shards/2"),
-        ("/configuration/association/min_confidence", 0.5.into(), "association.min_confidence: 0 in shards/1, 0.5 in"),
+        (
+            "/experiment/settings/scale",
+            serde_json::json!(0.3),
+            "scale: 0.2 in shards/1, 0.3 in shards/2",
+        ),
+        (
+            "/configuration/association/min_confidence",
+            0.5.into(),
+            "association.min_confidence: 0 in shards/1, 0.5 in",
+        ),
         ("/models/0/sha256", "00".into(), "00 in shards/2"),
-        ("/experiment/command", "shuffle".into(), "shards/2 is a run of `emocam shuffle`, which is not made in shards"),
+        (
+            "/experiment/command",
+            "shuffle".into(),
+            "shards/2 is a run of `emocam shuffle`, which is not made in shards",
+        ),
     ] {
         let before = change(&shards[1], pointer, value);
         refuse(&["shards"], &[phrase]);
@@ -217,8 +261,10 @@ fn without_a_place_a_shard_goes_beside_the_others() {
         }
     }
     for folder in ["photos-paste-emocam-shards", "emocam-removal-shards"] {
-        let mut names: Vec<_> =
-            fs::read_dir(corpus.path(folder)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut names: Vec<_> = fs::read_dir(corpus.path(folder))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         names.sort();
         assert_eq!(names, ["1-of-2", "2-of-2"]);
         ends(&mut merge(&corpus, &[folder], &format!("{folder}-merged")), 1);

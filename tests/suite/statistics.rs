@@ -1,12 +1,14 @@
-//! Statistics of cells: `statistics.csv` against scipy and statsmodels (`scripts/reference/cell_statistics.py`), and
-//! what the commands make of it.
+//! Statistics of cells: `statistics.csv` against scipy and statsmodels
+//! (`scripts/reference/cell_statistics.py`), and what the commands make of it.
 
 use crate::common::corpus::{Corpus, Run, Table, emocam, ends, refused};
 use crate::common::invented::invent_records;
 use crate::common::json;
 use emocam::associate::{COLUMNS, CellTable, Counts, NestedClasses};
 use emocam::config::AssociationConfig;
-use emocam::stats::{PairedShares, TwoByTwo, benjamini_hochberg, benjamini_yekutieli, cohens_kappa, stratified};
+use emocam::stats::{
+    PairedShares, TwoByTwo, benjamini_hochberg, benjamini_yekutieli, cohens_kappa, stratified,
+};
 use ndarray::Array2;
 use serde_json::Value;
 use std::fs;
@@ -19,7 +21,10 @@ const TOLERANCE: f64 = 1e-9;
 fn counts(table: &Value, of: &str) -> Counts {
     let images: Vec<u64> = serde_json::from_value(table["images"].clone()).unwrap();
     let rows: Vec<Vec<u64>> = serde_json::from_value(table[of].clone()).unwrap();
-    Counts { cells: Array2::from_shape_fn((rows.len(), images.len()), |(row, column)| rows[row][column]), images }
+    Counts {
+        cells: Array2::from_shape_fn((rows.len(), images.len()), |(row, column)| rows[row][column]),
+        images,
+    }
 }
 
 /// A number of the reference, or that there is none.
@@ -46,11 +51,8 @@ fn kappa_strata_and_exchanges_are_statsmodels_and_scipys() {
     }
     for case in reference["stratified"].as_array().unwrap() {
         let tables: Vec<[u64; 4]> = serde_json::from_value(case["tables"].clone()).unwrap();
-        let table = |&[first_with, first_without, second_with, second_without]: &[u64; 4]| TwoByTwo {
-            first_with,
-            first_without,
-            second_with,
-            second_without,
+        let table = |&[first_with, first_without, second_with, second_without]: &[u64; 4]| {
+            TwoByTwo { first_with, first_without, second_with, second_without }
         };
         let found = stratified(&tables.iter().map(table).collect::<Vec<_>>()).unwrap();
         assert_eq!(found.strata as u64, case["strata"].as_u64().unwrap());
@@ -62,7 +64,8 @@ fn kappa_strata_and_exchanges_are_statsmodels_and_scipys() {
         same(found.homogeneity_p_value, &case["homogeneity_p"], "p of homogeneity");
     }
     for case in reference["exchange"].as_array().unwrap() {
-        let paired = PairedShares { counts: serde_json::from_value(case["counts"].clone()).unwrap() };
+        let paired =
+            PairedShares { counts: serde_json::from_value(case["counts"].clone()).unwrap() };
         same(paired.difference(), &case["difference"], "difference");
         same(paired.p_value(), &case["p"], "p of exchanges");
     }
@@ -107,7 +110,8 @@ fn every_column_is_scipys_and_statsmodels() {
                         continue;
                     }
                     number => {
-                        let (cell, number) = (cell.parse::<f64>().unwrap(), number.as_f64().unwrap());
+                        let (cell, number) =
+                            (cell.parse::<f64>().unwrap(), number.as_f64().unwrap());
                         if column.ends_with('p') && number > 0.0 {
                             largest_of_p = largest_of_p.max((cell - number).abs() / number);
                         }
@@ -126,7 +130,8 @@ fn every_column_is_scipys_and_statsmodels() {
 #[test]
 fn q_values_are_statsmodels() {
     for list in json("statistics/cells.json")["multiple"].as_array().unwrap() {
-        let numbers = |name: &str| -> Vec<f64> { serde_json::from_value(list[name].clone()).unwrap() };
+        let numbers =
+            |name: &str| -> Vec<f64> { serde_json::from_value(list[name].clone()).unwrap() };
         let p_values = numbers("p");
         for (found, expected) in [
             (benjamini_hochberg(&p_values), numbers("benjamini_hochberg")),
@@ -159,8 +164,11 @@ fn the_table_is_what_the_counts_are_and_comes_with_every_command() {
     let run = corpus.analyzed("run");
     let table = |folder: &Run| fs::read(folder.path("grad-cam/statistics.csv")).unwrap();
     let header = String::from_utf8(table(&run)).unwrap();
-    let names =
-        ["class", "label"].into_iter().chain(COLUMNS.iter().map(|(name, _)| *name)).collect::<Vec<_>>().join(",");
+    let names = ["class", "label"]
+        .into_iter()
+        .chain(COLUMNS.iter().map(|(name, _)| *name))
+        .collect::<Vec<_>>()
+        .join(",");
     assert!(header.starts_with(&format!("{names},dependent_on\n")), "{header}");
     ends(associate(&run).args(["--min-images", "1"]), 0);
     let statistics = run.table("grad-cam/statistics.csv");
@@ -169,8 +177,11 @@ fn the_table_is_what_the_counts_are_and_comes_with_every_command() {
     let mut cells = 0;
     for row in rows {
         let numbers: Vec<u64> = row[1..].iter().map(|cell| cell.parse().unwrap()).collect();
-        for (column, label) in counts.header.iter().enumerate().skip(1).filter(|(column, _)| images[*column] != "0") {
-            let found = statistics.rows.iter().find(|found| found[0] == row[0] && found[1] == *label);
+        for (column, label) in
+            counts.header.iter().enumerate().skip(1).filter(|(column, _)| images[*column] != "0")
+        {
+            let found =
+                statistics.rows.iter().find(|found| found[0] == row[0] && found[1] == *label);
             if numbers.iter().sum::<u64>() == 0 {
                 assert_eq!(found, None);
                 continue;
@@ -209,7 +220,8 @@ fn a_margin_keeps_the_images_that_the_network_is_sure_of() {
     let before = run.tables();
     ends(associate(&run).args(["--min-margin", &cut.to_string()]), 0);
     let counts = run.table("grad-cam/counts.csv");
-    let kept: u64 = counts.rows.last().unwrap()[1..].iter().map(|cell| cell.parse::<u64>().unwrap()).sum();
+    let kept: u64 =
+        counts.rows.last().unwrap()[1..].iter().map(|cell| cell.parse::<u64>().unwrap()).sum();
     assert_eq!(kept, 8);
     let svg = fs::read_to_string(run.path("grad-cam/heatmap.svg")).unwrap();
     assert!(svg.contains("Only images whose label leads the next one by more than"));
@@ -229,9 +241,14 @@ fn heatmaps_of_other_kinds_diverge_and_are_marked_and_the_preset_is_not() {
     let shares = picture(&[]);
     assert!(!shares.contains("A dot: q"), "the preset has no marks");
     let marked = picture(&["--mark"]);
-    assert!(marked.contains("A dot: q &lt; 0.05") && marked.contains("aria-label=\"Objects and emotions\""));
+    assert!(
+        marked.contains("A dot: q &lt; 0.05")
+            && marked.contains("aria-label=\"Objects and emotions\"")
+    );
     let differences = picture(&["--heatmap", "difference"]);
-    assert!(differences.contains("differences of shares") && differences.contains("A dot: q &lt; 0.05"));
+    assert!(
+        differences.contains("differences of shares") && differences.contains("A dot: q &lt; 0.05")
+    );
     let odds = picture(&["--heatmap", "log-odds", "--min-images", "50"]);
     assert!(odds.contains("log odds ratios") && odds.contains("important in at least 50 images"));
     assert_eq!(picture(&["--heatmap", "shares"]), shares);
@@ -244,15 +261,29 @@ fn a_cell_is_said_in_words_and_nothing_is_written() {
     let run = corpus.analyzed("run");
     let label = run.table("images.csv").column("label")[0].to_string();
     let before = run.files();
-    let said = ends(associate(&run).args(["--explain-cell", "owl", &label.to_lowercase(), "--min-images", "1"]), 0);
+    let said = ends(
+        associate(&run).args(["--explain-cell", "owl", &label.to_lowercase(), "--min-images", "1"]),
+        0,
+    );
     assert!(said.out.starts_with(&format!("grad-cam: Owl, {label}\n")), "{}", said.out);
-    for words in ["of 15 images are labelled", "Meaning: ", "It does not mean", "A box counts when its score"] {
+    for words in [
+        "of 15 images are labelled",
+        "Meaning: ",
+        "It does not mean",
+        "A box counts when its score",
+    ] {
         assert!(said.out.replace("\n  ", " ").contains(words), "{words}: {}", said.out);
     }
     assert!(!said.out.contains("NaN") && said.err.is_empty(), "{}", said.err);
     assert_eq!(run.files(), before);
-    refused(associate(&run).args(["--explain-cell", "Owls", &label]), &["no class `Owls`", "did you mean Owl?"]);
-    refused(associate(&run).args(["--explain-cell", "Owl", "Joyful"]), &["no label `Joyful`", "Joy"]);
+    refused(
+        associate(&run).args(["--explain-cell", "Owls", &label]),
+        &["no class `Owls`", "did you mean Owl?"],
+    );
+    refused(
+        associate(&run).args(["--explain-cell", "Owl", "Joyful"]),
+        &["no label `Joyful`", "Joy"],
+    );
 }
 
 #[test]
@@ -264,7 +295,10 @@ fn the_same_bytes_for_any_number_of_threads_and_quickly() {
         let clock = Instant::now();
         ends(associate(&run).env("RAYON_NUM_THREADS", threads), 0);
         // A figure to look at, not to fail by.
-        eprintln!("associate, 25,000 records of 12 boxes, {threads} threads: {:?}", clock.elapsed());
+        eprintln!(
+            "associate, 25,000 records of 12 boxes, {threads} threads: {:?}",
+            clock.elapsed()
+        );
         tables.push((run.tables(), fs::read(run.path("grad-cam/forest.svg")).unwrap()));
     }
     assert!(tables[0] == tables[1]);
@@ -293,7 +327,8 @@ fn curves_pass_through_the_statistics_of_their_threshold() {
             }
         }
     }
-    let shares: Vec<f64> = curves.column("share")[..17].iter().map(|cell| cell.parse().unwrap()).collect();
+    let shares: Vec<f64> =
+        curves.column("share")[..17].iter().map(|cell| cell.parse().unwrap()).collect();
     assert!(shares.windows(2).all(|pair| pair[0] >= pair[1]), "{shares:?}");
     refused(associate(&run).args(["--curve", "Class 7", "Bliss"]), &["no label `Bliss`"]);
     refused(associate(&run).args(["--curve", "Class 7"]), &["2 values required"]);
@@ -312,7 +347,10 @@ fn boxes_on_maps_of_other_images_say_what_chance_would_give() {
             for method in 0..2 {
                 let again = emocam::associate::scores_from_kept_map(&opened, &record, method)?;
                 for (found, expected) in again.iter().zip(&record.maps[method].scores) {
-                    assert!((found.mean - expected.mean).abs() < 1e-5 && (found.max - expected.max).abs() < 1e-5);
+                    assert!(
+                        (found.mean - expected.mean).abs() < 1e-5
+                            && (found.max - expected.max).abs() < 1e-5
+                    );
                     scored += 1;
                 }
             }

@@ -1,5 +1,5 @@
-//! Runs that are killed, stopped, starved of disk space or fed with broken files: nothing is lost, and what is resumed
-//! ends in the same bytes.
+//! Runs that are killed, stopped, starved of disk space or fed with broken files: nothing is lost,
+//! and what is resumed ends in the same bytes.
 
 use crate::common;
 use crate::common::corpus::{Corpus, assert_counts, assert_same_tables, ends, recount, refused};
@@ -10,12 +10,14 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-/// A sequence of numbers in `[0, 1)`, the same in every run of the tests (a linear congruential generator).
+/// A sequence of numbers in `[0, 1)`, the same in every run of the tests (a linear congruential
+/// generator).
 struct Dice(u64);
 
 impl Dice {
     fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
@@ -39,7 +41,9 @@ fn killed_at_random_moments_and_resumed_the_tables_are_those_of_an_uninterrupted
             }
             _ => wait_for_records(&mut child, &run, length - 1),
         }
-        std::thread::sleep(Duration::from_secs_f64(dice.next() * if kill < 2 { 0.4 } else { 0.05 }));
+        std::thread::sleep(Duration::from_secs_f64(
+            dice.next() * if kill < 2 { 0.4 } else { 0.05 },
+        ));
         child.kill().unwrap();
         let (status, said) = finish(child);
         assert!(status.is_none() || (status == Some(0) && kill >= 11), "{status:?}: {said}");
@@ -51,7 +55,10 @@ fn killed_at_random_moments_and_resumed_the_tables_are_those_of_an_uninterrupted
     assert_eq!(run.table("images.csv").rows.len(), 299);
     assert_eq!(whole.files(), run.files(), "nothing is left half written");
     for picture in ["grad-cam/heatmap.png", "grad-cam/heatmap.svg"] {
-        assert!(fs::read(whole.path(picture)).unwrap() == fs::read(run.path(picture)).unwrap(), "{picture}");
+        assert!(
+            fs::read(whole.path(picture)).unwrap() == fs::read(run.path(picture)).unwrap(),
+            "{picture}"
+        );
     }
 }
 
@@ -82,7 +89,8 @@ fn stopped_by_a_signal_it_says_how_to_go_on_and_goes_on() {
     let corpus = Corpus::of(150);
     // More links to nothing than there are pictures: they must not count as done.
     for number in 0..200 {
-        std::os::unix::fs::symlink("nowhere", corpus.path(&format!("photos/x{number}.png"))).unwrap();
+        std::os::unix::fs::symlink("nowhere", corpus.path(&format!("photos/x{number}.png")))
+            .unwrap();
     }
     ends(&mut corpus.analyze("whole"), 1);
     let run = corpus.run("stopped");
@@ -93,7 +101,9 @@ fn stopped_by_a_signal_it_says_how_to_go_on_and_goes_on() {
         signal(&child, name);
         let (status, said) = finish(child);
         assert_eq!(status, Some(130), "{said}");
-        for phrase in ["stopping after this batch", "of 150 images", "--resume", "emocam associate stopped"] {
+        for phrase in
+            ["stopping after this batch", "of 150 images", "--resume", "emocam associate stopped"]
+        {
             assert!(said.contains(phrase), "no \"{phrase}\" in {said}");
         }
         assert_eq!(run.manifest()["complete"], false);
@@ -116,7 +126,11 @@ fn resuming_is_refused_when_something_differs_and_names_it() {
     let names = "Cat\nOwl\nDog\nTin\n";
     corpus.write("my.names", names);
     let analyze_with = |weights: &str| {
-        let files = [("--class-names", "my.names"), ("--detector-weights", weights), ("--emotion-weights", "my.pt")];
+        let files = [
+            ("--class-names", "my.names"),
+            ("--detector-weights", weights),
+            ("--emotion-weights", "my.pt"),
+        ];
         let mut command = corpus.networks_but(&files);
         command.args(["photos", "--out", "run"]);
         command
@@ -218,10 +232,15 @@ fn every_broken_file_is_a_row_and_every_good_one_is_done() {
 
     let said = ends(&mut corpus.analyze("run"), 1);
     let run = corpus.run("run");
-    assert!(said.err.contains(&format!("{} failed in all; see run/failures.csv", broken.len())), "{}", said.err);
+    assert!(
+        said.err.contains(&format!("{} failed in all; see run/failures.csv", broken.len())),
+        "{}",
+        said.err
+    );
     let failures = run.table("failures.csv");
     assert_eq!(failures.header, ["path", "stage", "cause"]);
-    let found: Vec<_> = failures.rows.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
+    let found: Vec<_> =
+        failures.rows.iter().map(|row| (row[0].as_str(), row[1].as_str())).collect();
     let expected: Vec<_> = broken.iter().map(|(path, stage, _)| (path.as_str(), *stage)).collect();
     assert_eq!(found, expected);
     for (row, (_, _, fragment)) in failures.rows.iter().zip(&broken) {
@@ -250,7 +269,12 @@ fn nothing_but_broken_files_still_makes_a_run() {
     let run = corpus.run("run");
     assert_eq!(run.table("failures.csv").rows.len(), 2);
     assert_eq!(run.table("images.csv").rows.len(), 0);
-    assert!(run.table("grad-cam/association.csv").rows.iter().all(|row| row[1..].iter().all(String::is_empty)));
+    assert!(
+        run.table("grad-cam/association.csv")
+            .rows
+            .iter()
+            .all(|row| row[1..].iter().all(String::is_empty))
+    );
     assert!(!run.path("grad-cam/heatmap.png").exists());
     assert!(said.out.contains("0 images"), "{}", said.out);
 }
@@ -282,7 +306,9 @@ fn an_unreadable_folder_is_a_failure_and_its_siblings_are_done() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::os::unix::process::CommandExt;
     let corpus = Corpus::small();
-    let mode = |name: &str, mode| fs::set_permissions(corpus.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |name: &str, mode| {
+        fs::set_permissions(corpus.path(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
     mode("photos/a", 0o000);
     mode("photos/b/420.jpg", 0o000);
     let mut command = corpus.analyze("run");
@@ -334,7 +360,10 @@ fn a_full_disk_ends_the_run_and_it_goes_on_when_there_is_room() {
         return;
     };
     let full = "No space left on device";
-    refused(&mut corpus.analyze("disk/run"), &["cannot append records to disk/run/records.jsonl", full]);
+    refused(
+        &mut corpus.analyze("disk/run"),
+        &["cannot append records to disk/run/records.jsonl", full],
+    );
     // Room for the records, not for the tables.
     disk.resize(records + 16 + kilobytes("images.csv") + kilobytes("objects.csv") / 2);
     refused(corpus.analyze("disk/run").arg("--resume"), &["disk/run/", ".csv", full]);

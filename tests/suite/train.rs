@@ -1,5 +1,5 @@
-//! `emocam train multi-gap` and `emocam classify` as people use them: data of every layout, kills, full disks, settings
-//! that cannot be, and a trained network in the other commands.
+//! `emocam train multi-gap` and `emocam classify` as people use them: data of every layout, kills,
+//! full disks, settings that cannot be, and a trained network in the other commands.
 
 use crate::common::corpus::{Corpus, emocam, ends, files_below, refused};
 use crate::common::process::{Disk, finish, signal, start};
@@ -44,7 +44,8 @@ fn corpus() -> Corpus {
     for number in 0..30 {
         let scene = Scene::draw(graph(), 5, number, Style::Standard).render();
         let size = scene.size();
-        let pixels = image::RgbImage::from_raw(size.width, size.height, scene.data().to_vec()).unwrap();
+        let pixels =
+            image::RgbImage::from_raw(size.width, size.height, scene.data().to_vec()).unwrap();
         let folder = corpus.path("data").join(["calm", "glad", "sad"][number as usize % 3]);
         fs::create_dir_all(&folder).unwrap();
         pixels.save(folder.join(format!("{number:02}.png"))).unwrap();
@@ -79,8 +80,19 @@ fn a_training_killed_five_times_ends_in_the_same_bytes() {
         finish(child);
     }
     ends(train(&corpus, "drawn", "killed").arg("--resume"), 0);
-    for file in ["model.safetensors", "model.toml", "log.csv", "predictions.csv", "confusion.csv", "curves.svg"] {
-        assert_eq!(bytes(&corpus, &format!("whole/{file}")), bytes(&corpus, &format!("killed/{file}")), "{file}");
+    for file in [
+        "model.safetensors",
+        "model.toml",
+        "log.csv",
+        "predictions.csv",
+        "confusion.csv",
+        "curves.svg",
+    ] {
+        assert_eq!(
+            bytes(&corpus, &format!("whole/{file}")),
+            bytes(&corpus, &format!("killed/{file}")),
+            "{file}"
+        );
     }
     assert_eq!(files_below(&corpus.path("whole")), files_below(&corpus.path("killed")));
     // What is done is done: a further call only reads.
@@ -96,28 +108,58 @@ fn a_stopped_training_says_how_to_go_on() {
     std::thread::sleep(Duration::from_millis(700));
     signal(&child, "-INT");
     let (status, said) = finish(child);
-    assert!(status == Some(130) && said.contains("--resume") || status == Some(0), "{status:?} {said}");
+    assert!(
+        status == Some(130) && said.contains("--resume") || status == Some(0),
+        "{status:?} {said}"
+    );
 }
 
 #[test]
 fn faces_and_the_emotions_of_any_graph_are_learnt() {
     let corpus = corpus();
     let four = format!("drawn={}/configs/graphs/four-emotions.toml", env!("CARGO_MANIFEST_DIR"));
-    let lessons =
-        [("drawn-faces", "faces", "happy,sad,angry,disgusted,neutral"), (&four, "four", "happy,sad,hate,anger")];
+    let lessons = [
+        ("drawn-faces", "faces", "happy,sad,angry,disgusted,neutral"),
+        (&four, "four", "happy,sad,hate,anger"),
+    ];
     for (word, out, labels) in lessons {
         ends(&mut train(&corpus, word, out), 0);
         let card: toml::Table =
-            toml::from_str(&fs::read_to_string(corpus.path(out).join("model.toml")).unwrap()).unwrap();
-        let found: Vec<&str> = card["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap()).collect();
+            toml::from_str(&fs::read_to_string(corpus.path(out).join("model.toml")).unwrap())
+                .unwrap();
+        let found: Vec<&str> = card["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|label| label.as_str().unwrap())
+            .collect();
         assert_eq!(found.join(","), labels);
     }
     refused(&mut train(&corpus, "drawn=nowhere.toml", "none"), &["nowhere.toml"]);
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["world", "--scenes", "2", "--out", "faces", "--graph", "recipe.toml"]);
-    refused(&mut command, &["recipe.toml: not a causal graph", "unknown field", "expected one of `labels`"]);
+    command.current_dir(corpus.path("")).args([
+        "world",
+        "--scenes",
+        "2",
+        "--out",
+        "faces",
+        "--graph",
+        "recipe.toml",
+    ]);
+    refused(
+        &mut command,
+        &["recipe.toml: not a causal graph", "unknown field", "expected one of `labels`"],
+    );
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["validate", "--scenes", "3", "--resamples", "5", "--cam", "grad-cam"]);
+    command.current_dir(corpus.path("")).args([
+        "validate",
+        "--scenes",
+        "3",
+        "--resamples",
+        "5",
+        "--cam",
+        "grad-cam",
+    ]);
     command.args([
         "--device",
         "cpu",
@@ -173,16 +215,27 @@ fn what_cannot_be_is_refused_in_words() {
     refused(&mut train(&corpus, "data", "no2"), &["`sad` is none of the network's"]);
     corpus.write("empty/readme.txt", "no pictures");
     with("");
-    refused(&mut train(&corpus, "empty", "no3"), &["no labelled picture", "a folder for each label"]);
-    for (name, lines) in [("train", "calm/00.png\nglad/01.png\nsad/02.png\n"), ("test", "calm/03.png\n")] {
+    refused(
+        &mut train(&corpus, "empty", "no3"),
+        &["no labelled picture", "a folder for each label"],
+    );
+    for (name, lines) in
+        [("train", "calm/00.png\nglad/01.png\nsad/02.png\n"), ("test", "calm/03.png\n")]
+    {
         corpus.write(&format!("splits/{name}.txt"), lines);
     }
     corpus.write("splits/validation.txt", "calm/06.png\ncalm/00.png\n");
     corpus.write("recipe.toml", RECIPE.replace("[split]", "[split]\nfiles = 'splits'"));
     refused(&mut train(&corpus, "data", "no4"), &["validation.txt, line 2", "train.txt already"]);
-    corpus.write("recipe.toml", RECIPE.replace("'mobilenet_v2'", "'mobilenet_v2'\nweights = 'recipe.toml'"));
+    corpus.write(
+        "recipe.toml",
+        RECIPE.replace("'mobilenet_v2'", "'mobilenet_v2'\nweights = 'recipe.toml'"),
+    );
     refused(&mut train(&corpus, "data", "no5"), &["recipe.toml", "expected weights"]);
-    corpus.write("recipe.toml", RECIPE.replace("[training]", "[training]\noptimiser='sgd'\nrate=1e6\nlargest_norm=0"));
+    corpus.write(
+        "recipe.toml",
+        RECIPE.replace("[training]", "[training]\noptimiser='sgd'\nrate=1e6\nlargest_norm=0"),
+    );
     refused(&mut train(&corpus, "data", "no6"), &["the loss is", "lower rate"]);
     assert!(!corpus.path("no6/model.safetensors").exists());
 }
@@ -198,7 +251,10 @@ fn a_folder_is_gone_on_with_by_the_same_recipe_and_data_alone() {
     corpus.write("recipe.toml", RECIPE);
     fs::remove_file(corpus.path("run/result.json")).unwrap();
     fs::remove_file(corpus.path("data/sad/02.png")).unwrap();
-    refused(train(&corpus, "data", "run").arg("--resume"), &["other settings or other data", "another folder"]);
+    refused(
+        train(&corpus, "data", "run").arg("--resume"),
+        &["other settings or other data", "another folder"],
+    );
 }
 
 #[test]
@@ -211,10 +267,16 @@ fn a_full_disk_ends_a_training_and_it_goes_on_when_there_is_room() {
         eprintln!("skipped: this user may not mount a file system");
         return;
     };
-    refused(&mut train(&corpus, "drawn", "disk/run"), &["checkpoint.safetensors", "No space left on device"]);
+    refused(
+        &mut train(&corpus, "drawn", "disk/run"),
+        &["checkpoint.safetensors", "No space left on device"],
+    );
     disk.resize(8 * size + 4096);
     ends(train(&corpus, "drawn", "disk/run").arg("--resume"), 0);
-    assert_eq!(bytes(&corpus, "whole/model.safetensors"), bytes(&corpus, "disk/run/model.safetensors"));
+    assert_eq!(
+        bytes(&corpus, "whole/model.safetensors"),
+        bytes(&corpus, "disk/run/model.safetensors")
+    );
     drop(disk);
 }
 
@@ -233,7 +295,14 @@ fn a_trained_network_is_explained_by_stream_and_classified() {
     corpus.write("regions.jsonl", lines);
     let with = |command: &str, input: &str, more: &[&str]| {
         let mut made = emocam();
-        made.current_dir(corpus.path("")).args([command, input, "--emotion-weights", weights, "--device", "cpu"]);
+        made.current_dir(corpus.path("")).args([
+            command,
+            input,
+            "--emotion-weights",
+            weights,
+            "--device",
+            "cpu",
+        ]);
         made.args(more);
         made
     };
@@ -243,10 +312,22 @@ fn a_trained_network_is_explained_by_stream_and_classified() {
         assert!(corpus.path(&format!("run/grad-cam@{stream}/association.csv")).is_file());
     }
     let objects = String::from_utf8(bytes(&corpus, "run/objects.csv")).unwrap();
-    assert!(objects.contains("grad-cam@object,xgrad-cam@object,grad-cam@places,xgrad-cam@places"), "{objects}");
+    assert!(
+        objects.contains("grad-cam@object,xgrad-cam@object,grad-cam@places,xgrad-cam@places"),
+        "{objects}"
+    );
 
     // One stream alone gives the numbers it gives beside the other.
-    let alone = ["--regions", "regions.jsonl", "--stream", "places", "--cam", "xgrad-cam", "--out", "places"];
+    let alone = [
+        "--regions",
+        "regions.jsonl",
+        "--stream",
+        "places",
+        "--cam",
+        "xgrad-cam",
+        "--out",
+        "places",
+    ];
     ends(&mut with("analyze", "data", &alone), 0);
     let association = |run: &str| bytes(&corpus, &format!("{run}/association.csv"));
     assert_eq!(association("places/xgrad-cam"), association("run/xgrad-cam@places"));
@@ -254,14 +335,26 @@ fn a_trained_network_is_explained_by_stream_and_classified() {
     ends(&mut with("explain", "data/sad/02.png", &regions), 0);
     let explained = String::from_utf8(bytes(&corpus, "explained/02.json")).unwrap();
     let explained: serde_json::Value = serde_json::from_str(&explained).unwrap();
-    let streams: Vec<&str> =
-        explained["streams"].as_array().unwrap().iter().map(|of| of["stream"].as_str().unwrap()).collect();
-    assert_eq!((streams, explained["methods"].as_array().unwrap().len()), (vec!["object", "places", "anp"], 4));
+    let streams: Vec<&str> = explained["streams"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|of| of["stream"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        (streams, explained["methods"].as_array().unwrap().len()),
+        (vec!["object", "places", "anp"], 4)
+    );
 
     ends(&mut with("classify", "data", &["--out", "answers"]), 0);
     corpus.write("truth.csv", "path,label\ncalm/00.png,Joy\nglad/01.png,Fear\n");
-    let said = ends(&mut with("classify", "data", &["--labels", "truth.csv", "--out", "judged"]), 0);
-    assert!(said.out.contains("of 2\n") && said.out.contains("28 images have no label"), "{}", said.out);
+    let said =
+        ends(&mut with("classify", "data", &["--labels", "truth.csv", "--out", "judged"]), 0);
+    assert!(
+        said.out.contains("of 2\n") && said.out.contains("28 images have no label"),
+        "{}",
+        said.out
+    );
     assert_eq!(
         bytes(&corpus, "answers/records.jsonl"),
         bytes(&corpus, "judged/records.jsonl"),

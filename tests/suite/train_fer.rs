@@ -1,5 +1,5 @@
-//! `emocam train fer` and `emocam train adapt` as people use them: kills, full disks, data that cannot be, folds, and trained
-//! networks in the other commands.
+//! `emocam train fer` and `emocam train adapt` as people use them: kills, full disks, data that
+//! cannot be, folds, and trained networks in the other commands.
 
 use crate::common::corpus::{Corpus, emocam, ends, files_below, refused};
 use crate::common::process::{Disk, finish, signal, start};
@@ -62,7 +62,14 @@ fn fer(corpus: &Corpus, data: &str, out: &str) -> Command {
 
 fn adapt(corpus: &Corpus, out: &str) -> Command {
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["train", "adapt", "--from", "faces/model.safetensors", "--out", out]);
+    command.current_dir(corpus.path("")).args([
+        "train",
+        "adapt",
+        "--from",
+        "faces/model.safetensors",
+        "--out",
+        out,
+    ]);
     command.args(["--source", "drawn-faces", "--recipe", "adapt.toml", "--device", "cpu"]);
     command.args(["--target", &format!("drawn={}", configs("graphs/four-emotions.toml"))]);
     command.args(["--label-map", &configs("expressions-to-emotions.toml")]);
@@ -86,7 +93,8 @@ fn save(corpus: &Corpus, number: u64, name: &str) {
 }
 
 /// Files that a training leaves, killed or not.
-const FILES: [&str; 5] = ["model.safetensors", "model.toml", "log.csv", "predictions.csv", "curves.svg"];
+const FILES: [&str; 5] =
+    ["model.safetensors", "model.toml", "log.csv", "predictions.csv", "curves.svg"];
 
 /// Kills a training at five random moments and lets it end.
 fn killed(corpus: &Corpus, make: &dyn Fn(&str) -> Command) {
@@ -104,7 +112,11 @@ fn killed(corpus: &Corpus, make: &dyn Fn(&str) -> Command) {
     }
     ends(make("killed").arg("--resume"), 0);
     for file in FILES {
-        assert_eq!(bytes(corpus, &format!("whole/{file}")), bytes(corpus, &format!("killed/{file}")), "{file}");
+        assert_eq!(
+            bytes(corpus, &format!("whole/{file}")),
+            bytes(corpus, &format!("killed/{file}")),
+            "{file}"
+        );
     }
     assert_eq!(files_below(&corpus.path("whole")), files_below(&corpus.path("killed")));
 }
@@ -129,9 +141,14 @@ fn an_adaptation_killed_five_times_ends_in_the_same_bytes_and_logs_both_losses()
         log.starts_with("epoch,rate,training_loss,training_accuracy,validation_loss,validation_accuracy,discrepancy\n")
     );
     assert!(log.lines().skip(1).all(|line| line.split(',').all(|cell| !cell.is_empty())), "{log}");
-    let result: serde_json::Value = serde_json::from_slice(&bytes(&corpus, "whole/result.json")).unwrap();
-    let layers: Vec<&str> =
-        result["after"].as_array().unwrap().iter().map(|one| one["layer"].as_str().unwrap()).collect();
+    let result: serde_json::Value =
+        serde_json::from_slice(&bytes(&corpus, "whole/result.json")).unwrap();
+    let layers: Vec<&str> = result["after"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["layer"].as_str().unwrap())
+        .collect();
     assert_eq!((layers, result["labelled"].as_u64()), (vec!["sum", "hidden1", "hidden2"], Some(8)));
 }
 
@@ -140,32 +157,66 @@ fn an_adapted_network_is_explained_like_any_other() {
     let corpus = corpus();
     ends(&mut fer(&corpus, "drawn-faces", "faces"), 0);
     ends(&mut adapt(&corpus, "adapted"), 0);
-    let said = ends(emocam().current_dir(corpus.path("")).args(["models", "check", "adapted/model.safetensors"]), 0);
-    assert!(said.out.contains("facial expressions") && said.out.contains("happy, sad, hate, anger"), "{}", said.out);
+    let said = ends(
+        emocam().current_dir(corpus.path("")).args([
+            "models",
+            "check",
+            "adapted/model.safetensors",
+        ]),
+        0,
+    );
+    assert!(
+        said.out.contains("facial expressions") && said.out.contains("happy, sad, hate, anger"),
+        "{}",
+        said.out
+    );
     for number in 0..3 {
         save(&corpus, number, &format!("photo-{number}.png"));
     }
     let line = |number: usize| {
         format!(
-            "{{\"file\": \"photo-{number}.png\", \"label\": \"Thing\", \"score\": 0.9, \"box\": [10, 20, 150, 120]}}\n"
+            "{{\"file\": \"photo-{number}.png\", \"label\": \"Thing\", \"score\": 0.9, \"box\": \
+             [10, 20, 150, 120]}}\n"
         )
     };
     corpus.write("regions.jsonl", (0..3).map(line).collect::<String>());
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["analyze", "photo-0.png", "photo-1.png", "--device", "cpu"]);
+    command.current_dir(corpus.path("")).args([
+        "analyze",
+        "photo-0.png",
+        "photo-1.png",
+        "--device",
+        "cpu",
+    ]);
     command.args(["--emotion-weights", "adapted/model.safetensors", "--regions", "regions.jsonl"]);
     command.args(["--cam", "grad-cam", "--stream", "all", "--out", "run"]);
     ends(&mut command, 0);
     let record = text(&corpus, "run/records.jsonl");
     assert!(record.contains("grad-cam@b5") && record.contains("grad-cam@sum"), "{record}");
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["explain", "photo-2.png", "--device", "cpu", "--out", "shown"]);
+    command.current_dir(corpus.path("")).args([
+        "explain",
+        "photo-2.png",
+        "--device",
+        "cpu",
+        "--out",
+        "shown",
+    ]);
     command.args(["--emotion-weights", "adapted/model.safetensors", "--regions", "regions.jsonl"]);
     command.args(["--cam", "dnc-shap", "--at-layer", "b3", "--evaluations", "20"]);
     ends(&mut command, 0);
     let lrp = emocam()
         .current_dir(corpus.path(""))
-        .args(["analyze", "photo-0.png", "--regions", "regions.jsonl", "--device", "cpu", "--cam", "lrp-cam"])
+        .args([
+            "analyze",
+            "photo-0.png",
+            "--regions",
+            "regions.jsonl",
+            "--device",
+            "cpu",
+            "--cam",
+            "lrp-cam",
+        ])
         .args(["--emotion-weights", "adapted/model.safetensors", "--out", "no"])
         .output()
         .unwrap();
@@ -190,15 +241,24 @@ fn folds_and_the_study_have_their_tables() {
     let said = ends(adapt(&corpus, "study").arg("--study"), 0);
     assert!(said.out.contains("against labels alone"), "{}", said.out);
     let table = text(&corpus, "study/adaptation.csv");
-    let ways: Vec<&str> = table.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+    let ways: Vec<&str> =
+        table.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
     assert_eq!(ways, ["as-it-is", "none", "mmd"]);
     assert!(
-        corpus.path("study/adaptation.png").exists() && corpus.path("study/mmd-6-seed-2/model.safetensors").exists()
+        corpus.path("study/adaptation.png").exists()
+            && corpus.path("study/mmd-6-seed-2/model.safetensors").exists()
     );
 
     // Other emotions begin with a new last layer, and go on without a discrepancy.
     let mut command = emocam();
-    command.current_dir(corpus.path("")).args(["train", "fer", "--from", "faces/model.safetensors", "--out", "on"]);
+    command.current_dir(corpus.path("")).args([
+        "train",
+        "fer",
+        "--from",
+        "faces/model.safetensors",
+        "--out",
+        "on",
+    ]);
     command.args(["--on", "data", "--recipe", "fer.toml", "--device", "cpu"]);
     ends(&mut command, 0);
     assert!(text(&corpus, "on/model.toml").contains("glad"));
@@ -208,8 +268,10 @@ fn folds_and_the_study_have_their_tables() {
 fn what_cannot_be_is_said_before_anything_is_trained() {
     let corpus = corpus();
     corpus.write("bad.toml", FER.replace("[32, 64]", "[33, 64]"));
-    corpus
-        .write("map.toml", "[labels]\nhappy = \"glee\"\nsad = \"\"\nangry = \"\"\ndisgusted = \"\"\nneutral = \"\"\n");
+    corpus.write(
+        "map.toml",
+        "[labels]\nhappy = \"glee\"\nsad = \"\"\nangry = \"\"\ndisgusted = \"\"\nneutral = \"\"\n",
+    );
     corpus.write("wild.toml", format!("{FER}rate = 1e6\nlargest_norm = 0.0\n"));
     fs::create_dir_all(corpus.path("empty/label")).unwrap();
     fs::write(corpus.path("empty/label/none.txt"), "").unwrap();
@@ -237,8 +299,10 @@ fn what_cannot_be_is_said_before_anything_is_trained() {
         command.args(["--target", target, "--label-map", map]).args(more);
         command
     };
-    let (graph, map) =
-        (format!("drawn={}", configs("graphs/four-emotions.toml")), configs("expressions-to-emotions.toml"));
+    let (graph, map) = (
+        format!("drawn={}", configs("graphs/four-emotions.toml")),
+        configs("expressions-to-emotions.toml"),
+    );
     refused(&mut adapted("a", &graph, "map.toml", &[]), &["`glee`", "happy, sad, hate, anger"]);
     refused(&mut adapted("b", "empty", &map, &[]), &["--target", "empty"]);
     refused(&mut adapted("d", &graph, &map, &["--labelled", "some"]), &["all, none or a number"]);
@@ -262,6 +326,10 @@ fn a_full_disk_is_an_error_after_which_the_training_goes_on() {
     ends(fer(&corpus, "drawn-faces", "disk/run").arg("--resume"), 0);
     ends(&mut fer(&corpus, "drawn-faces", "whole"), 0);
     for file in FILES {
-        assert_eq!(bytes(&corpus, &format!("disk/run/{file}")), bytes(&corpus, &format!("whole/{file}")), "{file}");
+        assert_eq!(
+            bytes(&corpus, &format!("disk/run/{file}")),
+            bytes(&corpus, &format!("whole/{file}")),
+            "{file}"
+        );
     }
 }

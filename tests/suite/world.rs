@@ -1,16 +1,15 @@
-//! The drawn world: the same bytes everywhere, exact boxes, edits that change nothing else, declared rates, other
-//! causal graphs, faces, and the files of `emocam world`.
+//! The drawn world: the same bytes everywhere, exact boxes, edits that change nothing else,
+//! declared rates, other causal graphs, faces, and the files of `emocam world`.
 
-use assert_cmd::assert::OutputAssertExt;
 use emocam::files::sha256;
 use emocam::image::{BoundingBox, Rgb8, Size};
 use emocam::world::{
-    Ambience, CLASSES, CausalGraph, LABELS, Object, Place, Role, Scene, Style, Variant, face_graph, graph,
+    Ambience, CLASSES, CausalGraph, LABELS, Object, Place, Role, Scene, Style, Variant, face_graph,
+    graph,
 };
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const STYLES: [Style; 2] = [Style::Standard, Style::HeldOut];
 
@@ -34,7 +33,10 @@ fn difference(a: &Rgb8, b: &Rgb8) -> Option<BoundingBox> {
 }
 
 fn lies_in(inner: &BoundingBox, outer: &BoundingBox) -> bool {
-    inner.x_min >= outer.x_min && inner.y_min >= outer.y_min && inner.x_max <= outer.x_max && inner.y_max <= outer.y_max
+    inner.x_min >= outer.x_min
+        && inner.y_min >= outer.y_min
+        && inner.x_max <= outer.x_max
+        && inner.y_max <= outer.y_max
 }
 
 /// The smallest box around both.
@@ -48,15 +50,15 @@ fn scenes(count: u64, style: Style) -> impl Iterator<Item = Scene> {
 }
 
 /// The label by the built-in graph, where every scene has one.
-fn label(scene: &Scene) -> usize {
+pub(crate) fn label(scene: &Scene) -> usize {
     graph().label(scene).unwrap()
 }
 
-fn noisy_label(scene: &Scene, rate: f64) -> usize {
+pub(crate) fn noisy_label(scene: &Scene, rate: f64) -> usize {
     graph().noisy_label(scene, rate).unwrap()
 }
 
-fn graph_file(name: &str) -> PathBuf {
+pub(crate) fn graph_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/graphs").join(name)
 }
 
@@ -67,7 +69,8 @@ fn classes_and_labels_have_the_names_of_the_detector_and_of_emonet() {
         assert!(names.lines().any(|name| name == *class), "{class}");
     }
     let card: toml::Table = toml::from_str(include_str!("../../configs/emonet.toml")).unwrap();
-    let labels: Vec<&str> = card["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap()).collect();
+    let labels: Vec<&str> =
+        card["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap()).collect();
     assert_eq!(labels, LABELS);
 }
 
@@ -95,7 +98,8 @@ fn scenes_and_labels_of_the_built_in_graph_are_those_that_networks_were_trained_
         let scene_text = serde_json::to_string(scene).unwrap();
         format!("{scene_text} {} {}\n", LABELS[label(scene)], LABELS[noisy_label(scene, 0.5)])
     };
-    let text: String = STYLES.iter().flat_map(|&style| scenes(500, style)).map(|scene| line(&scene)).collect();
+    let text: String =
+        STYLES.iter().flat_map(|&style| scenes(500, style)).map(|scene| line(&scene)).collect();
     let graph_json = serde_json::to_string_pretty(&graph().to_json()).unwrap();
     insta::assert_snapshot!([text, graph_json].map(|text| sha256(text.as_bytes())).join("\n"), @r"
     57ea67ae670f85c8e0295046788c3838b878471f01323b7c9b8164309b341904
@@ -106,7 +110,8 @@ fn scenes_and_labels_of_the_built_in_graph_are_those_that_networks_were_trained_
 #[test]
 fn faces_are_the_same_bytes_on_every_machine() {
     let digest = |style| {
-        let faces = (0..12).map(|number| sha256(Scene::draw_face(1, number, style).render().data()));
+        let faces =
+            (0..12).map(|number| sha256(Scene::draw_face(1, number, style).render().data()));
         sha256(faces.collect::<String>().as_bytes())
     };
     insta::assert_snapshot!(STYLES.map(digest).join("\n"), @r"
@@ -126,7 +131,11 @@ fn pictures_are_never_square_and_of_many_sizes() {
         *sizes.entry((width, height)).or_insert(0) += 1;
     }
     assert!(sizes.len() > 500);
-    assert!((400..600).contains(&sizes.iter().filter(|((w, h), _)| w > h).map(|(_, count)| count).sum::<i32>()));
+    assert!(
+        (400..600).contains(
+            &sizes.iter().filter(|((w, h), _)| w > h).map(|(_, count)| count).sum::<i32>()
+        )
+    );
 }
 
 /// Counts of a share `rate` in `of` trials lie this near it but for one case in 30,000.
@@ -138,31 +147,51 @@ fn assert_rate(count: usize, of: usize, rate: f64, what: &str) {
 
 /// Counts what is in 6000 scenes of a graph.
 fn assert_declared_rates(graph: &CausalGraph) {
-    let scenes: Vec<Scene> = (0..6000).map(|number| Scene::draw(graph, 20, number, Style::Standard)).collect();
+    let scenes: Vec<Scene> =
+        (0..6000).map(|number| Scene::draw(graph, 20, number, Style::Standard)).collect();
     let labels = graph.occurring();
     for &label in &labels {
-        let of_label: Vec<&Scene> = scenes.iter().filter(|scene| graph.label(scene) == Some(label)).collect();
+        let of_label: Vec<&Scene> =
+            scenes.iter().filter(|scene| graph.label(scene) == Some(label)).collect();
         let (name, of) = (&graph.labels[label], of_label.len());
         assert_rate(of, scenes.len(), 1.0 / labels.len() as f64, name);
-        let with = |is: &dyn Fn(&Object) -> bool| of_label.iter().filter(|s| s.objects.iter().any(is)).count();
+        let with = |is: &dyn Fn(&Object) -> bool| {
+            of_label.iter().filter(|s| s.objects.iter().any(is)).count()
+        };
         for confounder in &graph.confounders {
             let rate = if confounder.with == label { confounder.rate } else { confounder.base };
             let count = with(&|object| object.class == confounder.class);
             assert_rate(count, of, rate, &format!("{} with {name}", CLASSES[confounder.class]));
         }
         for bystander in &graph.bystanders {
-            let is = |o: &Object| o.class == bystander.class && bystander.variants.contains(&o.variant);
-            assert_rate(with(&is), of, bystander.rate, &format!("{} with {name}", CLASSES[bystander.class]));
+            let is =
+                |o: &Object| o.class == bystander.class && bystander.variants.contains(&o.variant);
+            assert_rate(
+                with(&is),
+                of,
+                bystander.rate,
+                &format!("{} with {name}", CLASSES[bystander.class]),
+            );
         }
         let causes: Vec<_> = graph.causes.iter().filter(|cause| cause.label == label).collect();
         for cause in &causes {
-            let count = with(&|object| object.class == cause.class && object.variant == cause.variant);
-            assert_rate(count, of, 1.0 / causes.len() as f64, &format!("{} causes {name}", CLASSES[cause.class]));
+            let count =
+                with(&|object| object.class == cause.class && object.variant == cause.variant);
+            assert_rate(
+                count,
+                of,
+                1.0 / causes.len() as f64,
+                &format!("{} causes {name}", CLASSES[cause.class]),
+            );
         }
     }
     for scene in &scenes {
         assert!(scene.objects.len() <= 6);
-        let causes = scene.objects.iter().filter(|o| matches!(graph.role(o.class, o.variant), Role::Cause(_))).count();
+        let causes = scene
+            .objects
+            .iter()
+            .filter(|o| matches!(graph.role(o.class, o.variant), Role::Cause(_)))
+            .count();
         assert_eq!(causes, usize::from(graph.label(scene) != graph.neutral));
     }
 }
@@ -171,7 +200,8 @@ fn assert_declared_rates(graph: &CausalGraph) {
 fn declared_rates_hold() {
     assert_eq!(graph().occurring().len(), 9);
     assert_declared_rates(graph());
-    let counts: Vec<usize> = scenes(6000, Style::Standard).map(|scene| scene.objects.len()).collect();
+    let counts: Vec<usize> =
+        scenes(6000, Style::Standard).map(|scene| scene.objects.len()).collect();
     assert!(counts.iter().all(|count| (2..=6).contains(count)));
     for objects in 2..=6 {
         assert!(counts.contains(&objects), "no scene of {objects} objects");
@@ -185,8 +215,12 @@ fn four_emotions_are_caused_by_a_face_in_half_of_their_scenes() {
     assert_eq!((four.occurring(), four.neutral), (vec![0, 1, 2, 3], None));
     assert_declared_rates(&four);
     for label in 0..4 {
-        let causes: Vec<&str> =
-            four.causes.iter().filter(|cause| cause.label == label).map(|cause| CLASSES[cause.class]).collect();
+        let causes: Vec<&str> = four
+            .causes
+            .iter()
+            .filter(|cause| cause.label == label)
+            .map(|cause| CLASSES[cause.class])
+            .collect();
         assert_eq!(causes.len(), 2);
         assert_eq!(causes.iter().filter(|class| **class == "Human face").count(), 1, "{causes:?}");
     }
@@ -217,7 +251,8 @@ fn label_noise_has_its_rate_and_takes_only_other_labels_of_the_graph() {
     let scenes: Vec<Scene> = scenes(4000, Style::Standard).collect();
     let labels = graph().occurring();
     for rate in [0.0, 0.1, 0.5, 1.0] {
-        let noisy: Vec<&Scene> = scenes.iter().filter(|scene| noisy_label(scene, rate) != label(scene)).collect();
+        let noisy: Vec<&Scene> =
+            scenes.iter().filter(|scene| noisy_label(scene, rate) != label(scene)).collect();
         assert_rate(noisy.len(), scenes.len(), rate, "noise");
         assert!(noisy.iter().all(|scene| labels.contains(&noisy_label(scene, rate))));
         assert!(noisy.iter().all(|scene| noisy_label(scene, 1.0) == noisy_label(scene, rate)));
@@ -242,10 +277,16 @@ fn the_label_is_that_of_the_graph_after_every_edit() {
     assert_eq!(label_of(vec![]), "Boredom");
     assert_eq!(label_of(vec![object("Human face", Variant::Neutral, 0.4)]), "Boredom");
     assert_eq!(label_of(vec![object("Flower", Variant::Red, 0.3)]), "Romance");
-    assert_eq!(label_of(vec![object("Flower", Variant::Blue, 0.3), object("Candle", Variant::Plain, 0.4)]), "Boredom");
+    assert_eq!(
+        label_of(vec![object("Flower", Variant::Blue, 0.3), object("Candle", Variant::Plain, 0.4)]),
+        "Boredom"
+    );
     for class in ["Balloon", "Football"] {
         assert_eq!(
-            label_of(vec![object(class, Variant::Plain, 0.3), object("Person", Variant::Plain, 0.5)]),
+            label_of(vec![
+                object(class, Variant::Plain, 0.3),
+                object("Person", Variant::Plain, 0.5)
+            ]),
             "Excitement"
         );
     }
@@ -290,13 +331,17 @@ fn boxes_are_those_of_the_pixels_that_change() {
         for (class, name) in CLASSES.iter().enumerate() {
             let mut variants = graph().variants(class);
             variants.extend(
-                face_graph().variants(class).iter().filter(|variant| !graph().variants(class).contains(variant)),
+                face_graph()
+                    .variants(class)
+                    .iter()
+                    .filter(|variant| !graph().variants(class).contains(variant)),
             );
             for (number, variant) in variants.into_iter().enumerate() {
                 let seed = (40 * class + number) as u64;
                 let place = Place { x: 0.47, y: 0.52, size: 0.6, turn: 20.0 };
                 let object = Object { class, variant, place, seed, hidden: 0 };
-                // Where an object has the colour of what is behind it, nothing changes: three backgrounds.
+                // Where an object has the colour of what is behind it, nothing changes: three
+                // backgrounds.
                 let scenes = [1, 2, 3].map(|seed| Scene {
                     size: Size::new(200, 150),
                     style,
@@ -377,163 +422,14 @@ proptest! {
     }
 }
 
-#[test]
-fn the_command_writes_what_the_library_draws() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("new/world");
-    let run = |out: &Path| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_emocam"));
-        command.args(["world", "--scenes", "9", "--seed", "4", "--style", "held-out", "--label-noise", "0.5"]);
-        command.arg("--out").arg(out).assert().success().get_output().stdout.clone()
-    };
-    let stdout = String::from_utf8(run(&out)).unwrap();
-    let counted: u64 = stdout.lines().map(|line| line.split_whitespace().last().unwrap().parse::<u64>().unwrap()).sum();
-    assert_eq!((stdout.lines().count(), counted), (9, 9));
-
-    let mut scenes = csv::Reader::from_path(out.join("scenes.csv")).unwrap();
-    let mut objects = csv::Reader::from_path(out.join("objects.csv")).unwrap();
-    let mut objects = objects.records();
-    for (number, row) in scenes.records().enumerate() {
-        let (row, scene) = (row.unwrap(), Scene::draw(graph(), 4, number as u64, Style::HeldOut));
-        let picture = image::open(out.join(&row[0])).unwrap().into_rgb8();
-        assert_eq!(picture.as_raw(), scene.render().data());
-        let (label, noisy) = (label(&scene), noisy_label(&scene, 0.5));
-        assert_eq!((&row[1], &row[2]), (LABELS[label], LABELS[noisy]));
-        assert_eq!(&row[3], if label == noisy { "no" } else { "yes" });
-        for (at, b) in scene.boxes() {
-            let (cells, object) = (objects.next().unwrap().unwrap(), &scene.objects[at]);
-            let b = [b.x_min, b.y_min, b.x_max, b.y_max].map(|edge| edge.to_string());
-            let at = at.to_string();
-            let role = graph().role(object.class, object.variant).name();
-            let expected = [&row[0], &at, CLASSES[object.class], object.variant.name(), role];
-            let expected: Vec<&str> = expected.into_iter().chain(b.iter().map(String::as_str)).collect();
-            assert_eq!(cells.iter().collect::<Vec<_>>(), expected);
-        }
-    }
-    assert!(objects.next().is_none());
-    let written: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(out.join("graph.json")).unwrap()).unwrap();
-    assert_eq!(written, graph().to_json());
-
-    let before = std::fs::read(out.join("objects.csv")).unwrap();
-    run(&out);
-    assert_eq!(std::fs::read(out.join("objects.csv")).unwrap(), before);
-}
-
-#[test]
-fn the_command_refuses_a_share_above_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_emocam"));
-    command.arg("world").arg("--out").arg(folder.path()).args(["--label-noise", "1.5"]);
-    let output = command.assert().code(2).get_output().clone();
-    assert!(String::from_utf8_lossy(&output.stderr).contains("a share from 0 to 1"));
-}
-
-fn world(out: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_emocam"));
-    command.args(["world", "--seed", "4", "--scenes", "11"]).args(arguments).arg("--out").arg(out);
-    command
-}
-
-#[test]
-fn the_command_draws_from_the_graph_in_a_file() {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, objects) = (graph_file("four-emotions.toml"), folder.path().join("objects"));
-    let four = CausalGraph::load(&file).unwrap();
-    let arguments = ["--graph", file.to_str().unwrap(), "--objects", objects.to_str().unwrap()];
-    let stdout = world(folder.path(), &arguments).assert().success().get_output().stdout.clone();
-    let stdout = String::from_utf8(stdout).unwrap();
-    let printed: Vec<&str> = stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(printed, ["happy", "sad", "hate", "anger"]);
-    let mut table = csv::Reader::from_path(folder.path().join("scenes.csv")).unwrap();
-    for (number, row) in table.records().enumerate() {
-        let (row, scene) = (row.unwrap(), Scene::draw(&four, 4, number as u64, Style::Standard));
-        assert_eq!(row[1], four.labels[four.label(&scene).unwrap()]);
-        let picture = image::open(folder.path().join(&row[0])).unwrap().into_rgb8();
-        assert_eq!(picture.as_raw(), scene.render().data());
-    }
-    let text = std::fs::read_to_string(folder.path().join("graph.json")).unwrap();
-    let written: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((&written, &written["neutral"]), (&four.to_json(), &serde_json::Value::Null));
-    let names = std::fs::read_dir(&objects).unwrap().map(|entry| entry.unwrap().file_name());
-    let cutouts = names.filter(|name| !name.to_string_lossy().starts_with('.')).count();
-    assert_eq!(cutouts, four.kinds().len());
-    assert!(objects.join("human-face-disgusted.png").exists() && !objects.join("boat.png").exists());
-}
-
-#[test]
-fn the_command_writes_parts_and_ambiences_where_they_are_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let read = |name: &str| csv::Reader::from_path(folder.path().join(name)).unwrap();
-    world(folder.path(), &["--graph", "parts", "--parts"]).assert().success();
-    let mut found = Vec::new();
-    for row in read("parts.csv").records().map(Result::unwrap) {
-        let edges: Vec<f32> = (5..9).map(|at| row[at].parse().unwrap()).collect();
-        found.push((row[0].to_string(), row[4].to_string(), edges));
-    }
-    let drawn = (0..11).flat_map(|number| {
-        let scene = Scene::draw(emocam::world::parts_graph(), 4, number, Style::Standard);
-        let name = format!("scene-{number:05}.png");
-        let part = move |part: emocam::world::PartBox| {
-            let b = part.bounding_box;
-            (name.clone(), part.kind.name().to_string(), vec![b.x_min, b.y_min, b.x_max, b.y_max])
-        };
-        scene.part_boxes().into_iter().map(part).collect::<Vec<_>>()
-    });
-    assert_eq!(found, drawn.collect::<Vec<_>>());
-    assert!(found.len() > 20 && !read("scenes.csv").headers().unwrap().iter().any(|name| name == "ambience"));
-    world(folder.path(), &["--graph", "background"]).assert().success();
-    let mut scenes = read("scenes.csv");
-    assert_eq!(scenes.headers().unwrap().iter().next_back(), Some("ambience"));
-    for row in scenes.records().map(Result::unwrap) {
-        let is_ambience = ["Awe", "Anxiety", "Romance", "Entrancement"].contains(&&row[1]);
-        assert_eq!(&row[4] != "usual", is_ambience, "{row:?}");
-    }
-}
-
-#[test]
-fn the_command_draws_faces_as_a_labelled_corpus() {
-    let folder = tempfile::tempdir().unwrap();
-    world(folder.path(), &["--faces", "--style", "held-out"]).assert().success();
-    let corpus = emocam::train::data::collect(&[folder.path().join("scenes.csv")], &Default::default()).unwrap();
-    assert_eq!((corpus.items.len(), corpus.failures.len()), (11, 0));
-    let mut objects = csv::Reader::from_path(folder.path().join("objects.csv")).unwrap();
-    for ((number, item), row) in corpus.items.iter().enumerate().zip(objects.records()) {
-        let (row, scene) = (row.unwrap(), Scene::draw_face(4, number as u64, Style::HeldOut));
-        assert_eq!(item.path, format!("face-{number:05}.png"));
-        let truth = face_graph().label(&scene).unwrap();
-        assert_eq!(corpus.labels[item.label], face_graph().labels[truth]);
-        let shown = ["smiling", "sad", "angry", "disgusted", "neutral"][truth];
-        assert_eq!([&row[0], &row[1], &row[2], &row[3], &row[4]], [&item.path, "0", "Human face", shown, "cause"]);
-        let [left, top, right, bottom] = [5, 6, 7, 8].map(|cell| row[cell].parse::<f32>().unwrap());
-        let longest = (right - left).max(bottom - top) / scene.size.width as f32;
-        assert!((0.7..1.1).contains(&longest), "{longest} of the width");
-    }
-}
-
-#[test]
-fn the_command_refuses_a_graph_that_is_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("mine.toml");
-    std::fs::write(&file, "labels = ['a', 'b']\ncauses = [{ label = 'c', class = 'Dog' }]").unwrap();
-    let refused = |arguments: &[&str], phrases: &[&str]| {
-        let output = world(&folder.path().join("out"), arguments).assert().code(2).get_output().clone();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(phrases.iter().all(|phrase| said.contains(phrase)), "{said}");
-    };
-    let file = file.to_str().unwrap();
-    refused(&["--graph", file], &["mine.toml: causes[0].label: `c` is not known; known: a, b"]);
-    refused(&["--graph", "nowhere.toml"], &["nowhere.toml"]);
-    refused(&["--graph", file, "--faces"], &["cannot be used with"]);
-    assert!(!folder.path().join("out").exists());
-}
-
 /// The pixels in which two pictures differ lie in the box, of which the edges are soft.
 fn differ_only_in(one: &Scene, other: &Scene, place: &BoundingBox, margin: f32) -> bool {
     let (one, other) = (one.render(), other.render());
     let width = one.size().width as usize;
     let pixels = one.data().chunks_exact(3).zip(other.data().chunks_exact(3)).enumerate();
-    let mut changed = pixels.filter(|(_, (a, b))| a != b).map(|(at, _)| ((at % width) as f32, (at / width) as f32));
+    let mut changed = pixels
+        .filter(|(_, (a, b))| a != b)
+        .map(|(at, _)| ((at % width) as f32, (at / width) as f32));
     changed.all(|(x, y)| {
         (place.x_min - margin..place.x_max + margin).contains(&x)
             && (place.y_min - margin..place.y_max + margin).contains(&y)
@@ -552,9 +448,18 @@ fn a_part_lies_in_its_whole_and_nothing_else_changes_without_it() {
             assert!(own.y_min >= whole.y_min && own.y_max <= whole.y_max, "{part:?} {whole:?}");
             let without = scene.without_part(part.object, part.part);
             assert_ne!(without.render(), scene.render(), "{part:?}");
-            // Outlines and what of hair and ears is hidden by the face lie around what is seen of them.
-            assert!(differ_only_in(&scene, &without, own, 0.6 * own.width().max(own.height())), "{part:?}");
-            assert!(!without.part_boxes().iter().any(|other| (other.object, other.part) == (part.object, part.part)));
+            // Outlines and what of hair and ears is hidden by the face lie around what is seen of
+            // them.
+            assert!(
+                differ_only_in(&scene, &without, own, 0.6 * own.width().max(own.height())),
+                "{part:?}"
+            );
+            assert!(
+                !without
+                    .part_boxes()
+                    .iter()
+                    .any(|other| (other.object, other.part) == (part.object, part.part))
+            );
             kinds.insert(part.kind);
         }
     }

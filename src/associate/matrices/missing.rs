@@ -6,7 +6,8 @@ use crate::config::HeatmapKind;
 use crate::names::counted;
 
 impl Matrices {
-    /// Where all images are in one column, so that no class has statistics, a sentence that says so.
+    /// Where all images are in one column, so that no class has statistics, a sentence that says
+    /// so.
     pub fn only_label(&self) -> Option<String> {
         let images = &self.detected.images;
         let label = images.iter().position(|&images| images > 0)?;
@@ -25,8 +26,8 @@ impl Matrices {
         Some(format!("{all} {got} {}: nothing can be compared", self.labels[label]))
     }
 
-    /// For every method that has no heatmap or no forest plot a sentence that says why, unless a picture compares
-    /// labels and there is [`Matrices::only_label`].
+    /// For every method that has no heatmap or no forest plot a sentence that says why, unless a
+    /// picture compares labels and there is [`Matrices::only_label`].
     pub fn missing_pictures(&self) -> Vec<String> {
         let comparable = self.only_label().is_none();
         let heatmap_possible = comparable || self.importance.rule().heatmap == HeatmapKind::Shares;
@@ -50,17 +51,22 @@ impl Matrices {
     fn why_nothing_counts(&self, counts: &Counts) -> Option<String> {
         let rule = self.importance.rule();
         let images: u64 = counts.images.iter().sum();
-        let (some, most) = (counted(images, "image"), counts.cells.rows().into_iter().map(|row| row.sum()).max());
+        let (some, most) =
+            (counted(images, "image"), counts.cells.rows().into_iter().map(|row| row.sum()).max());
         let detected = self.detected.cells.iter().any(|&count| count > 0);
         Some(match most {
             _ if images == 0 => "no image counts".into(),
             _ if !detected && rule.min_confidence > 0.0 => {
-                format!("nothing is detected over a confidence of {} in {some}", rule.min_confidence)
+                format!(
+                    "nothing is detected over a confidence of {} in {some}",
+                    rule.min_confidence
+                )
             }
             _ if !detected => format!("nothing is detected in {some}"),
             None | Some(0) => format!("no box counts in {some}. {}", rule.described()),
             Some(most) if most < rule.min_images => format!(
-                "the most often important class is important in {}; statistics need {} (--min-images)",
+                "the most often important class is important in {}; statistics need {} \
+                 (--min-images)",
                 counted(most, "image"),
                 rule.min_images
             ),

@@ -1,5 +1,5 @@
-//! Pictures of the statistics of cells: heatmaps of differences and of log odds, marks of what chance hardly gives, and
-//! the forest plot.
+//! Pictures of the statistics of cells: heatmaps of differences and of log odds, marks of what
+//! chance hardly gives, and the forest plot.
 
 use super::{Matrices, shown};
 use crate::associate::{CellTable, Counts, MatrixCell};
@@ -34,19 +34,22 @@ fn none_is_sure(tested: usize) -> String {
 }
 
 impl Matrices {
-    /// The rows of the heatmap: of shares the most prominent classes, else those of the surest cells.
+    /// The rows of the heatmap: of shares the most prominent classes, else those of the surest
+    /// cells.
     pub(super) fn heatmap_classes(&self, counts: &Counts, cells: &CellTable) -> Vec<usize> {
         match self.importance.rule().heatmap {
             HeatmapKind::Shares => self.prominent(counts, self.importance.rule().top),
             kind => {
                 let few = counts.labels_of_few(self.importance.rule().min_images);
-                let interval = |cell: &MatrixCell| interval_of(kind)(cell).filter(|_| !few[cell.label]);
+                let interval =
+                    |cell: &MatrixCell| interval_of(kind)(cell).filter(|_| !few[cell.label]);
                 cells.strongest_classes(self.importance.rule().top, interval)
             }
         }
     }
 
-    /// Differences or log odds of classes, red where a label has more and blue where it has less than the others.
+    /// Differences or log odds of classes, red where a label has more and blue where it has less
+    /// than the others.
     pub(super) fn heatmap_of_cells(
         &self,
         method: &str,
@@ -60,17 +63,20 @@ impl Matrices {
             matrix[[cell.class, cell.label]] = interval(cell).map(|interval| interval.value);
         }
         let mut heatmap = self.drawn(&matrix, classes, &counts.images, "statistics.csv");
-        let reach = heatmap.values.iter().flatten().flatten().map(|value| value.abs()).fold(0.0, f64::max);
+        let reach =
+            heatmap.values.iter().flatten().flatten().map(|value| value.abs()).fold(0.0, f64::max);
         let reach = if reach > 0.0 { reach } else { 1.0 };
         heatmap.range = (-reach, reach);
         let (name, value_label) = match self.importance.rule().heatmap {
-            HeatmapKind::LogOdds => ("log odds ratios", "log odds ratio, a label's images against all others"),
+            HeatmapKind::LogOdds => {
+                ("log odds ratios", "log odds ratio, a label's images against all others")
+            }
             _ => ("differences of shares", "share of a label's images less that of all others"),
         };
         heatmap.title = format!("Objects and emotions: {name}");
         heatmap.subtitle = Some(format!(
-            "{method}, {}: how much more often a class is important in an emotion's images than in all others; \
-             the {} classes with the surest cells of {}",
+            "{method}, {}: how much more often a class is important in an emotion's images than in \
+             all others; the {} classes with the surest cells of {}",
             counted(counts.images.iter().sum(), "image"),
             classes.len(),
             self.classes.len()
@@ -83,9 +89,17 @@ impl Matrices {
     }
 
     /// Marks the cells of `classes`, the heatmap's rows, that chance hardly gives.
-    pub(super) fn mark(&self, heatmap: &mut Heatmap, counts: &Counts, cells: &CellTable, classes: &[usize]) {
+    pub(super) fn mark(
+        &self,
+        heatmap: &mut Heatmap,
+        counts: &Counts,
+        cells: &CellTable,
+        classes: &[usize],
+    ) {
         let columns = shown(&counts.images);
-        let is_marked = |class, label| cells.cell(class, label).is_some_and(|cell| cell.important.is_significant());
+        let is_marked = |class, label| {
+            cells.cell(class, label).is_some_and(|cell| cell.important.is_significant())
+        };
         heatmap.marks = (0..classes.len())
             .flat_map(|row| (0..columns.len()).map(move |column| (row, column)))
             .filter(|&(row, column)| is_marked(classes[row], columns[column]))
@@ -104,14 +118,17 @@ impl Matrices {
                 interval: (interval.lower, interval.upper),
                 filled: cell.important.is_significant(),
                 reference: cell.detected.log_odds.map(|odds| odds.value),
-                remark: format!("{} of {}", cell.counts.important_with_label, cell.counts.images_with_label),
+                remark: format!(
+                    "{} of {}",
+                    cell.counts.important_with_label, cell.counts.images_with_label
+                ),
             })
         };
         let rows: Vec<ForestRow> = strongest.iter().filter_map(row).collect();
         let mut notes = vec![
-            "Filled: q < 0.05 (Benjamini-Hochberg, over all cells in statistics.csv). Grey stroke: the log odds ratio \
-             of mere detection, which the detector alone accounts for. Right: images of the label in which the class \
-             is important."
+            "Filled: q < 0.05 (Benjamini-Hochberg, over all cells in statistics.csv). Grey stroke: \
+             the log odds ratio of mere detection, which the detector alone accounts for. Right: \
+             images of the label in which the class is important."
                 .to_string(),
             self.importance.rule().described(),
             self.enough_described(),
@@ -121,20 +138,24 @@ impl Matrices {
         notes.extend(self.warning.iter().map(|warning| format!("Warning: {warning}.")));
         let (shown, tested) = (rows.len(), cells.tested());
         let what = format!(
-            "{method}: log odds ratio with its interval at 95 %, an emotion's images against all others; the {shown} \
-             surest of {}",
+            "{method}: log odds ratio with its interval at 95 %, an emotion's images against all \
+             others; the {shown} surest of {}",
             counted(tested as u64, "cell")
         );
-        let (title, subtitle) = match cells.cells().iter().any(|cell| cell.important.is_significant()) {
-            true => ("The surest associations of objects and emotions", what),
-            false => ("No association is sure", format!("{what}. {}", none_is_sure(tested))),
-        };
+        let (title, subtitle) =
+            match cells.cells().iter().any(|cell| cell.important.is_significant()) {
+                true => ("The surest associations of objects and emotions", what),
+                false => ("No association is sure", format!("{what}. {}", none_is_sure(tested))),
+            };
         Forest { title: title.into(), subtitle, value_label: "log odds ratio".into(), rows, notes }
     }
 
     /// The sentence that says which classes have statistics.
     fn enough_described(&self) -> String {
-        format!("Classes that are important in at least {}.", counted(self.importance.rule().min_images, "image"))
+        format!(
+            "Classes that are important in at least {}.",
+            counted(self.importance.rule().min_images, "image")
+        )
     }
 }
 
@@ -145,12 +166,16 @@ mod tests {
     use crate::associate::{Columns, Importance};
     use crate::config::AssociationConfig;
 
-    /// Two labels of `images` pictures each; the one class is important in `important` of the first.
+    /// Two labels of `images` pictures each; the one class is important in `important` of the
+    /// first.
     fn matrices(images: usize, important: usize) -> Matrices {
         let rule = AssociationConfig { min_images: 1, ..AssociationConfig::default() };
-        let (classes, labels) = (vec!["Tree".to_string()], ["Joy", "Awe"].map(String::from).to_vec());
+        let (classes, labels) =
+            (vec!["Tree".to_string()], ["Joy", "Awe"].map(String::from).to_vec());
         let (mut counts, mut detected) = (Counts::new(1, 2), Counts::new(1, 2));
-        for (label, number) in (0..2).flat_map(|label| (0..images).map(move |number| (label, number))) {
+        for (label, number) in
+            (0..2).flat_map(|label| (0..images).map(move |number| (label, number)))
+        {
             counts.add(label, if label == 0 && number < important { &[0] } else { &[] });
             detected.add(label, &[0]);
         }
@@ -178,12 +203,20 @@ mod tests {
         };
         let sure = forest(20, 15);
         assert_eq!(sure.title, "The surest associations of objects and emotions");
-        assert!(sure.rows.iter().all(|row| row.filled) && sure.subtitle.ends_with("surest of 2 cells"));
+        assert!(
+            sure.rows.iter().all(|row| row.filled) && sure.subtitle.ends_with("surest of 2 cells")
+        );
         let unsure = forest(5, 1);
         assert_eq!(unsure.title, "No association is sure");
-        assert!(unsure.subtitle.ends_with(". 2 cells were tested, and none has q < 0.05."), "{}", unsure.subtitle);
+        assert!(
+            unsure.subtitle.ends_with(". 2 cells were tested, and none has q < 0.05."),
+            "{}",
+            unsure.subtitle
+        );
         assert_eq!(unsure.rows.len(), 2);
-        assert!(unsure.notes.contains(&"Classes that are important in at least 1 image.".to_string()));
+        assert!(
+            unsure.notes.contains(&"Classes that are important in at least 1 image.".to_string())
+        );
     }
 
     #[test]
@@ -196,7 +229,8 @@ mod tests {
         }
         let said = "all 3 images were answered with Joy: nothing can be compared";
         assert_eq!(matrices.only_label().as_deref(), Some(said));
-        let rule = AssociationConfig { min_margin: 0.5, min_images: 9, ..AssociationConfig::default() };
+        let rule =
+            AssociationConfig { min_margin: 0.5, min_images: 9, ..AssociationConfig::default() };
         let importance = Importance::of_picture(&rule, &matrices.classes).unwrap();
         let sure = Matrices { importance, ..matrices };
         assert_eq!(sure.only_label().unwrap(), said.replace("images", "images that count"));

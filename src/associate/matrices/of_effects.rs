@@ -8,18 +8,24 @@ use crate::plot::Heatmap;
 use std::path::{Path, PathBuf};
 
 impl Matrices {
-    /// Writes `effects.csv`, and as matrices of classes x labels with pictures `effects_matrix.csv` and
-    /// `most_important_matrix.csv`; returns the pictures' paths.
+    /// Writes `effects.csv`, and as matrices of classes x labels with pictures `effects_matrix.csv`
+    /// and `most_important_matrix.csv`; returns the pictures' paths.
     ///
     /// # Errors
     /// A file cannot be written.
-    pub(super) fn write_effects(&self, folder: &Path, method: &str, effects: &Effects) -> Result<Vec<PathBuf>> {
+    pub(super) fn write_effects(
+        &self,
+        folder: &Path,
+        method: &str,
+        effects: &Effects,
+    ) -> Result<Vec<PathBuf>> {
         effects.write(&folder.join("effects.csv"), &self.classes, &self.labels, self.seed)?;
         let (classes, labels) = (self.classes.len(), self.labels.len());
         self.matrix(&folder.join("effects_matrix.csv"), &effects.means(classes, labels))?;
         let shares = effects.most_important(classes, labels).association();
         self.matrix(&folder.join("most_important_matrix.csv"), &shares)?;
-        let [values, most] = [self.effects_heatmap(method, effects), self.most_important_heatmap(method, effects)];
+        let [values, most] =
+            [self.effects_heatmap(method, effects), self.most_important_heatmap(method, effects)];
         let pictures = [
             picture(folder, "effects", values.rows.is_empty(), || values.svg())?,
             picture(folder, "most_important", most.rows.is_empty(), || most.svg())?,
@@ -27,7 +33,8 @@ impl Matrices {
         Ok(pictures.into_iter().flatten().collect())
     }
 
-    /// The classes that move the answers most, red where they speak for the answer and blue where against it.
+    /// The classes that move the answers most, red where they speak for the answer and blue where
+    /// against it.
     fn effects_heatmap(&self, method: &str, effects: &Effects) -> Heatmap {
         let rule = self.importance.rule();
         let means = effects.means(self.classes.len(), self.labels.len());
@@ -41,16 +48,16 @@ impl Matrices {
         heatmap.range = (-reach, reach);
         heatmap.title = "What objects do to the answer".into();
         heatmap.subtitle = Some(format!(
-            "{method}, {}: mean value of a class in the images of an emotion that have it; the {} classes of {} \
-             that do most, over all images",
+            "{method}, {}: mean value of a class in the images of an emotion that have it; the {} \
+             classes of {} that do most, over all images",
             counted(images.iter().sum(), "image"),
             classes.len(),
             self.classes.len()
         ));
         heatmap.value_label = "mean value, in units of the score".into();
         heatmap.empty_label = "no image of this label has the class".into();
-        let note = "Positive: for the explained answer; negative: against it. effects.csv has every cell's number of \
-                    images and its bootstrap interval.";
+        let note = "Positive: for the explained answer; negative: against it. effects.csv has \
+                    every cell's number of images and its bootstrap interval.";
         heatmap.notes.insert(0, format!("{note}{}", self.sure_regions()));
         heatmap
     }
@@ -63,8 +70,8 @@ impl Matrices {
         let mut heatmap = self.drawn(&counts.association(), &classes, &counts.images, table);
         heatmap.title = "The most important objects".into();
         heatmap.subtitle = Some(format!(
-            "{method}, {}: share of an emotion's images in which a class is the most important object; the {} \
-             most prominent of {} classes",
+            "{method}, {}: share of an emotion's images in which a class is the most important \
+             object; the {} most prominent of {} classes",
             counted(counts.images.iter().sum(), "image"),
             classes.len(),
             self.classes.len()
@@ -96,14 +103,16 @@ mod tests {
 
     fn matrices() -> Matrices {
         let rule = AssociationConfig { min_images: 1, ..AssociationConfig::default() };
-        let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<String>>();
+        let strings =
+            |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<String>>();
         Matrices {
             methods: vec![("object-shap".into(), Counts::new(4, 3))],
             scores: vec![ScoreSums::new(4, 3)],
             detected: Counts::new(4, 3),
             effects: vec![Some(by_hand())],
             seed: 1,
-            importance: Importance::of_picture(&rule, &strings(&["Tree", "Cat", "Car", "Hat"])).unwrap(),
+            importance: Importance::of_picture(&rule, &strings(&["Tree", "Cat", "Car", "Hat"]))
+                .unwrap(),
             labels: strings(&["Joy", "Awe", "Fear"]),
             classes: strings(&["Tree", "Cat", "Car", "Hat"]),
             background: None,
@@ -115,8 +124,14 @@ mod tests {
     /// The fills of the rectangles of a picture's cells, row by row.
     fn fills(svg: &str) -> Vec<[u8; 3]> {
         let cells = svg.split("id=\"cells\"").nth(1).unwrap().split("</g>").next().unwrap();
-        let fill = |part: &str| [0, 2, 4].map(|start| u8::from_str_radix(&part[start..start + 2], 16).unwrap());
-        cells.split("<rect").skip(1).map(|rectangle| fill(rectangle.split("fill=\"#").nth(1).unwrap())).collect()
+        let fill = |part: &str| {
+            [0, 2, 4].map(|start| u8::from_str_radix(&part[start..start + 2], 16).unwrap())
+        };
+        cells
+            .split("<rect")
+            .skip(1)
+            .map(|rectangle| fill(rectangle.split("fill=\"#").nth(1).unwrap()))
+            .collect()
     }
 
     #[test]
@@ -126,21 +141,30 @@ mod tests {
         let folder = folder.path().join("object-shap");
         assert_eq!(written, ["effects.png", "most_important.png"].map(|name| folder.join(name)));
         let text = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
-        assert_eq!(text("effects_matrix.csv"), "class,Joy,Awe,Fear\nTree,0.25,,\nCat,0.5,,0.25\nCar,,,-0.5\nHat,,,\n");
+        assert_eq!(
+            text("effects_matrix.csv"),
+            "class,Joy,Awe,Fear\nTree,0.25,,\nCat,0.5,,0.25\nCar,,,-0.5\nHat,,,\n"
+        );
         assert_eq!(
             text("most_important_matrix.csv"),
             "class,Joy,Awe,Fear\nTree,0.5,,0\nCat,0,,1\nCar,0,,0\nHat,0,,0\n"
         );
         assert!(text("effects.csv").contains("Car,Fear,1,-0.5,"), "{}", text("effects.csv"));
         let heatmap = matrices().effects_heatmap("object-shap", &by_hand());
-        assert_eq!((heatmap.range, &heatmap.rows[..]), ((-0.5, 0.5), &["Cat", "Tree", "Car"].map(String::from)[..]));
+        assert_eq!(
+            (heatmap.range, &heatmap.rows[..]),
+            ((-0.5, 0.5), &["Cat", "Tree", "Car"].map(String::from)[..])
+        );
         assert_eq!(heatmap.column_notes, ["2", "0", "1"]);
         // Red for, blue against, and the most of both.
         let colours = fills(heatmap.svg().unwrap().as_str());
         assert_eq!((colours[0], colours[8]), ([0x59, 0x00, 0x08], [0x00, 0x12, 0x61]));
         assert!(colours[3][0] > colours[3][2], "{colours:?}");
         let shares = matrices().most_important_heatmap("object-shap", &by_hand());
-        assert_eq!((shares.range, &shares.rows[..]), ((0.0, 1.0), &["Cat", "Tree"].map(String::from)[..]));
+        assert_eq!(
+            (shares.range, &shares.rows[..]),
+            ((0.0, 1.0), &["Cat", "Tree"].map(String::from)[..])
+        );
         assert_eq!(shares.values[0], [Some(0.0), None, Some(1.0)]);
     }
 
@@ -158,14 +182,19 @@ mod tests {
             (&heatmap.faded[..], &heatmap.rows[..]),
             (&[1, 2][..], &["Tree", "Cat", "Car"].map(String::from)[..])
         );
-        let note = "Faded: labels of fewer than 2 images (--min-images), which do not order the rows.";
+        let note =
+            "Faded: labels of fewer than 2 images (--min-images), which do not order the rows.";
         assert!(heatmap.notes.iter().any(|said| said == note), "{:?}", heatmap.notes);
-        let (plain, faded) = (fills(few(1).svg().unwrap().as_str()), fills(heatmap.svg().unwrap().as_str()));
+        let (plain, faded) =
+            (fills(few(1).svg().unwrap().as_str()), fills(heatmap.svg().unwrap().as_str()));
         let lightness = |colour: [u8; 3]| colour.iter().map(|&level| u32::from(level)).sum::<u32>();
         assert!(lightness(faded[8]) > lightness(plain[8]) + 300, "{faded:?} {plain:?}");
         // Where all have few images they order the rows, faded as they are.
         let heatmap = few(10);
-        assert_eq!((heatmap.faded.len(), &heatmap.rows[..]), (3, &["Cat", "Tree", "Car"].map(String::from)[..]));
+        assert_eq!(
+            (heatmap.faded.len(), &heatmap.rows[..]),
+            (3, &["Cat", "Tree", "Car"].map(String::from)[..])
+        );
     }
 
     #[test]
@@ -179,7 +208,14 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         names.sort();
-        let tables = ["association", "counts", "effects", "effects_matrix", "mean_scores", "most_important_matrix"];
+        let tables = [
+            "association",
+            "counts",
+            "effects",
+            "effects_matrix",
+            "mean_scores",
+            "most_important_matrix",
+        ];
         let tables = tables.into_iter().chain(["statistics"]);
         assert_eq!(names, tables.map(|name| format!("{name}.csv")).collect::<Vec<_>>());
     }

@@ -1,6 +1,9 @@
-//! Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (y - y_k) / y, where y_k is the score without channel k.
+//! Ablation-CAM (Desai & Ramaswamy 2020, equation 3): w_k = (y - y_k) / y, where y_k is the score
+//! without channel k.
 
-use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
+use crate::attribution::{
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+};
 use tch::{Kind, TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -27,10 +30,13 @@ impl CamMethod for AblationCam {
     }
 }
 
-/// (N, K). Where y is not positive, as a logit may be, the weights are defined as 0: no share of it can be lost. Of a
-/// network with a single output, of a difference of logits, of valence and arousal, whose sign means nothing of the
-/// kind, the share is that of the absolute value.
-pub(in crate::attribution) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
+/// (N, K). Where y is not positive, as a logit may be, the weights are defined as 0: no share of it
+/// can be lost. Of a network with a single output, of a difference of logits, of valence and
+/// arousal, whose sign means nothing of the kind, the share is that of the absolute value.
+pub(in crate::attribution) fn weights(
+    pass: &HeadPass<'_>,
+    score: Score,
+) -> Result<Tensor, TchError> {
     let scalar = pass.network.card().scalar.is_some();
     let signed = scalar || matches!(score, Score::Contrast | Score::Valence | Score::Arousal);
     let weights = |picture: usize| {

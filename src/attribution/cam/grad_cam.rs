@@ -1,6 +1,8 @@
 //! Grad-CAM (Selvaraju et al. 2017, equation 1): w_k is the mean over positions of d score / d A_k.
 
-use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
+use crate::attribution::{
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+};
 use tch::{Kind, TchError, Tensor};
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {

@@ -1,7 +1,10 @@
-//! HiResCAM (Draelos & Carin 2020, equation 5): gradient times A at every place, summed over channels. Without weights
-//! that are the same everywhere, a map of a head without biases sums to the score.
+//! HiResCAM (Draelos & Carin 2020, equation 5): gradient times A at every place, summed over
+//! channels. Without weights that are the same everywhere, a map of a head without biases sums to
+//! the score.
 
-use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_channels};
+use crate::attribution::{
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_channels,
+};
 use tch::TchError;
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {

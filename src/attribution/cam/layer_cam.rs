@@ -1,6 +1,9 @@
-//! LayerCAM (Jiang et al. 2021, equations 4 and 5): positive gradient times A at every place, summed over channels.
+//! LayerCAM (Jiang et al. 2021, equations 4 and 5): positive gradient times A at every place,
+//! summed over channels.
 
-use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_channels};
+use crate::attribution::{
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, sum_over_channels,
+};
 use tch::TchError;
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {

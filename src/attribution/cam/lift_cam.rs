@@ -1,10 +1,11 @@
-//! LIFT-CAM (Jung & Oh 2021): w_k is the sum over positions of the DeepLIFT contributions (Shrikumar et al. 2017,
-//! rescale rule) of A_k to the score, against the reference A = 0.
+//! LIFT-CAM (Jung & Oh 2021): w_k is the sum over positions of the DeepLIFT contributions
+//! (Shrikumar et al. 2017, rescale rule) of A_k to the score, against the reference A = 0.
 
 use crate::attribution::options::Compat;
 use crate::attribution::walk::{Rule, backward};
 use crate::attribution::{
-    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels, sum_over_positions,
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+    sum_over_positions,
 };
 use tch::{TchError, Tensor};
 
@@ -33,7 +34,10 @@ impl CamMethod for LiftCam {
 }
 
 /// (N, K)
-pub(in crate::attribution) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
+pub(in crate::attribution) fn weights(
+    pass: &HeadPass<'_>,
+    score: Score,
+) -> Result<Tensor, TchError> {
     let contributions = match pass.options.compat {
         Compat::None => backward(pass, score, Rule::DeepLift)?.f_mul(pass.a())?,
         Compat::Published => pass.gradient(score)?.f_mul(pass.a())?,

@@ -1,16 +1,20 @@
-//! LIME-CAM: w_k are the coefficients of a linear model of the score, fitted to random sets of channels (Ribeiro et al.
-//! 2016), as the paper's published code does it with captum.
+//! LIME-CAM: w_k are the coefficients of a linear model of the score, fitted to random sets of
+//! channels (Ribeiro et al. 2016), as the paper's published code does it with captum.
 //!
-//! The published code fits once, to 256 sets that are drawn independently. With 256 channels such coefficients are
-//! mostly noise: from seed to seed the importance of a box moves by 0.12 (standard deviation over 27 boxes in five
-//! photos, random weights). Two changes of ours take most of it away and leave what is estimated as it was. The sets of
-//! a fit are *balanced*: channels are columns of a Hadamard matrix of random order and sign, each set is followed by
-//! its complement, so that any two channels are together in a quarter of the sets and coefficients do not take each
-//! other's share; this alone, with 512 sets, leaves 0.05. And fits are repeated with new sets until the standard error
-//! of their mean is small ([`Options::lime_error`](crate::attribution::Options::lime_error)).
+//! The published code fits once, to 256 sets that are drawn independently. With 256 channels such
+//! coefficients are mostly noise: from seed to seed the importance of a box moves by 0.12 (standard
+//! deviation over 27 boxes in five photos, random weights). Two changes of ours take most of it
+//! away and leave what is estimated as it was. The sets of a fit are *balanced*: channels are
+//! columns of a Hadamard matrix of random order and sign, each set is followed by its complement,
+//! so that any two channels are together in a quarter of the sets and coefficients do not take each
+//! other's share; this alone, with 512 sets, leaves 0.05. And fits are repeated with new sets until
+//! the standard error of their mean is small
+//! ([`Options::lime_error`](crate::attribution::Options::lime_error)).
 
 use crate::attribution::estimate::Estimate;
-use crate::attribution::{CamMethod, Compat, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
+use crate::attribution::{
+    CamMethod, Compat, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+};
 use crate::random::Random;
 use crate::stats::lasso;
 use rayon::prelude::*;
@@ -61,12 +65,17 @@ impl CamMethod for LimeCam {
 /// The coefficients of each picture of the batch.
 fn estimates(pass: &HeadPass<'_>, score: Score) -> Result<Vec<Estimate>, TchError> {
     let channels = pass.a().size()[1] as usize;
-    let mut random: Vec<Random> = pass.seeds[..pass.distinct].iter().map(|&seed| Random::new(seed, 0)).collect();
+    let mut random: Vec<Random> =
+        pass.seeds[..pass.distinct].iter().map(|&seed| Random::new(seed, 0)).collect();
     let mut fits = vec![Vec::new(); random.len()];
     if pass.options.compat == Compat::Published {
-        let sets = random.par_iter_mut().map(|random| independent_sets(random, channels)).collect::<Vec<_>>();
+        let sets = random
+            .par_iter_mut()
+            .map(|random| independent_sets(random, channels))
+            .collect::<Vec<_>>();
         let pictures: Vec<usize> = (0..random.len()).collect();
-        fits = coefficients(pass, &pictures, &sets, score)?.into_iter().map(|fit| vec![fit]).collect();
+        fits =
+            coefficients(pass, &pictures, &sets, score)?.into_iter().map(|fit| vec![fit]).collect();
         return Ok(estimated(pass, &fits));
     }
     let mut unsure: Vec<usize> = (0..random.len()).collect();
@@ -93,8 +102,9 @@ fn is_unsure(fits: &[Vec<f64>], wanted: f32) -> bool {
     fits.len() < 2 || (fits.len() < MOST_FITS && Estimate::of_draws(fits).relative_error() > wanted)
 }
 
-/// The linear model's coefficients for each of these `pictures` of the batch from its `masks` (sets, K), zeros and
-/// ones, row by row. Scores are read once for all, then the pictures are fitted side by side.
+/// The linear model's coefficients for each of these `pictures` of the batch from its `masks`
+/// (sets, K), zeros and ones, row by row. Scores are read once for all, then the pictures are
+/// fitted side by side.
 pub(in crate::attribution) fn coefficients(
     pass: &HeadPass<'_>,
     pictures: &[usize],
@@ -102,33 +112,39 @@ pub(in crate::attribution) fn coefficients(
     score: Score,
 ) -> Result<Vec<Vec<f64>>, TchError> {
     let channels = pass.a().size()[1];
-    let all = Tensor::f_from_slice(&masks.concat())?.f_reshape([masks.len() as i64, -1, channels])?;
+    let all =
+        Tensor::f_from_slice(&masks.concat())?.f_reshape([masks.len() as i64, -1, channels])?;
     let all = all.f_to_device(pass.a().device())?.f_to_kind(Kind::Float)?;
-    let scores = pictures.iter().zip(0..).map(|(&picture, at)| pass.masked(picture, &all.f_get(at)?, score));
-    let scores = Tensor::f_stack(&scores.collect::<Result<Vec<_>, _>>()?, 0)?.f_to_kind(Kind::Double)?;
+    let scores =
+        pictures.iter().zip(0..).map(|(&picture, at)| pass.masked(picture, &all.f_get(at)?, score));
+    let scores =
+        Tensor::f_stack(&scores.collect::<Result<Vec<_>, _>>()?, 0)?.f_to_kind(Kind::Double)?;
     let energies = pass.a().f_to_kind(Kind::Double)?.f_square()?;
     let energies = energies.f_sum_dim_intlist([2_i64, 3].as_slice(), false, Kind::Double)?;
     let scores = Vec::<f64>::try_from(&scores.f_flatten(0, -1)?)?;
     let energies = Vec::<f64>::try_from(&energies.f_flatten(0, -1)?)?;
     let channels = channels as usize;
     let of_pictures = masks.par_iter().zip(scores.par_chunks_exact(scores.len() / masks.len()));
-    let of_pictures = of_pictures.zip(pictures.par_iter().map(|picture| &energies[picture * channels..][..channels]));
+    let of_pictures = of_pictures
+        .zip(pictures.par_iter().map(|picture| &energies[picture * channels..][..channels]));
     let fit = |((masks, scores), energy): ((&Vec<u8>, &[f64]), &[f64])| {
-        let similarities: Vec<f64> = masks.chunks_exact(channels).map(|mask| similarity(mask, energy)).collect();
+        let similarities: Vec<f64> =
+            masks.chunks_exact(channels).map(|mask| similarity(mask, energy)).collect();
         lasso(masks, scores, &similarities, ALPHA)
     };
     Ok(of_pictures.map(fit).collect())
 }
 
-/// Sets of the published code, each a row of zeros and ones, every one of them with probability 1/2.
+/// Sets of the published code, each a row of zeros and ones, every one of them with probability
+/// 1/2.
 fn independent_sets(random: &mut Random, channels: usize) -> Vec<u8> {
     (0..PUBLISHED_SETS * channels).map(|_| (random.next_u64() >> 63) as u8).collect()
 }
 
-/// SETS rows of zeros and ones, in pairs of a set and its complement. A channel is a column of a Hadamard matrix
-/// (Sylvester's: entry (i, j) is -1 where i and j have an odd number of bits in common), its sign drawn at random; all
-/// rows are taken, as often as they go into half of SETS, each time with other columns, or as many as go, in random
-/// order.
+/// SETS rows of zeros and ones, in pairs of a set and its complement. A channel is a column of a
+/// Hadamard matrix (Sylvester's: entry (i, j) is -1 where i and j have an odd number of bits in
+/// common), its sign drawn at random; all rows are taken, as often as they go into half of SETS,
+/// each time with other columns, or as many as go, in random order.
 fn balanced_sets(random: &mut Random, channels: usize) -> Vec<u8> {
     let order = channels.next_power_of_two();
     let mut sets = Vec::with_capacity(SETS * channels);
@@ -138,7 +154,9 @@ fn balanced_sets(random: &mut Random, channels: usize) -> Vec<u8> {
         random.shuffle(&mut rows);
         let signs: Vec<usize> = (0..channels).map(|_| random.below(2)).collect();
         for row in rows.into_iter().take(SETS / 2) {
-            let odd = |(column, sign): (&usize, &usize)| ((row & column).count_ones() as usize + sign) & 1;
+            let odd = |(column, sign): (&usize, &usize)| {
+                ((row & column).count_ones() as usize + sign) & 1
+            };
             let start = sets.len();
             sets.extend(columns.iter().zip(&signs).map(odd).map(|odd| odd as u8));
             for at in start..start + channels {
@@ -149,8 +167,9 @@ fn balanced_sets(random: &mut Random, channels: usize) -> Vec<u8> {
     sets
 }
 
-/// exp(-d^2 / (2 width^2)), d the cosine distance between A and A with the mask's channels alone. Their scalar product
-/// is the energy of the channels that stay, so is the square of the latter's length. An empty mask is at distance 1.
+/// exp(-d^2 / (2 width^2)), d the cosine distance between A and A with the mask's channels alone.
+/// Their scalar product is the energy of the channels that stay, so is the square of the latter's
+/// length. An empty mask is at distance 1.
 fn similarity(mask: &[u8], energy: &[f64]) -> f64 {
     let total: f64 = energy.iter().sum();
     let stays: f64 = mask.iter().zip(energy).map(|(&mask, energy)| f64::from(mask) * energy).sum();
@@ -167,7 +186,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
-        /// A set and its complement; up to 256 channels any two are together in a quarter of the sets.
+        /// A set and its complement; up to 256 channels any two are together in a quarter of the
+        /// sets.
         #[test]
         fn sets_are_balanced(seed in any::<u64>(), channels in 2..400_usize) {
             let sets = balanced_sets(&mut Random::new(seed, 0), channels);

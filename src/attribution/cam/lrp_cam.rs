@@ -1,10 +1,11 @@
-//! LRP-CAM: w_k is the sum over positions of the relevance of A_k by layer-wise relevance propagation (Bach et al.
-//! 2015; rules: [`LrpRule`](crate::attribution::LrpRule)).
+//! LRP-CAM: w_k is the sum over positions of the relevance of A_k by layer-wise relevance
+//! propagation (Bach et al. 2015; rules: [`LrpRule`](crate::attribution::LrpRule)).
 
 use crate::attribution::options::Compat;
 use crate::attribution::walk::{Rule, backward};
 use crate::attribution::{
-    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels, sum_over_positions,
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+    sum_over_positions,
 };
 use tch::{TchError, Tensor};
 
@@ -33,9 +34,16 @@ impl CamMethod for LrpCam {
 }
 
 /// (N, K)
-pub(in crate::attribution) fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
+pub(in crate::attribution) fn weights(
+    pass: &HeadPass<'_>,
+    score: Score,
+) -> Result<Tensor, TchError> {
     match pass.options.compat {
-        Compat::None => sum_over_positions(&backward(pass, score, Rule::Lrp(pass.options.lrp_rule))?),
-        Compat::Published => sum_over_positions(pass.gradient(score)?)?.f_mul(&pass.own_scores(score)?),
+        Compat::None => {
+            sum_over_positions(&backward(pass, score, Rule::Lrp(pass.options.lrp_rule))?)
+        }
+        Compat::Published => {
+            sum_over_positions(pass.gradient(score)?)?.f_mul(&pass.own_scores(score)?)
+        }
     }
 }

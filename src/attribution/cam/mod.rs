@@ -1,7 +1,7 @@
 //! Class activation maps: A's channels, weighted and summed, or A's places one by one.
 //!
-//! Every file is a method: from the batch at A ([`super::HeadPass`]) to one raw map a picture, and its row of the table
-//! of methods.
+//! Every file is a method: from the batch at A ([`super::HeadPass`]) to one raw map a picture, and
+//! its row of the table of methods.
 
 pub(super) mod ablation_cam;
 pub(super) mod eigen_cam;

@@ -1,8 +1,10 @@
-//! Score-CAM (Wang et al. 2020, algorithm 1, as pytorch-grad-cam does it): w is the softmax over channels of the scores
-//! of the input masked by each channel's upsampled, normalised A_k. The one method that runs the whole network again,
-//! once a channel.
+//! Score-CAM (Wang et al. 2020, algorithm 1, as pytorch-grad-cam does it): w is the softmax over
+//! channels of the scores of the input masked by each channel's upsampled, normalised A_k. The one
+//! method that runs the whole network again, once a channel.
 
-use crate::attribution::{CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels};
+use crate::attribution::{
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+};
 use crate::networks::Activation;
 use tch::{Kind, TchError, Tensor};
 
@@ -12,7 +14,8 @@ const EPSILON: f64 = 1e-8;
 /// Masked inputs in the network at a time.
 const CHUNK: i64 = 16;
 
-/// So many of these go from A to the answer together, so that the weights of a large head are read seldom.
+/// So many of these go from A to the answer together, so that the weights of a large head are read
+/// seldom.
 const HEAD_CHUNKS: i64 = 4;
 
 pub(in crate::attribution) static ROW: MethodRow = MethodRow {
@@ -41,7 +44,8 @@ impl CamMethod for ScoreCam {
 
 /// (N, K)
 fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
-    let rows = pass.of_each_picture(|picture| scores(pass, picture, score), Tensor::shallow_clone)?;
+    let rows =
+        pass.of_each_picture(|picture| scores(pass, picture, score), Tensor::shallow_clone)?;
     Tensor::f_stack(&rows, 0)?.f_softmax(1, Kind::Float)
 }
 
@@ -52,18 +56,23 @@ fn scores(pass: &HeadPass<'_>, at: usize, score: Score) -> Result<Tensor, TchErr
     let mut found = Vec::new();
     for start in (0..channels).step_by((CHUNK * HEAD_CHUNKS) as usize) {
         let end = channels.min(start + CHUNK * HEAD_CHUNKS);
-        let masked = |first: i64| masked(pass, &input, &activation.f_narrow(0, first, CHUNK.min(end - first))?);
-        let masked = (start..end).step_by(CHUNK as usize).map(masked).collect::<Result<Vec<_>, _>>()?;
+        let masked = |first: i64| {
+            masked(pass, &input, &activation.f_narrow(0, first, CHUNK.min(end - first))?)
+        };
+        let masked =
+            (start..end).step_by(CHUNK as usize).map(masked).collect::<Result<Vec<_>, _>>()?;
         let masked = Activation::joined(&masked.iter().collect::<Vec<_>>())?;
         found.push(pass.scores(&pass.network.outputs(&masked)?, at, score)?);
     }
     Tensor::f_cat(&found, 0)
 }
 
-/// The explained activation of `input` (3, rows, columns) masked by each of `channels` (K, rows, columns) of A.
+/// The explained activation of `input` (3, rows, columns) masked by each of `channels` (K, rows,
+/// columns) of A.
 fn masked(pass: &HeadPass<'_>, input: &Tensor, channels: &Tensor) -> Result<Activation, TchError> {
     let (_, rows, columns) = input.size3()?;
-    let large = channels.f_unsqueeze(1)?.f_upsample_bilinear2d([rows, columns], true, None, None)?;
+    let large =
+        channels.f_unsqueeze(1)?.f_upsample_bilinear2d([rows, columns], true, None, None)?;
     let low = large.f_amin([2_i64, 3].as_slice(), true)?;
     let range = large.f_amax([2_i64, 3].as_slice(), true)?.f_sub(&low)?.f_add_scalar(EPSILON)?;
     let masked = large.f_sub(&low)?.f_div(&range)?.f_mul(input)?;

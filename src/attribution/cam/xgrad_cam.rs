@@ -1,7 +1,8 @@
 //! XGrad-CAM (Fu et al. 2020, equation 8): w_k is the mean gradient of A_k, weighted by A_k itself.
 
 use crate::attribution::{
-    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels, sum_over_positions,
+    CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
+    sum_over_positions,
 };
 use tch::{TchError, Tensor};
 

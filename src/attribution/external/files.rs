@@ -29,9 +29,10 @@ pub struct MapFiles {
 }
 
 impl MapFiles {
-    /// Looks through the folder. The map of the picture `a/x.jpg` is the file `a/x.jpg` + `.npy`, `.safetensors` or
-    /// `.png` (as `analyze --save-maps` names it), else `a/x` + one of these. A file that the first rule gives to a
-    /// picture is no other's. Parts of a path that lead out of the folder are named as `--save-maps` does.
+    /// Looks through the folder. The map of the picture `a/x.jpg` is the file `a/x.jpg` + `.npy`,
+    /// `.safetensors` or `.png` (as `analyze --save-maps` names it), else `a/x` + one of these. A
+    /// file that the first rule gives to a picture is no other's. Parts of a path that lead out of
+    /// the folder are named as `--save-maps` does.
     ///
     /// # Errors
     /// The folder cannot be read, or has no file for any of `paths`, of which there are some.
@@ -50,14 +51,16 @@ impl MapFiles {
         let unused = || found.iter().filter(|file| !used.contains(*file));
         joined.files_without_picture = unused().count();
         joined.example_files = unused().take(EXAMPLES).cloned().collect();
-        if let (Some(path), true) = (paths.first(), joined.files.is_empty() && joined.ambiguous.is_empty()) {
+        if let (Some(path), true) =
+            (paths.first(), joined.files.is_empty() && joined.ambiguous.is_empty())
+        {
             let there = match joined.example_files.as_slice() {
                 [] => "no such file at all".to_string(),
                 files => files.join(", "),
             };
             let message = format!(
-                "has no map of any of the {} images: expected files named by their paths in the corpus, as {}, \
-                 found {there}",
+                "has no map of any of the {} images: expected files named by their paths in the \
+                 corpus, as {}, found {there}",
                 paths.len(),
                 expected(path)
             );
@@ -98,7 +101,8 @@ impl MapFiles {
         }
         let exact = used.clone();
         for (stem, pictures) in by_stem {
-            let files: Vec<String> = named(&stem).into_iter().filter(|file| !exact.contains(file)).collect();
+            let files: Vec<String> =
+                named(&stem).into_iter().filter(|file| !exact.contains(file)).collect();
             match (pictures.as_slice(), files.first()) {
                 (_, None) => {}
                 (&[path], _) => self.give(path, &files),
@@ -137,7 +141,8 @@ impl MapFiles {
         &self.folder
     }
 
-    /// Every file that is a picture's, with its path relative to the folder, in the order of the pictures' paths.
+    /// Every file that is a picture's, with its path relative to the folder, in the order of the
+    /// pictures' paths.
     pub fn files(&self) -> impl Iterator<Item = (&str, PathBuf)> {
         self.files.values().map(|file| (file.as_str(), self.folder.join(file)))
     }
@@ -153,8 +158,8 @@ impl MapFiles {
             (None, None) => {
                 let exact = self.folder.join(format!("{}.npy", stem(&beneath(path))));
                 let message = format!(
-                    "is not there: expected a map of {path} under this name, or ending in .safetensors or .png, or as \
-                     {}.npy",
+                    "is not there: expected a map of {path} under this name, or ending in \
+                     .safetensors or .png, or as {}.npy",
                     beneath(path)
                 );
                 Err(Error::file(&exact, message))
@@ -171,9 +176,17 @@ fn walk(folder: &Path) -> Result<BTreeSet<String>> {
             Ok(entry) => entry,
             // What lies below can be read or not; the folder itself has to be.
             Err(error) if error.depth() > 0 => continue,
-            Err(error) => return Err(Error::file(folder, format!("is no folder of maps that can be read: {error}"))),
+            Err(error) => {
+                return Err(Error::file(
+                    folder,
+                    format!("is no folder of maps that can be read: {error}"),
+                ));
+            }
         };
-        let is_map = entry.path().extension().is_some_and(|found| EXTENSIONS.iter().any(|known| found == *known));
+        let is_map = entry
+            .path()
+            .extension()
+            .is_some_and(|found| EXTENSIONS.iter().any(|known| found == *known));
         if entry.file_type().is_file() && is_map {
             let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
             files.insert(relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"));
@@ -219,13 +232,19 @@ mod tests {
         let paths = ["../z.jpg", "a/x.jpg", "a/x.webp", "a/y.tiff", "w.png"];
         let (folder, joined) = joined(&files, &paths);
         let joined = joined.unwrap();
-        for (path, file) in
-            [("../z.jpg", "__/z.png"), ("a/x.jpg", files[0]), ("a/x.webp", files[1]), ("a/y.tiff", files[2])]
-        {
+        for (path, file) in [
+            ("../z.jpg", "__/z.png"),
+            ("a/x.jpg", files[0]),
+            ("a/x.webp", files[1]),
+            ("a/y.tiff", files[2]),
+        ] {
             assert_eq!(joined.file(path).unwrap(), folder.path().join(file));
         }
         let message = joined.file("w.png").unwrap_err().to_string();
-        assert!(message.contains("w.npy: is not there") && message.contains("w.png.npy"), "{message}");
+        assert!(
+            message.contains("w.npy: is not there") && message.contains("w.png.npy"),
+            "{message}"
+        );
         assert_eq!(joined.files_without_picture, 0);
     }
 
@@ -236,7 +255,11 @@ mod tests {
         let (_folder, joined) = joined(&files, &["a.jpg", "b.jpg", "b.png", "c.jpg", "c.jpg.webp"]);
         let joined = joined.unwrap();
         let message = |path| joined.file(path).unwrap_err().to_string();
-        assert!(message("a.jpg").contains("expected one map of a.jpg, found a.npy and a.png"), "{}", message("a.jpg"));
+        assert!(
+            message("a.jpg").contains("expected one map of a.jpg, found a.npy and a.png"),
+            "{}",
+            message("a.jpg")
+        );
         for path in ["b.jpg", "b.png"] {
             let message = message(path);
             assert!(message.contains("b.npy: may be the map of b.jpg as of b.png"), "{message}");
@@ -254,17 +277,24 @@ mod tests {
     fn a_folder_for_none_of_the_pictures_is_refused() {
         let (_folder, other) = joined(&["x/a.npy"], &["a.jpg", "b.jpg"]);
         let message = other.unwrap_err().to_string();
-        assert!(message.contains("no map of any of the 2 images") && message.contains("found x/a.npy"), "{message}");
+        assert!(
+            message.contains("no map of any of the 2 images") && message.contains("found x/a.npy"),
+            "{message}"
+        );
         let (_folder, empty) = joined(&[], &["a.jpg"]);
         assert!(empty.unwrap_err().to_string().contains("no such file at all"));
         let (_folder, no_pictures) = joined(&[], &[]);
         assert!(no_pictures.is_ok());
-        let missing = MapFiles::join(&MapFolder::new("other", "/no/such/folder").unwrap(), &["a.jpg"]);
+        let missing =
+            MapFiles::join(&MapFolder::new("other", "/no/such/folder").unwrap(), &["a.jpg"]);
         assert!(missing.unwrap_err().to_string().contains("is no folder of maps"));
     }
 
     #[test]
     fn stems_end_at_the_last_dot_of_a_name() {
-        assert_eq!(["a.b/c", ".jpg", "a/.jpg", "x.tar.gz", ""].map(stem), ["a.b/c", ".jpg", "a/.jpg", "x.tar", ""]);
+        assert_eq!(
+            ["a.b/c", ".jpg", "a/.jpg", "x.tar.gz", ""].map(stem),
+            ["a.b/c", ".jpg", "a/.jpg", "x.tar", ""]
+        );
     }
 }

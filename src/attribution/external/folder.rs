@@ -9,8 +9,8 @@ use std::str::FromStr;
 /// The longest name, in bytes: it becomes a folder's and a column's.
 const LONGEST: usize = 64;
 
-/// Names that mean something else where names of methods stand: in options, in the folder of a run, among the columns
-/// of `objects.csv`, and among the maps that methods are compared with.
+/// Names that mean something else where names of methods stand: in options, in the folder of a run,
+/// among the columns of `objects.csv`, and among the maps that methods are compared with.
 const RESERVED: [&str; 29] = [
     "paper",
     "all",
@@ -43,7 +43,8 @@ const RESERVED: [&str; 29] = [
     "canvas_height",
 ];
 
-/// Maps of one method from elsewhere: `NAME=DIR` as text, or `DIR` alone, whose last part then is the name.
+/// Maps of one method from elsewhere: `NAME=DIR` as text, or `DIR` alone, whose last part then is
+/// the name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct MapFolder {
@@ -72,12 +73,15 @@ impl MapFolder {
 }
 
 fn check(name: &str) -> Result<(), String> {
-    let refuse = |cause: String| Err(format!("`{name}` cannot name maps: {cause}; name them with NAME=DIR"));
+    let refuse =
+        |cause: String| Err(format!("`{name}` cannot name maps: {cause}; name them with NAME=DIR"));
     let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    let ends =
-        name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.ends_with(|c: char| c.is_ascii_alphanumeric());
+    let ends = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.ends_with(|c: char| c.is_ascii_alphanumeric());
     if !ends || !name.chars().all(plain) || name.len() > LONGEST {
-        return refuse(format!("a name has 1 to {LONGEST} letters a-z, digits, and between them '-', '_' and '.'"));
+        return refuse(format!(
+            "a name has 1 to {LONGEST} letters a-z, digits, and between them '-', '_' and '.'"
+        ));
     }
     let same = |other: &str| name.eq_ignore_ascii_case(other);
     if Method::all().into_iter().any(|method| same(method.name())) {
@@ -99,7 +103,9 @@ impl FromStr for MapFolder {
             _ => {
                 let name = Path::new(text).file_name().and_then(|name| name.to_str());
                 Self::new(
-                    name.ok_or_else(|| format!("`{text}` does not end in a name; name the maps with NAME=DIR"))?,
+                    name.ok_or_else(|| {
+                        format!("`{text}` does not end in a name; name the maps with NAME=DIR")
+                    })?,
                     text,
                 )
             }
@@ -127,14 +133,19 @@ impl TryFrom<String> for MapFolder {
     }
 }
 
-/// Refuses two folders of one name, whatever the case of its letters: some file systems do not tell it.
+/// Refuses two folders of one name, whatever the case of its letters: some file systems do not tell
+/// it.
 ///
 /// # Errors
 /// The sentence names both.
 pub fn check_different(all: &[MapFolder]) -> Result<(), String> {
     for (at, maps) in all.iter().enumerate() {
-        if let Some(other) = all[..at].iter().find(|other| other.name.eq_ignore_ascii_case(&maps.name)) {
-            return Err(format!("the maps {other} and {maps} have the same name; name them with NAME=DIR"));
+        if let Some(other) =
+            all[..at].iter().find(|other| other.name.eq_ignore_ascii_case(&maps.name))
+        {
+            return Err(format!(
+                "the maps {other} and {maps} have the same name; name them with NAME=DIR"
+            ));
         }
     }
     Ok(())

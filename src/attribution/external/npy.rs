@@ -1,8 +1,10 @@
-//! NPY, the file format of NumPy's arrays, versions 1.0 to 3.0 (numpy.lib.format): a magic number, a header that is a
-//! Python dictionary with the keys `descr`, `fortran_order` and `shape`, and the numbers.
+//! NPY, the file format of NumPy's arrays, versions 1.0 to 3.0 (numpy.lib.format): a magic number,
+//! a header that is a Python dictionary with the keys `descr`, `fortran_order` and `shape`, and the
+//! numbers.
 //!
-//! In: a file with one array of two dimensions, of any real type, in either byte order, row by row or column by column.
-//! Read here rather than by a crate: two hundred lines, in which what a file says is checked before memory is taken.
+//! In: a file with one array of two dimensions, of any real type, in either byte order, row by row
+//! or column by column. Read here rather than by a crate: two hundred lines, in which what a file
+//! says is checked before memory is taken.
 
 use super::number::{ByteOrder, NumberFormat};
 use super::shape;
@@ -23,13 +25,15 @@ const BLOCK_BYTES: usize = 1 << 16;
 /// Reads a file of `length` bytes: the size of the array and its values row by row.
 ///
 /// # Errors
-/// It cannot be read, is no NPY file, is shorter or longer than its header says, or has no map in it.
+/// It cannot be read, is no NPY file, is shorter or longer than its header says, or has no map in
+/// it.
 pub(super) fn read(file: &Path, length: u64) -> Result<(Size, Vec<f32>)> {
     let mut reader = BufReader::new(File::open(file).map_err(Error::io("read", file))?);
     array(&mut reader, length).map_err(|cause| Error::file(file, cause))
 }
 
-/// Reads a matrix of any size that `length`, the file's bytes, holds: its columns and its values row by row.
+/// Reads a matrix of any size that `length`, the file's bytes, holds: its columns and its values
+/// row by row.
 ///
 /// # Errors
 /// As [`read`].
@@ -37,12 +41,18 @@ pub(crate) fn matrix(file: &Path, length: u64) -> Result<(usize, Vec<f32>)> {
     let mut reader = BufReader::new(File::open(file).map_err(Error::io("read", file))?);
     let found = sized(&mut reader, length, |shape| match *shape {
         [rows, columns]
-            if rows > 0 && columns > 0 && rows.checked_mul(columns).is_some_and(|all| all as u64 <= length) =>
+            if rows > 0
+                && columns > 0
+                && rows.checked_mul(columns).is_some_and(|all| all as u64 <= length) =>
         {
-            let side = |side: usize| u32::try_from(side).map_err(|_| format!("a side of {side} is too long"));
+            let side = |side: usize| {
+                u32::try_from(side).map_err(|_| format!("a side of {side} is too long"))
+            };
             Ok(Size::new(side(columns)?, side(rows)?))
         }
-        _ => Err(format!("expected rows and columns, not more than there are bytes, found the shape {shape:?}")),
+        _ => Err(format!(
+            "expected rows and columns, not more than there are bytes, found the shape {shape:?}"
+        )),
     });
     let (size, values) = found.map_err(|cause| Error::file(file, cause))?;
     Ok((size.width as usize, values))
@@ -107,10 +117,14 @@ fn header_text(reader: &mut impl Read) -> Result<(Vec<u8>, u64), String> {
             reader.read_exact(&mut length).map_err(short)?;
             (12, u32::from_le_bytes(length) as usize)
         }
-        other => return Err(format!("expected version 1, 2 or 3 of the NPY format, found {other}")),
+        other => {
+            return Err(format!("expected version 1, 2 or 3 of the NPY format, found {other}"));
+        }
     };
     if length > MAX_HEADER_BYTES {
-        return Err(format!("expected a header of at most {MAX_HEADER_BYTES} bytes, found {length}"));
+        return Err(format!(
+            "expected a header of at most {MAX_HEADER_BYTES} bytes, found {length}"
+        ));
     }
     let mut text = vec![0; length];
     reader.read_exact(&mut text).map_err(short)?;
@@ -139,7 +153,11 @@ impl Header {
                 "descr" => descr = Some(literal.string().map_err(|_| structured())?),
                 "fortran_order" => by_columns = Some(literal.boolean()?),
                 "shape" => shape = Some(literal.tuple()?),
-                other => return Err(format!("expected the keys descr, fortran_order and shape, found `{other}`")),
+                other => {
+                    return Err(format!(
+                        "expected the keys descr, fortran_order and shape, found `{other}`"
+                    ));
+                }
             }
             if !literal.takes(b',') {
                 literal.expect(b'}')?;
@@ -152,7 +170,9 @@ impl Header {
                 let (format, order) = number_format(&descr)?;
                 Ok(Self { format, order, by_columns, shape })
             }
-            _ => Err("expected a header with the keys descr, fortran_order and shape, found not all of them".into()),
+            _ => Err("expected a header with the keys descr, fortran_order and shape, found not \
+                      all of them"
+                .into()),
         }
     }
 }
@@ -163,7 +183,8 @@ fn structured() -> String {
 
 /// NumPy's short name of a type: byte order, kind, bytes.
 fn number_format(descr: &str) -> Result<(NumberFormat, ByteOrder), String> {
-    let unknown = || format!("expected numbers of a type b1, u1-u8, i1-i8, f2, f4 or f8, found `{descr}`");
+    let unknown =
+        || format!("expected numbers of a type b1, u1-u8, i1-i8, f2, f4 or f8, found `{descr}`");
     let order = match descr.as_bytes().first() {
         Some(b'>') => ByteOrder::Big,
         Some(b'<' | b'|') => ByteOrder::Little,
@@ -217,7 +238,9 @@ impl Literal<'_> {
     fn unexpected(&self, expected: &str) -> String {
         let found = match self.left {
             [] => "its end".into(),
-            left => format!("`{}`", String::from_utf8_lossy(&left[..left.len().min(20)]).trim_end()),
+            left => {
+                format!("`{}`", String::from_utf8_lossy(&left[..left.len().min(20)]).trim_end())
+            }
         };
         format!("expected {expected} in the header of an NPY file, found {found}")
     }
@@ -265,7 +288,8 @@ impl Literal<'_> {
 
     fn number(&mut self) -> Result<usize, String> {
         self.skip_spaces();
-        let end = self.left.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.left.len());
+        let end =
+            self.left.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.left.len());
         let (digits, rest) = self.left.split_at(end);
         let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
         let number = number.ok_or_else(|| self.unexpected("a whole number"))?;

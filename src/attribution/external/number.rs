@@ -40,7 +40,8 @@ impl NumberFormat {
         }
     }
 
-    /// The numbers in `bytes` as f32, the nearest one; a remainder shorter than a number is left away.
+    /// The numbers in `bytes` as f32, the nearest one; a remainder shorter than a number is left
+    /// away.
     pub(super) fn to_f32(self, bytes: &[u8], order: ByteOrder) -> Vec<f32> {
         let numbers = bytes.chunks_exact(self.bytes());
         numbers.map(|number| self.one(number, order)).collect()

@@ -1,5 +1,5 @@
-//! A map in a PNG: greyscale of 8 or 16 bits without transparency, its levels taken as numbers as they are, whatever
-//! gamma or colour profile the file names.
+//! A map in a PNG: greyscale of 8 or 16 bits without transparency, its levels taken as numbers as
+//! they are, whatever gamma or colour profile the file names.
 
 use super::number::{ByteOrder, NumberFormat};
 use super::shape;
@@ -16,7 +16,8 @@ const DECODER_BYTES: usize = 16 << 20;
 /// Reads the picture: its size and its levels row by row.
 ///
 /// # Errors
-/// The file cannot be read, is no PNG or a damaged one, or has colours, transparency, a palette or other depths.
+/// The file cannot be read, is no PNG or a damaged one, or has colours, transparency, a palette or
+/// other depths.
 pub(super) fn read(file: &Path) -> Result<(Size, Vec<f32>)> {
     let reader = BufReader::new(File::open(file).map_err(Error::io("read", file))?);
     levels(reader).map_err(|cause| Error::file(file, cause))
@@ -33,7 +34,10 @@ pub(super) fn levels(reader: impl BufRead + Seek) -> Result<(Size, Vec<f32>), St
         (ColorType::Grayscale, BitDepth::Eight) => NumberFormat::U8,
         (ColorType::Grayscale, BitDepth::Sixteen) => NumberFormat::U16,
         (colours, depth) => {
-            return Err(format!("expected greyscale of 8 or 16 bits, found {colours:?} of {} bits", depth as u8));
+            return Err(format!(
+                "expected greyscale of 8 or 16 bits, found {colours:?} of {} bits",
+                depth as u8
+            ));
         }
     };
     let size = shape::size(&[info.height as usize, info.width as usize])?;

@@ -1,4 +1,5 @@
-//! A map in a safetensors file, through the crate `safetensors`, which checks header, offsets, overlaps and gaps.
+//! A map in a safetensors file, through the crate `safetensors`, which checks header, offsets,
+//! overlaps and gaps.
 
 use super::number::{ByteOrder, NumberFormat};
 use super::shape;
@@ -14,7 +15,8 @@ const NAME: &str = "map";
 /// The longest header that is read; parsed, it takes some ten times its bytes.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
-/// Reads the only tensor of the file, or of several the one named `map`: its size and its values row by row.
+/// Reads the only tensor of the file, or of several the one named `map`: its size and its values
+/// row by row.
 ///
 /// # Errors
 /// The file cannot be read or is damaged; it has no such tensor, or one that is no map.
@@ -30,10 +32,12 @@ const SIGNED: &str = "-signed";
 pub(super) fn tensor(bytes: &[u8]) -> Result<(Size, Vec<f32>), String> {
     let header = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
     if let Some(header) = header.filter(|&header| header > MAX_HEADER_BYTES) {
-        return Err(format!("expected a header of at most {MAX_HEADER_BYTES} bytes, found {header}"));
+        return Err(format!(
+            "expected a header of at most {MAX_HEADER_BYTES} bytes, found {header}"
+        ));
     }
-    let tensors =
-        SafeTensors::deserialize(bytes).map_err(|error| format!("expected a safetensors file, found: {error}"))?;
+    let tensors = SafeTensors::deserialize(bytes)
+        .map_err(|error| format!("expected a safetensors file, found: {error}"))?;
     let (name, tensor) = the_map(&tensors)?;
     let in_tensor = |cause: String| format!("tensor `{name}`: {cause}");
     let size = shape::size(tensor.shape()).map_err(in_tensor)?;
@@ -45,7 +49,9 @@ fn the_map<'a>(tensors: &SafeTensors<'a>) -> Result<(String, TensorView<'a>), St
     let mut all = tensors.tensors();
     // A run's own maps of a method with a sign come twice, and the one without is what is scored.
     let names: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
-    all.retain(|(name, _)| name.strip_suffix(SIGNED).is_none_or(|plain| !names.iter().any(|name| name == plain)));
+    all.retain(|(name, _)| {
+        name.strip_suffix(SIGNED).is_none_or(|plain| !names.iter().any(|name| name == plain))
+    });
     if all.len() > 1 {
         if let Some(map) = all.iter().position(|(name, _)| name == NAME) {
             return Ok(all.swap_remove(map));
@@ -54,7 +60,10 @@ fn the_map<'a>(tensors: &SafeTensors<'a>) -> Result<(String, TensorView<'a>), St
         names.sort();
         let count = names.len();
         names.truncate(5);
-        return Err(format!("expected one tensor, or one named `{NAME}`, found {count}: {}", names.join(", ")));
+        return Err(format!(
+            "expected one tensor, or one named `{NAME}`, found {count}: {}",
+            names.join(", ")
+        ));
     }
     all.pop().ok_or_else(|| "expected a tensor, found none".into())
 }
@@ -74,6 +83,10 @@ fn number_format(dtype: Dtype) -> Result<NumberFormat, String> {
         Dtype::BF16 => NumberFormat::Bf16,
         Dtype::F32 => NumberFormat::F32,
         Dtype::F64 => NumberFormat::F64,
-        other => return Err(format!("expected whole numbers or floats of 16 to 64 bits, found {other:?}")),
+        other => {
+            return Err(format!(
+                "expected whole numbers or floats of 16 to 64 bits, found {other:?}"
+            ));
+        }
     })
 }

@@ -1,5 +1,5 @@
-//! The readers against files of other libraries and against damage; maps brought to inputs against Pillow and against
-//! the rule of all maps.
+//! The readers against files of other libraries and against damage; maps brought to inputs against
+//! Pillow and against the rule of all maps.
 
 use super::number::NumberFormat;
 use super::*;
@@ -51,7 +51,10 @@ fn arrays_that_are_no_maps_are_refused_in_words() {
     let huge = [0.0, 0.0, 0.0, 0.0, 1e300, 0.0_f64].map(f64::to_le_bytes).concat();
     let zeros = [0; 24];
     let cases = [
-        (npy_file("<f4", false, "(6,)", &zeros), "expected 2 dimensions (rows, columns), found 1: [6]"),
+        (
+            npy_file("<f4", false, "(6,)", &zeros),
+            "expected 2 dimensions (rows, columns), found 1: [6]",
+        ),
         (npy_file("<f4", false, "()", &zeros[..4]), "found 0: []"),
         (npy_file("<f4", false, "(1, 2, 3)", &zeros), "found 3: [1, 2, 3]"),
         (npy_file("<f4", false, "(0, 3)", &[]), "found 0 rows and 3 columns"),
@@ -59,7 +62,10 @@ fn arrays_that_are_no_maps_are_refused_in_words() {
         (npy_file("<f4", false, "(60000, 60000)", &zeros), "at most 33554432 cells"),
         (npy_file("<f4", false, "(99999999999999999999, 2)", &zeros), "expected a whole number"),
         (npy_file("<f4", false, "(-2, 3)", &zeros), "expected a whole number"),
-        (npy_file("<f4", false, "(2, 3)", &zeros[..23]), "expected 24 bytes for 2 rows and 3 columns"),
+        (
+            npy_file("<f4", false, "(2, 3)", &zeros[..23]),
+            "expected 24 bytes for 2 rows and 3 columns",
+        ),
         (npy_file("<f4", false, "(2, 3)", &[0; 25]), "behind the header, found 25"),
         (npy_file("<f4", false, "(2, 3)", &nan), "found NaN in row 1, column 0"),
         (npy_file("<f4", true, "(2, 3)", &nan), "found NaN in row 1, column 1"),
@@ -85,8 +91,10 @@ fn arrays_that_are_no_maps_are_refused_in_words() {
 fn of_a_runs_own_map_with_a_sign_the_one_without_is_read() {
     let values: Vec<u8> = (0..6).flat_map(|value| (value as f32).to_le_bytes()).collect();
     let zeros = vec![0; 24];
-    let [plain, signed] = [&values, &zeros]
-        .map(|bytes| ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, vec![2, 3], bytes).unwrap());
+    let [plain, signed] = [&values, &zeros].map(|bytes| {
+        ::safetensors::tensor::TensorView::new(::safetensors::Dtype::F32, vec![2, 3], bytes)
+            .unwrap()
+    });
     let file = |names: [&str; 2]| {
         let tensors = [(names[0], &plain), (names[1], &signed)];
         safetensors::tensor(&::safetensors::serialize(tensors, None).unwrap())
@@ -104,7 +112,10 @@ fn safetensors_and_pictures_that_are_no_maps_are_refused_in_words() {
         [&named[..start], to.as_bytes(), &named[start + from.len()..]].concat()
     };
     for (bytes, words) in [
-        (text("\"map\"", "\"mop\""), "expected one tensor, or one named `map`, found 2: mop, other"),
+        (
+            text("\"map\"", "\"mop\""),
+            "expected one tensor, or one named `map`, found 2: mop, other",
+        ),
         (text("[0,96]", "[0,97]"), "expected a safetensors file"),
         (named[..named.len() - 1].to_vec(), "expected a safetensors file"),
         (u64::MAX.to_le_bytes().to_vec(), "a header of at most 1048576 bytes"),
@@ -116,7 +127,10 @@ fn safetensors_and_pictures_that_are_no_maps_are_refused_in_words() {
     let mut bytes = Vec::new();
     let colours = image::RgbImage::new(3, 2);
     colours.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
-    assert!(refused("map.png", &bytes).contains("expected greyscale of 8 or 16 bits, found Rgb of 8 bits"));
+    assert!(
+        refused("map.png", &bytes)
+            .contains("expected greyscale of 8 or 16 bits, found Rgb of 8 bits")
+    );
     let mut grey = std::fs::read(reference("grey_8.png")).unwrap();
     assert!(refused("map.png", &grey[..45]).contains("expected a whole PNG"));
     // A header that declares more than there can be.
@@ -160,7 +174,8 @@ proptest! {
         };
         let bytes = |value: &f32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
         let data: Vec<u8> = stored.iter().flat_map(bytes).collect();
-        let file = npy_file(if big { ">f4" } else { "<f4" }, by_columns, &format!("({rows}, {columns})"), &data);
+        let kind = if big { ">f4" } else { "<f4" };
+        let file = npy_file(kind, by_columns, &format!("({rows}, {columns})"), &data);
         let (size, values) = npy::array(&mut file.as_slice(), file.len() as u64).unwrap();
         prop_assert_eq!((size, values), (Size::new(columns as u32, rows as u32), by_rows));
         // Cut anywhere, it is none.
@@ -264,7 +279,10 @@ fn single_points_are_not_lost() {
         let mut values = vec![0.0; 100 * 100];
         values[at * 100 + (at * 37) % 100] = 1.0;
         let map = PictureMap { size: Size::new(100, 100), values };
-        let input = placed::over_input(&map, &Fit::squash(Size::new(13, 11)).placement(Size::new(400, 300)));
+        let input = placed::over_input(
+            &map,
+            &Fit::squash(Size::new(13, 11)).placement(Size::new(400, 300)),
+        );
         let total: f32 = input.iter().sum();
         assert!((0.3..2.0).contains(&(total / (13.0 * 11.0 / 10_000.0))), "{at}: {total}");
     }
@@ -274,10 +292,15 @@ fn single_points_are_not_lost() {
 fn extreme_shapes_cost_the_input_and_the_map_alone() {
     let input = Size::new(64, 48);
     let fit = Fit { resize: Resize::CenterCrop, crop: 1.0, filter: Filter::Bilinear, input };
-    for (map, picture) in [((1, 60_000), (1, 60_000)), ((60_000, 1), (1, 60_000)), ((1, 1), (60_000, 1))] {
+    for (map, picture) in
+        [((1, 60_000), (1, 60_000)), ((60_000, 1), (1, 60_000)), ((1, 1), (60_000, 1))]
+    {
         let size = Size::new(map.0, map.1);
         let map = PictureMap { size, values: vec![1.0; size.area()] };
-        assert_eq!(placed::over_input(&map, &fit.placement(Size::new(picture.0, picture.1))), vec![0.0; input.area()]);
+        assert_eq!(
+            placed::over_input(&map, &fit.placement(Size::new(picture.0, picture.1))),
+            vec![0.0; input.area()]
+        );
     }
     assert_eq!(NumberFormat::F64.bytes() * MAX_CELLS, 1 << 28);
 }

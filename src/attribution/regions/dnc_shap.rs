@@ -1,7 +1,8 @@
-//! DnCShap (Kumar & Raman, "Interpretable Image Emotion Recognition"): Shapley values of rectangles of the picture by
-//! halving them, by the right recursion (`hierarchy`).
+//! DnCShap (Kumar & Raman, "Interpretable Image Emotion Recognition"): Shapley values of rectangles
+//! of the picture by halving them, by the right recursion (`hierarchy`).
 //!
-//! The map is signed: credit per place, of which the positive part is scored as a class activation map is.
+//! The map is signed: credit per place, of which the positive part is scored as a class activation
+//! map is.
 
 use super::hierarchy::{Credit, Plan, credits};
 use super::masking::Masking;
@@ -41,18 +42,28 @@ impl CamMethod for DncShap {
                 let plan = Plan { evaluations, depth: DEPTH, together: TOGETHER };
                 credits(size, pictures, plan, &mut |asked| masking.values(asked))?
             }
-            Compat::Published => published::credits(size, pictures, evaluations, &mut |asked| masking.values(asked))?,
+            Compat::Published => {
+                published::credits(size, pictures, evaluations, &mut |asked| masking.values(asked))?
+            }
         };
         pass.repeat_last(&mut credits, Clone::clone);
-        let places: Vec<f32> =
-            credits.iter().flat_map(|picture| picture.places.iter().map(|&credit| credit as f32)).collect();
+        let places: Vec<f32> = credits
+            .iter()
+            .flat_map(|picture| picture.places.iter().map(|&credit| credit as f32))
+            .collect();
         let shape = [credits.len() as i64, size.0 as i64, size.1 as i64];
-        let maps = Tensor::f_from_slice(&places)?.f_reshape(shape)?.f_to_device(pass.a().device())?;
-        let layer = (pass.options.at_layer != HiddenPlace::Input).then(|| pass.options.at_layer.name().to_string());
+        let maps =
+            Tensor::f_from_slice(&places)?.f_reshape(shape)?.f_to_device(pass.a().device())?;
+        let layer = (pass.options.at_layer != HiddenPlace::Input)
+            .then(|| pass.options.at_layer.name().to_string());
         let game = |Credit { all, nothing, evaluations, .. }| {
             let layer = layer.clone();
             Game { all, nothing, evaluations, layer, ..Game::default() }
         };
-        Ok(RawMaps { signed: true, games: Some(credits.into_iter().map(game).collect()), ..maps.into() })
+        Ok(RawMaps {
+            signed: true,
+            games: Some(credits.into_iter().map(game).collect()),
+            ..maps.into()
+        })
     }
 }

@@ -1,10 +1,12 @@
-//! Shapley values of a picture's rectangles by halving: Winter values (Winter 1989) of a tree of halves, as SHAP's
-//! PartitionExplainer computes them (Lundberg & Lee 2017; the idea for pictures: DnCShap, Kumar & Raman).
+//! Shapley values of a picture's rectangles by halving: Winter values (Winter 1989) of a tree of
+//! halves, as SHAP's PartitionExplainer computes them (Lundberg & Lee 2017; the idea for pictures:
+//! DnCShap, Kumar & Raman).
 //!
-//! A node is a rectangle together with a context, what else is shown. Its credit is weight * (f11 - f00): the score
-//! with the rectangle less that without, both with the context. Opened, it hands its credit to its halves: each half
-//! joins before the other and after it, at half the weight each. Nodes with the most credit are opened first; what is
-//! not opened when the budget is spent keeps its credit, so that credits add up to v(all) - v(nothing) at any budget.
+//! A node is a rectangle together with a context, what else is shown. Its credit is
+//! weight * (f11 - f00): the score with the rectangle less that without, both with the context.
+//! Opened, it hands its credit to its halves: each half joins before the other and after it, at
+//! half the weight each. Nodes with the most credit are opened first; what is not opened when the
+//! budget is spent keeps its credit, so that credits add up to v(all) - v(nothing) at any budget.
 
 use super::masking::{Coalition, Scores};
 use std::cmp::Ordering;
@@ -21,8 +23,8 @@ pub(super) struct Rectangle {
 }
 
 impl Rectangle {
-    /// The halves of the longer side, the smaller half first; of the width where both are equal. `None` for a single
-    /// place.
+    /// The halves of the longer side, the smaller half first; of the width where both are equal.
+    /// `None` for a single place.
     fn halves(self) -> Option<[Self; 2]> {
         let Self { top, left, height, width } = self;
         if self.area() == 1 {
@@ -30,10 +32,16 @@ impl Rectangle {
         }
         if width >= height {
             let half = width / 2;
-            return Some([Self { width: half, ..self }, Self { left: left + half, width: width - half, ..self }]);
+            return Some([
+                Self { width: half, ..self },
+                Self { left: left + half, width: width - half, ..self },
+            ]);
         }
         let half = height / 2;
-        Some([Self { height: half, ..self }, Self { top: top + half, height: height - half, ..self }])
+        Some([
+            Self { height: half, ..self },
+            Self { top: top + half, height: height - half, ..self },
+        ])
     }
 
     fn area(self) -> usize {
@@ -81,7 +89,8 @@ impl Shown {
 /// How far to go.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Plan {
-    /// Evaluations of the score a picture, with those of the whole picture and of nothing; at least 2.
+    /// Evaluations of the score a picture, with those of the whole picture and of nothing; at least
+    /// 2.
     pub evaluations: usize,
     /// Halvings from the whole picture to the smallest rectangles, at most.
     pub depth: usize,
@@ -98,7 +107,8 @@ pub(super) struct Credit {
     pub nothing: f64,
     /// Evaluations of the score.
     pub evaluations: usize,
-    /// Credit of each place, row by row: that of a rectangle lies evenly on its places. The sum is `all` - `nothing`.
+    /// Credit of each place, row by row: that of a rectangle lies evenly on its places. The sum is
+    /// `all` - `nothing`.
     pub places: Vec<f64>,
 }
 
@@ -164,12 +174,14 @@ impl Tree {
 
     fn settle(&mut self, node: &Node) {
         let share = node.credit() / node.rectangle.area() as f64;
-        node.rectangle.rows(self.columns, |row| self.credit.places[row].iter_mut().for_each(|place| *place += share));
+        node.rectangle.rows(self.columns, |row| {
+            self.credit.places[row].iter_mut().for_each(|place| *place += share);
+        });
     }
 }
 
-/// The credit of the places of each of `pictures` pictures of `rows` x `columns` places; `value` gives the scores of
-/// what is shown.
+/// The credit of the places of each of `pictures` pictures of `rows` x `columns` places; `value`
+/// gives the scores of what is shown.
 pub(super) fn credits(
     (rows, columns): (usize, usize),
     pictures: usize,
@@ -178,22 +190,35 @@ pub(super) fn credits(
 ) -> Result<Vec<Credit>, TchError> {
     let whole = Rectangle { top: 0, left: 0, height: rows, width: columns };
     let nothing = |picture: usize| Shown { picture, rectangles: Vec::new(), columns };
-    let ends: Vec<Shown> = (0..pictures).flat_map(|picture| [nothing(picture), nothing(picture).with(whole)]).collect();
+    let ends: Vec<Shown> = (0..pictures)
+        .flat_map(|picture| [nothing(picture), nothing(picture).with(whole)])
+        .collect();
     let tree = |(picture, scores): (usize, &[f64])| {
-        let credit = Credit { all: scores[1], nothing: scores[0], evaluations: 2, places: vec![0.0; rows * columns] };
+        let credit = Credit {
+            all: scores[1],
+            nothing: scores[0],
+            evaluations: 2,
+            places: vec![0.0; rows * columns],
+        };
         let mut tree = Tree { credit, open: BinaryHeap::new(), columns, nodes: 0 };
         let (context, scores) = (nothing(picture), (scores[0], scores[1]));
-        tree.push(Node { rectangle: whole, context, scores, weight: 1.0, depth: 0, number: 0 }, plan.depth);
+        tree.push(
+            Node { rectangle: whole, context, scores, weight: 1.0, depth: 0, number: 0 },
+            plan.depth,
+        );
         tree
     };
     let mut trees: Vec<Tree> = value(&ends)?.chunks_exact(2).enumerate().map(tree).collect();
     loop {
-        let opened: Vec<(Node, [Rectangle; 2])> = trees.iter_mut().flat_map(|tree| to_open(tree, plan)).collect();
+        let opened: Vec<(Node, [Rectangle; 2])> =
+            trees.iter_mut().flat_map(|tree| to_open(tree, plan)).collect();
         if opened.is_empty() {
             break;
         }
-        let asked: Vec<Shown> =
-            opened.iter().flat_map(|(node, halves)| halves.map(|half| node.context.with(half))).collect();
+        let asked: Vec<Shown> = opened
+            .iter()
+            .flat_map(|(node, halves)| halves.map(|half| node.context.with(half)))
+            .collect();
         let scores = value(&asked)?;
         for (((node, halves), shown), scores) in
             opened.into_iter().zip(asked.chunks_exact(2)).zip(scores.chunks_exact(2))
@@ -208,7 +233,10 @@ pub(super) fn credits(
             ] {
                 let (rectangle, context) = (halves[half], context.clone());
                 let (weight, depth) = (node.weight / 2.0, node.depth + 1);
-                tree.push(Node { rectangle, context, scores, weight, depth, number: 0 }, plan.depth);
+                tree.push(
+                    Node { rectangle, context, scores, weight, depth, number: 0 },
+                    plan.depth,
+                );
             }
         }
     }
@@ -242,11 +270,17 @@ mod tests {
     fn score(weights: &[f64], shown: &[bool]) -> f64 {
         let weight = |place: usize| if shown[place] { weights[place] } else { 0.0 };
         let linear = (0..weights.len()).map(weight).sum::<f64>();
-        let pairs = (0..weights.len()).map(|place| weight(place) * weight(weights.len() - 1 - place)).sum::<f64>();
+        let pairs = (0..weights.len())
+            .map(|place| weight(place) * weight(weights.len() - 1 - place))
+            .sum::<f64>();
         (linear + pairs).tanh()
     }
 
-    fn found((rows, columns): (usize, usize), plan: Plan, score: &dyn Fn(&[bool]) -> f64) -> Credit {
+    fn found(
+        (rows, columns): (usize, usize),
+        plan: Plan,
+        score: &dyn Fn(&[bool]) -> f64,
+    ) -> Credit {
         let mut value = |asked: &[Shown]| {
             let scores = asked.iter().map(|one| {
                 let mut shown = vec![false; rows * columns];
@@ -307,7 +341,8 @@ mod tests {
             prop_assert!((sum - first).abs() < 1e-12);
         }
 
-        /// A score that does not tell left from right gives mirrored places the same credit, on sides of a power of 2.
+        /// A score that does not tell left from right gives mirrored places the same credit, on
+        /// sides of a power of 2.
         #[test]
         fn of_a_symmetric_score_mirrored_places_have_the_same_credit(seed in 0..99_u64) {
             let half = weights(seed, 8);
@@ -328,7 +363,10 @@ mod tests {
         let weights = weights(1, 64);
         for (depth, evaluations) in [(1, 4), (2, 12), (3, 44), (4, 172), (6, 2732)] {
             let plan = Plan { evaluations: 100_000, depth, together: 8 };
-            assert_eq!(found((8, 8), plan, &|shown| score(&weights, shown)).evaluations, evaluations);
+            assert_eq!(
+                found((8, 8), plan, &|shown| score(&weights, shown)).evaluations,
+                evaluations
+            );
         }
     }
 }

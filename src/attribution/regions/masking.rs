@@ -14,8 +14,8 @@ const AT_A_TIME: usize = 16;
 /// Likewise on a GPU.
 const AT_A_TIME_ON_GPU: usize = 128;
 
-/// The standard deviation of the blur as a share of the longer side of the input: what is left of an object that fills
-/// a tenth of the side is a breath of its colour.
+/// The standard deviation of the blur as a share of the longer side of the input: what is left of
+/// an object that fills a tenth of the side is a breath of its colour.
 const BLUR: f64 = 0.08;
 
 /// The scores of coalitions, in their order.
@@ -43,13 +43,19 @@ pub(super) struct Masking<'a, 'p> {
 }
 
 impl<'a, 'p> Masking<'a, 'p> {
-    /// Hides places of the input, filled as the pass's options say, or of A or the output of an inner layer, which
-    /// become 0.
-    pub(super) fn new(pass: &'p HeadPass<'a>, score: Score, place: &HiddenPlace) -> Result<Self, TchError> {
+    /// Hides places of the input, filled as the pass's options say, or of A or the output of an
+    /// inner layer, which become 0.
+    pub(super) fn new(
+        pass: &'p HeadPass<'a>,
+        score: Score,
+        place: &HiddenPlace,
+    ) -> Result<Self, TchError> {
         let whole = match place {
             HiddenPlace::Input => Activation::alone(pass.input.shallow_clone()),
             HiddenPlace::Activation => pass.activation.with_values(pass.a().shallow_clone()),
-            HiddenPlace::Layer(name) => pass.network.inner(name, pass.input).map_err(|error| as_torch(&error))?,
+            HiddenPlace::Layer(name) => {
+                pass.network.inner(name, pass.input).map_err(|error| as_torch(&error))?
+            }
         };
         let hidden = match place {
             HiddenPlace::Input => stand_in(pass.network, pass.input, pass.options.fill)?,
@@ -65,8 +71,8 @@ impl<'a, 'p> Masking<'a, 'p> {
         (size[2] as usize, size[3] as usize)
     }
 
-    /// The score of every coalition. They go through the network so many at a time, the last ones filled up with
-    /// copies, that a score follows the coalition alone and not what else is asked.
+    /// The score of every coalition. They go through the network so many at a time, the last ones
+    /// filled up with copies, that a score follows the coalition alone and not what else is asked.
     pub(super) fn values<C: Coalition>(&self, asked: &[C]) -> Scores {
         let mut values = Vec::with_capacity(asked.len());
         for chunk in asked.chunks(self.at_a_time) {
@@ -82,7 +88,8 @@ impl<'a, 'p> Masking<'a, 'p> {
         for (at, of_one) in shown.chunks_exact_mut(rows * columns).enumerate() {
             filled(at).show(of_one);
         }
-        let pictures: Vec<i64> = (0..self.at_a_time).map(|index| filled(index).picture() as i64).collect();
+        let pictures: Vec<i64> =
+            (0..self.at_a_time).map(|index| filled(index).picture() as i64).collect();
         let device = self.whole.values.device();
         let shape = [self.at_a_time as i64, 1, rows as i64, columns as i64];
         let shown = Tensor::f_from_slice(&shown)?.f_reshape(shape)?.f_to_device(device)?;
@@ -91,11 +98,12 @@ impl<'a, 'p> Masking<'a, 'p> {
         let masked = self.whole.of_pictures(&pictures, masked)?;
         let network = self.pass.network;
         let outputs = match &self.place {
-            HiddenPlace::Input => {
-                network.outputs(&network.activation(&masked.values).map_err(|error| as_torch(&error))?)?
-            }
+            HiddenPlace::Input => network
+                .outputs(&network.activation(&masked.values).map_err(|error| as_torch(&error))?)?,
             HiddenPlace::Activation => network.outputs(&masked)?,
-            HiddenPlace::Layer(name) => network.outputs_from(name, &masked).map_err(|error| as_torch(&error))?,
+            HiddenPlace::Layer(name) => {
+                network.outputs_from(name, &masked).map_err(|error| as_torch(&error))?
+            }
         };
         let scores = self.pass.scores_of(&outputs, &pictures, self.score)?;
         Vec::try_from(&scores.f_to_kind(Kind::Double)?.f_flatten(0, -1)?)
@@ -107,8 +115,9 @@ fn as_torch(error: &Error) -> TchError {
     TchError::Torch(error.to_string())
 }
 
-/// Of `whole` (N, channels, rows, columns) the pictures `pictures` (M), each with the places `shown` (M, 1, rows,
-/// columns); the others are those of `hidden`, of the shape of `whole`, or made from what is shown where there is none.
+/// Of `whole` (N, channels, rows, columns) the pictures `pictures` (M), each with the places
+/// `shown` (M, 1, rows, columns); the others are those of `hidden`, of the shape of `whole`, or
+/// made from what is shown where there is none.
 pub(super) fn shown_in_part(
     whole: &Tensor,
     hidden: Option<&Tensor>,
@@ -122,9 +131,10 @@ pub(super) fn shown_in_part(
     }
 }
 
-/// What stands in for hidden places of the prepared inputs (N, 3, rows, columns), of their shape; `None` where it is
-/// made from what is shown. What a network makes of a picture is a black picture's input plus something proportional
-/// to the picture, so that means and blurs of pictures can be taken there.
+/// What stands in for hidden places of the prepared inputs (N, 3, rows, columns), of their shape;
+/// `None` where it is made from what is shown. What a network makes of a picture is a black
+/// picture's input plus something proportional to the picture, so that means and blurs of pictures
+/// can be taken there.
 pub(super) fn stand_in(
     network: &dyn Classifier,
     inputs: &Tensor,
@@ -139,7 +149,9 @@ pub(super) fn stand_in(
     let light = inputs.f_sub(&black)?;
     let light = match fill {
         HiddenFill::Black | HiddenFill::Surroundings => light.f_zeros_like()?,
-        HiddenFill::Mean => light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?,
+        HiddenFill::Mean => {
+            light.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?.f_expand_as(&light)?
+        }
         HiddenFill::Blur => blurred(&light)?,
     };
     light.f_add(&black).map(Some)
@@ -151,15 +163,25 @@ fn blurred(x: &Tensor) -> Result<Tensor, TchError> {
     let deviation = BLUR * rows.max(columns) as f64;
     let along = |x: &Tensor, across: bool| {
         let radius = ((3.0 * deviation).ceil() as i64).max(1);
-        let weights: Vec<f32> =
-            (-radius..=radius).map(|index| (-0.5 * (index as f64 / deviation).powi(2)).exp() as f32).collect();
+        let weights: Vec<f32> = (-radius..=radius)
+            .map(|index| (-0.5 * (index as f64 / deviation).powi(2)).exp() as f32)
+            .collect();
         let total: f32 = weights.iter().sum();
-        let weights = Tensor::f_from_slice(&weights)?.f_div_scalar(f64::from(total))?.f_to_device(x.device())?;
+        let weights = Tensor::f_from_slice(&weights)?
+            .f_div_scalar(f64::from(total))?
+            .f_to_device(x.device())?;
         let (padding, shape) = match across {
             true => ([radius, radius, 0, 0], [1, 1, 1, -1]),
             false => ([0, 0, radius, radius], [1, 1, -1, 1]),
         };
-        x.f_replication_pad2d(padding)?.f_conv2d::<&Tensor>(&weights.f_reshape(shape)?, None, 1, 0, 1, 1)
+        x.f_replication_pad2d(padding)?.f_conv2d::<&Tensor>(
+            &weights.f_reshape(shape)?,
+            None,
+            1,
+            0,
+            1,
+            1,
+        )
     };
     let single = x.f_reshape([n * channels, 1, rows, columns])?;
     let blurred = along(&along(&single, true)?, false)?;

@@ -1,7 +1,9 @@
-//! Shapley values of the objects of a picture: what each is worth to the answer, the background being one more player.
+//! Shapley values of the objects of a picture: what each is worth to the answer, the background
+//! being one more player.
 //!
-//! v(S) is the score of the picture of which the regions outside S are hidden. The values add up to v(all) -
-//! v(nothing). Up to [`EXACT`] players all coalitions are evaluated, of more orders in which they join.
+//! v(S) is the score of the picture of which the regions outside S are hidden. The values add up to
+//! v(all) - v(nothing). Up to [`EXACT`] players all coalitions are evaluated, of more orders in
+//! which they join.
 
 use super::masking::{Masking, Scores};
 use super::players::{Joined, MOST, Players};
@@ -48,7 +50,8 @@ impl CamMethod for ObjectShap {
             let players = Players::new(regions, rows * columns, most);
             let seed = pass.seeds[picture];
             let played = play(&players, evaluations, &mut Random::new(seed, 2), &mut |sets| {
-                let asked: Vec<Joined> = sets.iter().map(|&set| Joined { picture, players: &players, set }).collect();
+                let asked: Vec<Joined> =
+                    sets.iter().map(|&set| Joined { picture, players: &players, set }).collect();
                 masking.values(&asked)
             })?;
             let value = |&player: &_| played.estimate.values[usize::from(player)] as f32;
@@ -58,7 +61,9 @@ impl CamMethod for ObjectShap {
         pass.repeat_last(&mut games, Clone::clone);
         pass.repeat_last(&mut maps, Clone::clone);
         let shape = [regions.len() as i64, rows as i64, columns as i64];
-        let maps = Tensor::f_from_slice(&maps.concat())?.f_reshape(shape)?.f_to_device(pass.a().device())?;
+        let maps = Tensor::f_from_slice(&maps.concat())?
+            .f_reshape(shape)?
+            .f_to_device(pass.a().device())?;
         Ok(RawMaps { signed: true, games: Some(games), ..maps.into() })
     }
 }
@@ -75,7 +80,8 @@ struct Played {
 impl Played {
     fn game(self, players: &Players) -> Game {
         let Self { all, nothing, evaluations, estimate: Estimate { values, errors }, exact } = self;
-        let number = |numbers: &[f64], player: &Option<usize>| player.map_or(0.0, |player| numbers[player]);
+        let number =
+            |numbers: &[f64], player: &Option<usize>| player.map_or(0.0, |player| numbers[player]);
         let credit = values.iter().map(|value| value.max(0.0)).sum::<f64>();
         let share = |value: f64| if credit > 0.0 { value / credit } else { 0.0 };
         Game {
@@ -86,9 +92,14 @@ impl Played {
             background: Some(values[0]),
             players: players.of_region.iter().map(|player| player.unwrap_or(0)).collect(),
             values: players.of_region.iter().map(|player| number(&values, player)).collect(),
-            shares: players.of_region.iter().map(|player| share(number(&values, player)) as f32).collect(),
+            shares: players
+                .of_region
+                .iter()
+                .map(|player| share(number(&values, player)) as f32)
+                .collect(),
             background_share: share(values[0]) as f32,
-            errors: (!exact).then(|| players.of_region.iter().map(|player| number(&errors, player)).collect()),
+            errors: (!exact)
+                .then(|| players.of_region.iter().map(|player| number(&errors, player)).collect()),
         }
     }
 }
@@ -104,7 +115,8 @@ fn play(
     if count <= EXACT {
         let sets: Vec<u64> = (0..1 << count).collect();
         let scores = value(&sets)?;
-        let estimate = Estimate { values: shapley::exact(count, &scores), errors: vec![0.0; count] };
+        let estimate =
+            Estimate { values: shapley::exact(count, &scores), errors: vec![0.0; count] };
         let (all, nothing) = (scores[scores.len() - 1], scores[0]);
         return Ok(Played { all, nothing, evaluations: sets.len(), estimate, exact: true });
     }
@@ -141,7 +153,10 @@ mod tests {
 
     /// Players side by side.
     fn side_by_side(count: usize) -> Players {
-        let region = |player| InputRegion { places: (0..count).map(|place| place == player).collect(), plays: true };
+        let region = |player| InputRegion {
+            places: (0..count).map(|place| place == player).collect(),
+            plays: true,
+        };
         let regions: Vec<InputRegion> = (1..count).map(region).collect();
         Players::new(&regions, count, MOST)
     }
@@ -204,7 +219,8 @@ mod tests {
         assert!(values[4].abs() < 1e-12);
     }
 
-    /// Of a hundred samplings so many have the exact value within 1.96 of their standard errors, at the median player.
+    /// Of a hundred samplings so many have the exact value within 1.96 of their standard errors, at
+    /// the median player.
     #[test]
     fn the_standard_error_covers_the_exact_value() {
         let own = [0.5, -0.3, 0.8, 0.1, -0.6, 0.4, 0.9, -0.2, 0.3];

@@ -3,7 +3,8 @@
 use super::masking::Coalition;
 use crate::attribution::InputRegion;
 
-/// Regions that overlap by more than this (intersection over union) are one player: one thing under two names.
+/// Regions that overlap by more than this (intersection over union) are one player: one thing under
+/// two names.
 const SAME: f64 = 0.5;
 
 /// Most players, the background among them: the bits of a coalition.
@@ -14,23 +15,26 @@ pub(super) const MOST: usize = 64;
 pub(super) struct Players {
     /// Whose each place is, row by row.
     of_place: Vec<u8>,
-    /// Which one each region belongs to; `None` for what is background: regions that cannot play, those beyond the
-    /// greatest number of players, and those without a place.
+    /// Which one each region belongs to; `None` for what is background: regions that cannot play,
+    /// those beyond the greatest number of players, and those without a place.
     pub of_region: Vec<Option<usize>>,
     pub count: usize,
 }
 
 impl Players {
-    /// From the regions of a picture of `places` places, the surest first; at most `most` players with the background.
-    /// A region that overlaps an earlier player's first region by more than half (intersection over union) joins that
-    /// player. A place that several players have belongs to the one of the smallest area: of a part inside a whole both
-    /// play, the whole with what is left of it.
+    /// From the regions of a picture of `places` places, the surest first; at most `most` players
+    /// with the background. A region that overlaps an earlier player's first region by more than
+    /// half (intersection over union) joins that player. A place that several players have belongs
+    /// to the one of the smallest area: of a part inside a whole both play, the whole with what is
+    /// left of it.
     pub(super) fn new(regions: &[InputRegion], places: usize, most: usize) -> Self {
         let most = most.clamp(1, MOST);
         let mut first: Vec<usize> = Vec::new();
         let mut of_region = vec![None; regions.len()];
         for (at, region) in regions.iter().enumerate() {
-            let known = first.iter().position(|&earlier| overlap(&regions[earlier].places, &region.places) > SAME);
+            let known = first
+                .iter()
+                .position(|&earlier| overlap(&regions[earlier].places, &region.places) > SAME);
             of_region[at] = match known {
                 Some(player) => Some(player + 1),
                 None if region.plays && first.len() + 1 < most && region.places.contains(&true) => {
@@ -47,7 +51,10 @@ impl Players {
         by_area.sort_by_key(|&(area, player)| std::cmp::Reverse((area, player)));
         let mut of_place = vec![0; places];
         for (_, player) in by_area {
-            for (place, _) in of_place.iter_mut().zip(&regions[first[player - 1]].places).filter(|&(_, &inside)| inside)
+            for (place, _) in of_place
+                .iter_mut()
+                .zip(&regions[first[player - 1]].places)
+                .filter(|&(_, &inside)| inside)
             {
                 *place = player as u8;
             }
@@ -98,7 +105,9 @@ mod tests {
 
     /// Places of each player.
     fn areas(players: &Players) -> Vec<usize> {
-        let places = |player: usize| players.of_places().iter().filter(|&&of| usize::from(of) == player).count();
+        let places = |player: usize| {
+            players.of_places().iter().filter(|&&of| usize::from(of) == player).count()
+        };
         (0..players.count).map(places).collect()
     }
 
@@ -113,7 +122,8 @@ mod tests {
     #[test]
     fn the_same_thing_plays_once_and_a_part_plays_for_itself() {
         let unsure = InputRegion { plays: false, ..region(13..15) };
-        let regions = [region(2..12), region(3..12), region(4..7), region(30..31), region(15..20), unsure];
+        let regions =
+            [region(2..12), region(3..12), region(4..7), region(30..31), region(15..20), unsure];
         let players = Players::new(&regions, 20, 64);
         assert_eq!(players.of_region, [Some(1), Some(1), Some(2), None, Some(3), None]);
         assert_eq!(areas(&players), [5, 7, 3, 5]);

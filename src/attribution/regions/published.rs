@@ -1,9 +1,11 @@
-//! DnCShap as it was released (Malik, Kumar & Raman 2021), with its defects, so that they can be shown.
+//! DnCShap as it was released (Malik, Kumar & Raman 2021), with its defects, so that they can be
+//! shown.
 //!
-//! The picture is cut in halves, top from bottom first, then across, and so on. The first cut's values are Shapley
-//! values of two players; from the second on they are not: the second half subtracts v2 where v1 is meant; v1 and v2
-//! are of the whole picture cut at the part's middle, not of the part's halves; and the contexts b and f are sums of
-//! ever more scores beside single ones. So the values of the leaves do not add up to v(all) - v(nothing).
+//! The picture is cut in halves, top from bottom first, then across, and so on. The first cut's
+//! values are Shapley values of two players; from the second on they are not: the second half
+//! subtracts v2 where v1 is meant; v1 and v2 are of the whole picture cut at the part's middle, not
+//! of the part's halves; and the contexts b and f are sums of ever more scores beside single ones.
+//! So the values of the leaves do not add up to v(all) - v(nothing).
 
 use super::hierarchy::{Credit, Rectangle, Shown};
 use super::masking::Scores;
@@ -41,8 +43,9 @@ pub(super) struct Part {
     pub value: f64,
 }
 
-/// The values of the places of each of `pictures` pictures, every place of a leaf having the leaf's value; as many
-/// levels of cuts as `evaluations` allow, n of them costing 2 * 2^n, and at least one.
+/// The values of the places of each of `pictures` pictures, every place of a leaf having the leaf's
+/// value; as many levels of cuts as `evaluations` allow, n of them costing 2 * 2^n, and at least
+/// one.
 pub(super) fn credits(
     size: (usize, usize),
     pictures: usize,
@@ -59,7 +62,8 @@ pub(super) fn credits(
     (0..pictures).map(of_picture).collect()
 }
 
-/// The leaves with their values, in the order of the cuts, and the scores of the whole picture and of nothing.
+/// The leaves with their values, in the order of the cuts, and the scores of the whole picture and
+/// of nothing.
 pub(super) fn leaves(
     (rows, columns): (usize, usize),
     picture: usize,
@@ -72,8 +76,10 @@ pub(super) fn leaves(
     let (nothing, all) = (ends[0], ends[1]);
     let mut parts = vec![Part { rectangle: whole, without: nothing, with: all, value: 0.0 }];
     for level in 0..levels {
-        let asked: Vec<Shown> =
-            parts.iter().flat_map(|part| cut(whole, axis, middle(part.rectangle, axis)).map(shown)).collect();
+        let asked: Vec<Shown> = parts
+            .iter()
+            .flat_map(|part| cut(whole, axis, middle(part.rectangle, axis)).map(shown))
+            .collect();
         let scores = value(&asked)?;
         let halves = parts.iter().zip(scores.chunks_exact(2)).flat_map(|(part, scores)| {
             let (v1, v2) = (scores[0], scores[1]);
@@ -85,7 +91,12 @@ pub(super) fn leaves(
             let [first, second] = cut(rectangle, axis, middle(rectangle, axis));
             [
                 Part { rectangle: first, without: without + v2, with: with + v1, value: values[0] },
-                Part { rectangle: second, without: without + v1, with: with + v2, value: values[1] },
+                Part {
+                    rectangle: second,
+                    without: without + v1,
+                    with: with + v2,
+                    value: values[1],
+                },
             ]
         });
         parts = halves.collect();
@@ -107,7 +118,10 @@ fn cut(part: Rectangle, axis: Axis, at: usize) -> [Rectangle; 2] {
     match axis {
         Axis::Rows => {
             let height = at - part.top;
-            [Rectangle { height, ..part }, Rectangle { top: at, height: part.height - height, ..part }]
+            [
+                Rectangle { height, ..part },
+                Rectangle { top: at, height: part.height - height, ..part },
+            ]
         }
         Axis::Columns => {
             let width = at - part.left;

@@ -1,15 +1,17 @@
-//! Hidden places filled from what is around them, by pulling colours up a pyramid of halved pictures and pushing them
-//! down again into the holes (Gortler et al. 1996, "The Lumigraph", section 3.4).
+//! Hidden places filled from what is around them, by pulling colours up a pyramid of halved
+//! pictures and pushing them down again into the holes (Gortler et al. 1996, "The Lumigraph",
+//! section 3.4).
 
 use tch::{Kind, TchError, Tensor};
 
-/// `whole` (N, channels, rows, columns) where `shown` (N, 1, rows, columns) says so; elsewhere the mean colour of what
-/// is shown nearby, the nearer the finer. Where nothing is shown at all, the mean of the whole picture.
+/// `whole` (N, channels, rows, columns) where `shown` (N, 1, rows, columns) says so; elsewhere the
+/// mean colour of what is shown nearby, the nearer the finer. Where nothing is shown at all, the
+/// mean of the whole picture.
 pub(super) fn fill(whole: &Tensor, shown: &Tensor) -> Result<Tensor, TchError> {
     let weight = shown.f_to_kind(Kind::Float)?;
     let mean = whole.f_mean_dim([2_i64, 3].as_slice(), true, Kind::Float)?;
-    // Colours are taken less the mean, so that nothing is the mean. A place is shown or not: those that are not take
-    // all of their colour from the level above.
+    // Colours are taken less the mean, so that nothing is the mean. A place is shown or not: those
+    // that are not take all of their colour from the level above.
     let colour = whole.f_sub(&mean)?.f_mul(&weight)?;
     let (.., rows, columns) = weight.size4()?;
     let above = pulled(&halved(&colour)?, &halved(&weight)?)?;
@@ -32,7 +34,8 @@ fn pulled(colour: &Tensor, weight: &Tensor) -> Result<Tensor, TchError> {
     }
     let above = pulled(&halved(colour)?, &halved(weight)?)?;
     let above = above.f_upsample_bilinear2d([rows, columns], false, None, None)?;
-    // A pixel that is shown for the most part has its own colour, the others are filled up from above.
+    // A pixel that is shown for the most part has its own colour, the others are filled up from
+    // above.
     let share = weight.f_clamp_max(1.0)?;
     own.f_mul(&share)?.f_add(&above.f_mul(&share.f_neg()?.f_add_scalar(1.0)?)?)
 }

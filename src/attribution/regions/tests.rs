@@ -1,5 +1,6 @@
-//! Hierarchical Shapley values against shap's PartitionExplainer, and the released DnCShap against a direct reading of
-//! it, on small pictures (scripts/reference/dnc_shap_small.py and dnc_shap_published.py).
+//! Hierarchical Shapley values against shap's PartitionExplainer, and the released DnCShap against
+//! a direct reading of it, on small pictures (scripts/reference/dnc_shap_small.py and
+//! dnc_shap_published.py).
 
 use super::hierarchy::{Plan, Rectangle, Shown, credits};
 use super::masking::{Coalition, Scores};
@@ -43,17 +44,29 @@ impl Picture {
 
     fn score(&self, shown: &[bool]) -> f64 {
         let part = |name: &str| self.parts[name].as_f64().unwrap();
-        let sum = |of: &[f64]| of.iter().zip(shown).filter(|&(_, &shown)| shown).map(|(of, _)| of).sum::<f64>();
+        let sum = |of: &[f64]| {
+            of.iter().zip(shown).filter(|&(_, &shown)| shown).map(|(of, _)| of).sum::<f64>()
+        };
         let share = |name: &str| {
-            let edges: Vec<usize> = numbers(&self.parts[name]).iter().map(|&edge| edge as usize).collect();
-            let rectangle =
-                Rectangle { top: edges[1], left: edges[0], height: edges[3] - edges[1], width: edges[2] - edges[0] };
+            let edges: Vec<usize> =
+                numbers(&self.parts[name]).iter().map(|&edge| edge as usize).collect();
+            let rectangle = Rectangle {
+                top: edges[1],
+                left: edges[0],
+                height: edges[3] - edges[1],
+                width: edges[2] - edges[0],
+            };
             let mut kept = 0;
-            rectangle.rows(self.columns, |row| kept += shown[row].iter().filter(|&&shown| shown).count());
+            rectangle.rows(self.columns, |row| {
+                kept += shown[row].iter().filter(|&&shown| shown).count();
+            });
             kept as f64 / (rectangle.height * rectangle.width) as f64
         };
         let saturating = part("amplitude") * (part("offset") + sum(&self.weights)).tanh();
-        part("constant") + sum(&self.linear) + saturating + part("product") * share("first") * share("second")
+        part("constant")
+            + sum(&self.linear)
+            + saturating
+            + part("product") * share("first") * share("second")
     }
 
     fn scores(&self, asked: &[Shown]) -> Scores {
@@ -82,7 +95,9 @@ fn credits_are_those_of_shap_at_every_budget() {
             let depth = case["depth"].as_u64().map_or(usize::MAX, |depth| depth as usize);
             let together = case["at_once"].as_u64().unwrap() as usize;
             let plan = Plan { evaluations, depth, together };
-            let found = credits(picture.size(), 1, plan, &mut |asked| picture.scores(asked)).unwrap().remove(0);
+            let found = credits(picture.size(), 1, plan, &mut |asked| picture.scores(asked))
+                .unwrap()
+                .remove(0);
             assert_eq!(found.evaluations, evaluations);
             most = most.max(worst(&found.places, &numbers(&case["pixels"])));
             most = most.max((found.all - document["all"].as_f64().unwrap()).abs());
@@ -104,7 +119,12 @@ fn the_published_values_are_those_of_the_release() {
         let (parts, all, nothing) = leaves(picture.size(), 0, (levels, axis), &mut value).unwrap();
         let values: Vec<f64> = parts.iter().map(|part| part.value).collect();
         let column = |at: usize| -> Vec<f64> {
-            case["leaves"].as_array().unwrap().iter().map(|leaf| leaf[at].as_f64().unwrap()).collect()
+            case["leaves"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|leaf| leaf[at].as_f64().unwrap())
+                .collect()
         };
         most = most.max(worst(&values, &column(4)));
         let mut places = painted(picture.size(), &parts);

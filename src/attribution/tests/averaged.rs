@@ -1,15 +1,20 @@
-//! The laws of the rules that walk a head backwards, where the head averages its pooled map as torchvision's AlexNet.
+//! The laws of the rules that walk a head backwards, where the head averages its pooled map as
+//! torchvision's AlexNet.
 
 use super::super::walk::{Rule, backward};
 use super::*;
 use proptest::prelude::*;
 
-/// [`random_head`] with its map of 2 x 2 places averaged to 3 x 1: rows overlap, columns are merged.
+/// [`random_head`] with its map of 2 x 2 places averaged to 3 x 1: rows overlap, columns are
+/// merged.
 fn averaging_head(seed: u64, channels: usize, bias: f64) -> Vec<Layer> {
     let mut layers = random_head(seed, channels, bias);
     let mut random = crate::random::Random::new(seed, 11);
-    let values: Vec<f32> = random.spread(12 * channels * 3, 0.3).into_iter().map(|value| value as f32).collect();
-    let Layer::Linear { weight, .. } = &mut layers[3] else { unreachable!("a linear layer follows the flattening") };
+    let values: Vec<f32> =
+        random.spread(12 * channels * 3, 0.3).into_iter().map(|value| value as f32).collect();
+    let Layer::Linear { weight, .. } = &mut layers[3] else {
+        unreachable!("a linear layer follows the flattening")
+    };
     *weight = Tensor::from_slice(&values).reshape([12, channels as i64 * 3]);
     layers.insert(2, Layer::AveragePool { rows: 3, columns: 1 });
     layers
@@ -17,8 +22,12 @@ fn averaging_head(seed: u64, channels: usize, bias: f64) -> Vec<Layer> {
 
 fn per_picture(x: &Tensor) -> Vec<f64> {
     let n = x.size()[0];
-    Vec::<f64>::try_from(&x.to_kind(Kind::Double).reshape([n, -1]).sum_dim_intlist([1_i64].as_slice(), false, None))
-        .unwrap()
+    Vec::<f64>::try_from(&x.to_kind(Kind::Double).reshape([n, -1]).sum_dim_intlist(
+        [1_i64].as_slice(),
+        false,
+        None,
+    ))
+    .unwrap()
 }
 
 #[test]
@@ -49,7 +58,8 @@ proptest! {
         }
     }
 
-    /// LRP conserves: without biases the relevances sum to the logit, by the epsilon rule and by the gamma rule.
+    /// LRP conserves: without biases the relevances sum to the logit, by the epsilon rule and by
+    /// the gamma rule.
     #[test]
     fn lrp_conserves_without_biases(seed in 0..10_000_u64) {
         let (head, a) = (averaging_head(seed, 6, 0.0), random_activation(seed, 2, 6));

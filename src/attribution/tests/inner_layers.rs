@@ -18,7 +18,10 @@ fn small_alexnet(seed: u64) -> AlexNet {
     let mut layer = |name: &str, shape: &[usize]| {
         let inputs: usize = shape[1..].iter().product();
         let mut array = |shape: &[usize], deviation: f64| {
-            let values = random.spread(shape.iter().product(), deviation).into_iter().map(|value| value as f32);
+            let values = random
+                .spread(shape.iter().product(), deviation)
+                .into_iter()
+                .map(|value| value as f32);
             Array { shape: shape.to_vec(), values: values.collect() }
         };
         tensors.push((format!("{name}.weight"), array(shape, (3.0 / inputs as f64).sqrt())));
@@ -42,7 +45,8 @@ fn small_alexnet(seed: u64) -> AlexNet {
 }
 
 fn forward_of(network: &dyn Classifier, seed: u64) -> Forward {
-    let values: Vec<f32> = Random::new(seed, 10).spread(2 * 3 * 67 * 83, 1.0).iter().map(|v| *v as f32).collect();
+    let values: Vec<f32> =
+        Random::new(seed, 10).spread(2 * 3 * 67 * 83, 1.0).iter().map(|v| *v as f32).collect();
     Forward::run(network, Tensor::from_slice(&values).reshape([2, 3, 67, 83])).unwrap()
 }
 
@@ -77,10 +81,15 @@ fn values_add_up_at_every_layer() {
                 for (picture, (game, class)) in games.iter().zip([1, 4]).enumerate() {
                     let sum = maps.get(picture as i64).sum(Kind::Double).double_value(&[]);
                     worst = worst.max((sum - (game.all - game.nothing)).abs());
-                    worst = worst.max((game.all - probabilities.double_value(&[picture as i64, class])).abs());
+                    worst = worst.max(
+                        (game.all - probabilities.double_value(&[picture as i64, class])).abs(),
+                    );
                     largest = largest.max((game.all - game.nothing).abs());
                     assert_eq!(game.layer.as_deref(), Some(name));
-                    assert!(game.evaluations <= evaluations && (evaluations < 30 || game.evaluations > 20));
+                    assert!(
+                        game.evaluations <= evaluations
+                            && (evaluations < 30 || game.evaluations > 20)
+                    );
                 }
             }
         }
@@ -121,7 +130,10 @@ fn a_layer_is_the_convolution_before_its_relu_and_leads_to_the_outputs() {
     assert_eq!(network.inner_layers(), ["conv1", "conv2", "conv3", "conv4", "conv5"]);
     for (place, name) in network.inner_layers().into_iter().enumerate() {
         let inner = network.inner(name, &forward.input).unwrap();
-        assert_eq!(inner.values.size(), [2, CHANNELS[place] as i64, SIZES[place].0, SIZES[place].1]);
+        assert_eq!(
+            inner.values.size(),
+            [2, CHANNELS[place] as i64, SIZES[place].0, SIZES[place].1]
+        );
         assert!(inner.values.min().double_value(&[]) < 0.0, "{name} is behind its ReLU");
         let outputs = network.outputs_from(name, &inner).unwrap();
         assert_eq!(numbers(&outputs), numbers(forward.outputs()), "{name}");
@@ -134,10 +146,12 @@ fn a_layer_is_the_convolution_before_its_relu_and_leads_to_the_outputs() {
 fn the_last_convolution_is_the_activation() {
     let network = small_alexnet(5);
     let forward = forward_of(&network, 5);
-    let [by_name, explained] = ["conv5", "activation"].map(|name| found(&network, &forward, at(name, 40)));
+    let [by_name, explained] =
+        ["conv5", "activation"].map(|name| found(&network, &forward, at(name, 40)));
     assert_eq!(numbers(&by_name.0), numbers(&explained.0));
-    let without_name =
-        |games: Vec<Game>| games.into_iter().map(|game| Game { layer: None, ..game }).collect::<Vec<_>>();
+    let without_name = |games: Vec<Game>| {
+        games.into_iter().map(|game| Game { layer: None, ..game }).collect::<Vec<_>>()
+    };
     assert_eq!(without_name(by_name.1), without_name(explained.1));
     let elsewhere = found(&network, &forward, at("conv4", 40));
     assert_ne!(numbers(&by_name.0), numbers(&elsewhere.0));
@@ -146,13 +160,19 @@ fn the_last_convolution_is_the_activation() {
 #[test]
 fn a_layer_that_is_not_named_is_refused_with_those_that_are() {
     let network = small_alexnet(1);
-    let refusal = |network: &dyn Classifier, layer: &str| check(&[], &at(layer, 8), network).unwrap_err().to_string();
+    let refusal = |network: &dyn Classifier, layer: &str| {
+        check(&[], &at(layer, 8), network).unwrap_err().to_string()
+    };
     for name in ["input", "activation", "conv1", "conv5"] {
         assert!(check(&Method::all(), &at(name, 8), &network).is_ok(), "{name}");
     }
     let message = refusal(&network, "fc6");
-    let known = "small.safetensors has no layer of this name; places can be hidden of: input, activation, conv1, conv2";
+    let known = "small.safetensors has no layer of this name; places can be hidden of: input, \
+                 activation, conv1, conv2";
     assert!(message.contains("at-layer `fc6`") && message.contains(known), "{message}");
     let message = refusal(&HeadAlone::new(&random_head(1, 6, 0.3), true), "conv1");
-    assert!(message.contains("names no layers; places can be hidden of: input, activation"), "{message}");
+    assert!(
+        message.contains("names no layers; places can be hidden of: input, activation"),
+        "{message}"
+    );
 }

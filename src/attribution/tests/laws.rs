@@ -7,23 +7,29 @@ use proptest::prelude::*;
 
 /// The score of picture 0 with the channels of each subset: 2^K numbers.
 fn scores_of_subsets(pass: &HeadPass<'_>, channels: usize) -> Vec<f64> {
-    let masks: Vec<f32> =
-        (0..1_usize << channels).flat_map(|set| (0..channels).map(move |k| (set >> k & 1) as f32)).collect();
+    let masks: Vec<f32> = (0..1_usize << channels)
+        .flat_map(|set| (0..channels).map(move |k| (set >> k & 1) as f32))
+        .collect();
     let masks = Tensor::from_slice(&masks).reshape([-1, channels as i64, 1, 1]);
-    let logits = forward(pass.visible.unwrap().layers, &(pass.a().get(0).unsqueeze(0) * masks)).unwrap();
+    let logits =
+        forward(pass.visible.unwrap().layers, &(pass.a().get(0).unsqueeze(0) * masks)).unwrap();
     Vec::try_from(&pass.scores(&logits, 0, Score::Logit).unwrap().to_kind(Kind::Double)).unwrap()
 }
 
-/// By the definition: the mean over the subsets' sizes of the mean gain from joining a subset of that size.
+/// By the definition: the mean over the subsets' sizes of the mean gain from joining a subset of
+/// that size.
 fn exact_shapley_values(pass: &HeadPass<'_>, channels: usize) -> Vec<f64> {
     let scores = scores_of_subsets(pass, channels);
-    let binomial = |n: usize, k: usize| (0..k).fold(1.0, |product, i| product * (n - i) as f64 / (i + 1) as f64);
+    let binomial = |n: usize, k: usize| {
+        (0..k).fold(1.0, |product, i| product * (n - i) as f64 / (i + 1) as f64)
+    };
     let of_channel = |k: usize| -> f64 {
         let without = (0..scores.len()).filter(|set| set >> k & 1 == 0);
         without
             .map(|set: usize| {
                 let size = set.count_ones() as usize;
-                (scores[set | 1 << k] - scores[set]) / (channels as f64 * binomial(channels - 1, size))
+                (scores[set | 1 << k] - scores[set])
+                    / (channels as f64 * binomial(channels - 1, size))
             })
             .sum()
     };
@@ -37,10 +43,17 @@ fn shapley_sampling_converges_to_the_exact_values() {
     let distance = |permutations: usize| {
         let options = Options { permutations, ..Options::default() };
         let pass = run.pass_with(options, &[2], &[7]);
-        let (exact, found) = (exact_shapley_values(&pass, 6), shapley_cam::estimate(&pass, 0, Score::Logit).unwrap());
-        let largest = exact.iter().zip(&found.values).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
-        let within =
-            exact.iter().zip(&found.values).zip(&found.errors).all(|((x, y), e)| (x - y).abs() < 5.0 * e + 1e-5);
+        let (exact, found) = (
+            exact_shapley_values(&pass, 6),
+            shapley_cam::estimate(&pass, 0, Score::Logit).unwrap(),
+        );
+        let largest =
+            exact.iter().zip(&found.values).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+        let within = exact
+            .iter()
+            .zip(&found.values)
+            .zip(&found.errors)
+            .all(|((x, y), e)| (x - y).abs() < 5.0 * e + 1e-5);
         (largest, within)
     };
     let (few, many, most) = (distance(8), distance(512), distance(32_768));
@@ -55,7 +68,9 @@ fn maps_of_nothing_are_flat_and_finite_by_every_method() {
     let negative = -random_activation(3, 2, 6).abs() - 0.1;
     let saturated = {
         let mut head = random_head(4, 6, 0.0);
-        let Some(Layer::Linear { weight, .. }) = head.last_mut() else { unreachable!("a head ends in a linear layer") };
+        let Some(Layer::Linear { weight, .. }) = head.last_mut() else {
+            unreachable!("a head ends in a linear layer")
+        };
         *weight *= 1e4;
         head
     };
@@ -63,20 +78,34 @@ fn maps_of_nothing_are_flat_and_finite_by_every_method() {
     let zero = positive.zeros_like();
     for point in [LayerPoint::PreRelu, LayerPoint::PostRelu] {
         for target in [Target::Preset, Target::Probability, Target::Logit] {
-            for (what, a, head) in
-                [("negative", &negative, &head), ("zero", &zero, &head), ("saturated", &positive, &saturated)]
-            {
-                let options =
-                    Options { target, layer_point: point, permutations: 4, evaluations: 20, ..Options::default() };
-                let best = Vec::<i64>::try_from(&forward(head, a).unwrap().argmax(1, false)).unwrap();
+            for (what, a, head) in [
+                ("negative", &negative, &head),
+                ("zero", &zero, &head),
+                ("saturated", &positive, &saturated),
+            ] {
+                let options = Options {
+                    target,
+                    layer_point: point,
+                    permutations: 4,
+                    evaluations: 20,
+                    ..Options::default()
+                };
+                let best =
+                    Vec::<i64>::try_from(&forward(head, a).unwrap().argmax(1, false)).unwrap();
                 let classes: Vec<usize> = best.into_iter().map(|class| class as usize).collect();
                 let run = Run::new(head, a);
                 let pass = run.pass_with(options, &classes, &[1, 2]);
                 for method in map_methods() {
                     let maps = explain(method, &pass, Size::new(9, 7)).unwrap();
                     let values = maps.values().unwrap();
-                    assert!(values.iter().flatten().all(|value| (0.0..=1.0).contains(value)), "{what}: {method}");
-                    assert!(maps.errors.iter().flatten().all(|error| error.is_finite()), "{what}: {method}");
+                    assert!(
+                        values.iter().flatten().all(|value| (0.0..=1.0).contains(value)),
+                        "{what}: {method}"
+                    );
+                    assert!(
+                        maps.errors.iter().flatten().all(|error| error.is_finite()),
+                        "{what}: {method}"
+                    );
                     assert!(what != "zero" || maps.flat == [true; 2], "{what}: {method}");
                     for (map, flat) in values.iter().zip(&maps.flat) {
                         assert_eq!(map.iter().all(|&value| value < 0.5), *flat, "{what}: {method}");
@@ -89,8 +118,12 @@ fn maps_of_nothing_are_flat_and_finite_by_every_method() {
 
 fn per_picture(x: &Tensor) -> Vec<f64> {
     let n = x.size()[0];
-    Vec::<f64>::try_from(&x.to_kind(Kind::Double).reshape([n, -1]).sum_dim_intlist([1_i64].as_slice(), false, None))
-        .unwrap()
+    Vec::<f64>::try_from(&x.to_kind(Kind::Double).reshape([n, -1]).sum_dim_intlist(
+        [1_i64].as_slice(),
+        false,
+        None,
+    ))
+    .unwrap()
 }
 
 proptest! {
@@ -159,7 +192,8 @@ proptest! {
         prop_assert!(f64::try_from((lift - gradient).abs().max()).unwrap() < 1e-4);
     }
 
-    /// Shapley values, however few orders they are estimated from, sum to the score less that without any channel.
+    /// Shapley values, however few orders they are estimated from, sum to the score less that
+    /// without any channel.
     #[test]
     fn shapley_values_sum_to_the_score(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 1, 6));
@@ -184,8 +218,8 @@ proptest! {
         }
     }
 
-    /// By the z+ rule all relevance has the logit's sign, and none is made: what reaches a unit without any positive
-    /// contribution is lost.
+    /// By the z+ rule all relevance has the logit's sign, and none is made: what reaches a unit
+    /// without any positive contribution is lost.
     #[test]
     fn z_plus_makes_no_relevance(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 2, 6));
@@ -239,8 +273,9 @@ proptest! {
         }
     }
 
-    /// Copies that fill up a batch have the maps of their original, whether they are computed or not: to the last bit,
-    /// but where coalitions of all pictures share batches, whose last digits may follow the place in so small a head.
+    /// Copies that fill up a batch have the maps of their original, whether they are computed or
+    /// not: to the last bit, but where coalitions of all pictures share batches, whose last digits
+    /// may follow the place in so small a head.
     #[test]
     fn copies_have_the_maps_of_their_original(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 2, 6));

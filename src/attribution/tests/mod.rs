@@ -80,10 +80,19 @@ impl Run {
     }
 
     fn pass<'a>(&'a self, classes: &'a [usize], seeds: &'a [u64]) -> HeadPass<'a> {
-        self.pass_with(Options { permutations: 4, evaluations: 20, ..Options::default() }, classes, seeds)
+        self.pass_with(
+            Options { permutations: 4, evaluations: 20, ..Options::default() },
+            classes,
+            seeds,
+        )
     }
 
-    fn pass_with<'a>(&'a self, options: Options, classes: &'a [usize], seeds: &'a [u64]) -> HeadPass<'a> {
+    fn pass_with<'a>(
+        &'a self,
+        options: Options,
+        classes: &'a [usize],
+        seeds: &'a [u64],
+    ) -> HeadPass<'a> {
         HeadPass::new(&self.network, &self.forward, options, classes, seeds).unwrap()
     }
 }
@@ -98,11 +107,15 @@ fn random_head(seed: u64, channels: usize, bias: f64) -> Vec<Layer> {
     let mut random = crate::random::Random::new(seed, 7);
     let mut tensor = |shape: &[i64], deviation: f64| {
         let count = shape.iter().product::<i64>() as usize;
-        let values: Vec<f32> = random.spread(count, deviation).into_iter().map(|value| value as f32).collect();
+        let values: Vec<f32> =
+            random.spread(count, deviation).into_iter().map(|value| value as f32).collect();
         Tensor::from_slice(&values).reshape(shape)
     };
-    let mut layers = vec![Layer::RELU, Layer::MaxPool { size: 3, stride: 2, padding: 0 }, Layer::Flatten];
-    for (number, (inputs, outputs)) in [(channels as i64 * 4, 12_i64), (12, 9), (9, 5)].into_iter().enumerate() {
+    let mut layers =
+        vec![Layer::RELU, Layer::MaxPool { size: 3, stride: 2, padding: 0 }, Layer::Flatten];
+    for (number, (inputs, outputs)) in
+        [(channels as i64 * 4, 12_i64), (12, 9), (9, 5)].into_iter().enumerate()
+    {
         if number > 0 {
             layers.push(Layer::RELU);
         }
@@ -114,6 +127,7 @@ fn random_head(seed: u64, channels: usize, bias: f64) -> Vec<Layer> {
 
 fn random_activation(seed: u64, pictures: i64, channels: i64) -> Tensor {
     let mut random = crate::random::Random::new(seed, 8);
-    let values: Vec<f32> = random.spread((pictures * channels * 25) as usize, 1.0).iter().map(|v| *v as f32).collect();
+    let values: Vec<f32> =
+        random.spread((pictures * channels * 25) as usize, 1.0).iter().map(|v| *v as f32).collect();
     Tensor::from_slice(&values).reshape([pictures, channels, 5, 5])
 }

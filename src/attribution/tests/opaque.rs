@@ -1,4 +1,5 @@
-//! A network that hides its layers is explained as the same network that shows them, by every method that can.
+//! A network that hides its layers is explained as the same network that shows them, by every
+//! method that can.
 
 use super::*;
 use proptest::prelude::*;
@@ -39,7 +40,10 @@ fn a_method_that_cannot_be_is_refused_with_those_that_can() {
     assert!(check(&Method::all(), &options, &HeadAlone::new(&head, false)).is_ok());
     let methods = ["grad-cam", "lrp-cam"].map(|name| name.parse::<Method>().unwrap());
     let message = check(&methods, &options, &hidden).unwrap_err().to_string();
-    assert!(message.contains("lrp-cam walks the layers") && message.contains("grad-cam, ablation-cam"), "{message}");
+    assert!(
+        message.contains("lrp-cam walks the layers") && message.contains("grad-cam, ablation-cam"),
+        "{message}"
+    );
     assert!(!message.contains("lift-cam"), "{message}");
     let behind = Options { layer_point: LayerPoint::PostRelu, ..options };
     let message = check(&methods[..1], &behind, &hidden).unwrap_err().to_string();

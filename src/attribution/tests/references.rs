@@ -1,4 +1,5 @@
-//! The methods against pytorch-grad-cam, captum and scikit-learn (scripts/reference/cam_methods.py).
+//! The methods against pytorch-grad-cam, captum and scikit-learn
+//! (scripts/reference/cam_methods.py).
 
 use super::*;
 use crate::attribution::cam::{ablation_cam, lift_cam, lime_cam, lrp_cam};
@@ -27,7 +28,8 @@ impl Narrow {
             })
             .collect();
         let forward = Forward::of_pictures(&model, &pictures.iter().collect::<Vec<_>>()).unwrap();
-        let classes = forward.predictions(model.card()).unwrap().iter().map(|found| found.label).collect();
+        let classes =
+            forward.predictions(model.card()).unwrap().iter().map(|found| found.label).collect();
         Self { model, forward, classes }
     }
 
@@ -39,11 +41,14 @@ impl Narrow {
         HeadPass::new(&self.model, &self.forward, options, classes, &[0; 8]).unwrap()
     }
 
-    /// The largest difference of the maps from those of the reference, which has every `step`-th row and column.
+    /// The largest difference of the maps from those of the reference, which has every `step`-th
+    /// row and column.
     fn map_error(&self, method: Method, pass: &HeadPass<'_>, name: &str, step: i64) -> f64 {
         let maps = explain(method, pass, self.model.card().input()).unwrap();
         assert_eq!(maps.flat, [false; 8]);
-        let error = (maps.tensor().slice(1, 0, 227, step).slice(2, 0, 227, step) - expected(name)).abs().max();
+        let error = (maps.tensor().slice(1, 0, 227, step).slice(2, 0, 227, step) - expected(name))
+            .abs()
+            .max();
         let error = f64::try_from(error).unwrap();
         eprintln!("{name}: maps {error:.1e}");
         error
@@ -66,7 +71,8 @@ fn expected(name: &str) -> Tensor {
 /// |found - wanted| / |wanted|, the largest of all pictures.
 fn relative(found: &Tensor, wanted: &Tensor) -> f64 {
     assert_eq!(found.size(), wanted.size());
-    let norm = |x: &Tensor| x.square().sum_dim_intlist([1_i64].as_slice(), false, Kind::Double).sqrt();
+    let norm =
+        |x: &Tensor| x.square().sum_dim_intlist([1_i64].as_slice(), false, Kind::Double).sqrt();
     f64::try_from((norm(&(found - wanted)) / norm(wanted)).max()).unwrap()
 }
 
@@ -85,14 +91,18 @@ fn a_gradient_is_what_a_small_step_says() {
     let step = 1e-2 / norm;
     let change = f64::try_from(score(a + gradient * step) - score(a - gradient * step)).unwrap();
     let expected = 2.0 * step * norm * norm;
-    assert!((change / expected - 1.0).abs() < 0.05, "{change} by steps, {expected} by the gradient");
+    assert!(
+        (change / expected - 1.0).abs() < 0.05,
+        "{change} by steps, {expected} by the gradient"
+    );
 }
 
 #[test]
 fn ablation_agrees_with_one_forward_pass_a_channel_and_with_pytorch_grad_cam() {
     let narrow = Narrow::new();
     let pass = narrow.pass(Options::default());
-    let error = relative(&ablation_cam::weights(&pass, Score::Probability).unwrap(), &expected("ablation"));
+    let error =
+        relative(&ablation_cam::weights(&pass, Score::Probability).unwrap(), &expected("ablation"));
     eprintln!("Ablation-CAM weights: {error:.1e}");
     assert!(error < 2.8e-5, "{error}");
     let error = narrow.map_error(named("ablation-cam"), &pass, "ablation_map", 5);
@@ -166,11 +176,15 @@ fn published_lrp_is_grad_cam_of_the_logit_times_the_logit() {
     let narrow = Narrow::new();
     let pass = narrow.pass(Options { compat: Compat::Published, ..Options::default() });
     let lrp = lrp_cam::weights(&pass, Score::Logit).unwrap();
-    let grad_cam = pass.gradient(Score::Logit).unwrap().mean_dim([2_i64, 3].as_slice(), false, None);
+    let grad_cam =
+        pass.gradient(Score::Logit).unwrap().mean_dim([2_i64, 3].as_slice(), false, None);
     for at in 0..8 {
         let centred = |x: &Tensor| x.get(at) - x.get(at).mean(None);
         let (x, y) = (centred(&lrp), centred(&grad_cam));
-        let r = f64::try_from((&x * &y).sum(None) / (x.square().sum(None) * y.square().sum(None)).sqrt()).unwrap();
+        let r = f64::try_from(
+            (&x * &y).sum(None) / (x.square().sum(None) * y.square().sum(None)).sqrt(),
+        )
+        .unwrap();
         assert!(r.abs() > 0.9999, "picture {at}: r = {r}");
     }
     // The true rule is something else.
@@ -184,9 +198,11 @@ fn lime_coefficients_agree_with_scikit_learn_on_the_same_masks() {
     let pass = narrow.pass(Options::default());
     let (masks, wanted) = (expected("masks"), expected("lasso"));
     let rows = |all: &Tensor, at| Vec::<f32>::try_from(&all.get(at).flatten(0, -1)).unwrap();
-    let masks: Vec<Vec<u8>> =
-        (0..8).map(|index| rows(&masks, index).into_iter().map(|stays| stays as u8).collect()).collect();
-    let found = lime_cam::coefficients(&pass, &(0..8).collect::<Vec<_>>(), &masks, Score::Logit).unwrap();
+    let masks: Vec<Vec<u8>> = (0..8)
+        .map(|index| rows(&masks, index).into_iter().map(|stays| stays as u8).collect())
+        .collect();
+    let found =
+        lime_cam::coefficients(&pass, &(0..8).collect::<Vec<_>>(), &masks, Score::Logit).unwrap();
     assert_eq!(found.len(), 8);
     for (at, found) in found.iter().enumerate() {
         let wanted = rows(&wanted, at as i64);

@@ -1,4 +1,5 @@
-//! Scores beyond a label's own: differences of logits, valence and arousal, and what speaks against a score.
+//! Scores beyond a label's own: differences of logits, valence and arousal, and what speaks against
+//! a score.
 
 use super::*;
 use crate::attribution::walk::{Rule, backward};
@@ -29,11 +30,13 @@ fn defined(score: Score, logits: &Tensor, classes: &[usize]) -> Tensor {
     let p = logits.softmax(1, Kind::Float);
     let of_class = |columns: &Tensor| {
         let pictures = classes.iter().enumerate();
-        let all: Vec<Tensor> = pictures.map(|(n, &class)| columns.get(n as i64).get(class as i64)).collect();
+        let all: Vec<Tensor> =
+            pictures.map(|(n, &class)| columns.get(n as i64).get(class as i64)).collect();
         Tensor::stack(&all, 0)
     };
-    let regression =
-        |bias: f64, weights: [f32; 5]| (&p * Tensor::from_slice(&weights)).sum_dim_intlist(1, false, None) + bias;
+    let regression = |bias: f64, weights: [f32; 5]| {
+        (&p * Tensor::from_slice(&weights)).sum_dim_intlist(1, false, None) + bias
+    };
     match score {
         Score::Probability => of_class(&p),
         Score::Logit => of_class(logits),
@@ -50,7 +53,8 @@ fn largest(difference: &Tensor) -> f64 {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Both ways to a gradient against libtorch's differentiation of the score as it is defined; and the score itself.
+    /// Both ways to a gradient against libtorch's differentiation of the score as it is defined;
+    /// and the score itself.
     #[test]
     fn scores_and_their_gradients_are_as_defined(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 3, 6));
@@ -76,8 +80,8 @@ proptest! {
         }
     }
 
-    /// A difference is redistributed whole: DeepLIFT's contributions sum to its change, LRP's relevances, without
-    /// biases, to itself.
+    /// A difference is redistributed whole: DeepLIFT's contributions sum to its change, LRP's
+    /// relevances, without biases, to itself.
     #[test]
     fn contributions_to_a_difference_are_complete(seed in 0..10_000_u64) {
         let a = random_activation(seed, 3, 6);
@@ -96,7 +100,8 @@ proptest! {
         prop_assert!(largest(&(sums(&found) - wanted)) < 5e-3);
     }
 
-    /// What speaks against a score is minus the raw map, finished like any other, by every method and for every score.
+    /// What speaks against a score is minus the raw map, finished like any other, by every method
+    /// and for every score.
     #[test]
     fn the_negative_map_is_minus_the_raw_map_finished(seed in 0..10_000_u64) {
         let (head, a) = (random_head(seed, 6, 0.3), random_activation(seed, 3, 6));
@@ -120,7 +125,13 @@ fn a_class_held_against_itself_has_a_flat_map_by_every_method() {
     let (head, a) = (random_head(5, 6, 0.3), random_activation(5, 3, 6));
     let run = Run::new(&head, &a);
     for sign in [Sign::Positive, Sign::Negative] {
-        let options = Options { contrast: "d".into(), sign, permutations: 4, evaluations: 20, ..Options::default() };
+        let options = Options {
+            contrast: "d".into(),
+            sign,
+            permutations: 4,
+            evaluations: 20,
+            ..Options::default()
+        };
         let pass = run.pass_with(options.clone(), &[0, 3, 2], &[1, 2, 3]);
         for method in map_methods().into_iter().filter(|method| method.can_explain(&options)) {
             let maps = explain(method, &pass, SIZE).unwrap();
@@ -136,7 +147,8 @@ fn every_method_explains_what_it_says_and_nothing_else() {
     let run = Run::new(&head, &a);
     for (score, options) in targets() {
         for method in map_methods() {
-            let refused = check(&[method], &options, &run.network).err().map(|error| error.to_string());
+            let refused =
+                check(&[method], &options, &run.network).err().map(|error| error.to_string());
             let label = matches!(score, Score::Probability | Score::Logit);
             let expected = match method.row().explains {
                 Explains::AnyScore | Explains::SupportAlone => true,
@@ -146,7 +158,10 @@ fn every_method_explains_what_it_says_and_nothing_else() {
             };
             assert_eq!(refused.is_none(), expected, "{method} {score:?}: {refused:?}");
             if let Some(message) = refused {
-                assert!(message.contains("these can: grad-cam, ablation-cam, lime-cam"), "{message}");
+                assert!(
+                    message.contains("these can: grad-cam, ablation-cam, lime-cam"),
+                    "{message}"
+                );
             } else {
                 explain(method, &run.pass_with(options.clone(), &[1, 0], &[0; 2]), SIZE).unwrap();
             }
@@ -154,8 +169,12 @@ fn every_method_explains_what_it_says_and_nothing_else() {
     }
     let negative = Options { sign: Sign::Negative, ..Options::default() };
     for name in ["grad-cam++", "layer-cam", "score-cam", "eigen-cam"] {
-        let message = check(&[name.parse().unwrap()], &negative, &run.network).unwrap_err().to_string();
-        assert!(message.contains("--sign negative") && message.contains("these can: grad-cam,"), "{message}");
+        let message =
+            check(&[name.parse().unwrap()], &negative, &run.network).unwrap_err().to_string();
+        assert!(
+            message.contains("--sign negative") && message.contains("these can: grad-cam,"),
+            "{message}"
+        );
     }
 }
 
@@ -169,8 +188,12 @@ fn a_card_without_a_regression_has_no_such_score() {
     assert!(check(&methods, &options(Target::Arousal), &network).is_ok());
     assert!(check(&methods, &options(Target::Valence), &without).is_ok());
     let message = check(&methods, &options(Target::Arousal), &without).unwrap_err().to_string();
-    assert!(message.contains("no [arousal]") && message.contains("leave --target out"), "{message}");
-    without.card.scalar = Some(crate::networks::Scalar { name: "mood".into(), thresholds: Vec::new() });
+    assert!(
+        message.contains("no [arousal]") && message.contains("leave --target out"),
+        "{message}"
+    );
+    without.card.scalar =
+        Some(crate::networks::Scalar { name: "mood".into(), thresholds: Vec::new() });
     for (options, words) in [
         (options(Target::Valence), "single output mood"),
         (Options { contrast: "a".into(), ..options(Target::Preset) }, "single output mood"),
@@ -179,7 +202,11 @@ fn a_card_without_a_regression_has_no_such_score() {
         assert!(message.contains(words) && message.contains("leave --"), "{message}");
     }
     for (contrast, target, words) in [
-        ("x", Target::Logit, "contrast should be an index below 5, or one of a, b, c, d, e; found `x`"),
+        (
+            "x",
+            Target::Logit,
+            "contrast should be an index below 5, or one of a, b, c, d, e; found `x`",
+        ),
         ("b", Target::Valence, "contrast `b` explains two logits' difference, target valence"),
         ("b", Target::Probability, "target probability"),
     ] {

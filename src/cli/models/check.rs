@@ -3,12 +3,15 @@
 use anyhow::Context;
 use emocam::models::digest;
 use emocam::networks::torchscript::{examine, is_one};
-use emocam::networks::{AlexNet, Architecture, Card, Classifier, FerNet, Layout, Mean, MultiGap, TorchScript};
+use emocam::networks::{
+    AlexNet, Architecture, Card, Classifier, FerNet, Layout, Mean, MultiGap, TorchScript,
+};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Examines the network in `file`, prints every check, and says by its exit status whether all held.
+/// Examines the network in `file`, prints every check, and says by its exit status whether all
+/// held.
 pub(super) fn run(file: &Path, mean: Option<&Path>) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     let card = Card::if_beside(file)?;
@@ -32,8 +35,14 @@ pub(super) fn run(file: &Path, mean: Option<&Path>) -> anyhow::Result<ExitCode> 
 }
 
 fn head(file: &Path, what: &str, card: &Card, text: &mut String) -> anyhow::Result<()> {
-    let length = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
-    writeln!(text, "{}: {what}, {length} bytes, SHA-256 {}", file.display(), digest::sha256_file(file)?)?;
+    let length =
+        std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
+    writeln!(
+        text,
+        "{}: {what}, {length} bytes, SHA-256 {}",
+        file.display(),
+        digest::sha256_file(file)?
+    )?;
     if let Some(source) = &card.source {
         writeln!(text, "  from:    {source}")?;
     }
@@ -41,7 +50,11 @@ fn head(file: &Path, what: &str, card: &Card, text: &mut String) -> anyhow::Resu
     let fit = card.fit;
     let crop = if fit.crop < 1.0 { format!(" ({} kept)", fit.crop) } else { String::new() };
     let [resize, filter] = [named(&fit.resize)?, named(&fit.filter)?];
-    writeln!(text, "  input:   {} rows, {} columns; {resize}{crop}, {filter}", input.height, input.width)?;
+    writeln!(
+        text,
+        "  input:   {} rows, {} columns; {resize}{crop}, {filter}",
+        input.height, input.width
+    )?;
     let per_channel = |values: &[f32; 3]| values.map(|value| value.to_string()).join(", ");
     let mean = match &card.mean {
         None => "0".into(),
@@ -49,13 +62,21 @@ fn head(file: &Path, what: &str, card: &Card, text: &mut String) -> anyhow::Resu
         Some(Mean::File(file)) => format!("that of {file}"),
     };
     let std = card.std.as_ref().map_or("1".into(), per_channel);
-    writeln!(text, "  pixels:  / {}, less the mean {mean}, / std {std}; {}", card.scale, named(&card.channels)?)?;
+    writeln!(
+        text,
+        "  pixels:  / {}, less the mean {mean}, / std {std}; {}",
+        card.scale,
+        named(&card.channels)?
+    )?;
     match &card.scalar {
-        Some(scalar) => writeln!(text, "  output:  {}; bins: {}", scalar.name, card.labels.join(", "))?,
+        Some(scalar) => {
+            writeln!(text, "  output:  {}; bins: {}", scalar.name, card.labels.join(", "))?;
+        }
         None => {
             const SHOWN: usize = 8;
             let more = card.labels.len().saturating_sub(SHOWN);
-            let names = card.labels.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let names =
+                card.labels.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
             let more = if more > 0 { format!(", and {more} more") } else { String::new() };
             writeln!(text, "  labels:  {}: {names}{more}", card.labels.len())?;
         }
@@ -93,7 +114,10 @@ fn script(file: &Path, text: &mut String) -> anyhow::Result<bool> {
     }
     let sound = findings.iter().all(|finding| finding.outcome.is_ok());
     if sound {
-        writeln!(text, "usable with every method that needs no visible layers: all but lrp-cam and lift-cam")?;
+        writeln!(
+            text,
+            "usable with every method that needs no visible layers: all but lrp-cam and lift-cam"
+        )?;
     }
     Ok(sound)
 }
@@ -103,8 +127,15 @@ fn multi_gap(file: &Path, card: Card, text: &mut String) -> anyhow::Result<()> {
     let network = MultiGap::load(file, card, tch::Device::Cpu)?;
     head(file, "weights of a Multi-GAP network", network.card(), text)?;
     let numbers: usize = network.parameters().iter().map(|one| one.tensor.numel()).sum();
-    writeln!(text, "ok     structure: {numbers} numbers; streams: {}", network.stream_names().join(", "))?;
-    writeln!(text, "usable with every method that needs no visible layers: all but lrp-cam and lift-cam")?;
+    writeln!(
+        text,
+        "ok     structure: {numbers} numbers; streams: {}",
+        network.stream_names().join(", ")
+    )?;
+    writeln!(
+        text,
+        "usable with every method that needs no visible layers: all but lrp-cam and lift-cam"
+    )?;
     Ok(())
 }
 
@@ -113,8 +144,15 @@ fn fer_net(file: &Path, card: Card, text: &mut String) -> anyhow::Result<()> {
     let network = FerNet::load(file, card, tch::Device::Cpu)?;
     head(file, "weights of a network of facial expressions", network.card(), text)?;
     let numbers: usize = network.parameters().iter().map(|one| one.tensor.numel()).sum();
-    writeln!(text, "ok     structure: {numbers} numbers; explained at: {}", network.streams().join(", "))?;
-    writeln!(text, "usable with every method that needs no visible layers: all but lrp-cam and lift-cam")?;
+    writeln!(
+        text,
+        "ok     structure: {numbers} numbers; explained at: {}",
+        network.streams().join(", ")
+    )?;
+    writeln!(
+        text,
+        "usable with every method that needs no visible layers: all but lrp-cam and lift-cam"
+    )?;
     Ok(())
 }
 
@@ -123,9 +161,14 @@ fn alexnet(file: &Path, mean: Option<&Path>, text: &mut String) -> anyhow::Resul
     let network = AlexNet::load(file, mean, tch::Device::Cpu)?;
     head(file, "weights of an AlexNet", network.card(), text)?;
     let layers = network.layers().map_or(0, <[_]>::len);
-    writeln!(text, "ok     structure: {} numbers, {layers} visible layers behind conv5", network.parameter_count())?;
+    writeln!(
+        text,
+        "ok     structure: {} numbers, {layers} visible layers behind conv5",
+        network.parameter_count()
+    )?;
     writeln!(text, "ok     layers: {}", network.structure().in_words())?;
-    let subtracts = if network.subtracts_mean()? { "a mean is subtracted" } else { "no mean is subtracted" };
+    let subtracts =
+        if network.subtracts_mean()? { "a mean is subtracted" } else { "no mean is subtracted" };
     writeln!(text, "ok     input: {subtracts}")?;
     if network.synthesized() {
         writeln!(text, "note   the weights are random numbers (synthesized)")?;

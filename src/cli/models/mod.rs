@@ -37,14 +37,16 @@ pub(super) enum Command {
         #[command(flatten)]
         folder: Folder,
     },
-    /// Convert a checkpoint of an AlexNet (EmoNet, torchvision's) to safetensors, mean image included
+    /// Convert a checkpoint of an AlexNet (EmoNet, torchvision's) to safetensors, mean image
+    /// included
     ///
     /// With --detector-weights the Darknet weights are checked against their cfg instead.
     Import {
         /// The checkpoint (.pth, .pt or safetensors)
         #[arg(required_unless_present = "detector_weights")]
         checkpoint: Option<PathBuf>,
-        /// The mean image as published text [default: img_mean.txt beside a checkpoint that needs one]
+        /// The mean image as published text [default: img_mean.txt beside a checkpoint that needs
+        /// one]
         #[arg(long, value_name = "FILE")]
         emotion_mean: Option<PathBuf>,
         /// Where to write [default: the checkpoint's name with .safetensors]
@@ -61,12 +63,13 @@ pub(super) enum Command {
         #[command(flatten)]
         folder: Folder,
     },
-    /// Examine a network that is to be explained: what it is, its input, labels and explained layer, and whether maps
-    /// can be made
+    /// Examine a network that is to be explained: what it is, its input, labels and explained
+    /// layer, and whether maps can be made
     ///
-    /// Of a TorchScript file every check is shown with its number, or what is wrong with the cure: head(features(x)) =
-    /// forward(x), a batch = its pictures, the gradient is finite and not zero, the card's reference answers. Exit
-    /// status 1: it cannot be used. A TorchScript file is a program, which this runs: load only what you trust.
+    /// Of a TorchScript file every check is shown with its number, or what is wrong with the cure:
+    /// head(features(x)) = forward(x), a batch = its pictures, the gradient is finite and not zero,
+    /// the card's reference answers. Exit status 1: it cannot be used. A TorchScript file is a
+    /// program, which this runs: load only what you trust.
     Check {
         /// A TorchScript file (scripts/export_model.py), a checkpoint of an AlexNet, or safetensors
         file: PathBuf,
@@ -74,12 +77,13 @@ pub(super) enum Command {
         #[arg(long, value_name = "FILE")]
         emotion_mean: Option<PathBuf>,
     },
-    /// Check the files in the models folder: structure, digest, and EmoNet's published answers for its two demo photos
+    /// Check the files in the models folder: structure, digest, and EmoNet's published answers for
+    /// its two demo photos
     Verify(Folder),
     /// Make random weights in the published formats, to try everything out without a download
     ///
-    /// The same seed gives the same files on every machine. Every run made with them is marked: its results mean
-    /// nothing.
+    /// The same seed gives the same files on every machine. Every run made with them is marked: its
+    /// results mean nothing.
     Synthesize {
         /// yolov3-openimages, emonet, or the path of a Darknet cfg
         network: String,
@@ -120,14 +124,17 @@ pub(super) fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import { checkpoint: None, detector, detector_weights, folder, .. } => {
-            let weights = detector_weights.context("neither a checkpoint nor Darknet weights are named")?;
+            let weights =
+                detector_weights.context("neither a checkpoint nor Darknet weights are named")?;
             let line = check_detector(detector, &weights, &folder.path())?;
             writeln!(std::io::stdout().lock(), "{line}")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Check { file, emotion_mean } => check::run(&file, emotion_mean.as_deref()),
         Command::Verify(folder) => verify(&folder.path()),
-        Command::Synthesize { network, out, seed, folder } => make_up(&network, out.as_deref(), seed, &folder.path()),
+        Command::Synthesize { network, out, seed, folder } => {
+            make_up(&network, out.as_deref(), seed, &folder.path())
+        }
     }
 }
 
@@ -136,7 +143,11 @@ fn list(folder: &Path) -> anyhow::Result<ExitCode> {
     writeln!(out, "models folder: {}\n", folder.display())?;
     for model in catalogue()? {
         let Model { name, title, structure, source, citation, licence, files } = model;
-        writeln!(out, "{name}: {title}\n  {structure}\n  source: {source}\n  licence: {licence}\n  cite: {citation}")?;
+        writeln!(
+            out,
+            "{name}: {title}\n  {structure}\n  source: {source}\n  licence: {licence}\n  cite: \
+             {citation}"
+        )?;
         for file in files {
             let size = file.size.map(|size| format!(", {size} bytes")).unwrap_or_default();
             let optional = if file.optional { ", optional" } else { "" };
@@ -165,11 +176,12 @@ fn fetch_all(names: &[String], folder: &Path, overwrite: Overwrite) -> anyhow::R
             .find(|model| model.name == name)
             .with_context(|| format!("`{name}` is no known model: {}", known()))?;
         for file in model.files.iter().filter(|file| !file.shipped) {
-            let found = std::fs::metadata(folder.join(&file.name)).map_or(file.size, |found| Some(found.len()));
+            let found = std::fs::metadata(folder.join(&file.name))
+                .map_or(file.size, |found| Some(found.len()));
             anyhow::ensure!(
                 overwrite.overwrite || file.size.is_none_or(|size| found == Some(size)),
-                "{}: is there already and is not the published file, which has {} bytes: delete it, or say --overwrite \
-                 to replace it",
+                "{}: is there already and is not the published file, which has {} bytes: delete \
+                 it, or say --overwrite to replace it",
                 folder.join(&file.name).display(),
                 file.size.unwrap_or(0)
             );
@@ -184,7 +196,8 @@ fn fetch_all(names: &[String], folder: &Path, overwrite: Overwrite) -> anyhow::R
                     let path = folder.join(&file.name);
                     anyhow::ensure!(
                         !made_up(&path, folder),
-                        "{}: here, but made by `emocam models synthesize`: delete it{}, then fetch again",
+                        "{}: here, but made by `emocam models synthesize`: delete it{}, then fetch \
+                         again",
                         path.display(),
                         if name == "emonet" { " and img_mean.txt beside it" } else { "" }
                     );
@@ -206,8 +219,12 @@ fn fetch_all(names: &[String], folder: &Path, overwrite: Overwrite) -> anyhow::R
 /// Whether a file holds random numbers in place of a published model.
 fn made_up(path: &Path, folder: &Path) -> bool {
     match path.extension().and_then(|extension| extension.to_str()) {
-        Some("weights") => detector(None, path, folder).is_ok_and(|(_, network)| network.synthesized()),
-        Some("pth" | "pt") => AlexNet::load(path, None, tch::Device::Cpu).is_ok_and(|model| model.synthesized()),
+        Some("weights") => {
+            detector(None, path, folder).is_ok_and(|(_, network)| network.synthesized())
+        }
+        Some("pth" | "pt") => {
+            AlexNet::load(path, None, tch::Device::Cpu).is_ok_and(|model| model.synthesized())
+        }
         _ => false,
     }
 }
@@ -252,7 +269,9 @@ fn verify(folder: &Path) -> anyhow::Result<ExitCode> {
     let mut wrong = 0;
     let mut found = 0;
     let known = catalogue()?;
-    let files = known.iter().flat_map(|model| model.files.iter().map(move |file| (model.name.as_str(), file)));
+    let files = known
+        .iter()
+        .flat_map(|model| model.files.iter().map(move |file| (model.name.as_str(), file)));
     for (model, file) in files {
         let path = folder.join(&file.name);
         if !path.exists() {
@@ -268,32 +287,45 @@ fn verify(folder: &Path) -> anyhow::Result<ExitCode> {
     }
     anyhow::ensure!(
         found > 0,
-        "{}: has no published model file, so that nothing was verified; `emocam models fetch` downloads them, and \
-         --models names another folder",
+        "{}: has no published model file, so that nothing was verified; `emocam models fetch` \
+         downloads them, and --models names another folder",
         folder.display()
     );
     Ok(ExitCode::from(u8::from(wrong > 0)))
 }
 
-fn verify_file(folder: &Path, model: &str, name: &str, published: Option<&str>) -> anyhow::Result<String> {
+fn verify_file(
+    folder: &Path,
+    model: &str,
+    name: &str,
+    published: Option<&str>,
+) -> anyhow::Result<String> {
     let path = folder.join(name);
     let digest = match digest::remember(folder, name)? {
         Remembered::First(now) => format!("SHA-256 {} recorded", &now.sha256[..16]),
         Remembered::Same(now) => format!("SHA-256 {} as recorded", &now.sha256[..16]),
         Remembered::Changed { recorded, found } => anyhow::bail!(
-            "SHA-256 {} was recorded when it was first used, now it is {}: fetch it again, or delete its line in \
-             digests.json if the change was meant",
+            "SHA-256 {} was recorded when it was first used, now it is {}: fetch it again, or \
+             delete its line in digests.json if the change was meant",
             recorded.sha256,
             found.sha256
         ),
     };
     if let Some(published) = published {
         let found = digest::sha256_file(&path)?;
-        anyhow::ensure!(found == published, "SHA-256 {found}, published is {published}: fetch it again");
+        anyhow::ensure!(
+            found == published,
+            "SHA-256 {found}, published is {published}: fetch it again"
+        );
     }
     if let Some(&(_, kind, classes)) = BACKBONES.iter().find(|(known, ..)| *known == model) {
         let mut state = StateDict::open(&path)?;
-        TorchVision::build(kind, 1.0, classes, &mut OfFile { state: &mut state, device: tch::Device::Cpu })?;
+        TorchVision::build(
+            kind,
+            1.0,
+            classes,
+            &mut OfFile { state: &mut state, device: tch::Device::Cpu },
+        )?;
         state.finish()?;
         return Ok(format!("{}: fits {model}; {digest}", path.display()));
     }
@@ -313,7 +345,8 @@ fn verify_emonet(weights: &Path, folder: &Path) -> anyhow::Result<String> {
     let published = if model.subtracts_mean()? { model.card().published.as_slice() } else { &[] };
     for known in published {
         let Ok(photo) = locate(known.picture.as_ref(), folder) else { continue };
-        let picture = decode(&photo, &DecodeOptions { ignore_exif: true, ..DecodeOptions::default() })?;
+        let picture =
+            decode(&photo, &DecodeOptions { ignore_exif: true, ..DecodeOptions::default() })?;
         let input = model.card().fit.apply(&picture, picture.size());
         let prediction = predict(&model, &[&input])?.remove(0);
         let (worst, off) = prediction
@@ -335,31 +368,50 @@ fn verify_emonet(weights: &Path, folder: &Path) -> anyhow::Result<String> {
     }
     let random = if model.synthesized() { format!(" of {MADE_UP}") } else { String::new() };
     if checked.is_empty() {
-        checked.push("published answers not checked: demo_big.jpg and demo_small.jpg are not here".into());
+        checked.push(
+            "published answers not checked: demo_big.jpg and demo_small.jpg are not here".into(),
+        );
     }
     Ok(format!("a network{random} with {} labels; {}", labels.len(), checked.join(", ")))
 }
 
-fn make_up(network: &str, out: Option<&Path>, seed: u64, folder: &Path) -> anyhow::Result<ExitCode> {
+fn make_up(
+    network: &str,
+    out: Option<&Path>,
+    seed: u64,
+    folder: &Path,
+) -> anyhow::Result<ExitCode> {
     let place = |name: &str| -> anyhow::Result<PathBuf> {
         let path = out.map_or_else(|| folder.join(name), Path::to_path_buf);
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+            std::fs::create_dir_all(parent)
+                .with_context(|| format!("cannot create {}", parent.display()))?;
         }
-        anyhow::ensure!(!path.exists(), "{} exists already; name another file with --out", path.display());
+        anyhow::ensure!(
+            !path.exists(),
+            "{} exists already; name another file with --out",
+            path.display()
+        );
         Ok(path)
     };
     if network == "emonet" {
         let path = place("emonet.pth")?;
         let mean = path.with_file_name("img_mean.txt");
-        anyhow::ensure!(!mean.exists(), "{} exists already; name a file in another folder with --out", mean.display());
+        anyhow::ensure!(
+            !mean.exists(),
+            "{} exists already; name a file in another folder with --out",
+            mean.display()
+        );
         synthesize::write_emonet(&Card::emonet(), seed, &path, &mean)?;
         say!("{}\n{}\n{RANDOM}", path.display(), mean.display());
         return Ok(ExitCode::SUCCESS);
     }
     let mut config = Config::default();
-    config.detector.cfg = if network == "yolov3-openimages" { "yolov3-openimages.cfg" } else { network }.into();
-    let cfg: Cfg = load::cfg(&config, folder).context("network: yolov3-openimages, emonet or the path of a cfg")?.0;
+    config.detector.cfg =
+        if network == "yolov3-openimages" { "yolov3-openimages.cfg" } else { network }.into();
+    let cfg: Cfg = load::cfg(&config, folder)
+        .context("network: yolov3-openimages, emonet or the path of a cfg")?
+        .0;
     let name = Path::new(&config.detector.cfg).with_extension("weights");
     let path = place(&name.file_name().unwrap_or_default().to_string_lossy())?;
     synthesize::write_darknet(&cfg, seed, &path)?;

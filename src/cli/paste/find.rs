@@ -29,22 +29,33 @@ pub(super) fn grid(text: &str) -> Result<(usize, usize), String> {
     let sides = text.split_once('x').and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?)));
     sides
         .filter(|(columns, rows)| (1..=100).contains(columns) && (1..=100).contains(rows))
-        .ok_or_else(|| format!("`{text}` is no grid: expected columns x rows, as 16x12, each from 1 to 100"))
+        .ok_or_else(|| {
+            format!("`{text}` is no grid: expected columns x rows, as 16x12, each from 1 to 100")
+        })
 }
 
-/// Searches for every object and writes `find.csv`, a map for every object and scale, and the strongest switch of every
-/// object.
+/// Searches for every object and writes `find.csv`, a map for every object and scale, and the
+/// strongest switch of every object.
 pub(super) fn run(task: &Task<'_>) -> anyhow::Result<()> {
-    let options = DecodeOptions { ignore_exif: task.config.corpus.ignore_exif, ..DecodeOptions::default() };
+    let options =
+        DecodeOptions { ignore_exif: task.config.corpus.ignore_exif, ..DecodeOptions::default() };
     let photo = decode(task.photo, &options)?;
     let labels = &task.network.card().labels;
     let (mut lines, mut summary) = (Vec::new(), String::new());
     for object in task.objects {
-        let found = find_switch(&photo, &Search { object, grid: task.grid, scales: task.scales }, task.network)?;
+        let found = find_switch(
+            &photo,
+            &Search { object, grid: task.grid, scales: task.scales },
+            task.network,
+        )?;
         for (scale, height) in task.scales.iter().enumerate() {
             rows(&found, object, (scale, *height), labels, &mut lines);
             let path = |kind: &str| task.folder.join(format!("{}-{height}.{kind}", object.name));
-            plot::write(&map(task, &found, object, (scale, *height), labels).svg()?, &path("png"), &path("svg"))?;
+            plot::write(
+                &map(task, &found, object, (scale, *height), labels).svg()?,
+                &path("png"),
+                &path("svg"),
+            )?;
             say!("{}", path("png").display());
         }
         let (scale, position) = found.strongest;
@@ -69,7 +80,9 @@ pub(super) fn run(task: &Task<'_>) -> anyhow::Result<()> {
     }
     write_table(&task.folder.join("find.csv"), &lines)?;
     match std::io::stdout().lock().write_all(summary.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
         _ => Ok(()),
     }
 }
@@ -99,7 +112,8 @@ fn write_table(path: &PathBuf, lines: &[[String; 8]]) -> emocam::Result<()> {
     let failed = |error: csv::Error| Error::file(path, format!("cannot be written: {error}"));
     write_whole(path, |file| {
         let mut table = csv::Writer::from_writer(file);
-        let head = ["object", "scale", "x", "y", "label", "probability", "original_probability", "lead"];
+        let head =
+            ["object", "scale", "x", "y", "label", "probability", "original_probability", "lead"];
         table.write_record(head).map_err(failed)?;
         lines.iter().try_for_each(|line| table.write_record(line).map_err(failed))?;
         table.flush().map_err(Error::io("write", path))
@@ -116,23 +130,38 @@ fn map(
 ) -> Heatmap {
     let own = found.original.label;
     let before = f64::from(found.original.probabilities[own]);
-    let changes: Vec<f64> =
-        found.answers[scale].iter().map(|answer| f64::from(answer.probabilities[own]) - before).collect();
+    let changes: Vec<f64> = found.answers[scale]
+        .iter()
+        .map(|answer| f64::from(answer.probabilities[own]) - before)
+        .collect();
     let reach = changes.iter().fold(0.01_f64, |most, change| most.max(change.abs()));
     let switched = found.answers[scale].iter().filter(|answer| answer.label != own).count();
     let share = |value: f64| format!("{value:.2}");
-    let mut notes = vec![format!("The label changes at {switched} of {} positions.", found.positions.len())];
+    let mut notes =
+        vec![format!("The label changes at {switched} of {} positions.", found.positions.len())];
     notes.extend(task.warning.as_ref().map(|warning| format!("Warning: {warning}.")));
     Heatmap {
-        title: format!("{} on {}", object.name, task.photo.file_name().unwrap_or_default().to_string_lossy()),
+        title: format!(
+            "{} on {}",
+            object.name,
+            task.photo.file_name().unwrap_or_default().to_string_lossy()
+        ),
         subtitle: Some(format!(
-            "{} {before:.3} alone; change of its probability with the object {height} of the photo high, by the \
-             object's centre",
+            "{} {before:.3} alone; change of its probability with the object {height} of the photo \
+             high, by the object's centre",
             labels[own]
         )),
-        rows: found.positions.iter().step_by(task.grid.0).map(|position| share(position.y)).collect(),
+        rows: found
+            .positions
+            .iter()
+            .step_by(task.grid.0)
+            .map(|position| share(position.y))
+            .collect(),
         columns: found.positions[..task.grid.0].iter().map(|position| share(position.x)).collect(),
-        values: changes.chunks(task.grid.0).map(|row| row.iter().map(|&change| Some(change)).collect()).collect(),
+        values: changes
+            .chunks(task.grid.0)
+            .map(|row| row.iter().map(|&change| Some(change)).collect())
+            .collect(),
         range: (-reach, reach),
         value_label: format!("change of the probability of {}", labels[own]),
         notes,

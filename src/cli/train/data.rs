@@ -11,13 +11,15 @@ const BY_GRAPH: &str = "drawn=";
 
 /// The lesson that a word for the drawn world names; `None` of anything else, which is a path.
 ///
-/// `drawn` is the emotions of the built-in causal graph, `drawn=FILE.toml` those of the graph in a file,
-/// `drawn-objects` and `drawn-places` what backbones can be taught before, `drawn-faces` the expressions of single
-/// faces. A file of one of these names is reached by `./drawn`.
+/// `drawn` is the emotions of the built-in causal graph, `drawn=FILE.toml` those of the graph in a
+/// file, `drawn-objects` and `drawn-places` what backbones can be taught before, `drawn-faces` the
+/// expressions of single faces. A file of one of these names is reached by `./drawn`.
 pub(super) fn drawn_lesson(root: &Path) -> Option<Result<Lesson>> {
     let word = root.to_str()?;
     if let Some(file) = word.strip_prefix(BY_GRAPH) {
-        return Some(CausalGraph::load(Path::new(file)).map(|graph| Lesson::Emotions(Arc::new(graph))));
+        return Some(
+            CausalGraph::load(Path::new(file)).map(|graph| Lesson::Emotions(Arc::new(graph))),
+        );
     }
     match word {
         "drawn" => Some(Ok(Lesson::Emotions(graph().clone()))),
@@ -28,7 +30,8 @@ pub(super) fn drawn_lesson(root: &Path) -> Option<Result<Lesson>> {
     }
 }
 
-/// The pictures for each use: of folders and tables as `data` and `split` say, or as many scenes as `drawn` says.
+/// The pictures for each use: of folders and tables as `data` and `split` say, or as many scenes as
+/// `drawn` says.
 pub(super) fn divided(
     roots: &[PathBuf],
     (data, split, drawn): (&DataConfig, &SplitConfig, &DrawnConfig),
@@ -56,9 +59,11 @@ mod tests {
             assert_eq!(lesson(path), None, "{path}");
         }
         let graphs = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/graphs");
-        let four = lesson(&format!("drawn={}", graphs.join("four-emotions.toml").display())).unwrap();
+        let four =
+            lesson(&format!("drawn={}", graphs.join("four-emotions.toml").display())).unwrap();
         assert_eq!(four.labels(), ["happy", "sad", "hate", "anger"]);
-        let message = drawn_lesson(Path::new("drawn=nowhere.toml")).unwrap().unwrap_err().to_string();
+        let message =
+            drawn_lesson(Path::new("drawn=nowhere.toml")).unwrap().unwrap_err().to_string();
         assert!(message.contains("nowhere.toml"), "{message}");
     }
 }

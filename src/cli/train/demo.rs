@@ -1,4 +1,5 @@
-//! `emocam train-demo`: how the networks in `models/demo` were made. Hidden: nobody needs it to use the tool.
+//! `emocam train-demo`: how the networks in `models/demo` were made. Hidden: nobody needs it to use
+//! the tool.
 
 use crate::cli::progress::Progress;
 use anyhow::Context;
@@ -7,10 +8,14 @@ use emocam::files::{read_text, write_bytes};
 use emocam::networks::{AlexNet, Classifier};
 use emocam::nn::{self, DeviceChoice, Precision};
 use emocam::regions::darknet::{Cfg, Darknet, DarknetSettings, Thresholds};
-use emocam::train::card::{DetectorScore, EmotionScore, Measured, Metrics, Training, USUAL_NMS_IOU};
+use emocam::train::card::{
+    DetectorScore, EmotionScore, Measured, Metrics, Training, USUAL_NMS_IOU,
+};
 use emocam::train::detector::{anchors, letterboxed};
 use emocam::train::{Drawn, Examples, Schedule, Step, detector, emotion, evaluate};
-use emocam::world::{CLASSES, CausalGraph, LABELS, PARTS, Style, graph, hans_graph, surroundings_graph};
+use emocam::world::{
+    CLASSES, CausalGraph, LABELS, PARTS, Style, graph, hans_graph, surroundings_graph,
+};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -56,7 +61,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 16000)]
     emotion_steps: u64,
 
-    /// Steps of the other emotion networks' trainings, which go on from the first one; 0: only measure those in --out
+    /// Steps of the other emotion networks' trainings, which go on from the first one; 0: only
+    /// measure those in --out
     #[arg(long, value_name = "N", default_value_t = 4000)]
     further_steps: u64,
 
@@ -64,7 +70,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 16)]
     batch: usize,
 
-    /// The highest learning rate [default: 0.003 for detectors, 0.002 for the first emotion network, 0.001 for others]
+    /// The highest learning rate [default: 0.003 for detectors, 0.002 for the first emotion
+    /// network, 0.001 for others]
     #[arg(long, value_name = "RATE")]
     rate: Option<f64>,
 
@@ -92,7 +99,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     cfg: Option<PathBuf>,
 
-    /// Write the detections on the held-out scenes into this folder, for scripts/reference/demo_map.py
+    /// Write the detections on the held-out scenes into this folder, for
+    /// scripts/reference/demo_map.py
     #[arg(long, value_name = "DIR")]
     dump: Option<PathBuf>,
 
@@ -158,7 +166,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.anchors {
         return print_anchors(args);
     }
-    std::fs::create_dir_all(&args.out).with_context(|| format!("cannot create {}", args.out.display()))?;
+    std::fs::create_dir_all(&args.out)
+        .with_context(|| format!("cannot create {}", args.out.display()))?;
     tch::set_num_threads(nn::network_threads());
     let device = nn::open(&args.device)?;
     nn::keep_freed_memory();
@@ -169,7 +178,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let name = network.stem();
         let known = metrics.emotion_networks.remove(name).map(|measured| measured.trainings);
         let measured = with_emotion(args, network, known.unwrap_or_default(), device)?;
-        table.extend(measured.styles.iter().map(|(style, score)| (name, style.clone(), Some(score.accuracy))));
+        table.extend(
+            measured
+                .styles
+                .iter()
+                .map(|(style, score)| (name, style.clone(), Some(score.accuracy))),
+        );
         metrics.emotion_networks.insert(name.into(), measured);
         metrics.write(&args.out)?;
     }
@@ -181,7 +195,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         write_bytes(&args.out.join(format!("{name}.names")), format!("{names}\n").as_bytes())?;
         let known = metrics.detectors.remove(name).map(|measured| measured.trainings);
         let measured = with_detector(args, network, &cfg, known.unwrap_or_default(), device)?;
-        table.extend(measured.styles.iter().map(|(style, score)| (name, style.clone(), score.map50)));
+        table.extend(
+            measured.styles.iter().map(|(style, score)| (name, style.clone(), score.map50)),
+        );
         metrics.detectors.insert(name.into(), measured);
         metrics.write(&args.out)?;
     }
@@ -208,7 +224,13 @@ fn read_cfg(args: &Args, network: Network) -> anyhow::Result<(Cfg, String)> {
 /// The scenes to train on.
 fn stream(args: &Args, network: Network) -> Drawn {
     let graph = network.graph().clone();
-    Drawn { graph, seed: args.seed, style: Style::Standard, parts: network == Network::Parts, label_noise: LABEL_NOISE }
+    Drawn {
+        graph,
+        seed: args.seed,
+        style: Style::Standard,
+        parts: network == Network::Parts,
+        label_noise: LABEL_NOISE,
+    }
 }
 
 /// The scenes to measure with.
@@ -230,7 +252,8 @@ fn timed(
         return Ok(known);
     }
     let rate = args.rate.unwrap_or(rate);
-    let schedule = Schedule { steps, batch: args.batch, rate, seed: args.seed, threads: args.threads };
+    let schedule =
+        Schedule { steps, batch: args.batch, rate, seed: args.seed, threads: args.threads };
     let mut progress = Progress::new(steps, "steps");
     let clock = Instant::now();
     // Of the last fifty steps or so: single ones jump.
@@ -266,7 +289,8 @@ fn with_emotion(
 ) -> anyhow::Result<Measured<EmotionScore>> {
     let file = |network: Network| args.out.join(network.stem()).with_extension("safetensors");
     let (first, path) = (network == Network::Emotion, file(network));
-    let steps = if first { (args.emotion_steps, EMOTION_RATE) } else { (args.further_steps, FURTHER_RATE) };
+    let steps =
+        if first { (args.emotion_steps, EMOTION_RATE) } else { (args.further_steps, FURTHER_RATE) };
     let trainings = timed(args, steps, known, device, |schedule, told| {
         say!("{}: {} steps of {} scenes", network.stem(), schedule.steps, schedule.batch);
         let examples = stream(args, network);
@@ -277,8 +301,9 @@ fn with_emotion(
             Some(weights) => emotion::EmotionTraining::load(weights, &examples, device)?,
             None => emotion::EmotionTraining::new(LABELS.len(), &examples, args.seed, device)?,
         };
-        // Of this one's labels most are caused by what the first network takes for nothing: its certain answers would
-        // be wrong all over (a loss of 16), and unlearning them spoils the convolutions.
+        // Of this one's labels most are caused by what the first network takes for nothing: its
+        // certain answers would be wrong all over (a loss of 16), and unlearning them spoils the
+        // convolutions.
         if network == Network::Surroundings && !args.go_on {
             training.forget_labels(args.seed)?;
         }
@@ -293,7 +318,13 @@ fn with_emotion(
     for (name, style) in STYLES {
         let mut progress = Progress::new(args.scenes, "scenes");
         let told = |done| progress.at(done, format!("{}, {name}", network.stem()));
-        let accuracy = evaluate::accuracy(&model, &held_out(args, network, style), args.scenes, args.threads, told)?;
+        let accuracy = evaluate::accuracy(
+            &model,
+            &held_out(args, network, style),
+            args.scenes,
+            args.threads,
+            told,
+        )?;
         progress.finish();
         styles.push((name.into(), EmotionScore::of(&accuracy, &model.card().labels)));
     }
@@ -320,27 +351,35 @@ fn with_detector(
     device: Device,
 ) -> anyhow::Result<Measured<DetectorScore>> {
     let path = args.out.join(network.stem()).with_extension("weights");
-    let trainings = timed(args, (args.detector_steps, DETECTOR_RATE), known, device, |schedule, told| {
-        say!("{}: {} steps of {} scenes", network.stem(), schedule.steps, schedule.batch);
-        let mut training = if args.go_on {
-            detector::DetectorTraining::load(cfg, &path, device)?
-        } else {
-            detector::DetectorTraining::new(cfg, args.seed, device)?
-        };
-        detector::train(&mut training, &stream(args, network), schedule, told)?;
-        Ok(training.save(&path)?)
-    })?;
+    let trainings =
+        timed(args, (args.detector_steps, DETECTOR_RATE), known, device, |schedule, told| {
+            say!("{}: {} steps of {} scenes", network.stem(), schedule.steps, schedule.batch);
+            let mut training = if args.go_on {
+                detector::DetectorTraining::load(cfg, &path, device)?
+            } else {
+                detector::DetectorTraining::new(cfg, args.seed, device)?
+            };
+            detector::train(&mut training, &stream(args, network), schedule, told)?;
+            Ok(training.save(&path)?)
+        })?;
     let preset = Config::default().detector;
     // Suppressed less than the preset does, so that both figures come from one pass.
     let settings = preset.settings(Precision::F32);
     let thresholds = Thresholds { nms_iou: USUAL_NMS_IOU, ..settings.thresholds };
     let names = network.classes().iter().map(ToString::to_string).collect();
-    let darknet = Darknet::load(cfg, &path, names, DarknetSettings { thresholds, ..settings }, device)?;
+    let darknet =
+        Darknet::load(cfg, &path, names, DarknetSettings { thresholds, ..settings }, device)?;
     let mut styles = Vec::new();
     for (name, style) in STYLES {
         let mut progress = Progress::new(args.scenes, "scenes");
         let told = |done| progress.at(done, format!("{}, {name}", network.stem()));
-        let found = evaluate::detections(&darknet, &held_out(args, network, style), args.scenes, args.threads, told)?;
+        let found = evaluate::detections(
+            &darknet,
+            &held_out(args, network, style),
+            args.scenes,
+            args.threads,
+            told,
+        )?;
         progress.finish();
         let score = DetectorScore::of(&found, &network.classes(), preset.nms_iou);
         styles.push((name.into(), score));
@@ -354,7 +393,8 @@ fn with_detector(
 /// Detections and truth in the format of `scripts/reference/demo_map.py`.
 fn dump(found: &evaluate::Found, nms_iou: f32, path: &Path) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     let images: Vec<_> = found
         .suppressed(nms_iou)
@@ -368,8 +408,10 @@ fn dump(found: &evaluate::Found, nms_iou: f32, path: &Path) -> anyhow::Result<()
                     serde_json::json!([d.class, d.confidence, b.x_min, b.y_min, b.x_max, b.y_max])
                 })
                 .collect();
-            let truth: Vec<_> =
-                truth.iter().map(|(c, b)| serde_json::json!([c, b.x_min, b.y_min, b.x_max, b.y_max])).collect();
+            let truth: Vec<_> = truth
+                .iter()
+                .map(|(c, b)| serde_json::json!([c, b.x_min, b.y_min, b.x_max, b.y_max]))
+                .collect();
             serde_json::json!({ "detections": detections, "truth": truth })
         })
         .collect();

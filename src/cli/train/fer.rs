@@ -12,35 +12,38 @@ use std::process::ExitCode;
 
 /// Train a network of facial expressions (VGG16 with residual branches; Malik, Kumar, Raman 2021)
 ///
-/// DATA is a folder with a folder for each label, files named LABEL_NUMBER.jpg, paths with a pattern ([data] pattern in
-/// the recipe), one CSV file with the columns path and label, FER-2013's fer2013.csv with its own split, or a word for
-/// the drawn world: `drawn-faces`, or `drawn=FILE.toml` for the emotions of a causal graph. Published data sets:
+/// DATA is a folder with a folder for each label, files named LABEL_NUMBER.jpg, paths with a
+/// pattern ([data] pattern in the recipe), one CSV file with the columns path and label, FER-2013's
+/// fer2013.csv with its own split, or a word for the drawn world: `drawn-faces`, or
+/// `drawn=FILE.toml` for the emotions of a causal graph. Published data sets:
 ///
 /// FER-2013: fer2013.csv as it is (columns emotion, pixels, Usage).
 ///
 /// JAFFE (KA.AN1.39.tiff): labels_from = "pattern" and pattern = '\.([A-Z]{2})[0-9]\.' in [data].
 ///
-/// FERG (aia/aia_anger/aia_anger_1.png): labels_from = "pattern" and pattern = '/[a-z]+_([a-z]+)/[^/]*$'.
+/// FERG (aia/aia_anger/aia_anger_1.png): labels_from = "pattern" and pattern =
+/// '/[a-z]+_([a-z]+)/[^/]*$'.
 ///
 /// CK+: a folder for each label, or a CSV file with path and label.
 ///
-/// Writes into --out: model.safetensors and model.toml (what --emotion-weights of the other commands takes),
-/// recipe.toml, log.csv and curves.png (loss and accuracy of every epoch), predictions.csv, confusion.csv, .png and
-/// .svg, labels.csv (recall and precision), failures.csv, result.json, and a checkpoint after every epoch; with --folds
-/// a folder for each fold, and folds.csv.
+/// Writes into --out: model.safetensors and model.toml (what --emotion-weights of the other
+/// commands takes), recipe.toml, log.csv and curves.png (loss and accuracy of every epoch),
+/// predictions.csv, confusion.csv, .png and .svg, labels.csv (recall and precision), failures.csv,
+/// result.json, and a checkpoint after every epoch; with --folds a folder for each fold, and
+/// folds.csv.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Labelled pictures, or `drawn-faces`
     #[arg(required_unless_present = "on", value_name = "DATA")]
     data: Vec<PathBuf>,
 
-    /// Other pictures than faces to go on with: what --from has learnt of faces is learnt anew on these alone, without
-    /// a discrepancy loss (what `emocam train adapt` is compared with)
+    /// Other pictures than faces to go on with: what --from has learnt of faces is learnt anew on
+    /// these alone, without a discrepancy loss (what `emocam train adapt` is compared with)
     #[arg(long, value_name = "IMAGES", conflicts_with = "data", requires = "initial")]
     on: Vec<PathBuf>,
 
-    /// Go on from the weights of a network that was trained before (of the same sizes); where its labels are other ones
-    /// its last layer begins anew
+    /// Go on from the weights of a network that was trained before (of the same sizes); where its
+    /// labels are other ones its last layer begins anew
     #[arg(long = "from", value_name = "model.safetensors")]
     initial: Option<PathBuf>,
 
@@ -48,7 +51,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE.toml")]
     recipe: Option<PathBuf>,
 
-    /// Train once for each of N parts of the pictures (2 to 1000), measuring with that part (the paper: 10)
+    /// Train once for each of N parts of the pictures (2 to 1000), measuring with that part (the
+    /// paper: 10)
     #[arg(long, value_name = "N", value_parser = whole::<usize>(2, 1000))]
     folds: Option<usize>,
 
@@ -68,7 +72,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     training.begin(&recipe)?;
     say_data("", &data);
     let device = training.open()?;
-    let stop = stop_on_interrupt("stopping after this step; --resume goes on from the last whole epoch")?;
+    let stop =
+        stop_on_interrupt("stopping after this step; --resume goes on from the last whole epoch")?;
     let mut teller = Teller::default();
     let (threads, folder) = (training.threads, training.out.as_path());
     let work = FerTraining { recipe: &recipe, data: &data, initial, device, threads, folder, stop };
@@ -85,12 +90,16 @@ fn run_folds(
     training: &TrainingArgs,
 ) -> anyhow::Result<ExitCode> {
     let drawn = roots.iter().any(|root| drawn_lesson(root).is_some());
-    anyhow::ensure!(!drawn, "scenes are drawn as they are needed and need no folds: leave out --folds");
+    anyhow::ensure!(
+        !drawn,
+        "scenes are drawn as they are needed and need no folds: leave out --folds"
+    );
     let data = collect(roots, &recipe.data)?;
     training.begin(recipe)?;
     say!("{} labels; {} pictures in {count} folds", data.labels.len(), data.items.len());
     let device = training.open()?;
-    let stop = stop_on_interrupt("stopping after this step; --resume goes on from the last whole epoch")?;
+    let stop =
+        stop_on_interrupt("stopping after this step; --resume goes on from the last whole epoch")?;
     let mut teller = Teller::default();
     let (threads, folder) = (training.threads, training.out.as_path());
     let work = Folds { recipe, data: &data, count, initial, device, threads, folder, stop };

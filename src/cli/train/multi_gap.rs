@@ -11,27 +11,31 @@ use std::process::ExitCode;
 
 /// Train a Multi-GAP network (Lim et al. 2020), or all networks of the paper's Table 1 or Fig. 4
 ///
-/// DATA is a folder with a folder for each label (FI, EmoSet; .tar files of such folders and @LISTs too), files named
-/// LABEL_NUMBER.jpg (ArtPhoto), one CSV file with the columns path and label, or a word for the drawn world: `drawn`
-/// for its emotions, `drawn=FILE.toml` for those of another causal graph (as `emocam world --graph`), `drawn-objects`,
-/// `drawn-places` and `drawn-faces` for what backbones can be taught before. Pictures are divided into 80 % to learn
-/// from, 15 % to measure with and 5 % to choose the best epoch by, unless the recipe says otherwise.
+/// DATA is a folder with a folder for each label (FI, EmoSet; .tar files of such folders and @LISTs
+/// too), files named LABEL_NUMBER.jpg (ArtPhoto), one CSV file with the columns path and label, or
+/// a word for the drawn world: `drawn` for its emotions, `drawn=FILE.toml` for those of another
+/// causal graph (as `emocam world --graph`), `drawn-objects`, `drawn-places` and `drawn-faces` for
+/// what backbones can be taught before. Pictures are divided into 80 % to learn from, 15 % to
+/// measure with and 5 % to choose the best epoch by, unless the recipe says otherwise.
 ///
-/// Writes into --out: model.safetensors and model.toml (what --emotion-weights of the other commands takes),
-/// recipe.toml, log.csv and curves.png (loss and accuracy of every epoch), predictions.csv, confusion.csv, .png and
-/// .svg, labels.csv (recall and precision), failures.csv, result.json, and a checkpoint after every epoch.
+/// Writes into --out: model.safetensors and model.toml (what --emotion-weights of the other
+/// commands takes), recipe.toml, log.csv and curves.png (loss and accuracy of every epoch),
+/// predictions.csv, confusion.csv, .png and .svg, labels.csv (recall and precision), failures.csv,
+/// result.json, and a checkpoint after every epoch.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Labelled pictures, or `drawn`
     #[arg(required = true, value_name = "DATA")]
     data: Vec<PathBuf>,
 
-    /// How it is trained; configs/multi-gap.toml explains every key and is what holds without this option
+    /// How it is trained; configs/multi-gap.toml explains every key and is what holds without this
+    /// option
     #[arg(long, value_name = "FILE.toml")]
     recipe: Option<PathBuf>,
 
-    /// Train all networks of the paper's Table 1 (streams, feature dependency, fusion), or of its Fig. 4 (blocks taken
-    /// off one by one), each in a folder of its own below --out, and write table and picture
+    /// Train all networks of the paper's Table 1 (streams, feature dependency, fusion), or of its
+    /// Fig. 4 (blocks taken off one by one), each in a folder of its own below --out, and write
+    /// table and picture
     #[arg(long, value_enum, value_name = "STUDY")]
     study: Option<StudyName>,
 
@@ -61,7 +65,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (data, pairs) = read(&data, &recipe)?;
     say_data("", &data);
     let device = training.open()?;
-    let stop = stop_on_interrupt("stopping after this step; --resume goes on from the last whole epoch")?;
+    let stop =
+        stop_on_interrupt("stopping after this step; --resume goes on from the last whole epoch")?;
     let machine = (device, training.threads);
     let mut workshop = Workshop::new(&recipe, &data, pairs.as_ref(), machine, &training.out, stop);
     let mut teller = Teller::default();

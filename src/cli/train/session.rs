@@ -74,7 +74,8 @@ pub(super) fn stopped() -> ExitCode {
     ExitCode::from(130)
 }
 
-/// The end of a training of one network in `out`: its accuracy, its file, and how many pictures could not be read.
+/// The end of a training of one network in `out`: its accuracy, its file, and how many pictures
+/// could not be read.
 pub(super) fn ended(out: &Path, result: &TrainingResult) -> anyhow::Result<ExitCode> {
     print(table(std::slice::from_ref(result)).as_bytes())?;
     say!("{}", out.join(WEIGHTS).display());
@@ -87,7 +88,8 @@ pub(super) fn ended(out: &Path, result: &TrainingResult) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes the folder, with a copy of the recipe; refuses one that was begun with another, or without `--resume`.
+/// Makes the folder, with a copy of the recipe; refuses one that was begun with another, or without
+/// `--resume`.
 fn begin(out: &Path, recipe: &impl Serialize, resume: bool) -> anyhow::Result<()> {
     let _claimed = output::training_folder(out)?;
     emocam::files::remove_leftovers(out, ".")?;
@@ -102,15 +104,19 @@ fn begin(out: &Path, recipe: &impl Serialize, resume: bool) -> anyhow::Result<()
         );
         anyhow::ensure!(
             before == text,
-            "{}: this training was begun with another recipe and cannot go on with this one: name another folder with \
-             --out",
+            "{}: this training was begun with another recipe and cannot go on with this one: name \
+             another folder with --out",
             path.display()
         );
         return Ok(());
     }
     let entries = std::fs::read_dir(out).map_err(Error::io("read", out))?;
     let empty = entries.flatten().all(|entry| entry.file_name() == FIGURES);
-    anyhow::ensure!(empty, "{} is not empty and holds no training: name another folder with --out", out.display());
+    anyhow::ensure!(
+        empty,
+        "{} is not empty and holds no training: name another folder with --out",
+        out.display()
+    );
     Ok(emocam::files::write_bytes(&path, text.as_bytes())?)
 }
 
@@ -129,10 +135,15 @@ impl Teller {
                     say!("{name}");
                 }
             }
-            Told::Features(done, all) => self.at("batches", done, all, "features of all pictures".into()),
+            Told::Features(done, all) => {
+                self.at("batches", done, all, "features of all pictures".into());
+            }
             Told::Step(step) => {
-                let validation = step.validation.map_or(String::new(), |share| format!(", validation {share:.3}"));
-                let note = format!("loss {:.4}, accuracy {:.3}{validation}", step.loss, step.accuracy);
+                let validation = step
+                    .validation
+                    .map_or(String::new(), |share| format!(", validation {share:.3}"));
+                let note =
+                    format!("loss {:.4}, accuracy {:.3}{validation}", step.loss, step.accuracy);
                 self.at("steps", step.step, step.steps, note);
             }
         }

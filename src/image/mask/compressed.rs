@@ -42,7 +42,8 @@ impl<'a> Counts<'a> {
             if bits >= 0x40 {
                 let shown = char::from(byte).escape_default();
                 return Err(format!(
-                    "a compressed mask has characters from `0` to `o`, found `{shown}` as its character {}",
+                    "a compressed mask has characters from `0` to `o`, found `{shown}` as its \
+                     character {}",
                     self.position
                 ));
             }
@@ -71,7 +72,9 @@ impl Iterator for Counts<'_> {
             self.read += 1;
             match u32::try_from(count) {
                 Ok(count) => Ok(u64::from(count)),
-                Err(_) => Err(format!("a compressed mask with {count} as its run length {}", self.read)),
+                Err(_) => {
+                    Err(format!("a compressed mask with {count} as its run length {}", self.read))
+                }
             }
         });
         if count.is_err() {

@@ -35,7 +35,10 @@ impl TryFrom<RunLengths> for Mask {
 
 impl From<Mask> for RunLengths {
     fn from(mask: Mask) -> Self {
-        Self { size: [mask.size.height, mask.size.width], counts: Counts::Compressed(mask.to_compressed()) }
+        Self {
+            size: [mask.size.height, mask.size.width],
+            counts: Counts::Compressed(mask.to_compressed()),
+        }
     }
 }
 

@@ -41,15 +41,21 @@ pub(super) fn runs(size: Size, polygons: &[Vec<f64>]) -> Result<(Vec<Range<u32>>
             let edge = Edge::new(start, corners[(index + 1) % corners.len()]);
             let columns = edge.columns(size.width);
             left = left.checked_sub(columns.clone().count()).ok_or_else(|| {
-                format!("the edges of a mask's polygons may cross {MAX_CROSSINGS} columns, found more crossings")
+                format!(
+                    "the edges of a mask's polygons may cross {MAX_CROSSINGS} columns, found more \
+                     crossings"
+                )
             })?;
-            changes
-                .extend(columns.map(|column| (column * i64::from(size.height)) as u32 + edge.row(column, size.height)));
+            changes.extend(columns.map(|column| {
+                (column * i64::from(size.height)) as u32 + edge.row(column, size.height)
+            }));
         }
         changes.sort_unstable();
         // Inside is what an odd number of changes precedes. Every column has an even number of
         // them.
-        runs.extend(changes.chunks_exact(2).map(|pair| pair[0]..pair[1]).filter(|run| !run.is_empty()));
+        runs.extend(
+            changes.chunks_exact(2).map(|pair| pair[0]..pair[1]).filter(|run| !run.is_empty()),
+        );
     }
     join(&mut runs);
     Ok((runs, MAX_CROSSINGS - left))
@@ -75,11 +81,18 @@ fn corners(polygon: &[f64]) -> Result<Vec<Corner>, String> {
             polygon.len()
         ));
     }
-    if let Some(far) = polygon.iter().find(|coordinate| coordinate.is_nan() || coordinate.abs() > MAX_COORDINATE) {
-        return Err(format!("a polygon's coordinates are at most {MAX_COORDINATE} pixels from 0, found {far}"));
+    if let Some(far) =
+        polygon.iter().find(|coordinate| coordinate.is_nan() || coordinate.abs() > MAX_COORDINATE)
+    {
+        return Err(format!(
+            "a polygon's coordinates are at most {MAX_COORDINATE} pixels from 0, found {far}"
+        ));
     }
     let fine = |coordinate: f64| cut(FINE * coordinate);
-    Ok(polygon.chunks_exact(2).map(|corner| Corner { x: fine(corner[0]), y: fine(corner[1]) }).collect())
+    Ok(polygon
+        .chunks_exact(2)
+        .map(|corner| Corner { x: fine(corner[0]), y: fine(corner[1]) })
+        .collect())
 }
 
 /// Rounds by cutting off the fraction of the value and 1/2; so the values -1.4 and 0.4 both give 0.
@@ -102,7 +115,11 @@ impl Edge {
         let (dx, dy) = ((until.x - from.x).abs(), (until.y - from.y).abs());
         let backwards = if dx >= dy { from.x > until.x } else { from.y > until.y };
         let (start, end) = if backwards { (until, from) } else { (from, until) };
-        let slope = if dx >= dy { (end.y - start.y) as f64 / dx as f64 } else { (end.x - start.x) as f64 / dy as f64 };
+        let slope = if dx >= dy {
+            (end.y - start.y) as f64 / dx as f64
+        } else {
+            (end.x - start.x) as f64 / dy as f64
+        };
         Self { start, end, slope }
     }
 

@@ -9,8 +9,8 @@ fn any_mask() -> impl Strategy<Value = (Mask, Vec<bool>)> {
     (1..=12_u32, 1..=17_u32).prop_flat_map(|(width, height)| {
         let count = (width * height) as usize;
         // Mostly inside, mostly outside, or mixed: long runs are as likely as short ones.
-        let bits =
-            (0.02..0.98_f64).prop_flat_map(move |share| prop::collection::vec(prop::bool::weighted(share), count));
+        let bits = (0.02..0.98_f64)
+            .prop_flat_map(move |share| prop::collection::vec(prop::bool::weighted(share), count));
         bits.prop_map(move |bits| (Mask::from_bits(Size::new(width, height), &bits).unwrap(), bits))
     })
 }
@@ -18,7 +18,9 @@ fn any_mask() -> impl Strategy<Value = (Mask, Vec<bool>)> {
 /// Twice the area inside a contour: positive if it goes round clockwise on the screen.
 fn doubled_area(contour: &[(u32, u32)]) -> i64 {
     let next = contour.iter().cycle().skip(1);
-    let cross = |(a, b): (&(u32, u32), &(u32, u32))| i64::from(a.0) * i64::from(b.1) - i64::from(b.0) * i64::from(a.1);
+    let cross = |(a, b): (&(u32, u32), &(u32, u32))| {
+        i64::from(a.0) * i64::from(b.1) - i64::from(b.0) * i64::from(a.1)
+    };
     contour.iter().zip(next).map(cross).sum()
 }
 
@@ -145,12 +147,19 @@ fn runs_of_no_pixels_join_their_neighbours() {
 fn pixels_that_touch_at_a_corner_and_holes_have_contours_of_their_own() {
     let mask = |rows: &[&str]| {
         let size = Size::new(rows[0].len() as u32, rows.len() as u32);
-        Mask::from_bits(size, &rows.concat().bytes().map(|byte| byte == b'#').collect::<Vec<_>>()).unwrap()
+        Mask::from_bits(size, &rows.concat().bytes().map(|byte| byte == b'#').collect::<Vec<_>>())
+            .unwrap()
     };
     let falling = mask(&["#..", ".#."]).outline();
-    assert_eq!(falling, [vec![(0, 1), (0, 0), (1, 0), (1, 1)], vec![(1, 2), (1, 1), (2, 1), (2, 2)]]);
+    assert_eq!(
+        falling,
+        [vec![(0, 1), (0, 0), (1, 0), (1, 1)], vec![(1, 2), (1, 1), (2, 1), (2, 2)]]
+    );
     let rising = mask(&[".#.", "#.."]).outline();
-    assert_eq!(rising, [vec![(0, 2), (0, 1), (1, 1), (1, 2)], vec![(1, 1), (1, 0), (2, 0), (2, 1)]]);
+    assert_eq!(
+        rising,
+        [vec![(0, 2), (0, 1), (1, 1), (1, 2)], vec![(1, 1), (1, 0), (2, 0), (2, 1)]]
+    );
     let ring = mask(&["####", "#.##", "####"]).outline();
     assert_eq!(ring, [vec![(0, 3), (0, 0), (4, 0), (4, 3)], vec![(1, 1), (1, 2), (2, 2), (2, 1)]]);
     assert!(mask(&["..."]).outline().is_empty());
@@ -164,7 +173,9 @@ fn the_largest_mask_costs_what_its_runs_cost() {
     assert_eq!(mask.area(), area - 2);
     assert_eq!(mask.bounding_box(), Some(BoundingBox::new(0.0, 0.0, 65_535.0, 65_535.0)));
     assert_eq!(mask.spans().count(), MAX_SIDE as usize);
-    assert!(mask.contains(0, 1) && !mask.contains(0, 0) && !mask.contains(MAX_SIDE - 1, MAX_SIDE - 1));
+    assert!(
+        mask.contains(0, 1) && !mask.contains(0, 0) && !mask.contains(MAX_SIDE - 1, MAX_SIDE - 1)
+    );
     assert_eq!(Mask::from_compressed(size, &mask.to_compressed()).unwrap(), mask);
     let corners = vec![-9e6, -9e6, 9e6, -9e6, 9e6, 9e6, -9e6, 9e6];
     assert_eq!(Mask::from_polygons(size, &[corners]).unwrap().counts(), [0, area as u32]);
@@ -174,7 +185,9 @@ fn the_largest_mask_costs_what_its_runs_cost() {
 fn damaged_masks_are_refused_with_what_was_found() {
     let size = Size::new(4, 3);
     let counts = |counts: &[u64]| Mask::from_counts(size, counts.iter().copied()).unwrap_err();
-    assert!(counts(&[5, 6]).contains("12 pixels of a picture of 4x3 were expected, found a sum of 11"));
+    assert!(
+        counts(&[5, 6]).contains("12 pixels of a picture of 4x3 were expected, found a sum of 11")
+    );
     assert!(counts(&[5, 8]).contains("a sum of 13 or more"));
     assert!(counts(&[1_000_000_000]).contains("1000000000 or more"));
     assert!(counts(&[3, u64::MAX, u64::MAX]).contains("or more"));
@@ -182,7 +195,11 @@ fn damaged_masks_are_refused_with_what_was_found() {
     let endless = Mask::from_counts(size, std::iter::repeat(5)).unwrap_err();
     assert!(endless.contains("15 or more"));
     for sides in [Size::new(0, 3), Size::new(3, 65_536), Size::new(u32::MAX, u32::MAX)] {
-        assert!(Mask::from_counts(sides, [0]).unwrap_err().contains("sides of 1 to 65535 pixels, found"));
+        assert!(
+            Mask::from_counts(sides, [0])
+                .unwrap_err()
+                .contains("sides of 1 to 65535 pixels, found")
+        );
         assert!(Mask::from_polygons(sides, &[]).is_err() && Mask::from_bits(sides, &[]).is_err());
     }
     let compressed = |text: &str| Mask::from_compressed(size, text).unwrap_err();
@@ -195,7 +212,8 @@ fn damaged_masks_are_refused_with_what_was_found() {
     assert!(polygon(vec![0.0; 7]).contains("found one of 7 numbers"));
     assert!(polygon(vec![0.0, 1.0, f64::NAN, 1.0, 2.0, 3.0]).contains("found NaN"));
     assert!(polygon(vec![0.0, 1.0, 1e9, 1.0, 2.0, 3.0]).contains("found 1000000000"));
-    let zigzag: Vec<f64> = (0..300).flat_map(|index| [f64::from(index % 2) * 70_000.0, 1.0]).collect();
+    let zigzag: Vec<f64> =
+        (0..300).flat_map(|index| [f64::from(index % 2) * 70_000.0, 1.0]).collect();
     let error = Mask::from_polygons(Size::new(MAX_SIDE, 3), &[zigzag]).unwrap_err();
     assert!(error.contains("may cross 4000000 columns"), "{error}");
 }

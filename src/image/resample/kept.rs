@@ -1,8 +1,10 @@
-//! A resize that keeps its intermediate, so that the image with a patch in it is resized by its footprint alone.
+//! A resize that keeps its intermediate, so that the image with a patch in it is resized by its
+//! footprint alone.
 //!
-//! The rows are resized first and rounded to `u8`, then the columns. A patch changes, of the first pass, its own rows
-//! in the outputs whose taps reach its columns; of the second, those outputs whose taps reach these rows. Everything
-//! else is what it was, byte for byte, and the changed part is computed by the same kernels from the same numbers.
+//! The rows are resized first and rounded to `u8`, then the columns. A patch changes, of the first
+//! pass, its own rows in the outputs whose taps reach its columns; of the second, those outputs
+//! whose taps reach these rows. Everything else is what it was, byte for byte, and the changed part
+//! is computed by the same kernels from the same numbers.
 
 use super::{Filter, FixedTaps, Kernel, taps_of};
 use crate::image::{Rgb8, Size};
@@ -20,8 +22,8 @@ pub struct KeptResize {
 }
 
 impl KeptResize {
-    /// [`super::resize`], with its intermediate kept. A side that does not change is resized by taps with one weight of
-    /// 1.
+    /// [`super::resize`], with its intermediate kept. A side that does not change is resized by
+    /// taps with one weight of 1.
     ///
     /// # Panics
     /// If `image` or `to` has no pixels.
@@ -33,8 +35,17 @@ impl KeptResize {
     ///
     /// # Panics
     /// If `image` or the part has no pixels, or the part reaches beyond `to`.
-    pub fn part(image: Rgb8, to: Size, columns: Range<u32>, rows: Range<u32>, filter: Filter) -> Self {
-        assert!(columns.end <= to.width && rows.end <= to.height, "a part of the resized image lies inside it");
+    pub fn part(
+        image: Rgb8,
+        to: Size,
+        columns: Range<u32>,
+        rows: Range<u32>,
+        filter: Filter,
+    ) -> Self {
+        assert!(
+            columns.end <= to.width && rows.end <= to.height,
+            "a part of the resized image lies inside it"
+        );
         let original = image.size();
         let kernel = Kernel::detect();
         let size = Size::new(columns.len() as u32, rows.len() as u32);
@@ -62,8 +73,8 @@ impl KeptResize {
         &self.result
     }
 
-    /// The image with `patch` over it from the column `left` and the row `top` on, resized: the same bytes as by
-    /// [`super::resize`].
+    /// The image with `patch` over it from the column `left` and the row `top` on, resized: the
+    /// same bytes as by [`super::resize`].
     ///
     /// # Panics
     /// When the patch reaches beyond the image.
@@ -71,15 +82,20 @@ impl KeptResize {
         let size = patch.size();
         let (right, bottom) = (left + size.width as usize, top + size.height as usize);
         let Size { width, height } = self.image.size();
-        assert!(right <= width as usize && bottom <= height as usize, "a patch lies inside the image");
-        let (columns, rows) = (self.columns.touching(&(left..right)), self.rows.touching(&(top..bottom)));
+        assert!(
+            right <= width as usize && bottom <= height as usize,
+            "a patch lies inside the image"
+        );
+        let (columns, rows) =
+            (self.columns.touching(&(left..right)), self.rows.touching(&(top..bottom)));
         let mut result = self.result.clone();
         if columns.is_empty() || rows.is_empty() {
             return result;
         }
         let kernel = Kernel::detect();
 
-        // Of the patch the part that these outputs come from: the result may be a part of the whole.
+        // Of the patch the part that these outputs come from: the result may be a part of the
+        // whole.
         let (inputs, lines) = (self.columns.sources(&columns), self.rows.sources(&rows));
         let (left_most, right_most) = (left.max(inputs.start), right.min(inputs.end));
         let (first, last) = (top.max(lines.start), bottom.min(lines.end));
@@ -89,7 +105,8 @@ impl KeptResize {
             0,
             &patch.crop(left_most - left..right_most - left, first - top..last - top),
         );
-        let mut across = Rgb8::filled(Size::new(columns.len() as u32, (last - first) as u32), [0; 3]);
+        let mut across =
+            Rgb8::filled(Size::new(columns.len() as u32, (last - first) as u32), [0; 3]);
         let part = self.columns.part(&columns, inputs.start);
         kernel.rows(strip.data(), inputs.len(), &part, across.data_mut());
 

@@ -1,9 +1,9 @@
-//! Downloads of published model files: with progress, resumed after an interruption, checked, and complete or not
-//! there.
+//! Downloads of published model files: with progress, resumed after an interruption, checked, and
+//! complete or not there.
 //!
-//! A download grows in `NAME.part` beside its final place and is renamed when its size (and digest, where one is known)
-//! is right. What an interruption leaves is continued by the next attempt, if the server can; what turns out wrong is
-//! deleted, since continuing it could never make it right.
+//! A download grows in `NAME.part` beside its final place and is renamed when its size (and digest,
+//! where one is known) is right. What an interruption leaves is continued by the next attempt, if
+//! the server can; what turns out wrong is deleted, since continuing it could never make it right.
 
 use super::{CatalogueFile, digest};
 use crate::nn::weights::{MAX_FILE_BYTES, content};
@@ -37,8 +37,9 @@ pub enum Fetched {
 /// Downloads `file` into `folder`, which is created.
 ///
 /// # Errors
-/// [`Error::File`] naming the file's place, with the reason for every address tried (no network, status, web page,
-/// wrong size or digest, connection lost) and the page to download it from by hand.
+/// [`Error::File`] naming the file's place, with the reason for every address tried (no network,
+/// status, web page, wrong size or digest, connection lost) and the page to download it from by
+/// hand.
 pub fn fetch(file: &CatalogueFile, folder: &Path, progress: &mut Progress) -> Result<Fetched> {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let config = Agent::config_builder().tls_config(tls).https_only(true);
@@ -60,7 +61,12 @@ fn agent(config: ureq::config::ConfigBuilder<ureq::typestate::AgentScope>) -> Ag
 }
 
 /// [`fetch`] with the given client.
-fn fetch_with(agent: &Agent, file: &CatalogueFile, folder: &Path, progress: &mut Progress) -> Result<Fetched> {
+fn fetch_with(
+    agent: &Agent,
+    file: &CatalogueFile,
+    folder: &Path,
+    progress: &mut Progress,
+) -> Result<Fetched> {
     let download = Download { agent, file, target: folder.join(&file.name) };
     if download.is_there()? {
         return Ok(Fetched::AlreadyThere);
@@ -140,12 +146,16 @@ impl Download<'_> {
                 self.check(&part, None)?;
                 return self.finish(&part).map(|()| have);
             }
-            None => self.ask(url, 0)?.ok_or_else(|| Fault::Address("the server refuses to send the file".into()))?,
+            None => self
+                .ask(url, 0)?
+                .ok_or_else(|| Fault::Address("the server refuses to send the file".into()))?,
         };
         if let (Some(offered), Some(expected)) = (answer.total, self.file.size)
             && offered != expected
         {
-            return Err(Fault::Address(format!("expected {expected} bytes, the server offers {offered}")));
+            return Err(Fault::Address(format!(
+                "expected {expected} bytes, the server offers {offered}"
+            )));
         }
         let (start, total) = (answer.start, answer.total.or(self.file.size));
         self.receive(answer, &part, total, progress)?;
@@ -166,10 +176,16 @@ impl Download<'_> {
             StatusCode::OK if is_page => {
                 Err(Fault::Address("the server answers with a web page, not with the file".into()))
             }
-            StatusCode::OK => Ok(Some(Answer { total: length, start: 0, body: response.into_body() })),
+            StatusCode::OK => {
+                Ok(Some(Answer { total: length, start: 0, body: response.into_body() }))
+            }
             StatusCode::PARTIAL_CONTENT => match range(&response) {
-                Some((start, total)) if start == have => Ok(Some(Answer { start, total, body: response.into_body() })),
-                _ => Err(Fault::Address("the server answers with another range than was asked for".into())),
+                Some((start, total)) if start == have => {
+                    Ok(Some(Answer { start, total, body: response.into_body() }))
+                }
+                _ => Err(Fault::Address(
+                    "the server answers with another range than was asked for".into(),
+                )),
             },
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => Ok(None),
             status => Err(Fault::Address(format!("the server answers {status}"))),
@@ -177,7 +193,13 @@ impl Download<'_> {
     }
 
     /// Writes the answer's body to `part`, at its place.
-    fn receive(&self, answer: Answer, part: &Path, total: Option<u64>, progress: &mut Progress) -> Result<(), Fault> {
+    fn receive(
+        &self,
+        answer: Answer,
+        part: &Path,
+        total: Option<u64>,
+        progress: &mut Progress,
+    ) -> Result<(), Fault> {
         let mut out = match answer.start {
             0 => File::create(part),
             _ => OpenOptions::new().append(true).open(part),
@@ -194,7 +216,8 @@ impl Download<'_> {
                 Ok(read) => read,
                 Err(e) => {
                     return Err(Fault::Address(format!(
-                        "the connection ended after {done} of {} bytes ({e}); the next attempt continues there",
+                        "the connection ended after {done} of {} bytes ({e}); the next attempt \
+                         continues there",
                         total.map_or("unknown".into(), |total| total.to_string())
                     )));
                 }
@@ -211,7 +234,8 @@ impl Download<'_> {
         out.sync_data().map_err(Error::io("write", part))?;
         match total {
             Some(total) if done < total => Err(Fault::Address(format!(
-                "the connection ended after {done} of {total} bytes; the next attempt continues there"
+                "the connection ended after {done} of {total} bytes; the next attempt continues \
+                 there"
             ))),
             _ => Ok(()),
         }
@@ -241,7 +265,8 @@ impl Download<'_> {
     }
 
     fn finish(&self, part: &Path) -> Result<(), Fault> {
-        Ok(fs::rename(part, &self.target).map_err(Error::io("rename a finished download to", &self.target))?)
+        Ok(fs::rename(part, &self.target)
+            .map_err(Error::io("rename a finished download to", &self.target))?)
     }
 
     fn discard(&self, part: &Path) {
@@ -262,7 +287,9 @@ fn range(response: &Response<Body>) -> Option<(u64, Option<u64>)> {
 fn reason(error: &ureq::Error) -> String {
     match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::Io(_) => {
-            format!("no connection ({error}); is this machine online, or behind a proxy (HTTPS_PROXY)?")
+            format!(
+                "no connection ({error}); is this machine online, or behind a proxy (HTTPS_PROXY)?"
+            )
         }
         ureq::Error::Timeout(_) => format!("no answer in time ({error})"),
         _ => error.to_string(),

@@ -10,7 +10,8 @@ fn contents() -> Vec<u8> {
     (0..200_003_u32).map(|i| (i * 7 + i / 251) as u8).collect()
 }
 
-/// Answers one connection with each of `answers`, a function of the range's start; returns the starts asked for.
+/// Answers one connection with each of `answers`, a function of the range's start; returns the
+/// starts asked for.
 fn serve(answers: Vec<fn(Option<u64>) -> Vec<u8>>) -> (String, JoinHandle<Vec<Option<u64>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/w.bin", listener.local_addr().unwrap());
@@ -39,7 +40,12 @@ fn serve(answers: Vec<fn(Option<u64>) -> Vec<u8>>) -> (String, JoinHandle<Vec<Op
 }
 
 fn answer(head: &str, length: usize, body: &[u8]) -> Vec<u8> {
-    [format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n").as_bytes(), body].concat()
+    [
+        format!("HTTP/1.1 {head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n")
+            .as_bytes(),
+        body,
+    ]
+    .concat()
 }
 
 fn whole(_: Option<u64>) -> Vec<u8> {
@@ -49,7 +55,11 @@ fn whole(_: Option<u64>) -> Vec<u8> {
 fn ranged(start: Option<u64>) -> Vec<u8> {
     let Some(start) = start else { return whole(None) };
     let (all, rest) = (contents(), &contents()[start as usize..]);
-    let head = format!("206 Partial Content\r\nContent-Range: bytes {start}-{}/{}", all.len() - 1, all.len());
+    let head = format!(
+        "206 Partial Content\r\nContent-Range: bytes {start}-{}/{}",
+        all.len() - 1,
+        all.len()
+    );
     answer(&head, rest.len(), rest)
 }
 
@@ -100,7 +110,9 @@ fn a_file_arrives_whole_with_progress_and_is_not_downloaded_again() {
     let place = Place::new(&url);
     let agent = agent(Agent::config_builder().proxy(None));
     let mut seen = Vec::new();
-    let fetched = fetch_with(&agent, &place.file, place.folder.path(), &mut |done, total| seen.push((done, total)));
+    let fetched = fetch_with(&agent, &place.file, place.folder.path(), &mut |done, total| {
+        seen.push((done, total));
+    });
     assert_eq!(fetched.unwrap(), Fetched::Downloaded { resumed_from: 0 });
     assert!(place.is_complete());
     let total = contents().len() as u64;
@@ -176,7 +188,11 @@ fn a_wrong_length_or_digest_leaves_nothing() {
 #[test]
 fn a_web_page_instead_of_the_file_and_a_404_are_named_and_the_next_address_is_tried() {
     fn page(_: Option<u64>) -> Vec<u8> {
-        answer("200 OK\r\nContent-Type: text/html", 40, b"<!doctype html><title>moved</title>     \n")
+        answer(
+            "200 OK\r\nContent-Type: text/html",
+            40,
+            b"<!doctype html><title>moved</title>     \n",
+        )
     }
     fn untyped_page(_: Option<u64>) -> Vec<u8> {
         answer("200 OK", 40, b"<!doctype html><title>moved</title>     \n")

@@ -13,7 +13,8 @@ pub(super) struct Layout {
     pub(super) flatten: Flatten,
     /// Whether the published code subtracts the mean image that is published beside it.
     pub(super) needs_mean: bool,
-    /// Whether the numbers in the names count every layer, those without weights too, and thereby tell them.
+    /// Whether the numbers in the names count every layer, those without weights too, and thereby
+    /// tell them.
     pub(super) is_torchvision: bool,
 }
 
@@ -34,7 +35,16 @@ pub(super) const LAYOUTS: [Layout; 5] = [
     },
     Layout {
         name: "ECCO Lab",
-        layers: ["conv_0.0", "conv_1.0", "conv_2.0", "conv_3.0", "conv_4.0", "conv_5.0", "conv_6.0", "classifier.0"],
+        layers: [
+            "conv_0.0",
+            "conv_1.0",
+            "conv_2.0",
+            "conv_3.0",
+            "conv_4.0",
+            "conv_5.0",
+            "conv_6.0",
+            "classifier.0",
+        ],
         flatten: Flatten::ChannelsRowsColumns,
         needs_mean: false,
         is_torchvision: false,
@@ -55,7 +65,8 @@ pub(super) const LAYOUTS: [Layout; 5] = [
         needs_mean: false,
         is_torchvision: true,
     },
-    // As PyTorch's ImageNet example saves it, which spreads the convolutions alone over several GPUs.
+    // As PyTorch's ImageNet example saves it, which spreads the convolutions alone over several
+    // GPUs.
     Layout {
         name: "torchvision",
         layers: [
@@ -81,9 +92,10 @@ pub(super) const CONVOLUTIONS: usize = 5;
 pub(super) fn unknown_layout(state: &StateDict, path: &Path) -> Error {
     let names: Vec<&str> = state.arrays.keys().take(6).map(String::as_str).collect();
     let message = format!(
-        "not a checkpoint of an AlexNet in a known layout: expected tensors conv1..conv5 and fc1..fc3 (KU Leuven), \
-         conv_0.0..conv_6.0 and classifier.0 (ECCO Lab), features.0..features.10 and classifier.1..classifier.6 \
-         (torchvision), or conv1..conv5 and fc6..fc8; found {} tensors: {} ...",
+        "not a checkpoint of an AlexNet in a known layout: expected tensors conv1..conv5 and \
+         fc1..fc3 (KU Leuven), conv_0.0..conv_6.0 and classifier.0 (ECCO Lab), \
+         features.0..features.10 and classifier.1..classifier.6 (torchvision), or conv1..conv5 and \
+         fc6..fc8; found {} tensors: {} ...",
         state.arrays.len(),
         names.join(", ")
     );

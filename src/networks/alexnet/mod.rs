@@ -1,6 +1,6 @@
-//! EmoNet (Kragel et al. 2019): the original two-column AlexNet of Krizhevsky et al. 2012 with 20 outputs. Any AlexNet
-//! with these eight layers fits: numbers of channels and groups are read off the weights, what these do not tell is a
-//! [`Structure`].
+//! EmoNet (Kragel et al. 2019): the original two-column AlexNet of Krizhevsky et al. 2012 with 20
+//! outputs. Any AlexNet with these eight layers fits: numbers of channels and groups are read off
+//! the weights, what these do not tell is a [`Structure`].
 
 mod checkpoint;
 mod layout;
@@ -34,20 +34,22 @@ pub struct AlexNet {
 }
 
 impl AlexNet {
-    /// Loads a checkpoint in any known layout, with the mean image from `mean`, else from the model's card,
-    /// else from the checkpoint, else none where the published code subtracts none.
+    /// Loads a checkpoint in any known layout, with the mean image from `mean`, else from the
+    /// model's card, else from the checkpoint, else none where the published code subtracts none.
     ///
     /// # Errors
-    /// A file that cannot be read; a tensor that is missing, superfluous or of the wrong shape; a mean image that is
-    /// needed and not given; a card that leaves out what the weights do not tell of another network than EmoNet.
+    /// A file that cannot be read; a tensor that is missing, superfluous or of the wrong shape; a
+    /// mean image that is needed and not given; a card that leaves out what the weights do not tell
+    /// of another network than EmoNet.
     pub fn load(weights: &Path, mean: Option<&Path>, device: Device) -> Result<Self> {
         let card = Card::beside(weights)?;
         let checkpoint = canonical(weights, mean, &card)?;
         Self::build(weights, checkpoint, card, device)
     }
 
-    /// Converts a checkpoint of any layout, with its mean image, to the project's own layout as safetensors. The names
-    /// of its tensors are EmoNet's then: another structure is noted in the file.
+    /// Converts a checkpoint of any layout, with its mean image, to the project's own layout as
+    /// safetensors. The names of its tensors are EmoNet's then: another structure is noted in the
+    /// file.
     ///
     /// # Errors
     /// As [`Self::load`]; `out` cannot be written.
@@ -55,7 +57,8 @@ impl AlexNet {
         let checkpoint = canonical(weights, mean, &Card::beside(weights)?)?;
         let random = checkpoint.synthesized.then(|| (SYNTHESIZED.to_string(), "true".to_string()));
         let json = |structure: &Structure| serde_json::to_string(structure).expect("plain numbers");
-        let other = (checkpoint.structure != Structure::EMONET).then(|| json(&checkpoint.structure));
+        let other =
+            (checkpoint.structure != Structure::EMONET).then(|| json(&checkpoint.structure));
         let notes = random.into_iter().chain(other.map(|json| (STRUCTURE.to_string(), json)));
         safetensors::write(out, &checkpoint.tensors, &notes.collect())
     }
@@ -87,18 +90,34 @@ impl AlexNet {
     /// How many layers of the body there are up to the convolution `name`, its ReLU not among them.
     fn behind(&self, name: &str) -> Result<usize> {
         let known = self.inner_layers();
-        let convolutions = self.body.iter().zip(1..).filter(|(layer, _)| matches!(layer, Layer::Convolution { .. }));
+        let convolutions = self
+            .body
+            .iter()
+            .zip(1..)
+            .filter(|(layer, _)| matches!(layer, Layer::Convolution { .. }));
         let found = convolutions.zip(&known).find(|(_, known)| **known == name);
         found.map(|((_, behind), _)| behind).ok_or_else(|| no_inner_layer(name, &known))
     }
 
     /// The same network, its tensors on `device`.
     fn moved(&self, device: Device) -> Result<Self> {
-        let layers = |layers: &[Layer]| layers.iter().map(|layer| layer.on(device)).collect::<Result<Vec<_>, _>>();
-        let parts = || Ok((self.normalisation.on(device)?, layers(&self.body)?, layers(&self.head)?));
-        let (normalisation, body, head) = parts().map_err(Error::torch("sharing the emotion model"))?;
+        let layers = |layers: &[Layer]| {
+            layers.iter().map(|layer| layer.on(device)).collect::<Result<Vec<_>, _>>()
+        };
+        let parts =
+            || Ok((self.normalisation.on(device)?, layers(&self.body)?, layers(&self.head)?));
+        let (normalisation, body, head) =
+            parts().map_err(Error::torch("sharing the emotion model"))?;
         let (card, structure, files) = (self.card.clone(), self.structure, self.files.clone());
-        Ok(Self { card, structure, normalisation, body, head, files, synthesized: self.synthesized })
+        Ok(Self {
+            card,
+            structure,
+            normalisation,
+            body,
+            head,
+            files,
+            synthesized: self.synthesized,
+        })
     }
 
     fn build(path: &Path, checkpoint: Canonical, card: Card, device: Device) -> Result<Self> {
@@ -110,10 +129,14 @@ impl AlexNet {
                 .map_err(Error::torch("loading the emotion model's weights"))
         };
         let mean = tensors.iter().position(|(name, _)| name == MEAN);
-        let mean = mean.map(|place_of_mean| place(&tensors.swap_remove(place_of_mean).1)).transpose()?;
+        let mean =
+            mean.map(|place_of_mean| place(&tensors.swap_remove(place_of_mean).1)).transpose()?;
         let normalisation = Normalisation::new(&card, mean, device)?;
         let get = |name: String| -> Result<Tensor> {
-            let (_, array) = tensors.iter().find(|(known, _)| *known == name).expect("canonical() gives all layers");
+            let (_, array) = tensors
+                .iter()
+                .find(|(known, _)| *known == name)
+                .expect("canonical() gives all layers");
             place(array)
         };
         let (body, head) = layers(path, get, &structure)?;
@@ -184,7 +207,8 @@ impl Classifier for AlexNet {
     }
 }
 
-/// Body and head of a network, from its tensors by name (`conv1.weight` to `fc8.bias`); `path` is for messages.
+/// Body and head of a network, from its tensors by name (`conv1.weight` to `fc8.bias`); `path` is
+/// for messages.
 ///
 /// # Errors
 /// Whatever `get` reports; a kernel that does not fit the channels before it.
@@ -196,7 +220,8 @@ pub(crate) fn layers(
     let mut body = Vec::new();
     let mut channels = 3;
     for (at, padding) in structure.padding.into_iter().enumerate() {
-        let (kernel, bias) = (get(format!("conv{}.weight", at + 1))?, get(format!("conv{}.bias", at + 1))?);
+        let (kernel, bias) =
+            (get(format!("conv{}.weight", at + 1))?, get(format!("conv{}.bias", at + 1))?);
         let (out, of_group) = (kernel.size()[0], kernel.size()[1]);
         if of_group == 0 || channels % of_group != 0 || out % (channels / of_group) != 0 {
             return Err(Error::Tensor {
@@ -207,7 +232,13 @@ pub(crate) fn layers(
             });
         }
         let stride = if at == 0 { structure.stride } else { 1 };
-        body.push(Layer::Convolution { kernel, bias, stride, padding, groups: channels / of_group });
+        body.push(Layer::Convolution {
+            kernel,
+            bias,
+            stride,
+            padding,
+            groups: channels / of_group,
+        });
         if at < 4 {
             body.push(Layer::RELU);
         }
@@ -220,7 +251,10 @@ pub(crate) fn layers(
     head.extend(structure.average.map(|[rows, columns]| Layer::AveragePool { rows, columns }));
     head.push(Layer::Flatten);
     for at in 6..=8 {
-        head.push(Layer::Linear { weight: get(format!("fc{at}.weight"))?, bias: get(format!("fc{at}.bias"))? });
+        head.push(Layer::Linear {
+            weight: get(format!("fc{at}.weight"))?,
+            bias: get(format!("fc{at}.bias"))?,
+        });
         if at < 8 {
             head.push(Layer::RELU);
         }

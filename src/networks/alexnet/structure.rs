@@ -1,15 +1,16 @@
-//! What the weights of an AlexNet do not tell of its layers: strides, padding, pooling, local response normalisation.
+//! What the weights of an AlexNet do not tell of its layers: strides, padding, pooling, local
+//! response normalisation.
 //!
-//! Kernels, channels and groups are read off the weights. The rest is a key of the network's card, `structure`: the
-//! name of a published network, or a table with every number.
+//! Kernels, channels and groups are read off the weights. The rest is a key of the network's card,
+//! `structure`: the name of a published network, or a table with every number.
 
 use serde::{Deserialize, Serialize};
 
 /// The largest stride, padding and window; no AlexNet comes near it.
 const MOST: i64 = 64;
 
-/// The layers between the convolutions of an AlexNet. Behind conv1, conv2 and conv5 there is maximum pooling, behind
-/// all layers but the last a ReLU.
+/// The layers between the convolutions of an AlexNet. Behind conv1, conv2 and conv5 there is
+/// maximum pooling, behind all layers but the last a ReLU.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Structure {
@@ -19,18 +20,22 @@ pub struct Structure {
     pub padding: [i64; 5],
     /// Behind conv1 and conv2.
     pub local_response_norm: NormKey,
-    /// Side and step of the windows of every maximum pooling, which has no padding and leaves out what does not fill a
-    /// window.
+    /// Side and step of the windows of every maximum pooling, which has no padding and leaves out
+    /// what does not fill a window.
     pub pooling: [i64; 2],
-    /// Rows and columns to which the last pooled map is averaged before fc6 (PyTorch's `AdaptiveAvgPool2d`). Without
-    /// it fc6 reads the map as it is, which has to fit.
+    /// Rows and columns to which the last pooled map is averaged before fc6 (PyTorch's
+    /// `AdaptiveAvgPool2d`). Without it fc6 reads the map as it is, which has to fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub average: Option<[i64; 2]>,
 }
 
 /// Local response normalisation as a card has it: `false`, or a table.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "`local_response_norm` should be false, or a table with place, size, alpha, beta and k")]
+#[serde(
+    untagged,
+    expecting = "`local_response_norm` should be false, or a table with place, size, alpha, beta \
+                 and k"
+)]
 pub enum NormKey {
     /// `false`: there is none.
     Absent(bool),
@@ -38,7 +43,8 @@ pub enum NormKey {
     Present(LocalResponseNorm),
 }
 
-/// x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta, as in PyTorch and Caffe.
+/// x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta, as in PyTorch and
+/// Caffe.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocalResponseNorm {
@@ -78,7 +84,8 @@ impl Structure {
         average: None,
     };
 
-    /// `torchvision.models.alexnet` (Krizhevsky 2014, "One weird trick", without its local response normalisation).
+    /// `torchvision.models.alexnet` (Krizhevsky 2014, "One weird trick", without its local response
+    /// normalisation).
     pub const TORCHVISION: Self = Self {
         stride: 4,
         padding: [2, 2, 1, 1, 1],
@@ -87,9 +94,13 @@ impl Structure {
         average: Some([6, 6]),
     };
 
-    /// CaffeNet, the reference model of Caffe: EmoNet's layers with the pooling before the normalisation.
+    /// CaffeNet, the reference model of Caffe: EmoNet's layers with the pooling before the
+    /// normalisation.
     pub const CAFFENET: Self = Self {
-        local_response_norm: NormKey::Present(LocalResponseNorm { place: NormPlace::AfterPooling, ..NORM }),
+        local_response_norm: NormKey::Present(LocalResponseNorm {
+            place: NormPlace::AfterPooling,
+            ..NORM
+        }),
         ..Self::EMONET
     };
 
@@ -111,7 +122,8 @@ impl Structure {
                     NormPlace::AfterPooling => "after",
                 };
                 format!(
-                    "local response normalisation {place} the pooling (size {size}, alpha {alpha}, beta {beta}, k {k})"
+                    "local response normalisation {place} the pooling (size {size}, alpha {alpha}, \
+                     beta {beta}, k {k})"
                 )
             }
         };
@@ -120,7 +132,9 @@ impl Structure {
             Some([rows, columns]) => format!("averaged to {rows} x {columns} before fc6"),
         };
         let (stride, padding, [size, step]) = (self.stride, self.padding, self.pooling);
-        format!("stride {stride}, padding {padding:?}, {norm}, pooling of {size} by {step}, {average}")
+        format!(
+            "stride {stride}, padding {padding:?}, {norm}, pooling of {size} by {step}, {average}"
+        )
     }
 
     /// Refuses what no layer can be, in words that go behind a file's name.
@@ -129,16 +143,21 @@ impl Structure {
         let averaged = self.average.unwrap_or([1, 1]);
         let counts = [("stride", self.stride), ("pooling", window), ("pooling", step)];
         let counts = counts.into_iter().chain(averaged.map(|side| ("average", side)));
-        if let Some((key, found)) = counts.into_iter().find(|(_, count)| !(1..=MOST).contains(count)) {
+        if let Some((key, found)) =
+            counts.into_iter().find(|(_, count)| !(1..=MOST).contains(count))
+        {
             return Err(format!("`structure`: `{key}` should be from 1 to {MOST}, found {found}"));
         }
         if let Some(found) = self.padding.iter().find(|zeros| !(0..=MOST).contains(*zeros)) {
-            return Err(format!("`structure`: `padding` should be five numbers from 0 to {MOST}, found {found}"));
+            return Err(format!(
+                "`structure`: `padding` should be five numbers from 0 to {MOST}, found {found}"
+            ));
         }
         match self.local_response_norm {
             NormKey::Absent(false) => Ok(()),
             NormKey::Absent(true) => Err(
-                "`structure`: `local_response_norm = true` does not say which: write place, size, alpha, beta and k"
+                "`structure`: `local_response_norm = true` does not say which: write place, size, \
+                 alpha, beta and k"
                     .into(),
             ),
             NormKey::Present(LocalResponseNorm { size, alpha, beta, k, .. }) => {
@@ -147,8 +166,9 @@ impl Structure {
                 match sound && factors && (1e-6..=1e6).contains(&k) {
                     true => Ok(()),
                     false => Err(format!(
-                        "`structure`: `local_response_norm` should have an odd size up to {MOST}, alpha from 0 to 1e6, \
-                         beta from 0 to 10 and k from 1e-6 to 1e6, found size {size}, alpha {alpha}, beta {beta}, k {k}"
+                        "`structure`: `local_response_norm` should have an odd size up to {MOST}, \
+                         alpha from 0 to 1e6, beta from 0 to 10 and k from 1e-6 to 1e6, found size \
+                         {size}, alpha {alpha}, beta {beta}, k {k}"
                     )),
                 }
             }
@@ -160,9 +180,9 @@ impl Structure {
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "`structure` should be \"emonet\", \"torchvision\" or \"caffenet\", or a table with stride, padding, \
-                 local_response_norm (false, or place, size, alpha, beta and k), pooling and, where there is one, \
-                 average"
+    expecting = "`structure` should be \"emonet\", \"torchvision\" or \"caffenet\", or a table \
+                 with stride, padding, local_response_norm (false, or place, size, alpha, beta and \
+                 k), pooling and, where there is one, average"
 )]
 pub(in crate::networks) enum StructureKey {
     /// A published network.
@@ -197,17 +217,26 @@ mod tests {
     use std::path::Path;
 
     fn card(structure: &str) -> crate::Result<Card> {
-        Card::from_toml(&format!("labels = ['a', 'b']\ninput = 224\n{structure}\n"), Path::new("mine.toml"))
+        Card::from_toml(
+            &format!("labels = ['a', 'b']\ninput = 224\n{structure}\n"),
+            Path::new("mine.toml"),
+        )
     }
 
     #[test]
     fn a_structure_is_a_name_or_all_its_numbers() {
-        for (name, structure) in
-            [("emonet", Structure::EMONET), ("torchvision", Structure::TORCHVISION), ("caffenet", Structure::CAFFENET)]
-        {
+        for (name, structure) in [
+            ("emonet", Structure::EMONET),
+            ("torchvision", Structure::TORCHVISION),
+            ("caffenet", Structure::CAFFENET),
+        ] {
             assert_eq!(card(&format!("structure = '{name}'")).unwrap().structure, Some(structure));
             let table = toml::to_string(&structure).unwrap().replace("[local", "[structure.local");
-            assert_eq!(card(&format!("[structure]\n{table}")).unwrap().structure, Some(structure), "{table}");
+            assert_eq!(
+                card(&format!("[structure]\n{table}")).unwrap().structure,
+                Some(structure),
+                "{table}"
+            );
         }
         assert_eq!(card("").unwrap().structure, None);
     }
@@ -220,20 +249,37 @@ mod tests {
             ("structure = 'resnet'".to_string(), "should be \"emonet\""),
             (format!("[structure]\n{rest}"), "local_response_norm"),
             (written("true"), "does not say which"),
-            (written("{ place = 'before-pooling', size = 5, alpha = 1e-4, beta = 0.75 }"), "local_response_norm"),
-            (written("{ place = 'after-pooling', size = 4, alpha = 1e-4, beta = 0.75, k = 1.0 }"), "odd size"),
+            (
+                written("{ place = 'before-pooling', size = 5, alpha = 1e-4, beta = 0.75 }"),
+                "local_response_norm",
+            ),
+            (
+                written(
+                    "{ place = 'after-pooling', size = 4, alpha = 1e-4, beta = 0.75, k = 1.0 }",
+                ),
+                "odd size",
+            ),
             (
                 written("{ place = 'after-pooling', size = 5, alpha = nan, beta = 0.75, k = 1.0 }"),
                 "found size 5, alpha NaN",
             ),
-            (written("false").replace("stride = 4", "stride = 0"), "`stride` should be from 1 to 64, found 0"),
+            (
+                written("false").replace("stride = 4", "stride = 0"),
+                "`stride` should be from 1 to 64, found 0",
+            ),
             (written("false").replace("[0, 2", "[-1, 2"), "`padding`"),
             (written("false").replace("[3, 2]", "[3, 100000]"), "`pooling`"),
             (format!("{}\naverage = [0, 6]", written("false")), "`average`"),
-            ("network = 'torchscript'\nstructure = 'emonet'".to_string(), "belongs to `network = \"alexnet\"`"),
+            (
+                "network = 'torchscript'\nstructure = 'emonet'".to_string(),
+                "belongs to `network = \"alexnet\"`",
+            ),
         ] {
             let message = card(&structure).unwrap_err().to_string();
-            assert!(message.contains("mine.toml") && message.contains(phrase), "{structure}: {message}");
+            assert!(
+                message.contains("mine.toml") && message.contains(phrase),
+                "{structure}: {message}"
+            );
         }
     }
 }

@@ -20,7 +20,10 @@ fn emonets_card() {
 #[test]
 fn a_card_that_contradicts_itself_is_refused() {
     for (text, phrase) in [
-        ("labels = ['a', 'b']\ninput = 99\n[valence]\nbias = 0\nweights = [1]\n", "1 weights for 2 labels"),
+        (
+            "labels = ['a', 'b']\ninput = 99\n[valence]\nbias = 0\nweights = [1]\n",
+            "1 weights for 2 labels",
+        ),
         ("labels = ['a', 'b']\ninput = 99\nfrobnicate = 1\n", "frobnicate"),
         ("labels = ['a', 'a']\ninput = 99\n", "`a` is there twice"),
         ("labels = ['a']\ninput = 99\n", "from 2 to 10000 labels"),
@@ -33,28 +36,42 @@ fn a_card_that_contradicts_itself_is_refused() {
         ("labels = ['a', 'b']\ninput = 9\nmean = [nan, 0, 0]\n", "three numbers"),
         (
             "labels = ['a', 'b']\ninput = 9\nmean = [1, 2]\n",
-            "`mean` should be three numbers, one a channel, or the name of a mean image's file, found 2 numbers: [1, \
-             2]",
+            "`mean` should be three numbers, one a channel, or the name of a mean image's file, \
+             found 2 numbers: [1, 2]",
         ),
         ("labels = ['a', 'b']\ninput = 9\nmean = true\n", "mean image's file, found true"),
         (
             "labels = ['a', 'b']\ninput = 9\nstd = [1, 2]\n",
             "`std` should be three numbers, one a channel, found [1, 2]",
         ),
-        ("labels = ['a', 'b']\ninput = [1, 2, 3]\n", "two numbers, rows and columns, found [1, 2, 3]"),
+        (
+            "labels = ['a', 'b']\ninput = [1, 2, 3]\n",
+            "two numbers, rows and columns, found [1, 2, 3]",
+        ),
         ("labels = ['a', 'b']\ninput = -9\n", "the side of a square in pixels"),
         ("labels = 3\ninput = 9\n", "`labels` should be a list of names"),
         ("labels = ['a', 'b']\ninput = 9\nclass = 99\n", "unknown field `class`"),
         ("labels = ['a', 'b']\ninput = 9\ncrop = 1.5\n", "at most 1"),
         ("labels = ['a', 'b']\ninput = 9\nlayout = 'tokens'\n", "needs `grid`"),
         ("labels = ['a', 'b']\ninput = 9\ngrid = [2, 2]\n", "belong to"),
-        ("labels = ['a', 'b']\ninput = 9\nnetwork = 'torchscript'\nmean = 'mean.txt'\n", "not a file"),
         (
-            "labels = ['a', 'b']\ninput = 9\nnetwork = 'multi_gap'\nscale = 255\n[multi_gap]\nanp = 3\n",
+            "labels = ['a', 'b']\ninput = 9\nnetwork = 'torchscript'\nmean = 'mean.txt'\n",
+            "not a file",
+        ),
+        (
+            "labels = ['a', 'b']\ninput = 9\nnetwork = 'multi_gap'\nscale = 255\n[multi_gap]\nanp \
+             = 3\n",
             "stream has its own",
         ),
-        ("labels = ['a', 'b']\ninput = 9\nnetwork = 'multi_gap'\nlayout = 'nhwc'\n[multi_gap]\nanp = 3\n", "`layout`"),
-        ("output = 'x'\ninput = 9\nnetwork = 'multi_gap'\n[multi_gap]\nanp = 3\n", "answers `labels`"),
+        (
+            "labels = ['a', 'b']\ninput = 9\nnetwork = 'multi_gap'\nlayout = \
+             'nhwc'\n[multi_gap]\nanp = 3\n",
+            "`layout`",
+        ),
+        (
+            "output = 'x'\ninput = 9\nnetwork = 'multi_gap'\n[multi_gap]\nanp = 3\n",
+            "answers `labels`",
+        ),
     ] {
         let message = Card::from_toml(text, Path::new("mine.toml")).unwrap_err().to_string();
         assert!(message.contains("mine.toml") && message.contains(phrase), "{message}");
@@ -81,7 +98,9 @@ fn a_card_in_json_is_the_same_card_and_labels_may_lie_in_a_file() {
 
 #[test]
 fn a_single_output_has_bins_for_labels() {
-    let card = Card::from_toml("output = 'valence'\nthresholds = [-0.5, 1]\ninput = 9\n", Path::new("x")).unwrap();
+    let card =
+        Card::from_toml("output = 'valence'\nthresholds = [-0.5, 1]\ninput = 9\n", Path::new("x"))
+            .unwrap();
     assert_eq!(card.labels, ["valence below -0.5", "valence from -0.5 to 1", "valence from 1"]);
     let scalar = card.scalar.as_ref().unwrap();
     assert_eq!([-0.6, -0.5, 0.9, 1.0].map(|output| scalar.bin(output)), [0, 1, 1, 2]);

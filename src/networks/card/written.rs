@@ -1,7 +1,8 @@
 //! A card as people write it: keys that may be left out, two ways to say the same.
 
 use super::{
-    Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer, Regression, Scalar, numbers,
+    Architecture, Card, ChannelOrder, Flatten, Layout, Mean, Published, ReferenceAnswer,
+    Regression, Scalar, numbers,
 };
 use crate::files::read_named_text;
 use crate::image::{Filter, Fit, Resize, Size};
@@ -131,8 +132,10 @@ impl TryFrom<toml::Value> for Labels {
     type Error = String;
 
     fn try_from(written: toml::Value) -> std::result::Result<Self, String> {
-        let refused =
-            format!("`labels` should be a list of names, or the name of a file with one a line, found {written}");
+        let refused = format!(
+            "`labels` should be a list of names, or the name of a file with one a line, found \
+             {written}"
+        );
         match written {
             toml::Value::String(file) => Ok(Self::File(file)),
             toml::Value::Array(names) => {
@@ -165,7 +168,8 @@ impl TryFrom<toml::Value> for Input {
             Some(&[side]) if written.is_integer() => Ok(Self::Square(side)),
             Some(&[rows, columns]) => Ok(Self::Sides([rows, columns])),
             _ => Err(format!(
-                "`input` should be the side of a square in pixels, or two numbers, rows and columns, found {written}"
+                "`input` should be the side of a square in pixels, or two numbers, rows and \
+                 columns, found {written}"
             )),
         }
     }
@@ -181,7 +185,9 @@ impl TryFrom<toml::Value> for Divisors {
 
     fn try_from(written: toml::Value) -> std::result::Result<Self, String> {
         let three = numbers(&written).and_then(|numbers| <[f32; 3]>::try_from(numbers).ok());
-        three.map(Self).ok_or_else(|| format!("`std` should be three numbers, one a channel, found {written}"))
+        three
+            .map(Self)
+            .ok_or_else(|| format!("`std` should be three numbers, one a channel, found {written}"))
     }
 }
 
@@ -233,11 +239,21 @@ impl WrittenCard {
             ("std", std.is_some()),
             ("channels", channels.is_some()),
         ];
-        // What an AlexNet's card leaves out is asked for where it is not EmoNet's; the others have values of their own.
+        // What an AlexNet's card leaves out is asked for where it is not EmoNet's; the others have
+        // values of their own.
         let is_alexnet = network == Architecture::AlexNet;
-        let unsaid = said.into_iter().filter(|(_, is_said)| is_alexnet && !is_said).map(|(key, _)| key).collect();
+        let unsaid = said
+            .into_iter()
+            .filter(|(_, is_said)| is_alexnet && !is_said)
+            .map(|(key, _)| key)
+            .collect();
         let resize = resize.unwrap_or_default();
-        let fit = Fit { resize, crop: crop.unwrap_or(1.0), filter: filter.unwrap_or(Filter::Bicubic), input };
+        let fit = Fit {
+            resize,
+            crop: crop.unwrap_or(1.0),
+            filter: filter.unwrap_or(Filter::Bicubic),
+            input,
+        };
         let layout = layout_of(layout.as_deref(), prefix, grid).map_err(refuse)?;
         let card = Card {
             architecture: network,
@@ -286,17 +302,27 @@ fn answers(
     thresholds: Option<Vec<f64>>,
 ) -> Result<(Vec<String>, Option<Scalar>), String> {
     match (labels, output) {
-        (Some(_), Some(name)) => {
-            Err(format!("it has `labels` and a single `output` ({name}): a network has one or the other"))
+        (Some(_), Some(name)) => Err(format!(
+            "it has `labels` and a single `output` ({name}): a network has one or the other"
+        )),
+        (None, None) => {
+            Err("it has neither `labels` nor, for a network with a single number, `output`".into())
         }
-        (None, None) => Err("it has neither `labels` nor, for a network with a single number, `output`".into()),
         (Some(labels), None) if thresholds.is_none() => Ok((labels, None)),
-        (Some(_), None) => Err("`thresholds` belong to a network with a single `output`, this one has `labels`".into()),
+        (Some(_), None) => {
+            Err("`thresholds` belong to a network with a single `output`, this one has `labels`"
+                .into())
+        }
         (None, Some(name)) => {
             let thresholds = thresholds.unwrap_or_else(|| vec![0.0]);
             let ascending = thresholds.windows(2).all(|pair| pair[0] < pair[1]);
-            if thresholds.is_empty() || !ascending || !thresholds.iter().all(|edge| edge.is_finite()) {
-                return Err(format!("`thresholds` should be finite and ascend, found {thresholds:?}"));
+            if thresholds.is_empty()
+                || !ascending
+                || !thresholds.iter().all(|edge| edge.is_finite())
+            {
+                return Err(format!(
+                    "`thresholds` should be finite and ascend, found {thresholds:?}"
+                ));
             }
             let labels = Scalar::bins(&name, &thresholds);
             Ok((labels, Some(Scalar { name, thresholds })))
@@ -304,7 +330,11 @@ fn answers(
     }
 }
 
-fn layout_of(name: Option<&str>, prefix: Option<i64>, grid: Option<(i64, i64)>) -> Result<Layout, String> {
+fn layout_of(
+    name: Option<&str>,
+    prefix: Option<i64>,
+    grid: Option<(i64, i64)>,
+) -> Result<Layout, String> {
     let plain = |layout: Layout| match (prefix, grid) {
         (None, None) => Ok(layout),
         _ => Err("`prefix` and `grid` belong to `layout = \"tokens\"`".to_string()),
@@ -314,7 +344,10 @@ fn layout_of(name: Option<&str>, prefix: Option<i64>, grid: Option<(i64, i64)>) 
         Some("nhwc") => plain(Layout::Nhwc),
         Some("tokens") => {
             let Some(grid) = grid else {
-                return Err("`layout = \"tokens\"` needs `grid`, the rows and columns of the patches".into());
+                return Err(
+                    "`layout = \"tokens\"` needs `grid`, the rows and columns of the patches"
+                        .into(),
+                );
             };
             Ok(Layout::Tokens { prefix: prefix.unwrap_or(0), grid })
         }

@@ -26,7 +26,8 @@ impl Default for FerNetDescription {
 }
 
 impl FerNetDescription {
-    /// Refuses what cannot be, for an input of the size `input`, in words that go behind a file's name.
+    /// Refuses what cannot be, for an input of the size `input`, in words that go behind a file's
+    /// name.
     pub(in crate::networks) fn check(&self, input: Size) -> Result<(), String> {
         if !(self.width > 0.0 && self.width <= 4.0) {
             return Err(format!("`width` should be over 0 and at most 4, found {}", self.width));
@@ -37,7 +38,9 @@ impl FerNetDescription {
         let Size { width, height } = input;
         match width.is_multiple_of(STRIDE) && height.is_multiple_of(STRIDE) {
             true => Ok(()),
-            false => Err(format!("`input` should have sides that are multiples of {STRIDE}, found {height} x {width}")),
+            false => Err(format!(
+                "`input` should have sides that are multiples of {STRIDE}, found {height} x {width}"
+            )),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The network of facial expressions that Kumar & Raman adapt to images (Malik, Kumar, Raman, ICVGIP 2021): VGG16's
-//! trunk B1 to B5, and a residual branch from each of the first four blocks to the last.
+//! The network of facial expressions that Kumar & Raman adapt to images (Malik, Kumar, Raman,
+//! ICVGIP 2021): VGG16's trunk B1 to B5, and a residual branch from each of the first four blocks
+//! to the last.
 //!
-//! In: pixels. Out: logits. Every block ends with a pooling; branch k brings the output of block k to the last block's
-//! size (poolings, a 3 x 3 convolution with ReLU, a pooling), and the sum of all five goes through two hidden layers.
-//! As a [`Classifier`] it is explained at the trunk's last convolution, the branches being what by-passes it (`b5`), or
-//! at the sum (`sum`).
+//! In: pixels. Out: logits. Every block ends with a pooling; branch k brings the output of block k
+//! to the last block's size (poolings, a 3 x 3 convolution with ReLU, a pooling), and the sum of
+//! all five goes through two hidden layers. As a [`Classifier`] it is explained at the trunk's last
+//! convolution, the branches being what by-passes it (`b5`), or at the sum (`sum`).
 
 mod description;
 
@@ -13,7 +14,9 @@ pub use description::FerNetDescription;
 use super::backbone::{BLOCKS, Backbone, BackboneKind, max_pooled};
 use super::card::Card;
 use super::input::Normalisation;
-use super::parameters::{Builder, Linear, OfFile, OfNetwork, Parameter, TensorRole, TensorSource, write_network};
+use super::parameters::{
+    Builder, Linear, OfFile, OfNetwork, Parameter, TensorRole, TensorSource, write_network,
+};
 use super::{Activation, Classifier, no_inner_layer};
 use crate::image::Rgb8;
 use crate::nn::weights::StateDict;
@@ -28,13 +31,15 @@ pub const TRUNK: &str = "trunk.";
 /// The name of the last layer's tensors, before weight and bias.
 pub const CLASSIFIER: &str = "classifier.";
 
-/// Where it can be explained: at the last convolution of B5, and where trunk and branches are added up.
+/// Where it can be explained: at the last convolution of B5, and where trunk and branches are added
+/// up.
 pub(super) const PLACES: [&str; 2] = ["b5", "sum"];
 
 /// The number of [`PLACES`]' `sum`.
 const SUM: usize = 1;
 
-/// Names of its inner layers, from the picture on: blocks behind their poolings, the sum, and the hidden layers.
+/// Names of its inner layers, from the picture on: blocks behind their poolings, the sum, and the
+/// hidden layers.
 const INNER: [&str; 8] = ["b1", "b2", "b3", "b4", "b5", "sum", "hidden1", "hidden2"];
 
 /// The number of the sum among [`INNER`].
@@ -95,7 +100,8 @@ impl FerNet {
     /// # Panics
     /// The card has no `[fer_net]`: a mistake of the caller.
     pub fn build(card: Card, source: &mut dyn TensorSource, device: Device) -> Result<Self> {
-        let FerNetDescription { width, units } = card.fer_net.clone().expect("the caller looked at the card");
+        let FerNetDescription { width, units } =
+            card.fer_net.clone().expect("the caller looked at the card");
         let mut parameters = Vec::new();
         let mut from = Builder::new(source, &mut parameters);
         let trunk = Backbone::build(BackboneKind::Vgg16, width, BLOCKS, &mut from.below("trunk"))?;
@@ -109,13 +115,24 @@ impl FerNet {
             let bias = from.get("bias", &[last], TensorRole::Bias)?;
             branches.push(Branch { poolings: BLOCKS - 2 - block, kernel, bias });
         }
-        let places = i64::from(card.input().height / STRIDE) * i64::from(card.input().width / STRIDE);
+        let places =
+            i64::from(card.input().height / STRIDE) * i64::from(card.input().width / STRIDE);
         let mut below = from.below("hidden");
         let hidden = [below.linear("1", last * places, units)?, below.linear("2", units, units)?];
         let classifier = from.linear("classifier", units, card.outputs() as i64)?;
         let normalisation = Normalisation::new(&card, None, device)?;
         let files = Vec::new();
-        Ok(Self { card, trunk, branches, hidden, classifier, explained: 0, parameters, normalisation, files })
+        Ok(Self {
+            card,
+            trunk,
+            branches,
+            hidden,
+            classifier,
+            explained: 0,
+            parameters,
+            normalisation,
+            files,
+        })
     }
 
     /// Loads the weights that [`Self::save`] wrote, described by the card beside them.
@@ -126,7 +143,10 @@ impl FerNet {
         let mut state = StateDict::open(weights)?;
         let mut network = Self::build(card, &mut OfFile { state: &mut state, device }, device)?;
         state.finish()?;
-        network.files = vec![("emotion.weights", weights.to_path_buf()), ("emotion.card", Card::path_beside(weights))];
+        network.files = vec![
+            ("emotion.weights", weights.to_path_buf()),
+            ("emotion.card", Card::path_beside(weights)),
+        ];
         Ok(network)
     }
 
@@ -143,9 +163,11 @@ impl FerNet {
         &self.parameters
     }
 
-    /// The number, from 0, of the trunk's block that the tensor called `name` belongs to; `None`: to none.
+    /// The number, from 0, of the trunk's block that the tensor called `name` belongs to; `None`:
+    /// to none.
     pub fn block(&self, name: &str) -> Option<usize> {
-        let feature: usize = name.strip_prefix(TRUNK)?.strip_prefix("features.")?.split('.').next()?.parse().ok()?;
+        let feature: usize =
+            name.strip_prefix(TRUNK)?.strip_prefix("features.")?.split('.').next()?.parse().ok()?;
         BackboneKind::Vgg16.ends().iter().position(|&end| feature <= end)
     }
 
@@ -157,13 +179,15 @@ impl FerNet {
         self.normalisation.apply(pixels)
     }
 
-    /// Everything from a prepared input (N, 3, rows, columns) to the logits; autograd works through it.
+    /// Everything from a prepared input (N, 3, rows, columns) to the logits; autograd works through
+    /// it.
     ///
     /// # Errors
     /// The network could not be run.
     pub fn features(&self, input: &Tensor) -> Result<Features, TchError> {
         let blocks = self.trunk.forward(input, false)?;
-        let sum = max_pooled(&blocks[BLOCKS - 1])?.f_add(&self.by_passing(&blocks[..BLOCKS - 1])?)?;
+        let sum =
+            max_pooled(&blocks[BLOCKS - 1])?.f_add(&self.by_passing(&blocks[..BLOCKS - 1])?)?;
         self.features_of(sum)
     }
 
@@ -175,13 +199,19 @@ impl FerNet {
         Ok(Features { sum, hidden: [first, second], logits })
     }
 
-    /// The sum of the branches of the first four blocks, from these blocks' outputs before their poolings.
+    /// The sum of the branches of the first four blocks, from these blocks' outputs before their
+    /// poolings.
     fn by_passing(&self, blocks: &[Tensor]) -> Result<Tensor, TchError> {
-        let branches = self.branches.iter().zip(blocks).map(|(branch, block)| branch.forward(&max_pooled(block)?));
+        let branches = self
+            .branches
+            .iter()
+            .zip(blocks)
+            .map(|(branch, block)| branch.forward(&max_pooled(block)?));
         added(branches)
     }
 
-    /// The output of the inner layer number `layer`; by-passing it the sum of the branches that begin before it.
+    /// The output of the inner layer number `layer`; by-passing it the sum of the branches that
+    /// begin before it.
     fn split(&self, layer: usize, input: &Tensor) -> Result<Activation, TchError> {
         let _no_grad = tch::no_grad_guard();
         if layer >= INNER_SUM {
@@ -196,7 +226,8 @@ impl FerNet {
             return Ok(Activation::alone(values.f_contiguous()?));
         }
         let blocks = self.trunk.forward_through(0..layer + 1, input, false)?;
-        let context = if layer == 0 { Vec::new() } else { vec![self.by_passing(&blocks[..layer])?] };
+        let context =
+            if layer == 0 { Vec::new() } else { vec![self.by_passing(&blocks[..layer])?] };
         Ok(Activation { values: max_pooled(&blocks[layer])?.f_contiguous()?, context })
     }
 
@@ -205,7 +236,8 @@ impl FerNet {
         let values = &inner.values;
         match layer {
             0..BLOCKS => {
-                let mut branches: Vec<Tensor> = inner.context.iter().map(Tensor::shallow_clone).collect();
+                let mut branches: Vec<Tensor> =
+                    inner.context.iter().map(Tensor::shallow_clone).collect();
                 let mut block = values.shallow_clone();
                 for number in layer..BLOCKS - 1 {
                     branches.push(self.branches[number].forward(&block)?);

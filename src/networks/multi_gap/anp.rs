@@ -1,5 +1,5 @@
-//! Adjective-noun pairs ("smiling face", "red flower") as one more stream: how probable each pair is in the picture
-//! (DeepSentiBank: 2,089 pairs), through 1,024 and 512 units to the labels.
+//! Adjective-noun pairs ("smiling face", "red flower") as one more stream: how probable each pair
+//! is in the picture (DeepSentiBank: 2,089 pairs), through 1,024 and 512 units to the labels.
 
 use crate::Result;
 use crate::networks::parameters::{Builder, Linear, TensorRole};
@@ -25,8 +25,8 @@ impl Anp {
         Ok(Self { hidden, classifier: from.linear("classifier", HIDDEN[1], labels)?, mean })
     }
 
-    /// The features (N, 512) of pictures with these pairs (N, pairs); of `count` pictures without, where there are
-    /// none.
+    /// The features (N, 512) of pictures with these pairs (N, pairs); of `count` pictures without,
+    /// where there are none.
     ///
     /// # Errors
     /// No memory.

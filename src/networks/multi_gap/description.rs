@@ -78,7 +78,8 @@ pub enum Dependency {
     None,
     /// A bidirectional GRU reads them from the picture upwards and back.
     Gru,
-    /// The same, and each block's features are weighed by an attention of their own (the paper's equation 2).
+    /// The same, and each block's features are weighed by an attention of their own (the paper's
+    /// equation 2).
     GruAttention,
 }
 
@@ -109,11 +110,15 @@ impl Description {
         match (self.fusion, parts) {
             (_, 0) => return Err("`[multi_gap]` has neither `streams` nor `anp`".into()),
             (Fusion::Single, 2..) => {
-                return Err(format!("`[multi_gap]` has {parts} streams: `fusion` should be early or late"));
+                return Err(format!(
+                    "`[multi_gap]` has {parts} streams: `fusion` should be early or late"
+                ));
             }
             (Fusion::Early | Fusion::Late, 1) => {
                 return Err(
-                    "`[multi_gap]` has one stream, which there is nothing to fuse with: leave out `fusion`".into()
+                    "`[multi_gap]` has one stream, which there is nothing to fuse with: leave out \
+                     `fusion`"
+                        .into(),
                 );
             }
             _ => {}
@@ -147,8 +152,12 @@ impl StreamDescription {
         if !(1..=MAX_NUMBERS).contains(&self.units) {
             return Err(format!("`units` should be from 1 to {MAX_NUMBERS}, found {}", self.units));
         }
-        if let Some(wrong) = [self.scale].iter().chain(&self.std).find(|value| !(value.is_finite() && **value > 0.0)) {
-            return Err(format!("pixels are divided by `scale` and `std`, which should be over 0, found {wrong}"));
+        if let Some(wrong) =
+            [self.scale].iter().chain(&self.std).find(|value| !(value.is_finite() && **value > 0.0))
+        {
+            return Err(format!(
+                "pixels are divided by `scale` and `std`, which should be over 0, found {wrong}"
+            ));
         }
         match self.mean.iter().all(|value| value.is_finite()) {
             true => Ok(()),

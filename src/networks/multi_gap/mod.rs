@@ -1,9 +1,11 @@
-//! Multi-GAP (Lim, Khor, Chaemchoy, See, Wong: Where is the emotion? ICIP 2020): features of all depths of one or two
-//! backbones, pooled over the picture, and three ways to bring streams together.
+//! Multi-GAP (Lim, Khor, Chaemchoy, See, Wong: Where is the emotion? ICIP 2020): features of all
+//! depths of one or two backbones, pooled over the picture, and three ways to bring streams
+//! together.
 //!
-//! In: pixels, and for the third stream adjective-noun pairs. Out: logits of every stream and of all together. As a
-//! [`Classifier`] it is explained at the last block of one of its streams; the means of all other blocks are what
-//! by-passes that activation. What the paper leaves open (taps, units, classifiers) is ours and named as such.
+//! In: pixels, and for the third stream adjective-noun pairs. Out: logits of every stream and of
+//! all together. As a [`Classifier`] it is explained at the last block of one of its streams; the
+//! means of all other blocks are what by-passes that activation. What the paper leaves open (taps,
+//! units, classifiers) is ours and named as such.
 
 mod anp;
 mod description;
@@ -16,7 +18,9 @@ pub use stream::Stream;
 use super::backbone::{BLOCKS, pooled};
 use super::card::Card;
 use super::input::Normalisation;
-use super::parameters::{Builder, Linear, OfFile, OfNetwork, Parameter, TensorSource, write_network};
+use super::parameters::{
+    Builder, Linear, OfFile, OfNetwork, Parameter, TensorSource, write_network,
+};
 use super::{Activation, Classifier, no_inner_layer};
 use crate::image::Rgb8;
 use crate::nn::weights::StateDict;
@@ -79,10 +83,13 @@ impl MultiGap {
             .iter()
             .map(|stream| Stream::build(stream, labels, device, &mut below))
             .collect::<Result<_>>()?;
-        let anp = (description.anp > 0).then(|| Anp::build(description.anp, labels, &mut from)).transpose()?;
+        let anp = (description.anp > 0)
+            .then(|| Anp::build(description.anp, labels, &mut from))
+            .transpose()?;
         let classifier = match description.fusion {
             Fusion::Early => {
-                let width = streams.iter().map(Stream::width).chain(anp.iter().map(Anp::width)).sum();
+                let width =
+                    streams.iter().map(Stream::width).chain(anp.iter().map(Anp::width)).sum();
                 Some(from.below("fusion").linear("classifier", width, labels)?)
             }
             _ => None,
@@ -100,7 +107,10 @@ impl MultiGap {
         let mut state = StateDict::open(weights)?;
         let mut network = Self::build(card, &mut OfFile { state: &mut state, device }, device)?;
         state.finish()?;
-        network.files = vec![("emotion.weights", weights.to_path_buf()), ("emotion.card", Card::path_beside(weights))];
+        network.files = vec![
+            ("emotion.weights", weights.to_path_buf()),
+            ("emotion.card", Card::path_beside(weights)),
+        ];
         Ok(network)
     }
 
@@ -131,7 +141,12 @@ impl MultiGap {
     ///
     /// # Errors
     /// The network could not be run.
-    pub fn means(&self, pixels: &Tensor, pairs: Option<Tensor>, training: bool) -> Result<Means, TchError> {
+    pub fn means(
+        &self,
+        pixels: &Tensor,
+        pairs: Option<Tensor>,
+        training: bool,
+    ) -> Result<Means, TchError> {
         let streams = self.streams.iter().map(|stream| stream.means(pixels, training));
         Ok(Means { streams: streams.collect::<Result<_, _>>()?, pairs })
     }
@@ -141,9 +156,11 @@ impl MultiGap {
     /// # Errors
     /// The network could not be run.
     pub fn answers(&self, means: &Means) -> Result<Answers, TchError> {
-        let features = self.streams.iter().zip(&means.streams).map(|(stream, means)| stream.features(means));
+        let features =
+            self.streams.iter().zip(&means.streams).map(|(stream, means)| stream.features(means));
         let mut features: Vec<Tensor> = features.collect::<Result<_, _>>()?;
-        let logits = self.streams.iter().zip(&features).map(|(stream, features)| stream.logits(features));
+        let logits =
+            self.streams.iter().zip(&features).map(|(stream, features)| stream.logits(features));
         let mut streams: Vec<Tensor> = logits.collect::<Result<_, _>>()?;
         if let Some(anp) = &self.anp {
             let count = features.first().map_or(1, |features| features.size()[0]);
@@ -185,8 +202,8 @@ impl MultiGap {
         Ok(Self { explained, files: self.files.clone(), ..network })
     }
 
-    /// The output of the explained stream's block number `block`, from 1; by-passing it the means of the blocks before
-    /// it and of all blocks of the other streams.
+    /// The output of the explained stream's block number `block`, from 1; by-passing it the means
+    /// of the blocks before it and of all blocks of the other streams.
     fn split(&self, block: usize, pixels: &Tensor) -> Result<Activation, TchError> {
         let _no_grad = tch::no_grad_guard();
         let mut explained = None;
@@ -201,7 +218,8 @@ impl MultiGap {
             }
             context.extend(blocks.iter().map(pooled).collect::<Result<Vec<_>, _>>()?);
         }
-        let values = explained.ok_or_else(|| TchError::Torch("there is no stream that looks at pictures".into()))?;
+        let values = explained
+            .ok_or_else(|| TchError::Torch("there is no stream that looks at pictures".into()))?;
         Ok(Activation { values: values.f_to_kind(Kind::Float)?.f_contiguous()?, context })
     }
 
@@ -212,7 +230,8 @@ impl MultiGap {
         for (number, stream) in self.streams.iter().enumerate() {
             let explained = number == self.explained;
             let known = if explained { block - 1 } else { stream.description.blocks };
-            let mut means: Vec<Tensor> = context.by_ref().take(known).map(Tensor::shallow_clone).collect();
+            let mut means: Vec<Tensor> =
+                context.by_ref().take(known).map(Tensor::shallow_clone).collect();
             if explained {
                 means.push(pooled(&activation.values)?);
                 let behind = block..stream.description.blocks;
@@ -227,7 +246,10 @@ impl MultiGap {
 
 /// The logarithm of the mean of the probabilities (N, labels) that logits stand for.
 fn late(logits: &[Tensor]) -> Result<Tensor, TchError> {
-    let logarithms = logits.iter().map(|logits| logits.f_log_softmax(1, Kind::Float)).collect::<Result<Vec<_>, _>>()?;
+    let logarithms = logits
+        .iter()
+        .map(|logits| logits.f_log_softmax(1, Kind::Float))
+        .collect::<Result<Vec<_>, _>>()?;
     let sum = Tensor::f_stack(&logarithms, 0)?.f_logsumexp([0_i64].as_slice(), false)?;
     sum.f_sub_scalar((logits.len() as f64).ln())
 }
@@ -259,7 +281,8 @@ impl Classifier for MultiGap {
 
     fn outputs_from(&self, name: &str, inner: &Activation) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
-        let answers = self.means_from(self.block(name)?, inner).and_then(|means| self.answers(&means));
+        let answers =
+            self.means_from(self.block(name)?, inner).and_then(|means| self.answers(&means));
         Ok(answers.map_err(Error::torch("running the emotion model"))?.fused)
     }
 

@@ -1,5 +1,5 @@
-//! From a picture to one stream's features and answer: MG = [GAP(conv_1x1(block_1)), …] (the paper's section 2), and
-//! what lets the blocks know of each other.
+//! From a picture to one stream's features and answer: MG = [GAP(conv_1x1(block_1)), …] (the
+//! paper's section 2), and what lets the blocks know of each other.
 
 use super::description::{Dependency, StreamDescription};
 use crate::networks::backbone::{Backbone, pooled};
@@ -38,13 +38,17 @@ impl Stream {
         device: Device,
         from: &mut Builder<'_>,
     ) -> Result<Self> {
-        let &StreamDescription { backbone: kind, width, blocks, dependency, units, .. } = description;
+        let &StreamDescription { backbone: kind, width, blocks, dependency, units, .. } =
+            description;
         let mut from = from.below(&description.name);
         let backbone = Backbone::build(kind, width, blocks, &mut from.below("backbone"))?;
-        let numbered = |from: &mut Builder<'_>, name: &str, sides: &mut dyn Iterator<Item = (i64, i64)>| {
+        let numbered = |from: &mut Builder<'_>,
+                        name: &str,
+                        sides: &mut dyn Iterator<Item = (i64, i64)>| {
             let mut from = from.below(name);
             let layers = sides.enumerate();
-            let layers = layers.map(|(place, (inputs, outputs))| from.linear(&place.to_string(), inputs, outputs));
+            let layers = layers
+                .map(|(place, (inputs, outputs))| from.linear(&place.to_string(), inputs, outputs));
             layers.collect::<Result<Vec<Linear>>>()
         };
         let mut sides = backbone.channels().iter().map(|&channels| (channels, FEATURES));
@@ -59,7 +63,9 @@ impl Stream {
             attention = numbered(&mut from, "attention", &mut sides)?;
         }
         let classifier = from.linear("classifier", blocks as i64 * features, labels)?;
-        let per_channel = |values: &[f32; 3]| Tensor::f_from_slice(values)?.f_reshape([3, 1, 1])?.f_to_device(device);
+        let per_channel = |values: &[f32; 3]| {
+            Tensor::f_from_slice(values)?.f_reshape([3, 1, 1])?.f_to_device(device)
+        };
         let colours = || Ok((per_channel(&description.mean)?, per_channel(&description.std)?));
         let (mean, std) = colours().map_err(Error::torch("preparing the network's input"))?;
         let description = description.clone();
@@ -73,11 +79,13 @@ impl Stream {
 
     /// What enters the backbone, from pixels (N, 3, rows, columns), R, G, B, 0..255.
     fn normalised(&self, pixels: &Tensor) -> Result<Tensor, TchError> {
-        let x = in_order(pixels, self.description.channels)?.f_div_scalar(f64::from(self.description.scale))?;
+        let x = in_order(pixels, self.description.channels)?
+            .f_div_scalar(f64::from(self.description.scale))?;
         x.f_sub(&self.mean)?.f_div(&self.std)
     }
 
-    /// The outputs (N, channels, rows, columns) of all blocks, from pixels (N, 3, rows, columns), R, G, B, 0..255.
+    /// The outputs (N, channels, rows, columns) of all blocks, from pixels (N, 3, rows, columns),
+    /// R, G, B, 0..255.
     ///
     /// # Errors
     /// No memory.
@@ -85,16 +93,22 @@ impl Stream {
         self.backbone.forward(&self.normalised(pixels)?, training)
     }
 
-    /// The outputs of the first `count` blocks, as [`Self::blocks`]; without gradients of BatchNorm's batch.
+    /// The outputs of the first `count` blocks, as [`Self::blocks`]; without gradients of
+    /// BatchNorm's batch.
     ///
     /// # Errors
     /// No memory.
-    pub(super) fn first_blocks(&self, count: usize, pixels: &Tensor) -> Result<Vec<Tensor>, TchError> {
+    pub(super) fn first_blocks(
+        &self,
+        count: usize,
+        pixels: &Tensor,
+    ) -> Result<Vec<Tensor>, TchError> {
         self.backbone.forward_through(0..count, &self.normalised(pixels)?, false)
     }
 
-    /// Means of every block's channels over the picture, (N, channels) a block: all that the rest of the stream reads,
-    /// for a 1 x 1 convolution and the mean over all places may change their order.
+    /// Means of every block's channels over the picture, (N, channels) a block: all that the rest
+    /// of the stream reads, for a 1 x 1 convolution and the mean over all places may change their
+    /// order.
     ///
     /// # Errors
     /// No memory.
@@ -102,15 +116,20 @@ impl Stream {
         self.blocks(pixels, training)?.iter().map(pooled).collect()
     }
 
-    /// The features (N, blocks x 64, or blocks x 2 units behind a GRU) from the means of the blocks' channels.
+    /// The features (N, blocks x 64, or blocks x 2 units behind a GRU) from the means of the
+    /// blocks' channels.
     ///
     /// # Errors
     /// No memory.
     pub fn features(&self, means: &[Tensor]) -> Result<Tensor, TchError> {
-        let gaps = self.projections.iter().zip(means).map(|(projection, mean)| projection.forward(mean));
+        let gaps =
+            self.projections.iter().zip(means).map(|(projection, mean)| projection.forward(mean));
         let mut steps = Tensor::f_stack(&gaps.collect::<Result<Vec<_>, _>>()?, 1)?;
         if let Some(gru) = &self.gru {
-            let start = Tensor::f_zeros([2, steps.size()[0], self.description.units], (steps.kind(), steps.device()))?;
+            let start = Tensor::f_zeros(
+                [2, steps.size()[0], self.description.units],
+                (steps.kind(), steps.device()),
+            )?;
             // One layer; in training mode, which on a GPU is what keeps gradients possible.
             (steps, _) = steps.f_gru(&start, gru, true, 1, 0.0, true, true, true)?;
         }
@@ -143,9 +162,13 @@ impl Stream {
         self.description.blocks
     }
 
-    /// The number of the block that the tensor called `name` belongs to, from 0; `None`: to none of this stream's.
+    /// The number of the block that the tensor called `name` belongs to, from 0; `None`: to none of
+    /// this stream's.
     pub fn block_of(&self, name: &str) -> Option<usize> {
-        let feature = name.strip_prefix("streams.")?.strip_prefix(self.name())?.strip_prefix(".backbone.features.")?;
+        let feature = name
+            .strip_prefix("streams.")?
+            .strip_prefix(self.name())?
+            .strip_prefix(".backbone.features.")?;
         let feature: usize = feature.split('.').next()?.parse().ok()?;
         self.description.backbone.ends().iter().position(|&end| feature <= end)
     }

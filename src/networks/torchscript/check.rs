@@ -1,19 +1,20 @@
-//! Whether a TorchScript network can be explained: what `emocam models check` shows and what every command asks before
-//! it uses one.
+//! Whether a TorchScript network can be explained: what `emocam models check` shows and what every
+//! command asks before it uses one.
 //!
-//! In: a network with its card. Out: one [`Finding`] a check, with its number, or the failure in words and its cure.
-//! The inputs are made here, so that no picture is needed. A check that needs an earlier one that failed is left out.
+//! In: a network with its card. Out: one [`Finding`] a check, with its number, or the failure in
+//! words and its cure. The inputs are made here, so that no picture is needed. A check that needs
+//! an earlier one that failed is left out.
 
 use super::{TorchScript, said};
 use crate::networks::{Activation, Classifier, Layout, SyntheticInput};
 use tch::{Device, Kind, TchError, Tensor};
 
-/// The outputs of `forward` and `head` of `features`, of one picture alone and in a batch, may differ by this share of
-/// the largest.
+/// The outputs of `forward` and `head` of `features`, of one picture alone and in a batch, may
+/// differ by this share of the largest.
 const SAME: f64 = 1e-3;
 
-/// The outputs may differ from the card's reference answers by this share of the largest: another version of libtorch,
-/// another processor.
+/// The outputs may differ from the card's reference answers by this share of the largest: another
+/// version of libtorch, another processor.
 const NEAR: f64 = 1e-2;
 
 /// A check and what came of it.
@@ -34,7 +35,8 @@ struct Examination<'a> {
 /// Examines a network.
 pub fn examine(network: &TorchScript) -> Vec<Finding> {
     let mut examination = Examination { network, findings: Vec::new() };
-    // Each step is reached where the ones before it gave what it needs; that it ended early is in the findings.
+    // Each step is reached where the ones before it gave what it needs; that it ended early is in
+    // the findings.
     let _ended_early = examination.run();
     examination.findings
 }
@@ -48,7 +50,11 @@ impl Examination<'_> {
     }
 
     /// A finding that also gives something to go on with.
-    fn take<T>(&mut self, name: &'static str, result: Result<(T, String), String>) -> Result<T, ()> {
+    fn take<T>(
+        &mut self,
+        name: &'static str,
+        result: Result<(T, String), String>,
+    ) -> Result<T, ()> {
         match result {
             Ok((value, shown)) => self.note(name, Ok(shown)).map(|()| value),
             Err(failure) => self.note(name, Err(failure)).and(Err(())),
@@ -75,7 +81,10 @@ impl Examination<'_> {
         let activation = self.network.split(ramp).map_err(|error| {
             let text = said(&error);
             match text.contains("has no method") || text.contains("is not defined") {
-                true => format!("the file has no method `features`: export it with scripts/export_model.py ({text})"),
+                true => format!(
+                    "the file has no method `features`: export it with scripts/export_model.py \
+                     ({text})"
+                ),
                 false => text,
             }
         })?;
@@ -83,25 +92,28 @@ impl Examination<'_> {
         if shape[0] != 1 || shape.contains(&0) {
             return Err(format!("of one picture A should have 1 in front, found shape {shape:?}"));
         }
-        if let Some(wrong) = activation.context.iter().find(|context| context.size().first() != Some(&1)) {
+        if let Some(wrong) =
+            activation.context.iter().find(|context| context.size().first() != Some(&1))
+        {
             return Err(format!(
-                "every part of the context should have one entry a picture in front, found shape {:?}: constants \
-                 belong into \
-                 the traced head",
+                "every part of the context should have one entry a picture in front, found shape \
+                 {:?}: constants belong into the traced head",
                 wrong.size()
             ));
         }
         let places = shape[2] * shape[3];
         if places < 2 {
             return Err(
-                "A has a single place, so that no map can be made of it: cut at a layer before the pooling".into()
+                "A has a single place, so that no map can be made of it: cut at a layer before the \
+                 pooling".into()
             );
         }
         let context = match activation.context.len() {
             0 => String::new(),
             count => format!(", {count} by-pass it"),
         };
-        let shown = format!("A has {} channels of {} x {} places{context}", shape[1], shape[2], shape[3]);
+        let shown =
+            format!("A has {} channels of {} x {} places{context}", shape[1], shape[2], shape[3]);
         Ok((activation, shown))
     }
 
@@ -111,13 +123,16 @@ impl Examination<'_> {
         let outputs = self.network.outputs(activation).map_err(|error| {
             let text = said(&error);
             match text.contains("has no method") || text.contains("is not defined") {
-                true => format!("the file has no method `head`: export it with scripts/export_model.py ({text})"),
+                true => format!(
+                    "the file has no method `head`: export it with scripts/export_model.py ({text})"
+                ),
                 false => text,
             }
         })?;
         let (shape, wanted) = (outputs.size(), self.network.card.outputs() as i64);
         if shape != [1, wanted] {
-            let named = if self.network.card.scalar.is_some() { "a single output" } else { "labels" };
+            let named =
+                if self.network.card.scalar.is_some() { "a single output" } else { "labels" };
             let cure = match shape.first() {
                 Some(1) => "correct the card",
                 _ => {
@@ -126,8 +141,8 @@ impl Examination<'_> {
                 }
             };
             return Err(format!(
-                "the card names {named}, so that `head` should give (1, {wanted}) for a picture; it gives {shape:?}: \
-                 {cure}"
+                "the card names {named}, so that `head` should give (1, {wanted}) for a picture; \
+                 it gives {shape:?}: {cure}"
             ));
         }
         if !finite(&outputs).map_err(|error| said(&error))? {
@@ -144,9 +159,9 @@ impl Examination<'_> {
         match difference <= SAME {
             true => Ok(format!("they differ by {difference:.1e} of the largest output")),
             false => Err(format!(
-                "they differ by {difference:.1e} of the largest output, {SAME:.0e} is allowed: the three methods were \
-                 not \
-                 traced from one network in evaluation mode; export it again"
+                "they differ by {difference:.1e} of the largest output, {SAME:.0e} is allowed: the \
+                 three methods were not traced from one network in evaluation mode; export it \
+                 again"
             )),
         }
     }
@@ -158,20 +173,25 @@ impl Examination<'_> {
             let together = self.network.split(&Tensor::f_cat(&others, 0)?)?;
             self.network.outputs(&together)
         };
-        let cure = "the batch size was baked in when it was traced: trace with another one than 1, and take sizes from \
-            tensors \
-                    (scripts/export_model.py does both)";
-        let together = run().map_err(|error| format!("a batch of 3 fails: {}; {cure}", said(&error)))?;
+        let cure = "the batch size was baked in when it was traced: trace with another one than 1, \
+                    and take sizes from tensors (scripts/export_model.py does both)";
+        let together =
+            run().map_err(|error| format!("a batch of 3 fails: {}; {cure}", said(&error)))?;
         if together.size() != [3, alone.size()[1]] {
-            return Err(format!("a batch of 3 gives outputs of shape {:?}; {cure}", together.size()));
+            return Err(format!(
+                "a batch of 3 gives outputs of shape {:?}; {cure}",
+                together.size()
+            ));
         }
         let last = together.f_narrow(0, 2, 1).map_err(|error| said(&error))?;
         let difference = difference(&last, alone)?;
         match difference <= SAME {
-            true => Ok(format!("in a batch of 3 the outputs differ by {difference:.1e} of the largest")),
+            true => {
+                Ok(format!("in a batch of 3 the outputs differ by {difference:.1e} of the largest"))
+            }
             false => Err(format!(
-                "in a batch of 3 the outputs differ by {difference:.1e} of the largest: pictures see each other (batch \
-                 statistics?); export it in evaluation mode"
+                "in a batch of 3 the outputs differ by {difference:.1e} of the largest: pictures \
+                 see each other (batch statistics?); export it in evaluation mode"
             )),
         }
     }
@@ -180,8 +200,10 @@ impl Examination<'_> {
         let _no_grad = tch::no_grad_guard();
         let run = || -> Result<f64, TchError> {
             let none = activation.with_values(activation.values.f_zeros_like()?);
-            let other = activation.with_values(activation.values.f_mul_scalar(-2.0)?.f_add_scalar(1.0)?);
-            let moved = |changed: &Activation| largest(&self.network.outputs(changed)?.f_sub(outputs)?);
+            let other =
+                activation.with_values(activation.values.f_mul_scalar(-2.0)?.f_add_scalar(1.0)?);
+            let moved =
+                |changed: &Activation| largest(&self.network.outputs(changed)?.f_sub(outputs)?);
             Ok(moved(&none)?.max(moved(&other)?))
         };
         let moved = run().map_err(|error| said(&error))?;
@@ -191,20 +213,25 @@ impl Examination<'_> {
         Err(match self.network.card.layout {
             Layout::Tokens { prefix: 1.., .. } => {
                 "no output depends on the patches of A: behind the last block the class token \
-                                                   alone is read; cut one block earlier"
+                 alone is read; cut one block earlier"
                     .into()
             }
-            _ => "no output depends on A: the head ignores it; cut at a layer that the answer goes through".into(),
+            _ => {
+                "no output depends on A: the head ignores it; cut at a layer that the answer goes \
+                 through"
+                    .into()
+            }
         })
     }
 
     fn gradient(&self, activation: &Activation) -> Result<String, String> {
-        let cure = "export it with `torch.backends.mha.set_fastpath_enabled(False)` and gradients switched on \
-                    (scripts/export_model.py does both)";
+        let cure = "export it with `torch.backends.mha.set_fastpath_enabled(False)` and gradients \
+                    switched on (scripts/export_model.py does both)";
         let run = || -> Result<Result<Tensor, String>, TchError> {
             let leaf = activation.values.f_mul_scalar(1.0)?.f_detach()?.set_requires_grad(true);
             tch::with_grad(|| {
-                let outputs = self.network.outputs(&activation.with_values(leaf.shallow_clone()))?;
+                let outputs =
+                    self.network.outputs(&activation.with_values(leaf.shallow_clone()))?;
                 let score = outputs.f_max()?;
                 // libtorch crashes where there is nothing to go back through.
                 if !score.requires_grad() {
@@ -217,15 +244,17 @@ impl Examination<'_> {
                 })
             })
         };
-        let gradient = run().map_err(|error| format!("backward through `head` fails: {}; {cure}", said(&error)))??;
+        let gradient = run().map_err(|error| {
+            format!("backward through `head` fails: {}; {cure}", said(&error))
+        })??;
         let size = largest(&gradient).map_err(|error| said(&error))?;
         if !size.is_finite() {
             return Err("the gradient of the largest output is not finite".into());
         }
         if size == 0.0 {
             return Err(
-                "the gradient of the largest output is zero at every place of A: cut one layer earlier, or at a layer \
-                        that the answer goes through"
+                "the gradient of the largest output is zero at every place of A: cut one layer \
+                 earlier, or at a layer that the answer goes through"
                     .into(),
             );
         }
@@ -236,16 +265,17 @@ impl Examination<'_> {
         let _no_grad = tch::no_grad_guard();
         let name = format!("{synthetic:?}").to_lowercase();
         let (input, _) = input(self.network, synthetic)?;
-        let run = || -> Result<Tensor, TchError> { self.network.outputs(&self.network.split(&input)?) };
+        let run =
+            || -> Result<Tensor, TchError> { self.network.outputs(&self.network.split(&input)?) };
         let found = run().map_err(|error| said(&error))?;
-        let wanted =
-            Tensor::f_from_slice(wanted).and_then(|wanted| wanted.f_reshape([1, -1])?.f_to_device(found.device()));
+        let wanted = Tensor::f_from_slice(wanted)
+            .and_then(|wanted| wanted.f_reshape([1, -1])?.f_to_device(found.device()));
         let difference = difference(&found, &wanted.map_err(|error| said(&error))?)?;
         match difference <= NEAR {
             true => Ok(format!("to {name}: off by {difference:.1e} of the largest output")),
             false => Err(format!(
-                "to {name} the outputs are off by {difference:.1e} of the largest: these are not the weights that the \
-                 card was written for"
+                "to {name} the outputs are off by {difference:.1e} of the largest: these are not \
+                 the weights that the card was written for"
             )),
         }
     }
@@ -257,10 +287,15 @@ fn input(network: &TorchScript, synthetic: SyntheticInput) -> Result<(Tensor, St
     let (rows, columns) = (i64::from(size.height), i64::from(size.width));
     let numbers = match synthetic {
         SyntheticInput::Zeros => Tensor::f_zeros([3 * rows * columns], (Kind::Float, Device::Cpu)),
-        SyntheticInput::Ramp => Tensor::f_linspace(-2.0, 2.0, 3 * rows * columns, (Kind::Double, Device::Cpu)),
+        SyntheticInput::Ramp => {
+            Tensor::f_linspace(-2.0, 2.0, 3 * rows * columns, (Kind::Double, Device::Cpu))
+        }
     };
     let made = numbers.and_then(|numbers| {
-        numbers.f_to_kind(Kind::Float)?.f_reshape([1, 3, rows, columns])?.f_to_device(network.normalisation.device())
+        numbers
+            .f_to_kind(Kind::Float)?
+            .f_reshape([1, 3, rows, columns])?
+            .f_to_device(network.normalisation.device())
     });
     Ok((made.map_err(|error| said(&error))?, format!("{rows} rows, {columns} columns")))
 }
@@ -274,11 +309,14 @@ fn largest(tensor: &Tensor) -> Result<f64, TchError> {
     tensor.f_abs()?.f_max()?.f_double_value(&[])
 }
 
-/// The largest difference as a share of the largest value of `wanted`, or of 1 where that is smaller.
+/// The largest difference as a share of the largest value of `wanted`, or of 1 where that is
+/// smaller.
 fn difference(found: &Tensor, wanted: &Tensor) -> Result<f64, String> {
     if found.size() != wanted.size() {
         return Err(format!("outputs have shape {:?}, expected {:?}", found.size(), wanted.size()));
     }
-    let run = || -> Result<f64, TchError> { Ok(largest(&found.f_sub(wanted)?)? / largest(wanted)?.max(1.0)) };
+    let run = || -> Result<f64, TchError> {
+        Ok(largest(&found.f_sub(wanted)?)? / largest(wanted)?.max(1.0))
+    };
     run().map_err(|error| said(&error))
 }

@@ -7,10 +7,16 @@ use tch::{TchError, Tensor};
 ///
 /// # Errors
 /// The tensor does not have the shape that the card says, in a sentence.
-pub(super) fn to_grid(layout: Layout, raw: &Tensor, mut context: Vec<Tensor>) -> Result<Activation, TchError> {
+pub(super) fn to_grid(
+    layout: Layout,
+    raw: &Tensor,
+    mut context: Vec<Tensor>,
+) -> Result<Activation, TchError> {
     let shape = raw.size();
     let wrong = |expected: String| {
-        TchError::Torch(format!("ValueError: the card's layout says {expected}, `features` gives A of shape {shape:?}"))
+        TchError::Torch(format!(
+            "ValueError: the card's layout says {expected}, `features` gives A of shape {shape:?}"
+        ))
     };
     let values = match layout {
         Layout::Nchw if shape.len() == 4 => raw.shallow_clone(),
@@ -39,7 +45,8 @@ pub(super) fn to_grid(layout: Layout, raw: &Tensor, mut context: Vec<Tensor>) ->
 /// # Errors
 /// No memory.
 pub(super) fn from_grid(layout: Layout, activation: &Activation) -> Result<Vec<Tensor>, TchError> {
-    let (values, mut context) = (&activation.values, activation.context.iter().map(Tensor::shallow_clone));
+    let (values, mut context) =
+        (&activation.values, activation.context.iter().map(Tensor::shallow_clone));
     let raw = match layout {
         Layout::Nchw => values.shallow_clone(),
         Layout::Nhwc => values.f_permute([0, 2, 3, 1])?.f_contiguous()?,
@@ -63,8 +70,9 @@ mod tests {
 
     #[test]
     fn a_layout_goes_to_the_grid_and_back() {
-        let numbers =
-            |shape: &[i64]| Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)).reshape(shape);
+        let numbers = |shape: &[i64]| {
+            Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)).reshape(shape)
+        };
         for (layout, raw) in [
             (Layout::Nchw, numbers(&[2, 5, 3, 4])),
             (Layout::Nhwc, numbers(&[2, 3, 4, 5])),
@@ -77,11 +85,14 @@ mod tests {
             let back = from_grid(layout, &grid).unwrap();
             assert_eq!(back.len(), 2);
             assert!(back[0] == raw && back[1] == skipped, "{layout:?}");
-            let changed = grid.changed(1, grid.values.narrow(0, 1, 1).repeat([3, 1, 1, 1])).unwrap();
+            let changed =
+                grid.changed(1, grid.values.narrow(0, 1, 1).repeat([3, 1, 1, 1])).unwrap();
             let back = from_grid(layout, &changed).unwrap();
             assert!((0..3).all(|row| back[0].get(row) == raw.get(1) && back[1].get(row) == skipped.get(1)));
         }
-        let wrong = to_grid(Layout::Tokens { prefix: 1, grid: (3, 4) }, &numbers(&[2, 14, 5]), Vec::new()).unwrap_err();
+        let wrong =
+            to_grid(Layout::Tokens { prefix: 1, grid: (3, 4) }, &numbers(&[2, 14, 5]), Vec::new())
+                .unwrap_err();
         assert!(wrong.to_string().contains("1 + 3 x 4 = 13 tokens"), "{wrong}");
     }
 }

@@ -1,10 +1,10 @@
-//! Any classifier, as a TorchScript file with three methods: `features(x) -> A` or `(A, context, ...)`, `head(A,
-//! context, ...)
-//! -> outputs`, `forward(x) = head(features(x))`, and a card. `scripts/export_model.py` makes one of a PyTorch model.
+//! Any classifier, as a TorchScript file with three methods: `features(x) -> A` or `(A, context,
+//! ...)`, `head(A, context, ...) -> outputs`, `forward(x) = head(features(x))`, and a card.
+//! `scripts/export_model.py` makes one of a PyTorch model.
 //!
-//! The card is the extra file `emocam.json` inside, or a `.toml` of the same name beside the file. Before a network is
-//! used it is examined ([`examine`]); what cannot be explained is refused in a sentence. A TorchScript file is a
-//! program: one loads only what one trusts.
+//! The card is the extra file `emocam.json` inside, or a `.toml` of the same name beside the file.
+//! Before a network is used it is examined ([`examine`]); what cannot be explained is refused in a
+//! sentence. A TorchScript file is a program: one loads only what one trusts.
 
 mod check;
 mod layout;
@@ -43,7 +43,11 @@ pub struct TorchScript {
 
 impl std::fmt::Debug for TorchScript {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("TorchScript").field("card", &self.card).field("files", &self.files).finish()
+        formatter
+            .debug_struct("TorchScript")
+            .field("card", &self.card)
+            .field("files", &self.files)
+            .finish()
     }
 }
 
@@ -51,12 +55,13 @@ impl TorchScript {
     /// Reads the file, its card, and examines the network.
     ///
     /// # Errors
-    /// A file that is damaged or no TorchScript; no card, or one that contradicts itself; the first check that fails,
-    /// with its cure.
+    /// A file that is damaged or no TorchScript; no card, or one that contradicts itself; the first
+    /// check that fails, with its cure.
     pub fn load(path: &Path, device: Device) -> Result<Self> {
         let network = Self::open(path, device)?;
         let findings = examine(&network);
-        match findings.into_iter().find_map(|finding| Some((finding.name, finding.outcome.err()?))) {
+        match findings.into_iter().find_map(|finding| Some((finding.name, finding.outcome.err()?)))
+        {
             Some((name, failure)) => Err(Error::file(
                 path,
                 format!("{name}: {failure} (`emocam models check {}` says more)", path.display()),
@@ -84,16 +89,19 @@ impl TorchScript {
                 return Err(Error::file(
                     path,
                     format!(
-                        "has no card: scripts/export_model.py writes one into the file ({CARD}); or describe labels \
-                         and \
-                         input in {} (keys as in configs/emonet.toml, with `network = \"torchscript\"`)",
+                        "has no card: scripts/export_model.py writes one into the file ({CARD}); \
+                         or describe labels and input in {} (keys as in configs/emonet.toml, with \
+                         `network = \"torchscript\"`)",
                         beside.display()
                     ),
                 ));
             }
         };
         if card.architecture != Architecture::TorchScript {
-            return Err(Error::file(path, "is a TorchScript file; its card must say `network = \"torchscript\"`"));
+            return Err(Error::file(
+                path,
+                "is a TorchScript file; its card must say `network = \"torchscript\"`",
+            ));
         }
         let normalisation = Normalisation::new(&card, None, device)?;
         let module = Arc::new(archive.load(device)?);
@@ -108,7 +116,9 @@ impl TorchScript {
     /// `features`: A as the program gives it, then its context.
     fn features(&self, input: &Tensor) -> Result<Vec<Tensor>, TchError> {
         let wrong = |found: String| {
-            TchError::Torch(format!("TypeError: `features` should give a tensor or a tuple of tensors, found {found}"))
+            TchError::Torch(format!(
+                "TypeError: `features` should give a tensor or a tuple of tensors, found {found}"
+            ))
         };
         match self.module.method_is("features", &[IValue::Tensor(input.shallow_clone())])? {
             IValue::Tensor(activation) => Ok(vec![activation]),
@@ -171,11 +181,18 @@ impl Classifier for TorchScript {
         let module = if device == self.normalisation.device() {
             self.module.clone()
         } else {
-            // libtorch cannot copy a program to another device: its file is read once more for each.
+            // libtorch cannot copy a program to another device: its file is read once more for
+            // each.
             Arc::new(ScriptArchive::open(path)?.load(device)?)
         };
-        let normalisation = self.normalisation.on(device).map_err(Error::torch("sharing the network"))?;
-        Ok(Box::new(Self { module, card: self.card.clone(), normalisation, files: self.files.clone() }))
+        let normalisation =
+            self.normalisation.on(device).map_err(Error::torch("sharing the network"))?;
+        Ok(Box::new(Self {
+            module,
+            card: self.card.clone(),
+            normalisation,
+            files: self.files.clone(),
+        }))
     }
 
     fn files(&self) -> &[(&'static str, PathBuf)] {

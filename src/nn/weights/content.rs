@@ -8,9 +8,10 @@ use std::path::Path;
 /// How many bytes from the start are looked at.
 const HEAD_BYTES: u64 = 512;
 
-/// The magic number 0x1950a86a20f9469cfc6c of `torch.save` before version 1.6, as its pickle (protocol 2) starts:
-/// PROTO 2, LONG1 of 10 bytes.
-const LEGACY_MAGIC: [u8; 14] = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+/// The magic number 0x1950a86a20f9469cfc6c of `torch.save` before version 1.6, as its pickle
+/// (protocol 2) starts: PROTO 2, LONG1 of 10 bytes.
+const LEGACY_MAGIC: [u8; 14] =
+    [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
 
 /// The kinds of content that are told apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,27 +59,39 @@ fn of_head(head: &[u8]) -> Content {
         Content::Safetensors
     } else {
         let start: Vec<_> = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Content::Other(format!("a file of another kind (it starts with the bytes {})", start.join(" ")))
+        Content::Other(format!(
+            "a file of another kind (it starts with the bytes {})",
+            start.join(" ")
+        ))
     }
 }
 
-/// What a file that starts with `head` is, where it is one of the things that end up under the name of weights by
-/// accident; `None` for everything else.
+/// What a file that starts with `head` is, where it is one of the things that end up under the name
+/// of weights by accident; `None` for everything else.
 pub(crate) fn impostor(head: &[u8]) -> Option<&'static str> {
     if head.is_empty() {
         return Some("an empty file: a download or a copy did not finish; get it again");
     }
     if head.starts_with(b"version https://git-lfs") {
         return Some(
-            "a Git LFS pointer, not the file itself: run `git lfs pull` in that repository, then copy it again",
+            "a Git LFS pointer, not the file itself: run `git lfs pull` in that repository, then \
+             copy it again",
         );
     }
-    let text = String::from_utf8_lossy(head).trim_start_matches('\u{feff}').trim_start().to_ascii_lowercase();
+    let text = String::from_utf8_lossy(head)
+        .trim_start_matches('\u{feff}')
+        .trim_start()
+        .to_ascii_lowercase();
     if text.starts_with("<!doctype html") || text.starts_with("<html") {
-        return Some("a web page, not the file itself: the address of the download has moved or asks for a login");
+        return Some(
+            "a web page, not the file itself: the address of the download has moved or asks for a \
+             login",
+        );
     }
     if text.starts_with("<?xml") {
-        return Some("an XML document, not the file itself: most likely the server's error message");
+        return Some(
+            "an XML document, not the file itself: most likely the server's error message",
+        );
     }
     None
 }

@@ -1,9 +1,11 @@
-//! Darknet's `.weights`: a header, then bare `f32` values in the order of the cfg, without names or shapes.
+//! Darknet's `.weights`: a header, then bare `f32` values in the order of the cfg, without names or
+//! shapes.
 //!
-//! Nothing in the file says which network it belongs to; only the count does. So whoever builds the network says how
-//! many values it needs in all, takes them layer by layer, and [`DarknetWeights::finish`] refuses what is left over.
-//! Layout: `load_weights_upto` in Darknet's `src/parser.c`; major, minor, revision as int32, the number of images seen
-//! in training as int64 since version 0.2 and int32 before.
+//! Nothing in the file says which network it belongs to; only the count does. So whoever builds the
+//! network says how many values it needs in all, takes them layer by layer, and
+//! [`DarknetWeights::finish`] refuses what is left over. Layout: `load_weights_upto` in Darknet's
+//! `src/parser.c`; major, minor, revision as int32, the number of images seen in training as int64
+//! since version 0.2 and int32 before.
 
 use super::{content, file_length, float};
 use crate::files::write_whole;
@@ -12,7 +14,8 @@ use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Versions above this mean "fully connected layers are transposed" to Darknet, and none was ever published.
+/// Versions above this mean "fully connected layers are transposed" to Darknet, and none was ever
+/// published.
 const MAX_VERSION: i32 = 1000;
 
 /// More training images than this is no count but something else read as one.
@@ -63,7 +66,8 @@ pub struct DarknetWeights {
 impl DarknetWeights {
     /// Reads the file `path` for a network that needs `expected` values in all.
     ///
-    /// A count that differs is not refused yet: [`Self::take`] and [`Self::finish`] can say at which layer.
+    /// A count that differs is not refused yet: [`Self::take`] and [`Self::finish`] can say at
+    /// which layer.
     ///
     /// # Errors
     /// The file cannot be read; its header is no Darknet header; it ends within a value.
@@ -72,20 +76,29 @@ impl DarknetWeights {
         if let Some(what) = content::impostor(&content::head(path)?) {
             return Err(Error::file(path, format!("expected Darknet weights, found {what}")));
         }
-        let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
+        let mut reader =
+            BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::io("read", path))?);
         let header = read_header(&mut reader, path)?;
         let bytes = length.saturating_sub(header.length());
         if bytes % FLOAT_BYTES != 0 {
             let message = format!(
-                "{bytes} bytes behind the header of {} bytes: the last value has {} of its {FLOAT_BYTES} bytes; the \
-                 file is truncated or no Darknet weights file",
+                "{bytes} bytes behind the header of {} bytes: the last value has {} of its \
+                 {FLOAT_BYTES} bytes; the file is truncated or no Darknet weights file",
                 header.length(),
                 bytes % FLOAT_BYTES
             );
             return Err(Error::file(path, message));
         }
-        let values = read_values(&mut reader, bytes / FLOAT_BYTES).map_err(Error::io("read", path))?;
-        Ok(Self { path: path.to_path_buf(), header, values, taken: 0, expected, last: "none".into() })
+        let values =
+            read_values(&mut reader, bytes / FLOAT_BYTES).map_err(Error::io("read", path))?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            header,
+            values,
+            taken: 0,
+            expected,
+            last: "none".into(),
+        })
     }
 
     /// The header.
@@ -98,10 +111,12 @@ impl DarknetWeights {
         self.values.len()
     }
 
-    /// The next `count` values, which are `part` (as "kernel") of layer `layer` (counted from 0, as Darknet does).
+    /// The next `count` values, which are `part` (as "kernel") of layer `layer` (counted from 0, as
+    /// Darknet does).
     ///
     /// # Errors
-    /// [`Error::Tensor`] where the file runs out, with the counts, or where a value is NaN or infinite.
+    /// [`Error::Tensor`] where the file runs out, with the counts, or where a value is NaN or
+    /// infinite.
     pub fn take(&mut self, layer: usize, part: &str, count: usize) -> Result<Vec<f32>> {
         let left = self.values.len() - self.taken;
         let tensor = format!("layer {layer}, {part}");
@@ -111,7 +126,8 @@ impl DarknetWeights {
                 tensor,
                 expected: format!("{count} floats (the cfg needs {} in all)", self.expected),
                 found: format!(
-                    "{left} left (the file holds {} in all): it is truncated or belongs to another cfg",
+                    "{left} left (the file holds {} in all): it is truncated or belongs to another \
+                     cfg",
                     self.values.len()
                 ),
             });
@@ -121,7 +137,9 @@ impl DarknetWeights {
                 path: self.path.clone(),
                 tensor,
                 expected: format!("{count} finite floats"),
-                found: format!("{value} at element {index}: the file is damaged or belongs to another cfg"),
+                found: format!(
+                    "{value} at element {index}: the file is damaged or belongs to another cfg"
+                ),
             });
         }
         let values = values.to_vec();
@@ -140,8 +158,8 @@ impl DarknetWeights {
             return Ok(());
         }
         let message = format!(
-            "expected {} floats for this cfg, found {}: {left} are left after the last ({}); the file belongs to \
-             another cfg",
+            "expected {} floats for this cfg, found {}: {left} are left after the last ({}); the \
+             file belongs to another cfg",
             self.expected,
             self.values.len(),
             self.last
@@ -152,7 +170,8 @@ impl DarknetWeights {
 
 /// The header, with sane ranges.
 fn read_header(reader: &mut impl Read, path: &Path) -> Result<Header> {
-    let short = |_| Error::file(path, "expected Darknet weights, found a file that ends within the header");
+    let short =
+        |_| Error::file(path, "expected Darknet weights, found a file that ends within the header");
     let mut words = [[0; 4]; 3];
     for word in &mut words {
         reader.read_exact(word).map_err(short)?;
@@ -160,8 +179,8 @@ fn read_header(reader: &mut impl Read, path: &Path) -> Result<Header> {
     let [major, minor, revision] = words.map(i32::from_le_bytes);
     if [major, minor, revision].iter().any(|version| !(0..=MAX_VERSION).contains(version)) {
         let message = format!(
-            "expected Darknet weights (three version numbers of 0 to {MAX_VERSION} first), found {major}, {minor}, \
-             {revision}"
+            "expected Darknet weights (three version numbers of 0 to {MAX_VERSION} first), found \
+             {major}, {minor}, {revision}"
         );
         return Err(Error::file(path, message));
     }
@@ -177,7 +196,8 @@ fn read_header(reader: &mut impl Read, path: &Path) -> Result<Header> {
     };
     if !(0..=MAX_SEEN).contains(&header.seen) {
         let message = format!(
-            "expected Darknet weights (at most {MAX_SEEN} images seen in training), found {} images",
+            "expected Darknet weights (at most {MAX_SEEN} images seen in training), found {} \
+             images",
             header.seen
         );
         return Err(Error::file(path, message));
@@ -206,20 +226,32 @@ fn read_values(reader: &mut impl Read, count: u64) -> std::io::Result<Vec<f32>> 
 ///
 /// # Errors
 /// The header is one that [`DarknetWeights::open`] would refuse, or the file cannot be written.
-pub fn write<'a>(path: &Path, header: Header, parts: impl IntoIterator<Item = &'a [f32]>) -> Result<()> {
-    let mut head: Vec<u8> =
-        [header.major, header.minor, header.revision].iter().flat_map(|word| word.to_le_bytes()).collect();
+pub fn write<'a>(
+    path: &Path,
+    header: Header,
+    parts: impl IntoIterator<Item = &'a [f32]>,
+) -> Result<()> {
+    let mut head: Vec<u8> = [header.major, header.minor, header.revision]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
     match (header.wide(), i32::try_from(header.seen)) {
         (true, _) => head.extend(header.seen.to_le_bytes()),
         (false, Ok(seen)) => head.extend(seen.to_le_bytes()),
         (false, Err(_)) => {
-            return Err(Error::file(path, format!("{} images seen do not fit this header version", header.seen)));
+            return Err(Error::file(
+                path,
+                format!("{} images seen do not fit this header version", header.seen),
+            ));
         }
     }
     read_header(&mut head.as_slice(), path)?;
     write_whole(path, |file| {
         file.write_all(&head).map_err(Error::io("write", path))?;
-        parts.into_iter().try_for_each(|part| float::write_f32(file, part)).map_err(Error::io("write", path))
+        parts
+            .into_iter()
+            .try_for_each(|part| float::write_f32(file, part))
+            .map_err(Error::io("write", path))
     })
 }
 
@@ -238,12 +270,19 @@ mod tests {
 
     #[test]
     fn values_come_in_order_and_all_are_accounted_for() {
-        let (_folder, path) = written(Header { seen: 1 << 40, ..Header::CURRENT }, &[1.5, -2.0, 3.0, 4.0, 5.0]);
+        let (_folder, path) =
+            written(Header { seen: 1 << 40, ..Header::CURRENT }, &[1.5, -2.0, 3.0, 4.0, 5.0]);
         assert_eq!(fs::metadata(&path).unwrap().len(), 20 + 20);
         let mut weights = DarknetWeights::open(&path, 5).unwrap();
         assert_eq!((weights.header().seen, weights.count()), (1 << 40, 5));
         assert_eq!(weights.take(0, "bias", 2).unwrap(), [1.5, -2.0]);
-        assert!(weights.finish().unwrap_err().to_string().contains("3 are left after the last (layer 0, bias)"));
+        assert!(
+            weights
+                .finish()
+                .unwrap_err()
+                .to_string()
+                .contains("3 are left after the last (layer 0, bias)")
+        );
         assert_eq!(weights.take(0, "kernel", 3).unwrap(), [3.0, 4.0, 5.0]);
         weights.finish().unwrap();
     }
@@ -277,24 +316,38 @@ mod tests {
     #[test]
     fn broken_headers_values_and_tails_are_refused() {
         let (_folder, path) = written(Header::CURRENT, &[1.0, f32::INFINITY, 3.0]);
-        let message = DarknetWeights::open(&path, 3).unwrap().take(2, "mean", 3).unwrap_err().to_string();
-        assert!(message.contains("layer 2, mean") && message.contains("inf at element 1"), "{message}");
+        let message =
+            DarknetWeights::open(&path, 3).unwrap().take(2, "mean", 3).unwrap_err().to_string();
+        assert!(
+            message.contains("layer 2, mean") && message.contains("inf at element 1"),
+            "{message}"
+        );
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-        assert!(DarknetWeights::open(&path, 3).unwrap_err().to_string().contains("3 of its 4 bytes"));
+        assert!(
+            DarknetWeights::open(&path, 3).unwrap_err().to_string().contains("3 of its 4 bytes")
+        );
         fs::write(&path, &bytes[..18]).unwrap();
-        assert!(DarknetWeights::open(&path, 3).unwrap_err().to_string().contains("ends within the header"));
+        assert!(
+            DarknetWeights::open(&path, 3)
+                .unwrap_err()
+                .to_string()
+                .contains("ends within the header")
+        );
         fs::write(&path, [[0xff; 4].as_slice(), &bytes[4..]].concat()).unwrap();
         assert!(DarknetWeights::open(&path, 3).unwrap_err().to_string().contains("found -1, 2, 0"));
         fs::write(&path, [&bytes[..12], &[0xff; 8], &bytes[20..]].concat()).unwrap();
-        assert!(DarknetWeights::open(&path, 3).unwrap_err().to_string().contains("found -1 images"));
+        assert!(
+            DarknetWeights::open(&path, 3).unwrap_err().to_string().contains("found -1 images")
+        );
         let old = Header { major: 0, minor: 1, revision: 0, seen: 1 << 40 };
         assert!(write(&path, old, [[0.0_f32; 1].as_slice()]).is_err());
     }
 
     #[test]
     fn a_published_file_is_read_whole() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/detector/yolo-fastest-1.1.weights");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../shared/detector/yolo-fastest-1.1.weights");
         if !path.exists() {
             eprintln!("skipped: {} is not there", path.display());
             return;

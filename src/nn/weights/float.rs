@@ -11,8 +11,8 @@ pub(super) enum Float {
     F64,
 }
 
-/// Little-endian `bytes` as `f32`: exact for f16, bf16 and f32, rounded to nearest for f64 (a magnitude beyond `f32`
-/// becomes infinite). `bytes` holds whole elements.
+/// Little-endian `bytes` as `f32`: exact for f16, bf16 and f32, rounded to nearest for f64 (a
+/// magnitude beyond `f32` becomes infinite). `bytes` holds whole elements.
 pub(super) fn to_f32(float: Float, bytes: &[u8]) -> Vec<f32> {
     fn convert<const N: usize>(bytes: &[u8], one: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks::<N>().0.iter().map(|element| one(*element)).collect()

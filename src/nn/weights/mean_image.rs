@@ -1,5 +1,6 @@
-//! The mean image as EmoNet's authors publish it: text, one line for each row of pixels; in a line the values of red
-//! from left to right, then those of green, then those of blue, separated by commas (227 lines of 681 numbers).
+//! The mean image as EmoNet's authors publish it: text, one line for each row of pixels; in a line
+//! the values of red from left to right, then those of green, then those of blue, separated by
+//! commas (227 lines of 681 numbers).
 
 use super::{Array, check_array, content};
 use crate::files::{read_text, write_whole};
@@ -14,13 +15,13 @@ const CHANNELS: usize = 3;
 /// The largest file that is read: a mean image of 1024x1024 pixels with 17 digits a value.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Reads a mean image as an array of shape `[3, height, width]` (red, green, blue), values as in the file (0..255 for
-/// EmoNet).
+/// Reads a mean image as an array of shape `[3, height, width]` (red, green, blue), values as in
+/// the file (0..255 for EmoNet).
 ///
 /// # Errors
-/// The file cannot be read or is empty. [`Error::Line`] where a line's count is no multiple of 3 or differs from the
-/// first line's, or where something is no finite number, with the number's place and its column (counted in
-/// characters from 1).
+/// The file cannot be read or is empty. [`Error::Line`] where a line's count is no multiple of 3 or
+/// differs from the first line's, or where something is no finite number, with the number's place
+/// and its column (counted in characters from 1).
 pub fn read(path: &Path) -> Result<Array> {
     let found = std::fs::metadata(path).map_err(Error::io("read", path))?;
     if !found.is_file() {
@@ -28,7 +29,8 @@ pub fn read(path: &Path) -> Result<Array> {
     }
     let length = found.len();
     if length > MAX_BYTES {
-        let message = format!("{length} bytes; mean images of more than {MAX_BYTES} bytes are not read");
+        let message =
+            format!("{length} bytes; mean images of more than {MAX_BYTES} bytes are not read");
         return Err(Error::file(path, message));
     }
     if let Some(what) = content::impostor(&content::head(path)?) {
@@ -52,7 +54,10 @@ pub fn read(path: &Path) -> Result<Array> {
             return Err(Error::line(path, number, message));
         }
         if row.len() % CHANNELS != 0 {
-            let message = format!("expected as many numbers for each of red, green and blue, found {}", row.len());
+            let message = format!(
+                "expected as many numbers for each of red, green and blue, found {}",
+                row.len()
+            );
             return Err(Error::line(path, number, message));
         }
         rows.push(row);
@@ -61,7 +66,9 @@ pub fn read(path: &Path) -> Result<Array> {
         return Err(Error::file(path, "expected a mean image as text, found no numbers"));
     };
     let width = first.len() / CHANNELS;
-    let channel = |channel: usize| rows.iter().flat_map(move |row| &row[channel * width..(channel + 1) * width]);
+    let channel = |channel: usize| {
+        rows.iter().flat_map(move |row| &row[channel * width..(channel + 1) * width])
+    };
     let values = (0..CHANNELS).flat_map(channel).copied().collect();
     Ok(Array { shape: vec![CHANNELS, rows.len(), width], values })
 }
@@ -75,7 +82,9 @@ fn numbers(line: &str) -> Result<Vec<f32>, String> {
             Ok(number) if number.is_finite() => numbers.push(number),
             _ => {
                 let shown: String = field.trim().chars().take(20).collect();
-                return Err(format!("column {column}: expected a finite number in place {place}, found `{shown}`"));
+                return Err(format!(
+                    "column {column}: expected a finite number in place {place}, found `{shown}`"
+                ));
             }
         }
         column += field.chars().count() + 1;
@@ -96,7 +105,10 @@ pub fn write(path: &Path, mean: &Array) -> Result<()> {
         ));
     };
     if let Some((index, value)) = super::float::first_not_finite(&mean.values) {
-        return Err(Error::file(path, format!("expected finite values, found {value} at element {index}")));
+        return Err(Error::file(
+            path,
+            format!("expected finite values, found {value} at element {index}"),
+        ));
     }
     if mean.values.is_empty() {
         return Err(Error::file(path, "expected a mean image, found one without pixels"));

@@ -1,11 +1,14 @@
-//! Weights files: network parameters in, plain `f32` arrays out, and the other way round for synthesized weights.
+//! Weights files: network parameters in, plain `f32` arrays out, and the other way round for
+//! synthesized weights.
 //!
-//! [`pytorch`] (`torch.save` of a state dict), [`safetensors`] and [`darknet`] (`.weights`) hold parameters,
-//! [`mean_image`] the picture that EmoNet subtracts. Nothing here knows a network, a device or libtorch.
+//! [`pytorch`] (`torch.save` of a state dict), [`safetensors`] and [`darknet`] (`.weights`) hold
+//! parameters, [`mean_image`] the picture that EmoNet subtracts. Nothing here knows a network, a
+//! device or libtorch.
 //!
-//! A weights file is hostile input: whoever made it may want this process to run code, to exhaust its memory or to
-//! panic. The readers execute nothing, allocate in proportion to the file's size on disk and not to what the file
-//! claims, and answer every fault with one error that names the tensor or layer and the numbers.
+//! A weights file is hostile input: whoever made it may want this process to run code, to exhaust
+//! its memory or to panic. The readers execute nothing, allocate in proportion to the file's size
+//! on disk and not to what the file claims, and answer every fault with one error that names the
+//! tensor or layer and the numbers.
 
 pub mod darknet;
 pub mod mean_image;
@@ -27,7 +30,8 @@ use std::path::{Path, PathBuf};
 #[cfg(target_endian = "big")]
 compile_error!("weights files are little-endian and are read as such");
 
-/// The largest weights file that is read: four times the largest network of this kind in common use.
+/// The largest weights file that is read: four times the largest network of this kind in common
+/// use.
 pub const MAX_FILE_BYTES: u64 = 4 << 30;
 
 /// A tensor of a weights file, whatever float type it was stored in.
@@ -44,27 +48,31 @@ pub struct Array {
 pub struct StateDict {
     /// The file, for messages.
     pub path: PathBuf,
-    /// Every float tensor by its name; a leading `state_dict.`, `model.` or `module.` is already removed.
+    /// Every float tensor by its name; a leading `state_dict.`, `model.` or `module.` is already
+    /// removed.
     pub arrays: BTreeMap<String, Array>,
-    /// What the file says about itself (safetensors' `__metadata__`, the note in a PyTorch archive's comment).
+    /// What the file says about itself (safetensors' `__metadata__`, the note in a PyTorch
+    /// archive's comment).
     pub metadata: BTreeMap<String, String>,
     /// Tensors that cannot be weights (`num_batches_tracked` and the like), with their type.
     left_out: BTreeMap<String, &'static str>,
 }
 
 impl StateDict {
-    /// The state dict in `path`; the format is told from the file's content, never from its extension.
+    /// The state dict in `path`; the format is told from the file's content, never from its
+    /// extension.
     ///
     /// # Errors
-    /// The file cannot be read, is neither a PyTorch checkpoint nor safetensors (an empty file, a Git LFS pointer
-    /// and a web page are named as such), or is damaged.
+    /// The file cannot be read, is neither a PyTorch checkpoint nor safetensors (an empty file, a
+    /// Git LFS pointer and a web page are named as such), or is damaged.
     pub fn open(path: &Path) -> Result<Self> {
         match content::of_file(path)? {
             Content::Zip | Content::LegacyCheckpoint => pytorch::read(path),
             Content::Safetensors => safetensors::read(path),
-            Content::Other(what) => {
-                Err(Error::file(path, format!("expected weights as PyTorch checkpoint or safetensors, found {what}")))
-            }
+            Content::Other(what) => Err(Error::file(
+                path,
+                format!("expected weights as PyTorch checkpoint or safetensors, found {what}"),
+            )),
         }
     }
 
@@ -76,8 +84,8 @@ impl StateDict {
     /// Takes the tensor `name` out, in row-major order.
     ///
     /// # Errors
-    /// [`Error::Tensor`] where there is no such tensor, it is no float tensor, its shape is not `expected_shape`, or
-    /// one of its values is NaN or infinite.
+    /// [`Error::Tensor`] where there is no such tensor, it is no float tensor, its shape is not
+    /// `expected_shape`, or one of its values is NaN or infinite.
     pub fn take(&mut self, name: &str, expected_shape: &[usize]) -> Result<Vec<f32>> {
         let fault = |found: String| Error::Tensor {
             path: self.path.clone(),
@@ -119,7 +127,8 @@ impl StateDict {
     /// The first names, for messages.
     fn some_names(&self) -> String {
         const SHOWN: usize = 8;
-        let mut names: Vec<_> = self.arrays.keys().take(SHOWN).map(|name| format!("`{name}`")).collect();
+        let mut names: Vec<_> =
+            self.arrays.keys().take(SHOWN).map(|name| format!("`{name}`")).collect();
         match self.arrays.len() {
             0 => names.push("no float tensor at all".into()),
             n if n > SHOWN => names.push(format!("{} more", n - SHOWN)),
@@ -131,7 +140,8 @@ impl StateDict {
 
 /// Checks that `shape` and `values` of an array to be written agree.
 fn check_array(path: &Path, name: &str, array: &Array) -> Result<()> {
-    let elements = array.shape.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent));
+    let elements =
+        array.shape.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent));
     if elements == Some(array.values.len()) {
         return Ok(());
     }
@@ -147,7 +157,9 @@ fn check_array(path: &Path, name: &str, array: &Array) -> Result<()> {
 fn file_length(path: &Path) -> Result<u64> {
     let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
     if length > MAX_FILE_BYTES {
-        let message = format!("{length} bytes; weights files of more than {MAX_FILE_BYTES} bytes are not read");
+        let message = format!(
+            "{length} bytes; weights files of more than {MAX_FILE_BYTES} bytes are not read"
+        );
         return Err(Error::file(path, message));
     }
     Ok(length)

@@ -1,18 +1,19 @@
-//! The gate in front of the pickle reader: walks the opcodes of a checkpoint's pickle without building anything, and
-//! lets through only what `torch.save` writes for a state dict.
+//! The gate in front of the pickle reader: walks the opcodes of a checkpoint's pickle without
+//! building anything, and lets through only what `torch.save` writes for a state dict.
 //!
-//! A pickle is a program for a small stack machine; Python's own would call whatever the file names. The reader behind
-//! this gate calls nothing, but it holds every object of the pickle in memory and passes over calls that it does not
-//! know. So the gate bounds the length, admits the opcodes of protocol 2 that a state dict needs, and refuses every
-//! name (module and attribute) that is not needed to rebuild a tensor, saying which.
+//! A pickle is a program for a small stack machine; Python's own would call whatever the file
+//! names. The reader behind this gate calls nothing, but it holds every object of the pickle in
+//! memory and passes over calls that it does not know. So the gate bounds the length, admits the
+//! opcodes of protocol 2 that a state dict needs, and refuses every name (module and attribute)
+//! that is not needed to rebuild a tensor, saying which.
 //!
 //! Opcodes: Python's `Lib/pickletools.py`.
 
 use super::spans::Spans;
 use std::io::BufRead;
 
-/// The longest pickle that is walked. EmoNet's takes 2 kB, that of a network of 1,000 layers some 300 kB; in memory an
-/// object takes up to a hundred times its bytes here.
+/// The longest pickle that is walked. EmoNet's takes 2 kB, that of a network of 1,000 layers some
+/// 300 kB; in memory an object takes up to a hundred times its bytes here.
 pub(super) const MAX_BYTES: u64 = 1 << 20;
 
 /// How the argument of an opcode is laid out.
@@ -46,8 +47,8 @@ fn argument(opcode: u8) -> Option<Argument> {
         // BINUNICODE, BINSTRING
         b'X' | b'T' => Counted(4),
         // MARK, tuples, lists, dicts, NONE, booleans, REDUCE, BUILD, BINPERSID
-        b'(' | b')' | b't' | 0x85 | 0x86 | 0x87 | b']' | b'a' | b'e' | b'}' | b's' | b'u' | b'N' | 0x88 | 0x89
-        | b'R' | b'b' | b'Q' => Fixed(0),
+        b'(' | b')' | b't' | 0x85 | 0x86 | 0x87 | b']' | b'a' | b'e' | b'}' | b's' | b'u'
+        | b'N' | 0x88 | 0x89 | b'R' | b'b' | b'Q' => Fixed(0),
         _ => return None,
     })
 }
@@ -59,12 +60,15 @@ fn admitted(module: &str, attribute: &str) -> bool {
         "torch._utils" => {
             matches!(attribute, "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_parameter")
         }
-        "torch" => attribute.strip_suffix("Storage").is_some_and(|kind| kind.chars().all(char::is_alphanumeric)),
+        "torch" => attribute
+            .strip_suffix("Storage")
+            .is_some_and(|kind| kind.chars().all(char::is_alphanumeric)),
         _ => false,
     }
 }
 
-/// Walks one pickle up to and including its STOP; returns how many elements its tensors span, see [`super::spans`].
+/// Walks one pickle up to and including its STOP; returns how many elements its tensors span, see
+/// [`super::spans`].
 ///
 /// # Errors
 /// What is wrong with it: too long, truncated, an opcode or a name that no state dict needs.
@@ -77,24 +81,29 @@ pub(super) fn walk(reader: &mut impl BufRead) -> Result<u64, String> {
             Some(Argument::Stop) => return Ok(spans.elements),
             Some(Argument::Fixed(length)) => spans.step(opcode, &input.bytes(length)?)?,
             Some(Argument::Counted(width)) => {
-                let length = input.bytes(width)?.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+                let length = input
+                    .bytes(width)?
+                    .iter()
+                    .rev()
+                    .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
                 spans.step(opcode, &input.bytes(length)?)?;
             }
             Some(Argument::Name) => {
                 let (module, attribute) = (input.line()?, input.line()?);
                 if !admitted(&module, &attribute) {
                     return Err(format!(
-                        "its pickle names `{module}.{attribute}`, which no state dict needs; nothing was run. If you \
-                         trust the file, load it in Python and save `model.state_dict()` alone"
+                        "its pickle names `{module}.{attribute}`, which no state dict needs; \
+                         nothing was run. If you trust the file, load it in Python and save \
+                         `model.state_dict()` alone"
                     ));
                 }
                 spans.name(&attribute);
             }
             None => {
                 return Err(format!(
-                    "opcode 0x{opcode:02x} at byte {start} of its pickle, which `torch.save` does not write for a \
-                     state \
-                     dict (is the file damaged, or written with another pickle protocol than 2?)"
+                    "opcode 0x{opcode:02x} at byte {start} of its pickle, which `torch.save` does \
+                     not write for a state dict (is the file damaged, or written with another \
+                     pickle protocol than 2?)"
                 ));
             }
         }
@@ -112,7 +121,9 @@ impl<R: BufRead> Input<'_, R> {
         self.count(length as u64)?;
         let mut bytes = vec![0; length];
         let start = self.read;
-        self.reader.read_exact(&mut bytes).map_err(|e| format!("its pickle ends before byte {start}: {e}"))?;
+        self.reader
+            .read_exact(&mut bytes)
+            .map_err(|e| format!("its pickle ends before byte {start}: {e}"))?;
         Ok(bytes)
     }
 
@@ -131,7 +142,10 @@ impl<R: BufRead> Input<'_, R> {
     fn count(&mut self, length: u64) -> Result<(), String> {
         self.read = self.read.saturating_add(length);
         if self.read > MAX_BYTES {
-            return Err(format!("its pickle takes {} bytes or more; {MAX_BYTES} are the limit", self.read));
+            return Err(format!(
+                "its pickle takes {} bytes or more; {MAX_BYTES} are the limit",
+                self.read
+            ));
         }
         Ok(())
     }

@@ -1,16 +1,19 @@
-//! PyTorch checkpoints: `torch.save` of a state dict, in the zip format (since 1.6) and the one before it.
+//! PyTorch checkpoints: `torch.save` of a state dict, in the zip format (since 1.6) and the one
+//! before it.
 //!
-//! Why the crate `pytorch-reader`, and what stands around it. Its unpickler interprets the calls that rebuild tensors
-//! and turns every other call into a name: nothing can be executed. It bounds nesting and memo copies, multiplies
-//! sizes with overflow checks, compares every view with its storage and every storage with the file, gathers strided
-//! tensors, and verifies checksums. It does not bound the objects of a pickle (a compressed `data.pkl` of 100 MB in a
-//! file of 100 kB is admitted) nor what a broadcast view (stride 0) expands to below 10 GiB nor how often a storage is
-//! read, and unknown calls pass in silence. Hence, before it sees the file: entries must be stored, not compressed,
-//! and fit into the file; the pickle is walked by the gate in `pickle.rs`, which bounds it, refuses unknown names and
-//! adds up what tensors span; and after it: all tensors together may not be larger than the file.
+//! Why the crate `pytorch-reader`, and what stands around it. Its unpickler interprets the calls
+//! that rebuild tensors and turns every other call into a name: nothing can be executed. It bounds
+//! nesting and memo copies, multiplies sizes with overflow checks, compares every view with its
+//! storage and every storage with the file, gathers strided tensors, and verifies checksums. It
+//! does not bound the objects of a pickle (a compressed `data.pkl` of 100 MB in a file of 100 kB is
+//! admitted) nor what a broadcast view (stride 0) expands to below 10 GiB nor how often a storage
+//! is read, and unknown calls pass in silence. Hence, before it sees the file: entries must be
+//! stored, not compressed, and fit into the file; the pickle is walked by the gate in `pickle.rs`,
+//! which bounds it, refuses unknown names and adds up what tensors span; and after it: all tensors
+//! together may not be larger than the file.
 //!
-//! A dict with an entry `state_dict`, `model_state_dict` or `model` is read as that entry; the prefix `module.` of
-//! `DataParallel` is dropped.
+//! A dict with an entry `state_dict`, `model_state_dict` or `model` is read as that entry; the
+//! prefix `module.` of `DataParallel` is dropped.
 
 use super::float::{self, Float};
 use super::{Array, StateDict, check_array, content, file_length, pickle};
@@ -30,7 +33,8 @@ const WRAPPERS: [&str; 3] = ["state_dict.", "model_state_dict.", "model."];
 /// What `DataParallel` puts before every name.
 const PARALLEL: &str = "module.";
 
-/// How many pickles open a legacy file: magic number, protocol, system, the objects, the keys of the storages.
+/// How many pickles open a legacy file: magic number, protocol, system, the objects, the keys of
+/// the storages.
 const LEGACY_PICKLES: usize = 5;
 
 /// Where a tar says that it is one, and how.
@@ -39,18 +43,21 @@ const TAR_MARK: (u64, &[u8]) = (257, b"ustar");
 /// Reads a state dict; integer and boolean tensors are left out.
 ///
 /// # Errors
-/// The file cannot be read; it is damaged, compressed or larger than [`super::MAX_FILE_BYTES`]; it names anything but
-/// tensors; its tensors claim more bytes than the file has; it holds no float tensor.
+/// The file cannot be read; it is damaged, compressed or larger than [`super::MAX_FILE_BYTES`]; it
+/// names anything but tensors; its tensors claim more bytes than the file has; it holds no float
+/// tensor.
 pub fn read(path: &Path) -> Result<StateDict> {
     let length = file_length(path)?;
     let checked = match content::of_file(path)? {
         content::Content::LegacyCheckpoint => check_legacy(path),
         _ => check_zip(path, length),
     };
-    let Checked { comment, spanned } =
-        checked.map_err(|reason| Error::file(path, format!("not a PyTorch checkpoint that can be read: {reason}")))?;
+    let Checked { comment, spanned } = checked.map_err(|reason| {
+        Error::file(path, format!("not a PyTorch checkpoint that can be read: {reason}"))
+    })?;
     let note = note(&comment);
-    let reader = PytorchReader::new(path).map_err(|e| Error::file(path, format!("damaged PyTorch checkpoint: {e}")))?;
+    let reader = PytorchReader::new(path)
+        .map_err(|e| Error::file(path, format!("damaged PyTorch checkpoint: {e}")))?;
     let tensors: BTreeMap<String, Tensor> = reader.into_tensors().into_iter().collect();
     check_total(path, &tensors, length)?;
     check_views(path, tensors.len(), spanned, length)?;
@@ -61,11 +68,19 @@ pub fn read(path: &Path) -> Result<StateDict> {
             dict.left_out.insert(name, type_name(tensor.dtype()));
             continue;
         };
-        let bytes = tensor.read().map_err(|e| Error::file(path, format!("damaged PyTorch checkpoint: {e}")))?;
-        dict.arrays.insert(name, Array { shape: tensor.shape().to_vec(), values: float::to_f32(float, &bytes) });
+        let bytes = tensor
+            .read()
+            .map_err(|e| Error::file(path, format!("damaged PyTorch checkpoint: {e}")))?;
+        dict.arrays.insert(
+            name,
+            Array { shape: tensor.shape().to_vec(), values: float::to_f32(float, &bytes) },
+        );
     }
     if dict.arrays.is_empty() {
-        return Err(Error::file(path, "a PyTorch checkpoint without any float tensor, expected a state dict"));
+        return Err(Error::file(
+            path,
+            "a PyTorch checkpoint without any float tensor, expected a state dict",
+        ));
     }
     Ok(dict)
 }
@@ -87,14 +102,17 @@ struct Checked {
 /// All entries stored, within the file, and one pickle that passes the gate.
 fn check_zip(path: &Path, file_length: u64) -> Result<Checked, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
-    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|e| format!("{e} (truncated?)"))?;
+    let mut archive =
+        ZipArchive::new(BufReader::new(file)).map_err(|e| format!("{e} (truncated?)"))?;
     let comment = archive.comment().to_vec();
     let mut pickles = Vec::new();
     let mut total = 0_u64;
     for index in 0..archive.len() {
         let entry = archive.by_index_raw(index).map_err(|e| e.to_string())?;
         let name = entry.name().map_err(|e| e.to_string())?.into_owned();
-        if entry.compression() != CompressionMethod::Stored || entry.compressed_size() != entry.size() {
+        if entry.compression() != CompressionMethod::Stored
+            || entry.compressed_size() != entry.size()
+        {
             return Err(format!("entry `{name}` is compressed, which `torch.save` never does"));
         }
         total = total.saturating_add(entry.size());
@@ -110,7 +128,11 @@ fn check_zip(path: &Path, file_length: u64) -> Result<Checked, String> {
     };
     let entry = archive.by_index(index).map_err(|e| e.to_string())?;
     if entry.size() > pickle::MAX_BYTES {
-        return Err(format!("its pickle takes {} bytes, {} are the limit", entry.size(), pickle::MAX_BYTES));
+        return Err(format!(
+            "its pickle takes {} bytes, {} are the limit",
+            entry.size(),
+            pickle::MAX_BYTES
+        ));
     }
     let mut rest = BufReader::new(entry);
     let spanned = pickle::walk(&mut rest)?;
@@ -124,10 +146,14 @@ fn check_zip(path: &Path, file_length: u64) -> Result<Checked, String> {
 /// The pickles of a legacy file pass the gate; the storages behind them are checked by the reader.
 fn check_legacy(path: &Path) -> Result<Checked, String> {
     let mut reader = BufReader::new(File::open(path).map_err(|e| e.to_string())?);
-    // What the reader would take for the tar that PyTorch wrote before 2018: it has pickles of its own, which no gate
-    // sees.
+    // What the reader would take for the tar that PyTorch wrote before 2018: it has pickles of its
+    // own, which no gate sees.
     let mut start = Vec::new();
-    reader.by_ref().take(TAR_MARK.0 + TAR_MARK.1.len() as u64).read_to_end(&mut start).map_err(|e| e.to_string())?;
+    reader
+        .by_ref()
+        .take(TAR_MARK.0 + TAR_MARK.1.len() as u64)
+        .read_to_end(&mut start)
+        .map_err(|e| e.to_string())?;
     if start.get(TAR_MARK.0 as usize..).is_some_and(|mark| mark == TAR_MARK.1) {
         return Err("a tar, as PyTorch wrote before 2018: load it there and save it again".into());
     }
@@ -138,22 +164,25 @@ fn check_legacy(path: &Path) -> Result<Checked, String> {
     Ok(Checked { comment: Vec::new(), spanned })
 }
 
-/// A view can repeat its storage (stride 0), so the reader's own checks do not bound what is built in memory.
+/// A view can repeat its storage (stride 0), so the reader's own checks do not bound what is built
+/// in memory.
 fn check_total(path: &Path, tensors: &BTreeMap<String, Tensor>, file_length: u64) -> Result<()> {
-    let total = tensors.values().fold(0_u64, |sum, tensor| sum.saturating_add(tensor.byte_len() as u64));
+    let total =
+        tensors.values().fold(0_u64, |sum, tensor| sum.saturating_add(tensor.byte_len() as u64));
     if total <= file_length {
         return Ok(());
     }
     let message = format!(
-        "its {} tensors claim {total} bytes, the file has {file_length}: expanded or shared tensors are not read",
+        "its {} tensors claim {total} bytes, the file has {file_length}: expanded or shared \
+         tensors are not read",
         tensors.len()
     );
     Err(Error::file(path, message))
 }
 
-/// A view that is not contiguous is gathered from all that it spans: thousands of small views over one large storage
-/// would be read for minutes. The tensors of a network span as many elements as they have, at least a byte each; some
-/// are there several times.
+/// A view that is not contiguous is gathered from all that it spans: thousands of small views over
+/// one large storage would be read for minutes. The tensors of a network span as many elements as
+/// they have, at least a byte each; some are there several times.
 fn check_views(path: &Path, tensors: usize, spanned: u64, file_length: u64) -> Result<()> {
     /// So often the file may be read.
     const MOST_READ: u64 = 8;
@@ -161,8 +190,8 @@ fn check_views(path: &Path, tensors: usize, spanned: u64, file_length: u64) -> R
         return Ok(());
     }
     let message = format!(
-        "its {tensors} tensors span {spanned} elements, the file has {file_length} bytes: save contiguous tensors, as \
-         {{name: tensor.clone() for name, tensor in state.items()}}"
+        "its {tensors} tensors span {spanned} elements, the file has {file_length} bytes: save \
+         contiguous tensors, as {{name: tensor.clone() for name, tensor in state.items()}}"
     );
     Err(Error::file(path, message))
 }
@@ -182,7 +211,8 @@ fn own_names(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> 
 
 /// Those tensors whose names start with `prefix`, without it.
 fn strip(tensors: BTreeMap<String, Tensor>, prefix: &str) -> BTreeMap<String, Tensor> {
-    let own = |(name, tensor): (String, Tensor)| Some((name.strip_prefix(prefix)?.to_string(), tensor));
+    let own =
+        |(name, tensor): (String, Tensor)| Some((name.strip_prefix(prefix)?.to_string(), tensor));
     tensors.into_iter().filter_map(own).collect()
 }
 
@@ -215,13 +245,14 @@ fn type_name(dtype: DType) -> &'static str {
     }
 }
 
-/// Writes a state dict as `torch.save(OrderedDict)` does, float32 and contiguous; `torch.load(weights_only=True)` reads
-/// it. The same tensors give the same bytes. `note`, a key and its value, goes into the archive's comment, which
-/// PyTorch passes over; [`read`] gives it back as metadata.
+/// Writes a state dict as `torch.save(OrderedDict)` does, float32 and contiguous;
+/// `torch.load(weights_only=True)` reads it. The same tensors give the same bytes. `note`, a key
+/// and its value, goes into the archive's comment, which PyTorch passes over; [`read`] gives it
+/// back as metadata.
 ///
 /// # Errors
-/// A tensor's shape and values disagree, or it has more than 2^31-1 values; two have the same name; the file cannot be
-/// written.
+/// A tensor's shape and values disagree, or it has more than 2^31-1 values; two have the same name;
+/// the file cannot be written.
 pub fn write(path: &Path, tensors: &[(String, Array)], note: Option<(&str, &str)>) -> Result<()> {
     let pickle = state_dict_pickle(path, tensors)?;
     let failed = |e: zip::result::ZipError| Error::io("write", path)(e.into());
@@ -231,11 +262,14 @@ pub fn write(path: &Path, tensors: &[(String, Array)], note: Option<(&str, &str)
             archive.set_comment(format!("{key}={value}")).map_err(failed)?;
         }
         // torch.load maps storages into memory where they lie on 64 bytes.
-        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).with_alignment(64);
-        let mut entry = |name: &str, fill: &dyn Fn(&mut dyn Write) -> std::io::Result<()>| -> Result<()> {
-            archive.start_file(format!("archive/{name}"), options).map_err(failed)?;
-            fill(&mut archive).map_err(Error::io("write", path))
-        };
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .with_alignment(64);
+        let mut entry =
+            |name: &str, fill: &dyn Fn(&mut dyn Write) -> std::io::Result<()>| -> Result<()> {
+                archive.start_file(format!("archive/{name}"), options).map_err(failed)?;
+                fill(&mut archive).map_err(Error::io("write", path))
+            };
         entry("data.pkl", &|out| out.write_all(&pickle))?;
         entry("byteorder", &|out| out.write_all(b"little"))?;
         for (index, (_, array)) in tensors.iter().enumerate() {
@@ -247,7 +281,8 @@ pub fn write(path: &Path, tensors: &[(String, Array)], note: Option<(&str, &str)
     })
 }
 
-/// `OrderedDict([(name, _rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())), ...])`, protocol 2.
+/// `OrderedDict([(name, _rebuild_tensor_v2(storage, 0, shape, strides, False, OrderedDict())),
+/// ...])`, protocol 2.
 fn state_dict_pickle(path: &Path, tensors: &[(String, Array)]) -> Result<Vec<u8>> {
     const ORDERED_DICT: &[u8] = b"ccollections\nOrderedDict\n)R";
     let mut names = std::collections::BTreeSet::new();

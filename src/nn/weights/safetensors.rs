@@ -1,5 +1,6 @@
-//! safetensors: read through the crate `safetensors`, which checks header, offsets, overlaps and gaps; written here,
-//! because the crate orders its metadata as a hash map does and the same tensors must give the same bytes.
+//! safetensors: read through the crate `safetensors`, which checks header, offsets, overlaps and
+//! gaps; written here, because the crate orders its metadata as a hash map does and the same
+//! tensors must give the same bytes.
 
 use super::float::{self, Float};
 use super::{Array, StateDict, check_array, file_length};
@@ -11,7 +12,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-/// The longest header that is read. EmoNet's takes 2 kB; parsed, a header takes some ten times its bytes.
+/// The longest header that is read. EmoNet's takes 2 kB; parsed, a header takes some ten times its
+/// bytes.
 const MAX_HEADER_BYTES: u64 = 10 << 20;
 
 /// The entry of the header that is no tensor.
@@ -20,35 +22,49 @@ const METADATA: &str = "__metadata__";
 /// Reads a state dict and its metadata; integer and boolean tensors are left out.
 ///
 /// # Errors
-/// The file cannot be read, is larger than [`super::MAX_FILE_BYTES`], or is no valid safetensors file; it holds no
-/// float tensor, or one of a float type smaller than 16 bits.
+/// The file cannot be read, is larger than [`super::MAX_FILE_BYTES`], or is no valid safetensors
+/// file; it holds no float tensor, or one of a float type smaller than 16 bits.
 pub fn read(path: &Path) -> Result<StateDict> {
     file_length(path)?;
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let damaged = |reason: String| Error::file(path, format!("damaged safetensors file: {reason}"));
     let header = bytes.first_chunk().map(|length| u64::from_le_bytes(*length));
     if let Some(header) = header.filter(|&header| header > MAX_HEADER_BYTES) {
-        return Err(damaged(format!("a header of {header} bytes, {MAX_HEADER_BYTES} are the limit")));
+        return Err(damaged(format!(
+            "a header of {header} bytes, {MAX_HEADER_BYTES} are the limit"
+        )));
     }
-    let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
+    let (header, metadata) =
+        SafeTensors::read_metadata(&bytes).map_err(|e| damaged(e.to_string()))?;
     let data = bytes.get(8 + header..).unwrap_or_default();
     let mut dict = StateDict::new(path, BTreeMap::new());
-    dict.metadata = metadata.metadata().iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    dict.metadata = metadata
+        .metadata()
+        .iter()
+        .flatten()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     // In the order of their names, so that of several damaged tensors always the same one is named.
     let tensors: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
     for (name, info) in tensors {
         let (start, end) = info.data_offsets;
-        let bytes = data.get(start..end).ok_or_else(|| damaged(format!("tensor `{name}` ends behind the file")))?;
+        let bytes = data
+            .get(start..end)
+            .ok_or_else(|| damaged(format!("tensor `{name}` ends behind the file")))?;
         match kind(info.dtype) {
             Ok(float) => {
-                let array = Array { shape: info.shape.clone(), values: float::to_f32(float, bytes) };
+                let array =
+                    Array { shape: info.shape.clone(), values: float::to_f32(float, bytes) };
                 dict.arrays.insert(name, array);
             }
             Err(type_name) => drop(dict.left_out.insert(name, type_name)),
         }
     }
     if dict.arrays.is_empty() {
-        return Err(Error::file(path, "a safetensors file without any float tensor, expected a state dict"));
+        return Err(Error::file(
+            path,
+            "a safetensors file without any float tensor, expected a state dict",
+        ));
     }
     Ok(dict)
 }
@@ -92,9 +108,13 @@ enum HeaderEntry<'a> {
 /// Writes float32 tensors in the given order, with `metadata` (none is written where it is empty).
 ///
 /// # Errors
-/// A tensor's shape and values disagree; two have the same name, or one is called `__metadata__`; the file cannot be
-/// written.
-pub fn write(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<String, String>) -> Result<()> {
+/// A tensor's shape and values disagree; two have the same name, or one is called `__metadata__`;
+/// the file cannot be written.
+pub fn write(
+    path: &Path,
+    tensors: &[(String, Array)],
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
     write_as(path, tensors, metadata, false)
 }
 
@@ -102,11 +122,20 @@ pub fn write(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<Strin
 ///
 /// # Errors
 /// As [`write()`].
-pub fn write_half(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<String, String>) -> Result<()> {
+pub fn write_half(
+    path: &Path,
+    tensors: &[(String, Array)],
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
     write_as(path, tensors, metadata, true)
 }
 
-fn write_as(path: &Path, tensors: &[(String, Array)], metadata: &BTreeMap<String, String>, half: bool) -> Result<()> {
+fn write_as(
+    path: &Path,
+    tensors: &[(String, Array)],
+    metadata: &BTreeMap<String, String>,
+    half: bool,
+) -> Result<()> {
     let (dtype, bytes) = if half { ("F16", 2) } else { ("F32", 4) };
     let mut header = BTreeMap::new();
     if !metadata.is_empty() {

@@ -1,9 +1,11 @@
-//! How far the tensors of a checkpoint reach in their storages, told from its pickle by the gate in `pickle.rs`.
+//! How far the tensors of a checkpoint reach in their storages, told from its pickle by the gate in
+//! `pickle.rs`.
 //!
-//! A tensor is a view: a place in a storage, its extents and, for each, the step to the next element. One that is not
-//! contiguous is gathered from everything between its first element and its last. Thousands of small views that each
-//! span a large storage would be read for minutes; those of a network span as much as they have. Only tuples of whole
-//! numbers are followed here, so that nothing grows with what a pickle builds.
+//! A tensor is a view: a place in a storage, its extents and, for each, the step to the next
+//! element. One that is not contiguous is gathered from everything between its first element and
+//! its last. Thousands of small views that each span a large storage would be read for minutes;
+//! those of a network span as much as they have. Only tuples of whole numbers are followed here, so
+//! that nothing grows with what a pickle builds.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -34,7 +36,11 @@ pub(super) struct Spans {
 impl Spans {
     /// A name: module and attribute.
     pub(super) fn name(&mut self, attribute: &str) {
-        self.stack.push(if attribute.starts_with("_rebuild_tensor") { Item::Rebuild } else { Item::Other });
+        self.stack.push(if attribute.starts_with("_rebuild_tensor") {
+            Item::Rebuild
+        } else {
+            Item::Other
+        });
     }
 
     /// Any other opcode that the gate admits, with its argument.
@@ -48,13 +54,16 @@ impl Spans {
             // A length that no 32 bits hold has as many bytes; a longer one is no extent.
             0x8a => self.stack.push(match argument.len() {
                 length @ 1..=8 => {
-                    let mut eight = if argument[length - 1] & 0x80 == 0 { [0; 8] } else { [0xff; 8] };
+                    let mut eight =
+                        if argument[length - 1] & 0x80 == 0 { [0; 8] } else { [0xff; 8] };
                     eight[..length].copy_from_slice(argument);
                     Item::Int(i64::from_le_bytes(eight))
                 }
                 _ => Item::Other,
             }),
-            b'G' | b'U' | b'X' | b'T' | b'N' | 0x88 | 0x89 | b']' | b'}' => self.stack.push(Item::Other),
+            b'G' | b'U' | b'X' | b'T' | b'N' | 0x88 | 0x89 | b']' | b'}' => {
+                self.stack.push(Item::Other);
+            }
             b'(' => self.stack.push(Item::Mark),
             b')' => self.stack.push(Item::Ints(Rc::new([]))),
             b't' => {
@@ -64,7 +73,8 @@ impl Spans {
                 self.stack.swap_remove(start - 1);
             }
             0x85..=0x87 => {
-                let start = self.stack.len().checked_sub(usize::from(opcode - 0x84)).ok_or_else(empty)?;
+                let start =
+                    self.stack.len().checked_sub(usize::from(opcode - 0x84)).ok_or_else(empty)?;
                 self.tuple(start);
             }
             b'e' | b'u' => {
@@ -86,7 +96,10 @@ impl Spans {
                 self.memo.insert(unsigned(argument), top);
             }
             b'h' | b'j' => {
-                let item = self.memo.get(&unsigned(argument)).ok_or("its pickle asks for what it has not kept")?;
+                let item = self
+                    .memo
+                    .get(&unsigned(argument))
+                    .ok_or("its pickle asks for what it has not kept")?;
                 self.stack.push(item.clone());
             }
             _ => {}
@@ -100,16 +113,23 @@ impl Spans {
 
     /// The place behind the last mark.
     fn mark(&self) -> Result<usize, String> {
-        self.stack.iter().rposition(|item| matches!(item, Item::Mark)).map(|index| index + 1).ok_or_else(empty)
+        self.stack
+            .iter()
+            .rposition(|item| matches!(item, Item::Mark))
+            .map(|index| index + 1)
+            .ok_or_else(empty)
     }
 
     /// Makes a tuple of all from `from` on.
     fn tuple(&mut self, from: usize) {
         let items = &self.stack[from..];
-        let ints = items.iter().map(|item| if let Item::Int(int) = item { Some(*int) } else { None });
+        let ints =
+            items.iter().map(|item| if let Item::Int(int) = item { Some(*int) } else { None });
         let tuple = match (ints.collect::<Option<Rc<[i64]>>>(), items) {
             (Some(ints), _) => Item::Ints(ints),
-            (None, [_, _, Item::Ints(sizes), Item::Ints(strides), ..]) => Item::View(span(sizes, strides)),
+            (None, [_, _, Item::Ints(sizes), Item::Ints(strides), ..]) => {
+                Item::View(span(sizes, strides))
+            }
             _ => Item::Other,
         };
         self.stack.truncate(from);
@@ -119,8 +139,12 @@ impl Spans {
     /// A call: the function lies below its arguments.
     fn call(&mut self) -> Result<(), String> {
         match (self.pop()?, self.pop()?) {
-            (Item::View(elements), Item::Rebuild) => self.elements = self.elements.saturating_add(elements),
-            (_, Item::Rebuild) => return Err("a tensor in its pickle has extents that are no whole numbers".into()),
+            (Item::View(elements), Item::Rebuild) => {
+                self.elements = self.elements.saturating_add(elements);
+            }
+            (_, Item::Rebuild) => {
+                return Err("a tensor in its pickle has extents that are no whole numbers".into());
+            }
             _ => {}
         }
         self.stack.push(Item::Other);
@@ -133,8 +157,9 @@ fn span(sizes: &[i64], strides: &[i64]) -> u64 {
     if sizes.contains(&0) {
         return 0;
     }
-    let steps =
-        |(&size, &stride): (&i64, &i64)| size.unsigned_abs().saturating_sub(1).saturating_mul(stride.unsigned_abs());
+    let steps = |(&size, &stride): (&i64, &i64)| {
+        size.unsigned_abs().saturating_sub(1).saturating_mul(stride.unsigned_abs())
+    };
     sizes.iter().zip(strides).map(steps).fold(1, u64::saturating_add)
 }
 

@@ -1,5 +1,5 @@
-//! Against files written by real PyTorch and safetensors (`scripts/reference/torch_checkpoints.py`), and against
-//! files that are damaged on purpose.
+//! Against files written by real PyTorch and safetensors
+//! (`scripts/reference/torch_checkpoints.py`), and against files that are damaged on purpose.
 
 use super::*;
 use proptest::prelude::*;
@@ -34,7 +34,10 @@ fn expected() -> BTreeMap<String, BTreeMap<String, Array>> {
     let text = fs::read_to_string(fixture("expected.json")).unwrap();
     let files: BTreeMap<String, BTreeMap<String, Held>> = serde_json::from_str(&text).unwrap();
     let array = |held: Held| Array { shape: held.shape, values: held.values };
-    files.into_iter().map(|(file, held)| (file, held.into_iter().map(|(k, v)| (k, array(v))).collect())).collect()
+    files
+        .into_iter()
+        .map(|(file, held)| (file, held.into_iter().map(|(k, v)| (k, array(v))).collect()))
+        .collect()
 }
 
 #[test]
@@ -82,7 +85,8 @@ fn integers_are_left_out_and_named_when_a_weight_is_expected() {
 
 #[test]
 fn take_checks_name_shape_and_values_and_finish_what_is_left() {
-    let array = |shape: &[usize], values: &[f32]| Array { shape: shape.to_vec(), values: values.to_vec() };
+    let array =
+        |shape: &[usize], values: &[f32]| Array { shape: shape.to_vec(), values: values.to_vec() };
     let arrays = BTreeMap::from([
         ("a".to_string(), array(&[2, 3], &[1., 2., 3., 4., 5., 6.])),
         ("b".to_string(), array(&[2], &[0., f32::NAN])),
@@ -95,14 +99,18 @@ fn take_checks_name_shape_and_values_and_finish_what_is_left() {
     );
     assert_eq!(
         message(dict.take("c", &[1]).unwrap_err()),
-        "w.pth: tensor `c`: expected floats of shape [1], found no tensor of that name; the file has `a`, `b`"
+        "w.pth: tensor `c`: expected floats of shape [1], found no tensor of that name; the file \
+         has `a`, `b`"
     );
     assert_eq!(
         message(dict.take("b", &[2]).unwrap_err()),
         "w.pth: tensor `b`: expected floats of shape [2], found NaN at element 1 of 2"
     );
     assert_eq!(dict.take("a", &[2, 3]).unwrap(), [1., 2., 3., 4., 5., 6.]);
-    assert!(message(dict.finish().unwrap_err()).contains("1 tensors that the network has no place for: `b`"));
+    assert!(
+        message(dict.finish().unwrap_err())
+            .contains("1 tensors that the network has no place for: `b`")
+    );
 }
 
 #[test]
@@ -201,7 +209,8 @@ proptest! {
         let _ = mean_image::read(&path);
     }
 
-    /// An archive's checksum keeps most damage from the pickle; here the archive around the damaged pickle is sound.
+    /// An archive's checksum keeps most damage from the pickle; here the archive around the damaged
+    /// pickle is sound.
     #[test]
     fn damaged_pickles_in_a_sound_archive_never_panic_nor_grow(
         which in 0_usize..3,
@@ -267,7 +276,9 @@ fn views(count: usize, stride: i32) -> Vec<u8> {
     for number in 0..count {
         let name = number.to_string();
         program.extend([&b"X"[..], &(name.len() as u32).to_le_bytes(), name.as_bytes()].concat());
-        program.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n");
+        program.extend(
+            b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n",
+        );
         program.extend(b"X\x01\0\0\x000X\x03\0\0\0cpuJ\xa0\x86\x01\0tQK\0K\x02\x85J");
         program.extend(stride.to_le_bytes());
         program.extend(b"\x85\x89ccollections\nOrderedDict\n)RtRs");
@@ -278,22 +289,26 @@ fn views(count: usize, stride: i32) -> Vec<u8> {
 
 #[test]
 fn views_that_span_far_more_than_the_file_are_refused() {
-    let archive = |views: Vec<u8>| stored(&[("a/data.pkl".into(), views), ("a/data/0".into(), vec![0; 400_000])]);
+    let archive = |views: Vec<u8>| {
+        stored(&[("a/data.pkl".into(), views), ("a/data/0".into(), vec![0; 400_000])])
+    };
     let (_folder, path) = archive(views(300, 1));
     assert_eq!(StateDict::open(&path).unwrap().arrays.len(), 300);
     let (_folder, path) = archive(views(300, 99_000));
     let message = StateDict::open(&path).unwrap_err().to_string();
     assert!(message.contains("300 tensors span 29700300 elements"), "{message}");
     // The format before has the same pickle, fourth of five.
-    let legacy = [LEGACY, &views(300, 99_000), b"\x80\x02]X\x01\0\0\x000a.", &100_000_u64.to_le_bytes()].concat();
+    let legacy =
+        [LEGACY, &views(300, 99_000), b"\x80\x02]X\x01\0\0\x000a.", &100_000_u64.to_le_bytes()]
+            .concat();
     fs::write(&path, [legacy, vec![0; 400_000]].concat()).unwrap();
     let message = StateDict::open(&path).unwrap_err().to_string();
     assert!(message.contains("300 tensors span 29700300 elements"), "{message}");
 }
 
 /// Magic number, protocol and system of a legacy file.
-const LEGACY: &[u8] =
-    b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}X\x0d\0\0\0little_endian\x88s.";
+const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 \
+                        j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}X\x0d\0\0\0little_endian\x88s.";
 
 #[test]
 fn nesting_is_bounded() {
@@ -312,7 +327,14 @@ fn writers_refuse_what_readers_could_not_mean() {
     let none = BTreeMap::new();
     assert!(pytorch::write(&path, &[short()], None).is_err());
     assert!(safetensors::write(&path, &[short()], &none).is_err());
-    assert!(pytorch::write(&path, &[right(), right()], None).unwrap_err().to_string().contains("twice"));
-    assert!(safetensors::write(&path, &[right(), right()], &none).unwrap_err().to_string().contains("twice"));
+    assert!(
+        pytorch::write(&path, &[right(), right()], None).unwrap_err().to_string().contains("twice")
+    );
+    assert!(
+        safetensors::write(&path, &[right(), right()], &none)
+            .unwrap_err()
+            .to_string()
+            .contains("twice")
+    );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

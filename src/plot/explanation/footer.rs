@@ -45,7 +45,14 @@ impl Footer {
             draw_bar(*colouring, *bar, canvas);
         }
         for (content, at) in &self.notes {
-            canvas.text(&Text { content, at: *at, font: SMALL, anchor: Anchor::Start, turn: 0.0, fill: GREY });
+            canvas.text(&Text {
+                content,
+                at: *at,
+                font: SMALL,
+                anchor: Anchor::Start,
+                turn: 0.0,
+                fill: GREY,
+            });
         }
     }
 }
@@ -62,7 +69,9 @@ fn draw_bar(colouring: Colouring, bar: Area, canvas: &mut Canvas) {
     };
     text(caption, (bar.x, bar.y - SMALL.size * (LEADING - ASCENT)), Anchor::Start);
     let below = bar.bottom() + TICK + SMALL.size * ASCENT;
-    for (share, label, anchor) in [(0.0, "0", Anchor::Start), (0.5, "0.5", Anchor::Middle), (1.0, "1", Anchor::End)] {
+    for (share, label, anchor) in
+        [(0.0, "0", Anchor::Start), (0.5, "0.5", Anchor::Middle), (1.0, "1", Anchor::End)]
+    {
         text(label, (bar.x + share * bar.width, below), anchor);
     }
     for share in [0.0, 0.5, 1.0] {

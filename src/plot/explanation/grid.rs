@@ -25,8 +25,8 @@ const EMPTY: f64 = 0.25;
 /// Wider than this, text is too small to read on a page.
 const WIDEST: f64 = 1120.0;
 
-/// Panels in rows, each with a title and one or two photos below it. Lengths are whole CSS pixels, so that photos lie
-/// on the PNG's own.
+/// Panels in rows, each with a title and one or two photos below it. Lengths are whole CSS pixels,
+/// so that photos lie on the PNG's own.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Grid {
     /// Width and height of a photo.
@@ -60,7 +60,8 @@ impl Grid {
             let aspect = (grid.width() / (grid.bottom() + AROUND) / ASPECT).ln().abs();
             aspect + EMPTY * (columns * panels.div_ceil(*columns) - panels) as f64
         };
-        let columns = (1..=panels).filter(|&columns| columns <= 2 || with_columns(columns).width() <= WIDEST);
+        let columns =
+            (1..=panels).filter(|&columns| columns <= 2 || with_columns(columns).width() <= WIDEST);
         with_columns(columns.min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or(1))
     }
 
@@ -79,7 +80,10 @@ impl Grid {
     /// The start of a panel's title line: its left end and the top of the line.
     pub(super) fn title(&self, panel: usize) -> (f64, f64) {
         let (column, row) = (panel % self.columns, panel / self.columns);
-        (MARGIN + column as f64 * (self.cell.0 + GAP.0), self.top + row as f64 * (self.panel_height() + GAP.1))
+        (
+            MARGIN + column as f64 * (self.cell.0 + GAP.0),
+            self.top + row as f64 * (self.panel_height() + GAP.1),
+        )
     }
 
     /// A photo of a panel.
@@ -107,7 +111,9 @@ mod tests {
 
     #[test]
     fn shapes_of_common_pictures() {
-        let columns = |width, height, panels, photos| Grid::of(Size::new(width, height), panels, photos).columns;
+        let columns = |width, height, panels, photos| {
+            Grid::of(Size::new(width, height), panels, photos).columns
+        };
         // One method, the paper's five, eleven; in both colours.
         for (panels, landscape, portrait, panorama) in [(2, 2, 2, 1), (6, 3, 3, 2), (12, 4, 6, 3)] {
             assert_eq!(columns(768, 576, panels, 2), landscape, "{panels} panels");

@@ -1,7 +1,9 @@
-//! The network's answer: the photo's name, the label, the most probable labels as bars, valence and arousal on their
-//! scales.
+//! The network's answer: the photo's name, the label, the most probable labels as bars, valence and
+//! arousal on their scales.
 
-use super::{AXIS, Answer, BAR, Dimension, Explanation, GREY, LABEL, SMALL, STRONG, SUBTITLE, TITLE, TRACK};
+use super::{
+    AXIS, Answer, BAR, Dimension, Explanation, GREY, LABEL, SMALL, STRONG, SUBTITLE, TITLE, TRACK,
+};
 use crate::Result;
 use crate::plot::colour::{BLACK, Rgb};
 use crate::plot::svg::{Area, Canvas};
@@ -91,7 +93,8 @@ fn sentence(of: &Explanation<'_>) -> String {
     if let Some(answer) = &of.answer {
         return format!("answer: {answer}");
     }
-    let said = |at: usize| format!("{}, {}", of.answers[at].label, percent(of.answers[at].probability));
+    let said =
+        |at: usize| format!("{}, {}", of.answers[at].label, percent(of.answers[at].probability));
     if of.predicted == of.explained {
         format!("predicted and explained: {}", said(of.predicted))
     } else {
@@ -109,7 +112,9 @@ fn bars(of: &Explanation<'_>, (x, y): (f64, f64), width: f64) -> Result<Vec<Bar>
         return Ok(Vec::new());
     }
     let mut order: Vec<usize> = (0..of.answers.len()).collect();
-    order.sort_by(|&a, &b| of.answers[b].probability.total_cmp(&of.answers[a].probability).then(a.cmp(&b)));
+    order.sort_by(|&a, &b| {
+        of.answers[b].probability.total_cmp(&of.answers[a].probability).then(a.cmp(&b))
+    });
     let among = order.iter().take(SHOWN).any(|&at| at == of.explained);
     order.truncate(if among { SHOWN } else { SHOWN - 1 });
     if !among {
@@ -151,13 +156,18 @@ impl Bar {
 fn scales(dimensions: &[Dimension], (x, y): (f64, f64), width: f64) -> Result<Vec<Scale>> {
     let names: Vec<&str> = dimensions.iter().map(|dimension| dimension.name.as_str()).collect();
     let names = shorten(&names, STRONG, width / 3.0)?;
-    let values: Vec<String> = dimensions.iter().map(|dimension| two_decimals(dimension.value)).collect();
-    let (before, after) = (widest(&names, STRONG)? + 2.0 * GAP, widest(&values, STRONG)? + 2.0 * GAP);
+    let values: Vec<String> =
+        dimensions.iter().map(|dimension| two_decimals(dimension.value)).collect();
+    let (before, after) =
+        (widest(&names, STRONG)? + 2.0 * GAP, widest(&values, STRONG)? + 2.0 * GAP);
     let (from, to) = (x + before, x + width - after);
     let mut scales = Vec::with_capacity(dimensions.len());
-    for (row, (dimension, (name, value))) in dimensions.iter().zip(names.into_iter().zip(values)).enumerate() {
+    for (row, (dimension, (name, value))) in
+        dimensions.iter().zip(names.into_iter().zip(values)).enumerate()
+    {
         let middle = y + row as f64 * SCALE_STEP + BAR_STEP / 2.0;
-        let ends = [&dimension.lower, &dimension.upper].map(|(end, what)| format!("{} {what}", two_decimals(*end)));
+        let ends = [&dimension.lower, &dimension.upper]
+            .map(|(end, what)| format!("{} {what}", two_decimals(*end)));
         let ends = shorten(&ends, SMALL, (to - from) / 2.0 - GAP)?;
         let share = (dimension.value - dimension.lower.0) / (dimension.upper.0 - dimension.lower.0);
         scales.push(Scale {

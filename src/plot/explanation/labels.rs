@@ -1,5 +1,5 @@
-//! Where the labels of boxes go: at a corner of their box, within bounds, and on no other label as long as there is
-//! room.
+//! Where the labels of boxes go: at a corner of their box, within bounds, and on no other label as
+//! long as there is room.
 
 use crate::plot::svg::Area;
 
@@ -8,18 +8,27 @@ const SEAM: f64 = 1.0;
 /// Steps of the search for a free place.
 const STEP: f64 = 4.0;
 
-/// Places one label a frame, the first frames first; `sizes` are (width, height). Tried in turn: above the frame's
-/// upper corners, inside them, below the lower corners, inside those; then the free place nearest to the frame; and
-/// where there is none, the corner where least is hidden.
+/// Places one label a frame, the first frames first; `sizes` are (width, height). Tried in turn:
+/// above the frame's upper corners, inside them, below the lower corners, inside those; then the
+/// free place nearest to the frame; and where there is none, the corner where least is hidden.
 pub(super) fn place(frames: &[Area], sizes: &[(f64, f64)], bounds: Area) -> Vec<Area> {
     let mut placed: Vec<Area> = Vec::with_capacity(frames.len());
     for (frame, &size) in frames.iter().zip(sizes) {
         let corners = corners(frame, size, bounds);
         let free = |area: &&Area| hidden(area, &placed) == 0.0;
-        let label = corners.iter().find(free).copied().or_else(|| nearest_free(frame, size, bounds, &placed));
+        let label = corners
+            .iter()
+            .find(free)
+            .copied()
+            .or_else(|| nearest_free(frame, size, bounds, &placed));
         let least = || {
-            let by_hidden = |a: &&Area, b: &&Area| hidden(a, &placed).total_cmp(&hidden(b, &placed));
-            corners.iter().min_by(by_hidden).copied().unwrap_or_else(|| at(bounds.x, bounds.y, size))
+            let by_hidden =
+                |a: &&Area, b: &&Area| hidden(a, &placed).total_cmp(&hidden(b, &placed));
+            corners
+                .iter()
+                .min_by(by_hidden)
+                .copied()
+                .unwrap_or_else(|| at(bounds.x, bounds.y, size))
         };
         let label = label.unwrap_or_else(least);
         placed.push(label);
@@ -27,8 +36,8 @@ pub(super) fn place(frames: &[Area], sizes: &[(f64, f64)], bounds: Area) -> Vec<
     placed
 }
 
-/// The nearest points of a label and its frame, where they lie apart: the ends of a line that leads from one to the
-/// other.
+/// The nearest points of a label and its frame, where they lie apart: the ends of a line that leads
+/// from one to the other.
 pub(super) fn leader(label: &Area, frame: &Area) -> Option<((f64, f64), (f64, f64))> {
     let (from_x, to_x) = nearest((label.x, label.right()), (frame.x, frame.right()));
     let (from_y, to_y) = nearest((label.y, label.bottom()), (frame.y, frame.bottom()));
@@ -70,7 +79,9 @@ fn corners(frame: &Area, (width, height): (f64, f64), bounds: Area) -> Vec<Area>
 
 /// The free place within the bounds whose corner is nearest to the frame.
 fn nearest_free(frame: &Area, size: (f64, f64), bounds: Area, placed: &[Area]) -> Option<Area> {
-    let steps = |from: f64, to: f64| (0..).map(move |i| from + STEP * f64::from(i)).take_while(move |tick| *tick <= to);
+    let steps = |from: f64, to: f64| {
+        (0..).map(move |i| from + STEP * f64::from(i)).take_while(move |tick| *tick <= to)
+    };
     let distance = |area: &Area| {
         let (from_x, to_x) = nearest((area.x, area.right()), (frame.x, frame.right()));
         let (from_y, to_y) = nearest((area.y, area.bottom()), (frame.y, frame.bottom()));
@@ -110,7 +121,10 @@ mod tests {
         let labels = place(&[frame; 3], &[(60.0, 12.0); 3], BOUNDS);
         assert_eq!(labels[0], Area::new(50.0, 48.0, 60.0, 12.0));
         assert!(labels.iter().all(|label| leader(label, &frame).is_none()), "{labels:?}");
-        assert!(labels.iter().enumerate().all(|(i, label)| hidden(label, &labels[..i]) == 0.0), "{labels:?}");
+        assert!(
+            labels.iter().enumerate().all(|(i, label)| hidden(label, &labels[..i]) == 0.0),
+            "{labels:?}"
+        );
     }
 
     #[test]
@@ -127,9 +141,11 @@ mod tests {
     }
 
     fn inside_bounds() -> impl Strategy<Value = Area> {
-        (0.0..190.0_f64, 0.0..110.0_f64, 1.0..200.0_f64, 1.0..120.0_f64).prop_map(|(x, y, width, height)| {
-            Area::new(BOUNDS.x + x, BOUNDS.y + y, width.min(200.0 - x), height.min(120.0 - y))
-        })
+        (0.0..190.0_f64, 0.0..110.0_f64, 1.0..200.0_f64, 1.0..120.0_f64).prop_map(
+            |(x, y, width, height)| {
+                Area::new(BOUNDS.x + x, BOUNDS.y + y, width.min(200.0 - x), height.min(120.0 - y))
+            },
+        )
     }
 
     proptest! {
@@ -137,8 +153,8 @@ mod tests {
         fn labels_stay_inside_and_apart_while_there_is_room(
             frames in prop::collection::vec(inside_bounds(), 0..6), width in 20.0..90.0_f64,
         ) {
-            // There is room for a fifth of at most 90 x 12: each of four blocks at most 26 of the 108 lines it can
-            // start on.
+            // There is room for a fifth of at most 90 x 12: each of four blocks at most 26 of the
+            // 108 lines it can start on.
             let sizes = vec![(width, 12.0); frames.len()];
             let labels = place(&frames, &sizes, BOUNDS);
             prop_assert_eq!(labels.len(), frames.len());

@@ -1,9 +1,10 @@
-//! One photo explained, as in the paper's Figs. 1 and 4: the photo with what the detector saw, and side by side the map
-//! of every method laid over it with the boxes it makes important; above them the network's answer.
+//! One photo explained, as in the paper's Figs. 1 and 4: the photo with what the detector saw, and
+//! side by side the map of every method laid over it with the boxes it makes important; above them
+//! the network's answer.
 //!
-//! In: pixels, maps, boxes, names. Boxes are in pixels of the photo, maps in `[0, 1]` of any size and stretched over
-//! it, as the explained network saw the photo. Out: SVG with the photos inside as JPEG, [`PHOTO_SCALE`] pixels per CSS
-//! pixel.
+//! In: pixels, maps, boxes, names. Boxes are in pixels of the photo, maps in `[0, 1]` of any size
+//! and stretched over it, as the explained network saw the photo. Out: SVG with the photos inside
+//! as JPEG, [`PHOTO_SCALE`] pixels per CSS pixel.
 
 mod footer;
 mod grid;
@@ -26,7 +27,8 @@ use super::text::Font;
 use crate::image::{BoundingBox, Rgb8, Size};
 use crate::{Error, Result};
 
-/// PNG pixels per CSS pixel at which every pixel of the photos inside is one of the PNG: 192 dots an inch.
+/// PNG pixels per CSS pixel at which every pixel of the photos inside is one of the PNG: 192 dots
+/// an inch.
 pub const PHOTO_SCALE: f64 = 2.0;
 
 /// Between the picture and the paper's edge.
@@ -124,8 +126,8 @@ pub struct MethodMap<'a> {
     pub size: Size,
     /// Row by row, in `[0, 1]`.
     pub map: &'a [f32],
-    /// The map with its negative part, of a method whose negative values mean something: shown instead, in two colours
-    /// with nothing in the middle, where one colouring of two has it.
+    /// The map with its negative part, of a method whose negative values mean something: shown
+    /// instead, in two colours with nothing in the middle, where one colouring of two has it.
     pub signed: Option<&'a [f32]>,
     /// The method found no positive evidence: the map is zero throughout.
     pub flat: bool,
@@ -172,11 +174,12 @@ impl Explanation<'_> {
     /// Draws the picture.
     ///
     /// # Errors
-    /// [`Error::Figure`] when there is no method, when an index or the size of a map does not fit, or when a number is
-    /// not finite; when the renderer refuses the picture.
+    /// [`Error::Figure`] when there is no method, when an index or the size of a map does not fit,
+    /// or when a number is not finite; when the renderer refuses the picture.
     pub fn svg(&self) -> Result<Svg> {
         self.check()?;
-        let mut grid = grid::Grid::of(self.photo.size(), self.methods.len() + 1, self.colours.rows().len());
+        let mut grid =
+            grid::Grid::of(self.photo.size(), self.methods.len() + 1, self.colours.rows().len());
         let inner = grid.width();
         let header = header::Header::of(self, MARGIN, inner)?;
         grid.top = (header.bottom + BLOCK).ceil();
@@ -196,7 +199,8 @@ impl Explanation<'_> {
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |message: String| Err(Error::Figure(format!("figure of `{}`: {message}", self.title)));
+        let refuse =
+            |message: String| Err(Error::Figure(format!("figure of `{}`: {message}", self.title)));
         if self.methods.is_empty() {
             return refuse("no method, nothing to show".into());
         }
@@ -210,15 +214,16 @@ impl Explanation<'_> {
         for Dimension { name, value, lower, upper } in &self.dimensions {
             let span = upper.0 - lower.0;
             if !(span > 0.0 && span.is_finite() && value.is_finite()) {
-                return refuse(format!("{name} {value} on a scale from {} to {}", lower.0, upper.0));
+                return refuse(format!(
+                    "{name} {value} on a scale from {} to {}",
+                    lower.0, upper.0
+                ));
             }
         }
         let edges = |object: &OutlinedObject| <[f32; 4]>::from(object.area);
-        if self
-            .objects
-            .iter()
-            .any(|object| !object.confidence.is_finite() || edges(object).iter().any(|edge| !edge.is_finite()))
-        {
+        if self.objects.iter().any(|object| {
+            !object.confidence.is_finite() || edges(object).iter().any(|edge| !edge.is_finite())
+        }) {
             return refuse("a box or its confidence is not finite".into());
         }
         for bars in &self.values {
@@ -229,17 +234,32 @@ impl Explanation<'_> {
         }
         for method in &self.methods {
             if method.size.area() == 0 || method.map.len() != method.size.area() {
-                return refuse(format!("{} numbers for a map of {}", method.map.len(), method.size));
+                return refuse(format!(
+                    "{} numbers for a map of {}",
+                    method.map.len(),
+                    method.size
+                ));
             }
             let signed = method.signed.unwrap_or_default();
             if method.signed.is_some() && signed.len() != method.map.len() {
-                return refuse(format!("{} numbers for the signed map of {}", signed.len(), method.name));
+                return refuse(format!(
+                    "{} numbers for the signed map of {}",
+                    signed.len(),
+                    method.name
+                ));
             }
             if method.map.iter().chain(signed).any(|value| !value.is_finite()) {
                 return refuse(format!("the map of {} is not finite", method.name));
             }
-            if method.ranked.iter().any(|ranked| ranked.object >= self.objects.len() || !ranked.score.is_finite()) {
-                return refuse(format!("{} ranks a box that is not there, or by no number", method.name));
+            if method
+                .ranked
+                .iter()
+                .any(|ranked| ranked.object >= self.objects.len() || !ranked.score.is_finite())
+            {
+                return refuse(format!(
+                    "{} ranks a box that is not there, or by no number",
+                    method.name
+                ));
             }
         }
         Ok(())

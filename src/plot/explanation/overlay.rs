@@ -16,7 +16,8 @@ const JET_SHARE: f64 = 0.5;
 /// Share of the strongest colour of a signed map.
 const SIGNED_SHARE: f64 = 0.8;
 
-/// Artefacts are not seen at this quality, without chroma subsampling, and an SVG of twelve photos stays below 2 MB.
+/// Artefacts are not seen at this quality, without chroma subsampling, and an SVG of twelve photos
+/// stays below 2 MB.
 const JPEG_QUALITY: u8 = 92;
 
 /// How a map is laid over the photo.
@@ -46,7 +47,8 @@ pub(super) fn panel_pixels(photo: &Rgb8, (width, height): (f64, f64)) -> Rgb8 {
 
 /// The photo in grey, Rec. 601 luma.
 pub(super) fn grey(photo: &Rgb8) -> Rgb8 {
-    let data = photo.data().chunks_exact(3).flat_map(|pixel| [luma(pixel).round() as u8; 3]).collect();
+    let data =
+        photo.data().chunks_exact(3).flat_map(|pixel| [luma(pixel).round() as u8; 3]).collect();
     Rgb8::new(photo.size(), data)
 }
 
@@ -63,26 +65,41 @@ pub(super) fn overlay(photo: &Rgb8, map: &[f32], size: Size, colouring: Colourin
                 let below = luma(pixel);
                 [0, 1, 2].map(|channel| mix(UNIFORM_SHARE, channel, below))
             }
-            Colouring::Jet => [0, 1, 2].map(|channel| mix(JET_SHARE, channel, f64::from(pixel[channel]))),
+            Colouring::Jet => {
+                [0, 1, 2].map(|channel| mix(JET_SHARE, channel, f64::from(pixel[channel])))
+            }
         }
     };
-    let data = photo.data().chunks_exact(3).zip(&values).flat_map(|(pixel, &value)| blend(pixel, value)).collect();
+    let data = photo
+        .data()
+        .chunks_exact(3)
+        .zip(&values)
+        .flat_map(|(pixel, &value)| blend(pixel, value))
+        .collect();
     Rgb8::new(photo.size(), data)
 }
 
-/// A signed map likewise: blue where it is negative, red where it is positive, strongest at the greatest magnitude, and
-/// the photo in grey where it is 0.
+/// A signed map likewise: blue where it is negative, red where it is positive, strongest at the
+/// greatest magnitude, and the photo in grey where it is 0.
 pub(super) fn signed_overlay(photo: &Rgb8, map: &[f32], size: Size) -> Rgb8 {
     let values = stretch(map, size, photo.size());
-    let greatest = values.iter().fold(f64::MIN_POSITIVE, |greatest, value| greatest.max(value.abs()));
+    let greatest =
+        values.iter().fold(f64::MIN_POSITIVE, |greatest, value| greatest.max(value.abs()));
     let scale = Scale::new((-1.0, 1.0));
     let blend = |pixel: &[u8], value: f64| -> [u8; 3] {
         let value = value / greatest;
         // Over grey, so that the colour alone says the sign.
         let (below, share) = (0.5 * luma(pixel) + 127.0 * 0.5, SIGNED_SHARE * value.abs().sqrt());
-        scale.colour(value).map(|level| (share * f64::from(level) + (1.0 - share) * below).round() as u8)
+        scale
+            .colour(value)
+            .map(|level| (share * f64::from(level) + (1.0 - share) * below).round() as u8)
     };
-    let data = photo.data().chunks_exact(3).zip(&values).flat_map(|(pixel, &value)| blend(pixel, value)).collect();
+    let data = photo
+        .data()
+        .chunks_exact(3)
+        .zip(&values)
+        .flat_map(|(pixel, &value)| blend(pixel, value))
+        .collect();
     Rgb8::new(photo.size(), data)
 }
 
@@ -117,7 +134,11 @@ pub(in crate::plot) fn data_uri(picture: &Rgb8) -> Result<String> {
     let Size { width, height } = picture.size();
     JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY)
         .encode(picture.data(), width, height, ExtendedColorType::Rgb8)
-        .map_err(|error| Error::Figure(format!("a photo of {width}x{height} cannot be put into a figure: {error}")))?;
+        .map_err(|error| {
+            Error::Figure(format!(
+                "a photo of {width}x{height} cannot be put into a figure: {error}"
+            ))
+        })?;
     Ok(format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(jpeg)))
 }
 
@@ -153,9 +174,17 @@ mod tests {
     fn a_data_uri_holds_the_picture() {
         let picture = Rgb8::filled(Size::new(5, 3), [10, 200, 90]);
         let uri = data_uri(&picture).unwrap();
-        let jpeg = BASE64_STANDARD.decode(uri.strip_prefix("data:image/jpeg;base64,").unwrap()).unwrap();
+        let jpeg =
+            BASE64_STANDARD.decode(uri.strip_prefix("data:image/jpeg;base64,").unwrap()).unwrap();
         let decoded = image::load_from_memory(&jpeg).unwrap().into_rgb8();
         assert_eq!(decoded.dimensions(), (5, 3));
-        assert!(decoded.get_pixel(4, 2).0.iter().zip([10, 200, 90]).all(|(&a, b): (&u8, u8)| a.abs_diff(b) <= 3));
+        assert!(
+            decoded
+                .get_pixel(4, 2)
+                .0
+                .iter()
+                .zip([10, 200, 90])
+                .all(|(&a, b): (&u8, u8)| a.abs_diff(b) <= 3)
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A panel: name, the photo with frames and labels, and below it, where two colourings are asked for, without.
+//! A panel: name, the photo with frames and labels, and below it, where two colourings are asked
+//! for, without.
 
 use super::grid::Grid;
 use super::overlay::{Colouring, data_uri, grey, overlay, panel_pixels, signed_overlay};
@@ -62,7 +63,12 @@ pub(super) fn panels(of: &Explanation<'_>, grid: &Grid) -> Result<Vec<Panel>> {
     Ok(panels)
 }
 
-fn photo_panel(of: &Explanation<'_>, grid: &Grid, pixels: &Rgb8, colours: &Colours<'_>) -> Result<Panel> {
+fn photo_panel(
+    of: &Explanation<'_>,
+    grid: &Grid,
+    pixels: &Rgb8,
+    colours: &Colours<'_>,
+) -> Result<Panel> {
     let shown = of.objects.len().min(of.boxes);
     let note = match (shown, of.objects.len()) {
         (_, 0) => "no detections".to_string(),
@@ -90,21 +96,31 @@ fn method_panel(
     }
     let rows = of.colours.rows().iter();
     let photos = rows.map(|&colouring| match (method.signed, colouring) {
-        (Some(signed), Colouring::Uniform) => data_uri(&signed_overlay(pixels, signed, method.size)),
+        (Some(signed), Colouring::Uniform) => {
+            data_uri(&signed_overlay(pixels, signed, method.size))
+        }
         _ => data_uri(&overlay(pixels, method.map, method.size, colouring)),
     });
-    let marked: Vec<Marked> =
-        method.ranked.iter().take(of.boxes).map(|ranked| (ranked.object, ranked.score, ranked.counts)).collect();
+    let marked: Vec<Marked> = method
+        .ranked
+        .iter()
+        .take(of.boxes)
+        .map(|ranked| (ranked.object, ranked.score, ranked.counts))
+        .collect();
     Panel::new(of, title, grid, photos.collect::<Result<_>>()?, &marked, colours, None)
 }
 
 /// Colours by class.
 type Colours<'a> = BTreeMap<&'a str, Rgb>;
 
-/// One colour a class, given out in the order in which the panels show them; from the eighth class on they repeat.
+/// One colour a class, given out in the order in which the panels show them; from the eighth class
+/// on they repeat.
 fn colours<'a>(of: &'a Explanation<'_>) -> Colours<'a> {
     let seen = 0..of.objects.len().min(of.boxes);
-    let ranked = of.methods.iter().flat_map(|method| method.ranked.iter().take(of.boxes).map(|ranked| ranked.object));
+    let ranked = of
+        .methods
+        .iter()
+        .flat_map(|method| method.ranked.iter().take(of.boxes).map(|ranked| ranked.object));
     let mut colours = Colours::new();
     for object in seen.chain(ranked) {
         let next = CATEGORIES[colours.len() % CATEGORIES.len()];
@@ -131,7 +147,8 @@ impl Panel {
             room if room < 3.0 * SMALL.size => String::new(),
             room => shorten(&[note], SMALL, room)?.concat(),
         };
-        let message = message.map(|text| Ok((text.to_string(), widths(&[text], LABEL)?[0]))).transpose()?;
+        let message =
+            message.map(|text| Ok((text.to_string(), widths(&[text], LABEL)?[0]))).transpose()?;
         let tags = tags(of, marked, colours)?;
         Ok(Self { name, note, name_width, photos, tags, message, photo: of.photo.size() })
     }
@@ -141,7 +158,14 @@ impl Panel {
         let (x, y) = grid.title(at);
         let mut line = |content: &str, x: f64, font: Font, fill: Rgb| {
             let position = (x, y + NAME.size * ASCENT);
-            canvas.text(&Text { content, at: position, font, anchor: Anchor::Start, turn: 0.0, fill });
+            canvas.text(&Text {
+                content,
+                at: position,
+                font,
+                anchor: Anchor::Start,
+                turn: 0.0,
+                fill,
+            });
         };
         line(&self.name, x, NAME, BLACK);
         line(&self.note, x + self.name_width + BESIDE, SMALL, GREY);
@@ -156,9 +180,11 @@ impl Panel {
     }
 
     fn draw_tags(&self, photo: Area, bounds: Area, canvas: &mut Canvas) {
-        let frames: Vec<Area> = self.tags.iter().map(|tag| frame(tag.area, self.photo, photo)).collect();
+        let frames: Vec<Area> =
+            self.tags.iter().map(|tag| frame(tag.area, self.photo, photo)).collect();
         let height = (TAG.size * (ASCENT + DESCENT)).ceil() + 2.0 * PADDING.1;
-        let sizes: Vec<(f64, f64)> = self.tags.iter().map(|tag| (tag.width + 2.0 * PADDING.0, height)).collect();
+        let sizes: Vec<(f64, f64)> =
+            self.tags.iter().map(|tag| (tag.width + 2.0 * PADDING.0, height)).collect();
         let places = labels::place(&frames, &sizes, bounds);
         // The most important on top.
         for (tag, frame) in self.tags.iter().zip(&frames).rev() {
@@ -182,14 +208,22 @@ impl Panel {
             canvas.rect(*place, tag.colour);
             let position = (place.x + PADDING.0, place.y + place.height / 2.0 + TAG.drop());
             let fill = readable_on(tag.colour);
-            canvas.text(&Text { content: &tag.text, at: position, font: TAG, anchor: Anchor::Start, turn: 0.0, fill });
+            canvas.text(&Text {
+                content: &tag.text,
+                at: position,
+                font: TAG,
+                anchor: Anchor::Start,
+                turn: 0.0,
+                fill,
+            });
         }
     }
 }
 
 /// Names shortened, each with its number; colours by class.
 fn tags(of: &Explanation<'_>, marked: &[Marked], colours: &Colours<'_>) -> Result<Vec<Tag>> {
-    let names: Vec<&str> = marked.iter().map(|(object, ..)| of.objects[*object].class.as_str()).collect();
+    let names: Vec<&str> =
+        marked.iter().map(|(object, ..)| of.objects[*object].class.as_str()).collect();
     let texts: Vec<String> = shorten(&names, TAG, LONGEST_NAME)?
         .iter()
         .zip(marked)
@@ -224,8 +258,9 @@ fn frame(of: BoundingBox, original: Size, photo: Area) -> Area {
     Area::new(x, y, width, height)
 }
 
-/// A closed contour of the photo on the picture, the first point repeated at the end. Points nearer to the last one
-/// than the eye can tell are left out: a mask has a corner at every pixel of its edge.
+/// A closed contour of the photo on the picture, the first point repeated at the end. Points nearer
+/// to the last one than the eye can tell are left out: a mask has a corner at every pixel of its
+/// edge.
 fn contour_on(contour: &[(u32, u32)], original: Size, photo: Area) -> Vec<(f64, f64)> {
     const NEAR: f64 = 0.35;
     let place = |&(x, y): &(u32, u32)| {
@@ -234,7 +269,8 @@ fn contour_on(contour: &[(u32, u32)], original: Size, photo: Area) -> Vec<(f64, 
     };
     let mut points: Vec<(f64, f64)> = Vec::new();
     for point in contour.iter().map(place) {
-        let far = points.last().is_none_or(|last| (last.0 - point.0).hypot(last.1 - point.1) >= NEAR);
+        let far =
+            points.last().is_none_or(|last| (last.0 - point.0).hypot(last.1 - point.1) >= NEAR);
         if far {
             points.push(point);
         }
@@ -249,5 +285,12 @@ fn draw_message((text, width): &(String, f64), photo: Area, bounds: Area, canvas
     let place = Area::new(x, photo.y + (photo.height - size.1).max(0.0) / 2.0, size.0, size.1);
     canvas.rect(place, WHITE);
     let position = (place.x + 6.0, place.y + place.height / 2.0 + LABEL.drop());
-    canvas.text(&Text { content: text, at: position, font: LABEL, anchor: Anchor::Start, turn: 0.0, fill: BLACK });
+    canvas.text(&Text {
+        content: text,
+        at: position,
+        font: LABEL,
+        anchor: Anchor::Start,
+        turn: 0.0,
+        fill: BLACK,
+    });
 }

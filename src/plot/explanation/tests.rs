@@ -9,7 +9,8 @@ const MAP: [f32; 6] = [0.0, 0.5, 1.0, 0.0, 0.5, 1.0];
 
 /// 40 x 30, red to the right and blue below.
 fn photo() -> Rgb8 {
-    let pixels = (0..30).flat_map(|y| (0..40).flat_map(move |x| [(6 * x) as u8, 60, (8 * y) as u8]));
+    let pixels =
+        (0..30).flat_map(|y| (0..40).flat_map(move |x| [(6 * x) as u8, 60, (8 * y) as u8]));
     Rgb8::new(Size::new(40, 30), pixels.collect())
 }
 
@@ -18,7 +19,10 @@ fn object(class: &str, confidence: f64, area: [f32; 4]) -> OutlinedObject {
 }
 
 fn method<'a>(name: &str, map: &'a [f32]) -> MethodMap<'a> {
-    let ranked = vec![Ranked { object: 1, score: 0.78, counts: true }, Ranked { object: 0, score: 0.1, counts: false }];
+    let ranked = vec![
+        Ranked { object: 1, score: 0.78, counts: true },
+        Ranked { object: 0, score: 0.1, counts: false },
+    ];
     MethodMap {
         name: name.into(),
         note: "of the logit".into(),
@@ -45,7 +49,10 @@ fn explanation(photo: &Rgb8) -> Explanation<'_> {
             lower: (2.0, "Fear".into()),
             upper: (4.0, "Joy".into()),
         }],
-        objects: vec![object("Tree", 0.9, [0.0, 0.0, 20.0, 30.0]), object("Dog & cat", 0.5, [20.0, 12.0, 36.0, 27.0])],
+        objects: vec![
+            object("Tree", 0.9, [0.0, 0.0, 20.0, 30.0]),
+            object("Dog & cat", 0.5, [20.0, 12.0, 36.0, 27.0]),
+        ],
         methods: vec![method("grad-cam", &MAP)],
         values: Vec::new(),
         boxes: 5,
@@ -68,7 +75,8 @@ fn the_svg_of_a_small_figure() {
         Some((start, _)) => format!("{start}..."),
         None => line.to_string(),
     };
-    let lines: Vec<String> = svg.as_str().lines().filter(|line| !line.starts_with("<stop")).map(cut).collect();
+    let lines: Vec<String> =
+        svg.as_str().lines().filter(|line| !line.starts_with("<stop")).map(cut).collect();
     insta::assert_snapshot!(lines.join("\n"), @r##"
     <svg xmlns="http://www.w3.org/2000/svg" width="844" height="518" viewBox="0 0 844 518">
     <title>a &amp; &lt;b&gt;.jpg</title>
@@ -152,14 +160,18 @@ fn the_png_has_the_photo_and_the_map_laid_over_it_in_grey() {
     let panel = |at: usize| grid.photo(at, 0).x as u32 * 2;
     let close = |at: (u32, u32), expected: [u8; 3]| {
         let found = image.get_pixel(at.0, at.1).0;
-        assert!(found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 6), "{found:?} for {expected:?} at {at:?}");
+        assert!(
+            found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 6),
+            "{found:?} for {expected:?} at {at:?}"
+        );
     };
     // At 3/4 of the width and 1/6 of the height, away from the frames: pixel (30, 5) of the photo.
     let (x, y) = (2 * 300 + 10, 2 * 50 + 10);
     close((panel(0) + x, top + y), photo.pixel(30, 5));
     // There the map is at (305 / 400) * 3 - 1/2 = 1.7875 of 0, 0.5, 1.
     let luma = 0.299 * 180.0 + 0.587 * 60.0 + 0.114 * 40.0;
-    let blend = crate::plot::colour::inferno(0.89375).map(|c| (0.62 * f64::from(c) + 0.38 * luma).round() as u8);
+    let blend = crate::plot::colour::inferno(0.89375)
+        .map(|c| (0.62 * f64::from(c) + 0.38 * luma).round() as u8);
     close((panel(1) + x, top + y), blend);
 }
 
@@ -171,11 +183,16 @@ fn a_flat_map_says_so_and_has_neither_colours_nor_boxes() {
     explanation.methods = vec![MethodMap { flat: true, ..method("grad-cam", &zeros) }];
     explanation.colours = Colours::Both;
     let svg = explanation.svg().unwrap();
-    let panel = svg.as_str().split(r#"<g id="panel-1">"#).nth(1).unwrap().split("</g>").next().unwrap();
+    let panel =
+        svg.as_str().split(r#"<g id="panel-1">"#).nth(1).unwrap().split("</g>").next().unwrap();
     assert_eq!(panel.matches("no positive evidence").count(), 2);
-    assert!(!panel.contains("0.78") && !panel.contains(r#"fill="none" stroke"#), "a box in the panel");
+    assert!(
+        !panel.contains("0.78") && !panel.contains(r#"fill="none" stroke"#),
+        "a box in the panel"
+    );
     // Both pictures are the photo in grey.
-    let uris: Vec<&str> = panel.split("xlink:href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let uris: Vec<&str> =
+        panel.split("xlink:href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(uris.len(), 2);
     let grey = overlay::grey(&overlay::panel_pixels(&photo, (400.0, 300.0)));
     assert!(uris.iter().all(|uri| *uri == data_uri(&grey).unwrap()));
@@ -185,11 +202,20 @@ fn a_flat_map_says_so_and_has_neither_colours_nor_boxes() {
 fn both_colours_make_a_second_row_without_boxes() {
     let photo = photo();
     let mut explanation = explanation(&photo);
-    let count = |explanation: &Explanation<'_>, what: &str| explanation.svg().unwrap().as_str().matches(what).count();
-    let uniform =
-        [count(&explanation, "<image"), count(&explanation, "Dog &amp; cat"), count(&explanation, "cat 0.78")];
+    let count = |explanation: &Explanation<'_>, what: &str| {
+        explanation.svg().unwrap().as_str().matches(what).count()
+    };
+    let uniform = [
+        count(&explanation, "<image"),
+        count(&explanation, "Dog &amp; cat"),
+        count(&explanation, "cat 0.78"),
+    ];
     explanation.colours = Colours::Both;
-    let both = [count(&explanation, "<image"), count(&explanation, "Dog &amp; cat"), count(&explanation, "cat 0.78")];
+    let both = [
+        count(&explanation, "<image"),
+        count(&explanation, "Dog &amp; cat"),
+        count(&explanation, "cat 0.78"),
+    ];
     assert_eq!((uniform, both), ([2, 2, 1], [4, 2, 1]));
     assert_eq!(count(&explanation, "<linearGradient"), 2);
 }
@@ -212,12 +238,17 @@ fn no_detections_are_said_and_boxes_are_limited() {
 fn the_explained_label_is_shown_where_it_is_not_among_the_most_probable() {
     let photo = photo();
     let mut explanation = explanation(&photo);
-    explanation.answers =
-        (0..8).map(|index| Answer { label: format!("L{index}"), probability: 0.3 - 0.04 * f64::from(index) }).collect();
+    explanation.answers = (0..8)
+        .map(|index| Answer {
+            label: format!("L{index}"),
+            probability: 0.3 - 0.04 * f64::from(index),
+        })
+        .collect();
     (explanation.predicted, explanation.explained) = (0, 7);
     let svg = explanation.svg().unwrap();
     assert!(svg.as_str().contains("predicted: L0, 30.0 %; the maps explain L7, 2.0 %"));
-    let shown: Vec<bool> = (0..8).map(|index| svg.as_str().contains(&format!(">L{index}<"))).collect();
+    let shown: Vec<bool> =
+        (0..8).map(|index| svg.as_str().contains(&format!(">L{index}<"))).collect();
     assert_eq!(shown, [true, true, true, true, false, false, false, true]);
 }
 
@@ -231,7 +262,10 @@ fn a_class_has_one_colour_in_all_panels() {
     // A label's ground is the element before its text.
     let ground = |text: &str| -> Vec<&str> {
         let named = |at: &usize| lines[*at].contains(&format!(">{text} 0."));
-        (1..lines.len()).filter(named).map(|index| lines[index - 1].split("fill=").nth(1).unwrap()).collect()
+        (1..lines.len())
+            .filter(named)
+            .map(|index| lines[index - 1].split("fill=").nth(1).unwrap())
+            .collect()
     };
     assert_eq!(ground("Tree"), [r##""#56b4e9"/>"##; 3]);
     assert_eq!(ground("Dog &amp; cat"), [r##""#e69f00"/>"##; 3]);

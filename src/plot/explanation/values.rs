@@ -1,5 +1,5 @@
-//! What the parts of the picture are worth, as bars that add up: from the score with everything hidden, part by part,
-//! to the score of the whole picture.
+//! What the parts of the picture are worth, as bars that add up: from the score with everything
+//! hidden, part by part, to the score of the whole picture.
 
 use super::{BAR, GREY, LABEL, MARGIN, NAME, SMALL, TRACK};
 use crate::Result;
@@ -84,14 +84,23 @@ impl Values {
         let mut top = self.bottom + GAP.0;
         let steps = steps(bars);
         let ends = steps.iter().flat_map(|step| [step.from, step.to]);
-        let (low, high) = ends.fold((0.0_f64, 0.0_f64), |(low, high), end| (low.min(end), high.max(end)));
+        let (low, high) =
+            ends.fold((0.0_f64, 0.0_f64), |(low, high), end| (low.min(end), high.max(end)));
         let span = if high > low { high - low } else { 1.0 };
         let place = |score: f64| self.left + (score - low) / span * (self.right - self.left);
         let names: Vec<&str> = steps.iter().map(|step| step.name.as_str()).collect();
         let names = shorten(&names, LABEL, TEXT.0 - 8.0)?;
         for (step, name) in steps.iter().zip(names) {
             let (from, to, number) = (place(step.from), place(step.to), step.number.clone());
-            self.rows.push(Row { top, name, number, from, to, colour: step.colour, zero: place(0.0) });
+            self.rows.push(Row {
+                top,
+                name,
+                number,
+                from,
+                to,
+                colour: step.colour,
+                zero: place(0.0),
+            });
             top += ROW.0;
         }
         self.bottom = top + GAP.1;
@@ -108,11 +117,20 @@ impl Values {
         for row in &self.rows {
             let middle = row.top + ROW.0 / 2.0;
             text(&row.name, (self.left - 6.0, middle + LABEL.drop()), LABEL, Anchor::End, BLACK);
-            text(&row.number, (self.right + 6.0, middle + SMALL.drop()), SMALL, Anchor::Start, GREY);
+            text(
+                &row.number,
+                (self.right + 6.0, middle + SMALL.drop()),
+                SMALL,
+                Anchor::Start,
+                GREY,
+            );
         }
         for row in &self.rows {
             let top = row.top + (ROW.0 - ROW.1) / 2.0;
-            canvas.rect(Area::new(self.left, top + ROW.1 / 2.0 - 0.5, self.right - self.left, 1.0), TRACK);
+            canvas.rect(
+                Area::new(self.left, top + ROW.1 / 2.0 - 0.5, self.right - self.left, 1.0),
+                TRACK,
+            );
             let (start, end) = (row.from.min(row.to), row.from.max(row.to));
             canvas.rect(Area::new(start, top, (end - start).max(0.8), ROW.1), row.colour);
             canvas.line((row.zero, row.top), (row.zero, row.top + ROW.0), GREY, 0.6);

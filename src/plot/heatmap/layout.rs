@@ -1,4 +1,5 @@
-//! Where everything in a heatmap goes. All text is measured first, and the paper is made large enough for it.
+//! Where everything in a heatmap goes. All text is measured first, and the paper is made large
+//! enough for it.
 
 use super::{Heatmap, LABEL, SMALL, SUBTITLE, TITLE, VALUE};
 use crate::Result;
@@ -16,8 +17,8 @@ const CELL_WIDTH: f64 = 30.0;
 const CELL_HEIGHT: f64 = 20.0;
 /// White between neighbouring cells.
 const SEAM: f64 = 1.0;
-/// Degrees by which column labels rise. At 45 degrees labels 30 apart are 21 from middle line to middle line, more than
-/// a line of text is high, so that they cannot collide.
+/// Degrees by which column labels rise. At 45 degrees labels 30 apart are 21 from middle line to
+/// middle line, more than a line of text is high, so that they cannot collide.
 pub(super) const SLANT: f64 = 45.0;
 /// A label longer than this is shortened.
 const LONGEST_LABEL: f64 = 400.0;
@@ -73,7 +74,8 @@ impl Layout {
 
     /// One cell, without the seam to its neighbours.
     pub(super) fn cell(&self, row: usize, column: usize) -> Area {
-        let (x, y) = (self.grid.x + column as f64 * self.cell_width, self.grid.y + row as f64 * CELL_HEIGHT);
+        let (x, y) =
+            (self.grid.x + column as f64 * self.cell_width, self.grid.y + row as f64 * CELL_HEIGHT);
         Area::new(x + SEAM / 2.0, y + SEAM / 2.0, self.cell_width - SEAM, CELL_HEIGHT - SEAM)
     }
 
@@ -81,14 +83,16 @@ impl Layout {
         self.grid.x + (column as f64 + 0.5) * self.cell_width
     }
 
-    /// The start of a column label's baseline: the middle line of the slanted text meets the middle of the column.
+    /// The start of a column label's baseline: the middle line of the slanted text meets the middle
+    /// of the column.
     pub(super) fn column_label(&self, column: usize) -> (f64, f64) {
         (self.column_centre(column) + LABEL.drop() * SLANT.to_radians().sin(), self.grid.y - GAP)
     }
 
     /// The text as it will be set, and sizes; no positions yet.
     fn with_contents(map: &Heatmap) -> Result<Self> {
-        let numbers: BTreeSet<String> = map.values.iter().flatten().flatten().map(|v| cell_text(*v)).collect();
+        let numbers: BTreeSet<String> =
+            map.values.iter().flatten().flatten().map(|v| cell_text(*v)).collect();
         let numbers: Vec<String> = numbers.into_iter().collect();
         let cell_width = (widest(&numbers, VALUE)? + 6.0).max(CELL_WIDTH);
         let column_notes = shorten(&map.column_notes, SMALL, LONGEST_NOTE)?;
@@ -98,7 +102,12 @@ impl Layout {
             _ => Footer::Upright,
         };
         let mut label = shorten(&[&map.column_notes_label], SMALL, LONGEST_LABEL)?;
-        let grid = Area::new(0.0, 0.0, cell_width * map.columns.len() as f64, CELL_HEIGHT * map.rows.len() as f64);
+        let grid = Area::new(
+            0.0,
+            0.0,
+            cell_width * map.columns.len() as f64,
+            CELL_HEIGHT * map.rows.len() as f64,
+        );
         Ok(Self {
             title: Vec::new(),
             subtitle: Vec::new(),
@@ -147,8 +156,12 @@ impl Layout {
         let inner = self.width - 2.0 * MARGIN;
         let mut y = MARGIN;
         self.title = lines(&wrap(&map.title, TITLE, inner)?, TITLE, MARGIN, &mut y);
-        self.subtitle =
-            lines(&wrap(map.subtitle.as_deref().unwrap_or_default(), SUBTITLE, inner)?, SUBTITLE, MARGIN, &mut y);
+        self.subtitle = lines(
+            &wrap(map.subtitle.as_deref().unwrap_or_default(), SUBTITLE, inner)?,
+            SUBTITLE,
+            MARGIN,
+            &mut y,
+        );
         if y > MARGIN {
             y += BLOCK;
         }
@@ -162,7 +175,9 @@ impl Layout {
         let footer = match self.footer {
             Footer::None => 0.0,
             Footer::Level => GAP + SMALL.size * (ASCENT + DESCENT),
-            Footer::Upright => GAP + widest(&self.column_notes, SMALL)?.max(SMALL.size * (ASCENT + DESCENT)),
+            Footer::Upright => {
+                GAP + widest(&self.column_notes, SMALL)?.max(SMALL.size * (ASCENT + DESCENT))
+            }
         };
         y = (self.grid.bottom() + footer).max(self.bar.bottom() + VALUE.size / 2.0);
         self.place_small_print(map, inner, &mut y)?;
@@ -175,7 +190,8 @@ impl Layout {
         if map.has_empty_cells() {
             *y += BLOCK;
             let indent = SWATCH.0 + 6.0;
-            self.notes = lines(&wrap(&map.empty_label, SMALL, inner - indent)?, SMALL, MARGIN + indent, y);
+            self.notes =
+                lines(&wrap(&map.empty_label, SMALL, inner - indent)?, SMALL, MARGIN + indent, y);
             let baseline = match self.notes.first() {
                 Some((_, at)) => at.1,
                 None => {
@@ -186,7 +202,11 @@ impl Layout {
             let middle = baseline - SMALL.drop();
             self.swatch = Some(Area::new(MARGIN, middle - SWATCH.1 / 2.0, SWATCH.0, SWATCH.1));
         }
-        *y += if notes.is_empty() { 0.0 } else { BLOCK / if self.swatch.is_some() { 3.0 } else { 1.0 } };
+        *y += if notes.is_empty() {
+            0.0
+        } else {
+            BLOCK / if self.swatch.is_some() { 3.0 } else { 1.0 }
+        };
         for note in notes {
             self.notes.extend(lines(&wrap(note, SMALL, inner)?, SMALL, MARGIN, y));
         }
@@ -194,8 +214,8 @@ impl Layout {
     }
 }
 
-/// Two decimals without the leading zero, as in the paper's figure: `.52`, `−.12`; from one on one decimal, `1.0`;
-/// from ten thousand on a power of ten.
+/// Two decimals without the leading zero, as in the paper's figure: `.52`, `−.12`; from one on one
+/// decimal, `1.0`; from ten thousand on a power of ten.
 pub(super) fn cell_text(value: f64) -> String {
     let hundredths = format!("{:.2}", value.abs());
     let digits = match hundredths.strip_prefix('0') {
@@ -207,11 +227,16 @@ pub(super) fn cell_text(value: f64) -> String {
     format!("{}{digits}", if negative { "−" } else { "" })
 }
 
-/// Round values within the range, a step of 1, 2 or 5 times a power of ten apart, about five in all, with their labels.
+/// Round values within the range, a step of 1, 2 or 5 times a power of ten apart, about five in
+/// all, with their labels.
 pub(in crate::plot) fn ticks((lower, upper): (f64, f64)) -> Vec<(f64, String)> {
     let rough = (upper - lower) / 5.0;
     let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= rough * 0.999).unwrap_or(rough);
+    let step = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .map(|m| m * power)
+        .find(|s| *s >= rough * 0.999)
+        .unwrap_or(rough);
     let decimals = (-step.log10().floor()).max(0.0) as usize;
     let slack = 1e-9 * step;
     let first = ((lower - slack) / step).ceil();

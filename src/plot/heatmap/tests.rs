@@ -86,8 +86,12 @@ fn the_png_has_the_cells_colours_and_hatched_empty_cells() {
     let map = two_by_three();
     let layout = Layout::of(&map).unwrap();
     let png = map.svg().unwrap().png(2.0).unwrap();
-    let image = image::load_from_memory_with_format(&png, image::ImageFormat::Png).unwrap().into_rgb8();
-    assert_eq!(image.dimensions(), (2 * layout.width.ceil() as u32, 2 * layout.height.ceil() as u32));
+    let image =
+        image::load_from_memory_with_format(&png, image::ImageFormat::Png).unwrap().into_rgb8();
+    assert_eq!(
+        image.dimensions(),
+        (2 * layout.width.ceil() as u32, 2 * layout.height.ceil() as u32)
+    );
     assert_eq!(image.get_pixel(0, 0).0, [255; 3]);
     // Beside the number, near the cell's lower left corner.
     let corner = |row, column| {
@@ -100,10 +104,14 @@ fn the_png_has_the_cells_colours_and_hatched_empty_cells() {
     // An empty cell has its light ground and the darker lines across it, and no number.
     let cell = layout.cell(0, 2);
     let middle = (2.0 * (cell.y + cell.height / 2.0)) as u32;
-    let across: Vec<u8> =
-        ((2.0 * cell.x) as u32 + 2..(2.0 * cell.right()) as u32 - 2).map(|x| image.get_pixel(x, middle).0[0]).collect();
+    let across: Vec<u8> = ((2.0 * cell.x) as u32 + 2..(2.0 * cell.right()) as u32 - 2)
+        .map(|x| image.get_pixel(x, middle).0[0])
+        .collect();
     assert!(across.contains(&EMPTY[0]), "{across:?}");
-    assert!(across.windows(3).filter(|w| w[1] < 0xd8 && w[1] <= w[0] && w[1] < w[2]).count() >= 4, "{across:?}");
+    assert!(
+        across.windows(3).filter(|w| w[1] < 0xd8 && w[1] <= w[0] && w[1] < w[2]).count() >= 4,
+        "{across:?}"
+    );
     assert!(across.iter().all(|&level| level > 0xa0), "{across:?}");
 }
 
@@ -124,19 +132,30 @@ fn outlines_draw_the_same_picture_without_any_font() {
     assert!(!outlined.contains("<text") && !outlined.contains("font-family"));
     assert!(outlined.contains(r#"aria-label="Ελληνικά Ж 漢 &amp; &lt;b&gt; &quot;q&quot;""#));
     let [a, b] = [svg.as_str(), &outlined].map(|markup| {
-        let mut pixels = resvg::tiny_skia::Pixmap::new(2 * svg.width as u32, 2 * svg.height as u32).unwrap();
+        let mut pixels =
+            resvg::tiny_skia::Pixmap::new(2 * svg.width as u32, 2 * svg.height as u32).unwrap();
         // No fonts in these options.
         let tree = match markup.contains("<text") {
             true => text::parse(markup).unwrap(),
             false => usvg::Tree::from_str(markup, &usvg::Options::default()).unwrap(),
         };
-        resvg::render(&tree, resvg::tiny_skia::Transform::from_scale(2.0, 2.0), &mut pixels.as_mut());
+        resvg::render(
+            &tree,
+            resvg::tiny_skia::Transform::from_scale(2.0, 2.0),
+            &mut pixels.as_mut(),
+        );
         pixels
     });
-    let differences: Vec<u64> = a.data().iter().zip(b.data()).map(|(a, b)| u64::from(a.abs_diff(*b))).collect();
+    let differences: Vec<u64> =
+        a.data().iter().zip(b.data()).map(|(a, b)| u64::from(a.abs_diff(*b))).collect();
     let mean = differences.iter().sum::<u64>() as f64 / differences.len() as f64;
-    // Coordinates are rounded to a hundredth of a pixel, which can move an edge over one of a pixel's four sample rows.
-    assert!(differences.iter().all(|&d| d <= 64) && mean < 0.05, "mean {mean}, max {:?}", differences.iter().max());
+    // Coordinates are rounded to a hundredth of a pixel, which can move an edge over one of a
+    // pixel's four sample rows.
+    assert!(
+        differences.iter().all(|&d| d <= 64) && mean < 0.05,
+        "mean {mean}, max {:?}",
+        differences.iter().max()
+    );
 }
 
 #[test]
@@ -178,7 +197,10 @@ fn what_cannot_be_drawn_is_refused() {
     refused(|map| map.values[1].truncate(2));
     refused(|map| map.column_notes.truncate(2));
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e4] {
-        assert!(matches!(two_by_three().svg().unwrap().png(scale), Err(Error::Figure(_))), "{scale}");
+        assert!(
+            matches!(two_by_three().svg().unwrap().png(scale), Err(Error::Figure(_))),
+            "{scale}"
+        );
     }
     // One part in a million is rounding.
     let mut map = two_by_three();
@@ -188,7 +210,8 @@ fn what_cannot_be_drawn_is_refused() {
 
 #[test]
 fn numbers_in_cells_are_short() {
-    let texts = [0.0, 0.516, 0.994, 0.996, 1.0, -0.124, -0.001, -1.0, 12.34, 123_456.0].map(cell_text);
+    let texts =
+        [0.0, 0.516, 0.994, 0.996, 1.0, -0.124, -0.001, -1.0, 12.34, 123_456.0].map(cell_text);
     assert_eq!(texts, [".00", ".52", ".99", "1.0", "1.0", "−.12", ".00", "−1.0", "12.3", "1.2e5"]);
 }
 
@@ -238,7 +261,8 @@ fn boxes(svg: &Svg) -> Vec<(String, [(f64, f64); 4])> {
     texts.values().map(|text| (text.chunks()[0].text().to_string(), corners(text))).collect()
 }
 
-/// Whether two rectangles at any angle share more than a twentieth of a pixel: no edge of either separates them.
+/// Whether two rectangles at any angle share more than a twentieth of a pixel: no edge of either
+/// separates them.
 fn overlap(a: &[(f64, f64); 4], b: &[(f64, f64); 4]) -> bool {
     let separated = |(from, to): ((f64, f64), (f64, f64))| {
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
@@ -265,28 +289,43 @@ fn label() -> impl Strategy<Value = String> {
 
 fn heatmap() -> impl Strategy<Value = Heatmap> {
     let labels = |n: usize| prop::collection::vec(label(), n);
-    (1_usize..5, 1_usize..9, any::<bool>(), any::<bool>()).prop_flat_map(move |(rows, columns, footer, diverging)| {
-        let value = prop::option::weighted(0.8, if diverging { -1.0..=1.0 } else { 0.0..=1.0 });
-        let values = prop::collection::vec(prop::collection::vec(value, columns), rows);
-        let note = if footer { columns } else { 0 };
-        ((labels(rows), labels(columns), labels(note), labels(3)), label(), label(), label(), values).prop_map(
-            move |((rows, columns, column_notes, notes), title, value_label, column_notes_label, values)| Heatmap {
-                subtitle: notes.first().cloned(),
-                range: (if diverging { -1.0 } else { 0.0 }, 1.0),
-                ..Heatmap {
-                    title,
-                    rows,
-                    columns,
-                    values,
-                    value_label,
-                    column_notes,
-                    column_notes_label,
-                    notes,
-                    ..Heatmap::default()
-                }
-            },
-        )
-    })
+    (1_usize..5, 1_usize..9, any::<bool>(), any::<bool>()).prop_flat_map(
+        move |(rows, columns, footer, diverging)| {
+            let value = prop::option::weighted(0.8, if diverging { -1.0..=1.0 } else { 0.0..=1.0 });
+            let values = prop::collection::vec(prop::collection::vec(value, columns), rows);
+            let note = if footer { columns } else { 0 };
+            (
+                (labels(rows), labels(columns), labels(note), labels(3)),
+                label(),
+                label(),
+                label(),
+                values,
+            )
+                .prop_map(
+                    move |(
+                        (rows, columns, column_notes, notes),
+                        title,
+                        value_label,
+                        column_notes_label,
+                        values,
+                    )| Heatmap {
+                        subtitle: notes.first().cloned(),
+                        range: (if diverging { -1.0 } else { 0.0 }, 1.0),
+                        ..Heatmap {
+                            title,
+                            rows,
+                            columns,
+                            values,
+                            value_label,
+                            column_notes,
+                            column_notes_label,
+                            notes,
+                            ..Heatmap::default()
+                        }
+                    },
+                )
+        },
+    )
 }
 
 proptest! {
@@ -297,8 +336,8 @@ proptest! {
         let boxes = boxes(&svg);
         for (i, (content, corners)) in boxes.iter().enumerate() {
             for (x, y) in corners {
-                prop_assert!((0.0..=svg.width).contains(x) && (0.0..=svg.height).contains(y), "`{}` \
-                    {:?}", content, corners);
+                prop_assert!((0.0..=svg.width).contains(x) && (0.0..=svg.height).contains(y),
+                    "`{}` {:?}", content, corners);
             }
             for (other, others) in &boxes[..i] {
                 prop_assert!(!overlap(corners, others), "`{}` {:?} on `{}` {:?}", content, corners, other, others);

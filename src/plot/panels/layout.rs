@@ -1,4 +1,5 @@
-//! Where the panels go: as many beside each other as are useful, names of methods at the left of each row of dots.
+//! Where the panels go: as many beside each other as are useful, names of methods at the left of
+//! each row of dots.
 
 use super::{HEAD, LABEL, Panel, Panels, SMALL, SUBTITLE, TICK, TITLE};
 use crate::Result;
@@ -86,17 +87,22 @@ impl Layout {
         let width = left + inner + row_numbers(&picture.panels)?.max(8.0) + MARGIN;
         let mut y = MARGIN;
         let title = lines(&wrap(&picture.title, TITLE, width - 2.0 * MARGIN)?, TITLE, &mut y);
-        let subtitle = lines(&wrap(&picture.subtitle, SUBTITLE, width - 2.0 * MARGIN)?, SUBTITLE, &mut y);
+        let subtitle =
+            lines(&wrap(&picture.subtitle, SUBTITLE, width - 2.0 * MARGIN)?, SUBTITLE, &mut y);
         y += 12.0;
 
-        let (dots, curves): (Vec<usize>, Vec<usize>) =
-            (0..picture.panels.len()).partition(|&at| matches!(picture.panels[at], Panel::Dots { .. }));
+        let (dots, curves): (Vec<usize>, Vec<usize>) = (0..picture.panels.len())
+            .partition(|&at| matches!(picture.panels[at], Panel::Dots { .. }));
         let mut frames: Vec<(usize, Frame)> = Vec::new();
-        let rows = dots.chunks(ACROSS).map(|row| (row, ROW_HEIGHT * picture.series.len() as f64, PANEL_WIDTH));
+        let rows = dots
+            .chunks(ACROSS)
+            .map(|row| (row, ROW_HEIGHT * picture.series.len() as f64, PANEL_WIDTH));
         // One curve more than fits is let in by making all of them narrower.
         let of_curves = curves.len().clamp(1, ACROSS + 1);
         let narrow = ((inner + BETWEEN) / of_curves as f64 - BETWEEN).min(PANEL_WIDTH);
-        for (row, height, wide) in rows.chain(curves.chunks(of_curves).map(|row| (row, LINES_HEIGHT, narrow))) {
+        for (row, height, wide) in
+            rows.chain(curves.chunks(of_curves).map(|row| (row, LINES_HEIGHT, narrow)))
+        {
             y += HEAD_HEIGHT;
             for (column, &at) in row.iter().enumerate() {
                 let area = Area::new(left + column as f64 * (wide + BETWEEN), y, wide, height);
@@ -124,7 +130,8 @@ impl Layout {
 /// The room that the longest number of cases at the end of a row takes, right of the panels.
 fn row_numbers(panels: &[Panel]) -> Result<f64> {
     let with_numbers = panels.iter().filter(|panel| panel.has_a_number_in_each_row());
-    let numbers: Vec<String> = with_numbers.flat_map(|panel| panel.numbers_of_cases()).map(|n| n.to_string()).collect();
+    let numbers: Vec<String> =
+        with_numbers.flat_map(|panel| panel.numbers_of_cases()).map(|n| n.to_string()).collect();
     Ok(if numbers.is_empty() { 0.0 } else { ROW_NUMBER + widest(&numbers, TICK)? })
 }
 
@@ -139,7 +146,15 @@ fn frame(panel: &Panel, area: Area, labelled: bool) -> Result<Frame> {
                 [lower, dot.value, upper]
             });
             let range = padded(own.chain(*reference));
-            Frame { area, range, range_up: (0.0, 1.0), across: few(range, 4), up: Vec::new(), labelled, title }
+            Frame {
+                area,
+                range,
+                range_up: (0.0, 1.0),
+                across: few(range, 4),
+                up: Vec::new(),
+                labelled,
+                title,
+            }
         }
         Panel::Lines { title, lines, whole_numbers, .. } => {
             let title = one_line(title, area.width + BETWEEN - GAP)?;
@@ -148,7 +163,9 @@ fn frame(panel: &Panel, area: Area, labelled: bool) -> Result<Frame> {
             let range = (0.0, if highest > 0.0 { highest } else { 1.0 });
             let range_up = padded(points().map(|point| point.1));
             let across = match whole_numbers {
-                true => (0..=highest as usize).map(|value| (value as f64, value.to_string())).collect(),
+                true => {
+                    (0..=highest as usize).map(|value| (value as f64, value.to_string())).collect()
+                }
                 false => few(range, 5),
             };
             Frame { area, range, range_up, across, up: few(range_up, 5), labelled, title }
@@ -163,7 +180,8 @@ fn one_line(title: &str, limit: f64) -> Result<String> {
 
 /// The values' range and a little more; never empty.
 fn padded(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (lower, upper) = values.fold((f64::MAX, f64::MIN), |(a, b), value| (a.min(value), b.max(value)));
+    let (lower, upper) =
+        values.fold((f64::MAX, f64::MIN), |(a, b), value| (a.min(value), b.max(value)));
     if lower > upper {
         return (0.0, 1.0);
     }
@@ -178,7 +196,12 @@ fn few(range: (f64, f64), most: usize) -> Vec<(f64, String)> {
     while found.len() > most {
         // Zero stays where it is a tick.
         let zero = found.iter().position(|(value, _)| *value == 0.0).unwrap_or(0);
-        found = found.into_iter().enumerate().filter(|(at, _)| at % 2 == zero % 2).map(|(_, tick)| tick).collect();
+        found = found
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| at % 2 == zero % 2)
+            .map(|(_, tick)| tick)
+            .collect();
     }
     found
 }

@@ -3,7 +3,9 @@ use super::*;
 fn picture() -> Panels {
     let names = ["grad-cam", "lift-cam", "random"];
     let series = names.map(|name| Series { name: name.into(), baseline: name == "random" });
-    let dot = |value: f64| Some(Dot { value, interval: Some((value - 0.1, value + 0.1)), mark: "+", n: Some(12) });
+    let dot = |value: f64| {
+        Some(Dot { value, interval: Some((value - 0.1, value + 0.1)), mark: "+", n: Some(12) })
+    };
     Panels {
         title: "A & B".into(),
         subtitle: "3 images".into(),
@@ -72,9 +74,12 @@ fn curves_alone_have_a_legend() {
 #[test]
 fn a_panel_of_equal_or_no_values_has_an_axis_nevertheless() {
     let mut picture = picture();
-    for dots in [vec![None; 3], vec![Some(Dot { value: 0.0, interval: None, mark: "", n: None }); 3]] {
+    for dots in
+        [vec![None; 3], vec![Some(Dot { value: 0.0, interval: None, mark: "", n: None }); 3]]
+    {
         let (title, scale) = (String::new(), String::new());
-        picture.panels = vec![Panel::Dots { title, scale, better: String::new(), dots, reference: None }];
+        picture.panels =
+            vec![Panel::Dots { title, scale, better: String::new(), dots, reference: None }];
         let markup = picture.svg().unwrap().as_str().to_string();
         assert!(!markup.contains("NaN") && !markup.contains("inf"), "{markup}");
     }
@@ -83,7 +88,8 @@ fn a_panel_of_equal_or_no_values_has_an_axis_nevertheless() {
 #[test]
 fn the_seventh_method_has_the_first_ones_colour_hollow() {
     let mut picture = Panels { title: "x".into(), ..Panels::default() };
-    picture.series = (0..8).map(|index| Series { name: index.to_string(), baseline: false }).collect();
+    picture.series =
+        (0..8).map(|index| Series { name: index.to_string(), baseline: false }).collect();
     let (first, seventh) = (picture.look(0), picture.look(6));
     assert_eq!((first.colour, first.hollow, seventh.hollow), (seventh.colour, false, true));
 }

@@ -1,8 +1,9 @@
 //! For tests: pictures compared with committed ones, and the contrast of their text.
 //!
-//! The committed pictures, `tests/reference/golden/*.png`, are coarse, so that all are small. A picture that differs in
-//! more than [`MOST_DIFFERING`] of its pixels is written into a folder of temporary files, with a picture of the
-//! difference beside it. Where a change was meant, `EMOCAM_GOLDEN=write cargo test --lib golden` writes them anew.
+//! The committed pictures, `tests/reference/golden/*.png`, are coarse, so that all are small. A
+//! picture that differs in more than [`MOST_DIFFERING`] of its pixels is written into a folder of
+//! temporary files, with a picture of the difference beside it. Where a change was meant,
+//! `EMOCAM_GOLDEN=write cargo test --lib golden` writes them anew.
 
 use crate::plot::Svg;
 use crate::plot::colour::{Rgb, contrast};
@@ -11,17 +12,21 @@ use std::path::{Path, PathBuf};
 /// A pixel differs where a channel does by more than so many levels: less than what can be seen.
 const SAME_LEVELS: u8 = 12;
 
-/// The share of differing pixels from which a picture is another one: a changed digit of a cell is more.
+/// The share of differing pixels from which a picture is another one: a changed digit of a cell is
+/// more.
 const MOST_DIFFERING: f64 = 0.0002;
 
 /// What the WCAG ask of text, of whatever size.
 const LEAST_CONTRAST: f64 = 4.5;
 
-/// Compares the picture, drawn at `scale`, with the committed one of this name, and looks at its text.
+/// Compares the picture, drawn at `scale`, with the committed one of this name, and looks at its
+/// text.
 pub(crate) fn assert_golden(name: &str, picture: &Svg, scale: f64) {
     assert_readable(name, picture.as_str());
     let found = picture.png(scale).unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/golden").join(format!("{name}.png"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/reference/golden")
+        .join(format!("{name}.png"));
     if std::env::var("EMOCAM_GOLDEN").is_ok_and(|value| value == "write") {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, found).unwrap();
@@ -80,7 +85,11 @@ fn written(name: &str, found: &[u8], difference: Option<&image::RgbImage>) -> St
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(path("found"), found).unwrap();
     let shown = difference.map(|picture| picture.save(path("difference")).unwrap());
-    let beside = if shown.is_some() { format!(" and {}", path("difference").display()) } else { String::new() };
+    let beside = if shown.is_some() {
+        format!(" and {}", path("difference").display())
+    } else {
+        String::new()
+    };
     format!("see {}{beside}", path("found").display())
 }
 
@@ -95,12 +104,15 @@ fn colour(line: &str) -> Option<Rgb> {
     Some([level(0)?, level(2)?, level(4)?])
 }
 
-/// Asserts that every text has enough contrast with the rectangle that lies below it, or with the paper.
+/// Asserts that every text has enough contrast with the rectangle that lies below it, or with the
+/// paper.
 fn assert_readable(name: &str, markup: &str) {
     let mut grounds: Vec<([f64; 4], Rgb)> = Vec::new();
     for line in markup.lines() {
         let number = |name: &str| attribute(line, name).and_then(|value| value.parse::<f64>().ok());
-        if let (true, Some([x, y])) = (line.starts_with("<text"), number("x").zip(number("y")).map(|(x, y)| [x, y])) {
+        if let (true, Some([x, y])) =
+            (line.starts_with("<text"), number("x").zip(number("y")).map(|(x, y)| [x, y]))
+        {
             // The middle of its first, middle or last letter.
             let middle = y - 0.3 * number("font-size").unwrap_or_default();
             let over = |([left, top, width, height], _): &&([f64; 4], Rgb)| {
@@ -142,13 +154,21 @@ mod tests {
             image::Rgb(one.get_pixel(x, y).0.map(|level| level.saturating_sub(((x + y) % 5) as u8)))
         });
         assert!(difference(&one, &noise).is_none());
-        assert!(difference(&one, &image::RgbImage::new(3, 2)).unwrap().message.contains("are committed"));
+        assert!(
+            difference(&one, &image::RgbImage::new(3, 2))
+                .unwrap()
+                .message
+                .contains("are committed")
+        );
     }
 
     #[test]
     #[should_panic(expected = "contrast 2.")]
     fn grey_on_grey_is_seen() {
         let text = r##"<text id="t0" x="12" y="18" font-size="9" fill="#888888">a</text>"##;
-        assert_readable("x", &format!("<rect x=\"10\" y=\"10\" width=\"9\" height=\"9\" fill=\"#dddddd\"/>\n{text}"));
+        assert_readable(
+            "x",
+            &format!("<rect x=\"10\" y=\"10\" width=\"9\" height=\"9\" fill=\"#dddddd\"/>\n{text}"),
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Golden pictures of the room's own kinds, with one row, twenty and many, and with names that are hard to set.
+//! Golden pictures of the room's own kinds, with one row, twenty and many, and with names that are
+//! hard to set.
 
 pub(crate) mod golden;
 
@@ -9,7 +10,8 @@ use crate::image::{Rgb8, Size};
 /// Names: short, long, Arabic, in Chinese characters and Japanese letters, with signs of XML.
 fn names(count: usize) -> Vec<String> {
     let hard = [
-        "a name that is much longer than any label of any picture has room for, and goes on after that for a while",
+        "a name that is much longer than any label of any picture has room for, and goes on after \
+         that for a while",
         "سعادة غامرة",
         "悲しみ",
         "Dog & <cat>",
@@ -32,9 +34,13 @@ fn heatmap(rows: usize) -> Heatmap {
     let cell = |row: usize, column: usize| (column != 6).then(|| value(row * 31 + column * 7));
     Heatmap {
         title: "Objects and emotions".into(),
-        subtitle: Some(format!("{rows} rows: share of an emotion's images in which a class is important")),
+        subtitle: Some(format!(
+            "{rows} rows: share of an emotion's images in which a class is important"
+        )),
         rows: names(rows),
-        values: (0..rows).map(|row| (0..columns.len()).map(|column| cell(row, column)).collect()).collect(),
+        values: (0..rows)
+            .map(|row| (0..columns.len()).map(|column| cell(row, column)).collect())
+            .collect(),
         column_notes: (0..columns.len()).map(|index| (3 * index).to_string()).collect(),
         column_notes_label: "images".into(),
         columns,
@@ -53,7 +59,9 @@ fn golden_heatmaps() {
     }
     let mut diverging = heatmap(20);
     diverging.range = (-1.0, 1.0);
-    let twice = |row: &mut Vec<Option<f64>>| row.iter_mut().flatten().for_each(|value| *value = 2.0 * *value - 1.0);
+    let twice = |row: &mut Vec<Option<f64>>| {
+        row.iter_mut().flatten().for_each(|value| *value = 2.0 * *value - 1.0);
+    };
     diverging.values.iter_mut().for_each(twice);
     assert_golden("heatmap-diverging", &diverging.svg().unwrap(), 0.6);
 }
@@ -98,7 +106,8 @@ fn golden_positions() {
     for count in [1, 20, 601] {
         let spots = names(count).into_iter().enumerate();
         let place = |(at, name): (usize, String)| (name, value(17 * at), value(29 * at + 5));
-        let picture = Spots { title: "Positions".into(), spots: spots.map(place).collect(), height: 0.2 };
+        let picture =
+            Spots { title: "Positions".into(), spots: spots.map(place).collect(), height: 0.2 };
         let scale = if count == 601 { 0.25 } else { 0.5 };
         assert_golden(&format!("positions-{count}"), &picture.svg().unwrap(), scale);
     }
@@ -131,12 +140,15 @@ fn golden_forests() {
 
 #[test]
 fn golden_explanations() {
-    let pixels = (0..30).flat_map(|y| (0..40).flat_map(move |x| [(6 * x) as u8, 60, (8 * y) as u8]));
+    let pixels =
+        (0..30).flat_map(|y| (0..40).flat_map(move |x| [(6 * x) as u8, 60, (8 * y) as u8]));
     let photo = Rgb8::new(Size::new(40, 30), pixels.collect());
     let map = [0.0, 0.5, 1.0, 0.0, 0.5, 1.0];
     for methods in [1, 5] {
         let names = names(6);
-        let place = |at: usize| [5.0 * at as f32, 3.0 * at as f32, 5.0 * at as f32 + 12.0, 3.0 * at as f32 + 9.0];
+        let place = |at: usize| {
+            [5.0 * at as f32, 3.0 * at as f32, 5.0 * at as f32 + 12.0, 3.0 * at as f32 + 9.0]
+        };
         let object = |(at, class): (usize, &String)| OutlinedObject {
             class: class.clone(),
             confidence: value(at + 3),
@@ -151,7 +163,11 @@ fn golden_explanations() {
             signed: None,
             flat: at == 4,
             ranked: (0..names.len())
-                .map(|object| Ranked { object, score: 0.9 - 0.1 * object as f64, counts: object < 3 })
+                .map(|object| Ranked {
+                    object,
+                    score: 0.9 - 0.1 * object as f64,
+                    counts: object < 3,
+                })
                 .collect(),
         };
         let explanation = Explanation {
@@ -160,7 +176,10 @@ fn golden_explanations() {
             answers: names
                 .iter()
                 .enumerate()
-                .map(|(at, label)| Answer { label: label.clone(), probability: (at + 1) as f64 / 21.0 })
+                .map(|(at, label)| Answer {
+                    label: label.clone(),
+                    probability: (at + 1) as f64 / 21.0,
+                })
                 .collect(),
             answer: None,
             predicted: 5,

@@ -3,7 +3,9 @@
 use super::id::Id;
 use crate::image::mask::RunLengths;
 use crate::image::{Extent, Mask, Size};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{
+    Deserialize, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
+};
 use std::fmt;
 
 /// A labelled region; what else a file says of it (`iscrowd`, `area`, …) is passed over.
@@ -31,28 +33,33 @@ impl Annotation {
         format!(" (image_id {}): ", self.image_id)
     }
 
-    /// The box and the mask, each if there is one. What the mask costs is taken from `crossings`, the columns that
-    /// edges of polygons may still cross.
+    /// The box and the mask, each if there is one. What the mask costs is taken from `crossings`,
+    /// the columns that edges of polygons may still cross.
     ///
     /// # Errors
-    /// Polygons or run lengths that are none; polygons of an image whose size is not known, or that cost too much.
+    /// Polygons or run lengths that are none; polygons of an image whose size is not known, or that
+    /// cost too much.
     pub(super) fn region(
         self,
         size: Option<Size>,
         crossings: &mut usize,
     ) -> Result<(Option<Extent>, Option<Mask>), String> {
-        let extent = self.bbox.map(|[x, y, width, height]| Extent::new(x, y, x + width, y + height));
+        let extent =
+            self.bbox.map(|[x, y, width, height]| Extent::new(x, y, x + width, y + height));
         let mask = match self.segmentation {
             None => None,
             // Data sets of boxes alone have an empty list.
             Some(Segmentation::Polygons(polygons)) if polygons.is_empty() => None,
             Some(Segmentation::Polygons(polygons)) => {
-                let size =
-                    size.ok_or("a polygon needs the image's width and height, which the data set does not give")?;
+                let size = size.ok_or(
+                    "a polygon needs the image's width and height, which the data set does not \
+                     give",
+                )?;
                 let (mask, cost) = Mask::from_polygons_counted(size, &polygons)?;
                 *crossings = crossings.checked_sub(cost).ok_or(
-                    "the edges of all polygons cross more columns of pixels than outlines in a file of this length \
-                     do: it is made to take time, or the images are smaller than it says",
+                    "the edges of all polygons cross more columns of pixels than outlines in a \
+                     file of this length do: it is made to take time, or the images are smaller \
+                     than it says",
                 )?;
                 Some(mask)
             }

@@ -23,8 +23,8 @@ pub(super) struct Catalogue {
 }
 
 /// So many columns the edges of all polygons of a file may cross, and so many more for each of its
-/// bytes: a polygon of sixty bytes in a picture of 65,535 columns would take half a megabyte. In COCO's
-/// own files it is less than one a byte.
+/// bytes: a polygon of sixty bytes in a picture of 65,535 columns would take half a megabyte. In
+/// COCO's own files it is less than one a byte.
 const CROSSINGS: (u64, u64) = (1 << 22, 16);
 
 /// A data set whose annotations are passed over.
@@ -101,8 +101,9 @@ impl Catalogue {
         let place = self.images.places.get(&annotation.image_id);
         let place = *place.ok_or("the data set has no image of this id")?;
         let class = self.class_places.get(&annotation.category_id);
-        let class =
-            *class.ok_or_else(|| format!("the data set has no category of the id {}", annotation.category_id))?;
+        let class = *class.ok_or_else(|| {
+            format!("the data set has no category of the id {}", annotation.category_id)
+        })?;
         let picture = &mut self.images.pictures[place].1;
         let (extent, mask) = annotation.region(picture.size, &mut self.crossings)?;
         picture.push(check::located(class, score, extent, mask)?)
@@ -130,7 +131,9 @@ impl<'de> Deserialize<'de> for Images {
                 return Err(place + "`file_name` is the name of a picture, found an empty text");
             }
             if !names.insert(file_name.clone()) {
-                return Err(format!("{place}an image before it has the same file_name `{file_name}`"));
+                return Err(format!(
+                    "{place}an image before it has the same file_name `{file_name}`"
+                ));
             }
             if images.places.insert(id, images.pictures.len()).is_some() {
                 return Err(place + "an image before it has the same id");

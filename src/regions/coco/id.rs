@@ -40,7 +40,9 @@ impl Visitor<'_> for IdVisitor {
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<Id, E> {
-        i64::try_from(number).map(Id::Number).map_err(|_| E::custom(format!("the id {number} is too large")))
+        i64::try_from(number)
+            .map(Id::Number)
+            .map_err(|_| E::custom(format!("the id {number} is too large")))
     }
 
     /// Tables that hold a missing number write whole ones as 3.0.

@@ -1,9 +1,13 @@
-//! Darknet's `.cfg`: which layers a network has. Strict: a section or option that would change the result and that
-//! this engine does not know is an error naming its line; options for training alone are passed over.
+//! Darknet's `.cfg`: which layers a network has. Strict: a section or option that would change the
+//! result and that this engine does not know is an error naming its line; options for training
+//! alone are passed over.
+
+mod section;
 
 use crate::image::Size;
 use crate::nn::Nonlinearity;
 use crate::{Error, Result};
+use section::Section;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -90,170 +94,8 @@ pub enum LayerKind {
     },
 }
 
-/// Options that matter to training, data augmentation or display alone, in all sections.
-const IGNORED: &[&str] = &[
-    "absolute",
-    "adam",
-    "angle",
-    "aspect",
-    "batch",
-    "beta_nms",
-    "blur",
-    "burn_in",
-    "cls_normalizer",
-    "contrastive",
-    "counters_per_class",
-    "cutmix",
-    "decay",
-    "delta_normalizer",
-    "dropblock",
-    "dynamic_minibatch",
-    "ema_alpha",
-    "exposure",
-    "flip",
-    "focal_loss",
-    "gaussian_noise",
-    "gamma",
-    "hue",
-    "ignore_thresh",
-    "iou_loss",
-    "iou_normalizer",
-    "iou_thresh",
-    "iou_thresh_kind",
-    "jitter",
-    "label_smooth_eps",
-    "learning_rate",
-    "letter_box",
-    "loss_scale",
-    "map",
-    "max_batches",
-    "max_chart_loss",
-    "max_crop",
-    "max_delta",
-    "min_crop",
-    "mixup",
-    "momentum",
-    "mosaic",
-    "mosaic_bound",
-    "nms_kind",
-    "num_sigmas_reject_badlabels",
-    "obj_normalizer",
-    "objectness_smooth",
-    "optimized_memory",
-    "policy",
-    "power",
-    "probability",
-    "random",
-    "resize",
-    "saturation",
-    "scale",
-    "scales",
-    "show_details",
-    "steps",
-    "stopbackward",
-    "subdivisions",
-    "time_steps",
-    "track",
-    "truth_thresh",
-    "try_fix_nan",
-    "uc_normalizer",
-    "workspace_size_limit_MB",
-];
-
 /// More sections no network has: YOLOv4-P7 has about 400.
 const MOST_SECTIONS: usize = 2000;
-
-/// A section's options, each with its line, taken out one by one so that what is left is unknown.
-struct Section<'a> {
-    path: &'a Path,
-    name: String,
-    line: usize,
-    options: BTreeMap<String, (usize, String)>,
-}
-
-impl Section<'_> {
-    fn error(&self, line: usize, message: impl Into<String>) -> Error {
-        Error::line(self.path, line, message)
-    }
-
-    fn text(&mut self, key: &str) -> Option<(usize, String)> {
-        self.options.remove(key)
-    }
-
-    fn number<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<(usize, T)>> {
-        self.text(key)
-            .map(|(line, text)| {
-                text.parse()
-                    .map(|value| (line, value))
-                    .map_err(|_| self.error(line, format!("`{key}` should be a number, found `{text}`")))
-            })
-            .transpose()
-    }
-
-    /// An integer within `range`, or `default` when the option is absent.
-    fn integer(&mut self, key: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> Result<i64> {
-        match self.number::<i64>(key)? {
-            None => Ok(default),
-            Some((_, value)) if range.contains(&value) => Ok(value),
-            Some((line, value)) => {
-                Err(self
-                    .error(line, format!("`{key}` should be from {} to {}, found {value}", range.start(), range.end())))
-            }
-        }
-    }
-
-    fn required(&mut self, key: &str, range: std::ops::RangeInclusive<i64>) -> Result<i64> {
-        if !self.options.contains_key(key) {
-            return Err(self.error(self.line, format!("[{}] has no `{key}`", self.name)));
-        }
-        self.integer(key, 0, range)
-    }
-
-    fn list<T: std::str::FromStr>(&mut self, key: &str) -> Result<Option<(usize, Vec<T>)>> {
-        let Some((line, text)) = self.text(key) else { return Ok(None) };
-        text.split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(|part| {
-                part.parse()
-                    .map_err(|_| self.error(line, format!("`{key}` should be a list of numbers, found `{part}`")))
-            })
-            .collect::<Result<Vec<T>>>()
-            .map(|values| Some((line, values)))
-    }
-
-    fn activation(&mut self, default: &str) -> Result<Nonlinearity> {
-        let (line, text) = self.text("activation").unwrap_or((self.line, default.into()));
-        text.parse().map_err(|message: String| self.error(line, message))
-    }
-
-    /// The number of the layer `reference` stands for in layer `current`: negative counts back.
-    fn layer(&self, line: usize, reference: i64, current: usize) -> Result<usize> {
-        let absolute = if reference < 0 { current as i64 + reference } else { reference };
-        usize::try_from(absolute).ok().filter(|&n| n < current).ok_or_else(|| {
-            self.error(line, format!("layer {current} refers to layer {absolute}, which does not come before it"))
-        })
-    }
-
-    /// An option must have one value, the only one this engine computes.
-    fn only(&mut self, key: &str, value: &str) -> Result<()> {
-        match self.text(key) {
-            Some((line, found)) if found != value => {
-                Err(self
-                    .error(line, format!("`{key}={found}` changes the result and is not supported in [{}]", self.name)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn finish(self) -> Result<()> {
-        match self.options.iter().find(|(key, _)| !IGNORED.contains(&key.as_str())) {
-            None => Ok(()),
-            Some((key, (line, value))) => Err(self
-                .error(*line, format!("unknown option `{key}={value}` in [{}]: it may change the result", self.name))),
-        }
-    }
-}
 
 impl Cfg {
     /// Reads the text of a `.cfg`; `path` is for messages.
@@ -266,14 +108,19 @@ impl Cfg {
             .next()
             .filter(|section| section.name == "net" || section.name == "network")
             .ok_or_else(|| Error::line(path, 1, "a Darknet cfg begins with [net]"))?;
-        let input = Size::new(net.required("width", 1..=8192)? as u32, net.required("height", 1..=8192)? as u32);
+        let input = Size::new(
+            net.required("width", 1..=8192)? as u32,
+            net.required("height", 1..=8192)? as u32,
+        );
         if net.integer("channels", 3, 1..=1024)? != 3 {
             return Err(net.error(net.line, "only networks with `channels=3` (RGB) are supported"));
         }
         net.finish()?;
         let layers = sections
             .enumerate()
-            .map(|(number, section)| Ok(CfgLayer { line: section.line, kind: layer_kind(section, number)? }))
+            .map(|(number, section)| {
+                Ok(CfgLayer { line: section.line, kind: layer_kind(section, number)? })
+            })
             .collect::<Result<Vec<_>>>()?;
         let cfg = Self { path: path.to_path_buf(), input, layers };
         let of_head = |layer: &CfgLayer| match layer.kind {
@@ -282,11 +129,16 @@ impl Cfg {
         };
         let mut heads = cfg.layers.iter().filter_map(of_head);
         let Some((first, classes)) = heads.next() else {
-            return Err(Error::file(path, "has no [yolo] layer: not a YOLO detector of version 3 or later"));
+            return Err(Error::file(
+                path,
+                "has no [yolo] layer: not a YOLO detector of version 3 or later",
+            ));
         };
         if let Some((line, other)) = heads.find(|(_, other)| *other != classes) {
-            let message =
-                format!("[yolo] has {other} classes, and that of line {first} {classes}: all heads need the same");
+            let message = format!(
+                "[yolo] has {other} classes, and that of line {first} {classes}: all heads need \
+                 the same"
+            );
             return Err(Error::line(path, line, message));
         }
         Ok(cfg)
@@ -314,26 +166,39 @@ fn sections<'a>(text: &str, path: &'a Path) -> Result<Vec<Section<'a>>> {
             ));
         }
         // Darknet removes all white space; a comment begins with # or ;.
-        let content: String =
-            raw.split(['#', ';']).next().unwrap_or_default().chars().filter(|c| !c.is_whitespace()).collect();
+        let content: String = raw
+            .split(['#', ';'])
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .filter(|c| !c.is_whitespace())
+            .collect();
         if content.is_empty() {
             continue;
         }
         if let Some(name) = content.strip_prefix('[') {
-            let name = name
-                .strip_suffix(']')
-                .ok_or_else(|| Error::line(path, line, format!("expected `[section]`, found `{content}`")))?;
+            let name = name.strip_suffix(']').ok_or_else(|| {
+                Error::line(path, line, format!("expected `[section]`, found `{content}`"))
+            })?;
             sections.push(Section { path, name: name.into(), line, options: BTreeMap::new() });
             continue;
         }
         let (key, value) = content.split_once('=').ok_or_else(|| {
-            Error::line(path, line, format!("expected `key=value` or `[section]`, found `{content}`"))
+            Error::line(
+                path,
+                line,
+                format!("expected `key=value` or `[section]`, found `{content}`"),
+            )
         })?;
-        let section = sections
-            .last_mut()
-            .ok_or_else(|| Error::line(path, line, "an option stands before the first [section]"))?;
+        let section = sections.last_mut().ok_or_else(|| {
+            Error::line(path, line, "an option stands before the first [section]")
+        })?;
         if section.options.insert(key.into(), (line, value.into())).is_some() {
-            return Err(Error::line(path, line, format!("`{key}` is given twice in [{}]", section.name)));
+            return Err(Error::line(
+                path,
+                line,
+                format!("`{key}` is given twice in [{}]", section.name),
+            ));
         }
     }
     Ok(sections)
@@ -352,8 +217,12 @@ fn layer_kind(mut section: Section<'_>, number: usize) -> Result<LayerKind> {
         }
         "upsample" => {
             // Here `scale` multiplies the values; elsewhere it belongs to training.
-            if let Some((line, factor)) = section.number::<f32>("scale")?.filter(|&(_, factor)| factor != 1.0) {
-                return Err(section.error(line, format!("`scale={factor}` is not supported in [upsample]")));
+            if let Some((line, factor)) =
+                section.number::<f32>("scale")?.filter(|&(_, factor)| factor != 1.0)
+            {
+                return Err(
+                    section.error(line, format!("`scale={factor}` is not supported in [upsample]"))
+                );
             }
             LayerKind::Upsample { stride: section.integer("stride", 2, 1..=32)? }
         }
@@ -367,11 +236,16 @@ fn layer_kind(mut section: Section<'_>, number: usize) -> Result<LayerKind> {
                 .map(|reference| section.layer(line, reference, number))
                 .collect::<Result<Vec<_>>>()?;
             let groups = section.integer("groups", 1, 1..=1024)?;
-            LayerKind::Route { layers, groups, group_id: section.integer("group_id", 0, 0..=groups - 1)? }
+            LayerKind::Route {
+                layers,
+                groups,
+                group_id: section.integer("group_id", 0, 0..=groups - 1)?,
+            }
         }
         "shortcut" => {
-            let (line, reference) =
-                section.number("from")?.ok_or_else(|| section.error(section.line, "[shortcut] has no `from`"))?;
+            let (line, reference) = section
+                .number("from")?
+                .ok_or_else(|| section.error(section.line, "[shortcut] has no `from`"))?;
             section.only("weights_type", "none")?;
             section.text("weights_normalization");
             LayerKind::Shortcut {
@@ -384,7 +258,8 @@ fn layer_kind(mut section: Section<'_>, number: usize) -> Result<LayerKind> {
         other => return Err(section.error(
             section.line,
             format!(
-                "[{other}] is not supported: convolutional, maxpool, upsample, route, shortcut, dropout and yolo are"
+                "[{other}] is not supported: convolutional, maxpool, upsample, route, shortcut, \
+                 dropout and yolo are"
             ),
         )),
     };
@@ -397,8 +272,13 @@ fn convolutional(section: &mut Section<'_>) -> Result<LayerKind> {
     let pad = section.integer("pad", 0, 0..=1)?;
     // `pad=1` means "same", and then `padding` is not looked at.
     let explicit = section.integer("padding", 0, 0..=64)?;
-    for (key, value) in [("dilation", "1"), ("binary", "0"), ("xnor", "0"), ("antialiasing", "0"), ("share_index", "")]
-    {
+    for (key, value) in [
+        ("dilation", "1"),
+        ("binary", "0"),
+        ("xnor", "0"),
+        ("antialiasing", "0"),
+        ("share_index", ""),
+    ] {
         section.only(key, value)?;
     }
     section.only("assisted_excitation", "0")?;
@@ -416,29 +296,35 @@ fn convolutional(section: &mut Section<'_>) -> Result<LayerKind> {
 
 fn yolo(section: &mut Section<'_>) -> Result<LayerKind> {
     let classes = section.required("classes", 1..=100_000)? as usize;
-    let (line, anchors) =
-        section.list::<f32>("anchors")?.ok_or_else(|| section.error(section.line, "[yolo] has no `anchors`"))?;
+    let (line, anchors) = section
+        .list::<f32>("anchors")?
+        .ok_or_else(|| section.error(section.line, "[yolo] has no `anchors`"))?;
     if anchors.len() % 2 != 0 || anchors.iter().any(|side| !side.is_finite() || *side <= 0.0) {
-        return Err(section.error(line, "`anchors` should be pairs of positive numbers: width, height"));
+        return Err(
+            section.error(line, "`anchors` should be pairs of positive numbers: width, height")
+        );
     }
     let num = section.integer("num", (anchors.len() / 2) as i64, 1..=1024)? as usize;
     if num != anchors.len() / 2 {
-        return Err(section.error(line, format!("`num={num}` but `anchors` holds {} pairs", anchors.len() / 2)));
+        return Err(section
+            .error(line, format!("`num={num}` but `anchors` holds {} pairs", anchors.len() / 2)));
     }
     let (mask_line, mask) = section.list::<usize>("mask")?.unwrap_or((line, (0..num).collect()));
     let anchors = mask
         .iter()
         .map(|&index| {
-            (index < num)
-                .then(|| (anchors[2 * index], anchors[2 * index + 1]))
-                .ok_or_else(|| section.error(mask_line, format!("`mask` names anchor {index} of {num}")))
+            (index < num).then(|| (anchors[2 * index], anchors[2 * index + 1])).ok_or_else(|| {
+                section.error(mask_line, format!("`mask` names anchor {index} of {num}"))
+            })
         })
         .collect::<Result<Vec<_>>>()?;
     section.only("new_coords", "0")?;
     section.only("embedding_layer", "")?;
     let scale_x_y = match section.number::<f32>("scale_x_y")? {
         Some((line, scale)) if !(0.1..=10.0).contains(&scale) => {
-            return Err(section.error(line, format!("`scale_x_y` should be from 0.1 to 10, found {scale}")));
+            return Err(
+                section.error(line, format!("`scale_x_y` should be from 0.1 to 10, found {scale}"))
+            );
         }
         found => found.map_or(1.0, |(_, scale)| scale),
     };
@@ -449,8 +335,10 @@ fn yolo(section: &mut Section<'_>) -> Result<LayerKind> {
 mod tests {
     use super::*;
 
-    const SMALL: &str = "[net]\nwidth=96\nheight = 64\nmomentum=0.9\n\n[convolutional]\nfilters=16 # \
-        comment\nsize=3\nstride=1\npad=1\nbatch_normalize=1\nactivation=leaky\n[maxpool]\nsize=2\nstride=2\n[convolutional]\nfilters=21\nsize=1\nactivation=linear\n[yolo]\nclasses=2\nnum=6\nmask=3,4,5\nanchors=1,2, 3,4, 5,6, 7,8, 9,10, 11,12\n";
+    const SMALL: &str = "[net]\nwidth=96\nheight = 64\nmomentum=0.9\n\n[convolutional]\nfilters=16 \
+                         # \
+                         comment\nsize=3\nstride=1\npad=1\nbatch_normalize=1\nactivation=leaky\n[maxpool]\nsize=2\nstride=2\n[convolutional]\nfilters=21\nsize=1\nactivation=linear\n[yolo]\nclasses=2\nnum=6\nmask=3,4,5\nanchors=1,2, \
+                         3,4, 5,6, 7,8, 9,10, 11,12\n";
 
     fn parse(text: &str) -> Result<Cfg> {
         Cfg::parse(text, Path::new("small.cfg"))
@@ -467,7 +355,9 @@ mod tests {
             panic!("layer 0 is a convolution")
         };
         assert_eq!((padding, batch_normalize), (1, true));
-        let LayerKind::Yolo { anchors, .. } = &cfg.layers[3].kind else { panic!("layer 3 is a head") };
+        let LayerKind::Yolo { anchors, .. } = &cfg.layers[3].kind else {
+            panic!("layer 3 is a head")
+        };
         assert_eq!(anchors, &[(7.0, 8.0), (9.0, 10.0), (11.0, 12.0)]);
     }
 

@@ -1,6 +1,8 @@
-//! YOLO networks of the Darknet family, from version 3 on: from a letterboxed picture to labelled boxes.
+//! YOLO networks of the Darknet family, from version 3 on: from a letterboxed picture to labelled
+//! boxes.
 //!
-//! [`Darknet`] runs any YOLO network of the Darknet family from version 3 on. Knows nothing of emotions or maps.
+//! [`Darknet`] runs any YOLO network of the Darknet family from version 3 on. Knows nothing of
+//! emotions or maps.
 
 mod cfg;
 mod head;
@@ -20,8 +22,8 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
-/// What the header's count of training images is in weights made by `emocam models synthesize`: "SYNTH" in ASCII, about
-/// 358 thousand million images.
+/// What the header's count of training images is in weights made by `emocam models synthesize`:
+/// "SYNTH" in ASCII, about 358 thousand million images.
 pub(crate) const SYNTHESIZED_SEEN: i64 = 0x53_59_4e_54_48;
 
 /// One labelled box.
@@ -64,7 +66,8 @@ pub struct DarknetSettings {
     pub thresholds: Thresholds,
     /// Number format inside the network.
     pub precision: Precision,
-    /// Run on the picture's content alone, its sides rounded up to the network's stride, where the network allows it.
+    /// Run on the picture's content alone, its sides rounded up to the network's stride, where the
+    /// network allows it.
     pub rect: bool,
     /// How a picture is resized into the letterbox.
     pub filter: LetterboxFilter,
@@ -83,7 +86,8 @@ pub struct Darknet {
 }
 
 impl Darknet {
-    /// A detector from a `.cfg`, its `.weights` and the names of its classes, as many as the cfg has.
+    /// A detector from a `.cfg`, its `.weights` and the names of its classes, as many as the cfg
+    /// has.
     ///
     /// # Errors
     /// See [`DarknetNetwork::load`].
@@ -116,7 +120,8 @@ impl Darknet {
     /// The network could not be run.
     ///
     /// # Panics
-    /// When a picture's size is neither the input's nor made of whole strides: a mistake of the caller.
+    /// When a picture's size is neither the input's nor made of whole strides: a mistake of the
+    /// caller.
     pub fn detect(&self, pictures: &[&Rgb8]) -> Result<Vec<Vec<Detection>>> {
         let mut by_size: Vec<(Size, Vec<usize>)> = Vec::new();
         for (number, size) in pictures.iter().map(|picture| picture.size()).enumerate() {
@@ -129,7 +134,12 @@ impl Darknet {
         for (size, places) in by_size {
             let whole = |side: u32| self.stride.is_some_and(|stride| side.is_multiple_of(stride));
             let fits = size == self.input() || (whole(size.width) && whole(size.height));
-            assert!(fits, "a picture of {size} is none for a detector of {}, stride {:?}", self.input(), self.stride);
+            assert!(
+                fits,
+                "a picture of {size} is none for a detector of {}, stride {:?}",
+                self.input(),
+                self.stride
+            );
             let mut filled: Vec<&Rgb8> = places.iter().map(|&place| pictures[place]).collect();
             filled.resize(pictures.len(), filled[0]);
             for (place, detections) in places.into_iter().zip(self.detect_alike(&filled, size)?) {

@@ -5,8 +5,9 @@ use crate::image::BoundingBox;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::RangeInclusive;
 
-/// Greedy suppression per class: in order of falling confidence a box stays unless its IoU with a box of its class that
-/// stayed is over `iou`. Ties of confidence keep the order of `detections`. Returns what stays, by falling confidence.
+/// Greedy suppression per class: in order of falling confidence a box stays unless its IoU with a
+/// box of its class that stayed is over `iou`. Ties of confidence keep the order of `detections`.
+/// Returns what stays, by falling confidence.
 pub fn suppress(detections: Vec<Detection>, iou: f32) -> Vec<Detection> {
     suppress_by(detections, iou, |detection| detection.bounding_box)
 }
@@ -31,8 +32,9 @@ pub(in crate::regions) fn suppress_by(
     kept
 }
 
-/// The boxes of a class that stayed, found by where they are: many small ones that are far apart take no time. Boxes
-/// whose longer side is about as long, within a factor of two, share a grid of cells of that length.
+/// The boxes of a class that stayed, found by where they are: many small ones that are far apart
+/// take no time. Boxes whose longer side is about as long, within a factor of two, share a grid of
+/// cells of that length.
 #[derive(Debug, Default)]
 struct Rivals {
     /// By the logarithm of the cells' side.
@@ -70,7 +72,8 @@ impl Rivals {
         grid.all.push(own);
     }
 
-    /// Whether no rival's IoU with `own` is over `iou`, which is not negative: so boxes apart need no look.
+    /// Whether no rival's IoU with `own` is over `iou`, which is not negative: so boxes apart need
+    /// no look.
     fn all_within(&self, own: &BoundingBox, iou: f32) -> bool {
         let [x_min, y_min, x_max, y_max] = edges(own);
         let area = (x_max - x_min) * (y_max - y_min);
@@ -84,7 +87,9 @@ impl Rivals {
             let first = |edge: f64| ((edge - side) / side).floor() as i64;
             let last = |edge: f64| (edge / side).floor() as i64;
             let (columns, rows) = (first(x_min)..=last(x_max), first(y_min)..=last(y_max));
-            let count = |range: &RangeInclusive<i64>| range.end().saturating_sub(*range.start()).saturating_add(1);
+            let count = |range: &RangeInclusive<i64>| {
+                range.end().saturating_sub(*range.start()).saturating_add(1)
+            };
             let within = |rival: &BoundingBox| rival.iou(own) <= iou;
             if count(&columns).saturating_mul(count(&rows)) >= grid.all.len() as i64 {
                 return grid.all.iter().all(within);
@@ -111,7 +116,11 @@ mod tests {
     #[test]
     fn the_strongest_of_a_class_stays() {
         let kept = suppress(
-            vec![detection(1, 0.5, 0.0, 10.0), detection(1, 0.9, 1.0, 10.0), detection(2, 0.1, 0.0, 10.0)],
+            vec![
+                detection(1, 0.5, 0.0, 10.0),
+                detection(1, 0.9, 1.0, 10.0),
+                detection(2, 0.1, 0.0, 10.0),
+            ],
             0.45,
         );
         assert_eq!(kept, [detection(1, 0.9, 1.0, 10.0), detection(2, 0.1, 0.0, 10.0)]);
@@ -120,7 +129,11 @@ mod tests {
     #[test]
     fn a_suppressed_box_suppresses_nothing() {
         // b overlaps a and c; a and c are apart: b goes, c stays.
-        let (a, b, c) = (detection(0, 0.9, 0.0, 10.0), detection(0, 0.8, 6.0, 10.0), detection(0, 0.7, 12.0, 10.0));
+        let (a, b, c) = (
+            detection(0, 0.9, 0.0, 10.0),
+            detection(0, 0.8, 6.0, 10.0),
+            detection(0, 0.7, 12.0, 10.0),
+        );
         assert_eq!(suppress(vec![a, b, c], 0.2), [a, c]);
     }
 

@@ -1,4 +1,5 @@
-//! What an export says of itself: the JSON text that Ultralytics puts into the file's entry `config.txt`.
+//! What an export says of itself: the JSON text that Ultralytics puts into the file's entry
+//! `config.txt`.
 
 use crate::image::Size;
 use crate::names::check_names;
@@ -53,14 +54,13 @@ impl Export {
     /// Reads and checks the description in a file; `path` is for messages.
     ///
     /// # Errors
-    /// There is none, it is not what Ultralytics writes, or it describes something else than a plain detector of colour
-    /// pictures.
+    /// There is none, it is not what Ultralytics writes, or it describes something else than a
+    /// plain detector of colour pictures.
     pub(super) fn read(archive: &mut ScriptArchive, path: &Path) -> Result<Self> {
         let Some(text) = archive.extra(ENTRY)? else {
             let message = format!(
-                "has no {ENTRY}, which says the names of the classes and the size of the input: a detector is exported \
-                 by \
-                 Ultralytics' `model.export(format=\"torchscript\")`"
+                "has no {ENTRY}, which says the names of the classes and the size of the input: a \
+                 detector is exported by Ultralytics' `model.export(format=\"torchscript\")`"
             );
             return Err(Error::file(path, message));
         };
@@ -69,15 +69,17 @@ impl Export {
 
     /// Reads the text of the entry; the error is a sentence.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let written: Written =
-            serde_json::from_str(text).map_err(|error| format!("not as Ultralytics writes it: {error}"))?;
+        let written: Written = serde_json::from_str(text)
+            .map_err(|error| format!("not as Ultralytics writes it: {error}"))?;
         check_task(&written)?;
         if let Some(channels) = written.channels.filter(|&channels| channels != 3) {
             return Err(format!("the input should have 3 channels, found {channels}"));
         }
         let [height, width] = written.imgsz;
         if ![height, width].iter().all(|side| (1..=MAX_SIDE).contains(side)) {
-            return Err(format!("imgsz should be rows and columns from 1 to {MAX_SIDE}, found [{height}, {width}]"));
+            return Err(format!(
+                "imgsz should be rows and columns from 1 to {MAX_SIDE}, found [{height}, {width}]"
+            ));
         }
         let batch = written.batch.unwrap_or(1);
         if !(1..=MAX_BATCH).contains(&batch) {
@@ -95,8 +97,8 @@ fn check_task(written: &Written) -> Result<(), String> {
         Some("detect") => {}
         Some("segment") => {
             return Err(
-                "task is \"segment\": segmentation networks are not run here; write their masks to a file and give \
-                        that with --regions"
+                "task is \"segment\": segmentation networks are not run here; write their masks to \
+                 a file and give that with --regions"
                     .into(),
             );
         }
@@ -106,9 +108,8 @@ fn check_task(written: &Written) -> Result<(), String> {
     let inside = [("end2end", written.end2end), ("nms", written.args.nms)];
     match inside.into_iter().find(|(_, inside)| *inside == Some(true)) {
         Some((key, _)) => Err(format!(
-            "{key} is true: suppression lies inside the program, where no threshold reaches it; export the network \
-             again \
-             with neither nms nor end2end"
+            "{key} is true: suppression lies inside the program, where no threshold reaches it; \
+             export the network again with neither nms nor end2end"
         )),
         None => Ok(()),
     }
@@ -122,7 +123,11 @@ fn classes(names: BTreeMap<String, String>) -> Result<Vec<String>, String> {
         let index = key.parse::<usize>().ok().filter(|index| index.to_string() == key);
         match index.and_then(|index| classes.get_mut(index)) {
             Some(place) => *place = Some(name),
-            None => return Err(format!("names {count} classes, which should be numbered from 0 on; found {key:?}")),
+            None => {
+                return Err(format!(
+                    "names {count} classes, which should be numbered from 0 on; found {key:?}"
+                ));
+            }
         }
     }
     match classes.into_iter().collect::<Option<Vec<_>>>() {

@@ -1,5 +1,5 @@
-//! Against an independent reading of the same tiny networks (`scripts/reference/yolo_torchscript_small.py`), and files
-//! that are none.
+//! Against an independent reading of the same tiny networks
+//! (`scripts/reference/yolo_torchscript_small.py`), and files that are none.
 
 use super::*;
 use crate::files::sha256;
@@ -10,7 +10,8 @@ use std::io::Write;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// Differences from the reading in Python: none in practice; another processor's sums differ in the last digits.
+/// Differences from the reading in Python: none in practice; another processor's sums differ in the
+/// last digits.
 const TOLERANCE: f64 = 1e-5;
 
 #[derive(Deserialize)]
@@ -53,10 +54,15 @@ fn load(path: &Path) -> Result<YoloTorchScript> {
 /// The picture that `picture` in the script makes: every byte from its place alone.
 fn picture([width, height]: [u32; 2]) -> Picture {
     let byte = |x: u32, y: u32, channel: u32| {
-        let place = x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)).wrapping_add(channel * 977);
+        let place = x
+            .wrapping_mul(2_654_435_761)
+            .wrapping_add(y.wrapping_mul(40_503))
+            .wrapping_add(channel * 977);
         (place.wrapping_mul(place | 1) >> 24) as u8
     };
-    let data = (0..height).flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |c| byte(x, y, c)))).collect();
+    let data = (0..height)
+        .flat_map(|y| (0..width).flat_map(move |x| (0..3).map(move |c| byte(x, y, c))))
+        .collect();
     Rgb8::new(Size::new(width, height), data).into()
 }
 
@@ -86,8 +92,11 @@ fn boxes_are_those_of_an_independent_reading_alone_and_together() {
         let mut detector = load(&reference(name)).unwrap();
         assert_eq!((detector.batch, detector.export.input), (batch, Size::new(96, 64)));
         detector.batch = set;
-        let sights: Vec<Sight> =
-            expected.pictures.iter().map(|wanted| detector.view().sight(&picture(wanted.size))).collect();
+        let sights: Vec<Sight> = expected
+            .pictures
+            .iter()
+            .map(|wanted| detector.view().sight(&picture(wanted.size)))
+            .collect();
         let together = detector.locate(&sights.iter().collect::<Vec<_>>()).unwrap();
         let elsewhere = detector.on(Device::Cpu).unwrap();
         for ((sight, wanted), in_batch) in sights.iter().zip(&expected.pictures).zip(together) {
@@ -106,11 +115,17 @@ fn boxes_are_those_of_an_independent_reading_alone_and_together() {
 #[test]
 fn the_fixture_tests_what_it_should() {
     let (detector, expected) = (load(&reference("tiny.torchscript")).unwrap(), expected());
-    let pictures: Vec<Rgb8> =
-        expected.pictures.iter().map(|wanted| detector.view().sight(&picture(wanted.size)).pixels).collect();
+    let pictures: Vec<Rgb8> = expected
+        .pictures
+        .iter()
+        .map(|wanted| detector.view().sight(&picture(wanted.size)).pixels)
+        .collect();
     let all = BoxThresholds { confidence: 0.0, nms_iou: 1.0 };
-    let loose = YoloTorchScript::load(&reference("tiny.torchscript"), all, Precision::F32, Device::Cpu).unwrap();
-    let boxes: usize = loose.detect(&pictures.iter().collect::<Vec<_>>()).unwrap().iter().map(Vec::len).sum();
+    let loose =
+        YoloTorchScript::load(&reference("tiny.torchscript"), all, Precision::F32, Device::Cpu)
+            .unwrap();
+    let boxes: usize =
+        loose.detect(&pictures.iter().collect::<Vec<_>>()).unwrap().iter().map(Vec::len).sum();
     assert_eq!(boxes, 30 * pictures.len() - 11, "11 boxes have sides that are no numbers");
     let kept: usize = expected.pictures.iter().map(|picture| picture.detections.len()).sum();
     assert!(kept < boxes / 3 * 2, "{kept} of {boxes}");
@@ -142,7 +157,11 @@ fn with_config(folder: &Path, config: Option<&str>) -> PathBuf {
         if !name.ends_with("extra/config.txt") {
             copy.raw_copy_file(entry).unwrap();
         } else if let Some(config) = config {
-            copy.start_file(name, SimpleFileOptions::default().compression_method(CompressionMethod::Stored)).unwrap();
+            copy.start_file(
+                name,
+                SimpleFileOptions::default().compression_method(CompressionMethod::Stored),
+            )
+            .unwrap();
             copy.write_all(config.as_bytes()).unwrap();
         }
     }
@@ -164,20 +183,32 @@ fn files_that_are_no_exported_detector_are_refused_in_a_sentence() {
     let whole = std::fs::read(reference("tiny.torchscript")).unwrap();
     for length in [0, 100, whole.len() / 2, whole.len() - 1] {
         std::fs::write(&plain, &whole[..length]).unwrap();
-        assert!(load(&plain).is_err() && YoloTorchScript::classes_of(&plain).is_err(), "{length} bytes");
+        assert!(
+            load(&plain).is_err() && YoloTorchScript::classes_of(&plain).is_err(),
+            "{length} bytes"
+        );
     }
     refused(&with_config(folder.path(), None), "has no config.txt");
     refused(&with_config(folder.path(), Some("names: [a, b]")), "not as Ultralytics writes it");
 
-    let config = |imgsz: &str, names: &str| format!(r#"{{"task": "detect", "imgsz": {imgsz}, "names": {names}}}"#);
+    let config = |imgsz: &str, names: &str| {
+        format!(r#"{{"task": "detect", "imgsz": {imgsz}, "names": {names}}}"#)
+    };
     let three = r#"{"0": "a", "1": "b", "2": "c"}"#;
     let path = with_config(folder.path(), Some(&config("[64, 96]", three)));
     assert_eq!(load(&path).unwrap().classes(), ["a", "b", "c"]);
     let path = with_config(folder.path(), Some(&config("[64, 96]", r#"{"0": "a", "1": "b"}"#)));
     let message = refused(&path, "names 2 classes");
     assert!(message.contains("(1, 6, boxes)") && message.contains("[1, 7, 30]"), "{message}");
-    assert_eq!(YoloTorchScript::classes_of(&path).unwrap(), ["a", "b"], "names are read without the program");
-    refused(&with_config(folder.path(), Some(&config("[16, 16]", three))), "16 rows and 16 columns");
+    assert_eq!(
+        YoloTorchScript::classes_of(&path).unwrap(),
+        ["a", "b"],
+        "names are read without the program"
+    );
+    refused(
+        &with_config(folder.path(), Some(&config("[16, 16]", three))),
+        "16 rows and 16 columns",
+    );
 }
 
 #[test]
@@ -212,7 +243,8 @@ fn descriptions_of_something_else_are_refused() {
         ("640", r#"{"0": "a"}"#, "not as Ultralytics writes it"),
     ] {
         let sentence =
-            Export::parse(&format!(r#"{{"task": "detect", "imgsz": {imgsz}, "names": {names}}}"#)).unwrap_err();
+            Export::parse(&format!(r#"{{"task": "detect", "imgsz": {imgsz}, "names": {names}}}"#))
+                .unwrap_err();
         assert!(sentence.contains(phrase), "`{phrase}`: {sentence}");
     }
 }

@@ -14,7 +14,9 @@ use crate::train::fer::{FerLearner, IS_BACKBONE};
 use crate::train::first::FirstWeights;
 use crate::train::fitting::{Trained, TrainingConfig, TrainingRun};
 use crate::train::lessons::Showing;
-use crate::train::outcome::{Examination, Told, TrainingResult, WEIGHTS, known_result, label_weights, write_result};
+use crate::train::outcome::{
+    Examination, Told, TrainingResult, WEIGHTS, known_result, label_weights, write_result,
+};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -70,23 +72,29 @@ pub struct Adaptation<'a> {
 }
 
 impl Adaptation<'_> {
-    /// Adapts the network of a plan, or goes on with it, or reads what it came to; `None`: stopped before the end.
+    /// Adapts the network of a plan, or goes on with it, or reads what it came to; `None`: stopped
+    /// before the end.
     ///
     /// # Errors
-    /// The folder holds another training; files that cannot be read or written; a loss that is no number.
+    /// The folder holds another training; files that cannot be read or written; a loss that is no
+    /// number.
     pub fn run(&self, plan: &AdaptPlan, told: &mut dyn FnMut(Told)) -> Result<Option<AdaptResult>> {
         let folder = self.folder.join(&plan.name);
         let config = &TrainingConfig { seed: plan.seed, ..self.recipe.training.clone() };
         let discrepancy = &DiscrepancyConfig { kind: plan.kind, ..self.recipe.discrepancy.clone() };
         let fingerprint = self.fingerprint(plan, config, discrepancy)?;
-        if let Some(done) = known_result(&folder, &fingerprint, |result: &AdaptResult| &result.training.fingerprint)? {
+        if let Some(done) = known_result(&folder, &fingerprint, |result: &AdaptResult| {
+            &result.training.fingerprint
+        })? {
             return Ok(Some(done));
         }
         told(Told::Network(plan.name.clone()));
         let clock = std::time::Instant::now();
         let network = self.first(config.seed)?;
-        let fer = || FerLearner { network: &network, frozen_blocks: self.recipe.network.frozen_blocks };
-        let learner = AdaptLearner { fer: fer(), discrepancy, faces: self.domains.source.train.len() };
+        let fer =
+            || FerLearner { network: &network, frozen_blocks: self.recipe.network.frozen_blocks };
+        let learner =
+            AdaptLearner { fer: fer(), discrepancy, faces: self.domains.source.train.len() };
         let measured = self.showing(&network, config.batch, config.seed);
         let before = self.distances(&fer(), measured)?;
         let mut trained = Trained::default();
@@ -98,7 +106,9 @@ impl Adaptation<'_> {
         if plan.labelled.is_some() {
             let items = joined(self.domains);
             let mut counts = self.domains.source.training_counts();
-            labelled.iter().for_each(|&number| counts[self.domains.target.train[number].label] += 1);
+            labelled
+                .iter()
+                .for_each(|&number| counts[self.domains.target.train[number].label] += 1);
             let shares = Shares::new(
                 config.batch,
                 count,
@@ -114,7 +124,10 @@ impl Adaptation<'_> {
                 lessons: &lessons,
                 validation: &validation,
                 config,
-                label_weights: config.class_weights.then(|| label_weights(&counts, self.device)).transpose()?,
+                label_weights: config
+                    .class_weights
+                    .then(|| label_weights(&counts, self.device))
+                    .transpose()?,
                 folder: &folder,
                 fingerprint: &fingerprint,
                 stop: self.stop,
@@ -134,9 +147,14 @@ impl Adaptation<'_> {
             title: if plan.name.is_empty() { "emotions of pictures" } else { &plan.name },
         };
         let training = examination.run(trained)?;
-        let after = if plan.labelled.is_some() { self.distances(&fer(), measured)? } else { before.clone() };
+        let after = if plan.labelled.is_some() {
+            self.distances(&fer(), measured)?
+        } else {
+            before.clone()
+        };
         network.save(&folder.join(WEIGHTS))?;
-        let training = TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..training };
+        let training =
+            TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..training };
         let discrepancy = plan.kind.name().into();
         let result = AdaptResult { training, discrepancy, labelled: count, before, after };
         write_result(&folder, &result)?;
@@ -152,23 +170,27 @@ impl Adaptation<'_> {
 
     /// How far the domains lie apart on pictures that nothing is learnt from.
     fn distances(&self, learner: &FerLearner<'_>, measured: Showing) -> Result<Vec<LayerDistance>> {
-        let items = [&self.domains.source.test, &self.domains.target.test].map(|items| sample(items));
-        let [source, target] = items.each_ref().map(|items| measured.lessons(items, &Augmentation::NONE));
+        let items =
+            [&self.domains.source.test, &self.domains.target.test].map(|items| sample(items));
+        let [source, target] =
+            items.each_ref().map(|items| measured.lessons(items, &Augmentation::NONE));
         distances(learner, &self.recipe.discrepancy.layers, [&source, &target], measured.seed)
     }
 
-    /// The network of facial expressions with the target's labels: an emotion's row of the last layer is the mean of
-    /// those of the expressions that stand for it, and random where none does.
+    /// The network of facial expressions with the target's labels: an emotion's row of the last
+    /// layer is the mean of those of the expressions that stand for it, and random where none does.
     fn first(&self, seed: u64) -> Result<FerNet> {
         let card = Card::beside(self.initial)?;
         if card.architecture != Architecture::FerNet {
             return Err(Error::file(
                 self.initial,
-                "is no network of facial expressions with its card: name the model.safetensors of emocam train fer",
+                "is no network of facial expressions with its card: name the model.safetensors of \
+                 emocam train fer",
             ));
         }
         let known = |label: &String| self.domains.map.iter().any(|(name, _)| name == label);
-        if let Some(missing) = self.domains.map.iter().find(|(name, _)| !card.labels.contains(name)) {
+        if let Some(missing) = self.domains.map.iter().find(|(name, _)| !card.labels.contains(name))
+        {
             return Err(Error::file(
                 &Card::path_beside(self.initial),
                 format!(
@@ -193,31 +215,43 @@ impl Adaptation<'_> {
             let mapped = self.mapped(&array, &card.labels, |shape| source.values_of(&name, shape));
             source.set(&name, self.initial, mapped);
         }
-        FerNet::build(Card { labels: self.domains.target.labels.clone(), ..card }, &mut source, self.device)
+        FerNet::build(
+            Card { labels: self.domains.target.labels.clone(), ..card },
+            &mut source,
+            self.device,
+        )
     }
 
     /// Rows of the last layer for the target's labels, from those for the `expressions`.
-    fn mapped(&self, array: &Array, expressions: &[String], random: impl Fn(&[i64]) -> Vec<f32>) -> Array {
+    fn mapped(
+        &self,
+        array: &Array,
+        expressions: &[String],
+        random: impl Fn(&[i64]) -> Vec<f32>,
+    ) -> Array {
         let labels = self.domains.target.labels.len();
         let width: usize = array.shape.iter().skip(1).product();
-        let shape: Vec<usize> = [labels].into_iter().chain(array.shape.iter().skip(1).copied()).collect();
+        let shape: Vec<usize> =
+            [labels].into_iter().chain(array.shape.iter().skip(1).copied()).collect();
         let mut values = random(&shape.iter().map(|&side| side as i64).collect::<Vec<_>>());
         for label in 0..labels {
             let stands = |name: &String| self.domains.map.contains(&(name.clone(), Some(label)));
             let standing = expressions.iter().enumerate().filter(|(_, name)| stands(name));
-            let rows: Vec<&[f32]> = standing.map(|(row, _)| &array.values[row * width..(row + 1) * width]).collect();
+            let rows: Vec<&[f32]> =
+                standing.map(|(row, _)| &array.values[row * width..(row + 1) * width]).collect();
             if rows.is_empty() {
                 continue;
             }
-            for (column, value) in values[label * width..(label + 1) * width].iter_mut().enumerate() {
+            for (column, value) in values[label * width..(label + 1) * width].iter_mut().enumerate()
+            {
                 *value = rows.iter().map(|row| row[column]).sum::<f32>() / rows.len() as f32;
             }
         }
         Array { shape, values }
     }
 
-    /// What must be the same for a training to go on: plan, recipe, pictures of both domains, and the network it begins
-    /// from.
+    /// What must be the same for a training to go on: plan, recipe, pictures of both domains, and
+    /// the network it begins from.
     fn fingerprint(
         &self,
         plan: &AdaptPlan,
@@ -225,7 +259,8 @@ impl Adaptation<'_> {
         discrepancy: &DiscrepancyConfig,
     ) -> Result<String> {
         let AdaptRecipe { network, augmentation, .. } = self.recipe;
-        let mut text = format!("{plan:?}\n{config:?}\n{discrepancy:?}\n{network:?}\n{augmentation:?}\n");
+        let mut text =
+            format!("{plan:?}\n{config:?}\n{discrepancy:?}\n{network:?}\n{augmentation:?}\n");
         text.push_str(&format!("{:?}\n", self.domains.map));
         text.push_str(&self.domains.source.digest());
         text.push_str(&self.domains.target.digest());

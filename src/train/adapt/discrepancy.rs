@@ -1,7 +1,8 @@
 //! How far two sets of features lie apart, as numbers that a gradient makes small.
 //!
-//! The discrepancy loss of Kumar & Raman is not published. Offered here, as our choice: the multi-kernel maximum mean
-//! discrepancy (Gretton et al. 2012; Long et al. 2015) and CORAL (Sun & Saenko 2016).
+//! The discrepancy loss of Kumar & Raman is not published. Offered here, as our choice: the
+//! multi-kernel maximum mean discrepancy (Gretton et al. 2012; Long et al. 2015) and CORAL (Sun &
+//! Saenko 2016).
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
@@ -25,10 +26,11 @@ const BANDWIDTHS: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
 /// The squared distance below which features count as equal.
 const LEAST_BANDWIDTH: f64 = 1e-12;
 
-/// The unbiased estimate of the squared maximum mean discrepancy (Gretton et al. 2012, equation 3) of the rows of
-/// `source` (n, features) and `target` (m, features), n and m at least 2: a single number, around 0 where both are of
-/// one distribution, with gradients. The kernel is the mean of exp(-d^2 / (b median)) over the bandwidths b; d^2 is the
-/// squared distance, its median is over all pairs of rows of both and taken as a constant.
+/// The unbiased estimate of the squared maximum mean discrepancy (Gretton et al. 2012, equation 3)
+/// of the rows of `source` (n, features) and `target` (m, features), n and m at least 2: a single
+/// number, around 0 where both are of one distribution, with gradients. The kernel is the mean of
+/// exp(-d^2 / (b median)) over the bandwidths b; d^2 is the squared distance, its median is over
+/// all pairs of rows of both and taken as a constant.
 ///
 /// # Errors
 /// No memory.
@@ -36,35 +38,49 @@ pub fn mmd(source: &Tensor, target: &Tensor) -> Result<Tensor, TchError> {
     let (n, m) = (source.size()[0], target.size()[0]);
     let rows = Tensor::f_cat(&[source, target], 0)?;
     // Distances do not change by it, but the differences of large squares below lose fewer digits.
-    let rows = rows.f_sub(&rows.f_detach()?.f_mean_dim([0_i64].as_slice(), true, rows.kind())?)?;
+    let rows =
+        rows.f_sub(&rows.f_detach()?.f_mean_dim([0_i64].as_slice(), true, rows.kind())?)?;
     let squares = rows.f_square()?.f_sum_dim_intlist([1_i64].as_slice(), true, rows.kind())?;
     let products = rows.f_matmul(&rows.f_transpose(0, 1)?)?;
-    let distances =
-        squares.f_add(&squares.f_transpose(0, 1)?)?.f_sub(&products.f_mul_scalar(2.0)?)?.f_clamp_min(0.0)?;
+    let distances = squares
+        .f_add(&squares.f_transpose(0, 1)?)?
+        .f_sub(&products.f_mul_scalar(2.0)?)?
+        .f_clamp_min(0.0)?;
     let median = median_of_pairs(&distances)?.max(LEAST_BANDWIDTH);
     let kernels = BANDWIDTHS.map(|bandwidth| distances.f_div_scalar(-bandwidth * median)?.f_exp());
     let kernels = kernels.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let kernel = Tensor::f_stack(&kernels, 0)?.f_mean_dim([0_i64].as_slice(), false, rows.kind())?;
+    let kernel =
+        Tensor::f_stack(&kernels, 0)?.f_mean_dim([0_i64].as_slice(), false, rows.kind())?;
     let within = |first: i64, count: i64| {
         let block = kernel.f_narrow(0, first, count)?.f_narrow(1, first, count)?;
         // A row's kernel with itself is no estimate of anything.
-        block.f_sum(rows.kind())?.f_sub(&block.f_trace()?)?.f_div_scalar((count * (count - 1)) as f64)
+        block
+            .f_sum(rows.kind())?
+            .f_sub(&block.f_trace()?)?
+            .f_div_scalar((count * (count - 1)) as f64)
     };
     let across = kernel.f_narrow(0, 0, n)?.f_narrow(1, n, m)?.f_mean(rows.kind())?;
     within(0, n)?.f_add(&within(n, m)?)?.f_sub(&across.f_mul_scalar(2.0)?)
 }
 
-/// The median over all pairs of two different rows, of an even number the lower one; without gradients.
+/// The median over all pairs of two different rows, of an even number the lower one; without
+/// gradients.
 fn median_of_pairs(distances: &Tensor) -> Result<f64, TchError> {
     let _no_grad = tch::no_grad_guard();
     let count = distances.size()[0];
     let pairs = Tensor::f_triu_indices(count, count, 1, (Kind::Int64, distances.device()))?;
     let place = pairs.f_select(0, 0)?.f_mul_scalar(count)?.f_add(&pairs.f_select(0, 1)?)?;
-    distances.f_detach()?.f_flatten(0, 1)?.f_index_select(0, &place)?.f_median()?.f_double_value(&[])
+    distances
+        .f_detach()?
+        .f_flatten(0, 1)?
+        .f_index_select(0, &place)?
+        .f_median()?
+        .f_double_value(&[])
 }
 
-/// CORAL (Sun & Saenko 2016, equation 1): the squared Frobenius distance of the covariances of the rows of `source`
-/// (n, features) and `target` (m, features), over four times the square of the number of features; n and m at least 2.
+/// CORAL (Sun & Saenko 2016, equation 1): the squared Frobenius distance of the covariances of the
+/// rows of `source` (n, features) and `target` (m, features), over four times the square of the
+/// number of features; n and m at least 2.
 ///
 /// # Errors
 /// No memory.
@@ -79,8 +95,8 @@ pub fn coral(source: &Tensor, target: &Tensor) -> Result<Tensor, TchError> {
 }
 
 impl DiscrepancyKind {
-    /// The distance of the rows of both, a single number; `None` without a distance, or where one has fewer than two
-    /// rows.
+    /// The distance of the rows of both, a single number; `None` without a distance, or where one
+    /// has fewer than two rows.
     ///
     /// # Errors
     /// No memory.

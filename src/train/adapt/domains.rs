@@ -1,4 +1,5 @@
-//! The two domains: faces whose expressions stand for emotions, and pictures of which some have a label.
+//! The two domains: faces whose expressions stand for emotions, and pictures of which some have a
+//! label.
 
 use super::discrepancy::DiscrepancyKind;
 use super::recipe::ComparedLayer;
@@ -43,9 +44,10 @@ impl FromStr for Labelled {
         match text {
             "all" => Ok(Self::All),
             "none" => Ok(Self::Some(0)),
-            number => {
-                number.parse().map(Self::Some).map_err(|_| format!("expected all, none or a number, found {text}"))
-            }
+            number => number
+                .parse()
+                .map(Self::Some)
+                .map_err(|_| format!("expected all, none or a number, found {text}")),
         }
     }
 }
@@ -53,17 +55,19 @@ impl FromStr for Labelled {
 /// Faces and pictures, with one set of labels.
 #[derive(Debug, Clone)]
 pub struct TwoDomains {
-    /// Faces; their labels are indices among the target's. Those whose expression stands for no emotion are left out.
+    /// Faces; their labels are indices among the target's. Those whose expression stands for no
+    /// emotion are left out.
     pub source: Divided,
     /// Pictures.
     pub target: Divided,
-    /// Each label of the source with the index of the target's label that it stands for; `None`: it stands for none.
+    /// Each label of the source with the index of the target's label that it stands for; `None`: it
+    /// stands for none.
     pub map: Vec<(String, Option<usize>)>,
 }
 
 impl TwoDomains {
-    /// `source` with its labels brought to those of `target` by the map in `file`, or by their names where there is
-    /// none.
+    /// `source` with its labels brought to those of `target` by the map in `file`, or by their
+    /// names where there is none.
     ///
     /// # Errors
     /// The map cannot be read, or maps to a label that the target does not have; no label is left.
@@ -75,13 +79,17 @@ impl TwoDomains {
             let place = target.labels.iter().position(|known| known == name);
             if let (Some(file), None, false) = (file, place, name.is_empty()) {
                 let known = target.labels.join(", ");
-                return Err(Error::file(file, format!("`{label}` is mapped to `{name}`; the target has {known}")));
+                return Err(Error::file(
+                    file,
+                    format!("`{label}` is mapped to `{name}`; the target has {known}"),
+                ));
             }
             map.push((label.clone(), place));
         }
         if map.iter().all(|(_, place)| place.is_none()) {
             return Err(Error::Setting(format!(
-                "no label of the source ({}) is one of the target's ({}): map them with --label-map",
+                "no label of the source ({}) is one of the target's ({}): map them with \
+                 --label-map",
                 source.labels.join(", "),
                 target.labels.join(", ")
             )));
@@ -94,13 +102,15 @@ impl TwoDomains {
         let labels = target.labels.clone();
         let (train, validation, test) = (mapped(train), mapped(validation), mapped(test));
         if train.is_empty() || test.is_empty() {
-            return Err(Error::Setting("no face is left whose expression stands for an emotion of the target".into()));
+            return Err(Error::Setting(
+                "no face is left whose expression stands for an emotion of the target".into(),
+            ));
         }
         Ok(Self { source: Divided { labels, train, validation, test, failures }, target, map })
     }
 
-    /// Numbers of the target's pictures to learn from that have a label: of every label as many as its share, drawn by
-    /// the seed.
+    /// Numbers of the target's pictures to learn from that have a label: of every label as many as
+    /// its share, drawn by the seed.
     ///
     /// # Errors
     /// There are not so many.
@@ -115,7 +125,8 @@ impl TwoDomains {
         }
         let mut order: Vec<usize> = (0..items.len()).collect();
         Random::of_text(seed, "labelled").shuffle(&mut order);
-        // The places of every label's pictures are spread evenly over (0, 1): the first ones of all are a fair sample.
+        // The places of every label's pictures are spread evenly over (0, 1): the first ones of all
+        // are a fair sample.
         let counts = self.target.training_counts();
         let mut seen = vec![0_usize; counts.len()];
         let mut placed: Vec<(f64, usize)> = Vec::new();
@@ -161,12 +172,18 @@ pub(super) fn distances(
     let (source, target) = (features(learner, layers, source)?, features(learner, layers, target)?);
     let mut distances = Vec::new();
     for ((layer, source), target) in layers.iter().zip(source).zip(target) {
-        let numbers =
-            || DiscrepancyKind::Mmd.distance(&source, &target)?.map(|one| one.f_double_value(&[])).transpose();
+        let numbers = || {
+            DiscrepancyKind::Mmd
+                .distance(&source, &target)?
+                .map(|one| one.f_double_value(&[]))
+                .transpose()
+        };
         let mmd = numbers().map_err(Error::torch("measuring the domains' distance"))?;
         let accuracy = domain_accuracy(&as_rows(&source)?, &as_rows(&target)?, seed);
         let (Some(mmd), Some(domain_accuracy)) = (mmd, accuracy) else {
-            return Err(Error::Setting("each domain needs five pictures or more to measure with".into()));
+            return Err(Error::Setting(
+                "each domain needs five pictures or more to measure with".into(),
+            ));
         };
         distances.push(LayerDistance { layer: layer.name().into(), domain_accuracy, mmd });
     }
@@ -174,7 +191,11 @@ pub(super) fn distances(
 }
 
 /// Features (pictures, numbers), one tensor a layer.
-fn features(learner: &FerLearner<'_>, layers: &[ComparedLayer], lessons: &dyn Lessons) -> Result<Vec<Tensor>> {
+fn features(
+    learner: &FerLearner<'_>,
+    layers: &[ComparedLayer],
+    lessons: &dyn Lessons,
+) -> Result<Vec<Tensor>> {
     let network: &FerNet = learner.network;
     let mut parts: Vec<Vec<Tensor>> = layers.iter().map(|_| Vec::new()).collect();
     lessons.in_order(&mut |batch| {
@@ -189,7 +210,9 @@ fn features(learner: &FerLearner<'_>, layers: &[ComparedLayer], lessons: &dyn Le
         Ok(())
     })?;
     if parts.iter().any(Vec::is_empty) {
-        return Err(Error::Setting("none of a domain's pictures to measure with can be read".into()));
+        return Err(Error::Setting(
+            "none of a domain's pictures to measure with can be read".into(),
+        ));
     }
     let joined = parts.iter().map(|parts| Tensor::f_cat(parts, 0)).collect::<Result<_, _>>();
     joined.map_err(Error::torch("keeping features"))
@@ -200,8 +223,11 @@ fn as_rows(features: &Tensor) -> Result<Array2<f32>> {
     let values = features
         .f_to_kind(Kind::Float)
         .and_then(|features| {
-            Vec::<f32>::try_from(&features.f_to_device(tch::Device::Cpu)?.f_contiguous()?.f_flatten(0, -1)?)
+            Vec::<f32>::try_from(
+                &features.f_to_device(tch::Device::Cpu)?.f_contiguous()?.f_flatten(0, -1)?,
+            )
         })
         .map_err(Error::torch("reading features"))?;
-    Ok(Array2::from_shape_vec((size[0] as usize, size[1] as usize), values).expect("a tensor of this size"))
+    Ok(Array2::from_shape_vec((size[0] as usize, size[1] as usize), values)
+        .expect("a tensor of this size"))
 }

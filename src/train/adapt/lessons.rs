@@ -1,4 +1,5 @@
-//! Batches of both domains: half faces, half pictures, of which half have a label where only some have.
+//! Batches of both domains: half faces, half pictures, of which half have a label where only some
+//! have.
 
 use super::domains::TwoDomains;
 use super::recipe::{ComparedLayer, DiscrepancyConfig};
@@ -30,9 +31,9 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Of a batch of `batch`, where so many pictures have a label and so many have none. Half are faces; where some
-    /// pictures have a label and some have none, a quarter each, and pictures without one are there only where they are
-    /// `compared`.
+    /// Of a batch of `batch`, where so many pictures have a label and so many have none. Half are
+    /// faces; where some pictures have a label and some have none, a quarter each, and pictures
+    /// without one are there only where they are `compared`.
     pub(super) fn new(batch: usize, labelled: usize, unlabelled: usize, compared: bool) -> Self {
         let half = batch / 2;
         let quarter = half / 2;
@@ -41,7 +42,11 @@ impl Shares {
             (true, false) => (half, 0),
             (false, _) => (0, half),
         };
-        Self { source: batch - half, labelled: with, unlabelled: if compared { without } else { 0 } }
+        Self {
+            source: batch - half,
+            labelled: with,
+            unlabelled: if compared { without } else { 0 },
+        }
     }
 
     /// All of a batch.
@@ -50,8 +55,8 @@ impl Shares {
     }
 }
 
-/// Faces and pictures as they are shown. An epoch shows every face once; pictures go on where the last epoch ended, in
-/// an order that is drawn anew whenever all have been shown.
+/// Faces and pictures as they are shown. An epoch shows every face once; pictures go on where the
+/// last epoch ended, in an order that is drawn anew whenever all have been shown.
 #[derive(Debug)]
 pub(super) struct TwoDomainLessons<'a> {
     /// All faces, then all pictures; its batch is that of all shares.
@@ -68,27 +73,34 @@ impl TwoDomainLessons<'_> {
     /// Numbers of all that is shown in an epoch, batch after batch.
     fn order(&self, epoch: u64) -> Vec<usize> {
         let feed: &Feed<'_> = &self.pictures.feed;
-        let (labelled, unlabelled): (Vec<usize>, Vec<usize>) =
-            (self.faces..feed.items.len()).partition(|number| self.labelled.contains(&(number - self.faces)));
+        let (labelled, unlabelled): (Vec<usize>, Vec<usize>) = (self.faces..feed.items.len())
+            .partition(|number| self.labelled.contains(&(number - self.faces)));
         let steps = self.batches() as usize;
-        let stream = |name, numbers, count| Endless { numbers, name, seed: feed.seed }.taken(epoch - 1, steps * count);
+        let stream = |name, numbers, count| {
+            Endless { numbers, name, seed: feed.seed }.taken(epoch - 1, steps * count)
+        };
         let Shares { source, labelled: with, unlabelled: without } = self.shares;
         let streams = [
             (stream("faces", (0..self.faces).collect(), source), source),
             (stream("labelled", labelled, with), with),
             (stream("unlabelled", unlabelled, without), without),
         ];
-        let batch =
-            |step: usize| streams.iter().flat_map(move |(taken, count)| &taken[step * count..(step + 1) * count]);
+        let batch = |step: usize| {
+            streams.iter().flat_map(move |(taken, count)| &taken[step * count..(step + 1) * count])
+        };
         (0..steps).flat_map(batch).copied().collect()
     }
 
     /// Pictures whose labels are not to be known have none.
     fn hidden(&self, mut batch: Batch) -> Result<Batch> {
-        let unknown = |number: &usize| *number >= self.faces && !self.labelled.contains(&(number - self.faces));
+        let unknown = |number: &usize| {
+            *number >= self.faces && !self.labelled.contains(&(number - self.faces))
+        };
         let unknown: Vec<bool> = batch.numbers.iter().map(unknown).collect();
         batch.labels = Tensor::f_from_slice(&unknown)
-            .and_then(|unknown| batch.labels.f_masked_fill(&unknown.f_to_device(batch.labels.device())?, UNLABELLED))
+            .and_then(|unknown| {
+                batch.labels.f_masked_fill(&unknown.f_to_device(batch.labels.device())?, UNLABELLED)
+            })
             .map_err(Error::torch("hiding labels"))?;
         Ok(batch)
     }
@@ -101,7 +113,9 @@ impl Lessons for TwoDomainLessons<'_> {
 
     fn epoch(&self, epoch: u64, take: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()> {
         let order = self.order(epoch);
-        self.pictures.feed.epoch_in(epoch, &order, |_, shown| take(self.hidden(self.pictures.batch(shown)?)?))
+        self.pictures
+            .feed
+            .epoch_in(epoch, &order, |_, shown| take(self.hidden(self.pictures.batch(shown)?)?))
     }
 
     fn in_order(&self, take: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()> {
@@ -127,7 +141,8 @@ impl Endless {
         let mut place = part as usize * count;
         while taken.len() < count {
             let mut pass = self.numbers.clone();
-            Random::of_text(self.seed, &format!("{}/{}", self.name, place / length)).shuffle(&mut pass);
+            Random::of_text(self.seed, &format!("{}/{}", self.name, place / length))
+                .shuffle(&mut pass);
             let rest = &pass[place % length..];
             let more = rest.len().min(count - taken.len());
             taken.extend(&rest[..more]);
@@ -156,7 +171,10 @@ impl AdaptLearner<'_> {
         numbers: &[usize],
     ) -> Result<Option<Tensor>, TchError> {
         let rows = |of_source: bool| {
-            let places = numbers.iter().enumerate().filter(|&(_, &number)| (number < self.faces) == of_source);
+            let places = numbers
+                .iter()
+                .enumerate()
+                .filter(|&(_, &number)| (number < self.faces) == of_source);
             let places: Vec<i64> = places.map(|(place, _)| place as i64).collect();
             Tensor::f_from_slice(&places)?.f_to_device(all.logits.device())
         };
@@ -166,8 +184,16 @@ impl AdaptLearner<'_> {
             let select = |rows: &Tensor| features.f_index_select(0, rows);
             self.discrepancy.kind.distance(&select(&source)?, &select(&target)?)
         };
-        let terms = self.discrepancy.layers.iter().map(distance).collect::<Result<Option<Vec<Tensor>>, _>>()?;
-        terms.filter(|terms| !terms.is_empty()).map(|terms| Tensor::f_stack(&terms, 0)?.f_sum(None)).transpose()
+        let terms = self
+            .discrepancy
+            .layers
+            .iter()
+            .map(distance)
+            .collect::<Result<Option<Vec<Tensor>>, _>>()?;
+        terms
+            .filter(|terms| !terms.is_empty())
+            .map(|terms| Tensor::f_stack(&terms, 0)?.f_sum(None))
+            .transpose()
     }
 }
 

@@ -153,8 +153,9 @@ impl AdaptRecipe {
     /// # Errors
     /// The file cannot be read, or has a key or value that is not known.
     pub fn load(file: &Path) -> Result<Self> {
-        let mut recipe: Self = toml::from_str(&read_text(file)?)
-            .map_err(|error| Error::file(file, format!("not a recipe of an adaptation: {error}")))?;
+        let mut recipe: Self = toml::from_str(&read_text(file)?).map_err(|error| {
+            Error::file(file, format!("not a recipe of an adaptation: {error}"))
+        })?;
         relative_to(file, [&mut recipe.source.split.files, &mut recipe.target.split.files]);
         recipe.check()?;
         Ok(recipe)
@@ -171,17 +172,20 @@ impl AdaptRecipe {
         let refuse = |message: String| Err(Error::Setting(message));
         let DiscrepancyConfig { layers, weight, warm_up, .. } = &self.discrepancy;
         if layers.is_empty() {
-            return refuse("[discrepancy] layers should name a layer or more: sum, hidden1, hidden2".into());
+            return refuse(
+                "[discrepancy] layers should name a layer or more: sum, hidden1, hidden2".into(),
+            );
         }
         if !(weight.is_finite() && *weight >= 0.0 && (0.0..=1.0).contains(warm_up)) {
             return refuse(format!(
-                "[discrepancy] weight should be 0 or more and warm_up from 0 to 1, found {weight} and {warm_up}"
+                "[discrepancy] weight should be 0 or more and warm_up from 0 to 1, found {weight} \
+                 and {warm_up}"
             ));
         }
         if self.training.batch < 8 {
             return refuse(format!(
-                "[training] batch should be at least 8: half of it are faces, a quarter pictures with a label; found \
-                 {}",
+                "[training] batch should be at least 8: half of it are faces, a quarter pictures \
+                 with a label; found {}",
                 self.training.batch
             ));
         }
@@ -192,7 +196,9 @@ impl AdaptRecipe {
         let twice = (1..labelled.len()).any(|place| labelled[..place].contains(&labelled[place]))
             || (1..kinds.len()).any(|place| kinds[..place].contains(&kinds[place]));
         match twice {
-            true => refuse("[study] labelled and kinds should name each number and each distance once".into()),
+            true => refuse(
+                "[study] labelled and kinds should name each number and each distance once".into(),
+            ),
             false => Ok(()),
         }
     }

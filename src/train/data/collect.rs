@@ -17,12 +17,13 @@ use std::sync::Arc;
 pub struct DataConfig {
     /// Where a picture's label stands.
     pub labels_from: LabelsFrom,
-    /// Of `labels_from = "pattern"`: a regular expression over the path, whose first group is the label.
+    /// Of `labels_from = "pattern"`: a regular expression over the path, whose first group is the
+    /// label.
     pub pattern: String,
     /// The labels in the order of the outputs; empty: those that occur, in alphabetical order.
     pub labels: Vec<String>,
-    /// Keep pictures in memory as they enter the network, where nothing is cut out of them: each is read once, and
-    /// takes its input's bytes (150 kB at 224 x 224).
+    /// Keep pictures in memory as they enter the network, where nothing is cut out of them: each is
+    /// read once, and takes its input's bytes (150 kB at 224 x 224).
     pub keep: bool,
 }
 
@@ -44,15 +45,17 @@ pub enum LabelsFrom {
 /// A picture and its label.
 type Named = (Source, String);
 
-/// The labelled pictures below `roots` (what [`find`] takes: folders, tars, lists), or those of one CSV file with the
-/// columns `path` (relative to the file) and `label`, or `emotion` and `pixels` (FER-2013). Labels are in alphabetical
-/// order, unless they are named.
+/// The labelled pictures below `roots` (what [`find`] takes: folders, tars, lists), or those of one
+/// CSV file with the columns `path` (relative to the file) and `label`, or `emotion` and `pixels`
+/// (FER-2013). Labels are in alphabetical order, unless they are named.
 ///
 /// # Errors
-/// No picture; a root or table that cannot be read; a label that is not among those named, or one of them without a
-/// picture.
+/// No picture; a root or table that cannot be read; a label that is not among those named, or one
+/// of them without a picture.
 pub fn collect(roots: &[PathBuf], config: &DataConfig) -> Result<DataSet> {
-    let is_table = |root: &PathBuf| root.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+    let is_table = |root: &PathBuf| {
+        root.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+    };
     let mut uses = BTreeMap::new();
     let (pictures, failures) = match roots {
         [table] if is_table(table) && pixels::has_pixels(table)? => {
@@ -69,10 +72,16 @@ pub fn collect(roots: &[PathBuf], config: &DataConfig) -> Result<DataSet> {
         _ => as_pictures(below(find(roots)?, config)?),
     };
     let known: Vec<String> = match config.labels.as_slice() {
-        [] => pictures.iter().map(|(_, label, _)| label.clone()).collect::<BTreeSet<_>>().into_iter().collect(),
+        [] => pictures
+            .iter()
+            .map(|(_, label, _)| label.clone())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
         labels => labels.to_vec(),
     };
-    let index: BTreeMap<&str, usize> = known.iter().enumerate().map(|(place, label)| (label.as_str(), place)).collect();
+    let index: BTreeMap<&str, usize> =
+        known.iter().enumerate().map(|(place, label)| (label.as_str(), place)).collect();
     let mut items = Vec::new();
     for (path, label, place) in pictures {
         let Some(&label) = index.get(label.as_str()) else {
@@ -89,8 +98,11 @@ pub fn collect(roots: &[PathBuf], config: &DataConfig) -> Result<DataSet> {
 }
 
 /// Files as pictures: path, label and place.
-fn as_pictures((named, failures): (Vec<Named>, Vec<Failure>)) -> (Vec<(String, String, Place)>, Vec<Failure>) {
-    let picture = |(source, label): Named| (source.path.clone(), label, Place::File(Arc::new(source)));
+fn as_pictures(
+    (named, failures): (Vec<Named>, Vec<Failure>),
+) -> (Vec<(String, String, Place)>, Vec<Failure>) {
+    let picture =
+        |(source, label): Named| (source.path.clone(), label, Place::File(Arc::new(source)));
     (named.into_iter().map(picture).collect(), failures)
 }
 
@@ -99,15 +111,18 @@ fn check(labels: &[String], items: &[LabelledPicture], roots: &[PathBuf]) -> Res
     if items.is_empty() {
         return Err(Error::file(
             place,
-            "no labelled picture: expected a folder for each label, files named LABEL_NUMBER.jpg, or a CSV file with \
-             the columns path and label",
+            "no labelled picture: expected a folder for each label, files named LABEL_NUMBER.jpg, \
+             or a CSV file with the columns path and label",
         ));
     }
     let found: BTreeSet<usize> = items.iter().map(|item| item.label).collect();
     match (0..labels.len()).find(|label| !found.contains(label)) {
         Some(label) => Err(Error::file(
             place,
-            format!("the label `{}` has no picture: leave it out of `labels`, or add pictures of it", labels[label]),
+            format!(
+                "the label `{}` has no picture: leave it out of `labels`, or add pictures of it",
+                labels[label]
+            ),
         )),
         None if labels.len() < 2 => Err(Error::file(
             place,
@@ -123,9 +138,13 @@ fn check(labels: &[String], items: &[LabelledPicture], roots: &[PathBuf]) -> Res
 /// A pattern that is none.
 fn below(corpus: Corpus, config: &DataConfig) -> Result<(Vec<Named>, Vec<Failure>)> {
     let pattern = config.compiled_pattern()?;
-    let failure = |path: &str, cause: String| Failure { path: path.into(), stage: "find".into(), cause };
-    let mut failures: Vec<Failure> =
-        corpus.problems.iter().map(|problem| failure(&problem.path, problem.cause.clone())).collect();
+    let failure =
+        |path: &str, cause: String| Failure { path: path.into(), stage: "find".into(), cause };
+    let mut failures: Vec<Failure> = corpus
+        .problems
+        .iter()
+        .map(|problem| failure(&problem.path, problem.cause.clone()))
+        .collect();
     let folders: BTreeSet<Option<String>> = corpus.images.iter().map(folder_of).collect();
     let by_folder = match config.labels_from {
         LabelsFrom::Folder => true,
@@ -135,7 +154,9 @@ fn below(corpus: Corpus, config: &DataConfig) -> Result<(Vec<Named>, Vec<Failure
     let mut named = Vec::new();
     for source in corpus.images {
         let label = match &pattern {
-            Some(pattern) => pattern.captures(&source.path).and_then(|found| Some(found.get(1)?.as_str().to_string())),
+            Some(pattern) => pattern
+                .captures(&source.path)
+                .and_then(|found| Some(found.get(1)?.as_str().to_string())),
             None if by_folder => folder_of(&source),
             None => prefix_of(&source),
         };
@@ -160,7 +181,8 @@ impl DataConfig {
         let wanted = self.labels_from == LabelsFrom::Pattern;
         if wanted == self.pattern.is_empty() {
             return Err(Error::Setting(
-                "[data] pattern and labels_from = \"pattern\" go together: one of them is missing".into(),
+                "[data] pattern and labels_from = \"pattern\" go together: one of them is missing"
+                    .into(),
             ));
         }
         if !wanted {
@@ -196,10 +218,17 @@ fn table_rows(table: &Path) -> Result<(Vec<Named>, Vec<Failure>)> {
         let (file, path, label) = (folder.join(path), path.to_string(), label.to_string());
         match std::fs::metadata(&file) {
             Ok(metadata) => {
-                let source = Source { path, file: file.as_path().into(), size: metadata.len(), member: None };
+                let source = Source {
+                    path,
+                    file: file.as_path().into(),
+                    size: metadata.len(),
+                    member: None,
+                };
                 named.push((source, label));
             }
-            Err(error) => failures.push(Failure { path, stage: "find".into(), cause: error.to_string() }),
+            Err(error) => {
+                failures.push(Failure { path, stage: "find".into(), cause: error.to_string() });
+            }
         }
     }
     Ok((named, failures))

@@ -16,10 +16,11 @@ use std::sync::OnceLock;
 pub struct Augmentation {
     /// Half of them are shown as in a mirror.
     pub mirror: bool,
-    /// The least share of a picture's area that is shown, cut out at random in a shape from 3:4 to 4:3 of its own; 1:
-    /// always all of it.
+    /// The least share of a picture's area that is shown, cut out at random in a shape from 3:4 to
+    /// 4:3 of its own; 1: always all of it.
     pub crop: f64,
-    /// Brightness, contrast and saturation are multiplied by up to 1 plus this or divided by as much.
+    /// Brightness, contrast and saturation are multiplied by up to 1 plus this or divided by as
+    /// much.
     pub colour: f64,
 }
 
@@ -39,11 +40,16 @@ impl Augmentation {
     /// Which key it is, in words.
     pub fn check(&self) -> Result<(), String> {
         if !(self.crop > 0.0 && self.crop <= 1.0) {
-            return Err(format!("[augmentation] crop should be over 0 and at most 1, found {}", self.crop));
+            return Err(format!(
+                "[augmentation] crop should be over 0 and at most 1, found {}",
+                self.crop
+            ));
         }
         match (0.0..=1.0).contains(&self.colour) {
             true => Ok(()),
-            false => Err(format!("[augmentation] colour should be from 0 to 1, found {}", self.colour)),
+            false => {
+                Err(format!("[augmentation] colour should be from 0 to 1, found {}", self.colour))
+            }
         }
     }
 
@@ -65,7 +71,10 @@ impl Augmentation {
     fn changed(&self, mut shown: Rgb8, random: &mut Random) -> Rgb8 {
         if self.mirror && random.uniform(0.0, 1.0) < 0.5 {
             let row = 3 * shown.size().width as usize;
-            shown.data_mut().chunks_exact_mut(row).for_each(|row| row.as_chunks_mut::<3>().0.reverse());
+            shown
+                .data_mut()
+                .chunks_exact_mut(row)
+                .for_each(|row| row.as_chunks_mut::<3>().0.reverse());
         }
         if self.colour > 0.0 {
             self.relight(&mut shown, random);
@@ -75,12 +84,15 @@ impl Augmentation {
 
     fn relight(&self, picture: &mut Rgb8, random: &mut Random) {
         let reach = (1.0 + self.colour).ln();
-        let [brightness, contrast, saturation] = [0; 3].map(|_| random.uniform(-reach, reach).exp() as f32);
+        let [brightness, contrast, saturation] =
+            [0; 3].map(|_| random.uniform(-reach, reach).exp() as f32);
         for pixel in picture.data_mut().as_chunks_mut::<3>().0 {
-            let toned = pixel.map(|value| (brightness * f32::from(value) - 127.5) * contrast + 127.5);
+            let toned =
+                pixel.map(|value| (brightness * f32::from(value) - 127.5) * contrast + 127.5);
             // ITU-R BT.601's weights of the three colours in the perceived brightness.
             let grey = 0.299 * toned[0] + 0.587 * toned[1] + 0.114 * toned[2];
-            *pixel = toned.map(|value| (grey + saturation * (value - grey) + 0.5).clamp(0.0, 255.0) as u8);
+            *pixel = toned
+                .map(|value| (grey + saturation * (value - grey) + 0.5).clamp(0.0, 255.0) as u8);
         }
     }
 }
@@ -90,9 +102,11 @@ fn cut(pixels: &Rgb8, least: f64, random: &mut Random) -> Rgb8 {
     let Size { width, height } = pixels.size();
     let share = random.uniform(least, 1.0).sqrt();
     let shape = random.uniform((0.75_f64).ln(), (4.0_f64 / 3.0).ln()).exp().sqrt();
-    let side = |side: u32, share: f64| ((f64::from(side) * share + 0.5) as usize).clamp(1, side as usize);
+    let side =
+        |side: u32, share: f64| ((f64::from(side) * share + 0.5) as usize).clamp(1, side as usize);
     let (columns, rows) = (side(width, share * shape), side(height, share / shape));
-    let (left, top) = (random.below(width as usize - columns + 1), random.below(height as usize - rows + 1));
+    let (left, top) =
+        (random.below(width as usize - columns + 1), random.below(height as usize - rows + 1));
     pixels.crop(left..left + columns, top..top + rows)
 }
 
@@ -157,18 +171,33 @@ impl Feed<'_> {
         self.epoch_in(epoch, &order, take)
     }
 
-    /// Shows the pictures with these numbers, batch after batch, with changes of epoch number `epoch` alone. A picture
-    /// may be there twice.
+    /// Shows the pictures with these numbers, batch after batch, with changes of epoch number
+    /// `epoch` alone. A picture may be there twice.
     ///
     /// # Errors
     /// The first error of `take`.
-    pub fn epoch_in(&self, epoch: u64, order: &[usize], take: impl FnMut(u64, Shown) -> Result<()>) -> Result<()> {
+    pub fn epoch_in(
+        &self,
+        epoch: u64,
+        order: &[usize],
+        take: impl FnMut(u64, Shown) -> Result<()>,
+    ) -> Result<()> {
         self.shown(order, &format!("epoch/{epoch}/"), take)
     }
 
-    fn shown(&self, order: &[usize], salt: &str, take: impl FnMut(u64, Shown) -> Result<()>) -> Result<()> {
+    fn shown(
+        &self,
+        order: &[usize],
+        salt: &str,
+        take: impl FnMut(u64, Shown) -> Result<()>,
+    ) -> Result<()> {
         let batches: Vec<&[usize]> = order.chunks(self.batch).collect();
-        stream::in_order(batches.len() as u64, self.threads, |number| self.batch(batches[number as usize], salt), take)
+        stream::in_order(
+            batches.len() as u64,
+            self.threads,
+            |number| self.batch(batches[number as usize], salt),
+            take,
+        )
     }
 
     fn batch(&self, numbers: &[usize], salt: &str) -> Shown {
@@ -184,7 +213,9 @@ impl Feed<'_> {
                 let kept = self.kept.as_ref().filter(|_| whole).map(|kept| &kept[number]);
                 let input = match kept.and_then(OnceLock::get) {
                     Some(input) => Ok(input.clone()),
-                    None => item.picture(&options).map(|picture| self.augmentation.part(&picture, fit, &mut random)),
+                    None => item
+                        .picture(&options)
+                        .map(|picture| self.augmentation.part(&picture, fit, &mut random)),
                 };
                 match input {
                     Ok(input) => {

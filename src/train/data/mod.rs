@@ -1,10 +1,10 @@
 //! Labelled pictures to learn from and to measure with.
 //!
-//! In: a folder a label, file names that begin with the label, a pattern that finds the label in the path, a CSV file
-//! of paths and labels or of pixels (FER-2013), or a stream of the drawn world. Out: a [`DataSet`], divided once and
-//! for all into pictures to train with, to choose by and to measure with. Pixels are read when a picture's turn comes,
-//! in [`feed`], and a picture that cannot be read is a row in
-//! `failures.csv`, never the end of a training.
+//! In: a folder a label, file names that begin with the label, a pattern that finds the label in
+//! the path, a CSV file of paths and labels or of pixels (FER-2013), or a stream of the drawn
+//! world. Out: a [`DataSet`], divided once and for all into pictures to train with, to choose by
+//! and to measure with. Pixels are read when a picture's turn comes, in [`feed`], and a picture
+//! that cannot be read is a row in `failures.csv`, never the end of a training.
 
 mod collect;
 pub mod feed;
@@ -74,8 +74,8 @@ impl LabelledPicture {
         }
     }
 
-    /// What says whether it is still the same picture: the bytes of its file, the digest of its pixels in a table, the
-    /// lesson and the seed of a scene.
+    /// What says whether it is still the same picture: the bytes of its file, the digest of its
+    /// pixels in a table, the lesson and the seed of a scene.
     fn identity(&self) -> String {
         match &self.place {
             Place::File(source) => source.size.to_string(),
@@ -94,7 +94,8 @@ pub struct DataSet {
     pub items: Vec<LabelledPicture>,
     /// What could not be looked at.
     pub failures: Vec<Failure>,
-    /// What pictures are for, where the data say so: 0 to learn from, 1 to choose by, 2 to measure with.
+    /// What pictures are for, where the data say so: 0 to learn from, 1 to choose by, 2 to measure
+    /// with.
     pub uses: BTreeMap<String, usize>,
 }
 
@@ -117,9 +118,16 @@ impl Divided {
     /// SHA-256 over uses, paths, identities and labels: whether it is still the same data.
     pub fn digest(&self) -> String {
         let mut lines = self.labels.join("\t");
-        for (name, items) in [("train", &self.train), ("validation", &self.validation), ("test", &self.test)] {
+        for (name, items) in
+            [("train", &self.train), ("validation", &self.validation), ("test", &self.test)]
+        {
             for item in items {
-                lines.push_str(&format!("\n{name}\t{}\t{}\t{}", item.label, item.identity(), item.path));
+                lines.push_str(&format!(
+                    "\n{name}\t{}\t{}\t{}",
+                    item.label,
+                    item.identity(),
+                    item.path
+                ));
             }
         }
         crate::files::sha256(lines.as_bytes())
@@ -153,7 +161,14 @@ pub struct DrawnConfig {
 
 impl Default for DrawnConfig {
     fn default() -> Self {
-        Self { train: 8_000, validation: 500, test: 1_000, seed: 11, label_noise: 0.0, pair_noise: 0.1 }
+        Self {
+            train: 8_000,
+            validation: 500,
+            test: 1_000,
+            seed: 11,
+            label_noise: 0.0,
+            pair_noise: 0.1,
+        }
     }
 }
 
@@ -161,19 +176,23 @@ impl Default for DrawnConfig {
 const OTHER_SEEDS: [u64; 2] = [1_000_003, 2_000_003];
 
 impl DrawnConfig {
-    /// The scenes of a lesson. Emotions have all labels of their graph: of the built-in one EmoNet's twenty, of which
-    /// nine occur.
+    /// The scenes of a lesson. Emotions have all labels of their graph: of the built-in one
+    /// EmoNet's twenty, of which nine occur.
     ///
     /// # Errors
     /// A share that is none, or no scene at all.
     pub fn draw(&self, lesson: &Lesson) -> Result<Divided> {
         for (key, share) in [("label_noise", self.label_noise), ("pair_noise", self.pair_noise)] {
             if !(0.0..=1.0).contains(&share) {
-                return Err(Error::Setting(format!("[drawn] {key} should be from 0 to 1, found {share}")));
+                return Err(Error::Setting(format!(
+                    "[drawn] {key} should be from 0 to 1, found {share}"
+                )));
             }
         }
         if self.train == 0 || self.validation == 0 || self.test == 0 {
-            return Err(Error::Setting("[drawn] train, validation and test should each be at least 1".into()));
+            return Err(Error::Setting(
+                "[drawn] train, validation and test should each be at least 1".into(),
+            ));
         }
         let scenes = |name: &str, seed: u64, count: u64, noise: f64| -> Vec<LabelledPicture> {
             let item = |number: u64| {

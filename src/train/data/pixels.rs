@@ -1,7 +1,7 @@
 //! Pictures inside a table: FER-2013's CSV file, a face a row.
 //!
-//! Columns: `emotion` (0 to 6), `pixels` (grey values of a square, row by row, separated by blanks), and `Usage`
-//! (Training, PublicTest, PrivateTest), which says what a picture is for.
+//! Columns: `emotion` (0 to 6), `pixels` (grey values of a square, row by row, separated by
+//! blanks), and `Usage` (Training, PublicTest, PrivateTest), which says what a picture is for.
 
 use super::Place;
 use crate::image::{Picture, Rgb8, Size};
@@ -15,8 +15,8 @@ use std::path::Path;
 /// FER-2013's expressions by their numbers (Goodfellow et al. 2013).
 const EXPRESSIONS: [&str; 7] = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"];
 
-/// What the data set's own split calls its parts, in the order of our uses: to learn from, to choose by, to measure
-/// with.
+/// What the data set's own split calls its parts, in the order of our uses: to learn from, to
+/// choose by, to measure with.
 const USES: [&str; 3] = ["Training", "PublicTest", "PrivateTest"];
 
 /// The longest side of a square that is believed.
@@ -39,7 +39,8 @@ type Read = (Vec<(String, String, Place)>, BTreeMap<String, usize>, Vec<Failure>
 /// The file cannot be read.
 pub(super) fn has_pixels(table: &Path) -> Result<bool> {
     let mut reader = csv::Reader::from_reader(File::open(table).map_err(Error::io("open", table))?);
-    let headers = reader.headers().map_err(|error| Error::file(table, format!("not a table: {error}")))?;
+    let headers =
+        reader.headers().map_err(|error| Error::file(table, format!("not a table: {error}")))?;
     Ok(headers.iter().any(|name| name == "pixels"))
 }
 
@@ -52,10 +53,15 @@ pub(super) fn read(table: &Path) -> Result<Read> {
     let (mut pictures, mut uses, mut failures) = (Vec::new(), BTreeMap::new(), Vec::new());
     for (number, row) in reader.deserialize().enumerate() {
         let row: Row = row.map_err(|error| {
-            Error::file(table, format!("not FER-2013's table with the columns emotion, pixels and Usage: {error}"))
+            Error::file(
+                table,
+                format!("not FER-2013's table with the columns emotion, pixels and Usage: {error}"),
+            )
         })?;
         let path = format!("row-{:05}", number + 1);
-        match grey(&row.pixels).and_then(|grey| Ok((grey, expression(&row.emotion)?, used(row.usage.as_deref())?))) {
+        match grey(&row.pixels)
+            .and_then(|grey| Ok((grey, expression(&row.emotion)?, used(row.usage.as_deref())?)))
+        {
             Ok((grey, label, place)) => {
                 uses.extend(place.map(|place| (path.clone(), place)));
                 pictures.push((path, label.into(), Place::Pixels(grey.into())));
@@ -74,7 +80,9 @@ fn expression(number: &str) -> Result<&'static str, String> {
 fn used(usage: Option<&str>) -> Result<Option<usize>, String> {
     let Some(usage) = usage else { return Ok(None) };
     let place = USES.iter().position(|known| *known == usage);
-    place.map(Some).ok_or_else(|| format!("Usage should be one of {}, found {usage}", USES.join(", ")))
+    place
+        .map(Some)
+        .ok_or_else(|| format!("Usage should be one of {}, found {usage}", USES.join(", ")))
 }
 
 /// The grey values of a square.
@@ -84,7 +92,9 @@ fn grey(pixels: &str) -> Result<Vec<u8>, String> {
     let side = values.len().isqrt();
     match side * side == values.len() && (1..=MAX_SIDE).contains(&side) {
         true => Ok(values),
-        false => Err(format!("{} pixels are no square with sides from 1 to {MAX_SIDE}", values.len())),
+        false => {
+            Err(format!("{} pixels are no square with sides from 1 to {MAX_SIDE}", values.len()))
+        }
     }
 }
 

@@ -18,7 +18,8 @@ pub struct SplitConfig {
     pub validation: f64,
     /// Which pictures these are.
     pub seed: u64,
-    /// A folder with `train.txt`, `test.txt` and `validation.txt`, a path a line; empty: drawn at random.
+    /// A folder with `train.txt`, `test.txt` and `validation.txt`, a path a line; empty: drawn at
+    /// random.
     pub files: String,
 }
 
@@ -39,13 +40,15 @@ impl SplitConfig {
     /// Divides `data`.
     ///
     /// # Errors
-    /// Shares that leave nothing; files that cannot be read, name a picture twice, or one that is not there.
+    /// Shares that leave nothing; files that cannot be read, name a picture twice, or one that is
+    /// not there.
     pub fn divide(&self, data: DataSet) -> Result<Divided> {
         let given = self.files.is_empty() && !data.uses.is_empty();
         let shares = self.test > 0.0 && self.validation > 0.0 && self.test + self.validation < 1.0;
         if !shares && !given && self.files.is_empty() {
             return Err(Error::Setting(format!(
-                "[split] test and validation should be over 0 and below 1 together, found {} and {}",
+                "[split] test and validation should be over 0 and below 1 together, found {} and \
+                 {}",
                 self.test, self.validation
             )));
         }
@@ -57,18 +60,22 @@ impl SplitConfig {
         uses.divide(data)
     }
 
-    /// Divides `data` for fold number `fold`, from 0, of `folds`: a fold's part of every label to measure with, and of
-    /// the rest the share `validation` to choose by.
+    /// Divides `data` for fold number `fold`, from 0, of `folds`: a fold's part of every label to
+    /// measure with, and of the rest the share `validation` to choose by.
     ///
     /// # Errors
     /// A fold or a use without pictures.
     pub fn fold(&self, data: DataSet, fold: usize, folds: usize) -> Result<Divided> {
         if !self.files.is_empty() || !data.uses.is_empty() {
-            let message = "the pictures are divided already, by [split] files or their table: leave out --folds";
+            let message = "the pictures are divided already, by [split] files or their table: \
+                           leave out --folds";
             return Err(Error::Setting(message.into()));
         }
         if !(self.validation > 0.0 && self.validation < 1.0) {
-            let message = format!("[split] validation should be over 0 and below 1, found {}", self.validation);
+            let message = format!(
+                "[split] validation should be over 0 and below 1, found {}",
+                self.validation
+            );
             return Err(Error::Setting(message));
         }
         let mut uses = BTreeMap::new();
@@ -80,7 +87,9 @@ impl SplitConfig {
             let validation = (self.validation * rest.len() as f64).ceil() as usize;
             uses.extend(test.into_iter().map(|(_, path)| (path, 2)));
             let number = |place: usize| usize::from(place < validation);
-            uses.extend(rest.into_iter().enumerate().map(|(place, (_, path))| (path, number(place))));
+            uses.extend(
+                rest.into_iter().enumerate().map(|(place, (_, path))| (path, number(place))),
+            );
         }
         Splits(uses).divide(data)
     }
@@ -93,8 +102,8 @@ impl SplitConfig {
         paths
     }
 
-    /// Of each label's pictures, in an order drawn from the seed and the label's name, the first are for testing, the
-    /// next for validation; numbers are rounded to the nearest, halves up.
+    /// Of each label's pictures, in an order drawn from the seed and the label's name, the first
+    /// are for testing, the next for validation; numbers are rounded to the nearest, halves up.
     fn drawn(&self, data: &DataSet) -> Splits {
         let mut uses = BTreeMap::new();
         for label in 0..data.labels.len() {
@@ -124,7 +133,9 @@ impl Splits {
         for (part, file) in parts.iter().zip(FILES) {
             if part.is_empty() {
                 let name = file.trim_end_matches(".txt");
-                return Err(Error::Setting(format!("the split leaves no picture for {name}: there are too few")));
+                return Err(Error::Setting(format!(
+                    "the split leaves no picture for {name}: there are too few"
+                )));
             }
         }
         let [train, validation, test] = parts;
@@ -140,8 +151,10 @@ impl Splits {
 
     /// Those of three files in a folder.
     fn read(folder: &Path, data: &DataSet) -> Result<Self> {
-        let known: BTreeMap<&str, ()> = data.items.iter().map(|item| (item.path.as_str(), ())).collect();
-        let unreadable: Vec<&str> = data.failures.iter().map(|failure| failure.path.as_str()).collect();
+        let known: BTreeMap<&str, ()> =
+            data.items.iter().map(|item| (item.path.as_str(), ())).collect();
+        let unreadable: Vec<&str> =
+            data.failures.iter().map(|failure| failure.path.as_str()).collect();
         let mut uses: BTreeMap<String, usize> = BTreeMap::new();
         for (number, file) in FILES.into_iter().enumerate() {
             let path = folder.join(file);
@@ -151,10 +164,17 @@ impl Splits {
                     continue;
                 }
                 if !known.contains_key(line) {
-                    return Err(Error::line(&path, place + 1, format!("there is no picture `{line}` in the data")));
+                    return Err(Error::line(
+                        &path,
+                        place + 1,
+                        format!("there is no picture `{line}` in the data"),
+                    ));
                 }
                 if let Some(other) = uses.insert(line.to_string(), number) {
-                    let message = format!("`{line}` stands in {} already: a picture has one use", FILES[other]);
+                    let message = format!(
+                        "`{line}` stands in {} already: a picture has one use",
+                        FILES[other]
+                    );
                     return Err(Error::line(&path, place + 1, message));
                 }
             }

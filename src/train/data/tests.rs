@@ -2,7 +2,9 @@
 
 use super::feed::{Augmentation, Feed};
 use super::pairs::{Pairs, PairsConfig};
-use super::{DataConfig, DataSet, DrawnConfig, LabelledPicture, LabelsFrom, Place, SplitConfig, collect};
+use super::{
+    DataConfig, DataSet, DrawnConfig, LabelledPicture, LabelsFrom, Place, SplitConfig, collect,
+};
 use crate::corpus::DecodeOptions;
 use crate::image::{Fit, Size};
 use crate::world::{Lesson, graph};
@@ -16,7 +18,11 @@ fn data(counts: &[usize]) -> DataSet {
         let item = move |number: usize| LabelledPicture {
             path: format!("{label}/{number:04}"),
             label,
-            place: Place::Scene { lesson: Lesson::Emotions(graph().clone()), seed: 1, number: number as u64 },
+            place: Place::Scene {
+                lesson: Lesson::Emotions(graph().clone()),
+                seed: 1,
+                number: number as u64,
+            },
         };
         (0..count).map(item).collect::<Vec<_>>()
     };
@@ -51,7 +57,9 @@ proptest! {
 
 #[test]
 fn another_seed_is_another_split() {
-    let digest = |seed: u64| SplitConfig { seed, ..SplitConfig::default() }.divide(data(&[40, 60])).unwrap().digest();
+    let digest = |seed: u64| {
+        SplitConfig { seed, ..SplitConfig::default() }.divide(data(&[40, 60])).unwrap().digest()
+    };
     assert_ne!(digest(1), digest(2));
 }
 
@@ -60,7 +68,10 @@ fn pairs_files(folder: &Path) -> Vec<PairsConfig> {
     let values = [[0.0_f32, 0.25, 1.0], [0.5, 0.125, 0.75]];
     let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
-    write("pairs.csv", b"path,sad face,red flower,calm sea\na.jpg,0,0.25,1\nb/c.jpg,0.5,0.125,0.75\n");
+    write(
+        "pairs.csv",
+        b"path,sad face,red flower,calm sea\na.jpg,0,0.25,1\nb/c.jpg,0.5,0.125,0.75\n",
+    );
     write("names.json", br#"["sad face", "red flower", "calm sea"]"#);
     write("pictures.txt", b"a.jpg\nb/c.jpg\n");
     let bytes: Vec<u8> = values.iter().flatten().flat_map(|value| value.to_ne_bytes()).collect();
@@ -71,9 +82,16 @@ fn pairs_files(folder: &Path) -> Vec<PairsConfig> {
     npy.extend_from_slice(header);
     npy.extend(values.iter().flatten().flat_map(|value| value.to_le_bytes()));
     write("pairs.npy", &npy);
-    let pairs =
-        |name: &str| PairsConfig { file: file(name), names: file("names.json"), pictures: file("pictures.txt") };
-    vec![PairsConfig { file: file("pairs.csv"), ..PairsConfig::default() }, pairs("pairs_prob.dat"), pairs("pairs.npy")]
+    let pairs = |name: &str| PairsConfig {
+        file: file(name),
+        names: file("names.json"),
+        pictures: file("pictures.txt"),
+    };
+    vec![
+        PairsConfig { file: file("pairs.csv"), ..PairsConfig::default() },
+        pairs("pairs_prob.dat"),
+        pairs("pairs.npy"),
+    ]
 }
 
 fn item(path: &str) -> LabelledPicture {
@@ -88,7 +106,8 @@ fn pairs_are_the_same_in_every_format() {
         assert_eq!(pairs.names, ["sad face", "red flower", "calm sea"]);
         assert_eq!(pairs.of(&item("a.jpg")), [0.0, 0.25, 1.0]);
         assert_eq!(pairs.of(&item("b/c.jpg")), [0.5, 0.125, 0.75]);
-        let message = pairs.check("pairs", &[item("a.jpg"), item("x.jpg")]).unwrap_err().to_string();
+        let message =
+            pairs.check("pairs", &[item("a.jpg"), item("x.jpg")]).unwrap_err().to_string();
         assert!(message.contains("of 1 pictures, as x.jpg"), "{message}");
     }
 }
@@ -120,7 +139,13 @@ fn pairs_that_do_not_go_together_are_refused() {
 
 #[test]
 fn drawn_pairs_without_noise_are_what_is_in_the_scene() {
-    let config = DrawnConfig { train: 30, validation: 1, test: 1, pair_noise: 0.0, ..DrawnConfig::default() };
+    let config = DrawnConfig {
+        train: 30,
+        validation: 1,
+        test: 1,
+        pair_noise: 0.0,
+        ..DrawnConfig::default()
+    };
     let lesson = Lesson::Emotions(graph().clone());
     let pairs = Pairs::drawn(&config, &lesson);
     for item in &config.draw(&lesson).unwrap().train {
@@ -203,7 +228,11 @@ fn a_pattern_finds_labels_in_the_names_of_published_data_sets() {
         ("ferg/mery/mery_joy/mery_joy_12.png", ""),
     ]);
     let labels = |name: &str, pattern: &str| {
-        let config = DataConfig { labels_from: LabelsFrom::Pattern, pattern: pattern.into(), ..DataConfig::default() };
+        let config = DataConfig {
+            labels_from: LabelsFrom::Pattern,
+            pattern: pattern.into(),
+            ..DataConfig::default()
+        };
         collect(&[folder.path().join(name)], &config)
     };
     let jaffe = labels("jaffe", r"\.([A-Z]{2})[0-9]\.").unwrap();
@@ -231,21 +260,30 @@ fn fer_2013s_table_is_read_with_its_own_split() {
         table.push_str(&format!("{emotion},{},{usage}\n", square(value)));
     }
     table.push_str("3,1 2 3,Training\n3,1 2 300 4,Training\n");
-    let folder = in_folder(&[("fer2013.csv", table.as_str()), ("other.csv", "emotion,pixels\nhappy,1\n")]);
+    let folder =
+        in_folder(&[("fer2013.csv", table.as_str()), ("other.csv", "emotion,pixels\nhappy,1\n")]);
     let read = |name: &str| collect(&[folder.path().join(name)], &DataConfig::default());
     let data = read("fer2013.csv").unwrap();
     assert_eq!(data.labels, ["angry", "happy"]);
     let causes: Vec<&str> = data.failures.iter().map(|failure| failure.cause.as_str()).collect();
     assert_eq!(causes.len(), 4, "{causes:?}");
-    assert!(causes[0].contains("from 0 to 6") && causes[1].contains("Usage") && causes[2].contains("no square"));
+    assert!(
+        causes[0].contains("from 0 to 6")
+            && causes[1].contains("Usage")
+            && causes[2].contains("no square")
+    );
     let divided = SplitConfig::default().divide(data).unwrap();
-    let paths = |items: &[LabelledPicture]| items.iter().map(|item| item.path.clone()).collect::<Vec<_>>();
+    let paths =
+        |items: &[LabelledPicture]| items.iter().map(|item| item.path.clone()).collect::<Vec<_>>();
     assert_eq!(paths(&divided.train), ["row-00001", "row-00002"]);
     assert_eq!(
         (paths(&divided.validation), paths(&divided.test)),
         (vec!["row-00003".into()], vec!["row-00004".into()])
     );
     let picture = divided.test[0].picture(&DecodeOptions::default()).unwrap();
-    assert_eq!((picture.pixels.size(), picture.pixels.data()), (Size::new(3, 3), [4; 27].as_slice()));
+    assert_eq!(
+        (picture.pixels.size(), picture.pixels.data()),
+        (Size::new(3, 3), [4; 27].as_slice())
+    );
     assert!(read("other.csv").unwrap_err().to_string().contains("other.csv"));
 }

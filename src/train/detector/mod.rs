@@ -16,7 +16,8 @@ use crate::nn::stack;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
-/// Objects of which less than this many pixels (of the network's input) are left on a side are not asked for.
+/// Objects of which less than this many pixels (of the network's input) are left on a side are not
+/// asked for.
 const SMALLEST_SIDE: f32 = 2.0;
 
 /// A picture on the network's canvas, and its objects in canvas pixels.
@@ -28,14 +29,16 @@ pub struct Letterboxed {
     pub boxes: Vec<(usize, BoundingBox)>,
 }
 
-/// `example` as it enters a network of this input at run time: the paper's letterbox, Pillow's bicubic on black.
+/// `example` as it enters a network of this input at run time: the paper's letterbox, Pillow's
+/// bicubic on black.
 pub fn letterboxed(example: &Example, canvas: Size) -> Letterboxed {
     let letterbox = Letterbox::fit(example.picture.size(), canvas);
     let visible = |(class, object): &(usize, BoundingBox)| {
         let size = example.picture.size();
         let clipped = object.clip(size.width as f32, size.height as f32)?;
         let on_canvas = letterbox.to_canvas(&clipped.into());
-        (on_canvas.width() >= SMALLEST_SIDE && on_canvas.height() >= SMALLEST_SIDE).then_some((*class, on_canvas))
+        (on_canvas.width() >= SMALLEST_SIDE && on_canvas.height() >= SMALLEST_SIDE)
+            .then_some((*class, on_canvas))
     };
     Letterboxed {
         picture: letterbox.apply(&example.picture, LetterboxFilter::Bicubic, 0),
@@ -62,7 +65,8 @@ pub fn train(
     };
     stream::in_order(schedule.steps, schedule.threads, make, |number, examples| {
         let pictures: Vec<&Rgb8> = examples.iter().map(|example| &example.picture).collect();
-        let truth: Vec<&[(usize, BoundingBox)]> = examples.iter().map(|example| example.boxes.as_slice()).collect();
+        let truth: Vec<&[(usize, BoundingBox)]> =
+            examples.iter().map(|example| example.boxes.as_slice()).collect();
         let raw = network.forward(&prepare(&pictures, input, network.device())?, true)?;
         let total = loss(&raw, network.heads(), &truth)?;
         let value = optimiser.step(number, &total, || Ok(()))?;

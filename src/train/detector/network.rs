@@ -1,4 +1,5 @@
-//! The network that is trained: built from the same [`Cfg`] as the one that runs, in f32, with BatchNorm of its own.
+//! The network that is trained: built from the same [`Cfg`] as the one that runs, in f32, with
+//! BatchNorm of its own.
 
 use crate::image::Size;
 use crate::nn::weights::darknet::{self, DarknetWeights, Header};
@@ -11,8 +12,8 @@ use std::path::Path;
 use tch::nn::VarStore;
 use tch::{Device, Kind, TchError, Tensor};
 
-/// Added to the variance under the root: the value with which [`crate::regions::darknet::DarknetNetwork`] folds
-/// BatchNorm into kernels.
+/// Added to the variance under the root: the value with which
+/// [`crate::regions::darknet::DarknetNetwork`] folds BatchNorm into kernels.
 const EPSILON: f64 = 1e-6;
 
 /// What an untrained network says of the objectness, as a logit: objects are rare.
@@ -40,11 +41,12 @@ struct Convolution {
 }
 
 impl DetectorTraining {
-    /// Random weights from `seed`: kernels that keep the activations' spread (He et al. 2015), heads that see no
-    /// object.
+    /// Random weights from `seed`: kernels that keep the activations' spread (He et al. 2015),
+    /// heads that see no object.
     ///
     /// # Errors
-    /// Layers that do not fit each other, or of a kind that is run but not trained here (maxpool, dropout).
+    /// Layers that do not fit each other, or of a kind that is run but not trained here (maxpool,
+    /// dropout).
     pub fn new(cfg: &Cfg, seed: u64, device: Device) -> Result<Self> {
         let store = VarStore::new(device);
         let outputs = cfg.channels()?;
@@ -52,7 +54,11 @@ impl DetectorTraining {
         let mut inputs = 3;
         for (number, layer) in cfg.layers.iter().enumerate() {
             if matches!(layer.kind, LayerKind::Maxpool { .. } | LayerKind::Dropout) {
-                return Err(Error::line(&cfg.path, layer.line, "this kind of layer can be run but not trained"));
+                return Err(Error::line(
+                    &cfg.path,
+                    layer.line,
+                    "this kind of layer can be run but not trained",
+                ));
             }
             let of_anchor = match cfg.layers.get(number + 1).map(|next| &next.kind) {
                 Some(LayerKind::Yolo { classes, .. }) => Some(5 + classes),
@@ -61,7 +67,8 @@ impl DetectorTraining {
             convolutions.push(match &layer.kind {
                 LayerKind::Convolutional { .. } => {
                     let random = Random::of_text(seed, &format!("detector/{number}"));
-                    let made = Convolution::new(&store, number, &layer.kind, inputs, of_anchor, random);
+                    let made =
+                        Convolution::new(&store, number, &layer.kind, inputs, of_anchor, random);
                     Some(made.map_err(Error::torch("making the detector's initial weights"))?)
                 }
                 _ => None,
@@ -133,8 +140,9 @@ impl DetectorTraining {
         self.seen += pictures as i64;
     }
 
-    /// The raw output before every `[yolo]`, as [`crate::regions::darknet::DarknetNetwork::forward`], with gradients.
-    /// While `training`, BatchNorm uses the batch's own mean and variance and notes them; otherwise it uses what it
+    /// The raw output before every `[yolo]`, as
+    /// [`crate::regions::darknet::DarknetNetwork::forward`], with gradients. While `training`,
+    /// BatchNorm uses the batch's own mean and variance and notes them; otherwise it uses what it
     /// noted.
     ///
     /// # Errors
@@ -150,8 +158,12 @@ impl DetectorTraining {
             let previous = outputs.last().unwrap_or(x);
             let output = match &layer.kind {
                 &LayerKind::Convolutional { stride, padding, groups, activation, .. } => {
-                    let convolution = convolution.as_ref().expect("new() makes one for every convolutional layer");
-                    activation.forward(&convolution.forward(previous, stride, padding, groups, training)?)?
+                    let convolution = convolution
+                        .as_ref()
+                        .expect("new() makes one for every convolutional layer");
+                    activation.forward(
+                        &convolution.forward(previous, stride, padding, groups, training)?,
+                    )?
                 }
                 LayerKind::Route { layers, groups, group_id } => {
                     let part = |&from: &usize| {
@@ -160,10 +172,16 @@ impl DetectorTraining {
                     };
                     Tensor::f_cat(&layers.iter().map(part).collect::<Result<Vec<_>, _>>()?, 1)?
                 }
-                &LayerKind::Shortcut { from, activation } => activation.forward(&previous.f_add(&outputs[from])?)?,
+                &LayerKind::Shortcut { from, activation } => {
+                    activation.forward(&previous.f_add(&outputs[from])?)?
+                }
                 &LayerKind::Upsample { stride } => {
                     let size = previous.size();
-                    previous.f_upsample_nearest2d([size[2] * stride, size[3] * stride], None, None)?
+                    previous.f_upsample_nearest2d(
+                        [size[2] * stride, size[3] * stride],
+                        None,
+                        None,
+                    )?
                 }
                 LayerKind::Yolo { .. } => {
                     raw.push(previous.shallow_clone());
@@ -192,12 +210,18 @@ impl Convolution {
         let root = store.root().sub(number);
         let fan_in = inputs as i64 / groups * size * size;
         // BatchNorm undoes any spread; a head should begin near 0.
-        let deviation = if batch_normalize { (2.0 / fan_in as f64).sqrt() } else { 0.1 / (fan_in as f64).sqrt() };
+        let deviation = if batch_normalize {
+            (2.0 / fan_in as f64).sqrt()
+        } else {
+            0.1 / (fan_in as f64).sqrt()
+        };
         let kernel = random.spread((filters * fan_in) as usize, deviation);
         let kernel = Tensor::f_from_slice(&kernel)?.f_to_kind(Kind::Float)?;
         let kernel = kernel.f_reshape([filters, inputs as i64 / groups, size, size])?;
         let bias: Vec<f32> = (0..filters as usize)
-            .map(|output| if of_anchor.is_some_and(|n| output % n == 4) { UNTRAINED_OBJECTNESS } else { 0.0 })
+            .map(|output| {
+                if of_anchor.is_some_and(|n| output % n == 4) { UNTRAINED_OBJECTNESS } else { 0.0 }
+            })
             .collect();
         let norm = batch_normalize.then(|| Norm::new(&root, filters));
         Ok(Self {
@@ -207,7 +231,14 @@ impl Convolution {
         })
     }
 
-    fn forward(&self, x: &Tensor, stride: i64, padding: i64, groups: i64, training: bool) -> Result<Tensor, TchError> {
+    fn forward(
+        &self,
+        x: &Tensor,
+        stride: i64,
+        padding: i64,
+        groups: i64,
+        training: bool,
+    ) -> Result<Tensor, TchError> {
         let Some(norm) = &self.norm else {
             return x.f_conv2d(&self.kernel, Some(&self.bias), stride, padding, 1, groups);
         };
@@ -219,7 +250,11 @@ impl Convolution {
     fn parts(&self) -> Vec<(&'static str, &Tensor)> {
         let mut parts = vec![("bias", &self.bias)];
         if let Some(norm) = &self.norm {
-            parts.extend([("scale", &norm.scale), ("mean", &norm.mean), ("variance", &norm.variance)]);
+            parts.extend([
+                ("scale", &norm.scale),
+                ("mean", &norm.mean),
+                ("variance", &norm.variance),
+            ]);
         }
         parts.push(("kernel", &self.kernel));
         parts
@@ -229,7 +264,11 @@ impl Convolution {
     fn parts_mut(&mut self) -> Vec<(&'static str, &mut Tensor)> {
         let mut parts = vec![("bias", &mut self.bias)];
         if let Some(norm) = &mut self.norm {
-            parts.extend([("scale", &mut norm.scale), ("mean", &mut norm.mean), ("variance", &mut norm.variance)]);
+            parts.extend([
+                ("scale", &mut norm.scale),
+                ("mean", &mut norm.mean),
+                ("variance", &mut norm.variance),
+            ]);
         }
         parts.push(("kernel", &mut self.kernel));
         parts

@@ -1,9 +1,9 @@
 //! Training of a narrow AlexNet: the layers of [`crate::networks::AlexNet`] with fewer channels.
 //!
-//! EmoNet's convolutions had learnt objects (ImageNet) before they learnt emotions. So here: at first a helper, thrown
-//! away afterwards, is asked from conv5's map which kind of object is where; its part of the loss falls to nothing, and
-//! the last fifth of the training is about the labels alone. As long as the helper is there, fc6 reads all places of
-//! the map alike.
+//! EmoNet's convolutions had learnt objects (ImageNet) before they learnt emotions. So here: at
+//! first a helper, thrown away afterwards, is asked from conv5's map which kind of object is where;
+//! its part of the loss falls to nothing, and the last fifth of the training is about the labels
+//! alone. As long as the helper is there, fc6 reads all places of the map alike.
 
 mod network;
 
@@ -23,11 +23,12 @@ const HELP: f64 = 3.0;
 /// Share of the steps after which it is 0, falling linearly.
 const HELPED: f64 = 0.8;
 
-/// Where the centre of conv5's first cell looks at, and the distance to the next, in input pixels: a kernel of 11, a
-/// stride of 4 and two poolings of 3 with a stride of 2.
+/// Where the centre of conv5's first cell looks at, and the distance to the next, in input pixels:
+/// a kernel of 11, a stride of 4 and two poolings of 3 with a stride of 2.
 const CELLS: (f32, f32) = (17.5, 16.0);
 
-/// `example`'s picture as it enters the network at run time: squashed to 227 x 227 with Pillow's bicubic.
+/// `example`'s picture as it enters the network at run time: squashed to 227 x 227 with Pillow's
+/// bicubic.
 pub fn squashed(example: &Example) -> Rgb8 {
     resize(&example.picture, Size::new(INPUT, INPUT), Filter::Bicubic)
 }
@@ -36,7 +37,8 @@ pub fn squashed(example: &Example) -> Rgb8 {
 struct Batch {
     pictures: Vec<Rgb8>,
     labels: Vec<i64>,
-    /// (N, kinds, 13, 13): 1 where the cell's centre lies in the box of an object of the kind, else 0.
+    /// (N, kinds, 13, 13): 1 where the cell's centre lies in the box of an object of the kind, else
+    /// 0.
     there: Vec<f32>,
 }
 
@@ -71,7 +73,8 @@ fn presence(example: &Example, kinds: usize) -> Vec<f32> {
     there
 }
 
-/// Trains `network` on `examples`. `told` hears of every step; its loss is the mean cross-entropy of the labels alone.
+/// Trains `network` on `examples`. `told` hears of every step; its loss is the mean cross-entropy
+/// of the labels alone.
 ///
 /// # Errors
 /// libtorch fails; the loss stops being a number.
@@ -85,7 +88,8 @@ pub fn train(
     let size = schedule.batch as u64;
     let make = |number: u64| {
         let numbers = number * size..(number + 1) * size;
-        let batch: Vec<Example> = numbers.map(|index| augmented(examples, schedule.seed, index)).collect();
+        let batch: Vec<Example> =
+            numbers.map(|index| augmented(examples, schedule.seed, index)).collect();
         Batch::of(&batch, examples.kinds())
     };
     stream::in_order(schedule.steps, schedule.threads, make, |number, batch| {
@@ -111,7 +115,8 @@ mod tests {
 
     #[test]
     fn cells_by_hand() {
-        // Twice as wide as the input and half as high: the first centres lie at 35, 67, 99 across and 8.75, 16.75 down.
+        // Twice as wide as the input and half as high: the first centres lie at 35, 67, 99 across
+        // and 8.75, 16.75 down.
         let picture = Rgb8::filled(Size::new(454, 114), [0; 3]);
         let kinds = vec![(1, BoundingBox::new(30.0, 9.0, 98.0, 20.0))];
         let there = presence(&Example { picture, boxes: Vec::new(), kinds, label: 0 }, 2);

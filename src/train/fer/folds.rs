@@ -43,15 +43,20 @@ pub struct FoldsResult {
 }
 
 impl Folds<'_> {
-    /// Trains all folds that are not there yet and writes `folds.csv`; `None`: stopped before the end.
+    /// Trains all folds that are not there yet and writes `folds.csv`; `None`: stopped before the
+    /// end.
     ///
     /// # Errors
     /// As [`FerTraining::run`]; fewer than two folds; a fold without pictures.
     pub fn run(&self, told: &mut dyn FnMut(Told)) -> Result<Option<FoldsResult>> {
         if self.count < 2 {
-            return Err(Error::Setting(format!("there should be two folds or more, found {}", self.count)));
+            return Err(Error::Setting(format!(
+                "there should be two folds or more, found {}",
+                self.count
+            )));
         }
-        let config = TrainingConfig { schedule: self.recipe.folds.schedule, ..self.recipe.training.clone() };
+        let config =
+            TrainingConfig { schedule: self.recipe.folds.schedule, ..self.recipe.training.clone() };
         let mut folds = Vec::new();
         for fold in 0..self.count {
             let data = &self.recipe.split.fold(self.data.clone(), fold, self.count)?;
@@ -75,17 +80,29 @@ impl Folds<'_> {
 impl FoldsResult {
     fn write(&self, folder: &Path) -> Result<()> {
         table(&folder.join("folds.csv"), |table| {
-            table.row(["fold", "accuracy", "lower", "upper", "right", "pictures", "epochs", "best_epoch"])?;
+            table.row([
+                "fold",
+                "accuracy",
+                "lower",
+                "upper",
+                "right",
+                "pictures",
+                "epochs",
+                "best_epoch",
+            ])?;
             for result in &self.folds {
                 let accuracy = result.accuracy;
-                let shares =
-                    [accuracy.share, accuracy.interval.0, accuracy.interval.1].map(|share| format!("{share:.6}"));
-                let counts = [accuracy.hits, accuracy.cases, result.epochs, result.best_epoch].map(|n| n.to_string());
+                let shares = [accuracy.share, accuracy.interval.0, accuracy.interval.1]
+                    .map(|share| format!("{share:.6}"));
+                let counts = [accuracy.hits, accuracy.cases, result.epochs, result.best_epoch]
+                    .map(|n| n.to_string());
                 table.row([result.name.clone()].into_iter().chain(shares).chain(counts))?;
             }
             let ValueWithInterval { value: mean, lower, upper } = self.mean;
             let shares = [mean, lower, upper].map(|share| format!("{share:.6}"));
-            table.row(["mean".to_string()].into_iter().chain(shares).chain([const { String::new() }; 4]))
+            table.row(
+                ["mean".to_string()].into_iter().chain(shares).chain([const { String::new() }; 4]),
+            )
         })
     }
 }

@@ -23,7 +23,10 @@ impl FerLearner<'_> {
     /// # Errors
     /// The batch has no pixels; no memory.
     pub fn input(&self, batch: &Batch) -> Result<Tensor, TchError> {
-        let pixels = batch.pixels.as_ref().ok_or_else(|| TchError::Torch("the batch has no pixels".into()))?;
+        let pixels = batch
+            .pixels
+            .as_ref()
+            .ok_or_else(|| TchError::Torch("the batch has no pixels".into()))?;
         self.network.normalised(pixels)
     }
 }

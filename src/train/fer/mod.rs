@@ -1,7 +1,9 @@
-//! Training of the network of facial expressions (Malik, Kumar, Raman, ICVGIP 2021), on faces or on anything else.
+//! Training of the network of facial expressions (Malik, Kumar, Raman, ICVGIP 2021), on faces or on
+//! anything else.
 //!
-//! In: a [`FerRecipe`], labelled pictures. Out: a folder with weights and card that every command reads, the log of the
-//! training and how it did on pictures it had not seen; with folds a folder each, and their mean.
+//! In: a [`FerRecipe`], labelled pictures. Out: a folder with weights and card that every command
+//! reads, the log of the training and how it did on pictures it had not seen; with folds a folder
+//! each, and their mean.
 
 mod folds;
 mod learner;

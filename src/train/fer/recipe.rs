@@ -1,4 +1,5 @@
-//! How a network of facial expressions is trained, as a file: `configs/fer.toml` explains every key.
+//! How a network of facial expressions is trained, as a file: `configs/fer.toml` explains every
+//! key.
 
 use crate::files::read_text;
 use crate::image::{Filter, Fit, Resize, Size};
@@ -41,7 +42,8 @@ pub struct FerNetworkConfig {
     pub width: f64,
     /// Units of each hidden layer.
     pub units: i64,
-    /// The trunk's first weights: torchvision's VGG16, or a network that was trained here; empty: random numbers.
+    /// The trunk's first weights: torchvision's VGG16, or a network that was trained here; empty:
+    /// random numbers.
     pub weights: String,
     /// How many blocks of the trunk are not changed.
     pub frozen_blocks: usize,
@@ -130,7 +132,12 @@ impl FerNetworkConfig {
     /// A key that cannot be.
     pub fn card(&self, labels: &[String]) -> Result<Card> {
         let [rows, columns] = self.input;
-        let fit = Fit { resize: self.resize, crop: self.crop, filter: self.filter, input: Size::new(columns, rows) };
+        let fit = Fit {
+            resize: self.resize,
+            crop: self.crop,
+            filter: self.filter,
+            input: Size::new(columns, rows),
+        };
         let card = Card {
             architecture: Architecture::FerNet,
             fer_net: Some(FerNetDescription { width: self.width, units: self.units }),
@@ -153,8 +160,9 @@ impl FerRecipe {
     /// # Errors
     /// The file cannot be read, or has a key or value that is not known.
     pub fn load(file: &Path) -> Result<Self> {
-        let mut recipe: Self = toml::from_str(&read_text(file)?)
-            .map_err(|error| Error::file(file, format!("not a recipe of a network of facial expressions: {error}")))?;
+        let mut recipe: Self = toml::from_str(&read_text(file)?).map_err(|error| {
+            Error::file(file, format!("not a recipe of a network of facial expressions: {error}"))
+        })?;
         crate::train::relative_to(file, [&mut recipe.network.weights, &mut recipe.split.files]);
         recipe.check()?;
         Ok(recipe)
@@ -178,6 +186,8 @@ impl FerRecipe {
 pub fn check_frozen(blocks: usize) -> Result<()> {
     match blocks {
         0..=BLOCKS => Ok(()),
-        _ => Err(Error::Setting(format!("frozen_blocks should be from 0 to {BLOCKS}, found {blocks}"))),
+        _ => Err(Error::Setting(format!(
+            "frozen_blocks should be from 0 to {BLOCKS}, found {blocks}"
+        ))),
     }
 }

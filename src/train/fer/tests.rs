@@ -9,20 +9,28 @@ use std::collections::BTreeSet;
 
 #[test]
 fn the_explained_recipes_are_what_holds_without_one() {
-    assert_eq!(toml::from_str::<FerRecipe>(include_str!("../../../configs/fer.toml")).unwrap(), FerRecipe::default());
+    assert_eq!(
+        toml::from_str::<FerRecipe>(include_str!("../../../configs/fer.toml")).unwrap(),
+        FerRecipe::default()
+    );
     let adapt = toml::from_str::<AdaptRecipe>(include_str!("../../../configs/adapt.toml")).unwrap();
     assert_eq!(adapt, AdaptRecipe::default());
-    for recipe in
-        [include_str!("../../../configs/fer-drawn.toml"), include_str!("../../../configs/fer-drawn-objects.toml")]
-    {
+    for recipe in [
+        include_str!("../../../configs/fer-drawn.toml"),
+        include_str!("../../../configs/fer-drawn-objects.toml"),
+    ] {
         toml::from_str::<FerRecipe>(recipe).unwrap().check().unwrap();
     }
-    toml::from_str::<AdaptRecipe>(include_str!("../../../configs/adapt-drawn.toml")).unwrap().check().unwrap();
+    toml::from_str::<AdaptRecipe>(include_str!("../../../configs/adapt-drawn.toml"))
+        .unwrap()
+        .check()
+        .unwrap();
 }
 
 #[test]
 fn every_picture_is_measured_with_in_one_fold_and_never_learnt_from_there() {
-    let divided = DrawnConfig { train: 53, validation: 1, test: 1, ..DrawnConfig::default() }.draw(&Lesson::Faces);
+    let divided = DrawnConfig { train: 53, validation: 1, test: 1, ..DrawnConfig::default() }
+        .draw(&Lesson::Faces);
     let divided = divided.unwrap();
     let data = crate::train::data::DataSet {
         labels: divided.labels,
@@ -37,8 +45,13 @@ fn every_picture_is_measured_with_in_one_fold_and_never_learnt_from_there() {
         let paths = |items: &[crate::train::data::LabelledPicture]| -> BTreeSet<String> {
             items.iter().map(|item| item.path.clone()).collect()
         };
-        let (train, validation, test) = (paths(&part.train), paths(&part.validation), paths(&part.test));
-        assert!(train.is_disjoint(&test) && train.is_disjoint(&validation) && validation.is_disjoint(&test));
+        let (train, validation, test) =
+            (paths(&part.train), paths(&part.validation), paths(&part.test));
+        assert!(
+            train.is_disjoint(&test)
+                && train.is_disjoint(&validation)
+                && validation.is_disjoint(&test)
+        );
         assert_eq!(train.len() + validation.len() + test.len(), 53);
         for path in test {
             assert!(measured.insert(path));

@@ -11,7 +11,9 @@ use crate::train::data::feed::Augmentation;
 use crate::train::first::FirstWeights;
 use crate::train::fitting::{TrainingConfig, TrainingRun};
 use crate::train::lessons::Showing;
-use crate::train::outcome::{Examination, Told, TrainingResult, WEIGHTS, known_result, label_weights, write_result};
+use crate::train::outcome::{
+    Examination, Told, TrainingResult, WEIGHTS, known_result, label_weights, write_result,
+};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -37,10 +39,12 @@ pub struct FerTraining<'a> {
 }
 
 impl FerTraining<'_> {
-    /// Trains the network called `name`, or goes on with it, or reads what it came to; `None`: stopped before the end.
+    /// Trains the network called `name`, or goes on with it, or reads what it came to; `None`:
+    /// stopped before the end.
     ///
     /// # Errors
-    /// The folder holds another training; files that cannot be read or written; a loss that is no number.
+    /// The folder holds another training; files that cannot be read or written; a loss that is no
+    /// number.
     pub fn run(
         &self,
         name: &str,
@@ -49,16 +53,20 @@ impl FerTraining<'_> {
     ) -> Result<Option<TrainingResult>> {
         let trunk = self.trunk_file()?;
         let fingerprint = self.fingerprint(config, trunk.as_deref())?;
-        if let Some(done) = known_result(self.folder, &fingerprint, |result: &TrainingResult| &result.fingerprint)? {
+        if let Some(done) =
+            known_result(self.folder, &fingerprint, |result: &TrainingResult| &result.fingerprint)?
+        {
             return Ok(Some(done));
         }
         told(Told::Network(name.into()));
         let clock = std::time::Instant::now();
         let network = self.first(config.seed, trunk.as_deref())?;
-        let learner = FerLearner { network: &network, frozen_blocks: self.recipe.network.frozen_blocks };
+        let learner =
+            FerLearner { network: &network, frozen_blocks: self.recipe.network.frozen_blocks };
         let (fit, keep) = (network.card().fit, self.recipe.data.keep);
         let &TrainingConfig { batch, seed, .. } = config;
-        let showing = Showing { fit, batch, seed, threads: self.threads, keep, device: self.device };
+        let showing =
+            Showing { fit, batch, seed, threads: self.threads, keep, device: self.device };
         let training = TrainingRun {
             learner: &learner,
             lessons: &showing.lessons(&self.data.train, &self.recipe.augmentation),
@@ -72,7 +80,9 @@ impl FerTraining<'_> {
             fingerprint: &fingerprint,
             stop: self.stop,
         };
-        let Some(trained) = training.run(&mut |step| told(Told::Step(step)))? else { return Ok(None) };
+        let Some(trained) = training.run(&mut |step| told(Told::Step(step)))? else {
+            return Ok(None);
+        };
         let examination = Examination {
             learner: &learner,
             lessons: &showing.lessons(&self.data.test, &Augmentation::NONE),
@@ -83,7 +93,8 @@ impl FerTraining<'_> {
         };
         let result = examination.run(trained)?;
         network.save(&self.folder.join(WEIGHTS))?;
-        let result = TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..result };
+        let result =
+            TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..result };
         write_result(self.folder, &result)?;
         Ok(Some(result))
     }
@@ -114,13 +125,13 @@ impl FerTraining<'_> {
 
     /// The card of the network to go on from, which must have the recipe's sizes.
     fn card_of(&self, weights: &Path) -> Result<Card> {
-        let card = Card::if_beside(weights)?.filter(|card| card.architecture == Architecture::FerNet);
+        let card =
+            Card::if_beside(weights)?.filter(|card| card.architecture == Architecture::FerNet);
         let card = card.ok_or_else(|| {
             Error::file(
                 weights,
-                "is no network of facial expressions with its card: name the model.safetensors of emocam train fer \
-                 (the \
-                 trunk of another network is named as [network] weights)",
+                "is no network of facial expressions with its card: name the model.safetensors of \
+                 emocam train fer (the trunk of another network is named as [network] weights)",
             )
         })?;
         let wanted = self.recipe.network.card(&self.data.labels)?;
@@ -128,17 +139,19 @@ impl FerTraining<'_> {
             true => Ok(card),
             false => Err(Error::file(
                 &Card::path_beside(weights),
-                "has another width, input or number of units than the recipe: give [network] the same ones",
+                "has another width, input or number of units than the recipe: give [network] the \
+                 same ones",
             )),
         }
     }
 
-    /// What must be the same for a training to go on: the recipe's part that it uses, the pictures, and the contents of
-    /// files that it begins from.
+    /// What must be the same for a training to go on: the recipe's part that it uses, the pictures,
+    /// and the contents of files that it begins from.
     fn fingerprint(&self, config: &TrainingConfig, trunk: Option<&Path>) -> Result<String> {
         let FerRecipe { network, augmentation, .. } = self.recipe;
         let card = network.card(&self.data.labels)?;
-        let mut text = format!("{card:?}\n{}\n{config:?}\n{augmentation:?}\n", network.frozen_blocks);
+        let mut text =
+            format!("{card:?}\n{}\n{config:?}\n{augmentation:?}\n", network.frozen_blocks);
         text.push_str(&self.data.digest());
         if let Some(weights) = self.initial {
             text.push_str(&format!("{:?}\n", self.card_of(weights)?));

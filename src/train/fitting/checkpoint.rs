@@ -29,7 +29,8 @@ pub(super) struct State {
     pub failures: Vec<Failure>,
 }
 
-/// Writes `state`, all of `parameters`, the best ones so far, and what the descent of `trained` remembers.
+/// Writes `state`, all of `parameters`, the best ones so far, and what the descent of `trained`
+/// remembers.
 pub(super) fn write(
     path: &Path,
     state: &State,
@@ -44,11 +45,16 @@ pub(super) fn write(
     tensors.extend(best.iter().map(|(name, array)| (format!("best.{name}"), array.clone())));
     for (parameter, memory) in trained.iter().zip(&descent.memory) {
         for (number, tensor) in memory.iter().enumerate() {
-            let remembered = Parameter { name: String::new(), role: parameter.role, tensor: tensor.shallow_clone() };
+            let remembered = Parameter {
+                name: String::new(),
+                role: parameter.role,
+                tensor: tensor.shallow_clone(),
+            };
             tensors.push((format!("memory.{number}.{}", parameter.name), remembered.to_array()?));
         }
     }
-    let text = serde_json::to_string(state).map_err(|error| Error::file(path, error.to_string()))?;
+    let text =
+        serde_json::to_string(state).map_err(|error| Error::file(path, error.to_string()))?;
     safetensors::write(path, &tensors, &BTreeMap::from([(STATE.to_string(), text)]))
 }
 
@@ -67,17 +73,22 @@ pub(super) fn read(
     }
     let mut file = StateDict::open(path)?;
     let damaged = || Error::file(path, "is no checkpoint of a training: delete it to begin anew");
-    let state: State = file.metadata.get(STATE).and_then(|text| serde_json::from_str(text).ok()).ok_or_else(damaged)?;
+    let state: State = file
+        .metadata
+        .get(STATE)
+        .and_then(|text| serde_json::from_str(text).ok())
+        .ok_or_else(damaged)?;
     if state.fingerprint != fingerprint {
         return Err(Error::file(
             path,
-            "this training was begun with other settings or other data and cannot go on: name another folder with \
-             --out",
+            "this training was begun with other settings or other data and cannot go on: name \
+             another folder with --out",
         ));
     }
     let mut best = BTreeMap::new();
     for parameter in parameters {
-        let shape: Vec<usize> = parameter.tensor.size().into_iter().map(|side| side as usize).collect();
+        let shape: Vec<usize> =
+            parameter.tensor.size().into_iter().map(|side| side as usize).collect();
         set(parameter, &file.take(&format!("now.{}", parameter.name), &shape)?)?;
         let name = format!("best.{}", parameter.name);
         best.insert(parameter.name.clone(), Array { values: file.take(&name, &shape)?, shape });
@@ -86,15 +97,17 @@ pub(super) fn read(
     descent.memory = Vec::new();
     for parameter in trained {
         let mut memory = Vec::new();
-        let shape: Vec<usize> = parameter.tensor.size().into_iter().map(|side| side as usize).collect();
+        let shape: Vec<usize> =
+            parameter.tensor.size().into_iter().map(|side| side as usize).collect();
         for number in 0.. {
             let name = format!("memory.{number}.{}", parameter.name);
             if !file.arrays.contains_key(&name) {
                 break;
             }
             let values = file.take(&name, &shape)?;
-            let tensor = Tensor::f_from_slice(&values)
-                .and_then(|tensor| tensor.f_reshape(parameter.tensor.size())?.f_to_device(parameter.tensor.device()));
+            let tensor = Tensor::f_from_slice(&values).and_then(|tensor| {
+                tensor.f_reshape(parameter.tensor.size())?.f_to_device(parameter.tensor.device())
+            });
             memory.push(tensor.map_err(Error::torch("reading a checkpoint"))?);
         }
         descent.memory.push(memory);

@@ -131,7 +131,10 @@ impl TrainingConfig {
     pub fn check(&self) -> Result<()> {
         let refuse = |message: String| Err(Error::Setting(message));
         if self.epochs == 0 || self.batch == 0 {
-            return refuse(format!("epochs and batch should be at least 1, found {} and {}", self.epochs, self.batch));
+            return refuse(format!(
+                "epochs and batch should be at least 1, found {} and {}",
+                self.epochs, self.batch
+            ));
         }
         if !(self.rate.is_finite() && self.rate > 0.0) {
             return refuse(format!("rate should be a number over 0, found {}", self.rate));
@@ -149,13 +152,15 @@ impl TrainingConfig {
         let Plateau { epochs, factor, least } = self.plateau;
         if epochs == 0 || !(factor > 0.0 && factor < 1.0 && least >= 0.0) {
             return refuse(format!(
-                "plateau should have epochs over 0, a factor between 0 and 1 and a least rate, found {epochs}, \
-                 {factor}, {least}"
+                "plateau should have epochs over 0, a factor between 0 and 1 and a least rate, \
+                 found {epochs}, {factor}, {least}"
             ));
         }
         match self.largest_norm.is_finite() && self.largest_norm >= 0.0 {
             true => Ok(()),
-            false => refuse(format!("largest_norm should be 0 or more, found {}", self.largest_norm)),
+            false => {
+                refuse(format!("largest_norm should be 0 or more, found {}", self.largest_norm))
+            }
         }
     }
 

@@ -1,14 +1,15 @@
 //! The two ways down a gradient, by the formulas of PyTorch's `SGD` and `AdamW`.
 //!
-//! tch has both, but cannot say what they remember, without which a training that was killed does not go on to the same
-//! weights. So they are written out here, with what they remember at hand.
+//! tch has both, but cannot say what they remember, without which a training that was killed does
+//! not go on to the same weights. So they are written out here, with what they remember at hand.
 
 use crate::networks::parameters::{Parameter, TensorRole};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor, no_grad};
 
-/// Shares of the past in AdamW's means of the gradient and of its square, and what is added to the divisor.
+/// Shares of the past in AdamW's means of the gradient and of its square, and what is added to the
+/// divisor.
 const BETAS: (f64, f64) = (0.9, 0.999);
 const EPSILON: f64 = 1e-8;
 
@@ -30,8 +31,8 @@ pub struct Rule {
     pub optimiser: DescentKind,
     /// SGD's share of the last step in the next.
     pub momentum: f64,
-    /// How fast kernels and matrices are drawn towards 0, per step and unit of learning rate. Biases and BatchNorm's
-    /// numbers are not.
+    /// How fast kernels and matrices are drawn towards 0, per step and unit of learning rate.
+    /// Biases and BatchNorm's numbers are not.
     pub weight_decay: f64,
     /// Gradients are scaled down to this norm over all parameters; 0: never.
     pub largest_norm: f64,
@@ -53,13 +54,14 @@ impl Descent {
         Self { memory: Vec::new(), steps: 0, rule }
     }
 
-    /// One step of `parameters` (always the same ones) down their gradients, which are forgotten then. A parameter
-    /// without gradient stays where it is.
+    /// One step of `parameters` (always the same ones) down their gradients, which are forgotten
+    /// then. A parameter without gradient stays where it is.
     ///
     /// # Errors
     /// No memory.
     pub fn step(&mut self, parameters: &[&Parameter], rate: f64) -> Result<()> {
-        no_grad(|| self.steps_of_all(parameters, rate)).map_err(Error::torch("changing the network's weights"))
+        no_grad(|| self.steps_of_all(parameters, rate))
+            .map_err(Error::torch("changing the network's weights"))
     }
 
     fn steps_of_all(&mut self, parameters: &[&Parameter], rate: f64) -> Result<(), TchError> {
@@ -75,13 +77,19 @@ impl Descent {
                 let _ = gradient.f_mul_scalar_(shrink)?;
             }
             let decay = match parameter.role {
-                TensorRole::Kernel | TensorRole::Matrix | TensorRole::Recurrent => self.rule.weight_decay,
+                TensorRole::Kernel | TensorRole::Matrix | TensorRole::Recurrent => {
+                    self.rule.weight_decay
+                }
                 _ => 0.0,
             };
             let mut values = parameter.tensor.shallow_clone();
             match self.rule.optimiser {
-                DescentKind::Sgd => sgd(&mut values, &gradient, memory, (rate, self.rule.momentum, decay))?,
-                DescentKind::AdamW => adam_w(&mut values, &gradient, memory, (rate, decay), self.steps)?,
+                DescentKind::Sgd => {
+                    sgd(&mut values, &gradient, memory, (rate, self.rule.momentum, decay))?;
+                }
+                DescentKind::AdamW => {
+                    adam_w(&mut values, &gradient, memory, (rate, decay), self.steps)?;
+                }
             }
             let _ = gradient.f_zero_()?;
         }
@@ -137,14 +145,19 @@ fn adam_w(
     if memory.is_empty() {
         memory.extend([values.f_zeros_like()?, values.f_zeros_like()?]);
     }
-    let [mean, square] = memory.as_mut_slice() else { return Err(TchError::Torch("AdamW remembers two".into())) };
+    let [mean, square] = memory.as_mut_slice() else {
+        return Err(TchError::Torch("AdamW remembers two".into()));
+    };
     if decay != 0.0 {
         let _ = values.f_mul_scalar_(1.0 - rate * decay)?;
     }
     let _ = mean.f_lerp_(gradient, 1.0 - BETAS.0)?;
-    let _ = square.f_mul_scalar_(BETAS.1)?.f_addcmul_(&gradient.f_mul_scalar(1.0 - BETAS.1)?, gradient)?;
+    let _ = square
+        .f_mul_scalar_(BETAS.1)?
+        .f_addcmul_(&gradient.f_mul_scalar(1.0 - BETAS.1)?, gradient)?;
     let correction = |beta: f64| 1.0 - beta.powf(step as f64);
-    let divisor = square.f_sqrt()?.f_div_scalar(correction(BETAS.1).sqrt())?.f_add_scalar(EPSILON)?;
+    let divisor =
+        square.f_sqrt()?.f_div_scalar(correction(BETAS.1).sqrt())?.f_add_scalar(EPSILON)?;
     let change = mean.f_div(&divisor)?.f_mul_scalar(rate / correction(BETAS.0))?;
     values.f_sub_(&change).map(drop)
 }

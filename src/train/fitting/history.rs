@@ -26,20 +26,33 @@ pub struct Epoch {
     pub discrepancy: Option<f64>,
 }
 
-/// Writes `log.csv`: a row an epoch. The column of the discrepancy is there where a training has one.
+/// Writes `log.csv`: a row an epoch. The column of the discrepancy is there where a training has
+/// one.
 ///
 /// # Errors
 /// The file cannot be written.
 pub fn write_log(path: &Path, epochs: &[Epoch]) -> Result<()> {
     table(path, |table| {
         let adapted = epochs.iter().any(|epoch| epoch.discrepancy.is_some());
-        let names = ["epoch", "rate", "training_loss", "training_accuracy", "validation_loss", "validation_accuracy"];
+        let names = [
+            "epoch",
+            "rate",
+            "training_loss",
+            "training_accuracy",
+            "validation_loss",
+            "validation_accuracy",
+        ];
         table.row(names.into_iter().chain(adapted.then_some("discrepancy")))?;
         for epoch in epochs {
-            let shares =
-                [epoch.training_loss, epoch.training_accuracy, epoch.validation_loss, epoch.validation_accuracy];
+            let shares = [
+                epoch.training_loss,
+                epoch.training_accuracy,
+                epoch.validation_loss,
+                epoch.validation_accuracy,
+            ];
             let numbers = shares.map(|number| format!("{number:.6}"));
-            let discrepancy = epoch.discrepancy.map_or(String::new(), |number| format!("{number:.6e}"));
+            let discrepancy =
+                epoch.discrepancy.map_or(String::new(), |number| format!("{number:.6e}"));
             let head = [epoch.epoch.to_string(), format!("{:.6e}", epoch.rate)];
             table.row(head.into_iter().chain(numbers).chain(adapted.then_some(discrepancy)))?;
         }
@@ -59,14 +72,22 @@ pub fn draw(folder: &Path, title: &str, epochs: &[Epoch]) -> Result<()> {
         up: title.into(),
         lines: values
             .iter()
-            .map(|value| epochs.iter().filter_map(|epoch| Some((epoch.epoch as f64, value(epoch)?))).collect())
+            .map(|value| {
+                epochs
+                    .iter()
+                    .filter_map(|epoch| Some((epoch.epoch as f64, value(epoch)?)))
+                    .collect()
+            })
             .collect(),
         whole_numbers: true,
         n: None,
     };
     let mut panels = vec![
         panel("loss", &[|epoch| Some(epoch.training_loss), |epoch| Some(epoch.validation_loss)]),
-        panel("accuracy", &[|epoch| Some(epoch.training_accuracy), |epoch| Some(epoch.validation_accuracy)]),
+        panel(
+            "accuracy",
+            &[|epoch| Some(epoch.training_accuracy), |epoch| Some(epoch.validation_accuracy)],
+        ),
     ];
     if epochs.iter().any(|epoch| epoch.discrepancy.is_some()) {
         panels.push(panel("discrepancy", &[|epoch| epoch.discrepancy, |_| None]));

@@ -1,9 +1,10 @@
-//! Training of a classifier, whatever it is: epochs of batches down the gradient of the cross-entropy, the best epoch
-//! by pictures that are not learnt from, a checkpoint after every epoch.
+//! Training of a classifier, whatever it is: epochs of batches down the gradient of the
+//! cross-entropy, the best epoch by pictures that are not learnt from, a checkpoint after every
+//! epoch.
 //!
-//! A training that was killed goes on from its last epoch to the same bytes, for the order of pictures and their
-//! changes follow from the seed and the number of the epoch alone, and all that the descent remembers is in the
-//! checkpoint.
+//! A training that was killed goes on from its last epoch to the same bytes, for the order of
+//! pictures and their changes follow from the seed and the number of the epoch alone, and all that
+//! the descent remembers is in the checkpoint.
 
 mod checkpoint;
 mod config;
@@ -65,8 +66,8 @@ pub trait Learner: std::fmt::Debug {
     /// The network could not be run.
     fn logits(&self, batch: &Batch, training: bool) -> Result<Tensor, TchError>;
 
-    /// What a step of the training goes by, when the share `done` of all steps is done: the logits alone, unless more
-    /// is to be made small than the classification's loss.
+    /// What a step of the training goes by, when the share `done` of all steps is done: the logits
+    /// alone, unless more is to be made small than the classification's loss.
     ///
     /// # Errors
     /// The network could not be run.
@@ -81,7 +82,8 @@ pub trait Learner: std::fmt::Debug {
 pub struct StepAnswer {
     /// (N, labels)
     pub logits: Tensor,
-    /// How far two domains' features lie apart (a single number), and its weight beside the classification's loss.
+    /// How far two domains' features lie apart (a single number), and its weight beside the
+    /// classification's loss.
     pub discrepancy: Option<(Tensor, f64)>,
 }
 
@@ -208,12 +210,12 @@ impl Sums {
 }
 
 impl TrainingRun<'_> {
-    /// Runs to the end, from the checkpoint in the folder where there is one; the network then has the weights of the
-    /// best epoch. `None`: stopped before the end.
+    /// Runs to the end, from the checkpoint in the folder where there is one; the network then has
+    /// the weights of the best epoch. `None`: stopped before the end.
     ///
     /// # Errors
-    /// A checkpoint of another training; a loss that is no number; a file that cannot be written. What the last epoch
-    /// left is still there then.
+    /// A checkpoint of another training; a loss that is no number; a file that cannot be written.
+    /// What the last epoch left is still there then.
     pub fn run(&self, told: &mut dyn FnMut(StepDone)) -> Result<Option<Trained>> {
         let parameters = self.learner.parameters();
         let trained: Vec<&Parameter> =
@@ -223,15 +225,20 @@ impl TrainingRun<'_> {
         }
         let mut descent = Descent::new(self.config.rule());
         let path = self.folder.join(CHECKPOINT);
-        let known = checkpoint::read(&path, self.fingerprint, parameters, (&trained, &mut descent))?;
-        let (mut state, mut best) = known
-            .unwrap_or_else(|| (State { fingerprint: self.fingerprint.into(), ..State::default() }, BTreeMap::new()));
+        let known =
+            checkpoint::read(&path, self.fingerprint, parameters, (&trained, &mut descent))?;
+        let (mut state, mut best) = known.unwrap_or_else(|| {
+            (State { fingerprint: self.fingerprint.into(), ..State::default() }, BTreeMap::new())
+        });
         let mut clock = StepClock::default();
         while !self.is_over(&state) {
             let epoch = self.epoch(&state, (&trained, &mut descent), &mut clock, told)?;
             let Some(epoch) = epoch else { return Ok(None) };
             let (epoch, failures) = epoch;
-            let is_best = state.epochs.iter().all(|before| before.validation_accuracy < epoch.validation_accuracy);
+            let is_best = state
+                .epochs
+                .iter()
+                .all(|before| before.validation_accuracy < epoch.validation_accuracy);
             if is_best || self.config.keep == KeptEpoch::Last {
                 state.best = epoch.epoch;
                 best = arrays(parameters)?;
@@ -248,7 +255,12 @@ impl TrainingRun<'_> {
         }
         history::write_log(&self.folder.join("log.csv"), &state.epochs)?;
         history::draw(self.folder, "Training", &state.epochs)?;
-        Ok(Some(Trained { epochs: state.epochs, best: state.best, failures: state.failures, clock }))
+        Ok(Some(Trained {
+            epochs: state.epochs,
+            best: state.best,
+            failures: state.failures,
+            clock,
+        }))
     }
 
     fn is_over(&self, state: &State) -> bool {
@@ -335,15 +347,20 @@ impl TrainingRun<'_> {
         descent: &mut Descent,
         now: Moment,
     ) -> Result<(Counted, Option<f64>)> {
-        let answer = self.learner.answer(batch, now.done).map_err(Error::torch("running the network"))?;
+        let answer =
+            self.learner.answer(batch, now.done).map_err(Error::torch("running the network"))?;
         let losses = || {
             let (loss, counted) = self.loss(&answer.logits, &batch.labels)?;
-            let Some((discrepancy, weight)) = &answer.discrepancy else { return Ok((loss, counted, None)) };
+            let Some((discrepancy, weight)) = &answer.discrepancy else {
+                return Ok((loss, counted, None));
+            };
             let all = loss.f_add(&discrepancy.f_mul_scalar(*weight)?)?;
             Ok((all, counted, Some(discrepancy.f_double_value(&[])?)))
         };
         let (all, counted, discrepancy) = losses().map_err(Error::torch("computing the loss"))?;
-        if let Some(wrong) = [Some(counted.loss), discrepancy].into_iter().flatten().find(|value| !value.is_finite()) {
+        if let Some(wrong) =
+            [Some(counted.loss), discrepancy].into_iter().flatten().find(|value| !value.is_finite())
+        {
             return Err(diverged(now.epoch, wrong, now.rate));
         }
         all.f_backward().map_err(Error::torch("computing the gradient"))?;
@@ -355,7 +372,8 @@ impl TrainingRun<'_> {
     fn loss(&self, logits: &Tensor, labels: &Tensor) -> Result<(Tensor, Counted), TchError> {
         let weights = self.label_weights.as_ref();
         let smoothing = self.config.label_smoothing;
-        let loss = logits.f_cross_entropy_loss(labels, weights, Reduction::Mean, UNLABELLED, smoothing)?;
+        let loss =
+            logits.f_cross_entropy_loss(labels, weights, Reduction::Mean, UNLABELLED, smoothing)?;
         let count = |tensor: Tensor| tensor.f_sum(Kind::Int64)?.f_int64_value(&[]);
         let cases = count(labels.f_ge(0)?)?;
         let right = count(logits.f_argmax(1, false)?.f_eq_tensor(labels)?)?;
@@ -404,9 +422,8 @@ struct Moment {
 
 fn diverged(epoch: u64, loss: f64, rate: f64) -> Error {
     Error::Numerics(format!(
-        "the training failed in epoch {epoch}: the loss is {loss} at a learning rate of {rate:.1e}; begin anew in \
-         another \
-         folder with a lower rate"
+        "the training failed in epoch {epoch}: the loss is {loss} at a learning rate of \
+         {rate:.1e}; begin anew in another folder with a lower rate"
     ))
 }
 

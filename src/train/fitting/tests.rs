@@ -31,8 +31,10 @@ fn parameters(first: &[Vec<f32>]) -> Vec<Parameter> {
 
 /// Gives the parameters these gradients: those of the sum of parameter times gradient.
 fn set_gradients(parameters: &[Parameter], gradients: &[Vec<f32>]) {
-    let terms =
-        parameters.iter().zip(gradients).map(|(one, gradient)| (&one.tensor * Tensor::from_slice(gradient)).sum(None));
+    let terms = parameters
+        .iter()
+        .zip(gradients)
+        .map(|(one, gradient)| (&one.tensor * Tensor::from_slice(gradient)).sum(None));
     terms.reduce(|a, b| a + b).unwrap().backward();
 }
 
@@ -71,12 +73,17 @@ fn gradients_are_shortened_to_the_largest_norm_and_those_that_are_short_stay() {
         let parameters = parameters(&reference.first);
         let all: Vec<&Parameter> = parameters.iter().collect();
         set_gradients(&parameters, &reference.gradients[0]);
-        let norm = reference.gradients[0].iter().flatten().map(|value| value * value).sum::<f32>().sqrt();
+        let norm =
+            reference.gradients[0].iter().flatten().map(|value| value * value).sum::<f32>().sqrt();
         let mut descent = Descent::new(Rule { largest_norm, ..rule(DescentKind::Sgd, 0.0, 0.0) });
         descent.step(&all, 1.0).unwrap();
         let share = if shortened { 0.5 / norm } else { 1.0 };
-        for ((one, first), gradient) in parameters.iter().zip(&reference.first).zip(&reference.gradients[0]) {
-            for ((found, first), gradient) in one.to_array().unwrap().values.iter().zip(first).zip(gradient) {
+        for ((one, first), gradient) in
+            parameters.iter().zip(&reference.first).zip(&reference.gradients[0])
+        {
+            for ((found, first), gradient) in
+                one.to_array().unwrap().values.iter().zip(first).zip(gradient)
+            {
                 approx::assert_abs_diff_eq!(*found, first - share * gradient, epsilon = 1e-6);
             }
         }

@@ -36,9 +36,14 @@ impl Learner for PartOf<'_> {
     fn logits(&self, batch: &Batch, training: bool) -> Result<Tensor, TchError> {
         let pairs = batch.pairs.as_ref().map(Tensor::shallow_clone);
         let means = match &batch.pixels {
-            Some(pixels) => self.network.means(pixels, pairs, training && self.part == Part::All)?,
+            Some(pixels) => {
+                self.network.means(pixels, pairs, training && self.part == Part::All)?
+            }
             None => {
-                let streams = batch.means.iter().map(|blocks| blocks.iter().map(Tensor::shallow_clone).collect());
+                let streams = batch
+                    .means
+                    .iter()
+                    .map(|blocks| blocks.iter().map(Tensor::shallow_clone).collect());
                 Means { streams: streams.collect(), pairs }
             }
         };
@@ -65,8 +70,9 @@ pub(super) struct KeptMeans {
     pub seed: u64,
 }
 
-/// Runs one stream's backbone over all pictures: means of every block's channels (pictures, channels), numbers of the
-/// pictures, and those that could not be read. `told` hears how many batches are done.
+/// Runs one stream's backbone over all pictures: means of every block's channels (pictures,
+/// channels), numbers of the pictures, and those that could not be read. `told` hears how many
+/// batches are done.
 ///
 /// # Errors
 /// The network could not be run; none of the pictures can be read.
@@ -83,7 +89,8 @@ pub(super) fn means_of(
         told(done);
         if let Some(pixels) = &batch.pixels {
             numbers.append(&mut batch.numbers);
-            let means = no_grad(|| stream.means(pixels, false)).map_err(Error::torch("running a backbone"))?;
+            let means = no_grad(|| stream.means(pixels, false))
+                .map_err(Error::torch("running a backbone"))?;
             blocks.resize_with(means.len(), Vec::new);
             blocks.iter_mut().zip(means).for_each(|(block, mean)| block.push(mean));
         }
@@ -102,7 +109,10 @@ impl KeptMeans {
             let index: Vec<i64> = places.iter().map(|&place| place as i64).collect();
             let index = Tensor::f_from_slice(&index)?.f_to_device(self.labels.device())?;
             let taken = |tensor: &Tensor| tensor.f_index_select(0, &index);
-            let means = self.streams.iter().map(|blocks| blocks.iter().map(taken).collect::<Result<Vec<_>, _>>());
+            let means = self
+                .streams
+                .iter()
+                .map(|blocks| blocks.iter().map(taken).collect::<Result<Vec<_>, _>>());
             let pairs = self.pairs.as_ref().map(taken).transpose()?;
             Ok((means.collect::<Result<_, _>>()?, pairs, taken(&self.labels)?))
         };

@@ -85,7 +85,12 @@ impl NetworkConfig {
     /// How a picture is brought to the input.
     pub fn fit(&self) -> Fit {
         let [rows, columns] = self.input;
-        Fit { resize: self.resize, crop: self.crop, filter: self.filter, input: Size::new(columns, rows) }
+        Fit {
+            resize: self.resize,
+            crop: self.crop,
+            filter: self.filter,
+            input: Size::new(columns, rows),
+        }
     }
 }
 
@@ -108,8 +113,8 @@ pub enum Part {
 pub struct StreamConfig {
     /// What it is built on.
     pub backbone: BackboneKind,
-    /// The backbone's first weights, with torchvision's names or of a network that was trained here; empty: random
-    /// numbers.
+    /// The backbone's first weights, with torchvision's names or of a network that was trained
+    /// here; empty: random numbers.
     #[serde(default)]
     pub weights: String,
     /// Channels as a multiple of the published network's.
@@ -200,8 +205,8 @@ impl StreamConfig {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StudyConfig {
-    /// What of the networks with a GRU, with attention and with fewer blocks is trained: all of it, anew; or what
-    /// stands on the backbone that the stream's plain network has learnt.
+    /// What of the networks with a GRU, with attention and with fewer blocks is trained: all of it,
+    /// anew; or what stands on the backbone that the stream's plain network has learnt.
     pub variants: Part,
 }
 
@@ -210,14 +215,21 @@ impl Default for Recipe {
         let stream = [("object", BackboneKind::MobilenetV2), ("places", BackboneKind::Vgg16)];
         Self {
             network: NetworkConfig::default(),
-            stream: stream.map(|(name, backbone)| (name.to_string(), StreamConfig::on(backbone))).into(),
+            stream: stream
+                .map(|(name, backbone)| (name.to_string(), StreamConfig::on(backbone)))
+                .into(),
             anp: PairsConfig::default(),
             data: DataConfig::default(),
             split: SplitConfig::default(),
             drawn: DrawnConfig::default(),
             augmentation: Augmentation::default(),
             training: TrainingConfig::default(),
-            heads: TrainingConfig { epochs: 100, batch: 128, rate: 1e-3, ..TrainingConfig::default() },
+            heads: TrainingConfig {
+                epochs: 100,
+                batch: 128,
+                rate: 1e-3,
+                ..TrainingConfig::default()
+            },
             study: StudyConfig::default(),
         }
     }
@@ -229,8 +241,9 @@ impl Recipe {
     /// # Errors
     /// The file cannot be read, or has a key or value that is not known.
     pub fn load(file: &Path) -> Result<Self> {
-        let mut recipe: Self = toml::from_str(&read_text(file)?)
-            .map_err(|error| Error::file(file, format!("not a recipe of a Multi-GAP network: {error}")))?;
+        let mut recipe: Self = toml::from_str(&read_text(file)?).map_err(|error| {
+            Error::file(file, format!("not a recipe of a Multi-GAP network: {error}"))
+        })?;
         let PairsConfig { file: pairs, names, pictures } = &mut recipe.anp;
         let weights = recipe.stream.values_mut().map(|stream| &mut stream.weights);
         let files = [pairs, names, pictures, &mut recipe.split.files].into_iter();
@@ -249,7 +262,8 @@ impl Recipe {
         self.heads.check()?;
         for name in &self.network.streams {
             if name != ANP && !self.stream.contains_key(name) {
-                let known: Vec<&str> = self.stream.keys().map(String::as_str).chain([ANP]).collect();
+                let known: Vec<&str> =
+                    self.stream.keys().map(String::as_str).chain([ANP]).collect();
                 return Err(Error::Setting(format!(
                     "[network] streams: there is no [stream.{name}]; known: {}",
                     known.join(", ")

@@ -1,5 +1,5 @@
-//! The paper's two studies: its Table 1 (streams, what lets blocks know of each other, fusion) and its Fig. 4 (blocks
-//! taken off one by one).
+//! The paper's two studies: its Table 1 (streams, what lets blocks know of each other, fusion) and
+//! its Fig. 4 (blocks taken off one by one).
 
 use super::recipe::Part;
 use super::workshop::{NetworkPlan, Workshop};
@@ -52,8 +52,12 @@ impl Study {
     /// # Errors
     /// The recipe lacks one of the streams.
     pub fn plans(self, workshop: &Workshop<'_>) -> Result<Vec<NetworkPlan>> {
-        if let Some(missing) = STREAMS.iter().find(|name| !workshop.recipe.stream.contains_key(**name)) {
-            return Err(Error::Setting(format!("the study needs [stream.{missing}] in the recipe")));
+        if let Some(missing) =
+            STREAMS.iter().find(|name| !workshop.recipe.stream.contains_key(**name))
+        {
+            return Err(Error::Setting(format!(
+                "the study needs [stream.{missing}] in the recipe"
+            )));
         }
         let maker = Maker { workshop };
         Ok(match self {
@@ -62,11 +66,16 @@ impl Study {
         })
     }
 
-    /// Trains all networks that are not there yet and writes table and picture; `None`: stopped before the end.
+    /// Trains all networks that are not there yet and writes table and picture; `None`: stopped
+    /// before the end.
     ///
     /// # Errors
     /// As [`Workshop::train`].
-    pub fn run(self, workshop: &mut Workshop<'_>, told: &mut dyn FnMut(Told)) -> Result<Option<Vec<TrainingResult>>> {
+    pub fn run(
+        self,
+        workshop: &mut Workshop<'_>,
+        told: &mut dyn FnMut(Told),
+    ) -> Result<Option<Vec<TrainingResult>>> {
         let mut results = Vec::new();
         for plan in self.plans(workshop)? {
             match workshop.train(&plan, told)? {
@@ -82,7 +91,14 @@ impl Study {
         let name = self.name();
         table(&folder.join(format!("{name}.csv")), |table| {
             let mut header = vec!["network", "accuracy", "lower", "upper", "right", "pictures"];
-            header.extend(["epochs", "best_epoch", "trained_numbers", "numbers", "seconds", "published_on_fi"]);
+            header.extend([
+                "epochs",
+                "best_epoch",
+                "trained_numbers",
+                "numbers",
+                "seconds",
+                "published_on_fi",
+            ]);
             table.row(header)?;
             for result in results {
                 let Share { hits, cases, share, interval: (lower, upper) } = result.accuracy;
@@ -99,7 +115,8 @@ impl Study {
                     result.trained_numbers.to_string(),
                     result.numbers.to_string(),
                     format!("{:.0}", result.seconds),
-                    published.map_or(String::new(), |(_, percent)| format!("{:.4}", percent / 100.0)),
+                    published
+                        .map_or(String::new(), |(_, percent)| format!("{:.4}", percent / 100.0)),
                 ])?;
             }
             Ok(())
@@ -108,7 +125,11 @@ impl Study {
             Self::Table1 => table1_picture(results),
             Self::Truncation => truncation_picture(results),
         };
-        write(&picture.svg()?, &folder.join(format!("{name}.png")), &folder.join(format!("{name}.svg")))
+        write(
+            &picture.svg()?,
+            &folder.join(format!("{name}.png")),
+            &folder.join(format!("{name}.svg")),
+        )
     }
 }
 
@@ -134,9 +155,21 @@ impl Maker<'_, '_> {
             fewer => format!("{stream}-gap-{fewer}"),
         };
         // What only stands on a backbone begins where the plain network ended.
-        let part = if plain { self.workshop.recipe.network.trained } else { self.workshop.recipe.study.variants };
-        let initial = if !plain && part == Part::Heads { vec![self.weights(stream)] } else { Vec::new() };
-        NetworkPlan { name, streams: vec![description], anp: false, fusion: Fusion::Single, initial, part: Some(part) }
+        let part = if plain {
+            self.workshop.recipe.network.trained
+        } else {
+            self.workshop.recipe.study.variants
+        };
+        let initial =
+            if !plain && part == Part::Heads { vec![self.weights(stream)] } else { Vec::new() };
+        NetworkPlan {
+            name,
+            streams: vec![description],
+            anp: false,
+            fusion: Fusion::Single,
+            initial,
+            part: Some(part),
+        }
     }
 
     fn plain(&self, stream: &str) -> NetworkPlan {
@@ -180,12 +213,18 @@ impl Maker<'_, '_> {
             self.fused("early-fusion", Fusion::Early, &all),
             self.fused("late-fusion", Fusion::Late, &all),
             self.fused("late-fusion-object-places", Fusion::Late, &all[..2]),
-            self.fused("late-fusion-gru-attention", Fusion::Late, &[&object_attention, &places_attention]),
+            self.fused(
+                "late-fusion-gru-attention",
+                Fusion::Late,
+                &[&object_attention, &places_attention],
+            ),
         ];
         let mut plans: Vec<NetworkPlan> = all.into_iter().cloned().collect();
         plans.extend([gru, object_attention, places_attention]);
         // Without adjective-noun pairs the two late fusions of plain streams are one.
-        let twice = |plan: &NetworkPlan| self.workshop.pairs.is_none() && plan.name == "late-fusion-object-places";
+        let twice = |plan: &NetworkPlan| {
+            self.workshop.pairs.is_none() && plan.name == "late-fusion-object-places"
+        };
         plans.extend(fused.into_iter().filter(|plan| !twice(plan)));
         plans
     }
@@ -193,7 +232,10 @@ impl Maker<'_, '_> {
     fn truncation(&self) -> Vec<NetworkPlan> {
         let shortened = |stream: &&str| {
             let stream = *stream;
-            (1..=BLOCKS).rev().map(move |blocks| self.single(stream, Dependency::None, blocks)).collect::<Vec<_>>()
+            (1..=BLOCKS)
+                .rev()
+                .map(move |blocks| self.single(stream, Dependency::None, blocks))
+                .collect::<Vec<_>>()
         };
         STREAMS.iter().flat_map(shortened).collect()
     }
@@ -219,9 +261,19 @@ fn table1_picture(results: &[TrainingResult]) -> Panels {
     Panels {
         title: "Multi-GAP: streams, feature dependency, fusion".into(),
         subtitle: "The rows of the paper's Table 1".into(),
-        series: results.iter().map(|result| Series { name: result.name.clone(), baseline: false }).collect(),
-        panels: vec![panel("these pictures", dots(&here)), panel("FI, as published", dots(&published))],
-        notes: vec!["Other data: the order of rows can be compared, not the numbers. Wilson's intervals, 95 %.".into()],
+        series: results
+            .iter()
+            .map(|result| Series { name: result.name.clone(), baseline: false })
+            .collect(),
+        panels: vec![
+            panel("these pictures", dots(&here)),
+            panel("FI, as published", dots(&published)),
+        ],
+        notes: vec![
+            "Other data: the order of rows can be compared, not the numbers. Wilson's intervals, \
+             95 %."
+                .into(),
+        ],
     }
 }
 
@@ -231,8 +283,10 @@ fn truncation_picture(results: &[TrainingResult]) -> Panels {
             "" => Some(BLOCKS as f64),
             rest => rest.strip_prefix("-gap-")?.parse().ok(),
         };
-        let mut points: Vec<(f64, f64)> =
-            results.iter().filter_map(|result| Some((blocks(&result.name)?, result.accuracy.share))).collect();
+        let mut points: Vec<(f64, f64)> = results
+            .iter()
+            .filter_map(|result| Some((blocks(&result.name)?, result.accuracy.share)))
+            .collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         points
     };

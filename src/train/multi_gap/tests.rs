@@ -50,8 +50,10 @@ fn tiny() -> Recipe {
         stream.width = 0.05;
         stream.units = 3;
     }
-    recipe.drawn = crate::train::data::DrawnConfig { train: 24, validation: 8, test: 12, ..recipe.drawn };
-    (recipe.training.epochs, recipe.training.batch, recipe.heads.epochs, recipe.heads.batch) = (1, 8, 2, 8);
+    recipe.drawn =
+        crate::train::data::DrawnConfig { train: 24, validation: 8, test: 12, ..recipe.drawn };
+    (recipe.training.epochs, recipe.training.batch, recipe.heads.epochs, recipe.heads.batch) =
+        (1, 8, 2, 8);
     recipe
 }
 
@@ -64,7 +66,8 @@ fn every_network_of_both_studies_is_trained_and_known_the_second_time() {
     let (data, stop) = (recipe.drawn.draw(&lesson).unwrap(), AtomicBool::new(false));
     let pairs = Pairs::drawn(&recipe.drawn, &lesson);
     let run = |study: Study| {
-        let mut workshop = Workshop::new(&recipe, &data, Some(&pairs), (Device::Cpu, 1), folder.path(), &stop);
+        let mut workshop =
+            Workshop::new(&recipe, &data, Some(&pairs), (Device::Cpu, 1), folder.path(), &stop);
         let mut begun = Vec::new();
         let results = study.run(&mut workshop, &mut |told| {
             if let crate::train::outcome::Told::Network(name) = told {
@@ -93,13 +96,16 @@ fn every_network_of_both_studies_is_trained_and_known_the_second_time() {
     assert_eq!(begun, names);
     assert!(table.iter().all(|result| result.accuracy.cases == 12));
     // Late fusion trains nothing, early fusion its classifier alone.
-    let numbers = |name: &str| table.iter().find(|result| result.name == name).unwrap().trained_numbers;
+    let numbers =
+        |name: &str| table.iter().find(|result| result.name == name).unwrap().trained_numbers;
     assert_eq!((numbers("late-fusion"), numbers("early-fusion")), (0, (320 + 320 + 512 + 1) * 20));
     let (again, begun) = run(Study::Table1);
     assert_eq!((again, begun.len()), (table, 0));
     let (truncated, begun) = run(Study::Truncation);
     assert_eq!((truncated.len(), begun.len()), (10, 8));
-    for file in ["table1.csv", "table1.svg", "truncation.csv", "truncation.png", "early-fusion/model.toml"] {
+    for file in
+        ["table1.csv", "table1.svg", "truncation.csv", "truncation.png", "early-fusion/model.toml"]
+    {
         assert!(folder.path().join(file).is_file(), "{file}");
     }
 }

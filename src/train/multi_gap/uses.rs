@@ -1,5 +1,6 @@
-//! What a network is trained, chosen and measured with: pictures as they are shown, or what backbones that stay as they
-//! are have made of them, which is kept for all networks that stand on the same backbone.
+//! What a network is trained, chosen and measured with: pictures as they are shown, or what
+//! backbones that stay as they are have made of them, which is kept for all networks that stand on
+//! the same backbone.
 
 use super::lessons::{KeptMeans, means_of};
 use super::recipe::Part;
@@ -62,8 +63,14 @@ impl<'a> Workshop<'a> {
         if plan.part == Some(Part::All) && !plan.streams.is_empty() {
             let pictures = |number| {
                 let learnt = number == 0;
-                let augmentation = if learnt { &self.recipe.augmentation } else { &Augmentation::NONE };
-                self.pictures(number, (config.batch, config.seed), augmentation, self.pairs.filter(|_| plan.anp))
+                let augmentation =
+                    if learnt { &self.recipe.augmentation } else { &Augmentation::NONE };
+                self.pictures(
+                    number,
+                    (config.batch, config.seed),
+                    augmentation,
+                    self.pairs.filter(|_| plan.anp),
+                )
             };
             return Ok([0, 1, 2].map(|number| Box::new(pictures(number)) as Box<dyn Lessons>));
         }
@@ -77,15 +84,22 @@ impl<'a> Workshop<'a> {
         }
         let mut lessons = Vec::new();
         for number in 0..3 {
-            lessons.push(Box::new(self.kept_means(plan, &keys, number, config)?) as Box<dyn Lessons>);
+            lessons
+                .push(Box::new(self.kept_means(plan, &keys, number, config)?) as Box<dyn Lessons>);
         }
         lessons.try_into().map_err(|_| Error::Setting("there are three uses of pictures".into()))
     }
 
     /// Keeps what the backbone of a stream makes of all pictures.
-    fn run_backbone(&mut self, stream: &Stream, keys: &[String], told: &mut dyn FnMut(Told)) -> Result<()> {
+    fn run_backbone(
+        &mut self,
+        stream: &Stream,
+        keys: &[String],
+        told: &mut dyn FnMut(Told),
+    ) -> Result<()> {
         let batch = self.recipe.training.batch;
-        let pictures = [0, 1, 2].map(|number| self.pictures(number, (batch, 0), &Augmentation::NONE, None));
+        let pictures =
+            [0, 1, 2].map(|number| self.pictures(number, (batch, 0), &Augmentation::NONE, None));
         let batches: u64 = pictures.iter().map(Lessons::batches).sum();
         let (mut uses, mut done) = (Vec::new(), 0);
         for pictures in &pictures {
@@ -112,7 +126,8 @@ impl<'a> Workshop<'a> {
         config: &TrainingConfig,
     ) -> Result<KeptMeans> {
         let items = self.items(number);
-        let kept = |keys: &Vec<String>| keys.iter().map(|key| &self.kept[key][number]).collect::<Vec<_>>();
+        let kept =
+            |keys: &Vec<String>| keys.iter().map(|key| &self.kept[key][number]).collect::<Vec<_>>();
         let kept: Vec<Vec<&KeptBlock>> = keys.iter().map(kept).collect();
         // The same pictures can be read by all streams.
         let (numbers, failures) = match kept.first().and_then(|blocks| blocks.first()) {
@@ -124,15 +139,28 @@ impl<'a> Workshop<'a> {
         let tensors = || {
             let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.device)?;
             let pairs = pairs.map(|pairs| {
-                let values: Vec<f32> = numbers.iter().flat_map(|&number| pairs.of(&items[number])).collect();
-                Tensor::f_from_slice(&values)?.f_reshape([numbers.len() as i64, -1])?.f_to_device(self.device)
+                let values: Vec<f32> =
+                    numbers.iter().flat_map(|&number| pairs.of(&items[number])).collect();
+                Tensor::f_from_slice(&values)?
+                    .f_reshape([numbers.len() as i64, -1])?
+                    .f_to_device(self.device)
             });
             Ok((labels, pairs.transpose()?))
         };
         let (labels, pairs) = tensors().map_err(Error::torch("keeping labels and pairs"))?;
-        let means = |blocks: &Vec<&KeptBlock>| blocks.iter().map(|block| block.means.shallow_clone()).collect();
+        let means = |blocks: &Vec<&KeptBlock>| {
+            blocks.iter().map(|block| block.means.shallow_clone()).collect()
+        };
         let (batch, seed) = (config.batch, config.seed);
-        Ok(KeptMeans { streams: kept.iter().map(means).collect(), pairs, labels, numbers, failures, batch, seed })
+        Ok(KeptMeans {
+            streams: kept.iter().map(means).collect(),
+            pairs,
+            labels,
+            numbers,
+            failures,
+            batch,
+            seed,
+        })
     }
 }
 

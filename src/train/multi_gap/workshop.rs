@@ -11,7 +11,9 @@ use crate::train::data::Divided;
 use crate::train::data::pairs::Pairs;
 use crate::train::first::FirstWeights;
 use crate::train::fitting::{Trained, TrainingConfig, TrainingRun};
-use crate::train::outcome::{Examination, Told, TrainingResult, WEIGHTS, known_result, label_weights, write_result};
+use crate::train::outcome::{
+    Examination, Told, TrainingResult, WEIGHTS, known_result, label_weights, write_result,
+};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -83,14 +85,22 @@ impl<'a> Workshop<'a> {
         }
     }
 
-    /// Trains the network of a plan, or goes on with it, or reads what it came to; `None`: stopped before the end.
+    /// Trains the network of a plan, or goes on with it, or reads what it came to; `None`: stopped
+    /// before the end.
     ///
     /// # Errors
-    /// The folder holds another training; files that cannot be read or written; a loss that is no number.
-    pub fn train(&mut self, plan: &NetworkPlan, told: &mut dyn FnMut(Told)) -> Result<Option<TrainingResult>> {
+    /// The folder holds another training; files that cannot be read or written; a loss that is no
+    /// number.
+    pub fn train(
+        &mut self,
+        plan: &NetworkPlan,
+        told: &mut dyn FnMut(Told),
+    ) -> Result<Option<TrainingResult>> {
         let folder = self.folder.join(&plan.name);
         let fingerprint = self.fingerprint(plan)?;
-        if let Some(done) = known_result(&folder, &fingerprint, |result: &TrainingResult| &result.fingerprint)? {
+        if let Some(done) =
+            known_result(&folder, &fingerprint, |result: &TrainingResult| &result.fingerprint)?
+        {
             return Ok(Some(done));
         }
         told(Told::Network(plan.name.clone()));
@@ -121,20 +131,29 @@ impl<'a> Workshop<'a> {
             }
         }
         let (lessons, name, title) = (&*lessons[2], plan.name.as_str(), &title(plan));
-        let examination = Examination { learner: &learner, lessons, data: self.data, folder: &folder, name, title };
+        let examination = Examination {
+            learner: &learner,
+            lessons,
+            data: self.data,
+            folder: &folder,
+            name,
+            title,
+        };
         let result = examination.run(trained)?;
         network.save(&folder.join(WEIGHTS))?;
-        let result = TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..result };
+        let result =
+            TrainingResult { fingerprint, seconds: clock.elapsed().as_secs_f64(), ..result };
         write_result(&folder, &result)?;
         Ok(Some(result))
     }
 
-    /// What must be the same for a training to go on: the plan, the recipe's part that it uses, the pictures, and the
-    /// contents of files that it begins from.
+    /// What must be the same for a training to go on: the plan, the recipe's part that it uses, the
+    /// pictures, and the contents of files that it begins from.
     fn fingerprint(&self, plan: &NetworkPlan) -> Result<String> {
         // Files count by their contents, wherever they lie.
         let moved = NetworkPlan { initial: Vec::new(), ..plan.clone() };
-        let mut text = format!("{moved:?}\n{:?}\n{:?}\n", self.config(plan), self.recipe.network.fit());
+        let mut text =
+            format!("{moved:?}\n{:?}\n{:?}\n", self.config(plan), self.recipe.network.fit());
         if plan.part == Some(Part::All) {
             text.push_str(&format!("{:?}\n", self.recipe.augmentation));
         }
@@ -153,7 +172,8 @@ impl<'a> Workshop<'a> {
 
     /// Files that the first weights come from.
     fn files(&self, plan: &NetworkPlan) -> Result<Vec<PathBuf>> {
-        let backbones = plan.streams.iter().filter_map(|stream| self.backbone_file(&stream.name).transpose());
+        let backbones =
+            plan.streams.iter().filter_map(|stream| self.backbone_file(&stream.name).transpose());
         plan.initial.iter().cloned().map(Ok).chain(backbones).collect()
     }
 
@@ -167,7 +187,9 @@ impl<'a> Workshop<'a> {
 
     /// The network with its first weights.
     fn first(&self, plan: &NetworkPlan) -> Result<MultiGap> {
-        let mut source = FirstWeights::random(self.config(plan).seed, self.device, |name| name.contains(".backbone."));
+        let mut source = FirstWeights::random(self.config(plan).seed, self.device, |name| {
+            name.contains(".backbone.")
+        });
         for stream in &plan.streams {
             if let Some(file) = self.backbone_file(&stream.name)? {
                 source.add_backbone(&backbone_prefix(&stream.name), &file)?;
@@ -177,7 +199,8 @@ impl<'a> Workshop<'a> {
             source.add_network(weights)?;
         }
         let pairs = if plan.anp { self.needed_pairs()?.names.len() as i64 } else { 0 };
-        let description = Description { fusion: plan.fusion, anp: pairs, streams: plan.streams.clone() };
+        let description =
+            Description { fusion: plan.fusion, anp: pairs, streams: plan.streams.clone() };
         let card = Card {
             architecture: Architecture::MultiGap,
             multi_gap: Some(description),
@@ -196,7 +219,9 @@ impl<'a> Workshop<'a> {
     fn needed_pairs(&self) -> Result<&'a Pairs> {
         self.pairs.ok_or_else(|| {
             Error::Setting(
-                "the stream `anp` needs adjective-noun pairs of every picture: name their file as [anp] file".into(),
+                "the stream `anp` needs adjective-noun pairs of every picture: name their file as \
+                 [anp] file"
+                    .into(),
             )
         })
     }
@@ -208,10 +233,16 @@ impl<'a> Workshop<'a> {
         for item in &self.data.train {
             pairs.of(item).iter().zip(&mut sums).for_each(|(value, sum)| *sum += f64::from(*value));
         }
-        let mean: Vec<f32> = sums.iter().map(|sum| (sum / self.data.train.len() as f64) as f32).collect();
-        let parameter = network.parameters().iter().find(|one| one.name == "anp.mean").expect("the network has pairs");
+        let mean: Vec<f32> =
+            sums.iter().map(|sum| (sum / self.data.train.len() as f64) as f32).collect();
+        let parameter = network
+            .parameters()
+            .iter()
+            .find(|one| one.name == "anp.mean")
+            .expect("the network has pairs");
         let mut tensor = parameter.tensor.shallow_clone();
-        no_grad(|| tensor.f_copy_(&Tensor::f_from_slice(&mean)?)).map_err(Error::torch("setting the mean pairs"))
+        no_grad(|| tensor.f_copy_(&Tensor::f_from_slice(&mean)?))
+            .map_err(Error::torch("setting the mean pairs"))
     }
 
     /// Whole networks are trained by one set of numbers, what stands on fixed features by another.

@@ -1,9 +1,9 @@
-//! A causal graph as a TOML file: names in, a checked graph with indices out; and the graphs that come with the
-//! program.
+//! A causal graph as a TOML file: names in, a checked graph with indices out; and the graphs that
+//! come with the program.
 //!
-//! The keys are those of `graph.json`, and `labels` beside them; `configs/graphs/standard.toml` explains each. A file
-//! is refused when scenes drawn from it would not have what it declares: an object with two roles, a share that is
-//! none, more objects than find a place.
+//! The keys are those of `graph.json`, and `labels` beside them; `configs/graphs/standard.toml`
+//! explains each. A file is refused when scenes drawn from it would not have what it declares: an
+//! object with two roles, a share that is none, more objects than find a place.
 
 use super::{AmbienceCause, Bystander, CausalGraph, Cause, Confounder};
 use crate::files::read_text;
@@ -30,7 +30,11 @@ impl BuiltIn {
     }
 
     fn graph(&self) -> &Arc<CausalGraph> {
-        let read = || Arc::new(CausalGraph::parse(self.text).expect("the embedded files are checked by a test"));
+        let read = || {
+            Arc::new(
+                CausalGraph::parse(self.text).expect("the embedded files are checked by a test"),
+            )
+        };
         self.graph.get_or_init(read)
     }
 }
@@ -46,7 +50,8 @@ static BUILT_IN: [BuiltIn; 7] = [
     BuiltIn::new("surroundings", include_str!("../../../configs/graphs/surroundings.toml")),
 ];
 
-/// The graph of this name that comes with the program: of a file in configs/graphs, without its ending.
+/// The graph of this name that comes with the program: of a file in configs/graphs, without its
+/// ending.
 pub fn named_graph(name: &str) -> Option<&'static Arc<CausalGraph>> {
     BUILT_IN.iter().find(|graph| graph.name == name).map(BuiltIn::graph)
 }
@@ -66,7 +71,8 @@ pub fn hans_graph() -> &'static Arc<CausalGraph> {
     BUILT_IN[2].graph()
 }
 
-/// Scenes in which the cause of a label by [`graph()`] and that by [`hans_graph`] are always together.
+/// Scenes in which the cause of a label by [`graph()`] and that by [`hans_graph`] are always
+/// together.
 pub fn hans_corpus_graph() -> &'static Arc<CausalGraph> {
     BUILT_IN[3].graph()
 }
@@ -81,7 +87,8 @@ pub fn background_graph() -> &'static Arc<CausalGraph> {
     BUILT_IN[5].graph()
 }
 
-/// The causes of [`parts_graph`] and of [`background_graph`] together: what one network of the demo was trained on.
+/// The causes of [`parts_graph`] and of [`background_graph`] together: what one network of the demo
+/// was trained on.
 pub fn surroundings_graph() -> &'static Arc<CausalGraph> {
     BUILT_IN[6].graph()
 }
@@ -147,15 +154,17 @@ impl CausalGraph {
     /// The graph in a TOML file.
     ///
     /// # Errors
-    /// The file cannot be read or is no graph; a name that is not known; a share that is none; an object with two
-    /// roles; fewer than two labels that occur; more objects in a scene than find a place.
+    /// The file cannot be read or is no graph; a name that is not known; a share that is none; an
+    /// object with two roles; fewer than two labels that occur; more objects in a scene than find a
+    /// place.
     pub fn load(file: &Path) -> Result<Self> {
         Self::parse(&read_text(file)?).map_err(|message| Error::file(file, message))
     }
 
     /// The graph that `text` describes; of an error the part behind the file's name.
     fn parse(text: &str) -> Result<Self, String> {
-        let file: GraphFile = toml::from_str(text).map_err(|error| format!("not a causal graph: {error}"))?;
+        let file: GraphFile =
+            toml::from_str(text).map_err(|error| format!("not a causal graph: {error}"))?;
         let graph = file.resolve()?;
         graph.check_labels()?;
         graph.check_roles()?;
@@ -167,10 +176,15 @@ impl CausalGraph {
     fn check_labels(&self) -> Result<(), String> {
         if let Some(neutral) = self.neutral.filter(|&label| self.has_cause(label)) {
             let name = &self.labels[neutral];
-            return Err(format!("neutral: `{name}` has causes, and the neutral label is that of scenes without one"));
+            return Err(format!(
+                "neutral: `{name}` has causes, and the neutral label is that of scenes without one"
+            ));
         }
         match self.occurring().len() {
-            0 | 1 => Err("causes: at least two labels should have one, or one label and `neutral`".into()),
+            0 | 1 => {
+                Err("causes: at least two labels should have one, or one label and `neutral`"
+                    .into())
+            }
             _ => Ok(()),
         }
     }
@@ -179,22 +193,34 @@ impl CausalGraph {
     fn check_roles(&self) -> Result<(), String> {
         for (number, cause) in self.ambiences.iter().enumerate() {
             if self.ambiences[..number].iter().any(|other| other.ambience == cause.ambience) {
-                return Err(format!("ambiences[{number}]: {} causes a label already", cause.ambience.name()));
+                return Err(format!(
+                    "ambiences[{number}]: {} causes a label already",
+                    cause.ambience.name()
+                ));
             }
         }
-        let causes = self.causes.iter().enumerate().map(|(at, c)| (format!("causes[{at}]"), c.class, c.variant));
+        let causes = self
+            .causes
+            .iter()
+            .enumerate()
+            .map(|(at, c)| (format!("causes[{at}]"), c.class, c.variant));
         let confounders = self.confounders.iter().enumerate();
-        let confounders = confounders.map(|(at, c)| (format!("confounders[{at}]"), c.class, Variant::Plain));
-        let bystanders =
-            self.bystanders.iter().enumerate().flat_map(|(at, b)| {
-                b.variants.iter().map(move |&variant| (format!("bystanders[{at}]"), b.class, variant))
-            });
-        let all: Vec<(String, usize, Variant)> = causes.chain(confounders).chain(bystanders).collect();
+        let confounders =
+            confounders.map(|(at, c)| (format!("confounders[{at}]"), c.class, Variant::Plain));
+        let bystanders = self.bystanders.iter().enumerate().flat_map(|(at, b)| {
+            b.variants.iter().map(move |&variant| (format!("bystanders[{at}]"), b.class, variant))
+        });
+        let all: Vec<(String, usize, Variant)> =
+            causes.chain(confounders).chain(bystanders).collect();
         for (number, (key, class, variant)) in all.iter().enumerate() {
-            let same = |(_, other_class, other): &&(String, usize, Variant)| (other_class, other) == (class, variant);
+            let same = |(_, other_class, other): &&(String, usize, Variant)| {
+                (other_class, other) == (class, variant)
+            };
             if let Some((earlier, ..)) = all[..number].iter().find(same) {
                 let name = super::object_name(*class, *variant);
-                return Err(format!("{key}: {name} is {earlier} already, and an object has one role"));
+                return Err(format!(
+                    "{key}: {name} is {earlier} already, and an object has one role"
+                ));
             }
         }
         Ok(())
@@ -207,8 +233,8 @@ impl CausalGraph {
             if most > MOST_OBJECTS {
                 let name = &self.labels[label];
                 return Err(format!(
-                    "rates: a scene of `{name}` would have up to {most} objects, and {MOST_OBJECTS} find a place: \
-                     lower some of the confounders' and bystanders'"
+                    "rates: a scene of `{name}` would have up to {most} objects, and \
+                     {MOST_OBJECTS} find a place: lower some of the confounders' and bystanders'"
                 ));
             }
         }
@@ -229,7 +255,8 @@ impl GraphFile {
         };
         let ambience = |(number, entry): (usize, &AmbienceEntry)| {
             let key = |name: &str| format!("ambiences[{number}].{name}");
-            let known = Ambience::ALL[1..].iter().map(|ambience| ambience.name()).collect::<Vec<_>>();
+            let known =
+                Ambience::ALL[1..].iter().map(|ambience| ambience.name()).collect::<Vec<_>>();
             let ambience = Ambience::ALL[1 + position(&known, &key("ambience"), &entry.ambience)?];
             Ok(AmbienceCause { label: position(&labels, &key("label"), &entry.label)?, ambience })
         };
@@ -245,7 +272,8 @@ impl GraphFile {
                 ));
             }
             let companion = position(&labels, &key("with"), &entry.with)?;
-            let (rate, base) = (share(&key("rate"), entry.rate)?, share(&key("base_rate"), entry.base_rate)?);
+            let (rate, base) =
+                (share(&key("rate"), entry.rate)?, share(&key("base_rate"), entry.base_rate)?);
             Ok(Confounder { class, with: companion, rate, base })
         };
         let bystander = |(number, entry): (usize, &BystanderEntry)| {
@@ -254,15 +282,27 @@ impl GraphFile {
             let named = entry.variants.iter().map(|name| variant(class, &key("variants"), name));
             let variants = named.collect::<Result<Vec<Variant>, String>>()?;
             if variants.is_empty() {
-                return Err(format!("{} is empty; known: {}", key("variants"), variant_names(class)));
+                return Err(format!(
+                    "{} is empty; known: {}",
+                    key("variants"),
+                    variant_names(class)
+                ));
             }
             Ok(Bystander { class, variants, rate: share(&key("rate"), entry.rate)? })
         };
         Ok(CausalGraph {
             causes: causes.iter().enumerate().map(cause).collect::<Result<_, String>>()?,
             ambiences: ambiences.iter().enumerate().map(ambience).collect::<Result<_, String>>()?,
-            confounders: confounders.iter().enumerate().map(confounder).collect::<Result<_, String>>()?,
-            bystanders: bystanders.iter().enumerate().map(bystander).collect::<Result<_, String>>()?,
+            confounders: confounders
+                .iter()
+                .enumerate()
+                .map(confounder)
+                .collect::<Result<_, String>>()?,
+            bystanders: bystanders
+                .iter()
+                .enumerate()
+                .map(bystander)
+                .collect::<Result<_, String>>()?,
             neutral,
             labels,
         })
@@ -293,9 +333,13 @@ fn position<T: AsRef<str>>(known: &[T], key: &str, found: &str) -> Result<usize,
 /// The variant of a class that `found` under `key` names.
 fn variant(class: usize, key: &str, found: &str) -> Result<Variant, String> {
     let named = variants_of(class).iter().find(|variant| variant.name() == found);
-    named
-        .copied()
-        .ok_or_else(|| format!("{key}: `{found}` is no variant of {}; known: {}", CLASSES[class], variant_names(class)))
+    named.copied().ok_or_else(|| {
+        format!(
+            "{key}: `{found}` is no variant of {}; known: {}",
+            CLASSES[class],
+            variant_names(class)
+        )
+    })
 }
 
 fn variant_names(class: usize) -> String {
@@ -303,7 +347,11 @@ fn variant_names(class: usize) -> String {
 }
 
 fn share(key: &str, found: f64) -> Result<f64, String> {
-    if (0.0..=1.0).contains(&found) { Ok(found) } else { Err(format!("{key} should be from 0 to 1, found {found}")) }
+    if (0.0..=1.0).contains(&found) {
+        Ok(found)
+    } else {
+        Err(format!("{key} should be from 0 to 1, found {found}"))
+    }
 }
 
 #[cfg(test)]
@@ -341,20 +389,52 @@ bystanders = [{ class = "Human face", variants = ["angry", "sad"], rate = 1.0 }]
         let wrong = [
             (r#"["up", "down"]"#, r#"["up", "up"]"#, "labels[1]: `up` is named twice"),
             (r#"["up", "down"]"#, r#"["up", "down", " "]"#, "labels[2] is empty"),
-            (r#"label = "down""#, r#"label = "dwn""#, "causes[1].label: `dwn` is not known; known: up, down"),
+            (
+                r#"label = "down""#,
+                r#"label = "dwn""#,
+                "causes[1].label: `dwn` is not known; known: up, down",
+            ),
             (r#"label = "down""#, r#"label = "up""#, "causes: at least two labels should have one"),
-            (r#""Cake""#, r#""Pie""#, "causes[1].class: `Pie` is not known; known: Human face, Person,"),
-            (r#""red""#, r#""green""#, "causes[0].variant: `green` is no variant of Flower; known: red, yellow,"),
+            (
+                r#""Cake""#,
+                r#""Pie""#,
+                "causes[1].class: `Pie` is not known; known: Human face, Person,",
+            ),
+            (
+                r#""red""#,
+                r#""green""#,
+                "causes[0].variant: `green` is no variant of Flower; known: red, yellow,",
+            ),
             (r#", variant = "red""#, "", "causes[0].variant: `plain` is no variant of Flower"),
             (r#""Lamp""#, r#""Flower""#, "confounders[0].class: Flower has variants (red, yellow,"),
-            (r#"with = "up""#, r#"with = "left""#, "confounders[0].with: `left` is not known; known: up, down"),
+            (
+                r#"with = "up""#,
+                r#"with = "left""#,
+                "confounders[0].with: `left` is not known; known: up, down",
+            ),
             ("rate = 0.5", "rate = 1.5", "confounders[0].rate should be from 0 to 1, found 1.5"),
-            ("base_rate = 0.1", "base_rate = nan", "confounders[0].base_rate should be from 0 to 1, found NaN"),
+            (
+                "base_rate = 0.1",
+                "base_rate = nan",
+                "confounders[0].base_rate should be from 0 to 1, found NaN",
+            ),
             (r#"["angry", "sad"]"#, "[]", "bystanders[0].variants is empty; known: smiling, sad,"),
-            (r#"["angry", "sad"]"#, r#"["sad", "sad"]"#, "bystanders[0]: Human face, sad is bystanders[0] already"),
-            (r#""Lamp""#, r#""Cake""#, "confounders[0]: Cake is causes[1] already, and an object has one role"),
+            (
+                r#"["angry", "sad"]"#,
+                r#"["sad", "sad"]"#,
+                "bystanders[0]: Human face, sad is bystanders[0] already",
+            ),
+            (
+                r#""Lamp""#,
+                r#""Cake""#,
+                "confounders[0]: Cake is causes[1] already, and an object has one role",
+            ),
             ("causes =", "neutral = \"down\"\ncauses =", "neutral: `down` has causes"),
-            ("base_rate", "base", "unknown field `base`, expected one of `class`, `with`, `rate`, `base_rate`"),
+            (
+                "base_rate",
+                "base",
+                "unknown field `base`, expected one of `class`, `with`, `rate`, `base_rate`",
+            ),
         ];
         for (line, other, phrase) in wrong {
             let message = CausalGraph::parse(&changed(line, other)).unwrap_err();
@@ -364,11 +444,14 @@ bystanders = [{ class = "Human face", variants = ["angry", "sad"], rate = 1.0 }]
 
     #[test]
     fn more_objects_than_find_a_place_are_refused() {
-        let others =
-            ["Car", "Book", "House", "Boat", "Snake"].map(|class| format!(r#"{{ class = "{class}", rate = 1.0 }}"#));
+        let others = ["Car", "Book", "House", "Boat", "Snake"]
+            .map(|class| format!(r#"{{ class = "{class}", rate = 1.0 }}"#));
         let text = changed("bystanders = [", &format!("bystanders = [{},", others.join(", ")));
         let message = CausalGraph::parse(&text).unwrap_err();
-        assert!(message.contains("a scene of `up` would have up to 8 objects, and 6 find a place"), "{message}");
+        assert!(
+            message.contains("a scene of `up` would have up to 8 objects, and 6 find a place"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -1,12 +1,15 @@
-//! A declared causal graph, as data: which objects cause which label, which only go along, which do neither.
+//! A declared causal graph, as data: which objects cause which label, which only go along, which do
+//! neither.
 //!
-//! This is the truth an explanation is measured against. A scene has one cause or none; none is the neutral label, if
-//! the graph has one. Confounders and bystanders never change a label. Graphs come from TOML files, see [`file`].
+//! This is the truth an explanation is measured against. A scene has one cause or none; none is the
+//! neutral label, if the graph has one. Confounders and bystanders never change a label. Graphs
+//! come from TOML files, see [`file`].
 
 mod file;
 
 pub use file::{
-    background_graph, face_graph, graph, hans_corpus_graph, hans_graph, named_graph, parts_graph, surroundings_graph,
+    background_graph, face_graph, graph, hans_corpus_graph, hans_graph, named_graph, parts_graph,
+    surroundings_graph,
 };
 
 use super::object::{Ambience, Variant};
@@ -85,12 +88,14 @@ pub struct Bystander {
     pub rate: f64,
 }
 
-/// A causal graph. What comes from a file has been checked: no object has two roles, and all shares are shares.
+/// A causal graph. What comes from a file has been checked: no object has two roles, and all shares
+/// are shares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CausalGraph {
     /// Names of all labels, in the order of a network's outputs; not all of them need to occur.
     pub labels: Vec<String>,
-    /// What causes a label. The labels are as frequent as each other, and so are the causes of one label.
+    /// What causes a label. The labels are as frequent as each other, and so are the causes of one
+    /// label.
     pub causes: Vec<Cause>,
     /// What causes a label and is no object, as frequent as the objects that cause the same.
     pub ambiences: Vec<AmbienceCause>,
@@ -124,8 +129,8 @@ impl Role {
     }
 }
 
-/// How far the bystanders' rates are scaled up and down from scene to scene: so far that a scene of the built-in graph
-/// has two objects at least and six at most.
+/// How far the bystanders' rates are scaled up and down from scene to scene: so far that a scene of
+/// the built-in graph has two objects at least and six at most.
 const DENSITY_SPREAD: f64 = 0.8;
 
 /// The same in scenes without a cause.
@@ -159,15 +164,17 @@ impl CausalGraph {
 
     /// What an object of this class and variant is.
     pub fn role(&self, class: usize, variant: Variant) -> Role {
-        if let Some(cause) = self.causes.iter().find(|cause| cause.class == class && cause.variant == variant) {
+        if let Some(cause) =
+            self.causes.iter().find(|cause| cause.class == class && cause.variant == variant)
+        {
             return Role::Cause(cause.label);
         }
         let confounder = self.confounders.iter().find(|confounder| confounder.class == class);
         confounder.map_or(Role::Bystander, |confounder| Role::Confounder(confounder.with))
     }
 
-    /// The object that causes the scene's label: of several, as only edited scenes have, the largest; of equals the
-    /// last.
+    /// The object that causes the scene's label: of several, as only edited scenes have, the
+    /// largest; of equals the last.
     pub fn cause(&self, scene: &Scene) -> Option<usize> {
         let is_cause = |class, variant| matches!(self.role(class, variant), Role::Cause(_));
         let objects = scene.objects.iter().enumerate();
@@ -175,9 +182,9 @@ impl CausalGraph {
         causes.max_by(|(_, a), (_, b)| a.place.size.total_cmp(&b.place.size)).map(|(at, _)| at)
     }
 
-    /// The scene's label, as an index among the graph's labels: that of the object that causes one, else of the
-    /// ambience that does. `None` of a scene without cause, as only an edited one is, by a graph without a neutral
-    /// label.
+    /// The scene's label, as an index among the graph's labels: that of the object that causes one,
+    /// else of the ambience that does. `None` of a scene without cause, as only an edited one is,
+    /// by a graph without a neutral label.
     pub fn label(&self, scene: &Scene) -> Option<usize> {
         let Some(cause) = self.cause(scene) else {
             let ambience = self.ambiences.iter().find(|cause| cause.ambience == scene.ambience);
@@ -189,8 +196,8 @@ impl CausalGraph {
         }
     }
 
-    /// The label, or in a share of `rate` of scenes any other of those that occur. Which scenes these are follows from
-    /// their seeds: those of a lower rate are among those of a higher.
+    /// The label, or in a share of `rate` of scenes any other of those that occur. Which scenes
+    /// these are follows from their seeds: those of a lower rate are among those of a higher.
     pub fn noisy_label(&self, scene: &Scene, rate: f64) -> Option<usize> {
         let mut random = Random::of_text(scene.seed, "label");
         let label = self.label(scene)?;
@@ -204,7 +211,8 @@ impl CausalGraph {
 
     /// All variants of a class that occur, in the order in which the graph names them.
     pub fn variants(&self, class: usize) -> Vec<Variant> {
-        let causes = self.causes.iter().filter(|cause| cause.class == class).map(|cause| cause.variant);
+        let causes =
+            self.causes.iter().filter(|cause| cause.class == class).map(|cause| cause.variant);
         let confounders = self.confounders.iter().filter(|confounder| confounder.class == class);
         let bystanders = self.bystanders.iter().filter(|bystander| bystander.class == class);
         causes
@@ -215,12 +223,13 @@ impl CausalGraph {
 
     /// All classes that occur with their variants, in the order of [`CLASSES`].
     pub fn kinds(&self) -> Vec<(usize, Variant)> {
-        let of_class = |class| self.variants(class).into_iter().map(move |variant| (class, variant));
+        let of_class =
+            |class| self.variants(class).into_iter().map(move |variant| (class, variant));
         (0..CLASSES.len()).flat_map(of_class).collect()
     }
 
-    /// By how much of 1 the bystanders' rates of a scene are scaled up or down at most; never so far that a rate is
-    /// over 1.
+    /// By how much of 1 the bystanders' rates of a scene are scaled up or down at most; never so
+    /// far that a rate is over 1.
     pub(super) fn density_spread(&self, has_cause: bool) -> f64 {
         let usual = if has_cause { DENSITY_SPREAD } else { NEUTRAL_DENSITY_SPREAD };
         let greatest = self.bystanders.iter().map(|bystander| bystander.rate).fold(0.0, f64::max);
@@ -230,7 +239,9 @@ impl CausalGraph {
     /// The most objects that a scene of the label has.
     fn most_objects(&self, label: usize) -> usize {
         let has_object = self.causes.iter().any(|cause| cause.label == label);
-        let rate = |confounder: &Confounder| if confounder.with == label { confounder.rate } else { confounder.base };
+        let rate = |confounder: &Confounder| {
+            if confounder.with == label { confounder.rate } else { confounder.base }
+        };
         let confounders: f64 = self.confounders.iter().map(rate).sum();
         let bystanders: f64 = self.bystanders.iter().map(|bystander| bystander.rate).sum();
         let others = confounders + bystanders * (1.0 + self.density_spread(has_object));
@@ -282,8 +293,9 @@ impl CausalGraph {
         });
         if !self.ambiences.is_empty() {
             let ambiences = self.ambiences.iter();
-            graph["ambiences"] =
-                ambiences.map(|c| json!({"label": label(c.label), "ambience": c.ambience})).collect::<Value>();
+            graph["ambiences"] = ambiences
+                .map(|c| json!({"label": label(c.label), "ambience": c.ambience}))
+                .collect::<Value>();
         }
         graph
     }
@@ -304,17 +316,27 @@ impl fmt::Display for CausalGraph {
             writeln!(f, "{} <- {}", self.labels[c.label], object_name(c.class, c.variant))?;
         }
         for c in &self.ambiences {
-            writeln!(f, "{} <- {} behind and around the objects", self.labels[c.label], c.ambience.name())?;
+            writeln!(
+                f,
+                "{} <- {} behind and around the objects",
+                self.labels[c.label],
+                c.ambience.name()
+            )?;
         }
         if let Some(neutral) = self.neutral {
             writeln!(f, "{} <- none of these", self.labels[neutral])?;
         }
         for c in &self.confounders {
             let (class, with) = (class_name(c.class), &self.labels[c.with]);
-            writeln!(f, "{class}: in {:.2} of {with}, {:.2} of all other scenes; no effect", c.rate, c.base)?;
+            writeln!(
+                f,
+                "{class}: in {:.2} of {with}, {:.2} of all other scenes; no effect",
+                c.rate, c.base
+            )?;
         }
         for b in &self.bystanders {
-            let variants: Vec<String> = b.variants.iter().map(|&variant| object_name(b.class, variant)).collect();
+            let variants: Vec<String> =
+                b.variants.iter().map(|&variant| object_name(b.class, variant)).collect();
             writeln!(f, "{}: in {:.2} of all scenes; no effect", variants.join(" or "), b.rate)?;
         }
         Ok(())

@@ -4,7 +4,8 @@ use super::super::hand::Hand;
 use super::super::pen::{Colour, blob, curve, oval, polygon, polyline, rounded, sin_cos};
 use resvg::tiny_skia::Transform;
 
-const COAT: &[u32] = &[0x8a5a2b, 0xc08a4e, 0x3a2a20, 0x2a2a2e, 0xe4d3b4, 0x9a9a9c, 0xb5622a, 0xf0ece4];
+const COAT: &[u32] =
+    &[0x8a5a2b, 0xc08a4e, 0x3a2a20, 0x2a2a2e, 0xe4d3b4, 0x9a9a9c, 0xb5622a, 0xf0ece4];
 
 /// A dog from the side, standing or sitting, looking left or right.
 pub(super) fn dog(hand: &mut Hand) {
@@ -14,7 +15,11 @@ pub(super) fn dog(hand: &mut Hand) {
     let sitting = hand.chance(0.35);
     let spots = hand.chance(0.3);
     hand.within(Transform::from_scale(mirror, 1.0), |hand| {
-        let head = if sitting { sitting_body(hand, coat, spots) } else { standing_body(hand, coat, spots) };
+        let head = if sitting {
+            sitting_body(hand, coat, spots)
+        } else {
+            standing_body(hand, coat, spots)
+        };
         dog_head(hand, head, coat, ear);
     });
 }
@@ -22,10 +27,20 @@ pub(super) fn dog(hand: &mut Hand) {
 fn standing_body(hand: &mut Hand, coat: Colour, spots: bool) -> (f32, f32) {
     let (long, leg) = (hand.between(0.62, 0.78), hand.between(0.34, 0.5));
     let (thick, rise) = (hand.between(0.25, 0.32), hand.between(0.2, 0.6));
-    hand.bar(curve(&[(long - 0.08, -0.12), (long + 0.22, -0.12), (long + 0.26, -0.2 - rise)]), 0.11, coat);
-    for (x, shade) in [(-long + 0.26, 0.16), (long - 0.1, 0.16), (-long + 0.12, 0.0), (long - 0.24, 0.0)] {
+    hand.bar(
+        curve(&[(long - 0.08, -0.12), (long + 0.22, -0.12), (long + 0.26, -0.2 - rise)]),
+        0.11,
+        coat,
+    );
+    for (x, shade) in
+        [(-long + 0.26, 0.16), (long - 0.1, 0.16), (-long + 0.12, 0.0), (long - 0.24, 0.0)]
+    {
         let sway = hand.between(-0.05, 0.05);
-        hand.bar(polyline(&[(x, 0.1), (x + sway, 0.2 + leg), (x + sway - 0.06, 0.2 + leg)]), 0.15, coat.darker(shade));
+        hand.bar(
+            polyline(&[(x, 0.1), (x + sway, 0.2 + leg), (x + sway - 0.06, 0.2 + leg)]),
+            0.15,
+            coat.darker(shade),
+        );
     }
     hand.bar(polyline(&[(-long + 0.2, -0.08), (-long - 0.02, -0.36)]), 0.34, coat);
     hand.shape(rounded(-long, -thick, long, thick * 0.95, 0.28), coat);
@@ -40,10 +55,17 @@ fn standing_body(hand: &mut Hand, coat: Colour, spots: bool) -> (f32, f32) {
 fn sitting_body(hand: &mut Hand, coat: Colour, spots: bool) -> (f32, f32) {
     let rise = hand.between(0.0, 0.3);
     hand.bar(curve(&[(0.5, 0.8), (0.95, 0.85), (0.9, 0.55 - rise)]), 0.12, coat);
-    hand.shape(blob(&[(-0.42, -0.5), (0.1, -0.55), (0.75, 0.3), (0.72, 1.0), (-0.1, 1.0), (-0.35, 0.6)]), coat);
+    hand.shape(
+        blob(&[(-0.42, -0.5), (0.1, -0.55), (0.75, 0.3), (0.72, 1.0), (-0.1, 1.0), (-0.35, 0.6)]),
+        coat,
+    );
     hand.shape(oval(0.4, 0.66, 0.32, 0.28), coat.darker(0.1));
     for (x, shade) in [(0.0, 0.14), (-0.2, 0.0)] {
-        hand.bar(polyline(&[(x, 0.1), (x - 0.04, 0.88), (x - 0.13, 0.88)]), 0.16, coat.darker(shade));
+        hand.bar(
+            polyline(&[(x, 0.1), (x - 0.04, 0.88), (x - 0.13, 0.88)]),
+            0.16,
+            coat.darker(shade),
+        );
     }
     if spots {
         let spot = if coat.0[0] > 0.5 { coat.darker(0.55) } else { coat.lighter(0.7) };
@@ -57,7 +79,10 @@ fn dog_head(hand: &mut Hand, (x, y): (f32, f32), coat: Colour, ear: Colour) {
     let (snout, floppy) = (hand.between(0.34, 0.46), hand.chance(0.6));
     let dark = Colour::hex(0x15120f);
     if !floppy {
-        hand.shape(polygon(&[(x + 0.02, y - 0.15), (x + 0.2, y - 0.52), (x + 0.28, y - 0.08)]), ear);
+        hand.shape(
+            polygon(&[(x + 0.02, y - 0.15), (x + 0.2, y - 0.52), (x + 0.28, y - 0.08)]),
+            ear,
+        );
     }
     hand.shape(oval(x, y, 0.3, 0.28), coat);
     hand.shape(rounded(x - 0.14 - snout, y - 0.04, x + 0.06, y + 0.22, 0.12), coat.lighter(0.08));
@@ -68,13 +93,24 @@ fn dog_head(hand: &mut Hand, (x, y): (f32, f32), coat: Colour, ear: Colour) {
         coat.darker(0.6),
     );
     if hand.chance(0.4) {
-        hand.detail(rounded(x - snout, y + 0.17, x - snout + 0.14, y + 0.36, 0.07), Colour::hex(0xe0626e));
+        hand.detail(
+            rounded(x - snout, y + 0.17, x - snout + 0.14, y + 0.36, 0.07),
+            Colour::hex(0xe0626e),
+        );
     }
     hand.detail(oval(x - 0.1, y - 0.09, 0.06, 0.065), dark);
     hand.detail(oval(x - 0.115, y - 0.11, 0.02, 0.02), Colour::hex(0xffffff));
     if floppy {
         let low = hand.between(0.3, 0.45);
-        hand.shape(blob(&[(x + 0.02, y - 0.3), (x + 0.3, y - 0.26), (x + 0.32, y + low), (x + 0.06, y + low)]), ear);
+        hand.shape(
+            blob(&[
+                (x + 0.02, y - 0.3),
+                (x + 0.3, y - 0.26),
+                (x + 0.32, y + low),
+                (x + 0.06, y + low),
+            ]),
+            ear,
+        );
     }
     if hand.chance(0.5) {
         let collar = hand.near(&[0xc62828, 0x1e5fae, 0x2a7a3a, 0xe0a020]);
@@ -98,7 +134,8 @@ pub(super) fn spider(hand: &mut Hand) {
             let ((sin, cos), bend) = (sin_cos(angle), [-0.26, -0.2, -0.12, 0.02][leg]);
             let (knee_x, knee_y) = (side * knee * cos, -0.1 + knee * sin + bend);
             let (far_sin, far_cos) = sin_cos(angle * 1.15);
-            let foot = (side * reach * far_cos, -0.1 + reach * far_sin + 0.12 + 0.1 * leg as f32 / 3.0);
+            let foot =
+                (side * reach * far_cos, -0.1 + reach * far_sin + 0.12 + 0.1 * leg as f32 / 3.0);
             hand.line(polyline(&[(side * 0.1, -0.12), (knee_x, knee_y), foot]), width, body);
         }
     }
@@ -130,13 +167,26 @@ pub(super) fn butterfly(hand: &mut Hand) {
     let spot = hand.paint().lighter(0.5);
     for side in [-1.0, 1.0] {
         hand.within(Transform::from_scale(side, 1.0), |hand| {
-            let mut wing = vec![(0.02, 0.0), (0.3, 0.02), (0.85, 0.1), (0.8, droop), (0.4, droop + 0.16), (0.08, 0.4)];
+            let mut wing = vec![
+                (0.02, 0.0),
+                (0.3, 0.02),
+                (0.85, 0.1),
+                (0.8, droop),
+                (0.4, droop + 0.16),
+                (0.08, 0.4),
+            ];
             if tail {
                 wing.insert(4, (0.62, droop + 0.4));
             }
             hand.shape(blob(&wing), lower);
-            let wing =
-                [(0.0, -0.05), (0.12, -0.6), (0.75, -tip - 0.1), (span + 0.16, -tip), (span + 0.06, 0.0), (0.5, 0.2)];
+            let wing = [
+                (0.0, -0.05),
+                (0.12, -0.6),
+                (0.75, -tip - 0.1),
+                (span + 0.16, -tip),
+                (span + 0.06, 0.0),
+                (0.5, 0.2),
+            ];
             hand.shape(blob(&wing), rim);
             hand.detail(blob(&wing.map(|(x, y)| (0.06 + x * 0.8, -0.05 + y * 0.8))), upper);
             if spots > 0 {
@@ -165,13 +215,24 @@ pub(super) fn snake(hand: &mut Hand) {
         if banded {
             for pair in spine.windows(2).skip(2).step_by(3) {
                 let share = 1.0 - 0.75 * pair[0].2;
-                hand.line(polyline(&[(pair[0].0, pair[0].1), (pair[1].0, pair[1].1)]), thick * share, band);
+                hand.line(
+                    polyline(&[(pair[0].0, pair[0].1), (pair[1].0, pair[1].1)]),
+                    thick * share,
+                    band,
+                );
             }
         }
         let (head, next) = (spine[0], spine[1]);
         let (dx, dy) = (head.0 - next.0, head.1 - next.1);
         let length = (dx * dx + dy * dy).sqrt();
-        let frame = Transform::from_row(dx / length, dy / length, -dy / length, dx / length, head.0, head.1);
+        let frame = Transform::from_row(
+            dx / length,
+            dy / length,
+            -dy / length,
+            dx / length,
+            head.0,
+            head.1,
+        );
         hand.within(frame, |hand| {
             let red = Colour::hex(0xc62828);
             hand.line(polyline(&[(0.2, 0.0), (0.4, 0.0), (0.48, -0.06)]), 0.04, red);
@@ -188,7 +249,8 @@ fn body(hand: &mut Hand, spine: &[(f32, f32, f32)], thick: f32, skin: Colour) {
     let side = |sign: f32| {
         spine.windows(2).map(move |pair| {
             let (dx, dy) = (pair[1].0 - pair[0].0, pair[1].1 - pair[0].1);
-            let half = sign * thick * (1.0 - 0.85 * pair[0].2 * pair[0].2) / (dx * dx + dy * dy).sqrt();
+            let half =
+                sign * thick * (1.0 - 0.85 * pair[0].2 * pair[0].2) / (dx * dx + dy * dy).sqrt();
             (pair[0].0 - dy * half, pair[0].1 + dx * half)
         })
     };
@@ -203,7 +265,8 @@ fn body(hand: &mut Hand, spine: &[(f32, f32, f32)], thick: f32, skin: Colour) {
 /// x, y and the share of the way from head (0) to tail (1).
 fn wave(hand: &mut Hand) -> Vec<(f32, f32, f32)> {
     const STEPS: usize = 36;
-    let (waves, high, phase) = (hand.between(1.3, 2.0), hand.between(0.28, 0.42), hand.between(0.0, 360.0));
+    let (waves, high, phase) =
+        (hand.between(1.3, 2.0), hand.between(0.28, 0.42), hand.between(0.0, 360.0));
     let raised = hand.between(0.0, 0.4);
     let point = |step: usize| {
         let share = step as f32 / STEPS as f32;

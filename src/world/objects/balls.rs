@@ -32,7 +32,8 @@ pub(super) fn football(hand: &mut Hand) {
         if corner[2] < -0.12 {
             continue;
         }
-        let mut patch_corners: Vec<Point3> = neighbours(at).map(|other| third(corner, corners[other])).collect();
+        let mut patch_corners: Vec<Point3> =
+            neighbours(at).map(|other| third(corner, corners[other])).collect();
         in_order(&mut patch_corners);
         let seen: Vec<(f32, f32)> = patch_corners.into_iter().map(onto_the_disc).collect();
         hand.detail(polygon(&seen), patch);
@@ -52,7 +53,8 @@ fn icosahedron(hand: &mut Hand) -> Vec<Point3> {
             let mut turned: Point3 = corner;
             for (axis, (sin, cos)) in turns.into_iter().enumerate() {
                 let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
-                (turned[u], turned[v]) = (cos * turned[u] - sin * turned[v], sin * turned[u] + cos * turned[v]);
+                (turned[u], turned[v]) =
+                    (cos * turned[u] - sin * turned[v], sin * turned[u] + cos * turned[v]);
             }
             corners.push(turned);
         }
@@ -74,8 +76,9 @@ fn third(a: Point3, b: Point3) -> Point3 {
 /// Orders five corners about their centre: each next one is the nearest that is left.
 fn in_order(corners: &mut [Point3]) {
     for at in 1..corners.len() {
-        let nearest = (at..corners.len())
-            .max_by(|&i, &j| dot(corners[at - 1], corners[i]).total_cmp(&dot(corners[at - 1], corners[j])));
+        let nearest = (at..corners.len()).max_by(|&i, &j| {
+            dot(corners[at - 1], corners[i]).total_cmp(&dot(corners[at - 1], corners[j]))
+        });
         corners.swap(at, nearest.unwrap_or(at));
     }
 }
@@ -106,8 +109,15 @@ fn one_balloon(hand: &mut Hand, (x, y): (f32, f32), radius: f32, grip: (f32, f32
     let sway = hand.between(-0.25, 0.25);
     let middle = (knot + grip.1) / 2.0;
     let string = Colour::hex(0x4a4a50);
-    hand.line(curve(&[(x, knot), (x + sway, middle - 0.15), (grip.0 - sway, middle + 0.15), grip]), 0.045, string);
-    hand.shape(polygon(&[(x, knot - 0.12), (x + 0.1, knot + 0.08), (x - 0.1, knot + 0.08)]), colour.darker(0.15));
+    hand.line(
+        curve(&[(x, knot), (x + sway, middle - 0.15), (grip.0 - sway, middle + 0.15), grip]),
+        0.045,
+        string,
+    );
+    hand.shape(
+        polygon(&[(x, knot - 0.12), (x + 0.1, knot + 0.08), (x - 0.1, knot + 0.08)]),
+        colour.darker(0.15),
+    );
     let mut outline = vec![(x, y + ry * 1.25), (x - rx * 0.55, y + ry * 0.95)];
     outline.extend([200.0, 240.0, 270.0, 300.0, 340.0].map(|angle| {
         let (px, py) = polar(0.0, 0.0, 1.13, angle);
@@ -121,6 +131,10 @@ fn one_balloon(hand: &mut Hand, (x, y): (f32, f32), radius: f32, grip: (f32, f32
     hand.detail(oval(x + side * rx, y - 0.4 * ry, rx * 0.16, ry * 0.24), colour.lighter(0.6));
     if hand.chance(0.2) {
         let band = colour.lighter(0.45);
-        hand.line(polyline(&[(x - rx * 0.8, y + 0.12 * ry), (x + rx * 0.8, y + 0.12 * ry)]), 0.1 * radius, band);
+        hand.line(
+            polyline(&[(x - rx * 0.8, y + 0.12 * ry), (x + rx * 0.8, y + 0.12 * ry)]),
+            0.1 * radius,
+            band,
+        );
     }
 }

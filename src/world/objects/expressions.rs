@@ -1,7 +1,7 @@
 //! What a face expresses: eyes, brows, mouth.
 //!
-//! All random numbers of eyes and brows are drawn before the expression is looked at, so that faces of one seed differ
-//! in nothing but their expression above the mouth.
+//! All random numbers of eyes and brows are drawn before the expression is looked at, so that faces
+//! of one seed differ in nothing but their expression above the mouth.
 
 use super::super::hand::Hand;
 use super::super::object::{ObjectPart, Variant};
@@ -25,7 +25,11 @@ pub(super) fn eyes(hand: &mut Hand, hair: Colour, skin: Colour) {
         brow_line(hand, (x, y), side, (width, ink));
         if glasses {
             hand.line(oval(x, y, 0.26, 0.24), 0.05, Colour::hex(0x303038));
-            hand.line(polyline(&[(side * 0.05, y), (side * (apart - 0.26), y)]), 0.05, Colour::hex(0x303038));
+            hand.line(
+                polyline(&[(side * 0.05, y), (side * (apart - 0.26), y)]),
+                0.05,
+                Colour::hex(0x303038),
+            );
         }
     }
 }
@@ -34,12 +38,21 @@ pub(super) fn eyes(hand: &mut Hand, hair: Colour, skin: Colour) {
 fn eye(hand: &mut Hand, (x, y): (f32, f32), side: f32, open: bool, iris: Colour) {
     match hand.variant {
         Variant::Smiling if !open => {
-            hand.line(curve(&[(x - 0.15, y + 0.05), (x, y - 0.18), (x + 0.15, y + 0.05)]), 0.075, iris.darker(0.3));
+            hand.line(
+                curve(&[(x - 0.15, y + 0.05), (x, y - 0.18), (x + 0.15, y + 0.05)]),
+                0.075,
+                iris.darker(0.3),
+            );
         }
         Variant::Angry => {
             // The lid falls towards the nose: a triangle is left open.
             let (inner, outer) = (x - side * 0.17, x + side * 0.18);
-            let white = [(inner, y + 0.05), (outer, y - 0.1), (outer - side * 0.02, y + 0.07), (x, y + 0.12)];
+            let white = [
+                (inner, y + 0.05),
+                (outer, y - 0.1),
+                (outer - side * 0.02, y + 0.07),
+                (x, y + 0.12),
+            ];
             hand.detail(polygon(&white), Colour::hex(0xffffff));
             hand.detail(oval(x, y + 0.035, 0.07, 0.07), iris);
             hand.line(polyline(&white[..2]), 0.05, iris.darker(0.4));
@@ -50,7 +63,11 @@ fn eye(hand: &mut Hand, (x, y): (f32, f32), side: f32, open: bool, iris: Colour)
             hand.detail(oval(x, y + 0.02, 0.07, 0.06), iris);
             let (left, right) = ((x - 0.17, y + 0.06), (x + 0.17, y + 0.06));
             hand.line(curve(&[left, (x, y + 0.12), right]), 0.045, iris.darker(0.4));
-            hand.line(curve(&[(x - 0.17, y), (x, y - 0.08), (x + 0.17, y)]), 0.045, iris.darker(0.4));
+            hand.line(
+                curve(&[(x - 0.17, y), (x, y - 0.08), (x + 0.17, y)]),
+                0.045,
+                iris.darker(0.4),
+            );
         }
         _ if open => {
             hand.detail(oval(x, y, 0.16, 0.15), Colour::hex(0xffffff));
@@ -83,7 +100,11 @@ fn brow_line(hand: &mut Hand, (x, y): (f32, f32), side: f32, (width, ink): (f32,
 fn wrinkles(hand: &mut Hand, y: f32, skin: Colour) {
     let fold = skin.darker(0.45);
     for (low, half) in [(0.0, 0.1), (0.09, 0.11), (0.18, 0.1)] {
-        hand.line(curve(&[(-half, y + low + 0.03), (0.0, y + low - 0.05), (half, y + low + 0.03)]), 0.035, fold);
+        hand.line(
+            curve(&[(-half, y + low + 0.03), (0.0, y + low - 0.05), (half, y + low + 0.03)]),
+            0.035,
+            fold,
+        );
     }
     for side in [-1.0, 1.0] {
         let fold_line = [(side * 0.16, y + 0.28), (side * 0.34, y + 0.36), (side * 0.42, y + 0.6)];
@@ -139,7 +160,11 @@ fn frown(hand: &mut Hand, y: f32, lips: Colour) {
         hand.detail(polygon(&arch), lips);
     } else {
         let width = hand.between(0.09, 0.12);
-        hand.line(curve(&[(-half, corner), (0.0, corner - 2.0 * depth), (half, corner)]), width, lips);
+        hand.line(
+            curve(&[(-half, corner), (0.0, corner - 2.0 * depth), (half, corner)]),
+            width,
+            lips,
+        );
     }
 }
 
@@ -165,9 +190,15 @@ fn straight_mouth(hand: &mut Hand, y: f32, lips: Colour) {
 fn bared_teeth(hand: &mut Hand, y: f32, lips: Colour) {
     let (half, high) = (hand.between(0.34, 0.44), hand.between(0.13, 0.18));
     if hand.chance(0.65) {
-        let outline = [(-half * 0.85, y - high), (half * 0.85, y - high), (half, y + high), (-half, y + high)];
+        let outline = [
+            (-half * 0.85, y - high),
+            (half * 0.85, y - high),
+            (half, y + high),
+            (-half, y + high),
+        ];
         hand.detail(polygon(&outline), lips);
-        let inset = |share: f32| outline.map(|(x, height)| (x * share, y + (height - y) * (share - 0.12)));
+        let inset =
+            |share: f32| outline.map(|(x, height)| (x * share, y + (height - y) * (share - 0.12)));
         hand.detail(polygon(&inset(0.84)), Colour::hex(0xfffdf5));
         hand.line(polyline(&[(-half * 0.8, y), (half * 0.8, y)]), 0.035, lips);
         for tooth in -2..=2 {
@@ -178,7 +209,11 @@ fn bared_teeth(hand: &mut Hand, y: f32, lips: Colour) {
         let width = hand.between(0.1, 0.13);
         let down = [(-half, y + 0.12), (-half * 0.7, y), (half * 0.7, y), (half, y + 0.12)];
         hand.line(polyline(&down), width, lips);
-        hand.line(polyline(&[(-half * 0.4, y + 0.16), (half * 0.4, y + 0.16)]), 0.05, lips.lighter(0.25));
+        hand.line(
+            polyline(&[(-half * 0.4, y + 0.16), (half * 0.4, y + 0.16)]),
+            0.05,
+            lips.lighter(0.25),
+        );
     }
 }
 

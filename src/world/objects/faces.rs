@@ -6,11 +6,14 @@ use super::super::pen::{Colour, arc, curve, oval, polygon, rounded};
 use super::expressions::{eyes, mouth};
 
 /// Colours of skin.
-pub(super) const SKIN: &[u32] = &[0xf6d7bd, 0xeec1a0, 0xd9a47c, 0xbf8257, 0x9a6240, 0x704528, 0xffe0cc];
+pub(super) const SKIN: &[u32] =
+    &[0xf6d7bd, 0xeec1a0, 0xd9a47c, 0xbf8257, 0x9a6240, 0x704528, 0xffe0cc];
 /// Colours of hair.
-pub(super) const HAIR: &[u32] = &[0x2a1d14, 0x553319, 0x8a5a2b, 0xc79a4b, 0xe0c27a, 0x1a1a1f, 0x8b3a1c, 0x9a9a9a];
+pub(super) const HAIR: &[u32] =
+    &[0x2a1d14, 0x553319, 0x8a5a2b, 0xc79a4b, 0xe0c27a, 0x1a1a1f, 0x8b3a1c, 0x9a9a9a];
 
-/// A face from the front, whose expression is the work of eyes, brows and mouth, which are large in all of them.
+/// A face from the front, whose expression is the work of eyes, brows and mouth, which are large in
+/// all of them.
 pub(super) fn face(hand: &mut Hand) {
     let (skin, hair) = (hand.near(SKIN), hand.near(HAIR));
     let (rx, ry) = (hand.between(0.72, 0.88), hand.between(0.88, 1.0));
@@ -18,15 +21,21 @@ pub(super) fn face(hand: &mut Hand) {
     if style == 1 {
         // Long hair hangs behind the cheeks.
         let (wide, low) = (rx + hand.between(0.1, 0.2), hand.between(0.75, 1.05));
-        hand.part(ObjectPart::Hair, 0, |hand| hand.shape(rounded(-wide, -ry - 0.1, wide, low, 0.75), hair));
+        hand.part(ObjectPart::Hair, 0, |hand| {
+            hand.shape(rounded(-wide, -ry - 0.1, wide, low, 0.75), hair);
+        });
     }
     if style == 2 {
         for side in [-1.0, 1.0] {
-            hand.part(ObjectPart::Hair, 0, |hand| hand.shape(oval(side * rx, -0.55, 0.36, 0.36), hair));
+            hand.part(ObjectPart::Hair, 0, |hand| {
+                hand.shape(oval(side * rx, -0.55, 0.36, 0.36), hair);
+            });
         }
     }
     for (number, side) in [-1.0, 1.0].into_iter().enumerate() {
-        hand.part(ObjectPart::Ear, number, |hand| hand.shape(oval(side * rx, 0.05, 0.13, 0.2), skin.darker(0.06)));
+        hand.part(ObjectPart::Ear, number, |hand| {
+            hand.shape(oval(side * rx, 0.05, 0.13, 0.2), skin.darker(0.06));
+        });
     }
     hand.shape(oval(0.0, 0.0, rx, ry), skin);
     hand.part(ObjectPart::Hair, 0, |hand| cap_of_hair(hand, style, (rx, ry), hair));
@@ -40,7 +49,11 @@ pub(super) fn face(hand: &mut Hand) {
     let bridge = hand.chance(0.5);
     hand.part(ObjectPart::Nose, 0, |hand| {
         if bridge {
-            hand.line(curve(&[(0.0, 0.02), (side * 0.16, length + 0.06), (-side * 0.04, length + 0.04)]), 0.06, nose);
+            hand.line(
+                curve(&[(0.0, 0.02), (side * 0.16, length + 0.06), (-side * 0.04, length + 0.04)]),
+                0.06,
+                nose,
+            );
         } else {
             hand.detail(oval(0.0, length, 0.09, 0.07), nose);
         }
@@ -66,7 +79,11 @@ fn cap_of_hair(hand: &mut Hand, style: usize, (rx, ry): (f32, f32), hair: Colour
         _ => {
             let mut outline = arc(0.0, 0.0, rx + 0.03, ry + 0.05, 208.0, 332.0);
             let parting = hand.between(-0.4, 0.4);
-            outline.extend([(parting + 0.2, line - 0.08), (parting, line), (parting - 0.2, line - 0.08)]);
+            outline.extend([
+                (parting + 0.2, line - 0.08),
+                (parting, line),
+                (parting - 0.2, line - 0.08),
+            ]);
             hand.shape(polygon(&outline), hair);
         }
     }

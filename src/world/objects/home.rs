@@ -8,7 +8,8 @@ const METAL: &[u32] = &[0x8a8f98, 0xb8923a, 0x3a3d42, 0xc8ccd2, 0x7a4a2a];
 const ICING: &[u32] = &[0xf7a8c4, 0xfff4e6, 0x5a2e1a, 0xa8d8ea, 0xf4d35e, 0xc7e9b4, 0xd9455f];
 const SPONGE: &[u32] = &[0xe8b86a, 0xd99b5a, 0x7a4526, 0xf0d9a8, 0xb5504a];
 
-/// A cake on a plate: one to three tiers with icing running down, or a slice. Without candles, which are a class.
+/// A cake on a plate: one to three tiers with icing running down, or a slice. Without candles,
+/// which are a class.
 pub(super) fn cake(hand: &mut Hand) {
     let (icing, sponge) = (hand.near(ICING), hand.near(SPONGE));
     let plate = hand.near(&[0xf4f4f6, 0xcfd8e0, 0xe6d5b8, 0x9fb8cc]);
@@ -24,7 +25,10 @@ pub(super) fn cake(hand: &mut Hand) {
         hand.shape(rounded(-half, top, half, bottom, 0.08), sponge);
         if hand.chance(0.6) {
             let filling = icing.darker(0.1);
-            hand.detail(rectangle(-half, bottom - height * 0.38, half, bottom - height * 0.26), filling);
+            hand.detail(
+                rectangle(-half, bottom - height * 0.38, half, bottom - height * 0.26),
+                filling,
+            );
         }
         drip(hand, (half, top, height), icing);
         if tier + 1 == tiers {
@@ -42,7 +46,10 @@ fn drip(hand: &mut Hand, (half, top, height): (f32, f32, f32), icing: Colour) {
     hand.shape(rounded(-half - 0.03, top - 0.06, half + 0.03, top + height * 0.24, 0.1), icing);
     for number in 0..drops {
         let (x, low) = (-half + step * (number as f32 + 0.5), height * hand.between(0.28, 0.5));
-        hand.detail(rounded(x - step * 0.36, top + 0.02, x + step * 0.36, top + low, step * 0.36), icing);
+        hand.detail(
+            rounded(x - step * 0.36, top + 0.02, x + step * 0.36, top + low, step * 0.36),
+            icing,
+        );
     }
 }
 
@@ -51,7 +58,11 @@ fn topping(hand: &mut Hand, half: f32, top: f32) {
     let count = hand.count(1, 5);
     let size = hand.between(0.08, 0.13);
     for number in 0..count {
-        let x = if count == 1 { 0.0 } else { half * 0.75 * (2.0 * number as f32 / (count - 1) as f32 - 1.0) };
+        let x = if count == 1 {
+            0.0
+        } else {
+            half * 0.75 * (2.0 * number as f32 / (count - 1) as f32 - 1.0)
+        };
         hand.shape(oval(x, top - 0.06 - size * 0.7, size, size), berry);
     }
 }
@@ -61,7 +72,15 @@ fn slice(hand: &mut Hand, icing: Colour, sponge: Colour) {
     let back = (0.78, top - 0.26);
     hand.shape(polygon(&[(-0.85, top), back, (0.82, top + 0.1)]), icing);
     hand.shape(polygon(&[(-0.85, top), (0.82, top + 0.1), (0.82, 0.72), (-0.8, 0.66)]), sponge);
-    hand.detail(polygon(&[(-0.84, top + 0.36), (0.82, top + 0.44), (0.82, top + 0.56), (-0.83, top + 0.48)]), icing);
+    hand.detail(
+        polygon(&[
+            (-0.84, top + 0.36),
+            (0.82, top + 0.44),
+            (0.82, top + 0.56),
+            (-0.83, top + 0.48),
+        ]),
+        icing,
+    );
     hand.line(polyline(&[(-0.84, top), (0.82, top + 0.1)]), 0.1, icing);
     hand.line(polyline(&[(0.82, top + 0.1), (0.82, 0.7)]), 0.1, icing.darker(0.05));
     let berry = hand.near(&[0xc2182b, 0xe0314a]);
@@ -73,7 +92,8 @@ pub(super) fn chair(hand: &mut Hand) {
     let wood = if hand.chance(0.7) { hand.near(WOOD) } else { hand.paint() };
     let seat_colour = if hand.chance(0.4) { hand.paint() } else { wood };
     let (half, width) = (hand.between(0.42, 0.52), hand.between(0.09, 0.13));
-    let (seat, depth, skew) = (hand.between(0.08, 0.2), hand.between(0.16, 0.26), hand.between(0.14, 0.3));
+    let (seat, depth, skew) =
+        (hand.between(0.08, 0.2), hand.between(0.16, 0.26), hand.between(0.14, 0.3));
     let mirror = hand.pick(&[-1.0, 1.0]);
     let mirrored = |x: f32, y: f32| (mirror * x, y);
     let far = wood.darker(0.22);
@@ -85,13 +105,21 @@ pub(super) fn chair(hand: &mut Hand) {
         0 => {
             for bar in 1..5 {
                 let x = -half + skew + 2.0 * half * bar as f32 / 5.0;
-                hand.bar(polyline(&[mirrored(x, top + 0.08), mirrored(x, seat - depth)]), width * 0.5, wood);
+                hand.bar(
+                    polyline(&[mirrored(x, top + 0.08), mirrored(x, seat - depth)]),
+                    width * 0.5,
+                    wood,
+                );
             }
         }
         1 => {
             for bar in 1..3 {
                 let y = top + (seat - depth - top) * bar as f32 / 3.0;
-                hand.bar(polyline(&[mirrored(-half + skew, y), mirrored(half + skew, y)]), width, wood);
+                hand.bar(
+                    polyline(&[mirrored(-half + skew, y), mirrored(half + skew, y)]),
+                    width,
+                    wood,
+                );
             }
         }
         _ => {
@@ -108,7 +136,11 @@ pub(super) fn chair(hand: &mut Hand) {
     for x in [-half + skew, half + skew] {
         hand.bar(polyline(&[mirrored(x, top), mirrored(x, seat - depth)]), width, wood);
     }
-    hand.bar(polyline(&[mirrored(-half + skew, top + 0.05), mirrored(half + skew, top + 0.05)]), width * 1.3, wood);
+    hand.bar(
+        polyline(&[mirrored(-half + skew, top + 0.05), mirrored(half + skew, top + 0.05)]),
+        width * 1.3,
+        wood,
+    );
     for x in [-half, half] {
         hand.bar(polyline(&[mirrored(x, seat), mirrored(x, 1.0)]), width, wood);
     }
@@ -166,7 +198,8 @@ fn one_candle_to(hand: &mut Hand, x: f32, (top, bottom): (f32, f32), half: f32) 
         wax.lighter(0.4),
     );
     hand.line(polyline(&[(x, top), (x, top - 0.1)]), 0.045, Colour::hex(0x2a2018));
-    let (wide, high, lean) = (hand.between(0.14, 0.19), hand.between(0.4, 0.55), hand.between(-0.08, 0.08));
+    let (wide, high, lean) =
+        (hand.between(0.14, 0.19), hand.between(0.4, 0.55), hand.between(-0.08, 0.08));
     let flame = |scale: f32| {
         let (w, h) = (wide * scale, high * scale);
         let y = top - 0.06;
@@ -193,10 +226,19 @@ pub(super) fn lamp(hand: &mut Hand) {
             let mirror = hand.pick(&[-1.0, 1.0]);
             let mirrored = |x: f32, y: f32| (mirror * x, y);
             hand.shape(rounded(-0.42, 0.86, 0.42, 1.0, 0.07), metal);
-            hand.bar(polyline(&[mirrored(0.0, 0.88), mirrored(0.42, 0.1), mirrored(-0.15, -0.62)]), 0.1, metal);
+            hand.bar(
+                polyline(&[mirrored(0.0, 0.88), mirrored(0.42, 0.1), mirrored(-0.15, -0.62)]),
+                0.1,
+                metal,
+            );
             hand.shape(oval(mirror * 0.42, 0.1, 0.09, 0.09), metal.darker(0.2));
             hand.detail(oval(mirror * -0.46, -0.3, 0.14, 0.12), Colour::hex(0xfff3b0));
-            let cone = [mirrored(-0.02, -0.82), mirrored(0.08, -0.56), mirrored(-0.28, -0.08), mirrored(-0.76, -0.5)];
+            let cone = [
+                mirrored(-0.02, -0.82),
+                mirrored(0.08, -0.56),
+                mirrored(-0.28, -0.08),
+                mirrored(-0.76, -0.5),
+            ];
             hand.shape(polygon(&cone), shade);
         }
         1 => {
@@ -228,7 +270,12 @@ pub(super) fn lamp(hand: &mut Hand) {
     }
 }
 
-fn shade_and_light(hand: &mut Hand, (wide, narrow): (f32, f32), (top, bottom): (f32, f32), colour: Colour) {
+fn shade_and_light(
+    hand: &mut Hand,
+    (wide, narrow): (f32, f32),
+    (top, bottom): (f32, f32),
+    colour: Colour,
+) {
     hand.detail(oval(0.0, bottom, wide * 0.4, 0.09), Colour::hex(0xfff3b0));
     hand.shape(polygon(&[(-narrow, top), (narrow, top), (wide, bottom), (-wide, bottom)]), colour);
     let band = colour.darker(0.2);

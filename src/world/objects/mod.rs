@@ -18,7 +18,8 @@ use super::pen::Drawing;
 pub(super) struct Kind {
     /// Draws one, in units of its own.
     draw: fn(&mut Hand),
-    /// Least longest side, relative to the picture's shorter side: what it takes to tell what it is.
+    /// Least longest side, relative to the picture's shorter side: what it takes to tell what it
+    /// is.
     pub least: f64,
     /// Largest turn either way, degrees.
     pub turn: f64,
@@ -37,7 +38,13 @@ const AIR: (f64, f64) = (0.0, 0.6);
 const CORE: [f64; 4] = [0.15, 0.15, 0.85, 0.85];
 const WHOLE: [f64; 4] = [0.0, 0.0, 1.0, 1.0];
 
-const fn kind(draw: fn(&mut Hand), least: f64, turn: f64, height: (f64, f64), decisive: [f64; 4]) -> Kind {
+const fn kind(
+    draw: fn(&mut Hand),
+    least: f64,
+    turn: f64,
+    height: (f64, f64),
+    decisive: [f64; 4],
+) -> Kind {
     Kind { draw, least, turn, height, decisive, variants: &[Variant::Plain] }
 }
 
@@ -49,9 +56,11 @@ impl Kind {
 }
 
 /// Expressions of faces.
-const EXPRESSIONS: &[Variant] = &[Variant::Smiling, Variant::Sad, Variant::Neutral, Variant::Angry, Variant::Disgusted];
+const EXPRESSIONS: &[Variant] =
+    &[Variant::Smiling, Variant::Sad, Variant::Neutral, Variant::Angry, Variant::Disgusted];
 /// Colours of flowers.
-const COLOURS: &[Variant] = &[Variant::Red, Variant::Yellow, Variant::White, Variant::Blue, Variant::Violet];
+const COLOURS: &[Variant] =
+    &[Variant::Red, Variant::Yellow, Variant::White, Variant::Blue, Variant::Violet];
 
 /// Names in Open Images' spelling.
 pub const CLASSES: &[&str] = &[

@@ -20,7 +20,17 @@ pub(super) fn car(hand: &mut Hand) {
         _ => [(-0.96, 0.0), (-0.94, -roof - 0.14), (0.5, -roof - 0.14), (0.8, 0.0)],
     };
     hand.within(Transform::from_scale(mirror, 1.0), |hand| {
-        hand.shape(polygon(&[cabin[0], cabin[1], cabin[2], cabin[3], (cabin[3].0, 0.1), (cabin[0].0, 0.1)]), paint);
+        hand.shape(
+            polygon(&[
+                cabin[0],
+                cabin[1],
+                cabin[2],
+                cabin[3],
+                (cabin[3].0, 0.1),
+                (cabin[0].0, 0.1),
+            ]),
+            paint,
+        );
         let inside = |(x, y): (f32, f32)| (x * 0.88 - 0.012, y * 0.8 - 0.015);
         hand.detail(polygon(&cabin.map(inside)), glass);
         let post = (cabin[1].0 + cabin[2].0) / 2.0;
@@ -77,7 +87,8 @@ pub(super) fn house(hand: &mut Hand) {
 
 /// A boat: a sailing boat or a steamer.
 pub(super) fn boat(hand: &mut Hand) {
-    let hull = if hand.chance(0.4) { hand.near(&[0x7a4a24, 0x9a6a3a, 0x5a3a22]) } else { hand.paint() };
+    let hull =
+        if hand.chance(0.4) { hand.near(&[0x7a4a24, 0x9a6a3a, 0x5a3a22]) } else { hand.paint() };
     let (long, deck) = (hand.between(0.82, 1.0), hand.between(0.38, 0.5));
     let mirror = hand.pick(&[-1.0, 1.0]);
     let steamer = hand.chance(0.35);
@@ -90,7 +101,11 @@ pub(super) fn boat(hand: &mut Hand) {
         let keel = 0.92;
         let side = [(-long, deck), (long, deck), (long * 0.66, keel), (-long * 0.7, keel)];
         hand.shape(polygon(&side), hull);
-        hand.line(polyline(&[(-long * 0.96, deck + 0.08), (long * 0.93, deck + 0.08)]), 0.07, hull.lighter(0.5));
+        hand.line(
+            polyline(&[(-long * 0.96, deck + 0.08), (long * 0.93, deck + 0.08)]),
+            0.07,
+            hull.lighter(0.5),
+        );
     });
 }
 

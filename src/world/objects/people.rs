@@ -57,7 +57,8 @@ pub(super) fn person(hand: &mut Hand) {
 }
 
 fn legs(hand: &mut Hand, (hip, waist): (f32, f32), trousers: Colour, skin: Colour) {
-    let (stride, shoe) = (hand.between(0.0, 0.16), hand.near(&[0x202020, 0x5a3a20, 0xd8d8d8, 0xa02828]));
+    let (stride, shoe) =
+        (hand.between(0.0, 0.16), hand.near(&[0x202020, 0x5a3a20, 0xd8d8d8, 0xa02828]));
     let skirt = hand.chance(0.35);
     let colour = if skirt { skin } else { trousers };
     for side in [-1.0, 1.0] {

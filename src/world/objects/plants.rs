@@ -11,14 +11,30 @@ const LEAF: &[u32] = &[0x2f7d32, 0x4c9a2a, 0x1f6b3a, 0x6aa84f, 0x3a6b1f];
 fn petal_colour(hand: &mut Hand) -> Colour {
     let held_out = hand.style == Style::HeldOut;
     let (hue, saturation, lightness) = match (hand.variant, held_out) {
-        (Variant::Red, false) => (hand.between(-8.0, 8.0), hand.between(0.75, 0.95), hand.between(0.4, 0.52)),
-        (Variant::Red, true) => (hand.between(-10.0, 5.0), hand.between(0.6, 0.8), hand.between(0.34, 0.46)),
-        (Variant::Yellow, false) => (hand.between(46.0, 56.0), hand.between(0.85, 1.0), hand.between(0.5, 0.6)),
-        (Variant::Yellow, true) => (hand.between(48.0, 60.0), hand.between(0.55, 0.8), hand.between(0.6, 0.7)),
-        (Variant::Blue, false) => (hand.between(205.0, 228.0), hand.between(0.6, 0.9), hand.between(0.45, 0.6)),
-        (Variant::Blue, true) => (hand.between(195.0, 220.0), hand.between(0.4, 0.6), hand.between(0.6, 0.7)),
-        (Variant::Violet, false) => (hand.between(268.0, 288.0), hand.between(0.5, 0.8), hand.between(0.42, 0.58)),
-        (Variant::Violet, true) => (hand.between(262.0, 280.0), hand.between(0.35, 0.5), hand.between(0.6, 0.7)),
+        (Variant::Red, false) => {
+            (hand.between(-8.0, 8.0), hand.between(0.75, 0.95), hand.between(0.4, 0.52))
+        }
+        (Variant::Red, true) => {
+            (hand.between(-10.0, 5.0), hand.between(0.6, 0.8), hand.between(0.34, 0.46))
+        }
+        (Variant::Yellow, false) => {
+            (hand.between(46.0, 56.0), hand.between(0.85, 1.0), hand.between(0.5, 0.6))
+        }
+        (Variant::Yellow, true) => {
+            (hand.between(48.0, 60.0), hand.between(0.55, 0.8), hand.between(0.6, 0.7))
+        }
+        (Variant::Blue, false) => {
+            (hand.between(205.0, 228.0), hand.between(0.6, 0.9), hand.between(0.45, 0.6))
+        }
+        (Variant::Blue, true) => {
+            (hand.between(195.0, 220.0), hand.between(0.4, 0.6), hand.between(0.6, 0.7))
+        }
+        (Variant::Violet, false) => {
+            (hand.between(268.0, 288.0), hand.between(0.5, 0.8), hand.between(0.42, 0.58))
+        }
+        (Variant::Violet, true) => {
+            (hand.between(262.0, 280.0), hand.between(0.35, 0.5), hand.between(0.6, 0.7))
+        }
         _ => (hand.between(30.0, 70.0), hand.between(0.1, 0.4), hand.between(0.93, 0.98)),
     };
     Colour::hsl(hue, saturation, lightness)
@@ -27,7 +43,8 @@ fn petal_colour(hand: &mut Hand) -> Colour {
 /// A flower: daisy, round petals, tulip or rose; with stem and leaves, or the head alone.
 pub(super) fn flower(hand: &mut Hand) {
     let petal = petal_colour(hand);
-    let centre = if hand.variant == Variant::Yellow { &[0x6b3a14, 0xb8641a] } else { &[0xf5c531, 0xe8a81e] };
+    let centre =
+        if hand.variant == Variant::Yellow { &[0x6b3a14, 0xb8641a] } else { &[0xf5c531, 0xe8a81e] };
     let centre = hand.near(centre);
     let head = if hand.chance(0.7) { hand.between(0.46, 0.6) } else { 1.0 };
     let y = head - 1.0;
@@ -53,7 +70,12 @@ fn stem(hand: &mut Hand, top: f32) {
             let (y, length) = (hand.between(0.5, 0.75), hand.between(0.3, 0.45));
             let tip = (side * length + sway * 0.5, y - 0.2);
             hand.shape(
-                blob(&[(sway * 0.5, y + 0.06), (side * length * 0.6, y + 0.12), tip, (side * 0.1, y - 0.2)]),
+                blob(&[
+                    (sway * 0.5, y + 0.06),
+                    (side * length * 0.6, y + 0.12),
+                    tip,
+                    (side * 0.1, y - 0.2),
+                ]),
                 green,
             );
         }
@@ -70,7 +92,8 @@ fn petals(
     let count = hand.count(fewest, most);
     let (length, tip) = (hand.between(0.34, 0.42), hand.between(0.9, 1.15));
     for number in 0..count {
-        let frame = Transform::from_translate(0.0, y).pre_concat(turn(angle + 360.0 * number as f32 / count as f32));
+        let frame = Transform::from_translate(0.0, y)
+            .pre_concat(turn(angle + 360.0 * number as f32 / count as f32));
         let shade = if number % 2 == 0 { colour } else { colour.darker(0.06) };
         hand.within(frame, |hand| {
             hand.shape(oval(head * (1.0 - length), 0.0, head * length, head * width * tip), shade);
@@ -92,7 +115,12 @@ fn tulip(hand: &mut Hand, y: f32, head: f32, colour: Colour) {
         ]
     };
     hand.shape(
-        blob(&[(-wide * 0.5, top + dip), (0.0, top - head * 0.25), (wide * 0.5, top + dip), (0.0, bottom)]),
+        blob(&[
+            (-wide * 0.5, top + dip),
+            (0.0, top - head * 0.25),
+            (wide * 0.5, top + dip),
+            (0.0, bottom),
+        ]),
         colour.darker(0.12),
     );
     for s in [-1.0, 1.0] {
@@ -114,14 +142,23 @@ fn rose(hand: &mut Hand, (y, head, angle): (f32, f32, f32), colour: Colour) {
     for (ring, (radius, count)) in [(0.55, 6), (0.34, 5), (0.14, 3)].into_iter().enumerate() {
         let size = head * [0.44, 0.34, 0.24][ring];
         for number in 0..count {
-            let (x, py) =
-                polar(0.0, y, head * radius, angle + 25.0 * ring as f32 + 360.0 * number as f32 / count as f32);
+            let (x, py) = polar(
+                0.0,
+                y,
+                head * radius,
+                angle + 25.0 * ring as f32 + 360.0 * number as f32 / count as f32,
+            );
             let shade = colour.darker(0.14 * ((number + ring) % 2) as f32 + 0.05 * ring as f32);
             hand.shape(oval(x, py, size, size), shade);
         }
     }
     hand.line(
-        curve(&[(-0.12 * head, y), (0.0, y - 0.2 * head), (0.14 * head, y), (0.0, y + 0.12 * head)]),
+        curve(&[
+            (-0.12 * head, y),
+            (0.0, y - 0.2 * head),
+            (0.14 * head, y),
+            (0.0, y + 0.12 * head),
+        ]),
         0.05 * head,
         colour.darker(0.4),
     );

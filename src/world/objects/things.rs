@@ -17,11 +17,21 @@ fn closed_book(hand: &mut Hand, cover: Colour, paper: Colour) {
     let (half, thick) = (hand.between(0.62, 0.74), hand.between(0.12, 0.22));
     // The block of pages shows below and to the right of the cover.
     hand.shape(
-        polygon(&[(-half, 0.9), (half, 0.9), (half + thick, 0.9 + thick * 0.4), (-half + thick, 0.9 + thick * 0.4)]),
+        polygon(&[
+            (-half, 0.9),
+            (half, 0.9),
+            (half + thick, 0.9 + thick * 0.4),
+            (-half + thick, 0.9 + thick * 0.4),
+        ]),
         paper,
     );
     hand.shape(
-        polygon(&[(half, -0.95), (half + thick, -0.95 + thick * 0.6), (half + thick, 0.9 + thick * 0.4), (half, 0.9)]),
+        polygon(&[
+            (half, -0.95),
+            (half + thick, -0.95 + thick * 0.6),
+            (half + thick, 0.9 + thick * 0.4),
+            (half, 0.9),
+        ]),
         paper,
     );
     for line in 1..3 {
@@ -34,7 +44,11 @@ fn closed_book(hand: &mut Hand, cover: Colour, paper: Colour) {
     let wide = hand.between(0.3, 0.42);
     if hand.chance(0.5) {
         hand.detail(rectangle(0.08 - wide, -0.6, 0.08 + wide, -0.2), title);
-        hand.line(polyline(&[(0.08 - wide * 0.6, -0.4), (0.08 + wide * 0.6, -0.4)]), 0.07, cover.darker(0.3));
+        hand.line(
+            polyline(&[(0.08 - wide * 0.6, -0.4), (0.08 + wide * 0.6, -0.4)]),
+            0.07,
+            cover.darker(0.3),
+        );
     } else {
         for (y, share) in [(-0.6, 1.0), (-0.42, 0.7), (0.6, 0.5)] {
             hand.line(polyline(&[(0.08 - wide * share, y), (0.08 + wide * share, y)]), 0.09, title);
@@ -48,13 +62,21 @@ fn open_book(hand: &mut Hand, cover: Colour, paper: Colour) {
     let lines = hand.count(4, 6);
     for side in [-1.0, 1.0] {
         let mut page = vec![(0.0, -high + bow)];
-        page.extend([(side * 0.5, -high - bow * 0.6), (side * 0.94, -high + 0.02), (side * 0.94, high)]);
+        page.extend([
+            (side * 0.5, -high - bow * 0.6),
+            (side * 0.94, -high + 0.02),
+            (side * 0.94, high),
+        ]);
         page.extend([(side * 0.5, high - bow * 0.6), (0.0, high + bow * 0.6)]);
         hand.shape(polygon(&page), paper);
         for line in 0..lines {
             let y = -high + bow + 0.12 + (2.0 * high - bow - 0.25) * line as f32 / lines as f32;
             let far = side * hand.pick(&[0.8, 0.8, 0.6]);
-            hand.line(polyline(&[(side * 0.15, y + 0.04), (far, y - 0.02)]), 0.05, Colour::hex(0x77757a));
+            hand.line(
+                polyline(&[(side * 0.15, y + 0.04), (far, y - 0.02)]),
+                0.05,
+                Colour::hex(0x77757a),
+            );
         }
     }
     hand.line(polyline(&[(0.0, -high + bow), (0.0, high + bow * 0.6)]), 0.045, paper.darker(0.4));
@@ -69,7 +91,14 @@ pub(super) fn umbrella(hand: &mut Hand) {
     let hook = hand.pick(&[-1.0, 1.0]);
     hand.line(polyline(&[(0.0, -high - 0.1), (0.0, 0.1)]), 0.07, shaft);
     hand.bar(
-        curve(&[(0.0, 0.0), (0.0, 0.45), (0.0, 0.95), (hook * 0.15, 1.08), (hook * 0.3, 0.95), (hook * 0.3, 0.8)]),
+        curve(&[
+            (0.0, 0.0),
+            (0.0, 0.45),
+            (0.0, 0.95),
+            (hook * 0.15, 1.08),
+            (hook * 0.3, 0.95),
+            (hook * 0.3, 0.8),
+        ]),
         0.075,
         shaft,
     );
@@ -127,7 +156,8 @@ pub(super) fn clock(hand: &mut Hand) {
     for number in 0..marks {
         let angle = 360.0 * number as f32 / marks as f32;
         let length = if number * 4 % marks == 0 { 0.2 } else { 0.1 };
-        let (from, to) = (polar(0.0, 0.0, inner - 0.08, angle), polar(0.0, 0.0, inner - 0.08 - length, angle));
+        let (from, to) =
+            (polar(0.0, 0.0, inner - 0.08, angle), polar(0.0, 0.0, inner - 0.08 - length, angle));
         hand.line(polyline(&[from, to]), 0.07, ink);
     }
     let (hour, minute) = (hand.between(0.0, 360.0), 30.0 * hand.count(0, 11) as f32);

@@ -32,7 +32,11 @@ impl Drop for Browser {
 impl Browser {
     /// Starts it with a page of this width; `None` where there is none on this machine.
     pub(crate) fn start(width: u32) -> Option<Self> {
-        let there = Command::new("chromium").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let there = Command::new("chromium")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         if !there.is_ok_and(|status| status.success()) {
             eprintln!("skipped: no chromium on this machine");
             return None;
@@ -41,8 +45,9 @@ impl Browser {
         let path = |name: &str| folder.path().join(name);
         let made = Command::new("mkfifo").args([path("orders"), path("answers")]).status().unwrap();
         assert!(made.success());
-        let script = "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --remote-debugging-pipe \
-                      --user-data-dir=\"$1/profile\" about:blank 3<\"$1/orders\" 4>\"$1/answers\"";
+        let script = "exec chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage \
+                      --remote-debugging-pipe --user-data-dir=\"$1/profile\" about:blank \
+                      3<\"$1/orders\" 4>\"$1/answers\"";
         let child = Command::new("sh")
             .args(["-c", script, "sh"])
             .arg(folder.path())
@@ -72,13 +77,17 @@ impl Browser {
             events: Vec::new(),
             _folder: folder,
         };
-        let target = browser.ask("Target.createTarget", &json!({ "url": "about:blank" }))["targetId"].clone();
-        let attached = browser.ask("Target.attachToTarget", &json!({ "targetId": target, "flatten": true }));
+        let target =
+            browser.ask("Target.createTarget", &json!({ "url": "about:blank" }))["targetId"]
+                .clone();
+        let attached =
+            browser.ask("Target.attachToTarget", &json!({ "targetId": target, "flatten": true }));
         browser.session = attached["sessionId"].clone();
         for room in ["Page", "Runtime", "Log", "Network"] {
             browser.ask(&format!("{room}.enable"), &json!({}));
         }
-        let screen = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        let screen =
+            json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
         browser.ask("Emulation.setDeviceMetricsOverride", &screen);
         Some(browser)
     }
@@ -122,7 +131,8 @@ impl Browser {
 
     /// What an expression is in the page.
     pub(crate) fn value(&mut self, expression: &str) -> Value {
-        let answer = self.ask("Runtime.evaluate", &json!({ "expression": expression, "returnByValue": true }));
+        let answer = self
+            .ask("Runtime.evaluate", &json!({ "expression": expression, "returnByValue": true }));
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].clone()
     }
@@ -130,7 +140,8 @@ impl Browser {
     fn key(&mut self, name: &str, code: u32, text: &str) {
         let key = json!({ "type": "keyDown", "key": name, "code": name, "windowsVirtualKeyCode": code, "text": text });
         self.ask("Input.dispatchKeyEvent", &key);
-        let key = json!({ "type": "keyUp", "key": name, "code": name, "windowsVirtualKeyCode": code });
+        let key =
+            json!({ "type": "keyUp", "key": name, "code": name, "windowsVirtualKeyCode": code });
         self.ask("Input.dispatchKeyEvent", &key);
     }
 
@@ -138,7 +149,9 @@ impl Browser {
     pub(crate) fn tab_until(&mut self, wanted: &str) {
         for _ in 0..500 {
             self.key("Tab", 9, "");
-            if self.value(&format!("(element => {wanted})(document.activeElement)")) == Value::Bool(true) {
+            if self.value(&format!("(element => {wanted})(document.activeElement)"))
+                == Value::Bool(true)
+            {
                 return;
             }
         }
@@ -157,10 +170,13 @@ impl Browser {
         let of = |event: &Value| {
             let params = &event["params"];
             match event["method"].as_str()? {
-                "Runtime.exceptionThrown" | "Log.entryAdded" | "Runtime.consoleAPICalled" => Some(params.to_string()),
+                "Runtime.exceptionThrown" | "Log.entryAdded" | "Runtime.consoleAPICalled" => {
+                    Some(params.to_string())
+                }
                 "Network.requestWillBeSent" => {
                     let url = params["request"]["url"].as_str()?;
-                    (!url.starts_with("file:") && !url.starts_with("data:")).then(|| url.to_string())
+                    (!url.starts_with("file:") && !url.starts_with("data:"))
+                        .then(|| url.to_string())
                 }
                 "Network.loadingFailed" => Some(params.to_string()),
                 _ => None,

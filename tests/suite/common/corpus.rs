@@ -12,9 +12,12 @@ use tempfile::TempDir;
 pub(crate) fn emocam() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_emocam"));
     command.env("EMOCAM_MODELS", "/no/such/models").env("HOME", "/no/such/home");
-    // Tests share few cores with each other: threads that wait by spinning would make them ten times slower.
+    // Tests share few cores with each other: threads that wait by spinning would make them ten
+    // times slower.
     command.env("OMP_WAIT_POLICY", "passive").env_remove("OMP_NUM_THREADS");
-    for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+    for proxy in
+        ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"]
+    {
         command.env_remove(proxy);
     }
     command
@@ -30,7 +33,8 @@ pub(crate) struct Said {
 pub(crate) fn ends(command: &mut Command, status: i32) -> Said {
     let assert = command.assert().code(status);
     let output = assert.get_output();
-    let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let [out, err] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     assert!(!err.contains("panicked"), "{err}");
     Said { out, err }
 }
@@ -59,15 +63,17 @@ impl Corpus {
         corpus
     }
 
-    /// Fifteen committed pictures of different shapes and formats in two folders; `picture_0.png` is in both, not the
-    /// same.
+    /// Fifteen committed pictures of different shapes and formats in two folders; `picture_0.png`
+    /// is in both, not the same.
     pub(crate) fn small() -> Self {
         let corpus = Self::empty();
         for at in 0..8 {
             corpus.add(&format!("a/picture_{at}.png"), &format!("emonet/picture_{at}.png"));
         }
         corpus.add("b/picture_0.png", "emonet/picture_1.png");
-        for name in ["113x1.png", "37x211.png", "420.jpg", "17x33.jpg", "cmyk.jpg", "orientation_6.jpg"] {
+        for name in
+            ["113x1.png", "37x211.png", "420.jpg", "17x33.jpg", "cmyk.jpg", "orientation_6.jpg"]
+        {
             corpus.add(&format!("b/{name}"), &format!("pillow_resize/{name}"));
         }
         corpus
@@ -105,7 +111,8 @@ impl Corpus {
         self.write(&format!("photos/{name}"), std::fs::read(super::reference(reference)).unwrap());
     }
 
-    /// `emocam analyze` with the miniature networks on the CPU, in the temporary folder; without a corpus.
+    /// `emocam analyze` with the miniature networks on the CPU, in the temporary folder; without a
+    /// corpus.
     pub(crate) fn networks(&self) -> Command {
         self.networks_but(&[])
     }
@@ -120,7 +127,8 @@ impl Corpus {
         self.command("explain", &[])
     }
 
-    /// A command over pictures with the miniature networks, or others for some flags; an empty one leaves the flag out.
+    /// A command over pictures with the miniature networks, or others for some flags; an empty one
+    /// leaves the flag out.
     pub(crate) fn command(&self, subcommand: &str, others: &[(&str, &str)]) -> Command {
         let mut command = emocam();
         command.current_dir(self.folder.path()).arg(subcommand);
@@ -161,7 +169,10 @@ impl Corpus {
     /// The file of this name that `emocam explain` wrote, in whichever folder below `explained`.
     pub(crate) fn explained(&self, name: &str) -> String {
         let files = files_below(&self.path("explained"));
-        let found = files.iter().find(|file| file.ends_with(name)).unwrap_or_else(|| panic!("no {name} in {files:?}"));
+        let found = files
+            .iter()
+            .find(|file| file.ends_with(name))
+            .unwrap_or_else(|| panic!("no {name} in {files:?}"));
         std::fs::read_to_string(self.path("explained").join(found)).unwrap()
     }
 
@@ -215,7 +226,8 @@ impl Run {
         records
     }
 
-    /// Writes `records.jsonl` of these lines, with the checksums that belong to them, as if a pass had ended with them.
+    /// Writes `records.jsonl` of these lines, with the checksums that belong to them, as if a pass
+    /// had ended with them.
     pub(crate) fn reseal(&self, lines: &[u8]) {
         std::fs::write(self.path("records.jsonl"), sealed(lines)).unwrap();
         self.expect_records(lines.iter().filter(|&&byte| byte == b'\n').count());
@@ -245,14 +257,17 @@ pub(crate) fn sealed(lines: &[u8]) -> Vec<u8> {
     sealed
 }
 
-/// Every file below `folder`, as `/`-separated paths in byte order, but for the marks of folders that emocam made.
+/// Every file below `folder`, as `/`-separated paths in byte order, but for the marks of folders
+/// that emocam made.
 pub(crate) fn files_below(folder: &Path) -> Vec<String> {
     let mut files: Vec<String> = walkdir::WalkDir::new(folder)
         .into_iter()
         .map(Result::unwrap)
         .filter(|entry| entry.file_type().is_file())
         .map(|entry| entry.path().strip_prefix(folder).unwrap().to_str().unwrap().to_string())
-        .filter(|name| ![emocam::corpus::FIGURES, ".emocam-made"].iter().any(|mark| name.ends_with(mark)))
+        .filter(|name| {
+            ![emocam::corpus::FIGURES, ".emocam-made"].iter().any(|mark| name.ends_with(mark))
+        })
         .collect();
     files.sort();
     files
@@ -265,16 +280,27 @@ pub(crate) fn assert_same_tables(a: &Run, b: &Run) {
     assert!(left.len() >= 5, "{:?}", left.keys());
     for (name, bytes) in left {
         // Not assert_eq!: a difference would print both tables.
-        assert!(bytes == right[&name], "{name} differs between {} and {}", a.folder.display(), b.folder.display());
+        assert!(
+            bytes == right[&name],
+            "{name} differs between {} and {}",
+            a.folder.display(),
+            b.folder.display()
+        );
     }
 }
 
-/// Asserts that a run and one merged from shards are the same, byte for byte but for times and the shards' names.
+/// Asserts that a run and one merged from shards are the same, byte for byte but for times and the
+/// shards' names.
 pub(crate) fn assert_same_runs(whole: &Run, merged: &Run) {
     assert_eq!(whole.files(), merged.files());
     for name in whole.files().into_iter().filter(|name| name != "run.json") {
         let [left, right] = [whole, merged].map(|run| std::fs::read(run.path(&name)).unwrap());
-        assert!(left == right, "{name} differs between {} and {}", whole.folder.display(), merged.folder.display());
+        assert!(
+            left == right,
+            "{name} differs between {} and {}",
+            whole.folder.display(),
+            merged.folder.display()
+        );
     }
     let facts = |run: &Run| {
         let mut manifest = run.manifest();
@@ -295,7 +321,8 @@ impl Table {
     /// Reads a file whose rows all have as many cells as its header.
     pub(crate) fn read(path: &Path) -> Self {
         let mut reader = csv::Reader::from_path(path).unwrap();
-        let cells = |record: &csv::StringRecord| record.iter().map(String::from).collect::<Vec<_>>();
+        let cells =
+            |record: &csv::StringRecord| record.iter().map(String::from).collect::<Vec<_>>();
         let header = cells(reader.headers().unwrap());
         Self { header, rows: reader.records().map(|record| cells(&record.unwrap())).collect() }
     }
@@ -317,9 +344,13 @@ impl Table {
     }
 }
 
-/// Counts of a run's images and of those in which a class is important by `method`, again and from its tables alone:
-/// (label -> images, (class, label) -> images).
-pub(crate) fn recount(run: &Run, method: &str, important: impl Fn(f64, f64) -> bool) -> (BTreeMap<String, u64>, Cells) {
+/// Counts of a run's images and of those in which a class is important by `method`, again and from
+/// its tables alone: (label -> images, (class, label) -> images).
+pub(crate) fn recount(
+    run: &Run,
+    method: &str,
+    important: impl Fn(f64, f64) -> bool,
+) -> (BTreeMap<String, u64>, Cells) {
     let images = run.table("images.csv");
     let mut of_label = BTreeMap::new();
     for label in images.column("label") {
@@ -369,6 +400,11 @@ pub(crate) fn assert_counts(folder: &Path, (of_label, cells): &(BTreeMap<String,
             }
         }
     }
-    let total: u64 = rows.iter().flat_map(|row| &row[1..]).map(|cell| cell.parse::<u64>().unwrap()).sum();
-    assert_eq!(total, cells.values().sum::<u64>(), "a class of objects.csv is no row of counts.csv");
+    let total: u64 =
+        rows.iter().flat_map(|row| &row[1..]).map(|cell| cell.parse::<u64>().unwrap()).sum();
+    assert_eq!(
+        total,
+        cells.values().sum::<u64>(),
+        "a class of objects.csv is no row of counts.csv"
+    );
 }

@@ -6,11 +6,12 @@ use emocam::run::journal::RecordWriter;
 use emocam::run::record::{BoxRecord, ImageRecord, MapRecord};
 use emocam::score::{BoxScore, MapGrid};
 
-/// Replaces the records of a run by 25,000 invented ones, of so many boxes and of 601 classes; no picture has the last
-/// label.
+/// Replaces the records of a run by 25,000 invented ones, of so many boxes and of 601 classes; no
+/// picture has the last label.
 pub(crate) fn invent_records(run: &Run, boxes: u64) {
     let mut manifest = run.manifest();
-    let methods: Vec<String> = serde_json::from_value(manifest["configuration"]["cam"]["methods"].clone()).unwrap();
+    let methods: Vec<String> =
+        serde_json::from_value(manifest["configuration"]["cam"]["methods"].clone()).unwrap();
     let classes: Vec<String> = (0..601).map(|class| format!("Class {class}")).collect();
     manifest["classes"] = classes.into();
     std::fs::write(run.path("run.json"), manifest.to_string()).unwrap();
@@ -18,7 +19,8 @@ pub(crate) fn invent_records(run: &Run, boxes: u64) {
     std::fs::remove_file(run.path("records.jsonl")).unwrap();
     let mut writer = RecordWriter::open(&run.path("records.jsonl")).unwrap();
     for chunk in 0..25 {
-        let records: Vec<_> = (0..1000).map(|at| invented(1000 * chunk + at, boxes, 601, &methods)).collect();
+        let records: Vec<_> =
+            (0..1000).map(|at| invented(1000 * chunk + at, boxes, 601, &methods)).collect();
         writer.append(&records).unwrap();
     }
 }
@@ -47,7 +49,9 @@ pub(crate) fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]
     };
     // Methods agree in part: half of a score is all methods' and half its own.
     let score = |of: u64, at: u64| {
-        let part = |number| if of == 0 { share(number) } else { (share(number) + share(5000 * of + number)) / 2.0 };
+        let part = |number| {
+            if of == 0 { share(number) } else { (share(number) + share(5000 * of + number)) / 2.0 }
+        };
         let [mean, max, mass] = [6, 7, 8].map(|number| part(10 * at + number));
         // No map has a mean over its maximum.
         let (mean, max) = (mean.min(max), mean.max(max));

@@ -1,4 +1,5 @@
-//! Files as they occur in collected corpora: damaged, odd and hostile ones, each with what must become of it.
+//! Files as they occur in collected corpora: damaged, odd and hostile ones, each with what must
+//! become of it.
 
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat};
 use std::io::Cursor;
@@ -73,7 +74,9 @@ fn png_of_claimed_size(width: u32, height: u32) -> Vec<u8> {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
+        })
     })
 }
 
@@ -118,7 +121,9 @@ fn jpeg_cases() -> Vec<Case> {
     // The first scan, the coarsest, may be repeated without a contradiction.
     let endless = {
         let bytes = reference("progressive.jpg");
-        let after = |start: usize, marker| start + bytes[start..].windows(2).position(|pair| pair == marker).unwrap();
+        let after = |start: usize, marker| {
+            start + bytes[start..].windows(2).position(|pair| pair == marker).unwrap()
+        };
         let first = after(0, [0xFF, 0xDA]);
         let next = after(first, [0xFF, 0xC4]);
         [&bytes[..next], &bytes[first..next].repeat(1100), &bytes[next..]].concat()
@@ -130,11 +135,27 @@ fn jpeg_cases() -> Vec<Case> {
         case("no end marker.jpg", without_last(jpeg(), 2), Error("truncated")),
         case("hole.jpg", hole, Error("premature end")),
         case("endless scans.jpg", endless, Error("more than 1000 scans")),
-        case("bomb.jpg", jpeg_of_claimed_sides(65_000, 65_000), Error("65000x65000 are 4225000000 pixels")),
-        case("more claimed than there.jpg", jpeg_of_claimed_sides(900, 700), Error("premature end")),
+        case(
+            "bomb.jpg",
+            jpeg_of_claimed_sides(65_000, 65_000),
+            Error("65000x65000 are 4225000000 pixels"),
+        ),
+        case(
+            "more claimed than there.jpg",
+            jpeg_of_claimed_sides(900, 700),
+            Error("premature end"),
+        ),
         case("no width.jpg", jpeg_of_claimed_sides(0, 43), Error("JPEG that cannot be decoded")),
-        case("half of a progressive.jpg", cut(reference("progressive.jpg"), 900), Error("truncated")),
-        case("trailing data.jpg", [jpeg(), vec![7; 50]].concat(), size_of(61, 43, (60, 42), LAST_OF_420)),
+        case(
+            "half of a progressive.jpg",
+            cut(reference("progressive.jpg"), 900),
+            Error("truncated"),
+        ),
+        case(
+            "trailing data.jpg",
+            [jpeg(), vec![7; 50]].concat(),
+            size_of(61, 43, (60, 42), LAST_OF_420),
+        ),
         case("a jpeg.png", jpeg(), size_of(61, 43, (60, 42), LAST_OF_420)),
     ]
 }
@@ -148,18 +169,30 @@ fn png_cases() -> Vec<Case> {
     let mut flipped = png.clone();
     let middle = png.len() / 2;
     flipped[middle] ^= 0x55;
-    let grey16 = image::ImageBuffer::from_fn(3, 2, |x, y| image::Luma([256 * (40 + x as u16) + 255 * y as u16]));
+    let grey16 = image::ImageBuffer::from_fn(3, 2, |x, y| {
+        image::Luma([256 * (40 + x as u16) + 255 * y as u16])
+    });
     let rgba = image::RgbaImage::from_fn(3, 2, |x, _| image::Rgba([9, 80, 7, 40 * x as u8]));
     let rgb16 = image::ImageBuffer::from_pixel(3, 2, image::Rgb([0x12FF_u16, 0x3480, 0xFFFF]));
     let mut bits = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut bits).write_image(&[0, 255, 0, 255], 4, 1, ExtendedColorType::L8).unwrap();
+    image::codecs::png::PngEncoder::new(&mut bits)
+        .write_image(&[0, 255, 0, 255], 4, 1, ExtendedColorType::L8)
+        .unwrap();
     vec![
         case("half.png", cut(png.clone(), middle), Error("truncated")),
         case("flipped byte.png", flipped, Error("PNG that cannot be decoded")),
         case("signature.png", cut(png.clone(), 8), Error("PNG that cannot be decoded")),
-        case("bomb.png", png_of_claimed_size(50_000, 50_000), Error("50000x50000 are 2500000000 pixels")),
+        case(
+            "bomb.png",
+            png_of_claimed_size(50_000, 50_000),
+            Error("50000x50000 are 2500000000 pixels"),
+        ),
         case("zero.png", png_of_claimed_size(0, 9), Error("PNG that cannot be decoded")),
-        case("more claimed than there.png", png_of_claimed_size(900, 900), Error("PNG that cannot be decoded")),
+        case(
+            "more claimed than there.png",
+            png_of_claimed_size(900, 900),
+            Error("PNG that cannot be decoded"),
+        ),
         case("a png.jpg", png, size_of(7, 5, LAST, LAST_COLOUR)),
         case("grey.png", bits, size_of(4, 1, (3, 0), [255; 3])),
         case("palette.png", palette_png(), size_of(2, 1, (0, 0), [11, 22, 33])),
@@ -183,13 +216,18 @@ fn png_cases() -> Vec<Case> {
 
 fn other_cases() -> Vec<Case> {
     let photo = photo();
-    let [webp, bmp, tiff] = [ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff].map(|f| encoded(&photo, f));
+    let [webp, bmp, tiff] =
+        [ImageFormat::WebP, ImageFormat::Bmp, ImageFormat::Tiff].map(|f| encoded(&photo, f));
     let float = DynamicImage::ImageRgb32F(photo.to_rgb32f());
     let mut flat_bmp = bmp.clone();
     flat_bmp[18..22].copy_from_slice(&0_u32.to_le_bytes());
     vec![
         case("empty.jpg", vec![], Error("empty")),
-        case("text.jpg", b"<!DOCTYPE html>".to_vec(), Error("not an image: starts with \"<!DOCTYP\"")),
+        case(
+            "text.jpg",
+            b"<!DOCTYPE html>".to_vec(),
+            Error("not an image: starts with \"<!DOCTYP\""),
+        ),
         case("zeros.png", vec![0; 4096], Error("not an image: starts with \"\\x00\\x00")),
         case("one byte.bmp", vec![b'B'], Error("not an image: starts with \"B\"")),
         case("a gif.jpg", b"GIF89a\x01\0\x01\0".to_vec(), Error("a GIF: only")),

@@ -45,14 +45,19 @@ impl<'a> Disk<'a> {
     pub(crate) fn mount(at: &'a std::path::Path, kilobytes: u64) -> Option<Self> {
         fs::create_dir(at).unwrap();
         let options = format!("size={kilobytes}k");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "emocam-test"]).arg(at).output();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "emocam-test"])
+            .arg(at)
+            .output();
         mount.is_ok_and(|output| output.status.success()).then_some(Self(at))
     }
 
     /// Changes its size.
     pub(crate) fn resize(&self, kilobytes: u64) {
         let options = format!("remount,size={kilobytes}k");
-        assert!(Command::new("mount").args(["-o", &options]).arg(self.0).status().unwrap().success());
+        assert!(
+            Command::new("mount").args(["-o", &options]).arg(self.0).status().unwrap().success()
+        );
     }
 }
 
