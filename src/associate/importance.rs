@@ -122,12 +122,12 @@ impl Importance {
         self.background_number(record, method) > self.threshold(record, method)
     }
 
-    /// What a number has to be over. Values of regions are shares; where the rule's numbers are on
-    /// another scale the default threshold of shares holds for them.
+    /// What a number has to be over.
     fn threshold(&self, record: &ImageRecord, method: usize) -> f32 {
-        let other_scale =
-            !self.rule.score.is_share() && record.maps[method].game_of_regions().is_some();
-        if other_scale { ScoreRule::Mean.default_importance() } else { self.rule.importance }
+        match record.maps[method].game_of_regions() {
+            Some(_) => self.rule.region_importance(),
+            None => self.rule.importance,
+        }
     }
 
     /// The classes that are important in a picture by the map `method` of its list, each once,

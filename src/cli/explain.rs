@@ -287,7 +287,10 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
             map.error.map(|error| format!("; weights ± {}", percentage(error))).unwrap_or_default();
         let _ = writeln!(text, "  {:<14} {said}{outside}{error}", map.method);
     }
-    let over = config.association.importance;
+    let over = match (config.association.importance, config.association.region_importance()) {
+        (over, of_regions) if over == of_regions => over.to_string(),
+        (over, of_regions) => format!("{over}, a region's own value {of_regions}"),
+    };
     if of
         .methods
         .iter()

@@ -86,8 +86,9 @@ impl RunComparison {
         match cells.iter().any(|cell| cell.difference.is_some()) {
             true => None,
             false if cells.is_empty() => Some(format!(
-                "no picture of differences: no class is important in {min_images} images of both \
-                 together (--min-images)"
+                "no picture of differences: no class is important in {} of both together \
+                 (--min-images)",
+                counted(min_images, "image")
             )),
             false => Some("no picture of differences: no label has images in both".into()),
         }

@@ -141,7 +141,23 @@ impl AssociationConfig {
     /// [`Self::counts`] as a sentence, for notes below pictures.
     pub fn described(&self) -> String {
         let (rule, confident) = self.score_and_confidence();
-        format!("A box counts when its score ({rule}) is over {}{confident}.", self.importance)
+        let of_regions = match self.region_importance() {
+            over if over == self.importance => String::new(),
+            over => format!(" A region's own value, as object-shap's, counts over {over}."),
+        };
+        format!(
+            "A box counts when its score ({rule}) is over {}{confident}.{of_regions}",
+            self.importance
+        )
+    }
+
+    /// What values that belong to regions themselves have to be over: they are shares, and where
+    /// the rule's scores are on another scale the default threshold of shares holds for them.
+    pub fn region_importance(&self) -> f32 {
+        match self.score.is_share() {
+            true => self.importance,
+            false => ScoreRule::Mean.default_importance(),
+        }
     }
 
     /// [`Self::counts`] as a sentence where the threshold is any.
@@ -175,5 +191,25 @@ impl AssociationConfig {
         let margin = self.min_margin;
         (margin > 0.0)
             .then(|| format!("Only images whose label leads the next one by more than {margin}."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Object-shap's values are shares, whatever the scale of the scores of maps.
+    #[test]
+    fn a_region_s_own_value_is_named_where_its_threshold_is_another() {
+        let mut rule = AssociationConfig::default();
+        assert!(!rule.described().contains("object-shap"), "{}", rule.described());
+        rule.importance = 0.25;
+        assert_eq!(rule.region_importance(), 0.25);
+        rule.choose(ScoreRule::Z);
+        let said = rule.described();
+        assert!(
+            said.ends_with(" A region's own value, as object-shap's, counts over 0.3."),
+            "{said}"
+        );
     }
 }

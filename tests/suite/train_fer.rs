@@ -233,8 +233,12 @@ fn folds_and_the_study_have_their_tables() {
         fs::create_dir_all(corpus.path("data").join(label)).unwrap();
         save(&corpus, number, &format!("data/{label}/{number:02}.png"));
     }
-    let said = ends(fer(&corpus, "data", "folds").args(["--folds", "3"]), 0);
+    let broken = corpus.path("data/sad/broken.png");
+    fs::write(&broken, "no picture").unwrap();
+    let said = ends(fer(&corpus, "data", "folds").args(["--folds", "3"]), 1);
     assert!(said.out.contains("fold-3") && said.out.contains("mean"), "{}", said.out);
+    assert!(said.err.contains("1 failed in all; see folds/fold-1/failures.csv"), "{}", said.err);
+    fs::remove_file(broken).unwrap();
     assert_eq!(text(&corpus, "folds/folds.csv").lines().count(), 5);
 
     ends(&mut fer(&corpus, "drawn-faces", "faces"), 0);

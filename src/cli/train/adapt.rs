@@ -1,7 +1,7 @@
 //! `emocam train adapt`: from faces to images by a discrepancy loss (Kumar & Raman).
 
 use super::data::divided;
-use super::session::{Teller, TrainingArgs, ended, say_data, stopped};
+use super::session::{Teller, TrainingArgs, ended, say_data, stopped, unread};
 use crate::cli::session::{print, stop_on_interrupt};
 use emocam::stats::ValueWithInterval;
 use emocam::train::adapt::{
@@ -92,7 +92,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let Some(rows) = rows else { return Ok(stopped()) };
         print(study_table(&rows).as_bytes())?;
         say!("{}", folder.join("adaptation.png").display());
-        return Ok(ExitCode::SUCCESS);
+        return unread(folder);
     }
     let (kind, seed) = (recipe.discrepancy.kind, recipe.training.seed);
     let plan = AdaptPlan { name: String::new(), labelled: Some(labelled), kind, seed };

@@ -1,7 +1,7 @@
 //! `emocam train fer`: the network of facial expressions of Malik, Kumar & Raman (ICVGIP 2021).
 
 use super::data::{divided, drawn_lesson};
-use super::session::{Teller, TrainingArgs, ended, say_data, stopped, table};
+use super::session::{Teller, TrainingArgs, ended, say_data, stopped, table, unread};
 use crate::cli::session::{print, stop_on_interrupt};
 use crate::cli::values::whole;
 use emocam::stats::ValueWithInterval;
@@ -113,5 +113,5 @@ fn run_folds(
         "mean"
     ));
     print(text.as_bytes())?;
-    Ok(ExitCode::SUCCESS)
+    unread(folder)
 }

@@ -1,7 +1,7 @@
 //! `emocam train multi-gap`: the system of Lim et al. (ICIP 2020).
 
 use super::data::drawn_lesson;
-use super::session::{Teller, TrainingArgs, ended, say_data, stopped, table};
+use super::session::{Teller, TrainingArgs, ended, say_data, stopped, table, unread};
 use crate::cli::session::{print, stop_on_interrupt};
 use emocam::train::data::pairs::Pairs;
 use emocam::train::data::{Divided, collect};
@@ -76,7 +76,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             teller.finish();
             let Some(results) = results else { return Ok(stopped()) };
             print(table(&results).as_bytes())?;
-            Ok(ExitCode::SUCCESS)
+            unread(&training.out)
         }
         None => {
             let plan = workshop.own_plan();

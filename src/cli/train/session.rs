@@ -8,14 +8,17 @@ use crate::cli::values::whole;
 use emocam::Error;
 use emocam::corpus::FIGURES;
 use emocam::nn::{self, DeviceChoice};
+use emocam::run::Failure;
 use emocam::stats::Share;
 use emocam::train::data::Divided;
 use emocam::train::outcome::{Told, TrainingResult, WEIGHTS};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tch::Device;
+use walkdir::WalkDir;
 
 /// The copy of the recipe in a training's folder.
 const RECIPE: &str = "recipe.toml";
@@ -79,13 +82,26 @@ pub(super) fn stopped() -> ExitCode {
 pub(super) fn ended(out: &Path, result: &TrainingResult) -> anyhow::Result<ExitCode> {
     print(table(std::slice::from_ref(result)).as_bytes())?;
     say!("{}", out.join(WEIGHTS).display());
-    let failures = out.join("failures.csv");
-    if failures.exists() {
-        let known = emocam::run::read_failures(&failures)?;
-        say_failures(&known, &failures);
-        return Ok(ExitCode::from(u8::from(!known.is_empty())));
+    unread(out)
+}
+
+/// Says which pictures the training in `out` could not read, or those of a study or of folds, each
+/// in a folder of its own below; the exit status is 1 where there are any.
+pub(super) fn unread(out: &Path) -> anyhow::Result<ExitCode> {
+    let mut failed = BTreeMap::new();
+    for entry in WalkDir::new(out).max_depth(2).sort_by_file_name() {
+        let table = entry?.into_path();
+        if table.file_name().is_some_and(|name| name == "failures.csv") {
+            for failure in emocam::run::read_failures(&table)? {
+                failed.entry(failure.path.clone()).or_insert_with(|| (failure, table.clone()));
+            }
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    let (failures, tables): (Vec<Failure>, Vec<PathBuf>) = failed.into_values().unzip();
+    if let Some(table) = tables.first() {
+        say_failures(&failures, table);
+    }
+    Ok(ExitCode::from(u8::from(!failures.is_empty())))
 }
 
 /// Makes the folder, with a copy of the recipe; refuses one that was begun with another, or without
