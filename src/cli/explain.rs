@@ -27,8 +27,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Writes for every photo NAME.png and NAME.svg (the photo with its detections, the map of every
 /// method with the boxes it makes most important, the network's answer), and NAME.json
 /// (probabilities, valence, arousal, and every box with its scores by every method). The numbers
-/// are those `emocam analyze` records with the same settings. Without --cam and --config the maps
-/// are those of all five methods of the paper.
+/// are those `emocam analyze` records with the same settings, to the last digit, for which a few
+/// photos go through the detector as a whole batch: --batch 1 is quicker for a single one, and
+/// last digits may differ. Without --cam and --config the maps are those of all five methods of the
+/// paper.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Photos, or folders of them (searched to the bottom), .tar files or <TAR>/<MEMBER>, or @LIST
