@@ -25,14 +25,14 @@ pub(super) struct RegionScores {
 
 /// The regions of a picture that have a part in it.
 pub(super) struct VisibleRegions {
-    pub(super) original: Size,
+    original: Size,
     pub(super) boxes: Vec<BoxRecord>,
     pub(super) extents: Vec<Extent>,
     pub(super) masks: Vec<Option<Mask>>,
     /// How many were cut.
-    pub(super) clipped: usize,
+    clipped: usize,
     /// How many lay outside and are left out.
-    pub(super) outside: usize,
+    outside: usize,
 }
 
 impl VisibleRegions {

@@ -107,6 +107,20 @@ mod tests {
         assert_eq!(kendall(&[1.0, 2.0], &[1.0, 2.0]), None);
         let tied = kendall(&[1.0, 2.0, 3.0], &[0.0, -0.0, 1.0]).unwrap();
         approx::assert_abs_diff_eq!(tied.tau_b, 2.0 / 6_f64.sqrt(), epsilon = 1e-15);
+        // Both zeros are one value in the first list too, whose order decides.
+        let tied = kendall(&[0.0, -0.0, 1.0], &[1.0, 2.0, 3.0]).unwrap();
+        approx::assert_abs_diff_eq!(tied.tau_b, 2.0 / 6_f64.sqrt(), epsilon = 1e-15);
+    }
+
+    /// scipy 1.17's kendalltau, method asymptotic: groups of two and three equals in both lists.
+    /// The p-values differ by 8.2e-13, as much as the two complementary error functions.
+    #[test]
+    fn ties_widen_the_p_value_as_in_scipy() {
+        let x = [1.0, 1.0, 2.0, 2.0, 2.0, 3.0, 4.0, 5.0, 5.0, 6.0];
+        let y = [2.0, 1.0, 1.0, 3.0, 3.0, 3.0, 2.0, 5.0, 4.0, 4.0];
+        let Kendall { tau_b, p_value } = kendall(&x, &y).unwrap();
+        approx::assert_abs_diff_eq!(tau_b, 0.6329621044272916, epsilon = 1e-14);
+        approx::assert_abs_diff_eq!(p_value, 0.01886015818281521, epsilon = 2e-12);
     }
 
     proptest! {

@@ -56,6 +56,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Of six cases under three conditions 4, 5 and 1 are positive: Q is 2 (3 x 42 - 100) /
+    /// (30 - 22), and with two degrees of freedom the tail of chi-squared is exp(-Q / 2).
+    #[test]
+    fn cochrans_q_by_hand() {
+        let Cochran { q, degrees, p_value } = cochran_q(&[4, 5, 1], 22).unwrap();
+        assert_eq!((q, degrees), (6.5, 2));
+        approx::assert_abs_diff_eq!(p_value, (-3.25_f64).exp(), epsilon = 1e-14);
+        assert_eq!(cochran_q(&[3, 3], 12), None, "no case differs");
+    }
+
     #[test]
     fn by_hand() {
         assert_eq!(mcnemar(0, 0), 1.0);

@@ -61,6 +61,11 @@ fn fer(corpus: &Corpus, data: &str, out: &str) -> Command {
 }
 
 fn adapt(corpus: &Corpus, out: &str) -> Command {
+    let target = format!("drawn={}", configs("graphs/four-emotions.toml"));
+    adapt_to(corpus, out, &target, &configs("expressions-to-emotions.toml"))
+}
+
+fn adapt_to(corpus: &Corpus, out: &str, target: &str, map: &str) -> Command {
     let mut command = emocam();
     command.current_dir(corpus.path("")).args([
         "train",
@@ -71,8 +76,7 @@ fn adapt(corpus: &Corpus, out: &str) -> Command {
         out,
     ]);
     command.args(["--source", "drawn-faces", "--recipe", "adapt.toml", "--device", "cpu"]);
-    command.args(["--target", &format!("drawn={}", configs("graphs/four-emotions.toml"))]);
-    command.args(["--label-map", &configs("expressions-to-emotions.toml")]);
+    command.args(["--target", target, "--label-map", map]);
     command
 }
 
@@ -290,17 +294,8 @@ fn what_cannot_be_is_said_before_anything_is_trained() {
     refused(&mut with("fer.toml", "empty", "y"), &["empty"]);
     refused(with("fer.toml", "drawn-faces", "z").args(["--folds", "3"]), &["--folds"]);
     let adapted = |out: &str, target: &str, map: &str, more: &[&str]| {
-        let mut command = emocam();
-        command.current_dir(corpus.path("")).args([
-            "train",
-            "adapt",
-            "--from",
-            "faces/model.safetensors",
-            "--out",
-            out,
-        ]);
-        command.args(["--source", "drawn-faces", "--recipe", "adapt.toml", "--device", "cpu"]);
-        command.args(["--target", target, "--label-map", map]).args(more);
+        let mut command = adapt_to(&corpus, out, target, map);
+        command.args(more);
         command
     };
     let (graph, map) = (
