@@ -71,6 +71,7 @@ mod tests {
         assert_eq!(mcnemar(0, 0), 1.0);
         approx::assert_abs_diff_eq!(mcnemar(1, 4), 2.0 * 6.0 / 32.0, epsilon = 1e-14);
         assert_eq!(mcnemar(3, 3), 1.0);
+        approx::assert_abs_diff_eq!(mcnemar(2, 0), 0.5, epsilon = 1e-14);
         // Nobody changes, everybody changes: nothing to compare.
         assert_eq!(cochran_q(&[0, 0, 0], 0), None);
         assert_eq!(cochran_q(&[5, 5, 5], 45), None);

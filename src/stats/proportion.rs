@@ -87,6 +87,14 @@ mod tests {
         assert_eq!(difference_of_shares([1, 2], [0, 0]), None);
     }
 
+    /// scipy 1.17's binomtest, method wilson.
+    #[test]
+    fn the_interval_is_scipys() {
+        let (lower, upper) = wilson(3, 10).unwrap();
+        approx::assert_abs_diff_eq!(lower, 0.10779126740630102, epsilon = 1e-14);
+        approx::assert_abs_diff_eq!(upper, 0.6032218525388546, epsilon = 1e-14);
+    }
+
     /// Hits among `cases` at this chance.
     fn draw(random: &mut Random, cases: u64, chance: f64) -> u64 {
         (0..cases).filter(|_| random.uniform(0.0, 1.0) < chance).count() as u64
