@@ -122,8 +122,9 @@ impl Pages<'_> {
                     let name = &run.matrices.classes()[class];
                     let title = format!("{name}, {}", run.method(method));
                     let body = html! {
-                        nav aria-label="Way back" { a href={ "../../index.html#" (place.anchor()) } { "Back to the \
-                            matrix" } }
+                        nav aria-label="Way back" {
+                            a href={ "../../index.html#" (place.anchor()) } { "Back to the matrix" }
+                        }
                         main { h1 { (title) } (self.evidence(place)) }
                     };
                     pages.push((place.page(), document(&title, &body)));
@@ -264,8 +265,8 @@ impl Pages<'_> {
                     thead { tr {
                         th.text scope="col" { "Label" } th scope="col" { "Images" } th scope="col" { "Important in" }
                         th scope="col" { "Share" } th scope="col" { "In all others" } th scope="col" { "q" }
-                        th scope="col" { "Detected in" } th scope="col" { "What the map adds" } th scope="col" { "q of \
-                            that" }
+                        th scope="col" { "Detected in" } th scope="col" { "What the map adds" }
+                        th scope="col" { "q of that" }
                     } }
                     tbody { @for label in (0..labels.len()).filter(|&label| counts.images[label] > 0) {
                         tr id=(place.label_anchor(label)) { (label_row(&labels[label], counts, class, label, cells.cell(class, label))) }
@@ -292,8 +293,8 @@ impl Pages<'_> {
                         @let image = html! {
                             img src=(shown.source("../../", self.embedded)) width=(shown.size.width) height=(shown.size.height)
                                 loading="lazy" alt={ (example.path) ": " (classes[place.class]) " scores "
-                                    (format!("{:.2}", example.score)) (if shown.mapped { ", with the \
-                                        map" } else { "" }) };
+                                    (format!("{:.2}", example.score))
+                                    (if shown.mapped { ", with the map" } else { "" }) };
                         };
                         @if self.embedded { (image) } @else {
                             a href={ "../../photos/" (shown.name) ".jpg" } { (image) }
@@ -381,7 +382,8 @@ fn files(run: &ReportedRun<'_>, method: &str) -> Markup {
     let tables = ["association.csv", "counts.csv", "statistics.csv", "heatmap.png", "forest.png"];
     let there = tables.iter().filter(|name| run.run.path(method).join(name).is_file());
     html! { p.note {
-        "In the run's folder: " @for (place, name) in there.enumerate() { @if place > 0 { ", \
-         " } code { (method) "/" (name) } }
+        "In the run's folder: " @for (place, name) in there.enumerate() {
+            @if place > 0 { ", " } code { (method) "/" (name) }
+        }
     } }
 }

@@ -78,8 +78,10 @@ pub(super) fn people_section(people: &BesidePeople) -> Markup {
                 }
                 "." }
         }
-        p { (people.unlabelled) " images have no label, and " (people.incomparable) " an answer for which people have \
-            no word." }
+        p {
+            (people.unlabelled) " images have no label, and " (people.incomparable)
+            " an answer for which people have no word."
+        }
         div.scroll tabindex="0" role="region" aria-label="Confusion" {
             table.list {
                 caption { "Rows: what people say; columns: what the network answers" }
@@ -106,9 +108,8 @@ pub(super) fn filters_section(rows: &[FilterRow], method: &str) -> Markup {
     html! { @if !rows.is_empty() {
         div.scroll tabindex="0" role="region" aria-label={ "Channels by " (method) } {
             table.list {
-                caption { "Channels that respond most to a class: share of their weighted activation in its boxes, \
-                    beside the share of \
-                    the picture that these cover; " code { (method) "/filters.csv" } " has all" }
+                caption { "Channels that respond most to a class: share of their weighted activation in its \
+                    boxes, beside the share of the picture that these cover; " code { (method) "/filters.csv" } " has all" }
                 thead { tr {
                     th.text scope="col" { "Class" } th scope="col" { "Channel" } th scope="col" { "Images" }
                     th scope="col" { "Share" } th scope="col" { "Of the area" }
@@ -128,8 +129,10 @@ pub(super) fn agreement_section(agreement: &Agreement) -> Markup {
         h3 { "Do the methods agree?" }
         div.scroll tabindex="0" role="region" aria-label="Rank correlations of the methods" {
             table.list {
-                caption { "Rank correlation (Spearman) of the matrices of counts; intervals and tests: \
-                    " code { "emocam rsa" } }
+                caption {
+                    "Rank correlation (Spearman) of the matrices of counts; intervals and tests: "
+                    code { "emocam rsa" }
+                }
                 thead {
                     tr { th.text scope="col" { "Method" } @for item in &agreement.items { th scope="col" { (item.name) } } }
                 }
@@ -149,8 +152,10 @@ pub(super) fn failures_section(run: &ReportedRun<'_>) -> Markup {
         h3 { "What could not be analysed" }
         div.scroll tabindex="0" role="region" aria-label="Failures" {
             table.list {
-                caption { "The first " (run.failures.len().min(FAILURES)) " of " (run.failures.len()) "; failures.csv \
-                    has all" }
+                caption {
+                    "The first " (run.failures.len().min(FAILURES)) " of " (run.failures.len())
+                    "; failures.csv has all"
+                }
                 thead {
                     tr { th.text scope="col" { "Image" } th.text scope="col" { "Stage" } th.text scope="col" { "Cause" } }
                 }
@@ -182,9 +187,10 @@ fn settings(run: &ReportedRun<'_>) -> Markup {
     html! { details {
         summary { "All settings" }
         @if manifest.matrices.is_some() {
-            p.note { "[association] is what " code { "emocam associate" } " made the tables in the run with; the run \
-                itself \
-                had other settings." }
+            p.note {
+                "[association] is what " code { "emocam associate" }
+                " made the tables in the run with; the run itself had other settings."
+            }
         }
         pre { (text) }
     } }
@@ -215,8 +221,8 @@ pub(super) fn done_section(run: &ReportedRun<'_>) -> Markup {
                     tr { th.text scope="col" { "For" } th.text scope="col" { "File" } th.text scope="col" { "SHA-256" } }
                 }
                 tbody { @for file in &manifest.models {
-                    tr { th scope="row" { (file.role) } td.text { (file_name(&file.path)) @if file.synthesized { " \
-                        (random numbers)" } }
+                    tr { th scope="row" { (file.role) }
+                        td.text { (file_name(&file.path)) @if file.synthesized { " (random numbers)" } }
                         td.text { code { (file.sha256) } } }
                 } }
             }
