@@ -164,7 +164,7 @@ impl<'a> Look<'a> {
 
     /// From maps on their canvases, (N, H, W), f32, one after the other, f64: the sums at the
     /// corners; mean and standard deviation of the sums over windows of each box's size; the boxes'
-    /// maxima; sums and maxima over the backgrounds.
+    /// maxima; sums over the backgrounds and over what lies in regions, maxima of the backgrounds.
     fn at(&self, placed: &Tensor) -> Result<Tensor, TchError> {
         // Sums over rectangles from the upper left corner, with a first row and column of zeros.
         let sums =
@@ -194,17 +194,18 @@ impl<'a> Look<'a> {
         let deviation =
             squares.f_mean_dim(Some([1_i64].as_slice()), false, Kind::Double)?.f_sqrt()?;
         let places = [1_i64, 2];
-        let free = placed.f_masked_fill(&self.covered, 0.0)?.f_sum_dim_intlist(
-            places.as_slice(),
-            false,
-            Kind::Double,
-        )?;
+        let sum = |values: &Tensor| {
+            values.f_sum_dim_intlist(places.as_slice(), false, Kind::Double)
+        };
+        let free = placed.f_masked_fill(&self.covered, 0.0)?;
+        // Beyond a picture its canvas is 0, so that what is left lies in regions.
+        let (free, inside) = (sum(&free)?, sum(&placed.f_sub(&free)?)?);
         let most = placed
             .f_masked_fill(&self.covered, f64::NEG_INFINITY)?
             .f_amax(places.as_slice(), false)?;
         let most = most.f_to_kind(Kind::Double)?;
         Tensor::f_cat(
-            &[sums.f_index_select(0, &self.corners)?, mean, deviation, maxima, free, most],
+            &[sums.f_index_select(0, &self.corners)?, mean, deviation, maxima, free, inside, most],
             0,
         )
     }
@@ -225,13 +226,14 @@ impl<'a> Look<'a> {
             };
             self.rectangles[at].score(&sums, rest[2 * boxes + at] as f32)
         };
-        let [free, most] = [0, 1].map(|part| rest[3 * boxes + part * pictures + picture]);
+        let [free, inside, most] =
+            [0, 1, 2].map(|part| rest[3 * boxes + part * pictures + picture]);
         let cells = sums[2 * boxes + MapGrid::CELLS * picture..]
             .iter()
             .zip(MapGrid::cells(self.contents[picture]));
         MapScores {
             boxes: of.map(score).collect(),
-            background: self.covers[picture].score(free, most as f32, totals[picture]),
+            background: self.covers[picture].score(free, most as f32, inside, totals[picture]),
             grid: MapGrid::new(cells.map(|(sum, cell)| sum / cell.area())),
         }
     }
