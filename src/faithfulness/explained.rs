@@ -80,17 +80,22 @@ impl<'a> ExplainedBatch<'a> {
         Grid { rows: size[2] as usize, columns: size[3] as usize }
     }
 
-    /// The picture at `place` of the batch, ready to be changed; `inputs` is the number of changed
-    /// ones that go through the network at once by now.
+    /// The picture at `place` of the batch, ready to be changed; `network` answers for what it
+    /// becomes, and `inputs` is the number of changed ones that go through it at once by now.
     ///
     /// # Errors
     /// There is no such picture.
-    pub(super) fn probe(&self, place: usize, inputs: &'a Cell<usize>) -> Result<Probe<'a>> {
+    pub(super) fn probe(
+        &self,
+        place: usize,
+        network: &'a dyn Classifier,
+        inputs: &'a Cell<usize>,
+    ) -> Result<Probe<'a>> {
         let input = self
             .input
             .f_narrow(0, place as i64, 1)
             .map_err(Error::torch("preparing changed pictures"))?;
-        Ok(Probe { network: self.network, inputs, input, class: self.classes[place] })
+        Ok(Probe { network, inputs, input, class: self.classes[place] })
     }
 
     /// The maps of all methods for the explained classes by `network`, which may have another head

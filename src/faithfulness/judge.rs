@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::corpus::{DecodeOptions, Source};
 use crate::image::{Fit, Placement, Region, Rgb8, Size, inside};
 use crate::networks::Classifier;
+use crate::nn::Precision;
 use crate::pipeline::{Stage, in_batches};
 use crate::random::Random;
 use crate::regions::{Finder, Located, Regions, Seen};
@@ -41,6 +42,8 @@ impl Pointer {
 #[derive(Debug)]
 pub struct JudgingNetworks {
     network: Box<dyn Classifier>,
+    /// The network in the number format in which it answers for changed pictures; `None`: as it is.
+    rounded: Option<Box<dyn Classifier>>,
     /// The network with ever more layers of its head redrawn; empty where the sanity check is not
     /// wanted.
     redrawn: Vec<Box<dyn Classifier>>,
@@ -53,11 +56,11 @@ pub struct JudgingNetworks {
 
 impl JudgingNetworks {
     /// Without `regions` there is no pointing game. As many pictures are explained at a time as
-    /// `config` says.
+    /// `config` says, and changed ones are answered for in its number format.
     ///
     /// # Errors
     /// No memory for the redrawn heads; the sanity check of a network that does not show its
-    /// layers.
+    /// layers, or does not compute in the number format.
     pub fn new(
         network: Box<dyn Classifier>,
         regions: Option<Regions>,
@@ -68,8 +71,17 @@ impl JudgingNetworks {
             true => sanity::redrawn_networks(&*network, config.cam.seed)?,
             false => Vec::new(),
         };
+        let rounded = match config.compute.precision {
+            Precision::F32 => None,
+            precision => Some(network.in_precision(precision)?),
+        };
         let (pictures, inputs) = (Cell::new(config.compute.batch), Cell::new(INPUTS));
-        Ok(Self { network, redrawn, regions, pictures, inputs })
+        Ok(Self { network, rounded, redrawn, regions, pictures, inputs })
+    }
+
+    /// What answers for changed pictures.
+    fn answering(&self) -> &dyn Classifier {
+        self.rounded.as_deref().unwrap_or(&*self.network)
     }
 
     /// How many layers of the head the sanity check redraws.
@@ -174,7 +186,7 @@ impl<'a> Judge<'a> {
         let explained = ExplainedBatch::new(&*networks.network, &inputs, self.class, seeds)?;
         let mut explanations =
             explained.explanations(&networks.redrawn, &self.config.cam, size, timings)?;
-        let probe = |place: usize| explained.probe(place, &networks.inputs);
+        let probe = |place: usize| explained.probe(place, networks.answering(), &networks.inputs);
         let probes = (0..batch.len()).map(probe).collect::<Result<Vec<_>>>()?;
         let external: Vec<&[Vec<f32>]> =
             batch.iter().map(|picture| picture.external.as_slice()).collect();

@@ -19,7 +19,7 @@ const HEAD_INPUTS: usize = 64;
 
 /// A picture's input, whose probability is asked for as it is changed.
 pub(super) struct Probe<'a> {
-    /// The explained network.
+    /// What answers: the explained network, or the same in a coarser number format.
     pub network: &'a dyn Classifier,
     /// Inputs that go through the network at once by now.
     pub inputs: &'a Cell<usize>,

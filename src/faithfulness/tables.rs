@@ -3,6 +3,7 @@
 
 use super::{Evaluation, MetricEstimate, Plan, picture};
 use crate::Result;
+use crate::nn::Precision;
 use crate::plot;
 use crate::run::{Failure, Run, table, write_failures};
 use std::path::Path;
@@ -26,9 +27,13 @@ pub fn write(
     if evaluation.pictures().is_empty() {
         return Ok(());
     }
-    let picture =
-        picture::scorecard(evaluation, estimates, plan, run.manifest.warning.as_deref()).svg()?;
-    plot::write(&picture, &run.path("evaluation.png"), &run.path("evaluation.svg"))
+    let mut picture =
+        picture::scorecard(evaluation, estimates, plan, run.manifest.warning.as_deref());
+    let precision = run.manifest.configuration.compute.precision;
+    if precision != Precision::F32 {
+        picture.notes.push(format!("The network answered for changed images in {precision}."));
+    }
+    plot::write(&picture.svg()?, &run.path("evaluation.png"), &run.path("evaluation.svg"))
 }
 
 /// A number, or an empty cell.

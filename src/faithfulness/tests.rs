@@ -56,7 +56,7 @@ fn explained<'a>(model: &'a AlexNet, picture: &Value) -> ExplainedBatch<'a> {
 }
 
 fn probe<'a>(model: &'a AlexNet, inputs: &'a Cell<usize>, picture: &Value) -> Probe<'a> {
-    let probe = explained(model, picture).probe(0, inputs).unwrap();
+    let probe = explained(model, picture).probe(0, model, inputs).unwrap();
     assert_eq!(probe.class as u64, picture["class"].as_u64().unwrap());
     probe
 }

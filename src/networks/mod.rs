@@ -27,7 +27,7 @@ pub use multi_gap::MultiGap;
 pub use torchscript::TorchScript;
 
 use crate::image::Rgb8;
-use crate::nn::{Layer, forward_kept};
+use crate::nn::{Layer, Precision, forward_kept};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, TchError, Tensor};
@@ -137,6 +137,18 @@ pub trait Classifier: std::fmt::Debug + Send {
     /// # Errors
     /// No memory.
     fn on(&self, device: Device) -> Result<Box<dyn Classifier>>;
+
+    /// The same network with its weights rounded to `precision`, in which it computes then: for
+    /// answers to very many inputs. What goes in and what comes out is f32 as before.
+    ///
+    /// # Errors
+    /// No memory; a network that computes in f32 alone, or a program that does not run in this
+    /// format.
+    fn in_precision(&self, precision: Precision) -> Result<Box<dyn Classifier>> {
+        Err(Error::Setting(format!(
+            "--precision {precision}: this network computes in f32 alone; leave it out"
+        )))
+    }
 
     /// Role and path of every file the network was read from.
     fn files(&self) -> &[(&'static str, PathBuf)];

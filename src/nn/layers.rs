@@ -93,9 +93,25 @@ impl Layer {
     /// # Errors
     /// No memory.
     pub fn on(&self, device: Device) -> Result<Self, TchError> {
+        self.with_tensors(|tensor| tensor.f_to_device(device))
+    }
+
+    /// The same layer, its tensors rounded to the number format `kind`.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn rounded_to(&self, kind: Kind) -> Result<Self, TchError> {
+        self.with_tensors(|tensor| tensor.f_to_kind(kind))
+    }
+
+    /// The same layer, with what `change` makes of its tensors.
+    fn with_tensors(
+        &self,
+        change: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+    ) -> Result<Self, TchError> {
         Ok(match self {
             &Self::Convolution { ref kernel, ref bias, stride, padding, groups } => {
-                let (kernel, bias) = (kernel.f_to_device(device)?, bias.f_to_device(device)?);
+                let (kernel, bias) = (change(kernel)?, change(bias)?);
                 Self::Convolution { kernel, bias, stride, padding, groups }
             }
             &Self::Pointwise(function) => Self::Pointwise(function),
@@ -110,10 +126,9 @@ impl Layer {
             }
             &Self::Add { layer } => Self::Add { layer },
             Self::Flatten => Self::Flatten,
-            Self::Linear { weight, bias } => Self::Linear {
-                weight: weight.f_to_device(device)?,
-                bias: bias.f_to_device(device)?,
-            },
+            Self::Linear { weight, bias } => {
+                Self::Linear { weight: change(weight)?, bias: change(bias)? }
+            }
         })
     }
 
@@ -312,6 +327,7 @@ fn max_pool(x: &Tensor, size: i64, stride: i64, padding: i64) -> Result<Tensor, 
     padded.f_max_pool2d(size, stride, 0, 1, false)
 }
 
+/// Computed in f32, whatever the number format of `x`, which is the output's too.
 fn local_response_norm(
     x: &Tensor,
     size: i64,
@@ -323,6 +339,8 @@ fn local_response_norm(
         return local_response_norm_in_blocks(x, size, alpha, beta, k);
     }
     let channels = x.size4()?.1;
+    let given = x.kind();
+    let x = x.f_to_kind(Kind::Float)?;
     // The sum over neighbouring channels is a 1 x 1 convolution with a band matrix: a matrix
     // product, several times as fast, forwards and backwards, as a pooling along the channels.
     let band = Tensor::f_ones([channels, channels], (x.kind(), x.device()))?
@@ -331,7 +349,7 @@ fn local_response_norm(
     let band = band.f_mul_scalar(alpha / size as f64)?.f_view([channels, channels, 1, 1])?;
     let constant = Tensor::f_full([channels], k, (x.kind(), x.device()))?;
     let base = x.f_square()?.f_conv2d(&band, Some(&constant), 1, 0, 1, 1)?;
-    x.f_div(&raised(&base, beta)?)?.f_to_kind(Kind::Float)
+    x.f_div(&raised(&base, beta)?)?.f_to_kind(given)
 }
 
 /// The same on the processor, pixel after pixel: the sum is one of shifted squares, and a block of
@@ -350,7 +368,7 @@ fn local_response_norm_in_blocks(
     let found = pixels.f_empty_like()?;
     for start in (0..count).step_by(block as usize) {
         let length = block.min(count - start);
-        let x = pixels.f_narrow(0, start, length)?;
+        let x = pixels.f_narrow(0, start, length)?.f_to_kind(Kind::Float)?;
         let squares = x.f_square()?.f_constant_pad_nd([size / 2, size / 2])?;
         let mut sum = squares.f_narrow(1, 0, channels)?.f_mul_scalar(1.0)?;
         for shift in 1..size {
@@ -359,7 +377,7 @@ fn local_response_norm_in_blocks(
         let base = sum.f_mul_scalar_(alpha / size as f64)?.f_add_scalar_(k)?;
         let _ = x.f_div_out(&found.f_narrow(0, start, length)?, &raised(&base, beta)?)?;
     }
-    found.f_view([n, rows, columns, channels])?.f_permute([0, 3, 1, 2])?.f_to_kind(Kind::Float)
+    found.f_view([n, rows, columns, channels])?.f_permute([0, 3, 1, 2])
 }
 
 /// Numbers in a block of pixels: with what is computed of them a few megabytes.

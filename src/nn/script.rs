@@ -7,6 +7,7 @@
 //! claim no more than the file has, only its code is compressed, and its parts are those that
 //! `torch.jit.save` writes. Knows nothing of emotions, boxes or classes.
 
+use super::Precision;
 use super::weights::{MAX_FILE_BYTES, content};
 use crate::{Error, Result};
 use std::collections::BTreeSet;
@@ -120,6 +121,23 @@ impl ScriptArchive {
                 format!("libtorch cannot load this TorchScript file: {}", reason(&error)),
             )
         })
+    }
+
+    /// [`Self::load`], with the program's numbers rounded to `precision`, in which it computes
+    /// then.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_rounded(&self, device: Device, precision: Precision) -> Result<CModule> {
+        let mut module = self.load(device)?;
+        let kind = precision.kind();
+        let parameters =
+            module.named_parameters().map_err(Error::torch("reading a program's weights"))?;
+        if parameters.iter().any(|(_, parameter)| parameter.kind() != kind) {
+            // tch has no form of this that gives an error; it fails where memory ends.
+            module.to(device, kind, false);
+        }
+        Ok(module)
     }
 }
 

@@ -120,7 +120,7 @@ impl YoloTorchScript {
     ) -> Result<Self> {
         let mut archive = ScriptArchive::open(path)?;
         let export = Export::read(&mut archive, path)?;
-        let module = Arc::new(program(&archive, precision, device)?);
+        let module = Arc::new(archive.load_rounded(device, precision)?);
         let (path, batch) = (path.to_path_buf(), BatchSize::Any);
         let mut detector = Self { module, path, export, thresholds, precision, device, batch };
         detector.batch = detector.examined()?;
@@ -299,19 +299,6 @@ impl YoloTorchScript {
     }
 }
 
-/// The program on `device`, its numbers in the format of `precision`.
-fn program(archive: &ScriptArchive, precision: Precision, device: Device) -> Result<CModule> {
-    let mut module = archive.load(device)?;
-    let kind = precision.kind();
-    let parameters =
-        module.named_parameters().map_err(Error::torch("reading the detector's weights"))?;
-    if parameters.iter().any(|(_, parameter)| parameter.kind() != kind) {
-        // tch has no form of this that gives an error; it fails where memory ends.
-        module.to(device, kind, false);
-    }
-    Ok(module)
-}
-
 /// Two different pictures (1, 3, rows, columns) of values 0..1: a ramp over all numbers, and the
 /// ramp backwards.
 fn made_up(input: Size, device: Device) -> Result<[Tensor; 2], TchError> {
@@ -370,7 +357,7 @@ impl Detector for YoloTorchScript {
         } else {
             // libtorch cannot copy a program to another device: its file is read once more for
             // each.
-            Arc::new(program(&ScriptArchive::open(&self.path)?, self.precision, device)?)
+            Arc::new(ScriptArchive::open(&self.path)?.load_rounded(device, self.precision)?)
         };
         let (path, export) = (self.path.clone(), self.export.clone());
         let Self { thresholds, precision, batch, .. } = *self;

@@ -194,9 +194,8 @@ impl<'a> Look<'a> {
         let deviation =
             squares.f_mean_dim(Some([1_i64].as_slice()), false, Kind::Double)?.f_sqrt()?;
         let places = [1_i64, 2];
-        let sum = |values: &Tensor| {
-            values.f_sum_dim_intlist(places.as_slice(), false, Kind::Double)
-        };
+        let sum =
+            |values: &Tensor| values.f_sum_dim_intlist(places.as_slice(), false, Kind::Double);
         let free = placed.f_masked_fill(&self.covered, 0.0)?;
         // Beyond a picture its canvas is 0, so that what is left lies in regions.
         let (free, inside) = (sum(&free)?, sum(&placed.f_sub(&free)?)?);

@@ -13,13 +13,13 @@ use super::input::Normalisation;
 use super::{Activation, Card, Classifier, linear_layers, no_inner_layer};
 use crate::image::Rgb8;
 use crate::nn::weights::{Array, safetensors};
-use crate::nn::{Layer, forward};
+use crate::nn::{Layer, Precision, forward};
 use crate::{Error, Result};
 use checkpoint::{Canonical, STRUCTURE, canonical};
 use layout::{CONVOLUTIONS, LAYOUTS};
 use std::path::{Path, PathBuf};
 use structure::{LocalResponseNorm, NormPlace};
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// The network, split at conv5.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub struct AlexNet {
     card: Card,
     structure: Structure,
     normalisation: Normalisation,
+    /// In which format the layers have their tensors and compute.
+    precision: Precision,
     body: Vec<Layer>,
     head: Vec<Layer>,
     files: Vec<(&'static str, PathBuf)>,
@@ -99,11 +101,14 @@ impl AlexNet {
         found.map(|((_, behind), _)| behind).ok_or_else(|| no_inner_layer(name, &known))
     }
 
-    /// The same network, its tensors on `device`.
-    fn moved(&self, device: Device) -> Result<Self> {
-        let layers = |layers: &[Layer]| {
-            layers.iter().map(|layer| layer.on(device)).collect::<Result<Vec<_>, _>>()
-        };
+    /// The same network on `device`, with what `change` makes of its layers.
+    fn changed(
+        &self,
+        device: Device,
+        precision: Precision,
+        change: impl Fn(&Layer) -> Result<Layer, TchError>,
+    ) -> Result<Self> {
+        let layers = |layers: &[Layer]| layers.iter().map(&change).collect::<Result<Vec<_>, _>>();
         let parts =
             || Ok((self.normalisation.on(device)?, layers(&self.body)?, layers(&self.head)?));
         let (normalisation, body, head) =
@@ -113,11 +118,22 @@ impl AlexNet {
             card,
             structure,
             normalisation,
+            precision,
             body,
             head,
             files,
             synthesized: self.synthesized,
         })
+    }
+
+    /// The same network, its tensors on `device`.
+    fn moved(&self, device: Device) -> Result<Self> {
+        self.changed(device, self.precision, |layer| layer.on(device))
+    }
+
+    /// `x` through `layers`, which compute in the network's own format, in f32.
+    fn forward(&self, layers: &[Layer], x: &Tensor) -> Result<Tensor, TchError> {
+        forward(layers, &x.f_to_kind(self.precision.kind())?)?.f_to_kind(Kind::Float)
     }
 
     fn build(path: &Path, checkpoint: Canonical, card: Card, device: Device) -> Result<Self> {
@@ -140,7 +156,8 @@ impl AlexNet {
             place(array)
         };
         let (body, head) = layers(path, get, &structure)?;
-        Ok(Self { card, structure, normalisation, body, head, files, synthesized })
+        let precision = Precision::F32;
+        Ok(Self { card, structure, normalisation, precision, body, head, files, synthesized })
     }
 }
 
@@ -155,12 +172,12 @@ impl Classifier for AlexNet {
 
     fn activation(&self, input: &Tensor) -> Result<Activation> {
         let _no_grad = tch::no_grad_guard();
-        let values = forward(&self.body, input).and_then(|a| a.f_contiguous());
+        let values = self.forward(&self.body, input).and_then(|a| a.f_contiguous());
         values.map(Activation::alone).map_err(Error::torch("running the emotion model"))
     }
 
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError> {
-        forward(&self.head, &activation.values)
+        self.forward(&self.head, &activation.values)
     }
 
     fn inner_layers(&self) -> Vec<&str> {
@@ -170,15 +187,16 @@ impl Classifier for AlexNet {
     fn inner(&self, name: &str, input: &Tensor) -> Result<Activation> {
         let _no_grad = tch::no_grad_guard();
         let (before, _) = self.body.split_at(self.behind(name)?);
-        let values = forward(before, input).and_then(|values| values.f_contiguous());
+        let values = self.forward(before, input).and_then(|values| values.f_contiguous());
         values.map(Activation::alone).map_err(Error::torch("running the emotion model"))
     }
 
     fn outputs_from(&self, name: &str, inner: &Activation) -> Result<Tensor> {
         let _no_grad = tch::no_grad_guard();
         let (_, after) = self.body.split_at(self.behind(name)?);
-        let a = forward(after, &inner.values).and_then(|a| a.f_contiguous());
-        a.and_then(|a| forward(&self.head, &a)).map_err(Error::torch("running the emotion model"))
+        let a = self.forward(after, &inner.values).and_then(|a| a.f_contiguous());
+        a.and_then(|a| self.forward(&self.head, &a))
+            .map_err(Error::torch("running the emotion model"))
     }
 
     fn layers(&self) -> Option<&[Layer]> {
@@ -196,6 +214,11 @@ impl Classifier for AlexNet {
 
     fn on(&self, device: Device) -> Result<Box<dyn Classifier>> {
         Ok(Box::new(self.moved(device)?))
+    }
+
+    fn in_precision(&self, precision: Precision) -> Result<Box<dyn Classifier>> {
+        let rounded = |layer: &Layer| layer.rounded_to(precision.kind());
+        Ok(Box::new(self.changed(self.normalisation.device(), precision, rounded)?))
     }
 
     fn files(&self) -> &[(&'static str, PathBuf)] {

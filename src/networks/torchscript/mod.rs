@@ -14,8 +14,8 @@ pub use check::{Finding, examine};
 use super::input::Normalisation;
 use super::{Activation, Architecture, Card, Classifier};
 use crate::image::Rgb8;
-use crate::nn::Layer;
 use crate::nn::script::{ScriptArchive, reason};
+use crate::nn::{Layer, Precision};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub struct TorchScript {
     module: Arc<CModule>,
     card: Card,
     normalisation: Normalisation,
+    /// The format to which its numbers are rounded; `None`: they are as the file has them.
+    rounded: Option<Precision>,
     files: Vec<(&'static str, PathBuf)>,
 }
 
@@ -105,7 +107,41 @@ impl TorchScript {
         }
         let normalisation = Normalisation::new(&card, None, device)?;
         let module = Arc::new(archive.load(device)?);
-        Ok(Self { module, card, normalisation, files })
+        Ok(Self { module, card, normalisation, rounded: None, files })
+    }
+
+    /// The same network with a program of its own on `device`, which is read once more: libtorch
+    /// can neither copy one to another device nor round one without changing it.
+    fn again(&self, device: Device, rounded: Option<Precision>) -> Result<Self> {
+        let archive = ScriptArchive::open(&self.files[0].1)?;
+        let module = match rounded {
+            Some(precision) => archive.load_rounded(device, precision)?,
+            None => archive.load(device)?,
+        };
+        self.with_program(Arc::new(module), device, rounded)
+    }
+
+    /// The same network on `device`, with this program.
+    fn with_program(
+        &self,
+        module: Arc<CModule>,
+        device: Device,
+        rounded: Option<Precision>,
+    ) -> Result<Self> {
+        let normalisation =
+            self.normalisation.on(device).map_err(Error::torch("sharing the network"))?;
+        Ok(Self {
+            module,
+            card: self.card.clone(),
+            normalisation,
+            rounded,
+            files: self.files.clone(),
+        })
+    }
+
+    /// `x` in the format in which the program computes.
+    fn entering(&self, x: &Tensor) -> Result<Tensor, TchError> {
+        self.rounded.map_or_else(|| Ok(x.shallow_clone()), |format| x.f_to_kind(format.kind()))
     }
 
     /// A method of the program that gives one tensor.
@@ -135,7 +171,7 @@ impl TorchScript {
 
     /// The activation of a prepared input.
     fn split(&self, input: &Tensor) -> Result<Activation, TchError> {
-        let mut parts = self.features(input)?;
+        let mut parts = self.features(&self.entering(input)?)?;
         let raw = parts.remove(0).f_to_kind(Kind::Float)?;
         layout::to_grid(self.card.layout, &raw, parts)
     }
@@ -169,7 +205,9 @@ impl Classifier for TorchScript {
     }
 
     fn outputs(&self, activation: &Activation) -> Result<Tensor, TchError> {
-        self.tensor("head", &layout::from_grid(self.card.layout, activation)?)
+        let mut arguments = layout::from_grid(self.card.layout, activation)?;
+        arguments[0] = self.entering(&arguments[0])?;
+        self.tensor("head", &arguments)
     }
 
     fn layers(&self) -> Option<&[Layer]> {
@@ -177,22 +215,33 @@ impl Classifier for TorchScript {
     }
 
     fn on(&self, device: Device) -> Result<Box<dyn Classifier>> {
-        let path = &self.files[0].1;
-        let module = if device == self.normalisation.device() {
-            self.module.clone()
+        Ok(Box::new(if device == self.normalisation.device() {
+            self.with_program(self.module.clone(), device, self.rounded)?
         } else {
-            // libtorch cannot copy a program to another device: its file is read once more for
-            // each.
-            Arc::new(ScriptArchive::open(path)?.load(device)?)
-        };
-        let normalisation =
-            self.normalisation.on(device).map_err(Error::torch("sharing the network"))?;
-        Ok(Box::new(Self {
-            module,
-            card: self.card.clone(),
-            normalisation,
-            files: self.files.clone(),
+            self.again(device, self.rounded)?
         }))
+    }
+
+    fn in_precision(&self, precision: Precision) -> Result<Box<dyn Classifier>> {
+        let rounded = self.again(self.normalisation.device(), Some(precision))?;
+        let try_out = || {
+            let _no_grad = tch::no_grad_guard();
+            let size = self.card.input();
+            let shape = [1, 3, i64::from(size.height), i64::from(size.width)];
+            let zeros = Tensor::f_zeros(shape, (Kind::Float, self.normalisation.device()))?;
+            rounded.outputs(&rounded.split(&zeros)?)
+        };
+        match try_out() {
+            Ok(_) => Ok(Box::new(rounded)),
+            Err(error) => Err(Error::file(
+                &self.files[0].1,
+                format!(
+                    "does not run when its numbers are rounded to {precision}: {} \
+                     (--precision f32 leaves them)",
+                    said(&error)
+                ),
+            )),
+        }
     }
 
     fn files(&self) -> &[(&'static str, PathBuf)] {
