@@ -9,7 +9,8 @@
 
 use super::pass::VisibleHead;
 use super::{HeadPass, Score};
-use crate::nn::{Layer, Nonlinearity, forward};
+use crate::nn::{Layer, Nonlinearity, Precision, forward};
+use std::cell::OnceCell;
 use tch::{Kind, TchError, Tensor};
 
 /// Bytes of changed activations that are in memory at a time.
@@ -35,7 +36,8 @@ impl HeadPass<'_> {
             // part.
             let whole = parts.whole(picture)?;
             let outputs = Tensor::f_cat(&[&whole, &whole.f_sub(&parts.of_picture(picture)?)?], 0)?;
-            let scores = self.scores(&parts.finish(&outputs)?, picture, score)?;
+            let outputs = parts.finish(&outputs, Precision::F32)?;
+            let scores = self.scores(&outputs, picture, score)?;
             return Ok((scores.f_slice(0, 0, 1, 1)?, scores.f_slice(0, 1, None, 1)?));
         }
         let channels = self.a().size()[1];
@@ -47,7 +49,7 @@ impl HeadPass<'_> {
     }
 
     /// The score of `picture` with the channels of each row of `masks` (rows, K), zeros and ones:
-    /// (rows).
+    /// (rows). In the number format of [`HeadPass::with_sets_in`].
     pub(super) fn masked(
         &self,
         picture: usize,
@@ -55,7 +57,8 @@ impl HeadPass<'_> {
         score: Score,
     ) -> Result<Tensor, TchError> {
         if let Some(parts) = self.channel_parts()? {
-            return self.scores(&parts.finish(&parts.masked(picture, masks)?)?, picture, score);
+            let outputs = parts.finish(&parts.masked(picture, masks)?, self.sets_in)?;
+            return self.scores(&outputs, picture, score);
         }
         let own = self.a().f_narrow(0, picture as i64, 1)?;
         let (_, channels, rows, columns) = own.size4()?;
@@ -87,7 +90,8 @@ impl HeadPass<'_> {
         score: Score,
     ) -> Result<Tensor, TchError> {
         if let Some(parts) = self.channel_parts()? {
-            return self.scores(&parts.finish(&parts.joining(picture, order)?)?, picture, score);
+            let outputs = parts.finish(&parts.joining(picture, order)?, Precision::F32)?;
+            return self.scores(&outputs, picture, score);
         }
         let channels = order.size()[0];
         let options = (Kind::Float, self.a().device());
@@ -105,6 +109,8 @@ pub(super) struct ChannelParts<'a> {
     parts: Tensor,
     bias: &'a Tensor,
     behind: &'a [Layer],
+    /// The second linear layer's weight in bf16.
+    rounded: OnceCell<Tensor>,
 }
 
 impl<'a> ChannelParts<'a> {
@@ -138,7 +144,7 @@ impl<'a> ChannelParts<'a> {
         // (K, N, places) x (K, places, features).
         let weight = weight.f_reshape([weight.size()[0], channels, -1])?.f_permute([1, 2, 0])?;
         let parts = pooled.f_transpose(0, 1)?.f_bmm(&weight)?.f_transpose(0, 1)?;
-        Ok(Self { parts, bias, behind: &layers[first + 1..] })
+        Ok(Self { parts, bias, behind: &layers[first + 1..], rounded: OnceCell::new() })
     }
 
     /// Those of one picture: (K, features).
@@ -168,15 +174,29 @@ impl<'a> ChannelParts<'a> {
         Tensor::f_cat(&[joined.f_narrow(0, 0, 1)?.f_zeros_like()?, joined], 0)?.f_add(self.bias)
     }
 
-    /// From outputs of the layer (rows, features) to outputs of the network (rows, outputs).
-    fn finish(&self, outputs: &Tensor) -> Result<Tensor, TchError> {
+    /// From outputs of the layer (rows, features) to outputs of the network (rows, outputs), by
+    /// bf16 with the second linear layer's product in it.
+    fn finish(&self, outputs: &Tensor, precision: Precision) -> Result<Tensor, TchError> {
         let _no_grad = tch::no_grad_guard();
         let [Layer::Pointwise(Nonlinearity::Relu), Layer::Linear { weight, bias }, rest @ ..] =
             self.behind
         else {
             return forward(self.behind, outputs);
         };
+        let weight = match precision {
+            Precision::Bf16 => self.rounded(weight)?,
+            Precision::F32 | Precision::F16 => weight,
+        };
         forward(rest, &linear_of_active(&outputs.f_relu()?, weight, bias)?)
+    }
+
+    /// `weight`, always the same one, in bf16.
+    fn rounded(&self, weight: &Tensor) -> Result<&Tensor, TchError> {
+        if self.rounded.get().is_none() {
+            let rounded = weight.f_to_kind(Kind::BFloat16)?;
+            return Ok(self.rounded.get_or_init(|| rounded));
+        }
+        Ok(self.rounded.get().expect("it was set just now or before"))
     }
 }
 
@@ -187,13 +207,23 @@ impl<'a> ChannelParts<'a> {
 fn linear_of_active(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor, TchError> {
     // A GPU multiplies sooner than it says which features are active.
     if x.device().is_cuda() {
-        return x.f_linear(weight, Some(bias));
+        return linear(x, weight, bias);
     }
     let active = x.f_amax([0_i64].as_slice(), false)?.f_nonzero()?.f_flatten(0, -1)?;
     if active.size()[0] as f64 > ACTIVE_AT_MOST * x.size()[1] as f64 {
-        return x.f_linear(weight, Some(bias));
+        return linear(x, weight, bias);
     }
-    x.f_index_select(1, &active)?.f_linear(&weight.f_index_select(1, &active)?, Some(bias))
+    linear(&x.f_index_select(1, &active)?, &weight.f_index_select(1, &active)?, bias)
+}
+
+/// x W^T + b, f32, of which the product is computed in the number format of `weight`.
+fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor, TchError> {
+    match weight.kind() {
+        Kind::Float => x.f_linear(weight, Some(bias)),
+        kind => {
+            x.f_to_kind(kind)?.f_linear(weight, None::<Tensor>)?.f_to_kind(Kind::Float)?.f_add(bias)
+        }
+    }
 }
 
 #[cfg(test)]

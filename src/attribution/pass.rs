@@ -5,7 +5,7 @@ use super::estimate::Estimate;
 use super::options::{LayerPoint, Options, Score};
 use super::{InputRegion, walk};
 use crate::networks::{Activation, Classifier, Forward};
-use crate::nn::{Layer, Nonlinearity};
+use crate::nn::{Layer, Nonlinearity, Precision};
 use crate::{Error, Result};
 use std::cell::OnceCell;
 use tch::{Kind, TchError, Tensor};
@@ -28,6 +28,8 @@ pub struct HeadPass<'a> {
     /// So many pictures differ; what follows are copies of the last of them.
     pub(super) distinct: usize,
     pub(super) options: Options,
+    /// The number format of the largest matrix product behind LIME-CAM's sets of channels.
+    pub(super) sets_in: Precision,
     /// The regions of each picture, the surest first.
     pub(super) regions: Option<&'a [Vec<InputRegion>]>,
     /// The label that the explained classes are held against.
@@ -82,6 +84,7 @@ impl<'a> HeadPass<'a> {
             seeds,
             distinct: classes.len(),
             options,
+            sets_in: Precision::F32,
             regions,
             contrast,
             parts,
@@ -93,6 +96,15 @@ impl<'a> HeadPass<'a> {
     /// worth.
     pub fn with_regions(mut self, regions: &'a [Vec<InputRegion>]) -> Self {
         self.regions = Some(regions);
+        self
+    }
+
+    /// With LIME-CAM's sets of channels in the number format `precision`, where that is bf16 and the
+    /// head shows its layers: the largest of their matrix products is computed in it, everything
+    /// else in f32. The coefficients' own standard error is far larger. f16 overflows where bf16
+    /// does not, and is taken for f32.
+    pub fn with_sets_in(mut self, precision: Precision) -> Self {
+        self.sets_in = precision;
         self
     }
 

@@ -2,8 +2,9 @@
 //! methods, and what becomes of the maps where the head is redrawn.
 
 use super::probe::Probe;
+use super::sanity;
 use crate::attribution::{HeadPass, Maps, explain_at};
-use crate::config::CamConfig;
+use crate::config::Config;
 use crate::image::{Rgb8, Size};
 use crate::networks::{Activation, Classifier, Forward};
 use crate::pipeline::distinct;
@@ -107,13 +108,14 @@ impl<'a> ExplainedBatch<'a> {
     pub(super) fn maps(
         &self,
         network: &dyn Classifier,
-        cam: &CamConfig,
+        config: &Config,
         sizes: &[Size],
     ) -> Result<Vec<Vec<Maps>>> {
         let activation = self.activation.with_values(self.activation.values.shallow_clone());
         let forward = Forward::from_activation(network, self.input.shallow_clone(), activation)?;
+        let cam = &config.cam;
         let pass = HeadPass::new(network, &forward, cam.options(), &self.classes, &self.seeds)?;
-        let pass = pass.with_copies_behind(self.distinct);
+        let pass = pass.with_copies_behind(self.distinct).with_sets_in(config.compute.precision);
         cam.methods.iter().map(|&method| explain_at(method, &pass, sizes)).collect()
     }
 
@@ -125,14 +127,14 @@ impl<'a> ExplainedBatch<'a> {
     pub(super) fn explanations(
         &self,
         redrawn: &[Box<dyn Classifier>],
-        cam: &CamConfig,
+        config: &Config,
         size: Size,
         timings: &mut Timings,
     ) -> Result<Vec<Vec<JudgedMap>>> {
         let clock = Instant::now();
         let sizes = [size, self.grid().size()];
         let sizes = if redrawn.is_empty() { &sizes[..1] } else { &sizes[..] };
-        let maps = self.maps(self.network, cam, sizes)?;
+        let maps = self.maps(self.network, config, sizes)?;
         let mut found = vec![Vec::with_capacity(maps.len()); self.classes.len()];
         for sizes in &maps {
             for (explanations, explanation) in found.iter_mut().zip(unjudged(&sizes[0])?) {
@@ -140,8 +142,9 @@ impl<'a> ExplainedBatch<'a> {
             }
         }
         let own = if redrawn.is_empty() { Vec::new() } else { last_ranks(&maps)? };
+        let coarser = sanity::on_redrawn_heads(config);
         for redrawn in redrawn {
-            let others = last_ranks(&self.maps(&**redrawn, cam, &sizes[1..])?)?;
+            let others = last_ranks(&self.maps(&**redrawn, &coarser, &sizes[1..])?)?;
             for (method, (own, others)) in own.iter().zip(&others).enumerate() {
                 for (picture, (own, other)) in own.iter().zip(others).enumerate() {
                     found[picture][method].correlations.push(own.spearman(other));

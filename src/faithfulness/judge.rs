@@ -185,7 +185,7 @@ impl<'a> Judge<'a> {
         let inputs: Vec<&Rgb8> = batch.iter().map(|picture| &picture.input).collect();
         let explained = ExplainedBatch::new(&*networks.network, &inputs, self.class, seeds)?;
         let mut explanations =
-            explained.explanations(&networks.redrawn, &self.config.cam, size, timings)?;
+            explained.explanations(&networks.redrawn, self.config, size, timings)?;
         let probe = |place: usize| explained.probe(place, networks.answering(), &networks.inputs);
         let probes = (0..batch.len()).map(probe).collect::<Result<Vec<_>>>()?;
         let external: Vec<&[Vec<f32>]> =

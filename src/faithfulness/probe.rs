@@ -61,7 +61,8 @@ impl Probe<'_> {
             true => Ok(found),
             false => Err(Error::Torch {
                 doing: "reading the network's answer to a changed picture",
-                message: "a probability is not a number: the weights do not fit this network"
+                message: "a probability is not a number: the weights do not fit this network, or \
+                          its activations are too large for the number format (--precision f16)"
                     .into(),
             }),
         }

@@ -7,11 +7,23 @@
 //! head on A that every method explains: a method that does not look at the head, as Eigen-CAM, has
 //! correlation 1 by construction.
 
+use crate::config::{CamConfig, Config};
 use crate::networks::Classifier;
 use crate::nn::Layer;
 use crate::random::Random;
 use crate::{Error, Result};
 use tch::{TchError, Tensor};
+
+/// LIME-CAM's standard error on a redrawn head, at least, as a share of the channel weights' norm.
+/// Noise of this size takes 1 % off a correlation (it is divided by the root of 1 + 0.15^2), and
+/// needs a quarter of the fits that half of it would.
+const LIME_ERROR: f32 = 0.15;
+
+/// `config` for maps of redrawn heads, of which only their correlation with others is asked.
+pub(super) fn on_redrawn_heads(config: &Config) -> Config {
+    let lime_error = config.cam.lime_error.max(LIME_ERROR);
+    Config { cam: CamConfig { lime_error, ..config.cam.clone() }, ..config.clone() }
+}
 
 /// Numbers drawn at a time: a fully connected layer has tens of millions.
 const CHUNK: usize = 1 << 16;

@@ -162,7 +162,10 @@ impl<'a> Analysis<'a> {
         let all_maps = |network: &dyn Classifier, forward: &Forward| {
             let options = self.config.cam.options();
             let pass = HeadPass::new(network, forward, options, &classes, &seeds)?;
-            let pass = pass.with_regions(&inside).with_copies_behind(distinct(batch));
+            let pass = pass
+                .with_regions(&inside)
+                .with_copies_behind(distinct(batch))
+                .with_sets_in(self.config.compute.precision);
             let maps = self
                 .config
                 .cam

@@ -72,6 +72,31 @@ fn a_stopped_evaluation_goes_on_to_the_same_tables() {
 }
 
 #[test]
+fn in_bf16_means_stay_near_and_a_run_keeps_its_format() {
+    let corpus = small(3);
+    let fast = ["--cam", "grad-cam,lime-cam", "--steps", "5"];
+    ends(evaluate(&corpus).args(fast), 0);
+    let model = common::reference("emonet/narrow_ecco.pt");
+    let rounded = || {
+        let mut command = evaluate_into(&corpus, "rounded", &model);
+        command.args(fast);
+        command
+    };
+    ends(rounded().args(["--precision", "bf16"]), 0);
+    let [own, others] = ["judged", "rounded"].map(|name| rows(&corpus.run(name)));
+    let mut worst = 0.0_f64;
+    for (key, row) in &own {
+        let [own, other] = [row, &others[key]].map(|row| number(&row["mean"]).unwrap());
+        if key.1 != "increase" {
+            worst = worst.max((own - other).abs());
+        }
+    }
+    eprintln!("means of three pictures in bf16 within {worst:.1e}");
+    assert!(worst > 1e-5 && worst < 0.04, "{worst}");
+    refused(rounded().arg("--resume"), &["compute.precision: bf16 then, f32 now"]);
+}
+
+#[test]
 fn a_record_that_does_not_fit_its_evaluation_is_refused() {
     let corpus = small(2);
     let fast = ["--steps", "3", "--metrics", "deletion"];

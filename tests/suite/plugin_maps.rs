@@ -7,6 +7,7 @@ use emocam::attribution::{HeadPass, Method, Needs, Options, Target, explain};
 use emocam::corpus::{DecodeOptions, decode};
 use emocam::image::Rgb8;
 use emocam::networks::{Classifier, Forward, open};
+use emocam::nn::Precision;
 use tch::{Device, Tensor};
 
 const PICTURES: [&str; 3] = ["picture_3.png", "picture_6.png", "picture_1.png"];
@@ -31,6 +32,26 @@ fn off(found: &Tensor, wanted: &[f32]) -> f32 {
     let found = Vec::<f32>::try_from(&found.flatten(0, -1)).unwrap();
     assert_eq!(found.len(), wanted.len());
     found.iter().zip(wanted).fold(0.0, |worst, (a, b)| worst.max((a - b).abs()))
+}
+
+#[test]
+fn in_bf16_plugins_answer_nearly_the_same() {
+    for name in ["cnn8", "tokens", "context", "scalar"] {
+        let network = plugin(name);
+        let rounded = network.in_precision(Precision::Bf16).unwrap();
+        let pictures = pictures(&*network);
+        let pictures: Vec<&Rgb8> = pictures.iter().collect();
+        let outputs = |network: &dyn Classifier| {
+            let forward = Forward::of_pictures(network, &pictures).unwrap();
+            Vec::<f32>::try_from(&forward.outputs().flatten(0, -1)).unwrap()
+        };
+        let own = outputs(&*network);
+        let largest = own.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        let share = off(&Tensor::from_slice(&outputs(&*rounded)), &own) / largest;
+        eprintln!("{name}: in bf16 off by {share:.1e} of the largest output");
+        assert!(share > 1e-5 && share < 0.03, "{name}: {share}");
+        assert_eq!(outputs(&*rounded.on(Device::Cpu).unwrap()), outputs(&*rounded), "{name}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::*;
 use crate::attribution::cam::{ablation_cam, lift_cam, lime_cam, lrp_cam};
 use crate::corpus::{DecodeOptions, decode};
 use crate::networks::AlexNet;
+use crate::nn::Precision;
 
 fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/emonet").join(name)
@@ -194,8 +195,25 @@ fn published_lrp_is_grad_cam_of_the_logit_times_the_logit() {
 
 #[test]
 fn lime_coefficients_agree_with_scikit_learn_on_the_same_masks() {
+    let (worst, _) = lime_off_scikit_learn(Precision::F32);
+    eprintln!("LIME-CAM's coefficients within {worst:.1e}");
+    assert!(worst < 9e-6, "{worst}");
+}
+
+/// Beside the standard error of 0.075 of the norm up to which sets are drawn it is little.
+#[test]
+fn in_bf16_lime_coefficients_are_near_scikit_learns() {
+    let (_, share) = lime_off_scikit_learn(Precision::Bf16);
+    eprintln!("bf16: LIME-CAM's coefficients off by {share:.1e} of their norm");
+    assert!(share > 1e-5, "the product is one of bf16");
+    assert!(share < 0.01, "{share}");
+}
+
+/// How far LIME-CAM's coefficients are from scikit-learn's on the same masks: the largest
+/// difference, and over the pictures the largest norm of differences as a share of their norm.
+fn lime_off_scikit_learn(sets_in: Precision) -> (f64, f64) {
     let narrow = Narrow::new();
-    let pass = narrow.pass(Options::default());
+    let pass = narrow.pass(Options::default()).with_sets_in(sets_in);
     let (masks, wanted) = (expected("masks"), expected("lasso"));
     let rows = |all: &Tensor, at| Vec::<f32>::try_from(&all.get(at).flatten(0, -1)).unwrap();
     let masks: Vec<Vec<u8>> = (0..8)
@@ -204,11 +222,14 @@ fn lime_coefficients_agree_with_scikit_learn_on_the_same_masks() {
     let found =
         lime_cam::coefficients(&pass, &(0..8).collect::<Vec<_>>(), &masks, Score::Logit).unwrap();
     assert_eq!(found.len(), 8);
+    let (mut worst, mut share) = (0.0_f64, 0.0_f64);
     for (at, found) in found.iter().enumerate() {
-        let wanted = rows(&wanted, at as i64);
+        let wanted: Vec<f64> = rows(&wanted, at as i64).into_iter().map(f64::from).collect();
         assert!(wanted.iter().any(|coefficient| *coefficient != 0.0));
-        for (found, wanted) in found.iter().zip(wanted) {
-            assert!((found - f64::from(wanted)).abs() < 1e-4, "picture {at}: {found} {wanted}");
-        }
+        let off: Vec<f64> = found.iter().zip(&wanted).map(|(a, b)| a - b).collect();
+        let norm = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();
+        worst = off.iter().fold(worst, |worst, off| worst.max(off.abs()));
+        share = share.max(norm(&off) / norm(&wanted));
     }
+    (worst, share)
 }
