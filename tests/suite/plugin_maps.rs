@@ -36,7 +36,8 @@ fn off(found: &Tensor, wanted: &[f32]) -> f32 {
 
 #[test]
 fn in_bf16_plugins_answer_nearly_the_same() {
-    for name in ["cnn8", "tokens", "context", "scalar"] {
+    // The outputs of `tokens` are small differences of large numbers.
+    for (name, allowed) in [("cnn8", 0.03), ("tokens", 0.15), ("context", 0.03), ("scalar", 0.03)] {
         let network = plugin(name);
         let rounded = network.in_precision(Precision::Bf16).unwrap();
         let pictures = pictures(&*network);
@@ -49,7 +50,7 @@ fn in_bf16_plugins_answer_nearly_the_same() {
         let largest = own.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
         let share = off(&Tensor::from_slice(&outputs(&*rounded)), &own) / largest;
         eprintln!("{name}: in bf16 off by {share:.1e} of the largest output");
-        assert!(share > 1e-5 && share < 0.03, "{name}: {share}");
+        assert!(share > 1e-5 && share < allowed, "{name}: {share}");
         assert_eq!(outputs(&*rounded.on(Device::Cpu).unwrap()), outputs(&*rounded), "{name}");
     }
 }
