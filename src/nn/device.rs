@@ -42,10 +42,10 @@ impl FromStr for DeviceChoice {
     }
 }
 
-/// Number format inside the detector, and inside the explained network where an evaluation asks it
-/// again and again for changed pictures. Else that network and everything after it compute in f32:
-/// they are a hundredth of the arithmetic, and the maps come from differences that 8 bits of
-/// mantissa would coarsen.
+/// Number format inside the detector, and inside the explained network where thousands of answers
+/// are averaged: behind LIME-CAM's sets of channels, and for the changed pictures of an evaluation.
+/// Else that network and everything after it compute in f32: they are a hundredth of the
+/// arithmetic, and the maps come from differences that 8 bits of mantissa would coarsen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {

@@ -9,7 +9,9 @@
 //! so that any two channels are together in a quarter of the sets and coefficients do not take each
 //! other's share; this alone, with 512 sets, leaves 0.05. And fits are repeated with new sets until
 //! the standard error of their mean is small
-//! ([`Options::lime_error`](crate::attribution::Options::lime_error)).
+//! ([`Options::lime_error`](crate::attribution::Options::lime_error)). Beside such an error the
+//! rounding of bf16 is little, so that the sets may be answered for in it
+//! ([`HeadPass::with_sets_in`]).
 
 use crate::attribution::estimate::Estimate;
 use crate::attribution::{
