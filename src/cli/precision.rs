@@ -56,6 +56,7 @@ pub(super) fn settle(
     }
     config.compute.precision = Precision::F32;
     if !has_detector {
+        say!("--precision auto measures the detector, and there is none here: going on in f32");
         return Ok(None);
     }
     let [f32, bf16] = [Precision::F32, Precision::Bf16]
