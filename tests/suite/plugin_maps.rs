@@ -37,7 +37,8 @@ fn off(found: &Tensor, wanted: &[f32]) -> f32 {
 #[test]
 fn in_bf16_plugins_answer_nearly_the_same() {
     // The outputs of `tokens` are small differences of large numbers.
-    for (name, allowed) in [("cnn8", 0.03), ("tokens", 0.15), ("context", 0.03), ("scalar", 0.03)] {
+    for (name, allowed) in [("cnn8", 0.03), ("tokens", 0.15), ("context", 0.03), ("scalar", 0.014)]
+    {
         let network = plugin(name);
         let rounded = network.in_precision(Precision::Bf16).unwrap();
         let pictures = pictures(&*network);
