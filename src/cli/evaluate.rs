@@ -41,8 +41,8 @@ use std::sync::Arc;
 /// with --labels answers.csv, the means over images that are answered rightly and wrongly. What the
 /// metrics measure is whether a map agrees with what the model does, not whether the model is
 /// right. Costs some 1.2 s of processor time for each image and map, baselines included, and for
-/// LIME-CAM 9 s; with --precision bf16, on processors made for it, little more than half. Not
-/// needed: a detector, unless for --pointing.
+/// LIME-CAM 9 s; with --precision bf16, on processors made for it, 0.9 and 4 s. Not needed: a
+/// detector, unless for --pointing.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Folders of images (jpg, jpeg, png, webp, bmp, tif, tiff; searched to the bottom) or single
