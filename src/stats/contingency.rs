@@ -333,6 +333,21 @@ mod tests {
     }
 
     #[test]
+    fn five_expected_are_enough_for_the_g_test() {
+        let test = |table: TwoByTwo| table.independence().unwrap().test;
+        assert_eq!(test(table(5, 5, 5, 5)), IndependenceTest::G);
+        assert_eq!(test(table(4, 5, 5, 5)), IndependenceTest::Fisher);
+    }
+
+    /// 2 / C(960, 480): on the way there weights fall below 1e-250.
+    #[test]
+    fn a_tiny_p_value_keeps_its_digits() {
+        let logarithm: f64 = (1..=480).map(|k| f64::from(480 + k).ln() - f64::from(k).ln()).sum();
+        let found = table(480, 0, 0, 480).fisher_exact();
+        assert_relative_eq!(found, 2.0 * (-logarithm).exp(), max_relative = 1e-10);
+    }
+
+    #[test]
     fn an_empty_margin_says_nothing() {
         for empty in [
             table(0, 0, 3, 4),
