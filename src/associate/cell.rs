@@ -266,6 +266,37 @@ mod tests {
     }
 
     #[test]
+    fn resamples_are_drawn_of_all_pictures() {
+        // Of the label: important, detected only, not detected; then of the others.
+        let kinds = [12, 4, 4, 18, 16, 30];
+        let contrast = |drawn: &[u64]| {
+            let share = |at: usize| {
+                let detected = drawn[at] + drawn[at + 1];
+                (detected > 0).then(|| drawn[at] as f64 / detected as f64)
+            };
+            Some(share(0)? - share(3)?)
+        };
+        let expected = percentile_interval_of_counts(&kinds, contrast, 500, 7);
+        assert_eq!(MatrixCell::new(3, 1, counts()).resampled_contrast(500, 7), expected);
+        // Ten images are enough, on both sides.
+        let ten = CellCounts { detected_with_label: 10, important_with_label: 6, ..counts() };
+        assert!(MatrixCell::new(0, 0, ten).resampled_contrast(100, 1).is_some());
+        let ten_others = CellCounts { detected: 26, important: 20, ..counts() };
+        assert!(MatrixCell::new(0, 0, ten_others).resampled_contrast(100, 1).is_some());
+        let nine_others = CellCounts { detected: 25, important: 20, ..counts() };
+        assert_eq!(MatrixCell::new(0, 0, nine_others).resampled_contrast(100, 1), None);
+    }
+
+    #[test]
+    fn one_chance_finding_in_twenty_is_too_many() {
+        let mut comparison = MatrixCell::new(3, 1, counts()).important;
+        for (q, significant) in [(None, false), (Some(0.05), false), (Some(0.0499), true)] {
+            comparison.q = q;
+            assert_eq!(comparison.is_significant(), significant);
+        }
+    }
+
+    #[test]
     fn what_is_not_defined_is_missing() {
         let all = CellCounts {
             images_with_label: 100,

@@ -307,6 +307,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_written_short_and_small_ones_with_an_exponent() {
+        let written = [None, Some(0.0), Some(0.25), Some(1e-5), Some(-1e-5), Some(2.5e-6)];
+        let expected = ["", "0", "0.25", "0.00001", "-0.00001", "2.5e-6"];
+        assert_eq!(written.map(number), expected);
+    }
+
+    #[test]
+    fn an_interval_about_zero_is_at_no_distance() {
+        let of =
+            |lower, value, upper| distance_from_zero(&ValueWithInterval { value, lower, upper });
+        assert_eq!((of(0.1, 0.3, 0.4), of(-0.4, -0.3, -0.1)), (0.1, 0.1));
+        assert_eq!((of(-0.2, 0.1, 0.5), of(-0.5, -0.1, 0.2)), (-0.2, -0.2));
+    }
+
+    #[test]
     fn of_many_labels_those_with_the_most_pictures_are_tested() {
         let important = counts(&[[20, 5, 10], [3, 9, 3]], [30, 40, 70]);
         let table = CellTable::of_most(&important, &important, 1, 5);

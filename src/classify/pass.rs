@@ -10,6 +10,7 @@ use crate::run::{Failure, Timings};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use std::time::Instant;
+use tch::Device;
 
 /// The network, and how many pictures it takes at a time by now.
 #[derive(Debug)]
@@ -18,6 +19,16 @@ pub struct ClassifyWorker {
     pub network: Box<dyn Classifier>,
     /// Pictures a batch.
     pub batch: usize,
+}
+
+impl ClassifyWorker {
+    /// The same on `device`, for another thread.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        Ok(Self { network: self.network.on(device)?, batch: self.batch })
+    }
 }
 
 /// A picture brought to the network's input.

@@ -18,7 +18,7 @@ use emocam::corpus::{Corpus, ShardChoice, Source};
 use emocam::load::{Loaded, load};
 use emocam::names::counted;
 use emocam::nn;
-use emocam::pipeline::{Analysis, Pass, PassProgress, Worker};
+use emocam::pipeline::{Analysis, Pass, PassProgress, Worker, workers_on};
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::journal::RecordWriter;
 use emocam::run::record::ImageRecord;
@@ -27,7 +27,7 @@ use emocam::run::{
 };
 use emocam::score::ScoreRule;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
@@ -119,7 +119,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         devices[0],
         resumed,
     )?;
-    let mut workers = workers(&config, &machine.models, &devices, &corpus)?;
+    let loaded = load(&config, &machine.models, devices[0], &paths(&corpus.images))?;
+    let worker = Worker { loaded, batch: config.compute.batch };
+    let mut workers = workers_on(worker, &devices, Worker::on)?;
     nn::keep_freed_memory();
     let ours = shard::images(&corpus.images, shard);
     anyhow::ensure!(
@@ -233,31 +235,6 @@ fn record<'a>(
         filters.save(kept.run)?;
     }
     Ok(found)
-}
-
-/// Model threads a GPU: it computes for one while the others prepare their batches, suppress and
-/// score boxes, or fit LIME-CAM's models on the processor. All queue their work on one stream. On
-/// an H100 with 16 cores three made 15 % more of it than two (398 and 346 pictures a second), in
-/// 7.0 instead of 4.9 GB with 32 pictures a batch.
-const THREADS_A_GPU: usize = 3;
-
-/// A set of networks for every model thread, read once and shared by the threads of a GPU. The CPU
-/// has one thread, whose batches fill its cores.
-fn workers(
-    config: &Config,
-    folder: &Path,
-    devices: &[tch::Device],
-    corpus: &Corpus,
-) -> anyhow::Result<Vec<Worker>> {
-    let threads = |device: &tch::Device| if device.is_cuda() { THREADS_A_GPU } else { 1 };
-    // The devices in turn, so that the first batches go to different ones.
-    let turns = (0..THREADS_A_GPU)
-        .flat_map(|turn| devices.iter().filter(move |device| turn < threads(device)));
-    let first = load(config, folder, devices[0], &paths(&corpus.images))?;
-    let others =
-        turns.skip(1).map(|&device| first.on(device)).collect::<emocam::Result<Vec<_>>>()?;
-    let worker = |loaded: Loaded| Worker { loaded, batch: config.compute.batch };
-    Ok(std::iter::once(first).chain(others).map(worker).collect())
 }
 
 /// What progress says besides the rate: failures, and who waits for whom.

@@ -11,6 +11,7 @@ use super::values::whole;
 use emocam::classify::{COMMAND, ClassifyStage, ClassifyWorker, JudgedAnswers, Share, write};
 use emocam::load;
 use emocam::names::counted;
+use emocam::pipeline::workers_on;
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::{Experiment, Manifest, Outcome, Run, write_failures};
 use std::collections::BTreeMap;
@@ -75,13 +76,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     let (stage, streams) = (ClassifyStage::new(&*network, &config), stream_names(&*network)?);
     let batch = config.compute.batch;
-    let mut worker = ClassifyWorker { network, batch };
+    let worker = ClassifyWorker { network, batch };
+    let mut workers = workers_on(worker, &[device], ClassifyWorker::on)?;
     let (items, threads) = (std::mem::take(&mut corpus.images), machine.threads);
     let recording = Recording {
         run: &run,
         stage: &stage,
         items,
-        worker: &mut worker,
+        workers: &mut workers,
         batch,
         threads,
         unit: "images",

@@ -21,6 +21,7 @@ use emocam::faithfulness::{
 };
 use emocam::names::counted;
 use emocam::networks::Classifier;
+use emocam::pipeline::workers_on;
 use emocam::regions::{Regions, SCORING_CANVAS};
 use emocam::run::{Manifest, Outcome, Run};
 use emocam::stats::FEWEST_RESAMPLED_CASES;
@@ -151,20 +152,20 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Judging::load(&config, &mut plan, metrics.is_none(), &machine, &roots, &corpus)?;
     let known = given.given(&of_sources(&corpus.images))?;
     let truth = known.map(|known| given.beside(&known, &manifest.labels)).transpose()?;
-    let judge = Judge::new(&networks, pointer, maps, &config, &plan)?;
+    let judge = Judge::new(&networks[0], pointer, maps, &config, &plan)?;
     say_warning(manifest.warning.as_ref());
     let mut run =
         if resume { Run::resume(&folder, manifest)? } else { Run::create(&folder, manifest)? };
     let (items, batch, threads) = (
         std::mem::take(&mut corpus.images),
-        networks.pictures(),
+        networks[0].pictures(),
         machine.threads.min(DECODE_THREADS),
     );
     let recording = Recording {
         run: &run,
         stage: &judge,
         items,
-        worker: &mut networks,
+        workers: &mut networks,
         batch,
         threads,
         unit: "images",
@@ -215,7 +216,8 @@ const DECODE_THREADS: usize = 2;
 
 /// What an evaluation runs.
 struct Judging {
-    networks: JudgingNetworks,
+    /// One set a model thread.
+    networks: Vec<JudgingNetworks>,
     /// Where the regions of the pointing game come from.
     pointer: Option<Pointer>,
     /// Maps from elsewhere.
@@ -282,6 +284,7 @@ impl Judging {
         let settings =
             EvaluationSettings { plan: plan.clone(), redrawn_layers: networks.redrawn_layers() };
         let manifest = Manifest { experiment: Some(settings.to_experiment()?), ..manifest };
+        let networks = workers_on(networks, &[device], JudgingNetworks::on)?;
         Ok(Self { networks, pointer, maps, manifest })
     }
 }

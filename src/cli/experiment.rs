@@ -18,7 +18,8 @@ pub(super) struct Recording<'a, S: Stage> {
     pub stage: &'a S,
     /// Those that are done already are passed over.
     pub items: Vec<S::Item>,
-    pub worker: &'a mut S::Worker,
+    /// One a model thread.
+    pub workers: &'a mut [S::Worker],
     /// Pictures that are at hand together.
     pub batch: usize,
     /// Decode threads.
@@ -40,7 +41,7 @@ pub(super) struct RecordedPictures {
 impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
     /// Appends a record of each picture that has none yet; `None` when Ctrl-C ended that early.
     pub(super) fn record(self) -> anyhow::Result<Option<RecordedPictures>> {
-        let Self { run, stage, items, worker, batch, threads, unit, sample } = self;
+        let Self { run, stage, items, workers, batch, threads, unit, sample } = self;
         nn::keep_freed_memory();
         tch::set_num_threads(run.manifest.network_threads);
         let mut writer = RecordWriter::open(&run.path("records.jsonl"))?;
@@ -62,16 +63,9 @@ impl<S: Stage<Outcome: RunRecord>> Recording<'_, S> {
              lost)",
         )?;
         let mut progress = Progress::new(total as u64, unit).from(done.len() as u64);
-        let configured = stage.batch_size(worker);
+        let configured = stage.batch_size(&workers[0]);
         let mut inputs = configured;
-        let pass = Pass {
-            stage,
-            items: &todo,
-            workers: std::slice::from_mut(worker),
-            batch,
-            threads,
-            stop,
-        };
+        let pass = Pass { stage, items: &todo, workers, batch, threads, stop };
         let (failed, timings) = pass.run(&mut |pictures, now| {
             let records: Vec<S::Outcome> =
                 pictures.into_iter().map(|picture| picture.outcome).collect();

@@ -20,6 +20,7 @@ use emocam::paste::{
     Fill, ObjectInfo, PasteNetworks, PasteSettings, PasteStage, PastedObject, Places, Positions,
     Tally, write,
 };
+use emocam::pipeline::workers_on;
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::{Failure, Manifest, ModelFile, Outcome, Run, Timings, write_failures};
 use std::num::NonZeroUsize;
@@ -148,7 +149,8 @@ struct Experiment {
     config: Config,
     machine: Machine,
     device: tch::Device,
-    networks: PasteNetworks,
+    /// One set a model thread.
+    networks: Vec<PasteNetworks>,
     files: Vec<ModelFile>,
     /// Names of the regions' classes, where objects are pasted on boxes, and where these are
     /// scored.
@@ -269,6 +271,7 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
         .and_then(|regions| regions.finder().view)
         .map_or(SCORING_CANVAS.into(), |view| view.canvas);
     let networks = PasteNetworks::new(network, regions, &config)?;
+    let networks = workers_on(networks, &[device], PasteNetworks::on)?;
     Ok(Experiment {
         config,
         machine,
@@ -291,14 +294,14 @@ fn execute(
     mut run: Run,
 ) -> anyhow::Result<ExitCode> {
     let Experiment { config, machine, networks, objects, settings, indices, .. } = experiment;
-    let stage = PasteStage::new(networks, objects, settings, config, indices.clone())?;
+    let stage = PasteStage::new(&networks[0], objects, settings, config, indices.clone())?;
     let (batch, threads, items) =
-        (stage.photos(networks), machine.threads, shard::images(&corpus.images, shard));
+        (stage.photos(&networks[0]), machine.threads, shard::images(&corpus.images, shard));
     let recording = Recording {
         run: &run,
         stage: &stage,
         items,
-        worker: networks,
+        workers: networks,
         batch,
         threads,
         unit: "images",
@@ -421,7 +424,7 @@ fn manifest(
     corpus: &Corpus,
 ) -> anyhow::Result<Manifest> {
     let Experiment { config, device, networks, files, classes, canvas, settings, .. } = experiment;
-    let (device, card) = (device_name(*device), networks.network().card());
+    let (device, card) = (device_name(*device), networks[0].network().card());
     let corpus = corpus_info(roots, corpus)?;
     let manifest = session::manifest(config, files, device, card, (classes, *canvas), corpus);
     Ok(Manifest { experiment: Some(settings.to_experiment()?), ..manifest })

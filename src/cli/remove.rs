@@ -17,6 +17,7 @@ use emocam::demo::{DemoNetworks, use_models};
 use emocam::files::sha256;
 use emocam::image::Canvas;
 use emocam::load;
+use emocam::pipeline::workers_on;
 use emocam::regions::{Regions, SCORING_CANVAS};
 use emocam::removal::{
     DrawnScenes, MOST_REGIONS, RemovalNetworks, RemovalSettings, RemovalStage, Subject, write,
@@ -115,7 +116,8 @@ enum Pictures {
 struct Experiment {
     config: Config,
     machine: Machine,
-    networks: RemovalNetworks,
+    /// One set a model thread.
+    networks: Vec<RemovalNetworks>,
     settings: RemovalSettings,
     pictures: Pictures,
 }
@@ -198,6 +200,7 @@ fn prepare(
         Pictures::Scenes(..) => None,
     };
     let manifest = Manifest { shard: part, ..manifest };
+    let networks = workers_on(networks, &[device], RemovalNetworks::on)?;
     Ok((Experiment { config, machine, networks, settings: removal, pictures }, manifest))
 }
 
@@ -270,13 +273,13 @@ fn execute(experiment: &mut Experiment, mut run: Run) -> anyhow::Result<ExitCode
             ((0..*count).map(|number| Subject::Scene { graph, number }).collect(), "scenes")
         }
     };
-    let stage = RemovalStage::new(networks, settings, config);
+    let stage = RemovalStage::new(&networks[0], settings, config);
     let (batch, threads) = (config.compute.batch, machine.threads);
     let recording = Recording {
         run: &run,
         stage: &stage,
         items,
-        worker: networks,
+        workers: networks,
         batch,
         threads,
         unit,

@@ -16,7 +16,7 @@ use emocam::ground_truth::{
     ValidationSettings, WORLDS, World, trials_of_run,
 };
 use emocam::load::Loaded;
-use emocam::pipeline::Worker;
+use emocam::pipeline::{Worker, workers_on};
 use emocam::regions::SCORING_CANVAS;
 use emocam::run::{CorpusInfo, Manifest, ModelFile, Outcome, Run};
 use emocam::score::ScoreRule;
@@ -233,17 +233,17 @@ impl Plan {
         let stage = TrialStage::new(*world, &loaded, &config);
         let (batch, threads, items) =
             (config.compute.batch, self.machine.threads, (0..self.scenes).collect());
-        let mut worker = Worker { loaded, batch };
-        let (worker, sample) = (&mut worker, Some(SAMPLE));
+        let worker = Worker { loaded, batch };
+        let mut workers = workers_on(worker, &[device], Worker::on)?;
         let recording = Recording {
             run: &run,
             stage: &stage,
             items,
-            worker,
+            workers: &mut workers,
             batch,
             threads,
             unit: "scenes",
-            sample,
+            sample: Some(SAMPLE),
         };
         let Some(RecordedPictures { done, timings, .. }) = recording.record()? else {
             return Ok(None);

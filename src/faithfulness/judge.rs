@@ -22,6 +22,7 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
+use tch::Device;
 
 /// Whose regions count in the pointing game, and where they come from.
 #[derive(Debug, Clone)]
@@ -77,6 +78,22 @@ impl JudgingNetworks {
         };
         let (pictures, inputs) = (Cell::new(config.compute.batch), Cell::new(INPUTS));
         Ok(Self { network, rounded, redrawn, regions, pictures, inputs })
+    }
+
+    /// The same on `device`, for another thread.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        let on = |network: &Box<dyn Classifier>| network.on(device);
+        Ok(Self {
+            network: on(&self.network)?,
+            rounded: self.rounded.as_ref().map(on).transpose()?,
+            redrawn: self.redrawn.iter().map(on).collect::<Result<_>>()?,
+            regions: self.regions.as_ref().map(|regions| regions.on(device)).transpose()?,
+            pictures: self.pictures.clone(),
+            inputs: self.inputs.clone(),
+        })
     }
 
     /// What answers for changed pictures.

@@ -23,6 +23,7 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
 use std::time::Instant;
+use tch::Device;
 
 /// Inputs of the network for each photo of `compute.batch`, which counts pictures in the detector:
 /// an input costs it a fifteenth of the memory. Many share one reading of the fully connected
@@ -63,6 +64,15 @@ impl PasteNetworks {
             )));
         }
         Ok(Self { network, regions, inputs: INPUTS * config.compute.batch })
+    }
+
+    /// The same on `device`, for another thread.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        let regions = self.regions.as_ref().map(|regions| regions.on(device)).transpose()?;
+        Ok(Self { network: self.network.on(device)?, regions, inputs: self.inputs })
     }
 
     /// Inputs that go through the network at a time by now.

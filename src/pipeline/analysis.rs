@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// The networks of a model thread, and how many pictures they take at a time by now.
 #[derive(Debug)]
@@ -30,6 +30,16 @@ pub struct Worker {
     pub loaded: Loaded,
     /// Pictures a batch; fewer than configured since memory ran out.
     pub batch: usize,
+}
+
+impl Worker {
+    /// The same on `device`, for another thread.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        Ok(Self { loaded: self.loaded.on(device)?, batch: self.batch })
+    }
 }
 
 /// The analysis of single pictures, for a pass over a corpus.

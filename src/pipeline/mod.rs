@@ -15,4 +15,4 @@ mod visible_regions;
 
 pub use analysis::{Analysis, Examined, Prepared, Worker};
 pub use batches::{distinct, in_batches};
-pub use pass::{Done, Pass, PassProgress, Stage};
+pub use pass::{Done, Pass, PassProgress, Stage, workers_on};

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
+use tch::Device;
 
 /// What a pass does with every picture.
 pub trait Stage: Sync {
@@ -55,6 +56,33 @@ pub trait Stage: Sync {
     /// Pictures that the worker's networks take at a time by now: fewer than configured since
     /// memory ran out.
     fn batch_size(&self, worker: &Self::Worker) -> usize;
+}
+
+/// Model threads a GPU: it computes for one while the others prepare their batches, suppress and
+/// score boxes, fit LIME-CAM's models or draw changed pictures on the processor. All queue their
+/// work on one stream. On an H100 with 16 cores three made 15 % more of it than two in `analyze`
+/// (398 and 346 pictures a second), in 7.0 instead of 4.9 GB with 32 pictures a batch.
+const THREADS_A_GPU: usize = 3;
+
+/// One set of networks a model thread: `first`, and others that `on` makes of it, which share its
+/// tensors where they are on its device. The CPU has one thread, whose batches fill its cores.
+///
+/// # Errors
+/// Whatever `on` reports.
+///
+/// # Panics
+/// Without devices.
+pub fn workers_on<W>(
+    first: W,
+    devices: &[Device],
+    on: impl Fn(&W, Device) -> Result<W>,
+) -> Result<Vec<W>> {
+    let threads = |device: &Device| if device.is_cuda() { THREADS_A_GPU } else { 1 };
+    // The devices in turn, so that the first batches go to different ones.
+    let turns = (0..THREADS_A_GPU)
+        .flat_map(|turn| devices.iter().filter(move |device| turn < threads(device)));
+    let others = turns.skip(1).map(|&device| on(&first, device)).collect::<Result<Vec<_>>>()?;
+    Ok(std::iter::once(first).chain(others).collect())
 }
 
 /// A pass over pictures.

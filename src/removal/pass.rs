@@ -21,6 +21,7 @@ use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
 use std::time::Instant;
+use tch::Device;
 
 /// Inputs of the network for each picture of `compute.batch`, which counts pictures in the detector
 /// (as in paste).
@@ -58,6 +59,17 @@ impl RemovalNetworks {
         }
         let batch = config.compute.batch;
         Ok(Self { network, regions, together: batch, batch, inputs: INPUTS * batch })
+    }
+
+    /// The same on `device`, for another thread.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn on(&self, device: Device) -> Result<Self> {
+        let regions = self.regions.as_ref().map(|regions| regions.on(device)).transpose()?;
+        let network = self.network.on(device)?;
+        let &Self { together, batch, inputs, .. } = self;
+        Ok(Self { network, regions, together, batch, inputs })
     }
 
     /// The network that is asked.
