@@ -31,6 +31,12 @@ const SETS: usize = 512;
 /// Fits of a picture; the error that is wanted may not be reached with so many.
 const MOST_FITS: usize = 64;
 
+/// Fits that have a spread.
+const FEWEST_FITS: usize = 2;
+
+/// Fits of a picture that are made at a time, at most: their sets are in memory together.
+const FITS_AHEAD: usize = 8;
+
 /// Weight of the Lasso's penalty, scikit-learn's convention.
 const ALPHA: f64 = 0.01;
 
@@ -80,16 +86,43 @@ fn estimates(pass: &HeadPass<'_>, score: Score) -> Result<Vec<Estimate>, TchErro
             coefficients(pass, &pictures, &sets, score)?.into_iter().map(|fit| vec![fit]).collect();
         return Ok(estimated(pass, &fits));
     }
-    let mut unsure: Vec<usize> = (0..random.len()).collect();
-    while !unsure.is_empty() {
-        let drawing = random.par_iter_mut().enumerate().filter(|(at, _)| unsure.contains(at));
-        let sets = drawing.map(|(_, random)| balanced_sets(random, channels)).collect::<Vec<_>>();
-        for (&at, fit) in unsure.iter().zip(coefficients(pass, &unsure, &sets, score)?) {
-            fits[at].push(fit);
+    let wanted = pass.options.lime_error;
+    loop {
+        let more: Vec<usize> = fits.iter().map(|fits| next_fits(fits, wanted)).collect();
+        let owners: Vec<usize> =
+            (0..).zip(&more).flat_map(|(at, &more)| std::iter::repeat_n(at, more)).collect();
+        if owners.is_empty() {
+            return Ok(estimated(pass, &fits));
         }
-        unsure.retain(|&at| is_unsure(&fits[at], pass.options.lime_error));
+        let drawing = random.par_iter_mut().zip(more).flat_map_iter(|(random, more)| {
+            (0..more).map(move |_| balanced_sets(&mut *random, channels))
+        });
+        let sets = drawing.collect::<Vec<_>>();
+        for (&at, fit) in owners.iter().zip(coefficients(pass, &owners, &sets, score)?) {
+            // What was fitted ahead and is not needed is left out: the number of fits does not
+            // depend on how many are made at a time.
+            if is_unsure(&fits[at], wanted) {
+                fits[at].push(fit);
+            }
+        }
     }
-    Ok(estimated(pass, &fits))
+}
+
+/// How many more fits are made of a picture before its error is looked at again. Each look waits
+/// for a GPU, and for all pictures of the batch: so half of those that seem to be missing, as the
+/// error falls with the root of their number, and no more than there are, since few fits say little
+/// about the error.
+fn next_fits(fits: &[Vec<f64>], wanted: f32) -> usize {
+    let made = fits.len();
+    if made < FEWEST_FITS {
+        return FEWEST_FITS - made;
+    }
+    if !is_unsure(fits, wanted) {
+        return 0;
+    }
+    let error = Estimate::of_draws(fits).relative_error() / wanted;
+    let missing = made as f32 * (error * error - 1.0);
+    ((missing / 2.0) as usize).clamp(1, made.min(FITS_AHEAD)).min(MOST_FITS - made)
 }
 
 /// The mean of the fits of each picture of the batch.
@@ -101,7 +134,7 @@ fn estimated(pass: &HeadPass<'_>, fits: &[Vec<Vec<f64>>]) -> Vec<Estimate> {
 
 /// Whether the mean of `fits` has a greater error than `wanted`, and more may be made.
 fn is_unsure(fits: &[Vec<f64>], wanted: f32) -> bool {
-    fits.len() < 2 || (fits.len() < MOST_FITS && Estimate::of_draws(fits).relative_error() > wanted)
+    fits.len() < FEWEST_FITS || (fits.len() < MOST_FITS && Estimate::of_draws(fits).relative_error() > wanted)
 }
 
 /// The linear model's coefficients for each of these `pictures` of the batch from its `masks`
@@ -211,5 +244,21 @@ mod tests {
         let apart = [vec![1.0, 0.0], vec![-1.0, 1.0]];
         assert!(is_unsure(&apart, 0.5) && !is_unsure(&apart, 2.3));
         assert!(!is_unsure(&vec![apart.to_vec(); MOST_FITS / 2].concat(), 0.001));
+    }
+
+    #[test]
+    fn half_of_the_missing_fits_are_made_before_the_error_is_looked_at_again() {
+        assert_eq!((next_fits(&[], 0.1), next_fits(&[vec![1.0]], 0.1)), (2, 1));
+        let apart = [vec![1.0, 0.0], vec![-1.0, 1.0]];
+        let error = Estimate::of_draws(&apart).relative_error();
+        assert_eq!(next_fits(&apart, 1.01 * error), 0);
+        // Two have this error, so that eight would have half of it: three of the missing six, but
+        // not more than were made; one where hardly any is missing.
+        assert_eq!(next_fits(&apart, 0.5 * error), 2);
+        assert_eq!(next_fits(&apart, 0.99 * error), 1);
+        let many = |count: usize| vec![apart.to_vec(); count / 2].concat();
+        assert_eq!(next_fits(&many(32), 0.001), FITS_AHEAD);
+        assert_eq!(next_fits(&many(MOST_FITS - 2), 0.001), 2);
+        assert_eq!(next_fits(&many(MOST_FITS), 0.001), 0);
     }
 }
