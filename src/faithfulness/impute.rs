@@ -85,7 +85,7 @@ struct System {
     diagonal: Vec<f64>,
     /// Per unknown the weighted sum of its neighbours that are left: the right-hand side.
     right: Vec<RgbLevels>,
-    /// E, the pivots of the incomplete factorisation.
+    /// E, the pivots of the incomplete factorisation; zero for the neighbour that is not there.
     pivots: Vec<f64>,
     /// E^-1.
     inverse_pivots: Vec<f64>,
@@ -145,6 +145,7 @@ impl System {
             .zip(&system.pivots)
             .map(|(all, pivot)| all - 2.0 * pivot)
             .collect();
+        system.pivots.push(0.0);
         system
     }
 
@@ -226,7 +227,7 @@ impl System {
 
 impl PositiveDefinite<3> for System {
     /// (E + L)^-1 A (E + L')^-1 x = t + (E + L)^-1 (x + (D - 2 E) t) with t = (E + L')^-1 x.
-    fn multiply(&self, x: &[RgbLevels], product: &mut [RgbLevels]) {
+    fn multiply(&self, x: &[RgbLevels], product: &mut [RgbLevels]) -> RgbLevels {
         let mut behind_backwards = self.behind_backwards.borrow_mut();
         self.backwards(x, &mut behind_backwards);
         let t: &[RgbLevels] = &behind_backwards;
@@ -235,17 +236,17 @@ impl PositiveDefinite<3> for System {
             add(&mut sum, [self.middle[unknown]; 3], t[unknown]);
             sum
         });
-        for (product, t) in product.iter_mut().zip(t) {
+        let mut along = [0.0; 3];
+        for ((product, t), x) in product.iter_mut().zip(t).zip(x) {
             add(product, [1.0; 3], *t);
+            add(&mut along, *x, *product);
         }
+        along
     }
 
-    /// E x.
-    fn precondition(&self, x: &[RgbLevels], product: &mut [RgbLevels]) {
-        for (unknown, product) in product.iter_mut().enumerate().take(self.pixels.len()) {
-            *product = x[unknown].map(|value| value * self.pivots[unknown]);
-        }
-        product[self.pixels.len()] = [0.0; 3];
+    /// E times the numbers.
+    fn precondition(&self, unknown: usize, numbers: RgbLevels) -> RgbLevels {
+        numbers.map(|number| number * self.pivots[unknown])
     }
 }
 

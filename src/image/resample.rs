@@ -72,7 +72,7 @@ impl Filter {
 
 /// One axis of a resize as a sparse linear operator: output `i` is the sum over `j` of
 /// `weights[j] * input[first + j]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Taps {
     /// First input index and number of weights, per output.
     spans: Vec<(usize, usize)>,
@@ -81,8 +81,8 @@ pub struct Taps {
 }
 
 impl Taps {
-    /// Per output, in order: the first input index, and the weights of it and its successors, which
-    /// sum to 1.
+    /// Per output, in order: the first input index, and the weights of it and its successors. Those
+    /// of a resize sum to 1.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (usize, &[f64])> {
         let mut at = 0;
         self.spans.iter().map(move |&(first, count)| {
@@ -90,6 +90,22 @@ impl Taps {
             at += count;
             (first, weights)
         })
+    }
+
+    /// How many outputs there are.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Adds an output: its first input and the weights from there on.
+    pub fn push(&mut self, first: usize, weights: &[f64]) {
+        self.spans.push((first, weights.len()));
+        self.weights.extend_from_slice(weights);
     }
 
     /// Applies the operator to one line of real numbers.

@@ -25,7 +25,7 @@ pub use rule::ScoreRule;
 
 use rectangle::{Rectangle, Sums};
 
-use crate::image::{Cover, Extent, Filter, Letterbox, Mask, Placement, Size, taps};
+use crate::image::{Cover, Extent, Filter, Letterbox, Mask, Placement, Size, Taps, taps};
 use serde::{Deserialize, Serialize};
 
 /// What of a box that reaches beyond the picture counts as its area.
@@ -112,17 +112,15 @@ pub struct MapScores {
     pub grid: MapGrid,
 }
 
-/// A linear map along one axis: per output the first input and the weights from there on.
-type Bands = Vec<(usize, Vec<f64>)>;
-
 /// The two matrices for images of one size.
 #[derive(Debug)]
 pub struct Scorer {
     letterbox: Letterbox,
     area: BoxArea,
     map: Size,
-    rows: Bands,
-    columns: Bands,
+    /// A linear map along an axis each.
+    rows: Taps,
+    columns: Taps,
 }
 
 impl Scorer {
@@ -156,7 +154,7 @@ impl Scorer {
         let across: Vec<f64> = map
             .chunks_exact(self.map.width as usize)
             .flat_map(|line| {
-                self.columns.iter().map(|(start, weights)| dot(weights, &line[*start..]))
+                self.columns.iter().map(|(start, weights)| dot(weights, &line[start..]))
             })
             .collect();
         let mut values = vec![0.0_f32; width * height];
@@ -238,25 +236,25 @@ fn at_corners([end, above, left, start]: [f64; 4]) -> f64 {
 /// OpenCV's bilinear resizing from `map` cells over what the input covers to `original` pixels,
 /// then Pillow's bicubic from there to `content`, as one matrix. Pixels that the input does not
 /// cover are 0.
-fn axis(cover: Cover, map: u32, original: u32, content: u32) -> Bands {
+fn axis(cover: Cover, map: u32, original: u32, content: u32) -> Taps {
     let bilinear: Vec<(usize, [f64; 2])> =
         (0..original).map(|pixel| cover.bilinear(f64::from(pixel) + 0.5, map)).collect();
-    taps(original, content, Filter::Bicubic)
-        .iter()
-        .map(|(start, weights)| {
-            let sources = &bilinear[start..start + weights.len()];
-            // Pixels that are not covered have no weights and name the cell at their end.
-            let first = sources.first().map_or(0, |(low, _)| *low);
-            let last = sources.last().map_or(0, |(low, _)| (*low + 1).min(map as usize - 1));
-            let mut band = vec![0.0; last - first + 1];
-            for (weight, (low, pair)) in weights.iter().zip(sources) {
-                for (at, share) in pair.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-                    band[low + at - first] += weight * share;
-                }
+    let (mut all, mut band) = (Taps::default(), Vec::new());
+    for (start, weights) in taps(original, content, Filter::Bicubic).iter() {
+        let sources = &bilinear[start..start + weights.len()];
+        // Pixels that are not covered have no weights and name the cell at their end.
+        let first = sources.first().map_or(0, |(low, _)| *low);
+        let last = sources.last().map_or(0, |(low, _)| (*low + 1).min(map as usize - 1));
+        band.clear();
+        band.resize(last - first + 1, 0.0);
+        for (weight, (low, pair)) in weights.iter().zip(sources) {
+            for (at, share) in pair.iter().enumerate().filter(|(_, share)| **share > 0.0) {
+                band[low + at - first] += weight * share;
             }
-            (first, band)
-        })
-        .collect()
+        }
+        all.push(first, &band);
+    }
+    all
 }
 
 /// Of all lines, sixteen maxima side by side, which the processor compares at once; minus infinity

@@ -2,8 +2,8 @@
 //! matrices as products, running sums in f64, running maxima, and one reading of numbers.
 
 use super::rectangle::WINDOWS;
-use super::{Bands, MapGrid, MapScores, Rectangle, RegionCover, Scorer, Sums, at_corners};
-use crate::image::{Extent, Size};
+use super::{MapGrid, MapScores, Rectangle, RegionCover, Scorer, Sums, at_corners};
+use crate::image::{Extent, Size, Taps};
 use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -316,22 +316,23 @@ impl Window {
     }
 }
 
-/// The bands of N pictures as matrices, (N, most outputs, inputs), f32. They travel as bands: a few
-/// numbers an output.
+/// The linear maps of N pictures as matrices, (N, most outputs, inputs), f32. They travel as they
+/// are: a few numbers an output.
 fn dense<'a>(
-    bands: impl ExactSizeIterator<Item = &'a Bands> + Clone,
+    bands: impl ExactSizeIterator<Item = &'a Taps> + Clone,
     inputs: u32,
     device: Device,
 ) -> Result<Tensor, TchError> {
     let pictures = bands.len();
-    let outputs = bands.clone().map(Vec::len).max().unwrap_or(0);
-    let width = bands.clone().flatten().map(|(_, weights)| weights.len()).max().unwrap_or(0);
+    let outputs = bands.clone().map(Taps::len).max().unwrap_or(0);
+    let width =
+        bands.clone().flat_map(Taps::iter).map(|(_, weights)| weights.len()).max().unwrap_or(0);
     let mut weights = vec![0.0_f32; pictures * outputs * width];
     let mut starts = vec![0_i64; pictures * outputs];
     for (picture, bands) in bands.enumerate() {
         for (output, (start, of)) in bands.iter().enumerate() {
             let index = picture * outputs + output;
-            starts[index] = *start as i64;
+            starts[index] = start as i64;
             weights[index * width..][..of.len()]
                 .iter_mut()
                 .zip(of)

@@ -1,18 +1,21 @@
-//! Conjugate gradients with a preconditioner (Hestenes and Stiefel 1952; Golub and Van Loan, Matrix
-//! Computations, 4th edition, sections 11.3 and 11.5), for several right-hand sides at once.
+//! Conjugate gradients with a diagonal preconditioner (Hestenes and Stiefel 1952; Golub and Van
+//! Loan, Matrix Computations, 4th edition, sections 11.3 and 11.5), for several right-hand sides at
+//! once.
 //!
 //! In: a symmetric positive definite matrix that is known by its products alone, and N right-hand
 //! sides beside each other, one number of each at every unknown. Out: the N solutions, likewise.
-//! Sums run in the order of the unknowns.
+//! Sums run in the order of the unknowns. A step reads its vectors twice beside the product: they
+//! are longer than a core's cache.
 
-/// A symmetric positive definite matrix and a preconditioner of it, which is symmetric positive
-/// definite too. Both work on N vectors beside each other.
+/// A symmetric positive definite matrix and a positive diagonal that is like it. Both work on N
+/// vectors beside each other.
 pub trait PositiveDefinite<const N: usize> {
-    /// Writes the matrix times `x` into `product`, which is as long.
-    fn multiply(&self, x: &[[f64; N]], product: &mut [[f64; N]]);
+    /// Writes the matrix times `x` into `product`, which is as long, and returns the N scalar
+    /// products of the two.
+    fn multiply(&self, x: &[[f64; N]], product: &mut [[f64; N]]) -> [f64; N];
 
-    /// Writes the inverse of the preconditioner times `x` into `product`, which is as long.
-    fn precondition(&self, x: &[[f64; N]], product: &mut [[f64; N]]);
+    /// The numbers of an unknown divided by its entry of the diagonal.
+    fn precondition(&self, unknown: usize, numbers: [f64; N]) -> [f64; N];
 }
 
 /// The solutions of `matrix` times x = `right`, from zero; `None` when after `most_steps` steps a
@@ -25,28 +28,32 @@ pub fn conjugate_gradients<const N: usize>(
     most_steps: usize,
 ) -> Option<Vec<[f64; N]>> {
     let zeros = || vec![[0.0; N]; right.len()];
-    let (mut x, mut residual, mut z, mut product) = (zeros(), right.to_vec(), zeros(), zeros());
-    let allowed = dot(&residual, &residual).map(|square| square * tolerance * tolerance);
-    matrix.precondition(&residual, &mut z);
-    let mut direction = z.clone();
-    let mut energy = dot(&residual, &z);
+    let (mut x, mut residual, mut product) = (zeros(), right.to_vec(), zeros());
+    let preconditioned =
+        |(unknown, numbers): (usize, &[f64; N])| matrix.precondition(unknown, *numbers);
+    let mut direction: Vec<[f64; N]> = residual.iter().enumerate().map(preconditioned).collect();
+    let (mut left, mut energy) = (dot(&residual, &residual), dot(&residual, &direction));
+    let allowed = left.map(|square| square * tolerance * tolerance);
     for _ in 0..=most_steps {
-        let left = dot(&residual, &residual);
         if left.iter().zip(&allowed).all(|(left, allowed)| left <= allowed) {
             return Some(x);
         }
-        matrix.multiply(&direction, &mut product);
-        let step = ratio(energy, dot(&direction, &product));
+        let step = ratio(energy, matrix.multiply(&direction, &mut product));
         let back = step.map(|step| -step);
-        for (unknown, direction) in direction.iter().enumerate() {
-            add(&mut x[unknown], step, *direction);
-            add(&mut residual[unknown], back, product[unknown]);
+        let before = energy;
+        (left, energy) = ([0.0; N], [0.0; N]);
+        let vectors = x.iter_mut().zip(&mut residual).zip(&direction).zip(&product);
+        for (unknown, (((x, residual), direction), product)) in vectors.enumerate() {
+            add(x, step, *direction);
+            add(residual, back, *product);
+            add(&mut left, *residual, *residual);
+            add(&mut energy, *residual, matrix.precondition(unknown, *residual));
         }
-        matrix.precondition(&residual, &mut z);
-        let before = std::mem::replace(&mut energy, dot(&residual, &z));
         let kept = ratio(energy, before);
-        for (direction, z) in direction.iter_mut().zip(&z) {
-            *direction = std::array::from_fn(|side| z[side] + kept[side] * direction[side]);
+        for (unknown, (direction, residual)) in direction.iter_mut().zip(&residual).enumerate() {
+            let mut next = matrix.precondition(unknown, *residual);
+            add(&mut next, kept, *direction);
+            *direction = next;
         }
     }
     None
@@ -60,7 +67,7 @@ fn add<const N: usize>(sum: &mut [f64; N], factor: [f64; N], value: [f64; N]) {
 }
 
 /// The N scalar products.
-fn dot<const N: usize>(a: &[[f64; N]], b: &[[f64; N]]) -> [f64; N] {
+pub(super) fn dot<const N: usize>(a: &[[f64; N]], b: &[[f64; N]]) -> [f64; N] {
     let mut sum = [0.0; N];
     for (a, b) in a.iter().zip(b) {
         add(&mut sum, *a, *b);
@@ -92,17 +99,16 @@ mod tests {
     }
 
     impl<const N: usize> PositiveDefinite<N> for Dense {
-        fn multiply(&self, x: &[[f64; N]], product: &mut [[f64; N]]) {
-            for (row, product) in self.0.iter().zip(product) {
+        fn multiply(&self, x: &[[f64; N]], product: &mut [[f64; N]]) -> [f64; N] {
+            for (row, product) in self.0.iter().zip(&mut *product) {
                 *product = [0.0; N];
                 row.iter().zip(x).for_each(|(cell, x)| add(product, [*cell; N], *x));
             }
+            dot(x, product)
         }
 
-        fn precondition(&self, x: &[[f64; N]], product: &mut [[f64; N]]) {
-            for (unknown, product) in product.iter_mut().enumerate() {
-                *product = x[unknown].map(|value| value / self.0[unknown][unknown]);
-            }
+        fn precondition(&self, unknown: usize, numbers: [f64; N]) -> [f64; N] {
+            numbers.map(|number| number / self.0[unknown][unknown])
         }
     }
 

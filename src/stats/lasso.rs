@@ -20,14 +20,20 @@ pub fn lasso<X: Copy + Into<f64>>(x: &[X], y: &[f64], weights: &[f64], alpha: f6
     let columns = x.len() / n;
     let total: f64 = weights.iter().sum();
     let weights: Vec<f64> = weights.iter().map(|weight| weight * n as f64 / total).collect();
-    let centre = |values: &dyn Fn(usize) -> f64| -> Vec<f64> {
+    let roots: Vec<f64> = weights.iter().map(|weight| weight.sqrt()).collect();
+    let centre = |values: &dyn Fn(usize) -> f64, centred: &mut [f64]| {
         let mean = (0..n).map(|i| weights[i] * values(i)).sum::<f64>() / n as f64;
-        (0..n).map(|i| (values(i) - mean) * weights[i].sqrt()).collect()
+        (0..).zip(&roots).zip(centred).for_each(|((i, root), to)| *to = (values(i) - mean) * root);
     };
-    let x: Vec<Vec<f64>> =
-        (0..columns).map(|column| centre(&|i| x[i * columns + column].into())).collect();
-    let norms: Vec<f64> = x.iter().map(|column| column.iter().map(|v| v * v).sum()).collect();
-    let mut residual = centre(&|i| y[i]);
+    // Column by column, in one block of memory: many fits at a time must not wait for the
+    // allocator.
+    let (mut by_column, mut residual) = (vec![0.0; columns * n], vec![0.0; n]);
+    for (column, centred) in by_column.chunks_exact_mut(n).enumerate() {
+        centre(&|i| x[i * columns + column].into(), centred);
+    }
+    centre(&|i| y[i], &mut residual);
+    let x = || by_column.chunks_exact(n);
+    let norms: Vec<f64> = x().map(|column| column.iter().map(|v| v * v).sum()).collect();
     let mut coefficients = vec![0.0; columns];
     let penalty = alpha * n as f64;
     // Most coefficients are 0: between passes over all of them those that are not are followed
@@ -35,7 +41,7 @@ pub fn lasso<X: Copy + Into<f64>>(x: &[X], y: &[f64], weights: &[f64], alpha: f6
     let mut all = true;
     for _ in 0..PASSES {
         let (mut moved, mut largest) = (0.0_f64, 0.0_f64);
-        for ((column, norm), coefficient) in x.iter().zip(&norms).zip(&mut coefficients) {
+        for ((column, norm), coefficient) in x().zip(&norms).zip(&mut coefficients) {
             if *norm == 0.0 || !(all || *coefficient != 0.0) {
                 continue;
             }

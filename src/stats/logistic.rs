@@ -5,7 +5,7 @@
 //! In: n rows of numbers, and which of them are of the positive class. Out: one weight a column and
 //! an intercept. Sums run in the order of the rows.
 
-use super::conjugate_gradients::{PositiveDefinite, conjugate_gradients};
+use super::conjugate_gradients::{PositiveDefinite, conjugate_gradients, dot};
 use ndarray::{Array1, Array2, ArrayView1};
 
 /// The largest number of Newton steps.
@@ -156,7 +156,7 @@ struct Hessian<'a> {
 }
 
 impl PositiveDefinite<1> for Hessian<'_> {
-    fn multiply(&self, x: &[[f64; 1]], product: &mut [[f64; 1]]) {
+    fn multiply(&self, x: &[[f64; 1]], product: &mut [[f64; 1]]) -> [f64; 1] {
         let columns = self.rows.ncols();
         let weights: Array1<f64> = x[..columns].iter().map(|[side]| *side).collect();
         let margins = self.rows.dot(&weights) + x[columns][0];
@@ -164,12 +164,11 @@ impl PositiveDefinite<1> for Hessian<'_> {
         sides.slice_mut(ndarray::s![..columns]).assign(&weights);
         add_rows(self.rows, &(margins * &self.curvatures), &mut sides);
         product.iter_mut().zip(sides).for_each(|(product, side)| *product = [side]);
+        dot(x, product)
     }
 
-    fn precondition(&self, x: &[[f64; 1]], product: &mut [[f64; 1]]) {
-        for ((product, [side]), diagonal) in product.iter_mut().zip(x).zip(&self.diagonal) {
-            *product = [side / diagonal];
-        }
+    fn precondition(&self, side: usize, [number]: [f64; 1]) -> [f64; 1] {
+        [number / self.diagonal[side]]
     }
 }
 

@@ -134,7 +134,8 @@ fn estimated(pass: &HeadPass<'_>, fits: &[Vec<Vec<f64>>]) -> Vec<Estimate> {
 
 /// Whether the mean of `fits` has a greater error than `wanted`, and more may be made.
 fn is_unsure(fits: &[Vec<f64>], wanted: f32) -> bool {
-    fits.len() < FEWEST_FITS || (fits.len() < MOST_FITS && Estimate::of_draws(fits).relative_error() > wanted)
+    fits.len() < FEWEST_FITS
+        || (fits.len() < MOST_FITS && Estimate::of_draws(fits).relative_error() > wanted)
 }
 
 /// The linear model's coefficients for each of these `pictures` of the batch from its `masks`

@@ -19,6 +19,7 @@ use crate::image::{BoundingBox, Canvas, Letterbox, LetterboxFilter, Rgb8, Size};
 use crate::nn::weights::darknet::DarknetWeights;
 use crate::nn::{Precision, stack};
 use crate::{Error, Result};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind};
 
@@ -162,7 +163,7 @@ impl Darknet {
                 .map_err(Error::torch("decoding the detector's output"))?;
             found.iter_mut().zip(decoded).for_each(|(all, more)| all.extend(more));
         }
-        Ok(found.into_iter().map(|labels| suppress(labels, nms_iou)).collect())
+        Ok(found.into_par_iter().map(|labels| suppress(labels, nms_iou)).collect())
     }
 }
 
