@@ -10,7 +10,7 @@ use emocam::attribution::{
 };
 use emocam::config::{CamConfig, Config};
 use emocam::load;
-use emocam::nn::DeviceChoice;
+use emocam::nn::{self, DeviceChoice};
 use emocam::regions::darknet::ClassScores;
 use emocam::score::BoxArea;
 use std::path::{Path, PathBuf};
@@ -440,6 +440,7 @@ impl Settings {
             resolved.cam.streams = load::streams(&resolved, &machine.models)?;
         }
         resolved.check()?;
+        nn::share_no_heap_on_gpu(&machine.device);
         Ok((resolved, machine))
     }
 }

@@ -130,6 +130,34 @@ pub fn share_one_heap() {
     }
 }
 
+/// Gives threads heaps of their own again where `choice` is a GPU. There the large blocks lie on the
+/// GPU, and threads that allocate little and often wait for each other at one heap: `analyze` did
+/// 408 pictures a second with one and 494 with many (an H200, 16 cores). To be called before any
+/// thread is started.
+pub fn share_no_heap_on_gpu(choice: &DeviceChoice) {
+    let gpu = match choice {
+        DeviceChoice::Cpu => false,
+        DeviceChoice::Cuda(_) => true,
+        DeviceChoice::Auto => {
+            load_cuda();
+            tch::Cuda::is_available()
+        }
+    };
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    if gpu {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        // As many as without share_one_heap().
+        let heaps = libc::c_int::try_from(8 * cores).unwrap_or(libc::c_int::MAX);
+        // SAFETY: a documented parameter with a documented value; mallopt takes the allocator's
+        // lock.
+        unsafe {
+            libc::mallopt(libc::M_ARENA_MAX, heaps);
+        }
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = gpu;
+}
+
 /// Threads the networks use on the CPU: libtorch's own setting (`OMP_NUM_THREADS`, else the
 /// machine's cores), at least two, because with one libtorch takes other, slower convolutions whose
 /// last digits differ.

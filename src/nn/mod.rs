@@ -10,7 +10,8 @@ pub mod script;
 pub mod weights;
 
 pub use device::{
-    DeviceChoice, Precision, keep_freed_memory, network_threads, open, open_all, share_one_heap,
+    DeviceChoice, Precision, keep_freed_memory, network_threads, open, open_all,
+    share_no_heap_on_gpu, share_one_heap,
 };
 pub use layers::{Graph, Layer, forward, forward_kept};
 pub use nonlinearity::Nonlinearity;

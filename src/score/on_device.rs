@@ -4,6 +4,7 @@
 use super::rectangle::WINDOWS;
 use super::{MapGrid, MapScores, Rectangle, RegionCover, Scorer, Sums, at_corners};
 use crate::image::{Extent, Size, Taps};
+use rayon::prelude::*;
 use std::ops::Range;
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -245,14 +246,13 @@ fn covered(
     (height, width): (usize, usize),
 ) -> Result<Tensor, TchError> {
     let mut all = vec![true; covers.len() * height * width];
-    for ((cover, content), all) in
-        covers.iter().zip(contents).zip(all.chunks_exact_mut(height * width))
-    {
+    let pictures = all.par_chunks_exact_mut(height * width).zip(covers).zip(contents);
+    pictures.for_each(|((all, cover), content)| {
         let lines = cover.covered().chunks_exact(content.width as usize);
         all.chunks_exact_mut(width)
             .zip(lines)
             .for_each(|(all, line)| all[..line.len()].copy_from_slice(line));
-    }
+    });
     Tensor::f_from_slice(&all)?.f_reshape([covers.len() as i64, height as i64, width as i64])
 }
 
