@@ -248,6 +248,28 @@ mod tests {
     }
 
     #[test]
+    fn hardly_any_fit_is_made_in_vain() {
+        for (seed, spread) in (0..40).zip([0.5, 2.0, 4.0, 6.0].into_iter().cycle()) {
+            let mut random = Random::new(seed, 0);
+            let mut draw = |_| (0..256).map(|_| 1.0 + random.uniform(-spread, spread)).collect();
+            let (mut fits, mut made): (Vec<Vec<f64>>, usize) = (Vec::new(), 0);
+            loop {
+                let more = next_fits(&fits, 0.3);
+                if more == 0 {
+                    break;
+                }
+                made += more;
+                for fit in (0..more).map(&mut draw) {
+                    if is_unsure(&fits, 0.3) {
+                        fits.push(fit);
+                    }
+                }
+            }
+            assert!(made <= fits.len() + 1, "{made} made, {} needed", fits.len());
+        }
+    }
+
+    #[test]
     fn half_of_the_missing_fits_are_made_before_the_error_is_looked_at_again() {
         assert_eq!((next_fits(&[], 0.1), next_fits(&[vec![1.0]], 0.1)), (2, 1));
         let apart = [vec![1.0, 0.0], vec![-1.0, 1.0]];
