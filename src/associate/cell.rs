@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn resamples_are_drawn_of_all_pictures() {
         // Of the label: important, detected only, not detected; then of the others.
-        let kinds = [12, 4, 4, 18, 16, 30];
+        let kinds = [12, 4, 4, 18, 16, 46];
         let contrast = |drawn: &[u64]| {
             let share = |at: usize| {
                 let detected = drawn[at] + drawn[at + 1];

@@ -85,11 +85,11 @@ impl JudgingNetworks {
     /// # Errors
     /// No memory.
     pub fn on(&self, device: Device) -> Result<Self> {
-        let on = |network: &Box<dyn Classifier>| network.on(device);
+        let on = |network: &dyn Classifier| network.on(device);
         Ok(Self {
-            network: on(&self.network)?,
-            rounded: self.rounded.as_ref().map(on).transpose()?,
-            redrawn: self.redrawn.iter().map(on).collect::<Result<_>>()?,
+            network: on(&*self.network)?,
+            rounded: self.rounded.as_deref().map(on).transpose()?,
+            redrawn: self.redrawn.iter().map(|network| on(&**network)).collect::<Result<_>>()?,
             regions: self.regions.as_ref().map(|regions| regions.on(device)).transpose()?,
             pictures: self.pictures.clone(),
             inputs: self.inputs.clone(),
