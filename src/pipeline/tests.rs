@@ -1,13 +1,22 @@
 use super::*;
 use crate::Result;
+use crate::attribution::HiddenFill;
+use crate::classify::{ClassifyStage, ClassifyWorker};
 use crate::config::Config;
 use crate::corpus::{Source, find};
 use crate::demo::{DemoNetworks, use_models};
+use crate::faithfulness::{Judge, JudgingNetworks, Measure, Plan, Pointer, Pointing};
 use crate::ground_truth::{Trial, TrialStage, World, trials};
 use crate::image::Size;
 use crate::load::{Loaded, load};
 use crate::networks::narrow::Narrow;
+use crate::nn::Precision;
+use crate::paste::{
+    Fill, ObjectInfo, PasteNetworks, PasteSettings, PasteStage, PastedObject, Places,
+};
+use crate::removal::{RemovalNetworks, RemovalSettings, RemovalStage, Subject};
 use crate::world::{Scene, Style, graph};
+use std::fmt::Debug;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
@@ -105,6 +114,88 @@ fn several_model_threads_find_what_one_finds_in_the_same_order() {
     for threads in [2, 3] {
         assert!(found(threads) == one, "{threads} model threads");
     }
+}
+
+/// What a stage makes of all items, as two workers that `on` makes of `first` find it and as it
+/// finds it alone.
+fn is_found_by_several<S: Stage<Outcome: PartialEq + Debug>>(
+    stage: &S,
+    items: &[S::Item],
+    first: S::Worker,
+    on: impl Fn(&S::Worker, Device) -> Result<S::Worker>,
+) {
+    let found = |mut workers: Vec<S::Worker>| {
+        let (stop, mut found) = (AtomicBool::new(false), Vec::new());
+        let pass = Pass { stage, items, workers: &mut workers, batch: 4, threads: 2, stop: &stop };
+        let run = pass.run(&mut |done, _| {
+            found.extend(done.into_iter().map(|done| done.outcome));
+            Ok(())
+        });
+        assert_eq!(run.unwrap().0.len(), 1, "the torn picture");
+        found
+    };
+    let others = vec![on(&first, Device::Cpu).unwrap(), on(&first, Device::Cpu).unwrap()];
+    let one = found(workers_on(first, &[Device::Cpu], |_, _| panic!("the CPU has one")).unwrap());
+    assert_eq!(one.len(), SCENES as usize - 1);
+    assert_eq!(found(others), one);
+}
+
+#[test]
+fn every_experiment_has_model_threads_that_find_what_one_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sources, mut config) = corpus(folder.path());
+    config.cam.methods = vec!["grad-cam".parse().unwrap()];
+    tch::set_num_threads(2);
+    let parts = || {
+        let Loaded { network, regions, maps, .. } = loaded(&config);
+        (network, Some(regions), maps)
+    };
+
+    let (network, ..) = parts();
+    let stage = ClassifyStage::new(&*network, &config);
+    is_found_by_several(&stage, &sources, ClassifyWorker { network, batch: 4 }, ClassifyWorker::on);
+
+    let (network, regions, _) = parts();
+    let settings =
+        RemovalSettings { fills: vec![HiddenFill::Surroundings], max_regions: 3, drawn: None };
+    let networks = RemovalNetworks::new(network, regions, &config).unwrap();
+    let stage = RemovalStage::new(&networks, &settings, &config);
+    let photos: Vec<Subject<'_>> = sources.iter().map(Subject::Photo).collect();
+    is_found_by_several(&stage, &photos, networks, RemovalNetworks::on);
+
+    let (network, regions, _) = parts();
+    let file = folder.path().join("ball.png");
+    ::image::RgbaImage::from_pixel(9, 7, ::image::Rgba([200, 30, 30, 255])).save(&file).unwrap();
+    let objects = [PastedObject::load(&file).unwrap()];
+    let named = |object: &PastedObject| ObjectInfo {
+        name: object.name.clone(),
+        sha256: object.sha256.clone(),
+    };
+    let settings = PasteSettings {
+        objects: objects.iter().map(named).collect(),
+        fills: vec![Fill::Object],
+        scale: 0.3,
+        places: Places::Classes(vec!["first".into()]),
+        focus: None,
+    };
+    let networks = PasteNetworks::new(network, regions, &config).unwrap();
+    let stage = PasteStage::new(&networks, &objects, &settings, &config, vec![0]).unwrap();
+    let photos: Vec<&Source> = sources.iter().collect();
+    is_found_by_several(&stage, &photos, networks, PasteNetworks::on);
+
+    // The changed pictures' network, and those with redrawn layers, are others than the explained.
+    config.compute.precision = Precision::Bf16;
+    let (network, regions, maps) = {
+        let Loaded { network, regions, maps, .. } = loaded(&config);
+        (network, Some(regions), maps)
+    };
+    let pointing = Some(Pointing { class: "first".into(), confidence: 0.3 });
+    let measures = [&Measure::WITHOUT_DETECTOR[..], &[Measure::Pointing]].concat();
+    let plan = Plan { measures, steps: 3, pointing, resamples: 0 };
+    let pointer = regions.as_ref().map(|regions| Pointer::new(regions, 0));
+    let networks = JudgingNetworks::new(network, regions, &plan, &config).unwrap();
+    let judge = Judge::new(&networks, pointer, maps, &config, &plan).unwrap();
+    is_found_by_several(&judge, &sources, networks, JudgingNetworks::on);
 }
 
 /// The network's memory suffices for `most` pictures from its call `after` on.
