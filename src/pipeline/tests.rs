@@ -190,7 +190,7 @@ fn every_experiment_has_model_threads_that_find_what_one_finds() {
         (network, Some(regions), maps)
     };
     let pointing = Some(Pointing { class: "first".into(), confidence: 0.3 });
-    let measures = [&Measure::WITHOUT_DETECTOR[..], &[Measure::Pointing]].concat();
+    let measures = [Measure::WITHOUT_DETECTOR, &[Measure::Pointing]].concat();
     let plan = Plan { measures, steps: 3, pointing, resamples: 0 };
     let pointer = regions.as_ref().map(|regions| Pointer::new(regions, 0));
     let networks = JudgingNetworks::new(network, regions, &plan, &config).unwrap();
