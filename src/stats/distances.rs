@@ -96,6 +96,16 @@ mod tests {
     }
 
     #[test]
+    fn rows_far_from_zero_keep_their_distances() {
+        let rows = Array2::from_shape_fn((9, 3), |(row, column)| 1e7 + (row * (column + 1)) as f64);
+        let found = by_row(&rows, |_, squares| squares.to_vec());
+        for (a, b) in (0..9_i32).flat_map(|a| (0..9_i32).map(move |b| (a, b))) {
+            let expected = f64::from((a - b).pow(2) * (1 + 4 + 9));
+            assert!((found[a as usize][b as usize] - expected).abs() < 1e-5, "{a} {b}");
+        }
+    }
+
+    #[test]
     fn the_nearest_come_first_and_of_equals_the_first() {
         let found = nearest(1, &[4.0, 0.0, 1.0, 4.0, 9.0], 3);
         assert_eq!(found.iter().map(|one| one.row).collect::<Vec<_>>(), [2, 0, 3]);

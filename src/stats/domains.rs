@@ -207,8 +207,10 @@ mod tests {
         for other in [&few, &narrow, &broken] {
             assert_eq!(domain_accuracy(&rows, other, 1), None);
         }
-        for other in [&narrow, &broken] {
+        assert_eq!(domain_accuracy(&rows, &cloud(5, 4, 0.0, 2), 1).unwrap().cases, 10);
+        for other in [&narrow, &broken, &cloud(1, 4, 0.0, 2)] {
             assert_eq!(mean_distance(&rows, other), None);
         }
+        assert!(mean_distance(&rows, &cloud(2, 4, 0.0, 2)).is_some());
     }
 }
