@@ -315,10 +315,10 @@ mod tests {
 
     #[test]
     fn an_interval_about_zero_is_at_no_distance() {
-        let of =
+        let distance =
             |lower, value, upper| distance_from_zero(&ValueWithInterval { value, lower, upper });
-        assert_eq!((of(0.1, 0.3, 0.4), of(-0.4, -0.3, -0.1)), (0.1, 0.1));
-        assert_eq!((of(-0.2, 0.1, 0.5), of(-0.5, -0.1, 0.2)), (-0.2, -0.2));
+        assert_eq!((distance(0.1, 0.3, 0.4), distance(-0.4, -0.3, -0.1)), (0.1, 0.1));
+        assert_eq!((distance(-0.2, 0.1, 0.5), distance(-0.5, -0.1, 0.2)), (-0.2, -0.2));
     }
 
     #[test]
