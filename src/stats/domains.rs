@@ -200,6 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn a_distance_of_means_by_hand() {
+        let source = ndarray::arr2(&[[0.0_f32, 1.0], [2.0, 3.0]]);
+        let target = ndarray::arr2(&[[5.0_f32, 2.0], [5.0, 4.0], [8.0, 3.0]]);
+        // Means (1, 2) and (6, 3), both variances 4: 26 between them, of which 4/2 and 4/3 are chance.
+        let expected = ((26.0 - 2.0 - 4.0 / 3.0) / 4.0_f64).sqrt();
+        approx::assert_abs_diff_eq!(
+            mean_distance(&source, &target).unwrap(),
+            expected,
+            epsilon = 1e-12
+        );
+    }
+
+    #[test]
     fn what_cannot_be_told_is_none() {
         let (rows, few, narrow) = (cloud(20, 4, 0.0, 1), cloud(4, 4, 0.0, 1), cloud(20, 3, 0.0, 1));
         let mut broken = rows.clone();
