@@ -178,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn columns_are_brought_to_mean_0_and_variance_1() {
+        let mut rows = ndarray::arr2(&[[1.0, 7.0, -2.0], [3.0, 7.0, 0.0], [8.0, 7.0, 5.0]]);
+        ColumnScale::of(&rows).apply(&mut rows);
+        for (column, variance) in [(0, 1.0), (1, 0.0), (2, 1.0)] {
+            let values = rows.column(column);
+            approx::assert_abs_diff_eq!(values.sum(), 0.0, epsilon = 1e-12);
+            approx::assert_abs_diff_eq!(values.dot(&values) / 3.0, variance, epsilon = 1e-12);
+        }
+    }
+
+    #[test]
     fn constant_columns_say_nothing() {
         let same = Array2::from_elem((20, 4), 0.1_f32);
         let share = domain_accuracy(&same, &same, 1).unwrap();

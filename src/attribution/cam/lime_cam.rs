@@ -34,8 +34,9 @@ const MOST_FITS: usize = 64;
 /// Fits that have a spread.
 const FEWEST_FITS: usize = 2;
 
-/// Fits of a picture that are made at a time, at most: their sets are in memory together.
-const FITS_AHEAD: usize = 8;
+/// Fits of a picture that are made at a time, at most, times channels: their sets are in memory
+/// together, 4 MB of a picture.
+const CHANNELS_AHEAD: usize = 2048;
 
 /// Weight of the Lasso's penalty, scikit-learn's convention.
 const ALPHA: f64 = 0.01;
@@ -88,7 +89,8 @@ fn estimates(pass: &HeadPass<'_>, score: Score) -> Result<Vec<Estimate>, TchErro
     }
     let wanted = pass.options.lime_error;
     loop {
-        let more: Vec<usize> = fits.iter().map(|fits| next_fits(fits, wanted)).collect();
+        let more: Vec<usize> =
+            fits.iter().map(|fits| next_fits(fits, wanted, CHANNELS_AHEAD / channels)).collect();
         let owners: Vec<usize> =
             (0..).zip(&more).flat_map(|(at, &more)| std::iter::repeat_n(at, more)).collect();
         if owners.is_empty() {
@@ -109,10 +111,10 @@ fn estimates(pass: &HeadPass<'_>, score: Score) -> Result<Vec<Estimate>, TchErro
 }
 
 /// How many more fits are made of a picture before its error is looked at again. Each look waits
-/// for a GPU, and for all pictures of the batch: so half of those that seem to be missing, as the
-/// error falls with the root of their number, and no more than there are, since few fits say little
-/// about the error.
-fn next_fits(fits: &[Vec<f64>], wanted: f32) -> usize {
+/// for a GPU, and for all pictures of the batch. Two at first; then half of those that seem to be
+/// missing, as the error falls with the root of their number, at least one, at most as many as
+/// there are, since few fits say little about the error, and at most `most`.
+fn next_fits(fits: &[Vec<f64>], wanted: f32, most: usize) -> usize {
     let made = fits.len();
     if made < FEWEST_FITS {
         return FEWEST_FITS - made;
@@ -122,7 +124,7 @@ fn next_fits(fits: &[Vec<f64>], wanted: f32) -> usize {
     }
     let error = Estimate::of_draws(fits).relative_error() / wanted;
     let missing = made as f32 * (error * error - 1.0);
-    ((missing / 2.0) as usize).clamp(1, made.min(FITS_AHEAD)).min(MOST_FITS - made)
+    ((missing / 2.0) as usize).min(made).min(most).max(1).min(MOST_FITS - made)
 }
 
 /// The mean of the fits of each picture of the batch.
@@ -254,7 +256,7 @@ mod tests {
             let mut draw = |_| (0..256).map(|_| 1.0 + random.uniform(-spread, spread)).collect();
             let (mut fits, mut made): (Vec<Vec<f64>>, usize) = (Vec::new(), 0);
             loop {
-                let more = next_fits(&fits, 0.3);
+                let more = next_fits(&fits, 0.3, 8);
                 if more == 0 {
                     break;
                 }
@@ -271,17 +273,17 @@ mod tests {
 
     #[test]
     fn half_of_the_missing_fits_are_made_before_the_error_is_looked_at_again() {
-        assert_eq!((next_fits(&[], 0.1), next_fits(&[vec![1.0]], 0.1)), (2, 1));
+        assert_eq!((next_fits(&[], 0.1, 8), next_fits(&[vec![1.0]], 0.1, 8)), (2, 1));
         let apart = [vec![1.0, 0.0], vec![-1.0, 1.0]];
         let error = Estimate::of_draws(&apart).relative_error();
-        assert_eq!(next_fits(&apart, 1.01 * error), 0);
+        assert_eq!(next_fits(&apart, 1.01 * error, 8), 0);
         // Two have this error, so that eight would have half of it: three of the missing six, but
         // not more than were made; one where hardly any is missing.
-        assert_eq!(next_fits(&apart, 0.5 * error), 2);
-        assert_eq!(next_fits(&apart, 0.99 * error), 1);
+        assert_eq!(next_fits(&apart, 0.5 * error, 8), 2);
+        assert_eq!(next_fits(&apart, 0.99 * error, 8), 1);
         let many = |count: usize| vec![apart.to_vec(); count / 2].concat();
-        assert_eq!(next_fits(&many(32), 0.001), FITS_AHEAD);
-        assert_eq!(next_fits(&many(MOST_FITS - 2), 0.001), 2);
-        assert_eq!(next_fits(&many(MOST_FITS), 0.001), 0);
+        assert_eq!([8, 3, 0].map(|most| next_fits(&many(32), 0.001, most)), [8, 3, 1]);
+        assert_eq!(next_fits(&many(MOST_FITS - 2), 0.001, 8), 2);
+        assert_eq!(next_fits(&many(MOST_FITS), 0.001, 8), 0);
     }
 }
