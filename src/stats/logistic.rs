@@ -193,6 +193,13 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn log_odds_by_hand() {
+        let model = LogisticModel { weights: ndarray::arr1(&[2.0, -1.0]), intercept: 0.25 };
+        let row = ndarray::arr1(&[1.5, 4.0]);
+        assert_eq!(model.log_odds(&row.view()), -0.75);
+    }
+
+    #[test]
     fn one_column_by_hand() {
         // Two rows at -1 and 1: by symmetry b = 0, and w = 2 / (1 + exp(w)), the root of which is
         // 0.4010581375.
