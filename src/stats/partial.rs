@@ -50,6 +50,12 @@ mod tests {
             partial_correlation_given_two(0.4, z, z, 1.0),
             partial_correlation(0.4, 0.5, 0.3)
         );
+        let turned = Given { x: -0.5, y: -0.3 };
+        assert_eq!(
+            partial_correlation_given_two(0.4, z, turned, -1.0),
+            partial_correlation(0.4, 0.5, 0.3),
+            "the same but for the sign"
+        );
         // A second variable that has to do with none of the others changes nothing.
         let apart = partial_correlation_given_two(0.4, z, Given { x: 0.0, y: 0.0 }, 0.0).unwrap();
         assert!((apart - partial_correlation(0.4, 0.5, 0.3).unwrap()).abs() < 1e-15);

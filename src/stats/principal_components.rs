@@ -253,6 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn the_first_components_of_many_are_those_of_all() {
+        let rows = random_rows(5, 300, 60);
+        let [few, all] = [2, 60].map(|count| principal_components(&rows, count).unwrap());
+        assert_eq!((few.variances.len(), all.variances.len()), (2, 60));
+        let sum: f64 = all.variances.iter().sum();
+        assert!((sum - all.total_variance).abs() < 1e-9 * sum);
+        for (found, expected) in few.variances.iter().zip(&all.variances) {
+            assert!((found - expected).abs() < 1e-9 * expected, "{found}, of all {expected}");
+        }
+        for (found, expected) in few.components.iter().zip(&all.components) {
+            assert!((found - expected).abs() < 1e-7, "{found}, of all {expected}");
+        }
+    }
+
+    #[test]
     fn threads_do_not_change_a_bit() {
         let rows = random_rows(9, 700, 40);
         let computed = |threads| {

@@ -35,8 +35,7 @@ impl Ranks {
         order: &mut Vec<(f64, u32)>,
     ) {
         order.clear();
-        // Adding zero makes -0 the equal of 0.
-        order.extend(values.zip(0..).map(|(value, index)| (value + 0.0, index)));
+        order.extend(values.zip(0..));
         order.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
         self.centred.clear();
         self.centred.resize(order.len(), 0.0);
@@ -112,6 +111,15 @@ mod tests {
         assert_eq!(
             (spearman_p(0.5, 2), spearman_p(0.0, 3), spearman_p(-1.0, 3)),
             (None, Some(1.0), Some(0.0))
+        );
+        // With one degree of freedom p is 1 - asin(rho) / 90 degrees, with two 1 - rho.
+        for (count, expected) in [(3, 2.0 / 3.0), (4, 0.5)] {
+            approx::assert_abs_diff_eq!(spearman_p(0.5, count).unwrap(), expected, epsilon = 1e-12);
+        }
+        let one = Ranks::of(&[7.0]);
+        assert_eq!(
+            (one.rho_a(&one), Ranks::of(&[1.0, 2.0]).rho_a(&Ranks::of(&[3.0, 4.0]))),
+            (None, Some(1.0))
         );
     }
 

@@ -99,6 +99,7 @@ fn binomial(cases: u64, chance: f64, random: &mut Random) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     #[test]
     fn binomial_numbers_have_their_mean_and_variance() {
@@ -184,5 +185,16 @@ mod tests {
             percentile_interval_of_counts(&[20, 0], |_| Some(1.0), 200, 1),
             Some((1.0, 1.0))
         );
+        // Ten cases are enough, and so is a value in nineteen of twenty resamples.
+        let calls = Cell::new(0);
+        let undefined_at_first = |undefined: u32| {
+            calls.set(0);
+            let statistic = |_: &[u64]| {
+                calls.set(calls.get() + 1);
+                (calls.get() > undefined).then_some(1.0)
+            };
+            percentile_interval_of_counts(&[10, 0], statistic, 20, 1)
+        };
+        assert_eq!([1, 2].map(undefined_at_first), [Some((1.0, 1.0)), None]);
     }
 }

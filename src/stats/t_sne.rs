@@ -154,6 +154,19 @@ mod tests {
     }
 
     #[test]
+    fn rows_begin_at_their_first_two_columns_made_small() {
+        let (rows, _) = clouds(10);
+        let begun = Array2::from_shape_vec((30, 2), start(&rows, 1)).unwrap();
+        let scale = START / rows.column(0).std(0.0);
+        for ((row, column), found) in begun.indexed_iter() {
+            let noise = found - scale * rows[[row, column]];
+            assert!(noise != 0.0 && noise.abs() < 10.0 * NOISE, "{row}, {column}: {noise}");
+        }
+        let shorter = Array2::from_shape_fn((4, 1), |_| 7.0);
+        assert!(start(&shorter, 1).iter().all(|place| place.abs() < 10.0 * NOISE));
+    }
+
+    #[test]
     fn what_cannot_be_embedded_is_none() {
         let (rows, _) = clouds(10);
         let settings = TsneSettings { perplexity: 5.0, iterations: 500, seed: 1 };

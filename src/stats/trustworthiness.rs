@@ -68,6 +68,16 @@ mod tests {
     }
 
     #[test]
+    fn by_hand() {
+        let rows = Array2::from_shape_vec((4, 1), vec![0.0, 1.0, -1.0, 10.0]).unwrap();
+        let embedding = Array2::from_shape_vec((4, 1), vec![0.0, 3.0, 0.1, 10.0]).unwrap();
+        // The nearest in the embedding are rows 2, 2, 0 and 1; in the data row 2 is the second of
+        // row 0, after row 1 which is as near, and the second of row 1.
+        let found = trustworthiness(&rows, &[&embedding], 1).unwrap()[0];
+        assert_eq!(found, 1.0 - 2.0 / (4.0 * (8.0 - 3.0 - 1.0)) * 2.0);
+    }
+
+    #[test]
     fn too_many_neighbours_have_no_trust() {
         let rows = Array2::zeros((10, 2));
         assert_eq!(trustworthiness(&rows, &[&rows], 5), None);
