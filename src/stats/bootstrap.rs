@@ -170,6 +170,9 @@ mod tests {
         approx::assert_abs_diff_eq!(lower, 0.65 - 0.19, epsilon = 1e-12);
         approx::assert_abs_diff_eq!(upper, 0.7 + 0.19, epsilon = 1e-12);
         approx::assert_abs_diff_eq!(bias, 0.6 - 0.65, epsilon = 1e-12);
+        let found = bias_spanning_interval(0.55, &resamples).unwrap();
+        approx::assert_abs_diff_eq!(found.lower, 0.5 - 0.19, epsilon = 1e-12);
+        approx::assert_abs_diff_eq!(found.upper, 0.55 + 0.19, epsilon = 1e-12);
         let certain = BootstrapInterval { lower: 1.0, upper: 1.0, bias: 0.0 };
         assert_eq!(bias_spanning_interval(1.0, &[Some(1.0); 50]), Some(certain));
         let few_missing: Vec<Option<f64>> =

@@ -6,6 +6,9 @@ use crate::common::invented::invent_records;
 use crate::common::json;
 use emocam::associate::{COLUMNS, CellTable, Counts, NestedClasses};
 use emocam::config::AssociationConfig;
+use emocam::image::Size;
+use emocam::run::record::{BoxRecord, ImageRecord};
+use emocam::run::{KeptMap, map_file, read_map, write_maps};
 use emocam::stats::{
     PairedShares, TwoByTwo, benjamini_hochberg, benjamini_yekutieli, cohens_kappa, stratified,
 };
@@ -381,4 +384,49 @@ fn boxes_on_maps_of_other_images_say_what_chance_would_give() {
     assert!(once == fs::read(run.path("grad-cam/chance.csv")).unwrap());
     let bare = corpus.analyzed("bare");
     refused(associate(&bare).args(["--chance", "5"]), &["kept no maps", "--save-maps"]);
+}
+
+/// Of two pictures each is drawn for the other, whose map is made known: high everywhere for the
+/// first picture's boxes, and zero for the second's.
+#[test]
+fn chance_counts_the_boxes_on_the_map_of_the_other_picture() {
+    let corpus = Corpus::small();
+    ends(corpus.analyze("run").args(["--save-maps", "--cam", "grad-cam", "--limit", "2"]), 0);
+    let run = corpus.run("run");
+    let opened = emocam::run::Run::open(&run.folder).unwrap();
+    let mut records = Vec::new();
+    opened
+        .for_each_record(|record| {
+            records.push(record);
+            Ok(())
+        })
+        .unwrap();
+    let [first, second] = &records[..] else { panic!("two pictures, found {}", records.len()) };
+    for (record, value) in [(first, 0.0), (second, 1.0)] {
+        let file = map_file(&run.path("maps"), &record.path);
+        let ([rows, columns], values) = read_map(&file, "grad-cam").unwrap().unwrap();
+        let kept = KeptMap { values: vec![value; values.len()], signed: None };
+        write_maps(&file, record, Size::new(columns as u32, rows as u32), &[kept]).unwrap();
+    }
+    ends(associate(&run).args(["--chance", "3"]), 0);
+    let chance = run.table("grad-cam/chance.csv");
+    let sure = AssociationConfig::default().min_confidence;
+    let detects = |record: &ImageRecord, row: &Vec<String>| {
+        let is_sure = |region: &BoxRecord| {
+            opened.manifest.classes[region.class] == row[0] && region.confidence > sure
+        };
+        let of_label = opened.manifest.labels[record.label] == row[1];
+        (row[1] == "(all)" || of_label) && record.boxes.iter().any(is_sure)
+    };
+    let mut counted = [0, 0];
+    for row in &chance.rows {
+        let cell = |name: &str| row[chance.at(name)].as_str();
+        let [drawn, detected] = [first, second].map(|record| detects(record, row));
+        let detected = u32::from(drawn) + u32::from(detected);
+        assert_eq!(cell("detected"), detected.to_string(), "{row:?}");
+        assert_eq!(cell("by_chance").parse(), Ok(f64::from(u8::from(drawn))), "{row:?}");
+        assert_eq!(cell("by_chance_deviation").parse(), Ok(0.0));
+        counted[usize::from(drawn)] += 1;
+    }
+    assert!(counted[0] > 0 && counted[1] > 0, "{counted:?}");
 }
