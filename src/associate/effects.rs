@@ -228,6 +228,13 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_moves_nothing_is_not_among_the_strongest() {
+        let mut effects = Effects::default();
+        effects.add(&record(&[(0, 0.9), (1, 0.9)]), 0, &game(&[1, 2], &[0.0, -0.5]), 0.0);
+        assert_eq!(effects.strongest(9, &[]), [1]);
+    }
+
+    #[test]
     fn matrices_by_hand() {
         let effects = by_hand();
         let means = effects.means(3, 3);

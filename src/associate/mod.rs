@@ -221,6 +221,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_at_a_threshold_is_not_over_it() {
+        let rule = AssociationConfig { min_confidence: 0.5, ..Default::default() };
+        let picture = record(0, &[(1, 0.5, 0.9), (3, 0.51, 0.31), (2, 0.51, 0.3), (3, 0.6, 0.9)]);
+        assert_eq!(detected_classes(&picture, &rule), [2, 3]);
+        assert_eq!(count(&[picture], &rule).cells.column(0).to_vec(), [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn classes_are_ranked_within_a_label_and_equals_share_the_better_place() {
+        let mut counts = Counts::new(4, 2);
+        for (class, times) in [(0, 8), (2, 12), (3, 8)] {
+            (0..times).for_each(|_| counts.add(0, &[class]));
+        }
+        let ranks = [0, 1, 2, 3].map(|class| counts.rank(class, 0));
+        assert_eq!(ranks, [Some(2), None, Some(1), Some(2)]);
+        assert_eq!(counts.rank(2, 1), None, "no picture has the label");
+    }
+
+    #[test]
+    fn without_a_threshold_the_greatest_score_of_a_class_counts() {
+        let rule = AssociationConfig::default();
+        let importance =
+            Importance::of_picture(&rule, &["a", "b", "c", "d"].map(String::from)).unwrap();
+        let mut sums = mean_scores::ScoreSums::new(4, 3);
+        let sure = rule.min_confidence;
+        let pictures = [
+            record(0, &[(1, 0.9, 0.25), (1, 0.8, 0.75), (2, sure, 0.5)]),
+            record(0, &[(1, 0.9, 0.5)]),
+            record(2, &[(3, 0.9, 0.125)]),
+        ];
+        pictures.iter().for_each(|picture| sums.add(picture, 0, picture.label, &importance));
+        let means = sums.means(&[2, 0, 1]);
+        assert_eq!(means.row(1).to_vec(), [Some(0.625), None, Some(0.0)]);
+        assert_eq!(means.row(2).to_vec(), [Some(0.0), None, Some(0.0)]);
+        assert_eq!(means.row(3).to_vec(), [Some(0.0), None, Some(0.125)]);
+    }
+
+    #[test]
     fn a_label_of_few_images_does_not_order_classes() {
         let mut counts = Counts::new(3, 3);
         (0..20).for_each(|number| counts.add(0, if number < 8 { &[0] } else { &[] }));

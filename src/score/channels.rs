@@ -159,6 +159,13 @@ mod tests {
         )
     }
 
+    #[test]
+    fn a_box_has_a_pixel_at_least() {
+        let found = [(2.2, 2.9), (2.2, 4.5), (6.0, 9.0), (-3.0, -1.0), (0.0, 5.0)]
+            .map(|(from, to)| whole_pixels(from, to, 5));
+        assert_eq!(found, [2..3, 2..4, 4..5, 0..1, 0..5]);
+    }
+
     proptest! {
         /// Against libtorch's upsampling of every channel, its sum over the pixels in any box.
         #[test]

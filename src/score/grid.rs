@@ -28,7 +28,7 @@ impl MapGrid {
     pub(super) fn cells(content: Size) -> impl Iterator<Item = Area> {
         let part = |number: usize, side: u32| {
             let side = side as usize;
-            let start = (number * side / SIDE).min(side - 1);
+            let start = number * side / SIDE;
             start..((number + 1) * side / SIDE).max(start + 1)
         };
         let cell = move |at: usize| Area {
@@ -228,6 +228,9 @@ mod tests {
         assert_eq!(sample.score(0, "0", &grids[0], [[0.0, 1.0], [0.0, 1.0]]), Some(0.75));
         assert_eq!(sample.score(0, "another", &grids[3], quarter_of_it), Some(0.9));
         assert_eq!(sample.score(1, "0", &grids[0], quarter_of_it), None);
+        // The quarter's last column and what is right of it: again one of the others has more.
+        let beside = [[0.375, 1.0], [0.0, 0.5]];
+        assert_eq!(sample.score(0, "0", &grids[0], beside), Some(0.75));
         let mut single = OtherMaps::default();
         single.add("a", [Some(grids[0])].into_iter());
         assert!(single.sample().is_none());

@@ -272,7 +272,15 @@ mod tests {
             let placement = fit.placement(picture);
             let mut random = Random::new(seed, 0);
             let map: Vec<f32> = (0..size.area()).map(|_| random.uniform(0.0, 1.0) as f32).collect();
-            let bits: Vec<bool> = (0..picture.area()).map(|_| random.uniform(0.0, 1.0) < density).collect();
+            let [columns, rows] = [width, height].map(|side| {
+                let [a, b] = [(); 2].map(|()| random.below(side as usize) as u32);
+                a.min(b)..=a.max(b)
+            });
+            let is_set = |at: u32| {
+                let inside = columns.contains(&(at % width)) && rows.contains(&(at / width));
+                random.uniform(0.0, 1.0) < density && inside
+            };
+            let bits: Vec<bool> = (0..width * height).map(is_set).collect();
             let mask = Mask::from_bits(picture, &bits).unwrap();
             let of_box = BoxScore { z: 0.7, ..BoxScore::default() };
             let found = MaskScorer::new(&placement, size).scores(&map, &[(&mask, &of_box)])[0];

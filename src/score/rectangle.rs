@@ -171,7 +171,7 @@ impl Rectangle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::Fit;
+    use crate::image::{BoundingBox, Fit};
     use crate::random::Random;
     use crate::score::{PlacedMap, Scorer};
     use proptest::prelude::*;
@@ -183,6 +183,18 @@ mod tests {
         let letterbox = Letterbox::fit(Size::new(width, height), Size::new(40, 30));
         let placement = Fit::squash(MAP).placement(letterbox.original);
         Scorer::new(&placement, MAP, letterbox, BoxArea::Canvas).place(map)
+    }
+
+    #[test]
+    fn where_a_box_reaches_into_the_bar_its_greatest_value_is_not_below_the_zeros_there() {
+        let letterbox = Letterbox::fit(Size::new(40, 20), Size::new(40, 30));
+        let sums = Sums { inside: -1.0, frame: -1.0, total: -1.0, windows: [0.0; 2] };
+        let max = |y_min: f32| {
+            let extent = BoundingBox::new(4.0, y_min, 12.0, 9.0).into();
+            Rectangle::new(letterbox, BoxArea::Canvas, &extent).score(&sums, -0.25).max
+        };
+        // Bicubic weights undershoot.
+        assert_eq!([max(3.0), max(-2.0)], [-0.25, 0.0]);
     }
 
     fn random_map(seed: u64) -> Vec<f32> {

@@ -220,6 +220,31 @@ mod tests {
     }
 
     #[test]
+    fn of_many_labels_those_with_the_most_images_have_columns() {
+        let drawn = |labels: usize| {
+            let mut matrices = matrices(1, 1);
+            let names = (0..labels).map(|label| format!("label {label}")).collect();
+            let mut counts = Counts::new(1, labels);
+            for label in 0..labels {
+                (0..=label % 50).for_each(|_| counts.add(label, &[0]));
+            }
+            (matrices.labels, matrices.detected) = (names, counts.clone());
+            let cells = matrices.cells(&counts);
+            matrices.heatmap("grad-cam", &counts, &cells)
+        };
+        let all = drawn(100);
+        assert_eq!((all.columns.len(), all.columns[99].as_str()), (100, "label 99"));
+        assert!(!all.notes.iter().any(|note| note.contains("most images")), "{:?}", all.notes);
+        // Of 150 labels three have as many images each; the 50 with the fewest are left out.
+        let most = drawn(150);
+        assert_eq!(most.columns.len(), 100);
+        let is_shown = |name: &str| most.columns.iter().any(|column| column == name);
+        assert!(is_shown("label 49") && is_shown("label 149") && !is_shown("label 50"));
+        let note = "The 100 labels with the most images of 150; association.csv has all.";
+        assert!(most.notes.iter().any(|found| found == note), "{:?}", most.notes);
+    }
+
+    #[test]
     fn what_has_one_label_alone_cannot_be_compared() {
         let mut matrices = matrices(3, 2);
         assert_eq!((matrices.only_label(), matrices.missing_pictures().len()), (None, 0));
