@@ -239,3 +239,75 @@ fn of_cell(counts: &Counts, class: usize, label: usize) -> [[u64; 2]; 2] {
     let all = [counts.cells.row(class).sum(), counts.images.iter().sum()];
     [[hits, images], [all[0] - hits, all[1] - images]]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two groups of pictures of three labels, of which the third occurs in none.
+    fn groups() -> [Counts; 2] {
+        let mut groups = [Counts::new(2, 3), Counts::new(2, 3)];
+        let mut add = |group: usize, label, times, classes: &[usize]| {
+            (0..times).for_each(|_| groups[group].add(label, classes));
+        };
+        add(0, 0, 3, &[0]);
+        add(0, 0, 1, &[]);
+        add(0, 1, 2, &[0]);
+        add(0, 1, 1, &[1]);
+        add(0, 1, 3, &[]);
+        add(1, 0, 1, &[0]);
+        add(1, 0, 4, &[]);
+        groups
+    }
+
+    fn report(min_images: u64) -> StrataReport {
+        let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        StrataReport {
+            column: "year".into(),
+            strata: Vec::new(),
+            rule: AssociationConfig { min_images, ..AssociationConfig::default() },
+            classes: strings(&["Tree", "Cat"]),
+            labels: strings(&["Joy", "Awe", "Fear"]),
+            left_out: 0,
+        }
+    }
+
+    #[test]
+    fn a_cell_beside_the_other_labels() {
+        let [old, new] = groups();
+        assert_eq!(of_cell(&old, 0, 0), [[3, 4], [2, 6]]);
+        assert_eq!(of_cell(&old, 1, 1), [[1, 6], [0, 4]]);
+        assert_eq!(of_cell(&new, 0, 1), [[0, 0], [1, 5]]);
+    }
+
+    #[test]
+    fn cells_are_those_of_frequent_classes_and_labels_that_occur() {
+        let [old, new] = groups();
+        let groups = [("1970", &old), ("1980", &new)];
+        assert_eq!(report(2).often(&groups), [(0, 0), (0, 1)]);
+        assert_eq!(report(6).often(&groups), [(0, 0), (0, 1)], "six pictures in both together");
+        assert_eq!(report(7).often(&groups), []);
+        assert_eq!(report(1).often(&groups), [(0, 0), (0, 1), (1, 0), (1, 1)]);
+    }
+
+    #[test]
+    fn a_row_for_each_group_by_hand() {
+        let [old, new] = groups();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("strata.csv");
+        let groups = [("1970", &old), ("1980", &new)];
+        report(2).write_groups(&path, &groups, &[(0, 0), (0, 1)]).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        // Class, label and group, images and important ones, share; then those of other labels.
+        let shown = |row: &Vec<&str>| [&row[..6], &row[8..11]].concat().join(" ");
+        let wanted = [
+            "class label year images_with_label important_with_label share other_images other_important base_rate",
+            "Tree Joy 1970 4 3 0.75 6 2 0.3333333333333333",
+            "Tree Joy 1980 5 1 0.2 0 0 ",
+            "Tree Awe 1970 6 2 0.3333333333333333 4 3 0.75",
+            "Tree Awe 1980 0 0  5 1 0.2",
+        ];
+        assert_eq!(rows.iter().map(shown).collect::<Vec<_>>(), wanted);
+    }
+}

@@ -220,6 +220,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_and_why() {
+        let with = |min_images, min_confidence, heatmap, matrices: Matrices| {
+            let rule = AssociationConfig {
+                min_images,
+                min_confidence,
+                heatmap,
+                ..AssociationConfig::default()
+            };
+            let importance = Importance::of_picture(&rule, &matrices.classes).unwrap();
+            Matrices { importance, ..matrices }.missing_pictures()
+        };
+        let shares = HeatmapKind::Shares;
+        assert_eq!(with(2, 0.1, shares, matrices(3, 2)), [""; 0]);
+        let few = "grad-cam: no forest plot: the most often important class is important in 2 \
+                   images; statistics need 3 (--min-images)";
+        assert_eq!(with(3, 0.1, shares, matrices(3, 2)), [few]);
+        let with_nothing = |labels: usize| {
+            let mut matrices = matrices(3, 0);
+            for counts in [&mut matrices.detected, &mut matrices.methods[0].1] {
+                counts.cells.fill(0);
+                counts.images[labels..].fill(0);
+            }
+            matrices
+        };
+        let nothing = "grad-cam: no heatmap and no forest plot: nothing is detected";
+        let sure = format!("{nothing} over a confidence of 0.1 in 6 images");
+        assert_eq!(with(2, 0.1, shares, with_nothing(2)), [sure]);
+        assert_eq!(with(2, 0.0, shares, with_nothing(2)), [format!("{nothing} in 6 images")]);
+        // Of one label there are shares, and nothing that compares.
+        let alone = "grad-cam: no heatmap: nothing is detected in 3 images";
+        assert_eq!(with(2, 0.0, shares, with_nothing(1)), [alone]);
+        assert_eq!(with(2, 0.0, HeatmapKind::Difference, with_nothing(1)), [""; 0]);
+    }
+
+    #[test]
     fn of_many_labels_those_with_the_most_images_have_columns() {
         let drawn = |labels: usize| {
             let mut matrices = matrices(1, 1);

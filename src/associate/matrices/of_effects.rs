@@ -166,6 +166,9 @@ mod tests {
             ((0.0, 1.0), &["Cat", "Tree"].map(String::from)[..])
         );
         assert_eq!(shares.values[0], [Some(0.0), None, Some(1.0)]);
+        let note = "The object of the highest value, where that is positive. Regions of confidence \
+                    over 0.005.";
+        assert_eq!(shares.notes[0], note);
     }
 
     #[test]
