@@ -166,9 +166,13 @@ mod tests {
             ((0.0, 1.0), &["Cat", "Tree"].map(String::from)[..])
         );
         assert_eq!(shares.values[0], [Some(0.0), None, Some(1.0)]);
-        let note = "The object of the highest value, where that is positive. Regions of confidence \
-                    over 0.005.";
+        let note = "The object of the highest value, where that is positive.";
         assert_eq!(shares.notes[0], note);
+        let rule = AssociationConfig { min_confidence: 0.25, ..AssociationConfig::default() };
+        let importance = Importance::of_picture(&rule, &matrices().classes).unwrap();
+        let sure = Matrices { importance, ..matrices() };
+        let of_sure = sure.most_important_heatmap("object-shap", &by_hand()).notes.remove(0);
+        assert_eq!(of_sure, format!("{note} Regions of confidence over 0.25."));
     }
 
     #[test]
