@@ -399,6 +399,50 @@ mod tests {
         heatmap.svg().unwrap();
     }
 
+    #[test]
+    fn the_surest_differences_come_first() {
+        let counts = |cells: [[u64; 2]; 3]| Counts {
+            cells: Array2::from_shape_fn((3, 2), |(row, column)| cells[row][column]),
+            images: vec![50, 40],
+        };
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (classes, labels) = (names(&["Cat", "Hat", "Cup"]), names(&["Joy", "Awe"]));
+        let first = counts([[10, 0], [30, 10], [5, 20]]);
+        let table = DifferenceTable::unpaired(&first, &counts([[10, 38], [10, 10], [40, 20]]), 5);
+        let surest: Vec<(usize, usize)> =
+            table.significant().iter().map(|cell| (cell.class, cell.label)).collect();
+        assert_eq!(surest, [(0, 1), (2, 0), (1, 0)]);
+        assert_eq!(table.cells()[4].shares(), [Some(0.1), Some(0.8)]);
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("differences.csv");
+        table.write(&path, &classes, &labels, ["old", "new"]).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        let head = "class,label,old_images,old_important,old_share,new_images,new_important,\
+                    new_share,difference,";
+        assert!(text.starts_with(head), "{text}");
+        assert!(text.contains("\nCup,Joy,50,5,0.1,50,40,0.8,0.7"), "{text}");
+
+        // With all labels Cat is the surest; by Joy alone, of which both have enough, the last.
+        let drawn = |min_images| table.heatmap(&classes, &labels, 25, min_images);
+        let dot = "A dot: q < 0.05 (Benjamini-Hochberg).";
+        let all = drawn(40);
+        assert_eq!(
+            (&all.rows[..], &all.notes[..]),
+            (&names(&["Cat", "Cup", "Hat"])[..], &[dot.into()][..])
+        );
+        assert_eq!((all.faded.len(), all.range), (0, (-0.95, 0.95)));
+        let few = drawn(50);
+        assert_eq!((&few.rows[..], &few.faded[..]), (&names(&["Cup", "Hat", "Cat"])[..], &[1][..]));
+        let faded = "Faded: labels of fewer than 50 images in one of the two";
+        assert_eq!(few.notes[1], format!("{faded}, which do not order the rows."));
+        let none = drawn(51);
+        assert_eq!((&none.rows[..], none.faded.len()), (&all.rows[..], 2));
+        assert_eq!(none.notes[1], format!("{}.", faded.replace("50", "51")));
+        let same = DifferenceTable::unpaired(&first, &first, 5).heatmap(&classes, &labels, 25, 10);
+        assert_eq!((same.range, same.marks.len()), ((-1.0, 1.0), 0));
+    }
+
     proptest! {
         #[test]
         fn paired_counts_are_those_of_every_picture_by_itself(

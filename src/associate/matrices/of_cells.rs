@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_and_why() {
-        let with = |min_images, min_confidence, heatmap, matrices: Matrices| {
+        let missing = |min_images, min_confidence, heatmap, matrices: Matrices| {
             let rule = AssociationConfig {
                 min_images,
                 min_confidence,
@@ -232,11 +232,11 @@ mod tests {
             Matrices { importance, ..matrices }.missing_pictures()
         };
         let shares = HeatmapKind::Shares;
-        assert_eq!(with(2, 0.1, shares, matrices(3, 2)), [""; 0]);
+        assert_eq!(missing(2, 0.1, shares, matrices(3, 2)), [""; 0]);
         let few = "grad-cam: no forest plot: the most often important class is important in 2 \
                    images; statistics need 3 (--min-images)";
-        assert_eq!(with(3, 0.1, shares, matrices(3, 2)), [few]);
-        let with_nothing = |labels: usize| {
+        assert_eq!(missing(3, 0.1, shares, matrices(3, 2)), [few]);
+        let seen_in_none = |labels: usize| {
             let mut matrices = matrices(3, 0);
             for counts in [&mut matrices.detected, &mut matrices.methods[0].1] {
                 counts.cells.fill(0);
@@ -246,12 +246,12 @@ mod tests {
         };
         let nothing = "grad-cam: no heatmap and no forest plot: nothing is detected";
         let sure = format!("{nothing} over a confidence of 0.1 in 6 images");
-        assert_eq!(with(2, 0.1, shares, with_nothing(2)), [sure]);
-        assert_eq!(with(2, 0.0, shares, with_nothing(2)), [format!("{nothing} in 6 images")]);
+        assert_eq!(missing(2, 0.1, shares, seen_in_none(2)), [sure]);
+        assert_eq!(missing(2, 0.0, shares, seen_in_none(2)), [format!("{nothing} in 6 images")]);
         // Of one label there are shares, and nothing that compares.
         let alone = "grad-cam: no heatmap: nothing is detected in 3 images";
-        assert_eq!(with(2, 0.0, shares, with_nothing(1)), [alone]);
-        assert_eq!(with(2, 0.0, HeatmapKind::Difference, with_nothing(1)), [""; 0]);
+        assert_eq!(missing(2, 0.0, shares, seen_in_none(1)), [alone]);
+        assert_eq!(missing(2, 0.0, HeatmapKind::Difference, seen_in_none(1)), [""; 0]);
     }
 
     #[test]

@@ -171,8 +171,8 @@ mod tests {
         let rule = AssociationConfig { min_confidence: 0.25, ..AssociationConfig::default() };
         let importance = Importance::of_picture(&rule, &matrices().classes).unwrap();
         let sure = Matrices { importance, ..matrices() };
-        let of_sure = sure.most_important_heatmap("object-shap", &by_hand()).notes.remove(0);
-        assert_eq!(of_sure, format!("{note} Regions of confidence over 0.25."));
+        let first_note = sure.most_important_heatmap("object-shap", &by_hand()).notes.remove(0);
+        assert_eq!(first_note, format!("{note} Regions of confidence over 0.25."));
     }
 
     #[test]
