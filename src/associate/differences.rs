@@ -385,6 +385,7 @@ mod tests {
             [(0, 0), (0, 1)]
         );
         approx::assert_abs_diff_eq!(cells[0].difference.unwrap(), 0.7, epsilon = 1e-12);
+        assert_eq!(cells[1].shares(), [None, Some(0.3)]);
         assert!(cells[0].is_significant() && cells[1].difference.is_none() && cells[1].q.is_none());
         let heatmap =
             table.heatmap(&["Cat".into(), "Hat".into()], &["Joy".into(), "Awe".into()], 25, 10);
