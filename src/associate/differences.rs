@@ -386,6 +386,11 @@ mod tests {
         );
         approx::assert_abs_diff_eq!(cells[0].difference.unwrap(), 0.7, epsilon = 1e-12);
         assert_eq!(cells[1].shares(), [None, Some(0.3)]);
+        // Both together are asked for, of which one may have none.
+        let none = counts([[0, 0], [0, 0]], [50, 0]);
+        let second = counts([[4, 1], [4, 0]], [50, 30]);
+        let frequent = DifferenceTable::unpaired(&none, &second, 5);
+        assert_eq!(frequent.cells().iter().map(|cell| cell.class).collect::<Vec<_>>(), [0, 0]);
         assert!(cells[0].is_significant() && cells[1].difference.is_none() && cells[1].q.is_none());
         let heatmap =
             table.heatmap(&["Cat".into(), "Hat".into()], &["Joy".into(), "Awe".into()], 25, 10);
