@@ -25,18 +25,17 @@ const VARIANTS: i64 = 256;
 const ACTIVE_AT_MOST: f64 = 0.5;
 
 impl HeadPass<'_> {
-    /// The score of `picture` as it is, (1), and without each of its channels, (K).
+    /// The score of `picture` as it is, (1), and without each of its channels, (K). In the number
+    /// format of [`HeadPass::with_changes_in`].
     pub(super) fn ablated(
         &self,
         picture: usize,
         score: Score,
     ) -> Result<(Tensor, Tensor), TchError> {
         if let Some(parts) = self.channel_parts()? {
-            // The first linear layer's whole output, then in row 1 + k the same without channel k's
-            // part.
             let whole = parts.whole(picture)?;
-            let outputs = Tensor::f_cat(&[&whole, &whole.f_sub(&parts.of_picture(picture)?)?], 0)?;
-            let outputs = parts.finish(&outputs, Precision::F32)?;
+            let without = whole.f_sub(&parts.of_picture(picture)?)?;
+            let outputs = parts.finish_without(&whole, &without, self.changes_in)?;
             let scores = self.scores(&outputs, picture, score)?;
             return Ok((scores.f_slice(0, 0, 1, 1)?, scores.f_slice(0, 1, None, 1)?));
         }
@@ -49,7 +48,7 @@ impl HeadPass<'_> {
     }
 
     /// The score of `picture` with the channels of each row of `masks` (rows, K), zeros and ones:
-    /// (rows). In the number format of [`HeadPass::with_sets_in`].
+    /// (rows). In the number format of [`HeadPass::with_changes_in`].
     pub(super) fn masked(
         &self,
         picture: usize,
@@ -57,7 +56,7 @@ impl HeadPass<'_> {
         score: Score,
     ) -> Result<Tensor, TchError> {
         if let Some(parts) = self.channel_parts()? {
-            let outputs = parts.finish(&parts.masked(picture, masks)?, self.sets_in)?;
+            let outputs = parts.finish(&parts.masked(picture, masks)?, self.changes_in)?;
             return self.scores(&outputs, picture, score);
         }
         let own = self.a().f_narrow(0, picture as i64, 1)?;
@@ -190,6 +189,31 @@ impl<'a> ChannelParts<'a> {
         forward(rest, &linear_of_active(&outputs.f_relu()?, weight, bias)?)
     }
 
+    /// From the layer's output for a picture, `whole` (1, features), and without each of its
+    /// channels, `without` (K, features), to outputs of the network: (1 + K, outputs), those with
+    /// all channels first. By bf16 what a missing channel changes is what is multiplied in it: the
+    /// rounding is a share of the change, which is what is asked for, and not of the whole.
+    fn finish_without(
+        &self,
+        whole: &Tensor,
+        without: &Tensor,
+        precision: Precision,
+    ) -> Result<Tensor, TchError> {
+        let _no_grad = tch::no_grad_guard();
+        let (
+            Precision::Bf16,
+            [Layer::Pointwise(Nonlinearity::Relu), Layer::Linear { weight, bias }, rest @ ..],
+        ) = (precision, self.behind)
+        else {
+            return self.finish(&Tensor::f_cat(&[whole, without], 0)?, Precision::F32);
+        };
+        let whole = whole.f_relu()?;
+        let changed = without.f_relu()?.f_sub(&whole)?;
+        let whole = linear(&whole, weight, bias)?;
+        let without = linear_of_active(&changed, self.rounded(weight)?, &whole)?;
+        forward(rest, &Tensor::f_cat(&[whole, without], 0)?)
+    }
+
     /// `weight`, always the same one, in bf16.
     fn rounded(&self, weight: &Tensor) -> Result<&Tensor, TchError> {
         if self.rounded.get().is_none() {
@@ -200,16 +224,16 @@ impl<'a> ChannelParts<'a> {
     }
 }
 
-/// The linear layer's output for `x` (rows, features), none of it negative. Features that are 0 in
-/// every row add nothing; where few enough are left, the product is one of these alone: the same
-/// sums without their zeros. In a trained AlexNet most of the first linear layer is silent,
-/// whatever channels are missing.
+/// The linear layer's output for `x` (rows, features). Features that are 0 in every row add
+/// nothing; where few enough are left, the product is one of these alone: the same sums without
+/// their zeros. In a trained AlexNet most of the first linear layer is silent, whatever channels
+/// are missing.
 fn linear_of_active(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor, TchError> {
     // A GPU multiplies sooner than it says which features are active.
     if x.device().is_cuda() {
         return linear(x, weight, bias);
     }
-    let active = x.f_amax([0_i64].as_slice(), false)?.f_nonzero()?.f_flatten(0, -1)?;
+    let active = x.f_ne(0.0)?.f_any_dim(0, false)?.f_nonzero()?.f_flatten(0, -1)?;
     if active.size()[0] as f64 > ACTIVE_AT_MOST * x.size()[1] as f64 {
         return linear(x, weight, bias);
     }

@@ -28,8 +28,8 @@ pub struct HeadPass<'a> {
     /// So many pictures differ; what follows are copies of the last of them.
     pub(super) distinct: usize,
     pub(super) options: Options,
-    /// The number format of the largest matrix product behind LIME-CAM's sets of channels.
-    pub(super) sets_in: Precision,
+    /// The number format of the largest matrix product behind missing channels.
+    pub(super) changes_in: Precision,
     /// The regions of each picture, the surest first.
     pub(super) regions: Option<&'a [Vec<InputRegion>]>,
     /// The label that the explained classes are held against.
@@ -84,7 +84,7 @@ impl<'a> HeadPass<'a> {
             seeds,
             distinct: classes.len(),
             options,
-            sets_in: Precision::F32,
+            changes_in: Precision::F32,
             regions,
             contrast,
             parts,
@@ -99,12 +99,13 @@ impl<'a> HeadPass<'a> {
         self
     }
 
-    /// With LIME-CAM's sets of channels in the number format `precision`, where that is bf16 and the
-    /// head shows its layers: the largest of their matrix products is computed in it, everything
-    /// else in f32. The coefficients' own standard error is far larger. f16 overflows where bf16
-    /// does not, and is taken for f32.
-    pub fn with_sets_in(mut self, precision: Precision) -> Self {
-        self.sets_in = precision;
+    /// With what Ablation-CAM and LIME-CAM ask about missing channels in the number format
+    /// `precision`, where that is bf16 and the head shows its layers: the largest of their matrix
+    /// products is computed in it, everything else in f32. Of Ablation-CAM what is rounded is the
+    /// change that a missing channel makes; the standard error of LIME-CAM's coefficients is far
+    /// larger than their rounding. f16 overflows where bf16 does not, and is taken for f32.
+    pub fn with_changes_in(mut self, precision: Precision) -> Self {
+        self.changes_in = precision;
         self
     }
 

@@ -115,7 +115,7 @@ impl<'a> ExplainedBatch<'a> {
         let forward = Forward::from_activation(network, self.input.shallow_clone(), activation)?;
         let cam = &config.cam;
         let pass = HeadPass::new(network, &forward, cam.options(), &self.classes, &self.seeds)?;
-        let pass = pass.with_copies_behind(self.distinct).with_sets_in(config.compute.precision);
+        let pass = pass.with_copies_behind(self.distinct).with_changes_in(config.compute.precision);
         cam.methods.iter().map(|&method| explain_at(method, &pass, sizes)).collect()
     }
 

@@ -27,7 +27,7 @@ pub(super) fn maps(
     // One seed for all: two pictures differ in what was pasted, not in what was drawn.
     let seeds = vec![config.cam.seed; classes.len()];
     let pass = HeadPass::new(network, forward, config.cam.options(), &classes, &seeds)?;
-    explain(method, &pass.with_sets_in(config.compute.precision), network.card().input())
+    explain(method, &pass.with_changes_in(config.compute.precision), network.card().input())
 }
 
 /// The map of a photo with nothing pasted, ready for comparisons.

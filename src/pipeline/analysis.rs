@@ -175,7 +175,7 @@ impl<'a> Analysis<'a> {
             let pass = pass
                 .with_regions(&inside)
                 .with_copies_behind(distinct(batch))
-                .with_sets_in(self.config.compute.precision);
+                .with_changes_in(self.config.compute.precision);
             let maps = self
                 .config
                 .cam

@@ -11,7 +11,7 @@
 //! the standard error of their mean is small
 //! ([`Options::lime_error`](crate::attribution::Options::lime_error)). Beside such an error the
 //! rounding of bf16 is little, so that the sets may be answered for in it
-//! ([`HeadPass::with_sets_in`]).
+//! ([`HeadPass::with_changes_in`]).
 
 use crate::attribution::estimate::Estimate;
 use crate::attribution::{

@@ -209,11 +209,27 @@ fn in_bf16_lime_coefficients_are_near_scikit_learns() {
     assert!(share < 0.01, "{share}");
 }
 
+/// What is rounded is what a missing channel changes, which is small beside the whole.
+#[test]
+fn in_bf16_ablation_weights_are_near_those_in_f32() {
+    let narrow = Narrow::new();
+    for score in [Score::Logit, Score::Probability] {
+        let weights = |precision| {
+            let pass = narrow.pass(Options::default()).with_changes_in(precision);
+            ablation_cam::weights(&pass, score).unwrap()
+        };
+        let share = relative(&weights(Precision::Bf16), &weights(Precision::F32));
+        eprintln!("bf16: Ablation-CAM's weights off by {share:.1e}, {score:?}");
+        assert!(share > 1e-6, "the product is one of bf16");
+        assert!(share < 0.01, "{share}");
+    }
+}
+
 /// How far LIME-CAM's coefficients are from scikit-learn's on the same masks: the largest
 /// difference, and over the pictures the largest norm of differences as a share of their norm.
-fn lime_off_scikit_learn(sets_in: Precision) -> (f64, f64) {
+fn lime_off_scikit_learn(changes_in: Precision) -> (f64, f64) {
     let narrow = Narrow::new();
-    let pass = narrow.pass(Options::default()).with_sets_in(sets_in);
+    let pass = narrow.pass(Options::default()).with_changes_in(changes_in);
     let (masks, wanted) = (expected("masks"), expected("lasso"));
     let rows = |all: &Tensor, at| Vec::<f32>::try_from(&all.get(at).flatten(0, -1)).unwrap();
     let masks: Vec<Vec<u8>> = (0..8)
