@@ -165,7 +165,7 @@ impl Default for EmotionConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComputeConfig {
-    /// Number format inside the detector, behind LIME-CAM's sets of channels, and in an evaluation of
+    /// Number format inside the detector, behind missing channels, and in an evaluation of
     /// the network's answers for changed pictures.
     pub precision: Precision,
     /// Pictures a batch. The last digits of a result depend on it.

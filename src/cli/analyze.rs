@@ -19,7 +19,6 @@ use emocam::load::{Loaded, load};
 use emocam::names::counted;
 use emocam::nn;
 use emocam::pipeline::{Analysis, Pass, PassProgress, Worker, workers_on};
-use emocam::regions::SCORING_CANVAS;
 use emocam::run::journal::RecordWriter;
 use emocam::run::record::ImageRecord;
 use emocam::run::{
@@ -338,8 +337,8 @@ fn manifest(
     roots: &[PathBuf],
     corpus: &Corpus,
 ) -> anyhow::Result<Manifest> {
-    let canvas = loaded.regions.finder().view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
-    let (card, boxes) = (loaded.network.card(), (loaded.regions.classes(), canvas));
+    let boxes = (loaded.regions.classes(), loaded.regions.finder().canvas);
+    let card = loaded.network.card();
     let corpus = corpus_info(roots, corpus)?;
     Ok(session::manifest(config, &loaded.files, device_names(devices), card, boxes, corpus))
 }

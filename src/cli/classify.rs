@@ -65,7 +65,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let device = open_device(&machine)?;
     let (network, files) = load::network(&config, &machine.models, device)?;
     let truth = known.map(|known| given.beside(&known, &network.card().labels)).transpose()?;
-    let boxes: (&[String], _) = (&[], SCORING_CANVAS.into());
+    let boxes: (&[String], _) = (&[], SCORING_CANVAS);
     let info = corpus_info(&roots, &corpus)?;
     let manifest =
         session::manifest(&config, &files, device_name(device), network.card(), boxes, info);

@@ -203,14 +203,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let truth = given.map(|given| args.labels.beside(&given, &labels)).transpose()?;
     let layers = choose(&*network, &args.layer)?;
     let (info, card) = (corpus_info(&args.corpus, corpus)?, network.card());
-    let manifest = session::manifest(
-        &config,
-        &files,
-        device_name(device),
-        card,
-        (&[], SCORING_CANVAS.into()),
-        info,
-    );
+    let manifest =
+        session::manifest(&config, &files, device_name(device), card, (&[], SCORING_CANVAS), info);
     let plan = Plan { config, machine, settings, layers };
     let told = told(&plan, &domains, truth.is_some(), mark);
     let manifest = Manifest {

@@ -279,7 +279,7 @@ impl Judging {
         let pointer = class.and_then(pointer);
         let networks = JudgingNetworks::new(network, regions, plan, config)?;
         let (boxes, corpus): ((&[String], _), _) =
-            ((&[], SCORING_CANVAS.into()), corpus_info(roots, corpus)?);
+            ((&[], SCORING_CANVAS), corpus_info(roots, corpus)?);
         let manifest = session::manifest(config, &files, device_name(device), &card, boxes, corpus);
         let settings =
             EvaluationSettings { plan: plan.clone(), redrawn_layers: networks.redrawn_layers() };

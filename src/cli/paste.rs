@@ -21,7 +21,7 @@ use emocam::paste::{
     Tally, write,
 };
 use emocam::pipeline::workers_on;
-use emocam::regions::SCORING_CANVAS;
+use emocam::regions::Regions;
 use emocam::run::{Failure, Manifest, ModelFile, Outcome, Run, Timings, write_failures};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -266,10 +266,7 @@ fn prepare(args: Args, objects: Vec<PastedObject>, corpus: &Corpus) -> anyhow::R
         files.extend(own);
         regions = Some(found);
     }
-    let canvas = regions
-        .as_ref()
-        .and_then(|regions| regions.finder().view)
-        .map_or(SCORING_CANVAS.into(), |view| view.canvas);
+    let canvas = regions.as_ref().map(Regions::finder).unwrap_or_default().canvas;
     let networks = PasteNetworks::new(network, regions, &config)?;
     let networks = workers_on(networks, &[device], PasteNetworks::on)?;
     Ok(Experiment {

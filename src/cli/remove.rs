@@ -18,7 +18,7 @@ use emocam::files::sha256;
 use emocam::image::Canvas;
 use emocam::load;
 use emocam::pipeline::workers_on;
-use emocam::regions::{Regions, SCORING_CANVAS};
+use emocam::regions::Regions;
 use emocam::removal::{
     DrawnScenes, MOST_REGIONS, RemovalNetworks, RemovalSettings, RemovalStage, Subject, write,
 };
@@ -188,8 +188,7 @@ fn prepare(
         }
     };
     let classes = class_names(regions.as_ref());
-    let view = regions.as_ref().and_then(|regions| regions.finder().view);
-    let canvas = view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
+    let canvas = regions.as_ref().map(Regions::finder).unwrap_or_default().canvas;
     let networks = RemovalNetworks::new(network, regions, &config)?;
     let manifest =
         manifest(&config, &networks, &files, device, (&classes, canvas), corpus, &removal)?;

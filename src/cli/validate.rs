@@ -17,7 +17,6 @@ use emocam::ground_truth::{
 };
 use emocam::load::Loaded;
 use emocam::pipeline::{Worker, workers_on};
-use emocam::regions::SCORING_CANVAS;
 use emocam::run::{CorpusInfo, Manifest, ModelFile, Outcome, Run};
 use emocam::score::ScoreRule;
 use std::num::NonZeroU64;
@@ -261,7 +260,7 @@ impl Plan {
         config: &Config,
     ) -> anyhow::Result<Manifest> {
         let settings = ValidationSettings::new(question.world, question.graph);
-        let canvas = loaded.regions.finder().view.map_or(SCORING_CANVAS.into(), |view| view.canvas);
+        let canvas = loaded.regions.finder().canvas;
         let sha256 = sha256(serde_json::to_string(&settings)?.as_bytes());
         let scenes = CorpusInfo { folders: Vec::new(), images: self.scenes as usize, sha256 };
         let files: Vec<ModelFile> = loaded.files.iter().chain(&self.graph_file).cloned().collect();

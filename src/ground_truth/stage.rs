@@ -5,12 +5,11 @@ use super::record::{TrialRecord, scene_name};
 use super::trial::{Effect, Trial, World};
 use crate::attribution::finish;
 use crate::config::Config;
-use crate::image::{BoundingBox, Extent, Fit, Rgb8, Size};
+use crate::image::{BoundingBox, Canvas, Extent, Fit, Rgb8, Size};
 use crate::load::Loaded;
 use crate::networks::{Prediction, predict};
 use crate::pipeline::{Analysis, Examined, Prepared, Stage, Worker, in_batches};
 use crate::random::Random;
-use crate::regions::{View, scoring_letterbox};
 use crate::run::record::BoxRecord;
 use crate::run::{Failure, Run, Timings};
 use crate::score::{BoxScore, MapGrid, MapScores, OtherMaps, Scorer};
@@ -30,14 +29,14 @@ pub struct TrialStage<'a> {
     config: &'a Config,
     analysis: Analysis<'a>,
     fit: Fit,
-    view: Option<View>,
+    canvas: Canvas,
 }
 
 impl<'a> TrialStage<'a> {
     /// In this world, with these networks.
     pub fn new(world: World<'a>, loaded: &Loaded, config: &'a Config) -> Self {
-        let (fit, view) = (loaded.network.card().fit, loaded.regions.finder().view);
-        Self { world, config, analysis: Analysis::new(loaded, config, false), fit, view }
+        let (fit, canvas) = (loaded.network.card().fit, loaded.regions.finder().canvas);
+        Self { world, config, analysis: Analysis::new(loaded, config, false), fit, canvas }
     }
 
     /// What is kept of a map that knows nothing: uniform random numbers on conv5's grid, finished
@@ -51,7 +50,7 @@ impl<'a> TrialStage<'a> {
         let maps = Tensor::f_from_slice(&raw)
             .and_then(|raw| finish(&raw.f_reshape([1, side, side])?, self.fit.input))
             .map_err(Error::torch("drawing a random map"))?;
-        let letterbox = scoring_letterbox(self.view, staged.size);
+        let letterbox = self.canvas.letterbox(staged.size);
         let area = self.config.regions.box_area;
         let scorer = Scorer::new(&self.fit.placement(staged.size), maps.size(), letterbox, area);
         let extents: Vec<Extent> = boxes.iter().map(|found| found.bounding_box.into()).collect();

@@ -43,7 +43,8 @@ impl FromStr for DeviceChoice {
 }
 
 /// Number format inside the detector, and inside the explained network where thousands of answers
-/// are averaged: behind LIME-CAM's sets of channels, and for the changed pictures of an evaluation.
+/// are averaged (LIME-CAM's sets of channels, the changed pictures of an evaluation) or what is
+/// rounded is a change alone (a channel missing in Ablation-CAM).
 /// Else that network and everything after it compute in f32: they are a hundredth of the
 /// arithmetic, and the maps come from differences that 8 bits of mantissa would coarsen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

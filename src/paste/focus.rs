@@ -96,7 +96,7 @@ fn mass(map: &[f32], mask: &Rgb8) -> Option<f32> {
 mod tests {
     use super::*;
     use crate::image::{Fit, Size};
-    use crate::regions::scoring_letterbox;
+    use crate::regions::SCORING_CANVAS;
 
     #[test]
     fn mass_inside_and_of_nothing() {
@@ -111,7 +111,7 @@ mod tests {
         let map: Vec<f32> = (0..26 * 20).map(|index| ((index * 37) % 101) as f32 / 100.0).collect();
         let photo = Size::new(60, 41);
         let placement = Fit::squash(Size::new(26, 20)).placement(photo);
-        let look = Look::new(scoring_letterbox(None, photo), &placement, &map);
+        let look = Look::new(SCORING_CANVAS.letterbox(photo), &placement, &map);
         let white = Rgb8::filled(Size::new(60, 41), [255; 3]);
         let bounds = BoundingBox::new(3.0, 4.0, 30.0, 30.0);
         let focus = look.compare(&map, Some(&(0, 0, white)), Some(&bounds));

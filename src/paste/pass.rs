@@ -17,7 +17,7 @@ use crate::image::{Fit, KeptResize, Placement, Rgb8, Size};
 use crate::networks::{Classifier, Forward, Prediction};
 use crate::pipeline::{Stage, in_batches};
 use crate::random::Random;
-use crate::regions::{Finder, Located, Regions, scoring_letterbox};
+use crate::regions::{Finder, Located, Regions};
 use crate::run::{Failure, Timings};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -248,7 +248,7 @@ impl<'a> Stage for PasteStage<'a> {
         let Placement { resized, columns, rows, .. } = placement.clone();
         Ok(PreparedPhoto {
             path: source.path.clone(),
-            scoring: scoring_letterbox(self.finder.view, photo.size()),
+            scoring: self.finder.canvas.letterbox(photo.size()),
             photo: KeptResize::part(photo, resized, columns, rows, self.fit.filter),
             placement,
             sprites,

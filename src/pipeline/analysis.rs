@@ -12,7 +12,7 @@ use crate::image::{Extent, Fit, Picture, Placement, Rgb8, Size};
 use crate::load::Loaded;
 use crate::networks::{Classifier, Forward, Prediction, predictions};
 use crate::random::Random;
-use crate::regions::{Finder, Seen, scoring_letterbox};
+use crate::regions::{Finder, Seen};
 use crate::run::record::{GameRecord, ImageRecord, MapRecord};
 use crate::run::{Failure, KeptMap, Timings};
 use crate::score::{BoxScore, MapScores, RegionCover, Scorer, scores_on_device};
@@ -332,11 +332,7 @@ impl<'a> Analysis<'a> {
 
     /// What boxes of a picture are scored with, on maps of a size.
     fn scorer(&self, prepared: &Prepared, map: Size) -> Scorer {
-        let original = prepared.placement.original;
-        let letterbox = match &prepared.seen.sight {
-            Some(sight) => sight.letterbox,
-            None => scoring_letterbox(None, original),
-        };
+        let letterbox = self.finder.canvas.letterbox(prepared.placement.original);
         Scorer::new(&prepared.placement, map, letterbox, self.config.regions.box_area)
     }
 

@@ -1,8 +1,8 @@
 //! The regions of all pictures, as a file has them.
 
-use super::Located;
+use super::{Located, SCORING_CANVAS};
 use crate::corpus::Joined;
-use crate::image::Size;
+use crate::image::{Canvas, Size};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ pub const MAX_REGIONS: usize = 100_000;
 pub struct KnownRegions {
     file: PathBuf,
     classes: Vec<String>,
+    canvas: Canvas,
     /// By the name that the file gives the picture.
     pictures: BTreeMap<String, KnownPicture>,
     /// For each picture of the corpus that has an entry, the entry's name; `None` before the two
@@ -77,7 +78,13 @@ impl KnownRegions {
             picture.regions.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
             picture.regions.shrink_to_fit();
         }
-        Self { file: file.into(), classes, pictures, joined: None, fit: None }
+        let canvas = SCORING_CANVAS;
+        Self { file: file.into(), classes, canvas, pictures, joined: None, fit: None }
+    }
+
+    /// The same, scored on the canvas of the detector that found them.
+    pub fn on_canvas(self, canvas: Canvas) -> Self {
+        Self { canvas, ..self }
     }
 
     /// The file they are from.
@@ -88,6 +95,12 @@ impl KnownRegions {
     /// The names of the classes that [`Located::class`] counts.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// The canvas on which they are scored: the published detector's, unless
+    /// [`Self::on_canvas`] named another.
+    pub fn canvas(&self) -> Canvas {
+        self.canvas
     }
 
     /// All pictures the file has, with or without regions, by the names it gives them.

@@ -21,7 +21,9 @@ pub use known::{KnownPicture, KnownRegions, MAX_REGIONS};
 pub use yolo_torchscript::{BoxThresholds, YoloTorchScript};
 
 use crate::Result;
-use crate::image::{Canvas, Letterbox, LetterboxFilter, Picture, Region, Rgb8, Size};
+use crate::image::{
+    Canvas, Letterbox, LetterboxFilter, LetterboxRule, Picture, Region, Rgb8, Size,
+};
 use std::sync::Arc;
 use tch::Device;
 
@@ -96,7 +98,8 @@ pub trait Detector: std::fmt::Debug + Send {
 
 /// The canvas on which boxes are scored where no detector says otherwise: the published detector's
 /// input.
-pub const SCORING_CANVAS: Size = Size::new(608, 608);
+pub const SCORING_CANVAS: Canvas =
+    Canvas { size: Size::new(608, 608), stride: None, rule: LetterboxRule::Lightnet };
 
 /// Where the regions of pictures come from.
 #[derive(Debug)]
@@ -119,8 +122,13 @@ impl Regions {
     /// What decode threads need to prepare pictures for [`Self::locate`].
     pub fn finder(&self) -> Finder {
         match self {
-            Self::Detector(detector) => Finder { view: Some(detector.view()), known: None },
-            Self::Known(known) => Finder { view: None, known: Some(known.clone()) },
+            Self::Detector(detector) => {
+                let view = detector.view();
+                Finder { view: Some(view), known: None, canvas: view.canvas }
+            }
+            Self::Known(known) => {
+                Finder { view: None, known: Some(known.clone()), canvas: known.canvas() }
+            }
         }
     }
 
@@ -154,10 +162,13 @@ impl Regions {
 
 /// Prepares pictures for [`Regions::locate`], without a detector; nothing is found where there are
 /// no regions at all.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Finder {
     /// What a detector sees of a picture, where one looks.
     pub view: Option<View>,
+    /// The canvas on which boxes are scored: that of the detector, now or in the run that the
+    /// regions are from, else the published one's.
+    pub canvas: Canvas,
     known: Option<Arc<KnownRegions>>,
 }
 
@@ -168,6 +179,12 @@ pub struct Seen {
     pub sight: Option<Sight>,
     /// Its regions, where they are known.
     known: Vec<Located>,
+}
+
+impl Default for Finder {
+    fn default() -> Self {
+        Self { view: None, canvas: SCORING_CANVAS, known: None }
+    }
 }
 
 impl Finder {
@@ -181,13 +198,5 @@ impl Finder {
             None => Vec::new(),
         };
         Ok(Seen { sight: self.view.map(|view| view.sight(picture)), known })
-    }
-}
-
-/// The canvas on which a picture's boxes are scored: the detector's, or the published one's.
-pub fn scoring_letterbox(view: Option<View>, original: Size) -> Letterbox {
-    match view {
-        Some(view) => view.canvas.letterbox(original),
-        None => Letterbox::fit(original, SCORING_CANVAS),
     }
 }

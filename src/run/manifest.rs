@@ -153,8 +153,14 @@ fn is_lightnet(rule: &LetterboxRule) -> bool {
 impl ScoringInfo {
     /// Where a picture lies on it.
     pub fn letterbox(self, picture: Size) -> Letterbox {
-        let Self { width, height, stride, rule } = self;
-        Canvas { size: Size::new(width, height), stride, rule }.letterbox(picture)
+        Canvas::from(self).letterbox(picture)
+    }
+}
+
+impl From<ScoringInfo> for Canvas {
+    fn from(scoring: ScoringInfo) -> Self {
+        let ScoringInfo { width, height, stride, rule } = scoring;
+        Self { size: Size::new(width, height), stride, rule }
     }
 }
 

@@ -7,7 +7,9 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 
 impl Run {
-    /// Every picture's regions as they were found, unclipped, under the picture's path.
+    /// Every picture's regions as they were found, unclipped, under the picture's path; with the
+    /// canvas on which this run scored them, so that another one of the same network has the same
+    /// importances.
     ///
     /// # Errors
     /// As [`Run::for_each_record`]; a mask that is damaged.
@@ -28,6 +30,8 @@ impl Run {
             pictures.insert(record.path.clone(), KnownPicture { size: Some(size), regions });
             Ok(())
         })?;
-        Ok(KnownRegions::new(self.folder(), self.manifest.classes.clone(), pictures))
+        let classes = self.manifest.classes.clone();
+        Ok(KnownRegions::new(self.folder(), classes, pictures)
+            .on_canvas(self.manifest.scoring.into()))
     }
 }

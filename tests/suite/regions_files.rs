@@ -294,6 +294,25 @@ fn every_command_takes_regions_from_a_file() {
     refused(&mut other, &["regions"]);
 }
 
+/// Also those of a detector whose canvas is not the published one's: boxes, bars and scores are
+/// the same numbers.
+#[test]
+fn the_regions_of_a_run_have_its_importances() {
+    let corpus = Corpus::small();
+    ends(&mut corpus.analyze("found"), 0);
+    let mut again = with(&corpus, "analyze", &["found"]);
+    ends(again.args(["photos", "--out", "again"]), 0);
+    let [found, again] = ["found", "again"].map(|run| corpus.run(run).table("objects.csv"));
+    assert!(found.column("canvas_width").iter().all(|width| *width == "96"));
+    assert!(found.rows.len() > 10 && found.rows.len() == again.rows.len());
+    // What is known of masks stands behind.
+    let columns = found.header.len();
+    assert_eq!(again.header[..columns], found.header);
+    for (found, again) in found.rows.iter().zip(&again.rows) {
+        assert_eq!(again[..columns], *found);
+    }
+}
+
 #[test]
 fn a_box_s_area_is_the_canvas_or_the_picture() {
     let corpus = Corpus::small();
