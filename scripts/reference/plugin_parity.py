@@ -18,7 +18,8 @@ place do not here: what pytorch-grad-cam keeps of A is overwritten by a ReLU in 
 
 The reference half stays in --cache (NET.pt, NET.safetensors, photos/, regions.jsonl) and is not computed again while
 it is there: delete it for other photos. It takes 15 minutes on two cores, half for vit_b_16's Ablation-CAM.
-Without --emocam the maps by the definitions on the exported file (plugin_maps.py) are compared instead.
+Without --emocam the maps by the definitions on the exported file (plugin_maps.py) are compared instead. With
+--rounding pytorch-grad-cam's Grad-CAM++ of the named networks is compared with itself, and nothing else done.
 
 With --emocam, per network:
   emocam analyze PHOTOS --emotion-weights NET.pt --regions regions.jsonl --cam grad-cam,... --target logit
@@ -117,6 +118,13 @@ def photos(folder, out):
     return [out / f"{name}.png" for name, _ in pictures]
 
 
+def described(options):
+    """What of a card the picture's way to the input needs, with export()'s defaults."""
+    sides = options["input"] if isinstance(options["input"], tuple) else (options["input"],) * 2
+    return {"resize": "squash", "crop": 1.0, "filter": "bilinear", "scale": 255, "mean": (0.485, 0.456, 0.406),
+            "std": (0.229, 0.224, 0.225), "channels": "rgb"} | options | {"input": sides}
+
+
 def network(name, card, paths):
     """A random network that is alive: the photos get different answers."""
     torch.manual_seed(20261122)
@@ -153,9 +161,7 @@ def reference(name, cache, paths):
     architecture, layer, rest, options = NETWORKS[name]
     file, tensors = cache / f"{name}.pt", cache / f"{name}.safetensors"
     if not (file.is_file() and tensors.is_file()):
-        sides = options["input"] if isinstance(options["input"], tuple) else (options["input"],) * 2
-        card = {"resize": "squash", "crop": 1.0, "filter": "bilinear", "scale": 255, "mean": (0.485, 0.456, 0.406),
-                "std": (0.229, 0.224, 0.225), "channels": "rgb"} | options | {"input": sides}
+        card = described(options)
         clock = time.perf_counter()
         model = network(name, card, paths)
         labels = [f"label {number}" for number in range(LABELS)]
@@ -191,7 +197,7 @@ def of_definitions(file, card, paths):
 
 def of_emocam(emocam, file, card, paths, cache, out):
     """The same by `emocam analyze`, a photo at a time as for the reference: sums in batches of another size have other last
-    digits, which Grad-CAM++ multiplies where its denominator is near 0 (vgg16 in batches of 4: 2e-3)."""
+    digits, which Grad-CAM++ multiplies where its denominator is near 0 (--rounding)."""
     command = [emocam, "analyze", paths[0].parent, "--emotion-weights", file, "--regions", cache / "regions.jsonl",
                "--cam", ",".join(METHODS), "--target", "logit", "--save-maps", "--batch", "1", "--out", out]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
@@ -224,12 +230,35 @@ def compare(name, card, kept, answers, paths):
     return labels == 0 and probability <= PROBABILITY and max(maps.values()) <= MAP
 
 
+def rounding(name, paths):
+    """How far pytorch-grad-cam's Grad-CAM++ is from itself: in batches of 4, and from its own in f64."""
+    architecture, layer, _rest, options = NETWORKS[name]
+    card = described(options)
+    model = network(name, card, paths)
+    pictures = torch.cat([prepare(path, card) for path in paths])
+
+    def maps(count, kind):
+        model.to(kind)
+        cam, found = METHODS["grad-cam++"](model, [model.get_submodule(layer)]), []
+        for part in pictures.to(kind).split(count):
+            filled = torch.cat([part, part[-1:].expand(count - len(part), -1, -1, -1)])
+            # The highest output is explained where no target is named.
+            found.extend(cam(filled)[:len(part)])
+        return np.stack(found)
+
+    exact, alone, batched = maps(1, torch.float64), maps(1, torch.float32), maps(4, torch.float32)
+    for what, a, b in (("f32 in batches of 4 from f32 alone", batched, alone), ("f32 alone from f64", alone, exact),
+                       ("f32 in batches of 4 from f64", batched, exact)):
+        print(f"{architecture}, grad-cam++, {what}: {np.abs(a - b).max():.1e}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--cache", type=Path, help="folder of the reference half (default: a temporary one)")
     parser.add_argument("--emocam", type=Path, help="the binary to compare")
     parser.add_argument("--networks", default=",".join(NETWORKS), help="default: %(default)s")
+    parser.add_argument("--rounding", action="store_true", help="pytorch-grad-cam against itself")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -237,6 +266,10 @@ def main():
         cache = (arguments.cache or Path(temporary, "cache")).resolve()
         paths, good = photos(arguments.photos, cache / "photos"), True
         chosen = arguments.networks.split(",")
+        if arguments.rounding:
+            for name in chosen:
+                rounding(name, paths)
+            return 0
         references = {name: reference(name, cache, paths) for name in chosen}
         print(f"{'network':16} {'labels':>6} {'probability':>11} " + " ".join(f"{method:>12}" for method in METHODS)
               + "   probability of the label")

@@ -139,6 +139,12 @@ fn matrices_by_people_and_of_right_and_wrong_answers_are_those_counted_by_hand()
         0,
     );
     assert!(words.out.contains("images are labelled Joy"), "{}", words.out);
+    // Whose labels the columns are is said where they are not the network's.
+    let [by_people, by_network] = ["people/grad-cam", "grad-cam"].map(|folder| {
+        let text = std::fs::read_to_string(run.path(&format!("{folder}/heatmap.svg"))).unwrap();
+        text.contains("labels that people gave")
+    });
+    assert!(by_people && !by_network);
 }
 
 #[test]
@@ -229,6 +235,20 @@ fn a_data_sets_own_file_is_read_and_what_is_not_there_is_said() {
         (of("Joy"), of("Horror"), of("Awe")),
         (paths.len().div_ceil(2) as u64, (paths.len() / 2) as u64 - 1, 0)
     );
+    // Without a word for what the network says of the first picture.
+    let answers = images.column("label");
+    let silent =
+        answers.iter().enumerate().filter(|(at, answer)| *at != 1 && **answer == answers[0]);
+    let word = |label: &String| if label == answers[0] { String::new() } else { label.clone() };
+    let words: Vec<String> =
+        labels_of(&run).iter().map(|label| format!("{label:?} = {:?}\n", word(label))).collect();
+    let fewer = format!("[annotations]\nRage = \"Horror\"\n[labels]\n{}", words.concat());
+    corpus.write("fewer.toml", fewer);
+    let mut fewer = associate(&run);
+    fewer.arg("--labels").arg(corpus.path("annotations_single.ann"));
+    let found_fewer = ends(fewer.arg("--label-map").arg(corpus.path("fewer.toml")), 0);
+    let some = format!("1 images have no label, {} an answer without a word", silent.count());
+    assert!(found_fewer.out.contains(&some), "{}", found_fewer.out);
     // EmoSet's lists, whose paths begin elsewhere.
     let entry = |path: &&str| {
         serde_json::json!(["awe", format!("image/{path}"), "annotation/x.json"]).to_string()

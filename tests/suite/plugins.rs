@@ -152,6 +152,8 @@ fn a_single_output_is_explained_and_stands_in_bins() {
         "fifteen images in five bins"
     );
     refused(&mut binned(), &["--out"]);
+    let margins = ["--out", "margins", "--min-margin", "0.1"];
+    refused(binned().args(margins), &["min_margin", "single output (valence)"]);
     ends(with(&corpus, "explain", "scalar").args(["photos/a/picture_3.png"]), 0);
     assert!(corpus.explained("picture_3.json").contains("valence"));
     let judged = |subcommand: &str| with(&corpus, subcommand, "scalar");

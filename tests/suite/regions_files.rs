@@ -1,7 +1,9 @@
 //! Regions from elsewhere, through every command: COCO results and data sets, JSON lines, an
 //! earlier run; boxes and masks.
 
-use crate::common::corpus::{Corpus, Run, assert_same_tables, emocam, ends, refused};
+use crate::common::corpus::{
+    Corpus, Run, assert_same_tables, assert_scored_on_kept_maps, emocam, ends, refused,
+};
 use crate::common::reference;
 use emocam::image::{Mask, Size};
 use serde_json::json;
@@ -173,6 +175,7 @@ fn masks_are_scored_on_their_pixels_and_boxes_stay_beside_them() {
     assert_eq!(objects.rows.len(), 12);
     assert_eq!(objects.header[8..10], ["grad-cam", "ablation-cam"]);
     assert_eq!(assert_recomputed(&run), 2 * 6);
+    assert_eq!(assert_scored_on_kept_maps(&run), 2 * 12);
     // The box's score stands beside the mask's and differs from it; a region without a mask has its
     // box's in the method's column.
     for row in &objects.rows {

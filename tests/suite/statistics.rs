@@ -1,7 +1,9 @@
 //! Statistics of cells: `statistics.csv` against scipy and statsmodels
 //! (`scripts/reference/cell_statistics.py`), and what the commands make of it.
 
-use crate::common::corpus::{Corpus, Run, Table, emocam, ends, refused};
+use crate::common::corpus::{
+    Corpus, Run, Table, assert_scored_on_kept_maps, emocam, ends, refused,
+};
 use crate::common::invented::invent_records;
 use crate::common::json;
 use emocam::associate::{COLUMNS, CellTable, Counts, NestedClasses};
@@ -342,24 +344,7 @@ fn boxes_on_maps_of_other_images_say_what_chance_would_give() {
     let corpus = Corpus::small();
     ends(corpus.analyze("run").args(["--save-maps", "--cam", "grad-cam,eigen-cam"]), 0);
     let run = corpus.run("run");
-    // On its own map a picture's boxes have the record's scores.
-    let opened = emocam::run::Run::open(&run.folder).unwrap();
-    let mut scored = 0;
-    opened
-        .for_each_record(|record| {
-            for method in 0..2 {
-                let again = emocam::associate::scores_from_kept_map(&opened, &record, method)?;
-                for (found, expected) in again.iter().zip(&record.maps[method].scores) {
-                    assert!(
-                        (found.mean - expected.mean).abs() < 1e-5
-                            && (found.max - expected.max).abs() < 1e-5
-                    );
-                    scored += 1;
-                }
-            }
-            Ok(())
-        })
-        .unwrap();
+    let scored = assert_scored_on_kept_maps(&run);
     assert!(scored > 20, "{scored}");
     ends(associate(&run).args(["--chance", "40"]), 0);
     let chance = run.table("grad-cam/chance.csv");

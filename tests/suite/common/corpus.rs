@@ -273,6 +273,30 @@ pub(crate) fn files_below(folder: &Path) -> Vec<String> {
     files
 }
 
+/// Asserts that a picture's regions have the record's scores on its own map, as it was kept, which
+/// is what levels of chance stand beside; how many scores were compared.
+pub(crate) fn assert_scored_on_kept_maps(run: &Run) -> usize {
+    let run = emocam::run::Run::open(&run.folder).unwrap();
+    let mut scored = 0;
+    run.for_each_record(|record| {
+        for method in 0..record.maps.len() {
+            let again = emocam::associate::scores_from_kept_map(&run, &record, method)?;
+            let map = &record.maps[method];
+            assert_eq!(again.len(), map.scores.len());
+            for (at, found) in again.iter().enumerate() {
+                let expected = map.score(at);
+                for (found, expected) in [(found.mean, expected.mean), (found.max, expected.max)] {
+                    assert!((found - expected).abs() < 1e-5, "{}", record.path);
+                }
+                scored += 1;
+            }
+        }
+        Ok(())
+    })
+    .unwrap();
+    scored
+}
+
 /// Asserts that two runs have the same CSVs, byte for byte, and at least five of them.
 pub(crate) fn assert_same_tables(a: &Run, b: &Run) {
     let (left, right) = (a.tables(), b.tables());
