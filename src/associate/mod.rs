@@ -186,6 +186,7 @@ mod tests {
                     .map(|&(_, _, mean)| BoxScore { mean, max: 1.0, ..BoxScore::default() })
                     .collect(),
                 mask_scores: Vec::new(),
+                score_errors: Vec::new(),
                 background: BoxScore::default(),
                 grid: None,
                 game: None,

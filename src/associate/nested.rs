@@ -184,6 +184,7 @@ mod tests {
                     .map(|given| BoxScore { mean: given.2, ..BoxScore::default() })
                     .collect(),
                 mask_scores: Vec::new(),
+                score_errors: Vec::new(),
                 background: BoxScore::default(),
                 grid: None,
                 game: None,

@@ -1,6 +1,6 @@
 //! From raw maps to what is scored and shown: ReLU, min-max to `[0, 1]`, upsampling, min-max again.
 
-use super::Game;
+use super::{Estimated, Game};
 use crate::image::Size;
 use crate::{Error, Result};
 use tch::{Kind, TchError, Tensor};
@@ -21,9 +21,8 @@ pub struct Maps {
     pub flat: Vec<bool>,
     /// For each picture the mean of its map, in `[0, 1]`.
     pub means: Vec<f32>,
-    /// For each picture the standard error of its channel weights as a share of their norm, from a
-    /// method that estimates them by sampling.
-    pub errors: Option<Vec<f32>>,
+    /// How sure the maps are, from a method that estimates channel weights by sampling.
+    pub(super) estimated: Option<Estimated>,
     /// The maps before the negative part was cut off, (N, rows, columns) of the same size, in units
     /// of the score a place that was hidden; of methods whose negative values mean something.
     pub signed: Option<Tensor>,
@@ -51,7 +50,7 @@ impl Maps {
     /// # Errors
     /// [`Error::Torch`]: a GPU cannot be read.
     pub fn values(&self) -> Result<Vec<Vec<f32>>> {
-        self.read(&self.tensor)
+        values_of(&self.tensor)
     }
 
     /// The signed maps likewise, of methods that have them.
@@ -59,14 +58,45 @@ impl Maps {
     /// # Errors
     /// As [`Self::values`].
     pub fn signed_values(&self) -> Result<Option<Vec<Vec<f32>>>> {
-        self.signed.as_ref().map(|signed| self.read(signed)).transpose()
+        self.signed.as_ref().map(values_of).transpose()
     }
 
-    fn read(&self, maps: &Tensor) -> Result<Vec<Vec<f32>>> {
-        let values = maps.f_flatten(0, -1).and_then(|all| Vec::<f32>::try_from(&all));
-        let values = values.map_err(Error::torch("reading activation maps"))?;
-        Ok(values.chunks_exact(self.size().area()).map(<[f32]>::to_vec).collect())
+    /// The standard error of a picture's channel weights as a share of their norm, from a method
+    /// that estimates them by sampling.
+    pub fn error(&self, picture: usize) -> Option<f32> {
+        self.estimated.as_ref().map(|estimated| estimated.errors[picture])
     }
+
+    /// Of a method that estimates by sampling its finished maps again, (N, rows, columns) each,
+    /// from all draws but those of a group, for each group: what is computed of all of them has a
+    /// standard error by [`jackknife_error`](crate::stats::jackknife_error).
+    ///
+    /// # Errors
+    /// [`Error::Torch`]: no memory.
+    pub fn left_out(&self) -> Result<Vec<Tensor>> {
+        let Some(Estimated { left_out, .. }) = &self.estimated else { return Ok(Vec::new()) };
+        // All at once: a GPU is read once.
+        let finished = Tensor::f_cat(left_out, 0)
+            .and_then(|raw| finish(&raw, self.size()))
+            .and_then(|maps| maps.tensor.f_split(self.tensor.size()[0], 0));
+        finished.map_err(Error::torch("computing activation maps"))
+    }
+
+    /// How many of [`Self::left_out`] are the picture's own; 0 where it has no error.
+    pub fn groups(&self, picture: usize) -> usize {
+        self.estimated.as_ref().map_or(0, |estimated| estimated.groups[picture])
+    }
+}
+
+/// Maps (N, rows, columns) in the program's own memory: one a picture, row by row.
+///
+/// # Errors
+/// [`Error::Torch`]: a GPU cannot be read.
+pub fn values_of(maps: &Tensor) -> Result<Vec<Vec<f32>>> {
+    let values = maps.f_flatten(0, -1).and_then(|all| Vec::<f32>::try_from(&all));
+    let values = values.map_err(Error::torch("reading activation maps"))?;
+    let area = maps.size()[1..].iter().product::<i64>() as usize;
+    Ok(values.chunks_exact(area).map(<[f32]>::to_vec).collect())
 }
 
 /// ReLU, min-max per picture, bilinear upsampling (half-pixel centres) to `size`, min-max again;
@@ -102,7 +132,7 @@ pub(super) fn measure(large: &Tensor) -> Result<Maps, TchError> {
         tensor,
         flat,
         means: means.iter().map(|&mean| mean as f32).collect(),
-        errors: None,
+        estimated: None,
         weights: None,
         signed: None,
         games: None,

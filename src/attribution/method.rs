@@ -7,7 +7,7 @@ use super::cam::{
     ablation_cam, eigen_cam, grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, lift_cam,
     lime_cam, lrp_cam, score_cam, shapley_cam, xgrad_cam,
 };
-use super::options::{LayerPoint, Options, Score, Sign, Target};
+use super::options::{Compat, LayerPoint, Options, Score, Sign, Target};
 use super::regions::{dnc_shap, object_shap};
 use super::{CamMethod, pass, walk};
 use crate::networks::{Card, Classifier};
@@ -174,6 +174,13 @@ impl Method {
     /// The name in options, tables and folders.
     pub fn name(self) -> &'static str {
         self.0.name
+    }
+
+    /// Whether its channel weights are means of several draws, so that its importances have
+    /// standard errors. As published LIME-CAM is a single fit.
+    pub fn estimates(self, compat: Compat) -> bool {
+        let single = self.0.paper && compat == Compat::Published;
+        self.0.draws && self.implementation().channel_weights().is_some() && !single
     }
 
     /// The score explained with `options`.

@@ -19,7 +19,7 @@ mod shapley;
 mod tests;
 mod walk;
 
-pub use map::{Maps, finish};
+pub use map::{Maps, finish, values_of};
 pub use method::{Explains, Method, MethodRow, Needs, check};
 pub use options::{
     ClassChoice, Compat, HiddenFill, HiddenPlace, LayerPoint, LrpRule, Options, Score, Sign, Target,
@@ -29,6 +29,7 @@ pub use regions::MaskedInputs;
 
 use crate::image::Size;
 use crate::{Error, Result};
+use estimate::Estimate;
 use map::upsampled;
 use tch::{Kind, TchError, Tensor};
 
@@ -37,9 +38,8 @@ use tch::{Kind, TchError, Tensor};
 pub struct RawMaps {
     /// (N, rows, columns), before ReLU and normalisation.
     maps: Tensor,
-    /// Standard error of each picture's channel weights as a share of their norm, from a method
-    /// that estimates them.
-    errors: Option<Vec<f32>>,
+    /// How sure estimated channel weights are.
+    estimated: Option<Estimated>,
     /// Whether what is negative in the maps speaks against the answer.
     signed: bool,
     /// The game that each picture's values are of.
@@ -87,7 +87,27 @@ pub struct Game {
 
 impl From<Tensor> for RawMaps {
     fn from(maps: Tensor) -> Self {
-        Self { maps, errors: None, weights: None, signed: false, games: None }
+        Self { maps, estimated: None, weights: None, signed: false, games: None }
+    }
+}
+
+/// How sure the channel weights of a batch are that were estimated from several draws.
+#[derive(Debug)]
+struct Estimated {
+    /// For each picture the standard error of its weights as a share of their norm.
+    errors: Vec<f32>,
+    /// The raw maps again, (N, rows, columns), each without a group of the draws, at least two. Of
+    /// a picture of fewer groups those behind are the map from all draws.
+    left_out: Vec<Tensor>,
+    /// How many groups each picture has.
+    groups: Vec<usize>,
+}
+
+impl Estimated {
+    /// The same where the raw maps are others, by `part`.
+    fn with(&self, part: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<Self, TchError> {
+        let left_out = self.left_out.iter().map(part).collect::<Result<_, _>>()?;
+        Ok(Self { errors: self.errors.clone(), left_out, groups: self.groups.clone() })
     }
 }
 
@@ -96,6 +116,25 @@ impl RawMaps {
     fn weighted(pass: &HeadPass<'_>, weights: Tensor) -> Result<Self, TchError> {
         let maps = weigh(pass.a(), &weights)?;
         Ok(Self { weights: Some(weights), ..maps.into() })
+    }
+
+    /// The same with estimated weights, an estimate a picture.
+    fn of_estimates(pass: &HeadPass<'_>, estimates: &[Estimate]) -> Result<Self, TchError> {
+        let raw = Self::weighted(pass, pass.estimated_weights(estimates)?)?;
+        let groups: Vec<usize> = estimates.iter().map(|estimate| estimate.left_out.len()).collect();
+        let most = groups.iter().copied().max().unwrap_or(0);
+        if most == 0 {
+            return Ok(raw);
+        }
+        let without = |group: usize| {
+            let values = estimates.iter().map(|estimate| {
+                estimate.left_out.get(group).unwrap_or(&estimate.values).as_slice()
+            });
+            weigh(pass.a(), &pass.channel_weights(values)?)
+        };
+        let left_out = (0..most).map(without).collect::<Result<_, _>>()?;
+        let errors = estimates.iter().map(Estimate::relative_error).collect();
+        Ok(Self { estimated: Some(Estimated { errors, left_out, groups }), ..raw })
     }
 }
 
@@ -146,12 +185,18 @@ pub fn explain_at(method: Method, pass: &HeadPass<'_>, sizes: &[Size]) -> Result
     let scalar = pass.network.card().scalar.is_some();
     let score = if scalar { Score::Logit } else { method.score(&pass.options) };
     let raw = method.implementation().raw_maps(pass, score);
-    let finished = raw.and_then(|RawMaps { maps, errors, signed, games, weights }| {
+    let finished = raw.and_then(|RawMaps { maps, estimated, signed, games, weights }| {
         let chosen = chosen_part(maps, pass)?;
+        let estimated = estimated
+            .map(|estimated| estimated.with(|maps| chosen_part(maps.shallow_clone(), pass)))
+            .transpose()?;
         let weights = weights.map(|weights| chosen_part(weights, pass)).transpose()?;
         let finished = |&size: &Size| {
             let mut maps = finish(&chosen, size)?;
-            maps.errors.clone_from(&errors);
+            maps.estimated = estimated
+                .as_ref()
+                .map(|estimated| estimated.with(|maps| Ok(maps.shallow_clone())))
+                .transpose()?;
             maps.games.clone_from(&games);
             maps.signed = signed.then(|| upsampled(&chosen, size)).transpose()?;
             maps.weights = weights.as_ref().map(Tensor::shallow_clone);

@@ -141,15 +141,20 @@ impl<'a> HeadPass<'a> {
         &self.activation.values
     }
 
-    /// The estimated weights of each picture's channels, (N, K), where A is.
-    pub(super) fn channel_weights(&self, estimates: &[Estimate]) -> Result<Tensor, TchError> {
-        let values: Vec<f32> = estimates
-            .iter()
-            .flat_map(|estimate| estimate.values.iter().map(|&value| value as f32))
-            .collect();
+    /// The weights of each picture's channels, (N, K), where A is.
+    pub(super) fn channel_weights<'b>(
+        &self,
+        pictures: impl Iterator<Item = &'b [f64]>,
+    ) -> Result<Tensor, TchError> {
+        let values: Vec<f32> = pictures.flatten().map(|&value| value as f32).collect();
         Tensor::f_from_slice(&values)?
-            .f_reshape([estimates.len() as i64, -1])?
+            .f_reshape([self.a().size()[0], -1])?
             .f_to_device(self.a().device())
+    }
+
+    /// Those that were estimated.
+    pub(super) fn estimated_weights(&self, estimates: &[Estimate]) -> Result<Tensor, TchError> {
+        self.channel_weights(estimates.iter().map(|estimate| estimate.values.as_slice()))
     }
 
     /// The outputs of the batch: (N, outputs).

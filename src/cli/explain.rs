@@ -14,6 +14,7 @@ use emocam::files::write_bytes;
 use emocam::pipeline::{Pass, Worker};
 use emocam::plot::{Colours, PHOTO_SCALE, write_scaled};
 use emocam::run::Failure;
+use emocam::score::ScoreRule;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -271,10 +272,13 @@ fn text(of: &Explained, config: &Config, shown: usize) -> String {
         );
     }
     let _ = writeln!(text, "; {} detections", of.detections);
+    let by_mean = config.association.score == ScoreRule::Mean;
     for map in &of.methods {
         let boxes = map.boxes.iter().take(shown).map(|ranked| {
             let mark = if ranked.counts { "*" } else { "" };
-            format!("{} {:.2}{mark}", ranked.class, ranked.importance)
+            let error = ranked.mean_error.filter(|_| by_mean);
+            let error = error.map(|error| format!(" ± {error:.2}")).unwrap_or_default();
+            format!("{} {:.2}{error}{mark}", ranked.class, ranked.importance)
         });
         let said = match (map.flat, boxes.collect::<Vec<_>>()) {
             (true, _) => "no positive evidence".into(),

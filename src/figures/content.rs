@@ -124,6 +124,9 @@ pub struct ExplainedBox {
     pub mask: bool,
     /// Mean of the map in the box: the paper's importance.
     pub mean: f32,
+    /// Its standard error, by a method that estimates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_error: Option<f32>,
     /// Highest point of the map in the box.
     pub max: f32,
     /// The box's share of the sum of the whole map.
@@ -220,6 +223,7 @@ impl Explainer<'_> {
                 bounding_box: region.bounding_box,
                 mask: region.rle.is_some(),
                 mean: score.mean,
+                mean_error: map.score_errors.get(index).copied(),
                 max: score.max,
                 mass: score.mass,
                 contrast: score.contrast,

@@ -4,7 +4,7 @@
 use super::visible_regions::{RegionScores, VisibleRegions};
 use super::{Stage, distinct, in_batches};
 use crate::attribution::external::ExternalMaps;
-use crate::attribution::{HeadPass, InputRegion, Maps, Needs, explain};
+use crate::attribution::{HeadPass, InputRegion, Maps, Needs, explain, values_of};
 use crate::config::Config;
 use crate::corpus::{Enough, Source};
 use crate::filters::{self, PictureBoxes, PictureFilters};
@@ -16,6 +16,7 @@ use crate::regions::{Finder, Seen};
 use crate::run::record::{GameRecord, ImageRecord, MapRecord};
 use crate::run::{Failure, KeptMap, Timings};
 use crate::score::{BoxScore, MapScores, RegionCover, Scorer, scores_on_device};
+use crate::stats::jackknife_error;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::path::PathBuf;
@@ -255,33 +256,54 @@ impl<'a> Analysis<'a> {
         Ok(answers)
     }
 
-    /// Scores by picture and method: where the maps are, on a GPU or on the processor's cores.
+    /// Scores by picture and method, with the standard errors of those of estimated maps.
     fn scores(
         &self,
         batch: &[&Prepared],
         visible: &[VisibleRegions],
         maps: &[Maps],
     ) -> Result<Vec<Vec<RegionScores>>> {
-        let Some(size) = maps.first().map(Maps::size) else {
+        let left_out = maps.iter().map(Maps::left_out).collect::<Result<Vec<_>>>()?;
+        let all: Vec<&Tensor> =
+            maps.iter().map(Maps::tensor).chain(left_out.iter().flatten()).collect();
+        let mut by_picture = self.scores_on(batch, visible, &all)?;
+        for (picture, scores) in by_picture.iter_mut().enumerate() {
+            let mut behind = scores.split_off(maps.len()).into_iter();
+            for ((scores, maps), left_out) in scores.iter_mut().zip(maps).zip(&left_out) {
+                let without: Vec<RegionScores> = behind.by_ref().take(left_out.len()).collect();
+                scores.errors = standard_errors(&without[..maps.groups(picture)]);
+            }
+        }
+        Ok(by_picture)
+    }
+
+    /// Scores by picture and map: where the maps are, on a GPU or on the processor's cores.
+    fn scores_on(
+        &self,
+        batch: &[&Prepared],
+        visible: &[VisibleRegions],
+        maps: &[&Tensor],
+    ) -> Result<Vec<Vec<RegionScores>>> {
+        let Some(&[_, rows, columns]) = maps.first().map(|maps| maps.size()).as_deref() else {
             return Ok(vec![Vec::new(); batch.len()]);
         };
+        let size = Size::new(columns as u32, rows as u32);
         let scorer = |prepared: &&Prepared| self.scorer(prepared, size);
         let scorers: Vec<Scorer> = batch.par_iter().map(scorer).collect();
         let cover = |(scorer, regions): (&Scorer, &VisibleRegions)| {
             scorer.cover(regions.extents.iter().zip(regions.masks.iter().map(Option::as_ref)))
         };
         let covers: Vec<RegionCover> = scorers.par_iter().zip(visible).map(cover).collect();
-        let tensors: Vec<&Tensor> = maps.iter().map(Maps::tensor).collect();
-        let on_device = tensors.iter().all(|maps| maps.device().is_cuda());
+        let on_device = maps.iter().all(|maps| maps.device().is_cuda());
         let has_masks = visible.iter().any(|regions| regions.masks.iter().any(Option::is_some));
         let values = match on_device && !has_masks {
             true => Vec::new(),
-            false => maps.iter().map(Maps::values).collect::<Result<Vec<_>>>()?,
+            false => maps.iter().map(|maps| values_of(maps)).collect::<Result<Vec<_>>>()?,
         };
         let mut found: Vec<Vec<MapScores>> = if on_device {
             let extents: Vec<&[Extent]> =
                 visible.iter().map(|regions| regions.extents.as_slice()).collect();
-            scores_on_device(&scorers, &tensors, &extents, &covers)
+            scores_on_device(&scorers, maps, &extents, &covers)
                 .map_err(Error::torch("scoring boxes"))?
         } else {
             let picture = |place: usize| {
@@ -302,6 +324,7 @@ impl<'a> Analysis<'a> {
                 .map(|(MapScores { boxes, background, grid }, masks)| RegionScores {
                     boxes,
                     masks,
+                    errors: Vec::new(),
                     background,
                     grid: Some(grid),
                 })
@@ -349,15 +372,16 @@ impl<'a> Analysis<'a> {
             if let Some(game) = game.filter(|game| game.background.is_some()) {
                 let boxes = game.shares.iter().copied().map(BoxScore::of_value).collect();
                 let background = BoxScore::of_value(game.background_share);
-                scores = RegionScores { boxes, masks: Vec::new(), background, grid: None };
+                scores = RegionScores { boxes, background, ..RegionScores::default() };
             }
             MapRecord {
                 method,
                 flat: maps.flat[place],
-                error: maps.errors.as_ref().map(|errors| errors[place]),
+                error: maps.error(place),
                 mean: maps.means[place],
                 scores: scores.boxes,
                 mask_scores: scores.masks,
+                score_errors: scores.errors,
                 background: scores.background,
                 grid: scores.grid,
                 game: game.map(GameRecord::from),
@@ -401,6 +425,19 @@ impl<'a> Stage for Analysis<'a> {
     fn batch_size(&self, worker: &Worker) -> usize {
         worker.batch
     }
+}
+
+/// The standard error of each region's importance, from all scores again, each time without a group
+/// of the draws; empty without groups.
+fn standard_errors(left_out: &[RegionScores]) -> Vec<f32> {
+    let importances: Vec<Vec<f32>> =
+        left_out.iter().map(|scores| scores.importances().collect()).collect();
+    let regions = importances.first().map_or(0, Vec::len);
+    let error = |region: usize| {
+        let of_region = importances.iter().map(|of_map| f64::from(of_map[region]));
+        jackknife_error(&of_region.collect::<Vec<_>>()) as f32
+    };
+    (0..regions).map(error).collect()
 }
 
 /// What is kept of a method's maps, one a picture.

@@ -17,10 +17,20 @@ pub(super) struct RegionScores {
     pub(super) boxes: Vec<BoxScore>,
     /// Empty where no region has pixels of its own.
     pub(super) masks: Vec<Option<BoxScore>>,
+    /// The standard error of each importance, of a method that estimates; else empty.
+    pub(super) errors: Vec<f32>,
     /// Of what lies in no region.
     pub(super) background: BoxScore,
     /// The map, coarsely, where there is one.
     pub(super) grid: Option<MapGrid>,
+}
+
+impl RegionScores {
+    /// The importance of each region: on its own pixels where they are known, else in its box.
+    pub(super) fn importances(&self) -> impl Iterator<Item = f32> {
+        let masks = self.masks.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+        self.boxes.iter().zip(masks).map(|(score, mask)| mask.unwrap_or(score).mean)
+    }
 }
 
 /// The regions of a picture that have a part in it.

@@ -63,6 +63,10 @@ impl MapRecord {
         }
         let all =
             self.scores.iter().chain(self.mask_scores.iter().flatten()).chain([&self.background]);
+        let errors = self.score_errors.iter();
+        if let Some(error) = errors.copied().find(|error| !(0.0..=10.0).contains(error)) {
+            return Err(format!("a standard error of {error} by {}", self.method));
+        }
         match all.into_iter().find(|score| !possible(score)) {
             Some(score) => {
                 Err(format!("{score:?} by {}: no map from 0 to 1 has this", self.method))

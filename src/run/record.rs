@@ -81,6 +81,10 @@ pub struct MapRecord {
     /// absent where no region of the picture has any.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub mask_scores: Vec<Option<BoxScore>>,
+    /// Of a method that estimates by sampling the standard error of each region's importance, the
+    /// mean of the score that counts ([`Self::score`]), in the order of the boxes; else absent.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub score_errors: Vec<f32>,
     /// The score of what lies in no region's box or, where it has pixels of its own, on none of
     /// these. Its contrast is to the mean inside regions; z is 0. All is 0 where regions leave
     /// nothing. Of a method that gives numbers, the background's value as a share.
@@ -229,6 +233,13 @@ impl Line for ImageRecord {
             if map.game.as_ref().is_some_and(|game| !game.fits(count)) {
                 return Err(format!(
                     "the game of {} has not one value a box of {count}",
+                    map.method
+                ));
+            }
+            if !map.score_errors.is_empty() && map.score_errors.len() != count {
+                return Err(format!(
+                    "{} standard errors by {} for {count} boxes",
+                    map.score_errors.len(),
                     map.method
                 ));
             }

@@ -163,9 +163,16 @@ fn maps_of(manifest: &Manifest) -> impl Iterator<Item = String> {
     names.filter(|(_, of_regions)| !of_regions).map(|(name, _)| name)
 }
 
+/// Names of the maps that are estimated by sampling.
+fn estimated_maps(manifest: &Manifest) -> impl Iterator<Item = String> {
+    let cam = &manifest.configuration.cam;
+    let methods = cam.methods_of_maps().into_iter().map(|method| method.estimates(cam.compat));
+    cam.names().into_iter().zip(methods).filter_map(|(name, estimates)| estimates.then_some(name))
+}
+
 /// What is needed to compute each importance again from a saved map: the box as it was found, in
 /// pixels of the picture; what counts as its area; the size of the canvas on which it was scored;
-/// then [`SIZE_AWARE`]; of a region with pixels of its own their number, and by every method the
+/// then [`SIZE_AWARE`]; by every method that estimates the importance's standard error; of a region with pixels of its own their number, and by every method the
 /// importance of its box, beside that of its pixels.
 fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     let edges = ["extent_x_min", "extent_y_min", "extent_x_max", "extent_y_max"];
@@ -180,6 +187,7 @@ fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     head.extend(
         maps_of(manifest).flat_map(|name| SIZE_AWARE.map(|number| format!("{name}_{number}"))),
     );
+    head.extend(estimated_maps(manifest).map(|name| format!("{name}_error")));
     if masks {
         head.push("mask_pixels".into());
         head.extend(
@@ -209,6 +217,12 @@ fn added_cells(record: &ImageRecord, index: usize, run: &Run, masks: bool) -> Re
     for map in record.maps.iter().filter(|map| map.game_of_regions().is_none()) {
         let score = map.score(index);
         cells.extend([score.contrast, score.z, score.lift].map(|number| number.to_string()));
+    }
+    let cam = &manifest.configuration.cam;
+    for (map, method) in record.maps.iter().zip(cam.methods_of_maps()) {
+        if method.estimates(cam.compat) {
+            cells.push(map.score_errors.get(index).map(f32::to_string).unwrap_or_default());
+        }
     }
     if masks {
         let mask = found.rle.as_ref().map(|rle| Mask::from_compressed(picture, rle)).transpose();

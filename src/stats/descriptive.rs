@@ -20,6 +20,16 @@ pub fn mean_interval(values: &[f64]) -> Option<ValueWithInterval> {
     Some(ValueWithInterval { value: mean, lower: mean - reach, upper: mean + reach })
 }
 
+/// The standard error of a number by the jackknife: from what it is with a group of cases left out,
+/// for each of several groups of about as many cases (Efron and Tibshirani 1993, equation 11.5); 0
+/// of fewer than two groups.
+pub fn jackknife_error(left_out: &[f64]) -> f64 {
+    let Some(mean) = mean(left_out) else { return 0.0 };
+    let groups = left_out.len() as f64;
+    let squares: f64 = left_out.iter().map(|value| (value - mean).powi(2)).sum();
+    (squares * (groups - 1.0) / groups).sqrt()
+}
+
 /// The quantile of an ascending list at a `share` in `[0, 1]`, linear between neighbours, the first
 /// number being at 0 and the last at 1: definition 7 of Hyndman and Fan 1996, which is numpy's
 /// default.
@@ -53,6 +63,21 @@ mod tests {
         approx::assert_abs_diff_eq!(upper - 3.0, 2.776_445 * 0.5_f64.sqrt(), epsilon = 1e-6);
         approx::assert_abs_diff_eq!(3.0 - lower, upper - 3.0, epsilon = 1e-12);
         assert_eq!(mean_interval(&[1.0]), None);
+    }
+
+    /// Of a mean the jackknife's is the usual standard error.
+    #[test]
+    fn the_jackknifes_error_of_a_mean_is_the_standard_error() {
+        let cases = [3.0, 1.0, 4.0, 1.0, 5.0];
+        let left_out = |at: usize| (cases.iter().sum::<f64>() - cases[at]) / 4.0;
+        let left_out: Vec<f64> = (0..5).map(left_out).collect();
+        // The sample variance of the five is 3.2.
+        approx::assert_abs_diff_eq!(
+            jackknife_error(&left_out),
+            (3.2_f64 / 5.0).sqrt(),
+            epsilon = 1e-12
+        );
+        assert_eq!((jackknife_error(&[0.5]), jackknife_error(&[])), (0.0, 0.0));
     }
 
     #[test]

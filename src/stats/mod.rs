@@ -38,7 +38,7 @@ pub use bootstrap::{
 };
 pub use conjugate_gradients::{PositiveDefinite, conjugate_gradients};
 pub use contingency::{Independence, IndependenceTest, LogOdds, TwoByTwo};
-pub use descriptive::{mean, mean_interval, quantile};
+pub use descriptive::{jackknife_error, mean, mean_interval, quantile};
 pub use discrimination::{average_precision, roc_area};
 pub use domains::{domain_accuracy, mean_distance, proxy_a_distance};
 pub use exchange::{HIT, NOT_OF_THE_KIND, OF_THE_KIND, PairedShares};

@@ -220,6 +220,45 @@ fn lime_cam_draws_until_it_is_as_sure_as_it_should_be() {
     assert!(off > 0.0 && off < 0.02, "boxes move by {off}");
 }
 
+/// Over seeds importances spread as their standard errors say: the mean of the squares of these is
+/// the variance between seeds.
+#[test]
+fn an_importances_standard_error_is_its_spread_over_seeds() {
+    const SEEDS: usize = 12;
+    let corpus = Corpus::small();
+    ends(corpus.analyze("found").args(["--limit", "5"]), 0);
+    for (method, flags) in
+        [("lime-cam", ["--lime-error", "0.2"]), ("shapley-cam", ["--permutations", "16"])]
+    {
+        let numbers = |seed: usize| -> Vec<[f64; 2]> {
+            let (run, seed) = (format!("{method} {seed}"), seed.to_string());
+            let mut analyze = corpus.command(
+                "analyze",
+                &[("--detector", ""), ("--detector-weights", ""), ("--class-names", "")],
+            );
+            analyze.args(["photos", "--limit", "5", "--regions", "found", "--out", &run]);
+            ends(analyze.args(["--cam", method, "--seed", &seed]).args(flags), 0);
+            let objects = corpus.run(&run).table("objects.csv");
+            let [importance, error] = [method.to_string(), format!("{method}_error")]
+                .map(|name| objects.column(&name).into_iter().map(|cell| cell.parse().unwrap()));
+            importance.zip(error).map(|(importance, error)| [importance, error]).collect()
+        };
+        let seeds: Vec<Vec<[f64; 2]>> = (1..=SEEDS).map(numbers).collect();
+        let (mut variance, mut said) = (0.0, 0.0);
+        for at in 0..seeds[0].len() {
+            let mean = seeds.iter().map(|seed| seed[at][0]).sum::<f64>() / SEEDS as f64;
+            let squares = seeds.iter().map(|seed| (seed[at][0] - mean).powi(2)).sum::<f64>();
+            variance += squares / (SEEDS - 1) as f64;
+            said += seeds.iter().map(|seed| seed[at][1].powi(2)).sum::<f64>() / SEEDS as f64;
+        }
+        let boxes = seeds[0].len();
+        let (spread, said) = ((variance / boxes as f64).sqrt(), (said / boxes as f64).sqrt());
+        eprintln!("{method}: {boxes} boxes move by {spread:.4} between seeds; said {said:.4}");
+        assert!(boxes > 20 && spread > 1e-4);
+        assert!((0.75..1.5).contains(&(said / spread)), "{method}: {said} for {spread}");
+    }
+}
+
 /// No cell of a table and no number of a JSON file of `run` is NaN or infinite.
 fn assert_finite(run: &Run) {
     let is_number_word =

@@ -60,14 +60,11 @@ struct LimeCam;
 
 impl CamMethod for LimeCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let estimates = estimates(pass, score)?;
-        let raw = RawMaps::weighted(pass, pass.channel_weights(&estimates)?)?;
-        let errors = estimates.iter().map(Estimate::relative_error).collect();
-        Ok(RawMaps { errors: (pass.options.compat != Compat::Published).then_some(errors), ..raw })
+        RawMaps::of_estimates(pass, &estimates(pass, score)?)
     }
 
     fn channel_weights(&self) -> Option<WeighChannels> {
-        Some(|pass, score| pass.channel_weights(&estimates(pass, score)?))
+        Some(|pass, score| pass.estimated_weights(&estimates(pass, score)?))
     }
 }
 
@@ -122,7 +119,7 @@ fn next_fits(fits: &[Vec<f64>], wanted: f32, most: usize) -> usize {
     if !is_unsure(fits, wanted) {
         return 0;
     }
-    let error = Estimate::of_draws(fits).relative_error() / wanted;
+    let error = Estimate::error_of_draws(fits) / wanted;
     let missing = made as f32 * (error * error - 1.0);
     ((missing / 2.0) as usize).min(made).min(most).max(1).min(MOST_FITS - made)
 }
@@ -136,8 +133,7 @@ fn estimated(pass: &HeadPass<'_>, fits: &[Vec<Vec<f64>>]) -> Vec<Estimate> {
 
 /// Whether the mean of `fits` has a greater error than `wanted`, and more may be made.
 fn is_unsure(fits: &[Vec<f64>], wanted: f32) -> bool {
-    fits.len() < FEWEST_FITS
-        || (fits.len() < MOST_FITS && Estimate::of_draws(fits).relative_error() > wanted)
+    fits.len() < FEWEST_FITS || (fits.len() < MOST_FITS && Estimate::error_of_draws(fits) > wanted)
 }
 
 /// The linear model's coefficients for each of these `pictures` of the batch from its `masks`
@@ -275,7 +271,7 @@ mod tests {
     fn half_of_the_missing_fits_are_made_before_the_error_is_looked_at_again() {
         assert_eq!((next_fits(&[], 0.1, 8), next_fits(&[vec![1.0]], 0.1, 8)), (2, 1));
         let apart = [vec![1.0, 0.0], vec![-1.0, 1.0]];
-        let error = Estimate::of_draws(&apart).relative_error();
+        let error = Estimate::error_of_draws(&apart);
         assert_eq!(next_fits(&apart, 1.01 * error, 8), 0);
         // Two have this error, so that eight would have half of it: three of the missing six, but
         // not more than were made; one where hardly any is missing.

@@ -28,12 +28,7 @@ struct ShapleyCam;
 
 impl CamMethod for ShapleyCam {
     fn raw_maps(&self, pass: &HeadPass<'_>, score: Score) -> Result<RawMaps, TchError> {
-        let estimates = estimates(pass, score)?;
-        let raw = RawMaps::weighted(pass, pass.channel_weights(&estimates)?)?;
-        Ok(RawMaps {
-            errors: Some(estimates.iter().map(Estimate::relative_error).collect()),
-            ..raw
-        })
+        RawMaps::of_estimates(pass, &estimates(pass, score)?)
     }
 
     fn channel_weights(&self) -> Option<WeighChannels> {
@@ -43,7 +38,7 @@ impl CamMethod for ShapleyCam {
 
 /// (N, K)
 fn weights(pass: &HeadPass<'_>, score: Score) -> Result<Tensor, TchError> {
-    pass.channel_weights(&estimates(pass, score)?)
+    pass.estimated_weights(&estimates(pass, score)?)
 }
 
 /// Of each picture of the batch.

@@ -79,7 +79,8 @@ struct Played {
 
 impl Played {
     fn game(self, players: &Players) -> Game {
-        let Self { all, nothing, evaluations, estimate: Estimate { values, errors }, exact } = self;
+        let Self { all, nothing, evaluations, estimate: Estimate { values, errors, .. }, exact } =
+            self;
         let number =
             |numbers: &[f64], player: &Option<usize>| player.map_or(0.0, |player| numbers[player]);
         let credit = values.iter().map(|value| value.max(0.0)).sum::<f64>();
@@ -115,8 +116,11 @@ fn play(
     if count <= EXACT {
         let sets: Vec<u64> = (0..1 << count).collect();
         let scores = value(&sets)?;
-        let estimate =
-            Estimate { values: shapley::exact(count, &scores), errors: vec![0.0; count] };
+        let estimate = Estimate {
+            values: shapley::exact(count, &scores),
+            errors: vec![0.0; count],
+            left_out: Vec::new(),
+        };
         let (all, nothing) = (scores[scores.len() - 1], scores[0]);
         return Ok(Played { all, nothing, evaluations: sets.len(), estimate, exact: true });
     }

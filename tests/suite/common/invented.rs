@@ -68,6 +68,7 @@ pub(crate) fn invented(number: u64, boxes: u64, classes: u64, methods: &[String]
         mean: share(901),
         scores: (0..boxes).map(|at| score(of, at)).collect(),
         mask_scores: Vec::new(),
+        score_errors: Vec::new(),
         background: score(of, 60),
         grid: Some(grid(of)),
         game: None,
