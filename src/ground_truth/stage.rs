@@ -36,7 +36,8 @@ impl<'a> TrialStage<'a> {
     /// In this world, with these networks.
     pub fn new(world: World<'a>, loaded: &Loaded, config: &'a Config) -> Self {
         let (fit, canvas) = (loaded.network.card().fit, loaded.regions.finder().canvas);
-        Self { world, config, analysis: Analysis::new(loaded, config, false), fit, canvas }
+        let analysis = Analysis::new(loaded, config, false).without_errors();
+        Self { world, config, analysis, fit, canvas }
     }
 
     /// What is kept of a map that knows nothing: uniform random numbers on conv5's grid, finished

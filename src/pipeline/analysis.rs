@@ -52,6 +52,7 @@ pub struct Analysis<'a> {
     fit: Fit,
     keep_maps: bool,
     keep_filters: bool,
+    keep_errors: bool,
 }
 
 /// A picture ready for both networks.
@@ -94,7 +95,13 @@ impl<'a> Analysis<'a> {
             fit: loaded.network.card().fit,
             keep_maps,
             keep_filters: false,
+            keep_errors: true,
         }
+    }
+
+    /// The same, which leaves out how sure estimated importances are.
+    pub fn without_errors(self) -> Self {
+        Self { keep_errors: false, ..self }
     }
 
     /// The same, which also hands on how channels lie in boxes, where the configuration says so.
@@ -263,6 +270,10 @@ impl<'a> Analysis<'a> {
         visible: &[VisibleRegions],
         maps: &[Maps],
     ) -> Result<Vec<Vec<RegionScores>>> {
+        if !self.keep_errors {
+            let maps: Vec<&Tensor> = maps.iter().map(Maps::tensor).collect();
+            return self.scores_on(batch, visible, &maps);
+        }
         let left_out = maps.iter().map(Maps::left_out).collect::<Result<Vec<_>>>()?;
         let all: Vec<&Tensor> =
             maps.iter().map(Maps::tensor).chain(left_out.iter().flatten()).collect();
