@@ -161,7 +161,13 @@ fn the_same_call_writes_the_same_bytes_and_does_not_explain_its_figures() {
     corpus.add("x.png", "emonet/picture_0.png");
     corpus.add("y.jpg", "pillow_resize/420.jpg");
     let call = || {
-        ends(corpus.explain().args([".", "--cam", "grad-cam,lime-cam", "--threads", "2"]), 0);
+        let methods = [".", "--cam", "grad-cam,lime-cam", "--threads", "2"];
+        let said = ends(corpus.explain().args(methods), 0).out;
+        // How sure an importance is stands behind it where it was drawn.
+        for line in said.lines().filter(|line| line.contains("-cam ")) {
+            assert_eq!(line.contains(" ± 0.0"), line.contains("lime-cam "), "{said}");
+        }
+        assert!(said.contains(" ± 0.0"), "{said}");
         files_below(&corpus.path("explained"))
             .into_iter()
             .map(|name| {

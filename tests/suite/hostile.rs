@@ -290,7 +290,7 @@ fn records_that_contradict_themselves_are_refused_by_their_line() {
         command
     };
     type Change = fn(&mut serde_json::Value);
-    let changes: [(Change, &str); 9] = [
+    let changes: [(Change, &str); 11] = [
         (
             |record| record["label"] = ((record["label"].as_u64().unwrap() + 1) % 20).into(),
             "its label has the probability",
@@ -305,6 +305,17 @@ fn records_that_contradict_themselves_are_refused_by_their_line() {
         (|record| record["width"] = 0.into(), "a picture of 0 x"),
         (|record| record["maps"][0]["scores"][0][0] = 1.5.into(), "no map from 0 to 1 has this"),
         (|record| record["maps"][0]["mean"] = (-0.5).into(), "a mean of -0.5"),
+        (
+            |record| {
+                let boxes = record["boxes"].as_array().unwrap().len();
+                record["maps"][0]["score_errors"] = vec![-0.25; boxes].into();
+            },
+            "a standard error of -0.25",
+        ),
+        (
+            |record| record["maps"][0]["score_errors"] = vec![0.1; 1000].into(),
+            "1000 standard errors by grad-cam",
+        ),
         (
             |record| {
                 let last = record["boxes"].as_array().unwrap().len() - 1;

@@ -194,6 +194,9 @@ fn lime_cam_draws_until_it_is_as_sure_as_it_should_be() {
         [None; 4],
         "a single fit knows no error"
     );
+    let columns = |run: &str| corpus.run(run).table("objects.csv").header;
+    assert!(columns("lime-cam --lime-error 0.5").contains(&"lime-cam_error".to_string()));
+    assert!(!columns("lime-cam --compat published").concat().contains("_error"));
     // Other draws, the same picture: within a few errors.
     let importances = |seed: &str| -> Vec<f64> {
         ends(
