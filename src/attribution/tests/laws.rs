@@ -296,7 +296,8 @@ proptest! {
             for (x, y) in computed_values.concat().into_iter().zip(repeated_values.concat()) {
                 prop_assert!((x - y).abs() <= most, "{method}: {x} {y}");
             }
-            prop_assert!(errors(&computed) == errors(&repeated) && computed.flat == repeated.flat, "{method}");
+            prop_assert_eq!(errors(&computed), errors(&repeated), "{}", method);
+            prop_assert!(computed.flat == repeated.flat, "{method}");
         }
     }
 }
