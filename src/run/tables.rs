@@ -172,8 +172,9 @@ fn estimated_maps(manifest: &Manifest) -> impl Iterator<Item = String> {
 
 /// What is needed to compute each importance again from a saved map: the box as it was found, in
 /// pixels of the picture; what counts as its area; the size of the canvas on which it was scored;
-/// then [`SIZE_AWARE`]; by every method that estimates the importance's standard error; of a region with pixels of its own their number, and by every method the
-/// importance of its box, beside that of its pixels.
+/// then [`SIZE_AWARE`]; by every method that estimates the importance's standard error; of a region
+/// with pixels of its own their number, and by every method the importance of its box, beside that
+/// of its pixels.
 fn added_head(manifest: &Manifest, masks: bool) -> Vec<String> {
     let edges = ["extent_x_min", "extent_y_min", "extent_x_max", "extent_y_max"];
     let mut head: Vec<String> = edges
