@@ -81,7 +81,8 @@ impl HeadPass<'_> {
         Tensor::f_cat(&found, 0)
     }
 
-    /// The score of `picture` as its channels join in `order` (K), from none to all: (K + 1).
+    /// The score of `picture` as its channels join in `order` (K), from none to all: (K + 1). In the
+    /// number format of [`HeadPass::with_changes_in`].
     pub(super) fn joining(
         &self,
         picture: usize,
@@ -89,7 +90,7 @@ impl HeadPass<'_> {
         score: Score,
     ) -> Result<Tensor, TchError> {
         if let Some(parts) = self.channel_parts()? {
-            let outputs = parts.finish(&parts.joining(picture, order)?, Precision::F32)?;
+            let outputs = parts.finish(&parts.joining(picture, order)?, self.changes_in)?;
             return self.scores(&outputs, picture, score);
         }
         let channels = order.size()[0];

@@ -28,13 +28,15 @@ pub struct HeadPass<'a> {
     /// So many pictures differ; what follows are copies of the last of them.
     pub(super) distinct: usize,
     pub(super) options: Options,
-    /// The number format of the largest matrix product behind missing channels.
+    /// The number format behind missing channels and of answers for masked inputs.
     pub(super) changes_in: Precision,
     /// The regions of each picture, the surest first.
     pub(super) regions: Option<&'a [Vec<InputRegion>]>,
     /// The label that the explained classes are held against.
     pub(super) contrast: Option<usize>,
     parts: OnceCell<ChannelParts<'a>>,
+    /// The network in that format, where it computes in it.
+    rounded: OnceCell<Option<Box<dyn Classifier>>>,
     /// The gradient of every score.
     gradients: [OnceCell<Tensor>; Score::COUNT],
 }
@@ -71,7 +73,7 @@ impl<'a> HeadPass<'a> {
             values: &forward.values[skipped..],
         });
         let activation = forward.activation.with_values(forward.values[skipped].shallow_clone());
-        let (parts, gradients) = (OnceCell::new(), Default::default());
+        let (parts, rounded, gradients) = Default::default();
         let (input, outputs) = (&forward.input, forward.outputs());
         let (contrast, regions) = (options.contrast_index(network.card())?, None);
         Ok(Self {
@@ -88,6 +90,7 @@ impl<'a> HeadPass<'a> {
             regions,
             contrast,
             parts,
+            rounded,
             gradients,
         })
     }
@@ -99,11 +102,15 @@ impl<'a> HeadPass<'a> {
         self
     }
 
-    /// With what Ablation-CAM and LIME-CAM ask about missing channels in the number format
-    /// `precision`, where that is bf16 and the head shows its layers: the largest of their matrix
-    /// products is computed in it, everything else in f32. Of Ablation-CAM what is rounded is the
-    /// change that a missing channel makes; the standard error of LIME-CAM's coefficients is far
-    /// larger than their rounding. f16 overflows where bf16 does not, and is taken for f32.
+    /// With what is asked very many times in the number format `precision`, where that is bf16: f16
+    /// overflows where bf16 does not, and is taken for f32.
+    ///
+    /// Behind missing channels of a head that shows its layers the largest matrix product is
+    /// computed in it, everything else in f32. Of Ablation-CAM what is rounded is the change that a
+    /// missing channel makes; the standard errors of LIME-CAM's coefficients and of Shapley-CAM's
+    /// values are far larger than their rounding. For Score-CAM's masked inputs the whole network
+    /// computes in it, where it can. Shapley values of regions stay in f32: where a part of a
+    /// picture is halved again follows from small differences.
     pub fn with_changes_in(mut self, precision: Precision) -> Self {
         self.changes_in = precision;
         self
@@ -134,6 +141,18 @@ impl<'a> HeadPass<'a> {
             (self.distinct..self.classes.len()).map(|_| again(last)).collect::<Vec<_>>()
         });
         found.extend(copies.into_iter().flatten());
+    }
+
+    /// What answers for an input masked in very many ways.
+    pub(super) fn answering(&self) -> Result<&dyn Classifier, TchError> {
+        if self.changes_in != Precision::Bf16 {
+            return Ok(self.network);
+        }
+        if self.rounded.get().is_none() {
+            let rounded = self.network.in_precision(self.changes_in);
+            let _ = self.rounded.set(rounded.map_err(|error| as_torch(&error))?);
+        }
+        Ok(self.rounded.get().and_then(Option::as_deref).unwrap_or(self.network))
     }
 
     /// A at the chosen point: (N, K, rows, columns).
@@ -296,6 +315,11 @@ impl<'a> HeadPass<'a> {
             Tensor::f_from_slice(&weights)?.f_to_device(self.a().device())?.f_unsqueeze(1)?;
         Ok((weights, regression.bias))
     }
+}
+
+/// An error of the network among libtorch's.
+pub(super) fn as_torch(error: &Error) -> TchError {
+    TchError::Torch(error.to_string())
 }
 
 /// What is said where a method is asked to look behind a ReLU that is not to be seen.

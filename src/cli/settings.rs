@@ -307,10 +307,10 @@ pub(super) struct Compute {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
 
-    /// Inside the detector, behind missing channels (Ablation-CAM and LIME-CAM, bf16), and in
-    /// evaluate's answers for changed images: f32, bf16 (half the time on some processors, more on
-    /// others), f16, or of analyze auto: bf16 where a second of measuring finds it clearly faster
-    /// [default: f32]
+    /// Inside the detector, behind missing channels and for Score-CAM's masked images (bf16), and
+    /// in evaluate's answers for changed images: f32, bf16 (half the time on some processors, more
+    /// on others), f16, or of analyze auto: bf16 where a second of measuring finds it clearly
+    /// faster [default: f32]
     #[arg(long, value_name = "FORMAT", value_parser = precision_choice)]
     precision: Option<PrecisionChoice>,
 

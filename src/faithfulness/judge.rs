@@ -74,7 +74,11 @@ impl JudgingNetworks {
         };
         let rounded = match config.compute.precision {
             Precision::F32 => None,
-            precision => Some(network.in_precision(precision)?),
+            precision => Some(network.in_precision(precision)?.ok_or_else(|| {
+                Error::Setting(format!(
+                    "--precision {precision}: this network computes in f32 alone; leave it out"
+                ))
+            })?),
         };
         let (pictures, inputs) = (Cell::new(config.compute.batch), Cell::new(INPUTS));
         Ok(Self { network, rounded, redrawn, regions, pictures, inputs })

@@ -7,11 +7,12 @@ use super::impute::{RgbLevels, impute};
 use super::order::{part, ranks};
 use super::probe::{INPUTS, Probe};
 use super::road::{FIFTHS, First, combined, without};
-use super::{confidence, pointing, sanity};
+use super::{JudgingNetworks, Measure, Plan, confidence, pointing, sanity};
 use crate::attribution::{Maps, Method};
 use crate::config::{CamConfig, Config};
 use crate::corpus::{DecodeOptions, decode};
 use crate::image::{Extent, Filter, Fit, Region, Size, resize};
+use crate::networks::narrow::Narrow;
 use crate::networks::{AlexNet, Classifier};
 use crate::nn::Precision;
 use crate::stats::Ranks;
@@ -106,10 +107,21 @@ fn curves_and_products_are_those_of_the_reference() {
 #[test]
 fn in_bf16_curves_and_products_are_near_the_reference() {
     let (probabilities, shares) =
-        off_the_reference(&*model().in_precision(Precision::Bf16).unwrap());
+        off_the_reference(&*model().in_precision(Precision::Bf16).unwrap().unwrap());
     eprintln!("bf16: probabilities within {probabilities:.1e}, drop, gain within {shares:.1e}");
     assert!(probabilities > 1e-4, "the network computes in bf16");
     assert!(probabilities < 0.08 && shares < 0.17, "{probabilities} {shares}");
+}
+
+#[test]
+fn a_network_that_computes_in_f32_alone_is_not_judged_in_bf16() {
+    let network = Narrow::new(Box::new(model()), 1, 0);
+    let mut config = Config::default();
+    config.compute.precision = Precision::Bf16;
+    let plan = Plan { measures: vec![Measure::Confidence], steps: 1, pointing: None, resamples: 0 };
+    let refused = JudgingNetworks::new(Box::new(network), None, &plan, &config).unwrap_err();
+    let refused = refused.to_string();
+    assert!(refused.contains("--precision bf16: this network computes in f32 alone"), "{refused}");
 }
 
 /// How far probabilities of changed pictures, and how far average drop, gain and increase, are from

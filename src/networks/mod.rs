@@ -139,15 +139,14 @@ pub trait Classifier: std::fmt::Debug + Send {
     fn on(&self, device: Device) -> Result<Box<dyn Classifier>>;
 
     /// The same network with its weights rounded to `precision`, in which it computes then: for
-    /// answers to very many inputs. What goes in and what comes out is f32 as before.
+    /// answers to very many inputs. What goes in and what comes out is f32 as before. `None` of a
+    /// network that computes in f32 alone.
     ///
     /// # Errors
-    /// No memory; a network that computes in f32 alone, or a program that does not run in this
-    /// format.
-    fn in_precision(&self, precision: Precision) -> Result<Box<dyn Classifier>> {
-        Err(Error::Setting(format!(
-            "--precision {precision}: this network computes in f32 alone; leave it out"
-        )))
+    /// No memory; a program that does not run in this format.
+    fn in_precision(&self, precision: Precision) -> Result<Option<Box<dyn Classifier>>> {
+        let _ = precision;
+        Ok(None)
     }
 
     /// Role and path of every file the network was read from.

@@ -176,8 +176,7 @@ fn a_network_of_fewer_blocks_has_the_whole_ones_first_features() {
 fn each_stream_is_explained_as_pytorch_grad_cam_does() {
     let expected = json("multi_gap/grad_cam.json");
     let whole = network(&expected["card"]);
-    let refused = whole.in_precision(Precision::Bf16).unwrap_err().to_string();
-    assert!(refused.contains("--precision bf16: this network computes in f32 alone"), "{refused}");
+    assert!(whole.in_precision(Precision::Bf16).unwrap().is_none());
     let picture = |name: &Value| {
         let name = name.as_str().unwrap();
         let pixels = decode(&reference("emonet").join(name), &DecodeOptions::default()).unwrap();

@@ -40,7 +40,7 @@ fn in_bf16_plugins_answer_nearly_the_same() {
     for (name, allowed) in [("cnn8", 0.03), ("tokens", 0.15), ("context", 0.03), ("scalar", 0.014)]
     {
         let network = plugin(name);
-        let rounded = network.in_precision(Precision::Bf16).unwrap();
+        let rounded = network.in_precision(Precision::Bf16).unwrap().unwrap();
         let pictures = pictures(&*network);
         let pictures: Vec<&Rgb8> = pictures.iter().collect();
         let outputs = |network: &dyn Classifier| {

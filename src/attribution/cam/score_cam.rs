@@ -2,6 +2,7 @@
 //! channels of the scores of the input masked by each channel's upsampled, normalised A_k. The one
 //! method that runs the whole network again, once a channel.
 
+use crate::attribution::pass::as_torch;
 use crate::attribution::{
     CamMethod, Explains, HeadPass, MethodRow, Needs, RawMaps, Score, WeighChannels,
 };
@@ -62,7 +63,7 @@ fn scores(pass: &HeadPass<'_>, at: usize, score: Score) -> Result<Tensor, TchErr
         let masked =
             (start..end).step_by(CHUNK as usize).map(masked).collect::<Result<Vec<_>, _>>()?;
         let masked = Activation::joined(&masked.iter().collect::<Vec<_>>())?;
-        found.push(pass.scores(&pass.network.outputs(&masked)?, at, score)?);
+        found.push(pass.scores(&pass.answering()?.outputs(&masked)?, at, score)?);
     }
     Tensor::f_cat(&found, 0)
 }
@@ -78,5 +79,5 @@ fn masked(pass: &HeadPass<'_>, input: &Tensor, channels: &Tensor) -> Result<Acti
     let masked = large.f_sub(&low)?.f_div(&range)?.f_mul(input)?;
     // The channels of a pixel beside each other: networks pool several times as fast so.
     let masked = masked.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?;
-    pass.network.activation(&masked).map_err(|error| TchError::Torch(error.to_string()))
+    pass.answering()?.activation(&masked).map_err(|error| as_torch(&error))
 }

@@ -1,8 +1,8 @@
 //! The score of pictures of which parts are hidden: the payoff of the games.
 
 use super::surroundings;
-use crate::Error;
 use crate::attribution::options::{HiddenFill, HiddenPlace};
+use crate::attribution::pass::as_torch;
 use crate::attribution::{HeadPass, Score};
 use crate::image::Rgb8;
 use crate::networks::{Activation, Classifier};
@@ -108,11 +108,6 @@ impl<'a, 'p> Masking<'a, 'p> {
         let scores = self.pass.scores_of(&outputs, &pictures, self.score)?;
         Vec::try_from(&scores.f_to_kind(Kind::Double)?.f_flatten(0, -1)?)
     }
-}
-
-/// An error of the network among libtorch's.
-fn as_torch(error: &Error) -> TchError {
-    TchError::Torch(error.to_string())
 }
 
 /// Of `whole` (N, channels, rows, columns) the pictures `pictures` (M), each with the places

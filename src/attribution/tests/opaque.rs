@@ -2,6 +2,7 @@
 //! method that can.
 
 use super::*;
+use crate::nn::Precision;
 use proptest::prelude::*;
 
 proptest! {
@@ -29,6 +30,20 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_network_that_computes_in_f32_alone_does_so_whatever_is_asked_for() {
+    let (head, a) = (random_head(2, 6, 0.3), random_activation(2, 3, 6));
+    let hidden = Run::with(HeadAlone::new(&head, true), &a);
+    let works = Method::for_network(&hidden.network);
+    for method in map_methods().into_iter().filter(|method| works.contains(method)) {
+        let [f32, bf16] = [Precision::F32, Precision::Bf16].map(|precision| {
+            let pass = hidden.pass(&[4, 0, 1], &[7, 8, 9]).with_changes_in(precision);
+            explain(method, &pass, Size::new(11, 8)).unwrap().values().unwrap()
+        });
+        assert_eq!(f32, bf16, "{method}");
     }
 }
 

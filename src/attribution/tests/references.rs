@@ -225,6 +225,23 @@ fn in_bf16_ablation_weights_are_near_those_in_f32() {
     }
 }
 
+/// The largest difference of any place: means over boxes move by a tenth of it. Shapley-CAM's
+/// standard error is larger; for Score-CAM the whole network answers in bf16.
+#[test]
+fn in_bf16_maps_from_very_many_answers_are_near_those_in_f32() {
+    let narrow = Narrow::new();
+    for (name, limit) in [("shapley-cam", 0.028), ("score-cam", 0.28)] {
+        let [f32, bf16] = [Precision::F32, Precision::Bf16].map(|precision| {
+            let pass = narrow.pass(Options::default()).with_changes_in(precision);
+            explain(named(name), &pass, narrow.model.card().input()).unwrap()
+        });
+        let off = f64::try_from((bf16.tensor() - f32.tensor()).abs().max()).unwrap();
+        eprintln!("bf16: maps of {name} off by {off:.1e}");
+        assert!(off > 1e-6, "{name} is computed in bf16");
+        assert!(off < limit, "{name}: {off}");
+    }
+}
+
 /// How far LIME-CAM's coefficients are from scikit-learn's on the same masks: the largest
 /// difference, and over the pictures the largest norm of differences as a share of their norm.
 fn lime_off_scikit_learn(changes_in: Precision) -> (f64, f64) {

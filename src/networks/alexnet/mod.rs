@@ -216,9 +216,9 @@ impl Classifier for AlexNet {
         Ok(Box::new(self.moved(device)?))
     }
 
-    fn in_precision(&self, precision: Precision) -> Result<Box<dyn Classifier>> {
+    fn in_precision(&self, precision: Precision) -> Result<Option<Box<dyn Classifier>>> {
         let rounded = |layer: &Layer| layer.rounded_to(precision.kind());
-        Ok(Box::new(self.changed(self.normalisation.device(), precision, rounded)?))
+        Ok(Some(Box::new(self.changed(self.normalisation.device(), precision, rounded)?)))
     }
 
     fn files(&self) -> &[(&'static str, PathBuf)] {

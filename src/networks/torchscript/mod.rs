@@ -222,7 +222,7 @@ impl Classifier for TorchScript {
         }))
     }
 
-    fn in_precision(&self, precision: Precision) -> Result<Box<dyn Classifier>> {
+    fn in_precision(&self, precision: Precision) -> Result<Option<Box<dyn Classifier>>> {
         let rounded = self.again(self.normalisation.device(), Some(precision))?;
         let try_out = || {
             let _no_grad = tch::no_grad_guard();
@@ -232,7 +232,7 @@ impl Classifier for TorchScript {
             rounded.outputs(&rounded.split(&zeros)?)
         };
         match try_out() {
-            Ok(_) => Ok(Box::new(rounded)),
+            Ok(_) => Ok(Some(Box::new(rounded))),
             Err(error) => Err(Error::file(
                 &self.files[0].1,
                 format!(
