@@ -245,8 +245,9 @@ pub fn detector(
         }
         let &DetectorConfig { confidence, nms_iou, .. } = &config.detector;
         let thresholds = BoxThresholds { confidence, nms_iou };
-        let detector = YoloTorchScript::load(&file, thresholds, config.compute.precision, device)?;
-        return Ok((Box::new(detector), vec![model_file("detector.weights", &file, false)?]));
+        let load = || YoloTorchScript::load(&file, thresholds, config.compute.precision, device);
+        let (detector, digest) = with_digest(&file, load)?;
+        return Ok((Box::new(detector), vec![file_of("detector.weights", &file, digest, false)]));
     }
     let (cfg, classes, mut files) = description(config, folder)?;
     let weights = models::locate(config.detector.weights.as_ref(), folder)?;
@@ -256,8 +257,9 @@ pub fn detector(
         return Err(Error::file(&cfg.path, message));
     }
     let settings = config.detector.settings(config.compute.precision);
-    let detector = Darknet::load(&cfg, &weights, classes, settings, device)?;
-    files.push(model_file("detector.weights", &weights, detector.synthesized())?);
+    let load = || Darknet::load(&cfg, &weights, classes, settings, device);
+    let (detector, digest) = with_digest(&weights, load)?;
+    files.push(file_of("detector.weights", &weights, digest, detector.synthesized()));
     Ok((Box::new(detector), files))
 }
 
@@ -299,7 +301,8 @@ pub fn network(
         "" => None,
         name => Some(models::locate(name.as_ref(), folder)?),
     };
-    let network = networks::open(&weights, mean.as_deref(), device)?;
+    let load = || networks::open(&weights, mean.as_deref(), device);
+    let (network, digest) = with_digest(&weights, load)?;
     let network = match config.cam.streams.first() {
         Some(stream) => networks::at_stream(&*network, stream)?,
         None => network,
@@ -315,7 +318,10 @@ pub fn network(
         );
         return Err(Error::Setting(message));
     }
-    let file = |(role, path): &(&str, PathBuf)| model_file(role, path, network.synthesized());
+    let file = |(role, path): &(&str, PathBuf)| match *path == weights {
+        true => Ok(file_of(role, path, digest.clone(), network.synthesized())),
+        false => model_file(role, path, network.synthesized()),
+    };
     let files = network.files().iter().map(file).collect::<Result<_>>()?;
     Ok((network, files))
 }
@@ -384,13 +390,22 @@ pub fn warning(files: &[ModelFile]) -> Option<String> {
 }
 
 fn model_file(role: &str, path: &Path, synthesized: bool) -> Result<ModelFile> {
-    let path_text = std::path::absolute(path).unwrap_or_else(|_| path.into()).display().to_string();
-    Ok(ModelFile {
-        role: role.into(),
-        path: path_text,
-        sha256: digest::sha256_file(path)?,
-        synthesized,
-    })
+    Ok(file_of(role, path, digest::sha256_file(path)?, synthesized))
+}
+
+/// The file at `path`, whose digest is known.
+fn file_of(role: &str, path: &Path, sha256: String, synthesized: bool) -> ModelFile {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.into()).display().to_string();
+    ModelFile { role: role.into(), path, sha256, synthesized }
+}
+
+/// What `load` makes of the file at `path`, and the file's digest, which another thread takes
+/// meanwhile. Where it cannot be loaded nothing waits for that thread: the file may be endless.
+fn with_digest<T>(path: &Path, load: impl FnOnce() -> Result<T>) -> Result<(T, String)> {
+    let file = path.to_path_buf();
+    let digest = std::thread::spawn(move || digest::sha256_file(&file));
+    let loaded = load()?;
+    Ok((loaded, digest.join().unwrap_or_else(|panic| resume_unwind(panic))?))
 }
 
 /// A text by path or name: a file, or else one that is built in.
