@@ -27,7 +27,12 @@ pub(super) fn to_f32(float: Float, bytes: &[u8]) -> Vec<f32> {
 
 /// The first element that is NaN or infinite, with its index.
 pub(super) fn first_not_finite(values: &[f32]) -> Option<(usize, f32)> {
-    values.iter().copied().enumerate().find(|(_, value)| !value.is_finite())
+    const CHUNK: usize = 4096;
+    // Without a way out of the loop the processor looks at many values at a time.
+    let has = |chunk: &[f32]| chunk.iter().fold(false, |any, value| any | !value.is_finite());
+    let (number, chunk) = values.chunks(CHUNK).enumerate().find(|(_, chunk)| has(chunk))?;
+    let at = chunk.iter().position(|value| !value.is_finite())?;
+    Some((number * CHUNK + at, chunk[at]))
 }
 
 /// Writes `values` as little-endian `f32`.

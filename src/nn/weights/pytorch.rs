@@ -20,6 +20,7 @@ use super::{Array, StateDict, check_array, content, file_length, pickle};
 use crate::files::write_whole;
 use crate::{Error, Result};
 use pytorch_reader::{DType, PytorchReader, Tensor};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
@@ -63,18 +64,20 @@ pub fn read(path: &Path) -> Result<StateDict> {
     check_views(path, tensors.len(), spanned, length)?;
     let mut dict = StateDict::new(path, BTreeMap::new());
     dict.metadata.extend(note);
-    for (name, tensor) in own_names(tensors) {
-        let Some(float) = float_of(tensor.dtype()) else {
+    let values = |(name, tensor): (String, Tensor)| {
+        let values = float_of(tensor.dtype())
+            .map(|float| tensor.read().map(|bytes| float::to_f32(float, &bytes)));
+        (name, tensor, values)
+    };
+    let read: Vec<_> = own_names(tensors).into_par_iter().map(values).collect();
+    for (name, tensor, values) in read {
+        let Some(values) = values else {
             dict.left_out.insert(name, type_name(tensor.dtype()));
             continue;
         };
-        let bytes = tensor
-            .read()
-            .map_err(|e| Error::file(path, format!("damaged PyTorch checkpoint: {e}")))?;
-        dict.arrays.insert(
-            name,
-            Array { shape: tensor.shape().to_vec(), values: float::to_f32(float, &bytes) },
-        );
+        let values =
+            values.map_err(|e| Error::file(path, format!("damaged PyTorch checkpoint: {e}")))?;
+        dict.arrays.insert(name, Array { shape: tensor.shape().to_vec(), values });
     }
     if dict.arrays.is_empty() {
         return Err(Error::file(
