@@ -31,8 +31,8 @@ pub(super) fn first_not_finite(values: &[f32]) -> Option<(usize, f32)> {
     // Without a way out of the loop the processor looks at many values at a time.
     let has = |chunk: &[f32]| chunk.iter().fold(false, |any, value| any | !value.is_finite());
     let (number, chunk) = values.chunks(CHUNK).enumerate().find(|(_, chunk)| has(chunk))?;
-    let at = chunk.iter().position(|value| !value.is_finite())?;
-    Some((number * CHUNK + at, chunk[at]))
+    let place = chunk.iter().position(|value| !value.is_finite())?;
+    Some((number * CHUNK + place, chunk[place]))
 }
 
 /// Writes `values` as little-endian `f32`.
@@ -58,4 +58,23 @@ fn write<const N: usize>(
         writer.write_all(&piece)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_value_that_is_not_finite_is_found_wherever_it_lies() {
+        let finite = vec![f32::MAX; 10_000];
+        assert_eq!(first_not_finite(&finite), None);
+        for place in [0, 4095, 4096, 9_999] {
+            for value in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+                let mut values = finite.clone();
+                (values[place], values[9_999]) = (value, value);
+                let (found, what) = first_not_finite(&values).unwrap();
+                assert_eq!((found, what.to_bits()), (place, value.to_bits()));
+            }
+        }
+    }
 }
