@@ -105,8 +105,8 @@ impl<'a> HeadPass<'a> {
     /// With what is asked very many times in the number format `precision`, where that is bf16: f16
     /// overflows where bf16 does not, and is taken for f32.
     ///
-    /// Behind missing channels of a head that shows its layers the largest matrix product is
-    /// computed in it, everything else in f32. Of Ablation-CAM what is rounded is the change that a
+    /// It holds for networks that show the layers of their heads. Behind missing channels the
+    /// largest matrix product is computed in it, everything else in f32. Of Ablation-CAM what is rounded is the change that a
     /// missing channel makes; the standard errors of LIME-CAM's coefficients and of Shapley-CAM's
     /// values are far larger than their rounding. For Score-CAM's masked inputs the whole network
     /// computes in it, where it can. Shapley values of regions stay in f32: where a part of a
@@ -143,9 +143,10 @@ impl<'a> HeadPass<'a> {
         found.extend(copies.into_iter().flatten());
     }
 
-    /// What answers for an input masked in very many ways.
+    /// What answers for an input masked in very many ways. A program from a file would be read
+    /// again, and may not run in another format.
     pub(super) fn answering(&self) -> Result<&dyn Classifier, TchError> {
-        if self.changes_in != Precision::Bf16 {
+        if self.changes_in != Precision::Bf16 || self.visible.is_none() {
             return Ok(self.network);
         }
         if self.rounded.get().is_none() {

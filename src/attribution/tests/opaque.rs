@@ -45,6 +45,13 @@ fn a_network_that_computes_in_f32_alone_does_so_whatever_is_asked_for() {
         });
         assert_eq!(f32, bf16, "{method}");
     }
+    // This one shows its layers, and cannot be rounded.
+    let (shown, score_cam) = (Run::new(&head, &a), "score-cam".parse().unwrap());
+    let [f32, bf16] = [Precision::F32, Precision::Bf16].map(|precision| {
+        let pass = shown.pass(&[4, 0, 1], &[7, 8, 9]).with_changes_in(precision);
+        explain(score_cam, &pass, Size::new(11, 8)).unwrap().values().unwrap()
+    });
+    assert_eq!(f32, bf16);
 }
 
 #[test]

@@ -225,8 +225,8 @@ fn in_bf16_ablation_weights_are_near_those_in_f32() {
     }
 }
 
-/// The largest difference of any place: means over boxes move by a tenth of it. Shapley-CAM's
-/// standard error is larger; for Score-CAM the whole network answers in bf16.
+/// The largest difference of any place of a map; documents state it. Shapley-CAM's standard error
+/// is larger; for Score-CAM the whole network answers in bf16.
 #[test]
 fn in_bf16_maps_from_very_many_answers_are_near_those_in_f32() {
     let narrow = Narrow::new();
