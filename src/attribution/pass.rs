@@ -106,11 +106,11 @@ impl<'a> HeadPass<'a> {
     /// overflows where bf16 does not, and is taken for f32.
     ///
     /// It holds for networks that show the layers of their heads. Behind missing channels the
-    /// largest matrix product is computed in it, everything else in f32. Of Ablation-CAM what is rounded is the change that a
-    /// missing channel makes; the standard errors of LIME-CAM's coefficients and of Shapley-CAM's
-    /// values are far larger than their rounding. For Score-CAM's masked inputs the whole network
-    /// computes in it, where it can. Shapley values of regions stay in f32: where a part of a
-    /// picture is halved again follows from small differences.
+    /// largest matrix product is computed in it, everything else in f32. Of Ablation-CAM what is
+    /// rounded is the change that a missing channel makes; the standard errors of LIME-CAM's
+    /// coefficients and of Shapley-CAM's values are far larger than their rounding. For Score-CAM's
+    /// masked inputs the whole network computes in it, where it can. Shapley values of regions stay
+    /// in f32: where a part of a picture is halved again follows from small differences.
     pub fn with_changes_in(mut self, precision: Precision) -> Self {
         self.changes_in = precision;
         self
